@@ -1,0 +1,16 @@
+/** Jest runs the TypeScript sources as native ES modules; swc only strips the types. */
+export default {
+  testEnvironment: "node",
+  roots: ["<rootDir>/test", "<rootDir>/templates"],
+  testMatch: ["**/*.test.ts", "**/*.test.mjs"],
+  extensionsToTreatAsEsm: [".ts"],
+  transform: {
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "es6" } },
+    ],
+  },
+  globalSetup: "<rootDir>/test/support/global-setup.mjs",
+  testTimeout: 30_000,
+  watchman: false,
+};

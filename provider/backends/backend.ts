@@ -1,0 +1,86 @@
+import type { BuildConfig, BuildEvent } from "../contract/build.ts";
+import type { EndpointsEvent } from "../contract/endpoints.ts";
+import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../contract/functions.ts";
+import type { ProviderInfo } from "../contract/info.ts";
+import type { LogMessage, LogQuery } from "../contract/logs.ts";
+import type { FunctionNamespace } from "../contract/namespaces.ts";
+import type { SecretName } from "../contract/secrets.ts";
+
+/** A deployment whose namespace the route has resolved. */
+export type ResolvedDeployment = FunctionDeployment & { readonly namespace: string };
+
+/** Where functions run. Each failure is a `FaasError`; a write that has resolved survives `kill -9`. */
+export interface Backend {
+  readonly info: ProviderInfo;
+  readonly functions: FunctionStore;
+  readonly secrets: SecretStore;
+  readonly namespaces: NamespaceStore;
+  /** Absent where functions come as finished images only. */
+  readonly builder?: Builder;
+
+  /**
+   * Lines as they appear, oldest first; ends by itself unless `follow` is set, and always when `signal` aborts.
+   * @throws {FaasError} `notFound`
+   */
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogMessage>;
+
+  /** The endpoints stream without its 15 s heartbeats: snapshots, one heartbeat, then changes until `signal` aborts. */
+  watch(signal: AbortSignal): AsyncIterable<EndpointsEvent>;
+
+  /** Stops everything it started, within `drainTimeoutMs`. May be called twice. */
+  close(drainTimeoutMs: number): Promise<void>;
+}
+
+export interface FunctionStore {
+  /** @throws {FaasError} `invalid` for an unknown namespace */
+  list(namespace: string): Promise<FunctionStatus[]>;
+  /** @param usage whether to measure CPU and memory too */
+  get(ref: FunctionRef, usage?: boolean): Promise<FunctionStatus | undefined>;
+  /**
+   * Resolves once the definition is durable; replicas follow.
+   * @throws {FaasError} `conflict` when it exists; `invalid` for its namespace, image, secrets or resources
+   */
+  create(deployment: ResolvedDeployment): Promise<void>;
+  /**
+   * Replaces all of the definition; new replicas serve before old ones drain. The replica count stays unless
+   * `com.openfaas.scale.min` is higher. Changes nothing when nothing changed.
+   * @throws {FaasError} `notFound`; `invalid` as in `create`
+   */
+  update(deployment: ResolvedDeployment): Promise<void>;
+  /** @throws {FaasError} `notFound` */
+  remove(ref: FunctionRef): Promise<void>;
+  /** @throws {FaasError} `notFound`; `invalid` over the backend's limit */
+  scale(ref: FunctionRef, replicas: number): Promise<void>;
+}
+
+export interface SecretStore {
+  /** @throws {FaasError} `invalid` for an unknown namespace */
+  list(namespace: string): Promise<SecretName[]>;
+  /** @throws {FaasError} `conflict` when it exists; `invalid` for an unknown namespace */
+  create(secret: SecretName, value: Buffer): Promise<void>;
+  /** Running functions see the new value too. @throws {FaasError} `notFound` */
+  update(secret: SecretName, value: Buffer): Promise<void>;
+  /** Functions that run keep their copy; the next deploy that names it fails. @throws {FaasError} `notFound` */
+  remove(secret: SecretName): Promise<void>;
+}
+
+export interface NamespaceStore {
+  /** The default namespace first. */
+  list(): Promise<string[]>;
+  get(name: string): Promise<FunctionNamespace | undefined>;
+  /** @throws {FaasError} `conflict` when it exists */
+  create(namespace: FunctionNamespace): Promise<void>;
+  /** Replaces labels and annotations. @throws {FaasError} `notFound` */
+  update(namespace: FunctionNamespace): Promise<void>;
+  /** @throws {FaasError} `notFound`; `invalid` for the default namespace; `conflict` while functions live in it */
+  remove(name: string): Promise<void>;
+}
+
+export interface Builder {
+  /**
+   * Makes an image from a build context: a tar or tar.gz in the file `archive`, laid out as
+   * `faas-cli build --shrinkwrap` does. Ends with a `success` or `failed` event; stops when `signal` aborts.
+   * @throws {FaasError} `invalid` when the context breaks a rule, before the first event
+   */
+  build(archive: string, config: BuildConfig, signal: AbortSignal): AsyncIterable<BuildEvent>;
+}

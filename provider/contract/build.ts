@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { decode, maybe, stringMap } from "./decode.ts";
+
+const buildConfig = z.object({
+  image: z.string().min(1),
+  buildArgs: maybe(stringMap),
+  platforms: maybe(z.array(z.string())),
+});
+/** Part `config` of `POST /system/build`. */
+export type BuildConfig = z.output<typeof buildConfig>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeBuildConfig(value: unknown): BuildConfig {
+  return decode(buildConfig, value, "config");
+}
+
+const buildEvent = z.discriminatedUnion("status", [
+  z.object({ status: z.literal("in_progress"), log: z.array(z.string()) }),
+  z.object({ status: z.literal("success"), image: z.string() }),
+  z.object({ status: z.literal("failed"), error: z.string() }),
+]);
+/**
+ * One NDJSON line of the answer: output as it appears (lines without their newline), then how it ended. `image` of a
+ * success is `<ref>@sha256:<hex>`.
+ */
+export type BuildEvent = z.output<typeof buildEvent>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeBuildEvent(value: unknown): BuildEvent {
+  return decode(buildEvent, value, "build event");
+}

@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { decode, maybe, stringMap } from "./decode.ts";
+
+const endpoint = z.object({
+  /** `host:port` of a watchdog. */
+  address: z.string(),
+  instance: z.string(),
+  state: z.enum(["starting", "ready", "draining"]),
+});
+export type Endpoint = z.output<typeof endpoint>;
+
+const functionEndpoints = z.object({
+  name: z.string(),
+  namespace: z.string(),
+  labels: stringMap,
+  annotations: stringMap,
+  /** Replicas wanted; 0 means asleep. */
+  replicas: z.number().int(),
+  /** Grows with every update of the function. */
+  generation: z.number().int(),
+  /** Calls one replica takes at a time (`max_inflight` of the function); absent means no limit. */
+  maxInflight: maybe(z.number().int()),
+  /** Why no replica comes up; callers that wait for one are told. */
+  problem: maybe(z.string()),
+  endpoints: z.array(endpoint),
+});
+/** All that a gateway needs to know to call a function. */
+export type FunctionEndpoints = z.output<typeof functionEndpoints>;
+
+const endpointsEvent = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("snapshot"), function: functionEndpoints }),
+  z.object({ type: z.literal("changed"), function: functionEndpoints }),
+  z.object({ type: z.literal("removed"), function: functionEndpoints }),
+  z.object({ type: z.literal("heartbeat") }),
+]);
+/**
+ * One line of `GET /system/endpoints`: a `snapshot` per function, then at once a `heartbeat`, which tells the reader
+ * that the picture is whole; from then on changes, and a `heartbeat` every 15 s.
+ */
+export type EndpointsEvent = z.output<typeof endpointsEvent>;
+
+export const HEARTBEAT_INTERVAL_MS = 15_000;
+
+/** @throws {FaasError} `invalid` */
+export function decodeEndpointsEvent(value: unknown): EndpointsEvent {
+  return decode(endpointsEvent, value, "endpoints event");
+}

@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { decode, maybe, stringMap } from "./decode.ts";
+import { FaasError } from "./errors.ts";
+
+/** Where a function lives. `namespace` is always resolved; the wire may omit it. */
+export interface FunctionRef {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** `name.namespace`: how metrics, queue messages and URLs with a namespace write a function. */
+export function qualifiedName({ name, namespace }: FunctionRef): string {
+  return `${name}.${namespace}`;
+}
+
+/** Kubernetes quantities as text, e.g. `128Mi`, `100m`. */
+const functionResources = z.object({ memory: maybe(z.string()), cpu: maybe(z.string()) });
+export type FunctionResources = z.output<typeof functionResources>;
+
+const functionDeployment = z.object({
+  service: z.string(),
+  image: z.string(),
+  namespace: maybe(z.string()),
+  envProcess: maybe(z.string()),
+  envVars: maybe(stringMap),
+  constraints: maybe(z.array(z.string())),
+  secrets: maybe(z.array(z.string())),
+  labels: maybe(stringMap),
+  annotations: maybe(stringMap),
+  limits: maybe(functionResources),
+  requests: maybe(functionResources),
+  readOnlyRootFilesystem: maybe(z.boolean()),
+});
+/** What `POST` and `PUT /system/functions` carry. @see reference gateway-and-provider §1.1 */
+export type FunctionDeployment = z.output<typeof functionDeployment>;
+
+// A missing service or image has messages of its own, given by `validateDeployment`, so decoding lets them be empty.
+const looseDeployment = functionDeployment.extend({
+  service: z.preprocess((v) => v ?? "", z.string()),
+  image: z.preprocess((v) => v ?? "", z.string()),
+});
+
+/** @throws {FaasError} `invalid` when a field has the wrong type */
+export function decodeFunctionDeployment(value: unknown): FunctionDeployment {
+  return decode(looseDeployment, value, "failed to unmarshal request");
+}
+
+const DNS_LABEL = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Whether `name` may name a function: a DNS label that starts with a letter, as a Kubernetes Service demands. */
+export function isFunctionName(name: string): boolean {
+  return DNS_LABEL.test(name);
+}
+
+/** @throws {FaasError} `invalid` with the first rule broken, in the order and words of faas-netes */
+export function validateDeployment(deployment: FunctionDeployment): void {
+  const fail = (why: string): never => {
+    throw new FaasError("invalid", `validation failed: ${why}`);
+  };
+  if (deployment.service === "") fail("service: is required");
+  if (!isFunctionName(deployment.service)) {
+    fail(`service: (${deployment.service}) is invalid, must be a valid DNS entry`);
+  }
+  if (deployment.image === "") fail("image: is required");
+}
+
+const QUANTITY = /^[+-]?(\d+\.?\d*|\.\d+)(m|k|[KMGTPE]i?|[eE][+-]?\d+)?$/;
+
+/** @throws {FaasError} `invalid` naming the field whose quantity Kubernetes would refuse */
+export function validateResources({ limits, requests }: Pick<FunctionDeployment, "limits" | "requests">): void {
+  for (const [group, resources] of Object.entries({ limits, requests })) {
+    for (const [field, text] of Object.entries(resources ?? {})) {
+      if (text !== undefined && text !== "" && !QUANTITY.test(text)) {
+        throw new FaasError("invalid", `${group}.${field}: "${text}" is not a quantity such as 128Mi or 100m`);
+      }
+    }
+  }
+}
+
+const functionStatus = z.object({
+  name: z.string(),
+  image: z.string(),
+  namespace: maybe(z.string()),
+  envProcess: maybe(z.string()),
+  envVars: maybe(stringMap),
+  constraints: maybe(z.array(z.string())),
+  secrets: maybe(z.array(z.string())),
+  labels: maybe(stringMap),
+  annotations: maybe(stringMap),
+  limits: maybe(functionResources),
+  requests: maybe(functionResources),
+  readOnlyRootFilesystem: maybe(z.boolean()),
+  /** Calls counted by the gateway, which adds the field to lists. */
+  invocationCount: maybe(z.number()),
+  /** Replicas wanted; absent means 0. */
+  replicas: maybe(z.number()),
+  /** Replicas ready to serve; absent means 0. */
+  availableReplicas: maybe(z.number()),
+  /** RFC 3339. */
+  createdAt: maybe(z.string()),
+  /** CPU in milli-cores and memory in bytes, summed over the replicas. */
+  usage: maybe(z.object({ cpu: maybe(z.number()), totalMemoryBytes: maybe(z.number()) })),
+  /** Why replicas do not come up, e.g. a crash loop. An addition of ours; absent while all is well. */
+  problem: maybe(z.string()),
+});
+/** One function as `GET /system/functions` lists it. @see reference gateway-and-provider §1.2 */
+export type FunctionStatus = z.output<typeof functionStatus>;
+
+const functionList = z.array(functionStatus);
+
+/** @throws {FaasError} `invalid` */
+export function decodeFunctionStatus(value: unknown): FunctionStatus {
+  return decode(functionStatus, value, "function status");
+}
+
+/** @throws {FaasError} `invalid` */
+export function decodeFunctionList(value: unknown): FunctionStatus[] {
+  return decode(functionList, value, "function list");
+}
+
+const deleteRequest = z.object({ functionName: z.string().min(1), namespace: maybe(z.string()) });
+
+/** Body of `DELETE /system/functions`. @throws {FaasError} `invalid` */
+export function decodeDeleteRequest(value: unknown): z.output<typeof deleteRequest> {
+  return decode(deleteRequest, value, "failed to unmarshal request");
+}
+
+const scaleRequest = z.object({
+  serviceName: maybe(z.string()),
+  replicas: z.number().int().min(0),
+  namespace: maybe(z.string()),
+});
+/** Body of `POST /system/scale-function/{name}`. */
+export type ScaleRequest = z.output<typeof scaleRequest>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeScaleRequest(value: unknown): ScaleRequest {
+  return decode(scaleRequest, value, "Error unmarshalling request body");
+}

@@ -1,0 +1,19 @@
+/** Routes that gateway, provider and clients share. */
+export const PATHS = {
+  functions: "/system/functions",
+  function: "/system/function/",
+  scale: "/system/scale-function/",
+  secrets: "/system/secrets",
+  namespaces: "/system/namespaces",
+  namespace: "/system/namespace/",
+  info: "/system/info",
+  logs: "/system/logs",
+  endpoints: "/system/endpoints",
+  build: "/system/build",
+  health: "/healthz",
+} as const;
+
+/** Set on answers that the platform made, not the function, so that callers know what may be retried. */
+export const INTERNAL_HEADER = "x-openfaas-internal";
+
+export const DEFAULT_NAMESPACE = "openfaas-fn";

@@ -1,0 +1,83 @@
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from "express";
+import { FaasError, STATUS, toFaasError } from "../contract/errors.ts";
+import type { Logger } from "./log.ts";
+
+type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+
+/** Plain text as Go's `http.Error` sends it; nothing where the contract has an empty body. */
+export function sendText(res: Response, status: number, text: string): void {
+  res.status(status);
+  if (text === "") {
+    res.end();
+    return;
+  }
+  res.set("X-Content-Type-Options", "nosniff").type("text/plain").send(`${text}\n`);
+}
+
+/** Errors that the body parser and multer throw, as the contract's. */
+function kindOfForeign(thrown: unknown): FaasError {
+  if (thrown instanceof FaasError) return thrown;
+  const { type, status, message, code } = thrown as { type?: string; status?: number; message?: string; code?: string };
+  if (type === "entity.too.large" || code === "LIMIT_FILE_SIZE" || code === "LIMIT_FIELD_VALUE") {
+    return new FaasError("tooLarge", "request body is too large", { cause: thrown });
+  }
+  if (status === 400 || code?.startsWith("LIMIT_")) {
+    return new FaasError("invalid", message ?? "bad request", { cause: thrown });
+  }
+  return toFaasError(thrown);
+}
+
+/** The last middleware: every failure becomes its status and text; what nobody foresaw is logged and stays private. */
+export function errorResponder(log: Logger): ErrorRequestHandler {
+  return (thrown, req, res, _next) => {
+    const error = kindOfForeign(thrown);
+    if (error.kind === "internal")
+      log.error({ err: error.cause ?? error, method: req.method, path: req.path }, "request failed");
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    sendText(res, STATUS[error.kind], error.message);
+  };
+}
+
+/** Unknown routes, as Go's router answers them. */
+export function notFoundResponder(): RequestHandler {
+  return (_req, res) => sendText(res, 404, "404 page not found");
+}
+
+/** Handlers of one path by method; any other method is 405 with an empty body, `HEAD` included unless it is listed. */
+export function route(app: Express, path: string, handlers: Partial<Record<Method, RequestHandler[]>>): void {
+  const known = app.route(path).all((req, res, next) => {
+    if (Object.hasOwn(handlers, req.method)) next();
+    else res.status(405).end();
+  });
+  for (const [method, chain] of Object.entries(handlers)) known[method.toLowerCase() as Lowercase<Method>](...chain);
+}
+
+/** Reads bodies of any type, up to `limitBytes`, for {@link bodyText}. */
+export function readBody(limitBytes: number): RequestHandler {
+  return express.raw({ type: () => true, limit: limitBytes });
+}
+
+/** The body that {@link readBody} read, as text; empty when there was none. */
+export function bodyText(req: Request): string {
+  return Buffer.isBuffer(req.body) ? req.body.toString("utf8") : "";
+}
+
+/** An Express application that routes as Go's router does: exact case, no trailing slash added, no header of its own. */
+export function createApp(): Express {
+  const app = express();
+  app.enable("strict routing");
+  app.enable("case sensitive routing");
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.set("query parser", "simple");
+  return app;
+}

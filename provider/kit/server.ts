@@ -1,0 +1,55 @@
+import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface DrainingServer {
+  readonly server: Server;
+  readonly port: number;
+  /** `http://host:port`, with a host that can be dialled from this machine. */
+  readonly url: string;
+  /** Refuses new connections, lets requests under way finish, and cuts what is left after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly server?: ServerOptions;
+}
+
+/** Request heads of up to 1 MiB are taken, as Go servers do. */
+export const MAX_HEADER_BYTES = 1024 * 1024;
+
+/** @throws the listen error, e.g. code `EADDRINUSE` */
+export async function listen(handler: RequestListener, { port, host, server: options }: ListenOptions) {
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...options }, handler);
+  return await bind(server, port, host);
+}
+
+async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(port, host, resolve);
+  await listening;
+  server.off("error", reject);
+
+  const bound = (server.address() as AddressInfo).port;
+  const dialled = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  let draining: Promise<void> | undefined;
+  return {
+    server,
+    port: bound,
+    url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
+    drain(timeoutMs) {
+      draining ??= drain(server, timeoutMs);
+      return draining;
+    },
+  };
+}
+
+async function drain(server: Server, timeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  await closed;
+  clearTimeout(cut);
+}
