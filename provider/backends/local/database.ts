@@ -1,0 +1,44 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** Each entry lifts the schema by one version; entries are never edited once released, only added. */
+const MIGRATIONS = [
+  `CREATE TABLE namespaces (
+     name TEXT PRIMARY KEY, labels TEXT NOT NULL, annotations TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE functions (
+     namespace TEXT NOT NULL, name TEXT NOT NULL, deployment TEXT NOT NULL, digest TEXT NOT NULL,
+     replicas INTEGER NOT NULL, generation INTEGER NOT NULL, created_at TEXT NOT NULL,
+     PRIMARY KEY (namespace, name)
+   ) STRICT;
+   CREATE TABLE images (reference TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT;`,
+];
+
+/**
+ * Opens `provider.db` in `dataDir`, making or lifting its schema. A statement that has returned is on the disk.
+ * @throws when the file belongs to a newer release, is held by another process or cannot be read
+ */
+export function openDatabase(dataDir: string): DatabaseSync {
+  const file = join(dataDir, "provider.db");
+  const db = new DatabaseSync(file);
+  try {
+    chmodSync(file, 0o600);
+    db.exec("PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    migrate(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
+}
+
+function migrate(db: DatabaseSync): void {
+  const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (found > MIGRATIONS.length) {
+    throw new Error(`provider.db has schema ${found}; this release knows up to ${MIGRATIONS.length}`);
+  }
+  for (const [offset, sql] of MIGRATIONS.slice(found).entries()) {
+    db.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${found + offset + 1}; COMMIT`);
+  }
+}
