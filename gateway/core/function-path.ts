@@ -1,0 +1,55 @@
+/** Where a function URL leads. */
+export type FunctionPath =
+  | {
+      readonly kind: "function";
+      /** As written in the URL: `name` or `name.namespace`. */
+      readonly target: string;
+      /** What the function sees: raw path and query, starting with `/`. */
+      readonly url: string;
+    }
+  /** The path has `//`, `.` or `..` segments; clients are sent to the clean one. */
+  | { readonly kind: "redirect"; readonly location: string }
+  | { readonly kind: "none" };
+
+const TARGET = /^[-a-zA-Z_0-9.]+$/;
+const UNCLEAN = /\/\/|\/\.\.?(\/|$)/;
+const NONE: FunctionPath = { kind: "none" };
+
+/**
+ * Splits `<prefix>NAME[/rest][?query]` by hand: the rest stays as it was sent, byte for byte.
+ * @param url the raw request target, which starts with `prefix`
+ * @param prefix e.g. `/function/`
+ * @see reference gateway-and-provider §0, §5.4
+ */
+export function parseFunctionPath(url: string, prefix: string): FunctionPath {
+  const queryAt = url.indexOf("?");
+  const pathEnd = queryAt < 0 ? url.length : queryAt;
+  const path = queryAt < 0 ? url : url.slice(0, queryAt);
+  if (UNCLEAN.test(path)) return { kind: "redirect", location: cleanPath(path) + url.slice(pathEnd) };
+
+  const slashAt = path.indexOf("/", prefix.length);
+  const nameEnd = slashAt < 0 ? pathEnd : slashAt;
+  const target = decodeSegment(path.slice(prefix.length, nameEnd));
+  if (target === undefined || !TARGET.test(target)) return NONE;
+  const rest = url.slice(nameEnd);
+  return { kind: "function", target, url: rest.startsWith("/") ? rest : `/${rest}` };
+}
+
+function decodeSegment(segment: string): string | undefined {
+  if (!segment.includes("%")) return segment;
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined; // an escape that is none: no such route
+  }
+}
+
+/** Resolves empty, `.` and `..` segments; a trailing slash stays. */
+function cleanPath(path: string): string {
+  const kept: string[] = [];
+  for (const segment of path.split("/")) {
+    if (segment === "..") kept.pop();
+    else if (segment !== "" && segment !== ".") kept.push(segment);
+  }
+  return `/${kept.join("/")}${path.endsWith("/") && kept.length > 0 ? "/" : ""}`;
+}

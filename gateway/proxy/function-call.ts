@@ -1,0 +1,236 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Dispatcher } from "undici";
+import { FaasError, STATUS } from "../../provider/contract/errors.ts";
+import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import type { FunctionEntry } from "./function-entry.ts";
+import { buildClientHeaders, buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
+import type { Replica } from "./replica.ts";
+
+/** What a call needs of the proxy that it belongs to. */
+export interface CallContext {
+  /** Asks the provider for replicas of a function that has none. */
+  readonly wake: (entry: FunctionEntry) => void;
+  /** Longest wait for a replica, in milliseconds. */
+  readonly holdTimeoutMs: number;
+  readonly servedBy: string;
+}
+
+/** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
+const BUFFERED_BODY_BYTES = 64 * 1024;
+
+type Controller = Dispatcher.DispatchController;
+
+/**
+ * One call on its way to a replica. A replica that refuses the connection is passed over for another; once the request
+ * has been given to a connection it is never sent again, as the function may have run.
+ */
+export class FunctionCall implements Dispatcher.DispatchHandler {
+  readonly #context: CallContext;
+  readonly #entry: FunctionEntry;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #url: string;
+  readonly #headers: CallHeaders;
+  #upstreamHeaders: string[] = [];
+  #body: Buffer | IncomingMessage | null = null;
+  #replica: Replica | undefined;
+  #refused: Replica | undefined;
+  #controller: Controller | undefined;
+  #holding: AbortController | undefined;
+  #holdDeadline = 0;
+  #startedAt = 0;
+  #callerLeft = false;
+
+  constructor(
+    context: CallContext,
+    entry: FunctionEntry,
+    req: IncomingMessage,
+    res: ServerResponse,
+    url: string,
+    headers: CallHeaders,
+  ) {
+    this.#context = context;
+    this.#entry = entry;
+    this.#req = req;
+    this.#res = res;
+    this.#url = url;
+    this.#headers = headers;
+  }
+
+  start(): void {
+    this.#upstreamHeaders = buildUpstreamHeaders(this.#req, this.#headers);
+    this.#res.on("close", () => this.#onClientClose());
+    const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
+    if (encoding === undefined && (length === undefined || length === "0")) {
+      this.#attempt();
+    } else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) {
+      this.#readBody();
+    } else {
+      this.#body = this.#req;
+      this.#attempt();
+    }
+  }
+
+  #readBody(): void {
+    const chunks: Buffer[] = [];
+    this.#req.on("data", (chunk: Buffer) => chunks.push(chunk));
+    this.#req.on("end", () => {
+      this.#body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      this.#attempt();
+    });
+    // A caller that leaves while sending closes the response too, which ends this call.
+    this.#req.on("error", () => this.#onClientClose());
+  }
+
+  #attempt(): void {
+    if (this.#callerLeft) return;
+    const choice = this.#entry.choose(this.#refused);
+    if (choice.kind === "replica") this.#send(choice.replica);
+    else if (choice.kind === "full" && !this.#holding) this.#rejectAsFull();
+    else void this.#hold();
+  }
+
+  async #hold(): Promise<void> {
+    const first = !this.#holding;
+    this.#holding ??= new AbortController();
+    if (first) this.#holdDeadline = Date.now() + this.#context.holdTimeoutMs;
+    this.#refused = undefined;
+    const { problem } = this.#entry.picture;
+    try {
+      if (problem && this.#entry.readyReplicas === 0) {
+        throw new FaasError("unavailable", `function ${this.#entry.qualifiedName} cannot start: ${problem}`);
+      }
+      const waiting = this.#entry.held.wait(this.#holdDeadline, this.#holding.signal);
+      this.#context.wake(this.#entry);
+      await waiting;
+    } catch (error) {
+      if (!this.#callerLeft) this.#fail(error as FaasError);
+      return;
+    }
+    this.#attempt();
+  }
+  #send(replica: Replica): void {
+    if (this.#startedAt === 0) {
+      this.#startedAt = performance.now();
+      this.#entry.meter.start();
+    }
+    this.#replica = replica;
+    replica.outstanding++;
+    replica.pool.dispatch(
+      {
+        path: this.#url,
+        method: this.#req.method as Dispatcher.HttpMethod,
+        headers: this.#upstreamHeaders,
+        body: this.#body,
+      },
+      this,
+    );
+  }
+
+  #release(): void {
+    const replica = this.#replica;
+    if (!replica) return;
+    this.#replica = undefined;
+    replica.outstanding--;
+    if (this.#entry.held.count > 0) this.#entry.held.releaseOne();
+  }
+
+  #end(status: number): void {
+    this.#release();
+    if (this.#startedAt === 0) return;
+    this.#entry.meter.end(status, (performance.now() - this.#startedAt) / 1000);
+    this.#startedAt = 0;
+  }
+
+  #rejectAsFull(): void {
+    const limit = this.#entry.picture.maxInflight ?? 0;
+    this.#fail(
+      new FaasError("overloaded", `Concurrent request limit exceeded. Max concurrent requests: ${limit}`),
+      "faas-middleware",
+    );
+  }
+
+  #fail(error: FaasError, internal = "proxy"): void {
+    const status = STATUS[error.kind];
+    this.#end(status);
+    if (this.#res.headersSent) {
+      this.#res.destroy();
+      return;
+    }
+    const headers: Record<string, string> = { ...this.#ownHeaders(), [INTERNAL_HEADER]: internal };
+    if (error.kind === "overloaded" || error.kind === "unavailable") headers["retry-after"] = "1";
+    this.#res.writeHead(status, {
+      ...headers,
+      "content-type": "text/plain; charset=utf-8",
+      "x-content-type-options": "nosniff",
+    });
+    this.#res.end(`${error.message}\n`);
+  }
+
+  #ownHeaders(): Record<string, string> {
+    return {
+      "x-call-id": this.#headers.callId,
+      "x-start-time": this.#headers.startTime,
+      "x-served-by": this.#context.servedBy,
+    };
+  }
+
+  #onClientClose(): void {
+    if (this.#res.writableFinished || this.#callerLeft) return;
+    this.#callerLeft = true;
+    this.#holding?.abort();
+    this.#controller?.abort(new Error("the caller has left"));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.#callerLeft) controller.abort(new Error("the caller has left"));
+  }
+
+  onResponseStart(
+    controller: Controller,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusMessage?: string,
+  ): void {
+    if (status < 200) return;
+    const res = this.#res;
+    const clientHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, this.#req.headers["content-type"]);
+    if (statusMessage) res.writeHead(status, statusMessage, clientHeaders);
+    else res.writeHead(status, clientHeaders);
+    // A stream's first piece may be long in coming; its reader wants to know that it is connected.
+    if (headers["content-length"] === undefined) res.flushHeaders();
+    res.on("drain", () => controller.resume());
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (!this.#res.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#end(this.#res.statusCode);
+    this.#res.end();
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    const replica = this.#replica;
+    if (this.#callerLeft) {
+      this.#end(499); // nginx's code for a caller that left; nobody receives it, the metrics show it
+      return;
+    }
+    if (!this.#controller && replica) {
+      // Never given to a connection: another replica may have it.
+      this.#entry.markUnreachable(replica);
+      this.#refused = replica;
+      this.#release();
+      this.#attempt();
+      return;
+    }
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
+      this.#fail(new FaasError("timeout", `function ${this.#entry.qualifiedName} did not answer in time`));
+    } else {
+      this.#fail(new FaasError("internal", `Can't reach service for: ${this.#entry.name}.`, { cause: error }));
+    }
+  }
+}

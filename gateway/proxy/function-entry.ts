@@ -1,0 +1,88 @@
+import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { FaasError } from "../../provider/contract/errors.ts";
+import { qualifiedName } from "../../provider/contract/functions.ts";
+import { type Choice, chooseReplica } from "../core/choose-replica.ts";
+import { FunctionMeter } from "../metrics/function-meter.ts";
+import { HeldCalls } from "./held-calls.ts";
+import { Replica, type UpstreamOptions } from "./replica.ts";
+
+export interface FunctionEntryOptions extends UpstreamOptions {
+  readonly maxHeld: number;
+}
+
+/** One function: its picture from the provider, its replicas, and the calls that wait for one. */
+export class FunctionEntry {
+  readonly name: string;
+  readonly namespace: string;
+  /** `name.namespace`. */
+  readonly qualifiedName: string;
+  readonly meter = new FunctionMeter();
+  readonly held: HeldCalls;
+  readonly #options: UpstreamOptions;
+  #picture: FunctionEndpoints;
+  #replicas: Replica[] = [];
+  #turn = 0;
+
+  constructor(picture: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
+    this.name = picture.name;
+    this.namespace = picture.namespace;
+    this.qualifiedName = qualifiedName(picture);
+    this.held = new HeldCalls(this.qualifiedName, maxHeld);
+    this.#options = options;
+    this.#picture = picture;
+  }
+
+  get picture(): FunctionEndpoints {
+    return this.#picture;
+  }
+
+  get readyReplicas(): number {
+    return this.#replicas.reduce((count, replica) => count + (replica.ready ? 1 : 0), 0);
+  }
+
+  /** @param avoid a replica that has just refused this call */
+  choose(avoid?: Replica): Choice<Replica> {
+    const replicas = avoid ? this.#replicas.filter((replica) => replica !== avoid) : this.#replicas;
+    return chooseReplica(replicas, this.#picture.maxInflight ?? 0, this.#turn++);
+  }
+
+  /** Takes the provider's newest picture; calls that waited for what it brings go on, or learn why they cannot. */
+  update(picture: FunctionEndpoints): void {
+    this.#picture = picture;
+    const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
+    this.#replicas = picture.endpoints
+      .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
+      .map(({ address, state }) => {
+        const replica = known.get(address) ?? new Replica(address, false, this.#options);
+        known.delete(address);
+        replica.ready = state === "ready";
+        return replica;
+      });
+    for (const gone of known.values()) closeInBackground(gone);
+
+    if (this.readyReplicas > 0) this.held.release();
+    else if (picture.problem) {
+      this.held.fail(new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${picture.problem}`));
+    }
+  }
+
+  /** A replica that refuses connections is left out until the provider's next word on it. */
+  markUnreachable(replica: Replica): void {
+    replica.ready = false;
+  }
+
+  remove(): void {
+    this.held.fail(new FaasError("notFound", `function ${this.qualifiedName} has been removed`));
+    for (const replica of this.#replicas.splice(0)) closeInBackground(replica);
+  }
+
+  async destroy(): Promise<void> {
+    this.held.fail(new FaasError("unavailable", "the gateway is stopping"));
+    await Promise.all(this.#replicas.splice(0).map((replica) => replica.destroy()));
+  }
+}
+
+/** Closing waits for the calls under way, which have their own deadlines; nobody waits for it. */
+function closeInBackground(replica: Replica): void {
+  replica.close().catch(() => replica.destroy());
+}

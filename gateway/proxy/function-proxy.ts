@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
+import { type CallContext, FunctionCall } from "./function-call.ts";
+import type { FunctionEntry } from "./function-entry.ts";
+import type { FunctionTable } from "./function-table.ts";
+import type { CallHeaders } from "./headers.ts";
+
+export const FUNCTION_PREFIX = "/function/";
+
+const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
+
+export interface FunctionProxyOptions {
+  readonly table: FunctionTable;
+  /** Asks the provider for replicas; see {@link CallContext}. */
+  readonly wake: (entry: FunctionEntry) => void;
+  readonly holdTimeoutMs: number;
+  /** Release of this gateway, for `X-Served-By` and `User-Agent`. */
+  readonly release: string;
+}
+
+/** Takes calls straight from `node:http` and forwards each to a replica of its function, in one hop. */
+export class FunctionProxy {
+  readonly #table: FunctionTable;
+  readonly #context: CallContext;
+  readonly #userAgent: string;
+
+  constructor({ table, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
+    this.#table = table;
+    this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
+    this.#userAgent = `faaslane-gateway/${release}`;
+  }
+
+  /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const path = parseFunctionPath(req.url as string, FUNCTION_PREFIX);
+    if (path.kind !== "function") {
+      answerNoFunction(res, path);
+      return;
+    }
+    const headers = callHeaders(req, this.#userAgent);
+    if (!METHODS.has(req.method as string)) {
+      res.writeHead(405, { ...this.responseHeaders(headers), "content-length": "0" }).end();
+      return;
+    }
+    const entry = this.#table.find(path.target);
+    if (!entry) {
+      this.answerUnknown(res, path.target, headers);
+      return;
+    }
+    new FunctionCall(this.#context, entry, req, res, path.url, headers).start();
+  }
+
+  /** 404 for a function that is not there; 503 while the picture of functions is not yet whole. */
+  answerUnknown(res: ServerResponse, target: string, headers: CallHeaders): void {
+    const unsure = !this.#table.synced;
+    const text = unsure
+      ? `cannot tell yet whether function ${target} exists: the provider has not answered\n`
+      : `error finding function ${target}: not found\n`;
+    res.writeHead(unsure ? 503 : 404, {
+      ...this.responseHeaders(headers),
+      ...(unsure ? { "retry-after": "1" } : {}),
+      "content-type": "text/plain; charset=utf-8",
+      "x-content-type-options": "nosniff",
+    });
+    res.end(text);
+  }
+
+  responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {
+    return { "x-call-id": callId, "x-start-time": startTime, "x-served-by": this.#context.servedBy };
+  }
+
+  newCallHeaders(req: IncomingMessage): CallHeaders {
+    return callHeaders(req, this.#userAgent);
+  }
+}
+
+/** The caller's own call id or a new one; the time is ours. */
+function callHeaders(req: IncomingMessage, userAgent: string): CallHeaders {
+  const given = req.headers["x-call-id"];
+  const callId = typeof given === "string" && given !== "" ? given : randomUUID();
+  return { callId, startTime: `${Date.now()}000000`, userAgent };
+}
+
+/** Sends the caller to the clean path, or says that there is no such route, as Go's router does. */
+export function answerNoFunction(res: ServerResponse, path: Exclude<FunctionPath, { kind: "function" }>): void {
+  if (path.kind === "redirect") {
+    res.writeHead(301, { location: path.location, "content-length": "0" }).end();
+    return;
+  }
+  res.writeHead(404, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
+  res.end("404 page not found\n");
+}

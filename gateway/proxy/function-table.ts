@@ -1,0 +1,83 @@
+import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { qualifiedName } from "../../provider/contract/functions.ts";
+import { FunctionEntry } from "./function-entry.ts";
+import type { UpstreamOptions } from "./replica.ts";
+
+export interface FunctionTableOptions extends UpstreamOptions {
+  /** Namespace of names written without one. */
+  readonly defaultNamespace: string;
+  /** Calls of one function that may wait for a replica. */
+  readonly maxHeld: number;
+}
+
+/** The gateway's picture of all functions, kept current by the endpoints stream. */
+export class FunctionTable {
+  readonly #options: FunctionTableOptions;
+  /** By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. */
+  readonly #byTarget = new Map<string, FunctionEntry>();
+  /** Functions that the snapshot under way has named; undefined once it is whole. */
+  #seen: Set<FunctionEntry> | undefined = new Set();
+  #synced = false;
+
+  constructor(options: FunctionTableOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a whole picture has arrived since the start; until then an unknown function may yet exist. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** @param target `name` or `name.namespace` */
+  find(target: string): FunctionEntry | undefined {
+    return this.#byTarget.get(target);
+  }
+
+  /** Each function once. */
+  *entries(): Generator<FunctionEntry> {
+    for (const [target, entry] of this.#byTarget) if (target === entry.qualifiedName) yield entry;
+  }
+
+  /** A new stream begins: what its snapshots leave out is gone. The old picture serves until they are complete. */
+  beginSnapshot(): void {
+    this.#seen = new Set();
+  }
+
+  apply(event: EndpointsEvent): void {
+    if (event.type !== "snapshot") this.#endSnapshot();
+    if (event.type === "removed") this.#remove(qualifiedName(event.function));
+    else if (event.type !== "heartbeat") this.#put(event.function);
+  }
+
+  #put(picture: FunctionEndpoints): void {
+    let entry = this.#byTarget.get(qualifiedName(picture));
+    if (!entry) {
+      entry = new FunctionEntry(picture, this.#options);
+      this.#byTarget.set(entry.qualifiedName, entry);
+      if (picture.namespace === this.#options.defaultNamespace) this.#byTarget.set(picture.name, entry);
+    }
+    this.#seen?.add(entry);
+    entry.update(picture);
+  }
+
+  #endSnapshot(): void {
+    const seen = this.#seen;
+    if (!seen) return;
+    this.#seen = undefined;
+    this.#synced = true;
+    for (const entry of [...this.entries()]) if (!seen.has(entry)) this.#remove(entry.qualifiedName);
+  }
+
+  #remove(name: string): void {
+    const entry = this.#byTarget.get(name);
+    if (!entry) return;
+    this.#byTarget.delete(name);
+    if (this.#byTarget.get(entry.name) === entry) this.#byTarget.delete(entry.name);
+    entry.remove();
+  }
+
+  /** Cuts every connection to every function. */
+  async close(): Promise<void> {
+    await Promise.all([...this.entries()].map((entry) => entry.destroy()));
+  }
+}

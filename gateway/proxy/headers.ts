@@ -1,0 +1,98 @@
+import type { IncomingMessage } from "node:http";
+
+/**
+ * Request headers that speak of one connection, or that the HTTP client sets by itself.
+ * @see RFC 9110 §7.6.1; reference gateway-and-provider §5.2
+ */
+const DROPPED = new Set([
+  "connection",
+  "proxy-connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "host",
+  // Node has answered it by the time a handler runs.
+  "expect",
+]);
+
+export interface CallHeaders {
+  readonly callId: string;
+  /** Unix time in nanoseconds. */
+  readonly startTime: string;
+  readonly userAgent: string;
+}
+
+/** The headers a function gets, as a flat list of names and values in the order and spelling of arrival. */
+export function buildUpstreamHeaders(req: IncomingMessage, call: CallHeaders): string[] {
+  const raw = req.rawHeaders;
+  const named = connectionNames(req.headers.connection);
+  const headers: string[] = [];
+  let forwardedFor = "";
+  let hasForwardedHost = false;
+  let hasUserAgent = false;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const value = raw[i + 1] as string;
+    const lower = name.toLowerCase();
+    if (DROPPED.has(lower) || named?.has(lower)) continue;
+    switch (lower) {
+      case "x-call-id":
+      case "x-start-time":
+        continue; // set below, once
+      case "x-forwarded-for":
+        forwardedFor = forwardedFor === "" ? value : `${forwardedFor}, ${value}`;
+        continue;
+      case "x-forwarded-host":
+        hasForwardedHost = true;
+        break;
+      case "user-agent":
+        hasUserAgent = true;
+        break;
+    }
+    headers.push(name, value);
+  }
+  const client = req.socket.remoteAddress ?? "unknown";
+  headers.push("X-Call-Id", call.callId, "X-Start-Time", call.startTime);
+  headers.push("X-Forwarded-For", forwardedFor === "" ? client : `${forwardedFor}, ${client}`);
+  if (!hasForwardedHost && req.headers.host) headers.push("X-Forwarded-Host", req.headers.host);
+  if (!hasUserAgent) headers.push("User-Agent", call.userAgent);
+  return headers;
+}
+
+/** Header names that `Connection` lists beside its own keywords; undefined in the usual case of none. */
+function connectionNames(connection: string | undefined): Set<string> | undefined {
+  if (!connection || connection === "keep-alive" || connection === "close") return undefined;
+  return new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
+}
+
+/** Response headers that the gateway's own connection sets anew. */
+const DROPPED_FROM_RESPONSE = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "trailer",
+];
+
+/** The function's answer headers as the caller gets them: connection headers dropped, ours added where it set none. */
+export function buildClientHeaders(
+  upstream: Record<string, string | string[] | undefined>,
+  ours: Readonly<Record<string, string>>,
+  status: number,
+  requestContentType: string | undefined,
+): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = { ...ours };
+  for (const name in upstream) {
+    const value = upstream[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  for (const name of DROPPED_FROM_RESPONSE) if (name in headers) delete headers[name];
+  // OpenFaaS's provider falls back to the request's type; clients have come to rely on it.
+  if (status !== 204 && status !== 304) headers["content-type"] ??= requestContentType ?? "text/plain";
+  return headers;
+}
