@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type EndpointsEvent, decodeEndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../provider/contract/endpoints.ts";
+import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../provider/contract/endpoints.ts";
 import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
-import { type FunctionRef, type FunctionStatus, decodeFunctionList } from "../provider/contract/functions.ts";
+import { decodeFunctionList, type FunctionRef, type FunctionStatus } from "../provider/contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import type { Logger } from "../provider/kit/log.ts";
@@ -79,7 +79,7 @@ export class ProviderClient {
       const response = await this.#fetch(PATHS.endpoints, { signal: AbortSignal.any([signal, silence.signal]) });
       onConnect();
       let rest = "";
-      for await (const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      for await (const text of (response.body ?? ReadableStream.from([])).pipeThrough(new TextDecoderStream())) {
         alarm.refresh();
         const lines = (rest + text).split("\n");
         rest = lines.pop() as string;

@@ -1,0 +1,149 @@
+import { basicAuthHeader, type Credentials } from "../provider/kit/basic-auth.ts";
+import type { Logger } from "../provider/kit/log.ts";
+import { type DrainingServer, listen } from "../provider/kit/server.ts";
+import { readVersion } from "../provider/kit/version.ts";
+import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
+import { type AsyncPart, openAsync } from "./async/open-async.ts";
+import type { GatewayConfig } from "./config.ts";
+import { createMetrics } from "./metrics/gateway-metrics.ts";
+import { ProviderClient } from "./provider-client.ts";
+import { FunctionProxy } from "./proxy/function-proxy.ts";
+import { FunctionTable } from "./proxy/function-table.ts";
+import { ProviderForwarder } from "./proxy/provider-forwarder.ts";
+import { AsyncIntake } from "./routes/async-intake.ts";
+import { Waker } from "./scaling/waker.ts";
+
+export interface OpenGateway {
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  /** Whether function `name.namespace` has a replica ready, as far as this gateway knows. */
+  isReady(target: string): boolean;
+  /** Refuses new work, finishes what is under way, closes everything. May be called twice. */
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
+const KEEP_ALIVE_MS = 120_000;
+
+/**
+ * Starts a gateway.
+ * @param credentials what clients must present, and what the provider gets; absent when authentication is off
+ * @throws the listen error when a port is taken; nothing is left running then
+ */
+export async function openGateway(
+  config: GatewayConfig,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenGateway> {
+  const version = readVersion();
+  const toProvider = {
+    url: config.providerUrl,
+    timeoutMs: config.upstreamTimeoutMs,
+    ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+  };
+  const provider = new ProviderClient({ ...toProvider, log });
+  const forwarder = new ProviderForwarder(toProvider);
+  const table = new FunctionTable({
+    defaultNamespace: config.defaultNamespace,
+    maxHeld: config.maxHeldCalls,
+    timeoutMs: config.upstreamTimeoutMs,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  });
+  const waker = new Waker((ref, replicas) => provider.scale(ref, replicas), log);
+  const proxy = new FunctionProxy({
+    table,
+    wake: (entry) => waker.wake(entry),
+    holdTimeoutMs: config.scaleUpTimeoutMs,
+    release: version.release,
+  });
+
+  const opened: { close(): Promise<void> }[] = [forwarder, table];
+  const closeAll = async () => {
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  try {
+    const queue = config.async.kind === "none" ? undefined : await openAsync(config.async, log);
+    if (queue) opened.push(queue);
+    const intake = queue && new AsyncIntake({ queue: queue.queue, table, proxy, log });
+    const handler = buildGateway({
+      proxy,
+      table,
+      forwarder,
+      provider,
+      version,
+      log,
+      ...(intake ? { intake } : {}),
+      ...(credentials ? { credentials } : {}),
+    });
+    const api = await listen(handler, {
+      port: config.port,
+      host: config.bindAddress,
+      server: {
+        requestTimeout: config.readTimeoutMs,
+        headersTimeout: Math.min(config.readTimeoutMs, 60_000),
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+    });
+    api.server.on("connect", refuseConnect);
+    opened.push(drained(api, config.drainTimeoutMs));
+
+    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.queue.stats() } : {}) });
+    const metrics = await listen(buildMetricsApp(registry, log), {
+      port: config.metricsPort,
+      host: config.bindAddress,
+    });
+    opened.push(drained(metrics, 1_000));
+
+    opened.push(followProvider(provider, table));
+    if (queue) await startWorker(queue, { api, table, config, log, opened });
+    log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
+    return {
+      url: api.url,
+      isReady: (target) => (table.find(target)?.readyReplicas ?? 0) > 0,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {
+  return { close: () => server.drain(timeoutMs) };
+}
+
+function followProvider(provider: ProviderClient, table: FunctionTable): { close(): Promise<void> } {
+  const stop = new AbortController();
+  const following = provider.follow(
+    () => table.beginSnapshot(),
+    (event) => table.apply(event),
+    stop.signal,
+  );
+  return {
+    close: async () => {
+      stop.abort();
+      await following;
+    },
+  };
+}
+
+interface WorkerParts {
+  readonly api: DrainingServer;
+  readonly table: FunctionTable;
+  readonly config: GatewayConfig;
+  readonly log: Logger;
+  readonly opened: { close(): Promise<void> }[];
+}
+
+async function startWorker(queue: AsyncPart, { api, table, config, log, opened }: WorkerParts): Promise<void> {
+  opened.push(
+    await queue.startWorker({
+      gatewayUrl: api.url,
+      callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs,
+      annotationsOf: (name, namespace) => table.find(`${name}.${namespace}`)?.picture.annotations,
+      drainTimeoutMs: config.drainTimeoutMs,
+      log,
+    }),
+  );
+}

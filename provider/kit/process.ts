@@ -1,0 +1,40 @@
+import { ConfigError } from "./env.ts";
+
+/** A start that failed for a reason its message explains in one line; no stack is shown. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/**
+ * Runs a server until SIGINT or SIGTERM, closes it, and exits with 0. A start that fails prints one line and exits
+ * with 1; a second signal does not wait any longer.
+ */
+export async function runProcess(open: () => Promise<{ close(): Promise<void> }>): Promise<void> {
+  const signalled = Promise.withResolvers<void>();
+  let signals = 0;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      signals++;
+      if (signals > 1) process.exit(1);
+      signalled.resolve();
+    });
+  }
+  try {
+    const opened = await open();
+    await signalled.promise;
+    await opened.close();
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`faaslane: ${describeStartError(error)}\n`);
+    process.exit(1);
+  }
+}
+
+/** What a person who starts the process needs to know. */
+export function describeStartError(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof StartError) return error.message;
+  const { code, port, syscall, message, stack } = error as NodeJS.ErrnoException & { port?: number };
+  if (code === "EADDRINUSE") return `port ${port} is in use; stop the other program or choose another port`;
+  if (syscall !== undefined) return message;
+  return stack ?? message ?? String(error);
+}
