@@ -20,6 +20,14 @@ export function sendText(res: Response, status: number, text: string): void {
   res.set("X-Content-Type-Options", "nosniff").type("text/plain").send(`${text}\n`);
 }
 
+/** JSON as OpenFaaS sends it: no charset in the type. */
+export function sendJson(res: Response, value: unknown, status = 200): void {
+  const body = Buffer.from(JSON.stringify(value));
+  res.status(status).setHeader("Content-Type", "application/json");
+  res.setHeader("Content-Length", body.length);
+  res.end(body);
+}
+
 /** Errors that the body parser and multer throw, as the contract's. */
 function kindOfForeign(thrown: unknown): FaasError {
   if (thrown instanceof FaasError) return thrown;
@@ -69,6 +77,28 @@ export function readBody(limitBytes: number): RequestHandler {
 /** The body that {@link readBody} read, as text; empty when there was none. */
 export function bodyText(req: Request): string {
   return Buffer.isBuffer(req.body) ? req.body.toString("utf8") : "";
+}
+
+/**
+ * The body that {@link readBody} read, as JSON.
+ * @param prefix opens the message, e.g. `failed to unmarshal request`
+ * @throws {FaasError} `invalid`
+ */
+export function bodyJson(req: Request, prefix: string): unknown {
+  const text = bodyText(req);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const why = text.trim() === "" ? "unexpected end of JSON input" : (cause as Error).message;
+    throw new FaasError("invalid", `${prefix}: ${why}`, { cause });
+  }
+}
+
+/** A query parameter; of a repeated one the last counts, as OpenFaaS reads them. Empty is the same as absent. */
+export function queryText(req: Request, name: string): string | undefined {
+  const given = req.query[name];
+  const last = Array.isArray(given) ? given.at(-1) : given;
+  return typeof last === "string" && last !== "" ? last : undefined;
 }
 
 /** An Express application that routes as Go's router does: exact case, no trailing slash added, no header of its own. */

@@ -1,0 +1,134 @@
+import type { RequestListener } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Express, NextFunction, Request, Response } from "express";
+import type { Backend } from "./backends/backend.ts";
+import { HEARTBEAT_INTERVAL_MS } from "./contract/endpoints.ts";
+import { DEFAULT_NAMESPACE, PATHS } from "./contract/paths.ts";
+import { type Credentials, requireBasicAuth } from "./kit/basic-auth.ts";
+import { createHttpMetrics } from "./kit/http-metrics.ts";
+import type { Logger } from "./kit/log.ts";
+import { createApp, errorResponder, notFoundResponder, readBody, route } from "./kit/respond.ts";
+import { postBuild } from "./routes/build.ts";
+import { openEndpointPicture } from "./routes/endpoint-picture.ts";
+import { streamEndpoints } from "./routes/endpoints.ts";
+import { proxyFunctions } from "./routes/function-proxy.ts";
+import { isFunctionUrl } from "./routes/function-url.ts";
+import { createFunction, getFunction, listFunctions, removeFunction, updateFunction } from "./routes/functions.ts";
+import { getInfo } from "./routes/info.ts";
+import { getLogs } from "./routes/logs.ts";
+import {
+  createNamespace,
+  getNamespace,
+  listNamespaces,
+  removeNamespace,
+  updateNamespace,
+} from "./routes/namespaces.ts";
+import { pathLabel } from "./routes/path-label.ts";
+import { scaleFunction } from "./routes/scale.ts";
+import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
+
+export interface ProviderOptions {
+  readonly backend: Backend;
+  readonly log: Logger;
+  /** Demanded by everything under `/system`; nobody is asked when absent. */
+  readonly credentials?: Credentials | undefined;
+  readonly defaultNamespace?: string;
+  /** Largest body of a control request, in bytes. */
+  readonly maxBodyBytes?: number;
+  /** Folder for build contexts while they are received. */
+  readonly uploadDir?: string;
+  /** Largest build context as sent, in bytes. */
+  readonly maxUploadBytes?: number;
+  /** Build requests at a time, those that wait included. */
+  readonly maxBuildRequests?: number;
+  /** Longest stream of logs, in milliseconds. */
+  readonly maxLogStreamMs?: number;
+  /** Longest wait for the head of a function's answer, in milliseconds. */
+  readonly functionTimeoutMs?: number;
+  readonly heartbeatMs?: number;
+  /** Aborted when the provider closes: streams that would go on for ever end then. */
+  readonly closing?: AbortSignal;
+}
+
+/** The provider's HTTP interface around a backend. */
+export function buildProvider(options: ProviderOptions): RequestListener {
+  const {
+    backend,
+    log,
+    defaultNamespace = DEFAULT_NAMESPACE,
+    functionTimeoutMs = 60_000,
+    closing = new AbortController().signal,
+  } = options;
+  const app = buildControl(options, defaultNamespace, closing);
+  const proxy = proxyFunctions({
+    picture: openEndpointPicture(backend, log, closing),
+    fallbackNamespace: defaultNamespace,
+    headTimeoutMs: functionTimeoutMs,
+    log,
+    closing,
+  });
+  return (req, res) => (isFunctionUrl(req.url ?? "") ? proxy(req, res) : app(req, res));
+}
+
+function buildControl(options: ProviderOptions, fallback: string, closing: AbortSignal): Express {
+  const { backend, log, credentials, heartbeatMs = HEARTBEAT_INTERVAL_MS } = options;
+  const { functions, secrets, namespaces } = backend;
+  const body = readBody(options.maxBodyBytes ?? 4 * 1024 ** 2);
+  const metrics = createHttpMetrics("provider", pathLabel);
+  const app = createApp();
+
+  const alive = (_req: Request, res: Response) => void res.end();
+  route(app, PATHS.health, { GET: [alive], HEAD: [alive] });
+  route(app, "/metrics", { GET: [metrics.expose] });
+
+  app.use("/system", metrics.observe, requireBasicAuth(credentials));
+  app.param("name", onlyNames);
+  route(app, PATHS.functions, {
+    GET: [listFunctions(functions, fallback)],
+    POST: [body, createFunction(functions, fallback)],
+    PUT: [body, updateFunction(functions, fallback)],
+    DELETE: [body, removeFunction(functions, fallback)],
+  });
+  route(app, `${PATHS.function}:name`, { GET: [getFunction(functions, fallback)] });
+  route(app, `${PATHS.scale}:name`, { POST: [body, scaleFunction(functions, fallback)] });
+  route(app, PATHS.secrets, {
+    GET: [listSecrets(secrets, fallback)],
+    POST: [body, createSecret(secrets, fallback)],
+    PUT: [body, updateSecret(secrets, fallback)],
+    DELETE: [body, removeSecret(secrets, fallback)],
+  });
+  route(app, PATHS.namespaces, { GET: [listNamespaces(namespaces)] });
+  // Some documentation writes the plural for one namespace too.
+  for (const path of [PATHS.namespace, `${PATHS.namespaces}/`]) {
+    route(app, `${path}{:name}`, {
+      GET: [getNamespace(namespaces)],
+      POST: [body, createNamespace(namespaces)],
+      PUT: [body, updateNamespace(namespaces)],
+      DELETE: [body, removeNamespace(namespaces)],
+    });
+  }
+  route(app, PATHS.info, { GET: [getInfo(backend)] });
+  const logLimits = { fallbackNamespace: fallback, maxStreamMs: options.maxLogStreamMs ?? Infinity, closing };
+  route(app, PATHS.logs, { GET: [getLogs(backend, logLimits)] });
+  route(app, PATHS.endpoints, { GET: [streamEndpoints(backend, { heartbeatMs, closing })] });
+  const build = {
+    uploadDir: options.uploadDir ?? join(tmpdir(), "faaslane-uploads"),
+    maxUploadBytes: options.maxUploadBytes ?? 256 * 1024 ** 2,
+    maxRequests: options.maxBuildRequests ?? 16,
+    heartbeatMs,
+    log,
+    closing,
+  };
+  route(app, PATHS.build, { POST: [postBuild(backend.builder, build)] });
+
+  app.use(notFoundResponder());
+  app.use(errorResponder(log));
+  return app;
+}
+
+/** Names outside OpenFaaS's set of characters are unknown routes. */
+function onlyNames(_req: Request, _res: Response, next: NextFunction, name: string): void {
+  if (/^[-a-zA-Z_0-9.]+$/.test(name)) next();
+  else next("router");
+}

@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
+import { type Env, readEnv } from "./kit/env.ts";
+import { LOG_LEVELS, type LogLevel } from "./kit/log.ts";
+import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "./kit/parse.ts";
+
+export const BACKENDS = ["local"] as const;
+export type BackendKind = (typeof BACKENDS)[number];
+
+/** Bounds on builds; sizes in bytes. */
+export interface BuildLimits {
+  /** Largest build context as it is sent, packed. */
+  readonly maxUploadBytes: number;
+  /** Largest build context once unpacked. */
+  readonly maxContextBytes: number;
+  /** Files and folders of a build context. */
+  readonly maxEntries: number;
+  /** Longest install step, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Builds at a time; others wait. */
+  readonly concurrency: number;
+  /** Builds that may wait. */
+  readonly maxWaiting: number;
+}
+
+export interface ProviderConfig {
+  readonly port: number;
+  readonly bindAddress: string;
+  readonly backend: BackendKind;
+  /** Absolute folder of everything that has to last. */
+  readonly dataDir: string;
+  readonly defaultNamespace: string;
+  readonly basicAuth: boolean;
+  /** Folder of `basic-auth-user` and `basic-auth-password`. */
+  readonly secretMountPath: string;
+  /** Longest wait for the head of a function's answer, in milliseconds. */
+  readonly readTimeoutMs: number;
+  /** Longest stream of logs, in milliseconds; Infinity for as long as the reader stays. */
+  readonly writeTimeoutMs: number;
+  /** How long a stop waits for requests and replicas under way, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  /** Largest body of a control request, in bytes. */
+  readonly maxBodyBytes: number;
+  readonly build: BuildLimits;
+  readonly logLevel: LogLevel;
+}
+
+/**
+ * @param env a process that runs the gateway too leaves out `port`, which is the gateway's there
+ * @throws {ConfigError} naming every bad variable, so one restart mends them all.
+ */
+export function loadConfig(env: Env): ProviderConfig {
+  return readEnv(env, (read) => {
+    const port = read.optional("port", parsePort);
+    return {
+      port: read.optional("provider_port", parsePort) ?? port ?? 8081,
+      bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      backend: read.optional("backend", oneOf(...BACKENDS)) ?? "local",
+      dataDir: resolve(read.optional("data_dir", parseText) ?? ".faaslane"),
+      defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
+      basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
+      secretMountPath: read.optional("secret_mount_path", parseText) ?? "/run/secrets/",
+      readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
+      writeTimeoutMs: read.optional("write_timeout", parseDuration) ?? Number.POSITIVE_INFINITY,
+      drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
+      maxBodyBytes: read.optional("max_body_bytes", parseBytes) ?? 4 * 1024 ** 2,
+      build: {
+        maxUploadBytes: read.optional("build_max_upload_bytes", parseBytes) ?? 256 * 1024 ** 2,
+        maxContextBytes: read.optional("build_max_bytes", parseBytes) ?? 256 * 1024 ** 2,
+        maxEntries: read.optional("build_max_entries", integerFrom(1)) ?? 50_000,
+        timeoutMs: read.optional("build_timeout", parseDuration) ?? 600_000,
+        concurrency: read.optional("build_concurrency", integerFrom(1)) ?? 2,
+        maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
+      },
+      logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
+    };
+  });
+}

@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import type { Request, Response } from "express";
+import multer from "multer";
+import { type BuildConfig, decodeBuildConfig } from "../contract/build.ts";
+import { FaasError } from "../contract/errors.ts";
+
+export interface Upload {
+  /** File with the tar or tar.gz. */
+  readonly archive: string;
+  readonly config: BuildConfig;
+}
+
+const MAX_CONFIG_BYTES = 64 * 1024;
+
+/** What a body may hold next to its archive: boundaries, part heads and the config. */
+const MAX_ENVELOPE_BYTES = 1024 * 1024;
+
+/**
+ * Receives `multipart/form-data` with the parts `context` (file) and `config` (JSON text) into `folder`, which the
+ * caller removes.
+ * @throws {FaasError} `invalid` naming the part that is missing or wrong, `tooLarge`
+ */
+export async function receiveUpload(req: Request, res: Response, folder: string, maxBytes: number): Promise<Upload> {
+  await receiveParts(req, res, folder, maxBytes);
+  const fields = (req.body ?? {}) as Record<string, unknown>;
+  if (!req.file) {
+    throw wrongPart("context", Object.hasOwn(fields, "context") ? "must be a file, not a field" : "is missing");
+  }
+  if (typeof fields.config !== "string") throw wrongPart("config", "is missing");
+  return { archive: join(folder, req.file.filename), config: readConfig(fields.config) };
+}
+
+function wrongPart(part: string, why: string, kind: "invalid" | "tooLarge" = "invalid"): FaasError {
+  return new FaasError(kind, `build: part ${JSON.stringify(part.slice(0, 100))}: ${why}`);
+}
+
+function readConfig(text: string): BuildConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrongPart("config", "must be JSON");
+  }
+  return decodeBuildConfig(value);
+}
+
+async function receiveParts(req: Request, res: Response, folder: string, maxBytes: number): Promise<void> {
+  if (!/^multipart\/form-data\b/i.test(req.headers["content-type"] ?? "")) {
+    throw new FaasError("invalid", "build: the body must be multipart/form-data with the parts context and config");
+  }
+  const maxBodyBytes = maxBytes + MAX_ENVELOPE_BYTES;
+  const tooLarge = new FaasError("tooLarge", `build: the upload is larger than ${maxBytes} bytes`);
+  if (Number(req.headers["content-length"] ?? 0) > maxBodyBytes) throw tooLarge;
+
+  const parse = multer({
+    storage: multer.diskStorage({ destination: folder, filename: (_req, _file, done) => done(null, "context.tar") }),
+    limits: {
+      fileSize: maxBytes,
+      files: 1,
+      fields: 1,
+      parts: 2,
+      fieldSize: MAX_CONFIG_BYTES,
+      fieldNameSize: 100,
+      headerPairs: 20,
+    },
+  }).single("context");
+
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let received = 0;
+  // Multer reports an error only once it has read the whole body, which may never end.
+  req.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+    if (received > maxBodyBytes) reject(tooLarge);
+  });
+  parse(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(asUploadError(error, tooLarge))));
+  await promise;
+}
+
+function asUploadError(error: unknown, tooLarge: FaasError): unknown {
+  if (error instanceof multer.MulterError) {
+    const part = error.field ?? "";
+    if (error.code === "LIMIT_FILE_SIZE") return tooLarge;
+    if (error.code === "LIMIT_FIELD_VALUE") return wrongPart(part, `is over ${MAX_CONFIG_BYTES} bytes`, "tooLarge");
+    if (error.code === "LIMIT_UNEXPECTED_FILE" && part === "config") {
+      return wrongPart(part, "must be a field with JSON, not a file");
+    }
+    if (error.code === "LIMIT_UNEXPECTED_FILE" && part !== "context") return wrongPart(part, "is not known");
+    return new FaasError("invalid", "build: there must be one part context and one part config, and no other", {
+      cause: error,
+    });
+  }
+  // A system error (a full disk, say) is ours; what else the parser throws is about the body it was given.
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined) return error;
+  return new FaasError("invalid", `build: the multipart body is malformed: ${message}`, { cause: error });
+}

@@ -1,0 +1,134 @@
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type ServerResponse,
+} from "node:http";
+import { pipeline } from "node:stream/promises";
+import { INTERNAL_HEADER } from "../contract/paths.ts";
+import type { Logger } from "../kit/log.ts";
+import type { EndpointPicture } from "./endpoint-picture.ts";
+import { requestHeaders, responseHeaders } from "./forward-headers.ts";
+import { parseFunctionUrl } from "./function-url.ts";
+
+export interface FunctionProxyOptions {
+  readonly picture: EndpointPicture;
+  readonly fallbackNamespace: string;
+  /** Longest wait for the head of a function's answer, in milliseconds. */
+  readonly headTimeoutMs: number;
+  readonly log: Logger;
+  /** From 0 up to, not including, 1. */
+  readonly random?: () => number;
+  readonly closing: AbortSignal;
+}
+
+const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
+
+/** Less than the 5 s after which Node's servers close an idle connection, so that a call rarely meets one closing. */
+const IDLE_CONNECTION_MS = 4000;
+
+/** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
+export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
+  const { picture, fallbackNamespace, headTimeoutMs, log, random = Math.random, closing } = options;
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
+  closing.addEventListener("abort", () => agent.destroy(), { once: true });
+
+  return async (req, res) => {
+    if (!METHODS.has(req.method ?? "")) {
+      res.writeHead(405).end();
+      return;
+    }
+    const target = parseFunctionUrl(req.url ?? "", fallbackNamespace);
+    if (!target) {
+      fail(res, 404, "404 page not found");
+      return;
+    }
+    const { name } = target.ref;
+    try {
+      const addresses = await picture.ready(target.ref);
+      const address = addresses[Math.floor(random() * addresses.length)];
+      if (address === undefined) {
+        fail(res, 503, `No endpoints available for: ${name}.`, true);
+        return;
+      }
+      await forward(req, res, { address, path: target.path, agent, headTimeoutMs });
+    } catch (err) {
+      log.debug({ err, function: name, namespace: target.ref.namespace }, "call failed");
+      if (res.headersSent || res.destroyed) res.destroy();
+      else fail(res, 500, `Can't reach service for: ${name}.`, true);
+    }
+  };
+}
+
+function fail(res: ServerResponse, status: number, text: string, internal = false): void {
+  if (internal) res.setHeader(INTERNAL_HEADER, "proxy");
+  res.setHeader("X-Content-Type-Options", "nosniff");
+  res.setHeader("Content-Type", "text/plain; charset=utf-8");
+  res.writeHead(status).end(`${text}\n`);
+}
+
+interface Hop {
+  readonly address: string;
+  readonly path: string;
+  readonly agent: Agent;
+  readonly headTimeoutMs: number;
+}
+
+/** Streams the call to the replica and its answer back; whoever leaves first takes the other side along. */
+async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Promise<void> {
+  let upstream = send(req, hop);
+  const left = () => upstream.destroy(new Error("the client left"));
+  res.once("close", left);
+  try {
+    const answer = await head(upstream, hop.headTimeoutMs).catch((error: NodeJS.ErrnoException) => {
+      if (!metClosingConnection(req, upstream, error)) throw error;
+      upstream = send(req, hop);
+      return head(upstream, hop.headTimeoutMs);
+    });
+    res.writeHead(answer.statusCode as number, answer.statusMessage ?? "", responseHeaders(answer, req));
+    // A stream of unknown length may stay silent for long; its reader wants to know that it has begun.
+    if (answer.headers["content-length"] === undefined) res.flushHeaders();
+    await pipeline(answer, res);
+  } finally {
+    res.off("close", left);
+    req.unpipe(upstream);
+    // A function may answer before it has read the whole body; it has no use for the rest.
+    if (!upstream.writableFinished) upstream.destroy();
+  }
+}
+
+function send(req: IncomingMessage, { address, path, agent }: Hop): ClientRequest {
+  const url = new URL(`http://${address}`);
+  const upstream = request({
+    agent,
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port || 80,
+    method: req.method as string,
+    path,
+    headers: requestHeaders(req, address),
+  });
+  // Not `pipeline`: upon a failure it would destroy the client's connection, which still awaits its answer.
+  req.pipe(upstream);
+  return upstream;
+}
+
+async function head(upstream: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const late = setTimeout(() => upstream.destroy(new Error("no answer in time")), timeoutMs);
+  upstream.once("response", resolve);
+  // Stays on, as errors that follow the head come with the answer's stream too and must not go unhandled here.
+  upstream.on("error", reject);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Whether a kept connection was closed as the call went out, so that the function cannot have seen it. */
+function metClosingConnection(req: IncomingMessage, upstream: ClientRequest, error: NodeJS.ErrnoException): boolean {
+  const hasBody = req.headers["content-length"] !== undefined || req.headers["transfer-encoding"] !== undefined;
+  return upstream.reusedSocket && error.code === "ECONNRESET" && !hasBody;
+}

@@ -1,0 +1,52 @@
+import type { Request, RequestHandler } from "express";
+import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
+import { decodeDeleteRequest, decodeFunctionDeployment, validateDeployment } from "../contract/functions.ts";
+import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
+import { namespaceOf, pathName } from "./request-target.ts";
+
+/** `GET /system/functions` → 200 with all functions of the namespace; fails as `invalid` when there is no such one. */
+export function listFunctions(store: Pick<FunctionStore, "list">, fallback: string): RequestHandler {
+  return async (req, res) => sendJson(res, await store.list(namespaceOf(req, {}, fallback)));
+}
+
+/** `GET /system/function/{name}`, with `usage=1` to measure it too → 200, or 404 without a body. */
+export function getFunction(store: Pick<FunctionStore, "get">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    const usage = ["1", "true"].includes(queryText(req, "usage") ?? "");
+    const ref = { name: pathName(req), namespace: namespaceOf(req, {}, fallback) };
+    const status = await store.get(ref, usage);
+    if (status) sendJson(res, status);
+    else res.status(404).end();
+  };
+}
+
+/** `POST /system/functions` → 202; fails as `invalid` or `conflict`. */
+export function createFunction(store: Pick<FunctionStore, "create">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    await store.create(readDeployment(req, fallback));
+    res.status(202).end();
+  };
+}
+
+/** `PUT /system/functions` → 202; fails as `invalid`, or as `notFound`, upon which faas-cli creates it. */
+export function updateFunction(store: Pick<FunctionStore, "update">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    await store.update(readDeployment(req, fallback));
+    res.status(202).end();
+  };
+}
+
+/** `DELETE /system/functions` with `{ functionName, namespace? }` → 202; fails as `invalid` or `notFound`. */
+export function removeFunction(store: Pick<FunctionStore, "remove">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    const body = decodeDeleteRequest(bodyJson(req, "failed to unmarshal request"));
+    await store.remove({ name: body.functionName, namespace: namespaceOf(req, body, fallback) });
+    res.status(202).end();
+  };
+}
+
+function readDeployment(req: Request, fallback: string): ResolvedDeployment {
+  const deployment = decodeFunctionDeployment(bodyJson(req, "failed to unmarshal request"));
+  validateDeployment(deployment);
+  return { ...deployment, namespace: namespaceOf(req, deployment, fallback) };
+}

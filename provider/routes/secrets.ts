@@ -1,0 +1,52 @@
+import type { Request, RequestHandler } from "express";
+import type { SecretStore } from "../backends/backend.ts";
+import { FaasError } from "../contract/errors.ts";
+import { decodeSecretRequest, type SecretRequest, secretBytes } from "../contract/secrets.ts";
+import { bodyJson, sendJson } from "../kit/respond.ts";
+import { namespaceOf } from "./request-target.ts";
+
+/** `GET /system/secrets` → 200 with names, never values. */
+export function listSecrets(store: Pick<SecretStore, "list">, fallback: string): RequestHandler {
+  return async (req, res) => sendJson(res, await store.list(namespaceOf(req, {}, fallback)));
+}
+
+/** `POST /system/secrets` → 202; fails as `invalid`, `unprocessable` (its name) or `conflict`. */
+export function createSecret(store: Pick<SecretStore, "create">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    const secret = readSecret(req);
+    await store.create(nameOf(req, secret, fallback), secretBytes(secret));
+    res.status(202).end();
+  };
+}
+
+/** `PUT /system/secrets` → 202; fails as `invalid`, `unprocessable` or `notFound`. */
+export function updateSecret(store: Pick<SecretStore, "update">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    const secret = readSecret(req);
+    await store.update(nameOf(req, secret, fallback), secretBytes(secret));
+    res.status(202).end();
+  };
+}
+
+/** `DELETE /system/secrets` → 202; fails as `invalid`, `unprocessable` or `notFound`. */
+export function removeSecret(store: Pick<SecretStore, "remove">, fallback: string): RequestHandler {
+  return async (req, res) => {
+    await store.remove(nameOf(req, readSecret(req), fallback));
+    res.status(202).end();
+  };
+}
+
+const readSecret = (req: Request) => decodeSecretRequest(secretJson(req));
+
+// A parser's message quotes what it could not read, which may be the value.
+function secretJson(req: Request): unknown {
+  try {
+    return bodyJson(req, "secret");
+  } catch {
+    throw new FaasError("invalid", "secret: the body is not JSON");
+  }
+}
+
+function nameOf(req: Request, secret: SecretRequest, fallback: string) {
+  return { name: secret.name, namespace: namespaceOf(req, secret, fallback) };
+}
