@@ -1,0 +1,29 @@
+// Runs before `npm start` and `npm test`, under whichever Node the machine has: installs what is missing and bundles
+// the watchdog when its sources are newer. Only what Node 18 knows may be used here.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+
+if (changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(root, "package-lock.json"))) {
+  process.stderr.write("faaslane: installing dependencies (once)\n");
+  // `npm ci` bundles the watchdog too: it runs the `prepare` script.
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+const sources = readdirSync(join(root, "watchdog"))
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => changedAt(join(root, "watchdog", name)));
+if (changedAt(join(root, "dist/watchdog.mjs")) < Math.max(...sources)) {
+  run(join(root, "node_modules/.bin/node"), [join(root, "watchdog/bundle.mjs")]);
+}
+
+function run(command, args) {
+  // Standard output belongs to the command that follows.
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (error) process.stderr.write(`faaslane: cannot run ${command}: ${error.message}\n`);
+  if (status !== 0) process.exit(status ?? 1);
+}
