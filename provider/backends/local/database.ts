@@ -2,6 +2,8 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
+const SQLITE_BUSY = 5;
+
 /** Each entry lifts the schema by one version; entries are never edited once released, only added. */
 const MIGRATIONS = [
   `CREATE TABLE namespaces (
@@ -9,26 +11,32 @@ const MIGRATIONS = [
    ) STRICT;
    CREATE TABLE functions (
      namespace TEXT NOT NULL, name TEXT NOT NULL, deployment TEXT NOT NULL, digest TEXT NOT NULL,
-     replicas INTEGER NOT NULL, generation INTEGER NOT NULL, created_at TEXT NOT NULL,
+     replicas INTEGER NOT NULL, uid INTEGER NOT NULL, generation INTEGER NOT NULL, created_at TEXT NOT NULL,
      PRIMARY KEY (namespace, name)
    ) STRICT;
+   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+   INSERT INTO counters VALUES ('generation', 0);
    CREATE TABLE images (reference TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT;`,
 ];
 
 /**
- * Opens `provider.db` in `dataDir`, making or lifting its schema. A statement that has returned is on the disk.
- * @throws when the file belongs to a newer release, is held by another process or cannot be read
+ * Opens `provider.db` in `dataDir`, making or lifting its schema, and keeps every other process out of it until it is
+ * closed: two backends on one folder would take each other's replicas for leftovers. The kernel drops the lock of a
+ * process that dies. A statement that has returned is on the disk.
+ * @throws when another process has it open, it belongs to a newer release or cannot be read
  */
 export function openDatabase(dataDir: string): DatabaseSync {
   const file = join(dataDir, "provider.db");
   const db = new DatabaseSync(file);
   try {
     chmodSync(file, 0o600);
-    db.exec("PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    db.exec("BEGIN EXCLUSIVE; COMMIT");
     migrate(db);
-  } catch (error) {
+  } catch (cause) {
     db.close();
-    throw error;
+    if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause;
+    throw new Error(`another process uses ${dataDir}`, { cause });
   }
   return db;
 }

@@ -1,0 +1,67 @@
+import { parseDuration } from "../../kit/parse.ts";
+import type { ResolvedDeployment } from "../backend.ts";
+
+/** Variables of the platform that a function may see. */
+const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export interface ReplicaPlace {
+  /** Working copy of the artefact. */
+  readonly code: string;
+  readonly secrets: string;
+  /** The replica's own. */
+  readonly tmp: string;
+}
+
+/**
+ * The whole environment of a replica. Later lines win: what the platform lends, the artefact, the deployment, and last
+ * what makes replicas share a machine.
+ * @param platform the platform's environment, of which only paths and locale get through
+ */
+export function buildEnvironment(
+  platform: Readonly<Record<string, string | undefined>>,
+  artefact: Readonly<Record<string, string>>,
+  { service, namespace, envProcess, envVars }: ResolvedDeployment,
+  place: ReplicaPlace,
+): Record<string, string> {
+  const lent = INHERITED.flatMap((name) => {
+    const value = platform[name];
+    return value === undefined || value === "" ? [] : [[name, value] as const];
+  });
+  return {
+    PATH: DEFAULT_PATH,
+    ...Object.fromEntries(lent),
+    HOME: place.code,
+    // Nothing probes a local replica, so there is no probe to wait for before it stops listening.
+    healthcheck_interval: "0s",
+    ...artefact,
+    ...(envProcess ? { fprocess: envProcess } : {}),
+    ...envVars,
+    TMPDIR: place.tmp,
+    port: "0",
+    metrics_port: "0",
+    bind_address: "127.0.0.1",
+    OPENFAAS_NAME: service,
+    OPENFAAS_NAMESPACE: namespace,
+    FAASLANE_SECRETS_DIR: place.secrets,
+  };
+}
+
+const DEFAULT_WRITE_TIMEOUT_MS = 30_000;
+/** For the watchdog to notice that it may go, and its child to obey. */
+const MARGIN_MS = 3_000;
+
+function durationOr(text: string | undefined, fallbackMs: number): number {
+  try {
+    return text === undefined ? fallbackMs : parseDuration(text);
+  } catch {
+    // Watchdogs take a malformed duration for absent, and this has to agree with them.
+    return fallbackMs;
+  }
+}
+
+/** Longest time a replica with this environment may take from SIGTERM to its end, in milliseconds. */
+export function drainGraceMs(environment: Readonly<Record<string, string>>): number {
+  const health = durationOr(environment.healthcheck_interval, 0);
+  return health + durationOr(environment.write_timeout, DEFAULT_WRITE_TIMEOUT_MS) + MARGIN_MS;
+}

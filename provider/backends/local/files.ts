@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** Makes `folder` and its missing parents, readable by this user only. */
+export async function ensureFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // An existing folder, or one made under an odd umask, is brought to the same mode.
+  await chmod(folder, 0o700);
+}
+
+/**
+ * Writes a file of mode 0600 so that readers see the old bytes or the new ones, never a part, and a crash after the
+ * promise has resolved loses nothing.
+ * @param staging folder for the unfinished file, on the same file system; its name starts with a dot
+ */
+export async function writeFileDurably(file: string, bytes: Uint8Array, staging = dirname(file)): Promise<void> {
+  const unfinished = join(staging, `.${basename(file)}.${randomBytes(6).toString("hex")}`);
+  try {
+    const handle = await open(unfinished, "wx", 0o600);
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(unfinished, file);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(file));
+}
+
+/** Makes renames and removals in `folder` survive a crash. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Names in `folder`; none when it does not exist. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Removes everything in `folder` that `keep` does not want; a folder that does not exist is empty. */
+export async function sweepFolder(folder: string, keep: (name: string) => boolean): Promise<void> {
+  const stale = (await namesIn(folder)).filter((name) => !keep(name));
+  await Promise.all(stale.map((name) => removeTree(join(folder, name))));
+}
+
+/** Removes a file or a folder with all it holds; retried, as a dying process may still be writing into it. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}

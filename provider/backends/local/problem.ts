@@ -1,0 +1,45 @@
+/** How a replica's process ended. */
+export type ProcessEnd =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: string }
+  | { readonly kind: "silent"; readonly afterMs: number }
+  | { readonly kind: "failed"; readonly message: string };
+
+const MAX_OUTPUT_CHARS = 200;
+const TELLING = /error|exception|panic|fatal|cannot|can't|not found|no such|denied|refused|invalid|missing/i;
+
+/** The line of `recent` output that says most about why a process ended; undefined when it said nothing. */
+export function tellingLine(recent: readonly string[]): string | undefined {
+  // Runtimes end a crash with a stack or their version; the message is further up, and never indented.
+  return recent.findLast((line) => TELLING.test(line) && !/^\s/.test(line)) ?? recent.at(-1);
+}
+
+/** `text` with every one of `secrets` blanked out: what describes a problem is shown to whoever calls the function. */
+export function redact(text: string, secrets: readonly string[]): string {
+  // Very short values would blank out half of any text and are no secret in it.
+  return secrets.filter((secret) => secret.length >= 4).reduce((left, secret) => left.replaceAll(secret, "***"), text);
+}
+
+function describeEnd(end: ProcessEnd): string {
+  switch (end.kind) {
+    case "exited":
+      return `exited with code ${end.code}`;
+    case "killed":
+      return `was killed by ${end.signal}`;
+    case "silent":
+      return `did not start listening within ${end.afterMs / 1000} s`;
+    case "failed":
+      return end.message;
+  }
+}
+
+/** One short line for people: how the process ended, how often by now, and what it said last. */
+export function describeProblem(end: ProcessEnd, restarts: number, output: string | undefined): string {
+  const parts = [
+    restarts === 0 ? describeEnd(end) : `${describeEnd(end)}, ${restarts} restart${restarts === 1 ? "" : "s"}`,
+  ];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  const printable = output?.replace(/[\u0000-\u001f\u007f]+/g, " ").trim();
+  if (printable) parts.push(`last output: ${printable.slice(0, MAX_OUTPUT_CHARS)}`);
+  return parts.join("; ");
+}

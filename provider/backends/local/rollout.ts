@@ -1,0 +1,44 @@
+export type ReplicaState = "starting" | "ready" | "waiting" | "draining" | "gone";
+
+/** What a decision about replicas needs to know of one. */
+export interface ReplicaView {
+  readonly instance: string;
+  readonly generation: number;
+  readonly state: ReplicaState;
+  /** Grows from replica to replica. */
+  readonly order: number;
+}
+
+export interface RolloutDecision {
+  /** Replicas of the wanted generation to add. */
+  readonly start: number;
+  /** Instances to drain and stop. */
+  readonly stop: readonly string[];
+}
+
+/** Those that matter least first: not ready before ready, then the youngest. */
+function leastWorthFirst(a: ReplicaView, b: ReplicaView): number {
+  return Number(a.state === "ready") - Number(b.state === "ready") || b.order - a.order;
+}
+
+/**
+ * What brings `replicas` closer to `wanted` ones of `generation`. Replicas of an earlier generation go one by one as
+ * new ones become ready, so that at no time fewer serve than before; while no new one comes up they stay.
+ */
+export function decideRollout(replicas: readonly ReplicaView[], wanted: number, generation: number): RolloutDecision {
+  const alive = replicas.filter(({ state }) => state !== "draining" && state !== "gone");
+  const current = alive.filter((replica) => replica.generation === generation).sort(leastWorthFirst);
+  const old = alive.filter((replica) => replica.generation !== generation).sort(leastWorthFirst);
+
+  const surplus = current.slice(0, Math.max(0, current.length - wanted));
+  const readyAfter = current.slice(surplus.length).filter(({ state }) => state === "ready").length;
+  const keep = Math.max(0, wanted - readyAfter);
+  const serving = old.filter(({ state }) => state === "ready");
+  const unable = old.filter(({ state }) => state !== "ready");
+  const replaced = serving.slice(0, Math.max(0, serving.length - keep));
+
+  return {
+    start: Math.max(0, wanted - current.length),
+    stop: [...surplus, ...unable, ...replaced].map(({ instance }) => instance),
+  };
+}
