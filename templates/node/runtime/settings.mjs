@@ -1,0 +1,26 @@
+const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+
+/**
+ * Bytes of a size such as `100kb`, `1.5mb` or `2048`.
+ * @throws {Error} naming the variable
+ */
+function parseSize(name, text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) *(b|kb|mb|gb)?$/i.exec(text.trim()) ?? [];
+  if (number === undefined) throw new Error(`${name}: "${text}" is not a size such as 100kb, 1.5mb or 2048`);
+  return Math.floor(Number(number) * UNITS[(unit ?? "b").toLowerCase()]);
+}
+
+/**
+ * What the environment decides. Limits are `{ name, bytes }`, so that a refusal can say which variable to raise.
+ * @throws {Error} naming the bad variable
+ */
+export function readSettings(env) {
+  const limit = (name) => ({ name, bytes: parseSize(name, env[name] || "100kb") });
+  return {
+    secretsDir: env.FAASLANE_SECRETS_DIR || "/var/openfaas/secrets",
+    body: {
+      raw: env.RAW_BODY === "true",
+      limits: { json: limit("MAX_JSON_SIZE"), text: limit("MAX_TEXT_SIZE"), raw: limit("MAX_RAW_SIZE") },
+    },
+  };
+}

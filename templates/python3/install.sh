@@ -1,0 +1,13 @@
+#!/bin/sh
+# Installs function/requirements.txt into packages/; without a requirement it ends at once and needs no network.
+set -eu
+cd "$(dirname "$0")"
+
+grep -qsv '^[[:space:]]*\(#.*\)\{0,1\}$' function/requirements.txt || exit 0
+
+if ! python3 -m pip --version >/dev/null 2>&1; then
+  echo "function/requirements.txt lists packages, but python3 has no pip" >&2
+  exit 1
+fi
+exec python3 -m pip install --disable-pip-version-check --no-input --upgrade \
+  --target packages --requirement function/requirements.txt
