@@ -1,0 +1,65 @@
+import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import { runPool } from "../build/pool.ts";
+import { CliError } from "../errors.ts";
+import type { Answer } from "../gateway-client.ts";
+import type { StackFunction } from "../stack/types.ts";
+
+/** `update` rolls over what runs and creates what is new; `create` refuses what exists; `replace` removes it first. */
+export type DeployMode = "update" | "create" | "replace";
+
+export interface DeployTarget {
+  createFunction(deployment: FunctionDeployment): Promise<Answer>;
+  updateFunction(deployment: FunctionDeployment): Promise<Answer>;
+  removeFunction(functionName: string, namespace?: string): Promise<Answer>;
+}
+
+export type DeployOutcome =
+  | {
+      readonly kind: "deployed";
+      readonly name: string;
+      readonly namespace?: string | undefined;
+      readonly answer: Answer;
+    }
+  | { readonly kind: "failed"; readonly name: string; readonly error: unknown };
+
+/**
+ * Deploys one function after the other; one that fails does not stop the rest.
+ * @param plan makes the deployment of a function
+ * @param report is told of each outcome as it comes
+ */
+export async function deployFunctions(
+  functions: readonly StackFunction[],
+  plan: (fn: StackFunction) => Promise<FunctionDeployment>,
+  { target, mode, report }: { target: DeployTarget; mode: DeployMode; report: (outcome: DeployOutcome) => void },
+): Promise<DeployOutcome[]> {
+  return await runPool(functions, 1, async (fn) => {
+    const outcome = await plan(fn)
+      .then((deployment) => deployOne(deployment, mode, target))
+      .catch((error: unknown): DeployOutcome => ({ kind: "failed", name: fn.name, error }));
+    report(outcome);
+    return outcome;
+  });
+}
+
+/** Only 200 and 202 are success to the clients of this API, so a 201 is reported. */
+async function deployOne(
+  deployment: FunctionDeployment,
+  mode: DeployMode,
+  target: DeployTarget,
+): Promise<DeployOutcome> {
+  const { service: name, namespace } = deployment;
+  const answer = await submit(deployment, mode, target);
+  if (answer.status === 200 || answer.status === 202) return { kind: "deployed", name, namespace, answer };
+  const message = `Unexpected status: ${answer.status}, message: ${answer.text.trim()}`;
+  return { kind: "failed", name, error: new CliError(message) };
+}
+
+async function submit(deployment: FunctionDeployment, mode: DeployMode, target: DeployTarget): Promise<Answer> {
+  if (mode === "update") {
+    const answer = await target.updateFunction(deployment);
+    return answer.status === 404 ? await target.createFunction(deployment) : answer;
+  }
+  // Its answer says nothing: there may have been nothing to remove.
+  if (mode === "replace") await target.removeFunction(deployment.service, deployment.namespace);
+  return await target.createFunction(deployment);
+}

@@ -1,0 +1,50 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import { createTagFacts } from "../build/tag-facts.ts";
+import { findTemplate } from "../build/templates.ts";
+import { CliError } from "../errors.ts";
+import { resolveEnvironment } from "../stack/environment.ts";
+import { type TagMode, tagImage } from "../stack/image-tag.ts";
+import type { StackFunction } from "../stack/types.ts";
+import { buildDeployment, type DeployOverrides } from "./deployment.ts";
+
+export interface DeployPlan {
+  /** Where environment files and handlers are looked for. */
+  readonly baseDir: string;
+  readonly templateDirs: readonly string[];
+  /** Whether the template's `fprocess` counts when the stack file has none. */
+  readonly readTemplate: boolean;
+  readonly tag: TagMode;
+  /** `--env`. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly flags: DeployOverrides;
+}
+
+/** The deployment of one function, after reading its environment files and its template. @throws {CliError} */
+export async function planDeployment(fn: StackFunction, plan: DeployPlan): Promise<FunctionDeployment> {
+  if (!fn.image) throw new CliError("image: is missing from the stack file");
+  const facts = createTagFacts(plan.baseDir, fn.handler);
+  return buildDeployment(
+    fn,
+    {
+      image: await tagImage(fn.image, plan.tag, facts),
+      environment: await resolveEnvironment(fn, plan.environment, (path) => readEnvironmentFile(path, plan.baseDir)),
+      templateProcess: await templateProcess(fn, plan),
+    },
+    plan.flags,
+  );
+}
+
+async function templateProcess(fn: StackFunction, plan: DeployPlan): Promise<string | undefined> {
+  if (!plan.readTemplate || fn.lang === undefined || fn.lang.toLowerCase() === "dockerfile") return undefined;
+  return (await findTemplate(fn.lang, plan.templateDirs)).fprocess;
+}
+
+async function readEnvironmentFile(path: string, baseDir: string): Promise<string> {
+  try {
+    return await readFile(resolve(baseDir, path), "utf8");
+  } catch (cause) {
+    throw new CliError(`environment_file: cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}

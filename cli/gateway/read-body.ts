@@ -1,0 +1,38 @@
+import type { IncomingMessage } from "node:http";
+import { FaasError } from "../../provider/contract/errors.ts";
+
+/** The whole answer as text. @throws {FaasError} `tooLarge` over `limitBytes` */
+export async function readText(response: IncomingMessage, limitBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limitBytes) throw new FaasError("tooLarge", `the answer is larger than ${limitBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/**
+ * The values of an NDJSON answer as they come. A last line without its newline counts when it is whole.
+ * @throws {FaasError} `upstream` for a line that is not JSON or longer than `lineLimitBytes`
+ */
+export async function* readNdjson(source: AsyncIterable<Uint8Array>, lineLimitBytes: number): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of source) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() as string;
+    if (rest.length > lineLimitBytes) throw new FaasError("upstream", "the gateway sent a line that is too long");
+    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+  }
+  if (rest.trim() !== "") yield parseLine(rest);
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new FaasError("upstream", `the gateway sent a line that is not JSON: ${line.slice(0, 120)}`, { cause });
+  }
+}

@@ -1,0 +1,38 @@
+import { CliError } from "../errors.ts";
+import { escapeRegExp } from "./glob.ts";
+import type { StackFunction } from "./types.ts";
+
+export interface Selection {
+  /** Glob over the whole name in which only `*` is special. */
+  readonly filter?: string;
+  /** Regular expression that matches anywhere in the name. */
+  readonly regex?: string;
+}
+
+/** @throws {CliError} when both are given, the expression is wrong, or nothing matches */
+export function selectFunctions(
+  functions: readonly StackFunction[],
+  { filter = "", regex = "" }: Selection,
+): readonly StackFunction[] {
+  if (filter === "" && regex === "") return functions;
+  if (filter !== "" && regex !== "") throw new CliError("--filter and --regex cannot be used together");
+  const pattern = filter === "" ? compile(regex) : globToRegExp(filter);
+  const selected = functions.filter(({ name }) => pattern.test(name));
+  if (selected.length === 0) {
+    const [flag, text] = filter === "" ? ["--regex", regex] : ["--filter", filter];
+    throw new CliError(`no function of the stack file matches ${flag} ${JSON.stringify(text)}`);
+  }
+  return selected;
+}
+
+function globToRegExp(glob: string): RegExp {
+  return new RegExp(`^${glob.split("*").map(escapeRegExp).join(".*")}$`, "s");
+}
+
+function compile(source: string): RegExp {
+  try {
+    return new RegExp(source);
+  } catch (cause) {
+    throw new CliError(`--regex ${JSON.stringify(source)} is not a regular expression`, { cause });
+  }
+}

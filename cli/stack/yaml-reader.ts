@@ -1,0 +1,147 @@
+import {
+  type Alias,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+  type YAMLParseError,
+} from "yaml";
+import { CliError } from "../errors.ts";
+
+/** A value of a document together with how to name it in an error: its path from the top, e.g. `functions.a.image`. */
+export interface YamlValue {
+  readonly node: Node | null;
+  readonly path: string;
+}
+
+/** YAML 1.1 words too: the format's own tools take them where a boolean is wanted. */
+const TRUE = /^(true|True|TRUE|y|Y|yes|Yes|YES|on|On|ON)$/;
+const FALSE = /^(false|False|FALSE|n|N|no|No|NO|off|Off|OFF)$/;
+const NULL = /^(|~|null|Null|NULL)$/;
+
+/**
+ * Reads a document by the types wanted of it. Scalars keep their source text (`1.10`, `0755`, `on`), because a stack
+ * file has no numbers. Null counts as absent. Errors are {@link CliError}s that begin with `file:line:column`.
+ */
+export class YamlReader {
+  readonly root: YamlValue;
+  readonly #file: string;
+  readonly #lines = new LineCounter();
+  readonly #document;
+  readonly #merging = new Set<YAMLMap>();
+
+  /** @throws {CliError} for what is not YAML, and for a mapping with the same key twice */
+  constructor(text: string, file: string) {
+    this.#file = file;
+    this.#document = parseDocument(text, {
+      schema: "failsafe",
+      uniqueKeys: true,
+      prettyErrors: false,
+      lineCounter: this.#lines,
+    });
+    const [error] = this.#document.errors;
+    if (error) {
+      throw new CliError(`${this.#position(error.pos[0])}: ${explain(error, text)}`, { cause: error });
+    }
+    this.root = { node: this.#document.contents, path: "" };
+  }
+
+  /** The entries of a mapping in their order; none when absent. Anchors and `<<` are resolved. */
+  entries(value: YamlValue): Map<string, YamlValue> {
+    const node = this.#resolve(value);
+    if (node === null) return new Map();
+    if (!isMap(node)) return this.fail(value, "must be a mapping");
+    return this.#entriesOf(node as YAMLMap, value);
+  }
+
+  items(value: YamlValue): YamlValue[] {
+    const node = this.#resolve(value);
+    if (node === null) return [];
+    if (!isSeq(node)) return this.fail(value, "must be a list");
+    return node.items.map((item, index) => ({ node: item as Node | null, path: `${value.path}[${index}]` }));
+  }
+
+  /** The source text of a scalar; undefined when absent. */
+  text(value: YamlValue | undefined): string | undefined {
+    const node = value === undefined ? null : this.#resolve(value);
+    if (value === undefined || node === null) return undefined;
+    if (!isScalar(node)) return this.fail(value, "must be text");
+    return String(node.value);
+  }
+
+  boolean(value: YamlValue | undefined): boolean | undefined {
+    const text = this.text(value);
+    if (value === undefined || text === undefined) return undefined;
+    if (TRUE.test(text)) return true;
+    return FALSE.test(text) ? false : this.fail(value, "must be true or false");
+  }
+
+  texts(value: YamlValue | undefined): string[] {
+    return value === undefined ? [] : this.items(value).map((item) => this.text(item) ?? "");
+  }
+
+  textMap(value: YamlValue | undefined): Record<string, string> {
+    if (value === undefined) return {};
+    return Object.fromEntries([...this.entries(value)].map(([key, entry]) => [key, this.text(entry) ?? ""]));
+  }
+
+  fail(value: YamlValue, why: string): never {
+    const offset = value.node?.range?.[0];
+    const where = offset === undefined ? this.#file : this.#position(offset);
+    throw new CliError(`${where}: ${value.path === "" ? "the document" : value.path}: ${why}`);
+  }
+
+  #position(offset: number): string {
+    const { line, col } = this.#lines.linePos(offset);
+    return `${this.#file}:${line}:${col}`;
+  }
+
+  /** Follows an alias; null for every spelling of null. */
+  #resolve(value: YamlValue): Node | null {
+    let node = value.node;
+    if (isAlias(node)) {
+      node = (node as Alias).resolve(this.#document) ?? this.fail(value, `nothing is anchored as ${node.source}`);
+    }
+    if (node === null || node === undefined) return null;
+    const untagged = node.tag === undefined || node.tag === "tag:yaml.org,2002:null";
+    if (isScalar(node) && node.type === "PLAIN" && untagged && NULL.test(String(node.value ?? ""))) return null;
+    return node;
+  }
+
+  #entriesOf(map: YAMLMap, value: YamlValue): Map<string, YamlValue> {
+    if (this.#merging.has(map)) return this.fail(value, "merges itself");
+    this.#merging.add(map);
+    const own = new Map<string, YamlValue>();
+    const merged = new Map<string, YamlValue>();
+    for (const { key, value: entry } of map.items) {
+      const keyNode = { node: key as Node | null, path: `${value.path} key` };
+      const name = this.text(keyNode) ?? "";
+      const child = { node: entry as Node | null, path: value.path === "" ? name : `${value.path}.${name}` };
+      if (name === "<<" && isScalar(key) && key.type === "PLAIN") this.#merge(child, value.path, merged);
+      else own.set(name, child.node === null ? { node: null, path: child.path } : child);
+    }
+    this.#merging.delete(map);
+    for (const [name, child] of merged) if (!own.has(name)) own.set(name, child);
+    return own;
+  }
+
+  /** What `<<` brings in: one mapping or a list of them, of which the earlier wins. */
+  #merge(source: YamlValue, path: string, into: Map<string, YamlValue>): void {
+    const node = this.#resolve(source);
+    const maps = isSeq(node) ? this.items(source) : [source];
+    for (const { node: map } of maps) {
+      for (const [name, child] of this.entries({ node: map, path })) if (!into.has(name)) into.set(name, child);
+    }
+  }
+}
+
+function explain({ code, message, pos }: YAMLParseError, text: string): string {
+  if (code === "MULTIPLE_DOCS") return "must hold one document only";
+  if (code !== "DUPLICATE_KEY") return message;
+  const key = /^[^:\n]*/.exec(text.slice(pos[0]))?.[0].trim() ?? "";
+  return `the key ${key} appears twice in one mapping`;
+}
