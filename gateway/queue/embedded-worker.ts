@@ -1,0 +1,82 @@
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { EmbeddedEngine } from "./embedded-engine.ts";
+import type { EmbeddedSettings, FromWorker, ToWorker } from "./embedded-protocol.ts";
+import { EmbeddedStore } from "./embedded-store.ts";
+
+/** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
+
+const IDLE_MS = 1000;
+/** Pages given back at a time, few enough that a call that arrives meanwhile hardly waits. */
+const SHRINK_PAGES = 512;
+
+function run(port: MessagePort, settings: EmbeddedSettings): void {
+  const post = (message: FromWorker) => {
+    if (message.kind === "deliver")
+      port.postMessage(
+        message,
+        message.calls.map(({ body }) => body.buffer),
+      );
+    else port.postMessage(message);
+  };
+  const store = openStore(settings, post);
+  if (!store) {
+    port.close();
+    return;
+  }
+  const engine = new EmbeddedEngine(store, settings, Date.now, post);
+  let wake: NodeJS.Timeout | undefined;
+  let tidy: NodeJS.Timeout | undefined;
+
+  const work = (inbox: readonly ToWorker[]) => {
+    clearTimeout(wake);
+    engine.handle(inbox);
+    if (inbox.some(({ kind }) => kind === "close")) {
+      clearTimeout(tidy);
+      store.close();
+      post({ kind: "closed" });
+      port.close();
+      return;
+    }
+    const sleepMs = engine.sleepMs;
+    wake = sleepMs === undefined ? undefined : setTimeout(work, sleepMs, []);
+    if (inbox.length > 0) tidyAfter(IDLE_MS);
+  };
+  const tidyAfter = (ms: number) => {
+    if (tidy && ms > 0) tidy.refresh();
+    else tidy = setTimeout(shrink, ms);
+  };
+  const shrink = () => {
+    tidy = undefined;
+    try {
+      if (store.shrink(SHRINK_PAGES)) tidyAfter(0);
+      else store.checkpoint();
+    } catch (error) {
+      // Not worth more: the space is reused in any case.
+      post({
+        kind: "log",
+        level: "warn",
+        message: "could not shrink the queue's file",
+        facts: { reason: String(error) },
+      });
+    }
+  };
+
+  port.on("message", (first: ToWorker) => {
+    // All that has arrived while the last commit ran shares the next one.
+    const inbox = [first];
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) inbox.push(next.message);
+    work(inbox);
+  });
+  post({ kind: "opened" });
+}
+
+function openStore(settings: EmbeddedSettings, post: (message: FromWorker) => void): EmbeddedStore | undefined {
+  try {
+    return new EmbeddedStore(settings.path, settings.maxBytes);
+  } catch (error) {
+    post({ kind: "refusedToOpen", message: (error as Error).message });
+    return undefined;
+  }
+}
+
+if (parentPort) run(parentPort, workerData as EmbeddedSettings);
