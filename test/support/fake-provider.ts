@@ -1,0 +1,101 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+
+/** A request that a {@link FakeProvider} got on any route but the endpoints stream. */
+export interface ProviderRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly authorization: string | undefined;
+  readonly body: string;
+}
+
+/** A provider at our own contract: it streams the endpoints it is told, and remembers what it was asked. */
+export class FakeProvider {
+  readonly requests: ProviderRequest[] = [];
+  readonly #server: Server;
+  readonly #streams = new Set<ServerResponse>();
+  readonly #functions = new Map<string, FunctionEndpoints>();
+  /** Answers requests other than the endpoints stream; 202 unless replaced. */
+  respond: (request: ProviderRequest, res: ServerResponse) => void = (_request, res) => res.writeHead(202).end();
+
+  private constructor() {
+    this.#server = createServer((req, res) => void this.#handle(req, res));
+  }
+
+  static async open(): Promise<FakeProvider> {
+    const provider = new FakeProvider();
+    await new Promise<void>((resolve) => provider.#server.listen(0, "127.0.0.1", resolve));
+    return provider;
+  }
+
+  get url(): URL {
+    return new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`);
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** Announces a function or a change of it; what is not given is as for a healthy function with one replica. */
+  put(picture: Partial<FunctionEndpoints> & { readonly name: string }): void {
+    const whole = {
+      namespace: "openfaas-fn",
+      labels: {},
+      annotations: {},
+      replicas: 1,
+      generation: 1,
+      endpoints: [],
+      ...picture,
+    };
+    this.#functions.set(whole.name, whole);
+    this.#send({ type: "changed", function: whole });
+  }
+
+  remove(name: string): void {
+    const gone = this.#functions.get(name) as FunctionEndpoints;
+    this.#functions.delete(name);
+    this.#send({ type: "removed", function: gone });
+  }
+
+  /** Forgets a function without a word, as a provider does that restarts. */
+  forget(name: string): void {
+    this.#functions.delete(name);
+  }
+
+  cutStreams(): void {
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  #send(event: EndpointsEvent): void {
+    for (const stream of this.#streams) stream.write(`${JSON.stringify(event)}\n`);
+  }
+
+  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (req.url === "/system/endpoints") {
+      res.writeHead(200, { "content-type": "application/x-ndjson" });
+      for (const picture of this.#functions.values()) {
+        res.write(`${JSON.stringify({ type: "snapshot", function: picture })}\n`);
+      }
+      res.write(`${JSON.stringify({ type: "heartbeat" })}\n`);
+      this.#streams.add(res);
+      res.on("close", () => this.#streams.delete(res));
+      return;
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+    const request = {
+      method: req.method as string,
+      url: req.url as string,
+      authorization: req.headers.authorization,
+      body: Buffer.concat(chunks).toString("utf8"),
+    };
+    this.requests.push(request);
+    this.respond(request, res);
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

@@ -1,0 +1,99 @@
+import { connect } from "node:net";
+
+export interface RawResponse {
+  readonly status: number;
+  readonly statusLine: string;
+  /** By lower-case name, every value. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** As it came over the wire, chunks joined. */
+  readonly body: string;
+}
+
+/**
+ * Sends bytes and reads until the answer is complete or the other side closes.
+ * @returns undefined when the connection closed without an answer
+ */
+export async function rawRequest(
+  port: number,
+  request: string | Buffer,
+  timeoutMs = 8_000,
+): Promise<RawResponse | undefined> {
+  const text = await exchange(port, request, timeoutMs);
+  return text === "" ? undefined : parseResponse(text);
+}
+
+async function exchange(port: number, request: string | Buffer, timeoutMs: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect(port, "127.0.0.1");
+  const head = typeof request === "string" ? request.slice(0, 5) : request.subarray(0, 5).toString("latin1");
+  let received = "";
+  const done = () => {
+    clearTimeout(timer);
+    socket.destroy();
+    resolve(received);
+  };
+  const timer = setTimeout(() => {
+    socket.destroy();
+    reject(new Error(`no complete answer within ${timeoutMs} ms; got: ${received.slice(0, 300)}`));
+  }, timeoutMs);
+  socket.setEncoding("latin1");
+  socket.on("data", (chunk: string) => {
+    received += chunk;
+    if (isComplete(received, head.startsWith("HEAD "))) done();
+  });
+  socket.on("close", done);
+  // A server may refuse a request before it has read all of it.
+  socket.on("error", done);
+  socket.write(request);
+  return await promise;
+}
+
+/** Answers that only announce another. */
+function skipInterim(text: string): string {
+  return text.replace(/^HTTP\/1\.1 1\d\d[^\r]*\r\n(?:[^\r]+\r\n)*\r\n/, "");
+}
+
+function isComplete(text: string, isHead: boolean): boolean {
+  const final = skipInterim(text);
+  const headEnd = final.indexOf("\r\n\r\n");
+  if (headEnd < 0) return false;
+  const { status, headers } = parseHead(final.slice(0, headEnd));
+  if (isHead || status === 204 || status === 304) return true;
+  const body = final.slice(headEnd + 4);
+  const length = headers.get("content-length")?.[0];
+  if (length !== undefined) return body.length >= Number(length);
+  return headers.has("transfer-encoding") && /(^|\r\n)0\r\n([^\r]+\r\n)*\r\n$/.test(body);
+}
+
+function parseHead(head: string): { status: number; statusLine: string; headers: Map<string, string[]> } {
+  const [statusLine = "", ...lines] = head.split("\r\n");
+  const headers = new Map<string, string[]>();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    const name = line.slice(0, colon).toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), line.slice(colon + 1).trim()]);
+  }
+  return { status: Number(statusLine.split(" ")[1]), statusLine, headers };
+}
+
+/** Parses an answer as recorded or received; interim answers are skipped. */
+export function parseResponse(text: string): RawResponse {
+  const final = skipInterim(text);
+  const headEnd = final.indexOf("\r\n\r\n");
+  const { status, statusLine, headers } = parseHead(headEnd < 0 ? final : final.slice(0, headEnd));
+  const body = headEnd < 0 ? "" : final.slice(headEnd + 4);
+  const chunked = headers.get("transfer-encoding")?.includes("chunked");
+  return { status, statusLine, headers, body: chunked ? dechunk(body) : body };
+}
+
+function dechunk(body: string): string {
+  let rest = body;
+  let joined = "";
+  for (;;) {
+    const lineEnd = rest.indexOf("\r\n");
+    const size = Number.parseInt(rest.slice(0, lineEnd), 16);
+    if (lineEnd < 0 || !(size > 0)) return joined;
+    joined += rest.slice(lineEnd + 2, lineEnd + 2 + size);
+    rest = rest.slice(lineEnd + 2 + size + 2);
+  }
+}
