@@ -8,20 +8,22 @@ export class StartError extends Error {
 /**
  * Runs a server until SIGINT or SIGTERM, closes it, and exits with 0. A start that fails prints one line and exits
  * with 1; a second signal does not wait any longer.
+ * @param open gets a signal that aborts when the process is to stop, should that happen before it is done
  */
-export async function runProcess(open: () => Promise<{ close(): Promise<void> }>): Promise<void> {
-  const signalled = Promise.withResolvers<void>();
+export async function runProcess(open: (signal: AbortSignal) => Promise<{ close(): Promise<void> }>): Promise<void> {
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
   let signals = 0;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       signals++;
       if (signals > 1) process.exit(1);
-      signalled.resolve();
+      stopping.abort();
     });
   }
   try {
-    const opened = await open();
-    await signalled.promise;
+    const opened = await open(stopping.signal);
+    await stopped;
     await opened.close();
     process.exit(0);
   } catch (error) {

@@ -1,0 +1,14 @@
+import { Command } from "commander";
+import { runProcess } from "../../provider/kit/process.ts";
+
+/** `faaslane start`: the whole platform in the foreground, until Ctrl-C. Settings come from the environment. */
+export function startCommand(): Command {
+  return new Command("start")
+    .description(
+      "Start gateway, provider and queue on this machine and deploy stack.yml; settings come from the environment",
+    )
+    .action(async () => {
+      const { openPlatform } = await import("../start/platform.ts");
+      await runProcess((signal) => openPlatform(process.env, (line) => process.stdout.write(`${line}\n`), signal));
+    });
+}

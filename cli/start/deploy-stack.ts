@@ -1,0 +1,97 @@
+import { randomBytes } from "node:crypto";
+import { buildFunctions, templateDirsOf } from "../build/build-functions.ts";
+import { deployFunctions } from "../deploy/deploy-functions.ts";
+import { NO_OVERRIDES } from "../deploy/deployment.ts";
+import { planDeployment } from "../deploy/plan-deployments.ts";
+import { expectStatus, type GatewayClient } from "../gateway-client.ts";
+import type { Stack, StackFunction } from "../stack/types.ts";
+
+export interface StackDeployment {
+  readonly stack: Stack;
+  readonly client: GatewayClient;
+  /** Where the build contexts are laid out. */
+  readonly buildDir: string;
+  /** Root of faaslane's own sources, which has the templates that come with it. */
+  readonly sourceRoot: string;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Builds and deploys every function of the stack. One that fails is a line; the others go on. What has not changed is
+ * neither installed nor restarted: the builder knows contexts by their digest, and the provider compares definitions.
+ * @returns the functions that are deployed
+ */
+export async function deployStack(deployment: StackDeployment): Promise<StackFunction[]> {
+  const { stack, client, buildDir, sourceRoot, print, signal } = deployment;
+  const baseDir = process.cwd();
+  const templateDirs = templateDirsOf(baseDir, sourceRoot);
+  await ensureSecrets(deployment);
+
+  const outcomes = await buildFunctions(
+    stack.functions,
+    {
+      baseDir,
+      buildDir,
+      copyExtra: stack.copy,
+      shared: false,
+      templateDirs,
+      buildArgs: [],
+      buildOptions: [],
+      tag: "latest",
+      parallel: 2,
+      shrinkwrap: false,
+    },
+    { uploader: client, observer: { started() {}, log() {}, finished() {} }, signal },
+  );
+  const deployable = stack.functions.filter((fn, i) => {
+    const outcome = outcomes[i];
+    if (outcome?.kind !== "failed") return true;
+    print(`${fn.name}: not built: ${messageOf(outcome.error)}`);
+    return false;
+  });
+
+  const plan = {
+    baseDir,
+    templateDirs,
+    readTemplate: true,
+    tag: "latest",
+    environment: {},
+    flags: NO_OVERRIDES,
+  } as const;
+  const deployed = await deployFunctions(deployable, (fn) => planDeployment(fn, plan), {
+    target: client,
+    mode: "update",
+    report: (outcome) => {
+      if (outcome.kind === "failed") print(`${outcome.name}: not deployed: ${messageOf(outcome.error)}`);
+    },
+  });
+  return deployable.filter((_fn, i) => deployed[i]?.kind === "deployed");
+}
+
+/** A secret that the stack names and nobody has made yet gets a random value, so that a fresh clone starts. */
+async function ensureSecrets({ stack, client, print }: StackDeployment): Promise<void> {
+  const wanted = new Map<string, Set<string>>();
+  for (const { namespace = "", secrets } of stack.functions) {
+    const names = wanted.get(namespace) ?? new Set();
+    for (const name of secrets) names.add(name);
+    wanted.set(namespace, names);
+  }
+  for (const [namespace, names] of wanted) {
+    if (names.size === 0) continue;
+    const where = namespace === "" ? undefined : namespace;
+    const known = new Set((await client.listSecrets(where)).map(({ name }) => name));
+    for (const name of names) {
+      if (known.has(name)) continue;
+      expectStatus(
+        await client.createSecret({ name, namespace: where, value: randomBytes(24).toString("base64url") }),
+        [200, 202],
+      );
+      print(`secret ${name}: made with a random value; change it with: npm run faaslane -- secret update ${name}`);
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,77 @@
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openGateway } from "../../gateway/serve.ts";
+import { basicAuthHeader } from "../../provider/kit/basic-auth.ts";
+import type { Env } from "../../provider/kit/env.ts";
+import { createLogger } from "../../provider/kit/log.ts";
+import { openProvider } from "../../provider/serve.ts";
+import { GatewayClient } from "../gateway-client.ts";
+import type { StackFunction } from "../stack/types.ts";
+import { ensureCredentials, openDataDir } from "./data-dir.ts";
+import { deployStack } from "./deploy-stack.ts";
+import { readStack } from "./read-stack.ts";
+import { loadStartConfig, type StartConfig } from "./start-config.ts";
+
+const SOURCE_ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/**
+ * Starts gateway, queue worker and provider in this process and deploys the stack file.
+ * @param print gets the lines meant for a person
+ * @param signal stops a start that is still building
+ * @throws when anything of the platform itself cannot start; all that had been started is stopped again by then
+ */
+export async function openPlatform(
+  env: Env,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<{ close(): Promise<void> }> {
+  const config = loadStartConfig(env);
+  const stack = readStack(config.stackFile, env);
+  const log = createLogger(config.gateway.logLevel);
+  const opened: { close(): Promise<void> | void }[] = [];
+  const close = async () => {
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  try {
+    opened.push(openDataDir(config.dataDir));
+    const credentials = config.gateway.basicAuth ? await ensureCredentials(config.dataDir) : undefined;
+    const provider = await openProvider(config.provider, credentials, log);
+    opened.push(provider);
+    const gateway = await openGateway({ ...config.gateway, providerUrl: new URL(provider.url) }, credentials, log);
+    opened.push(gateway);
+
+    const client = new GatewayClient({
+      url: gateway.url,
+      ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+    });
+    const deployed = stack
+      ? await deployStack({
+          stack,
+          client,
+          buildDir: join(config.dataDir, "build"),
+          sourceRoot: SOURCE_ROOT,
+          print,
+          signal,
+        })
+      : [];
+    if (!signal.aborted) for (const line of welcome(gateway.url, config, deployed)) print(line);
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function welcome(url: string, { gateway, dataDir }: StartConfig, deployed: readonly StackFunction[]): string[] {
+  const password = relative(process.cwd(), join(dataDir, "basic-auth-password"));
+  const [first] = deployed;
+  const target = first && (first.namespace ? `${first.name}.${first.namespace}` : first.name);
+  return [
+    "",
+    `faaslane is running at ${url}`,
+    gateway.basicAuth ? `  password   ${password} (user admin)` : "  password   none: basic_auth=false",
+    `  functions  ${deployed.map(({ name }) => name).join(", ") || "none yet: npm run faaslane -- new NAME --lang node"}`,
+    ...(target === undefined ? [] : [`  try        curl ${url}/function/${target}`]),
+    "  stop       Ctrl-C",
+  ];
+}

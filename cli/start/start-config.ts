@@ -1,0 +1,46 @@
+import { resolve } from "node:path";
+import { type GatewayConfig, loadConfig as loadGatewayConfig } from "../../gateway/config.ts";
+import { loadConfig as loadProviderConfig, type ProviderConfig } from "../../provider/config.ts";
+import { ConfigError, type Env } from "../../provider/kit/env.ts";
+
+export interface StartConfig {
+  readonly gateway: GatewayConfig;
+  readonly provider: ProviderConfig;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** The stack file to deploy; undefined looks for the usual names, `none` deploys nothing. */
+  readonly stackFile:
+    | { readonly kind: "file"; readonly path: string }
+    | { readonly kind: "usual" }
+    | { readonly kind: "none" };
+}
+
+/**
+ * Settings of the whole platform in one process: those of gateway and provider, which share `data_dir` and talk over
+ * loopback. `port` is the gateway's, `provider_port` the provider's.
+ * @throws {ConfigError} naming every bad variable of both
+ */
+export function loadStartConfig(env: Env): StartConfig {
+  const dataDir = resolve(env.data_dir || ".faaslane");
+  // A person reads this terminal: what goes well is told in words, so the log keeps to what needs attention.
+  const shared: Env = { ...env, data_dir: dataDir, secret_mount_path: dataDir, log_level: env.log_level || "warn" };
+  const problems = new Set<string>();
+  const load = <T>(loader: (env: Env) => T, from: Env): T | undefined => {
+    try {
+      return loader(from);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const line of error.message.split("\n").slice(1)) problems.add(line);
+      return undefined;
+    }
+  };
+  const gateway = load(loadGatewayConfig, shared);
+  const provider = load(loadProviderConfig, { ...shared, port: undefined });
+  if (!gateway || !provider) throw new ConfigError(["bad settings:", ...problems].join("\n"));
+  return { gateway, provider, dataDir, stackFile: stackFileOf(env.stack_file) };
+}
+
+function stackFileOf(variable: string | undefined): StartConfig["stackFile"] {
+  if (variable === undefined) return { kind: "usual" };
+  return variable === "" ? { kind: "none" } : { kind: "file", path: resolve(variable) };
+}
