@@ -1,0 +1,20 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openEmbeddedQueue } from "../../../gateway/queue/embedded.ts";
+import { createLogger } from "../../../provider/kit/log.ts";
+import { queueContract } from "../../contracts/queue-contract.ts";
+
+queueContract("the embedded queue", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "faaslane-queue-"));
+  return {
+    open: (limits) =>
+      openEmbeddedQueue({
+        path: join(folder, "queue.db"),
+        maxBodyBytes: 1024 ** 2,
+        log: createLogger("silent"),
+        ...limits,
+      }),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+});
