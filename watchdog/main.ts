@@ -1,1 +1,63 @@
-console.log(1);
+import { startWatchdog, type Watchdog } from "./app.ts";
+import { loadConfig, type WatchdogConfig } from "./config.ts";
+import { Log } from "./log.ts";
+
+const config = readConfig();
+const log = new Log(config, process.stdout, process.stderr);
+let watchdog: Watchdog | undefined;
+let ending = false;
+
+process.on("disconnect", endWithSupervisor);
+try {
+  watchdog = await startWatchdog(config, {
+    env: { ...process.env },
+    log,
+    onFailure: (message) => void end(1, message),
+  });
+  process.on("SIGTERM", () => void drain(config.healthcheckIntervalMs));
+  // A person at a terminal waits for no router to notice, and may lose patience.
+  process.on("SIGINT", () => void (ending ? end(1, "Interrupted again: stopping at once") : drain(0)));
+  await watchdog.whenReady().then(announce);
+} catch (error) {
+  await end(1, (error as Error).message);
+}
+
+function readConfig(): WatchdogConfig {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(1);
+  }
+}
+
+function announce(): void {
+  if (watchdog === undefined || process.send === undefined || !process.connected) return;
+  process.send({ type: "listening", port: watchdog.port, metricsPort: watchdog.metricsPort });
+}
+
+async function drain(serveOnMs: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  await watchdog?.drain(serveOnMs);
+  await end(0, "Drained");
+}
+
+async function end(code: number, message: string): Promise<void> {
+  ending = true;
+  log.print(message);
+  watchdog?.kill();
+  await log.flushed();
+  process.exit(code);
+}
+
+/** Nobody is left to stop this replica later. */
+function endWithSupervisor(): void {
+  watchdog?.kill();
+  try {
+    // Our process group also holds what the function itself has started, and which nobody else will end.
+    process.kill(-process.pid, "SIGKILL");
+  } catch {
+    process.exit(1); // not the leader of a group: only our own children were ours to end
+  }
+}

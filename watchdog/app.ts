@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo, Server as NetServer } from "node:net";
+import type { WatchdogConfig } from "./config.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Env } from "./env.ts";
+import { Front } from "./front.ts";
+import { Health } from "./health.ts";
+import type { Log } from "./log.ts";
+import { CallMetrics } from "./metrics.ts";
+import { createMetricsServer } from "./metrics-server.ts";
+import type { Mode } from "./modes/mode.ts";
+import { openMode } from "./modes/open.ts";
+
+export interface WatchdogDeps {
+  /** Inherited by the function's processes. */
+  readonly env: Env;
+  readonly log: Log;
+  /** The function ended by itself; nothing can be served any more. */
+  readonly onFailure: (message: string) => void;
+}
+
+/** A watchdog that serves. */
+export interface Watchdog {
+  readonly port: number;
+  readonly metricsPort: number;
+  /** Resolves once the function takes calls; rejects when it ended before. */
+  whenReady(): Promise<void>;
+  /**
+   * Fails the probes, serves on for `serveOnMs`, then takes no new connections, finishes what is under way and ends the
+   * function.
+   */
+  drain(serveOnMs: number): Promise<void>;
+  /** Ends the function's processes at once. */
+  kill(): void;
+}
+
+/**
+ * Starts the function and serves it.
+ * @throws when a port is taken, the lock file cannot be written or a handler cannot be loaded
+ */
+export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps): Promise<Watchdog> {
+  const { log } = deps;
+  const deadlines = new Deadlines();
+  const metrics = new CallMetrics();
+  const health = new Health(config.lockFile);
+  const mode = await openMode(config, { env: deps.env, log, deadlines, onFailure: deps.onFailure });
+  const front = new Front({ config, mode, health, metrics, deadlines, print: log.print });
+  const metricsServer = createMetricsServer(metrics);
+  try {
+    const metricsPort = await listen(metricsServer, config.metricsPort, config.bindAddress);
+    const port = await listen(front.server, config.port, config.bindAddress);
+    health.accept(!config.suppressLock);
+    log.print(`Watchdog mode: ${config.mode.kind}, listening on port ${port}, metrics on port ${metricsPort}`);
+    return {
+      port,
+      metricsPort,
+      whenReady: () => mode.whenReady(),
+      kill: () => mode.kill(),
+      drain: async (serveOnMs) => {
+        health.refuse();
+        front.drain();
+        log.print(`No new connections in ${serveOnMs}ms, ${metrics.inFlight} calls under way`);
+        await wait(serveOnMs);
+        await closeServer(front.server, config.writeTimeoutMs, log);
+        await closeParts(mode, metricsServer, deadlines);
+      },
+    };
+  } catch (error) {
+    mode.kill();
+    front.server.close();
+    metricsServer.close();
+    deadlines.close();
+    throw error;
+  }
+}
+
+async function listen(server: NetServer, port: number, host: string | undefined): Promise<number> {
+  server.listen({ port, host });
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Finishes what is under way, for `limitMs` at most. */
+async function closeServer(server: Front["server"], limitMs: number, log: Log): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const timer = setTimeout(() => {
+    log.print(`Calls still under way after ${limitMs}ms are cut`);
+    server.closeAllConnections();
+  }, limitMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+async function closeParts(mode: Mode, metricsServer: Server, deadlines: Deadlines): Promise<void> {
+  await mode.close();
+  deadlines.close();
+  metricsServer.close();
+  metricsServer.closeAllConnections();
+}

@@ -1,0 +1,65 @@
+import type { ChildProcess } from "node:child_process";
+import { constants } from "node:os";
+
+/** How a process ended, in the words that Go's watchdogs use, which callers of failed functions get to read. */
+export type ProcessEnd =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signalled"; readonly signal: NodeJS.Signals }
+  | { readonly kind: "unstarted"; readonly error: NodeJS.ErrnoException };
+
+const SIGNAL_TEXT: Partial<Record<NodeJS.Signals, string>> = {
+  SIGHUP: "hangup",
+  SIGINT: "interrupt",
+  SIGQUIT: "quit",
+  SIGILL: "illegal instruction",
+  SIGTRAP: "trace/breakpoint trap",
+  SIGABRT: "aborted",
+  SIGBUS: "bus error",
+  SIGFPE: "floating point exception",
+  SIGKILL: "killed",
+  SIGUSR1: "user defined signal 1",
+  SIGSEGV: "segmentation fault",
+  SIGUSR2: "user defined signal 2",
+  SIGPIPE: "broken pipe",
+  SIGALRM: "alarm clock",
+  SIGTERM: "terminated",
+};
+
+/** @param program as in `fprocess` */
+export function describeEnd(end: ProcessEnd, program: string): string {
+  switch (end.kind) {
+    case "exited":
+      return `exit status ${end.code}`;
+    case "signalled":
+      return `signal: ${SIGNAL_TEXT[end.signal] ?? `signal ${constants.signals[end.signal]}`}`;
+    case "unstarted":
+      return describeStartFailure(end.error, program);
+  }
+}
+
+function describeStartFailure(error: NodeJS.ErrnoException, program: string): string {
+  if (error.code !== "ENOENT") return `fork/exec ${program}: ${error.message}`;
+  return program.includes("/")
+    ? `fork/exec ${program}: no such file or directory`
+    : `exec: "${program}": executable file not found in $PATH`;
+}
+
+/** The arguments of a child's `exit` event as a value. */
+export function processEnd(code: number | null, signal: NodeJS.Signals | null): ProcessEnd {
+  return signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "signalled", signal };
+}
+
+/** Waits for a child's end, at most `timeoutMs`; false when it still runs. */
+export function waitForExit(child: ChildProcess, timeoutMs: number): Promise<boolean> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => done(false), timeoutMs);
+    const onExit = () => done(true);
+    const done = (exited: boolean) => {
+      clearTimeout(timer);
+      child.removeListener("exit", onExit);
+      resolve(exited);
+    };
+    child.once("exit", onExit);
+  });
+}

@@ -1,0 +1,150 @@
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { WatchdogConfig } from "./config.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { Exchange } from "./exchange.ts";
+import type { Health } from "./health.ts";
+import type { CallMetrics } from "./metrics.ts";
+import { INTERNAL_HEADER, type Mode } from "./modes/mode.ts";
+
+export interface FrontDeps {
+  readonly config: WatchdogConfig;
+  readonly mode: Mode;
+  readonly health: Health;
+  readonly metrics: CallMetrics;
+  readonly deadlines: Deadlines;
+  readonly print: (message: string) => void;
+}
+
+/** Idle connections are kept longer than any common gateway keeps them, so that the gateway, not we, closes first. */
+const KEEP_ALIVE_MS = 120_000;
+/** As Go's servers, which OpenFaaS's watchdogs are; above it the answer is 431. */
+const MAX_HEADER_BYTES = 1024 * 1024;
+
+/** The function's public server: probes, the concurrency limit, counting, and everything else to the mode. */
+export class Front {
+  readonly server: Server<typeof IncomingMessage, typeof Exchange>;
+  readonly #deps: FrontDeps;
+  readonly #closed: (this: Exchange) => void;
+  /** Answer `Connection: close`, so that callers move to other replicas. */
+  #draining = false;
+
+  constructor(deps: FrontDeps) {
+    this.#deps = deps;
+    // One function for all requests; as a listener it finds its exchange in `this`.
+    this.#closed = function (this: Exchange): void {
+      this.release();
+    };
+    const { readTimeoutMs } = deps.config;
+    this.server = createServer(
+      {
+        ServerResponse: Exchange,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: MAX_HEADER_BYTES,
+        requestTimeout: readTimeoutMs,
+        headersTimeout: readTimeoutMs,
+        connectionsCheckingInterval: Math.min(30_000, Math.max(500, readTimeoutMs / 4)),
+        noDelay: true,
+      },
+      this.#onRequest,
+    );
+    // Node drops headers past a count without a word; the size limit above is enough.
+    this.server.maxHeadersCount = 0;
+  }
+
+  /** Calls are still served, each on its last connection. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  readonly #onRequest = (req: IncomingMessage, res: Exchange): void => {
+    const { config, mode, metrics } = this.#deps;
+    if (this.#draining) res.shouldKeepAlive = false;
+    res.startedAt = performance.now();
+    res.on("close", this.#closed);
+    const url = req.url as string;
+    if (url.startsWith("/_/")) {
+      const path = url.split("?", 1)[0];
+      if (path === "/_/health" || path === "/_/ready") {
+        this.#answerProbe(path, req, res);
+        return;
+      }
+    }
+    if (config.maxInflight > 0 && metrics.inFlight >= config.maxInflight) {
+      res.onSettled = this.#settleRefused;
+      refuseForLoad(res, config.maxInflight);
+      return;
+    }
+    metrics.inFlight++;
+    res.onSettled = this.#settle;
+    mode.handle(req, res);
+  };
+
+  readonly #settle = (res: Exchange): void => {
+    this.#deps.metrics.inFlight--;
+    this.#settleRefused(res);
+  };
+
+  readonly #settleRefused = (res: Exchange): void => {
+    const { config, deadlines, metrics, print } = this.#deps;
+    deadlines.stop(res);
+    const seconds = (performance.now() - res.startedAt) / 1000;
+    const status = res.headersSent ? res.statusCode : CLIENT_WENT_AWAY;
+    metrics.observe(res.req.method as string, status, seconds);
+    if (config.accessLog) print(accessLine(res, status, seconds, config.logCallId));
+  };
+
+  readonly #settleProbe = (res: Exchange): void => {
+    this.#deps.deadlines.stop(res);
+  };
+
+  #answerProbe(path: "/_/health" | "/_/ready", req: IncomingMessage, res: Exchange): void {
+    const { config, mode } = this.#deps;
+    const status = this.#probeStatus(path, req.method as string);
+    if (status !== 200) {
+      answerEmpty(res, status);
+    } else if (path === "/_/health") {
+      res.writeHead(200, { "Content-Length": 2, "Content-Type": "text/plain; charset=utf-8" });
+      res.end("OK");
+    } else if (config.readyPath === undefined) {
+      answerEmpty(res, 200);
+    } else {
+      // The function itself says whether it is ready; neither limited nor counted, as probes must not look like load.
+      req.url = config.readyPath;
+      res.onSettled = this.#settleProbe;
+      mode.handle(req, res);
+    }
+  }
+
+  #probeStatus(path: "/_/health" | "/_/ready", method: string): number {
+    const { config, health, metrics, mode } = this.#deps;
+    if (method !== "GET") return 405;
+    if (!health.healthy) return 503;
+    if (path === "/_/health") return 200;
+    if (!mode.ready) return 503;
+    return config.maxInflight > 0 && metrics.inFlight >= config.maxInflight ? 429 : 200;
+  }
+}
+
+/** nginx's name for a call whose caller left before the answer. */
+const CLIENT_WENT_AWAY = 499;
+
+function answerEmpty(res: Exchange, status: number): void {
+  res.writeHead(status, { "Content-Length": 0 });
+  res.end();
+}
+
+function refuseForLoad(res: Exchange, limit: number): void {
+  const body = `Concurrent request limit exceeded. Max concurrent requests: ${limit}\n`;
+  res.writeHead(429, {
+    "Content-Type": "text/plain",
+    "Content-Length": body.length,
+    [INTERNAL_HEADER]: "faas-middleware",
+  });
+  res.end(body);
+}
+
+function accessLine(res: Exchange, status: number, seconds: number, withCallId: boolean): string {
+  const { method, url, headers } = res.req;
+  const callId = withCallId ? ` [${headers["x-call-id"] ?? "none"}]` : "";
+  return `${method} ${url} - ${status} ${STATUS_CODES[status] ?? ""} (${seconds.toFixed(4)}s)${callId}`;
+}

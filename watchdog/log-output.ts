@@ -1,0 +1,79 @@
+import type { Writable } from "node:stream";
+
+/** Bytes that may wait for whoever reads our log. */
+const PENDING_LIMIT_BYTES = 1024 * 1024;
+
+/** How long a function is slowed down to the pace of its log's reader before lines are dropped instead. */
+const PATIENCE_MS = 1000;
+
+/**
+ * The watchdog's stdout or stderr. Writes to a pipe are queued in memory, so a reader that lags must slow the function
+ * down, and a reader that stopped must cost lines: neither may grow memory nor hang the function for good.
+ */
+export class LogOutput {
+  readonly #stream: Writable;
+  readonly #notice: (droppedLines: number) => string;
+  readonly #waiting: (() => void)[] = [];
+  #patience: NodeJS.Timeout | undefined;
+  #dropping = false;
+  #droppedLines = 0;
+
+  /** @param notice the line that tells how many lines are missing */
+  constructor(stream: Writable, notice: (droppedLines: number) => string) {
+    this.#stream = stream;
+    this.#notice = notice;
+    stream.on("drain", () => this.#caughtUp());
+    // A log without a reader is no reason to stop serving; without a listener EPIPE would end the process.
+    stream.on("error", () => {
+      this.#dropping = true;
+      this.#release();
+    });
+  }
+
+  /** @param lineCount how many lines `text` is, for the count of what was dropped */
+  write(text: string | Buffer, lineCount: number): void {
+    if (this.#dropping) this.#droppedLines += lineCount;
+    else this.#stream.write(text);
+  }
+
+  /** More is waiting than should; use `whenReady` before reading more. */
+  get behind(): boolean {
+    return !this.#dropping && this.#stream.writableLength > PENDING_LIMIT_BYTES;
+  }
+
+  /** Calls back once the reader has caught up, or has been given up. */
+  whenReady(resume: () => void): void {
+    this.#waiting.push(resume);
+    this.#patience ??= setTimeout(() => {
+      this.#dropping = true;
+      this.#release();
+    }, PATIENCE_MS);
+  }
+
+  /** Waits until everything written has left the process, at most `timeoutMs`. */
+  flushed(timeoutMs: number): Promise<void> {
+    if (this.#stream.writableLength === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#stream.once("drain", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #caughtUp(): void {
+    this.#dropping = false;
+    if (this.#droppedLines > 0) {
+      this.#stream.write(`${this.#notice(this.#droppedLines)}\n`);
+      this.#droppedLines = 0;
+    }
+    this.#release();
+  }
+
+  #release(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    for (const resume of this.#waiting.splice(0)) resume();
+  }
+}

@@ -1,0 +1,71 @@
+import type { IncomingMessage } from "node:http";
+import { describeEnd } from "../../child.ts";
+import type { ClassicConfig } from "../../config.ts";
+import type { Exchange } from "../../exchange.ts";
+import type { Log } from "../../log.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { type Outcome, runBuffered } from "./buffered.ts";
+import { answer, buildCallEnv, type ForkDeps, OUTPUT_TOO_LARGE, TEXT } from "./call.ts";
+import { buildEnvelope } from "./envelope.ts";
+import { sniffContentType } from "./sniff.ts";
+
+const METHODS = new Set(["POST", "PUT", "PATCH", "DELETE", "GET"]);
+const INTERNAL = { [INTERNAL_HEADER]: INTERNAL_WATCHDOG };
+/** Values of these would be secrets in a log. */
+const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie)$|token|secret|key/i;
+
+/** The first OpenFaaS watchdog's contract: one process per call, its whole output is the answer. */
+export async function handleClassic(
+  req: IncomingMessage,
+  res: Exchange,
+  config: ClassicConfig,
+  deps: ForkDeps,
+): Promise<void> {
+  const { log } = deps;
+  if (!METHODS.has(req.method as string)) {
+    answer(res, 405, {}, "");
+    return;
+  }
+  if (config.debugHeaders) printHeaders(log, "in", req.rawHeaders);
+  const env = config.cgiHeaders ? buildCallEnv(req, res, "classic", deps.env) : deps.env;
+  if (env === undefined) return;
+  if (config.writeDebug) log.print(`Forking ${config.command[0]} for ${req.method} ${req.url}`);
+  const buildInput = (body: Buffer) => (config.marshalRequest ? buildEnvelope(req, body) : body);
+  const call = { command: config.command, env, combineOutput: config.combineOutput, buildInput };
+  const outcome = await runBuffered(req, res, call, deps);
+  if (outcome === undefined) return;
+  if (config.writeDebug && outcome.kind === "ended") log.copy(outcome.output);
+
+  const { status, headers, body } = buildAnswer(outcome, req.headers["content-type"], config);
+  const sent = status === 200 ? { ...headers, "X-Duration-Seconds": res.durationSeconds() } : headers;
+  if (config.debugHeaders) printHeaders(log, "out", Object.entries(sent).flat());
+  answer(res, status, sent, body);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Buffer;
+}
+
+function buildAnswer(outcome: Outcome, requestType: string | undefined, config: ClassicConfig): Answer {
+  if (outcome.kind === "timedOut") return { status: 408, headers: { ...TEXT, ...INTERNAL }, body: "Killed process.\n" };
+  if (outcome.kind === "outputTooLarge") {
+    return { status: 500, headers: { ...TEXT, ...INTERNAL }, body: `${OUTPUT_TOO_LARGE}\n` };
+  }
+  const { end, output } = outcome;
+  if (end.kind === "exited" && end.code === 0) {
+    const type = config.contentType || requestType || (output.length > 0 ? sniffContentType(output) : "");
+    return { status: 200, headers: type === "" ? {} : { "Content-Type": type }, body: output };
+  }
+  const body = Buffer.concat([Buffer.from(`${describeEnd(end, config.command[0])}\n`), output]);
+  const type = { "Content-Type": sniffContentType(body) };
+  return { status: 500, headers: end.kind === "unstarted" ? { ...type, ...INTERNAL } : type, body };
+}
+
+function printHeaders(log: Log, direction: "in" | "out", raw: readonly string[]): void {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    log.print(`${direction} header ${name}: ${SECRET_HEADERS.test(name) ? "[redacted]" : raw[i + 1]}`);
+  }
+}

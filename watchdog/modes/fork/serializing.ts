@@ -1,0 +1,42 @@
+import type { IncomingMessage } from "node:http";
+import { describeEnd } from "../../child.ts";
+import type { Command } from "../../config.ts";
+import type { Exchange } from "../../exchange.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { type Outcome, runBuffered } from "./buffered.ts";
+import { answer, buildCallEnv, type ForkDeps, OUTPUT_TOO_LARGE } from "./call.ts";
+
+export interface PerCallConfig {
+  readonly command: Command;
+  readonly contentType: string;
+}
+
+/** of-watchdog's buffered contract: like classic, but a failure's output is not shown, and types are fixed. */
+export async function handleSerializing(
+  req: IncomingMessage,
+  res: Exchange,
+  { command, contentType }: PerCallConfig,
+  deps: ForkDeps,
+): Promise<void> {
+  const env = buildCallEnv(req, res, "of-watchdog", deps.env);
+  if (env === undefined) return;
+  const outcome = await runBuffered(req, res, { command, env, combineOutput: false, buildInput: (body) => body }, deps);
+  if (outcome === undefined) return;
+
+  const { status, internal, body } = describeOutcome(outcome, command[0]);
+  if (status !== 200) deps.log.print(String(body));
+  const headers = { "Content-Type": contentType, "X-Duration-Seconds": res.durationSeconds() };
+  answer(res, status, internal ? { ...headers, [INTERNAL_HEADER]: INTERNAL_WATCHDOG } : headers, body);
+}
+
+/** `internal`: the answer is ours, not the function's. */
+function describeOutcome(
+  outcome: Outcome,
+  program: string,
+): { readonly status: number; readonly internal: boolean; readonly body: string | Buffer } {
+  if (outcome.kind === "timedOut") return { status: 500, internal: true, body: "signal: killed" };
+  if (outcome.kind === "outputTooLarge") return { status: 500, internal: true, body: OUTPUT_TOO_LARGE };
+  const { end, output } = outcome;
+  if (end.kind === "exited" && end.code === 0) return { status: 200, internal: false, body: output };
+  return { status: 500, internal: end.kind === "unstarted", body: describeEnd(end, program) };
+}

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
+import { type ProcessEnd, processEnd } from "../child.ts";
+import type { Command } from "../config.ts";
+import type { Env } from "../env.ts";
+import type { Log } from "../log.ts";
+
+/** A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted. */
+export async function pickFreePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+const LAST_WORDS_MS = 250;
+
+/**
+ * Starts the function's own server.
+ * @param onEnd called once, also when it cannot be started
+ */
+export function startChild(
+  [program, ...args]: Command,
+  env: Env,
+  log: Log,
+  onEnd: (end: ProcessEnd) => void,
+): ChildProcess {
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  child.once("error", (error) => {
+    // Also raised when a signal cannot be sent; only a child without a pid never started.
+    if (child.pid === undefined) onEnd({ kind: "unstarted", error });
+    else log.print(`Child process: ${error.message}`);
+  });
+  child.once("exit", (code, signal) => {
+    // Its last words explain its end, so they are read first; but what it started may keep its output open.
+    const report = () => {
+      clearTimeout(timer);
+      child.removeListener("close", report);
+      onEnd(processEnd(code, signal));
+    };
+    const timer = setTimeout(report, LAST_WORDS_MS);
+    child.once("close", report);
+  });
+  if (child.stdout !== null) log.forward(child.stdout, "stdout");
+  if (child.stderr !== null) log.forward(child.stderr, "stderr");
+  return child;
+}
+
+const FIRST_POLL_MS = 5;
+const SLOWEST_POLL_MS = 100;
+
+/** Waits until something accepts connections there, asking often at first: a start is what callers wait for. */
+export async function waitForPort(host: string, port: number, signal: AbortSignal): Promise<void> {
+  for (let waitMs = FIRST_POLL_MS; !(await accepts(host, port)); waitMs = Math.min(waitMs * 1.1, SLOWEST_POLL_MS)) {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,20 @@
+import type { IncomingMessage } from "node:http";
+import type { Exchange } from "../exchange.ts";
+
+/** One way to run a function. */
+export interface Mode {
+  /** Answers one call, now or later. Never throws. */
+  handle(req: IncomingMessage, res: Exchange): void;
+  /** The function can take calls. */
+  readonly ready: boolean;
+  /** Resolves when the function can take calls; rejects when it never will. */
+  whenReady(): Promise<void>;
+  /** Ends the function in good order; all calls are over by then. */
+  close(): Promise<void>;
+  /** Ends whatever runs at once, for when nobody waits for it any more. */
+  kill(): void;
+}
+
+/** Marks an answer that the function did not make, so that callers know it is safe to try again. */
+export const INTERNAL_HEADER = "X-OpenFaaS-Internal";
+export const INTERNAL_WATCHDOG = "of-watchdog";
