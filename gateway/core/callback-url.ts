@@ -11,7 +11,9 @@ export function parseCallbackUrl(header: string | readonly string[] | undefined)
   if (header === undefined) return undefined;
   const text = typeof header === "string" ? header.trim() : "";
   if (text === "" && header === "") return undefined;
-  const url = text.length <= MAX_LENGTH && URL.canParse(text) ? new URL(text) : undefined;
+  // Node joins repeated headers with a comma and a blank; no URL has a blank in it.
+  const whole = text.length <= MAX_LENGTH && !/\s/.test(text);
+  const url = whole && URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw new FaasError(
       "invalid",
