@@ -130,5 +130,5 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
 /** Names outside OpenFaaS's set of characters are unknown routes. */
 function onlyNames(_req: Request, _res: Response, next: NextFunction, name: string): void {
   if (/^[-a-zA-Z_0-9.]+$/.test(name)) next();
-  else next("router");
+  else next("route");
 }

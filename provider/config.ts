@@ -7,6 +7,8 @@ import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort,
 export const BACKENDS = ["local"] as const;
 export type BackendKind = (typeof BACKENDS)[number];
 
+const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
+
 /** Bounds on builds; sizes in bytes. */
 export interface BuildLimits {
   /** Largest build context as it is sent, packed. */
@@ -42,6 +44,8 @@ export interface ProviderConfig {
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes: number;
   readonly build: BuildLimits;
+  /** What replicas and install steps see of the platform's own environment. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
 }
 
@@ -72,6 +76,7 @@ export function loadConfig(env: Env): ProviderConfig {
         concurrency: read.optional("build_concurrency", integerFrom(1)) ?? 2,
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
+      environment: Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };
   });

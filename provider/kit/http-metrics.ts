@@ -38,7 +38,7 @@ export function createHttpMetrics(prefix: string, labelOf: (path: string) => str
   return {
     observe(req, res, next) {
       const startedAt = performance.now();
-      const path = labelOf(req.path);
+      const path = labelOf(req.baseUrl + req.path);
       const method = METHODS.has(req.method) ? req.method : "other";
       res.once("close", () => {
         const labels = { code: String(res.headersSent ? res.statusCode : CLIENT_LEFT), method, path };

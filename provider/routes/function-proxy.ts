@@ -66,6 +66,7 @@ function fail(res: ServerResponse, status: number, text: string, internal = fals
   if (internal) res.setHeader(INTERNAL_HEADER, "proxy");
   res.setHeader("X-Content-Type-Options", "nosniff");
   res.setHeader("Content-Type", "text/plain; charset=utf-8");
+  res.setHeader("Content-Length", Buffer.byteLength(text) + 1);
   res.writeHead(status).end(`${text}\n`);
 }
 

@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { BuildConfig, BuildEvent } from "../../../contract/build.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import type { Logger } from "../../../kit/log.ts";
+import type { Builder } from "../../backend.ts";
+import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
+import type { Images } from "../images.ts";
+import { checkBuildArgs, checkImageName } from "./image-name.ts";
+import { createKeyedLock } from "./keyed-lock.ts";
+import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "./limits.ts";
+import { makeArtefact, progress } from "./make-artefact.ts";
+import { createSlots } from "./slots.ts";
+
+export interface BuilderOptions {
+  readonly dataDir: string;
+  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "register">;
+  readonly log: Logger;
+  readonly limits?: Partial<BuildLimits> | undefined;
+  /** The platform's environment; install steps see its `PATH` and locale, nothing else of it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface LocalBuilder extends Builder {
+  /** Stops all builds and waits until nothing of them is left. May be called twice. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
+
+/**
+ * A builder for machines without a container engine. Unfinished work is kept in `builds` below `dataDir`, where what
+ * an earlier process left is removed first; a finished artefact is a folder named by the digest of its context, so the
+ * same context is installed once.
+ */
+export function openBuilder({ dataDir, images, log, limits: given, env }: BuilderOptions): LocalBuilder {
+  const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...given };
+  const baseEnv = pickEnv(env);
+  const buildsDir = join(dataDir, "builds");
+  const prepared = prepare(buildsDir);
+  // Every build awaits it and tells; before the first one there is nobody to tell.
+  prepared.catch(() => {});
+  const slots = createSlots(limits.concurrency, limits.maxWaiting);
+  const lock = createKeyedLock();
+  const closing = new AbortController();
+  const active = new Set<Promise<void>>();
+
+  async function* build(archive: string, config: BuildConfig, left: AbortSignal): AsyncGenerator<BuildEvent> {
+    checkImageName(config.image);
+    checkBuildArgs(config.buildArgs ?? {});
+    const signal = AbortSignal.any([left, closing.signal]);
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    active.add(over);
+    try {
+      yield* inSlot(archive, config, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      yield { status: "failed", error: "the build was stopped" };
+    } finally {
+      active.delete(over);
+      end();
+    }
+  }
+
+  async function* inSlot(archive: string, config: BuildConfig, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+    await prepared;
+    const ticket = slots.take();
+    try {
+      if (!ticket.ready) {
+        yield progress("waiting for another build to finish");
+        await ticket.turn(signal);
+      }
+      yield* inWorkspace(archive, config, signal);
+    } finally {
+      ticket.release();
+    }
+  }
+
+  async function* inWorkspace(archive: string, config: BuildConfig, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+    const startedAt = performance.now();
+    const folder = join(buildsDir, randomUUID());
+    const [context, tmp] = [join(folder, "context"), join(folder, "tmp")];
+    let outcome: BuildEvent["status"] = "failed";
+    try {
+      await mkdir(context, { recursive: true, mode: 0o700 });
+      await mkdir(tmp, { mode: 0o700 });
+      for await (const event of makeArtefact({
+        archive,
+        config,
+        context,
+        tmp,
+        images,
+        limits,
+        baseEnv,
+        lock,
+        signal,
+      })) {
+        outcome = event.status;
+        yield event;
+      }
+    } finally {
+      await removeTree(folder);
+      const durationMs = Math.round(performance.now() - startedAt);
+      log.info({ image: config.image, outcome, durationMs }, "build ended");
+    }
+  }
+
+  return {
+    build,
+    async close() {
+      closing.abort(new FaasError("unavailable", "the provider is closing"));
+      await Promise.all(active);
+      await prepared.catch(() => {});
+    },
+  };
+}
+
+async function prepare(buildsDir: string): Promise<void> {
+  await sweepFolder(buildsDir, () => false);
+  await ensureFolder(buildsDir);
+}
+
+function pickEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const picked: Record<string, string> = { PATH: DEFAULT_PATH };
+  for (const name of PASSED_ON) if (env[name]) picked[name] = env[name];
+  return picked;
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { LineCutter, OutputBudget } from "./output-lines.ts";
+
+export interface InstallStep {
+  readonly command: readonly string[];
+  /** The unpacked context, which the command may change. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly maxOutputBytes: number;
+}
+
+/** How a step ended: well, or why not. */
+export type InstallResult = { readonly kind: "done" } | { readonly kind: "failed"; readonly why: string };
+
+/** How long output of a process that has left the group may hold up a step whose command has ended. */
+const OUTPUT_GRACE_MS = 1000;
+
+/**
+ * Runs the command in a process group of its own and yields its output in batches of lines, as they come. Nothing of
+ * the group is left when it ends, whichever way: by itself, late, by `signal`, or as the reader stops.
+ */
+export async function* runInstall(step: InstallStep, signal: AbortSignal): AsyncGenerator<string[], InstallResult> {
+  const [program = "", ...args] = step.command;
+  const { cwd, env } = step;
+  const child = spawn(program, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const mailbox = new Mailbox();
+  const budget = new OutputBudget(step.maxOutputBytes);
+  for (const source of [child.stdout, child.stderr]) collect(source, budget, mailbox);
+
+  let stopped: string | undefined;
+  const stop = (why: string) => {
+    stopped ??= why;
+    killGroup(child);
+  };
+  const late = setTimeout(() => stop(`took longer than ${step.timeoutMs / 1000} s`), step.timeoutMs);
+  const onAbort = () => stop("was stopped");
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+
+  let result: InstallResult | undefined;
+  const ended = waitForEnd(child).then((why) => {
+    const failure = stopped ?? why;
+    result = failure === undefined ? { kind: "done" } : { kind: "failed", why: failure };
+    mailbox.wake();
+  });
+  try {
+    while (!result) {
+      await mailbox.filled();
+      const lines = mailbox.empty();
+      if (lines.length > 0) yield lines;
+    }
+    const rest = mailbox.empty();
+    if (rest.length > 0) yield rest;
+    return result;
+  } finally {
+    clearTimeout(late);
+    signal.removeEventListener("abort", onAbort);
+    killGroup(child);
+    await ended;
+  }
+}
+
+/** Lines that wait for the reader. */
+class Mailbox {
+  #lines: string[] = [];
+  #next = Promise.withResolvers<void>();
+
+  add(lines: readonly string[]): void {
+    if (lines.length === 0) return;
+    this.#lines.push(...lines);
+    this.wake();
+  }
+
+  wake(): void {
+    this.#next.resolve();
+  }
+
+  /** Resolves once there is something to see. */
+  filled(): Promise<void> {
+    return this.#next.promise;
+  }
+
+  empty(): string[] {
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#next = Promise.withResolvers();
+    return lines;
+  }
+}
+
+function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void {
+  const cutter = new LineCutter();
+  source.on("data", (chunk: Buffer) => {
+    const { shown, cut } = budget.take(chunk);
+    mailbox.add(cutter.push(shown));
+    if (cut) mailbox.add([...cutter.end(), "… further output is left out"]);
+  });
+  source.once("close", () => mailbox.add(cutter.end()));
+}
+
+/** Why the command failed, once it and its output have ended; undefined when it did not. */
+async function waitForEnd(child: ChildProcess): Promise<string | undefined> {
+  const closed = once(child, "close");
+  // `close` may follow an `error` without an `exit`; its listener must not leave a rejection behind.
+  closed.catch(() => {});
+  try {
+    const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+    // What the command left in the background goes down with it, and with it the last writers of its output.
+    killGroup(child);
+    const cut = setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, OUTPUT_GRACE_MS);
+    await closed;
+    clearTimeout(cut);
+    if (code === 0) return undefined;
+    return code === null ? `was ended by ${signal}` : `ended with exit code ${code}`;
+  } catch (error) {
+    return `could not be started: ${(error as Error).message}`;
+  }
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // Nobody is left in it.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

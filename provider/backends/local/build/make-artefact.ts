@@ -1,0 +1,121 @@
+import { existsSync } from "node:fs";
+import { access, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { BuildConfig, BuildEvent } from "../../../contract/build.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { DESCRIPTOR_FILE, type Descriptor, readDescriptor } from "../descriptor.ts";
+import { syncFolder } from "../files.ts";
+import type { Images } from "../images.ts";
+import { digestContext } from "./digest.ts";
+import { missingPrograms } from "./find-program.ts";
+import { runInstall } from "./install.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
+import type { BuildLimits } from "./limits.ts";
+import { syncTree } from "./sync-tree.ts";
+import { unpackContext } from "./unpack.ts";
+
+export interface ArtefactJob {
+  readonly archive: string;
+  readonly config: BuildConfig;
+  /** Empty folders of this build; the caller removes them. `context` is on the file system of the artefacts. */
+  readonly context: string;
+  readonly tmp: string;
+  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "register">;
+  readonly limits: BuildLimits;
+  /** Environment that every install step gets next to its own folders; `PATH` tells where programs are. */
+  readonly baseEnv: Readonly<Record<string, string>>;
+  /** Keeps two builds of one digest apart. */
+  readonly lock: KeyedLock;
+  readonly signal: AbortSignal;
+}
+
+/** Output lines as an event. */
+export function progress(...log: string[]): BuildEvent {
+  return { status: "in_progress", log };
+}
+
+const failed = (error: string): BuildEvent => ({ status: "failed", error });
+
+/**
+ * From an archive to a registered artefact; the last event tells how it ended.
+ * @throws {FaasError} `invalid` or `tooLarge` before the first event when the context breaks a rule
+ */
+export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent> {
+  const { archive, config, context, images, limits, baseEnv, signal } = job;
+  const { files, bytes } = await unpackContext(archive, context, limits, signal);
+  await demandDescriptor(context);
+  const descriptor = await readDescriptor(context);
+  const digest = await digestContext(context, config.buildArgs ?? {}, signal);
+  yield progress(`received ${files} files, ${bytes} bytes`, `digest sha256:${digest}`);
+
+  const missing = await missingPrograms(descriptor.requires, baseEnv.PATH ?? "");
+  if (missing.length > 0) {
+    const names = missing.join(", ");
+    yield failed(
+      `${names} ${missing.length > 1 ? "are" : "is"} not installed on this machine, and the template of "${config.image}" needs ${missing.length > 1 ? "them" : "it"}`,
+    );
+    return;
+  }
+  const unlock = await job.lock.acquire(digest, signal);
+  try {
+    if (existsSync(images.artefactPath(digest))) {
+      yield progress("this context has been built before, nothing to install");
+    } else {
+      const why = yield* install(descriptor, job);
+      if (why !== undefined) {
+        yield failed(why);
+        return;
+      }
+      await publish(context, images, digest);
+    }
+    images.register(config.image, digest);
+  } finally {
+    unlock();
+  }
+  yield { status: "success", image: `${config.image}@sha256:${digest}` };
+}
+
+async function demandDescriptor(context: string): Promise<void> {
+  try {
+    await access(join(context, DESCRIPTOR_FILE));
+  } catch (cause) {
+    const why =
+      `build context: has no ${DESCRIPTOR_FILE}, which tells how to build and run it without a container engine; ` +
+      "a Dockerfile alone cannot be built here. Take a template that has one, or add one such as " +
+      '{ "requires": ["python3"], "env": { "mode": "http", "fprocess": "python3 index.py", "upstream_url": "http://127.0.0.1:0" } }';
+    throw new FaasError("invalid", why, { cause });
+  }
+}
+
+/** Runs the install step, if any; returns why it failed. */
+async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerator<BuildEvent, string | undefined> {
+  const { context, tmp, limits, baseEnv, signal } = job;
+  if (!descriptor.install) return undefined;
+  yield progress(`running ${descriptor.install.join(" ")}`);
+  const env = {
+    ...job.config.buildArgs,
+    ...baseEnv,
+    HOME: context,
+    TMPDIR: tmp,
+    // What package managers cache is of no use to the function.
+    XDG_CACHE_HOME: join(tmp, "cache"),
+    npm_config_cache: join(tmp, "npm"),
+  };
+  const { timeoutMs, maxOutputBytes } = limits;
+  const step = runInstall({ command: descriptor.install, cwd: context, env, timeoutMs, maxOutputBytes }, signal);
+  try {
+    let next = await step.next();
+    for (; !next.done; next = await step.next()) yield { status: "in_progress", log: next.value };
+    return next.value.kind === "failed" ? `the install step ${next.value.why}` : undefined;
+  } finally {
+    // The reader may stop at any event; nothing of the step may stay behind.
+    await step.return({ kind: "done" });
+  }
+}
+
+/** Moves the finished folder to its place: after a crash it is there as a whole, or not at all. */
+async function publish(context: string, images: ArtefactJob["images"], digest: string): Promise<void> {
+  await syncTree(context);
+  await rename(context, images.artefactPath(digest));
+  await syncFolder(images.artefactsDir);
+}

@@ -1,0 +1,132 @@
+import { once } from "node:events";
+import { mkdir, open } from "node:fs/promises";
+import { join } from "node:path";
+import { Parser, type ReadEntry } from "tar";
+import { FaasError } from "../../../contract/errors.ts";
+import { readArchive } from "./archive-stream.ts";
+import { parseEntryPath, refuseEntry } from "./entry-path.ts";
+import type { BuildLimits } from "./limits.ts";
+
+export interface Unpacked {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** Heads of an entry: its own, and those of a long name. */
+const OVERHEAD_PER_ENTRY = 4096;
+const KIND: Record<string, string> = {
+  Link: "is a hard link",
+  SymbolicLink: "is a symbolic link",
+  CharacterDevice: "is a device",
+  BlockDevice: "is a device",
+  FIFO: "is a named pipe",
+};
+const FILES = new Set(["File", "OldFile", "ContiguousFile"]);
+
+/**
+ * Unpacks a tar or tar.gz into the empty folder `root`. Only plain files and folders are made, so there is never a
+ * link to follow; owners, times and every mode bit but the one to execute are dropped.
+ * @throws {FaasError} `invalid` naming the entry and the rule it breaks, or that it is no archive; `tooLarge`
+ */
+export async function unpackContext(
+  archive: string,
+  root: string,
+  limits: Pick<BuildLimits, "maxContextBytes" | "maxEntries">,
+  signal: AbortSignal,
+): Promise<Unpacked> {
+  const maxTarBytes = limits.maxContextBytes + limits.maxEntries * OVERHEAD_PER_ENTRY + 1024 ** 2;
+  // Failed once an entry is refused, so that nothing waits for the parser to go on.
+  const failed = new AbortController();
+  const fail = (error: unknown) => failed.abort(error);
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const counts = { entries: 0, files: 0, bytes: 0 };
+  let writing = Promise.resolve();
+  let sawEnd = false;
+
+  const parser = new Parser({ strict: true, zstd: false, brotli: false });
+  parser.on("error", (cause: Error) => fail(new FaasError("invalid", explain(cause), { cause })));
+  parser.on("ignoredEntry", (entry: ReadEntry) => fail(refuseEntry(entry.path, "is of a kind that is not allowed")));
+  parser.on("eof", () => {
+    sawEnd = true;
+  });
+  parser.on("entry", (entry: ReadEntry) => {
+    try {
+      const segments = admit(entry, counts, limits);
+      writing = writing.then(() => write(entry, join(root, ...segments), segments.length === 0, stop));
+      writing.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  const parsed = once(parser, "end", { signal: stop });
+  parsed.catch(() => {});
+
+  try {
+    for await (const chunk of readArchive(archive, maxTarBytes, stop)) {
+      // Past the end mark the parser only piles up what it gets. The rest is still read: gzip's checksum comes last.
+      if (sawEnd) continue;
+      if (!parser.write(chunk) && !sawEnd) await Promise.race([once(parser, "drain", { signal: stop }), parsed]);
+      stop.throwIfAborted();
+    }
+    parser.end();
+    await parsed;
+    await writing;
+  } catch (error) {
+    await writing.catch(() => {});
+    throw failed.signal.aborted ? failed.signal.reason : error;
+  }
+  stop.throwIfAborted();
+  return { files: counts.files, bytes: counts.bytes };
+}
+
+function explain({ message }: Error): string {
+  return message.includes("Truncated")
+    ? "build context: the archive is cut short"
+    : "build context: is no tar archive, nor one packed with gzip, or it is damaged";
+}
+
+function admit(
+  entry: ReadEntry,
+  counts: { entries: number; files: number; bytes: number },
+  { maxEntries, maxContextBytes }: Pick<BuildLimits, "maxContextBytes" | "maxEntries">,
+): string[] {
+  const segments = parseEntryPath(entry.path);
+  const isFile = FILES.has(entry.type);
+  if (!isFile && entry.type !== "Directory") {
+    throw refuseEntry(entry.path, `${KIND[entry.type] ?? "is of an unknown kind"}; only files and folders are allowed`);
+  }
+  if (isFile && segments.length === 0) throw refuseEntry(entry.path, "is a file without a name");
+  counts.entries += 1;
+  counts.files += isFile ? 1 : 0;
+  counts.bytes += entry.size;
+  if (counts.entries > maxEntries) {
+    throw new FaasError("tooLarge", `build context: has more than ${maxEntries} files and folders`);
+  }
+  if (!(entry.size >= 0 && counts.bytes <= maxContextBytes)) {
+    throw new FaasError("tooLarge", `build context: unpacks to more than ${maxContextBytes} bytes`);
+  }
+  return segments;
+}
+
+async function write(entry: ReadEntry, path: string, isRoot: boolean, stop: AbortSignal): Promise<void> {
+  stop.throwIfAborted();
+  try {
+    if (entry.type === "Directory") {
+      if (!isRoot) await mkdir(path, { recursive: true, mode: 0o755 });
+      entry.resume();
+      return;
+    }
+    await mkdir(join(path, ".."), { recursive: true, mode: 0o755 });
+    const mode = ((entry.mode ?? 0) & 0o111) !== 0 ? 0o755 : 0o644;
+    await using file = await open(path, "w", mode);
+    await file.chmod(mode);
+    for await (const chunk of entry as AsyncIterable<Buffer>) {
+      stop.throwIfAborted();
+      await file.write(chunk);
+    }
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (!["EEXIST", "ENOTDIR", "EISDIR"].includes(code)) throw error;
+    throw refuseEntry(entry.path, "is both a file and a folder");
+  }
+}

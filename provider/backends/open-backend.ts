@@ -1,0 +1,67 @@
+import { access } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "../kit/log.ts";
+import { StartError } from "../kit/process.ts";
+import { readVersion } from "../kit/version.ts";
+import type { Backend } from "./backend.ts";
+import type { LocalBuilder } from "./local/build/builder.ts";
+import type { BuildLimits } from "./local/build/limits.ts";
+
+export interface BackendSettings {
+  readonly backend: "local";
+  readonly dataDir: string;
+  readonly defaultNamespace: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly build: Partial<BuildLimits>;
+}
+
+/**
+ * Opens the backend that the settings name; only its own modules are loaded.
+ * @throws {StartError} when the installation is incomplete; whatever the backend throws
+ */
+export async function openBackend(settings: BackendSettings, log: Logger): Promise<Backend> {
+  switch (settings.backend) {
+    case "local":
+      return await openLocal(settings, log);
+  }
+}
+
+async function openLocal(settings: BackendSettings, log: Logger): Promise<Backend> {
+  const { dataDir, defaultNamespace, environment } = settings;
+  const [{ openLocalBackend }, { openBuilder }] = await Promise.all([
+    import("./local/local-backend.ts"),
+    import("./local/build/builder.ts"),
+  ]);
+  let builder: LocalBuilder | undefined;
+  const backend = await openLocalBackend({
+    dataDir,
+    defaultNamespace,
+    environment,
+    log,
+    version: readVersion(),
+    nodePath: process.execPath,
+    watchdogPath: await findWatchdog(),
+    openBuilder: (images) => {
+      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment });
+      return builder;
+    },
+  });
+  return {
+    ...backend,
+    // Builds register what they made with the backend, so they end before it does.
+    close: async (drainTimeoutMs) => {
+      await builder?.close();
+      await backend.close(drainTimeoutMs);
+    },
+  };
+}
+
+async function findWatchdog(): Promise<string> {
+  const path = fileURLToPath(new URL("../../dist/watchdog.mjs", import.meta.url));
+  try {
+    await access(path);
+  } catch (cause) {
+    throw new StartError("dist/watchdog.mjs is missing; run: node watchdog/bundle.mjs", { cause });
+  }
+  return path;
+}

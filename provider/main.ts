@@ -1,0 +1,25 @@
+import { loadConfig } from "./config.ts";
+import { readCredentials } from "./kit/basic-auth.ts";
+import { lockFolder } from "./kit/folder-lock.ts";
+import { createLogger } from "./kit/log.ts";
+import { runProcess } from "./kit/process.ts";
+import { openProvider } from "./serve.ts";
+
+await runProcess(async () => {
+  const config = loadConfig(process.env);
+  const log = createLogger(config.logLevel);
+  const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
+  const unlock = lockFolder(config.dataDir);
+  try {
+    const provider = await openProvider(config, credentials, log);
+    return {
+      close: async () => {
+        await provider.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+});

@@ -1,0 +1,88 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { buildProvider } from "./app.ts";
+import type { Backend } from "./backends/backend.ts";
+import { openBackend } from "./backends/open-backend.ts";
+import type { ProviderConfig } from "./config.ts";
+import type { Credentials } from "./kit/basic-auth.ts";
+import type { Logger } from "./kit/log.ts";
+import { type DrainingServer, listen } from "./kit/server.ts";
+
+export interface OpenProvider {
+  /** `http://host:port`. */
+  readonly url: string;
+  readonly port: number;
+  readonly backend: Backend;
+  /** Refuses new work, finishes what is under way, stops all replicas. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Longer than the idle time of a gateway's connections, so that they never meet one closing. */
+const KEEP_ALIVE_MS = 120_000;
+
+/**
+ * Starts a provider. No other process may use `config.dataDir` at the same time.
+ * @param credentials what clients must present; absent when authentication is off
+ * @throws the listen error when the port is taken, or what keeps the backend from opening; nothing is left running then
+ */
+export async function openProvider(
+  config: ProviderConfig,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenProvider> {
+  const backend = await openBackend(config, log);
+  const closing = new AbortController();
+  try {
+    const uploadDir = join(config.dataDir, "uploads");
+    // An earlier process may have died over an upload.
+    await rm(uploadDir, { recursive: true, force: true });
+    await mkdir(uploadDir, { recursive: true, mode: 0o700 });
+    const { maxUploadBytes, concurrency, maxWaiting } = config.build;
+    const handler = buildProvider({
+      backend,
+      log,
+      credentials,
+      defaultNamespace: config.defaultNamespace,
+      maxBodyBytes: config.maxBodyBytes,
+      uploadDir,
+      maxUploadBytes,
+      maxBuildRequests: concurrency + maxWaiting,
+      maxLogStreamMs: config.writeTimeoutMs,
+      functionTimeoutMs: config.readTimeoutMs,
+      closing: closing.signal,
+    });
+    const server = await listen(handler, {
+      port: config.port,
+      host: config.bindAddress,
+      server: { keepAliveTimeout: KEEP_ALIVE_MS },
+    });
+    log.info({ url: server.url }, "provider is listening");
+    let closed: Promise<void> | undefined;
+    return {
+      url: server.url,
+      port: server.port,
+      backend,
+      close() {
+        closed ??= closeAll(server, backend, closing, config.drainTimeoutMs);
+        return closed;
+      },
+    };
+  } catch (error) {
+    closing.abort();
+    await backend.close(0);
+    throw error;
+  }
+}
+
+async function closeAll(
+  server: DrainingServer,
+  backend: Backend,
+  closing: AbortController,
+  drainTimeoutMs: number,
+): Promise<void> {
+  const draining = server.drain(drainTimeoutMs);
+  // Streams that would go on for ever end now; requests that only take their time go on.
+  closing.abort();
+  await draining;
+  await backend.close(drainTimeoutMs);
+}
