@@ -6,13 +6,13 @@ export async function eventually<T>(
   what: string,
   check: () => T | Promise<T>,
   deadlineMs = 10_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<NonNullable<T>, false>> {
   const deadline = Date.now() + deadlineMs;
   let cause: unknown;
   do {
     try {
       const value = await check();
-      if (value !== undefined && value !== null && value !== false) return value;
+      if (value !== undefined && value !== null && value !== false) return value as Exclude<NonNullable<T>, false>;
       cause = undefined;
     } catch (error) {
       cause = error;
