@@ -1,0 +1,20 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "@jest/globals";
+import { ROOT } from "./platform.ts";
+
+/**
+ * A file of the recordings of the original programs, which lie beside the project where it is developed and are not
+ * part of it; undefined, with a printed reason, where they are missing.
+ */
+export function readRecording(name: string): string | undefined {
+  const path = join(ROOT, "../shared/recordings", name);
+  if (existsSync(path)) return readFileSync(path, "utf8");
+  process.stderr.write(`skipped: the recording ${name} is not on this machine\n`);
+  return undefined;
+}
+
+/** `test`, or its skipping form when the recording is missing. */
+export function testWith(recording: unknown): typeof test | typeof test.skip {
+  return recording === undefined ? test.skip : test;
+}
