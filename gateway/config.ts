@@ -11,6 +11,7 @@ import {
   parseText,
   parseUrl,
 } from "../provider/kit/parse.ts";
+import type { RetryPolicy } from "./core/retry-policy.ts";
 
 export interface GatewayConfig {
   readonly port: number;
@@ -47,16 +48,9 @@ export type AsyncConfig =
       readonly concurrency: number;
       readonly perFunction: number;
       readonly callbackTimeoutMs: number;
-      readonly retry: RetryDefaults;
+      /** Retry policy of functions whose annotations say nothing else. */
+      readonly retry: RetryPolicy;
     };
-
-/** Retry policy of functions whose annotations say nothing else. */
-export interface RetryDefaults {
-  readonly attempts: number;
-  readonly codes: readonly number[];
-  readonly minWaitMs: number;
-  readonly maxWaitMs: number;
-}
 
 function parseCodes(text: string): number[] {
   const codes = text.split(",").map((code) => Number(code.trim()));

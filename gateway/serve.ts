@@ -1,15 +1,17 @@
+import { qualifiedName } from "../provider/contract/functions.ts";
 import { basicAuthHeader, type Credentials } from "../provider/kit/basic-auth.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
-import { type AsyncPart, openAsync } from "./async/open-async.ts";
-import type { GatewayConfig } from "./config.ts";
+import { startQueueWorker } from "./async/worker.ts";
+import type { AsyncConfig, GatewayConfig } from "./config.ts";
 import { createMetrics } from "./metrics/gateway-metrics.ts";
 import { ProviderClient } from "./provider-client.ts";
 import { FunctionProxy } from "./proxy/function-proxy.ts";
 import { FunctionTable } from "./proxy/function-table.ts";
 import { ProviderForwarder } from "./proxy/provider-forwarder.ts";
+import type { Queue } from "./queue/queue.ts";
 import { AsyncIntake } from "./routes/async-intake.ts";
 import { Waker } from "./scaling/waker.ts";
 
@@ -63,9 +65,9 @@ export async function openGateway(
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   try {
-    const queue = config.async.kind === "none" ? undefined : await openAsync(config.async, log);
+    const queue = await openQueue(config.async, log);
     if (queue) opened.push(queue);
-    const intake = queue && new AsyncIntake({ queue: queue.queue, table, proxy, log });
+    const intake = queue && new AsyncIntake({ queue, table, proxy, log });
     const handler = buildGateway({
       proxy,
       table,
@@ -88,7 +90,7 @@ export async function openGateway(
     api.server.on("connect", refuseConnect);
     opened.push(drained(api, config.drainTimeoutMs));
 
-    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.queue.stats() } : {}) });
+    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.stats() } : {}) });
     const metrics = await listen(buildMetricsApp(registry, log), {
       port: config.metricsPort,
       host: config.bindAddress,
@@ -96,7 +98,11 @@ export async function openGateway(
     opened.push(drained(metrics, 1_000));
 
     opened.push(followProvider(provider, table));
-    if (queue) await startWorker(queue, { api, table, config, log, opened });
+    if (queue && config.async.kind !== "none") {
+      opened.push(
+        runWorker(queue, config.async, { gatewayUrl: new URL(api.url), release: version.release, table, config, log }),
+      );
+    }
     log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
     return {
       url: api.url,
@@ -128,22 +134,52 @@ function followProvider(provider: ProviderClient, table: FunctionTable): { close
   };
 }
 
+/** The one switch on the kind of queue. */
+async function openQueue(config: AsyncConfig, log: Logger): Promise<Queue | undefined> {
+  if (config.kind === "none") return undefined;
+  const { openEmbeddedQueue } = await import("./queue/embedded.ts");
+  return await openEmbeddedQueue({ path: config.path, maxBodyBytes: config.maxBodyBytes, log });
+}
+
 interface WorkerParts {
-  readonly api: DrainingServer;
+  readonly gatewayUrl: URL;
+  readonly release: string;
   readonly table: FunctionTable;
   readonly config: GatewayConfig;
   readonly log: Logger;
-  readonly opened: { close(): Promise<void> }[];
 }
 
-async function startWorker(queue: AsyncPart, { api, table, config, log, opened }: WorkerParts): Promise<void> {
-  opened.push(
-    await queue.startWorker({
-      gatewayUrl: api.url,
-      callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs,
-      annotationsOf: (name, namespace) => table.find(`${name}.${namespace}`)?.picture.annotations,
-      drainTimeoutMs: config.drainTimeoutMs,
+/**
+ * Drains the queue from the moment that all functions are known: before, a call of a function that is only not yet
+ * known would look like one of a function that is gone.
+ */
+function runWorker(
+  queue: Queue,
+  { concurrency, perFunction, callbackTimeoutMs, retry }: Extract<AsyncConfig, { kind: "embedded" }>,
+  { gatewayUrl, release, table, config, log }: WorkerParts,
+): { close(): Promise<void> } {
+  const closing = Promise.withResolvers<"closed">();
+  const running = Promise.race([table.whenSynced, closing.promise]).then(async (first) => {
+    if (first === "closed") return undefined;
+    return await startQueueWorker({
+      queue,
+      gatewayUrl,
+      release,
+      policyFor: (name, namespace) => table.find(qualifiedName({ name, namespace }))?.picture.annotations,
+      defaults: retry,
+      concurrency,
+      perFunction,
+      callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
+      callbackTimeoutMs,
+      defaultNamespace: config.defaultNamespace,
       log,
-    }),
-  );
+    });
+  });
+  running.catch((err: unknown) => log.error({ err }, "the queue worker could not start"));
+  return {
+    close: async () => {
+      closing.resolve("closed");
+      await (await running)?.close(config.drainTimeoutMs);
+    },
+  };
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -59,7 +60,7 @@ export class FunctionProxy {
       : `error finding function ${target}: not found\n`;
     res.writeHead(unsure ? 503 : 404, {
       ...this.responseHeaders(headers),
-      ...(unsure ? { "retry-after": "1" } : {}),
+      ...(unsure ? { "retry-after": "1", [INTERNAL_HEADER]: "proxy" } : {}),
       "content-type": "text/plain; charset=utf-8",
       "x-content-type-options": "nosniff",
     });

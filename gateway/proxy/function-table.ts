@@ -18,6 +18,7 @@ export class FunctionTable {
   /** Functions that the snapshot under way has named; undefined once it is whole. */
   #seen: Set<FunctionEntry> | undefined = new Set();
   #synced = false;
+  readonly #firstSync = Promise.withResolvers<void>();
 
   constructor(options: FunctionTableOptions) {
     this.#options = options;
@@ -26,6 +27,11 @@ export class FunctionTable {
   /** Whether a whole picture has arrived since the start; until then an unknown function may yet exist. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** Resolves with the first whole picture. */
+  get whenSynced(): Promise<void> {
+    return this.#firstSync.promise;
   }
 
   /** @param target `name` or `name.namespace` */
@@ -65,6 +71,7 @@ export class FunctionTable {
     if (!seen) return;
     this.#seen = undefined;
     this.#synced = true;
+    this.#firstSync.resolve();
     for (const entry of [...this.entries()]) if (!seen.has(entry)) this.#remove(entry.qualifiedName);
   }
 
