@@ -5,6 +5,8 @@ export interface ReplicaView {
   readonly instance: string;
   readonly generation: number;
   readonly state: ReplicaState;
+  /** Whether it has ever been ready. */
+  readonly proven: boolean;
   /** Grows from replica to replica. */
   readonly order: number;
 }
@@ -33,8 +35,9 @@ export function decideRollout(replicas: readonly ReplicaView[], wanted: number, 
   const surplus = current.slice(0, Math.max(0, current.length - wanted));
   const readyAfter = current.slice(surplus.length).filter(({ state }) => state === "ready").length;
   const keep = Math.max(0, wanted - readyAfter);
-  const serving = old.filter(({ state }) => state === "ready");
-  const unable = old.filter(({ state }) => state !== "ready");
+  // One that has served before and just restarts is still the best there is until a new one is ready.
+  const serving = old.filter(({ proven }) => proven);
+  const unable = old.filter(({ proven }) => !proven);
   const replaced = serving.slice(0, Math.max(0, serving.length - keep));
 
   return {

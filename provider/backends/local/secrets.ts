@@ -22,8 +22,15 @@ export interface SecretFiles {
 // The contract's decoder guards the wire; this guards the disk, whoever calls.
 const SAFE_NAME = /^[a-z0-9][-a-z0-9.]{0,252}$/;
 
-/** @param namespaces those that exist; folders of others are leftovers and go */
-export async function openSecretFiles(folder: string, namespaces: readonly string[]): Promise<SecretFiles> {
+/**
+ * @param namespaces those that exist; folders of others are leftovers and go
+ * @param onUpdate spreads a new value; the next write waits for it, so that the last one written is the last one spread
+ */
+export async function openSecretFiles(
+  folder: string,
+  namespaces: readonly string[],
+  onUpdate: (secret: SecretName, value: Buffer) => Promise<void>,
+): Promise<SecretFiles> {
   const known = new Map<string, Set<string>>();
   await ensureFolder(folder);
   await sweepFolder(folder, (name) => namespaces.includes(name));
@@ -68,6 +75,7 @@ export async function openSecretFiles(folder: string, namespaces: readonly strin
       inTurn(async () => {
         require(secret);
         await writeFileDurably(fileOf(secret), value);
+        await onUpdate(secret, value);
       }),
     remove: (secret) =>
       inTurn(async () => {

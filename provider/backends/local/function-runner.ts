@@ -1,0 +1,266 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { FunctionRef } from "../../contract/functions.ts";
+import type { Logger } from "../../kit/log.ts";
+import type { FunctionRecord } from "./definition.ts";
+import { buildEnvironment, drainGraceMs } from "./environment.ts";
+import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
+import type { Gate } from "./gate.ts";
+import { FunctionLogs } from "./logs/function-logs.ts";
+import { heapArguments } from "./memory-limit.ts";
+import { Replica, type ReplicaTimes } from "./replica.ts";
+import type { ProcessSpec } from "./replica-process.ts";
+import { decideRollout } from "./rollout.ts";
+import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from "./workspace.ts";
+
+/** What all functions of the backend have in common. */
+export interface RunnerSettings {
+  readonly nodePath: string;
+  readonly watchdogPath: string;
+  /** The platform's own environment. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly times: ReplicaTimes;
+  readonly gate: Gate;
+  readonly logLimitBytes: number;
+  readonly log: Logger;
+  readonly now: () => number;
+  artefactPath(digest: string): string;
+  /** Undefined when there is no such secret. */
+  readSecret(namespace: string, name: string): Promise<Buffer | undefined>;
+}
+
+/** One deployed version of the function, for as long as a replica of it runs or may be started. */
+interface Generation {
+  readonly record: FunctionRecord;
+  workspace: Promise<Workspace> | undefined;
+  graceMs: number;
+}
+
+/** Makes the replicas of one function what its record says, and goes on doing so. */
+export class FunctionRunner {
+  readonly logs: FunctionLogs;
+  readonly #home: string;
+  readonly #settings: RunnerSettings;
+  readonly #onChange: (runner: FunctionRunner) => void;
+  readonly #generations = new Map<number, Generation>();
+  readonly #replicas = new Map<string, Replica>();
+  #record: FunctionRecord;
+  #started = 0;
+  #stopped = false;
+  #scheduled = false;
+  /** Clearing up after replicas and generations that are gone. */
+  readonly #chores = new Set<Promise<void>>();
+
+  /** @param home folder for all files of the function, its own */
+  constructor(
+    home: string,
+    record: FunctionRecord,
+    settings: RunnerSettings,
+    onChange: (runner: FunctionRunner) => void,
+  ) {
+    const { logLimitBytes: limitBytes, now, log } = settings;
+    const onError = (err: unknown) => log.warn({ ...this.#ref(), err }, "output of a function could not be kept");
+    this.#home = home;
+    this.#settings = settings;
+    this.#onChange = onChange;
+    this.#record = record;
+    this.logs = new FunctionLogs({ folder: join(home, "logs"), limitBytes, now, onError });
+    // Replicas that were killed with the platform count among those that are gone from now on.
+    this.#chore(() => this.logs.prune());
+    this.apply(record);
+  }
+
+  get record(): FunctionRecord {
+    return this.#record;
+  }
+
+  /** Oldest first, those that drain included. */
+  get replicas(): readonly Replica[] {
+    return [...this.#replicas.values()];
+  }
+
+  /** Goes for a new state; what is not right yet follows in the background. */
+  apply(record: FunctionRecord): void {
+    this.#record = record;
+    if (!this.#generations.has(record.generation)) {
+      const generation: Generation = { record, workspace: undefined, graceMs: 0 };
+      this.#generations.set(record.generation, generation);
+      // Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is
+      // reported by the replica that needs it.
+      this.#workspaceOf(generation).catch(() => {});
+    }
+    this.#schedule();
+  }
+
+  /** Clears what an earlier life of the platform has left in the function's folder. */
+  static async sweep(home: string, record: FunctionRecord): Promise<void> {
+    await sweepFolder(home, (name) => name === "logs" || name === String(record.generation));
+    await sweepFolder(join(generationFolder(home, record.generation), "tmp"), () => false);
+  }
+
+  /** Replaces the value of a secret for all generations that were deployed with it. */
+  async refreshSecret(name: string, value: Buffer): Promise<void> {
+    for (const { record, workspace } of this.#generations.values()) {
+      if (!record.deployment.secrets?.includes(name)) continue;
+      const ready = await workspace?.catch(() => undefined);
+      // One that is still to be prepared reads the new value by itself.
+      if (ready) await writeSecret(this.#home, ready.secrets, name, value);
+    }
+  }
+
+  /** Drains and stops all, then removes every file of the function. */
+  async retire(): Promise<void> {
+    this.#stopped = true;
+    this.logs.end();
+    await Promise.all(this.replicas.map((replica) => replica.stop(this.#graceOf(replica.generation))));
+    await this.#settle();
+    await removeTree(this.#home);
+  }
+
+  /** Drains and stops all within `drainTimeoutMs`; files stay. */
+  async close(drainTimeoutMs: number): Promise<void> {
+    this.#stopped = true;
+    const cut = setTimeout(() => {
+      for (const replica of this.#replicas.values()) replica.kill();
+    }, drainTimeoutMs);
+    await Promise.all(this.replicas.map((replica) => replica.stop(drainTimeoutMs, 0)));
+    clearTimeout(cut);
+    await this.#settle();
+    this.logs.end();
+  }
+
+  #ref(): FunctionRef {
+    return { name: this.#record.name, namespace: this.#record.namespace };
+  }
+
+  /** Many changes of one tick are one reconciliation and one publication. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#reconcile();
+      this.#onChange(this);
+    });
+  }
+
+  #reconcile(): void {
+    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#bury(replica);
+    if (this.#stopped) return;
+    const { replicas, generation } = this.#record;
+    const decision = decideRollout([...this.#replicas.values()], replicas, generation);
+    for (const instance of decision.stop) {
+      const replica = this.#replicas.get(instance);
+      // Its end is seen by `onChange`.
+      if (replica) void replica.stop(this.#graceOf(replica.generation));
+    }
+    for (let missing = decision.start; missing > 0; missing -= 1) this.#start(generation);
+    this.#dropGenerations();
+  }
+
+  #start(number: number): void {
+    const generation = this.#generations.get(number) as Generation;
+    const { times, gate, log, now } = this.#settings;
+    const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
+    const replica = new Replica({
+      instance,
+      generation: number,
+      order: this.#started,
+      times,
+      gate,
+      log: log.child({ function: this.#record.name, namespace: this.#record.namespace }),
+      output: this.logs.open(instance),
+      now,
+      prepare: () => this.#specOf(generation, instance),
+      secretValues: () => this.#secretValues(generation),
+      onChange: () => this.#schedule(),
+    });
+    this.#started += 1;
+    this.#replicas.set(instance, replica);
+  }
+
+  #bury(replica: Replica): void {
+    this.#replicas.delete(replica.instance);
+    this.#chore(async () => {
+      await this.logs.close(replica.instance);
+      await removeTree(this.#tmpOf(replica.generation, replica.instance));
+    });
+  }
+
+  /** Generations that are neither wanted nor have replicas leave their folder. */
+  #dropGenerations(): void {
+    const needed = new Set(this.replicas.map(({ generation }) => generation)).add(this.#record.generation);
+    for (const [number, { workspace }] of this.#generations) {
+      if (needed.has(number)) continue;
+      this.#generations.delete(number);
+      this.#chore(async () => {
+        await workspace?.catch(() => undefined);
+        await removeTree(generationFolder(this.#home, number));
+      });
+    }
+  }
+
+  #chore(work: () => Promise<void>): void {
+    const chore = work()
+      .catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clear up after a replica"))
+      .finally(() => this.#chores.delete(chore));
+    this.#chores.add(chore);
+  }
+
+  async #settle(): Promise<void> {
+    // The microtask in which the last replica is buried comes first.
+    await Promise.resolve();
+    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#bury(replica);
+    await Promise.all([...this.#generations.values()].map(({ workspace }) => workspace?.catch(() => undefined)));
+    await Promise.all(this.#chores);
+  }
+
+  #tmpOf(generation: number, instance: string): string {
+    return join(generationFolder(this.#home, generation), "tmp", instance);
+  }
+
+  #graceOf(generation: number): number {
+    return this.#generations.get(generation)?.graceMs ?? 0;
+  }
+
+  #workspaceOf(generation: Generation): Promise<Workspace> {
+    const { record } = generation;
+    const { artefactPath, readSecret } = this.#settings;
+    generation.workspace ??= prepareWorkspace({
+      home: this.#home,
+      generation: record.generation,
+      artefact: artefactPath(record.digest),
+      secrets: record.deployment.secrets ?? [],
+      readSecret: (name) => readSecret(record.namespace, name),
+    }).catch((error) => {
+      // The next attempt starts over.
+      generation.workspace = undefined;
+      throw error;
+    });
+    return generation.workspace;
+  }
+
+  async #specOf(generation: Generation, instance: string): Promise<ProcessSpec> {
+    const { nodePath, watchdogPath, environment } = this.#settings;
+    const { deployment } = generation.record;
+    const { code, secrets, descriptor } = await this.#workspaceOf(generation);
+    const tmp = this.#tmpOf(generation.record.generation, instance);
+    await Promise.all([ensureFolder(tmp), this.logs.prepare()]);
+    const env = buildEnvironment(environment, descriptor.env, deployment, { code, secrets, tmp });
+    generation.graceMs = drainGraceMs(env);
+    return {
+      command: nodePath,
+      args: [...heapArguments(deployment.limits?.memory, env), watchdogPath],
+      cwd: code,
+      env,
+    };
+  }
+
+  async #secretValues({ workspace }: Generation): Promise<string[]> {
+    const ready = await workspace?.catch(() => undefined);
+    if (!ready) return [];
+    const files = await namesIn(ready.secrets);
+    return await Promise.all(files.map((file) => readFile(join(ready.secrets, file), "utf8")));
+  }
+}

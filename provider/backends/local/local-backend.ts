@@ -1,0 +1,155 @@
+import { realpath } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { FaasError } from "../../contract/errors.ts";
+import { qualifiedName } from "../../contract/functions.ts";
+import { FEATURES, type ProviderInfo, type VersionInfo } from "../../contract/info.ts";
+import type { SecretName } from "../../contract/secrets.ts";
+import type { Logger } from "../../kit/log.ts";
+import type { Backend, Builder, SecretStore } from "../backend.ts";
+import { DEFAULT_BACKOFF } from "./backoff.ts";
+import { openDatabase } from "./database.ts";
+import { ensureFolder } from "./files.ts";
+import { openFunctionTable } from "./function-table.ts";
+import { Gate } from "./gate.ts";
+import { type Images, openImages } from "./images.ts";
+import { killLeftovers } from "./leftovers.ts";
+import { LocalFunctions } from "./local-functions.ts";
+import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
+import type { ReplicaTimes } from "./replica.ts";
+import { openSecretFiles, type SecretFiles } from "./secrets.ts";
+import { WatchHub } from "./watch-hub.ts";
+
+export interface LocalBackendOptions {
+  /** Folder for all state; made if missing. Only one backend at a time may use it. */
+  readonly dataDir: string;
+  readonly defaultNamespace: string;
+  readonly version: VersionInfo;
+  /** The node that runs watchdogs. */
+  readonly nodePath: string;
+  /** The watchdog's bundle. */
+  readonly watchdogPath: string;
+  /** The platform's environment, of which replicas only get paths and locale. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  /** Per function; 100 unless given. */
+  readonly maxReplicas?: number;
+  /** Log kept per replica, and once more for all replicas of a function that are gone; 10 MiB unless given. */
+  readonly logLimitBytes?: number;
+  readonly times?: Partial<ReplicaTimes>;
+  readonly now?: () => number;
+  /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
+  openBuilder?(images: Images): Builder | Promise<Builder>;
+}
+
+const DEFAULT_TIMES: ReplicaTimes = {
+  backoff: DEFAULT_BACKOFF,
+  startTimeoutMs: 60_000,
+  slowStartMs: 3_000,
+  lingerMs: 250,
+};
+
+/** Replicas that start at the same moment, per core: more of them would only slow each other down. */
+const STARTS_PER_CORE = 2;
+
+/**
+ * Runs functions as processes of this machine, with all state in `dataDir`. Starts what ran before.
+ * @throws when the folder is in use, belongs to a newer release or cannot be written
+ */
+export async function openLocalBackend(options: LocalBackendOptions): Promise<Backend> {
+  await ensureFolder(options.dataDir);
+  // One spelling of the folder, whatever links lead to it: leftovers are recognised by it.
+  const dataDir = await realpath(options.dataDir);
+  const db = openDatabase(dataDir);
+  try {
+    const folder = join(dataDir, "functions");
+    const killed = await killLeftovers(folder);
+    if (killed > 0) options.log.warn({ killed }, "replicas of an earlier run were still there");
+
+    const table = openFunctionTable(db);
+    const images = await openImages(db, dataDir);
+    await images.sweep(new Set(table.all().map(({ digest }) => digest)));
+    const hub = new WatchHub();
+    const namespaces = openNamespaces(db, options.defaultNamespace, {
+      hasFunctions: (name) => functions.hasAny(name),
+      removeSecrets: (name) => secretFiles.removeNamespace(name),
+    });
+    const secretFiles = await openSecretFiles(join(dataDir, "secrets"), namespaces.names(), (secret, value) =>
+      functions.refreshSecret(secret, value),
+    );
+    await ensureFolder(folder);
+    const functions = await LocalFunctions.open({
+      folder,
+      table,
+      hub,
+      hasNamespace: namespaces.has,
+      around: {
+        hasSecret: secretFiles.has,
+        resolveImage: images.resolve,
+        maxReplicas: options.maxReplicas ?? 100,
+      },
+      runner: {
+        nodePath: options.nodePath,
+        watchdogPath: options.watchdogPath,
+        environment: options.environment,
+        times: { ...DEFAULT_TIMES, ...options.times },
+        gate: new Gate(STARTS_PER_CORE * availableParallelism()),
+        logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,
+        log: options.log,
+        now: options.now ?? Date.now,
+        artefactPath: images.artefactPath,
+        readSecret: async (namespace, name) =>
+          secretFiles.has({ namespace, name }) ? await secretFiles.read({ namespace, name }) : undefined,
+      },
+    });
+    const builder = await options.openBuilder?.(images);
+    let closing: Promise<void> | undefined;
+
+    return {
+      info: buildInfo(options.version, builder !== undefined),
+      functions,
+      namespaces,
+      secrets: buildSecretStore(secretFiles, namespaces),
+      ...(builder && { builder }),
+      async *logs(query, signal) {
+        const runner = functions.find(query);
+        if (!runner) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
+        yield* runner.logs.read(query, signal);
+      },
+      watch: (signal) => hub.watch(signal),
+      close(drainTimeoutMs) {
+        closing ??= functions.close(drainTimeoutMs).finally(() => {
+          hub.end();
+          db.close();
+        });
+        return closing;
+      },
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function buildInfo(version: VersionInfo, builds: boolean): ProviderInfo {
+  const features = builds ? [FEATURES.endpoints, FEATURES.build] : [FEATURES.endpoints];
+  return { provider: "faaslane", orchestration: "local", version, features };
+}
+
+function buildSecretStore(files: SecretFiles, namespaces: LocalNamespaces): SecretStore {
+  const require = (namespace: string) => {
+    if (!namespaces.has(namespace)) throw new FaasError("invalid", `namespace not found: ${namespace}`);
+  };
+  return {
+    list: async (namespace): Promise<SecretName[]> => {
+      require(namespace);
+      return files.names(namespace).map((name) => ({ name, namespace }));
+    },
+    create: async (secret, value) => {
+      require(secret.namespace);
+      await files.create(secret, value);
+    },
+    update: (secret, value) => files.update(secret, value),
+    remove: (secret) => files.remove(secret),
+  };
+}

@@ -1,0 +1,188 @@
+import { join } from "node:path";
+import { FaasError } from "../../contract/errors.ts";
+import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import type { SecretName } from "../../contract/secrets.ts";
+import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
+import { admit, type Surroundings } from "./admission.ts";
+import { type FunctionRecord, isUnchanged, normaliseDeployment } from "./definition.ts";
+import { sweepFolder } from "./files.ts";
+import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
+import type { FunctionTable } from "./function-table.ts";
+import { buildEndpoints, buildStatus } from "./status.ts";
+import { measureUsage } from "./usage.ts";
+import type { WatchHub } from "./watch-hub.ts";
+
+export interface LocalFunctionsOptions {
+  readonly folder: string;
+  readonly table: FunctionTable;
+  readonly hub: WatchHub;
+  readonly around: Surroundings;
+  readonly runner: RunnerSettings;
+  hasNamespace(name: string): boolean;
+}
+
+/** The functions of the backend: definitions in the table, each with a runner that makes them true. */
+export class LocalFunctions implements FunctionStore {
+  readonly #options: LocalFunctionsOptions;
+  readonly #runners = new Map<string, FunctionRunner>();
+  /** Removed functions whose replicas still drain. */
+  readonly #retiring = new Map<FunctionRunner, Promise<void>>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: LocalFunctionsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts what should run, after clearing what an earlier life of the platform has left. */
+  static async open(options: LocalFunctionsOptions): Promise<LocalFunctions> {
+    const functions = new LocalFunctions(options);
+    const records = options.table.all();
+    const homes = new Set(records.map(homeName));
+    const namespaces = new Set(records.map(({ namespace }) => namespace));
+    await sweepFolder(options.folder, (name) => namespaces.has(name));
+    for (const namespace of namespaces) {
+      await sweepFolder(join(options.folder, namespace), (name) => homes.has(join(namespace, name)));
+    }
+    await Promise.all(records.map((record) => FunctionRunner.sweep(functions.#homeOf(record), record)));
+    for (const record of records) functions.#run(record);
+    return functions;
+  }
+
+  async list(namespace: string): Promise<FunctionStatus[]> {
+    this.#requireNamespace(namespace);
+    const runners = [...this.#runners.values()].filter(({ record }) => record.namespace === namespace);
+    const statuses = runners.map(({ record, replicas }) => buildStatus(record, replicas));
+    return statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async get(ref: FunctionRef, usage = false): Promise<FunctionStatus | undefined> {
+    const runner = this.find(ref);
+    if (!runner) return undefined;
+    const pids = runner.replicas.flatMap(({ pid }) => pid ?? []);
+    const measured = usage ? await measureUsage(pids) : undefined;
+    return buildStatus(runner.record, runner.replicas, measured);
+  }
+
+  async create(deployment: ResolvedDeployment): Promise<void> {
+    const { service: name, namespace } = deployment;
+    this.#requireOpen();
+    this.#requireNamespace(namespace);
+    if (this.find({ name, namespace })) {
+      throw new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`);
+    }
+    const { digest, bounds } = admit(deployment, this.#options.around);
+    const record = this.#options.table.insert({
+      name,
+      namespace,
+      deployment: normaliseDeployment(deployment),
+      digest,
+      replicas: bounds.min || 1,
+      createdAt: new Date(this.#options.runner.now()).toISOString().replace(/\.\d+Z$/, "Z"),
+    });
+    this.#run(record);
+  }
+
+  async update(deployment: ResolvedDeployment): Promise<void> {
+    const { service: name, namespace } = deployment;
+    this.#requireOpen();
+    this.#requireNamespace(namespace);
+    const runner = this.find({ name, namespace });
+    if (!runner) {
+      const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
+      throw new FaasError("notFound", why);
+    }
+    const { digest, bounds } = admit(deployment, this.#options.around);
+    const next = normaliseDeployment(deployment);
+    if (isUnchanged(runner.record, next, digest)) return;
+    const replicas = Math.max(runner.record.replicas, bounds.min ?? 0);
+    runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
+  }
+
+  async remove(ref: FunctionRef): Promise<void> {
+    this.#requireOpen();
+    const runner = this.#require(ref);
+    this.#options.table.remove(ref);
+    this.#runners.delete(qualifiedName(ref));
+    this.#options.hub.remove(ref);
+    const { log } = this.#options.runner;
+    const retired = runner
+      .retire()
+      .catch((err) => log.warn({ function: ref.name, namespace: ref.namespace, err }, "could not clear up a function"))
+      .finally(() => this.#retiring.delete(runner));
+    this.#retiring.set(runner, retired);
+  }
+
+  async scale(ref: FunctionRef, replicas: number): Promise<void> {
+    this.#requireOpen();
+    const runner = this.#require(ref);
+    const { maxReplicas } = this.#options.around;
+    if (!Number.isSafeInteger(replicas) || replicas < 0) {
+      throw new FaasError("invalid", `replicas: ${replicas} is not a whole number of at least 0`);
+    }
+    if (replicas > maxReplicas) {
+      throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${maxReplicas}`);
+    }
+    if (replicas !== runner.record.replicas) runner.apply(this.#options.table.setReplicas(runner.record, replicas));
+  }
+
+  find(ref: FunctionRef): FunctionRunner | undefined {
+    return this.#runners.get(qualifiedName(ref));
+  }
+
+  hasAny(namespace: string): boolean {
+    return [...this.#runners.values()].some(({ record }) => record.namespace === namespace);
+  }
+
+  /** Hands a secret's new value to the functions that have it. */
+  async refreshSecret({ name, namespace }: SecretName, value: Buffer): Promise<void> {
+    const users = [...this.#runners.values()].filter(({ record }) => record.namespace === namespace);
+    await Promise.all(users.map((runner) => runner.refreshSecret(name, value)));
+  }
+
+  /** Drains and stops all replicas within `drainTimeoutMs`; definitions stay. */
+  close(drainTimeoutMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainTimeoutMs);
+    return this.#closing;
+  }
+
+  async #close(drainTimeoutMs: number): Promise<void> {
+    const running = [...this.#runners.values(), ...this.#retiring.keys()];
+    await Promise.all(running.map((runner) => runner.close(drainTimeoutMs)));
+    await Promise.all(this.#retiring.values());
+  }
+
+  #run(record: FunctionRecord): void {
+    const { runner: settings, hub } = this.#options;
+    const key = qualifiedName(record);
+    const publish = (runner: FunctionRunner) => {
+      // A function that was removed has nothing to say any more, above all not about its successor.
+      if (this.#runners.get(key) === runner) hub.publish(buildEndpoints(runner.record, runner.replicas));
+    };
+    const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish);
+    this.#runners.set(key, runner);
+    publish(runner);
+  }
+
+  #homeOf(record: FunctionRecord): string {
+    return join(this.#options.folder, homeName(record));
+  }
+
+  #require(ref: FunctionRef): FunctionRunner {
+    const runner = this.find(ref);
+    if (!runner) throw new FaasError("notFound", `function "${ref.name}" not found`);
+    return runner;
+  }
+
+  #requireNamespace(name: string): void {
+    if (!this.#options.hasNamespace(name)) throw new FaasError("invalid", `namespace not found: ${name}`);
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new FaasError("unavailable", "the provider is shutting down");
+  }
+}
+
+/** Folder of a function. A dot cannot be in a name, so no function's folder is another's. */
+function homeName({ namespace, name, uid }: FunctionRecord): string {
+  return join(namespace, `${name}.${uid}`);
+}

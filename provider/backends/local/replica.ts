@@ -1,0 +1,211 @@
+import type { Logger } from "../../kit/log.ts";
+import { type BackoffPolicy, decideRestart } from "./backoff.ts";
+import type { Gate } from "./gate.ts";
+import type { ReplicaLog } from "./logs/replica-log.ts";
+import { pause } from "./pause.ts";
+import { describeProblem, type ProcessEnd, redact, tellingLine } from "./problem.ts";
+import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
+import type { ReplicaState, ReplicaView } from "./rollout.ts";
+
+export interface ReplicaTimes {
+  readonly backoff: BackoffPolicy;
+  /** A process that does not listen by then is killed. */
+  readonly startTimeoutMs: number;
+  /** From then on people are told that it takes long. */
+  readonly slowStartMs: number;
+  /** Between the word that a replica drains and its SIGTERM, so that nobody chooses it any more. */
+  readonly lingerMs: number;
+}
+
+export interface ReplicaOptions {
+  readonly instance: string;
+  readonly generation: number;
+  readonly order: number;
+  readonly times: ReplicaTimes;
+  readonly gate: Gate;
+  readonly log: Logger;
+  readonly output: ReplicaLog;
+  /** Makes everything ready for a process. @throws with a message that people may see, as a `FaasError` */
+  prepare(): Promise<ProcessSpec>;
+  /** Values that must not appear in a problem's text. */
+  secretValues(): Promise<string[]>;
+  readonly now: () => number;
+  readonly onChange: () => void;
+}
+
+/** A starting process holds its place at the gate no longer than this: one that is slow must not delay the others. */
+const GATE_PLACE_MS = 2_000;
+/** What has never been ready has no calls to finish. */
+const UNREADY_GRACE_MS = 1_000;
+
+/** Keeps one watchdog process alive, from its first start until it is stopped for good. */
+export class Replica implements ReplicaView {
+  readonly #options: ReplicaOptions;
+  readonly #stopping = new AbortController();
+  #state: ReplicaState = "starting";
+  #proven = false;
+  #address: string | undefined;
+  #process: ReplicaProcess | undefined;
+  #problem: string | undefined;
+  #notice: string | undefined;
+  /** Resolves when it has been stopped and nothing of it runs. */
+  readonly gone: Promise<void>;
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.gone = this.#live();
+  }
+
+  get instance(): string {
+    return this.#options.instance;
+  }
+  get generation(): number {
+    return this.#options.generation;
+  }
+  get order(): number {
+    return this.#options.order;
+  }
+  get state(): ReplicaState {
+    return this.#state;
+  }
+  get proven(): boolean {
+    return this.#proven;
+  }
+  /** `host:port` while ready or draining. */
+  get address(): string | undefined {
+    return this.#address;
+  }
+  /** Why it is not ready although it was started, e.g. how its process ended. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+  /** Like {@link problem}, but things may still come right by themselves. */
+  get notice(): string | undefined {
+    return this.#notice;
+  }
+  /** Leader of the process group. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /**
+   * Drains and stops it: at first only the state says so, then its process gets SIGTERM, and SIGKILL after `graceMs`.
+   * @param lingerMs how long calls may still arrive
+   */
+  async stop(graceMs: number, lingerMs = this.#options.times.lingerMs): Promise<void> {
+    if (this.#stopping.signal.aborted) return await this.gone;
+    const served = this.#state === "ready";
+    this.#become("draining");
+    this.#stopping.abort();
+    if (served) await Promise.race([pause(lingerMs, new AbortController().signal), this.gone]);
+    this.#process?.terminate();
+    const cut = setTimeout(() => this.kill(), served ? graceMs : Math.min(graceMs, UNREADY_GRACE_MS));
+    await this.gone;
+    clearTimeout(cut);
+  }
+
+  /** Ends its process at once; only a stopped replica stays down. */
+  kill(): void {
+    this.#process?.kill();
+  }
+
+  async #live(): Promise<void> {
+    const { times, log, instance, onChange } = this.#options;
+    const { signal } = this.#stopping;
+    // Whoever made it gets to keep it before it reports anything.
+    await Promise.resolve();
+    let failures = 0;
+    while (!signal.aborted) {
+      const { end, readyMs } = await this.#runOnce();
+      if (signal.aborted) break;
+      const decision = decideRestart(failures, readyMs, times.backoff);
+      failures = decision.failures;
+      this.#problem = await this.#describe(end, failures - 1);
+      log.warn({ instance, end, failures, delayMs: decision.delayMs }, "replica ended");
+      this.#become("waiting");
+      await pause(decision.delayMs, signal);
+    }
+    this.#address = undefined;
+    this.#state = "gone";
+    onChange();
+  }
+
+  async #runOnce(): Promise<{ end: ProcessEnd; readyMs: number }> {
+    const { gate, prepare, output, times, now, log, instance } = this.#options;
+    const { signal } = this.#stopping;
+    const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: 0 });
+    this.#become("starting");
+    const leave = await gate.enter(signal);
+    if (!leave) return notStarted("was stopped");
+    let readyAt: number | undefined;
+    let silent = false;
+    const timers: NodeJS.Timeout[] = [];
+    try {
+      const spec = await prepare();
+      if (signal.aborted) return notStarted("was stopped");
+      output.forgetRecent();
+      const started = startProcess(spec, {
+        openOutput: () => output.input(),
+        onListening: (port) => {
+          leave();
+          for (const timer of timers) clearTimeout(timer);
+          if (signal.aborted) return;
+          readyAt = now();
+          this.#ready(`127.0.0.1:${port}`);
+        },
+      });
+      this.#process = started;
+      timers.push(
+        setTimeout(leave, GATE_PLACE_MS),
+        setTimeout(() => this.#slow(), times.slowStartMs),
+        setTimeout(() => {
+          silent = true;
+          started.kill();
+        }, times.startTimeoutMs),
+      );
+      const end = await started.ended;
+      const readyMs = readyAt === undefined ? 0 : now() - readyAt;
+      return { end: silent ? { kind: "silent", afterMs: times.startTimeoutMs } : end, readyMs };
+    } catch (error) {
+      log.warn({ instance, err: error }, "replica could not be prepared");
+      return notStarted(`could not be prepared: ${reasonOf(error)}`);
+    } finally {
+      leave();
+      for (const timer of timers) clearTimeout(timer);
+      this.#process = undefined;
+      this.#notice = undefined;
+      if (!signal.aborted) this.#address = undefined;
+    }
+  }
+
+  async #describe(end: ProcessEnd, restarts: number): Promise<string> {
+    const line = tellingLine(this.#options.output.recentLines);
+    const values = await this.#options.secretValues();
+    return describeProblem(end, restarts, line && redact(line, values));
+  }
+
+  #ready(address: string): void {
+    this.#address = address;
+    this.#problem = undefined;
+    this.#notice = undefined;
+    this.#proven = true;
+    this.#become("ready");
+  }
+
+  #slow(): void {
+    this.#notice = `has not started listening after ${this.#options.times.slowStartMs / 1000} s`;
+    this.#options.onChange();
+  }
+
+  #become(state: ReplicaState): void {
+    if (this.#stopping.signal.aborted || this.#state === state) return;
+    this.#state = state;
+    this.#options.onChange();
+  }
+}
+
+/** Messages of the file system name folders of the platform, which are nobody's business. */
+function reasonOf(error: unknown): string {
+  const { name, message, code } = error as NodeJS.ErrnoException;
+  return name === "FaasError" ? message : (code ?? "internal error");
+}

@@ -1,0 +1,89 @@
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import type { FunctionStatus } from "../../contract/functions.ts";
+import type { FunctionRecord } from "./definition.ts";
+import type { ReplicaView } from "./rollout.ts";
+
+/** What can be seen of a replica from outside. */
+export interface VisibleReplica extends ReplicaView {
+  readonly address: string | undefined;
+  readonly problem: string | undefined;
+  readonly notice: string | undefined;
+}
+
+export interface Usage {
+  /** Milli-cores. */
+  readonly cpu: number;
+  readonly totalMemoryBytes: number;
+}
+
+const sorted = (map: Record<string, string>) =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+function labelsOf({ name, deployment }: FunctionRecord): Record<string, string> {
+  return sorted({ ...deployment.labels, faas_function: name });
+}
+
+function annotationsOf({ deployment }: FunctionRecord): Record<string, string> {
+  return sorted({ "prometheus.io.scrape": "false", ...deployment.annotations });
+}
+
+/** Problems of the deployed version first: those of one that is being replaced solve themselves. */
+function firstOf(
+  record: FunctionRecord,
+  replicas: readonly VisibleReplica[],
+  field: "problem" | "notice",
+): string | undefined {
+  const current = replicas.filter(({ generation }) => generation === record.generation);
+  return [...current, ...replicas].find((replica) => replica[field] !== undefined)?.[field];
+}
+
+/** One function as lists show it. Numbers that are 0 and fields that were not set are left out. */
+export function buildStatus(
+  record: FunctionRecord,
+  replicas: readonly VisibleReplica[],
+  usage?: Usage,
+): FunctionStatus {
+  const { service: name, namespace, ...rest } = record.deployment;
+  const available = replicas.filter(({ state }) => state === "ready").length;
+  const problem = firstOf(record, replicas, "problem") ?? firstOf(record, replicas, "notice");
+  return {
+    name,
+    namespace,
+    ...rest,
+    labels: labelsOf(record),
+    annotations: annotationsOf(record),
+    ...(record.replicas > 0 && { replicas: record.replicas }),
+    ...(available > 0 && { availableReplicas: available }),
+    createdAt: record.createdAt,
+    ...(usage && { usage: { ...usage } }),
+    ...(problem !== undefined && { problem }),
+  };
+}
+
+function maxInflightOf({ deployment }: FunctionRecord): number | undefined {
+  const text = deployment.envVars?.max_inflight ?? "";
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
+}
+
+/**
+ * One function as gateways see it. Replicas without an address cannot be called and are left out. A start that merely
+ * takes long is no problem here: callers who wait should go on waiting.
+ */
+export function buildEndpoints(record: FunctionRecord, replicas: readonly VisibleReplica[]): FunctionEndpoints {
+  const { name, namespace, generation } = record;
+  const maxInflight = maxInflightOf(record);
+  const problem = firstOf(record, replicas, "problem");
+  return {
+    name,
+    namespace,
+    labels: labelsOf(record),
+    annotations: annotationsOf(record),
+    replicas: record.replicas,
+    generation,
+    ...(maxInflight !== undefined && { maxInflight }),
+    ...(problem !== undefined && { problem }),
+    endpoints: replicas.flatMap(({ address, instance, state }) =>
+      address !== undefined && (state === "ready" || state === "draining") ? [{ address, instance, state }] : [],
+    ),
+  };
+}

@@ -1,0 +1,28 @@
+import { pause } from "./pause.ts";
+import { listProcesses, readProcFile } from "./processes.ts";
+import type { Usage } from "./status.ts";
+
+const SAMPLE_MS = 200;
+const TICK_MS = 10;
+
+/** Memory in RAM as `/proc/<pid>/status` tells it, in bytes. */
+export function parseResidentBytes(status: string): number {
+  return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** What the processes of `groups` use now: CPU over a fifth of a second, and memory. */
+export async function measureUsage(groups: readonly number[]): Promise<Usage> {
+  const wanted = new Set(groups);
+  const members = async () => (await listProcesses()).filter(({ group }) => wanted.has(group));
+  const before = new Map((await members()).map(({ pid, cpuTicks }) => [pid, cpuTicks]));
+  const startedAt = performance.now();
+  await pause(SAMPLE_MS, new AbortController().signal);
+  const after = await members();
+  const elapsedMs = performance.now() - startedAt;
+  const ticks = after.reduce((sum, { pid, cpuTicks }) => sum + cpuTicks - (before.get(pid) ?? 0), 0);
+  const statuses = await Promise.all(after.map(({ pid }) => readProcFile(pid, "status")));
+  return {
+    cpu: Math.round((ticks * TICK_MS * 1000) / elapsedMs),
+    totalMemoryBytes: statuses.reduce((sum, text) => sum + parseResidentBytes(text ?? ""), 0),
+  };
+}

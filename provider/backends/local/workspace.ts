@@ -1,0 +1,75 @@
+import { constants } from "node:fs";
+import { cp, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { FaasError } from "../../contract/errors.ts";
+import { type Descriptor, readDescriptor } from "./descriptor.ts";
+import { ensureFolder, namesIn, removeTree, sweepFolder, writeFileDurably } from "./files.ts";
+
+/** The folder of one generation of a function: `code/`, `secrets/` and `tmp/<instance>/`. */
+export interface Workspace {
+  readonly code: string;
+  readonly secrets: string;
+  readonly descriptor: Descriptor;
+}
+
+export interface WorkspacePlan {
+  /** Folder of the function; the generation's lies in it. */
+  readonly home: string;
+  readonly generation: number;
+  /** Folder of the artefact to copy. */
+  readonly artefact: string;
+  readonly secrets: readonly string[];
+  /** Value of a secret; undefined when it is gone from the store. */
+  readSecret(name: string): Promise<Buffer | undefined>;
+}
+
+export const generationFolder = (home: string, generation: number) => join(home, String(generation));
+
+/**
+ * Makes the folder unless it is there. Whatever has its final name is whole: copies are made beside it and renamed.
+ * @throws {FaasError} `invalid` for a bad artefact or a secret that is nowhere any more; file system errors
+ */
+export async function prepareWorkspace(plan: WorkspacePlan): Promise<Workspace> {
+  const { home, generation, artefact } = plan;
+  const folder = generationFolder(home, generation);
+  const code = join(folder, "code");
+  await ensureFolder(home);
+  if (!(await namesIn(folder)).includes("code")) {
+    const unfinished = join(home, `.unfinished-${generation}`);
+    await removeTree(unfinished);
+    await ensureFolder(join(unfinished, "secrets"));
+    await ensureFolder(join(unfinished, "tmp"));
+    await copyArtefact(artefact, join(unfinished, "code"));
+    await rename(unfinished, folder);
+  }
+  await refreshSecrets(plan, join(folder, "secrets"));
+  return { code, secrets: join(folder, "secrets"), descriptor: await readDescriptor(code) };
+}
+
+async function copyArtefact(artefact: string, code: string): Promise<void> {
+  const options = { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false } as const;
+  try {
+    // Shares blocks with the artefact where the file system can.
+    await cp(artefact, code, { ...options, mode: constants.COPYFILE_FICLONE });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    throw new FaasError("invalid", "what was built for its image is gone; build and deploy it again", { cause });
+  }
+  await ensureFolder(code);
+}
+
+/** Leaves exactly the secrets of the plan; one that is gone from the store keeps the copy it has. */
+async function refreshSecrets(plan: WorkspacePlan, folder: string): Promise<void> {
+  await sweepFolder(folder, (name) => plan.secrets.includes(name));
+  const copies = await namesIn(folder);
+  for (const name of plan.secrets) {
+    const value = await plan.readSecret(name);
+    if (value) await writeSecret(plan.home, folder, name, value);
+    else if (!copies.includes(name)) throw new FaasError("invalid", `secret "${name}" not found`);
+  }
+}
+
+/** Replaces a secret in a folder that a function reads: it sees the old value or the new one, and no other file. */
+export async function writeSecret(home: string, folder: string, name: string, value: Buffer): Promise<void> {
+  await writeFileDurably(join(folder, name), value, home);
+}
