@@ -20,6 +20,7 @@ export function parseForm(text) {
     if (count > MAX_PARAMETERS) throw new Refusal(413, `form has more than ${MAX_PARAMETERS} parameters`);
     const path = keyPath(key);
     if (path.length > MAX_DEPTH) throw new Refusal(400, `form key nests deeper than ${MAX_DEPTH} levels`);
+    if (key === "") continue; // no name to put it under
     // Harmless here, but a handler that copies the form key by key would set a prototype with it.
     if (path.includes("__proto__")) continue;
     for (const one of values) insert(root, path, one);
