@@ -1,4 +1,15 @@
 /** A failure the user can act on: its message is printed as it is, as one line on standard error. */
 export class CliError extends Error {
-  override readonly name = "CliError";
+  override readonly name: string = "CliError";
+}
+
+/** Ends a command whose failures have all been told already. */
+export class SilentFailure extends CliError {
+  override readonly name = "SilentFailure";
+}
+
+/** Anything thrown, as one line. */
+export function describeError(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.trim().replace(/\s*\n\s*/g, " ");
 }

@@ -1,0 +1,70 @@
+import type { Command } from "commander";
+import {
+  type BuildOutcome,
+  type BuildSettings,
+  buildFunctions,
+  templateDirsOf,
+  type Uploader,
+} from "../build/build-functions.ts";
+import { createPlainProgress } from "../build/progress.ts";
+import { CliError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { parsePairs } from "../key-values.ts";
+import { parseTagMode } from "../stack/image-tag.ts";
+import type { Stack, StackFunction } from "../stack/types.ts";
+import { collect } from "./options.ts";
+
+export interface BuildFlags {
+  readonly parallel: string;
+  readonly buildArg?: readonly string[];
+  readonly buildOption?: readonly string[];
+  readonly copyExtra?: readonly string[];
+  readonly tag?: string;
+  readonly quiet?: boolean;
+  readonly shrinkwrap?: boolean;
+}
+
+export function addBuildOptions(command: Command): Command {
+  return command
+    .option("--parallel <count>", "builds at a time", "1")
+    .option("-b, --build-arg <key=value>", "build argument (repeatable)", collect)
+    .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collect)
+    .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collect)
+    .option("--no-cache", "taken for compatibility; what was built before is never looked at while building")
+    .option("--quiet", "do not show what the builds write");
+}
+
+/** @throws {CliError} */
+export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefined): BuildSettings {
+  if (!/^[1-9]\d{0,3}$/.test(flags.parallel)) throw new CliError("--parallel must be a whole number of at least 1");
+  return {
+    baseDir: io.cwd,
+    buildDir: "build",
+    templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
+    copyExtra: [...new Set([...(stack?.copy ?? []), ...(flags.copyExtra ?? [])])],
+    shared: io.env.CI === "true" || io.env.CI === "1",
+    buildArgs: parsePairs("--build-arg", flags.buildArg),
+    buildOptions: flags.buildOption ?? [],
+    tag: parseTagMode(flags.tag ?? ""),
+    parallel: Number(flags.parallel),
+    shrinkwrap: flags.shrinkwrap ?? false,
+  };
+}
+
+/** Builds with a picture of how it goes: moving on a terminal, plain lines elsewhere. */
+export async function buildWithProgress(
+  io: Io,
+  functions: readonly StackFunction[],
+  settings: BuildSettings,
+  { uploader, quiet }: { uploader: Uploader; quiet: boolean },
+): Promise<BuildOutcome[]> {
+  const names = functions.map(({ name }) => name);
+  const progress =
+    io.stdout.isTTY === true
+      ? (await import("../build/terminal-progress.ts")).createTerminalProgress(names, io)
+      : createPlainProgress(io, quiet);
+  const { signal } = new AbortController();
+  const outcomes = await buildFunctions(functions, settings, { uploader, observer: progress, signal });
+  await progress.settled();
+  return outcomes;
+}

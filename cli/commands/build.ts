@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import { SilentFailure } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { connect } from "./connect.ts";
+import { addGatewayOptions, addStackOptions, type GatewayFlags, type StackFlags } from "./options.ts";
+import { reportFailures } from "./report-failures.ts";
+import { chooseFunctions, functionOfFlags, readStackFile } from "./selection.ts";
+
+interface Flags extends BuildFlags, StackFlags, GatewayFlags {
+  readonly image?: string;
+  readonly handler?: string;
+  readonly name?: string;
+  readonly lang?: string;
+}
+
+/** `faaslane build`: lays out the contexts and has the gateway's builder make images of them. */
+export function buildCommand(io: Io): Command {
+  const command = new Command("build")
+    .option("--image <name>", "image of a function without a stack file")
+    .option("--handler <folder>", "its handler")
+    .option("--name <name>", "its name")
+    .option("--lang <template>", "its template")
+    .option("--tag <mode>", "latest, sha, branch, describe or digest")
+    .option("--shrinkwrap", "only lay out the build contexts below ./build");
+  addGatewayOptions(addStackOptions(addBuildOptions(command)));
+  return command.action(async () => {
+    const flags = command.optsWithGlobals<Flags>();
+    const byFlags = functionFromFlags(flags);
+    const stack = byFlags ? undefined : await readStackFile(io, flags);
+    const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image, --handler, --name and --lang");
+    const settings = buildSettingsOf(io, flags, stack);
+    const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
+    const quiet = flags.quiet ?? false;
+    const outcomes = await buildWithProgress(io, functions, settings, { uploader: client, quiet });
+    if (reportFailures(io, outcomes)) throw new SilentFailure();
+  });
+}
+
+function functionFromFlags({ yaml, name, image, handler, lang }: Flags) {
+  if (yaml || !name || !image || !handler) return undefined;
+  return functionOfFlags(name, { image, handler, ...(lang ? { lang } : {}) });
+}

@@ -1,0 +1,92 @@
+import type { Command } from "commander";
+import { templateDirsOf } from "../build/build-functions.ts";
+import { type DeployMode, type DeployOutcome, deployFunctions } from "../deploy/deploy-functions.ts";
+import { type DeployPlan, planDeployment } from "../deploy/plan-deployments.ts";
+import { CliError, describeError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { parseRecord } from "../key-values.ts";
+import { parseTagMode } from "../stack/image-tag.ts";
+import type { StackFunction } from "../stack/types.ts";
+import type { Connection } from "./connect.ts";
+import { collect } from "./options.ts";
+
+export interface DeployFlags {
+  readonly env?: readonly string[];
+  readonly label?: readonly string[];
+  readonly annotation?: readonly string[];
+  readonly constraint?: readonly string[];
+  readonly secret?: readonly string[];
+  readonly readonly?: boolean;
+  readonly replace?: boolean;
+  readonly update?: boolean;
+  readonly readTemplate?: boolean;
+  readonly namespace?: string;
+  readonly tag?: string;
+}
+
+export function addDeployOptions(command: Command): Command {
+  return command
+    .option("-e, --env <key=value>", "environment variable (repeatable)", collect)
+    .option("-l, --label <key=value>", "label (repeatable)", collect)
+    .option("--annotation <key=value>", "annotation (repeatable)", collect)
+    .option("--constraint <text>", "where the function may run (repeatable)", collect)
+    .option("--secret <name>", "secret the function may read (repeatable)", collect)
+    .option("--readonly", "read-only root file system")
+    .option("--replace", "remove the function before deploying it; needs --update=false")
+    .option("--update", "update what is deployed already (default)")
+    .option("--no-update", "fail for what is deployed already")
+    .option("--read-template", "take fprocess from the template when the stack file has none (default)")
+    .option("--no-read-template", "do not look at the template")
+    .option("--tag <mode>", "latest, sha, branch, describe or digest");
+}
+
+/** @throws {CliError} when update and replace are both wanted */
+export function deployModeOf({ update, replace = false }: DeployFlags): DeployMode {
+  if (replace && update === true) throw new CliError("--update and --replace cannot be used together");
+  if (replace) return "replace";
+  return update === false ? "create" : "update";
+}
+
+/** @throws {CliError} for a flag that is not `key=value` */
+export function deployPlanOf(io: Io, flags: DeployFlags): DeployPlan {
+  return {
+    baseDir: io.cwd,
+    templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
+    readTemplate: flags.readTemplate ?? true,
+    tag: parseTagMode(flags.tag ?? ""),
+    environment: parseRecord("--env", flags.env),
+    flags: {
+      namespace: flags.namespace,
+      labels: parseRecord("--label", flags.label),
+      annotations: parseRecord("--annotation", flags.annotation),
+      secrets: flags.secret ?? [],
+      constraints: flags.constraint ?? [],
+      readOnlyRootFilesystem: flags.readonly ?? false,
+    },
+  };
+}
+
+/** Deploys, telling each function's fate as it is known. */
+export async function deployWithReport(
+  io: Io,
+  functions: readonly StackFunction[],
+  { client, url }: Connection,
+  { plan, mode }: { plan: DeployPlan; mode: DeployMode },
+): Promise<DeployOutcome[]> {
+  const print = (line: string) => void io.stdout.write(`${line}\n`);
+  return await deployFunctions(
+    functions,
+    async (fn) => {
+      print(`Deploying: ${fn.name}.`);
+      return await planDeployment(fn, plan);
+    },
+    { target: client, mode, report: (outcome) => describeDeployed(outcome, url).forEach(print) },
+  );
+}
+
+function describeDeployed(outcome: DeployOutcome, url: string): string[] {
+  if (outcome.kind === "failed") return [`Not deployed: ${describeError(outcome.error)}`, ""];
+  const { status, statusText } = outcome.answer;
+  const name = outcome.namespace ? `${outcome.name}.${outcome.namespace}` : outcome.name;
+  return ["", `Deployed. ${status} ${statusText}.`, `URL: ${url}/function/${name}`, ""];
+}

@@ -1,0 +1,74 @@
+import { Command } from "commander";
+import { parseDurationFlag } from "../duration.ts";
+import { SilentFailure } from "../errors.ts";
+import type { Io } from "../io.ts";
+import type { StackFunction } from "../stack/types.ts";
+import { connect } from "./connect.ts";
+import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
+import {
+  addGatewayOptions,
+  addNamespaceOption,
+  addStackOptions,
+  type GatewayFlags,
+  type StackFlags,
+} from "./options.ts";
+import { reportFailures } from "./report-failures.ts";
+import { chooseFunctions, functionOfFlags, readStackFile } from "./selection.ts";
+
+interface Flags extends DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
+  readonly image?: string;
+  readonly name?: string;
+  readonly lang?: string;
+  readonly handler?: string;
+  readonly fprocess?: string;
+  readonly memoryLimit?: string;
+  readonly memoryRequest?: string;
+  readonly cpuLimit?: string;
+  readonly cpuRequest?: string;
+  readonly timeout: string;
+}
+
+/** `faaslane deploy`: by a stack file, or one function by flags. */
+export function deployCommand(io: Io): Command {
+  const command = new Command("deploy")
+    .option("--image <name>", "image of a function without a stack file")
+    .option("--name <name>", "its name")
+    .option("--lang <template>", "its template, for fprocess")
+    .option("--handler <folder>", "its handler, for --tag digest")
+    .option("--fprocess <command>", "its process")
+    .option("--memory-limit <quantity>", "e.g. 128Mi")
+    .option("--memory-request <quantity>", "e.g. 64Mi")
+    .option("--cpu-limit <quantity>", "e.g. 100m")
+    .option("--cpu-request <quantity>", "e.g. 50m")
+    .option("--timeout <duration>", "for each request", "60s");
+  addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(command))));
+  return command.action(async () => {
+    const flags = command.optsWithGlobals<Flags>();
+    const mode = deployModeOf(flags);
+    const plan = deployPlanOf(io, flags);
+    const byFlags = functionFromFlags(flags);
+    const stack = byFlags ? undefined : await readStackFile(io, flags);
+    const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image and --name");
+    const timeoutMs = parseDurationFlag("--timeout", flags.timeout);
+    const connection = await connect(io, flags, { stackGateway: stack?.gateway, timeoutMs });
+    const outcomes = await deployWithReport(io, functions, connection, { plan, mode });
+    if (reportFailures(io, outcomes)) throw new SilentFailure();
+  });
+}
+
+function functionFromFlags(flags: Flags): StackFunction | undefined {
+  const { yaml, name, image, lang, handler, fprocess } = flags;
+  if (yaml || !name || !image) return undefined;
+  return functionOfFlags(name, {
+    image,
+    ...(lang && { lang }),
+    ...(handler && { handler }),
+    ...(fprocess && { fprocess }),
+    limits: resources(flags.memoryLimit, flags.cpuLimit),
+    requests: resources(flags.memoryRequest, flags.cpuRequest),
+  });
+}
+
+function resources(memory: string | undefined, cpu: string | undefined) {
+  return { ...(memory && { memory }), ...(cpu && { cpu }) };
+}

@@ -1,0 +1,54 @@
+import { CliError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { loadStack } from "../load-stack.ts";
+import { selectFunctions } from "../stack/select.ts";
+import type { Stack, StackFunction } from "../stack/types.ts";
+import type { StackFlags } from "./options.ts";
+
+/** The stack file that the flags mean, if there is one. @throws {CliError} */
+export async function readStackFile(io: Io, flags: StackFlags): Promise<Stack | undefined> {
+  const { yaml: file, envsubst = true } = flags;
+  return await loadStack({ file, baseDir: io.cwd, env: io.env, envsubst });
+}
+
+/**
+ * The functions a command is about.
+ * @param otherwise flags that do without a stack file
+ * @throws {CliError} when there is no stack file, or nothing in it matches
+ */
+export function chooseFunctions(
+  stack: Stack | undefined,
+  flags: StackFlags,
+  otherwise?: string,
+): readonly StackFunction[] {
+  const hint = otherwise === undefined ? "" : `, or give ${otherwise}`;
+  if (!stack) throw new CliError(`there is no stack.yaml or stack.yml here: name one with -f${hint}`);
+  if (stack.functions.length === 0) throw new CliError("the stack file has no functions");
+  return selectFunctions(stack.functions, flags);
+}
+
+/** A function given by flags alone, as if it stood in a stack file. */
+export function functionOfFlags(name: string, fields: Partial<Omit<StackFunction, "name">>): StackFunction {
+  return {
+    name,
+    environment: {},
+    environmentFiles: [],
+    secrets: [],
+    labels: {},
+    annotations: {},
+    constraints: [],
+    limits: {},
+    requests: {},
+    readOnlyRootFilesystem: false,
+    skipBuild: false,
+    buildOptions: [],
+    buildArgs: {},
+    buildSecrets: {},
+    ...fields,
+  };
+}
+
+/** The namespace of a named function: the flag's, else that of the stack file's entry. */
+export function namespaceOf(name: string, flag: string | undefined, stack: Stack | undefined): string | undefined {
+  return flag || stack?.functions.find((fn) => fn.name === name)?.namespace;
+}

@@ -1,0 +1,182 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import { CliError, describeError, SilentFailure } from "./errors.ts";
+import type { Io } from "./io.ts";
+import { normalizeBooleans } from "./normalize-booleans.ts";
+
+interface Entry {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly load: (io: Io) => Promise<Command>;
+}
+
+/** Loaded only when named, so that each command pays for its own modules alone. */
+const CLIENT: readonly Entry[] = [
+  {
+    name: "new",
+    summary: "create a function from a template",
+    load: async (io) => (await import("./commands/new.ts")).newCommand(io),
+  },
+  {
+    name: "build",
+    summary: "build functions",
+    load: async (io) => (await import("./commands/build.ts")).buildCommand(io),
+  },
+  {
+    name: "deploy",
+    summary: "deploy functions",
+    load: async (io) => (await import("./commands/deploy.ts")).deployCommand(io),
+  },
+  {
+    name: "up",
+    summary: "build and deploy functions",
+    load: async (io) => (await import("./commands/up.ts")).upCommand(io),
+  },
+  {
+    name: "list",
+    aliases: ["ls"],
+    summary: "list functions",
+    load: async (io) => (await import("./commands/list.ts")).listCommand(io),
+  },
+  {
+    name: "describe",
+    summary: "show one function",
+    load: async (io) => (await import("./commands/describe.ts")).describeCommand(io),
+  },
+  {
+    name: "invoke",
+    summary: "call a function with what comes on standard input",
+    load: async (io) => (await import("./commands/invoke.ts")).invokeCommand(io),
+  },
+  {
+    name: "logs",
+    summary: "show what a function has written",
+    load: async (io) => (await import("./commands/logs.ts")).logsCommand(io),
+  },
+  {
+    name: "remove",
+    aliases: ["rm", "delete"],
+    summary: "remove functions",
+    load: async (io) => (await import("./commands/remove.ts")).removeCommand(io),
+  },
+  {
+    name: "ready",
+    summary: "wait until the gateway or a function is ready",
+    load: async (io) => (await import("./commands/ready.ts")).readyCommand(io),
+  },
+  {
+    name: "secret",
+    summary: "manage secrets",
+    load: async (io) => (await import("./commands/secret.ts")).secretCommand(io),
+  },
+  {
+    name: "namespace",
+    aliases: ["namespaces"],
+    summary: "manage namespaces",
+    load: async (io) => (await import("./commands/namespace.ts")).namespaceCommand(io),
+  },
+  {
+    name: "login",
+    summary: "store the credentials of a gateway",
+    load: async (io) => (await import("./commands/login.ts")).loginCommand(io),
+  },
+  {
+    name: "logout",
+    summary: "forget the credentials of a gateway",
+    load: async (io) => (await import("./commands/logout.ts")).logoutCommand(io),
+  },
+  {
+    name: "version",
+    summary: "show the versions of client, gateway and provider",
+    load: async (io) => (await import("./commands/version.ts")).versionCommand(io),
+  },
+];
+
+/** Commands that run a process of the platform: `commands/<name>.ts` exports `<camelName>Command()`. */
+const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
+  ["start", "run the whole platform on this machine, in the foreground"],
+  ["gateway", "run a gateway"],
+  ["provider", "run a provider"],
+  ["queue-worker", "run a queue worker"],
+  ["watchdog", "run a watchdog"],
+];
+
+/**
+ * Runs one command line.
+ * @param argv without the executable and the script
+ * @returns the exit code: 0, or 1 when anything failed
+ */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    const program = await buildProgram(argv, io);
+    await program.parseAsync(normalizeBooleans(argv), { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    if (!(error instanceof SilentFailure)) reportError(error, io);
+    return 1;
+  }
+}
+
+/** One line, whatever was thrown; where it came from only when debugging. */
+function reportError(error: unknown, io: Io): void {
+  const message = describeError(error);
+  io.stderr.write(`Error: ${message}\n`);
+  if (io.env.FAAS_DEBUG === "1") io.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
+}
+
+async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
+  const program = new Command("faaslane")
+    .description("Functions as a service: client and platform.")
+    .version(io.version, "--version", "print the version of this client")
+    .option("-f, --yaml <file>", "stack file, a path or URL (default: stack.yaml, then stack.yml)")
+    .option("--filter <glob>", "only the functions whose name matches")
+    .option("--regex <pattern>", "only the functions whose name matches the expression")
+    // So that a command may give `-f` a meaning of its own.
+    .enablePositionalOptions()
+    .showHelpAfterError("(faaslane help <command> shows how it is used)")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "Error: ")),
+    });
+
+  const entries = [...processEntries(), ...CLIENT];
+  for (const entry of entries) {
+    const { name, aliases = [], summary } = entry;
+    // Any word that names a command counts, be it an argument: loading one too many does no harm.
+    const named = argv.some((word) => word === name || aliases.includes(word));
+    const command = named ? await entry.load(io) : new Command(name);
+    adopt(program, command.description(summary).aliases([...aliases]));
+  }
+  return program;
+}
+
+/** Adds `command` with everything below it, under the program's way to write and to end. */
+function adopt(parent: Command, command: Command): void {
+  inherit(parent, command);
+  parent.addCommand(command);
+}
+
+function inherit(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(command, child);
+}
+
+function processEntries(): Entry[] {
+  return PROCESSES.flatMap(([name, summary]) => {
+    const url = new URL(`./commands/${name}.ts`, import.meta.url);
+    if (!existsSync(fileURLToPath(url))) return [];
+    return [{ name, summary, load: async () => await loadProcess(name, url) }];
+  });
+}
+
+async function loadProcess(name: string, url: URL): Promise<Command> {
+  const exported = (await import(url.href)) as Readonly<Record<string, unknown>>;
+  const maker = exported[`${name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())}Command`];
+  if (typeof maker !== "function") throw new CliError(`the command ${name} is not part of this installation`);
+  return maker() as Command;
+}
