@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { RequestHandler } from "express";
 import type { Registry } from "prom-client";
 import type { VersionInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
@@ -44,18 +45,23 @@ function buildControlRoutes({ credentials, forwarder, provider, table, version, 
     await forwarder.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
-  route(app, "/", { GET: [(_req, res) => res.redirect(307, "/ui/")] });
+  route(app, "/", { GET: [redirectToUi] });
 
   const authorized = requireBasicAuth(credentials);
   app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
-  app.all("/system/*rest", authorized, forward());
-  app.all("/ui/*rest", authorized);
+  app.all("/system/{*rest}", authorized, forward());
+  app.all("/ui/{*rest}", authorized);
 
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
 }
+
+/** As Go redirects: with a small page for those who do not follow. */
+const redirectToUi: RequestHandler = (_req, res) => {
+  res.status(307).set("Location", "/ui/").type("html").send('<a href="/ui/">Temporary Redirect</a>.\n\n');
+};
 
 /** `/metrics` and `/healthz` of the metrics port, which nobody needs to log in to. */
 export function buildMetricsApp(registry: Registry, log: Logger): RequestListener {

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 export interface DrainingServer {
   readonly server: Server;
@@ -26,6 +27,7 @@ export async function listen(handler: RequestListener, { port, host, server: opt
 }
 
 async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
+  server.on("clientError", answerMalformed);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(port, host, resolve);
@@ -44,6 +46,22 @@ async function bind(server: Server, port: number, host: string): Promise<Drainin
       return draining;
     },
   };
+}
+
+/** What Node's parser refuses never reaches a handler; the client learns why all the same. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // After other answers on the connection, text could end up in the middle of one.
+  if (!socket.writable || (socket as Socket).bytesWritten > 0 || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "431 Request Header Fields Too Large"
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "408 Request Timeout"
+        : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
 }
 
 async function drain(server: Server, timeoutMs: number): Promise<void> {

@@ -6,5 +6,5 @@ export function readVersion(): VersionInfo {
   const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
-  return { release: manifest.version, sha: "unknown" };
+  return { commit_message: `faaslane ${manifest.version}`, release: manifest.version, sha: "unknown" };
 }
