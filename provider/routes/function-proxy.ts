@@ -112,6 +112,8 @@ function send(req: IncomingMessage, { address, path, agent }: Hop): ClientReques
   });
   // Not `pipeline`: upon a failure it would destroy the client's connection, which still awaits its answer.
   req.pipe(upstream);
+  // A body that has not begun to arrive must not hold up the head: the function may want to answer to that alone.
+  if (hasBody(req) && req.readableLength === 0) upstream.flushHeaders();
   return upstream;
 }
 
@@ -130,6 +132,9 @@ async function head(upstream: ClientRequest, timeoutMs: number): Promise<Incomin
 
 /** Whether a kept connection was closed as the call went out, so that the function cannot have seen it. */
 function metClosingConnection(req: IncomingMessage, upstream: ClientRequest, error: NodeJS.ErrnoException): boolean {
-  const hasBody = req.headers["content-length"] !== undefined || req.headers["transfer-encoding"] !== undefined;
-  return upstream.reusedSocket && error.code === "ECONNRESET" && !hasBody;
+  return upstream.reusedSocket && error.code === "ECONNRESET" && !hasBody(req);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }

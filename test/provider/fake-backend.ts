@@ -1,0 +1,192 @@
+import { EventEmitter, on } from "node:events";
+import type { Backend, Builder, ResolvedDeployment } from "../../provider/backends/backend.ts";
+import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { FaasError } from "../../provider/contract/errors.ts";
+import {
+  type FunctionRef,
+  type FunctionStatus,
+  qualifiedName,
+  validateResources,
+} from "../../provider/contract/functions.ts";
+import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
+import type { FunctionNamespace } from "../../provider/contract/namespaces.ts";
+import type { SecretName } from "../../provider/contract/secrets.ts";
+
+const secretKey = ({ name, namespace }: SecretName) => `${namespace}/${name}`;
+
+/** A backend in memory that runs nothing: replicas are what the test says they are. */
+export class FakeBackend implements Backend {
+  readonly info = {
+    provider: "fake",
+    orchestration: "memory",
+    version: { release: "1", sha: "abc" },
+    features: ["endpoints"],
+  };
+  readonly deployed = new Map<string, FunctionStatus>();
+  readonly secretValues = new Map<string, Buffer>();
+  readonly known = new Map<string, FunctionNamespace>([["openfaas-fn", { name: "openfaas-fn" }]]);
+  readonly pictures = new Map<string, FunctionEndpoints>();
+  /** What `logs` yields before it follows, and what it was asked for. */
+  logLines: LogMessage[] = [];
+  logQueries: LogQuery[] = [];
+  /** Signals of streams handed out, so that a test sees them end. */
+  readonly watchers: AbortSignal[] = [];
+  readonly followers: AbortSignal[] = [];
+  /** Makes the next call of any store fail with something nobody foresaw. */
+  failure: Error | undefined;
+  readonly #events = new EventEmitter().setMaxListeners(0);
+  readonly builder?: Builder;
+
+  constructor(builder?: Builder) {
+    if (builder) this.builder = builder;
+  }
+
+  readonly functions = {
+    list: async (namespace: string) => {
+      this.#demandNamespace(namespace);
+      return [...this.deployed.values()].filter((status) => status.namespace === namespace);
+    },
+    get: async (ref: FunctionRef, usage = false) => {
+      const status = this.deployed.get(qualifiedName(ref));
+      return status && usage ? { ...status, usage: { cpu: 5, totalMemoryBytes: 1024 } } : status;
+    },
+    create: async (deployment: ResolvedDeployment) => {
+      this.#demandNamespace(deployment.namespace);
+      if (this.deployed.has(key(deployment))) {
+        throw new FaasError("conflict", `function ${deployment.service} already exists`);
+      }
+      this.#put(deployment, 1);
+    },
+    update: async (deployment: ResolvedDeployment) => {
+      this.#demandNamespace(deployment.namespace);
+      const before = this.deployed.get(key(deployment));
+      if (!before) throw notFound({ name: deployment.service, namespace: deployment.namespace });
+      this.#put(deployment, before.replicas ?? 0);
+    },
+    remove: async (ref: FunctionRef) => {
+      if (!this.deployed.delete(qualifiedName(ref))) throw notFound(ref);
+    },
+    scale: async (ref: FunctionRef, replicas: number) => {
+      const status = this.deployed.get(qualifiedName(ref));
+      if (!status) throw notFound(ref);
+      this.deployed.set(qualifiedName(ref), { ...status, replicas });
+    },
+  };
+
+  readonly secrets = {
+    list: async (namespace: string) => {
+      this.#demandNamespace(namespace);
+      return [...this.secretValues.keys()]
+        .map((path) => path.split("/") as [string, string])
+        .filter(([owner]) => owner === namespace)
+        .map(([owner, name]) => ({ name, namespace: owner }));
+    },
+    create: async (secret: SecretName, value: Buffer) => {
+      this.#demandNamespace(secret.namespace);
+      if (this.secretValues.has(secretKey(secret))) {
+        throw new FaasError("conflict", `secret ${secret.name} already exists`);
+      }
+      this.secretValues.set(secretKey(secret), value);
+    },
+    update: async (secret: SecretName, value: Buffer) => {
+      if (!this.secretValues.has(secretKey(secret))) throw new FaasError("notFound", `secret ${secret.name} not found`);
+      this.secretValues.set(secretKey(secret), value);
+    },
+    remove: async (secret: SecretName) => {
+      if (!this.secretValues.delete(secretKey(secret))) {
+        throw new FaasError("notFound", `secret ${secret.name} not found`);
+      }
+    },
+  };
+
+  readonly namespaces = {
+    list: async () => [...this.known.keys()],
+    get: async (name: string) => this.known.get(name),
+    create: async (namespace: FunctionNamespace) => {
+      if (this.known.has(namespace.name)) {
+        throw new FaasError("conflict", `namespace ${namespace.name} already exists`);
+      }
+      this.known.set(namespace.name, namespace);
+    },
+    update: async (namespace: FunctionNamespace) => {
+      if (!this.known.has(namespace.name)) throw new FaasError("notFound", `namespace ${namespace.name} not found`);
+      this.known.set(namespace.name, namespace);
+    },
+    remove: async (name: string) => {
+      if (!this.known.delete(name)) throw new FaasError("notFound", `namespace ${name} not found`);
+    },
+  };
+
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogMessage> {
+    this.logQueries.push(query);
+    this.followers.push(signal);
+    yield* this.logLines;
+    if (query.follow) {
+      for await (const [line] of on(this.#events, "line", { signal })) yield line as LogMessage;
+    }
+  }
+
+  /** A line for all who follow. */
+  writeLine(line: LogMessage): void {
+    this.#events.emit("line", line);
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<EndpointsEvent> {
+    this.watchers.push(signal);
+    const changes = on(this.#events, "endpoints", { signal });
+    for (const picture of this.pictures.values()) yield { type: "snapshot", function: picture };
+    yield { type: "heartbeat" };
+    for await (const [event] of changes) yield event as EndpointsEvent;
+  }
+
+  /** Sets where a function can be called. */
+  point(name: string, addresses: readonly string[], state: "ready" | "starting" | "draining" = "ready"): void {
+    const picture: FunctionEndpoints = {
+      name,
+      namespace: "openfaas-fn",
+      labels: {},
+      annotations: {},
+      replicas: addresses.length,
+      generation: 1,
+      endpoints: addresses.map((address, i) => ({ address, instance: `${name}-${i}`, state })),
+    };
+    this.pictures.set(name, picture);
+    this.#events.emit("endpoints", { type: "changed", function: picture } satisfies EndpointsEvent);
+  }
+
+  forget(name: string): void {
+    const gone = this.pictures.get(name) as FunctionEndpoints;
+    this.pictures.delete(name);
+    this.#events.emit("endpoints", { type: "removed", function: gone } satisfies EndpointsEvent);
+  }
+
+  async close(): Promise<void> {}
+
+  #demandNamespace(namespace: string): void {
+    if (this.failure) throw this.failure;
+    if (!this.known.has(namespace)) throw new FaasError("invalid", `namespace not found: ${namespace}`);
+  }
+
+  #put(deployment: ResolvedDeployment, replicas: number): void {
+    validateResources(deployment);
+    for (const name of deployment.secrets ?? []) {
+      if (!this.secretValues.has(secretKey({ name, namespace: deployment.namespace }))) {
+        throw new FaasError("invalid", `unable to fetch secrets: secrets "${name}" not found`);
+      }
+    }
+    const { service, ...rest } = deployment;
+    this.deployed.set(key(deployment), {
+      ...rest,
+      name: service,
+      labels: { ...deployment.labels, faas_function: service },
+      annotations: { ...deployment.annotations, "prometheus.io.scrape": "false" },
+      replicas,
+      availableReplicas: replicas,
+      createdAt: "2026-11-21T00:24:43Z",
+    });
+  }
+}
+
+const key = ({ service, namespace }: ResolvedDeployment) => qualifiedName({ name: service, namespace });
+
+const notFound = (ref: FunctionRef) => new FaasError("notFound", `function ${qualifiedName(ref)} not found`);
