@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { parseTemplate } from "../../cli/stack/template.ts";
+import { readDescriptor, TEMPLATES } from "./support/build-context.ts";
+
+/** The variables that the last stage of a Dockerfile sets. */
+function imageEnv(dockerfile: string): Record<string, string> {
+  const text = dockerfile.slice(dockerfile.lastIndexOf("\nFROM ")).replace(/\\\n/g, " ");
+  const settings = [...text.matchAll(/^ENV (.*)$/gm)].map(([, line]) => line).join(" ");
+  return Object.fromEntries(
+    [...settings.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [name, quoted ?? bare]),
+  );
+}
+
+describe.each(["node", "python3", "bash"])("%s", (name) => {
+  const read = (file: string) => readFile(join(TEMPLATES, name, file), "utf8");
+
+  test("runs with the same settings with and without a container", async () => {
+    expect((await readDescriptor(name)).env).toEqual(imageEnv(await read("Dockerfile")));
+  });
+
+  test("names the same process when it is deployed", async () => {
+    const { fprocess } = parseTemplate(await read("template.yml"), "template.yml");
+    expect((await readDescriptor(name)).env.fprocess).toBe(fprocess);
+  });
+
+  test("has an image that runs the watchdog, not as root, and installs as the local build does", async () => {
+    const dockerfile = await read("Dockerfile");
+    const ship = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "));
+    expect(ship).toContain("\nUSER app\n");
+    expect(ship).toContain("COPY --from=watchdog /watchdog.mjs /usr/bin/watchdog.mjs\n");
+    expect(ship).toContain('\nCMD ["node", "/usr/bin/watchdog.mjs"]\n');
+    expect(dockerfile).toContain(`\nRUN ${(await readDescriptor(name)).install?.join(" ")}\n`);
+  });
+
+  test("has a sample handler", () => {
+    const samples = ["handler.js", "handler.py", "handler.sh"].map((file) => join(TEMPLATES, name, "function", file));
+    expect(samples.filter((sample) => existsSync(sample))).toHaveLength(1);
+  });
+});
