@@ -5,11 +5,13 @@ import { segmentFile } from "./segments.ts";
 /** Output that a replica may write at once and, after that, per second; the rest is counted and dropped. */
 const BURST_BYTES = 4 * 1024 * 1024;
 const SUSTAINED_BYTES_PER_S = 1024 * 1024;
+/** What a line costs besides its bytes, so that a flood of empty lines is one too. */
+const LINE_COST_BYTES = 128;
 /** Latest lines kept at hand, and how much of each, to tell why a replica ended. */
 const RECENT_LINES = 20;
 const RECENT_LINE_BYTES = 512;
 /** Lines waiting for the disk; more are dropped rather than kept in memory. */
-const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+const MAX_PENDING_BYTES = 2 * BURST_BYTES;
 
 export interface ReplicaLogOptions {
   readonly folder: string;
@@ -72,6 +74,7 @@ export class ReplicaLog {
   /** Resolves when everything accepted is in the file, which is closed then. */
   async close(): Promise<void> {
     for (const splitter of this.#splitters) splitter.flush();
+    await this.#writing;
     this.#reportDropped();
     await this.#writing;
     await this.#file?.close();
@@ -95,12 +98,13 @@ export class ReplicaLog {
 
   #reportDropped(): void {
     if (this.#dropped === 0) return;
-    const note = `[faaslane] ${this.#dropped} bytes of output were dropped: more than 1 MiB a second`;
+    const note = `[faaslane] ${this.#dropped} bytes of output were dropped: they came faster than a log is kept`;
     this.#dropped = 0;
     this.#store(Buffer.from(note));
   }
 
   #accept(line: Buffer): void {
+    this.#budget -= LINE_COST_BYTES;
     if (line.length > 0) {
       if (this.#recent.length === RECENT_LINES) this.#recent.shift();
       this.#recent.push(line.toString("utf8", 0, RECENT_LINE_BYTES));
@@ -119,7 +123,7 @@ export class ReplicaLog {
     line.copy(record, stamp.length);
     record[record.length - 1] = 0x0a;
     this.#pending.push(record);
-    this.#pendingBytes += record.length;
+    this.#pendingBytes += record.length + LINE_COST_BYTES;
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
@@ -156,7 +160,7 @@ export class ReplicaLog {
       count += 1;
     }
     this.#segmentBytes += bytes;
-    this.#pendingBytes -= bytes;
+    this.#pendingBytes -= bytes + count * LINE_COST_BYTES;
     return this.#pending.splice(0, count);
   }
 
