@@ -231,11 +231,12 @@ export class EmbeddedStore {
     ).get()?.accepted as number | undefined;
   }
 
-  /** Gives up to `pages` unused pages back to the file system. @returns whether more are left */
-  shrink(pages: number): boolean {
-    if (this.#number("PRAGMA freelist_count") === 0) return false;
-    this.#db.exec(`PRAGMA incremental_vacuum(${pages})`);
-    return this.#number("PRAGMA freelist_count") > 0;
+  /** Gives up to `pages` unused pages back to the file system, but keeps `spare` of them. @returns whether to go on */
+  shrink(pages: number, spare: number): boolean {
+    const surplus = this.#number("PRAGMA freelist_count") - spare;
+    if (surplus <= 0) return false;
+    this.#db.exec(`PRAGMA incremental_vacuum(${Math.min(pages, surplus)})`);
+    return surplus > pages;
   }
 
   /** Moves the log's content into the database file and empties it. */

@@ -5,9 +5,13 @@ import { EmbeddedStore } from "./embedded-store.ts";
 
 /** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
 
-const IDLE_MS = 1000;
+/** How long after a change the file is tidied, and the pause between two steps of that. */
+const TIDY_AFTER_MS = 1000;
+const TIDY_PAUSE_MS = 50;
 /** Pages given back at a time, few enough that a call that arrives meanwhile hardly waits. */
 const SHRINK_PAGES = 512;
+/** Unused pages (4 KiB each) that stay, for the next burst. */
+const SPARE_PAGES = 1024;
 
 function run(port: MessagePort, settings: EmbeddedSettings): void {
   const post = (message: FromWorker) => {
@@ -39,16 +43,12 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     }
     const sleepMs = engine.sleepMs;
     wake = sleepMs === undefined ? undefined : setTimeout(work, sleepMs, []);
-    if (inbox.length > 0) tidyAfter(IDLE_MS);
-  };
-  const tidyAfter = (ms: number) => {
-    if (tidy && ms > 0) tidy.refresh();
-    else tidy = setTimeout(shrink, ms);
+    if (inbox.some(({ kind }) => kind === "batch")) tidy ??= setTimeout(shrink, TIDY_AFTER_MS);
   };
   const shrink = () => {
     tidy = undefined;
     try {
-      if (store.shrink(SHRINK_PAGES)) tidyAfter(0);
+      if (store.shrink(SHRINK_PAGES, SPARE_PAGES)) tidy = setTimeout(shrink, TIDY_PAUSE_MS);
       else store.checkpoint();
     } catch (error) {
       // Not worth more: the space is reused in any case.

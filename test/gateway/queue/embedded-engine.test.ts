@@ -1,0 +1,310 @@
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { EmbeddedEngine } from "../../../gateway/queue/embedded-engine.ts";
+import {
+  type DeliveredCall,
+  type EmbeddedSettings,
+  type FromWorker,
+  packBodies,
+  type Settlement,
+} from "../../../gateway/queue/embedded-protocol.ts";
+import { EmbeddedStore } from "../../../gateway/queue/embedded-store.ts";
+
+const SETTINGS: EmbeddedSettings = {
+  path: ":memory:",
+  maxWaiting: 1000,
+  maxBytes: 1024 ** 3,
+  maxDead: 100,
+  maxDeadBytes: 1024 ** 2,
+  maxInterruptions: 3,
+};
+
+/** A store whose disk refuses at will, before or after a transaction has done its work. */
+class UnreliableStore extends EmbeddedStore {
+  refusals = 0;
+  override transaction<T>(change: () => T): T {
+    // Not set yet while the base class is being made.
+    if (!this.refusals) return super.transaction(change);
+    this.refusals--;
+    return super.transaction(() => {
+      change();
+      throw new Error("disk is full");
+    });
+  }
+}
+
+/** The engine with a clock of its own, and all it has said so far. */
+class Bench {
+  now = 1_000_000;
+  readonly store = new UnreliableStore(":memory:", SETTINGS.maxBytes);
+  readonly said: FromWorker[] = [];
+  engine: EmbeddedEngine;
+  #lastBatch = 0;
+
+  readonly settings: EmbeddedSettings;
+
+  constructor(settings = SETTINGS) {
+    this.settings = settings;
+    this.engine = this.restart();
+  }
+
+  /** As after a crash: what is in memory is gone. */
+  restart(): EmbeddedEngine {
+    this.said.length = 0;
+    this.engine = new EmbeddedEngine(
+      this.store,
+      this.settings,
+      () => this.now,
+      (message) => this.said.push(message),
+    );
+    return this.engine;
+  }
+
+  /** @returns whether it was accepted */
+  publish(id: string, key = "fn"): boolean {
+    const batch = ++this.#lastBatch;
+    const bodies = packBodies([]);
+    const call = { id, key, acceptedAt: this.now, meta: "{}", bodyAt: 0, bodyBytes: 0 };
+    this.engine.handle([{ kind: "batch", batch, calls: [call], bodies, settlements: [] }]);
+    const reply = this.said.findLast((message) => message.kind === "stored" && message.batch === batch);
+    return reply?.kind === "stored" && reply.refused.length === 0;
+  }
+
+  settle(...settlements: Settlement[]): void {
+    this.engine.handle([{ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements }]);
+  }
+
+  consume(concurrency = 10, perFunction = 10): void {
+    this.engine.handle([{ kind: "consume", concurrency, perFunction }]);
+  }
+
+  /** Calls handed out since the last time. */
+  delivered(): DeliveredCall[] {
+    const calls = this.said.flatMap((message) => (message.kind === "deliver" ? message.calls : []));
+    this.said.splice(0, this.said.length, ...this.said.filter(({ kind }) => kind !== "deliver"));
+    return calls;
+  }
+
+  stats() {
+    this.engine.handle([{ kind: "stats", question: 1 }]);
+    const reply = this.said.findLast((message) => message.kind === "stats");
+    return reply?.kind === "stats" ? reply.stats : undefined;
+  }
+}
+
+let bench: Bench;
+beforeEach(() => {
+  bench = new Bench();
+});
+afterEach(() => bench.store.close());
+
+const ids = (calls: readonly DeliveredCall[]) => calls.map(({ id }) => id);
+const only = (calls: readonly DeliveredCall[]): DeliveredCall => {
+  expect(calls).toHaveLength(1);
+  return calls[0] as DeliveredCall;
+};
+
+test("a retry is delivered when it is due and not before", () => {
+  bench.publish("a");
+  bench.consume();
+  const { seq, attempt } = only(bench.delivered());
+  expect(attempt).toBe(1);
+  bench.settle({ seq, kind: "retry", afterMs: 10_000 });
+  expect(bench.engine.sleepMs).toBe(10_000);
+  bench.now += 9_999;
+  bench.engine.handle([]);
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.engine.sleepMs).toBe(1);
+  bench.now += 1;
+  bench.engine.handle([]);
+  expect(only(bench.delivered()).attempt).toBe(2);
+  expect(bench.engine.sleepMs).toBeUndefined();
+});
+
+test("a retry is delivered though the clock is set back after it was due and had no place", () => {
+  bench.publish("a");
+  bench.publish("b");
+  bench.consume(10, 1);
+  const a = only(bench.delivered());
+  bench.settle({ seq: a.seq, kind: "retry", afterMs: 100 });
+  const b = only(bench.delivered());
+  expect(b.id).toBe("b");
+  bench.now += 200;
+  bench.engine.handle([]);
+  bench.now -= 10_000;
+  bench.settle({ seq: b.seq, kind: "done" });
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.engine.sleepMs).toBe(9_900);
+  bench.now += 9_900;
+  bench.engine.handle([]);
+  expect(only(bench.delivered())).toMatchObject({ id: "a", attempt: 2 });
+});
+
+test("an attempt that a crash cut off is not counted", () => {
+  bench.publish("a");
+  bench.consume();
+  const { seq } = only(bench.delivered());
+  bench.settle({ seq, kind: "retry", afterMs: 0 });
+  expect(only(bench.delivered()).attempt).toBe(2);
+  bench.restart();
+  bench.consume();
+  expect(only(bench.delivered()).attempt).toBe(2);
+});
+
+test("a call under way too often when the process died is dead; others are not harmed", () => {
+  bench.publish("poison");
+  for (let crash = 0; crash < 3; crash++) {
+    bench.consume();
+    expect(ids(bench.delivered())).toContain("poison");
+    bench.restart();
+  }
+  bench.publish("other");
+  bench.consume();
+  expect(ids(bench.delivered())).toEqual(["other"]);
+  expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 1, dead: 1 });
+});
+
+test("an orderly stop interrupts nothing", () => {
+  bench.publish("a");
+  for (let stop = 0; stop < 10; stop++) {
+    bench.consume();
+    const { seq } = only(bench.delivered());
+    bench.engine.handle([{ kind: "pause" }]);
+    bench.settle({ seq, kind: "back" });
+    expect(bench.said.at(-1)).toEqual({ kind: "idle" });
+    bench.restart();
+  }
+  expect(bench.stats()).toMatchObject({ waiting: 1, dead: 0 });
+});
+
+test("calls handed back keep their place in the order", () => {
+  for (const id of ["a", "b", "c", "d"]) bench.publish(id);
+  bench.consume(2, 2);
+  const [a, b] = bench.delivered();
+  bench.settle({ seq: a?.seq as number, kind: "back" });
+  expect(ids(bench.delivered())).toEqual(["a"]);
+  bench.settle({ seq: b?.seq as number, kind: "done" });
+  expect(ids(bench.delivered())).toEqual(["c"]);
+});
+
+test("settlements that the disk refuses keep their places and are made good later", () => {
+  for (const id of ["a", "b", "c"]) bench.publish(id);
+  bench.consume(1, 1);
+  const { seq } = only(bench.delivered());
+  bench.store.refusals = 2;
+  bench.settle({ seq, kind: "done" });
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.stats()).toMatchObject({ waiting: 1, inFlight: 1 });
+  expect(ids(bench.delivered())).toEqual(["b"]);
+  expect(bench.said.some((message) => message.kind === "log" && message.message === "the queue cannot store")).toBe(
+    true,
+  );
+});
+
+test("a disk that refuses is asked again after a second", () => {
+  bench.publish("a");
+  bench.store.refusals = 2;
+  bench.consume();
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.engine.sleepMs).toBe(1000);
+  bench.engine.handle([]);
+  expect(ids(bench.delivered())).toEqual(["a"]);
+  expect(bench.engine.sleepMs).toBeUndefined();
+});
+
+type Step =
+  | { readonly kind: "publish"; readonly key: string }
+  | { readonly kind: "end"; readonly which: number; readonly how: Settlement["kind"]; readonly afterMs: number }
+  | { readonly kind: "advance"; readonly ms: number }
+  | { readonly kind: "refuse"; readonly times: number }
+  | { readonly kind: "crash" };
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("publish" as const), key: fc.constantFrom("a", "b", "c") }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("end" as const),
+      which: fc.nat(20),
+      how: fc.constantFrom<Settlement["kind"]>("done", "done", "retry", "dead", "back"),
+      afterMs: fc.nat(50),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: -40, max: 60 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("refuse" as const), times: fc.constantFrom(1, 1, 2, 3) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
+);
+
+test("whatever happens, each accepted call ends once, and no limit is passed", () => {
+  const settings = { ...SETTINGS, maxInterruptions: 1000, maxDead: 10_000 };
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 80 }), (steps) => {
+      const run = new Bench(settings);
+      const accepted = new Set<string>();
+      const ended = new Set<string>();
+      let underWay: DeliveredCall[] = [];
+      const keyOf = new Map<string, string>();
+      const collect = () => {
+        for (const call of run.delivered()) {
+          expect(ended.has(call.id)).toBe(false);
+          expect(ids(underWay)).not.toContain(call.id);
+          underWay.push(call);
+        }
+        expect(underWay.length).toBeLessThanOrEqual(4);
+        for (const key of "abc")
+          expect(underWay.filter(({ id }) => keyOf.get(id) === key).length).toBeLessThanOrEqual(2);
+      };
+      const end = (which: number, how: Settlement["kind"], afterMs: number) => {
+        const [call] = underWay.splice(which % underWay.length, 1);
+        if (!call) return;
+        const { seq, id } = call;
+        if (how === "done" || how === "dead") ended.add(id);
+        if (how === "retry") run.settle({ seq, kind: how, afterMs });
+        else if (how === "dead") run.settle({ seq, kind: how, reason: "test" });
+        else run.settle({ seq, kind: how });
+      };
+
+      run.consume(4, 2);
+      steps.forEach((step, i) => {
+        switch (step.kind) {
+          case "publish":
+            keyOf.set(`call-${i}`, step.key);
+            if (run.publish(`call-${i}`, step.key)) accepted.add(`call-${i}`);
+            break;
+          case "end":
+            if (underWay.length > 0) end(step.which, step.how, step.afterMs);
+            break;
+          case "advance":
+            run.now += step.ms;
+            run.engine.handle([]);
+            break;
+          case "refuse":
+            run.store.refusals = step.times;
+            break;
+          case "crash":
+            // Settlements not yet on disk would be lost, which is allowed; let them be stored to keep the books.
+            run.store.refusals = 0;
+            run.engine.handle([]);
+            collect();
+            underWay = [];
+            run.restart();
+            run.consume(4, 2);
+            break;
+        }
+        collect();
+      });
+
+      run.store.refusals = 0;
+      for (let i = 0; i < 500 && ended.size < accepted.size; i++) {
+        run.now += 1000;
+        run.engine.handle([]);
+        collect();
+        while (underWay.length > 0) end(0, "done", 0);
+      }
+      expect([...ended].sort()).toEqual([...accepted].sort());
+      expect(run.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
+      run.store.close();
+    }),
+    { numRuns: 200 },
+  );
+});
