@@ -239,6 +239,41 @@ describe("a handler that names a callback", () => {
   });
 });
 
+describe("a handler may be", () => {
+  const say = 'async () => "heard"';
+  test.each([
+    ["CommonJS", "handler.js", `module.exports = ${say};`],
+    ["an ES module in a .js file", "handler.js", `export default ${say};`],
+    ["a CommonJS module compiled from one", "handler.cjs", `exports.__esModule = true; exports.default = ${say};`],
+    ["a named export", "handler.mjs", `export const handler = ${say};`],
+    ["a plain function", "handler.js", 'module.exports = () => "heard";'],
+    ["an async arrow behind a top-level await", "handler.mjs", `await null; export default ${say};`],
+  ])("%s", async (_rule, file, source) => {
+    const sample = await layOut("node");
+    try {
+      const dir = join(sample.dir, "mine");
+      await mkdir(dir);
+      await writeFile(join(dir, file), source);
+      const fn = await startFunction("node", { handler: dir });
+      expect(await (await fetch(fn.url)).text().finally(fn.remove)).toBe("heard");
+    } finally {
+      await sample.remove();
+    }
+  });
+
+  test("nothing else: what exports no function does not start", async () => {
+    const sample = await layOut("node");
+    try {
+      const dir = join(sample.dir, "mine");
+      await mkdir(dir);
+      await writeFile(join(dir, "handler.js"), "module.exports = {};");
+      await expect(startFunction("node", { handler: dir })).rejects.toThrow("handler.js exports no function");
+    } finally {
+      await sample.remove();
+    }
+  });
+});
+
 describe("settings", () => {
   test("RAW_BODY gives every body as a Buffer, up to MAX_RAW_SIZE", async () => {
     const fn = await startFunction("node", { handler: "node", env: { RAW_BODY: "true", MAX_RAW_SIZE: "1kb" } });
