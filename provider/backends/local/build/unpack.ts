@@ -72,8 +72,9 @@ export async function unpackContext(
     await parsed;
     await writing;
   } catch (error) {
+    fail(error);
     await writing.catch(() => {});
-    throw failed.signal.aborted ? failed.signal.reason : error;
+    throw failed.signal.reason;
   }
   stop.throwIfAborted();
   return { files: counts.files, bytes: counts.bytes };
@@ -110,6 +111,9 @@ function admit(
 
 async function write(entry: ReadEntry, path: string, isRoot: boolean, stop: AbortSignal): Promise<void> {
   stop.throwIfAborted();
+  // The rest of the entry may never come.
+  const giveUp = () => void entry.destroy();
+  stop.addEventListener("abort", giveUp, { once: true });
   try {
     if (entry.type === "Directory") {
       if (!isRoot) await mkdir(path, { recursive: true, mode: 0o755 });
@@ -120,13 +124,17 @@ async function write(entry: ReadEntry, path: string, isRoot: boolean, stop: Abor
     const mode = ((entry.mode ?? 0) & 0o111) !== 0 ? 0o755 : 0o644;
     await using file = await open(path, "w", mode);
     await file.chmod(mode);
+    // Each time before the entry is asked: one that is destroyed already does not answer.
+    stop.throwIfAborted();
     for await (const chunk of entry as AsyncIterable<Buffer>) {
+      await file.writeFile(chunk);
       stop.throwIfAborted();
-      await file.write(chunk);
     }
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (!["EEXIST", "ENOTDIR", "EISDIR"].includes(code)) throw error;
     throw refuseEntry(entry.path, "is both a file and a folder");
+  } finally {
+    stop.removeEventListener("abort", giveUp);
   }
 }
