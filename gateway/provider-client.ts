@@ -33,6 +33,17 @@ export class ProviderClient {
     return decodeFunctionList(await this.#json(PATHS.functions + query));
   }
 
+  async exists({ name, namespace }: FunctionRef): Promise<boolean> {
+    try {
+      await this.#request(`${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`);
+      return true;
+    } catch (error) {
+      // A namespace that is not there has no functions.
+      if (error instanceof FaasError && (error.kind === "notFound" || error.kind === "invalid")) return false;
+      throw error;
+    }
+  }
+
   async info(): Promise<ProviderInfo> {
     return decodeProviderInfo(await this.#json(PATHS.info));
   }

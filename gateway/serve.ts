@@ -6,6 +6,7 @@ import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
 import { startQueueWorker } from "./async/worker.ts";
 import type { AsyncConfig, GatewayConfig } from "./config.ts";
+import { parseTarget } from "./core/function-path.ts";
 import { createMetrics } from "./metrics/gateway-metrics.ts";
 import { ProviderClient } from "./provider-client.ts";
 import { FunctionProxy } from "./proxy/function-proxy.ts";
@@ -55,6 +56,7 @@ export async function openGateway(
   const waker = new Waker((ref, replicas) => provider.scale(ref, replicas), log);
   const proxy = new FunctionProxy({
     table,
+    exists: (target) => provider.exists(parseTarget(target, config.defaultNamespace)),
     wake: (entry) => waker.wake(entry),
     holdTimeoutMs: config.scaleUpTimeoutMs,
     release: version.release,

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { buildFunctions, templateDirsOf } from "../build/build-functions.ts";
+import { type BuildObserver, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { NO_OVERRIDES } from "../deploy/deployment.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
@@ -28,6 +28,13 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
   const templateDirs = templateDirsOf(baseDir, sourceRoot);
   await ensureSecrets(deployment);
 
+  // What a failed build printed last is usually why.
+  const lastWords = new Map<string, string>();
+  const observer: BuildObserver = {
+    started() {},
+    log: (name, line) => line.trim() !== "" && lastWords.set(name, line.trim()),
+    finished() {},
+  };
   const outcomes = await buildFunctions(
     stack.functions,
     {
@@ -42,12 +49,13 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
       parallel: 2,
       shrinkwrap: false,
     },
-    { uploader: client, observer: { started() {}, log() {}, finished() {} }, signal },
+    { uploader: client, observer, signal },
   );
   const deployable = stack.functions.filter((fn, i) => {
     const outcome = outcomes[i];
     if (outcome?.kind !== "failed") return true;
-    print(`${fn.name}: not built: ${messageOf(outcome.error)}`);
+    const words = lastWords.get(fn.name);
+    print(`${fn.name}: not built: ${messageOf(outcome.error)}${words ? ` (${words})` : ""}`);
     return false;
   });
 

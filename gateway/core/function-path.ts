@@ -1,3 +1,5 @@
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+
 /** Where a function URL leads. */
 export type FunctionPath =
   | {
@@ -33,6 +35,13 @@ export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   if (target === undefined || !TARGET.test(target)) return NONE;
   const rest = url.slice(nameEnd);
   return { kind: "function", target, url: rest.startsWith("/") ? rest : `/${rest}` };
+}
+
+/** `name` or `name.namespace`, split at the last dot. */
+export function parseTarget(target: string, defaultNamespace: string): FunctionRef {
+  const dot = target.lastIndexOf(".");
+  if (dot < 0) return { name: target, namespace: defaultNamespace };
+  return { name: target.slice(0, dot), namespace: target.slice(dot + 1) || defaultNamespace };
 }
 
 function decodeSegment(segment: string): string | undefined {

@@ -6,6 +6,7 @@ import { type CallContext, FunctionCall } from "./function-call.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 import type { CallHeaders } from "./headers.ts";
+import { LateArrivals } from "./late-arrivals.ts";
 
 export const FUNCTION_PREFIX = "/function/";
 
@@ -13,6 +14,8 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIO
 
 export interface FunctionProxyOptions {
   readonly table: FunctionTable;
+  /** See {@link LateArrivals}. */
+  readonly exists: (target: string) => Promise<boolean>;
   /** Asks the provider for replicas; see {@link CallContext}. */
   readonly wake: (entry: FunctionEntry) => void;
   readonly holdTimeoutMs: number;
@@ -23,11 +26,13 @@ export interface FunctionProxyOptions {
 /** Takes calls straight from `node:http` and forwards each to a replica of its function, in one hop. */
 export class FunctionProxy {
   readonly #table: FunctionTable;
+  readonly #late: LateArrivals;
   readonly #context: CallContext;
   readonly #userAgent: string;
 
-  constructor({ table, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
+  constructor({ table, exists, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
     this.#table = table;
+    this.#late = new LateArrivals({ table, exists });
     this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#userAgent = `faaslane-gateway/${release}`;
   }
@@ -45,26 +50,40 @@ export class FunctionProxy {
       return;
     }
     const entry = this.#table.find(path.target);
-    if (!entry) {
-      this.answerUnknown(res, path.target, headers);
-      return;
-    }
-    new FunctionCall(this.#context, entry, req, res, path.url, headers).start();
+    if (entry) this.#call(entry, req, res, path.url, headers);
+    else
+      void this.findLate(path.target, res, headers).then(
+        (late) => late && this.#call(late, req, res, path.url, headers),
+      );
   }
 
-  /** 404 for a function that is not there; 503 while the picture of functions is not yet whole. */
-  answerUnknown(res: ServerResponse, target: string, headers: CallHeaders): void {
-    const unsure = !this.#table.synced;
-    const text = unsure
-      ? `cannot tell yet whether function ${target} exists: the provider has not answered\n`
-      : `error finding function ${target}: not found\n`;
-    res.writeHead(unsure ? 503 : 404, {
+  #call(entry: FunctionEntry, req: IncomingMessage, res: ServerResponse, url: string, headers: CallHeaders): void {
+    new FunctionCall(this.#context, entry, req, res, url, headers).start();
+  }
+
+  /**
+   * Finds a function that the table does not know (yet); when there is none, answers the call: 404, or 503 while
+   * nobody can tell.
+   */
+  async findLate(target: string, res: ServerResponse, headers: CallHeaders): Promise<FunctionEntry | undefined> {
+    let sure = this.#table.synced;
+    try {
+      const entry = sure ? await this.#late.find(target) : undefined;
+      if (entry) return entry;
+    } catch {
+      sure = false; // the provider is away, which its own stream has logged already
+    }
+    const text = sure
+      ? `error finding function ${target}: not found\n`
+      : `cannot tell whether function ${target} exists: the provider does not answer\n`;
+    res.writeHead(sure ? 404 : 503, {
       ...this.responseHeaders(headers),
-      ...(unsure ? { "retry-after": "1", [INTERNAL_HEADER]: "proxy" } : {}),
+      ...(sure ? {} : { "retry-after": "1", [INTERNAL_HEADER]: "proxy" }),
       "content-type": "text/plain; charset=utf-8",
       "x-content-type-options": "nosniff",
     });
     res.end(text);
+    return undefined;
   }
 
   responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { qualifiedName } from "../../provider/contract/functions.ts";
 import { FunctionEntry } from "./function-entry.ts";
@@ -19,6 +20,7 @@ export class FunctionTable {
   #seen: Set<FunctionEntry> | undefined = new Set();
   #synced = false;
   readonly #firstSync = Promise.withResolvers<void>();
+  readonly #arrivals = new EventEmitter<Record<string, [FunctionEntry]>>();
 
   constructor(options: FunctionTableOptions) {
     this.#options = options;
@@ -37,6 +39,18 @@ export class FunctionTable {
   /** @param target `name` or `name.namespace` */
   find(target: string): FunctionEntry | undefined {
     return this.#byTarget.get(target);
+  }
+
+  /** The function as soon as the table has it; undefined when that is not within `timeoutMs`. */
+  async waitFor(target: string, timeoutMs: number): Promise<FunctionEntry | undefined> {
+    const known = this.find(target);
+    if (known) return known;
+    try {
+      await once(this.#arrivals, target, { signal: AbortSignal.timeout(timeoutMs) });
+    } catch {
+      return undefined; // the time is over; `once` rejects for nothing else here
+    }
+    return this.find(target);
   }
 
   /** Each function once. */
@@ -60,7 +74,11 @@ export class FunctionTable {
     if (!entry) {
       entry = new FunctionEntry(picture, this.#options);
       this.#byTarget.set(entry.qualifiedName, entry);
-      if (picture.namespace === this.#options.defaultNamespace) this.#byTarget.set(picture.name, entry);
+      this.#arrivals.emit(entry.qualifiedName, entry);
+      if (picture.namespace === this.#options.defaultNamespace) {
+        this.#byTarget.set(picture.name, entry);
+        this.#arrivals.emit(picture.name, entry);
+      }
     }
     this.#seen?.add(entry);
     entry.update(picture);

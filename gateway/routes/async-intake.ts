@@ -29,7 +29,7 @@ export class AsyncIntake {
 
   /** Answers a request whose URL starts with {@link ASYNC_PREFIX}. */
   handle(req: IncomingMessage, res: ServerResponse): void {
-    const { table, proxy, log } = this.#options;
+    const { proxy } = this.#options;
     const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
     if (path.kind !== "function") {
       answerNoFunction(res, path);
@@ -39,22 +39,27 @@ export class AsyncIntake {
       res.writeHead(405, { "content-length": "0" }).end();
       return;
     }
-    const headers = proxy.newCallHeaders(req);
-    const entry = table.find(path.target);
-    if (!entry) {
-      proxy.answerUnknown(res, path.target, headers);
-      return;
+    void this.#answer(req, res, path, proxy.newCallHeaders(req));
+  }
+
+  async #answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { target, url }: { readonly target: string; readonly url: string },
+    headers: CallHeaders,
+  ): Promise<void> {
+    const { table, proxy, log } = this.#options;
+    const entry = table.find(target) ?? (await proxy.findLate(target, res, headers));
+    if (!entry) return;
+    try {
+      await this.#accept(req, entry, url, headers);
+      res.writeHead(202, { ...proxy.responseHeaders(headers), "content-length": "0" }).end();
+    } catch (thrown) {
+      if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
+      const error = toFaasError(thrown);
+      if (error.kind === "internal") log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
+      answerError(res, error, proxy.responseHeaders(headers));
     }
-    this.#accept(req, entry, path.url, headers).then(
-      () => res.writeHead(202, { ...proxy.responseHeaders(headers), "content-length": "0" }).end(),
-      (thrown: unknown) => {
-        if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
-        const error = toFaasError(thrown);
-        if (error.kind === "internal")
-          log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
-        answerError(res, error, proxy.responseHeaders(headers));
-      },
-    );
   }
 
   async #accept(req: IncomingMessage, entry: FunctionEntry, url: string, headers: CallHeaders): Promise<void> {

@@ -28,6 +28,11 @@ export async function listen(handler: RequestListener, { port, host, server: opt
 
 async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
   server.on("clientError", answerMalformed);
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(port, host, resolve);
@@ -42,7 +47,7 @@ async function bind(server: Server, port: number, host: string): Promise<Drainin
     port: bound,
     url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
-      draining ??= drain(server, timeoutMs);
+      draining ??= drain(server, sockets, timeoutMs);
       return draining;
     },
   };
@@ -64,9 +69,11 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
 }
 
-async function drain(server: Server, timeoutMs: number): Promise<void> {
+async function drain(server: Server, sockets: ReadonlySet<Socket>, timeoutMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  // To Node a connection that has not sent anything yet is one that waits for an answer, not an idle one.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
   clearTimeout(cut);

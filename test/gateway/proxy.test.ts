@@ -28,16 +28,25 @@ interface GatewayUnderTest {
   readonly port: number;
   readonly table: FunctionTable;
   readonly woken: string[];
+  /** Functions that the provider has, whether or not the table knows them. */
+  readonly deployed: Set<string>;
   put(picture: Partial<FunctionEndpoints>): void;
 }
 
 async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 100 } = {}): Promise<GatewayUnderTest> {
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld, timeoutMs, connectTimeoutMs: 500 });
   const woken: string[] = [];
+  const deployed = new Set<string>();
   const wake = (entry: { qualifiedName: string; picture: FunctionEndpoints }) => {
     if (entry.picture.replicas === 0) woken.push(entry.qualifiedName);
   };
-  const proxy = new FunctionProxy({ table, wake, holdTimeoutMs, release: "test" });
+  const proxy = new FunctionProxy({
+    table,
+    exists: async (target) => deployed.has(target),
+    wake,
+    holdTimeoutMs,
+    release: "test",
+  });
   const { port } = await serve((req, res) => proxy.handle(req, res));
   opened.push(() => table.close());
   table.apply({ type: "heartbeat" });
@@ -45,6 +54,7 @@ async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 1
     port,
     table,
     woken,
+    deployed,
     put: (picture) =>
       table.apply({
         type: "changed",
@@ -128,9 +138,23 @@ test("an unknown function is 404, or 503 while the picture is not whole", async 
   const gateway = await openProxy();
   expect((await get(gateway.port, "/function/nope")).status).toBe(404);
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld: 1, timeoutMs: 1, connectTimeoutMs: 1 });
-  const proxy = new FunctionProxy({ table, wake: () => {}, holdTimeoutMs: 1, release: "test" });
+  const proxy = new FunctionProxy({
+    table,
+    exists: async () => true,
+    wake: () => {},
+    holdTimeoutMs: 1,
+    release: "test",
+  });
   const { port } = await serve((req, res) => proxy.handle(req, res));
   expect((await get(port, "/function/nope")).status).toBe(503);
+});
+
+test("a function that is called before the stream has brought it is waited for", async () => {
+  const gateway = await openProxy();
+  gateway.deployed.add("f.openfaas-fn");
+  const call = get(gateway.port, "/function/f.openfaas-fn");
+  gateway.put({ endpoints: at((await serve((_req, res) => res.end("there"))).address) });
+  expect(await (await call).text()).toBe("there");
 });
 
 test("calls are held while a function wakes, and all of them answered", async () => {
