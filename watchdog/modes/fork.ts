@@ -1,30 +1,25 @@
 import type { IncomingMessage } from "node:http";
-import type { Command, ModeConfig } from "../config.ts";
+import type { ModeConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ForkDeps } from "./fork/call.ts";
 import { handleClassic } from "./fork/classic.ts";
-import { type Run, runProcess } from "./fork/run.ts";
+import { openLauncher } from "./fork/open-launcher.ts";
 import { handleSerializing } from "./fork/serializing.ts";
 import { handleStreaming } from "./fork/streaming.ts";
 import type { Mode } from "./mode.ts";
 
 type ForkConfig = Extract<ModeConfig, { kind: "streaming" | "serializing" | "classic" }>;
 
+export interface ForkModeDeps extends Omit<ForkDeps, "launcher"> {
+  readonly env: Env;
+}
+
 /** The function is a program, started anew for each call. */
-export function openForkMode(config: ForkConfig, settings: Omit<ForkDeps, "start">): Mode {
-  const running = new Set<Run>();
-  const start = (command: Command, env: Env): Run => {
-    const run = runProcess(command, env);
-    running.add(run);
-    void run.ended.then(() => running.delete(run));
-    return run;
-  };
-  const deps: ForkDeps = { ...settings, start };
+export async function openForkMode(config: ForkConfig, { env, ...settings }: ForkModeDeps): Promise<Mode> {
+  const launcher = await openLauncher(config.command, env);
+  const deps: ForkDeps = { ...settings, launcher };
   const handle = chooseHandler(config);
-  const killAll = () => {
-    for (const run of running) run.kill();
-  };
   return {
     ready: true,
     whenReady: () => Promise.resolve(),
@@ -34,9 +29,9 @@ export function openForkMode(config: ForkConfig, settings: Omit<ForkDeps, "start
         res.destroy();
       });
     },
-    // Calls are over; what still runs had outlived its answer.
-    close: () => Promise.resolve(killAll()),
-    kill: killAll,
+    // Calls are over; what still runs has outlived its answer.
+    close: () => Promise.resolve(launcher.close()),
+    kill: () => launcher.close(),
   };
 }
 

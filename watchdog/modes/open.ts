@@ -32,6 +32,12 @@ export async function openMode(config: WatchdogConfig, deps: ModeDeps): Promise<
     case "http":
       return openHttpMode(mode, { ...deps, execTimeoutMs, writeTimeoutMs, maxBodyBytes });
     default:
-      return openForkMode(mode, { ...deps, execTimeoutMs, writeTimeoutMs, maxBodyBytes });
+      return openForkMode(mode, {
+        ...deps,
+
+        execTimeoutMs,
+        writeTimeoutMs,
+        maxBodyBytes,
+      });
   }
 }

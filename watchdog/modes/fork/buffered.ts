@@ -1,10 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { collect, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
-import type { Command } from "../../config.ts";
-import type { Env } from "../../env.ts";
 import type { Exchange } from "../../exchange.ts";
 import { answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
+import type { Run } from "./launch.ts";
 
 /** How a call that was read whole, run and collected came out. */
 export type Outcome =
@@ -13,8 +12,7 @@ export type Outcome =
   | { readonly kind: "outputTooLarge" };
 
 export interface BufferedCall {
-  readonly command: Command;
-  readonly env: Env;
+  readonly variables: Readonly<Record<string, string>>;
   /** stderr is part of the output; otherwise it is logged. */
   readonly combineOutput: boolean;
   /** What the process gets to read. */
@@ -48,26 +46,20 @@ export async function runBuffered(
 }
 
 async function runWith(input: Buffer, res: Exchange, call: BufferedCall, deps: ForkDeps): Promise<Outcome> {
-  const run = deps.start(call.command, call.env);
-  const timedOut = new Promise<Outcome>((resolve) => watchTime(res, run, deps, () => resolve({ kind: "timedOut" })));
-  run.stdin.end(input);
-  const output = [collect(run.stdout, deps.maxBodyBytes)];
-  if (call.combineOutput) output.push(collect(run.stderr, deps.maxBodyBytes));
-  else deps.log.forward(run.stderr, "stderr");
-
-  const finished = Promise.all(output).then(async (reads): Promise<Outcome> => {
-    if (reads.some((read) => read.kind === "tooLarge")) {
-      run.kill();
-      return { kind: "outputTooLarge" };
-    }
-    const parts = reads.map((read) => (read.kind === "read" ? read.body : Buffer.alloc(0)));
-    return { kind: "ended", end: await run.ended, output: Buffer.concat(parts) };
-  });
-  const outcome = await Promise.race([finished, timedOut]);
+  const timedOut = Promise.withResolvers<Outcome>();
+  watchTime(res, deps, () => timedOut.resolve({ kind: "timedOut" }));
+  const launched = deps.launcher.launch({ variables: call.variables, input, combineOutput: call.combineOutput });
+  const outcome = await Promise.race([collectOutcome(launched, deps), timedOut.promise]);
   // What the process left behind may hold its output open; nobody reads it any more.
-  if (outcome.kind !== "ended") {
-    run.stdout.destroy();
-    run.stderr.destroy();
-  }
+  if (outcome.kind !== "ended") void launched.then((run) => run.kill());
   return outcome;
+}
+
+async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<Outcome> {
+  const run = await launched;
+  if (run.stderr !== undefined) deps.log.forward(run.stderr, "stderr");
+  const read = await collect(run.stdout, deps.maxBodyBytes);
+  if (read.kind === "tooLarge") return { kind: "outputTooLarge" };
+  const end = await run.ended;
+  return { kind: "ended", end, output: read.kind === "read" ? read.body : Buffer.alloc(0) };
 }

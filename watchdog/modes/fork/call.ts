@@ -1,47 +1,39 @@
 import type { IncomingMessage } from "node:http";
-import type { Command } from "../../config.ts";
 import type { Deadlines } from "../../deadlines.ts";
-import type { Env } from "../../env.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { buildCgiVariables, type CgiStyle, UnrepresentableError } from "./cgi.ts";
-import type { Run } from "./run.ts";
+import type { Launcher } from "./launch.ts";
 
 /** What every way to fork a process per call needs. */
 export interface ForkDeps {
-  readonly env: Env;
   readonly log: Log;
   readonly deadlines: Deadlines;
+  readonly launcher: Pick<Launcher, "launch">;
   /** Time limit of the process, 0 for none; and of the answer. Milliseconds. */
   readonly execTimeoutMs: number;
   readonly writeTimeoutMs: number;
   /** Largest request, and largest answer, held in memory. */
   readonly maxBodyBytes: number;
-  /** Starts a process and remembers it until it has ended. */
-  readonly start: (command: Command, env: Env) => Run;
 }
 
 /**
  * Watches the time of a call. The process has one limit and its answer another; when the answer's ends first, the caller is
  * told and the process goes on, as its owner allowed it more.
+ * @param onExecTimeout must end the process
  */
-export function watchTime(res: Exchange, run: Run, deps: ForkDeps, onTimeout: () => void): void {
+export function watchTime(res: Exchange, deps: ForkDeps, onExecTimeout: () => void): void {
   const { execTimeoutMs, writeTimeoutMs, deadlines, log } = deps;
-  const stop = () => {
-    onTimeout();
-    run.kill();
-  };
   const giveUpAnswering = () => {
     log.print(`No answer within write_timeout (${writeTimeoutMs}ms)`);
     failUnanswered(res);
-    if (execTimeoutMs > 0) {
-      res.onExpire = stop;
-      deadlines.start(res, execTimeoutMs - writeTimeoutMs, performance.now());
-    }
+    if (execTimeoutMs === 0) return;
+    res.onExpire = onExecTimeout;
+    deadlines.start(res, execTimeoutMs - writeTimeoutMs, performance.now());
   };
   const processFirst = execTimeoutMs > 0 && execTimeoutMs <= writeTimeoutMs;
-  res.onExpire = processFirst ? stop : giveUpAnswering;
+  res.onExpire = processFirst ? onExecTimeout : giveUpAnswering;
   deadlines.start(res, processFirst ? execTimeoutMs : writeTimeoutMs, res.startedAt);
 }
 
@@ -64,10 +56,14 @@ export function answer(
   res.end(body);
 }
 
-/** The environment for a call, or undefined when the request was answered with the reason why there is none. */
-export function buildCallEnv(req: IncomingMessage, res: Exchange, style: CgiStyle, env: Env): Env | undefined {
+/** The variables for a call, or undefined when the request was answered with the reason why there are none. */
+export function buildCallVariables(
+  req: IncomingMessage,
+  res: Exchange,
+  style: CgiStyle,
+): Record<string, string> | undefined {
   try {
-    return { ...env, ...buildCgiVariables(req, style) };
+    return buildCgiVariables(req, style);
   } catch (error) {
     if (!(error instanceof UnrepresentableError)) throw error;
     answer(res, 400, TEXT, `${error.message}\n`);

@@ -5,7 +5,7 @@ import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
-import { answer, buildCallEnv, type ForkDeps, OUTPUT_TOO_LARGE, TEXT } from "./call.ts";
+import { answer, buildCallVariables, type ForkDeps, OUTPUT_TOO_LARGE, TEXT } from "./call.ts";
 import { buildEnvelope } from "./envelope.ts";
 import { sniffContentType } from "./sniff.ts";
 
@@ -27,11 +27,11 @@ export async function handleClassic(
     return;
   }
   if (config.debugHeaders) printHeaders(log, "in", req.rawHeaders);
-  const env = config.cgiHeaders ? buildCallEnv(req, res, "classic", deps.env) : deps.env;
-  if (env === undefined) return;
+  const variables = config.cgiHeaders ? buildCallVariables(req, res, "classic") : {};
+  if (variables === undefined) return;
   if (config.writeDebug) log.print(`Forking ${config.command[0]} for ${req.method} ${req.url}`);
   const buildInput = (body: Buffer) => (config.marshalRequest ? buildEnvelope(req, body) : body);
-  const call = { command: config.command, env, combineOutput: config.combineOutput, buildInput };
+  const call = { variables, combineOutput: config.combineOutput, buildInput };
   const outcome = await runBuffered(req, res, call, deps);
   if (outcome === undefined) return;
   if (config.writeDebug && outcome.kind === "ended") log.copy(outcome.output);

@@ -4,7 +4,7 @@ import type { Command } from "../../config.ts";
 import type { Exchange } from "../../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
-import { answer, buildCallEnv, type ForkDeps, OUTPUT_TOO_LARGE } from "./call.ts";
+import { answer, buildCallVariables, type ForkDeps, OUTPUT_TOO_LARGE } from "./call.ts";
 
 export interface PerCallConfig {
   readonly command: Command;
@@ -18,9 +18,9 @@ export async function handleSerializing(
   { command, contentType }: PerCallConfig,
   deps: ForkDeps,
 ): Promise<void> {
-  const env = buildCallEnv(req, res, "of-watchdog", deps.env);
-  if (env === undefined) return;
-  const outcome = await runBuffered(req, res, { command, env, combineOutput: false, buildInput: (body) => body }, deps);
+  const variables = buildCallVariables(req, res, "of-watchdog");
+  if (variables === undefined) return;
+  const outcome = await runBuffered(req, res, { variables, combineOutput: false, buildInput: (body) => body }, deps);
   if (outcome === undefined) return;
 
   const { status, internal, body } = describeOutcome(outcome, command[0]);

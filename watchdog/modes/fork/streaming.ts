@@ -2,8 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { describeEnd, type ProcessEnd } from "../../child.ts";
 import type { Exchange } from "../../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
-import { answer, buildCallEnv, type ForkDeps, failUnanswered, TEXT, watchTime } from "./call.ts";
-import type { Run } from "./run.ts";
+import { answer, buildCallVariables, type ForkDeps, failUnanswered, TEXT, watchTime } from "./call.ts";
+import type { Run } from "./launch.ts";
+import { closed } from "./pipes.ts";
 import type { PerCallConfig } from "./serializing.ts";
 
 /** of-watchdog's streaming contract: the connection is the process's stdin and stdout, live in both directions. */
@@ -13,55 +14,45 @@ export async function handleStreaming(
   config: PerCallConfig,
   deps: ForkDeps,
 ): Promise<void> {
-  const env = buildCallEnv(req, res, "of-watchdog", deps.env);
-  if (env === undefined) return;
+  const variables = buildCallVariables(req, res, "of-watchdog");
+  if (variables === undefined) return;
   res.hold();
   try {
-    const run = deps.start(config.command, env);
-    const end = await stream(req, res, run, config, deps);
-    if (end.kind === "exited" && end.code === 0) finish(res, config.contentType);
+    const abandoned = Promise.withResolvers<undefined>();
+    watchTime(res, deps, () => {
+      deps.log.print(`Killed after exec_timeout (${deps.execTimeoutMs}ms)`);
+      failUnanswered(res);
+      abandoned.resolve(undefined);
+    });
+    // Nobody reads the output any more, so the process would only end at its next write.
+    res.once("close", () => abandoned.resolve(undefined));
+    const launched = deps.launcher.launch({ variables, input: req, combineOutput: false });
+    const end = await Promise.race([passOn(launched, res, config, deps), abandoned.promise]);
+    if (end === undefined) void launched.then((run) => run.kill());
+    else if (end.kind === "exited" && end.code === 0) finish(res, config.contentType);
     else fail(res, end, config, deps);
   } finally {
     res.release();
   }
 }
 
-async function stream(
-  req: IncomingMessage,
+/** Sends each part of the output as it comes. */
+async function passOn(
+  launched: Promise<Run>,
   res: Exchange,
-  run: Run,
   { contentType }: PerCallConfig,
-  deps: ForkDeps,
+  { log }: ForkDeps,
 ): Promise<ProcessEnd> {
-  let abandon = () => {};
-  const abandoned = new Promise<void>((resolve) => {
-    abandon = resolve;
-  });
-  watchTime(res, run, deps, () => {
-    deps.log.print(`Killed after exec_timeout (${deps.execTimeoutMs}ms)`);
-    failUnanswered(res);
-    abandon();
-  });
-  res.once("close", () => {
-    if (res.writableFinished) return;
-    // Nobody reads the output any more, so the process would only end at its next write.
-    run.kill();
-    abandon();
-  });
-  deps.log.forward(run.stderr, "stderr");
-  req.pipe(run.stdin);
-  run.stdout.on("data", (chunk: Buffer) => {
+  const { stdout, stderr, ended } = await launched;
+  if (stderr !== undefined) log.forward(stderr, "stderr");
+  stdout.on("data", (chunk: Buffer) => {
     if (!res.headersSent) res.writeHead(200, { "Content-Type": contentType });
     if (res.write(chunk)) return;
-    run.stdout.pause();
-    res.once("drain", () => run.stdout.resume());
+    stdout.pause();
+    res.once("drain", () => stdout.resume());
   });
-  const outputEnded = new Promise<void>((resolve) => run.stdout.once("close", resolve));
-  await Promise.race([outputEnded, abandoned]);
-  run.stdout.destroy();
-  run.stderr.destroy();
-  req.unpipe(run.stdin);
-  return run.ended;
+  await closed(stdout);
+  return ended;
 }
 
 function finish(res: Exchange, contentType: string): void {

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { PassThrough, type Readable, type Writable } from "node:stream";
+import { type ProcessEnd, processEnd } from "../../child.ts";
+import type { Command } from "../../config.ts";
+import type { Env } from "../../env.ts";
+import { killTree } from "../../kill-tree.ts";
+import type { Job, Launcher, Run } from "./launch.ts";
+
+/**
+ * Starts each process by itself. Works everywhere, but Node's pipes are sockets, which a program cannot open again as
+ * `/dev/stdin` or `/dev/stderr`, and forking a process as large as Node is slow.
+ */
+export class DirectLauncher implements Launcher {
+  readonly #command: Command;
+  readonly #env: Env;
+  readonly #running = new Set<Run>();
+
+  constructor(command: Command, env: Env) {
+    this.#command = command;
+    this.#env = env;
+  }
+
+  launch(job: Job): Promise<Run> {
+    const run = startDirect(this.#command, { ...this.#env, ...job.variables }, job);
+    this.#running.add(run);
+    void run.ended.then(() => this.#running.delete(run));
+    return Promise.resolve(run);
+  }
+
+  close(): void {
+    for (const run of this.#running) run.kill();
+  }
+}
+
+function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
+  let child: ChildProcess;
+  try {
+    child = spawn(program, args, { env, stdio: ["pipe", "pipe", "pipe"] });
+  } catch (error) {
+    return unstarted(error as NodeJS.ErrnoException); // the system's limits on arguments and environment, say
+  }
+  const { stdin, stdout, stderr } = child as ChildProcess & { stdin: Writable; stdout: Readable; stderr: Readable };
+  // A program need not read its input: it may end, or close it, before all is written.
+  stdin.on("error", () => {});
+  const stream = Buffer.isBuffer(job.input) ? undefined : job.input;
+  if (stream === undefined) stdin.end(job.input);
+  else stream.pipe(stdin);
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    child.once("error", (error) => {
+      if (child.pid === undefined) resolve({ kind: "unstarted", error });
+    });
+    child.once("exit", (code, signal) => resolve(processEnd(code, signal)));
+  });
+  return {
+    stdout: job.combineOutput ? merge(stdout, stderr) : stdout,
+    stderr: job.combineOutput ? undefined : stderr,
+    ended,
+    kill() {
+      stream?.unpipe(stdin);
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killTree(child.pid);
+      stdout.destroy();
+      stderr.destroy();
+    },
+  };
+}
+
+function unstarted(error: NodeJS.ErrnoException): Run {
+  const nothing = () => new PassThrough().end();
+  return { stdout: nothing(), stderr: nothing(), ended: Promise.resolve({ kind: "unstarted", error }), kill: () => {} };
+}
+
+/** Both streams in the order in which their parts arrive. */
+function merge(...sources: readonly Readable[]): Readable {
+  const merged = new PassThrough();
+  let open = sources.length;
+  for (const source of sources) {
+    source.pipe(merged, { end: false });
+    source.once("close", () => {
+      open--;
+      if (open === 0) merged.end();
+    });
+  }
+  return merged;
+}

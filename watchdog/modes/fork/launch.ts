@@ -1,0 +1,31 @@
+import type { Readable } from "node:stream";
+import type { ProcessEnd } from "../../child.ts";
+
+/** One call's process, as it is wanted. */
+export interface Job {
+  /** Added to the environment that all calls share. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** What its stdin holds; a stream is passed on as it comes. */
+  readonly input: Buffer | Readable;
+  /** stderr goes where stdout goes. */
+  readonly combineOutput: boolean;
+}
+
+/** One call's process, as it runs. */
+export interface Run {
+  readonly stdout: Readable;
+  /** Undefined when it is part of stdout. */
+  readonly stderr: Readable | undefined;
+  /** Resolves when the process itself has ended; what it wrote may still be on its way. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Kills it and what it has started, and gives its output up. */
+  kill(): void;
+}
+
+/** Starts processes of the function's program. */
+export interface Launcher {
+  /** Never rejects: that a program cannot be started is how it ends. */
+  launch(job: Job): Promise<Run>;
+  /** Kills whatever runs and frees what was kept ready. May be called twice. */
+  close(): void;
+}

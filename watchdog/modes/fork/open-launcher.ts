@@ -1,0 +1,85 @@
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { delimiter, resolve } from "node:path";
+import { collect } from "../../body.ts";
+import type { Command } from "../../config.ts";
+import type { Env } from "../../env.ts";
+import { DirectLauncher } from "./direct-launcher.ts";
+import type { Launcher } from "./launch.ts";
+import { Shell } from "./shell.ts";
+import { ShellLauncher } from "./shell-launcher.ts";
+import { buildScript, SHELL_OWN_VARIABLES } from "./shell-script.ts";
+
+const SELF_TEST_MS = 2000;
+
+/**
+ * The best way to start the function's program that this machine allows: through shells where there is one that behaves, and
+ * directly elsewhere, as in images that hold nothing but the function.
+ */
+export async function openLauncher(command: Command, env: Env): Promise<Launcher> {
+  const direct = new DirectLauncher(command, env);
+  const program = findProgram(command[0], env.PATH);
+  if (program === undefined || !canListChildren()) return direct;
+  const shell = new Shell(env);
+  if (await passesSelfTest(shell, env)) return new ShellLauncher([program, ...command.slice(1)], env, direct, shell);
+  shell.retire();
+  return direct;
+}
+
+/** Runs `env` through a shell: it must hand over exactly our environment, and the pipes must work. */
+async function passesSelfTest(shell: Shell, env: Env): Promise<boolean> {
+  const program = findProgram("env", env.PATH);
+  const probe = { FAASLANE_SELF_TEST: `it's "$HOME" \`x\` \\ \u00e9` };
+  const script = program && buildScript([program], probe, false);
+  if (!script) return false;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(() => done(false), SELF_TEST_MS);
+  });
+  const passed = await Promise.race([late, printsEnvironment(shell, script, { ...env, ...probe })]);
+  clearTimeout(timer);
+  return passed;
+}
+
+async function printsEnvironment(shell: Shell, script: string, expected: Env): Promise<boolean> {
+  const run = (await shell.ready)
+    ? await shell.run(script, { variables: {}, input: Buffer.from("x"), combineOutput: false })
+    : undefined;
+  if (run === undefined) return false;
+  run.stderr?.resume();
+  const [read, end] = await Promise.all([collect(run.stdout, 4 * 1024 * 1024), run.ended]);
+  if (read.kind !== "read" || end.kind !== "exited" || end.code !== 0) return false;
+  const own = new Set<string>(SHELL_OWN_VARIABLES.filter((name) => expected[name] === undefined));
+  const lines = read.body.toString().split("\n");
+  const printed = lines.filter((line) => line !== "" && !own.has(line.slice(0, line.indexOf("="))));
+  const wanted = Object.entries(expected).flatMap(([name, value]) => `${name}=${value}`.split("\n"));
+  return sameLines(
+    printed,
+    wanted.filter((line) => line !== ""),
+  );
+}
+
+function sameLines(left: string[], right: string[]): boolean {
+  return left.sort().join("\n") === right.sort().join("\n");
+}
+
+/** Without this a process that runs out of time could not be found behind its shell. */
+function canListChildren(): boolean {
+  return existsSync(`/proc/${process.pid}/task/${process.pid}/children`);
+}
+
+/** The program as an absolute path, found as the system would find it; undefined when it is not there. */
+export function findProgram(program: string, path = ""): string | undefined {
+  const candidates = program.includes("/")
+    ? [resolve(program)]
+    : path.split(delimiter).map((folder) => resolve(folder, program));
+  return candidates.find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false; // not there, or not for us
+  }
+}
