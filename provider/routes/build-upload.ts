@@ -26,12 +26,20 @@ export async function receiveUpload(req: Request, res: Response, folder: string,
   if (!req.file) {
     throw wrongPart("context", Object.hasOwn(fields, "context") ? "must be a file, not a field" : "is missing");
   }
-  if (typeof fields.config !== "string") throw wrongPart("config", "is missing");
+  const unknown = Object.keys(fields).find((name) => name !== "config");
+  if (unknown !== undefined) throw wrongPart(unknown, "is not known");
+  if (fields.config === undefined) throw wrongPart("config", "is missing");
+  // A repeated field is an array, and one named `config[image]` an object.
+  if (typeof fields.config !== "string") throw wrongParts();
   return { archive: join(folder, req.file.filename), config: readConfig(fields.config) };
 }
 
 function wrongPart(part: string, why: string, kind: "invalid" | "tooLarge" = "invalid"): FaasError {
   return new FaasError(kind, `build: part ${JSON.stringify(part.slice(0, 100))}: ${why}`);
+}
+
+function wrongParts(cause?: unknown): FaasError {
+  return new FaasError("invalid", "build: there must be one part context and one part config, and no other", { cause });
 }
 
 function readConfig(text: string): BuildConfig {
@@ -56,9 +64,10 @@ async function receiveParts(req: Request, res: Response, folder: string, maxByte
     storage: multer.diskStorage({ destination: folder, filename: (_req, _file, done) => done(null, "context.tar") }),
     limits: {
       fileSize: maxBytes,
-      files: 1,
-      fields: 1,
-      parts: 2,
+      // One more than there should be of each, so that the wrong one can be named.
+      files: 2,
+      fields: 2,
+      parts: 4,
       fieldSize: MAX_CONFIG_BYTES,
       fieldNameSize: 100,
       headerPairs: 20,
@@ -85,9 +94,7 @@ function asUploadError(error: unknown, tooLarge: FaasError): unknown {
       return wrongPart(part, "must be a field with JSON, not a file");
     }
     if (error.code === "LIMIT_UNEXPECTED_FILE" && part !== "context") return wrongPart(part, "is not known");
-    return new FaasError("invalid", "build: there must be one part context and one part config, and no other", {
-      cause: error,
-    });
+    return wrongParts(error);
   }
   // A system error (a full disk, say) is ours; what else the parser throws is about the body it was given.
   const { syscall, message } = error as NodeJS.ErrnoException;

@@ -1,0 +1,250 @@
+import { readdir, readFile } from "node:fs/promises";
+import { request } from "node:http";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { ProviderOptions } from "../../provider/app.ts";
+import type { Builder } from "../../provider/backends/backend.ts";
+import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
+import { FaasError } from "../../provider/contract/errors.ts";
+import { eventually } from "../support/eventually.ts";
+import { temporaryFolder } from "../support/platform.ts";
+import { rawRequest } from "../support/raw-http.ts";
+import { FakeBackend } from "./fake-backend.ts";
+import { LineReader, serveProvider, type TestProvider } from "./support.ts";
+
+/** A builder that does what the test tells it. */
+class FakeBuilder implements Builder {
+  readonly built: { archive: Buffer; config: BuildConfig; signal: AbortSignal }[] = [];
+  script: (signal: AbortSignal) => AsyncIterable<BuildEvent> = async function* () {
+    yield { status: "in_progress", log: ["hello"] };
+    yield { status: "success", image: "x@sha256:abc" };
+  };
+
+  async *build(archive: string, config: BuildConfig, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+    this.built.push({ archive: await readFile(archive), config, signal });
+    yield* this.script(signal);
+  }
+}
+
+let builder: FakeBuilder;
+let provider: TestProvider;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+const open = async (options: Partial<ProviderOptions> = {}) => {
+  await provider?.close();
+  provider = await serveProvider({ backend: new FakeBackend(builder), uploadDir: folder.path, ...options });
+};
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  builder = new FakeBuilder();
+  await open();
+});
+afterEach(async () => {
+  await provider.close();
+  await folder.remove();
+});
+
+type Part = readonly [name: string, content: string | Blob, file?: string];
+const context: Part = ["context", new Blob(["archive"]), "context.tar"];
+const config: Part = ["config", JSON.stringify({ image: "x:1" })];
+
+async function upload(...parts: Part[]): Promise<Response> {
+  const form = new FormData();
+  for (const [name, content, file] of parts) {
+    if (typeof content === "string") form.append(name, content);
+    else form.append(name, content, file);
+  }
+  return await fetch(`${provider.url}/system/build`, { method: "POST", body: form });
+}
+
+const noUploads = () => eventually("uploads are removed", async () => (await readdir(folder.path)).length === 0);
+
+test.each<[order: string, parts: Part[]]>([
+  ["context first", [context, config]],
+  ["config first", [config, context]],
+])("a build is NDJSON events (%s)", async (_order, parts) => {
+  const response = await upload(...parts);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("application/x-ndjson");
+  expect(await new LineReader(response).rest()).toEqual([
+    { status: "in_progress", log: ["hello"] },
+    { status: "success", image: "x@sha256:abc" },
+  ]);
+  expect(builder.built).toMatchObject([{ archive: Buffer.from("archive"), config: { image: "x:1" } }]);
+  await noUploads();
+});
+
+test("arguments are passed on", async () => {
+  const full = { image: "x:1", buildArgs: { A: "1" }, platforms: ["linux/amd64"] };
+  await (await upload(context, ["config", JSON.stringify({ ...full, skipPush: true })])).text();
+  expect(builder.built[0]?.config).toEqual(full);
+});
+
+test("a failure before the first event is a status", async () => {
+  // biome-ignore lint/correctness/useYield: it fails first
+  builder.script = async function* () {
+    throw new FaasError("invalid", "build context: bad");
+  };
+  const response = await upload(context, config);
+  expect(`${response.status} ${await response.text()}`).toBe("400 build context: bad\n");
+  await noUploads();
+});
+
+test.each<[rule: string, thrown: Error, error: string]>([
+  ["one we know", new FaasError("invalid", "build context: bad"), "build context: bad"],
+  ["one nobody foresaw", new Error("the password is hunter2"), "internal error"],
+])("a failure after the first event is a failed event: %s", async (_rule, thrown, error) => {
+  builder.script = async function* () {
+    yield { status: "in_progress", log: ["hello"] };
+    throw thrown;
+  };
+  const events = await new LineReader(await upload(context, config)).rest();
+  expect(events).toEqual([
+    { status: "in_progress", log: ["hello"] },
+    { status: "failed", error },
+  ]);
+  await noUploads();
+});
+
+const large = (bytes: number) => new Blob([Buffer.alloc(bytes)]);
+const twoParts = "build: there must be one part context and one part config, and no other";
+
+test.each<[rule: string, parts: Part[], expected: string]>([
+  ["no context", [config], '400 build: part "context": is missing'],
+  ["no config", [context], '400 build: part "config": is missing'],
+  ["context as a field", [["context", "text"], config], '400 build: part "context": must be a file, not a field'],
+  [
+    "config as a file",
+    [context, ["config", new Blob(["{}"]), "config.json"]],
+    '400 build: part "config": must be a field with JSON, not a file',
+  ],
+  ["config that is not JSON", [context, ["config", "hunter2"]], '400 build: part "config": must be JSON'],
+  ["config without an image", [context, ["config", "{}"]], "400 config: image: "],
+  ["config with an empty image", [context, ["config", '{"image":""}']], "400 config: image: "],
+  ["config of a wrong type", [context, ["config", '{"image":"x","buildArgs":{"a":1}}']], "400 config: buildArgs.a: "],
+  ["two contexts", [context, context, config], `400 ${twoParts}`],
+  ["two configs", [context, config, config], `400 ${twoParts}`],
+  [
+    "another file",
+    [context, config, ["more\r\nX: y", new Blob(["x"]), "x"]],
+    '400 build: part "more\\r\\nX: y": is not known',
+  ],
+  ["another file alone", [["more", new Blob(["x"]), "x"]], '400 build: part "more": is not known'],
+  ["another field", [context, config, ["more", "x"]], '400 build: part "more": is not known'],
+  ["a huge config", [context, ["config", "x".repeat(70_000)]], '413 build: part "config": is over 65536 bytes'],
+  [
+    "a context over the limit",
+    [["context", large(1001), "x"], config],
+    "413 build: the upload is larger than 1000 bytes",
+  ],
+  [
+    "a body far over the limit",
+    [["context", large(3 * 1024 ** 2), "x"], config],
+    "413 build: the upload is larger than 1000 bytes",
+  ],
+])("%s", async (_rule, parts, expected) => {
+  await open({ maxUploadBytes: 1000 });
+  const response = await upload(...parts);
+  expect(`${response.status} ${await response.text()}`).toContain(expected);
+  expect(response.headers.has("x")).toBe(false);
+  expect(builder.built).toEqual([]);
+  await noUploads();
+});
+
+const post = (type: string, body: string) =>
+  `POST /system/build HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+test.each<[rule: string, request: string]>([
+  ["another content type", post("application/json", "{}")],
+  ["no content type", "POST /system/build HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"],
+  ["no boundary", post("multipart/form-data", "x")],
+  ["a boundary that never comes", post("multipart/form-data; boundary=b", "x")],
+  ["no parts", post("multipart/form-data; boundary=b", "--b--\r\n")],
+  [
+    "a cut part",
+    post(
+      "multipart/form-data; boundary=b",
+      '--b\r\nContent-Disposition: form-data; name="context"; filename="x"\r\n\r\nabc',
+    ),
+  ],
+  [
+    "a part without a name",
+    post("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--b--\r\n"),
+  ],
+  [
+    "a part with a broken head",
+    post("multipart/form-data; boundary=b", "--b\r\n\u0000nonsense\r\n\r\nabc\r\n--b--\r\n"),
+  ],
+])("a body with %s is a 400", async (_rule, text) => {
+  const answer = await rawRequest(provider.port, text);
+  expect(answer?.status).toBe(400);
+  expect(answer?.body).toMatch(/^build: /);
+  expect(builder.built).toEqual([]);
+  await noUploads();
+});
+
+test("a body without a length is stopped once it is over the limit, though it never ends", async () => {
+  await open({ maxUploadBytes: 1000 });
+  const asking = request(`${provider.url}/system/build`, {
+    method: "POST",
+    headers: { "content-type": "multipart/form-data; boundary=b" },
+  });
+  asking.on("error", () => {});
+  asking.write('--b\r\nContent-Disposition: form-data; name="context"; filename="x"\r\n\r\n');
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  asking.once("response", (answer) => resolve(answer.resume().statusCode));
+  for (let sent = 0; sent < 3; sent++) asking.write(Buffer.alloc(1024 ** 2));
+  expect(await promise).toBe(413);
+  asking.destroy();
+  await noUploads();
+});
+
+test("a client that leaves during the upload leaves nothing behind", async () => {
+  const asking = request(`${provider.url}/system/build`, {
+    method: "POST",
+    headers: { "content-type": "multipart/form-data; boundary=b" },
+  });
+  asking.on("error", () => {});
+  asking.write('--b\r\nContent-Disposition: form-data; name="context"; filename="x"\r\n\r\nabc');
+  await eventually("the upload has begun", async () => (await readdir(folder.path)).length === 1);
+  asking.destroy();
+  await noUploads();
+  expect(builder.built).toEqual([]);
+});
+
+/** A build that goes on until its signal aborts. */
+async function* endless(signal: AbortSignal): AsyncGenerator<BuildEvent> {
+  yield { status: "in_progress", log: ["hello"] };
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+}
+
+test("a client that leaves during the build stops it", async () => {
+  builder.script = endless;
+  const lines = new LineReader(await upload(context, config));
+  await lines.next();
+  await lines.leave();
+  await eventually("the builder is told", () => builder.built[0]?.signal.aborted);
+  await noUploads();
+});
+
+test("a quiet build shows that it is alive, and ends when the provider closes", async () => {
+  await open({ heartbeatMs: 10 });
+  builder.script = endless;
+  const lines = new LineReader(await upload(context, config));
+  expect(await lines.next()).toEqual({ status: "in_progress", log: ["hello"] });
+  for (let beat = 0; beat < 3; beat++) expect(await lines.next()).toEqual({ status: "in_progress", log: [] });
+  await provider.close();
+  expect(builder.built[0]?.signal.aborted).toBe(true);
+});
+
+test("more builds than allowed are turned away before they are received", async () => {
+  await open({ maxBuildRequests: 1 });
+  builder.script = endless;
+  const lines = new LineReader(await upload(context, config));
+  await lines.next();
+  const second = await upload(context, config);
+  expect(`${second.status} ${await second.text()}`).toBe("429 build: too many builds at a time, try again later\n");
+  await lines.leave();
+  await eventually("there is room again", async () => {
+    builder.script = new FakeBuilder().script;
+    return (await upload(context, config)).status === 200;
+  });
+});
