@@ -16,8 +16,10 @@ export function tellingLine(recent: readonly string[]): string | undefined {
 
 /** `text` with every one of `secrets` blanked out: what describes a problem is shown to whoever calls the function. */
 export function redact(text: string, secrets: readonly string[]): string {
-  // Very short values would blank out half of any text and are no secret in it.
-  return secrets.filter((secret) => secret.length >= 4).reduce((left, secret) => left.replaceAll(secret, "***"), text);
+  // A line of output holds one line of a secret at most. Very short ones would blank out half of any text.
+  const parts = secrets.flatMap((secret) => secret.split("\n").map((line) => line.trim()));
+  const telling = parts.filter((part) => part.length >= 4).sort((a, b) => b.length - a.length);
+  return telling.reduce((left, part) => left.replaceAll(part, "***"), text);
 }
 
 function describeEnd(end: ProcessEnd): string {

@@ -76,8 +76,13 @@ function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | Proc
     return spawn(command, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe", "ipc"] });
   } catch (error) {
     // Some failures of the system call are thrown, the others are emitted.
-    return { kind: "failed", message: `could not be started: ${(error as Error).message}` };
+    return couldNotStart(error);
   }
+}
+
+/** Only the code: the message names paths of the platform, and this one is shown to callers. */
+function couldNotStart(error: unknown): ProcessEnd {
+  return { kind: "failed", message: `could not be started: ${(error as NodeJS.ErrnoException).code ?? "unknown"}` };
 }
 
 function forward(stream: Readable, sink: OutputSink): void {
@@ -96,7 +101,7 @@ async function ending(child: ChildProcess, outputs: readonly Readable[], killGro
     resolve(signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 });
   });
   child.on("error", (error) => {
-    if (child.pid === undefined) resolve({ kind: "failed", message: `could not be started: ${error.message}` });
+    if (child.pid === undefined) resolve(couldNotStart(error));
   });
   const end = await promise;
   if (end.kind === "failed") return end;
@@ -108,11 +113,15 @@ async function ending(child: ChildProcess, outputs: readonly Readable[], killGro
   return end;
 }
 
-/** Sends a signal to a process or, below zero, to a group that may be gone already. */
+/**
+ * Sends a signal to a process or, below zero, to a group. One that is gone already, or that has become another user's
+ * (a function may start programs that do), is left alone.
+ */
 export function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }

@@ -179,9 +179,15 @@ export class Replica implements ReplicaView {
   }
 
   async #describe(end: ProcessEnd, restarts: number): Promise<string> {
-    const line = tellingLine(this.#options.output.recentLines);
-    const values = await this.#options.secretValues();
-    return describeProblem(end, restarts, line && redact(line, values));
+    const { output, secretValues, log, instance } = this.#options;
+    try {
+      const line = tellingLine(output.recentLines);
+      return describeProblem(end, restarts, line && redact(line, await secretValues()));
+    } catch (err) {
+      // Output that cannot be cleared of secrets is not shown.
+      log.warn({ instance, err }, "secrets of a replica could not be read");
+      return describeProblem(end, restarts, undefined);
+    }
   }
 
   #ready(address: string): void {

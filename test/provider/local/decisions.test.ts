@@ -172,7 +172,8 @@ test("a problem is one short line without control characters", () => {
 });
 
 test("secrets are blanked out of a problem", () => {
-  expect(redact("token hunter2 and hunter2", ["hunter2", "a"])).toBe("token *** and ***");
+  expect(redact("token hunter2 and hunter2", ["hunter2\n", "a"])).toBe("token *** and ***");
+  expect(redact("-- line two --", ["line one\nline two\n"])).toBe("-- *** --");
 });
 
 test("two deployments that mean the same are the same", () => {

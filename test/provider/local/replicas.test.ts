@@ -81,6 +81,27 @@ test("programs that a function starts for a call see no more than it", async () 
   expect(body).not.toContain("NODE_CHANNEL_FD");
 });
 
+test("a server of its own is ready once it takes connections, and ends with its replica", async () => {
+  const backend = await open();
+  await fixture.addImage("server", {
+    "faaslane.json": JSON.stringify({
+      env: { mode: "http", fprocess: "node server.mjs", upstream_url: "http://127.0.0.1:0" },
+    }),
+    "server.mjs": `
+      import { createServer } from "node:http";
+      const server = createServer((req, res) => res.end(String(process.pid)));
+      setTimeout(() => server.listen(Number(process.env.http_port), "127.0.0.1"), 100);
+    `,
+  });
+  await backend.functions.create(deployment("server", "server"));
+  await untilReady(backend, "server");
+  const [address = ""] = await readyAddresses(backend, "server");
+  const { status, body } = await call(address);
+  expect(status).toBe(200);
+  await backend.functions.scale(ref("server"), 0);
+  await until("its process is gone", () => !isAlive(Number(body)));
+});
+
 test("each function works on a copy of its own, which nobody else can read", async () => {
   const backend = await open();
   await backend.functions.create(deployment("one", "echo"));
@@ -164,7 +185,7 @@ test("a watchdog that cannot be started at all is a problem, not a failure of th
   const backend = await open({ times: fast, nodePath: "/nowhere/node" });
   await backend.functions.create(deployment("fn", "echo"));
   await until("there is a problem", async () =>
-    (await statusOf(backend, "fn")).problem?.includes("could not be started"),
+    (await statusOf(backend, "fn")).problem?.startsWith("could not be started: ENOENT"),
   );
   await backend.functions.remove(ref("fn"));
   expect(await statusOf(backend, "fn").catch((error: Error) => error.message)).toMatch(/no function/);
@@ -373,6 +394,21 @@ test("closing stops every process and keeps what they said", async () => {
   expect(isAlive(pid)).toBe(false);
   await fixture.reopen();
   expect((await readLogs(fixture.backend, { name: "fn" })).some(({ text }) => text === "remembered\n")).toBe(true);
+});
+
+test("closing ends also what will not drain, in time", async () => {
+  const backend = await open();
+  await fixture.addImage("stuck", inProcess(`export default (req, res) => { res.end("now", () => { for (;;); }); };`));
+  await backend.functions.create(deployment("stuck", "stuck"));
+  await backend.functions.create(deployment("fn", "echo"));
+  await untilReady(backend, "stuck");
+  await untilReady(backend, "fn");
+  const { pid } = await echo(backend, "fn");
+  await call((await readyAddresses(backend, "stuck"))[0] ?? "");
+  const startedAt = performance.now();
+  await backend.close(300);
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  expect(isAlive(pid)).toBe(false);
 });
 
 test("a Node function at zero is ready within 150 ms of the word to scale", async () => {
