@@ -62,7 +62,7 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
         front.drain();
         log.print(`No new connections in ${serveOnMs}ms, ${metrics.inFlight} calls under way`);
         await wait(serveOnMs);
-        await closeServer(front.server, config.writeTimeoutMs, log);
+        await front.close(config.writeTimeoutMs);
         await closeParts(mode, metricsServer, deadlines);
       },
     };
@@ -83,17 +83,6 @@ async function listen(server: NetServer, port: number, host: string | undefined)
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Finishes what is under way, for `limitMs` at most. */
-async function closeServer(server: Front["server"], limitMs: number, log: Log): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const timer = setTimeout(() => {
-    log.print(`Calls still under way after ${limitMs}ms are cut`);
-    server.closeAllConnections();
-  }, limitMs);
-  await closed;
-  clearTimeout(timer);
 }
 
 async function closeParts(mode: Mode, metricsServer: Server, deadlines: Deadlines): Promise<void> {

@@ -27,6 +27,7 @@ export class Front {
   readonly #closed: (this: Exchange) => void;
   /** Answer `Connection: close`, so that callers move to other replicas. */
   #draining = false;
+  #closing = false;
 
   constructor(deps: FrontDeps) {
     this.#deps = deps;
@@ -51,9 +52,21 @@ export class Front {
     this.server.maxHeadersCount = 0;
   }
 
-  /** Calls are still served, each on its last connection. */
+  /** Calls are still served, but each tells its caller to use another connection next time. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** Takes no more connections, and resolves when all calls are over; those that last longer than `limitMs` are cut. */
+  async close(limitMs: number): Promise<void> {
+    this.#closing = true;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    const timer = setTimeout(() => {
+      this.#deps.print(`Calls still under way after ${limitMs}ms are cut`);
+      this.server.closeAllConnections();
+    }, limitMs);
+    await closed;
+    clearTimeout(timer);
   }
 
   readonly #onRequest = (req: IncomingMessage, res: Exchange): void => {
@@ -90,6 +103,8 @@ export class Front {
     const seconds = (performance.now() - res.startedAt) / 1000;
     const status = res.headersSent ? res.statusCode : CLIENT_WENT_AWAY;
     metrics.observe(res.req.method as string, status, seconds);
+    // A connection whose call began before the drain is idle now, and would hold the server open.
+    if (this.#closing) setImmediate(() => this.server.closeIdleConnections());
     if (config.accessLog) print(accessLine(res, status, seconds, config.logCallId));
   };
 

@@ -6,18 +6,21 @@ const config = readConfig();
 const log = new Log(config, process.stdout, process.stderr);
 let watchdog: Watchdog | undefined;
 let ending = false;
+let exiting = false;
 
 process.on("disconnect", endWithSupervisor);
+process.on("SIGTERM", () => void drain(config.healthcheckIntervalMs));
+// A person at a terminal waits for no router to notice, and may lose patience.
+process.on("SIGINT", () => void (ending ? end(1, "Interrupted again: stopping at once") : drain(0)));
 try {
   watchdog = await startWatchdog(config, {
     env: { ...process.env },
     log,
     onFailure: (message) => void end(1, message),
   });
-  process.on("SIGTERM", () => void drain(config.healthcheckIntervalMs));
-  // A person at a terminal waits for no router to notice, and may lose patience.
-  process.on("SIGINT", () => void (ending ? end(1, "Interrupted again: stopping at once") : drain(0)));
-  await watchdog.whenReady().then(announce);
+  if (ending) await stop(0);
+  await watchdog.whenReady();
+  announce(watchdog);
 } catch (error) {
   await end(1, (error as Error).message);
 }
@@ -31,19 +34,25 @@ function readConfig(): WatchdogConfig {
   }
 }
 
-function announce(): void {
-  if (watchdog === undefined || process.send === undefined || !process.connected) return;
-  process.send({ type: "listening", port: watchdog.port, metricsPort: watchdog.metricsPort });
+function announce({ port, metricsPort }: Watchdog): void {
+  if (!ending && process.send !== undefined && process.connected)
+    process.send({ type: "listening", port, metricsPort });
 }
 
 async function drain(serveOnMs: number): Promise<void> {
   if (ending) return;
   ending = true;
+  if (watchdog !== undefined) await stop(serveOnMs); // else it stops as soon as it has started
+}
+
+async function stop(serveOnMs: number): Promise<void> {
   await watchdog?.drain(serveOnMs);
   await end(0, "Drained");
 }
 
 async function end(code: number, message: string): Promise<void> {
+  if (exiting) return; // the first reason is the true one
+  exiting = true;
   ending = true;
   log.print(message);
   watchdog?.kill();

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
@@ -6,6 +6,8 @@ import { type ProcessEnd, processEnd } from "../child.ts";
 import type { Command } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Log } from "../log.ts";
+import { startPiped } from "../piped-child.ts";
+import { closed } from "../pipes.ts";
 
 /** A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted. */
 export async function pickFreePort(host: string): Promise<number> {
@@ -17,36 +19,38 @@ export async function pickFreePort(host: string): Promise<number> {
   return port;
 }
 
+/** How long the output of a child that has ended is waited for. */
 const LAST_WORDS_MS = 250;
 
 /**
  * Starts the function's own server.
  * @param onEnd called once, also when it cannot be started
  */
-export function startChild(
-  [program, ...args]: Command,
+export async function startChild(
+  command: Command,
   env: Env,
   log: Log,
   onEnd: (end: ProcessEnd) => void,
-): ChildProcess {
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+): Promise<ChildProcess> {
+  const { process: child, stdout, stderr } = await startPiped(command, env);
+  log.forward(stdout, "stdout");
+  log.forward(stderr, "stderr");
+  const report = async (end: ProcessEnd) => {
+    // Its last words explain its end, so they are read first; but what it started may keep its output open.
+    const read = Promise.all([closed(stdout), closed(stderr)]);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LAST_WORDS_MS);
+    await Promise.race([read, late]);
+    clearTimeout(timer);
+    onEnd(end);
+  };
   child.once("error", (error) => {
     // Also raised when a signal cannot be sent; only a child without a pid never started.
-    if (child.pid === undefined) onEnd({ kind: "unstarted", error });
+    if (child.pid === undefined) void report({ kind: "unstarted", error });
     else log.print(`Child process: ${error.message}`);
   });
-  child.once("exit", (code, signal) => {
-    // Its last words explain its end, so they are read first; but what it started may keep its output open.
-    const report = () => {
-      clearTimeout(timer);
-      child.removeListener("close", report);
-      onEnd(processEnd(code, signal));
-    };
-    const timer = setTimeout(report, LAST_WORDS_MS);
-    child.once("close", report);
-  });
-  if (child.stdout !== null) log.forward(child.stdout, "stdout");
-  if (child.stderr !== null) log.forward(child.stderr, "stderr");
+  if (child.exitCode !== null || child.signalCode !== null) void report(processEnd(child.exitCode, child.signalCode));
+  else child.once("exit", (code, signal) => void report(processEnd(code, signal)));
   return child;
 }
 

@@ -1,6 +1,7 @@
 import { describeEnd, type ProcessEnd, waitForExit } from "../child.ts";
 import type { ModeConfig } from "../config.ts";
 import type { Env } from "../env.ts";
+import { killTree } from "../kill-tree.ts";
 import type { Log } from "../log.ts";
 import { pickFreePort, startChild, waitForPort } from "./http-child.ts";
 import { HttpProxy, type HttpProxyDeps } from "./http-proxy.ts";
@@ -34,13 +35,16 @@ export async function openHttpMode(
     startup.abort();
     if (!closing) onFailure(`Forked function has terminated: ${describeEnd(end, config.command[0])}`);
   };
-  const child = startChild(config.command, childEnv, log, onEnd);
+  const child = await startChild(config.command, childEnv, log, onEnd);
   const readiness = waitForPort(upstream.host, port, startup.signal).then(() => {
     ready = !startup.signal.aborted;
   });
   // Whoever waits sees the failure; that nobody may be waiting is no error of its own.
   readiness.catch(() => {});
 
+  const killChild = () => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killTree(child.pid);
+  };
   return {
     get ready() {
       return ready;
@@ -52,7 +56,7 @@ export async function openHttpMode(
       child.kill("SIGTERM");
       if (!(await waitForExit(child, TERM_GRACE_MS))) {
         log.print("The function ignores SIGTERM: killing it");
-        child.kill("SIGKILL");
+        killChild();
         await waitForExit(child, TERM_GRACE_MS);
       }
       startup.abort();
@@ -60,7 +64,7 @@ export async function openHttpMode(
     },
     kill() {
       closing = true;
-      child.kill("SIGKILL");
+      killChild();
     },
   };
 }

@@ -1,13 +1,14 @@
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { delimiter, resolve } from "node:path";
+import { existsSync } from "node:fs";
 import { collect } from "../../body.ts";
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
+import { findProgram } from "../../find-program.ts";
+import { OWN_VARIABLES } from "../../shell-words.ts";
 import { DirectLauncher } from "./direct-launcher.ts";
 import type { Launcher } from "./launch.ts";
 import { Shell } from "./shell.ts";
 import { ShellLauncher } from "./shell-launcher.ts";
-import { buildScript, SHELL_OWN_VARIABLES } from "./shell-script.ts";
+import { buildScript } from "./shell-script.ts";
 
 const SELF_TEST_MS = 2000;
 
@@ -48,7 +49,7 @@ async function printsEnvironment(shell: Shell, script: string, expected: Env): P
   run.stderr?.resume();
   const [read, end] = await Promise.all([collect(run.stdout, 4 * 1024 * 1024), run.ended]);
   if (read.kind !== "read" || end.kind !== "exited" || end.code !== 0) return false;
-  const own = new Set<string>(SHELL_OWN_VARIABLES.filter((name) => expected[name] === undefined));
+  const own = new Set<string>(OWN_VARIABLES.filter((name) => expected[name] === undefined));
   const lines = read.body.toString().split("\n");
   const printed = lines.filter((line) => line !== "" && !own.has(line.slice(0, line.indexOf("="))));
   const wanted = Object.entries(expected).flatMap(([name, value]) => `${name}=${value}`.split("\n"));
@@ -65,21 +66,4 @@ function sameLines(left: string[], right: string[]): boolean {
 /** Without this a process that runs out of time could not be found behind its shell. */
 function canListChildren(): boolean {
   return existsSync(`/proc/${process.pid}/task/${process.pid}/children`);
-}
-
-/** The program as an absolute path, found as the system would find it; undefined when it is not there. */
-export function findProgram(program: string, path = ""): string | undefined {
-  const candidates = program.includes("/")
-    ? [resolve(program)]
-    : path.split(delimiter).map((folder) => resolve(folder, program));
-  return candidates.find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false; // not there, or not for us
-  }
 }

@@ -1,7 +1,7 @@
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
+import { closed } from "../../pipes.ts";
 import type { Job, Launcher, Run } from "./launch.ts";
-import { closed } from "./pipes.ts";
 import { Shell } from "./shell.ts";
 import { buildScript } from "./shell-script.ts";
 

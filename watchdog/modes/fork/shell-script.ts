@@ -1,5 +1,6 @@
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
+import { isShellName, OWN_VARIABLES, quote } from "../../shell-words.ts";
 
 /** Line a shell prints when it can take calls. */
 export const READY = "ready";
@@ -16,18 +17,12 @@ export const STDIN_FD = 4;
 export const STDOUT_FD = 5;
 export const STDERR_FD = 6;
 
-/** What shells export of themselves. */
-export const SHELL_OWN_VARIABLES = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
-
-/** Names a shell can assign; a header may be called otherwise. */
-const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /** Longest script handed to a shell: below what Linux allows for one variable (128 KiB), with room to spare. */
 const SCRIPT_LIMIT_BYTES = 96 * 1024;
 
 /** Run once in each shell. Descriptor 3 is where it reports. */
 export function buildPreamble(env: Env): string {
-  const own = SHELL_OWN_VARIABLES.filter((name) => env[name] === undefined);
+  const own = OWN_VARIABLES.filter((name) => env[name] === undefined);
   return `exec 3>&1; unset ${own.join(" ")}; echo ${READY} >&3\n`;
 }
 
@@ -47,7 +42,7 @@ export function buildScript(
 ): string | undefined {
   const words: string[] = [];
   for (const [name, value] of Object.entries(variables)) {
-    if (!SHELL_NAME.test(name)) return undefined;
+    if (!isShellName(name)) return undefined;
     words.push(`${name}=${quote(value)}`);
   }
   words.push(...command.map(quote));
@@ -57,9 +52,4 @@ export function buildScript(
   // All of it, here-documents included, is parsed before anything runs: nothing is left for `read` to take instead of GO.
   const script = `{ echo ${OPENED} >&3; read -r _go; ${call}; } ${pipes}; echo $? >&3\nE\nE\nE\n`;
   return Buffer.byteLength(script) > SCRIPT_LIMIT_BYTES ? undefined : script;
-}
-
-/** A word that the shell takes as it is, whatever it holds. Zero bytes cannot occur, in an environment least of all. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -5,8 +5,8 @@ import type { ProcessEnd } from "../../child.ts";
 import type { Env } from "../../env.ts";
 import { killTree } from "../../kill-tree.ts";
 import { LineSplitter } from "../../lines.ts";
+import { openPipeReader, openPipeWriter, sendInput } from "../../pipes.ts";
 import type { Job, Run } from "./launch.ts";
-import { openPipeReader, openPipeWriter, sendInput } from "./pipes.ts";
 import { buildPreamble, GO, OPENED, READY, STDERR_FD, STDIN_FD, STDOUT_FD } from "./shell-script.ts";
 
 const SHELL = "/bin/sh";

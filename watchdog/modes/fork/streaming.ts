@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { describeEnd, type ProcessEnd } from "../../child.ts";
 import type { Exchange } from "../../exchange.ts";
+import { closed } from "../../pipes.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { answer, buildCallVariables, type ForkDeps, failUnanswered, TEXT, watchTime } from "./call.ts";
 import type { Run } from "./launch.ts";
-import { closed } from "./pipes.ts";
 import type { PerCallConfig } from "./serializing.ts";
 
 /** of-watchdog's streaming contract: the connection is the process's stdin and stdout, live in both directions. */
