@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { splitCallbackUrl } from "../core/callback-url.ts";
 import { fullJitterBackoff, parseRetryAfter } from "../core/retry-policy.ts";
+import { Deadline } from "./deadline.ts";
 import type { ResponseHeaders } from "./gateway-caller.ts";
 import { buildCallbackHeaders, type CallbackFacts } from "./headers.ts";
 import type { Result } from "./result.ts";
@@ -79,13 +80,13 @@ export class CallbackSender {
   }
 
   async #try(url: URL, headers: string[], result: Result, signal: AbortSignal): Promise<Try> {
-    const deadline = AbortSignal.timeout(this.#options.timeoutMs);
+    const deadline = new Deadline(signal, this.#options.timeoutMs);
     try {
       const answer = await request(url, {
         method: "POST",
         headers,
         body: result.body(),
-        signal: AbortSignal.any([signal, deadline]),
+        signal: deadline.signal,
         dispatcher: this.#agent,
       });
       // The status is the answer; what follows it only keeps the connection usable.
@@ -93,9 +94,11 @@ export class CallbackSender {
       return judge(answer.statusCode, answer.headers["retry-after"]);
     } catch (error) {
       signal.throwIfAborted();
-      if (deadline.aborted) return { kind: "failed", reason: "no answer in time", again: true };
+      if (deadline.expired) return { kind: "failed", reason: "no answer in time", again: true };
       const { code, message } = error as NodeJS.ErrnoException;
       return { kind: "failed", reason: code ?? message, again: code !== "UND_ERR_INVALID_ARG" };
+    } finally {
+      deadline.clear();
     }
   }
 

@@ -3,6 +3,7 @@ import { errors, Pool } from "undici";
 import { qualifiedName } from "../../provider/contract/functions.ts";
 import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 import type { QueuedCall } from "../queue/queue.ts";
+import { Deadline } from "./deadline.ts";
 import { buildCallHeaders } from "./headers.ts";
 import { drainResult, keepResult, NO_RESULT, type Result, type ResultLimits } from "./result.ts";
 
@@ -36,6 +37,7 @@ export interface GatewayCallerOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 const NAME = /^[-a-zA-Z_0-9]+$/;
 const PATH = /^\/[\x21-\x7e\x80-\xff]*$/;
+const CALL_ID = /^[\x20-\x7e\x80-\xff]+$/;
 const QUERY = /^[\x21-\x7e\x80-\xff]*$/;
 
 /** Makes stored calls through the gateway's `/function/` route. */
@@ -62,16 +64,18 @@ export class GatewayCaller {
   async call(call: QueuedCall, keep: boolean, signal: AbortSignal): Promise<Answer> {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
-    const deadline = AbortSignal.timeout(this.#options.timeoutMs);
+    const deadline = new Deadline(signal, this.#options.timeoutMs);
     try {
-      return await this.#request(call, keep, AbortSignal.any([signal, deadline]));
+      return await this.#request(call, keep, deadline.signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (deadline.aborted) return platformAnswer(504);
+      if (deadline.expired) return platformAnswer(504);
       if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
         return { kind: "unsendable", reason: error.message };
       }
       return isUnreachable(error) ? { kind: "unreachable", error } : platformAnswer(502);
+    } finally {
+      deadline.clear();
     }
   }
 
@@ -106,11 +110,9 @@ function findDefect(call: QueuedCall): string | undefined {
   if (!QUERY.test(call.query)) return "the query is invalid";
   const isPair = (pair: unknown) => Array.isArray(pair) && pair.every((text) => typeof text === "string");
   if (!Array.isArray(call.headers) || !call.headers.every(isPair)) return "the headers are invalid";
-  if (!VALID_ID.test(call.id)) return "the call id is invalid";
+  if (!CALL_ID.test(call.id)) return "the call id is invalid";
   return undefined;
 }
-
-const VALID_ID = /^[\x20-\x7e\x80-\xff]+$/;
 
 /** Whether no connection came about, so that nothing has been sent. */
 function isUnreachable(error: unknown): boolean {

@@ -56,19 +56,15 @@ export class EmbeddedStore {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @throws {Error} naming the file, when it is locked, damaged, someone else's or of another schema */
+  /** @throws {Error} when the file is locked, damaged, someone else's or of another schema */
   constructor(path: string, maxBytes: number) {
-    try {
-      this.#db = new DatabaseSync(path, { timeout: 0 });
-    } catch (cause) {
-      throw new Error(`cannot open the queue ${path}: ${(cause as Error).message}`, { cause });
-    }
+    this.#db = new DatabaseSync(path, { timeout: 0 });
     try {
       this.#open(maxBytes);
     } catch (cause) {
       this.#db.close();
-      const why = errorCode(cause) === SQLITE.busy ? "another process has it open" : (cause as Error).message;
-      throw new Error(`cannot open the queue ${path}: ${why}`, { cause });
+      if (errorCode(cause) === SQLITE.busy) throw new Error("another process has it open", { cause });
+      throw cause;
     }
   }
 
@@ -182,10 +178,13 @@ export class EmbeddedStore {
    * @returns those interrupted `limit` times or more
    */
   recoverInterrupted(limit: number): number[] {
-    this.#db.exec("UPDATE calls SET interruptions = interruptions + 1 WHERE seq IN (SELECT seq FROM under_way)");
+    // By key for the few rows concerned; a scan would read every waiting body.
+    const rows = this.#prepare(
+      `UPDATE calls SET interruptions = interruptions + 1 WHERE seq IN (SELECT seq FROM under_way)
+       RETURNING seq, interruptions`,
+    ).all();
     this.#db.exec("DELETE FROM under_way");
-    const rows = this.#prepare("SELECT seq FROM calls WHERE interruptions >= ?").all(limit);
-    return rows.map((row) => row.seq as number);
+    return rows.filter((row) => (row.interruptions as number) >= limit).map((row) => row.seq as number);
   }
 
   countCalls(): number {

@@ -22,12 +22,12 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
       );
     else port.postMessage(message);
   };
-  const store = openStore(settings, post);
-  if (!store) {
+  const opened = open(settings, post);
+  if (!opened) {
     port.close();
     return;
   }
-  const engine = new EmbeddedEngine(store, settings, Date.now, post);
+  const { store, engine } = opened;
   let wake: NodeJS.Timeout | undefined;
   let tidy: NodeJS.Timeout | undefined;
 
@@ -70,11 +70,21 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
   post({ kind: "opened" });
 }
 
-function openStore(settings: EmbeddedSettings, post: (message: FromWorker) => void): EmbeddedStore | undefined {
+interface Opened {
+  readonly store: EmbeddedStore;
+  readonly engine: EmbeddedEngine;
+}
+
+/** Undefined after saying why not. */
+function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): Opened | undefined {
+  let store: EmbeddedStore | undefined;
   try {
-    return new EmbeddedStore(settings.path, settings.maxBytes);
+    store = new EmbeddedStore(settings.path, settings.maxBytes);
+    return { store, engine: new EmbeddedEngine(store, settings, Date.now, post) };
   } catch (error) {
-    post({ kind: "refusedToOpen", message: (error as Error).message });
+    store?.close();
+    const why = (error as Error).message;
+    post({ kind: "refusedToOpen", message: `cannot open the queue ${settings.path}: ${why}` });
     return undefined;
   }
 }

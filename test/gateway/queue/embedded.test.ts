@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -60,6 +60,42 @@ test("a file that is no database is refused by name", async () => {
 
 test("a path that cannot be opened is refused by name", async () => {
   await expect(open({ path: folder })).rejects.toThrow(`cannot open the queue ${folder}: unable to open database file`);
+});
+
+const PAGE_BYTES = 4096;
+const TABLE_LEAF = 0x0d;
+
+/** Overwrites the pages that `choose` picks by number and first byte. */
+async function damage(choose: (page: number, kind: number) => boolean): Promise<void> {
+  const file = await readFile(path);
+  for (let at = PAGE_BYTES; at < file.length; at += PAGE_BYTES) {
+    if (choose(at / PAGE_BYTES, file[at] as number)) file.fill(0xee, at, at + PAGE_BYTES);
+  }
+  await writeFile(path, file);
+}
+
+async function fill(): Promise<void> {
+  const queue = await open();
+  await Promise.all(Array.from({ length: 500 }, () => queue.publish(newCall({ body: new Uint8Array(1000) }))));
+  await queue.close();
+}
+
+test("a damaged database is refused by name", async () => {
+  await fill();
+  await damage((page) => page >= 3);
+  await expect(open()).rejects.toThrow(`cannot open the queue ${path}: database disk image is malformed`);
+});
+
+test("damage that shows later surfaces, and nothing hangs", async () => {
+  await fill();
+  // Rows of calls: opening reads indexes alone.
+  await damage((page, kind) => page > 20 && kind === TABLE_LEAF);
+  const failures: Error[] = [];
+  const queue = await open({ onFailure: (error) => failures.push(error) });
+  const consumer = await queue.consume(async () => ({ kind: "done" }), WIDE);
+  await eventually("it surfaces", () => failures.length === 1);
+  await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
+  await consumer.close(100);
 });
 
 test("someone else's database is refused and left alone", async () => {
