@@ -19,8 +19,8 @@ import { Waker } from "./scaling/waker.ts";
 export interface OpenGateway {
   /** `http://host:port` of the API. */
   readonly url: string;
-  /** Whether function `name.namespace` has a replica ready, as far as this gateway knows. */
-  isReady(target: string): boolean;
+  /** `http://host:port` of `/metrics`. */
+  readonly metricsUrl: string;
   /** Refuses new work, finishes what is under way, closes everything. May be called twice. */
   close(): Promise<void>;
 }
@@ -106,11 +106,7 @@ export async function openGateway(
       );
     }
     log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
-    return {
-      url: api.url,
-      isReady: (target) => (table.find(target)?.readyReplicas ?? 0) > 0,
-      close: closeAll,
-    };
+    return { url: api.url, metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;

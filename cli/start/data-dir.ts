@@ -24,7 +24,7 @@ export function openDataDir(path: string): DataDir {
   }
   const lock = new DatabaseSync(join(path, "instance.lock"));
   try {
-    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    lock.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (cause) {
     lock.close();
     throw new StartError(`data_dir: another faaslane is using ${path}`, { cause });

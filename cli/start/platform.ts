@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openGateway } from "../../gateway/serve.ts";
+import { type OpenGateway, openGateway } from "../../gateway/serve.ts";
 import { basicAuthHeader } from "../../provider/kit/basic-auth.ts";
 import type { Env } from "../../provider/kit/env.ts";
 import { createLogger } from "../../provider/kit/log.ts";
@@ -54,7 +54,7 @@ export async function openPlatform(
           signal,
         })
       : [];
-    if (!signal.aborted) for (const line of welcome(gateway.url, config, deployed)) print(line);
+    if (!signal.aborted) for (const line of welcome(gateway, config, deployed)) print(line);
     return { close };
   } catch (error) {
     await close();
@@ -62,7 +62,11 @@ export async function openPlatform(
   }
 }
 
-function welcome(url: string, { gateway, dataDir }: StartConfig, deployed: readonly StackFunction[]): string[] {
+function welcome(
+  { url, metricsUrl }: OpenGateway,
+  { gateway, dataDir }: StartConfig,
+  deployed: readonly StackFunction[],
+): string[] {
   const password = relative(process.cwd(), join(dataDir, "basic-auth-password"));
   const [first] = deployed;
   const target = first && (first.namespace ? `${first.name}.${first.namespace}` : first.name);
@@ -70,6 +74,7 @@ function welcome(url: string, { gateway, dataDir }: StartConfig, deployed: reado
     "",
     `faaslane is running at ${url}`,
     gateway.basicAuth ? `  password   ${password} (user admin)` : "  password   none: basic_auth=false",
+    `  metrics    ${metricsUrl}/metrics`,
     `  functions  ${deployed.map(({ name }) => name).join(", ") || "none yet: npm run faaslane -- new NAME --lang node"}`,
     ...(target === undefined ? [] : [`  try        curl ${url}/function/${target}`]),
     "  stop       Ctrl-C",

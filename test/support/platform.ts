@@ -75,7 +75,7 @@ export class Platform {
       "the platform is running",
       () => {
         if (platform.#ended) throw new Error(`it ended: ${platform.stderr}${platform.stdout}`);
-        return platform.stdout.includes("faaslane is running at");
+        return platform.stdout.includes("Ctrl-C");
       },
       30_000,
     );
@@ -88,6 +88,10 @@ export class Platform {
 
   get url(): string {
     return /running at (http:\S+)/.exec(this.stdout)?.[1] as string;
+  }
+
+  get metricsUrl(): string {
+    return /metrics\s+(http:\S+)\/metrics/.exec(this.stdout)?.[1] as string;
   }
 
   get port(): number {
