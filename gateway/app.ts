@@ -9,7 +9,7 @@ import { createApp, errorResponder, notFoundResponder, route } from "../provider
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
-import type { ProviderForwarder } from "./proxy/provider-forwarder.ts";
+import type { ProviderConnection } from "./proxy/provider-connection.ts";
 import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
@@ -17,7 +17,7 @@ import { infoRoute } from "./routes/info.ts";
 export interface GatewayDeps {
   readonly proxy: FunctionProxy;
   readonly table: FunctionTable;
-  readonly forwarder: ProviderForwarder;
+  readonly connection: ProviderConnection;
   readonly provider: ProviderClient;
   /** Absent when there is no queue; asynchronous calls are then an unknown route, as in OpenFaaS. */
   readonly intake?: AsyncIntake;
@@ -39,10 +39,10 @@ export function buildGateway(deps: GatewayDeps): RequestListener {
   };
 }
 
-function buildControlRoutes({ credentials, forwarder, provider, table, version, log }: GatewayDeps): RequestListener {
+function buildControlRoutes({ credentials, connection, provider, table, version, log }: GatewayDeps): RequestListener {
   const app = createApp();
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
-    await forwarder.forward(req, res, path ?? (req.url as string));
+    await connection.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
   route(app, "/", { GET: [redirectToUi] });

@@ -5,11 +5,10 @@ import { decodeFunctionList, type FunctionRef, type FunctionStatus } from "../pr
 import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import type { Logger } from "../provider/kit/log.ts";
+import type { ProviderConnection } from "./proxy/provider-connection.ts";
 
 export interface ProviderClientOptions {
-  readonly url: URL;
-  /** `Authorization` header that the provider wants; absent when it wants none. */
-  readonly authorization?: string;
+  readonly connection: Pick<ProviderConnection, "request">;
   /** Longest wait for an answer, in milliseconds. */
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -35,7 +34,7 @@ export class ProviderClient {
 
   async exists({ name, namespace }: FunctionRef): Promise<boolean> {
     try {
-      await this.#request(`${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`);
+      await this.#request("GET", `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`);
       return true;
     } catch (error) {
       // A namespace that is not there has no functions.
@@ -49,11 +48,8 @@ export class ProviderClient {
   }
 
   async scale({ name, namespace }: FunctionRef, replicas: number): Promise<void> {
-    await this.#request(`${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ serviceName: name, namespace, replicas }),
-    });
+    const path = `${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`;
+    await this.#request("POST", path, { serviceName: name, namespace, replicas });
   }
 
   /**
@@ -87,12 +83,20 @@ export class ProviderClient {
     const silence = new AbortController();
     const alarm = setTimeout(() => silence.abort(new Error("no heartbeat")), HEARTBEAT_INTERVAL_MS * 2.5);
     try {
-      const response = await this.#fetch(PATHS.endpoints, { signal: AbortSignal.any([signal, silence.signal]) });
+      const { statusCode, body } = await this.#options.connection.request({
+        method: "GET",
+        path: PATHS.endpoints,
+        signal: AbortSignal.any([signal, silence.signal]),
+      });
+      if (statusCode !== 200) {
+        await body.dump();
+        throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);
+      }
       onConnect();
       let rest = "";
-      for await (const text of (response.body ?? ReadableStream.from([])).pipeThrough(new TextDecoderStream())) {
+      for await (const text of body.setEncoding("utf8")) {
         alarm.refresh();
-        const lines = (rest + text).split("\n");
+        const lines = (rest + (text as string)).split("\n");
         rest = lines.pop() as string;
         if (rest.length > MAX_LINE_CHARS) throw new Error("a line of the endpoints stream is too long");
         for (const line of lines) if (line !== "") yield decodeEndpointsEvent(JSON.parse(line));
@@ -103,25 +107,21 @@ export class ProviderClient {
   }
 
   async #json(path: string): Promise<unknown> {
-    return (await this.#request(path)).json();
+    return JSON.parse(await this.#request("GET", path));
   }
 
-  async #request(path: string, init: RequestInit = {}): Promise<Response> {
-    return await this.#fetch(path, { ...init, signal: AbortSignal.timeout(this.#options.timeoutMs) });
-  }
-
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const { url, authorization } = this.#options;
-    const headers = new Headers(init.headers);
-    if (authorization) headers.set("authorization", authorization);
-    let response: Response;
-    try {
-      response = await fetch(new URL(path.slice(1), url), { ...init, headers });
-    } catch (cause) {
-      throw new FaasError("upstream", "the provider does not answer", { cause });
-    }
-    if (response.ok) return response;
-    const text = (await response.text()).trim();
-    throw new FaasError(kindOfStatus(response.status), text || `the provider answered ${response.status}`);
+  async #request(method: string, path: string, body?: object): Promise<string> {
+    const answer = await this.#options.connection.request({
+      method,
+      path,
+      signal: AbortSignal.timeout(this.#options.timeoutMs),
+      ...(body ? { headers: ["Content-Type", "application/json"], body: JSON.stringify(body) } : {}),
+    });
+    const text = await answer.body.text();
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return text;
+    throw new FaasError(
+      kindOfStatus(answer.statusCode),
+      text.trim() || `the provider answered ${answer.statusCode} to ${method} ${path}`,
+    );
   }
 }

@@ -11,7 +11,7 @@ import { createMetrics } from "./metrics/gateway-metrics.ts";
 import { ProviderClient } from "./provider-client.ts";
 import { FunctionProxy } from "./proxy/function-proxy.ts";
 import { FunctionTable } from "./proxy/function-table.ts";
-import { ProviderForwarder } from "./proxy/provider-forwarder.ts";
+import { ProviderConnection } from "./proxy/provider-connection.ts";
 import type { Queue } from "./queue/queue.ts";
 import { AsyncIntake } from "./routes/async-intake.ts";
 import { Waker } from "./scaling/waker.ts";
@@ -40,13 +40,12 @@ export async function openGateway(
   log: Logger,
 ): Promise<OpenGateway> {
   const version = readVersion();
-  const toProvider = {
+  const connection = new ProviderConnection({
     url: config.providerUrl,
     timeoutMs: config.upstreamTimeoutMs,
     ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
-  };
-  const provider = new ProviderClient({ ...toProvider, log });
-  const forwarder = new ProviderForwarder(toProvider);
+  });
+  const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
   const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: config.maxHeldCalls,
@@ -62,7 +61,7 @@ export async function openGateway(
     release: version.release,
   });
 
-  const opened: { close(): Promise<void> }[] = [forwarder, table];
+  const opened: { close(): Promise<void> }[] = [connection, table];
   const closeAll = async () => {
     for (const part of opened.splice(0).reverse()) await part.close();
   };
@@ -73,7 +72,7 @@ export async function openGateway(
     const handler = buildGateway({
       proxy,
       table,
-      forwarder,
+      connection,
       provider,
       version,
       log,

@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import { type Dispatcher, Pool } from "undici";
+import { FaasError } from "../../provider/contract/errors.ts";
+
+/** Headers of the caller that do not concern the provider: its connection's own, and its credentials. */
+const DROPPED = new Set([
+  "connection",
+  "proxy-connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "host",
+  "expect",
+  "authorization",
+]);
+
+export interface ProviderConnectionOptions {
+  readonly url: URL;
+  /** `Authorization` header that the provider wants; absent when it wants none. */
+  readonly authorization?: string;
+  /** Longest wait for response headers, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface ProviderRequest {
+  readonly method: string;
+  /** With its query, starting with `/`. */
+  readonly path: string;
+  /** Names and values in turn. */
+  readonly headers?: readonly string[];
+  readonly body?: string | IncomingMessage;
+  readonly signal?: AbortSignal;
+}
+
+/** HTTP to the provider, with the gateway's own credentials. */
+export class ProviderConnection {
+  readonly #pool: Pool;
+  readonly #basePath: string;
+  readonly #credentials: readonly string[];
+
+  constructor({ url, authorization, timeoutMs }: ProviderConnectionOptions) {
+    // Streams may be silent for as long as their function is.
+    this.#pool = new Pool(url.origin, { headersTimeout: timeoutMs, bodyTimeout: 0, connections: 1024 });
+    this.#basePath = url.pathname.replace(/\/$/, "");
+    this.#credentials = authorization ? ["Authorization", authorization] : [];
+  }
+
+  /** @throws {FaasError} `upstream` when the provider does not answer */
+  async request({ method, path, headers = [], body, signal }: ProviderRequest): Promise<Dispatcher.ResponseData> {
+    try {
+      return await this.#pool.request({
+        path: this.#basePath + path,
+        method: method as Dispatcher.HttpMethod,
+        headers: [...headers, ...this.#credentials],
+        body: body ?? null,
+        ...(signal ? { signal } : {}),
+      });
+    } catch (cause) {
+      throw new FaasError("upstream", "the provider does not answer", { cause });
+    }
+  }
+
+  /**
+   * Streams a caller's request to the provider as it is, and the answer back.
+   * @throws {FaasError} `upstream` when the provider does not answer
+   */
+  async forward(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    const leaving = new AbortController();
+    res.on("close", () => leaving.abort());
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await this.request({
+        method: req.method as string,
+        path,
+        headers: forwardedHeaders(req),
+        signal: leaving.signal,
+        ...(hasBody(req) ? { body: req } : {}),
+      });
+    } catch (error) {
+      if (leaving.signal.aborted) return;
+      throw error;
+    }
+    const { connection: _c, "keep-alive": _k, "transfer-encoding": _t, ...headers } = answer.headers;
+    res.writeHead(answer.statusCode, headers);
+    if (headers["content-length"] === undefined) res.flushHeaders();
+    try {
+      await pipeline(answer.body, res);
+    } catch (error) {
+      // One side has left in the middle; the other learns it from the cut connection.
+      if (!leaving.signal.aborted) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+function forwardedHeaders({ rawHeaders }: IncomingMessage): string[] {
+  const headers: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (!DROPPED.has(name.toLowerCase())) headers.push(name, rawHeaders[i + 1] as string);
+  }
+  return headers;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
