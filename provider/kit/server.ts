@@ -69,12 +69,18 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
 }
 
+/** How soon a kept connection is closed whose last request has just been answered. */
+const IDLE_SWEEP_MS = 20;
+
 async function drain(server: Server, sockets: ReadonlySet<Socket>, timeoutMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // To Node a connection that has not sent anything yet is one that waits for an answer, not an idle one.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(cut);
 }

@@ -1,0 +1,81 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { expect, test } from "@jest/globals";
+import { loadConfig } from "../../provider/config.ts";
+import type { Env } from "../../provider/kit/env.ts";
+import { ROOT } from "../support/platform.ts";
+
+test("without any setting there is a default for each", () => {
+  expect(loadConfig({})).toMatchObject({
+    port: 8081,
+    bindAddress: "127.0.0.1",
+    backend: "local",
+    dataDir: resolve(".faaslane"),
+    defaultNamespace: "openfaas-fn",
+    basicAuth: true,
+    secretMountPath: "/run/secrets/",
+    writeTimeoutMs: Number.POSITIVE_INFINITY,
+    build: { timeoutMs: 600_000, maxContextBytes: 256 * 1024 ** 2 },
+    logLevel: "info",
+  });
+});
+
+test.each<[env: Env, port: number]>([
+  [{ port: "9000" }, 9000],
+  [{ provider_port: "9001" }, 9001],
+  [{ port: "9000", provider_port: "9001" }, 9001],
+  [{ port: "9000", provider_port: "0" }, 0],
+])("%j listens on %d", (env, port) => {
+  expect(loadConfig(env).port).toBe(port);
+});
+
+test("basic auth is off only when it is switched off", () => {
+  expect(loadConfig({ basic_auth: "" }).basicAuth).toBe(true);
+  expect(loadConfig({ basic_auth: "false" }).basicAuth).toBe(false);
+  expect(() => loadConfig({ basic_auth: "no" })).toThrow("basic_auth: must be true or false");
+});
+
+test("functions inherit paths and locale, nothing else", () => {
+  const { environment } = loadConfig({ PATH: "/bin", TZ: "UTC", password: "hunter2", log_level: "warn" });
+  expect(environment).toEqual({ PATH: "/bin", TZ: "UTC" });
+});
+
+test("every bad variable is named at once", () => {
+  const bad = {
+    port: "x",
+    backend: "docker",
+    read_timeout: "soon",
+    build_max_bytes: "big",
+    build_concurrency: "0",
+    log_level: "loud",
+  };
+  expect(() => loadConfig(bad)).toThrow(
+    [
+      "bad settings:",
+      "  port: must be a port from 0 to 65535",
+      "  backend: must be one of local",
+      "  read_timeout: must be a duration such as 30, 1m30s or 250ms",
+      "  build_max_bytes: must be a size such as 1048576, 1Mi or 500k",
+      "  build_concurrency: must be a whole number of at least 1",
+      "  log_level: must be one of debug, info, warn, error, silent",
+    ].join("\n"),
+  );
+});
+
+test("the README lists the variables that are read, no more and no fewer", () => {
+  const asked = new Set<string>();
+  const spy = new Proxy({} as Env, {
+    get: (_env, name) => {
+      asked.add(String(name));
+      return undefined;
+    },
+  });
+  loadConfig(spy);
+  const readme = readFileSync(join(ROOT, "provider/README.md"), "utf8");
+  const section = readme.slice(readme.indexOf("## Variables"), readme.indexOf("## Limits"));
+  const rows = section.split("\n").filter((line) => line.startsWith("| `"));
+  const listed = rows.flatMap((row) =>
+    [...(row.split("|")[1] as string).matchAll(/`(\w+)`/g)].map((match) => match[1]),
+  );
+  expect(listed.sort()).toEqual([...asked].sort());
+});
