@@ -30,7 +30,9 @@ export function openDatabase(dataDir: string): DatabaseSync {
   const db = new DatabaseSync(file);
   try {
     chmodSync(file, 0o600);
-    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    // A process that was just killed may take a moment to let go.
+    db.exec("PRAGMA busy_timeout = 1000; PRAGMA locking_mode = EXCLUSIVE");
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     db.exec("BEGIN EXCLUSIVE; COMMIT");
     migrate(db);
   } catch (cause) {
