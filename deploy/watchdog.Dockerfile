@@ -1,0 +1,12 @@
+# The image that templates copy the watchdog from. Build it in the root: docker build -f deploy/watchdog.Dockerfile .
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /faaslane
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts && node node_modules/esbuild/install.js
+COPY watchdog watchdog
+RUN node watchdog/bundle.mjs
+
+FROM scratch
+COPY --from=build /faaslane/dist/watchdog.mjs /watchdog.mjs
