@@ -66,7 +66,6 @@ export function buildProvider(options: ProviderOptions): RequestListener {
     fallbackNamespace: defaultNamespace,
     headTimeoutMs: functionTimeoutMs,
     log,
-    closing,
   });
   return (req, res) => (isFunctionUrl(req.url ?? "") ? proxy(req, res) : app(req, res));
 }

@@ -21,7 +21,6 @@ export interface FunctionProxyOptions {
   readonly log: Logger;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
-  readonly closing: AbortSignal;
 }
 
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
@@ -31,9 +30,8 @@ const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
 export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
-  const { picture, fallbackNamespace, headTimeoutMs, log, random = Math.random, closing } = options;
+  const { picture, fallbackNamespace, headTimeoutMs, log, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
-  closing.addEventListener("abort", () => agent.destroy(), { once: true });
 
   return async (req, res) => {
     if (!METHODS.has(req.method ?? "")) {

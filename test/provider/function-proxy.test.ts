@@ -301,3 +301,22 @@ test("a watch that fails is started again by the next call", async () => {
   backend.watch = watch;
   await eventually("it is found", async () => (await provider.call("GET", "/function/f")).status === 200);
 });
+
+test("a call under way is finished when the provider closes", async () => {
+  const release = Promise.withResolvers<void>();
+  const called = Promise.withResolvers<void>();
+  await replica(async (_req, res) => {
+    res.write("first ");
+    called.resolve();
+    await release.promise;
+    res.end("last");
+  });
+  const closing = new AbortController();
+  const draining = await serveProvider({ backend, closing: closing.signal });
+  const answer = draining.call("GET", "/function/f").then((response) => response.text());
+  await called.promise;
+  closing.abort();
+  release.resolve();
+  expect(await answer).toBe("first last");
+  await draining.close();
+});
