@@ -73,7 +73,7 @@ test("whatever is wrong with an archive, unpacking ends, inside its folder, well
       }
       expect(await readdir(folder.path)).toEqual(["archive"]);
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 
