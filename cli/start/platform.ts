@@ -3,12 +3,13 @@ import { fileURLToPath } from "node:url";
 import { type OpenGateway, openGateway } from "../../gateway/serve.ts";
 import { basicAuthHeader } from "../../provider/kit/basic-auth.ts";
 import type { Env } from "../../provider/kit/env.ts";
+import { lockFolder } from "../../provider/kit/folder-lock.ts";
 import { createLogger } from "../../provider/kit/log.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import type { StackFunction } from "../stack/types.ts";
-import { ensureCredentials, openDataDir } from "./data-dir.ts";
 import { deployStack } from "./deploy-stack.ts";
+import { ensureCredentials } from "./ensure-credentials.ts";
 import { readStack } from "./read-stack.ts";
 import { loadStartConfig, type StartConfig } from "./start-config.ts";
 
@@ -33,7 +34,7 @@ export async function openPlatform(
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   try {
-    opened.push(openDataDir(config.dataDir));
+    opened.push({ close: lockFolder(config.dataDir) });
     const credentials = config.gateway.basicAuth ? await ensureCredentials(config.dataDir) : undefined;
     const provider = await openProvider(config.provider, credentials, log);
     opened.push(provider);

@@ -35,7 +35,12 @@ export function loadStartConfig(env: Env): StartConfig {
     }
   };
   const gateway = load(loadGatewayConfig, shared);
-  const provider = load(loadProviderConfig, { ...shared, port: undefined });
+  const provider = load(loadProviderConfig, {
+    ...shared,
+    port: undefined,
+    // Only the gateway of this process talks to it.
+    bind_address: "127.0.0.1",
+  });
   if (!gateway || !provider) throw new ConfigError(["bad settings:", ...problems].join("\n"));
   return { gateway, provider, dataDir, stackFile: stackFileOf(env.stack_file) };
 }

@@ -18,7 +18,7 @@ export function lockFolder(folder: string): () => void {
   }
   const lock = new DatabaseSync(join(folder, "instance.lock"));
   try {
-    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    lock.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (cause) {
     lock.close();
     throw new StartError(`data_dir: another faaslane is using ${folder}`, { cause });

@@ -111,7 +111,7 @@ async function compare(targets: Readonly<Record<string, string>>, connections: n
     }
   }
   const best = [...results].map(([name, runs]) => ({ name, ...median(runs) }));
-  const [direct] = best as [LoadResult];
+  const direct = best[0] as LoadResult;
   console.log(
     `\n${connections} connection${connections > 1 ? "s" : ""} (median of ${ROUNDS} × ${SECONDS} s, ${GENERATOR})`,
   );
