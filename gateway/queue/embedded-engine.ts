@@ -10,6 +10,7 @@ import type {
 import { type EmbeddedStore, isDamage } from "./embedded-store.ts";
 import { FunctionTurns } from "./embedded-turns.ts";
 import type { ConsumeOptions } from "./queue.ts";
+import type { SpareSpace } from "./spare-space.ts";
 
 type Batch = Extract<ToWorker, { kind: "batch" }>;
 type StoredReply = Extract<FromWorker, { kind: "stored" }>;
@@ -42,6 +43,7 @@ class Draft {
  */
 export class EmbeddedEngine {
   readonly #store: EmbeddedStore;
+  readonly #spare: Pick<SpareSpace, "held" | "release">;
   readonly #settings: EmbeddedSettings;
   readonly #now: () => number;
   readonly #post: (message: FromWorker) => void;
@@ -61,11 +63,13 @@ export class EmbeddedEngine {
 
   constructor(
     store: EmbeddedStore,
+    spare: Pick<SpareSpace, "held" | "release">,
     settings: EmbeddedSettings,
     now: () => number,
     post: (message: FromWorker) => void,
   ) {
     this.#store = store;
+    this.#spare = spare;
     this.#settings = settings;
     this.#now = now;
     this.#post = post;
@@ -78,17 +82,18 @@ export class EmbeddedEngine {
 
   #recover(): void {
     const { maxInterruptions } = this.#settings;
-    const draft = new Draft(this.#counters);
-    const hopeless = this.#store.transaction(() => {
-      const found = this.#store.recoverInterrupted(maxInterruptions);
-      for (const seq of found) this.#bury(seq, `under way ${maxInterruptions} times when the platform died`, draft);
-      return found;
+    const { draft, hopeless } = this.#withSpare(() => {
+      const draft = new Draft(this.#counters);
+      const hopeless = this.#store.transaction(() => {
+        const found = this.#store.recoverInterrupted(maxInterruptions);
+        for (const seq of found) this.#bury(seq, `under way ${maxInterruptions} times when the platform died`, draft);
+        return found.length;
+      });
+      return { draft, hopeless };
     });
     this.#counters = draft;
-    if (hopeless.length > 0) {
-      this.#log("warn", "calls were under way too often when the platform died; they are dead", {
-        calls: hopeless.length,
-      });
+    if (hopeless > 0) {
+      this.#log("warn", "calls were under way too often when the platform died; they are dead", { calls: hopeless });
     }
   }
 
@@ -134,24 +139,37 @@ export class EmbeddedEngine {
   }
 
   #commit(batches: readonly Batch[]): FromWorker[] {
+    if (!this.#spare.held) {
+      // What little room there is belongs to the calls that are there already.
+      return [...refuseAll(batches, "the disk is full"), ...this.#attemptWithoutNew()];
+    }
     try {
       return this.#attempt(batches);
     } catch (error) {
       this.#noteFailure(error);
-      const refusal: Refusal = { kind: "unavailable", message: `the queue cannot store calls: ${reasonOf(error)}` };
-      const replies = batches
-        .filter(({ calls }) => calls.length > 0)
-        .map(
-          ({ batch, calls }): StoredReply => ({ kind: "stored", batch, refused: calls.map((_, i) => [i, refusal]) }),
-        );
       // Where there is no room for new calls, old ones can often still go, which makes room.
-      try {
-        return [...replies, ...this.#attempt([])];
-      } catch (again) {
-        this.#noteFailure(again);
-        this.#stuck = true;
-        return replies;
-      }
+      return [...refuseAll(batches, reasonOf(error)), ...this.#attemptWithoutNew()];
+    }
+  }
+
+  #attemptWithoutNew(): FromWorker[] {
+    try {
+      return this.#withSpare(() => this.#attempt([]));
+    } catch (error) {
+      this.#noteFailure(error);
+      this.#stuck = true;
+      return [];
+    }
+  }
+
+  /** Does `work`, and if that fails once more with the spare space given up. */
+  #withSpare<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (isDamage(error) || !this.#spare.release()) throw error;
+      this.#log("error", "the disk is full; the queue lives on its reserve and takes no new calls", {});
+      return work();
     }
   }
 
@@ -301,6 +319,13 @@ export class EmbeddedEngine {
   #log(level: "info" | "warn" | "error", message: string, facts: object): void {
     this.#post({ kind: "log", level, message, facts });
   }
+}
+
+function refuseAll(batches: readonly Batch[], reason: string): StoredReply[] {
+  const refusal: Refusal = { kind: "unavailable", message: `the queue cannot store calls: ${reason}` };
+  return batches
+    .filter(({ calls }) => calls.length > 0)
+    .map(({ batch, calls }) => ({ kind: "stored", batch, refused: calls.map((_, i) => [i, refusal]) }));
 }
 
 function reasonOf(error: unknown): string {

@@ -72,7 +72,7 @@ export class EmbeddedStore {
     // Exclusive locking keeps a second platform off the same file, and spares the shared-memory index.
     this.#db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL;");
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0;");
-    this.#db.exec("PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;");
+    this.#db.exec("PRAGMA wal_autocheckpoint = 1500; PRAGMA journal_size_limit = 8388608;");
     const version = this.#number("PRAGMA user_version");
     const owner = this.#number("PRAGMA application_id");
     if (owner === 0 && version === 0 && this.#number("SELECT count(*) FROM sqlite_schema") === 0) {

@@ -1,17 +1,14 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EmbeddedEngine } from "./embedded-engine.ts";
+import { EmbeddedHousekeeper } from "./embedded-housekeeper.ts";
 import type { EmbeddedSettings, FromWorker, ToWorker } from "./embedded-protocol.ts";
 import { EmbeddedStore } from "./embedded-store.ts";
+import { SpareSpace } from "./spare-space.ts";
 
 /** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
 
-/** How long after a change the file is tidied, and the pause between two steps of that. */
-const TIDY_AFTER_MS = 1000;
-const TIDY_PAUSE_MS = 50;
-/** Pages given back at a time, few enough that a call that arrives meanwhile hardly waits. */
-const SHRINK_PAGES = 512;
-/** Unused pages (4 KiB each) that stay, for the next burst. */
-const SPARE_PAGES = 1024;
+/** Enough to write the log back into the database and finish what waits. */
+const RESERVE_BYTES = 8 * 1024 ** 2;
 
 function run(port: MessagePort, settings: EmbeddedSettings): void {
   const post = (message: FromWorker) => {
@@ -27,15 +24,15 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     port.close();
     return;
   }
-  const { store, engine } = opened;
+  const { store, spare, engine } = opened;
+  const housekeeper = new EmbeddedHousekeeper(store, spare, post);
   let wake: NodeJS.Timeout | undefined;
-  let tidy: NodeJS.Timeout | undefined;
 
   const work = (inbox: readonly ToWorker[]) => {
     clearTimeout(wake);
     engine.handle(inbox);
     if (inbox.some(({ kind }) => kind === "close")) {
-      clearTimeout(tidy);
+      housekeeper.stop();
       store.close();
       post({ kind: "closed" });
       port.close();
@@ -43,22 +40,7 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     }
     const sleepMs = engine.sleepMs;
     wake = sleepMs === undefined ? undefined : setTimeout(work, sleepMs, []);
-    if (inbox.some(({ kind }) => kind === "batch")) tidy ??= setTimeout(shrink, TIDY_AFTER_MS);
-  };
-  const shrink = () => {
-    tidy = undefined;
-    try {
-      if (store.shrink(SHRINK_PAGES, SPARE_PAGES)) tidy = setTimeout(shrink, TIDY_PAUSE_MS);
-      else store.checkpoint();
-    } catch (error) {
-      // Not worth more: the space is reused in any case.
-      post({
-        kind: "log",
-        level: "warn",
-        message: "could not shrink the queue's file",
-        facts: { reason: String(error) },
-      });
-    }
+    if (!spare.held || inbox.some(({ kind }) => kind === "batch")) housekeeper.changed();
   };
 
   port.on("message", (first: ToWorker) => {
@@ -72,6 +54,7 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
 
 interface Opened {
   readonly store: EmbeddedStore;
+  readonly spare: SpareSpace;
   readonly engine: EmbeddedEngine;
 }
 
@@ -80,7 +63,8 @@ function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): 
   let store: EmbeddedStore | undefined;
   try {
     store = new EmbeddedStore(settings.path, settings.maxBytes);
-    return { store, engine: new EmbeddedEngine(store, settings, Date.now, post) };
+    const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
+    return { store, spare, engine: new EmbeddedEngine(store, spare, settings, Date.now, post) };
   } catch (error) {
     store?.close();
     const why = (error as Error).message;

@@ -38,6 +38,14 @@ class Bench {
   now = 1_000_000;
   readonly store = new UnreliableStore(":memory:", SETTINGS.maxBytes);
   readonly said: FromWorker[] = [];
+  readonly spare = {
+    held: true,
+    release() {
+      const { held } = this;
+      this.held = false;
+      return held;
+    },
+  };
   engine: EmbeddedEngine;
   #lastBatch = 0;
 
@@ -53,6 +61,7 @@ class Bench {
     this.said.length = 0;
     this.engine = new EmbeddedEngine(
       this.store,
+      this.spare,
       this.settings,
       () => this.now,
       (message) => this.said.push(message),
@@ -191,7 +200,7 @@ test("settlements that the disk refuses keep their places and are made good late
   for (const id of ["a", "b", "c"]) bench.publish(id);
   bench.consume(1, 1);
   const { seq } = only(bench.delivered());
-  bench.store.refusals = 2;
+  bench.store.refusals = 3;
   bench.settle({ seq, kind: "done" });
   expect(bench.delivered()).toEqual([]);
   expect(bench.stats()).toMatchObject({ waiting: 1, inFlight: 1 });
@@ -203,13 +212,31 @@ test("settlements that the disk refuses keep their places and are made good late
 
 test("a disk that refuses is asked again after a second", () => {
   bench.publish("a");
-  bench.store.refusals = 2;
+  bench.store.refusals = 3;
   bench.consume();
   expect(bench.delivered()).toEqual([]);
   expect(bench.engine.sleepMs).toBe(1000);
   bench.engine.handle([]);
   expect(ids(bench.delivered())).toEqual(["a"]);
   expect(bench.engine.sleepMs).toBeUndefined();
+});
+
+test("when not even old calls can be settled the reserve is given up for them, and new calls are refused", () => {
+  for (const id of ["a", "b"]) bench.publish(id);
+  bench.consume(1, 1);
+  const { seq } = only(bench.delivered());
+  bench.store.refusals = 1;
+  bench.settle({ seq, kind: "done" });
+  // The second try of the same transaction went well: there was no need for the reserve.
+  expect(bench.spare.held).toBe(true);
+  const b = only(bench.delivered());
+  bench.store.refusals = 2;
+  bench.settle({ seq: b.seq, kind: "done" });
+  expect(bench.spare.held).toBe(false);
+  expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
+  expect(bench.publish("c")).toBe(false);
+  bench.spare.held = true;
+  expect(bench.publish("c")).toBe(true);
 });
 
 type Step =
@@ -231,7 +258,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: -40, max: 60 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("refuse" as const), times: fc.constantFrom(1, 1, 2, 3) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("refuse" as const), times: fc.constantFrom(1, 1, 2, 3, 4) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
 );
 
@@ -276,6 +303,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
             break;
           case "advance":
             run.now += step.ms;
+            run.spare.held = true;
             run.engine.handle([]);
             break;
           case "refuse":

@@ -1,0 +1,62 @@
+import type { FromWorker } from "./embedded-protocol.ts";
+import type { EmbeddedStore } from "./embedded-store.ts";
+import type { SpareSpace } from "./spare-space.ts";
+
+/** How long after a change the file is tidied, and the pause between two steps of that. */
+const TIDY_AFTER_MS = 1000;
+const TIDY_PAUSE_MS = 50;
+/** Pages given back at a time, few enough that a call that arrives meanwhile hardly waits. */
+const SHRINK_PAGES = 512;
+/** Unused pages (4 KiB each) that stay, for the next burst. */
+const SPARE_PAGES = 1024;
+/** How often a reserve that was given up is tried to be had again. */
+const RESERVE_RETRY_MS = 2000;
+
+/** Keeps the queue's files small, and their reserve whole, in small steps between other work. */
+export class EmbeddedHousekeeper {
+  readonly #store: EmbeddedStore;
+  readonly #spare: SpareSpace;
+  readonly #post: (message: FromWorker) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #failing = false;
+
+  constructor(store: EmbeddedStore, spare: SpareSpace, post: (message: FromWorker) => void) {
+    this.#store = store;
+    this.#spare = spare;
+    this.#post = post;
+    if (!spare.ensure()) this.#tidyIn(RESERVE_RETRY_MS);
+  }
+
+  /** Tells that something has been written. */
+  changed(): void {
+    if (this.#timer === undefined) this.#tidyIn(TIDY_AFTER_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #tidyIn(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tidy();
+    }, ms);
+  }
+
+  #tidy(): void {
+    try {
+      if (this.#store.shrink(SHRINK_PAGES, this.#spare.held ? SPARE_PAGES : 0)) {
+        this.#tidyIn(TIDY_PAUSE_MS);
+        return;
+      }
+      this.#store.checkpoint();
+      this.#failing = false;
+      if (!this.#spare.ensure()) this.#tidyIn(RESERVE_RETRY_MS);
+    } catch (error) {
+      const facts = { reason: error instanceof Error ? error.message : String(error) };
+      if (!this.#failing) this.#post({ kind: "log", level: "warn", message: "cannot tidy the queue's file", facts });
+      this.#failing = true;
+      this.#tidyIn(RESERVE_RETRY_MS);
+    }
+  }
+}
