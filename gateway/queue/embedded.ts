@@ -154,10 +154,7 @@ class EmbeddedQueue implements Queue {
     if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
     if (this.#consumer) throw new FaasError("conflict", "the embedded queue has a consumer already");
     const consumer = new EmbeddedConsumer(deliver, this.#options.log, {
-      settle: (settlement) => {
-        this.#settlements.push(settlement);
-        this.#flushSoon();
-      },
+      settle: (settlement) => this.#settle(settlement),
       pause: () => this.#post({ kind: "pause" }),
       closed: () => {
         this.#consumer = undefined;
@@ -189,6 +186,11 @@ class EmbeddedQueue implements Queue {
     await this.#exited;
     this.#consumer?.settled();
     this.#abandon(new FaasError("unavailable", "the queue is closed"));
+  }
+
+  #settle(settlement: Settlement): void {
+    this.#settlements.push(settlement);
+    this.#flushSoon();
   }
 
   /** What is published in one turn of the event loop travels together. */
@@ -233,7 +235,10 @@ class EmbeddedQueue implements Queue {
         this.#conclude(message);
         break;
       case "deliver":
-        for (const call of message.calls) this.#consumer?.start(call);
+        for (const call of message.calls) {
+          if (this.#consumer) this.#consumer.start(call);
+          else this.#settle({ seq: call.seq, kind: "back" });
+        }
         break;
       case "idle":
         this.#consumer?.settled();

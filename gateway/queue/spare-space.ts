@@ -1,5 +1,7 @@
 import { randomFillSync } from "node:crypto";
-import { rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+
+const PIECE_BYTES = 128 * 1024;
 
 /**
  * Disk space held by a file that is given up when the disk is full. To finish calls the database has to write, too:
@@ -24,13 +26,23 @@ export class SpareSpace {
   ensure(): boolean {
     if (this.#held) return true;
     try {
-      // Random, so that no file system can compress it away.
-      writeFileSync(this.#path, randomFillSync(Buffer.allocUnsafe(this.#bytes)), { mode: 0o600 });
+      this.#write();
       this.#held = true;
     } catch {
       this.release(); // there is no room yet: what was written of it must not stay
     }
     return this.#held;
+  }
+
+  #write(): void {
+    // Random, so that no file system can compress it away.
+    const piece = randomFillSync(Buffer.allocUnsafe(PIECE_BYTES));
+    const file = openSync(this.#path, "w", 0o600);
+    try {
+      for (let left = this.#bytes; left > 0; ) left -= writeSync(file, piece, 0, Math.min(left, PIECE_BYTES));
+    } finally {
+      closeSync(file);
+    }
   }
 
   /** Gives the space up. @returns whether it had any */
