@@ -18,6 +18,8 @@ import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from 
 export interface RunnerSettings {
   readonly nodePath: string;
   readonly watchdogPath: string;
+  /** Put before the command of replicas that run their handler in the watchdog; see `findDeathSignal`. */
+  readonly deathSignal: readonly string[];
   /** The platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly times: ReplicaTimes;
@@ -242,19 +244,21 @@ export class FunctionRunner {
   }
 
   async #specOf(generation: Generation, instance: string): Promise<ProcessSpec> {
-    const { nodePath, watchdogPath, environment } = this.#settings;
+    const { nodePath, watchdogPath, deathSignal, environment } = this.#settings;
     const { deployment } = generation.record;
     const { code, secrets, descriptor } = await this.#workspaceOf(generation);
     const tmp = this.#tmpOf(generation.record.generation, instance);
     await Promise.all([ensureFolder(tmp), this.logs.prepare()]);
     const env = buildEnvironment(environment, descriptor.env, deployment, { code, secrets, tmp });
     generation.graceMs = drainGraceMs(env);
-    return {
-      command: nodePath,
-      args: [...heapArguments(deployment.limits?.memory, env), watchdogPath],
-      cwd: code,
-      env,
-    };
+    const guard = env.mode === "inproc" ? deathSignal : [];
+    const [command = nodePath, ...args] = [
+      ...guard,
+      nodePath,
+      ...heapArguments(deployment.limits?.memory, env),
+      watchdogPath,
+    ];
+    return { command, args, cwd: code, env };
   }
 
   async #secretValues({ workspace }: Generation): Promise<string[]> {

@@ -9,6 +9,7 @@ import type { Logger } from "../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
 import { DEFAULT_BACKOFF } from "./backoff.ts";
 import { openDatabase } from "./database.ts";
+import { findDeathSignal } from "./death-signal.ts";
 import { ensureFolder } from "./files.ts";
 import { openFunctionTable } from "./function-table.ts";
 import { Gate } from "./gate.ts";
@@ -91,6 +92,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       runner: {
         nodePath: options.nodePath,
         watchdogPath: options.watchdogPath,
+        deathSignal: findDeathSignal(options.environment.PATH ?? ""),
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
         gate: new Gate(STARTS_PER_CORE * availableParallelism()),

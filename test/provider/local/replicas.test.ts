@@ -185,7 +185,8 @@ test("a function that never listens is reported soon and killed at its deadline"
 
 test("a watchdog that cannot be started at all is a problem, not a failure of the platform", async () => {
   const backend = await open({ times: fast, nodePath: "/nowhere/node" });
-  await backend.functions.create(deployment("fn", "echo"));
+  await fixture.addImage("cat", forking("cat"));
+  await backend.functions.create(deployment("fn", "cat"));
   await until("there is a problem", async () =>
     (await statusOf(backend, "fn")).problem?.startsWith("could not be started: ENOENT"),
   );
