@@ -110,7 +110,7 @@ function findDefect(call: QueuedCall): string | undefined {
   if (!QUERY.test(call.query)) return "the query is invalid";
   const isPair = (pair: unknown) => Array.isArray(pair) && pair.every((text) => typeof text === "string");
   if (!Array.isArray(call.headers) || !call.headers.every(isPair)) return "the headers are invalid";
-  if (!CALL_ID.test(call.id)) return "the call id is invalid";
+  if (!CALL_ID.test(call.callId)) return "the call id is invalid";
   return undefined;
 }
 

@@ -45,9 +45,9 @@ function forwarded(pairs: readonly Pair[], replaced: ReadonlySet<string>): strin
 const SET_ON_CALL = new Set(["x-call-id"]);
 
 /** What the gateway gets with the call: what the caller sent, in its order, and the call's id. */
-export function buildCallHeaders(call: Pick<QueuedCall, "id" | "headers">, userAgent: string): string[] {
+export function buildCallHeaders(call: Pick<QueuedCall, "callId" | "headers">, userAgent: string): string[] {
   const headers = forwarded(call.headers, SET_ON_CALL);
-  headers.push("X-Call-Id", call.id);
+  headers.push("X-Call-Id", call.callId);
   if (!call.headers.some(([name]) => name.toLowerCase() === "user-agent")) headers.push("User-Agent", userAgent);
   return headers;
 }

@@ -194,7 +194,7 @@ class Worker {
     if (call.callbackUrl === undefined) return undefined;
     const { function: name, namespace } = call;
     const facts = {
-      callId: call.id,
+      callId: call.callId,
       functionName:
         namespace === (this.#options.defaultNamespace ?? DEFAULT_NAMESPACE) ? name : qualifiedName({ name, namespace }),
       status: answer.status,
@@ -219,5 +219,5 @@ class Worker {
 }
 
 function factsOf(call: QueuedCall, attempt: number): object {
-  return { function: call.function, namespace: call.namespace, callId: call.id, attempt };
+  return { function: call.function, namespace: call.namespace, callId: call.callId, attempt };
 }

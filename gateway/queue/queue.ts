@@ -1,7 +1,9 @@
 /** An asynchronous call as it waits in a queue. */
 export interface QueuedCall {
-  /** The call id: `X-Call-Id` of the answer, the call and the callback. */
+  /** Identity in the queue: two calls of a function with one id are one call. Never chosen by a caller. */
   readonly id: string;
+  /** `X-Call-Id` of the answer, the call and the callback. Callers may choose it, so many calls can have the same. */
+  readonly callId: string;
   readonly function: string;
   readonly namespace: string;
   readonly method: string;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
 import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
@@ -70,7 +71,9 @@ export class AsyncIntake {
     for (let i = 0; i < upstream.length; i += 2) pairs.push([upstream[i] as string, upstream[i + 1] as string]);
     const queryAt = url.indexOf("?");
     await queue.publish({
-      id: headers.callId,
+      // A caller's own call id may be that of many calls: everything that one request set off, for one.
+      id: randomUUID(),
+      callId: headers.callId,
       function: entry.name,
       namespace: entry.namespace,
       method: "POST",

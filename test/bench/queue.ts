@@ -16,6 +16,7 @@ const headers = [
 
 const newCall = (i: number): QueuedCall => ({
   id: `call-${i}`,
+  callId: "the-call",
   function: `fn${i % 3}`,
   namespace: "openfaas-fn",
   method: "POST",

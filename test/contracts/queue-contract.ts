@@ -20,8 +20,10 @@ const DONE: Disposition = { kind: "done" };
 let lastId = 0;
 
 export function newCall(given: Partial<QueuedCall> = {}): QueuedCall {
+  const id = given.id ?? `call-${++lastId}`;
   return {
-    id: `call-${++lastId}`,
+    id,
+    callId: id,
     function: "shout",
     namespace: "openfaas-fn",
     method: "POST",

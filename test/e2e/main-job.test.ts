@@ -118,6 +118,19 @@ test("an asynchronous call is accepted at once and its result called back", asyn
   });
 });
 
+test("calls that share a caller's own call id are all run, under that id", async () => {
+  callbacks.length = 0;
+  for (const name of ["first", "second"]) {
+    const accepted = await fetch(`${platform.url}/async-function/greet?name=${name}`, {
+      method: "POST",
+      headers: { "x-callback-url": callbackUrl(), "x-call-id": "one-request" },
+    });
+    expect([accepted.status, accepted.headers.get("x-call-id")]).toEqual([202, "one-request"]);
+  }
+  await eventually("both callbacks arrive", () => callbacks.length === 2);
+  expect(callbacks.map(({ headers }) => headers["x-call-id"])).toEqual(["one-request", "one-request"]);
+});
+
 test("an asynchronous call of an unknown function, or with a bad callback, is refused", async () => {
   const unknown = await fetch(`${platform.url}/async-function/nope`, { method: "POST" });
   expect(unknown.status).toBe(404);
