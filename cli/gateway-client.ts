@@ -153,13 +153,14 @@ export class GatewayClient {
   async *logs({ follow, tail, ...rest }: LogRequest, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const path = PATHS.logs + query({ ...rest, follow: String(follow), tail: String(tail) });
     const idleMs = follow ? 0 : this.#timeoutMs;
-    const response = await this.#stream({ method: "GET", path, headers: this.#headers, idleMs, signal });
+    let response: IncomingMessage | undefined;
     try {
+      response = await this.#stream({ method: "GET", path, headers: this.#headers, idleMs, signal });
       for await (const value of readNdjson(response, LINE_LIMIT_BYTES)) yield decodeLogMessage(value);
     } catch (error) {
       if (!signal.aborted) throw explainNetworkError(this.url, error);
     } finally {
-      response.destroy();
+      response?.destroy();
     }
   }
 

@@ -33,42 +33,63 @@ export type Transport = (request: GatewayRequest) => Promise<IncomingMessage>;
  * five minutes and cannot be told to accept a self-signed certificate.
  */
 export function createTransport({ url, tlsVerify, trace }: TransportOptions): Transport {
-  return async ({ method, path, headers, body, timeoutMs, idleMs, signal }) => {
+  return async (request) => {
+    const { method, path } = request;
     const startedAt = performance.now();
-    const deadline = timeoutMs ? AbortSignal.timeout(timeoutMs) : undefined;
-    const abort = AbortSignal.any([deadline, signal].filter((given) => given !== undefined));
+    const tell = (outcome: string) =>
+      trace?.(`${method} ${url}${path} → ${outcome} (${Math.round(performance.now() - startedAt)} ms)`);
     try {
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const send = url.startsWith("https:") ? httpsRequest : httpRequest;
-        const request = send(url + path, {
-          method,
-          headers: mutable(headers, body),
-          signal: abort,
-          rejectUnauthorized: tlsVerify,
-        });
-        request.once("response", resolve);
-        // Stays for good: an error that comes after the answer must not be an unhandled event.
-        request.on("error", reject);
-        if (idleMs) {
-          request.setTimeout(idleMs, () => request.destroy(new FaasError("timeout", `silence for ${idleMs / 1000} s`)));
-        }
-        if (body === undefined || typeof body === "string" || body instanceof Uint8Array) request.end(body);
-        else pipeline(Readable.from(body, { objectMode: false }), request).catch(reject);
-      });
-      trace?.(`${method} ${url}${path} → ${response.statusCode} (${Math.round(performance.now() - startedAt)} ms)`);
+      const response = await sendOne(url, tlsVerify, request);
+      tell(String(response.statusCode));
       return response;
     } catch (error) {
-      trace?.(`${method} ${url}${path} failed (${Math.round(performance.now() - startedAt)} ms)`);
-      if (deadline?.aborted) throw timeoutError(url, timeoutMs, error);
+      tell("failed");
       throw explainNetworkError(url, error);
     }
   };
 }
 
+async function sendOne(url: string, tlsVerify: boolean, given: GatewayRequest): Promise<IncomingMessage> {
+  const { method, path, headers, body, timeoutMs = 0, idleMs = 0, signal } = given;
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const send = url.startsWith("https:") ? httpsRequest : httpRequest;
+  const request = send(url + path, {
+    method,
+    headers: headersOf(headers, body),
+    rejectUnauthorized: tlsVerify,
+    // A connection of its own: one kept from before may be closed by the gateway just as a write goes out on it.
+    agent: false,
+  });
+
+  let response: IncomingMessage | undefined;
+  const stop = (why: Error) => {
+    // The answer first: it would otherwise end with the reason of a connection that broke.
+    response?.destroy(why);
+    request.destroy(why);
+  };
+  const deadline = timeoutMs > 0 ? setTimeout(() => stop(timeoutError(url, timeoutMs)), timeoutMs) : undefined;
+  if (idleMs > 0) request.setTimeout(idleMs, () => stop(timeoutError(url, idleMs)));
+  const abort = () => stop(signal?.reason as Error);
+  signal?.addEventListener("abort", abort);
+  request.once("close", () => {
+    clearTimeout(deadline);
+    signal?.removeEventListener("abort", abort);
+  });
+  request.once("response", (head) => {
+    response = head;
+    resolve(head);
+  });
+  // Stays for good: an error that comes after the answer must not be an unhandled event.
+  request.on("error", reject);
+  if (body === undefined || typeof body === "string" || body instanceof Uint8Array) request.end(body);
+  else pipeline(Readable.from(body, { objectMode: false }), request).catch(reject);
+  return await promise;
+}
+
 /** How a connection that broke, or an answer that did not come, is told to the user. */
 export function explainNetworkError(url: string, error: unknown): unknown {
-  const { code, name } = error as NodeJS.ErrnoException;
-  if (name === "TimeoutError" || name === "AbortError") return timeoutError(url, undefined, error);
+  const { code } = error as NodeJS.ErrnoException;
   const why = code === undefined ? undefined : NETWORK_ERRORS[code];
   if (why !== undefined)
     return new FaasError("unavailable", `cannot reach the gateway at ${url}: ${why}`, { cause: error });
@@ -92,13 +113,15 @@ const NETWORK_ERRORS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
 };
 
-function timeoutError(url: string, timeoutMs: number | undefined, cause: unknown): FaasError {
-  const limit = timeoutMs === undefined ? "in time" : `within ${timeoutMs / 1000} s`;
-  return new FaasError("timeout", `the gateway at ${url} did not answer ${limit}`, { cause });
+function timeoutError(url: string, limitMs: number): FaasError {
+  return new FaasError("timeout", `the gateway at ${url} did not answer within ${limitMs / 1000} s`);
 }
 
 /** Bodies of known size announce it: functions behind simple servers see nothing of a chunked one. */
-function mutable(headers: GatewayRequest["headers"], body: GatewayRequest["body"]): Record<string, string | string[]> {
+function headersOf(
+  headers: GatewayRequest["headers"],
+  body: GatewayRequest["body"],
+): Record<string, string | string[]> {
   const entries = Object.entries(headers ?? {}).map(([name, value]) => [
     name,
     typeof value === "string" ? value : [...value],

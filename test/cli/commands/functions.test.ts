@@ -1,0 +1,144 @@
+import { describe, expect, test } from "@jest/globals";
+import { json, jsonOf } from "../support/fake-gateway.ts";
+import { accepted, openScene } from "../support/scene.ts";
+
+describe("list, describe and remove", () => {
+  const functions = [
+    { name: "b", image: "i:1", namespace: "dev", replicas: 2, invocationCount: 7, createdAt: "2026-01-02T00:00:00Z" },
+    { name: "a", image: "i:2", namespace: "dev", createdAt: "2026-01-03T00:00:00Z" },
+  ];
+
+  test("list shows names, calls and replicas", async () => {
+    await using scene = await openScene(() => json(functions), {});
+    const words = async (args: string) =>
+      (await scene.run(args)).stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.trim().split(/\s+/));
+    expect(await words("list")).toEqual([
+      ["Function", "Invocations", "Replicas"],
+      ["a", "0", "0"],
+      ["b", "7", "2"],
+    ]);
+    expect(await words("ls -q --sort invocations")).toEqual([["b"], ["a"]]);
+    expect(await words("list -q --sort creation")).toEqual([["b"], ["a"]]);
+    expect((await words("list --verbose -n dev"))[2]).toEqual(["b", "i:1", "7", "2", "2026-01-02T00:00:00Z"]);
+    expect(JSON.parse((await scene.run("list --json")).stdout)).toHaveLength(2);
+    expect(scene.asked()[3]).toBe("GET /system/functions?namespace=dev");
+    expect((await scene.run("list --sort size")).stderr).toContain("--sort must be one of name, invocations, creation");
+  });
+
+  test("describe shows all that is known of a function", async () => {
+    const known = {
+      ...functions[0],
+      availableReplicas: 1,
+      envVars: { B: "2", A: "1" },
+      labels: { team: "x" },
+      secrets: ["s", "t"],
+      limits: { memory: "1Gi" },
+      usage: { cpu: 12.4, totalMemoryBytes: 3 * 1024 * 1024 },
+    };
+    await using scene = await openScene(
+      ({ path }) => json(path.startsWith("/system/functions") ? functions : known),
+      {},
+    );
+    const { code, stdout } = await scene.run("describe b -n dev");
+    expect(code).toBe(0);
+    expect(stdout).toBe(`Name:                b
+Status:              Ready
+Replicas:            2
+Available Replicas:  1
+Invocations:         7
+Image:               i:1
+Function Process:    <default>
+Namespace:           dev
+URL:                 ${scene.gateway.url}/function/b.dev
+Async URL:           ${scene.gateway.url}/async-function/b.dev
+Created At:          2026-01-02T00:00:00Z
+Labels:              team: x
+Environment:         A: 1
+                     B: 2
+Secrets:             s
+                     t
+Limits:              Memory: 1Gi
+Usage:               RAM: 3.0 MiB
+                     CPU: 12m
+`);
+    expect(scene.asked()).toEqual([
+      "GET /system/function/b?namespace=dev&usage=1",
+      "GET /system/functions?namespace=dev",
+    ]);
+    expect(JSON.parse((await scene.run("describe b --json")).stdout)).toMatchObject({ name: "b", invocationCount: 7 });
+    scene.gateway.respond = () => ({ status: 404 });
+    expect(await scene.run("describe b")).toEqual({ code: 1, stdout: "", stderr: "Error: no such function: b\n" });
+  });
+
+  test("remove one, or all of the stack file", async () => {
+    await using scene = await openScene(accepted);
+    expect(await scene.run("remove hello")).toEqual({
+      code: 0,
+      stdout: "Deleting: hello.\nRemoving old function.\n",
+      stderr: "",
+    });
+    expect(await scene.run("rm -n prod")).toMatchObject({ code: 0 });
+    expect(scene.gateway.seen.map((request) => [request.method, request.path, jsonOf(request)])).toEqual([
+      ["DELETE", "/system/functions", { functionName: "hello", namespace: "dev" }],
+      ["DELETE", "/system/functions", { functionName: "hello", namespace: "prod" }],
+      ["DELETE", "/system/functions", { functionName: "second", namespace: "prod" }],
+    ]);
+
+    scene.gateway.respond = () => ({ status: 404 });
+    expect(await scene.run("remove hello")).toMatchObject({
+      code: 1,
+      stderr: "Error: hello: No existing function to remove\n",
+    });
+    expect(await scene.run("delete")).toMatchObject({ code: 0, stderr: "" });
+    scene.gateway.respond = () => ({ status: 500, body: "no" });
+    expect(await scene.run("remove")).toMatchObject({
+      code: 1,
+      stderr: "Error: hello: the gateway answered 500: no\nError: second: the gateway answered 500: no\n",
+    });
+  });
+});
+
+test("ready asks until somebody is", async () => {
+  let asked = 0;
+  await using scene = await openScene(() => {
+    asked += 1;
+    return asked < 3 ? undefined : { status: 200 };
+  }, {});
+  const { code, stdout } = await scene.run("ready --attempts 5 --interval 1ms");
+  expect(code).toBe(0);
+  expect(stdout.split("\n")).toHaveLength(4);
+  expect(stdout).toContain(`The gateway at ${scene.gateway.url} is ready`);
+
+  scene.gateway.respond = () => json({ name: "f", image: "i", replicas: 1, problem: "exit status 1" });
+  expect(await scene.run("ready f --attempts 2 --interval 1ms")).toMatchObject({
+    code: 1,
+    stderr: "Error: Function f is not ready after 2 attempts: exit status 1\n",
+  });
+  scene.gateway.respond = () => json({ name: "f", image: "i", replicas: 1, availableReplicas: 1 });
+  expect(await scene.run("ready f")).toMatchObject({ code: 0, stdout: "Function f is ready\n" });
+  scene.gateway.respond = () => ({ status: 401 });
+  expect((await scene.run("ready f --attempts 9 --interval 1h")).stderr).toContain("unauthorized access");
+});
+
+test("version tells of client, gateway and provider, whichever can be asked", async () => {
+  const version = { release: "0.27", sha: "abc" };
+  const info = {
+    version,
+    provider: { provider: "faas-netes", orchestration: "kubernetes", version: { release: "0.18", sha: "d" } },
+  };
+  await using scene = await openScene(() => json(info), {});
+  const { stdout } = await scene.run("version");
+  for (const part of ["1.2.3", scene.gateway.url, "0.27", "abc", "faas-netes", "kubernetes", "0.18"])
+    expect(stdout).toContain(part);
+  expect((await scene.run("version --short-version")).stdout).toBe("1.2.3\n");
+  expect(JSON.parse((await scene.run("version -j")).stdout)).toEqual({ cli: { version: "1.2.3" }, gateway: info });
+  scene.gateway.respond = () => json({ provider: null, version, arch: "x86_64" });
+  expect(await scene.run("version")).toMatchObject({ code: 0, stderr: "" });
+  scene.gateway.respond = () => undefined;
+  const alone = await scene.run("version");
+  expect(alone).toMatchObject({ code: 0, stdout: "CLI:\n version:       1.2.3\n" });
+  expect(alone.stderr).toMatch(/^Warning: cannot reach the gateway/);
+});
