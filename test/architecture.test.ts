@@ -41,6 +41,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
 
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
+  "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
   zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue)\//,
   pino: /^provider\/kit\//,
   express: /^(provider\/(kit|routes)\/|provider\/app\.ts|gateway\/(routes\/|app\.ts))/,

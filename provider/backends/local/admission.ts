@@ -3,7 +3,7 @@ import { validateResources } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
-import { parseScaleLabels, type ScaleBounds } from "./scale-labels.ts";
+import { parseScaleLabels, type ScaleBounds } from "../scale-labels.ts";
 
 /** What a deployment is checked against. */
 export interface Surroundings {

@@ -4,12 +4,13 @@ import { isUnchanged, normaliseDeployment } from "../../../provider/backends/loc
 import { parseDescriptor } from "../../../provider/backends/local/descriptor.ts";
 import { buildEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
 import { parseImageReference } from "../../../provider/backends/local/images.ts";
-import { heapArguments, parseQuantity } from "../../../provider/backends/local/memory-limit.ts";
+import { heapArguments } from "../../../provider/backends/local/memory-limit.ts";
 import { describeProblem, redact, tellingLine } from "../../../provider/backends/local/problem.ts";
 import { parseProcStat } from "../../../provider/backends/local/processes.ts";
 import { decideRollout, type ReplicaView } from "../../../provider/backends/local/rollout.ts";
-import { parseScaleLabels, type ScaleBounds } from "../../../provider/backends/local/scale-labels.ts";
 import { parseResidentBytes } from "../../../provider/backends/local/usage.ts";
+import { parseQuantity } from "../../../provider/backends/quantity.ts";
+import { parseScaleLabels, type ScaleBounds } from "../../../provider/backends/scale-labels.ts";
 
 const replica = (instance: string, generation: number, state: ReplicaView["state"], proven = state === "ready") => ({
   instance,

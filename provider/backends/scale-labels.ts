@@ -1,4 +1,4 @@
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../contract/errors.ts";
 
 const MIN = "com.openfaas.scale.min";
 const MAX = "com.openfaas.scale.max";

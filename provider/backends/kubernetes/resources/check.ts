@@ -1,0 +1,138 @@
+import { FaasError } from "../../../contract/errors.ts";
+import { isFunctionName } from "../../../contract/functions.ts";
+import type { ResolvedDeployment } from "../../backend.ts";
+import { parseQuantity } from "../../quantity.ts";
+import { parseScaleLabels } from "../../scale-labels.ts";
+import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
+import { RESERVED_VARIABLES } from "./environment.ts";
+import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
+import { probeProblems } from "./probes.ts";
+import { profileProblems } from "./profile.ts";
+import type { Surroundings } from "./settings.ts";
+
+type Facts = Pick<Surroundings, "secrets" | "profiles"> & { readonly settings: { readonly maxReplicas: number } };
+
+/** What the API server takes for all annotations of an object. */
+const MAX_ANNOTATION_BYTES = 256 * 1024;
+/** Room for the rest of the object, which may have 1.5 MiB altogether. */
+const MAX_ENVIRONMENT_BYTES = 1024 * 1024;
+
+/** Every rule that `deployment` breaks, one line each, in the order of faas-netes; none means it can be built. */
+export function deploymentProblems(deployment: ResolvedDeployment, around: Facts): string[] {
+  const { annotations, constraints } = deployment;
+  return [
+    ...identityProblems(deployment),
+    ...labelProblems(deployment, around.settings.maxReplicas),
+    ...secretProblems(deployment, around),
+    ...environmentProblems(deployment),
+    ...resourceProblems(deployment),
+    ...constraintProblems(constraints),
+    ...annotationProblems(deployment),
+    ...probeProblems(annotations),
+    ...profileProblems(annotations, around.profiles),
+  ];
+}
+
+/** @throws {FaasError} `invalid` with every rule that `deployment` breaks, in one message */
+export function checkDeployment(deployment: ResolvedDeployment, around: Facts): void {
+  const problems = deploymentProblems(deployment, around);
+  if (problems.length > 0) throw new FaasError("invalid", `validation failed: ${problems.join("; ")}`);
+}
+
+function identityProblems({ service, image }: ResolvedDeployment): string[] {
+  const name = isFunctionName(service) ? [] : [`service: (${service}) is invalid, must be a valid DNS entry`];
+  return [
+    ...(service === "" ? ["service: is required"] : name),
+    ...(image === "" ? ["image: is required"] : []),
+    ...(/\s/.test(image) ? ["image: must not contain spaces"] : []),
+  ];
+}
+
+function messageOf(work: () => unknown): string[] {
+  try {
+    work();
+    return [];
+  } catch (error) {
+    if (error instanceof FaasError) return [error.message];
+    throw error;
+  }
+}
+
+function scaleProblems(labels: Readonly<Record<string, string>>, maxReplicas: number): string[] {
+  // One label at a time, so that two mistakes are told at once; together, for how they relate.
+  const alone = Object.entries(labels).flatMap(([key, value]) =>
+    messageOf(() => parseScaleLabels({ [key]: value }, maxReplicas)),
+  );
+  return alone.length > 0 ? alone : messageOf(() => parseScaleLabels(labels, maxReplicas));
+}
+
+function labelProblems({ service, labels = {} }: ResolvedDeployment, maxReplicas: number): string[] {
+  const own = labels[FUNCTION_LABEL];
+  return [
+    ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
+    ...Object.entries(labels).flatMap(([key, value]) => {
+      if (!isQualifiedName(key)) return [`labels: "${key}" is not the name of a label`];
+      return isLabelValue(value)
+        ? []
+        : [`labels.${key}: "${value}" is not a label's value, at most 63 of A-Za-z0-9-_.`];
+    }),
+    ...scaleProblems(labels, maxReplicas),
+  ];
+}
+
+function secretProblems({ secrets = [] }: ResolvedDeployment, { secrets: known }: Facts): string[] {
+  return [...new Set(secrets)].flatMap((name) =>
+    known.has(name) ? [] : [`unable to fetch secrets: secrets "${name}" not found`],
+  );
+}
+
+function environmentProblems({ envProcess, envVars = {} }: ResolvedDeployment): string[] {
+  const { port } = envVars;
+  let bytes = 0;
+  const problems = Object.entries({ ...envVars, fprocess: envProcess ?? "" }).flatMap(([name, value]) => {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+    const field = name === "fprocess" && envProcess ? "envProcess" : `envVars.${name}`;
+    if (!/^[!-<>-~]+$/.test(name)) {
+      return [`envVars: ${JSON.stringify(name)} is not a name of printable ASCII without "="`];
+    }
+    if (RESERVED_VARIABLES.has(name)) return [`${field}: is set by the platform`];
+    return value.includes("\0") ? [`${field}: must not contain NUL`] : [];
+  });
+  if (port !== undefined && port !== String(FUNCTION_PORT)) {
+    problems.push(`envVars.port: must be ${FUNCTION_PORT}, where functions are called`);
+  }
+  if (bytes > MAX_ENVIRONMENT_BYTES) problems.push("envVars: is larger than 1 MiB altogether");
+  return problems;
+}
+
+function resourceProblems({ limits = {}, requests = {} }: ResolvedDeployment): string[] {
+  const problems = Object.entries({ limits, requests }).flatMap(([group, resources]) =>
+    Object.entries(resources).flatMap(([field, text]) =>
+      !text || parseQuantity(text) !== undefined
+        ? []
+        : [`${group}.${field}: "${text}" is not a quantity such as 128Mi or 100m`],
+    ),
+  );
+  for (const field of ["memory", "cpu"] as const) {
+    const [limit, request] = [parseQuantity(limits[field] ?? ""), parseQuantity(requests[field] ?? "")];
+    if (limit !== undefined && request !== undefined && request > limit) {
+      problems.push(`requests.${field}: ${requests[field]} is more than limits.${field}: ${limits[field]}`);
+    }
+  }
+  return problems;
+}
+
+function annotationProblems({ annotations = {} }: ResolvedDeployment): string[] {
+  let bytes = 0;
+  const problems = Object.entries(annotations).flatMap(([key, value]) => {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    // Kubernetes folds the prefix to lower case before it looks, here as in labels.
+    return isQualifiedName(key.toLowerCase()) ? [] : [`annotations: "${key}" is not the name of an annotation`];
+  });
+  if (bytes > MAX_ANNOTATION_BYTES) problems.push("annotations: are larger than 256 KiB altogether");
+  const account = annotations[ANNOTATIONS.serviceAccount];
+  if (account !== undefined && !isDnsSubdomain(account)) {
+    problems.push(`annotations.${ANNOTATIONS.serviceAccount}: "${account}" is not the name of a service account`);
+  }
+  return problems;
+}

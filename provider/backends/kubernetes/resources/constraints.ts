@@ -1,0 +1,52 @@
+/** `key=value` or, as Swarm wrote it, `key == value`. */
+const CONSTRAINT = /^\s*([^=!\s]+)\s*={1,2}\s*([^=\s]*)\s*$/;
+
+const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** Whether Kubernetes takes `key` for a label or an annotation. */
+export function isQualifiedName(key: string): boolean {
+  const slash = key.indexOf("/");
+  const prefix = key.slice(0, Math.max(slash, 0));
+  const prefixOk = slash === -1 || (prefix.length <= 253 && DNS_SUBDOMAIN.test(prefix));
+  return prefixOk && LABEL_NAME.test(key.slice(slash + 1));
+}
+
+export function isLabelValue(value: string): boolean {
+  return value === "" || LABEL_NAME.test(value);
+}
+
+export function isDnsSubdomain(name: string): boolean {
+  return name.length <= 253 && DNS_SUBDOMAIN.test(name);
+}
+
+/** Constraints that are no node labels, or contradict each other; one line each. */
+export function constraintProblems(constraints: readonly string[] = []): string[] {
+  const seen = new Map<string, string>();
+  return constraints.flatMap((constraint) => {
+    const [, key = "", value = ""] = CONSTRAINT.exec(constraint) ?? [];
+    if (!isQualifiedName(key) || !isLabelValue(value)) {
+      return [`constraints: "${constraint}" is not a node label such as kubernetes.io/arch=arm64`];
+    }
+    const other = seen.get(key);
+    seen.set(key, value);
+    return other === undefined || other === value ? [] : [`constraints: "${key}" cannot be "${other}" and "${value}"`];
+  });
+}
+
+/** Labels that a node has to have; undefined when any node will do. */
+export function buildNodeSelector(constraints: readonly string[] = []): Record<string, string> | undefined {
+  const pairs = constraints.flatMap((constraint) => {
+    const match = CONSTRAINT.exec(constraint);
+    return match ? [[match[1] as string, match[2] as string] as const] : [];
+  });
+  if (pairs.length === 0) return undefined;
+  return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The constraints that a node selector stands for, sorted. */
+export function readConstraints(nodeSelector: Readonly<Record<string, string>> = {}): string[] {
+  return Object.entries(nodeSelector)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort();
+}

@@ -1,0 +1,60 @@
+import type { V1Deployment, V1DeploymentSpec } from "@kubernetes/client-node";
+import type { ResolvedDeployment } from "../../backend.ts";
+import { parseScaleLabels } from "../../scale-labels.ts";
+import { stamp } from "./hash.ts";
+import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys } from "./names.ts";
+import { buildPodSpec } from "./pod.ts";
+import { mergeProfiles } from "./profile.ts";
+import { secretsVersion, splitSecrets } from "./secret-volumes.ts";
+import type { Surroundings } from "./settings.ts";
+
+/** New pods serve before old ones go; a quarter at a time, so that large functions are not replaced one by one. */
+const SURGE: V1DeploymentSpec["strategy"] = {
+  type: "RollingUpdate",
+  rollingUpdate: { maxSurge: "25%", maxUnavailable: 0 },
+};
+
+/** Replicas of a function that is new. */
+export function initialReplicas({ labels }: Pick<ResolvedDeployment, "labels">, maxReplicas: number): number {
+  return parseScaleLabels(labels, maxReplicas).min || 1;
+}
+
+/**
+ * The Deployment of a function, all that we want to own of it except `spec.replicas`: see `planUpdate` and
+ * {@link withReplicas}. `deployment` has been checked by `checkDeployment`. Equal definitions give equal objects.
+ */
+export function buildDeployment(deployment: ResolvedDeployment, around: Surroundings): V1Deployment {
+  const { service: name, namespace, labels = {}, annotations } = deployment;
+  const own = objectAnnotations(annotations);
+  const { files } = splitSecrets(deployment.secrets, around.secrets);
+  const secrets = secretsVersion(files, around.secrets);
+  const recreate = mergeProfiles(annotations, around.profiles).strategy?.type === "Recreate";
+  return stamp<V1Deployment>({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      name,
+      namespace,
+      labels: objectLabels(name),
+      annotations: own,
+      ...(around.owner && { ownerReferences: [around.owner] }),
+    },
+    spec: {
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: { [FUNCTION_LABEL]: name } },
+      strategy: recreate ? { type: "Recreate" } : SURGE,
+      template: {
+        metadata: {
+          labels: sortKeys({ ...labels, [FUNCTION_LABEL]: name }),
+          annotations: sortKeys({ ...own, ...(secrets && { [ANNOTATIONS.secrets]: secrets }) }),
+        },
+        spec: buildPodSpec(deployment, around),
+      },
+    },
+  } as V1Deployment);
+}
+
+/** The same Deployment with a number of replicas. */
+export function withReplicas(deployment: V1Deployment, replicas: number): V1Deployment {
+  return { ...deployment, spec: { ...(deployment.spec as V1DeploymentSpec), replicas } };
+}

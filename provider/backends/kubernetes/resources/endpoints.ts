@@ -1,0 +1,82 @@
+import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
+import type { Endpoint, FunctionEndpoints } from "../../../contract/endpoints.ts";
+import { readEnvironment } from "./environment.ts";
+import { FUNCTION_PORT } from "./names.ts";
+import { readProblem } from "./problem.ts";
+import { functionContainer, readAnnotations, readLabels } from "./read-deployment.ts";
+
+/** Pods, by name, that were seen to answer, whatever their kubelet has reported by now. */
+export type Answering = Pick<ReadonlySet<string>, "has">;
+
+const NONE: Answering = new Set<string>();
+
+function addressOf(ip: string): string {
+  return ip.includes(":") ? `[${ip}]:${FUNCTION_PORT}` : `${ip}:${FUNCTION_PORT}`;
+}
+
+const byInstance = (a: Endpoint, b: Endpoint) => (a.instance < b.instance ? -1 : a.instance > b.instance ? 1 : 0);
+
+/** One pod as a replica; undefined while it has no address or when its containers have ended. */
+export function podEndpoint({ metadata, status }: V1Pod, answering: Answering = NONE): Endpoint | undefined {
+  const instance = metadata?.name;
+  const { podIP, phase, conditions = [] } = status ?? {};
+  if (!instance || !podIP || phase === "Failed" || phase === "Succeeded") return undefined;
+  const ready = conditions.some(({ type, status }) => type === "Ready" && status === "True");
+  const state = metadata.deletionTimestamp ? "draining" : ready || answering.has(instance) ? "ready" : "starting";
+  return { address: addressOf(podIP), instance, state };
+}
+
+/** Replicas by their pods, in order of name. */
+export function podEndpoints(pods: readonly V1Pod[], answering: Answering = NONE): Endpoint[] {
+  return pods.flatMap((pod) => podEndpoint(pod, answering) ?? []).sort(byInstance);
+}
+
+/** Replicas by the EndpointSlices of their Service, for providers that may not watch pods. */
+export function sliceEndpoints(slices: readonly V1EndpointSlice[], answering: Answering = NONE): Endpoint[] {
+  const byName = new Map<string, Endpoint>();
+  for (const { endpoints } of slices.filter(({ addressType }) => addressType !== "FQDN")) {
+    for (const { addresses, conditions, targetRef } of endpoints ?? []) {
+      const ip = addresses[0];
+      if (ip === undefined) continue;
+      const instance = targetRef?.name ?? ip;
+      // The API asks readers to take an absent `ready` for true.
+      const ready = conditions?.ready ?? true;
+      const state = conditions?.terminating ? "draining" : ready || answering.has(instance) ? "ready" : "starting";
+      // A dual-stack pod is in two slices; once is enough, and the first family is the cluster's own.
+      if (!byName.has(instance)) byName.set(instance, { address: addressOf(ip), instance, state });
+    }
+  }
+  return [...byName.values()].sort(byInstance);
+}
+
+function maxInflightOf(deployment: V1Deployment): number | undefined {
+  const text = readEnvironment(functionContainer(deployment)?.env).envVars?.max_inflight ?? "";
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
+}
+
+/**
+ * One function as gateways see it.
+ * @param endpoints from {@link podEndpoints} or {@link sliceEndpoints}
+ * @param pods what a lasting problem is read from
+ */
+export function readEndpoints(
+  deployment: V1Deployment,
+  endpoints: readonly Endpoint[],
+  pods: readonly V1Pod[] = [],
+): FunctionEndpoints {
+  const { metadata, spec } = deployment;
+  const maxInflight = maxInflightOf(deployment);
+  const problem = readProblem(deployment, pods);
+  return {
+    name: metadata?.name ?? "",
+    namespace: metadata?.namespace ?? "",
+    labels: readLabels(deployment),
+    annotations: readAnnotations(deployment),
+    replicas: metadata?.deletionTimestamp ? 0 : (spec?.replicas ?? 1),
+    generation: metadata?.generation ?? 0,
+    ...(maxInflight !== undefined && { maxInflight }),
+    // Who waits for a node or a slow registry should go on waiting.
+    ...(problem?.lasting && { problem: problem.message }),
+    endpoints: [...endpoints],
+  };
+}

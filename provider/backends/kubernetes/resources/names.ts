@@ -1,0 +1,61 @@
+/** Names that the objects carry and by which they are found again. */
+
+/** On every Deployment, Service and pod of a function, with its name; also what selects its pods. As in OpenFaaS. */
+export const FUNCTION_LABEL = "faas_function";
+
+/** Whose fields of an object are ours in a server-side apply. */
+export const FIELD_MANAGER = "faaslane";
+
+const MANAGED_BY = "app.kubernetes.io/managed-by";
+/** Secrets that carry it are listed and may be changed; the value is OpenFaaS's, so both see each other's. */
+export const SECRET_LABELS = { [MANAGED_BY]: "openfaas" } as const;
+/** Selects the secrets that the API shows. */
+export const SECRET_SELECTOR = `${MANAGED_BY}=openfaas`;
+
+/** Namespaces that carry it are shown to clients and may be deployed to. */
+export const NAMESPACE_MARK = { openfaas: "1" } as const;
+
+export const ANNOTATIONS = {
+  scrape: "prometheus.io.scrape",
+  profile: "com.openfaas.profile",
+  serviceAccount: "com.openfaas.serviceaccount",
+  /** What the object was made from, so that an update can tell that nothing changed. */
+  hash: "com.faaslane.hash",
+  /** On the pod template: which versions of its secrets the function was deployed with. */
+  secrets: "com.faaslane.secrets",
+  /** On the pod template: sets a deploy apart from an earlier one that looks the same. */
+  redeploy: "com.faaslane.redeploy",
+} as const;
+
+/** Annotations that clients never see. */
+export const HIDDEN_ANNOTATIONS: ReadonlySet<string> = new Set([
+  ANNOTATIONS.hash,
+  ANNOTATIONS.secrets,
+  ANNOTATIONS.redeploy,
+]);
+
+/** Where a function's watchdog listens. */
+export const FUNCTION_PORT = 8080;
+
+/** Where a function finds its secrets. */
+export const SECRETS_PATH = "/var/openfaas/secrets";
+
+/** Labels of the objects themselves; pods carry the function's own labels and {@link FUNCTION_LABEL} only. */
+export function objectLabels(name: string): Record<string, string> {
+  return {
+    "app.kubernetes.io/component": "function",
+    [MANAGED_BY]: "faaslane",
+    "app.kubernetes.io/name": name,
+    [FUNCTION_LABEL]: name,
+  };
+}
+
+/** The function's own annotations as every object of it carries them. */
+export function objectAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return sortKeys({ [ANNOTATIONS.scrape]: "false", ...annotations });
+}
+
+/** A copy with its keys in order, so that equal maps have equal text. */
+export function sortKeys<V>(map: Readonly<Record<string, V>>): Record<string, V> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}

@@ -1,0 +1,123 @@
+import type { V1ContainerState, V1ContainerStateTerminated, V1Deployment, V1Pod } from "@kubernetes/client-node";
+
+/** Why replicas do not come up. */
+export interface Problem {
+  /** One short line, fit for whoever calls the function: it never quotes output of a function that has secrets. */
+  readonly message: string;
+  /** It will not go away by waiting; what is not may yet, e.g. when a node joins. */
+  readonly lasting: boolean;
+}
+
+const MAX_DETAIL_CHARS = 200;
+const TELLING = /error|exception|panic|fatal|cannot|can't|not found|no such|denied|refused|invalid|missing/i;
+
+function short(text: string | undefined): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  const line = (text ?? "").replace(/[\u0000-\u001f\u007f]+/g, " ").trim();
+  return line.length > MAX_DETAIL_CHARS ? `${line.slice(0, MAX_DETAIL_CHARS)}…` : line;
+}
+
+function join(what: string, detail: string | undefined): string {
+  const why = short(detail);
+  return why === "" ? what : `${what}: ${why}`;
+}
+
+/** The line of a dying container's output that says most; stacks and versions come after it and are indented or dull. */
+function tellingLine(output: string | undefined): string | undefined {
+  const lines = (output ?? "").split("\n").filter((line) => line.trim() !== "");
+  return lines.findLast((line) => TELLING.test(line) && !/^\s/.test(line)) ?? lines.at(-1);
+}
+
+function describeEnd({ exitCode, signal, reason, message }: V1ContainerStateTerminated, mayQuote: boolean): string {
+  if (reason === "OOMKilled") return "was killed for using more memory than its limit";
+  // The container never ran: its runtime says why, not the function.
+  if (reason === "ContainerCannotRun" || reason === "StartError") return join("cannot be started", message);
+  const end = signal ? `was killed by signal ${signal}` : `exited with code ${exitCode}`;
+  const output = mayQuote ? short(tellingLine(message)) : "";
+  return output === "" ? end : `${end}; last output: ${output}`;
+}
+
+/** Reasons a container waits for, by what they mean. Those not listed are steps on its way. */
+const WAITING: Readonly<Record<string, { readonly what: string; readonly lasting: boolean }>> = {
+  ErrImagePull: { what: "the image cannot be pulled", lasting: true },
+  ImagePullBackOff: { what: "the image cannot be pulled", lasting: true },
+  InvalidImageName: { what: "the image has no valid name", lasting: true },
+  ErrImageNeverPull: { what: "the image is not on the node and must not be pulled", lasting: true },
+  ImageInspectError: { what: "the image cannot be read", lasting: true },
+  RegistryUnavailable: { what: "the image's registry cannot be reached", lasting: true },
+  CreateContainerConfigError: { what: "the container cannot be configured", lasting: true },
+  CreateContainerError: { what: "the container cannot be created", lasting: true },
+  RunContainerError: { what: "the container cannot be started", lasting: true },
+};
+
+interface StatusOfContainer {
+  readonly ready?: boolean;
+  readonly restartCount?: number;
+  readonly state?: V1ContainerState;
+  readonly lastState?: V1ContainerState;
+}
+
+function containerProblem(status: StatusOfContainer, mayQuote: boolean): Problem | undefined {
+  const { ready, restartCount = 0, state, lastState } = status;
+  const { reason = "", message } = state?.waiting ?? {};
+  const known = WAITING[reason];
+  if (known) return { message: join(known.what, message), lasting: known.lasting };
+  // Between two tries a container runs for a while; until it is ready the last end still counts.
+  const end = state?.terminated ?? (ready ? undefined : lastState?.terminated);
+  if (!end) return undefined;
+  const again = restartCount > 0 ? `, ${restartCount} restart${restartCount === 1 ? "" : "s"}` : "";
+  const [first, ...rest] = describeEnd(end, mayQuote).split("; ");
+  return { message: [`${first}${again}`, ...rest].join("; "), lasting: true };
+}
+
+/** Whether a pod's last words may be shown: not when they might quote a secret, nor when nobody knows. */
+function mayQuoteOutput({ spec }: V1Pod): boolean {
+  if (!spec) return false;
+  const mounts = (spec.volumes ?? []).some(
+    ({ projected, secret }) => Boolean(secret) || projected?.sources?.some((source) => source.secret),
+  );
+  const reads = spec.containers.some(
+    ({ env, envFrom }) => env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some((s) => s.secretRef),
+  );
+  return !mounts && !reads;
+}
+
+/** What keeps one pod from serving; undefined while nothing does. */
+export function podProblem(pod: V1Pod): Problem | undefined {
+  const { status, metadata } = pod;
+  if (metadata?.deletionTimestamp) return undefined;
+  const mayQuote = mayQuoteOutput(pod);
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  for (const container of containers) {
+    const problem = containerProblem(container, mayQuote);
+    if (problem) return problem;
+  }
+  const scheduled = status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status === "False" && scheduled.reason === "Unschedulable") {
+    return { message: join("no node can take it", scheduled.message), lasting: false };
+  }
+  if (status?.phase === "Failed") return { message: join(status.reason ?? "failed", status.message), lasting: true };
+  return undefined;
+}
+
+/** What the Deployment's controller complains of; pods say it better where there are any. */
+function deploymentProblem({ status }: V1Deployment): Problem | undefined {
+  const conditions = status?.conditions ?? [];
+  const failure = conditions.find(({ type, status }) => type === "ReplicaFailure" && status === "True");
+  if (failure) return { message: join("no pod can be made", failure.message), lasting: true };
+  const late = conditions.find(({ type, status }) => type === "Progressing" && status === "False");
+  return late && { message: join("replicas do not become ready", late.message), lasting: false };
+}
+
+const createdAt = ({ metadata }: V1Pod) => new Date(metadata?.creationTimestamp ?? 0).getTime();
+
+/**
+ * Why replicas of a function do not come up. Newer pods first, as trouble of a version that is being replaced solves
+ * itself; what lasts before what may pass.
+ */
+export function readProblem(deployment: V1Deployment, pods: readonly V1Pod[] = []): Problem | undefined {
+  if (deployment.spec?.replicas === 0) return undefined;
+  const newestFirst = [...pods].sort((a, b) => createdAt(b) - createdAt(a));
+  const found = [...newestFirst.map(podProblem), deploymentProblem(deployment)].filter((p) => p !== undefined);
+  return found.find(({ lasting }) => lasting) ?? found[0];
+}

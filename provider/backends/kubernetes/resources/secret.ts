@@ -1,0 +1,31 @@
+import type { V1Secret } from "@kubernetes/client-node";
+import type { SecretName } from "../../../contract/secrets.ts";
+import { isDnsSubdomain } from "./constraints.ts";
+import { SECRET_LABELS } from "./names.ts";
+
+/** What Kubernetes takes for all of one Secret. */
+const MAX_BYTES = 1024 * 1024;
+
+/** Why `value` cannot be stored under this name, one line each; never shows the value. */
+export function secretProblems({ name }: SecretName, value: Buffer): string[] {
+  return [
+    ...(isDnsSubdomain(name) ? [] : [`secret: name: (${name}) is invalid, must be a DNS subdomain`]),
+    ...(value.length > MAX_BYTES ? [`secret: value: is larger than 1 MiB`] : []),
+  ];
+}
+
+/** A secret with one file, named like it. */
+export function buildSecret({ name, namespace }: SecretName, value: Buffer): V1Secret {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name, namespace, labels: { ...SECRET_LABELS } },
+    type: "Opaque",
+    data: { [name]: value.toString("base64") },
+  };
+}
+
+/** Whether clients may see and change it: made through this API, or marked so by whoever made it. */
+export function isManagedSecret({ metadata }: Pick<V1Secret, "metadata">): boolean {
+  return Object.entries(SECRET_LABELS).every(([key, value]) => metadata?.labels?.[key] === value);
+}

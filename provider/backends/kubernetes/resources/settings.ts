@@ -1,0 +1,75 @@
+import type { V1OwnerReference } from "@kubernetes/client-node";
+import type { Profile } from "./profile.ts";
+
+export type PullPolicy = "Always" | "IfNotPresent" | "Never";
+
+/** When a probe runs and what it takes, as Kubernetes counts: seconds and tries. */
+export interface ProbeTiming {
+  readonly initialDelaySeconds: number;
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly successThreshold: number;
+  readonly failureThreshold: number;
+}
+
+/** What is the same for every function of a provider. */
+export interface ResourceSettings {
+  /** Probe over HTTP; otherwise by the watchdog's lock file, for images without an HTTP health check. */
+  readonly httpProbe: boolean;
+  /** Run functions as user 12000, whatever their image says. */
+  readonly nonRoot: boolean;
+  /** Absent: images without a tag or with `latest` are pulled for every pod, others when the node lacks them. */
+  readonly imagePullPolicy?: PullPolicy;
+  readonly liveness: ProbeTiming;
+  readonly readiness: ProbeTiming;
+  /** Most replicas of one function. */
+  readonly maxReplicas: number;
+}
+
+/** Those of OpenFaaS's chart, but that functions are no root and are asked for readiness at once. */
+export const DEFAULT_SETTINGS: ResourceSettings = {
+  httpProbe: true,
+  nonRoot: true,
+  liveness: {
+    initialDelaySeconds: 2,
+    periodSeconds: 2,
+    timeoutSeconds: 1,
+    successThreshold: 1,
+    failureThreshold: 3,
+  },
+  readiness: {
+    initialDelaySeconds: 0,
+    periodSeconds: 2,
+    timeoutSeconds: 1,
+    successThreshold: 1,
+    failureThreshold: 3,
+  },
+  maxReplicas: 1000,
+};
+
+/** What the provider knows of a secret without reading its value. */
+export interface SecretFacts {
+  /** e.g. `Opaque`; the docker types become pull secrets. */
+  readonly type: string;
+  /** Changes with its value, e.g. its resourceVersion; a deploy after a change starts new pods. */
+  readonly version?: string;
+}
+
+/** Where a replica reports that it listens, and what proves that it is one. */
+export interface Announce {
+  readonly url: string;
+  /** Of this function alone. */
+  readonly token: string;
+}
+
+/** What a function's objects depend on besides its definition. */
+export interface Surroundings {
+  readonly settings: ResourceSettings;
+  /** Secrets of the function's namespace by name; those it does not use do no harm. */
+  readonly secrets: ReadonlyMap<string, SecretFacts>;
+  /** Profiles by name; those it does not use do no harm. */
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly announce?: Announce;
+  /** What the objects go with, e.g. the Function they were made for. */
+  readonly owner?: V1OwnerReference;
+}
