@@ -14,6 +14,11 @@ export interface Io {
   readonly version: string;
 }
 
+/** Whether requests and the origin of errors are to be shown: `FAAS_DEBUG` is `1` or `true`. */
+export function isDebug({ env }: Pick<Io, "env">): boolean {
+  return env.FAAS_DEBUG === "1" || env.FAAS_DEBUG === "true";
+}
+
 /** Text or bytes to standard output, waiting while its reader is slow. */
 export async function writeOut(stream: Writable, chunk: string | Uint8Array): Promise<void> {
   if (stream.write(chunk)) return;

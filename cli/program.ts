@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { CliError, describeError, SilentFailure } from "./errors.ts";
-import type { Io } from "./io.ts";
+import { type Io, isDebug } from "./io.ts";
 import { normalizeBooleans } from "./normalize-booleans.ts";
 
 interface Entry {
@@ -122,9 +122,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
 
 /** One line, whatever was thrown; where it came from only when debugging. */
 function reportError(error: unknown, io: Io): void {
-  const message = describeError(error);
-  io.stderr.write(`Error: ${message}\n`);
-  if (io.env.FAAS_DEBUG === "1") io.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
+  io.stderr.write(`Error: ${describeError(error)}\n`);
+  if (isDebug(io)) io.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
 }
 
 async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import {
   type BuildOutcome,
@@ -20,6 +21,7 @@ export interface BuildFlags {
   readonly buildOption?: readonly string[];
   readonly copyExtra?: readonly string[];
   readonly tag?: string;
+  readonly cache?: boolean;
   readonly quiet?: boolean;
   readonly shrinkwrap?: boolean;
 }
@@ -30,7 +32,7 @@ export function addBuildOptions(command: Command): Command {
     .option("-b, --build-arg <key=value>", "build argument (repeatable)", collect)
     .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collect)
     .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collect)
-    .option("--no-cache", "taken for compatibility; what was built before is never looked at while building")
+    .option("--no-cache", "build even what has been built before")
     .option("--quiet", "do not show what the builds write");
 }
 
@@ -43,7 +45,11 @@ export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefi
     templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
     copyExtra: [...new Set([...(stack?.copy ?? []), ...(flags.copyExtra ?? [])])],
     shared: io.env.CI === "true" || io.env.CI === "1",
-    buildArgs: parsePairs("--build-arg", flags.buildArg),
+    // Builders know a context by its files and arguments, so an argument never seen before makes it a new one.
+    buildArgs: [
+      ...parsePairs("--build-arg", flags.buildArg),
+      ...(flags.cache === false ? [["CACHEBUST", randomUUID()] as const] : []),
+    ],
     buildOptions: flags.buildOption ?? [],
     tag: parseTagMode(flags.tag ?? ""),
     parallel: Number(flags.parallel),

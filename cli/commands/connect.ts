@@ -1,6 +1,6 @@
 import { findAuthorization, isLoopback } from "../credentials.ts";
 import type { GatewayClient } from "../gateway-client.ts";
-import type { Io } from "../io.ts";
+import { type Io, isDebug } from "../io.ts";
 import { resolveGatewayUrl } from "../stack/gateway-url.ts";
 import type { GatewayFlags } from "./options.ts";
 
@@ -30,11 +30,10 @@ export async function connect(io: Io, flags: GatewayFlags, options: ConnectOptio
 
 /** What every request of this process has in common. */
 export function clientOptions(io: Io, { tlsNoVerify = false }: GatewayFlags) {
-  const debug = io.env.FAAS_DEBUG === "1" || io.env.FAAS_DEBUG === "true";
   return {
     userAgent: `faaslane/${io.version}`,
     tlsVerify: !tlsNoVerify,
-    ...(debug && { trace: (line: string) => void io.stderr.write(`${line}\n`) }),
+    ...(isDebug(io) && { trace: (line: string) => void io.stderr.write(`${line}\n`) }),
   };
 }
 

@@ -99,7 +99,7 @@ export function explainNetworkError(url: string, error: unknown): unknown {
 const NETWORK_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "the connection was refused; is it running?",
   ECONNRESET: "it closed the connection",
-  EPIPE: "it closed the connection while the request was being sent",
+  EPIPE: "it closed the connection before it had all of the request; that may be larger than it takes",
   ENOTFOUND: "the host name is unknown",
   EAI_AGAIN: "the host name cannot be looked up",
   EHOSTUNREACH: "there is no route to the host",

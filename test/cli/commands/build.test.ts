@@ -66,6 +66,16 @@ describe("build", () => {
     expect(stderr).toContain(message);
   });
 
+  test("--no-cache makes a build that no builder has seen before", async () => {
+    await using scene = await openScene(() => built("x"));
+    await scene.run("build --filter second --no-cache");
+    await scene.run("build --filter second --no-cache=true");
+    await scene.run("build --filter second");
+    const configs = (await Promise.all(scene.gateway.seen.map(formOf))).map((form) => form.get("config"));
+    expect(new Set(configs).size).toBe(3);
+    expect(configs[2]).not.toContain("CACHEBUST");
+  });
+
   test("--shrinkwrap only lays out, and asks nobody", async () => {
     await using scene = await openScene(accepted);
     const { code, stdout } = await scene.run("build --shrinkwrap --quiet");
