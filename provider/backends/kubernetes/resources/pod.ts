@@ -35,14 +35,15 @@ function buildSecurityContext(nonRoot: boolean, profile: ProfileSpec): V1PodSecu
   };
 }
 
-/** Spread over nodes and zones as far as it costs nothing: no pod waits for the sake of balance. */
-function defaultSpread(name: string): V1TopologySpreadConstraint[] {
-  return ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map((topologyKey) => ({
-    maxSkew: 1,
-    topologyKey,
-    whenUnsatisfiable: "ScheduleAnyway",
-    labelSelector: { matchLabels: { [FUNCTION_LABEL]: name } },
-  }));
+/** Over nodes and zones as far as it costs nothing: no pod waits for the sake of balance. */
+const SPREAD: readonly V1TopologySpreadConstraint[] = ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(
+  (topologyKey) => ({ maxSkew: 1, topologyKey, whenUnsatisfiable: "ScheduleAnyway" }),
+);
+
+/** A profile does not know who uses it, so the pods that are counted are the function's own unless it says otherwise. */
+function buildSpread(name: string, { topologySpreadConstraints = SPREAD }: ProfileSpec): V1TopologySpreadConstraint[] {
+  const labelSelector = { matchLabels: { [FUNCTION_LABEL]: name } };
+  return topologySpreadConstraints.map((constraint) => ({ labelSelector, ...constraint }));
 }
 
 /** The pod of one replica. */
@@ -94,7 +95,7 @@ export function buildPodSpec(deployment: ResolvedDeployment, around: Surrounding
     enableServiceLinks: false,
     securityContext: buildSecurityContext(settings.nonRoot, profile),
     terminationGracePeriodSeconds: terminationGraceSeconds(deployment.envVars),
-    topologySpreadConstraints: [...(profile.topologySpreadConstraints ?? defaultSpread(name))],
+    topologySpreadConstraints: buildSpread(name, profile),
     ...(tolerations && { tolerations: [...tolerations] }),
     ...(affinity && { affinity }),
     ...(runtimeClassName && { runtimeClassName }),
