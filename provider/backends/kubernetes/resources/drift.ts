@@ -37,7 +37,8 @@ export function covers(actual: unknown, wanted: unknown): boolean {
     if (typeof actual !== "object" || actual === null) return Object.keys(wanted).length === 0;
     const have = actual as Readonly<Record<string, unknown>>;
     return Object.entries(wanted).every(([key, value]) =>
-      // The API server leaves out what is empty, and so means the same as an empty text or list.
+      // The API server leaves out what is empty: texts, lists, zeros. A false that we ask for it keeps, and without it
+      // some fields mean true.
       have[key] === undefined ? isEmpty(value) : covers(have[key], value) || sameQuantity(have[key], value),
     );
   }
@@ -45,6 +46,6 @@ export function covers(actual: unknown, wanted: unknown): boolean {
 }
 
 function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === "" || value === false || value === 0) return true;
+  if (value === undefined || value === "" || value === 0) return true;
   return typeof value === "object" && value !== null && Object.values(value).every(isEmpty);
 }

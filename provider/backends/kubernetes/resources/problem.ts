@@ -1,4 +1,5 @@
 import type { V1ContainerState, V1ContainerStateTerminated, V1Deployment, V1Pod } from "@kubernetes/client-node";
+import { seesSecrets } from "./secret-volumes.ts";
 
 /** Why replicas do not come up. */
 export interface Problem {
@@ -70,23 +71,12 @@ function containerProblem(status: StatusOfContainer, mayQuote: boolean): Problem
   return { message: [`${first}${again}`, ...rest].join("; "), lasting: true };
 }
 
-/** Whether a pod's last words may be shown: not when they might quote a secret, nor when nobody knows. */
-function mayQuoteOutput({ spec }: V1Pod): boolean {
-  if (!spec) return false;
-  const mounts = (spec.volumes ?? []).some(
-    ({ projected, secret }) => Boolean(secret) || projected?.sources?.some((source) => source.secret),
-  );
-  const reads = spec.containers.some(
-    ({ env, envFrom }) => env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some((s) => s.secretRef),
-  );
-  return !mounts && !reads;
-}
-
 /** What keeps one pod from serving; undefined while nothing does. */
 export function podProblem(pod: V1Pod): Problem | undefined {
   const { status, metadata } = pod;
   if (metadata?.deletionTimestamp) return undefined;
-  const mayQuote = mayQuoteOutput(pod);
+  // Last words might quote a secret; nor may they be shown when nobody knows whether there is one.
+  const mayQuote = pod.spec !== undefined && !seesSecrets(pod.spec);
   const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   for (const container of containers) {
     const problem = containerProblem(container, mayQuote);

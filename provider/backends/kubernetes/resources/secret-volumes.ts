@@ -58,3 +58,15 @@ export function secretsVersion(names: readonly string[], known: ReadonlyMap<stri
   if (versions.length === 0) return undefined;
   return createHash("sha256").update(versions.join("\n")).digest("hex").slice(0, 16);
 }
+
+/** Whether a pod's function can know the value of a secret, by a file or a variable. */
+export function seesSecrets({ volumes, containers }: V1PodSpec): boolean {
+  const mounts = volumes?.some(
+    ({ projected, secret }) => Boolean(secret) || projected?.sources?.some((source) => source.secret),
+  );
+  // The objects of bookmarks have no containers at all.
+  const reads = (containers ?? []).some(
+    ({ env, envFrom }) => env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some((s) => s.secretRef),
+  );
+  return Boolean(mounts) || reads;
+}

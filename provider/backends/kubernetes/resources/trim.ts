@@ -1,5 +1,6 @@
-import type { V1ContainerStatus, V1Deployment, V1Pod, V1Volume } from "@kubernetes/client-node";
+import type { V1ContainerStatus, V1Deployment, V1Pod } from "@kubernetes/client-node";
 import { FUNCTION_LABEL } from "./names.ts";
+import { seesSecrets } from "./secret-volumes.ts";
 
 /** For telling the revision that a pod belongs to. */
 const REVISION_LABEL = "pod-template-hash";
@@ -18,23 +19,11 @@ function trimStatus({ name, ready, started, restartCount, state, lastState }: V1
   };
 }
 
-/** Only that a volume holds secrets matters, for what may be told of the pod. */
-function trimVolume({ name, projected, secret }: V1Volume): V1Volume[] {
-  if (secret) return [{ name, secret: {} }];
-  return projected?.sources?.some((source) => source.secret)
-    ? [{ name, projected: { sources: [{ secret: {} }] } }]
-    : [];
-}
-
 /** A pod without what the readers here never look at: a tenth of its size, as thousands of them are kept. */
 export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels = {} } = metadata;
   const { phase, podIP, reason, message, startTime, conditions, containerStatuses, initContainerStatuses } =
     status ?? {};
-  const readsSecrets = spec?.containers.some(
-    ({ env, envFrom }) => env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some((s) => s.secretRef),
-  );
-  const volumes = (spec?.volumes ?? []).flatMap(trimVolume);
   return {
     metadata: {
       ...(name !== undefined && { name }),
@@ -45,12 +34,8 @@ export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
       ...(deletionTimestamp && { deletionTimestamp }),
       labels: Object.fromEntries(Object.entries(labels).filter(([key]) => KEPT_LABELS.includes(key))),
     },
-    ...(spec && {
-      spec: {
-        containers: [],
-        ...(readsSecrets ? { volumes: [...volumes, { name: "env", secret: {} }] } : volumes.length > 0 && { volumes }),
-      },
-    }),
+    // Only whether it sees secrets matters, for what may be told of it.
+    ...(spec && { spec: { containers: [], ...(seesSecrets(spec) && { volumes: [{ name: "any", secret: {} }] }) } }),
     status: {
       ...(phase !== undefined && { phase }),
       ...(podIP !== undefined && { podIP }),
