@@ -1,0 +1,40 @@
+/** What the provider asks of the API server, in the words of RBAC. The chart grants this and nothing else. */
+export interface Permission {
+  /** `""` is the core group. */
+  readonly group: string;
+  readonly resource: string;
+  readonly verbs: readonly Verb[];
+}
+
+export type Verb = "get" | "list" | "watch" | "create" | "patch" | "update" | "delete";
+
+const READ = ["get", "list", "watch"] as const;
+/** Server-side apply is `patch`, and `create` where the object is new. */
+const OWN = [...READ, "create", "patch", "delete"] as const;
+
+/** In every namespace that has functions. */
+export const FUNCTION_NAMESPACE: readonly Permission[] = [
+  { group: "apps", resource: "deployments", verbs: OWN },
+  { group: "apps", resource: "deployments/scale", verbs: ["patch"] },
+  { group: "", resource: "services", verbs: OWN },
+  { group: "", resource: "secrets", verbs: OWN },
+  { group: "", resource: "pods", verbs: READ },
+  { group: "", resource: "pods/log", verbs: ["get"] },
+  { group: "metrics.k8s.io", resource: "pods", verbs: ["get", "list"] },
+  { group: "openfaas.com", resource: "functions", verbs: OWN },
+  { group: "openfaas.com", resource: "functions/status", verbs: ["patch"] },
+  // An owner reference that blocks the owner's deletion asks for it, where the API server checks that.
+  { group: "openfaas.com", resource: "functions/finalizers", verbs: ["update"] },
+];
+
+/** For namespaces themselves, when they are managed through the API. */
+export const ALL_NAMESPACES: readonly Permission[] = [{ group: "", resource: "namespaces", verbs: OWN }];
+
+/** For the one namespace of functions, when there is no other. */
+export const ONE_NAMESPACE: readonly Permission[] = [{ group: "", resource: "namespaces", verbs: ["get"] }];
+
+/** In the provider's own namespace. */
+export const CORE_NAMESPACE: readonly Permission[] = [
+  { group: "openfaas.com", resource: "profiles", verbs: READ },
+  { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "create", "update"] },
+];

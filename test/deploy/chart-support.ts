@@ -1,0 +1,66 @@
+import { join } from "node:path";
+import {
+  type KubernetesObject,
+  type RenderedChart,
+  renderChart,
+  type Values,
+} from "../../deploy/render/render-chart.ts";
+import { ROOT } from "../support/platform.ts";
+
+export const DEPLOY = join(ROOT, "deploy");
+export const CHART = join(DEPLOY, "chart");
+export const RELEASE = { name: "faaslane", namespace: "openfaas" };
+
+/** Values as people might set them, from nothing to everything. A random password has no place in a comparison. */
+export const VARIANTS: Readonly<Record<string, Values>> = {
+  default: {},
+  "several namespaces": { clusterRole: true },
+  "without auth, policies, budgets and kinds": {
+    basic_auth: false,
+    networkPolicies: { enabled: false },
+    podDisruptionBudgets: false,
+    createCRDs: false,
+    createFunctionNamespace: false,
+  },
+  "everything on": {
+    imageTag: "0.2.0",
+    imagePullSecrets: [{ name: "registry" }],
+    clusterRole: true,
+    exposeServices: true,
+    bindAddress: "::",
+    gateway: { replicas: 3, drainTimeout: 90, env: { retry_http_codes: "429,503" }, podAnnotations: { a: "b" } },
+    provider: { replicas: 3, writeTimeout: "5m", env: { max_body_bytes: "8Mi" }, podAnnotations: { a: "true" } },
+    functions: { httpProbe: false, setNonRootUser: false, imagePullPolicy: "Always", maxReplicas: 20 },
+    queue: { kind: "none" },
+    queueWorker: { enabled: true, replicas: 2 },
+    nats: { enabled: true, storageClass: "fast" },
+    ingress: {
+      enabled: true,
+      ingressClassName: "nginx",
+      annotations: { "nginx.ingress.kubernetes.io/proxy-body-size": "0" },
+      host: "faas.example.org",
+      tlsSecretName: "faas-tls",
+    },
+    gatewayApi: {
+      enabled: true,
+      parentRefs: [{ name: "public", namespace: "infra" }],
+      hostnames: ["faas.example.org"],
+    },
+    networkPolicies: { enabled: true, functions: true },
+    serviceMonitor: { enabled: true, labels: { release: "prometheus" } },
+    nodeSelector: { "kubernetes.io/os": "linux" },
+    tolerations: [{ key: "core", operator: "Exists" }],
+    affinity: { podAffinity: {} },
+  },
+  "load balancer": { exposeServices: true, serviceType: "LoadBalancer", queue: { persistence: { enabled: false } } },
+};
+
+export function render(values: Values): RenderedChart {
+  return renderChart(CHART, { generateBasicAuth: false, ...values }, RELEASE);
+}
+
+export function find(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {
+  const found = objects.find((object) => object.kind === kind && object.metadata.name === name);
+  if (!found) throw new Error(`there is no ${kind} ${name}`);
+  return found;
+}

@@ -1,0 +1,326 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { generate } from "../../deploy/render/generate.ts";
+import {
+  type KubernetesObject,
+  mergeValues,
+  readValues,
+  renderChart,
+  type Values,
+} from "../../deploy/render/render-chart.ts";
+import { buildValuesSchema } from "../../deploy/render/values-schema.ts";
+import { loadConfig as loadGatewayConfig } from "../../gateway/config.ts";
+import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
+import {
+  ALL_NAMESPACES,
+  CORE_NAMESPACE,
+  FUNCTION_NAMESPACE,
+  ONE_NAMESPACE,
+  type Permission,
+} from "../../provider/backends/kubernetes/resources/permissions.ts";
+import {
+  objectProblems,
+  readOpenApi,
+  type Schema,
+  schemaProblems,
+} from "../provider/kubernetes/resources/object-schema.ts";
+import { CHART, DEPLOY, find, RELEASE, render, VARIANTS } from "./chart-support.ts";
+
+const definitions = readOpenApi();
+
+const metadata: Schema = { type: "object" };
+const text: Schema = { type: "string" };
+const object = (properties: Record<string, Schema>): Schema => ({ type: "object", properties });
+const list = (items: Schema): Schema => ({ type: "array", items });
+
+/** Kinds that are no part of Kubernetes: as much of their schemas as the chart uses. */
+const FOREIGN: Readonly<Record<string, Schema>> = {
+  "gateway.networking.k8s.io/v1 HTTPRoute": object({
+    apiVersion: text,
+    kind: text,
+    metadata,
+    spec: object({
+      parentRefs: list(object({ name: text, namespace: text, sectionName: text })),
+      hostnames: list(text),
+      rules: list(
+        object({
+          matches: list(object({ path: object({ type: text, value: text }) })),
+          backendRefs: list(object({ name: text, port: { type: "integer" } })),
+        }),
+      ),
+    }),
+  }),
+  "monitoring.coreos.com/v1 ServiceMonitor": object({
+    apiVersion: text,
+    kind: text,
+    metadata,
+    spec: object({
+      selector: object({ matchLabels: { type: "object", additionalProperties: text } }),
+      endpoints: list(object({ port: text, path: text, interval: text })),
+    }),
+  }),
+};
+
+async function problems(sent: KubernetesObject): Promise<string[]> {
+  const foreign = FOREIGN[`${sent.apiVersion} ${sent.kind}`];
+  const found = foreign ? schemaProblems(foreign, sent, new Map()) : await objectProblems(sent, definitions);
+  return found.map((problem) => `${sent.kind} ${sent.metadata.name}${problem}`);
+}
+
+describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
+  const { objects, notes } = render(values);
+
+  test("every object is one that Kubernetes takes", async () => {
+    expect((await Promise.all(objects.map(problems))).flat()).toEqual([]);
+  });
+
+  test("no two objects are the same", () => {
+    const ids = objects.map(({ kind, metadata: { namespace, name } }) => `${kind} ${namespace} ${name}`);
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+  });
+
+  test("what refers to another object finds it", () => {
+    for (const {
+      kind,
+      spec,
+      metadata: { namespace },
+    } of objects) {
+      if (kind !== "Service") continue;
+      const { selector } = spec as { selector: Record<string, string> };
+      const pods = objects.filter(
+        (o) => o.metadata.namespace === namespace && ["Deployment", "StatefulSet"].includes(o.kind),
+      );
+      const labels = pods.map((o) => templateOf(o).metadata.labels);
+      expect(labels.some((set) => Object.entries(selector).every(([key, value]) => set[key] === value))).toBe(true);
+    }
+    const claims = objects.flatMap((o) => (o.kind === "Deployment" ? (templateOf(o).spec.volumes ?? []) : []));
+    for (const { persistentVolumeClaim } of claims) {
+      if (persistentVolumeClaim) find(objects, "PersistentVolumeClaim", persistentVolumeClaim.claimName);
+    }
+  });
+
+  test("every pod of the platform is without privileges, and has room to end in", () => {
+    const workloads = objects.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
+    expect(workloads.length).toBeGreaterThan(1);
+    for (const workload of workloads) {
+      const { securityContext, containers } = templateOf(workload).spec;
+      expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+      for (const container of containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        });
+      }
+    }
+  });
+
+  test("the gateway reads every variable that it is given, and takes it", () => {
+    const { env, unread } = environmentOf(find(objects, "Deployment", "gateway"));
+    const config = loadGatewayConfig(env);
+    expect(unread()).toEqual([]);
+    expect(config).toMatchObject({ defaultNamespace: "openfaas-fn", port: 8080, metricsPort: 8082 });
+    expect(config.providerUrl.port).toBe("8081");
+    const drainSeconds = config.drainTimeoutMs / 1000;
+    const grace = templateOf(find(objects, "Deployment", "gateway")).spec.terminationGracePeriodSeconds;
+    expect(grace).toBeGreaterThan(drainSeconds + 3);
+  });
+
+  test("the notes are text", () => {
+    expect(notes).toMatch(/^faaslane 0\.1\.0 is in namespace openfaas/);
+  });
+});
+
+interface PodTemplate {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly securityContext: object;
+    readonly terminationGracePeriodSeconds: number;
+    readonly containers: readonly {
+      readonly securityContext: object;
+      readonly args: readonly string[];
+      readonly env?: readonly { readonly name: string; readonly value: string }[];
+    }[];
+    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+  };
+}
+
+function templateOf(workload: KubernetesObject): PodTemplate {
+  return (workload.spec as { template: PodTemplate }).template;
+}
+
+/** The variables of a workload's container, and which of them nobody has looked at. */
+function environmentOf(workload: KubernetesObject) {
+  const list = templateOf(workload).spec.containers[0]?.env ?? [];
+  const read = new Set<string>();
+  const env = new Proxy(Object.fromEntries(list.map(({ name, value }) => [name, value])), {
+    get: (target, name) => {
+      read.add(String(name));
+      return target[String(name)];
+    },
+  });
+  // Credentials are read by whoever starts the server.
+  return { env, unread: () => list.map(({ name }) => name).filter((name) => !read.has(name)) };
+}
+
+describe("permissions", () => {
+  type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
+  const granted = ({ rules }: KubernetesObject) =>
+    (rules as Rule[]).flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+      ),
+    );
+  const needed = (...lists: (readonly Permission[])[]) =>
+    lists.flat().flatMap(({ group, resource, verbs }) => verbs.map((verb) => `${verb} ${group}/${resource}`));
+
+  test("in one namespace are exactly those that the provider needs", () => {
+    const { objects } = render({});
+    const role = find(objects, "Role", "faaslane-provider");
+    expect(role.metadata.namespace).toBe("openfaas-fn");
+    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ONE_NAMESPACE).sort());
+    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+    expect(objects.some(({ kind }) => kind.startsWith("ClusterRole"))).toBe(false);
+  });
+
+  test("in all namespaces are exactly those that the provider needs", () => {
+    const { objects } = render({ clusterRole: true });
+    const role = find(objects, "ClusterRole", "faaslane-provider");
+    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ALL_NAMESPACES).sort());
+    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+  });
+
+  test("are bound to the account of the provider, which alone has a token", () => {
+    const { objects } = render({ queueWorker: { enabled: true }, nats: { enabled: true } });
+    for (const binding of objects.filter(({ kind }) => kind.endsWith("Binding"))) {
+      expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-provider", namespace: "openfaas" }]);
+      const { kind, name } = binding.roleRef as { kind: string; name: string };
+      find(objects, kind, name);
+    }
+    const workloads = objects.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
+    const withToken = workloads.filter((o) => JSON.stringify(o).includes('"automountServiceAccountToken":true'));
+    expect(withToken.map((o) => o.metadata.name)).toEqual(["gateway-provider"]);
+  });
+});
+
+describe("values", () => {
+  /** Names of all values, `a.b.c`, down to those that are no maps or empty ones. */
+  const names = (values: Values, path = ""): string[] =>
+    Object.entries(values).flatMap(([key, value]) => {
+      const isMap =
+        typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
+      return isMap ? names(value as Values, `${path}${key}.`) : [`${path}${key}`];
+    });
+  const templates = readdirSync(join(CHART, "templates")).map((name) =>
+    readFileSync(join(CHART, "templates", name), "utf8"),
+  );
+  const used = new Set(
+    templates.flatMap((source) =>
+      [...source.matchAll(/\.Values((?:\.\w+)+)/g)].map(([, path]) => path?.slice(1) ?? ""),
+    ),
+  );
+
+  test("that templates use exist, and those that exist are used", () => {
+    const all = names(readValues(CHART));
+    const isUsed = (name: string) => [...used].some((path) => name === path || name.startsWith(`${path}.`));
+    const exists = (path: string) => all.some((name) => name === path || name.startsWith(`${path}.`));
+    expect(all.filter((name) => !isUsed(name))).toEqual([]);
+    expect([...used].filter((path) => !exists(path))).toEqual([]);
+  });
+
+  test("that are misspelt are refused by the schema, others are not", () => {
+    const schema = buildValuesSchema(readValues(CHART)) as Schema;
+    const check = (values: Values) =>
+      schemaProblems(withoutUnions(schema), mergeValues(readValues(CHART), values), new Map());
+    for (const values of Object.values(VARIANTS)) expect(check(values)).toEqual([]);
+    expect(check({ gateway: { replica: 2 } })).toEqual([".gateway.replica: is unknown"]);
+    expect(check({ clusterRole: "yes" })).toEqual(['.clusterRole: is no boolean: "yes"']);
+  });
+
+  test("of OpenFaaS's chart keep their names", () => {
+    const all = names(readValues(CHART));
+    expect(all).toEqual(
+      expect.arrayContaining([
+        "functionNamespace",
+        "basic_auth",
+        "generateBasicAuth",
+        "openfaasImagePullPolicy",
+        "clusterRole",
+        "createCRDs",
+        "exposeServices",
+        "serviceType",
+        "gateway.replicas",
+        "gateway.nodePort",
+        "gateway.readTimeout",
+        "gateway.upstreamTimeout",
+        "functions.httpProbe",
+        "functions.setNonRootUser",
+        "functions.imagePullPolicy",
+        "queueWorker.replicas",
+        "ingress.enabled",
+        "kubernetesDNSDomain",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+      ]),
+    );
+  });
+
+  /** Our checker knows one type at a time. */
+  function withoutUnions(schema: Schema): Schema {
+    return JSON.parse(
+      JSON.stringify(schema, (key, value: unknown) => (key === "type" && Array.isArray(value) ? undefined : value)),
+    ) as Schema;
+  }
+
+  test.each<[string, Values, RegExp]>([
+    ["two gateways on one file", { gateway: { replicas: 2 } }, /embedded queue is one file/],
+    ["a drain in minutes", { gateway: { drainTimeout: "2m" } }, /drainTimeout: 2m is not in seconds/],
+    ["a route to nowhere", { gatewayApi: { enabled: true } }, /parentRefs: name the Gateway/],
+  ])("that cannot work are refused: %s", (_what, values, message) => {
+    expect(() => render(values)).toThrow(message);
+  });
+});
+
+describe("the password", () => {
+  const install = (existing: object) =>
+    renderChart(CHART, {}, RELEASE, { randAlphaNum: (length) => "x".repeat(Number(length)), lookup: () => existing });
+  const data = (existing: object) => find(install(existing).objects, "Secret", "basic-auth").data;
+
+  test("is made when the chart is installed", () => {
+    expect(data({})).toEqual({
+      "basic-auth-user": Buffer.from("admin").toString("base64"),
+      "basic-auth-password": Buffer.from("x".repeat(32)).toString("base64"),
+    });
+  });
+
+  test("stays when the chart is upgraded", () => {
+    const existing = { data: { "basic-auth-user": "YQ==", "basic-auth-password": "Yg==" } };
+    expect(data(existing)).toEqual(existing.data);
+  });
+
+  test("is in no file that is only rendered", () => {
+    expect(() => renderChart(CHART, {}, RELEASE)).toThrow(/random/);
+  });
+});
+
+describe("files that are made from others", () => {
+  test.each([...generate(DEPLOY)])("%s is up to date (node deploy/render.ts)", (path, expected) => {
+    expect(readFileSync(join(DEPLOY, path), "utf8")).toBe(expected);
+  });
+
+  test("the chart carries the kinds as the provider knows them", () => {
+    const inChart = render({}).objects.filter(({ kind }) => kind === "CustomResourceDefinition");
+    expect(inChart).toEqual(JSON.parse(JSON.stringify(buildCrds())));
+  });
+
+  test("plain manifests have nothing of Helm, and no secret", () => {
+    for (const [path, manifest] of generate(DEPLOY)) {
+      if (!path.startsWith("manifests/")) continue;
+      expect(manifest).not.toMatch(/helm\.sh|managed-by: Helm|kind: Secret/);
+      expect(manifest.indexOf("kind: CustomResourceDefinition")).toBeLessThan(manifest.indexOf("kind: Deployment"));
+      expect(manifest.indexOf("kind: Namespace")).toBeLessThan(manifest.indexOf("kind: ServiceAccount"));
+    }
+  });
+});

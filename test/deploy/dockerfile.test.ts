@@ -1,0 +1,190 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { ROOT } from "../support/platform.ts";
+import { render } from "./chart-support.ts";
+
+interface Instruction {
+  readonly name: string;
+  readonly args: string;
+}
+
+interface Stage {
+  readonly from: string;
+  readonly name: string | undefined;
+  readonly instructions: readonly Instruction[];
+}
+
+/** The stages of a Dockerfile; lines that go on are joined. */
+function parseDockerfile(path: string): Stage[] {
+  const text = readFileSync(join(ROOT, path), "utf8")
+    .replace(/^\s*#.*\n/gm, "")
+    .replace(/\\\n/g, " ");
+  const stages: { from: string; name: string | undefined; instructions: Instruction[] }[] = [];
+  for (const line of text.split("\n").filter((line) => line.trim() !== "")) {
+    const [, name = "", args = ""] = /^(\w+)\s+(.*)$/.exec(line.trim()) ?? [];
+    if (name === "FROM") {
+      const [from = "", , stage] = args.split(/\s+/);
+      stages.push({ from, name: stage, instructions: [] });
+    } else {
+      stages.at(-1)?.instructions.push({ name, args });
+    }
+  }
+  return stages;
+}
+
+interface Copy {
+  readonly stage: string | undefined;
+  readonly sources: readonly string[];
+  readonly target: string;
+}
+
+function copies({ instructions }: Stage): Copy[] {
+  return instructions.flatMap(({ name, args }) => {
+    if (name !== "COPY") return [];
+    const words = args.split(/\s+/);
+    const stage = /^--from=(.*)$/.exec(words[0] ?? "")?.[1];
+    const paths = stage === undefined ? words : words.slice(1);
+    return [{ stage, sources: paths.slice(0, -1), target: paths.at(-1) as string }];
+  });
+}
+
+describe.each(["deploy/Dockerfile", "deploy/watchdog.Dockerfile"])("%s", (path) => {
+  const stages = parseDockerfile(path);
+  const ignored = readFileSync(join(ROOT, ".dockerignore"), "utf8").split("\n").filter(Boolean);
+
+  test("copies what there is, from stages that come before", () => {
+    for (const [index, stage] of stages.entries()) {
+      for (const { stage: from, sources } of copies(stage)) {
+        if (from === undefined) {
+          expect(sources.filter((source) => !existsSync(join(ROOT, source)) || ignored.includes(source))).toEqual([]);
+        } else {
+          expect(stages.slice(0, index).map(({ name }) => name)).toContain(from);
+        }
+      }
+    }
+  });
+});
+
+const final = parseDockerfile("deploy/Dockerfile").at(-1) as Stage;
+const instruction = (name: string) => final.instructions.find((i) => i.name === name)?.args ?? "";
+
+describe("the image of the platform", () => {
+  let image = "";
+
+  /** The files of the last stage, laid out as it does, with the modules of this working copy. */
+  beforeAll(() => {
+    image = mkdtempSync(join(tmpdir(), "faaslane-image-"));
+    for (const { stage, sources, target } of copies(final)) {
+      if (target.startsWith("/")) continue;
+      for (const source of sources) {
+        const from = stage === undefined ? source : source.replace("/faaslane/", "");
+        const to = join(image, target.endsWith("/") ? join(target, source) : target);
+        mkdirSync(dirname(to), { recursive: true });
+        if (from === "node_modules") symlinkSync(join(ROOT, from), to);
+        else cpSync(join(ROOT, from), to, { recursive: true });
+      }
+    }
+  });
+
+  afterAll(() => rmSync(image, { recursive: true, force: true }));
+
+  test("runs as a user that is no root, by number, so that Kubernetes can tell", () => {
+    expect(instruction("USER")).toBe("65532:65532");
+  });
+
+  test("has the node that the last stage starts", () => {
+    const [node = ""] = JSON.parse(instruction("ENTRYPOINT")) as string[];
+    expect(copies(final).map(({ target }) => target)).toContain(node);
+  });
+
+  test("has every role that the chart starts", () => {
+    const { objects } = render({ queue: { kind: "none" } });
+    const roles = objects.flatMap(({ kind, spec }) => {
+      if (kind !== "Deployment") return [];
+      const { template } = spec as { template: { spec: { containers: { args: string[] }[] } } };
+      return template.spec.containers.map(({ args }) => args[0] as string);
+    });
+    expect(roles).toEqual(["gateway/main.ts", "provider/main.ts"]);
+    const [command = ""] = JSON.parse(instruction("CMD")) as string[];
+    for (const entry of [...roles, command, "dist/watchdog.mjs"]) expect(existsSync(join(image, entry))).toBe(true);
+  });
+
+  test("has every package that its code imports, as those for development are left out", () => {
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+      dependencies: Record<string, string>;
+    };
+    const files = readdirSync(image, { recursive: true, encoding: "utf8" }).filter(
+      (file) => file.endsWith(".ts") && !file.startsWith("node_modules"),
+    );
+    const missing = files.flatMap((file) => {
+      const source = readFileSync(join(image, file), "utf8");
+      // Types are stripped, so nothing has to be there for them.
+      const imports = source.matchAll(/^(?:import|export)\s+(?!type\s)[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"/gm);
+      return [...imports].flatMap(([, static_, dynamic]) => {
+        const target = (static_ ?? dynamic) as string;
+        if (target.startsWith(".")) return existsSync(join(image, dirname(file), target)) ? [] : [`${file}: ${target}`];
+        if (target.startsWith("node:") || builtinModules.includes(target)) return [];
+        const name = target
+          .split("/")
+          .slice(0, target.startsWith("@") ? 2 : 1)
+          .join("/");
+        return name in dependencies ? [] : [`${file}: ${target}`];
+      });
+    });
+    expect(files.length).toBeGreaterThan(100);
+    expect(missing).toEqual([]);
+  });
+
+  test("serves as a gateway", async () => {
+    const { output, stop } = start(["gateway/main.ts"], { queue: "none", port: "0", metrics_port: "0" });
+    try {
+      const { metrics } = await line(output, "gateway is listening");
+      const answer = await fetch(new URL("/healthz", metrics));
+      expect(answer.status).toBe(200);
+    } finally {
+      await stop();
+    }
+  });
+
+  test("serves as a provider", async () => {
+    const { output, stop } = start(["provider/main.ts"], { port: "0", data_dir: join(image, "data") });
+    try {
+      const { url } = await line(output, "provider is listening");
+      expect((await fetch(new URL("/healthz", url))).status).toBe(200);
+    } finally {
+      await stop();
+    }
+  });
+
+  function start(args: readonly string[], env: Record<string, string>) {
+    const [, ...options] = JSON.parse(instruction("ENTRYPOINT")) as string[];
+    const child = spawn(process.execPath, [...options, ...args], {
+      cwd: image,
+      env: { PATH: process.env.PATH, basic_auth: "false", ...env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    return {
+      output: child.stdout,
+      stop: async () => {
+        child.kill();
+        await ended;
+      },
+    };
+  }
+});
+
+/** The log line with the message `msg`; fails when the process ends without it. */
+async function line(output: NodeJS.ReadableStream, msg: string): Promise<Record<string, string>> {
+  for await (const text of createInterface({ input: output })) {
+    const entry = JSON.parse(text) as Record<string, string>;
+    if (entry.msg === msg) return entry;
+  }
+  throw new Error(`the process ended without saying "${msg}"`);
+}
