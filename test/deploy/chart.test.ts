@@ -19,6 +19,9 @@ import {
   ONE_NAMESPACE,
   type Permission,
 } from "../../provider/backends/kubernetes/resources/permissions.ts";
+import { readKubernetesSettings } from "../../provider/backends/kubernetes/resources/read-settings.ts";
+import { BACKENDS, loadConfig as loadProviderConfig } from "../../provider/config.ts";
+import { readEnv } from "../../provider/kit/env.ts";
 import {
   objectProblems,
   readOpenApi,
@@ -125,6 +128,22 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     const drainSeconds = config.drainTimeoutMs / 1000;
     const grace = templateOf(find(objects, "Deployment", "gateway")).spec.terminationGracePeriodSeconds;
     expect(grace).toBeGreaterThan(drainSeconds + 3);
+  });
+
+  test("the provider reads every variable that it is given, and takes it", () => {
+    const { env, unread } = environmentOf(find(objects, "Deployment", "gateway-provider"));
+    const known = (BACKENDS as readonly string[]).includes("kubernetes");
+    if (!known) process.stderr.write("skipped: the provider does not know the backend kubernetes yet\n");
+    const unlessKnown = new Proxy(env, { get: (all, name) => (name === "backend" ? "" : all[String(name)]) });
+    const config = loadProviderConfig(known ? env : unlessKnown);
+    const kubernetes = readEnv(env, readKubernetesSettings);
+    expect(env.backend).toBe("kubernetes");
+    expect(unread()).toEqual([]);
+    expect(config).toMatchObject({ defaultNamespace: "openfaas-fn", port: 8081 });
+    expect(kubernetes.profilesNamespace).toBe("openfaas");
+    expect(kubernetes.clusterRole).toBe(values.clusterRole === true);
+    const grace = templateOf(find(objects, "Deployment", "gateway-provider")).spec.terminationGracePeriodSeconds;
+    expect(grace).toBeGreaterThan(config.drainTimeoutMs / 1000 + 3);
   });
 
   test("the notes are text", () => {

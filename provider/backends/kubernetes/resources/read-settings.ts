@@ -1,0 +1,45 @@
+import type { EnvReader } from "../../../kit/env.ts";
+import { integerFrom, oneOf, parseBoolean, parseText, parseUrl } from "../../../kit/parse.ts";
+import { DEFAULT_SETTINGS, type ProbeTiming, type PullPolicy, type ResourceSettings } from "./settings.ts";
+
+/** What a provider with this backend has to be told, besides what every provider is. */
+export interface KubernetesSettings {
+  readonly resources: ResourceSettings;
+  /** Functions in every namespace that is marked for them, and namespaces managed through the API. */
+  readonly clusterRole: boolean;
+  /** Where Profiles and the Lease are. */
+  readonly profilesNamespace: string;
+  /** Where replicas report that they listen; without it they are only probed. */
+  readonly announceUrl?: URL;
+}
+
+function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeTiming {
+  const field = (suffix: string, least: number) => read.optional(`${name}_probe_${suffix}`, integerFrom(least));
+  return {
+    initialDelaySeconds: field("initial_delay_seconds", 0) ?? defaults.initialDelaySeconds,
+    periodSeconds: field("period_seconds", 1) ?? defaults.periodSeconds,
+    timeoutSeconds: field("timeout_seconds", 1) ?? defaults.timeoutSeconds,
+    // Kubernetes takes nothing but one success for liveness.
+    successThreshold: name === "liveness" ? 1 : (field("success_threshold", 1) ?? defaults.successThreshold),
+    failureThreshold: field("failure_threshold", 1) ?? defaults.failureThreshold,
+  };
+}
+
+/** Settings under faas-netes' names where it has them. Problems are collected by `read`. */
+export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
+  const imagePullPolicy = read.optional("image_pull_policy", oneOf<PullPolicy>("Always", "IfNotPresent", "Never"));
+  const announceUrl = read.optional("announce_url", parseUrl);
+  return {
+    resources: {
+      httpProbe: read.optional("http_probe", parseBoolean) ?? DEFAULT_SETTINGS.httpProbe,
+      nonRoot: read.optional("set_nonroot_user", parseBoolean) ?? DEFAULT_SETTINGS.nonRoot,
+      ...(imagePullPolicy && { imagePullPolicy }),
+      liveness: readProbe(read, "liveness", DEFAULT_SETTINGS.liveness),
+      readiness: readProbe(read, "readiness", DEFAULT_SETTINGS.readiness),
+      maxReplicas: read.optional("max_replicas", integerFrom(1)) ?? DEFAULT_SETTINGS.maxReplicas,
+    },
+    clusterRole: read.optional("cluster_role", parseBoolean) ?? false,
+    profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",
+    ...(announceUrl && { announceUrl }),
+  };
+}
