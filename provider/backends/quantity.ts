@@ -1,7 +1,4 @@
 const UNIT: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
   "": 1,
   k: 1e3,
   M: 1e6,
@@ -17,10 +14,16 @@ const UNIT: Record<string, number> = {
   Ei: 2 ** 60,
 };
 
+/** Parts of one. Dividing by a whole number keeps 2300m and 2.3 equal; multiplying by a fraction does not. */
+const PART: Record<string, number> = { n: 1e9, u: 1e6, m: 1e3 };
+
 /** Value of a Kubernetes quantity such as `128Mi`, `100m` or `1e9`; undefined for anything else, negative ones too. */
 export function parseQuantity(text: string): number | undefined {
   const match = /^\+?(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?$/.exec(text);
   if (!match) return undefined;
-  const factor = match[2] ? Number(`1${match[2]}`) : UNIT[match[3] ?? ""];
-  return factor === undefined ? undefined : Number(match[1]) * factor;
+  const number = Number(match[1]);
+  if (match[2]) return number * Number(`1${match[2]}`);
+  const suffix = match[3] ?? "";
+  const part = PART[suffix];
+  return part === undefined ? number * (UNIT[suffix] as number) : number / part;
 }

@@ -28,6 +28,7 @@ import {
   type Schema,
   schemaProblems,
 } from "../provider/kubernetes/resources/object-schema.ts";
+import { ROOT } from "../support/platform.ts";
 import { CHART, DEPLOY, find, RELEASE, render, VARIANTS } from "./chart-support.ts";
 
 const definitions = readOpenApi();
@@ -246,6 +247,17 @@ describe("values", () => {
     const exists = (path: string) => all.some((name) => name === path || name.startsWith(`${path}.`));
     expect(all.filter((name) => !isUsed(name))).toEqual([]);
     expect([...used].filter((path) => !exists(path))).toEqual([]);
+  });
+
+  test("that the guide names exist", () => {
+    const guide = readFileSync(join(ROOT, "docs/kubernetes.md"), "utf8");
+    const table = guide.slice(guide.indexOf("### Values"), guide.indexOf("### What the provider may do"));
+    const cells = [...table.matchAll(/^\| (`.*?)\|/gm)].flatMap(([, cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)]);
+    const set = guide.matchAll(/--set (\S+?)=/g);
+    const named = [...cells, ...set].map(([, name = ""]) => name.replace(".*", ""));
+    const all = names(readValues(CHART));
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.filter((name) => !all.some((known) => known === name || known.startsWith(`${name}.`)))).toEqual([]);
   });
 
   test("that are misspelt are refused by the schema, others are not", () => {

@@ -15,7 +15,7 @@ export type UpdatePlan =
       readonly reason: "changed" | "drifted" | "adopted" | "floating";
       /** For a forced apply; its resourceVersion makes that a conflict when something happened since. */
       readonly deployment: V1Deployment;
-      /** What `metadata.managedFields` has to be before, in the same way guarded by a resourceVersion. */
+      /** When there is this, it has to become `metadata.managedFields` first; then read the object and plan anew. */
       readonly managedFields?: readonly V1ManagedFieldsEntry[];
     };
 

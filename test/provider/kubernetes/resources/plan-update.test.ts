@@ -4,6 +4,7 @@ import type { ResolvedDeployment } from "../../../../provider/backends/backend.t
 import { buildDeployment, withReplicas } from "../../../../provider/backends/kubernetes/resources/deployment.ts";
 import { planUpdate, serviceNeedsApply } from "../../../../provider/backends/kubernetes/resources/plan-update.ts";
 import { buildService } from "../../../../provider/backends/kubernetes/resources/service.ts";
+import { parseQuantity } from "../../../../provider/backends/quantity.ts";
 import { readRecording, testWith } from "../../../support/recordings.ts";
 import { around, CASES, deployment } from "./fixtures.ts";
 
@@ -179,7 +180,21 @@ describe("a function that faas-netes made", () => {
       managedFields[1],
       managedFields[3],
     ]);
+    // Once that is written, there is nothing left to take over.
+    const taken = { ...theirs, metadata: { ...theirs.metadata, managedFields: [...(decided.managedFields ?? [])] } };
+    const second = applied(taken as V1Deployment, CASES.recorded?.request as ResolvedDeployment);
+    expect(second).toEqual({ kind: "apply", reason: "adopted", deployment: decided.deployment });
     // Its pods keep their selector, which cannot be changed.
     expect(decided.deployment.spec?.selector).toEqual(existing.spec?.selector);
   });
+});
+
+test.each([
+  ["2.3", "2300m"],
+  ["0.1Gi", "107374182400m"],
+  ["1.5Gi", "1536Mi"],
+  ["1e9", "1G"],
+  ["1000u", "1m"],
+])("the API server writes %s as %s, and that is the same", (ours, theirs) => {
+  expect(parseQuantity(ours)).toBe(parseQuantity(theirs));
 });
