@@ -2,8 +2,8 @@ import { FaasError } from "../../contract/errors.ts";
 import { validateResources } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 import { parseScaleLabels, type ScaleBounds } from "../scale-labels.ts";
+import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
 /** What a deployment is checked against. */
 export interface Surroundings {
