@@ -1,24 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { generate } from "../../deploy/render/generate.ts";
-import {
-  type KubernetesObject,
-  mergeValues,
-  readValues,
-  renderChart,
-  type Values,
-} from "../../deploy/render/render-chart.ts";
-import { buildValuesSchema } from "../../deploy/render/values-schema.ts";
+import type { KubernetesObject } from "../../deploy/render/render-chart.ts";
 import { loadConfig as loadGatewayConfig } from "../../gateway/config.ts";
 import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
-import {
-  ALL_NAMESPACES,
-  CORE_NAMESPACE,
-  FUNCTION_NAMESPACE,
-  ONE_NAMESPACE,
-  type Permission,
-} from "../../provider/backends/kubernetes/resources/permissions.ts";
 import { readKubernetesSettings } from "../../provider/backends/kubernetes/resources/read-settings.ts";
 import { BACKENDS, loadConfig as loadProviderConfig } from "../../provider/config.ts";
 import { readEnv } from "../../provider/kit/env.ts";
@@ -28,8 +14,7 @@ import {
   type Schema,
   schemaProblems,
 } from "../provider/kubernetes/resources/object-schema.ts";
-import { ROOT } from "../support/platform.ts";
-import { CHART, DEPLOY, find, RELEASE, render, VARIANTS } from "./chart-support.ts";
+import { DEPLOY, find, render, VARIANTS } from "./chart-support.ts";
 
 const definitions = readOpenApi();
 
@@ -183,158 +168,6 @@ function environmentOf(workload: KubernetesObject) {
   // Credentials are read by whoever starts the server.
   return { env, unread: () => list.map(({ name }) => name).filter((name) => !read.has(name)) };
 }
-
-describe("permissions", () => {
-  type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
-  const granted = ({ rules }: KubernetesObject) =>
-    (rules as Rule[]).flatMap(({ apiGroups, resources, verbs }) =>
-      apiGroups.flatMap((group) =>
-        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
-      ),
-    );
-  const needed = (...lists: (readonly Permission[])[]) =>
-    lists.flat().flatMap(({ group, resource, verbs }) => verbs.map((verb) => `${verb} ${group}/${resource}`));
-
-  test("in one namespace are exactly those that the provider needs", () => {
-    const { objects } = render({});
-    const role = find(objects, "Role", "faaslane-provider");
-    expect(role.metadata.namespace).toBe("openfaas-fn");
-    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ONE_NAMESPACE).sort());
-    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
-    expect(objects.some(({ kind }) => kind.startsWith("ClusterRole"))).toBe(false);
-  });
-
-  test("in all namespaces are exactly those that the provider needs", () => {
-    const { objects } = render({ clusterRole: true });
-    const role = find(objects, "ClusterRole", "faaslane-provider");
-    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ALL_NAMESPACES).sort());
-    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
-  });
-
-  test("are bound to the account of the provider, which alone has a token", () => {
-    const { objects } = render({ queueWorker: { enabled: true }, nats: { enabled: true } });
-    for (const binding of objects.filter(({ kind }) => kind.endsWith("Binding"))) {
-      expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-provider", namespace: "openfaas" }]);
-      const { kind, name } = binding.roleRef as { kind: string; name: string };
-      find(objects, kind, name);
-    }
-    const workloads = objects.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
-    const withToken = workloads.filter((o) => JSON.stringify(o).includes('"automountServiceAccountToken":true'));
-    expect(withToken.map((o) => o.metadata.name)).toEqual(["gateway-provider"]);
-  });
-});
-
-describe("values", () => {
-  /** Names of all values, `a.b.c`, down to those that are no maps or empty ones. */
-  const names = (values: Values, path = ""): string[] =>
-    Object.entries(values).flatMap(([key, value]) => {
-      const isMap =
-        typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
-      return isMap ? names(value as Values, `${path}${key}.`) : [`${path}${key}`];
-    });
-  const templates = readdirSync(join(CHART, "templates")).map((name) =>
-    readFileSync(join(CHART, "templates", name), "utf8"),
-  );
-  const used = new Set(
-    templates.flatMap((source) =>
-      [...source.matchAll(/\.Values((?:\.\w+)+)/g)].map(([, path]) => path?.slice(1) ?? ""),
-    ),
-  );
-
-  test("that templates use exist, and those that exist are used", () => {
-    const all = names(readValues(CHART));
-    const isUsed = (name: string) => [...used].some((path) => name === path || name.startsWith(`${path}.`));
-    const exists = (path: string) => all.some((name) => name === path || name.startsWith(`${path}.`));
-    expect(all.filter((name) => !isUsed(name))).toEqual([]);
-    expect([...used].filter((path) => !exists(path))).toEqual([]);
-  });
-
-  test("that the guide names exist", () => {
-    const guide = readFileSync(join(ROOT, "docs/kubernetes.md"), "utf8");
-    const table = guide.slice(guide.indexOf("### Values"), guide.indexOf("### What the provider may do"));
-    const cells = [...table.matchAll(/^\| (`.*?)\|/gm)].flatMap(([, cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)]);
-    const set = guide.matchAll(/--set (\S+?)=/g);
-    const named = [...cells, ...set].map(([, name = ""]) => name.replace(".*", ""));
-    const all = names(readValues(CHART));
-    expect(named.length).toBeGreaterThan(15);
-    expect(named.filter((name) => !all.some((known) => known === name || known.startsWith(`${name}.`)))).toEqual([]);
-  });
-
-  test("that are misspelt are refused by the schema, others are not", () => {
-    const schema = buildValuesSchema(readValues(CHART)) as Schema;
-    const check = (values: Values) =>
-      schemaProblems(withoutUnions(schema), mergeValues(readValues(CHART), values), new Map());
-    for (const values of Object.values(VARIANTS)) expect(check(values)).toEqual([]);
-    expect(check({ gateway: { replica: 2 } })).toEqual([".gateway.replica: is unknown"]);
-    expect(check({ clusterRole: "yes" })).toEqual(['.clusterRole: is no boolean: "yes"']);
-  });
-
-  test("of OpenFaaS's chart keep their names", () => {
-    const all = names(readValues(CHART));
-    expect(all).toEqual(
-      expect.arrayContaining([
-        "functionNamespace",
-        "basic_auth",
-        "generateBasicAuth",
-        "openfaasImagePullPolicy",
-        "clusterRole",
-        "createCRDs",
-        "exposeServices",
-        "serviceType",
-        "gateway.replicas",
-        "gateway.nodePort",
-        "gateway.readTimeout",
-        "gateway.upstreamTimeout",
-        "functions.httpProbe",
-        "functions.setNonRootUser",
-        "functions.imagePullPolicy",
-        "queueWorker.replicas",
-        "ingress.enabled",
-        "kubernetesDNSDomain",
-        "nodeSelector",
-        "tolerations",
-        "affinity",
-      ]),
-    );
-  });
-
-  /** Our checker knows one type at a time. */
-  function withoutUnions(schema: Schema): Schema {
-    return JSON.parse(
-      JSON.stringify(schema, (key, value: unknown) => (key === "type" && Array.isArray(value) ? undefined : value)),
-    ) as Schema;
-  }
-
-  test.each<[string, Values, RegExp]>([
-    ["two gateways on one file", { gateway: { replicas: 2 } }, /embedded queue is one file/],
-    ["a drain in minutes", { gateway: { drainTimeout: "2m" } }, /drainTimeout: 2m is not in seconds/],
-    ["a route to nowhere", { gatewayApi: { enabled: true } }, /parentRefs: name the Gateway/],
-  ])("that cannot work are refused: %s", (_what, values, message) => {
-    expect(() => render(values)).toThrow(message);
-  });
-});
-
-describe("the password", () => {
-  const install = (existing: object) =>
-    renderChart(CHART, {}, RELEASE, { randAlphaNum: (length) => "x".repeat(Number(length)), lookup: () => existing });
-  const data = (existing: object) => find(install(existing).objects, "Secret", "basic-auth").data;
-
-  test("is made when the chart is installed", () => {
-    expect(data({})).toEqual({
-      "basic-auth-user": Buffer.from("admin").toString("base64"),
-      "basic-auth-password": Buffer.from("x".repeat(32)).toString("base64"),
-    });
-  });
-
-  test("stays when the chart is upgraded", () => {
-    const existing = { data: { "basic-auth-user": "YQ==", "basic-auth-password": "Yg==" } };
-    expect(data(existing)).toEqual(existing.data);
-  });
-
-  test("is in no file that is only rendered", () => {
-    expect(() => renderChart(CHART, {}, RELEASE)).toThrow(/random/);
-  });
-});
 
 describe("files that are made from others", () => {
   test.each([...generate(DEPLOY)])("%s is up to date (node deploy/render.ts)", (path, expected) => {

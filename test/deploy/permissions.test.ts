@@ -1,0 +1,50 @@
+import { describe, expect, test } from "@jest/globals";
+import type { KubernetesObject } from "../../deploy/render/render-chart.ts";
+import {
+  ALL_NAMESPACES,
+  CORE_NAMESPACE,
+  FUNCTION_NAMESPACE,
+  ONE_NAMESPACE,
+  type Permission,
+} from "../../provider/backends/kubernetes/resources/permissions.ts";
+import { find, render } from "./chart-support.ts";
+
+describe("permissions", () => {
+  type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
+  const granted = ({ rules }: KubernetesObject) =>
+    (rules as Rule[]).flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+      ),
+    );
+  const needed = (...lists: (readonly Permission[])[]) =>
+    lists.flat().flatMap(({ group, resource, verbs }) => verbs.map((verb) => `${verb} ${group}/${resource}`));
+
+  test("in one namespace are exactly those that the provider needs", () => {
+    const { objects } = render({});
+    const role = find(objects, "Role", "faaslane-provider");
+    expect(role.metadata.namespace).toBe("openfaas-fn");
+    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ONE_NAMESPACE).sort());
+    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+    expect(objects.some(({ kind }) => kind.startsWith("ClusterRole"))).toBe(false);
+  });
+
+  test("in all namespaces are exactly those that the provider needs", () => {
+    const { objects } = render({ clusterRole: true });
+    const role = find(objects, "ClusterRole", "faaslane-provider");
+    expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ALL_NAMESPACES).sort());
+    expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+  });
+
+  test("are bound to the account of the provider, which alone has a token", () => {
+    const { objects } = render({ queueWorker: { enabled: true }, nats: { enabled: true } });
+    for (const binding of objects.filter(({ kind }) => kind.endsWith("Binding"))) {
+      expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-provider", namespace: "openfaas" }]);
+      const { kind, name } = binding.roleRef as { kind: string; name: string };
+      find(objects, kind, name);
+    }
+    const workloads = objects.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
+    const withToken = workloads.filter((o) => JSON.stringify(o).includes('"automountServiceAccountToken":true'));
+    expect(withToken.map((o) => o.metadata.name)).toEqual(["gateway-provider"]);
+  });
+});
