@@ -77,3 +77,27 @@ export class LogOutput {
     for (const resume of this.#waiting.splice(0)) resume();
   }
 }
+
+/** Most that may wait of what an in-process handler prints by itself. */
+const UNPACED_LIMIT_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Bounds what waits in a stream that is written to without looking whether it keeps up, as `console.log` does. A handler that
+ * prints in a loop cannot be slowed down: the loop leaves no time for the stream to empty.
+ */
+export function dropExcess(stream: Writable, notice: (droppedLines: number) => string): void {
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  let dropped = 0;
+  const bounded = (...args: unknown[]): boolean => {
+    if (stream.writableLength <= UNPACED_LIMIT_BYTES) return write(...args);
+    dropped++;
+    const callback = args.at(-1);
+    if (typeof callback === "function") process.nextTick(callback as () => void);
+    return false;
+  };
+  stream.on("drain", () => {
+    if (dropped > 0) write(`${notice(dropped)}\n`);
+    dropped = 0;
+  });
+  stream.write = bounded as Writable["write"];
+}

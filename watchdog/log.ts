@@ -16,9 +16,8 @@ export class Log {
 
   constructor(settings: LogSettings, stdout: Writable, stderr: Writable) {
     this.#settings = settings;
-    const notice = (lines: number) => `${timestamp(new Date())} ${lines} log lines dropped: nobody was reading them`;
-    this.#stdout = new LogOutput(stdout, notice);
-    this.#stderr = new LogOutput(stderr, notice);
+    this.#stdout = new LogOutput(stdout, droppedNotice);
+    this.#stderr = new LogOutput(stderr, droppedNotice);
   }
 
   /** One line of the watchdog's own. */
@@ -57,6 +56,11 @@ export class Log {
   async flushed(): Promise<void> {
     await Promise.all([this.#stdout.flushed(FLUSH_MS), this.#stderr.flushed(FLUSH_MS)]);
   }
+}
+
+/** The line that says how many are missing. */
+export function droppedNotice(lines: number): string {
+  return `${timestamp(new Date())} ${lines} log lines dropped: nobody was reading them`;
 }
 
 const EMPTY = Buffer.alloc(0);

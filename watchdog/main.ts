@@ -1,9 +1,12 @@
 import { startWatchdog, type Watchdog } from "./app.ts";
 import { loadConfig, type WatchdogConfig } from "./config.ts";
-import { Log } from "./log.ts";
+import { droppedNotice, Log } from "./log.ts";
+import { dropExcess } from "./log-output.ts";
 
 const config = readConfig();
 const log = new Log(config, process.stdout, process.stderr);
+if (config.mode.kind === "inproc")
+  for (const stream of [process.stdout, process.stderr]) dropExcess(stream, droppedNotice);
 let watchdog: Watchdog | undefined;
 let ending = false;
 let exiting = false;

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { ProcessEnd } from "../../child.ts";
 import type { Deadlines } from "../../deadlines.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
@@ -56,6 +57,11 @@ export function answer(
   res.end(body);
 }
 
+/** The request's headers did not fit into an environment, whose size the system limits. */
+export function isTooLargeToPass(end: ProcessEnd): boolean {
+  return end.kind === "unstarted" && end.error.code === "E2BIG";
+}
+
 /** The variables for a call, or undefined when the request was answered with the reason why there are none. */
 export function buildCallVariables(
   req: IncomingMessage,
@@ -74,3 +80,5 @@ export function buildCallVariables(
 export const TEXT = { "Content-Type": "text/plain; charset=utf-8" } as const;
 
 export const OUTPUT_TOO_LARGE = "The function printed more than max_body_bytes";
+
+export const HEADERS_TOO_LARGE = "The request's headers are too large to be passed to the function";

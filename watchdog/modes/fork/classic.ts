@@ -5,7 +5,15 @@ import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
-import { answer, buildCallVariables, type ForkDeps, OUTPUT_TOO_LARGE, TEXT } from "./call.ts";
+import {
+  answer,
+  buildCallVariables,
+  type ForkDeps,
+  HEADERS_TOO_LARGE,
+  isTooLargeToPass,
+  OUTPUT_TOO_LARGE,
+  TEXT,
+} from "./call.ts";
 import { buildEnvelope } from "./envelope.ts";
 import { sniffContentType } from "./sniff.ts";
 
@@ -54,6 +62,7 @@ function buildAnswer(outcome: Outcome, requestType: string | undefined, config: 
     return { status: 500, headers: { ...TEXT, ...INTERNAL }, body: `${OUTPUT_TOO_LARGE}\n` };
   }
   const { end, output } = outcome;
+  if (isTooLargeToPass(end)) return { status: 431, headers: TEXT, body: `${HEADERS_TOO_LARGE}\n` };
   if (end.kind === "exited" && end.code === 0) {
     const type = config.contentType || requestType || (output.length > 0 ? sniffContentType(output) : "");
     return { status: 200, headers: type === "" ? {} : { "Content-Type": type }, body: output };

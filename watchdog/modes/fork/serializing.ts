@@ -4,7 +4,14 @@ import type { Command } from "../../config.ts";
 import type { Exchange } from "../../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
-import { answer, buildCallVariables, type ForkDeps, OUTPUT_TOO_LARGE } from "./call.ts";
+import {
+  answer,
+  buildCallVariables,
+  type ForkDeps,
+  HEADERS_TOO_LARGE,
+  isTooLargeToPass,
+  OUTPUT_TOO_LARGE,
+} from "./call.ts";
 
 export interface PerCallConfig {
   readonly command: Command;
@@ -37,6 +44,7 @@ function describeOutcome(
   if (outcome.kind === "timedOut") return { status: 500, internal: true, body: "signal: killed" };
   if (outcome.kind === "outputTooLarge") return { status: 500, internal: true, body: OUTPUT_TOO_LARGE };
   const { end, output } = outcome;
+  if (isTooLargeToPass(end)) return { status: 431, internal: true, body: HEADERS_TOO_LARGE };
   if (end.kind === "exited" && end.code === 0) return { status: 200, internal: false, body: output };
   return { status: 500, internal: end.kind === "unstarted", body: describeEnd(end, program) };
 }

@@ -3,7 +3,16 @@ import { describeEnd, type ProcessEnd } from "../../child.ts";
 import type { Exchange } from "../../exchange.ts";
 import { closed } from "../../pipes.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
-import { answer, buildCallVariables, type ForkDeps, failUnanswered, TEXT, watchTime } from "./call.ts";
+import {
+  answer,
+  buildCallVariables,
+  type ForkDeps,
+  failUnanswered,
+  HEADERS_TOO_LARGE,
+  isTooLargeToPass,
+  TEXT,
+  watchTime,
+} from "./call.ts";
 import type { Run } from "./launch.ts";
 import type { PerCallConfig } from "./serializing.ts";
 
@@ -67,5 +76,6 @@ function fail(res: Exchange, end: ProcessEnd, { command, contentType }: PerCallC
   log.print(reason);
   const headers = end.kind === "unstarted" ? { ...TEXT, [INTERNAL_HEADER]: INTERNAL_WATCHDOG } : TEXT;
   if (res.headersSent) finish(res, contentType);
+  else if (isTooLargeToPass(end)) answer(res, 431, TEXT, `${HEADERS_TOO_LARGE}\n`);
   else answer(res, 500, headers, `${reason}\n`);
 }

@@ -1,0 +1,48 @@
+import { expect, test } from "@jest/globals";
+import { buildRequestHeaders, buildResponseHeaders, wantsStream } from "../../watchdog/modes/http-headers.ts";
+import { callerTimeoutMs } from "../../watchdog/modes/http-proxy.ts";
+
+test.each<[rule: string, method: string, sent: string[], passed: string[], hasBody: boolean]>([
+  ["spelling, order and repeats stay", "GET", ["x-A", "1", "X-a", "2"], ["x-A", "1", "X-a", "2"], false],
+  ["the length stays", "POST", ["Content-Length", "5"], ["Content-Length", "5"], true],
+  ["chunks stay chunks", "POST", ["Transfer-Encoding", "chunked"], ["Transfer-Encoding", "chunked"], true],
+  ["no length on a POST is an empty body", "POST", [], ["Content-Length", "0"], false],
+  ["the connection's own headers go", "GET", ["Connection", "close", "Keep-Alive", "x", "TE", "trailers"], [], false],
+  ["and those it names", "GET", ["Connection", "close, X-Hop", "X-Hop", "1", "X-End", "2"], ["X-End", "2"], false],
+  [
+    "but it cannot name the framing away",
+    "POST",
+    ["Connection", "content-length, host", "Content-Length", "5", "Host", "h"],
+    ["Content-Length", "5", "Host", "h"],
+    true,
+  ],
+])("%s", (_rule, method, sent, passed, hasBody) => {
+  expect(buildRequestHeaders(sent, method)).toEqual({ headers: passed, hasBody });
+});
+
+test("an answer loses its framing and the connection's own", () => {
+  const raw = ["Transfer-Encoding", "chunked", "Connection", "close", "Set-Cookie", "a", "Set-Cookie", "b"];
+  expect(buildResponseHeaders(raw)).toEqual({ headers: ["Set-Cookie", "a", "Set-Cookie", "b"], hasLength: false });
+});
+
+test.each([
+  [undefined, false],
+  ["*/*", false],
+  ["text/html, Text/Event-Stream;q=0.9", true],
+  ["application/x-ndjson", true],
+])("Accept: %s wants a stream: %s", (accept, expected) => {
+  expect(wantsStream(accept)).toBe(expected);
+});
+
+test.each([
+  ["1s", 1000],
+  ["5", 5000],
+  ["10s", 10_000],
+  ["11s", 10_000],
+  ["0s", 10_000],
+  ["-1s", 10_000],
+  ["soon", 10_000],
+  [undefined, 10_000],
+])("X-Timeout: %s under a limit of 10 s gives %d ms", (header, ms) => {
+  expect(callerTimeoutMs(header, 10_000)).toBe(ms);
+});
