@@ -1,0 +1,402 @@
+import { isDeepStrictEqual } from "node:util";
+import { admit } from "./admission.ts";
+import { leavesOf } from "./apply/field-set.ts";
+import { ownedAfterApply, ownedAfterUpdate, type Writer } from "./apply/managed-fields.ts";
+import { mergeApplied, removePaths } from "./apply/merge.ts";
+import { type DefaultsContext, withDefaults } from "./defaults.ts";
+import { type DeleteOptions, deleteObject } from "./delete.ts";
+import type { Random } from "./random.ts";
+import { groupVersion, type Resource, type ResourceTable } from "./resources.ts";
+import { DecodeError, decode } from "./schema/decode.ts";
+import {
+  ApiError,
+  alreadyExists,
+  badRequest,
+  conflict,
+  invalid,
+  MODIFIED,
+  methodNotAllowed,
+  notFound,
+} from "./status.ts";
+import { objectKey, type Store } from "./store.ts";
+import { type Fields, isFields, type KubeObject, type ObjectKey, type ObjectMeta, timestamp } from "./types.ts";
+import { stableJson, validateObject } from "./validation/kinds.ts";
+
+export interface WriteOptions {
+  readonly fieldManager: string;
+  readonly fieldValidation: "Ignore" | "Warn" | "Strict";
+  readonly dryRun: boolean;
+  /** Only `status`, or only the rest. */
+  readonly subresource: "" | "status" | "scale";
+}
+
+export interface Written {
+  readonly object: KubeObject;
+  readonly created: boolean;
+  readonly warnings: readonly string[];
+}
+
+export interface ApiParts {
+  readonly store: Store;
+  readonly resources: ResourceTable;
+  readonly random: Random;
+  readonly now: () => number;
+  readonly defaults: DefaultsContext;
+}
+
+/** A body may lack what the server fills in. */
+type Body = Fields;
+
+/** What the verbs mean: checks, defaults, versions and ownership around the store. It knows nothing of HTTP. */
+export class Api {
+  readonly store: Store;
+  readonly resources: ResourceTable;
+  readonly #parts: ApiParts;
+
+  constructor(parts: ApiParts) {
+    this.#parts = parts;
+    this.store = parts.store;
+    this.resources = parts.resources;
+  }
+
+  now(): string {
+    return timestamp(this.#parts.now());
+  }
+
+  get(resource: Resource, key: ObjectKey): KubeObject {
+    const object = this.store.get(resource.key, key);
+    if (object === undefined) throw notFound(resource, key.name);
+    return inVersion(resource, object);
+  }
+
+  create(resource: Resource, namespace: string, body: Body, options: WriteOptions): Written {
+    const { object: given, warnings } = this.#read(resource, { namespace, name: "" }, body, options);
+    if (given.metadata.resourceVersion !== undefined && given.metadata.resourceVersion !== "") {
+      throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
+    }
+    const writer = writerOf(resource, options, "Update");
+    const object = this.#complete(resource, given);
+    const managedFields = ownedAfterUpdate(
+      [],
+      writer,
+      new Map(),
+      leavesOf(resource.type, object, !resource.hasStatus),
+      this.now(),
+    );
+    return { object: this.#insert(resource, object, managedFields, options.dryRun), created: true, warnings };
+  }
+
+  /** Creates what a controller has built: completed and admitted, but not checked. @throws {ApiError} when it is not admitted */
+  insert(resourceKey: string, body: Fields, manager: string): KubeObject {
+    const resource = this.resources.byKey(resourceKey);
+    const object = this.#complete(resource, body as unknown as KubeObject);
+    const owned = {
+      manager,
+      operation: "Update",
+      apiVersion: object.apiVersion,
+      time: this.now(),
+      fieldsType: "FieldsV1",
+    } as const;
+    const fieldsV1 = { "f:metadata": { "f:labels": {}, "f:ownerReferences": {} }, "f:spec": {} };
+    const admitted = { ...object, metadata: { ...object.metadata, managedFields: [{ ...owned, fieldsV1 }] } };
+    admit(this, resource, admitted);
+    return this.store.put(resource.key, admitted);
+  }
+
+  update(resource: Resource, key: ObjectKey, body: Body, options: WriteOptions): Written {
+    const { object: given, warnings } = this.#read(resource, key, body, options);
+    const live = this.store.get(resource.key, key);
+    if (live === undefined) {
+      if (!resource.createOnUpdate || options.subresource !== "") throw notFound(resource, key.name);
+      return this.create(resource, key.namespace, body, options);
+    }
+    const { resourceVersion } = given.metadata;
+    if (!resourceVersion && !resource.unconditionalUpdate) {
+      throw invalid(resource, key.name, [
+        {
+          reason: "FieldValueInvalid",
+          message: "Invalid value: 0: must be specified for an update",
+          field: "metadata.resourceVersion",
+        },
+      ]);
+    }
+    return { ...this.#replace(resource, live, given, writerOf(resource, options, "Update"), options), warnings };
+  }
+
+  /** @param change makes the patched object of the live one, and may be given one of another version of the resource */
+  patch(resource: Resource, key: ObjectKey, change: (live: Fields) => unknown, options: WriteOptions): Written {
+    const live = this.get(resource, key);
+    const patched = change(live);
+    if (!isFields(patched)) throw badRequest("the patched value is not an object");
+    const { object, warnings } = this.#read(resource, key, patched, options);
+    return { ...this.#replace(resource, live, object, writerOf(resource, options, "Update"), options), warnings };
+  }
+
+  /** Server-side apply. */
+  apply(resource: Resource, key: ObjectKey, body: Body, options: WriteOptions & { readonly force: boolean }): Written {
+    const config = this.#readApplied(resource, key, body);
+    const writer = writerOf(resource, options, "Apply");
+    const live = this.store.get(resource.key, key);
+    if (live === undefined && options.subresource !== "") throw notFound(resource, key.name);
+    const withStatus = options.subresource === "status";
+    const configured = leavesOf(resource.type, config, withStatus);
+    const time = this.now();
+    if (live === undefined) {
+      const { entries } = ownedAfterApply(
+        [],
+        writer,
+        { configured, before: new Map(), merged: configured },
+        { force: true, time },
+      );
+      const { object: given } = this.#read(resource, key, config, options);
+      const object = this.#complete(resource, given);
+      return { object: this.#insert(resource, object, entries, options.dryRun), created: true, warnings: [] };
+    }
+    const inOurs = inVersion(resource, live);
+    const merged = mergeApplied(resource.type, inOurs, config) as Fields;
+    const leaves = {
+      configured,
+      before: leavesOf(resource.type, inOurs, withStatus),
+      merged: leavesOf(resource.type, merged, withStatus),
+    };
+    const applied = ownedAfterApply(live.metadata.managedFields ?? [], writer, leaves, { force: options.force, time });
+    const rest = removePaths(resource.type, merged, applied.removed);
+    const { object } = this.#read(resource, key, rest, options);
+    return { ...this.#replace(resource, live, object, writer, options, applied.entries), warnings: [] };
+  }
+
+  delete(resource: Resource, key: ObjectKey, options: DeleteOptions): { object: KubeObject; gone: boolean } {
+    return deleteObject(this, resource, key, options);
+  }
+
+  /** Reads a body: right kind, right place, right types. */
+  #read(
+    resource: Resource,
+    key: ObjectKey,
+    body: Body,
+    options: WriteOptions,
+  ): { object: KubeObject; warnings: string[] } {
+    const named = `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}`;
+    const kind = body.kind ?? (resource.custom ? undefined : resource.kind);
+    const apiVersion = body.apiVersion ?? (resource.custom ? undefined : groupVersion(resource));
+    if (kind === undefined) throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 200)}'`);
+    if (kind !== resource.kind || apiVersion !== groupVersion(resource)) {
+      const message = `the API version in the data (${apiVersion}) does not match the expected API version (${groupVersion(resource)})`;
+      throw badRequest(
+        kind === resource.kind
+          ? message
+          : `${kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: no kind ${JSON.stringify(kind)} is registered for this path`,
+      );
+    }
+    const { value, unknown } = decodeBody(resource, { ...body, kind, apiVersion }, named);
+    if (unknown.length > 0 && options.fieldValidation === "Strict") {
+      const fields = unknown.map((path) => `unknown field "${path}"`).join(", ");
+      throw badRequest(`${named}: strict decoding error: ${fields}`);
+    }
+    const object = { metadata: {}, ...value } as unknown as KubeObject;
+    const warnings = options.fieldValidation === "Warn" ? unknown.map((path) => `unknown field "${path}"`) : [];
+    return { object: { ...object, metadata: placed(resource, key, object.metadata) }, warnings };
+  }
+
+  #readApplied(resource: Resource, key: ObjectKey, body: Body): Fields {
+    const subject = `${key.namespace === "" ? "" : `${key.namespace}/`}${key.name}; ${groupVersion(resource)}, Kind=${resource.kind}`;
+    if (body.kind !== resource.kind || body.apiVersion !== groupVersion(resource)) {
+      throw badRequest(
+        `the apiVersion and kind of what is applied must be ${groupVersion(resource)}, ${resource.kind}`,
+      );
+    }
+    const metadata = isFields(body.metadata) ? body.metadata : {};
+    if (metadata.managedFields !== undefined && metadata.managedFields !== null) {
+      throw badRequest("metadata.managedFields must be nil");
+    }
+    const { unknown } = decodeBody(resource, body, `failed to create typed patch object (${subject})`);
+    if (unknown.length > 0) {
+      // Not a bad request, although it is one: this is how the server answers.
+      throw new ApiError(
+        500,
+        "",
+        `failed to create typed patch object (${subject}): .${unknown[0]}: field not declared in schema`,
+      );
+    }
+    return body;
+  }
+
+  /** System fields and defaults of a new object, and its name if it has none. */
+  #complete(resource: Resource, given: KubeObject): KubeObject {
+    const { generateName, name, uid: _uid, managedFields: _managed, ...meta } = given.metadata;
+    const metadata: ObjectMeta = {
+      name: name || (generateName === undefined ? "" : `${generateName.slice(0, 58)}${this.#parts.random.suffix()}`),
+      ...(generateName === undefined ? {} : { generateName }),
+      ...meta,
+      resourceVersion: "",
+      uid: this.#parts.random.uuid(),
+      creationTimestamp: this.now(),
+      ...(resource.hasGeneration ? { generation: 1 } : {}),
+    };
+    const { deletionTimestamp: _at, deletionGracePeriodSeconds: _grace, ...fresh } = metadata;
+    const { status: _status, ...spec } = given;
+    const bare = resource.hasStatus ? spec : given;
+    return withDefaults(resource, { ...bare, metadata: fresh } as KubeObject, this.#parts.defaults);
+  }
+
+  #insert(
+    resource: Resource,
+    completed: KubeObject,
+    managedFields: ObjectMeta["managedFields"],
+    dryRun: boolean,
+  ): KubeObject {
+    const object = { ...completed, metadata: { ...completed.metadata, managedFields: managedFields ?? [] } };
+    if (resource.namespaced) this.#requireNamespace(objectKey(object).namespace, resource, object.metadata.name);
+    if (this.store.get(resource.key, objectKey(object)) !== undefined) {
+      throw alreadyExists(resource, object.metadata.name);
+    }
+    validateObject(resource, object);
+    admit(this, resource, object);
+    return dryRun ? object : this.store.put(resource.key, object);
+  }
+
+  #requireNamespace(namespace: string, resource: Resource, name: string): void {
+    const namespaces = this.resources.byKey("namespaces");
+    const found = this.store.get("namespaces", { namespace: "", name: namespace });
+    if (found === undefined) throw notFound(namespaces, namespace);
+    if (found.metadata.deletionTimestamp === undefined) return;
+    const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+    const { group, plural } = resource;
+    const full = group === "" ? plural : `${plural}.${group}`;
+    throw new ApiError(403, "Forbidden", `${full} "${name}" is forbidden: ${why}`, {
+      name,
+      group,
+      kind: plural,
+      causes: [
+        {
+          reason: "NamespaceTerminating",
+          message: `namespace ${namespace} is being terminated`,
+          field: "metadata.namespace",
+        },
+      ],
+    });
+  }
+
+  /** @param applied ownership, when it has been decided already */
+  #replace(
+    resource: Resource,
+    live: KubeObject,
+    given: KubeObject,
+    writer: Writer,
+    options: WriteOptions,
+    applied?: ObjectMeta["managedFields"],
+  ): { object: KubeObject; created: false } {
+    const { name } = live.metadata;
+    const { uid, resourceVersion } = given.metadata;
+    if (uid && uid !== live.metadata.uid) {
+      throw conflict(
+        resource,
+        name,
+        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid}`,
+      );
+    }
+    if (resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw conflict(resource, name, MODIFIED);
+    const isStatus = options.subresource === "status";
+    const next = this.#merged(resource, live, given, isStatus);
+    const withStatus = isStatus || !resource.hasStatus;
+    const cleared = given.metadata.managedFields?.length === 0;
+    const entries =
+      applied ??
+      ownedAfterUpdate(
+        cleared ? [] : (live.metadata.managedFields ?? []),
+        writer,
+        leavesOf(resource.type, live, withStatus),
+        leavesOf(resource.type, next, withStatus),
+        this.now(),
+      );
+    const object = { ...next, metadata: { ...next.metadata, managedFields: entries } };
+    if (isDeepStrictEqual(object, inVersion(resource, live))) return { object, created: false };
+    validateObject(resource, object, live);
+    admit(this, resource, object, live);
+    if (options.dryRun) return { object, created: false };
+    const isReleased =
+      object.metadata.deletionTimestamp !== undefined && (object.metadata.finalizers ?? []).length === 0;
+    if (isReleased && (object.metadata.deletionGracePeriodSeconds ?? 0) === 0 && resource.key !== "namespaces") {
+      return { object: this.store.remove(resource.key, objectKey(live)) as KubeObject, created: false };
+    }
+    return { object: this.store.put(resource.key, object), created: false };
+  }
+
+  #merged(resource: Resource, live: KubeObject, given: KubeObject, isStatus: boolean): KubeObject {
+    const { uid, creationTimestamp, generation, generateName, deletionTimestamp, deletionGracePeriodSeconds } =
+      live.metadata;
+    const system = { uid, creationTimestamp, generation, generateName, deletionTimestamp, deletionGracePeriodSeconds };
+    const kept = Object.fromEntries(Object.entries(system).filter(([, value]) => value !== undefined));
+    const {
+      generation: _g,
+      generateName: _n,
+      deletionTimestamp: _d,
+      deletionGracePeriodSeconds: _s,
+      ...settable
+    } = given.metadata;
+    if (isStatus) return { ...inVersion(resource, live), ...("status" in given ? { status: given.status } : {}) };
+    const { status: _ignored, ...rest } = given;
+    const metadata = {
+      ...settable,
+      ...kept,
+      name: live.metadata.name,
+      resourceVersion: live.metadata.resourceVersion,
+    } as ObjectMeta;
+    const content = resource.hasStatus ? { ...rest, ...("status" in live ? { status: live.status } : {}) } : given;
+    const allocated = withAllocated(resource, { ...content, metadata } as KubeObject, live);
+    const next = withDefaults(resource, allocated, this.#parts.defaults);
+    const changed = resource.hasGeneration && contentOf(next) !== contentOf(live);
+    return changed ? { ...next, metadata: { ...next.metadata, generation: (generation ?? 0) + 1 } } : next;
+  }
+}
+
+function decodeBody(resource: Resource, body: Fields, named: string): ReturnType<typeof decode> {
+  try {
+    return decode(resource.type, body);
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`${named}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** What a change of counts as a new generation. */
+function contentOf({ metadata: _metadata, status: _status, apiVersion: _version, ...content }: KubeObject): string {
+  return stableJson(content);
+}
+
+/** What the server has chosen stays chosen for those who do not mention it. */
+function withAllocated(resource: Resource, next: KubeObject, live: KubeObject): KubeObject {
+  if (resource.key !== "services" && resource.key !== "secrets") return next;
+  if (resource.key === "secrets") return next.type === undefined ? { ...next, type: live.type } : next;
+  const before = live.spec as Fields;
+  const spec = next.spec as Fields;
+  if (spec?.clusterIP !== undefined || before.clusterIP === undefined || spec?.type === "ExternalName") return next;
+  return { ...next, spec: { ...spec, clusterIP: before.clusterIP } };
+}
+
+/** Versions of a custom resource share what is stored; nothing is converted but the name. */
+export function inVersion(resource: Resource, object: KubeObject): KubeObject {
+  const apiVersion = groupVersion(resource);
+  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
+}
+
+function placed(resource: Resource, key: ObjectKey, given: ObjectMeta): ObjectMeta {
+  const { namespace, ...meta } = given;
+  if (key.name !== "" && meta.name !== undefined && meta.name !== key.name) {
+    throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${key.name})`);
+  }
+  if (!resource.namespaced) return { ...meta, name: meta.name ?? key.name };
+  if (namespace !== undefined && namespace !== key.namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return { ...meta, name: meta.name ?? key.name, namespace: key.namespace };
+}
+
+function writerOf(
+  resource: Resource,
+  { fieldManager, subresource }: WriteOptions,
+  operation: "Apply" | "Update",
+): Writer {
+  if (operation === "Apply" && fieldManager === "") throw methodNotAllowed();
+  return { manager: fieldManager, operation, apiVersion: groupVersion(resource), subresource };
+}

@@ -1,0 +1,89 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { ApiError, noSuchResource } from "../status.ts";
+import { contentTypeOf } from "./body.ts";
+import { discover } from "./discovery.ts";
+import { negotiate } from "./encode.ts";
+import type { Faults } from "./faults.ts";
+import { type ObjectsDeps, sendJson, serveObjects } from "./objects.ts";
+import { parseRoute, type ResourceRoute } from "./route.ts";
+
+export interface ListenerDeps extends ObjectsDeps {
+  readonly faults: Faults;
+  /** Who does not bring it as a bearer token is refused; "" lets everybody in. */
+  readonly token: string;
+}
+
+/** The whole server, but for the socket. */
+export function apiListener(deps: ListenerDeps): RequestListener {
+  return (req, res) => {
+    // A client that is gone has no use for an answer, and there is nobody else to tell.
+    res.on("error", () => {});
+    serve(deps, req, res).catch((error: unknown) => sendError(res, error));
+  };
+}
+
+async function serve(deps: ListenerDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const { faults, api } = deps;
+  const method = req.method ?? "GET";
+  const url = new URL(req.url ?? "/", "http://server");
+  if (faults.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.delayMs));
+  const found = findRoute(() => parseRoute(method, url, contentTypeOf(req), api.resources));
+  const route = found instanceof ApiError ? undefined : found;
+  faults.check({
+    method,
+    path: url.pathname,
+    query: url.searchParams,
+    verb: route?.verb,
+    resource: route?.resource.key ?? "",
+    namespace: route?.namespace ?? "",
+    name: route?.name ?? "",
+    subresource: route?.subresource ?? "",
+    userAgent: req.headers["user-agent"] ?? "",
+  });
+  if (/^\/(healthz|livez|readyz)$/.test(url.pathname)) {
+    res.writeHead(200, { "content-type": "text/plain" }).end("ok");
+    return;
+  }
+  if (deps.token !== "" && req.headers.authorization !== `Bearer ${deps.token}`) {
+    throw new ApiError(401, "Unauthorized", "Unauthorized");
+  }
+  if (found instanceof ApiError || found === undefined) {
+    const discovered = method === "GET" ? discover(url.pathname.replace(/\/$/, ""), api.resources) : undefined;
+    if (discovered === undefined) throw found ?? noSuchResource();
+    sendJson(res, 200, JSON.stringify(discovered));
+    return;
+  }
+  const format = route?.subresource === "log" ? "object" : negotiate(req.headers.accept);
+  if (format === undefined) {
+    throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json");
+  }
+  await serveObjects(deps, found, format, req, res);
+}
+
+/** A route, or why there is none: faults are to see requests that lead nowhere too. */
+function findRoute(parse: () => ResourceRoute | undefined): ResourceRoute | ApiError | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof ApiError) return error;
+    throw error;
+  }
+}
+
+function sendError(res: ServerResponse, error: unknown): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const known =
+    error instanceof ApiError
+      ? error
+      : new ApiError(
+          500,
+          "InternalError",
+          `Internal error occurred: ${error instanceof Error ? error.stack : String(error)}`,
+        );
+  const retryAfter = known.details?.retryAfterSeconds;
+  const headers = retryAfter === undefined ? {} : { "retry-after": String(retryAfter) };
+  sendJson(res, known.code, JSON.stringify(known.toStatus()), headers as Record<string, string>);
+}

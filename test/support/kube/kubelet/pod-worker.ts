@@ -1,0 +1,296 @@
+import type { Api } from "../api.ts";
+import { recordEvent } from "../controllers/controller.ts";
+import { objectKey } from "../store.ts";
+import type { ObjectKey } from "../types.ts";
+import type { Container, ContainerState, Pod } from "../workloads.ts";
+import { ContainerLog } from "./logs.ts";
+import { type PodPicture, podStatus } from "./pod-status.ts";
+import { Prober } from "./prober.ts";
+import { type Exit, type RunningContainer, type Runtime, StartError } from "./runtime.ts";
+import type { Timing } from "./timing.ts";
+
+export interface WorkerDeps {
+  readonly api: Api;
+  readonly runtime: Runtime;
+  readonly timing: Timing;
+  readonly hostIp: string;
+}
+
+/** Lives as long as a pod is on the node: starts its container, probes it, starts it again, and ends it. */
+export class PodWorker {
+  readonly #deps: WorkerDeps;
+  readonly #key: ObjectKey;
+  readonly #uid: string;
+  readonly #container: Container;
+  readonly #stopped = new AbortController();
+  #picture: PodPicture;
+  #running: RunningContainer | undefined;
+  #probers: Prober[] = [];
+  #log: ContainerLog | undefined;
+  #previousLog: ContainerLog | undefined;
+  #ip: string | undefined;
+  #terminating = false;
+  #wake: (() => void) | undefined;
+  readonly #kills = new Set<NodeJS.Timeout>();
+  readonly #done: Promise<void>;
+
+  constructor(deps: WorkerDeps, pod: Pod) {
+    this.#deps = deps;
+    this.#key = objectKey(pod);
+    this.#uid = pod.metadata.uid;
+    this.#container = pod.spec.containers[0] as Container;
+    this.#picture = {
+      phase: "Pending",
+      podIp: undefined,
+      hostIp: deps.hostIp,
+      sandbox: false,
+      startTime: deps.api.now(),
+      state: { waiting: { reason: "ContainerCreating" } },
+      lastState: {},
+      ready: false,
+      started: false,
+      restartCount: 0,
+      imageId: "",
+      containerId: undefined,
+    };
+    this.#done = this.#run();
+  }
+
+  /** The log of the container's run, or the one before. */
+  log(previous: boolean): ContainerLog | undefined {
+    return previous ? this.#previousLog : this.#log;
+  }
+
+  get waitingReason(): string | undefined {
+    return this.#picture.state.waiting?.reason;
+  }
+
+  /** The object has changed: it may be time to go, or something waited for may be there. */
+  notice(pod: Pod): void {
+    if (pod.metadata.deletionTimestamp === undefined) return;
+    const graceSeconds = pod.metadata.deletionGracePeriodSeconds ?? 0;
+    if (!this.#terminating) {
+      this.#terminating = true;
+      this.#stopped.abort();
+      this.#running?.terminate();
+    }
+    this.#killIn(graceSeconds * 1000);
+    this.#wake?.();
+  }
+
+  /** What a volume or image waits for may be there now. */
+  retry(): void {
+    this.#wake?.();
+  }
+
+  /** Ends at once: the object is gone, or the node goes. */
+  async close(): Promise<void> {
+    this.#terminating = true;
+    this.#stopped.abort();
+    this.#running?.kill();
+    this.#wake?.();
+    await this.#done;
+  }
+
+  get #pod(): Pod | undefined {
+    const pod = this.#deps.api.store.get("pods", this.#key) as Pod | undefined;
+    return pod?.metadata.uid === this.#uid ? pod : undefined;
+  }
+
+  async #run(): Promise<void> {
+    // A node that runs nothing has nothing to show in between; it still answers in another turn.
+    await Promise.resolve();
+    if (!this.#deps.runtime.instant) this.#report();
+    await this.#pause(this.#deps.timing.sandboxMs);
+    for (let crashes = 0; !this.#terminating; crashes += 1) {
+      if (!(await this.#pull()) || !(await this.#start())) break;
+      const exit = await (this.#running as RunningContainer).ended;
+      this.#afterExit(exit);
+      if (this.#terminating) break;
+      if (crashes > 0) await this.#backOff(crashes);
+    }
+    await this.#finish();
+  }
+
+  /** @returns false when the pod is to go meanwhile */
+  async #pull(): Promise<boolean> {
+    const { image } = this.#container;
+    const { runtime, timing } = this.#deps;
+    for (let attempt = 0; !this.#terminating; attempt += 1) {
+      if (runtime.hasImage(image)) return true;
+      const why = `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
+      this.#wait("ErrImagePull", why);
+      this.#event("Warning", "Failed", `Failed to pull image "${image}": ${why}`);
+      await this.#pause(Math.min(timing.pullBackoffMs, 50));
+      if (runtime.hasImage(image) || this.#terminating) continue;
+      this.#wait("ImagePullBackOff", `Back-off pulling image "${image}": ErrImagePull: ${why}`);
+      await this.#pause(timing.pullBackoffMs * Math.min(2 ** attempt, 30), true);
+    }
+    return false;
+  }
+
+  /** @returns false when the pod is to go meanwhile */
+  async #start(): Promise<boolean> {
+    const { runtime, timing } = this.#deps;
+    while (!this.#terminating) {
+      const log = new ContainerLog();
+      const ip = this.#ip ?? runtime.allocateIp();
+      this.#ip = ip;
+      try {
+        const output = (text: string) => log.append({ timeMs: Date.now(), text });
+        this.#running = await runtime.start(this.#pod as Pod, this.#container, ip, output);
+      } catch (error) {
+        if (!(error instanceof StartError)) throw error;
+        if (error.reason !== undefined) this.#wait(error.reason, error.message);
+        else this.#event("Warning", "FailedMount", error.message);
+        await this.#pause(2_000, true);
+        continue;
+      }
+      this.#previousLog = this.#log;
+      this.#log = log;
+      if (this.#terminating) this.#running.terminate();
+      const startedAt = this.#deps.api.now();
+      const isReady = this.#container.readinessProbe === undefined || runtime.instant;
+      const containerId = `containerd://${this.#uid.replaceAll("-", "")}${String(this.#picture.restartCount).padStart(32, "0")}`;
+      await this.#pause(timing.reportMs);
+      this.#show({
+        phase: "Running",
+        podIp: ip,
+        sandbox: true,
+        state: { running: { startedAt } },
+        ready: isReady && !this.#terminating,
+        started: true,
+        imageId: `sha256:${"0".repeat(64)}`,
+        containerId,
+      });
+      if (!runtime.instant) this.#probe(this.#running);
+      return true;
+    }
+    return false;
+  }
+
+  #probe(running: RunningContainer): void {
+    const { readinessProbe, livenessProbe } = this.#container;
+    const { timing } = this.#deps;
+    const probers: Prober[] = [];
+    if (readinessProbe !== undefined) {
+      probers.push(
+        new Prober(readinessProbe, running, timing.eagerProbeMs, (ready) => {
+          if (!ready) this.#event("Warning", "Unhealthy", "Readiness probe failed");
+          setTimeout(
+            () => running === this.#running && this.#show({ ready }),
+            ready ? timing.readyReportMs : 0,
+          ).unref();
+        }),
+      );
+    }
+    if (livenessProbe !== undefined) {
+      const prober = new Prober(livenessProbe, running, undefined, (alive) => {
+        if (alive || this.#terminating) return;
+        this.#event("Warning", "Unhealthy", "Liveness probe failed");
+        this.#event("Normal", "Killing", `Container ${this.#container.name} failed liveness probe, will be restarted`);
+        prober.close();
+        running.terminate();
+        this.#killIn((this.#pod?.spec.terminationGracePeriodSeconds ?? 30) * 1000);
+      });
+      probers.push(prober);
+    }
+    this.#probers = probers;
+  }
+
+  #afterExit({ code, signal }: Exit): void {
+    for (const prober of this.#probers) prober.close();
+    this.#clearKills();
+    this.#running = undefined;
+    this.#log?.end();
+    const { state, containerId } = this.#picture;
+    const now = this.#deps.api.now();
+    const terminated: ContainerState["terminated"] = {
+      exitCode: code,
+      ...(signal === 0 ? {} : { signal }),
+      reason: code === 0 ? "Completed" : "Error",
+      startedAt: state.running?.startedAt ?? now,
+      finishedAt: now,
+      containerID: containerId ?? "",
+    };
+    if (this.#terminating) {
+      const phase = code === 0 ? "Succeeded" : "Failed";
+      this.#show({ phase, state: { terminated }, ready: false, started: false });
+      return;
+    }
+    this.#show({
+      state: { terminated },
+      lastState: { terminated },
+      ready: false,
+      started: false,
+      restartCount: this.#picture.restartCount + 1,
+    });
+  }
+
+  async #backOff(crashes: number): Promise<void> {
+    const { crashBackoffMs, crashBackoffLimitMs } = this.#deps.timing;
+    const delayMs = Math.min(crashBackoffMs * 2 ** (crashes - 1), crashBackoffLimitMs);
+    const { name } = this.#container;
+    const pod = `${this.#key.name}_${this.#key.namespace}(${this.#uid})`;
+    const message = `back-off ${delayMs / 1000}s restarting failed container=${name} pod=${pod}`;
+    this.#wait("CrashLoopBackOff", message);
+    this.#event("Warning", "BackOff", `Back-off restarting failed container ${name} in pod ${pod}`);
+    await this.#pause(delayMs);
+  }
+
+  async #finish(): Promise<void> {
+    const pod = this.#pod;
+    this.#clearKills();
+    if (pod !== undefined) await this.#deps.runtime.removePod(pod);
+    if (this.#ip !== undefined) this.#deps.runtime.releaseIp(this.#ip);
+    const live = this.#pod;
+    if (live?.metadata.deletionTimestamp === undefined) return;
+    if ((live.metadata.finalizers ?? []).length === 0) this.#deps.api.store.remove("pods", this.#key);
+    else this.#deps.api.store.put("pods", { ...live, metadata: { ...live.metadata, deletionGracePeriodSeconds: 0 } });
+  }
+
+  #killIn(delayMs: number): void {
+    const timer = setTimeout(() => this.#running?.kill(), delayMs);
+    this.#kills.add(timer.unref());
+  }
+
+  #clearKills(): void {
+    for (const timer of this.#kills) clearTimeout(timer);
+    this.#kills.clear();
+  }
+
+  #wait(reason: string, message: string): void {
+    this.#show({ state: { waiting: { reason, message } } });
+  }
+
+  #show(change: Partial<PodPicture>): void {
+    this.#picture = { ...this.#picture, ...change };
+    this.#report();
+  }
+
+  #report(): void {
+    const pod = this.#pod;
+    if (pod === undefined) return;
+    const status = podStatus(pod, this.#picture, this.#deps.api.now());
+    if (status !== undefined) this.#deps.api.store.put("pods", { ...pod, status });
+  }
+
+  #event(type: "Normal" | "Warning", reason: string, message: string): void {
+    const pod = this.#pod;
+    if (pod !== undefined) recordEvent(this.#deps.api, pod, type, reason, message, "kubelet");
+  }
+
+  /** Waits, unless the pod is to go; with `wakeable` also until something that was missing may be there. */
+  async #pause(delayMs: number, wakeable = false): Promise<void> {
+    if (delayMs <= 0 || this.#stopped.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, delayMs).unref();
+    const stop = () => resolve();
+    this.#stopped.signal.addEventListener("abort", stop);
+    if (wakeable) this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
+    this.#stopped.signal.removeEventListener("abort", stop);
+    this.#wake = undefined;
+  }
+}
