@@ -14,6 +14,8 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
   onSettled: ((exchange: Exchange) => void) | null = null;
   /** What happens when the time is up; set by the mode. */
   onExpire: ((exchange: Exchange) => void) | null = null;
+  /** What happens when the time is up, the answer is complete, and the caller has not yet taken all of it. */
+  onUnsent: ((exchange: Exchange) => void) | null = null;
   expiresAt = 0;
   earlier: Expiring | null = null;
   later: Expiring | null = null;
@@ -21,6 +23,7 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
 
   expire(): void {
     this.onExpire?.(this);
+    if (this.writableEnded && !this.writableFinished && this.waitsIn === null) this.onUnsent?.(this);
   }
 
   /** Keeps the call counted as under way until a matching `release`, even if its connection closes before. */

@@ -89,6 +89,7 @@ export class Front {
     }
     metrics.inFlight++;
     res.onSettled = this.#settle;
+    res.onUnsent = this.#limitSending;
     mode.handle(req, res);
   };
 
@@ -106,6 +107,15 @@ export class Front {
     // A connection whose call began before the drain is idle now, and would hold the server open.
     if (this.#closing) setImmediate(() => this.server.closeIdleConnections());
     if (config.accessLog) print(accessLine(res, status, seconds, config.logCallId));
+  };
+
+  /** A caller that reads slowly may do so until `write_timeout`; an answer made only now gets a moment. */
+  readonly #limitSending = (res: Exchange): void => {
+    const now = performance.now();
+    const leftMs = this.#deps.config.writeTimeoutMs - (now - res.startedAt);
+    res.onUnsent = null;
+    res.onExpire = cut;
+    this.#deps.deadlines.start(res, Math.ceil(Math.max(leftMs, SENDING_GRACE_MS)), now);
   };
 
   readonly #settleProbe = (res: Exchange): void => {
@@ -140,8 +150,14 @@ export class Front {
   }
 }
 
+const SENDING_GRACE_MS = 1000;
+
 /** nginx's name for a call whose caller left before the answer. */
 const CLIENT_WENT_AWAY = 499;
+
+function cut(res: Exchange): void {
+  res.destroy();
+}
 
 function answerEmpty(res: Exchange, status: number): void {
   res.writeHead(status, { "Content-Length": 0 });

@@ -1,5 +1,7 @@
+import { connect } from "node:net";
 import { expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { rawRequest } from "../support/raw-http.ts";
 import { spawnWatchdog, startWatchdog } from "./support/start-watchdog.ts";
 
 const rss = (metrics: string) => Number(metrics.match(/^process_resident_memory_bytes (\d+)$/m)?.[1]);
@@ -47,8 +49,23 @@ test("bad settings are one message that names them all", async () => {
 
 test("a request that never ends is cut at read_timeout", async () => {
   await using watchdog = await startWatchdog({ mode: "classic", fprocess: "cat", read_timeout: "1s" });
-  const { rawRequest } = await import("../support/raw-http.ts");
   const answer = await rawRequest(watchdog.port, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\npart");
   expect(answer === undefined || answer.status === 408).toBe(true);
   await eventually("no call is under way", async () => /^http_requests_in_flight 0$/m.test(await watchdog.metrics()));
+});
+
+test("a caller that does not read its answer is cut at write_timeout", async () => {
+  await using watchdog = await startWatchdog({
+    mode: "inproc",
+    inproc_handler: "./handler.mjs",
+    write_timeout: "300ms",
+  });
+  const socket = connect(watchdog.port, "127.0.0.1");
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.on("error", () => {}); // a reset is what is waited for
+  socket.write("GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+  await eventually("it is under way", async () => /^http_requests_in_flight 1$/m.test(await watchdog.metrics()));
+  await eventually("it is given up", async () => /^http_requests_in_flight 0$/m.test(await watchdog.metrics()));
+  socket.resume();
+  await closed;
 });

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -177,7 +177,6 @@ test("the lock file follows health, and taking it away takes the replica out", a
   const lock = join(watchdog.tmp, ".lock");
   expect(existsSync(lock)).toBe(true);
   await using other = await startWatchdog(server("probe-server"));
-  const { rmSync } = await import("node:fs");
   rmSync(join(other.tmp, ".lock"));
   expect((await fetch(`${other.url}/_/health`)).status).toBe(503);
   expect((await fetch(`${other.url}/_/ready`)).status).toBe(503);

@@ -32,6 +32,7 @@ export async function loadHandler(path: string): Promise<RequestListener> {
 /** The function's handler runs in the watchdog's own process: no hop, one process per replica. */
 export function openInproc(handler: RequestListener, { deadlines, print, timeoutMs }: InprocDeps): Mode {
   const onExpire = (res: Exchange): void => {
+    if (res.writableEnded) return;
     print(`Handler exceeded its time limit: ${timeoutMs}ms`);
     if (res.headersSent) {
       // Ending in good order would pass the part for the whole.

@@ -29,6 +29,7 @@ export async function handleStreaming(
   try {
     const abandoned = Promise.withResolvers<undefined>();
     watchTime(res, deps, () => {
+      if (res.writableEnded) return;
       deps.log.print(`Killed after exec_timeout (${deps.execTimeoutMs}ms)`);
       failUnanswered(res);
       abandoned.resolve(undefined);
