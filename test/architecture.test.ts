@@ -52,7 +52,6 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   yaml: /^cli\/(stack|credentials)/,
   commander: /^cli\//,
   listr2: /^cli\//,
-  picocolors: /^cli\//,
 };
 
 const SOURCE_FOLDERS = ["provider", "gateway", "watchdog", "cli"];

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, type Metric, type MetricValueWithName, Registry } from "prom-client";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { QueueStats } from "../queue/queue.ts";
-import { type CodeTally, DURATION_BUCKETS, type FunctionMeter } from "./function-meter.ts";
+import { type CodeTally, DURATION_BUCKETS } from "./function-meter.ts";
 
 export interface GatewayMetricsOptions {
   readonly table: FunctionTable;
