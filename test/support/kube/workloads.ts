@@ -59,6 +59,7 @@ export interface Condition {
 
 export interface PodSpec {
   readonly nodeName?: string;
+  readonly serviceAccountName?: string;
   readonly nodeSelector?: StringMap;
   readonly terminationGracePeriodSeconds?: number;
   readonly restartPolicy?: string;
@@ -105,6 +106,7 @@ export interface Volume {
   readonly name: string;
   readonly emptyDir?: object;
   readonly secret?: { readonly secretName: string; readonly items?: readonly KeyToPath[]; readonly optional?: boolean };
+  readonly configMap?: Projection;
   readonly projected?: {
     readonly sources?: readonly { readonly secret?: Projection; readonly configMap?: Projection }[];
   };

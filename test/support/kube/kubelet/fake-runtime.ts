@@ -1,39 +1,53 @@
-import type { Container, Pod } from "../workloads.ts";
-import type { Exit, RunningContainer, Runtime } from "./runtime.ts";
+import type { Pod } from "../workloads.ts";
+import type { ContainerSpec, Exit, RunningContainer, Runtime } from "./runtime.ts";
 
 /** Runs nothing, and says that it does: for thousands of pods. Addresses are as in a cluster, and nobody answers there. */
 export class FakeRuntime implements Runtime {
   readonly instant = true;
-  /** Images that cannot be pulled. */
-  readonly missing = new Set<string>();
+  readonly #missing = new Set<string>();
   readonly #running = new Map<string, FakeContainer>();
+  #onImage: () => void = () => {};
   #next = 0;
 
-  allocateIp(): string {
+  /** Makes an image one that cannot be pulled; all others can. */
+  withholdImage(image: string): void {
+    this.#missing.add(image);
+  }
+
+  releaseImage(image: string): void {
+    this.#missing.delete(image);
+    this.#onImage();
+  }
+
+  /** Lets the container of a pod end with a code, as if it had crashed. */
+  crash(podUid: string, code: number): void {
+    this.#running.get(podUid)?.end({ code, signal: 0 });
+  }
+
+  hasImage(image: string): boolean {
+    return !this.#missing.has(image);
+  }
+
+  onImage(listener: () => void): void {
+    this.#onImage = listener;
+  }
+
+  allocateIp(): Promise<string> {
     this.#next += 1;
-    return `10.${244 + (this.#next >> 16)}.${(this.#next >> 8) & 255}.${this.#next & 255}`;
+    return Promise.resolve(`10.${244 + (this.#next >> 16)}.${(this.#next >> 8) & 255}.${this.#next & 255}`);
   }
 
   releaseIp(): void {}
 
-  hasImage(image: string): boolean {
-    return !this.missing.has(image);
-  }
-
-  start(pod: Pod, _container: Container, _ip: string, output: (text: string) => void): Promise<RunningContainer> {
+  start(pod: Pod, _container: ContainerSpec, _ip: string, output: (line: string) => void): Promise<RunningContainer> {
     output("started");
     const container = new FakeContainer();
     this.#running.set(pod.metadata.uid, container);
     return Promise.resolve(container);
   }
 
-  /** Lets the container of a pod end with a code, as if it had crashed. */
-  crash(pod: { readonly metadata: { readonly uid: string } }, code: number): void {
-    this.#running.get(pod.metadata.uid)?.end({ code, signal: 0 });
-  }
-
-  removePod(pod: Pod): Promise<void> {
-    this.#running.delete(pod.metadata.uid);
+  removePod(uid: string): Promise<void> {
+    this.#running.delete(uid);
     return Promise.resolve();
   }
 
@@ -60,5 +74,9 @@ class FakeContainer implements RunningContainer {
 
   probe(): Promise<boolean> {
     return Promise.resolve(true);
+  }
+
+  remount(): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -28,6 +28,7 @@ export class Kubelet implements Controller {
   constructor(api: Api, options: KubeletOptions) {
     this.#api = api;
     this.#options = options;
+    options.runtime.onImage(() => this.retry());
   }
 
   handle({ resource, object, type }: StoreEvent): void {

@@ -3,6 +3,7 @@ import { recordEvent } from "../controllers/controller.ts";
 import { objectKey } from "../store.ts";
 import type { ObjectKey } from "../types.ts";
 import type { Container, ContainerState, Pod } from "../workloads.ts";
+import { resolveContainer, resolveMounts } from "./container-spec.ts";
 import { ContainerLog } from "./logs.ts";
 import { type PodPicture, podStatus } from "./pod-status.ts";
 import { Prober } from "./prober.ts";
@@ -30,6 +31,8 @@ export class PodWorker {
   #previousLog: ContainerLog | undefined;
   #ip: string | undefined;
   #terminating = false;
+  #graceSeconds = Number.POSITIVE_INFINITY;
+  #runs = 0;
   #wake: (() => void) | undefined;
   readonly #kills = new Set<NodeJS.Timeout>();
   readonly #done: Promise<void>;
@@ -74,13 +77,17 @@ export class PodWorker {
       this.#stopped.abort();
       this.#running?.terminate();
     }
-    this.#killIn(graceSeconds * 1000);
+    if (graceSeconds < this.#graceSeconds) {
+      this.#graceSeconds = graceSeconds;
+      this.#killIn(graceSeconds * 1000);
+    }
     this.#wake?.();
   }
 
   /** What a volume or image waits for may be there now. */
   retry(): void {
     this.#wake?.();
+    if (!this.#deps.runtime.instant) void this.#refresh();
   }
 
   /** Ends at once: the object is gone, or the node goes. */
@@ -134,11 +141,14 @@ export class PodWorker {
     const { runtime, timing } = this.#deps;
     while (!this.#terminating) {
       const log = new ContainerLog();
-      const ip = this.#ip ?? runtime.allocateIp();
+      const ip = this.#ip ?? (await runtime.allocateIp());
       this.#ip = ip;
+      const pod = this.#pod;
+      if (pod === undefined) return false;
       try {
+        const spec = resolveContainer(this.#deps.api.store, pod, this.#container, ip);
         const output = (text: string) => log.append({ timeMs: Date.now(), text });
-        this.#running = await runtime.start(this.#pod as Pod, this.#container, ip, output);
+        this.#running = await runtime.start(pod, spec, ip, output);
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
         if (error.reason !== undefined) this.#wait(error.reason, error.message);
@@ -151,7 +161,8 @@ export class PodWorker {
       if (this.#terminating) this.#running.terminate();
       const startedAt = this.#deps.api.now();
       const isReady = this.#container.readinessProbe === undefined || runtime.instant;
-      const containerId = `containerd://${this.#uid.replaceAll("-", "")}${String(this.#picture.restartCount).padStart(32, "0")}`;
+      const containerId = `containerd://${this.#uid.replaceAll("-", "")}${String(this.#runs).padStart(32, "0")}`;
+      this.#runs += 1;
       await this.#pause(timing.reportMs);
       this.#show({
         phase: "Running",
@@ -162,11 +173,24 @@ export class PodWorker {
         started: true,
         imageId: `sha256:${"0".repeat(64)}`,
         containerId,
+        restartCount: this.#runs - 1,
       });
       if (!runtime.instant) this.#probe(this.#running);
       return true;
     }
     return false;
+  }
+
+  /** Files of secrets follow their changes, as long as they are all there. */
+  async #refresh(): Promise<void> {
+    const pod = this.#pod;
+    if (pod === undefined || this.#running === undefined) return;
+    try {
+      await this.#running.remount(resolveMounts(this.#deps.api.store, pod, this.#container));
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      this.#event("Warning", "FailedMount", error.message);
+    }
   }
 
   #probe(running: RunningContainer): void {
@@ -223,7 +247,6 @@ export class PodWorker {
       lastState: { terminated },
       ready: false,
       started: false,
-      restartCount: this.#picture.restartCount + 1,
     });
   }
 
@@ -239,9 +262,8 @@ export class PodWorker {
   }
 
   async #finish(): Promise<void> {
-    const pod = this.#pod;
     this.#clearKills();
-    if (pod !== undefined) await this.#deps.runtime.removePod(pod);
+    await this.#deps.runtime.removePod(this.#uid);
     if (this.#ip !== undefined) this.#deps.runtime.releaseIp(this.#ip);
     const live = this.#pod;
     if (live?.metadata.deletionTimestamp === undefined) return;
