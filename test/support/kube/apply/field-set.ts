@@ -81,13 +81,10 @@ export function isItem(path: FieldPath): boolean {
   return /^[kv]:/.test(path.slice(path.lastIndexOf(SEPARATOR) + 1));
 }
 
-/** The item whose key is at this path, if it is one. */
-export function itemOfKey(path: FieldPath): FieldPath | undefined {
-  const elements = elementsOf(path);
-  const field = elements.pop() as string;
-  const item = elements.at(-1);
-  if (item === undefined || !item.startsWith("k:")) return undefined;
-  return Object.hasOwn(JSON.parse(item.slice(2)) as Fields, field.slice(2)) ? elements.join(SEPARATOR) : undefined;
+/** Whether a field is one of those that its item is told apart by. */
+export function isKeyOfItem(path: FieldPath): boolean {
+  const [field, item] = elementsOf(path).reverse() as [string, string | undefined];
+  return item?.startsWith("k:") === true && Object.hasOwn(JSON.parse(item.slice(2)) as Fields, field.slice(2));
 }
 
 /** `.spec.template.spec.containers[name="x"].image`, as conflicts name it. */

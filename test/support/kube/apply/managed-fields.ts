@@ -7,7 +7,7 @@ import {
   fromFieldsV1,
   isBeneath,
   isItem,
-  itemOfKey,
+  isKeyOfItem,
   type Leaves,
   toFieldsV1,
 } from "./field-set.ts";
@@ -124,14 +124,8 @@ export function ownedAfterApply(
   const given = [...(own?.paths ?? [])].filter(
     (path) => !owned.has(path) && !(isItem(path) && elsewhere.some((other) => isBeneath(other, path))),
   );
-  const up = new Set(given);
-  // An item that others still need keeps what tells it apart.
-  const removed = given
-    .filter((path) => {
-      const item = itemOfKey(path);
-      return item === undefined || up.has(item);
-    })
-    .sort((a, b) => b.length - a.length);
+  // What tells an item apart goes with the item only.
+  const removed = given.filter((path) => !isKeyOfItem(path)).sort((a, b) => b.length - a.length);
   return { entries: write([...left, mine]), removed };
 }
 
