@@ -55,7 +55,8 @@ test("replicas end with a platform that is killed", async () => {
 
 test("what a killed platform has left behind is gone after the next start, and nobody else", async () => {
   fixture = await openFixture();
-  // It never yields, so it cannot notice that its supervisor is gone; and what it starts leaves its process group.
+  // It never yields, so it cannot notice that its supervisor is gone, nor end what it has started, which has left its
+  // process group. (Where there is a parent-death signal, the handler itself is gone by then.)
   await fixture.addImage(
     "deaf",
     inProcess(`
@@ -78,7 +79,7 @@ test("what a killed platform has left behind is gone after the next start, and n
   const env = { PATH: process.env.PATH, FAASLANE_SECRETS_DIR: `${fixture.dataDir}-of-another/functions/x` };
   const stranger = spawn("sleep", ["1000"], { env, stdio: "ignore" });
   strangers.push(stranger);
-  for (const pid of [...pids, stranger.pid ?? 0]) expect(isAlive(pid)).toBe(true);
+  for (const pid of [pids[1] ?? 0, stranger.pid ?? 0]) expect(isAlive(pid)).toBe(true);
 
   await fixture.reopen();
   await until("all leftovers are gone", () => !pids.some(isAlive));
