@@ -25,6 +25,7 @@ function findEngine(): Engine | undefined {
   if (has("go", "version") && existsSync(`${GO_LIBRARIES}/src/github.com/Masterminds/sprig`)) {
     return (values) => [join(folder, "engine"), CHART, values, RELEASE.namespace];
   }
+  if (process.env.REQUIRE_SERVICES) throw new Error("neither helm nor Go with sprig is on this machine");
   process.stderr.write("skipped: neither helm nor Go with sprig is on this machine to compare our rendering with\n");
   return undefined;
 }
