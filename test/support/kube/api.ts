@@ -247,11 +247,11 @@ export class Api {
   ): KubeObject {
     const object = { ...completed, metadata: { ...completed.metadata, managedFields: managedFields ?? [] } };
     if (resource.namespaced) this.#requireNamespace(objectKey(object).namespace, resource, object.metadata.name);
+    validateObject(resource, object);
+    admit(this, resource, object);
     if (this.store.get(resource.key, objectKey(object)) !== undefined) {
       throw alreadyExists(resource, object.metadata.name);
     }
-    validateObject(resource, object);
-    admit(this, resource, object);
     return dryRun ? object : this.store.put(resource.key, object);
   }
 

@@ -106,7 +106,7 @@ function podTemplateDefaults(spec: Fields): Fields {
     schedulerName: "default-scheduler",
     ...spec,
     ...(spec.serviceAccountName === undefined ? {} : { serviceAccount: spec.serviceAccountName }),
-    containers: listOf(spec.containers).map(containerDefaults),
+    ...(spec.containers === undefined ? {} : { containers: listOf(spec.containers).map(containerDefaults) }),
     ...(spec.initContainers === undefined
       ? {}
       : { initContainers: listOf(spec.initContainers).map(containerDefaults) }),

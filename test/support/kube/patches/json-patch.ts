@@ -10,7 +10,7 @@ type Parent = Record<string, unknown> | unknown[];
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw badRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch");
-  const box: { root: unknown } = { root: structuredClone(target) };
+  const box: { root: unknown } = { root: copy(target) };
   for (const operation of patch as unknown[]) {
     if (!isFields(operation)) throw badRequest("a JSON patch is a list of operations");
     apply(box as { root: Parent }, operation);
@@ -36,7 +36,7 @@ function apply(box: { root: Parent }, { op, path, from, value }: Readonly<Record
       add(box, path, remove(box, String(from)));
       return;
     case "copy":
-      add(box, path, structuredClone(read(box, String(from))));
+      add(box, path, copy(read(box, String(from))));
       return;
     case "test":
       if (!isDeepStrictEqual(read(box, path), value)) throw unfit(`testing value ${path} failed`);
@@ -44,6 +44,11 @@ function apply(box: { root: Parent }, { op, path, from, value }: Readonly<Record
     default:
       throw badRequest(`Unexpected kind: ${String(op)}`);
   }
+}
+
+/** Bodies are JSON, and so are their copies. */
+function copy(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
 }
 
 function unfit(message: string): ApiError {
