@@ -1,8 +1,9 @@
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { request as httpRequest } from "../../provider/kit/http.ts";
 
 export interface GatewayRequest {
   readonly method: string;

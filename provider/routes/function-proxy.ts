@@ -1,13 +1,7 @@
-import {
-  Agent,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestListener,
-  request,
-  type ServerResponse,
-} from "node:http";
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { INTERNAL_HEADER } from "../contract/paths.ts";
+import { Agent, request } from "../kit/http.ts";
 import type { Logger } from "../kit/log.ts";
 import type { EndpointPicture } from "./endpoint-picture.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
@@ -71,7 +65,7 @@ function fail(res: ServerResponse, status: number, text: string, internal = fals
 interface Hop {
   readonly address: string;
   readonly path: string;
-  readonly agent: Agent;
+  readonly agent: HttpAgent;
   readonly headTimeoutMs: number;
 }
 

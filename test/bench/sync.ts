@@ -103,7 +103,7 @@ async function addressOf(platform: Platform, name: string): Promise<string> {
 
 async function compare(targets: Readonly<Record<string, string>>, connections: number): Promise<void> {
   const results = new Map<string, LoadResult[]>(Object.keys(targets).map((name) => [name, []]));
-  for (const url of Object.values(targets)) await applyLoad({ url, connections, seconds: 1 }); // warm up
+  for (const url of Object.values(targets)) await applyLoad({ url, connections, seconds: 3 }); // until the optimizing compiler has come to rest
   // In turns, so that whatever else the machine does meets all of them alike.
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, url] of Object.entries(targets)) {
