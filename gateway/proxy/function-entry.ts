@@ -72,12 +72,12 @@ export class FunctionEntry {
   }
 
   remove(): void {
-    this.held.fail(new FaasError("notFound", `function ${this.qualifiedName} has been removed`));
+    this.held.close(new FaasError("notFound", `function ${this.qualifiedName} has been removed`));
     for (const replica of this.#replicas.splice(0)) closeInBackground(replica);
   }
 
   async destroy(): Promise<void> {
-    this.held.fail(new FaasError("unavailable", "the gateway is stopping"));
+    this.held.close(new FaasError("unavailable", "the gateway is stopping"));
     await Promise.all(this.#replicas.splice(0).map((replica) => replica.destroy()));
   }
 }

@@ -10,6 +10,7 @@ export class HeldCalls {
   readonly #function: string;
   readonly #max: number;
   readonly #calls = new Set<HeldCall>();
+  #closed: FaasError | undefined;
 
   constructor(functionName: string, max: number) {
     this.#function = functionName;
@@ -27,6 +28,7 @@ export class HeldCalls {
    * function cannot start; `notFound` when it is removed. Rejects at once when `signal` aborts.
    */
   async wait(deadline: number, signal: AbortSignal): Promise<void> {
+    if (this.#closed) throw this.#closed;
     if (this.#calls.size >= this.#max) {
       throw new FaasError("overloaded", `${this.#max} calls wait for function ${this.#function} already`);
     }
@@ -62,5 +64,11 @@ export class HeldCalls {
 
   fail(error: FaasError): void {
     for (const call of this.#calls) call.reject(error);
+  }
+
+  /** Fails all calls, and those that still come: the function is gone for good. */
+  close(error: FaasError): void {
+    this.#closed = error;
+    this.fail(error);
   }
 }

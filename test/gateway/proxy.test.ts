@@ -377,6 +377,20 @@ test("an event stream reaches the reader piece by piece", async () => {
   expect((await reader.read()).done).toBe(true);
 });
 
+test("held calls of a function that is removed are 404, also one that comes back from a replica that refused it", async () => {
+  const gateway = await openProxy();
+  gateway.put({ replicas: 0 });
+  const held = get(gateway.port);
+  await eventually("the call is held", () => gateway.table.find("f")?.held.count === 1);
+  const entry = gateway.table.find("f");
+  gateway.table.beginSnapshot();
+  gateway.table.apply({ type: "heartbeat" });
+  expect([(await held).status, await (await held).text()]).toEqual([404, "function f.openfaas-fn has been removed\n"]);
+  await expect(entry?.held.wait(Date.now() + 60_000, new AbortController().signal)).rejects.toMatchObject({
+    kind: "notFound",
+  });
+});
+
 test("a function that a new snapshot leaves out is gone; the old picture serves until then", async () => {
   const gateway = await openProxy();
   gateway.put({ endpoints: at((await serve((_req, res) => res.end())).address) });
