@@ -95,7 +95,9 @@ test("one that cannot start keeps the old one serving, and says so when its time
   await client.patch(`${DEPLOYMENTS}/a`, deployment("a", {}, { image: "fn:2" }), "strategic-merge");
   const late = await eventually("the deadline is over", async () => {
     const live = await client.get(`${DEPLOYMENTS}/a`);
-    return conditions(live).Progressing === "False ProgressDeadlineExceeded" && live;
+    // Times are whole seconds, so that it may be over before the new pod is even counted.
+    const isCounted = live.status.updatedReplicas === 1 && live.status.unavailableReplicas === 1;
+    return isCounted && conditions(live).Progressing === "False ProgressDeadlineExceeded" && live;
   });
   expect(conditions(late).Available).toBe("True MinimumReplicasAvailable");
   expect(late.status).toMatchObject({ availableReplicas: 1, unavailableReplicas: 1, updatedReplicas: 1 });
