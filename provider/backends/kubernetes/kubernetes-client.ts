@@ -1,0 +1,160 @@
+import type { IncomingMessage } from "node:http";
+import { type RequestOptions, request as requestTls, Agent as TlsAgent } from "node:https";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { FaasError } from "../../contract/errors.ts";
+import { Agent, request as requestPlain } from "../../kit/http.ts";
+import { readApiError } from "./api-error.ts";
+import { FIELD_MANAGER } from "./resources/names.ts";
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface RequestSpec {
+  readonly query?: Query;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+  /** Until the head of the answer; 30 s unless given. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 30_000;
+/** Lists come in pages, so that this is far more than any answer has. */
+const MAX_ANSWER_BYTES = 256 * 1024 ** 2;
+
+/** Requests to a Kubernetes API server, in JSON as it is on the wire: times stay text. */
+export class KubernetesClient {
+  readonly #config: KubeConfig;
+  readonly #server: URL;
+  readonly #plainAgent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: 64 });
+
+  /** @throws {FaasError} `invalid` when the configuration names no cluster */
+  constructor(config: KubeConfig) {
+    const server = config.getCurrentCluster()?.server;
+    if (!server) throw new FaasError("invalid", "the kubeconfig names no cluster");
+    this.#config = config;
+    this.#server = new URL(server);
+  }
+
+  /** @throws {FaasError} `notFound` and what else the API server answers */
+  async get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+    return await this.#json("GET", path, { ...(query && { query }), ...(signal && { signal }) });
+  }
+
+  /** Undefined when it does not exist. */
+  async find<T>(path: string): Promise<T | undefined> {
+    const response = await this.#open("GET", path, {});
+    const text = await readText(response);
+    if (response.statusCode === 404) return undefined;
+    return decodeAnswer<T>(response, text);
+  }
+
+  async create<T>(path: string, body: unknown): Promise<T> {
+    return await this.#json("POST", path, { body, query: { fieldManager: FIELD_MANAGER } });
+  }
+
+  /** Server-side apply in our name; takes fields over from others. */
+  async apply<T>(path: string, body: unknown): Promise<T> {
+    const query = { fieldManager: FIELD_MANAGER, force: true };
+    return await this.#json("PATCH", path, { body, query, contentType: "application/apply-patch+yaml" });
+  }
+
+  async mergePatch<T>(path: string, body: unknown): Promise<T> {
+    const query = { fieldManager: FIELD_MANAGER };
+    return await this.#json("PATCH", path, { body, query, contentType: "application/merge-patch+json" });
+  }
+
+  /** What depends on it follows in the background. */
+  async remove(path: string, uid?: string): Promise<void> {
+    const body = { propagationPolicy: "Background", ...(uid && { preconditions: { uid } }) };
+    await this.#json("DELETE", path, { body });
+  }
+
+  /** An answer that goes on, e.g. a watch or a log; ends with an error when `signal` aborts. */
+  async stream(path: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+    const response = await this.#open("GET", path, { query, signal });
+    if (isSuccess(response)) return response;
+    throw readApiError(response.statusCode ?? 0, await readText(response));
+  }
+
+  close(): void {
+    this.#plainAgent.destroy();
+    this.#tlsAgent.destroy();
+  }
+
+  async #json<T>(method: string, path: string, spec: RequestSpec): Promise<T> {
+    const response = await this.#open(method, path, spec);
+    return decodeAnswer<T>(response, await readText(response));
+  }
+
+  async #open(method: string, path: string, spec: RequestSpec): Promise<IncomingMessage> {
+    const { query = {}, body, contentType = "application/json", signal, timeoutMs = TIMEOUT_MS } = spec;
+    const url = new URL(this.#server.pathname.replace(/\/$/, "") + path, this.#server);
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const credentials: RequestOptions = {};
+    // For every request anew, as tokens in files change.
+    await this.#config.applyToHTTPSOptions(credentials);
+    const { agent: proxyAgent, ...options } = credentials;
+    const isPlain = url.protocol === "http:";
+    const own = isPlain ? this.#plainAgent : this.#tlsAgent;
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const req = (isPlain ? requestPlain : requestTls)(
+      url,
+      {
+        ...options,
+        method,
+        agent: this.#config.getCurrentCluster()?.proxyUrl ? (proxyAgent ?? own) : own,
+        headers: {
+          ...options.headers,
+          accept: "application/json",
+          "user-agent": "faaslane-provider",
+          ...(payload !== undefined && { "content-type": contentType, "content-length": Buffer.byteLength(payload) }),
+        },
+        ...(signal && { signal }),
+      },
+      resolve,
+    );
+    const late = setTimeout(() => req.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    // Stays on, as an error may also come after the head.
+    req.on("error", reject).end(payload);
+    try {
+      return await promise;
+    } catch (cause) {
+      throw new FaasError("unavailable", "the Kubernetes API cannot be reached", { cause });
+    } finally {
+      clearTimeout(late);
+    }
+  }
+}
+
+function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300;
+}
+
+function decodeAnswer<T>(response: IncomingMessage, text: string): T {
+  if (!isSuccess(response)) throw readApiError(response.statusCode ?? 0, text);
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new FaasError("unavailable", "the Kubernetes API gave an answer that is not JSON", { cause });
+  }
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const late = setTimeout(() => response.destroy(new Error("the answer does not end")), TIMEOUT_MS);
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_ANSWER_BYTES) throw new Error("the answer is too large");
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    throw new FaasError("unavailable", "the Kubernetes API broke off its answer", { cause });
+  } finally {
+    clearTimeout(late);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,19 @@
+/** Paths of the API that is used. */
+const core = (namespace: string) => `/api/v1/namespaces/${namespace}`;
+const apps = (namespace: string) => `/apis/apps/v1/namespaces/${namespace}`;
+
+export const apiPath = {
+  namespaces: "/api/v1/namespaces",
+  namespace: core,
+  /** In all namespaces unless one is given. */
+  deployments: (namespace?: string) => `${namespace === undefined ? "/apis/apps/v1" : apps(namespace)}/deployments`,
+  deployment: (namespace: string, name: string) => `${apps(namespace)}/deployments/${name}`,
+  scale: (namespace: string, name: string) => `${apps(namespace)}/deployments/${name}/scale`,
+  service: (namespace: string, name: string) => `${core(namespace)}/services/${name}`,
+  pods: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/pods`,
+  podLog: (namespace: string, name: string) => `${core(namespace)}/pods/${name}/log`,
+  secrets: (namespace: string) => `${core(namespace)}/secrets`,
+  secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,
+  podMetrics: (namespace: string) => `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`,
+  profile: (namespace: string, name: string) => `/apis/openfaas.com/v1/namespaces/${namespace}/profiles/${name}`,
+} as const;

@@ -1,0 +1,218 @@
+import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
+import type { Endpoint } from "../../contract/endpoints.ts";
+import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import type { WatchHub } from "../local/watch-hub.ts";
+import { Prober, probeTarget } from "./prober.ts";
+import { podEndpoints, readEndpoints } from "./resources/endpoints.ts";
+import { FUNCTION_LABEL } from "./resources/names.ts";
+import { isFunction } from "./resources/read-deployment.ts";
+import { readStatus } from "./resources/status.ts";
+import { trimDeployment } from "./resources/trim.ts";
+import type { Identified, WatchSink } from "./watcher.ts";
+
+export interface PictureOptions {
+  readonly hub: Pick<WatchHub, "publish" | "remove">;
+  /** Whether functions may live there. */
+  hasNamespace(name: string): boolean;
+}
+
+function keyOf({ metadata }: Identified): string {
+  return qualifiedName({ name: metadata?.name ?? "", namespace: metadata?.namespace ?? "" });
+}
+
+function functionOf({ metadata }: V1Pod): string {
+  return qualifiedName({ name: metadata?.labels?.[FUNCTION_LABEL] ?? "", namespace: metadata?.namespace ?? "" });
+}
+
+/** Whether `a` is the older of two versions of an object. They are numbers, if too large for those of JavaScript. */
+export function isOlder(a: Identified, b: Identified): boolean {
+  const [x, y] = [a.metadata?.resourceVersion ?? "", b.metadata?.resourceVersion ?? ""];
+  return x.length === y.length ? x < y : x.length < y.length;
+}
+
+const secondsOf = (time: Date | string | undefined) => Math.floor(new Date(time ?? 0).getTime() / 1000);
+
+/** All functions and their pods as the API server last told, and what was written since. */
+export class Picture {
+  readonly #options: PictureOptions;
+  readonly #deployments = new Map<string, V1Deployment>();
+  /** By function, then by the pod's key. */
+  readonly #pods = new Map<string, Map<string, V1Pod>>();
+  readonly #functionByPod = new Map<string, string>();
+  readonly #answering = new Set<string>();
+  readonly #prober = new Prober((key) => this.#answers(key));
+  /** `uid`s of Deployments whose deletion was accepted but not seen yet. */
+  readonly #removed = new Set<string>();
+  /** `uid`s of the pods of functions that were removed; another function of that name may come before they go. */
+  readonly #orphans = new Set<string>();
+
+  readonly deployments: WatchSink<V1Deployment> = {
+    replace: (objects) => {
+      this.#removed.clear();
+      const seen = new Set(objects.map(keyOf));
+      for (const object of objects) this.deployments.put(object);
+      for (const [key, object] of this.#deployments) if (!seen.has(key)) this.deployments.remove(object);
+    },
+    put: (object) => {
+      if (this.#removed.has(object.metadata?.uid ?? "") || !isFunction(object)) return;
+      const key = keyOf(object);
+      const known = this.#deployments.get(key);
+      if (known && isOlder(object, known)) return;
+      this.#deployments.set(key, object);
+      this.#publish(key);
+    },
+    remove: (object) => {
+      const uid = object.metadata?.uid ?? "";
+      this.#removed.delete(uid);
+      const key = keyOf(object);
+      if (this.#deployments.get(key)?.metadata?.uid === uid) this.#forget(key);
+    },
+  };
+
+  readonly pods: WatchSink<V1Pod> = {
+    replace: (objects) => {
+      const seen = new Set(objects.map(keyOf));
+      for (const object of objects) this.pods.put(object);
+      for (const pods of this.#pods.values()) {
+        for (const [key, pod] of pods) if (!seen.has(key)) this.pods.remove(pod);
+      }
+    },
+    put: (pod) => {
+      const [key, owner] = [keyOf(pod), functionOf(pod)];
+      const before = this.#functionByPod.get(key);
+      if (before !== undefined && before !== owner) this.#drop(key, before);
+      const pods = this.#pods.get(owner) ?? new Map<string, V1Pod>();
+      const known = pods.get(key);
+      if (known && known.metadata?.uid !== pod.metadata?.uid) this.#answering.delete(key);
+      this.#pods.set(owner, pods.set(key, pod));
+      this.#functionByPod.set(key, owner);
+      const target = probeTarget(pod);
+      // Once its kubelet has seen it Ready, what the kubelet says counts; and who has crashed has to answer anew.
+      if (!target) this.#answering.delete(key);
+      this.#prober.watch(key, target);
+      this.#publish(owner);
+    },
+    remove: (pod) => {
+      const key = keyOf(pod);
+      this.#orphans.delete(pod.metadata?.uid ?? "");
+      const owner = this.#functionByPod.get(key);
+      if (owner === undefined) return;
+      this.#drop(key, owner);
+      this.#publish(owner);
+    },
+  };
+
+  constructor(options: PictureOptions) {
+    this.#options = options;
+  }
+
+  /** What a write has answered; it may be newer than what was seen. */
+  learn(deployment: V1Deployment): void {
+    this.deployments.put(trimDeployment(deployment));
+  }
+
+  /** A deletion that was accepted. */
+  unlearn(deployment: V1Deployment): void {
+    const [key, uid] = [keyOf(deployment), deployment.metadata?.uid ?? ""];
+    this.#removed.add(uid);
+    for (const pod of this.#pods.get(key)?.values() ?? []) this.#orphans.add(pod.metadata?.uid ?? "");
+    if (this.#deployments.get(key)?.metadata?.uid === uid) this.#forget(key);
+  }
+
+  /** What is known of another number of replicas before it is seen. */
+  learnReplicas(ref: FunctionRef, replicas: number, resourceVersion: string | undefined): void {
+    const known = this.#deployments.get(qualifiedName(ref));
+    if (!known?.spec || resourceVersion === undefined) return;
+    const metadata = { ...known.metadata, resourceVersion };
+    this.deployments.put({ ...known, metadata, spec: { ...known.spec, replicas } });
+  }
+
+  find(ref: FunctionRef): V1Deployment | undefined {
+    const deployment = this.#deployments.get(qualifiedName(ref));
+    return deployment?.metadata?.deletionTimestamp ? undefined : deployment;
+  }
+
+  status(ref: FunctionRef, usage?: FunctionStatus["usage"]): FunctionStatus | undefined {
+    const deployment = this.find(ref);
+    if (!deployment) return undefined;
+    const pods = this.#podsOf(deployment);
+    const { cpu = 0, totalMemoryBytes = 0 } = usage ?? {};
+    const measured = usage && { usage: { cpu, totalMemoryBytes } };
+    return readStatus(deployment, { pods, endpoints: this.#endpointsOf(pods), ...measured });
+  }
+
+  /** Functions of a namespace, in order of name. */
+  names(namespace: string): string[] {
+    const own = [...this.#deployments.values()].filter(
+      ({ metadata }) => metadata?.namespace === namespace && !metadata.deletionTimestamp,
+    );
+    return own.map(({ metadata }) => metadata?.name ?? "").sort();
+  }
+
+  /** Pods of a function that are there, with how often their containers were started again. */
+  instances(ref: FunctionRef): { readonly name: string; readonly restarts: number }[] {
+    const deployment = this.find(ref);
+    return (deployment ? this.#podsOf(deployment) : []).map(({ metadata, status }) => ({
+      name: metadata?.name ?? "",
+      restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
+    }));
+  }
+
+  /** Namespaces have come or gone. */
+  republish(): void {
+    for (const key of this.#deployments.keys()) this.#publish(key);
+  }
+
+  close(): void {
+    this.#prober.close();
+  }
+
+  #answers(key: string): void {
+    this.#answering.add(key);
+    const owner = this.#functionByPod.get(key);
+    if (owner !== undefined) this.#publish(owner);
+  }
+
+  #drop(key: string, owner: string): void {
+    const pods = this.#pods.get(owner);
+    pods?.delete(key);
+    if (pods?.size === 0) this.#pods.delete(owner);
+    this.#functionByPod.delete(key);
+    this.#answering.delete(key);
+    this.#prober.watch(key, undefined);
+  }
+
+  #forget(key: string): void {
+    const known = this.#deployments.get(key);
+    this.#deployments.delete(key);
+    if (known)
+      this.#options.hub.remove({ name: known.metadata?.name ?? "", namespace: known.metadata?.namespace ?? "" });
+  }
+
+  #podsOf(deployment: V1Deployment): V1Pod[] {
+    const since = secondsOf(deployment.metadata?.creationTimestamp);
+    const pods = [...(this.#pods.get(keyOf(deployment))?.values() ?? [])];
+    // Pods of a function of that name that was removed before may still be there.
+    return pods.filter(
+      ({ metadata }) => !this.#orphans.has(metadata?.uid ?? "") && secondsOf(metadata?.creationTimestamp) >= since,
+    );
+  }
+
+  #endpointsOf(pods: readonly V1Pod[]): Endpoint[] {
+    const namespace = pods[0]?.metadata?.namespace ?? "";
+    const has = (name: string) => this.#answering.has(qualifiedName({ name, namespace }));
+    return podEndpoints(pods, { has });
+  }
+
+  #publish(key: string): void {
+    const deployment = this.#deployments.get(key);
+    if (!deployment) return;
+    const { name = "", namespace = "", deletionTimestamp } = deployment.metadata ?? {};
+    if (deletionTimestamp || !this.#options.hasNamespace(namespace)) {
+      this.#options.hub.remove({ name, namespace });
+      return;
+    }
+    const pods = this.#podsOf(deployment);
+    this.#options.hub.publish(readEndpoints(deployment, this.#endpointsOf(pods), pods));
+  }
+}

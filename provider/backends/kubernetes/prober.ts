@@ -1,0 +1,87 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { request } from "../../kit/http.ts";
+import { FUNCTION_PORT } from "./resources/names.ts";
+
+/** One run of a pod's container that is worth asking whether it answers. */
+export interface ProbeTarget {
+  /** Different for every pod, and every start of its container. */
+  readonly run: string;
+  readonly ip: string;
+}
+
+/** Undefined while there is nobody to ask, and once the kubelet has seen for itself. */
+export function probeTarget({ metadata, status }: V1Pod): ProbeTarget | undefined {
+  const { podIP, phase, conditions = [], containerStatuses = [] } = status ?? {};
+  if (!podIP || !metadata?.uid || metadata.deletionTimestamp || phase === "Failed" || phase === "Succeeded") return;
+  if (conditions.some(({ type, status }) => type === "Ready" && status === "True")) return;
+  const restarts = containerStatuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0);
+  const isDown = containerStatuses.some(
+    ({ state, lastState }) => state?.terminated || (state?.waiting && lastState?.terminated),
+  );
+  return isDown ? undefined : { run: `${metadata.uid}/${restarts}`, ip: podIP };
+}
+
+/** Milliseconds until the next question, by how long has been asked already: closely at first, as most are quick. */
+export function decideInterval(askedMs: number): number {
+  if (askedMs < 3_000) return 25;
+  return askedMs < 15_000 ? 100 : 1_000;
+}
+
+/** A watchdog that listens answers at once; a kernel without a listener refuses at once. */
+const ANSWER_TIMEOUT_MS = 1_000;
+
+/** Asks once. */
+export function isAnswering(ip: string, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const req = request(
+      { host: ip, port: FUNCTION_PORT, path: "/_/ready", agent: false, timeout: ANSWER_TIMEOUT_MS, signal },
+      (res) => {
+        res.on("error", () => resolve(false)).resume();
+        resolve(res.statusCode === 200);
+      },
+    );
+    // Refused, unreachable, silent: all the same, it does not answer yet.
+    req.on("timeout", () => req.destroy()).on("error", () => resolve(false));
+    req.on("close", () => resolve(false)).end();
+  });
+}
+
+/** Asks pods that are not Ready yet until they answer, so that calls need not wait for the kubelet to notice. */
+export class Prober {
+  readonly #running = new Map<string, { readonly run: string; readonly stop: AbortController }>();
+  readonly #onAnswer: (pod: string) => void;
+  #closed = false;
+
+  /** @param onAnswer gets the key that was given to `watch` */
+  constructor(onAnswer: (key: string) => void) {
+    this.#onAnswer = onAnswer;
+  }
+
+  /** Begins, goes on or stops to ask, whatever the pod's state calls for. */
+  watch(key: string, target: ProbeTarget | undefined): void {
+    const current = this.#running.get(key);
+    if (current && current.run === target?.run) return;
+    current?.stop.abort();
+    this.#running.delete(key);
+    if (!target || this.#closed) return;
+    const stop = new AbortController();
+    this.#running.set(key, { run: target.run, stop });
+    this.#ask(key, target.ip, stop.signal, Date.now());
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { stop } of this.#running.values()) stop.abort();
+    this.#running.clear();
+  }
+
+  #ask(key: string, ip: string, signal: AbortSignal, begunAt: number): void {
+    const askedAt = Date.now();
+    void isAnswering(ip, signal).then((answers) => {
+      if (signal.aborted) return;
+      if (answers) return this.#onAnswer(key);
+      const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt) - Date.now());
+      setTimeout(() => !signal.aborted && this.#ask(key, ip, signal, begunAt), wait).unref();
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import type { V1Secret } from "@kubernetes/client-node";
+import type { ResolvedDeployment } from "../backend.ts";
+import { hasStatus } from "./api-error.ts";
+import type { KubernetesClient } from "./kubernetes-client.ts";
+import { apiPath } from "./paths.ts";
+import { type Profile, profileNames } from "./resources/profile.ts";
+import type { ResourceSettings, SecretFacts, Surroundings } from "./resources/settings.ts";
+
+export interface SurroundingsOptions {
+  readonly client: Pick<KubernetesClient, "find">;
+  readonly settings: ResourceSettings;
+  readonly profilesNamespace: string;
+}
+
+/** The secrets and profiles that a deployment names, as far as they exist. */
+export async function readSurroundings(
+  { namespace, secrets = [], annotations }: ResolvedDeployment,
+  { client, settings, profilesNamespace }: SurroundingsOptions,
+): Promise<Surroundings> {
+  const facts = new Map<string, SecretFacts>();
+  const profiles = new Map<string, Profile>();
+  const readSecret = async (name: string) => {
+    const found = await findNamed<V1Secret>(client, apiPath.secret(namespace, encodeURIComponent(name)));
+    const version = found?.metadata?.resourceVersion;
+    if (found) facts.set(name, { type: found.type ?? "Opaque", ...(version && { version }) });
+  };
+  const readProfile = async (name: string) => {
+    const path = apiPath.profile(profilesNamespace, encodeURIComponent(name));
+    const found = await findNamed<Profile>(client, path);
+    if (found) profiles.set(name, found);
+  };
+  await Promise.all([
+    ...[...new Set(secrets)].filter((name) => name !== "").map(readSecret),
+    ...profileNames(annotations).map(readProfile),
+  ]);
+  return { settings, secrets: facts, profiles };
+}
+
+/** Names that are no names are refused with 400 rather than not found. */
+async function findNamed<T>(client: Pick<KubernetesClient, "find">, path: string): Promise<T | undefined> {
+  try {
+    return await client.find<T>(path);
+  } catch (error) {
+    if (hasStatus(error, 400)) return undefined;
+    throw error;
+  }
+}
