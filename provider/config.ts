@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
+import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
 import { type Env, readEnv } from "./kit/env.ts";
 import { LOG_LEVELS, type LogLevel } from "./kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "./kit/parse.ts";
 
-export const BACKENDS = ["local"] as const;
+export const BACKENDS = ["local", "kubernetes"] as const;
 export type BackendKind = (typeof BACKENDS)[number];
 
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
@@ -44,6 +45,10 @@ export interface ProviderConfig {
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes: number;
   readonly build: BuildLimits;
+  /** For the backend `kubernetes` alone. */
+  readonly kubernetes: KubernetesSettings;
+  /** Path of a kubeconfig; absent: the pod's service account, or the user's own. */
+  readonly kubeconfig?: string;
   /** What replicas and install steps see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
@@ -56,6 +61,7 @@ export interface ProviderConfig {
 export function loadConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
     const port = read.optional("port", parsePort);
+    const kubeconfig = read.optional("KUBECONFIG", parseText);
     return {
       port: read.optional("provider_port", parsePort) ?? port ?? 8081,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
@@ -76,6 +82,8 @@ export function loadConfig(env: Env): ProviderConfig {
         concurrency: read.optional("build_concurrency", integerFrom(1)) ?? 2,
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
+      kubernetes: readKubernetesSettings(read),
+      ...(kubeconfig !== undefined && { kubeconfig }),
       environment: Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };

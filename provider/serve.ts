@@ -34,9 +34,12 @@ export async function openProvider(
   const closing = new AbortController();
   try {
     const uploadDir = join(config.dataDir, "uploads");
-    // An earlier process may have died over an upload.
-    await rm(uploadDir, { recursive: true, force: true });
-    await mkdir(uploadDir, { recursive: true, mode: 0o700 });
+    // A backend that builds nothing needs no folder to write to.
+    if (backend.builder) {
+      // An earlier process may have died over an upload.
+      await rm(uploadDir, { recursive: true, force: true });
+      await mkdir(uploadDir, { recursive: true, mode: 0o700 });
+    }
     const { maxUploadBytes, concurrency, maxWaiting } = config.build;
     const handler = buildProvider({
       backend,

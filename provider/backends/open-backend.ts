@@ -1,18 +1,22 @@
 import { access } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { FaasError } from "../contract/errors.ts";
 import type { Logger } from "../kit/log.ts";
 import { StartError } from "../kit/process.ts";
 import { readVersion } from "../kit/version.ts";
 import type { Backend } from "./backend.ts";
+import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
 import type { BuildLimits } from "./local/build/limits.ts";
 
 export interface BackendSettings {
-  readonly backend: "local";
+  readonly backend: "local" | "kubernetes";
   readonly dataDir: string;
   readonly defaultNamespace: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
+  readonly kubernetes: KubernetesSettings;
+  readonly kubeconfig?: string;
 }
 
 /**
@@ -23,6 +27,8 @@ export async function openBackend(settings: BackendSettings, log: Logger): Promi
   switch (settings.backend) {
     case "local":
       return await openLocal(settings, log);
+    case "kubernetes":
+      return await openKubernetes(settings, log);
   }
 }
 
@@ -54,6 +60,21 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
       await backend.close(drainTimeoutMs);
     },
   };
+}
+
+async function openKubernetes(settings: BackendSettings, log: Logger): Promise<Backend> {
+  const { kubernetes, kubeconfig, defaultNamespace } = settings;
+  const [{ openKubernetesBackend }, { loadClusterConfig }] = await Promise.all([
+    import("./kubernetes/kubernetes-backend.ts"),
+    import("./kubernetes/cluster-config.ts"),
+  ]);
+  try {
+    const config = loadClusterConfig(kubeconfig);
+    return openKubernetesBackend({ config, settings: kubernetes, defaultNamespace, version: readVersion(), log });
+  } catch (cause) {
+    if (cause instanceof FaasError) throw new StartError(cause.message, { cause });
+    throw cause;
+  }
 }
 
 async function findWatchdog(): Promise<string> {

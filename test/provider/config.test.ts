@@ -53,7 +53,7 @@ test("every bad variable is named at once", () => {
     [
       "bad settings:",
       "  port: must be a port from 0 to 65535",
-      "  backend: must be one of local",
+      "  backend: must be one of local, kubernetes",
       "  read_timeout: must be a duration such as 30, 1m30s or 250ms",
       "  build_max_bytes: must be a size such as 1048576, 1Mi or 500k",
       "  build_concurrency: must be a whole number of at least 1",
