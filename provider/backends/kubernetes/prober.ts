@@ -21,10 +21,16 @@ export function probeTarget({ metadata, status }: V1Pod): ProbeTarget | undefine
   return isDown ? undefined : { run: `${metadata.uid}/${restarts}`, ip: podIP };
 }
 
-/** Milliseconds until the next question, by how long has been asked already: closely at first, as most are quick. */
-export function decideInterval(askedMs: number): number {
-  if (askedMs < 3_000) return 25;
-  return askedMs < 15_000 ? 100 : 1_000;
+/** Questions a millisecond at most, however many pods there are to ask. */
+const ASKED_PER_MS = 2;
+
+/**
+ * Milliseconds until the next question, by how long a pod has been asked already: closely at first, as most are quick.
+ * @param pods how many are being asked
+ */
+export function decideInterval(askedMs: number, pods: number): number {
+  const interval = askedMs < 3_000 ? 25 : askedMs < 15_000 ? 100 : 1_000;
+  return Math.max(interval, pods / ASKED_PER_MS);
 }
 
 /** A watchdog that listens answers at once; a kernel without a listener refuses at once. */
@@ -80,7 +86,7 @@ export class Prober {
     void isAnswering(ip, signal).then((answers) => {
       if (signal.aborted) return;
       if (answers) return this.#onAnswer(key);
-      const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt) - Date.now());
+      const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt, this.#running.size) - Date.now());
       setTimeout(() => !signal.aborted && this.#ask(key, ip, signal, begunAt), wait).unref();
     });
   }

@@ -1,0 +1,74 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import type { Backend } from "../../../provider/backends/backend.ts";
+import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
+import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
+import { createLogger } from "../../../provider/kit/log.ts";
+import { eventually } from "../../support/eventually.ts";
+import type { ImageSpec } from "../../support/kube/kubelet/process-runtime.ts";
+import type { KubeServer } from "../../support/kube/server.ts";
+import { ROOT } from "../../support/platform.ts";
+
+export const NAMESPACE = "openfaas-fn";
+
+/** A function in its watchdog's process, which serves on for a moment when told to go: pictures are a little late. */
+export function inProcess(body: string): ImageSpec {
+  return {
+    env: { mode: "inproc", inproc_handler: "./index.mjs", healthcheck_interval: "200ms" },
+    files: { "index.mjs": body },
+  };
+}
+
+export function openBackend(kube: KubeServer, { clusterRole = true } = {}): Backend {
+  const config = new KubeConfig();
+  config.loadFromString(kube.kubeconfig());
+  return openKubernetesBackend({
+    config,
+    settings: { resources: DEFAULT_SETTINGS, clusterRole, profilesNamespace: "openfaas" },
+    defaultNamespace: NAMESPACE,
+    version: { sha: "", release: "test" },
+    log: createLogger("silent"),
+  });
+}
+
+/** A file that leads to `kube`. */
+export async function writeKubeconfig(kube: KubeServer, folder: string): Promise<string> {
+  const path = join(folder, "kubeconfig");
+  await writeFile(path, kube.kubeconfig(), { mode: 0o600 });
+  return path;
+}
+
+export interface Running {
+  readonly url: string;
+  /** Exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** The gateway or the provider as a process of its own, on a port of its own. */
+export async function startProcess(main: "gateway/main.ts" | "provider/main.ts", env: Record<string, string>) {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, port: "0", metrics_port: "0", basic_auth: "false", drain_timeout: "2s", ...env },
+  });
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const url = await eventually(`${main} listens`, () => {
+    if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
+    return /"url":"(http:[^"]+)"/.exec(output)?.[1];
+  });
+  return {
+    url,
+    stop: () => {
+      child.kill("SIGTERM");
+      return ended;
+    },
+  } satisfies Running;
+}
