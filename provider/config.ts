@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { ClusterPlace } from "./backends/kubernetes/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
 import { type Env, readEnv } from "./kit/env.ts";
@@ -47,8 +48,7 @@ export interface ProviderConfig {
   readonly build: BuildLimits;
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
-  /** Path of a kubeconfig; absent: the pod's service account, or the user's own. */
-  readonly kubeconfig?: string;
+  readonly cluster: ClusterPlace;
   /** What replicas and install steps see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
@@ -62,6 +62,8 @@ export function loadConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
     const port = read.optional("port", parsePort);
     const kubeconfig = read.optional("KUBECONFIG", parseText);
+    const host = read.optional("KUBERNETES_SERVICE_HOST", parseText);
+    const apiPort = read.optional("KUBERNETES_SERVICE_PORT", parsePort) ?? 443;
     return {
       port: read.optional("provider_port", parsePort) ?? port ?? 8081,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
@@ -83,7 +85,10 @@ export function loadConfig(env: Env): ProviderConfig {
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
       kubernetes: readKubernetesSettings(read),
-      ...(kubeconfig !== undefined && { kubeconfig }),
+      cluster: {
+        ...(kubeconfig !== undefined && { kubeconfig }),
+        ...(host !== undefined && { inCluster: { host, port: apiPort } }),
+      },
       environment: Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };

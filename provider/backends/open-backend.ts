@@ -5,6 +5,7 @@ import type { Logger } from "../kit/log.ts";
 import { StartError } from "../kit/process.ts";
 import { readVersion } from "../kit/version.ts";
 import type { Backend } from "./backend.ts";
+import type { ClusterPlace } from "./kubernetes/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
 import type { BuildLimits } from "./local/build/limits.ts";
@@ -16,7 +17,7 @@ export interface BackendSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
   readonly kubernetes: KubernetesSettings;
-  readonly kubeconfig?: string;
+  readonly cluster: ClusterPlace;
 }
 
 /**
@@ -63,14 +64,14 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
 }
 
 async function openKubernetes(settings: BackendSettings, log: Logger): Promise<Backend> {
-  const { kubernetes, kubeconfig, defaultNamespace } = settings;
-  const [{ openKubernetesBackend }, { loadClusterConfig }] = await Promise.all([
+  const { kubernetes, cluster, defaultNamespace } = settings;
+  const [{ openKubernetesBackend }, { openClusterAccess }] = await Promise.all([
     import("./kubernetes/kubernetes-backend.ts"),
-    import("./kubernetes/cluster-config.ts"),
+    import("./kubernetes/cluster-access.ts"),
   ]);
   try {
-    const config = loadClusterConfig(kubeconfig);
-    return openKubernetesBackend({ config, settings: kubernetes, defaultNamespace, version: readVersion(), log });
+    const access = await openClusterAccess(cluster);
+    return openKubernetesBackend({ access, settings: kubernetes, defaultNamespace, version: readVersion(), log });
   } catch (cause) {
     if (cause instanceof FaasError) throw new StartError(cause.message, { cause });
     throw cause;

@@ -1,9 +1,10 @@
-import type { KubeConfig, V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
+import type { V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
 import { FEATURES, type VersionInfo } from "../../contract/info.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend } from "../backend.ts";
 import { WatchHub } from "../local/watch-hub.ts";
+import type { ClusterAccess } from "./cluster-access.ts";
 import { KubernetesClient } from "./kubernetes-client.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";
 import { readLogs } from "./logs.ts";
@@ -17,7 +18,7 @@ import { KubernetesSecrets } from "./secrets.ts";
 import { type Identified, type WatchSink, watchObjects } from "./watcher.ts";
 
 export interface KubernetesBackendOptions {
-  readonly config: KubeConfig;
+  readonly access: ClusterAccess;
   readonly settings: KubernetesSettings;
   readonly defaultNamespace: string;
   readonly version: VersionInfo;
@@ -50,12 +51,11 @@ function trimNamespace({ metadata = {} }: V1Namespace): V1Namespace {
 /**
  * Runs functions as Deployments of a Kubernetes cluster. Returns before the cluster has been seen, which may be away
  * for now; requests wait for that.
- * @throws {FaasError} `invalid` when `config` names no cluster
  */
 export function openKubernetesBackend(options: KubernetesBackendOptions): Backend {
   const { settings, defaultNamespace, log } = options;
   const { clusterRole, resources, profilesNamespace } = settings;
-  const client = new KubernetesClient(options.config);
+  const client = new KubernetesClient(options.access);
   const closed = new AbortController();
   const hub = new WatchHub();
   const picture = new Picture({ hub, hasNamespace: (name) => namespaces.has(name) });

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { type RequestOptions, request as requestTls, Agent as TlsAgent } from "node:https";
-import type { KubeConfig } from "@kubernetes/client-node";
+import { request as requestTls, Agent as TlsAgent } from "node:https";
 import { FaasError } from "../../contract/errors.ts";
 import { Agent, request as requestPlain } from "../../kit/http.ts";
 import { readApiError } from "./api-error.ts";
+import type { ClusterAccess } from "./cluster-access.ts";
 import { FIELD_MANAGER } from "./resources/names.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -23,17 +23,12 @@ const MAX_ANSWER_BYTES = 256 * 1024 ** 2;
 
 /** Requests to a Kubernetes API server, in JSON as it is on the wire: times stay text. */
 export class KubernetesClient {
-  readonly #config: KubeConfig;
-  readonly #server: URL;
+  readonly #access: ClusterAccess;
   readonly #plainAgent = new Agent({ keepAlive: true, maxSockets: 64 });
   readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: 64 });
 
-  /** @throws {FaasError} `invalid` when the configuration names no cluster */
-  constructor(config: KubeConfig) {
-    const server = config.getCurrentCluster()?.server;
-    if (!server) throw new FaasError("invalid", "the kubeconfig names no cluster");
-    this.#config = config;
-    this.#server = new URL(server);
+  constructor(access: ClusterAccess) {
+    this.#access = access;
   }
 
   /** @throws {FaasError} `notFound` and what else the API server answers */
@@ -89,13 +84,12 @@ export class KubernetesClient {
 
   async #open(method: string, path: string, spec: RequestSpec): Promise<IncomingMessage> {
     const { query = {}, body, contentType = "application/json", signal, timeoutMs = TIMEOUT_MS } = spec;
-    const url = new URL(this.#server.pathname.replace(/\/$/, "") + path, this.#server);
+    const url = new URL(this.#access.server.pathname.replace(/\/$/, "") + path, this.#access.server);
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
     const payload = body === undefined ? undefined : JSON.stringify(body);
-    const credentials: RequestOptions = {};
-    // For every request anew, as tokens in files change.
-    await this.#config.applyToHTTPSOptions(credentials);
-    const { agent: proxyAgent, ...options } = credentials;
+    const options = await this.#access.credentials().catch((cause: unknown) => {
+      throw new FaasError("unavailable", "there are no credentials for the Kubernetes API", { cause });
+    });
     const isPlain = url.protocol === "http:";
     const own = isPlain ? this.#plainAgent : this.#tlsAgent;
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -104,7 +98,7 @@ export class KubernetesClient {
       {
         ...options,
         method,
-        agent: this.#config.getCurrentCluster()?.proxyUrl ? (proxyAgent ?? own) : own,
+        agent: options.agent ?? own,
         headers: {
           ...options.headers,
           accept: "application/json",

@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import type { Backend } from "../../../provider/backends/backend.ts";
+import { accessOf } from "../../../provider/backends/kubernetes/kubeconfig.ts";
 import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
 import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
@@ -26,7 +27,7 @@ export function openBackend(kube: KubeServer, { clusterRole = true } = {}): Back
   const config = new KubeConfig();
   config.loadFromString(kube.kubeconfig());
   return openKubernetesBackend({
-    config,
+    access: accessOf(config),
     settings: { resources: DEFAULT_SETTINGS, clusterRole, profilesNamespace: "openfaas" },
     defaultNamespace: NAMESPACE,
     version: { sha: "", release: "test" },
