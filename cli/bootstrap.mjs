@@ -14,7 +14,7 @@ if (changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(ro
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-const sources = readdirSync(join(root, "watchdog"))
+const sources = readdirSync(join(root, "watchdog"), { recursive: true })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => changedAt(join(root, "watchdog", name)));
 if (changedAt(join(root, "dist/watchdog.mjs")) < Math.max(...sources)) {

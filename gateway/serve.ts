@@ -1,3 +1,4 @@
+import { FaasError } from "../provider/contract/errors.ts";
 import { qualifiedName } from "../provider/contract/functions.ts";
 import { basicAuthHeader, type Credentials } from "../provider/kit/basic-auth.ts";
 import type { Logger } from "../provider/kit/log.ts";
@@ -68,6 +69,8 @@ export async function openGateway(
   try {
     const queue = await openQueue(config.async, log);
     if (queue) opened.push(queue);
+    // Closed after the API: calls that are held while it drains still get the replica that they wait for.
+    opened.push(followProvider(provider, table));
     const intake = queue && new AsyncIntake({ queue, table, proxy, log });
     const handler = buildGateway({
       proxy,
@@ -79,6 +82,12 @@ export async function openGateway(
       ...(intake ? { intake } : {}),
       ...(credentials ? { credentials } : {}),
     });
+    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.stats() } : {}) });
+    const metrics = await listen(buildMetricsApp(registry, log), {
+      port: config.metricsPort,
+      host: config.bindAddress,
+    });
+    opened.push(drained(metrics, 1_000));
     const api = await listen(handler, {
       port: config.port,
       host: config.bindAddress,
@@ -89,27 +98,45 @@ export async function openGateway(
       },
     });
     api.server.on("connect", refuseConnect);
-    opened.push(drained(api, config.drainTimeoutMs));
-
-    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.stats() } : {}) });
-    const metrics = await listen(buildMetricsApp(registry, log), {
-      port: config.metricsPort,
-      host: config.bindAddress,
-    });
-    opened.push(drained(metrics, 1_000));
-
-    opened.push(followProvider(provider, table));
-    if (queue && config.async.kind !== "none") {
-      opened.push(
-        runWorker(queue, config.async, { gatewayUrl: new URL(api.url), release: version.release, table, config, log }),
-      );
-    }
+    const worker =
+      queue && config.async.kind !== "none"
+        ? runWorker(queue, config.async, {
+            gatewayUrl: new URL(api.url),
+            release: version.release,
+            table,
+            config,
+            log,
+          })
+        : undefined;
+    opened.push(drainTogether(api, worker, table, config.drainTimeoutMs));
     log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
     return { url: api.url, metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+/**
+ * The API and the worker, whose calls come through it, stop side by side. Calls that still wait for a replica when the
+ * time is almost over are told so, while there is time to answer.
+ */
+function drainTogether(
+  api: DrainingServer,
+  worker: { close(): Promise<void> } | undefined,
+  table: FunctionTable,
+  timeoutMs: number,
+): { close(): Promise<void> } {
+  return {
+    close: async () => {
+      const stopping = new FaasError("unavailable", "the gateway is stopping");
+      const giveUp = setTimeout(() => {
+        for (const entry of table.entries()) entry.held.close(stopping);
+      }, timeoutMs * 0.9);
+      await Promise.all([api.drain(timeoutMs), worker?.close()]);
+      clearTimeout(giveUp);
+    },
+  };
 }
 
 function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {

@@ -88,14 +88,17 @@ async function ensureSecrets({ stack, client, print }: StackDeployment): Promise
   for (const [namespace, names] of wanted) {
     if (names.size === 0) continue;
     const where = namespace === "" ? undefined : namespace;
-    const known = new Set((await client.listSecrets(where)).map(({ name }) => name));
-    for (const name of names) {
-      if (known.has(name)) continue;
-      expectStatus(
-        await client.createSecret({ name, namespace: where, value: randomBytes(24).toString("base64url") }),
-        [200, 202],
-      );
-      print(`secret ${name}: made with a random value; change it with: npm run faaslane -- secret update ${name}`);
+    try {
+      const known = new Set((await client.listSecrets(where)).map(({ name }) => name));
+      for (const name of names) {
+        if (known.has(name)) continue;
+        const value = randomBytes(24).toString("base64url");
+        expectStatus(await client.createSecret({ name, namespace: where, value }), [200, 202]);
+        print(`secret ${name}: made with a random value; change it with: npm run faaslane -- secret update ${name}`);
+      }
+    } catch (error) {
+      // The functions that want them are refused in a moment, each with a line of its own.
+      print(`secrets ${[...names].join(", ")}: not made: ${messageOf(error)}`);
     }
   }
 }

@@ -143,11 +143,17 @@ class Worker {
     await Promise.all([this.#gateway.close(), this.#callbacks.close()]);
   }
 
-  /** Waits for the gateway as long as it takes: that it is away says nothing about the call. */
+  /** Waits as long as it takes for the gateway to be there and the function to have a place. */
   async #call(call: QueuedCall, signal: AbortSignal): Promise<Exclude<Answer, { kind: "unreachable" }>> {
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs ?? UNREACHABLE_WAIT_MS;
     for (let tries = 1; ; tries++) {
       const answer = await this.#gateway.call(call, call.callbackUrl !== undefined, signal);
+      if (answer.kind === "answered" && answer.status === 429 && answer.internal) {
+        // Refused by the platform before the function saw it: its limit is reached, which says nothing about the call.
+        await answer.result.discard();
+        await delay(minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, this.#random()), undefined, { signal });
+        continue;
+      }
       if (answer.kind !== "unreachable") {
         if (this.#unreachable) this.#options.log.info({}, "the gateway can be reached again");
         this.#unreachable = false;

@@ -60,5 +60,6 @@ function cleanPath(path: string): string {
     if (segment === "..") kept.pop();
     else if (segment !== "" && segment !== ".") kept.push(segment);
   }
-  return `/${kept.join("/")}${path.endsWith("/") && kept.length > 0 ? "/" : ""}`;
+  const clean = `/${kept.join("/")}${path.endsWith("/") && kept.length > 0 ? "/" : ""}`;
+  return clean.replaceAll("\\", "%5C"); // to browsers it is a slash, and two make another host
 }

@@ -62,9 +62,11 @@ export function createMetrics({ table, queueStats }: GatewayMetricsOptions): Reg
   );
 
   if (queueStats) {
-    const total = (value: (stats: QueueStats) => number) => async () => [
-      { labels: {}, value: value(await queueStats()) },
-    ];
+    // A queue that has failed leaves its own series out, not all the others.
+    const total = (value: (stats: QueueStats) => number) => async () => {
+      const stats = await queueStats().catch(() => undefined);
+      return stats ? [{ labels: {}, value: value(stats) }] : [];
+    };
     register(
       registry,
       "gauge",

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { PassThrough } from "node:stream";
 import type { Dispatcher } from "undici";
 import { FaasError, STATUS } from "../../provider/contract/errors.ts";
 import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
@@ -18,6 +19,20 @@ export interface CallContext {
 /** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
 const BUFFERED_BODY_BYTES = 64 * 1024;
 
+/** Failures before a connection that are the gateway's, not the replica's. */
+const OUR_OWN = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+  "UND_ERR_INVALID_ARG",
+  "UND_ERR_NOT_SUPPORTED",
+]);
+
+/** Reason phrases that Node sends; a function may write others, which say nothing that the status does not. */
+const REASON = /^[\t\x20-\x7e\x80-\xff]+$/;
+
 type Controller = Dispatcher.DispatchController;
 
 /**
@@ -32,7 +47,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   readonly #url: string;
   readonly #headers: CallHeaders;
   #upstreamHeaders: string[] = [];
-  #body: Buffer | IncomingMessage | null = null;
+  #body: Buffer | PassThrough | null = null;
   #replica: Replica | undefined;
   #refused: Replica | undefined;
   #controller: Controller | undefined;
@@ -66,9 +81,23 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     } else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) {
       this.#readBody();
     } else {
-      this.#body = this.#req;
+      this.#body = this.#bodyStream();
       this.#attempt();
     }
+  }
+
+  /** A stream between: undici destroys a body that a function does not want, and the request with it its connection. */
+  #bodyStream(): PassThrough {
+    const body = new PassThrough();
+    body.on("error", () => {}); // whoever destroys it tells the call by itself
+    return this.#req.pipe(body);
+  }
+
+  /** What is left of the request is read off, or the next one on its connection would never be seen. */
+  #discardBody(): void {
+    if (this.#req.complete) return;
+    this.#req.unpipe();
+    this.#req.resume();
   }
 
   #readBody(): void {
@@ -110,10 +139,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     this.#attempt();
   }
   #send(replica: Replica): void {
-    if (this.#startedAt === 0) {
-      this.#startedAt = performance.now();
-      this.#entry.meter.start();
-    }
+    if (this.#startedAt === 0) this.#start();
     this.#replica = replica;
     replica.outstanding++;
     replica.pool.dispatch(
@@ -125,6 +151,11 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
       },
       this,
     );
+  }
+
+  #start(): void {
+    this.#startedAt = performance.now();
+    this.#entry.meter.start();
   }
 
   #release(): void {
@@ -152,6 +183,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
 
   #fail(error: FaasError, internal = "proxy"): void {
     const status = STATUS[error.kind];
+    if (this.#startedAt === 0) this.#start(); // refused before it was sent: it counts among the answers all the same
     this.#end(status);
     if (this.#res.headersSent) {
       this.#res.destroy();
@@ -165,6 +197,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
       "x-content-type-options": "nosniff",
     });
     this.#res.end(`${error.message}\n`);
+    this.#discardBody();
   }
 
   #ownHeaders(): Record<string, string> {
@@ -184,6 +217,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
+    this.#replica?.trust();
     if (this.#callerLeft) controller.abort(new Error("the caller has left"));
   }
 
@@ -196,7 +230,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const res = this.#res;
     const clientHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, this.#req.headers["content-type"]);
-    if (statusMessage) res.writeHead(status, statusMessage, clientHeaders);
+    if (statusMessage && REASON.test(statusMessage)) res.writeHead(status, statusMessage, clientHeaders);
     else res.writeHead(status, clientHeaders);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.
     if (headers["content-length"] === undefined) res.flushHeaders();
@@ -210,6 +244,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     this.#end(this.#res.statusCode);
     this.#res.end();
+    this.#discardBody();
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
@@ -218,17 +253,19 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
       this.#end(499); // nginx's code for a caller that left; nobody receives it, the metrics show it
       return;
     }
-    if (!this.#controller && replica) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (!this.#controller && replica && !OUR_OWN.has(code ?? "")) {
       // Never given to a connection: another replica may have it.
-      this.#entry.markUnreachable(replica);
+      this.#entry.avoid(replica);
       this.#refused = replica;
       this.#release();
       this.#attempt();
       return;
     }
-    const { code } = error as NodeJS.ErrnoException;
     if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
       this.#fail(new FaasError("timeout", `function ${this.#entry.qualifiedName} did not answer in time`));
+    } else if (OUR_OWN.has(code ?? "")) {
+      this.#fail(new FaasError("unavailable", `the gateway cannot send the call: ${code}`, { cause: error }));
     } else {
       this.#fail(new FaasError("internal", `Can't reach service for: ${this.#entry.name}.`, { cause: error }));
     }

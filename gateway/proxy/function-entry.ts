@@ -55,7 +55,8 @@ export class FunctionEntry {
       .map(({ address, state }) => {
         const replica = known.get(address) ?? new Replica(address, false, this.#options);
         known.delete(address);
-        replica.ready = state === "ready";
+        if (replica.announced !== (state === "ready")) replica.trust();
+        replica.announced = state === "ready";
         return replica;
       });
     for (const gone of known.values()) closeInBackground(gone);
@@ -66,9 +67,9 @@ export class FunctionEntry {
     }
   }
 
-  /** A replica that refuses connections is left out until the provider's next word on it. */
-  markUnreachable(replica: Replica): void {
-    replica.ready = false;
+  /** A replica that refuses connections is left out for a moment; calls that found no other then try again. */
+  avoid(replica: Replica): void {
+    setTimeout(() => this.held.release(), replica.avoid()).unref();
   }
 
   remove(): void {

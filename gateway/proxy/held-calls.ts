@@ -57,6 +57,7 @@ export class HeldCalls {
   /** Lets the oldest call go on. */
   releaseOne(): void {
     for (const call of this.#calls) {
+      this.#calls.delete(call); // so that a second release before it has gone on wakes the next one
       call.resolve();
       return;
     }

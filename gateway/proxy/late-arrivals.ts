@@ -1,3 +1,4 @@
+import { FaasError } from "../../provider/contract/errors.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 
@@ -33,21 +34,26 @@ export class LateArrivals {
 
   /**
    * The function once it is in the table, or undefined when there is none.
-   * @throws what `exists` rejects with
+   * @throws when nobody can tell now
    */
   async find(target: string): Promise<FunctionEntry | undefined> {
     const pending = this.#questions.get(target);
     if (pending) return await pending;
     const again = this.#unknown.get(target);
     if (again !== undefined && again > Date.now()) return undefined;
-    if (this.#questions.size >= MAX_QUESTIONS) return undefined;
+    if (this.#questions.size >= MAX_QUESTIONS)
+      throw new FaasError("unavailable", "too many functions are being asked for");
     const question = this.#ask(target).finally(() => this.#questions.delete(target));
     this.#questions.set(target, question);
     return await question;
   }
 
   async #ask(target: string): Promise<FunctionEntry | undefined> {
-    if (await this.#exists(target)) return await this.#table.waitFor(target, ARRIVAL_MS);
+    if (await this.#exists(target)) {
+      const entry = await this.#table.waitFor(target, ARRIVAL_MS);
+      if (!entry) throw new FaasError("unavailable", "the endpoints stream has not brought the function");
+      return entry;
+    }
     if (this.#unknown.size >= MAX_REMEMBERED) this.#unknown.clear();
     this.#unknown.set(target, Date.now() + FORGET_MS);
     return undefined;

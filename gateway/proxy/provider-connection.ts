@@ -90,6 +90,7 @@ export class ProviderConnection {
     if (headers["content-length"] === undefined) res.flushHeaders();
     try {
       await pipeline(answer.body, res);
+      if (!req.complete) req.resume();
     } catch (error) {
       // One side has left in the middle; the other learns it from the cut connection.
       if (!leaving.signal.aborted) throw error;

@@ -7,16 +7,23 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
 }
 
+const MIN_AVOID_MS = 100;
+const MAX_AVOID_MS = 5_000;
+
 /** One replica of a function and the connections to it. */
 export class Replica implements Candidate {
   readonly address: string;
   readonly pool: Pool;
-  ready: boolean;
+  /** Whether the provider says that it is ready. */
+  announced: boolean;
   outstanding = 0;
+  #refusals = 0;
+  /** Milliseconds since the epoch; 0 unless it has just refused a connection. */
+  #avoidUntil = 0;
 
-  constructor(address: string, ready: boolean, { timeoutMs, connectTimeoutMs }: UpstreamOptions) {
+  constructor(address: string, announced: boolean, { timeoutMs, connectTimeoutMs }: UpstreamOptions) {
     this.address = address;
-    this.ready = ready;
+    this.announced = announced;
     this.pool = new Pool(`http://${address}`, {
       pipelining: 1,
       headersTimeout: timeoutMs,
@@ -30,15 +37,35 @@ export class Replica implements Candidate {
     });
   }
 
+  get ready(): boolean {
+    return this.announced && (this.#avoidUntil === 0 || Date.now() >= this.#avoidUntil);
+  }
+
+  /**
+   * It has refused a connection. The provider may not know, or know better, so it is left out for a moment only.
+   * @returns for how long, in milliseconds
+   */
+  avoid(): number {
+    const avoidMs = Math.min(MIN_AVOID_MS * 2 ** this.#refusals++, MAX_AVOID_MS);
+    this.#avoidUntil = Date.now() + avoidMs;
+    return avoidMs;
+  }
+
+  /** It has taken a connection, or the provider has news of it. */
+  trust(): void {
+    this.#refusals = 0;
+    this.#avoidUntil = 0;
+  }
+
   /** Lets calls under way finish, then closes the connections. */
   async close(): Promise<void> {
-    this.ready = false;
+    this.announced = false;
     await this.pool.close();
   }
 
   /** Cuts whatever is under way. */
   async destroy(): Promise<void> {
-    this.ready = false;
+    this.announced = false;
     await this.pool.destroy();
   }
 }

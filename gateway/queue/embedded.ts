@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { FaasError } from "../../provider/contract/errors.ts";
@@ -48,7 +48,13 @@ export interface EmbeddedQueueOptions {
  * @throws {Error} naming the file, when it cannot be opened or is not a queue of this release
  */
 export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<Queue> {
-  await mkdir(dirname(options.path), { recursive: true });
+  await mkdir(dirname(options.path), { recursive: true, mode: 0o700 });
+  // Bodies and credentials of callers: for nobody else to read. What SQLite puts beside it has the same mode.
+  // A path that cannot be opened is for SQLite to report.
+  await open(options.path, "a", 0o600).then(
+    (file) => file.close(),
+    () => undefined,
+  );
   const settings: EmbeddedSettings = {
     path: options.path,
     maxWaiting: options.maxWaiting ?? 1_000_000,

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RequestHandler } from "express";
+import { StartError } from "./process.ts";
 
 export interface Credentials {
   readonly user: string;
@@ -10,10 +11,14 @@ export interface Credentials {
 
 /**
  * Reads `basic-auth-user` and `basic-auth-password` below `folder`, trimmed.
- * @throws when one cannot be read
+ * @throws when one cannot be read; {StartError} when one is empty, which would let everybody in
  */
 export async function readCredentials(folder: string): Promise<Credentials> {
-  const read = async (file: string) => (await readFile(join(folder, file), "utf8")).trim();
+  const read = async (file: string) => {
+    const text = (await readFile(join(folder, file), "utf8")).trim();
+    if (text === "") throw new StartError(`secret_mount_path: ${join(folder, file)} is empty`);
+    return text;
+  };
   return { user: await read("basic-auth-user"), password: await read("basic-auth-password") };
 }
 

@@ -3,9 +3,17 @@
 const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 const GO_DURATION = /^(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/;
 
-/** A duration as in Go (`1m30s`, `250ms`) or bare seconds, in milliseconds. Negative ones are refused. */
+/** A duration as in Go (`1m30s`, `250ms`) or bare seconds, in whole milliseconds, rounded up. Negative ones are refused. */
 export function parseDuration(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const ms = Math.ceil(/^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text));
+  // Timers take a signed 32-bit number; beyond it they would ring at once.
+  if (ms > MAX_TIMER_MS) throw new Error("must be at most 596h");
+  return ms;
+}
+
+const MAX_TIMER_MS = 596 * 3600e3;
+
+function parseGoDuration(text: string): number {
   let rest = text;
   let totalMs = 0;
   while (rest !== "") {

@@ -1,6 +1,7 @@
-import type { RequestListener, Server, ServerOptions } from "node:http";
+import type { RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { createServer } from "./http.ts";
 
 export interface DrainingServer {
@@ -30,6 +31,11 @@ export async function listen(handler: RequestListener, { port, host, server: opt
 async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
   server.on("clientError", answerMalformed);
   const sockets = new Set<Socket>();
+  const answers = new Set<ServerResponse>();
+  server.prependListener("request", (_req, res: ServerResponse) => {
+    answers.add(res);
+    res.on("close", () => answers.delete(res));
+  });
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
@@ -48,7 +54,7 @@ async function bind(server: Server, port: number, host: string): Promise<Drainin
     port: bound,
     url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
-      draining ??= drain(server, sockets, timeoutMs);
+      draining ??= drain(server, sockets, answers, timeoutMs);
       return draining;
     },
   };
@@ -73,7 +79,21 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** How soon a kept connection is closed whose last request has just been answered. */
 const IDLE_SWEEP_MS = 20;
 
-async function drain(server: Server, sockets: ReadonlySet<Socket>, timeoutMs: number): Promise<void> {
+/** How long connections are still taken, so that each busy one gets an answer that says it is the last. */
+const LAST_ANSWERS_MS = 150;
+
+async function drain(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  answers: ReadonlySet<ServerResponse>,
+  timeoutMs: number,
+): Promise<void> {
+  // A caller that learns from the answer that the connection ends does not send its next request into the closing.
+  for (const res of answers) res.shouldKeepAlive = false;
+  server.prependListener("request", (_req, res: ServerResponse) => {
+    res.shouldKeepAlive = false;
+  });
+  if (answers.size > 0) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // To Node a connection that has not sent anything yet is one that waits for an answer, not an idle one.

@@ -188,7 +188,12 @@ test("scaled to zero, the next call wakes it", async () => {
   expect((await call("?name=awake")).status).toBe(200);
 });
 
-test("metrics count the calls under OpenFaaS's names, without a login", async () => {
+test("metrics count the calls under OpenFaaS's names, without a login, and so does the list", async () => {
+  const metrics = await (await fetch(`${platform.metricsUrl}/metrics`)).text();
+  const count = /^gateway_function_invocation_total\{function_name="greet\.openfaas-fn",code="200"\} (\d+)$/m.exec(
+    metrics,
+  );
+  expect(Number(count?.[1])).toBeGreaterThan(10);
   const list = (await (await platform.control("/system/functions")).json()) as { invocationCount: number }[];
   expect(list[0]?.invocationCount).toBeGreaterThan(10);
 });

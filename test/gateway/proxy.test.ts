@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { Agent, createServer, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
@@ -398,4 +398,54 @@ test("a function that a new snapshot leaves out is gone; the old picture serves 
   expect((await get(gateway.port)).status).toBe(200);
   gateway.table.apply({ type: "heartbeat" });
   expect((await get(gateway.port)).status).toBe(404);
+});
+
+test("a replica that refused one connection is tried again soon, without a word from the provider", async () => {
+  const gateway = await openProxy();
+  const { server, port, address } = await serve((_req, res) => res.end("back"));
+  gateway.put({ endpoints: at(address) });
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  const call = get(gateway.port);
+  await eventually("the call is held", () => gateway.table.find("f")?.held.count === 1);
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  expect(await (await call).text()).toBe("back");
+});
+
+test("a reason phrase that HTTP does not know does not reach the caller, the answer does", async () => {
+  const gateway = await openProxy();
+  const odd = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () =>
+      socket.end("HTTP/1.1 200 \u65e5\u672c\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"),
+    );
+  });
+  await new Promise<void>((resolve) => odd.listen(0, "127.0.0.1", resolve));
+  opened.push(() => odd.close());
+  gateway.put({ endpoints: at(`127.0.0.1:${(odd.address() as AddressInfo).port}`) });
+  const response = await get(gateway.port);
+  expect([response.status, response.statusText, await response.text()]).toEqual([200, "OK", "ok"]);
+});
+
+test("an answer before the whole upload leaves the caller's connection usable", async () => {
+  const gateway = await openProxy();
+  const picky = await serve((req, res) => {
+    if (req.method === "GET") return res.end("next");
+    return res.writeHead(413, { "content-length": "0" }).end();
+  });
+  gateway.put({ endpoints: at(picky.address) });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  opened.push(() => agent.destroy());
+  const send = async (method: string, body?: Buffer): Promise<{ status: number; reused: boolean }> => {
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; reused: boolean }>();
+    const req = request({ port: gateway.port, path: "/function/f", method, agent }, (res) => {
+      res.resume().on("end", () => resolve({ status: res.statusCode as number, reused: req.reusedSocket }));
+    });
+    req.on("error", reject).end(body);
+    return await promise;
+  };
+  for (let round = 0; round < 3; round++) {
+    expect((await send("POST", Buffer.alloc(3_000_000))).status).toBe(413);
+    expect((await send("GET")).status).toBe(200);
+  }
 });

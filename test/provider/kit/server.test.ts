@@ -1,6 +1,8 @@
+import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import { type DrainingServer, listen } from "../../../provider/kit/server.ts";
+import { eventually } from "../../support/eventually.ts";
 import { rawRequest } from "../../support/raw-http.ts";
 
 const servers: DrainingServer[] = [];
@@ -37,7 +39,12 @@ test("draining waits for requests under way, and for no idle or silent connectio
   const draining = server.drain(5_000).then(() => {
     drained = true;
   });
-  await expect(fetch(server.url)).rejects.toThrow();
+  await eventually("new connections are refused", () =>
+    fetch(server.url).then(
+      () => false,
+      () => true,
+    ),
+  );
   expect(drained).toBe(false);
   release.resolve();
   expect(await (await slow).text()).toBe("slow");
@@ -63,4 +70,31 @@ test.each<[what: string, request: string, status: number]>([
   const answer = await rawRequest(server.port, request);
   expect(answer?.status).toBe(status);
   expect(answer?.body).toContain(String(status));
+});
+
+test("a busy kept connection is told with its last answer that it ends", async () => {
+  const server = await open((_req, res) => setImmediate(() => res.end("answer")));
+  const agent = new Agent({ keepAlive: true });
+  let stopped = false;
+  const failures: string[] = [];
+  const caller = async () => {
+    while (!stopped) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const req = request({ port: server.port, agent }, (res) => res.resume().on("end", resolve));
+      req.on("error", (error: NodeJS.ErrnoException) => {
+        // A new connection is refused, which is as it should be; one in use must not break.
+        if (error.code === "ECONNREFUSED") stopped = true;
+        else failures.push(`${error.code} on a ${req.reusedSocket ? "used" : "new"} connection`);
+        resolve();
+      });
+      req.end();
+      await promise;
+    }
+  };
+  const callers = Array.from({ length: 16 }, caller);
+  await new Promise((resolve) => setImmediate(resolve));
+  await server.drain(2_000);
+  await Promise.all(callers);
+  agent.destroy();
+  expect(failures.filter((failure) => failure.includes("used"))).toEqual([]);
 });
