@@ -11,7 +11,7 @@ let platform: Platform;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  platform = await Platform.start({ dataDir: folder.path, env: { scale_up_timeout: "8s" } });
+  platform = await Platform.start({ dataDir: folder.path, env: { scale_up_timeout: "8s", max_retry_attempts: "1" } });
   await deploy("healthy", { mode: "classic", fprocess: "cat" });
 });
 
@@ -74,6 +74,36 @@ test("a function that floods its log neither blocks nor fills memory nor the dis
   let size = 0;
   for await (const chunk of logs.body as ReadableStream<Uint8Array>) size += chunk.length;
   expect(size).toBeLessThan(64 * 1024 * 1024);
+});
+
+test("asynchronous calls to a function that takes one at a time are all run: a full function costs no attempt", async () => {
+  const handler = "export default (req, res) => void setTimeout(() => res.end(), 20);\n";
+  await deploy(
+    "single",
+    { mode: "inproc", inproc_handler: "./single.mjs", max_inflight: "1" },
+    { "single.mjs": handler },
+  );
+  await eventually("it answers", async () => (await fetch(`${platform.url}/function/single`)).status === 200);
+  for (let i = 0; i < 40; i++) {
+    expect((await fetch(`${platform.url}/async-function/single`, { method: "POST" })).status).toBe(202);
+  }
+  const metric = async (pattern: RegExp) =>
+    Number(pattern.exec(await (await fetch(`${platform.metricsUrl}/metrics`)).text())?.[1]);
+  await eventually(
+    "the queue is empty",
+    async () => {
+      const left = await Promise.all([
+        metric(/^gateway_queue_waiting_calls (\d+)/m),
+        metric(/^gateway_queue_inflight_calls (\d+)/m),
+      ]);
+      return left.every((count) => count === 0);
+    },
+    20_000,
+  );
+  expect(await metric(/^gateway_queue_dead_calls (\d+)/m)).toBe(0);
+  expect(
+    await metric(/function_invocation_total\{function_name="single\.openfaas-fn",code="200"\} (\d+)/),
+  ).toBeGreaterThanOrEqual(41);
 });
 
 test("a function that dies in the middle of a call fails that call only", async () => {
