@@ -83,9 +83,9 @@ export class KubernetesFunctions implements FunctionStore {
       const around = await readSurroundings(deployment, this.#options);
       checkDeployment(deployment, around);
       const desired = buildDeployment(deployment, around);
-      await this.#insist(async () => {
+      await this.#insist(async (mayAdopt) => {
         const existing = await this.#require(ref, why);
-        await this.#applyDeployment(existing, desired, deployment);
+        await this.#applyDeployment(existing, desired, deployment, mayAdopt);
       });
       await this.#applyService(deployment);
     });
@@ -147,13 +147,14 @@ export class KubernetesFunctions implements FunctionStore {
     existing: V1Deployment,
     desired: V1Deployment,
     { namespace, service: name, labels }: ResolvedDeployment,
+    mayAdopt: boolean,
   ): Promise<void> {
     const { client, picture, settings } = this.#options;
     const path = apiPath.deployment(namespace, name);
     const how = { maxReplicas: settings.maxReplicas, deploying: true };
     const plan = planUpdate(existing, desired, labels ? { labels } : {}, how);
     if (plan.kind === "unchanged") return;
-    if (plan.managedFields) {
+    if (plan.managedFields && mayAdopt) {
       await adopt(client, path, existing, plan.managedFields);
       // What there is has changed by that, so that the plan is made anew.
       throw new Superseded();
@@ -165,14 +166,14 @@ export class KubernetesFunctions implements FunctionStore {
     const { client } = this.#options;
     const path = apiPath.service(deployment.namespace, deployment.service);
     const desired = buildService(deployment);
-    await this.#insist(async () => {
+    await this.#insist(async (mayAdopt) => {
       const existing = await client.find<V1Service>(path);
       if (existing && !isOurs(existing)) {
         throw new FaasError("conflict", `service ${deployment.service} exists and is not a function's`);
       }
       if (existing && !serviceNeedsApply(existing, desired)) return;
       const managedFields = existing?.metadata && adoptFields(existing.metadata);
-      if (existing && managedFields) {
+      if (existing && managedFields && mayAdopt) {
         await adopt(client, path, existing, managedFields);
         throw new Superseded();
       }
@@ -180,13 +181,19 @@ export class KubernetesFunctions implements FunctionStore {
     });
   }
 
-  /** Tries again when somebody else was faster. */
-  async #insist(work: () => Promise<void>): Promise<void> {
+  /**
+   * Tries again when somebody else was faster, or after a take-over. An API server that does not let us take over may
+   * keep what our predecessor left behind; the deploy goes on all the same.
+   */
+  async #insist(work: (mayAdopt: boolean) => Promise<void>): Promise<void> {
+    let mayAdopt = true;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await work();
+        await work(mayAdopt);
+        return;
       } catch (error) {
         if (attempt >= ATTEMPTS || !(error instanceof Superseded || hasStatus(error, 409))) throw error;
+        if (error instanceof Superseded) mayAdopt = false;
       }
     }
   }
