@@ -1,5 +1,6 @@
 import type { V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
+import { qualifiedName } from "../../contract/functions.ts";
 import { FEATURES, type VersionInfo } from "../../contract/info.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend } from "../backend.ts";
@@ -106,6 +107,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     profilesNamespace,
     requireNamespace,
     ready,
+    hasNamespace: (name) => namespaces.has(name),
   });
   let closing: Promise<void> | undefined;
 
@@ -121,6 +123,9 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     namespaces,
     async *logs(query, signal) {
       await ready();
+      if (!namespaces.has(query.namespace)) {
+        throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
+      }
       yield* readLogs(query, { client, picture }, AbortSignal.any([signal, closed.signal]));
     },
     async *watch(signal) {

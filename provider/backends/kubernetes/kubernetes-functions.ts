@@ -26,6 +26,8 @@ export interface FunctionsOptions {
   requireNamespace(name: string): Promise<void>;
   /** @throws {FaasError} `unavailable` when closed or without a picture */
   ready(): Promise<void>;
+  /** Whether functions may live there; what is elsewhere is none of ours, whatever it looks like. */
+  hasNamespace(name: string): boolean;
 }
 
 /** How often to plan anew when somebody else writes the same object. */
@@ -49,7 +51,8 @@ export class KubernetesFunctions implements FunctionStore {
 
   async get(ref: FunctionRef, usage = false): Promise<FunctionStatus | undefined> {
     await this.#options.ready();
-    const { picture, client } = this.#options;
+    const { picture, client, hasNamespace } = this.#options;
+    if (!hasNamespace(ref.namespace)) return undefined;
     // Another provider may have made it just now; what is not there is asked for seldom.
     if (!picture.find(ref) && !(await this.#find(ref))) return undefined;
     return picture.status(ref, usage ? await measureUsage(client, ref) : undefined);
@@ -93,6 +96,7 @@ export class KubernetesFunctions implements FunctionStore {
 
   async remove(ref: FunctionRef): Promise<void> {
     await this.#options.ready();
+    if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
     await this.#alone(ref, async () => {
       const { client, picture } = this.#options;
       const existing = await this.#require(ref);
@@ -110,7 +114,8 @@ export class KubernetesFunctions implements FunctionStore {
 
   async scale(ref: FunctionRef, replicas: number): Promise<void> {
     await this.#options.ready();
-    const { client, picture, settings } = this.#options;
+    const { client, picture, settings, hasNamespace } = this.#options;
+    if (!hasNamespace(ref.namespace)) throw notFound(ref);
     if (!Number.isSafeInteger(replicas) || replicas < 0) {
       throw new FaasError("invalid", `replicas: ${replicas} is not a whole number of at least 0`);
     }

@@ -80,6 +80,18 @@ test("Deployments that are no functions are not shown, changed or removed", asyn
   expect(await backend.functions.list(NAMESPACE)).toEqual([]);
 });
 
+test("what looks like a function outside of the namespaces for functions is left alone", async () => {
+  const elsewhere = "/apis/apps/v1/namespaces/openfaas/deployments";
+  await client.create(elsewhere, { ...deployment("fn"), metadata: { name: "fn", labels: { faas_function: "fn" } } });
+  const there = { name: "fn", namespace: "openfaas" };
+  expect(await backend.functions.get(there)).toBeUndefined();
+  await expect(backend.functions.remove(there)).rejects.toMatchObject({ kind: "notFound" });
+  await expect(backend.functions.scale(there, 0)).rejects.toMatchObject({ kind: "notFound" });
+  const logs = backend.logs({ ...there, follow: false }, new AbortController().signal)[Symbol.asyncIterator]();
+  await expect(logs.next()).rejects.toMatchObject({ kind: "notFound" });
+  expect((await client.get(`${elsewhere}/fn`)).spec.replicas).toBe(1);
+});
+
 test("secrets of others are neither listed nor changed", async () => {
   const secrets = `/api/v1/namespaces/${NAMESPACE}/secrets`;
   await client.create(secrets, { metadata: { name: "theirs" }, stringData: { a: "b" } });
