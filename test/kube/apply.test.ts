@@ -205,6 +205,26 @@ describe("refuses", () => {
     ]);
   });
 
+  test("lists with the same item twice, and values of other types, all at once", async () => {
+    const twice = env(["a", "1"], ["a", "2"]);
+    const { status, body } = await client.tryApply(path, deployment(name, { replicas: "1" }, twice), "me");
+    const problems = [
+      '.spec.template.spec.containers[name="NAME"].env: duplicate entries for key [name="a"]'.replace("NAME", name),
+      ".spec.replicas: expected numeric (int or float), got string",
+    ].map((problem) => expect.stringContaining(problem));
+    expect(status).toBe(500);
+    for (const problem of problems) expect(body.message).toEqual(problem);
+    // Other writes take it, and then it can be applied to as well.
+    await client.create(DEPLOYMENTS, deployment(name, {}, twice));
+    expect((await client.tryApply(path, deployment(name), "me")).status).toBe(200);
+  });
+
+  test("another version", async () => {
+    const { status, body } = await client.tryApply(path, { ...deployment(name), apiVersion: "v1" }, "me");
+    const message = "Incorrect version specified in apply patch. Specified patch version: v1, expected: apps/v1";
+    expect([status, body.message]).toEqual([400, message]);
+  });
+
   test("managedFields, and another kind", async () => {
     const { body } = await client.tryApply(path, { ...deployment(name), metadata: { name, managedFields: [] } }, "me");
     expect(body.message).toBe("metadata.managedFields must be nil");

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
@@ -218,4 +221,41 @@ test("a pod that is deleted without grace is killed at once", async () => {
   await expect(eventually("it does not answer", async () => !(await call(pod).catch(() => "")))).resolves.toBe(true);
   const other = await onlyPod((each) => each.metadata.uid !== pod.metadata.uid && isReady(each));
   expect(other.status.podIP).not.toBe(pod.status.podIP);
+});
+
+test("a process serves before the API shows its address, as on a real node", async () => {
+  await kube.close();
+  runtime = await ProcessRuntime.open();
+  kube = await KubeServer.open({ runtime, timing: { sandboxMs: 50, reportMs: 200 } });
+  client = new KubeClient(kube);
+  const callers: string[] = [];
+  const announced = createServer((req, res) => {
+    callers.push(req.url as string);
+    res.end();
+  });
+  await once(announced.listen(0, "127.0.0.1").unref(), "listening");
+  const port = (announced.address() as AddressInfo).port;
+  const source = `await fetch("http://127.0.0.1:${port}/" + process.env.bind_address); export default (req, res) => res.end();`;
+  await runtime.addImage("fn:1", {
+    env: { mode: "inproc", inproc_handler: "./index.mjs" },
+    files: { "index.mjs": source },
+  });
+  await client.create(DEPLOYMENTS, deployment("hello"));
+  const ip = await eventually("it announces itself", () => callers[0]?.slice(1));
+  expect((await onlyPod()).status.podIP).toBeUndefined();
+  await eventually("it answers", async () => (await fetch(`http://${ip}:8080/`)).ok);
+  expect((await onlyPod()).status.podIP).toBeUndefined();
+  expect((await onlyPod(isReady)).status.podIP).toBe(ip);
+  announced.closeAllConnections();
+  announced.close();
+});
+
+test("nothing but the startup probe runs until it succeeds", async () => {
+  const exec = (...command: string[]) => ({ exec: { command }, periodSeconds: 1, failureThreshold: 30 });
+  const probes = { startupProbe: exec("test", "-e", "/tmp/sick"), readinessProbe: PROBE };
+  await client.create(DEPLOYMENTS, deployment("hello", {}, { env: ENV, ...probes }));
+  const pod = await onlyPod((each) => stateOf(each).running !== undefined);
+  expect(pod.status.containerStatuses[0]).toMatchObject({ started: false, ready: false });
+  await eventually("it comes up", async () => (await call(pod, "/sick")) === "ill");
+  expect((await onlyPod(isReady)).status.containerStatuses[0].started).toBe(true);
 });

@@ -6,8 +6,8 @@ import { mergeApplied, removePaths } from "./apply/merge.ts";
 import { type DefaultsContext, withDefaults } from "./defaults.ts";
 import { type DeleteOptions, deleteObject } from "./delete.ts";
 import type { Random } from "./random.ts";
+import { type FieldValidation, readApplied, readObject } from "./reading.ts";
 import { groupVersion, type Resource, type ResourceTable } from "./resources.ts";
-import { DecodeError, decode } from "./schema/decode.ts";
 import {
   ApiError,
   alreadyExists,
@@ -24,7 +24,7 @@ import { stableJson, validateObject } from "./validation/kinds.ts";
 
 export interface WriteOptions {
   readonly fieldManager: string;
-  readonly fieldValidation: "Ignore" | "Warn" | "Strict";
+  readonly fieldValidation: FieldValidation;
   readonly dryRun: boolean;
   /** Only `status`, or only the rest. */
   readonly subresource: "" | "status" | "scale";
@@ -70,7 +70,7 @@ export class Api {
   }
 
   create(resource: Resource, namespace: string, body: Body, options: WriteOptions): Written {
-    const { object: given, warnings } = this.#read(resource, { namespace, name: "" }, body, options);
+    const { object: given, warnings } = readObject(resource, { namespace, name: "" }, body, options.fieldValidation);
     if (given.metadata.resourceVersion !== undefined && given.metadata.resourceVersion !== "") {
       throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
     }
@@ -104,7 +104,7 @@ export class Api {
   }
 
   update(resource: Resource, key: ObjectKey, body: Body, options: WriteOptions): Written {
-    const { object: given, warnings } = this.#read(resource, key, body, options);
+    const { object: given, warnings } = readObject(resource, key, body, options.fieldValidation);
     const live = this.store.get(resource.key, key);
     if (live === undefined) {
       if (!resource.createOnUpdate || options.subresource !== "") throw notFound(resource, key.name);
@@ -128,13 +128,13 @@ export class Api {
     const live = this.get(resource, key);
     const patched = change(live);
     if (!isFields(patched)) throw badRequest("the patched value is not an object");
-    const { object, warnings } = this.#read(resource, key, patched, options);
+    const { object, warnings } = readObject(resource, key, patched, options.fieldValidation);
     return { ...this.#replace(resource, live, object, writerOf(resource, options, "Update"), options), warnings };
   }
 
   /** Server-side apply. */
   apply(resource: Resource, key: ObjectKey, body: Body, options: WriteOptions & { readonly force: boolean }): Written {
-    const config = this.#readApplied(resource, key, body);
+    const config = readApplied(resource, key, body);
     const writer = writerOf(resource, options, "Apply");
     const live = this.store.get(resource.key, key);
     if (live === undefined && options.subresource !== "") throw notFound(resource, key.name);
@@ -148,7 +148,7 @@ export class Api {
         { configured, before: new Map(), merged: configured },
         { force: true, time },
       );
-      const { object: given } = this.#read(resource, key, config, options);
+      const { object: given } = readObject(resource, key, config, options.fieldValidation);
       const object = this.#complete(resource, given);
       return { object: this.#insert(resource, object, entries, options.dryRun), created: true, warnings: [] };
     }
@@ -161,64 +161,12 @@ export class Api {
     };
     const applied = ownedAfterApply(live.metadata.managedFields ?? [], writer, leaves, { force: options.force, time });
     const rest = removePaths(resource.type, merged, applied.removed);
-    const { object } = this.#read(resource, key, rest, options);
+    const { object } = readObject(resource, key, rest, options.fieldValidation);
     return { ...this.#replace(resource, live, object, writer, options, applied.entries), warnings: [] };
   }
 
   delete(resource: Resource, key: ObjectKey, options: DeleteOptions): { object: KubeObject; gone: boolean } {
     return deleteObject(this, resource, key, options);
-  }
-
-  /** Reads a body: right kind, right place, right types. */
-  #read(
-    resource: Resource,
-    key: ObjectKey,
-    body: Body,
-    options: WriteOptions,
-  ): { object: KubeObject; warnings: string[] } {
-    const named = `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}`;
-    const kind = body.kind ?? (resource.custom ? undefined : resource.kind);
-    const apiVersion = body.apiVersion ?? (resource.custom ? undefined : groupVersion(resource));
-    if (kind === undefined) throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 200)}'`);
-    if (kind !== resource.kind || apiVersion !== groupVersion(resource)) {
-      const message = `the API version in the data (${apiVersion}) does not match the expected API version (${groupVersion(resource)})`;
-      throw badRequest(
-        kind === resource.kind
-          ? message
-          : `${kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: no kind ${JSON.stringify(kind)} is registered for this path`,
-      );
-    }
-    const { value, unknown } = decodeBody(resource, { ...body, kind, apiVersion }, named);
-    if (unknown.length > 0 && options.fieldValidation === "Strict") {
-      const fields = unknown.map((path) => `unknown field "${path}"`).join(", ");
-      throw badRequest(`${named}: strict decoding error: ${fields}`);
-    }
-    const object = { metadata: {}, ...value } as unknown as KubeObject;
-    const warnings = options.fieldValidation === "Warn" ? unknown.map((path) => `unknown field "${path}"`) : [];
-    return { object: { ...object, metadata: placed(resource, key, object.metadata) }, warnings };
-  }
-
-  #readApplied(resource: Resource, key: ObjectKey, body: Body): Fields {
-    const subject = `${key.namespace === "" ? "" : `${key.namespace}/`}${key.name}; ${groupVersion(resource)}, Kind=${resource.kind}`;
-    if (body.kind !== resource.kind || body.apiVersion !== groupVersion(resource)) {
-      throw badRequest(
-        `the apiVersion and kind of what is applied must be ${groupVersion(resource)}, ${resource.kind}`,
-      );
-    }
-    const metadata = isFields(body.metadata) ? body.metadata : {};
-    if (metadata.managedFields !== undefined && metadata.managedFields !== null) {
-      throw badRequest("metadata.managedFields must be nil");
-    }
-    const { unknown } = decodeBody(resource, body, `failed to create typed patch object (${subject})`);
-    if (unknown.length > 0) {
-      // Not a bad request, although it is one: this is how the server answers.
-      throw new ApiError(
-        500,
-        "",
-        `failed to create typed patch object (${subject}): .${unknown[0]}: field not declared in schema`,
-      );
-    }
-    return body;
   }
 
   /** System fields and defaults of a new object, and its name if it has none. */
@@ -350,16 +298,7 @@ export class Api {
   }
 }
 
-function decodeBody(resource: Resource, body: Fields, named: string): ReturnType<typeof decode> {
-  try {
-    return decode(resource.type, body);
-  } catch (error) {
-    if (error instanceof DecodeError) throw badRequest(`${named}: ${error.message}`);
-    throw error;
-  }
-}
-
-/** What a change of counts as a new generation. */
+/** A change of this is a new generation. */
 function contentOf({ metadata: _metadata, status: _status, apiVersion: _version, ...content }: KubeObject): string {
   return stableJson(content);
 }
@@ -378,18 +317,6 @@ function withAllocated(resource: Resource, next: KubeObject, live: KubeObject): 
 export function inVersion(resource: Resource, object: KubeObject): KubeObject {
   const apiVersion = groupVersion(resource);
   return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
-}
-
-function placed(resource: Resource, key: ObjectKey, given: ObjectMeta): ObjectMeta {
-  const { namespace, ...meta } = given;
-  if (key.name !== "" && meta.name !== undefined && meta.name !== key.name) {
-    throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${key.name})`);
-  }
-  if (!resource.namespaced) return { ...meta, name: meta.name ?? key.name };
-  if (namespace !== undefined && namespace !== key.namespace) {
-    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  }
-  return { ...meta, name: meta.name ?? key.name, namespace: key.namespace };
 }
 
 function writerOf(

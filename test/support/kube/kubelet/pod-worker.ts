@@ -6,7 +6,7 @@ import type { Container, ContainerState, Pod } from "../workloads.ts";
 import { resolveContainer, resolveMounts } from "./container-spec.ts";
 import { ContainerLog } from "./logs.ts";
 import { type PodPicture, podStatus } from "./pod-status.ts";
-import { Prober } from "./prober.ts";
+import { ContainerProbes } from "./probes.ts";
 import { type Exit, type RunningContainer, type Runtime, StartError } from "./runtime.ts";
 import type { Timing } from "./timing.ts";
 
@@ -26,7 +26,7 @@ export class PodWorker {
   readonly #stopped = new AbortController();
   #picture: PodPicture;
   #running: RunningContainer | undefined;
-  #probers: Prober[] = [];
+  #probes: ContainerProbes | undefined;
   #log: ContainerLog | undefined;
   #previousLog: ContainerLog | undefined;
   #ip: string | undefined;
@@ -160,7 +160,9 @@ export class PodWorker {
       this.#log = log;
       if (this.#terminating) this.#running.terminate();
       const startedAt = this.#deps.api.now();
-      const isReady = this.#container.readinessProbe === undefined || runtime.instant;
+      const { readinessProbe, startupProbe } = this.#container;
+      const isStarted = startupProbe === undefined || runtime.instant;
+      const isReady = isStarted && (readinessProbe === undefined || runtime.instant);
       const containerId = `containerd://${this.#uid.replaceAll("-", "")}${String(this.#runs).padStart(32, "0")}`;
       this.#runs += 1;
       await this.#pause(timing.reportMs);
@@ -170,7 +172,7 @@ export class PodWorker {
         sandbox: true,
         state: { running: { startedAt } },
         ready: isReady && !this.#terminating,
-        started: true,
+        started: isStarted,
         imageId: `sha256:${"0".repeat(64)}`,
         containerId,
         restartCount: this.#runs - 1,
@@ -194,36 +196,26 @@ export class PodWorker {
   }
 
   #probe(running: RunningContainer): void {
-    const { readinessProbe, livenessProbe } = this.#container;
     const { timing } = this.#deps;
-    const probers: Prober[] = [];
-    if (readinessProbe !== undefined) {
-      probers.push(
-        new Prober(readinessProbe, running, timing.eagerProbeMs, (ready) => {
-          if (!ready) this.#event("Warning", "Unhealthy", "Readiness probe failed");
-          setTimeout(
-            () => running === this.#running && this.#show({ ready }),
-            ready ? timing.readyReportMs : 0,
-          ).unref();
-        }),
-      );
-    }
-    if (livenessProbe !== undefined) {
-      const prober = new Prober(livenessProbe, running, undefined, (alive) => {
-        if (alive || this.#terminating) return;
-        this.#event("Warning", "Unhealthy", "Liveness probe failed");
-        this.#event("Normal", "Killing", `Container ${this.#container.name} failed liveness probe, will be restarted`);
-        prober.close();
+    const { name } = this.#container;
+    this.#probes = new ContainerProbes(this.#container, running, timing.eagerProbeMs, {
+      onReady: (ready) => {
+        if (!ready) this.#event("Warning", "Unhealthy", "Readiness probe failed");
+        const delayMs = ready ? timing.readyReportMs : 0;
+        setTimeout(() => running === this.#running && this.#show({ ready, started: true }), delayMs).unref();
+      },
+      onDead: (which) => {
+        if (this.#terminating) return;
+        this.#event("Warning", "Unhealthy", `${which} probe failed`);
+        this.#event("Normal", "Killing", `Container ${name} failed ${which.toLowerCase()} probe, will be restarted`);
         running.terminate();
         this.#killIn((this.#pod?.spec.terminationGracePeriodSeconds ?? 30) * 1000);
-      });
-      probers.push(prober);
-    }
-    this.#probers = probers;
+      },
+    });
   }
 
   #afterExit({ code, signal }: Exit): void {
-    for (const prober of this.#probers) prober.close();
+    this.#probes?.close();
     this.#clearKills();
     this.#running = undefined;
     this.#log?.end();
