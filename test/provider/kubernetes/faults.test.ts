@@ -149,3 +149,15 @@ test("with one namespace there are no others, and none can be made", async () =>
     await single.close(0);
   }
 });
+
+test("an API server that takes long for every answer is waited for", async () => {
+  await create("fn");
+  await readyReplicas("fn", 1);
+  kube.faults.delayMs = 500;
+  await create("slow");
+  await backend.functions.scale(ref("fn"), 2);
+  await readyReplicas("fn", 2);
+  const before = Date.now();
+  expect(await backend.functions.list(NAMESPACE)).toHaveLength(2);
+  expect(Date.now() - before).toBeLessThan(400);
+});
