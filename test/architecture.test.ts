@@ -34,7 +34,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   {
     name: "cli start",
     files: /^cli\/(start\/|commands\/(start|gateway|provider|watchdog)\.ts)/,
-    imports: ["cli", "provider process", "gateway process", "watchdog", "contract", "kit"],
+    imports: ["cli", "provider process", "gateway process", "contract", "kit"],
   },
   { name: "cli", files: /^cli\//, imports: ["cli start", "contract", "kit"] },
 ];

@@ -1,10 +1,10 @@
 import { Command } from "commander";
 
-/** `faaslane watchdog`: serves one function, as inside its container. */
+/** `faaslane watchdog`: serves one function, as inside its container; the bundle that functions run is used. */
 export function watchdogCommand(): Command {
   return new Command("watchdog")
     .description("Serve one function; settings come from the environment")
     .action(async () => {
-      await import("../../watchdog/main.ts");
+      await import(new URL("../../dist/watchdog.mjs", import.meta.url).href);
     });
 }
