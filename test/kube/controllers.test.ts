@@ -145,6 +145,21 @@ test("scaling down spares what is dear", async () => {
   expect(await names(PODS)).toEqual([dear]);
 });
 
+test("pods in appearance can crash", async () => {
+  await client.create(DEPLOYMENTS, deployment("a"));
+  await rolledOut("a");
+  const [pod] = (await client.get(PODS)).items;
+  const status = async () => (await client.get(`${PODS}/${pod.metadata.name}`)).status.containerStatuses[0];
+  runtime.crash(pod.metadata.uid, 2);
+  await eventually("it was started again", async () => (await status()).restartCount === 1 && (await status()).ready);
+  runtime.crash(pod.metadata.uid, 2);
+  const waiting = await eventually("it is held back", async () => {
+    const found = await status();
+    return found.state.waiting?.reason === "CrashLoopBackOff" && found;
+  });
+  expect(waiting).toMatchObject({ ready: false, lastState: { terminated: { exitCode: 2, reason: "Error" } } });
+});
+
 test("a pod that is deleted is replaced", async () => {
   await client.create(DEPLOYMENTS, deployment("a"));
   await rolledOut("a");

@@ -346,6 +346,47 @@ describe("other kinds", () => {
     expect((await client.send("GET", path)).status).toBe(404);
   });
 
+  test("a custom resource is shown with the columns of its definition", async () => {
+    const column = (name: string, jsonPath: string) => ({ name, type: "string", jsonPath });
+    const version = {
+      name: "v1",
+      served: true,
+      storage: true,
+      subresources: { status: {} },
+      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      additionalPrinterColumns: [
+        column("Image", ".spec.image"),
+        column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        column("Dotted", ".metadata.labels.a\\.b/c"),
+      ],
+    };
+    const spec = {
+      group: "example.com",
+      scope: "Namespaced",
+      names: { kind: "Shown", plural: "showns" },
+      versions: [version],
+    };
+    await client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+      metadata: { name: "showns.example.com" },
+      spec,
+    });
+    const path = "/apis/example.com/v1/namespaces/openfaas-fn/showns";
+    const labels = { "a.b/c": "x" };
+    await client.create(path, {
+      apiVersion: "example.com/v1",
+      kind: "Shown",
+      metadata: { name: "w", labels },
+      spec: { image: "i" },
+    });
+    await client.patch(`${path}/w/status`, { status: { conditions: [{ type: "Ready", status: "True" }] } });
+    const accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    const { body } = await client.send("GET", path, undefined, { accept });
+    expect(body.columnDefinitions.map((c: Answer) => c.name)).toEqual(["Name", "Image", "Ready", "Dotted"]);
+    expect(body.rows[0].cells).toEqual(["w", "i", "True", "x"]);
+    const one = await client.send("GET", `${CONFIG_MAPS}?limit=1`, undefined, { accept });
+    expect(one.body.columnDefinitions.map((c: Answer) => c.name)).toEqual(["Name", "Age"]);
+  });
+
   test("a core namespace lists what it has", async () => {
     expect((await client.get(`${CORE}`)).metadata.name).toBe("openfaas-fn");
   });

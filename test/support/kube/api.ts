@@ -20,7 +20,8 @@ import {
 } from "./status.ts";
 import { objectKey, type Store } from "./store.ts";
 import { type Fields, isFields, type KubeObject, type ObjectKey, type ObjectMeta, timestamp } from "./types.ts";
-import { stableJson, validateObject } from "./validation/kinds.ts";
+import { afterUpdate, inVersion } from "./updating.ts";
+import { validateObject } from "./validation/kinds.ts";
 
 export interface WriteOptions {
   readonly fieldManager: string;
@@ -245,7 +246,7 @@ export class Api {
     }
     if (resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw conflict(resource, name, MODIFIED);
     const isStatus = options.subresource === "status";
-    const next = this.#merged(resource, live, given, isStatus);
+    const next = afterUpdate(resource, live, given, isStatus, this.#parts.defaults);
     const withStatus = isStatus || !resource.hasStatus;
     const cleared = given.metadata.managedFields?.length === 0;
     const entries =
@@ -269,54 +270,6 @@ export class Api {
     }
     return { object: this.store.put(resource.key, object), created: false };
   }
-
-  #merged(resource: Resource, live: KubeObject, given: KubeObject, isStatus: boolean): KubeObject {
-    const { uid, creationTimestamp, generation, generateName, deletionTimestamp, deletionGracePeriodSeconds } =
-      live.metadata;
-    const system = { uid, creationTimestamp, generation, generateName, deletionTimestamp, deletionGracePeriodSeconds };
-    const kept = Object.fromEntries(Object.entries(system).filter(([, value]) => value !== undefined));
-    const {
-      generation: _g,
-      generateName: _n,
-      deletionTimestamp: _d,
-      deletionGracePeriodSeconds: _s,
-      ...settable
-    } = given.metadata;
-    if (isStatus) return { ...inVersion(resource, live), ...("status" in given ? { status: given.status } : {}) };
-    const { status: _ignored, ...rest } = given;
-    const metadata = {
-      ...settable,
-      ...kept,
-      name: live.metadata.name,
-      resourceVersion: live.metadata.resourceVersion,
-    } as ObjectMeta;
-    const content = resource.hasStatus ? { ...rest, ...("status" in live ? { status: live.status } : {}) } : given;
-    const allocated = withAllocated(resource, { ...content, metadata } as KubeObject, live);
-    const next = withDefaults(resource, allocated, this.#parts.defaults);
-    const changed = resource.hasGeneration && contentOf(next) !== contentOf(live);
-    return changed ? { ...next, metadata: { ...next.metadata, generation: (generation ?? 0) + 1 } } : next;
-  }
-}
-
-/** A change of this is a new generation. */
-function contentOf({ metadata: _metadata, status: _status, apiVersion: _version, ...content }: KubeObject): string {
-  return stableJson(content);
-}
-
-/** What the server has chosen stays chosen for those who do not mention it. */
-function withAllocated(resource: Resource, next: KubeObject, live: KubeObject): KubeObject {
-  if (resource.key !== "services" && resource.key !== "secrets") return next;
-  if (resource.key === "secrets") return next.type === undefined ? { ...next, type: live.type } : next;
-  const before = live.spec as Fields;
-  const spec = next.spec as Fields;
-  if (spec?.clusterIP !== undefined || before.clusterIP === undefined || spec?.type === "ExternalName") return next;
-  return { ...next, spec: { ...spec, clusterIP: before.clusterIP } };
-}
-
-/** Versions of a custom resource share what is stored; nothing is converted but the name. */
-export function inVersion(resource: Resource, object: KubeObject): KubeObject {
-  const apiVersion = groupVersion(resource);
-  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
 }
 
 function writerOf(

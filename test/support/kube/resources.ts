@@ -27,6 +27,16 @@ export interface Resource {
   readonly custom: boolean;
   /** What the encoder writes besides metadata for an empty object, as seen in bookmarks. */
   readonly shell: Fields;
+  /** Of a custom kind, for tables. */
+  readonly columns: readonly PrinterColumn[];
+}
+
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly jsonPath: string;
+  readonly description?: string;
+  readonly priority?: number;
 }
 
 export function groupVersion({ group, version }: Pick<Resource, "group" | "version">): string {
@@ -156,6 +166,7 @@ function builtIn(library: TypeLibrary, declaration: Declaration): Resource {
     createOnUpdate: declaration.createOnUpdate === true,
     custom: false,
     shell,
+    columns: [],
   };
 }
 
@@ -191,6 +202,7 @@ function customResources(library: TypeLibrary, definition: KubeObject): Resource
         createOnUpdate: false,
         custom: true,
         shell: {},
+        columns: (version.additionalPrinterColumns ?? []) as readonly PrinterColumn[],
       };
     });
 }

@@ -1,8 +1,8 @@
 import { groupVersion, type Resource } from "../resources.ts";
 import type { KubeObject } from "../types.ts";
 
-/** How objects are written: whole, or only their metadata, as `Accept: …;as=PartialObjectMetadata` asks. */
-export type Format = "object" | "metadata";
+/** How objects are written: whole, only their metadata (`Accept: …;as=PartialObjectMetadata`), or as rows of a table. */
+export type Format = "object" | "metadata" | "table";
 
 const METADATA = { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1" };
 
@@ -57,11 +57,12 @@ function presented(object: KubeObject): KubeObject {
   return { endpoints: null, ports: null, ...object };
 }
 
-/** @returns undefined when nothing that is accepted can be given */
-export function negotiate(accept: string | undefined): Format | undefined {
+/** @param tables whether a table can be given. @returns undefined when nothing that is accepted can be given */
+export function negotiate(accept: string | undefined, tables: boolean): Format | undefined {
   const types = (accept ?? "*/*").split(",").map((type) => type.trim());
   for (const type of types) {
     if (/^application\/json\b.*;\s*as=PartialObjectMetadata(List)?\b/.test(type)) return "metadata";
+    if (tables && /^application\/json\b.*;\s*as=Table\b/.test(type) && /\bv=v1\b/.test(type)) return "table";
     if (/;\s*as=/.test(type)) continue;
     if (/^(application\/json|application\/\*|\*\/\*)\b/.test(type) || type.startsWith("*/*")) return "object";
   }

@@ -53,7 +53,7 @@ async function serve(deps: ListenerDeps, req: IncomingMessage, res: ServerRespon
     sendJson(res, 200, JSON.stringify(discovered));
     return;
   }
-  const format = route?.subresource === "log" ? "object" : negotiate(req.headers.accept);
+  const format = route?.subresource === "log" ? "object" : negotiate(req.headers.accept, isRead(route));
   if (format === undefined) {
     throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json");
   }
@@ -68,6 +68,11 @@ function findRoute(parse: () => ResourceRoute | undefined): ResourceRoute | ApiE
     if (error instanceof ApiError) return error;
     throw error;
   }
+}
+
+/** Tables are for what people look at; a watch of them is not offered. */
+function isRead(route: ResourceRoute | undefined): boolean {
+  return route?.verb === "list" || (route?.verb === "get" && route.subresource === "");
 }
 
 function sendError(res: ServerResponse, error: unknown): void {

@@ -12,6 +12,7 @@ import { contentTypeOf, readBody, requireFields, unsupportedType } from "./body.
 import type { Encoder, Format } from "./encode.ts";
 import { listPage } from "./list.ts";
 import { isTrue, type ResourceRoute } from "./route.ts";
+import { tableOf } from "./table.ts";
 import type { WatchHub } from "./watch.ts";
 
 /** Gives the log of a pod; in a cluster the kubelet does. @throws {ApiError} */
@@ -54,6 +55,7 @@ export async function serveObjects(
     case "get":
       if (subresource === "log") return deps.readLog(api.get(resource, key), query, res);
       if (subresource === "scale") return sendJson(res, 200, JSON.stringify(scaleOf(api.get(resource, key))));
+      if (format === "table") return sendTable(res, route, [api.get(resource, key)], {});
       return send(200, api.get(resource, key));
     case "create": {
       if (name !== "" || (resource.namespaced && namespace === "")) throw methodNotAllowed();
@@ -145,9 +147,22 @@ function sendList(
     continue: page.continue,
     remainingItemCount: page.remaining,
   };
+  if (format === "table") {
+    sendTable(res, route, page.items, metadata);
+    return;
+  }
   const items = page.items.map((item) => encoder.item(route.resource, item, format));
   const head = JSON.stringify({ kind, apiVersion, metadata });
   sendJson(res, 200, `${head.slice(0, -1)},"items":[${items.join(",")}]}`);
+}
+
+function sendTable(
+  res: ServerResponse,
+  { resource }: ResourceRoute,
+  items: readonly KubeObject[],
+  metadata: Fields,
+): void {
+  sendJson(res, 200, JSON.stringify(tableOf(resource, items, metadata)));
 }
 
 function warn(res: ServerResponse, warnings: readonly string[]): void {

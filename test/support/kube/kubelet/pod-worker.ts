@@ -9,6 +9,7 @@ import { type PodPicture, podStatus } from "./pod-status.ts";
 import { ContainerProbes } from "./probes.ts";
 import { type Exit, type RunningContainer, type Runtime, StartError } from "./runtime.ts";
 import type { Timing } from "./timing.ts";
+import { Waits } from "./waits.ts";
 
 export interface WorkerDeps {
   readonly api: Api;
@@ -23,7 +24,7 @@ export class PodWorker {
   readonly #key: ObjectKey;
   readonly #uid: string;
   readonly #container: Container;
-  readonly #stopped = new AbortController();
+  readonly #waits = new Waits();
   #picture: PodPicture;
   #running: RunningContainer | undefined;
   #probes: ContainerProbes | undefined;
@@ -33,7 +34,6 @@ export class PodWorker {
   #terminating = false;
   #graceSeconds = Number.POSITIVE_INFINITY;
   #runs = 0;
-  #wake: (() => void) | undefined;
   readonly #kills = new Set<NodeJS.Timeout>();
   readonly #done: Promise<void>;
 
@@ -74,28 +74,28 @@ export class PodWorker {
     const graceSeconds = pod.metadata.deletionGracePeriodSeconds ?? 0;
     if (!this.#terminating) {
       this.#terminating = true;
-      this.#stopped.abort();
+      this.#waits.stop();
       this.#running?.terminate();
     }
     if (graceSeconds < this.#graceSeconds) {
       this.#graceSeconds = graceSeconds;
       this.#killIn(graceSeconds * 1000);
     }
-    this.#wake?.();
+    this.#waits.wake();
   }
 
   /** What a volume or image waits for may be there now. */
   retry(): void {
-    this.#wake?.();
+    this.#waits.wake();
     if (!this.#deps.runtime.instant) void this.#refresh();
   }
 
   /** Ends at once: the object is gone, or the node goes. */
   async close(): Promise<void> {
     this.#terminating = true;
-    this.#stopped.abort();
+    this.#waits.stop();
     this.#running?.kill();
-    this.#wake?.();
+    this.#waits.wake();
     await this.#done;
   }
 
@@ -108,7 +108,7 @@ export class PodWorker {
     // A node that runs nothing has nothing to show in between; it still answers in another turn.
     await Promise.resolve();
     if (!this.#deps.runtime.instant) this.#report();
-    await this.#pause(this.#deps.timing.sandboxMs);
+    await this.#waits.pause(this.#deps.timing.sandboxMs);
     for (let crashes = 0; !this.#terminating; crashes += 1) {
       if (!(await this.#pull()) || !(await this.#start())) break;
       const exit = await (this.#running as RunningContainer).ended;
@@ -128,10 +128,10 @@ export class PodWorker {
       const why = `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
       this.#wait("ErrImagePull", why);
       this.#event("Warning", "Failed", `Failed to pull image "${image}": ${why}`);
-      await this.#pause(Math.min(timing.pullBackoffMs, 50));
+      await this.#waits.pause(Math.min(timing.pullBackoffMs, 50));
       if (runtime.hasImage(image) || this.#terminating) continue;
       this.#wait("ImagePullBackOff", `Back-off pulling image "${image}": ErrImagePull: ${why}`);
-      await this.#pause(timing.pullBackoffMs * Math.min(2 ** attempt, 30), true);
+      await this.#waits.pause(timing.pullBackoffMs * Math.min(2 ** attempt, 30), true);
     }
     return false;
   }
@@ -153,7 +153,7 @@ export class PodWorker {
         if (!(error instanceof StartError)) throw error;
         if (error.reason !== undefined) this.#wait(error.reason, error.message);
         else this.#event("Warning", "FailedMount", error.message);
-        await this.#pause(2_000, true);
+        await this.#waits.pause(2_000, true);
         continue;
       }
       this.#previousLog = this.#log;
@@ -165,7 +165,7 @@ export class PodWorker {
       const isReady = isStarted && (readinessProbe === undefined || runtime.instant);
       const containerId = `containerd://${this.#uid.replaceAll("-", "")}${String(this.#runs).padStart(32, "0")}`;
       this.#runs += 1;
-      await this.#pause(timing.reportMs);
+      await this.#waits.pause(timing.reportMs);
       this.#show({
         phase: "Running",
         podIp: ip,
@@ -250,7 +250,7 @@ export class PodWorker {
     const message = `back-off ${delayMs / 1000}s restarting failed container=${name} pod=${pod}`;
     this.#wait("CrashLoopBackOff", message);
     this.#event("Warning", "BackOff", `Back-off restarting failed container ${name} in pod ${pod}`);
-    await this.#pause(delayMs);
+    await this.#waits.pause(delayMs);
   }
 
   async #finish(): Promise<void> {
@@ -292,19 +292,5 @@ export class PodWorker {
   #event(type: "Normal" | "Warning", reason: string, message: string): void {
     const pod = this.#pod;
     if (pod !== undefined) recordEvent(this.#deps.api, pod, type, reason, message, "kubelet");
-  }
-
-  /** Waits, unless the pod is to go; with `wakeable` also until something that was missing may be there. */
-  async #pause(delayMs: number, wakeable = false): Promise<void> {
-    if (delayMs <= 0 || this.#stopped.signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, delayMs).unref();
-    const stop = () => resolve();
-    this.#stopped.signal.addEventListener("abort", stop);
-    if (wakeable) this.#wake = resolve;
-    await promise;
-    clearTimeout(timer);
-    this.#stopped.signal.removeEventListener("abort", stop);
-    this.#wake = undefined;
   }
 }
