@@ -30,15 +30,14 @@ export async function listen(handler: RequestListener, { port, host, server: opt
 
 async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
   server.on("clientError", answerMalformed);
-  const sockets = new Set<Socket>();
-  const answers = new Set<ServerResponse>();
-  server.prependListener("request", (_req, res: ServerResponse) => {
-    answers.add(res);
-    res.on("close", () => answers.delete(res));
-  });
+  // Every connection, with the answer to its last request. One entry a connection: this runs for every request.
+  const connections = new Map<Socket, ServerResponse | undefined>();
   server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    connections.set(socket, undefined);
+    socket.on("close", () => connections.delete(socket));
+  });
+  server.prependListener("request", (req, res: ServerResponse) => {
+    connections.set(req.socket, res);
   });
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
@@ -54,7 +53,7 @@ async function bind(server: Server, port: number, host: string): Promise<Drainin
     port: bound,
     url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
-      draining ??= drain(server, sockets, answers, timeoutMs);
+      draining ??= drain(server, connections, timeoutMs);
       return draining;
     },
   };
@@ -84,20 +83,20 @@ const LAST_ANSWERS_MS = 150;
 
 async function drain(
   server: Server,
-  sockets: ReadonlySet<Socket>,
-  answers: ReadonlySet<ServerResponse>,
+  connections: ReadonlyMap<Socket, ServerResponse | undefined>,
   timeoutMs: number,
 ): Promise<void> {
   // A caller that learns from the answer that the connection ends does not send its next request into the closing.
-  for (const res of answers) res.shouldKeepAlive = false;
+  const used = [...connections.values()].filter((res) => res !== undefined);
+  for (const res of used) res.shouldKeepAlive = false;
   server.prependListener("request", (_req, res: ServerResponse) => {
     res.shouldKeepAlive = false;
   });
-  if (answers.size > 0) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
+  if (used.length > 0) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // To Node a connection that has not sent anything yet is one that waits for an answer, not an idle one.
-  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  for (const socket of connections.keys()) if (socket.bytesRead === 0) socket.destroy();
   // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
