@@ -234,11 +234,12 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     else res.writeHead(status, clientHeaders);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.
     if (headers["content-length"] === undefined) res.flushHeaders();
-    res.on("drain", () => controller.resume());
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
-    if (!this.#res.write(chunk)) controller.pause();
+    if (this.#res.write(chunk)) return;
+    controller.pause();
+    this.#res.once("drain", () => controller.resume());
   }
 
   onResponseEnd(): void {

@@ -70,28 +70,30 @@ function connectionNames(connection: string | undefined): Set<string> | undefine
 }
 
 /** Response headers that the gateway's own connection sets anew. */
-const DROPPED_FROM_RESPONSE = [
+const DROPPED_FROM_RESPONSE = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
   "transfer-encoding",
   "upgrade",
   "trailer",
-];
+]);
 
-/** The function's answer headers as the caller gets them: connection headers dropped, ours added where it set none. */
+/**
+ * The function's answer headers as the caller gets them: connection headers dropped, ours where it set none.
+ * @param ours becomes the result
+ */
 export function buildClientHeaders(
   upstream: Record<string, string | string[] | undefined>,
-  ours: Readonly<Record<string, string>>,
+  ours: Record<string, string>,
   status: number,
   requestContentType: string | undefined,
 ): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { ...ours };
+  const headers: Record<string, string | string[]> = ours;
   for (const name in upstream) {
     const value = upstream[name];
-    if (value !== undefined) headers[name] = value;
+    if (value !== undefined && !DROPPED_FROM_RESPONSE.has(name)) headers[name] = value;
   }
-  for (const name of DROPPED_FROM_RESPONSE) if (name in headers) delete headers[name];
   // OpenFaaS's provider falls back to the request's type; clients have come to rely on it.
   if (status !== 204 && status !== 304) headers["content-type"] ??= requestContentType ?? "text/plain";
   return headers;
