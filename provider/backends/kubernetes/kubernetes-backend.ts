@@ -4,7 +4,7 @@ import { qualifiedName } from "../../contract/functions.ts";
 import { FEATURES, type VersionInfo } from "../../contract/info.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend } from "../backend.ts";
-import { WatchHub } from "../local/watch-hub.ts";
+import { WatchHub } from "../watch-hub.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { KubernetesClient } from "./kubernetes-client.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";

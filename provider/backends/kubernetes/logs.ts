@@ -1,8 +1,8 @@
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
-import { Notifier } from "../local/notifier.ts";
-import { pause } from "../local/pause.ts";
+import { Notifier } from "../notifier.ts";
+import { pause } from "../pause.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import type { Picture } from "./picture.ts";
 import { followPodLog, type PodLogSpec, readPodLog } from "./pod-log.ts";

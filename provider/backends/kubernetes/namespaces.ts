@@ -2,7 +2,7 @@ import type { V1Namespace } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
-import { pause } from "../local/pause.ts";
+import { pause } from "../pause.ts";
 import { hasStatus } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { apiPath } from "./paths.ts";

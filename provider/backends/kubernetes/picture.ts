@@ -1,7 +1,7 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { Endpoint } from "../../contract/endpoints.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
-import type { WatchHub } from "../local/watch-hub.ts";
+import type { WatchHub } from "../watch-hub.ts";
 import { Prober, probeTarget } from "./prober.ts";
 import { podEndpoints, readEndpoints } from "./resources/endpoints.ts";
 import { FUNCTION_LABEL } from "./resources/names.ts";

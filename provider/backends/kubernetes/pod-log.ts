@@ -1,5 +1,5 @@
 import type { LogMessage } from "../../contract/logs.ts";
-import { pause } from "../local/pause.ts";
+import { pause } from "../pause.ts";
 import { ApiError } from "./api-error.ts";
 import type { KubernetesClient, Query } from "./kubernetes-client.ts";
 import { readLines } from "./lines.ts";

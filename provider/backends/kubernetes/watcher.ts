@@ -1,6 +1,6 @@
 import { FaasError } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
-import { pause } from "../local/pause.ts";
+import { pause } from "../pause.ts";
 import { ApiError, readApiError } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { readLines } from "./lines.ts";

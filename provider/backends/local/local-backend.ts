@@ -7,6 +7,7 @@ import { FEATURES, type ProviderInfo, type VersionInfo } from "../../contract/in
 import type { SecretName } from "../../contract/secrets.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
+import { WatchHub } from "../watch-hub.ts";
 import { DEFAULT_BACKOFF } from "./backoff.ts";
 import { openDatabase } from "./database.ts";
 import { findDeathSignal } from "./death-signal.ts";
@@ -19,7 +20,6 @@ import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
-import { WatchHub } from "./watch-hub.ts";
 
 export interface LocalBackendOptions {
   /** Folder for all state; made if missing. Only one backend at a time may use it. */

@@ -3,6 +3,7 @@ import { FaasError } from "../../contract/errors.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
+import type { WatchHub } from "../watch-hub.ts";
 import { admit, type Surroundings } from "./admission.ts";
 import { type FunctionRecord, isUnchanged, normaliseDeployment } from "./definition.ts";
 import { sweepFolder } from "./files.ts";
@@ -10,7 +11,6 @@ import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionTable } from "./function-table.ts";
 import { buildEndpoints, buildStatus } from "./status.ts";
 import { measureUsage } from "./usage.ts";
-import type { WatchHub } from "./watch-hub.ts";
 
 export interface LocalFunctionsOptions {
   readonly folder: string;

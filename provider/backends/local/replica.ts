@@ -1,8 +1,8 @@
 import type { Logger } from "../../kit/log.ts";
+import { pause } from "../pause.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
-import { pause } from "./pause.ts";
 import { describeProblem, type ProcessEnd, redact, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import type { ReplicaState, ReplicaView } from "./rollout.ts";

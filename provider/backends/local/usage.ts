@@ -1,4 +1,4 @@
-import { pause } from "./pause.ts";
+import { pause } from "../pause.ts";
 import { listProcesses, readProcFile } from "./processes.ts";
 import type { Usage } from "./status.ts";
 

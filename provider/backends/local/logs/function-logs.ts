@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { LogMessage, LogQuery } from "../../../contract/logs.ts";
+import { Notifier } from "../../notifier.ts";
 import { ensureFolder, removeTree } from "../files.ts";
-import { Notifier } from "../notifier.ts";
 import { findTail, type LogPosition, LogSource } from "./log-source.ts";
 import { ReplicaLog } from "./replica-log.ts";
 import { listSegments, type Segment } from "./segments.ts";
