@@ -1,9 +1,16 @@
-/** An asynchronous call as it waits in a queue. */
-export interface QueuedCall {
-  /** Identity in the queue: two calls of a function with one id are one call. Never chosen by a caller. */
-  readonly id: string;
-  /** `X-Call-Id` of the answer, the call and the callback. Callers may choose it, so many calls can have the same. */
-  readonly callId: string;
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+
+/** Queue of functions that name none. */
+export const DEFAULT_QUEUE = "faas-request";
+
+/** An asynchronous call as it is accepted. */
+export interface NewCall {
+  /** `X-Call-Id` as the caller chose it; many calls can have the same. The queue chooses one when absent. */
+  readonly callId?: string;
+  /** Calls of one function with one key are one call, for as long as the first of them is known. */
+  readonly idempotencyKey?: string;
+  /** Lower-case letters, digits, `-` and `_`. */
+  readonly queue: string;
   readonly function: string;
   readonly namespace: string;
   readonly method: string;
@@ -11,64 +18,242 @@ export interface QueuedCall {
   readonly path: string;
   /** Raw, without `?`; empty when there is none. */
   readonly query: string;
-  /** In the order and spelling of arrival, hop-by-hop headers left out. */
+  /** In the order and spelling of arrival, hop-by-hop headers and `X-Call-Id` left out. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
   readonly callbackUrl?: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, as the other times here. */
   readonly acceptedAt: number;
+  /** Not delivered before. */
+  readonly notBefore?: number;
+  /** Not delivered any more after it: the call has then expired. */
+  readonly notAfter?: number;
+  readonly batch?: BatchPlace;
+}
+
+/**
+ * A batch is accepted as one call, `whole`, whose body holds a call per line. Who gets it delivered publishes the
+ * lines as members, whose `index` counts from 0; a member published twice is one call.
+ */
+export type BatchPlace =
+  | { readonly kind: "whole"; readonly size: number }
+  | { readonly kind: "member"; readonly of: string; readonly index: number; readonly size: number };
+
+/** A call as it waits in a queue. */
+export interface QueuedCall extends NewCall {
+  /** Identity in the queue. Never chosen by a caller, and not to be guessed. */
+  readonly id: string;
+  /** The caller's own, else equal to `id`. */
+  readonly callId: string;
+}
+
+export interface Receipt {
+  readonly id: string;
+  readonly callId: string;
+  /** Whether it was known already: by its idempotency key, or as a member of its batch. */
+  readonly duplicate: boolean;
+}
+
+/** How an attempt ended. */
+export interface Outcome {
+  /** HTTP status that the gateway answered. */
+  readonly status: number;
+  readonly durationMs: number;
+  /** Absent when it is not kept, or larger than a queue keeps. */
+  readonly result?: Result;
+}
+
+/** What a function answered. */
+export interface Result {
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
 }
 
 /** What becomes of a call after an attempt. */
 export type Disposition =
-  | { readonly kind: "done" }
+  | { readonly kind: "done"; readonly outcome?: Outcome }
   /** Try again after `afterMs`. */
-  | { readonly kind: "retry"; readonly afterMs: number }
+  | { readonly kind: "retry"; readonly afterMs: number; readonly outcome?: Outcome }
   /** Keep it for a person to look at; it is not tried again by itself. */
-  | { readonly kind: "dead"; readonly reason: string };
+  | { readonly kind: "dead"; readonly reason: string; readonly outcome?: Outcome }
+  /** Its time had passed; it was not tried. */
+  | { readonly kind: "expired" };
 
 /**
  * Tries a call.
  * @param attempt counts from 1, over restarts too
- * @param signal aborts when the consumer must stop at once; the call is then handed back as if never tried
+ * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried), and when
+ *   the call is cancelled; what is returned after that changes nothing
  */
 export type Deliver = (call: QueuedCall, attempt: number, signal: AbortSignal) => Promise<Disposition>;
 
 export interface Consumer {
+  /** To be told when what `limitOf` answers may have changed for a function; looked up now and then anyway. */
+  limitChanged(ref: FunctionRef): void;
   /** Takes no more calls, waits up to `drainTimeoutMs` for those under way, aborts and hands back the rest. */
   close(drainTimeoutMs: number): Promise<void>;
 }
 
 export interface ConsumeOptions {
-  /** Calls under way at a time, over all functions. */
+  /** Calls under way at a time in this process, over all functions. */
   readonly concurrency: number;
-  /** Calls under way at a time for one function, so that a slow one cannot take every place. */
-  readonly perFunction: number;
+  /**
+   * Calls of a function that may be under way at a time, over all processes; 0 holds them back. Cheap: asked before
+   * each delivery.
+   */
+  limitOf(ref: FunctionRef): number;
+  /** Queues to take from; default all. */
+  readonly queues?: readonly string[];
+  /**
+   * Called when the last member of a batch has come to its end, before that is durable: once at least, not always
+   * once. When it throws it is called again later.
+   */
+  finishBatch?(batch: FinishedBatch): Promise<void>;
+}
+
+export interface FinishedBatch {
+  /** The call that was accepted; its body is empty by now. */
+  readonly whole: QueuedCall;
+  readonly progress: BatchProgress;
+  /** In the order of the lines. */
+  members(): AsyncIterable<FinishedMember>;
+}
+
+export interface FinishedMember {
+  readonly index: number;
+  readonly state: FinalState;
+  readonly reason?: string;
+  readonly outcome?: Outcome;
+}
+
+export type FinalState = "done" | "dead" | "cancelled" | "expired";
+
+/** `waiting` until its turn, its first one or the next; `running` may show a little late, after a few 100 ms. */
+export type CallState = "waiting" | "running" | FinalState;
+
+/** What is known of a call, while it is unfinished and for the result time after. */
+export interface CallStatus {
+  readonly id: string;
+  readonly callId: string;
+  readonly queue: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly state: CallState;
+  /** Attempts that have ended. */
+  readonly attempts: number;
+  readonly acceptedAt: number;
+  /** Of the last attempt. */
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  /** Not before this; in state `waiting` only. */
+  readonly nextAttemptAt?: number;
+  readonly notAfter?: number;
+  /** Of the last attempt that has ended. */
+  readonly status?: number;
+  readonly durationMs?: number;
+  /** Why it is dead. */
+  readonly reason?: string;
+  /** Until when its result can be had; absent when there is none. */
+  readonly resultUntil?: number;
+  /** Of a batch as a whole, whose state is `running` until all of its members have ended. */
+  readonly batch?: BatchProgress;
+}
+
+/** Members of a batch by what became of them so far. */
+export interface BatchProgress extends Readonly<Record<FinalState, number>> {
+  readonly size: number;
+}
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly callId: string;
+  readonly queue: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly reason: string;
+  readonly attempts: number;
+  /** HTTP status of the last attempt, if there was one. */
+  readonly status?: number;
+  readonly acceptedAt: number;
+  readonly diedAt: number;
+  readonly bodyBytes: number;
+}
+
+/** What all of its fields match. */
+export interface DeadLetterFilter {
+  readonly id?: string;
+  readonly function?: FunctionRef;
+  /** Died at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface DeadLetterPage {
+  /** Oldest first. */
+  readonly items: readonly DeadLetter[];
+  /** For the page that follows, if there is one. */
+  readonly next?: string;
+}
+
+/** Calls that are not tried any more by themselves. Queues limit how many they keep; the oldest go first. */
+export interface DeadLetters {
+  /** @throws {FaasError} `invalid` for an `after` that is not one of its own */
+  list(filter: DeadLetterFilter, page: { readonly limit: number; readonly after?: string }): Promise<DeadLetterPage>;
+  /** Queues them anew, with all of their attempts. @returns how many */
+  replay(filter: DeadLetterFilter): Promise<number>;
+  /** @returns how many */
+  drop(filter: DeadLetterFilter): Promise<number>;
 }
 
 export interface QueueStats {
-  /** Calls waiting, those whose retry is not due among them. */
+  /** Calls waiting, those whose time or retry is not due among them. */
   readonly waiting: number;
   readonly inFlight: number;
   readonly dead: number;
   /** Milliseconds since the oldest call that waits was accepted; 0 when none does. */
   readonly oldestMs: number;
+  /** Those with anything to tell. */
+  readonly functions: readonly FunctionQueueStats[];
+}
+
+export interface FunctionQueueStats extends FunctionRef {
+  readonly queue: string;
+  readonly waiting: number;
+  readonly inFlight: number;
+  readonly dead: number;
+  readonly oldestMs: number;
+  /** Over the last minute, by all processes. */
+  readonly acceptedPerSecond: number;
+  readonly finishedPerSecond: number;
 }
 
 /**
  * Holds accepted calls until they are done: each is delivered at least once, whatever dies in between. Calls of one
- * function start in the order of acceptance, retries apart.
+ * function start in the order of acceptance, retries and delays apart, and wait for no other function's.
  */
 export interface Queue {
   /** Largest body it takes. */
   readonly maxBodyBytes: number;
+  /** Largest result it keeps; larger ones are to be left out of an outcome. */
+  readonly maxResultBytes: number;
   /**
-   * Resolves once the call is durable. A second call with the id of one still known is ignored.
+   * Resolves once the call is durable.
    * @throws {FaasError} `tooLarge`; `overloaded` when full; `unavailable` when it cannot store
    */
-  publish(call: QueuedCall): Promise<void>;
+  publish(call: NewCall): Promise<Receipt>;
   /** Starts delivering. A `deliver` that throws counts as a retry with the queue's own backoff. */
   consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer>;
+  /** @param id of the call, else a caller's own call id: then of the last call that has it */
+  find(id: string): Promise<CallStatus | undefined>;
+  /** What the last attempt of a call answered. @param id as of {@link find} */
+  result(id: string): Promise<Outcome | undefined>;
+  /**
+   * Ends a call, wherever it is; of a batch, all members that have not ended.
+   * @param id as of {@link find}
+   * @returns its state before, undefined when it is not known
+   */
+  cancel(id: string): Promise<CallState | undefined>;
+  readonly deadLetters: DeadLetters;
   stats(): Promise<QueueStats>;
   /** May be called twice. Consumers are to be closed before. */
   close(): Promise<void>;
