@@ -1,7 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { admit } from "./admission.ts";
 import { leavesOf } from "./apply/field-set.ts";
-import { ownedAfterApply, ownedAfterUpdate, type Writer } from "./apply/managed-fields.ts";
+import {
+  ownedAfterApply,
+  ownedAfterUpdate,
+  ownedAsGiven,
+  ownedBeforeFirstApply,
+  type Writer,
+} from "./apply/managed-fields.ts";
 import { mergeApplied, removePaths } from "./apply/merge.ts";
 import { type DefaultsContext, withDefaults } from "./defaults.ts";
 import { type DeleteOptions, deleteObject } from "./delete.ts";
@@ -160,7 +166,9 @@ export class Api {
       before: leavesOf(resource.type, inOurs, withStatus),
       merged: leavesOf(resource.type, merged, withStatus),
     };
-    const applied = ownedAfterApply(live.metadata.managedFields ?? [], writer, leaves, { force: options.force, time });
+    const { managedFields = [] } = live.metadata;
+    const owned = managedFields.length > 0 ? managedFields : ownedBeforeFirstApply(writer, leaves.before, time);
+    const applied = ownedAfterApply(owned, writer, leaves, { force: options.force, time });
     const rest = removePaths(resource.type, merged, applied.removed);
     const { object } = readObject(resource, key, rest, options.fieldValidation);
     return { ...this.#replace(resource, live, object, writer, options, applied.entries), warnings: [] };
@@ -248,11 +256,12 @@ export class Api {
     const isStatus = options.subresource === "status";
     const next = afterUpdate(resource, live, given, isStatus, this.#parts.defaults);
     const withStatus = isStatus || !resource.hasStatus;
-    const cleared = given.metadata.managedFields?.length === 0;
+    const owned = live.metadata.managedFields ?? [];
     const entries =
       applied ??
       ownedAfterUpdate(
-        cleared ? [] : (live.metadata.managedFields ?? []),
+        // A subresource has no say in who owns what.
+        options.subresource === "" ? ownedAsGiven(owned, given.metadata.managedFields) : owned,
         writer,
         leavesOf(resource.type, live, withStatus),
         leavesOf(resource.type, next, withStatus),

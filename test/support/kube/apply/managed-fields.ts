@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { FieldProblem } from "../status.ts";
 import { ApiError } from "../status.ts";
 import type { ManagedFieldsEntry } from "../types.ts";
@@ -57,6 +58,29 @@ function isSame(a: Writer, b: Writer): boolean {
 
 function minus(paths: ReadonlySet<FieldPath>, taken: ReadonlySet<FieldPath>): Set<FieldPath> {
   return new Set([...paths].filter((path) => !taken.has(path)));
+}
+
+/** Whether an entry says who owns what in a way that the server can read. */
+function isReadable({ operation, fieldsType, fieldsV1 }: Partial<ManagedFieldsEntry>): boolean {
+  return (operation === "Apply" || operation === "Update") && fieldsType === "FieldsV1" && fieldsV1 !== undefined;
+}
+
+/**
+ * Who owns what as a client that updates or patches an object says: a list of one empty entry strips all ownership, a
+ * readable list replaces it, and anything else, an empty list too, leaves what there is.
+ * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+ */
+export function ownedAsGiven(live: Entries, given: readonly Partial<ManagedFieldsEntry>[] | undefined): Entries {
+  if (given === undefined || given.length === 0 || isDeepStrictEqual(given, live)) return live;
+  const [first] = given;
+  if (given.length === 1 && first !== undefined && Object.keys(first).length === 0) return [];
+  return given.every(isReadable) ? write(read(given as Entries)) : live;
+}
+
+/** Ownership of an object that nobody owns anything of, before the first apply to it. */
+export function ownedBeforeFirstApply({ apiVersion }: Writer, live: Leaves, time: string): Entries {
+  const writer: Writer = { manager: "before-first-apply", operation: "Update", apiVersion, subresource: "" };
+  return write([{ writer, time, paths: new Set(live.keys()) }]);
 }
 
 /** Paths whose values differ. */
