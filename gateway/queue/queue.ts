@@ -72,8 +72,8 @@ export interface Result {
 /** What becomes of a call after an attempt. */
 export type Disposition =
   | { readonly kind: "done"; readonly outcome?: Outcome }
-  /** Try again after `afterMs`. */
-  | { readonly kind: "retry"; readonly afterMs: number; readonly outcome?: Outcome }
+  /** Try again after `afterMs`; as the same attempt when `counted` is false, since the function has not seen it. */
+  | { readonly kind: "retry"; readonly afterMs: number; readonly outcome?: Outcome; readonly counted?: false }
   /** Keep it for a person to look at; it is not tried again by itself. */
   | { readonly kind: "dead"; readonly reason: string; readonly outcome?: Outcome }
   /** Its time had passed; it was not tried. */
