@@ -1,30 +1,18 @@
-/** Parsers for settings. Each throws an `Error` whose message is the rule that was broken. */
+import { parseGoDuration } from "../contract/duration.ts";
 
-const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
-const GO_DURATION = /^(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/;
+/** Parsers for settings. Each throws an `Error` whose message is the rule that was broken. */
 
 /** A duration as in Go (`1m30s`, `250ms`) or bare seconds, in whole milliseconds, rounded up. Negative ones are refused. */
 export function parseDuration(text: string): number {
-  const ms = Math.ceil(/^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text));
+  const exact = /^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
+  if (exact === undefined) throw new Error("must be a duration such as 30, 1m30s or 250ms");
+  const ms = Math.ceil(exact);
   // Timers take a signed 32-bit number; beyond it they would ring at once.
   if (ms > MAX_TIMER_MS) throw new Error("must be at most 596h");
   return ms;
 }
 
 const MAX_TIMER_MS = 596 * 3600e3;
-
-function parseGoDuration(text: string): number {
-  let rest = text;
-  let totalMs = 0;
-  while (rest !== "") {
-    const part = GO_DURATION.exec(rest);
-    if (!part) throw new Error("must be a duration such as 30, 1m30s or 250ms");
-    totalMs += Number(part[1]) * (UNIT_MS[part[3] as string] as number);
-    rest = rest.slice(part[0].length);
-  }
-  if (text === "") throw new Error("must be a duration such as 30, 1m30s or 250ms");
-  return totalMs;
-}
 
 /** A TCP port; 0 lets the system choose one. */
 export function parsePort(text: string): number {
