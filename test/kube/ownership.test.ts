@@ -47,6 +47,16 @@ describe("a client says who owns what", () => {
     expect([variables(applied), owners(applied)]).toEqual([["b"], ["Apply me"]]);
   });
 
+  test("and an object that was empty when it was handed over stays with what is applied within", async () => {
+    const [entry] = (await client.get(path)).metadata.managedFields;
+    await client.patch(path, ownedBy([{ ...entry, manager: "me", operation: "Apply" }]));
+    const { spec, ...rest } = onlyB();
+    const { containers } = spec.template.spec;
+    const template = { ...spec.template, spec: { containers, securityContext: { runAsUser: 1 } } };
+    const applied = await client.apply(path, { ...rest, spec: { ...spec, template } }, "me");
+    expect(applied.spec.template.spec.securityContext).toEqual({ runAsUser: 1 });
+  });
+
   test("with a list of one empty entry: nobody", async () => {
     expect(owners(await client.patch(path, ownedBy([{}])))).toEqual([]);
     // What was there before belongs to somebody else then.

@@ -1,13 +1,17 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import { measureUsage } from "../../../provider/backends/kubernetes/usage.ts";
-import { deployment, KubeClient, service } from "../../kube/client.ts";
+import { type Answer, deployment, KubeClient, service } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { KubeServer } from "../../support/kube/server.ts";
+import { readRecording, testWith } from "../../support/recordings.ts";
 import { NAMESPACE, openBackend } from "./support.ts";
 
 const DEPLOYMENTS = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`;
 const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
+
+const texts = ["k8s-shout-deployment.json", "k8s-shout-service.json"].flatMap((name) => readRecording(name) ?? []);
+const recorded = texts.length === 2 ? texts : undefined;
 
 let kube: KubeServer;
 let client: KubeClient;
@@ -27,24 +31,99 @@ afterEach(async () => {
 const ref = (name: string) => ({ name, namespace: NAMESPACE });
 const seen = (name: string) => eventually(`${name} is seen`, async () => await backend.functions.get(ref(name)));
 
-test("a function of faas-netes is taken over with its replicas", async () => {
-  const env = [{ name: "old", value: "1" }];
-  const theirs = deployment("fn", { replicas: 2 }, { env });
-  await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, theirs);
-  await client.create(`${SERVICES}?fieldManager=faas-netes`, service("fn"));
-  expect(await seen("fn")).toMatchObject({ image: "fn:1", envVars: { old: "1" }, replicas: 2 });
+type Entry = { manager: string; operation: string; subresource?: string; fieldsV1: object };
+const variables = ({ spec }: Answer): string[] =>
+  spec.template.spec.containers[0].env.map(({ name }: { name: string }) => name);
+/** Who owns fields otherwise than by applying them, status and scale apart. */
+const updaters = ({ metadata }: Answer): string[] =>
+  (metadata.managedFields as Entry[]).flatMap(({ manager, operation, subresource }) =>
+    operation === "Update" && !subresource ? [manager] : [],
+  );
+const withoutSystemFields = ({ metadata, spec, status: _, ...rest }: Answer) => {
+  const { uid: _u, resourceVersion: _r, creationTimestamp: _c, generation: _g, ...meta } = metadata;
+  const { clusterIP: _i, clusterIPs: _s, ...bare } = spec;
+  return { ...rest, metadata: meta, spec: bare };
+};
 
-  await backend.functions.update({ service: "fn", image: "fn:2", namespace: NAMESPACE, envVars: { fresh: "2" } });
-  const { spec, metadata } = await client.get(`${DEPLOYMENTS}/fn`);
-  const names = spec.template.spec.containers[0].env.map(({ name }: { name: string }) => name);
-  expect(names).toContain("fresh");
-  expect(spec.replicas).toBe(2);
-  const managers = metadata.managedFields.map(({ manager }: { manager: string }) => manager);
-  expect(managers).toContain("faaslane");
+describe("a function of faas-netes", () => {
+  const definition = { service: "fn", image: "fn:2", namespace: NAMESPACE, envVars: { fresh: "2" } };
+  const theirs = () => {
+    const { spec, ...rest } = deployment("fn", { replicas: 2 }, { env: [{ name: "old", value: "1" }] });
+    const metadata = { labels: { faas_function: "fn", stage: "old" } };
+    return { ...rest, spec: { ...spec, template: { ...spec.template, metadata } } };
+  };
+  const make = async () => {
+    await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, theirs());
+    const { metadata, ...rest } = service("fn");
+    const annotations = { topic: "old" };
+    await client.create(`${SERVICES}?fieldManager=faas-netes`, { ...rest, metadata: { ...metadata, annotations } });
+  };
 
-  const { generation } = (await client.get(`${DEPLOYMENTS}/fn`)).metadata;
-  await backend.functions.update({ service: "fn", image: "fn:2", namespace: NAMESPACE, envVars: { fresh: "2" } });
-  expect((await client.get(`${DEPLOYMENTS}/fn`)).metadata.generation).toBe(generation);
+  test("is taken over with its replicas, and what the definition lacks goes", async () => {
+    await make();
+    expect(await seen("fn")).toMatchObject({ image: "fn:1", envVars: { old: "1" }, labels: { stage: "old" } });
+    await backend.functions.update(definition);
+    const live = await client.get(`${DEPLOYMENTS}/fn`);
+    expect(variables(live)).toContain("fresh");
+    expect(variables(live)).not.toContain("old");
+    expect(live.spec.template.metadata.labels).toEqual({ faas_function: "fn" });
+    expect(live.spec.replicas).toBe(2);
+    expect(updaters(live)).toEqual([]);
+    const made = await client.get(`${SERVICES}/fn`);
+    expect(made.metadata.annotations.topic).toBeUndefined();
+    expect(updaters(made)).toEqual([]);
+    expect(await seen("fn")).toMatchObject({ image: "fn:2", envVars: { fresh: "2" }, replicas: 2 });
+
+    const { generation } = live.metadata;
+    await backend.functions.update(definition);
+    expect((await client.get(`${DEPLOYMENTS}/fn`)).metadata.generation).toBe(generation);
+    await backend.functions.update({ ...definition, envVars: {} });
+    expect(variables(await client.get(`${DEPLOYMENTS}/fn`))).not.toContain("fresh");
+  });
+
+  test("that was edited by hand is taken over with the edits to its spec, and other marks stay", async () => {
+    await make();
+    const env = [
+      { name: "old", value: "by hand" },
+      { name: "more", value: "by hand" },
+    ];
+    const template = { spec: { containers: [{ name: "fn", env }] } };
+    const edit = { metadata: { annotations: { owner: "me" } }, spec: { template } };
+    await client.patch(`${DEPLOYMENTS}/fn?fieldManager=kubectl-edit`, edit, "strategic-merge");
+    await client.patch(`${DEPLOYMENTS}/fn?fieldManager=other`, { metadata: { labels: { team: "x" } } });
+    await backend.functions.update(definition);
+    const live = await client.get(`${DEPLOYMENTS}/fn`);
+    expect(variables(live)).toEqual(["OPENFAAS_NAME", "OPENFAAS_NAMESPACE", "fresh"]);
+    expect(live.metadata.annotations.owner).toBe("me");
+    expect(live.metadata.labels.team).toBe("x");
+    expect(updaters(live).sort()).toEqual(["kubectl-edit", "other"]);
+    const left = live.metadata.managedFields.find(({ manager }: Entry) => manager === "kubectl-edit");
+    expect(left.fieldsV1).toEqual({ "f:metadata": { "f:annotations": { "f:owner": {} } } });
+  });
+
+  testWith(recorded)("as it was recorded is taken over", async () => {
+    await client.create(`/api/v1/namespaces/${NAMESPACE}/secrets`, { metadata: { name: "api-key" } });
+    const [theirDeployment, theirService] = (recorded ?? []).map((text) => withoutSystemFields(JSON.parse(text)));
+    await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, theirDeployment);
+    await client.create(`${SERVICES}?fieldManager=faas-netes`, theirService);
+    const before = await seen("shout");
+    expect(before).toMatchObject({ secrets: ["api-key"], limits: { memory: "128Mi", cpu: "100m" } });
+    await backend.functions.update({ service: "shout", image: "docker.io/local/fn-echo:2", namespace: NAMESPACE });
+    const live = await client.get(`${DEPLOYMENTS}/shout`);
+    expect(variables(live)).toEqual(["OPENFAAS_NAME", "OPENFAAS_NAMESPACE"]);
+    const { template } = live.spec;
+    expect(template.metadata.labels).toEqual({ faas_function: "shout" });
+    expect(template.metadata.annotations).toEqual({ "prometheus.io.scrape": "false" });
+    expect(template.spec).not.toHaveProperty("volumes");
+    expect(template.spec).not.toHaveProperty("nodeSelector");
+    expect(template.spec.containers[0].resources).toEqual({});
+    expect(live.metadata.annotations.topic).toBeUndefined();
+    expect(updaters(live)).toEqual([]);
+    const after = await seen("shout");
+    for (const field of ["secrets", "limits", "requests", "constraints", "envVars"])
+      expect(after).not.toHaveProperty(field);
+    expect((await client.get(`${SERVICES}/shout`)).metadata.annotations.topic).toBeUndefined();
+  });
 });
 
 test("what was edited by hand is put right by the next deploy, and replicas stay", async () => {

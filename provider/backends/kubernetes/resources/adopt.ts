@@ -1,10 +1,36 @@
 import type { V1ManagedFieldsEntry, V1ObjectMeta } from "@kubernetes/client-node";
-import { FIELD_MANAGER } from "./names.ts";
+import { ANNOTATIONS, FIELD_MANAGER } from "./names.ts";
 
-/** Programs that made functions before us, as they name themselves to the API server. */
-const PREDECESSORS: ReadonlySet<string> = new Set(["faas-netes", "openfaas-operator", "operator"]);
+/**
+ * Programs that made functions before us, as they name themselves to the API server; the last one is who it names when
+ * an object comes without any ownership, as from a backup.
+ */
+const PREDECESSORS: ReadonlySet<string> = new Set([
+  "faas-netes",
+  "openfaas-operator",
+  "operator",
+  "before-first-apply",
+]);
+
+/** People who have made a function by hand or changed it. */
+const BY_HAND: ReadonlySet<string> = new Set([
+  "kubectl",
+  "kubectl-client-side-apply",
+  "kubectl-create",
+  "kubectl-edit",
+  "kubectl-patch",
+  "kubectl-replace",
+  "kubectl-set",
+]);
 
 type Fields = Readonly<Record<string, unknown>>;
+
+interface Split {
+  /** What becomes ours; undefined when that is nothing. */
+  readonly taken: Fields | undefined;
+  /** What stays with its owner; undefined when that is nothing. */
+  readonly left: V1ManagedFieldsEntry | undefined;
+}
 
 function union(a: Fields, b: Fields): Fields {
   const merged: Record<string, unknown> = { ...a };
@@ -14,21 +40,31 @@ function union(a: Fields, b: Fields): Fields {
   return merged;
 }
 
-const isPredecessor = ({ manager = "", operation, subresource }: V1ManagedFieldsEntry) =>
-  operation === "Update" && !subresource && PREDECESSORS.has(manager);
+function split(entry: V1ManagedFieldsEntry): Split {
+  const { manager = "", operation, subresource, fieldsV1 = {} } = entry;
+  const nothing: Split = { taken: undefined, left: entry };
+  if (operation !== "Update" || subresource) return nothing;
+  if (PREDECESSORS.has(manager)) return { taken: fieldsV1, left: undefined };
+  // Their own labels and annotations of the object stay; its spec is the function, which a deploy replaces.
+  const { "f:spec": spec, ...rest } = fieldsV1 as Fields;
+  if (!BY_HAND.has(manager) || spec === undefined) return nothing;
+  const left = Object.keys(rest).length > 0 ? { ...entry, fieldsV1: rest } : undefined;
+  return { taken: { "f:spec": spec }, left };
+}
 
 /**
- * Field ownership as if we had applied what our predecessor created, so that our first apply also takes away what the
+ * Field ownership as if we had applied what our predecessors wrote, so that our first apply also takes away what the
  * definition no longer has; otherwise such fields would be nobody's and stay for ever. Undefined when there is nothing
- * to take over.
+ * to take over, and for objects that we have applied already.
  */
-export function adoptFields({ managedFields = [] }: V1ObjectMeta): V1ManagedFieldsEntry[] | undefined {
-  const theirs = managedFields.filter(isPredecessor);
-  const first = theirs[0];
-  if (!first) return undefined;
+export function adoptFields({ managedFields = [], annotations }: V1ObjectMeta): V1ManagedFieldsEntry[] | undefined {
+  if (annotations?.[ANNOTATIONS.hash] !== undefined) return undefined;
   const isOurs = ({ manager, operation }: V1ManagedFieldsEntry) => manager === FIELD_MANAGER && operation === "Apply";
-  const ours = managedFields.filter(isOurs);
-  const fieldsV1 = [...ours, ...theirs].map((entry) => (entry.fieldsV1 ?? {}) as Fields).reduce(union, {});
-  const others = managedFields.filter((entry) => !isPredecessor(entry) && !isOurs(entry));
+  const splits = managedFields.filter((entry) => !isOurs(entry)).map((entry) => ({ entry, ...split(entry) }));
+  const first = splits.find(({ taken }) => taken)?.entry;
+  if (!first) return undefined;
+  const ours = managedFields.filter(isOurs).map(({ fieldsV1 }) => (fieldsV1 ?? {}) as Fields);
+  const fieldsV1 = [...ours, ...splits.flatMap(({ taken }) => taken ?? [])].reduce(union, {});
+  const others = splits.flatMap(({ left }) => left ?? []);
   return [{ ...first, manager: FIELD_MANAGER, operation: "Apply", fieldsV1 }, ...others];
 }

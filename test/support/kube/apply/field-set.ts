@@ -77,10 +77,6 @@ export function isBeneath(path: FieldPath, ancestor: FieldPath): boolean {
   return path.startsWith(`${ancestor}${SEPARATOR}`);
 }
 
-export function isItem(path: FieldPath): boolean {
-  return /^[kv]:/.test(path.slice(path.lastIndexOf(SEPARATOR) + 1));
-}
-
 /** Whether a field is one of those that its item is told apart by. */
 export function isKeyOfItem(path: FieldPath): boolean {
   const [field, item] = elementsOf(path).reverse() as [string, string | undefined];

@@ -7,7 +7,6 @@ import {
   formatPath,
   fromFieldsV1,
   isBeneath,
-  isItem,
   isKeyOfItem,
   type Leaves,
   toFieldsV1,
@@ -146,7 +145,8 @@ export function ownedAfterApply(
   const elsewhere = [...left, mine].flatMap((owner) => [...owner.paths]);
   const owned = new Set(elsewhere);
   const given = [...(own?.paths ?? [])].filter(
-    (path) => !owned.has(path) && !(isItem(path) && elsewhere.some((other) => isBeneath(other, path))),
+    // An item, or what was an empty object, stays with what is owned within.
+    (path) => !owned.has(path) && !elsewhere.some((other) => isBeneath(other, path)),
   );
   // What tells an item apart goes with the item only.
   const removed = given.filter((path) => !isKeyOfItem(path)).sort((a, b) => b.length - a.length);
