@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { type AnnounceConfig, readAnnounce } from "./announce-config.ts";
 import { type Env, type EnvReader, readEnv } from "./env.ts";
 import {
   parseBool,
@@ -61,6 +62,8 @@ export interface WatchdogConfig {
   readonly logLineBytes: number;
   readonly accessLog: boolean;
   readonly logCallId: boolean;
+  /** Undefined where nobody wants to know that this replica listens. */
+  readonly announce: AnnounceConfig | undefined;
 }
 
 const MODES = ["http", "streaming", "serializing", "classic", "inproc"] as const;
@@ -77,12 +80,13 @@ export function loadConfig(env: Env): WatchdogConfig {
   return readEnv(env, (read) => {
     const modeName = read.optional("mode", parseMode) ?? "streaming";
     const writeTimeoutMs = read.optional("write_timeout", parsePositiveDuration) ?? 30_000;
+    const bindAddress = read.optional("bind_address", String);
     for (const name of ["jwt_auth", "jwt_auth_local"]) read.optional(name, refuseTrue);
     return {
       mode: readMode(read, modeName),
       port: read.optional("port", parsePort) ?? 8080,
       metricsPort: read.optional("metrics_port", parsePort) ?? 8081,
-      bindAddress: read.optional("bind_address", String),
+      bindAddress,
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 30_000,
       writeTimeoutMs,
       execTimeoutMs: read.optional("exec_timeout", parseDuration) ?? (modeName === "classic" ? 0 : 30_000),
@@ -96,6 +100,7 @@ export function loadConfig(env: Env): WatchdogConfig {
       logLineBytes: read.optional("log_buffer_size", parseLogLine) ?? 65_536,
       accessLog: read.optional("access_log", parseBool) ?? false,
       logCallId: either(read, "log_call_id", "log_callid", parseBool) ?? false,
+      announce: readAnnounce(read, bindAddress),
     };
   });
 }

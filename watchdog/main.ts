@@ -1,10 +1,16 @@
+import { openAnnouncer, resolveHost } from "./announce.ts";
 import { startWatchdog, type Watchdog } from "./app.ts";
 import { loadConfig, type WatchdogConfig } from "./config.ts";
 import { droppedNotice, Log } from "./log.ts";
 import { dropExcess } from "./log-output.ts";
 
 const config = readConfig();
+// Functions that show their environment must not give away what speaks for them.
+for (const name of ["announce_url", "announce_token"]) delete process.env[name];
 const log = new Log(config, process.stdout, process.stderr);
+const announcer =
+  config.announce &&
+  openAnnouncer(config.announce, { resolve: resolveHost, print: log.print, uptimeMs: () => performance.now() });
 if (config.mode.kind === "inproc")
   for (const stream of [process.stdout, process.stderr]) dropExcess(stream, droppedNotice);
 let watchdog: Watchdog | undefined;
@@ -38,13 +44,15 @@ function readConfig(): WatchdogConfig {
 }
 
 function announce({ port, metricsPort }: Watchdog): void {
-  if (!ending && process.send !== undefined && process.connected)
-    process.send({ type: "listening", port, metricsPort });
+  if (ending) return;
+  void announcer?.announce();
+  if (process.send !== undefined && process.connected) process.send({ type: "listening", port, metricsPort });
 }
 
 async function drain(serveOnMs: number): Promise<void> {
   if (ending) return;
   ending = true;
+  announcer?.stop();
   if (watchdog !== undefined) await stop(serveOnMs); // else it stops as soon as it has started
 }
 
