@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { eventually } from "./eventually.ts";
+import { ROOT } from "./platform.ts";
+
+export interface ServerProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** What it has written so far, logs and errors alike. */
+  readonly output: string;
+  /** Exit code. May be called twice. */
+  stop(): Promise<number | null>;
+}
+
+export interface ServerProcessOptions {
+  /** For Node itself. */
+  readonly nodeFlags?: readonly string[];
+  /** Until it listens, in milliseconds. */
+  readonly withinMs?: number;
+}
+
+/** The gateway or the provider as a process of its own, on a port of its own, without a password. */
+export async function startServerProcess(
+  main: "gateway/main.ts" | "provider/main.ts",
+  env: Readonly<Record<string, string>>,
+  { nodeFlags = [], withinMs = 30_000 }: ServerProcessOptions = {},
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...nodeFlags, join(ROOT, main)], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, port: "0", metrics_port: "0", basic_auth: "false", drain_timeout: "2s", ...env },
+  });
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const stop = () => {
+    child.kill("SIGTERM");
+    return ended;
+  };
+  try {
+    const url = await eventually(
+      `${main} listens`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
+        return /"url":"(http:[^"]+)"/.exec(output)?.[1];
+      },
+      withinMs,
+    );
+    return {
+      url,
+      pid: child.pid as number,
+      get output() {
+        return output;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
