@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly imports: readonly string[] }[] = [
   { name: "contract", files: /^provider\/contract\//, imports: [] },
   { name: "kit", files: /^provider\/kit\//, imports: ["contract"] },
-  { name: "backend", files: /^provider\/backends\/backend\.ts$/, imports: ["contract"] },
+  { name: "backend", files: /^provider\/backends\/backend\.ts$/, imports: ["contract", "kit"] },
   { name: "backends", files: /^provider\/backends\//, imports: ["backend", "contract", "kit"] },
   { name: "provider routes", files: /^provider\/(routes\/|app\.ts)/, imports: ["backend", "contract", "kit"] },
   {

@@ -1,10 +1,12 @@
+import type { Announcement } from "../contract/announce.ts";
 import type { BuildConfig, BuildEvent } from "../contract/build.ts";
-import type { EndpointsEvent } from "../contract/endpoints.ts";
+import type { EndpointsEvent, StartupPhase } from "../contract/endpoints.ts";
 import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../contract/functions.ts";
 import type { ProviderInfo } from "../contract/info.ts";
 import type { LogMessage, LogQuery } from "../contract/logs.ts";
 import type { FunctionNamespace } from "../contract/namespaces.ts";
 import type { SecretName } from "../contract/secrets.ts";
+import type { Tally } from "../kit/histogram.ts";
 
 /** A deployment whose namespace the route has resolved. */
 export type ResolvedDeployment = FunctionDeployment & { readonly namespace: string };
@@ -18,6 +20,16 @@ export interface Backend {
   /** Absent where functions come as finished images only. */
   readonly builder?: Builder;
 
+  /** How long replicas took to come up. */
+  coldStarts?(): Iterable<ColdStartTally>;
+
+  /**
+   * A replica says that it listens. Absent where replicas are not asked to.
+   * @param address the caller's, which is taken for the replica's
+   * @returns false when the token is not the function's
+   */
+  announce?(announcement: Announcement, address: string, token: string): boolean;
+
   /**
    * Lines as they appear, oldest first; ends by itself unless `follow` is set, and always when `signal` aborts.
    * @throws {FaasError} `notFound`
@@ -29,6 +41,15 @@ export interface Backend {
 
   /** Stops everything it started, within `drainTimeoutMs`. May be called twice. */
   close(drainTimeoutMs: number): Promise<void>;
+}
+
+/** Times from the creation of a function's replicas until they had reached a phase, in seconds. */
+export interface ColdStartTally {
+  /** `name.namespace`. */
+  readonly function: string;
+  /** `ready`: the backend's own machinery has found it ready too, if there is such a thing. */
+  readonly phase: StartupPhase | "ready";
+  readonly tally: Tally;
 }
 
 export interface FunctionStore {

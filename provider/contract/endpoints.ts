@@ -1,11 +1,35 @@
 import { z } from "zod";
 import { decode, maybe, stringMap } from "./decode.ts";
 
+/** What a replica goes through on its way to its first call, in order. */
+export const STARTUP_PHASES = ["scheduled", "sandbox", "started", "listening", "announced", "offered"] as const;
+export type StartupPhase = (typeof STARTUP_PHASES)[number];
+
+const sinceCreation = maybe(z.number().nonnegative());
+const startup = z.object({
+  /** A machine was chosen for it. */
+  scheduled: sinceCreation,
+  /** Its surroundings were there: network, volumes. */
+  sandbox: sinceCreation,
+  /** Its process began. */
+  started: sinceCreation,
+  /** The function took calls. */
+  listening: sinceCreation,
+  /** It had told the provider so. */
+  announced: sinceCreation,
+  /** Gateways were told that it is ready. */
+  offered: sinceCreation,
+} satisfies Record<StartupPhase, typeof sinceCreation>);
+/** When a replica had reached each phase, in milliseconds since it was created. What nobody saw is absent. */
+export type Startup = z.output<typeof startup>;
+
 const endpoint = z.object({
   /** `host:port` of a watchdog. */
   address: z.string(),
   instance: z.string(),
   state: z.enum(["starting", "ready", "draining"]),
+  /** For a while after it has become ready. */
+  startup: maybe(startup),
 });
 export type Endpoint = z.output<typeof endpoint>;
 

@@ -10,6 +10,10 @@ export const PATHS = {
   logs: "/system/logs",
   endpoints: "/system/endpoints",
   build: "/system/build",
+  queue: "/system/queue",
+  deadLetters: "/system/queue/dead-letters",
+  /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
+  announce: "/announce",
   health: "/healthz",
 } as const;
 
