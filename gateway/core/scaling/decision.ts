@@ -1,0 +1,96 @@
+import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+
+/** What a decision is made from, beside the load recorded before. Times in milliseconds since the epoch. */
+export interface ScaleInput {
+  readonly now: number;
+  readonly policy: ScalePolicy;
+  /** Replicas wanted at present, and those that serve. */
+  readonly replicas: number;
+  readonly ready: number;
+  /** Calls that wait for a replica. */
+  readonly held: number;
+  /** Whether anything is in flight, held or queued. */
+  readonly busy: boolean;
+  /** When anything last was, as far as known. */
+  readonly lastBusyAt: number;
+  /** Why the load is not to be trusted: a source that is away. Replicas are then kept. */
+  readonly blind?: string;
+  /** Bounds that a schedule sets for now. */
+  readonly scheduled?: { readonly min: number; readonly max?: number };
+  /** Whether a call is likely, so that a replica is to be kept. */
+  readonly prewarm?: boolean;
+}
+
+/** What bent or made the result; each goes with a sentence in {@link Decision.steps}. */
+export type ScaleReason =
+  | "load"
+  | "panic"
+  | "hysteresis"
+  | "up-rate"
+  | "down-rate"
+  | "up-delay"
+  | "down-delay"
+  | "activation"
+  | "initial"
+  | "min"
+  | "max"
+  | "schedule"
+  | "prewarm"
+  | "static"
+  | "blind"
+  | "no-data"
+  | "asleep"
+  | "woken"
+  | "idle";
+
+/** One step of a decision: what was computed, and how many replicas it comes to. */
+export interface ScaleStep {
+  readonly reason: ScaleReason;
+  readonly replicas: number;
+  /** The formula with its numbers. */
+  readonly text: string;
+}
+
+export interface Decision {
+  /** Replicas to want from now on. */
+  readonly replicas: number;
+  /** What decided: the last step that changed the number. */
+  readonly reason: ScaleReason;
+  readonly panic: boolean;
+  /** Average load over the window and over the panic window; absent without data. */
+  readonly stableLoad?: number;
+  readonly panicLoad?: number;
+  /** In the order they were taken. */
+  readonly steps: readonly ScaleStep[];
+}
+
+/** Collects the steps of one decision. */
+export class Steps {
+  readonly list: ScaleStep[] = [];
+  replicas: number;
+
+  constructor(replicas: number) {
+    this.replicas = replicas;
+  }
+
+  /** Notes a step, also one that changes nothing. */
+  take(reason: ScaleReason, replicas: number, text: string): void {
+    this.list.push({ reason, replicas, text });
+    this.replicas = replicas;
+  }
+
+  /** Notes a step only when it changes the number. */
+  bend(reason: ScaleReason, replicas: number, text: string): void {
+    if (replicas !== this.replicas) this.take(reason, replicas, text);
+  }
+
+  get reason(): ScaleReason {
+    let reason: ScaleReason = this.list[0]?.reason ?? "load";
+    let replicas = this.list[0]?.replicas;
+    for (const step of this.list) {
+      if (step.replicas !== replicas) reason = step.reason;
+      replicas = step.replicas;
+    }
+    return reason;
+  }
+}

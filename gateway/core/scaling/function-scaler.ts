@@ -1,0 +1,173 @@
+import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import { type Decision, type ScaleInput, Steps } from "./decision.ts";
+import { Hold } from "./hold.ts";
+import { LoadWindow } from "./load-window.ts";
+import { Panic } from "./panic.ts";
+import { excessBurstCapacity, rateLimits, replicasFor } from "./wish.ts";
+
+/**
+ * Decides for one function how many replicas it should have. Knows no clock and does nothing by itself: the same
+ * records and inputs give the same decisions, which is how a history is replayed.
+ */
+export class FunctionScaler {
+  #stable: LoadWindow;
+  #burst: LoadWindow;
+  readonly #panic = new Panic();
+  #highest = new Hold("largest");
+  #lowest = new Hold("least");
+  #begun = false;
+  #initialReached = false;
+
+  constructor(policy: Pick<ScalePolicy, "windowMs" | "panicWindowMs">) {
+    this.#stable = new LoadWindow(policy.windowMs);
+    this.#burst = new LoadWindow(policy.panicWindowMs);
+  }
+
+  /** Adds the load of about the last second: its average for what is in flight, its number for what was started. */
+  record(now: number, load: number): void {
+    this.#stable.record(now, load);
+    this.#burst.record(now, load);
+  }
+
+  /** Takes over a changed policy; the history of load begins anew when its windows changed. */
+  #adapt(policy: ScalePolicy): void {
+    if (this.#stable.windowMs !== policy.windowMs) this.#stable = new LoadWindow(policy.windowMs);
+    if (this.#burst.windowMs !== policy.panicWindowMs) this.#burst = new LoadWindow(policy.panicWindowMs);
+  }
+
+  decide(input: ScaleInput): Decision {
+    const { now, policy, replicas, ready } = input;
+    this.#adapt(policy);
+    if (!this.#begun) {
+      this.#begun = true;
+      const present = Math.max(ready, replicas);
+      if (present > 1) this.#panic.beginWith(present, now);
+      this.#initialReached = ready > 0;
+    }
+    const stableLoad = this.#stable.average(now);
+    const panicLoad = this.#burst.average(now) ?? stableLoad;
+    const loads = stableLoad === undefined || panicLoad === undefined ? undefined : { stableLoad, panicLoad };
+    const steps = new Steps(replicas);
+    if (replicas === 0) this.#wake(input, steps);
+    else this.#scale(input, loads, steps);
+    if (ready >= this.#initial(policy)) this.#initialReached = true;
+    return { replicas: steps.replicas, reason: steps.reason, panic: this.#panic.on, ...loads, steps: steps.list };
+  }
+
+  #initial({ min, initial }: ScalePolicy): number {
+    return Math.max(min, initial);
+  }
+
+  /** From zero: at once as many as the calls that wait need, or as a schedule or experience asks for. */
+  #wake(input: ScaleInput, steps: Steps): void {
+    const { now, policy, held, scheduled, prewarm } = input;
+    this.#highest = new Hold("largest");
+    this.#lowest = new Hold("least");
+    const [least, most] = bounds(input);
+    if (held > 0) {
+      const needed = replicasFor(held, policy, policy.upProportion);
+      const target = `${policy.target} × ${policy.upProportion}`;
+      steps.take("woken", Math.max(1, needed), `${held} calls wait: ⌈${held} / (${target})⌉ = ${needed}`);
+      steps.bend("activation", Math.max(steps.replicas, policy.activation), `it wakes with ${policy.activation}`);
+      steps.bend("min", Math.max(steps.replicas, least), `not below ${least}`);
+      steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
+      this.#highest.record(now, steps.replicas, policy.downDelayMs);
+    } else if (scheduled) {
+      steps.take("schedule", Math.min(scheduled.min, most), `its schedule asks for ${scheduled.min} now`);
+    } else if (prewarm) {
+      steps.take("prewarm", Math.min(least, most), "a call is likely: days before had one at this time");
+    } else {
+      steps.take("asleep", 0, "it sleeps until it is called");
+    }
+  }
+
+  #scale(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
+    const { now, policy, replicas, blind } = input;
+    const [least, most] = bounds(input);
+    if (this.#sleepy(input)) {
+      const idle = Math.round((now - input.lastBusyAt) / 1000);
+      steps.take("idle", 0, `nothing to do for ${idle} s; it may sleep after ${policy.zeroDurationMs / 1000} s`);
+      return;
+    }
+    if (least === most) {
+      steps.take("static", least, `min and max are both ${least}`);
+      return;
+    }
+    if (blind !== undefined) steps.take("blind", replicas, `its load is not known: ${blind}; ${replicas} are kept`);
+    else if (!loads) steps.take("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
+    else this.#follow(input, loads, steps);
+
+    if (!this.#initialReached) {
+      const initial = Math.min(this.#initial(policy), most);
+      steps.bend("initial", Math.max(steps.replicas, initial), `it begins with ${initial}`);
+    }
+    const why = input.scheduled && least === input.scheduled.min ? "schedule" : "min";
+    steps.bend(why, Math.max(steps.replicas, least), `not below ${least}`);
+    steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
+  }
+
+  #sleepy({ now, policy, busy, lastBusyAt, blind, scheduled, prewarm }: ScaleInput): boolean {
+    if (!policy.zero || busy || blind !== undefined || scheduled || prewarm) return false;
+    return now - lastBusyAt >= policy.zeroDurationMs;
+  }
+
+  #follow({ now, policy, replicas, ready }: ScaleInput, { stableLoad, panicLoad }: Loads, steps: Steps): void {
+    const { target, upProportion, downProportion, burst } = policy;
+    // Up as fast as a burst shows, down as slowly as the whole window forgets.
+    const load = Math.max(stableLoad, panicLoad) + burst;
+    const up = replicasFor(load, policy, upProportion);
+    const down = Math.max(up, replicasFor(stableLoad + burst, policy, downProportion));
+    const room = burst > 0 ? `, room for ${burst} more (now ${excessBurstCapacity(ready, panicLoad, policy)})` : "";
+    const wish = Math.min(Math.max(replicas, up), down);
+    steps.take(
+      "load",
+      up,
+      `⌈${show(load)} / (${target} × ${upProportion})⌉ = ${up}; average ${show(stableLoad)} over ${policy.windowMs / 1000} s, ${show(panicLoad)} over ${policy.panicWindowMs / 1000} s${room}`,
+    );
+    steps.bend("hysteresis", wish, `${wish} until less than ${downProportion} of the target is used`);
+
+    const [most, least] = rateLimits(ready, policy);
+    steps.bend("up-rate", Math.min(steps.replicas, most), `at most ${policy.upRate} × ${Math.max(1, ready)} ready`);
+    steps.bend(
+      "down-rate",
+      Math.max(steps.replicas, least),
+      `at least ${Math.max(1, ready)} ready / ${policy.downRate}`,
+    );
+
+    const over = replicasFor(panicLoad, policy, upProportion) / Math.max(1, ready) >= policy.panicThreshold;
+    this.#panic.update(over, steps.replicas, policy.windowMs, now);
+    if (this.#panic.on) {
+      steps.bend("panic", this.#panic.most, `in a burst nothing is taken away: ${this.#panic.most}`);
+    }
+    this.#delay(now, policy, replicas, steps);
+  }
+
+  /** A wish must have lasted before it is followed; one for more not in a burst. */
+  #delay(now: number, policy: ScalePolicy, replicas: number, steps: Steps): void {
+    const wish = steps.replicas;
+    const highest = this.#highest.record(now, wish, policy.downDelayMs) ?? Math.max(this.#highest.value, replicas);
+    const lowest = this.#lowest.record(now, wish, policy.upDelayMs) ?? Math.min(this.#lowest.value, replicas);
+    if (wish < replicas) {
+      const held = Math.min(replicas, highest);
+      steps.bend("down-delay", held, `the largest wish of the last ${policy.downDelayMs / 1000} s`);
+    } else if (wish > replicas && !this.#panic.on) {
+      const held = Math.max(replicas, lowest);
+      steps.bend("up-delay", held, `the least wish of the last ${policy.upDelayMs / 1000} s`);
+    }
+  }
+}
+
+interface Loads {
+  readonly stableLoad: number;
+  readonly panicLoad: number;
+}
+
+/** Least and most replicas while it is awake. */
+function bounds({ policy, scheduled }: ScaleInput): [least: number, most: number] {
+  const most = scheduled?.max ?? policy.max;
+  return [Math.min(Math.max(policy.min, scheduled?.min ?? 0), most), most];
+}
+
+function show(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
