@@ -1,6 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { qualifiedName } from "../../provider/contract/functions.ts";
+import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 
@@ -21,6 +21,7 @@ export class FunctionTable {
   #synced = false;
   readonly #firstSync = Promise.withResolvers<void>();
   readonly #arrivals = new EventEmitter<Record<string, [FunctionEntry]>>();
+  readonly #listeners = new Set<(ref: FunctionRef) => void>();
 
   constructor(options: FunctionTableOptions) {
     this.#options = options;
@@ -58,6 +59,15 @@ export class FunctionTable {
     for (const [target, entry] of this.#byTarget) if (target === entry.qualifiedName) yield entry;
   }
 
+  /**
+   * Calls `listener` after each news of a function, its removal too.
+   * @returns ends that
+   */
+  onChange(listener: (ref: FunctionRef) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** A new stream begins: what its snapshots leave out is gone. The old picture serves until they are complete. */
   beginSnapshot(): void {
     this.#seen = new Set();
@@ -82,6 +92,11 @@ export class FunctionTable {
     }
     this.#seen?.add(entry);
     entry.update(picture);
+    this.#tell(entry);
+  }
+
+  #tell(ref: FunctionRef): void {
+    for (const listener of this.#listeners) listener(ref);
   }
 
   #endSnapshot(): void {
@@ -99,6 +114,7 @@ export class FunctionTable {
     this.#byTarget.delete(name);
     if (this.#byTarget.get(entry.name) === entry) this.#byTarget.delete(entry.name);
     entry.remove();
+    this.#tell(entry);
   }
 
   /** Cuts every connection to every function. */

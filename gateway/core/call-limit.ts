@@ -1,0 +1,87 @@
+import { fullJitterBackoff } from "./retry-policy.ts";
+
+/** What the limit of a function's asynchronous calls depends on. */
+export interface LimitPicture {
+  readonly readyReplicas: number;
+  /** Calls one replica takes at a time; absent or 0 when that is not known. */
+  readonly maxInflight?: number | undefined;
+}
+
+/**
+ * Calls of a function that may be under way while nobody refuses any.
+ * @param picture undefined when the function is not known: its calls then end quickly, one way or another
+ * @param perReplica for replicas that do not say how many they take
+ */
+export function fullLimit(picture: LimitPicture | undefined, perReplica: number): number {
+  if (!picture) return perReplica;
+  // One call wakes a sleeping function; more would only wait with it.
+  if (picture.readyReplicas === 0) return 1;
+  return picture.readyReplicas * (picture.maxInflight || perReplica);
+}
+
+/**
+ * How far calls of a function are held back because the platform refused some: cut by half with a refusal, grown by a
+ * tenth of the full limit with each round of successes.
+ */
+export interface BackOff {
+  /** Of the full limit; above 0, at most 1. */
+  readonly share: number;
+  /** When it was cut. What began before says nothing about the new share. */
+  readonly cutAt: number;
+  /** Refusals in a row while only one call at a time was tried. */
+  readonly vain: number;
+  /** Until then no call is tried. */
+  readonly pausedUntil: number;
+}
+
+export const CALM: BackOff = { share: 1, cutAt: Number.NEGATIVE_INFINITY, vain: 0, pausedUntil: 0 };
+
+const CUT = 0.5;
+const GROWTH = 0.1;
+const MIN_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 2000;
+/** A refusal this long ago says nothing about today. */
+const FORGOTTEN_AFTER_MS = 60_000;
+
+/** Calls that may be under way now: 1 to `full`; 0 during a pause only, which is two seconds at most. */
+export function limitNow(full: number, backOff: BackOff, now: number): number {
+  if (now < backOff.pausedUntil) return 0;
+  // Shares are sums of fractions; what is a hair below a whole place is that place.
+  return Math.max(1, Math.floor(full * backOff.share + 1e-6));
+}
+
+export interface Refusal {
+  readonly full: number;
+  /** When the refused call was sent. */
+  readonly startedAt: number;
+  readonly now: number;
+  /** From 0 up to but not including 1. */
+  readonly random: number;
+}
+
+/** Calls that were refused together count once. Below one call at a time, the time between two is what grows. */
+export function afterRefusal(backOff: BackOff, { full, startedAt, now, random }: Refusal): BackOff {
+  if (startedAt < backOff.cutAt) return backOff;
+  const share = Math.max(1 / full, backOff.share * CUT);
+  if (full * backOff.share >= 2) return { share, cutAt: now, vain: 0, pausedUntil: backOff.pausedUntil };
+  const vain = backOff.vain + 1;
+  const pauseMs = MIN_PAUSE_MS + fullJitterBackoff(vain, MIN_PAUSE_MS, MAX_PAUSE_MS - MIN_PAUSE_MS, random);
+  return { share, cutAt: now, vain, pausedUntil: now + pauseMs };
+}
+
+/** A call has been taken. */
+export function afterSuccess(
+  backOff: BackOff,
+  { full, startedAt }: { readonly full: number; readonly startedAt: number },
+): BackOff {
+  if (backOff.share === 1 && backOff.vain === 0) return backOff;
+  if (startedAt < backOff.cutAt) return backOff;
+  const places = Math.max(1, full * backOff.share);
+  const share = Math.min(1, backOff.share + Math.max(1 / full, GROWTH) / places);
+  return { ...backOff, share, vain: 0 };
+}
+
+/** Whether nothing of it matters any more. */
+export function isCalm(backOff: BackOff, now: number): boolean {
+  return (backOff.share === 1 && backOff.vain === 0) || now - backOff.cutAt > FORGOTTEN_AFTER_MS;
+}
