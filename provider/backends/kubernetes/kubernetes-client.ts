@@ -17,6 +17,13 @@ export interface RequestSpec {
   readonly timeoutMs?: number;
 }
 
+export interface JsonPatchOperation {
+  readonly op: "add" | "replace";
+  /** JSON pointer. */
+  readonly path: string;
+  readonly value: unknown;
+}
+
 const TIMEOUT_MS = 30_000;
 /** Lists come in pages, so that this is far more than any answer has. */
 const MAX_ANSWER_BYTES = 256 * 1024 ** 2;
@@ -37,15 +44,20 @@ export class KubernetesClient {
   }
 
   /** Undefined when it does not exist. */
-  async find<T>(path: string): Promise<T | undefined> {
-    const response = await this.#open("GET", path, {});
+  async find<T>(path: string, signal?: AbortSignal): Promise<T | undefined> {
+    const response = await this.#open("GET", path, signal ? { signal } : {});
     const text = await readText(response);
     if (response.statusCode === 404) return undefined;
     return decodeAnswer<T>(response, text);
   }
 
-  async create<T>(path: string, body: unknown): Promise<T> {
-    return await this.#json("POST", path, { body, query: { fieldManager: FIELD_MANAGER } });
+  async create<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+    return await this.#json("POST", path, { body, query: { fieldManager: FIELD_MANAGER }, ...(signal && { signal }) });
+  }
+
+  /** Fails with a conflict when the object has changed since the `resourceVersion` in `body`. */
+  async replace<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+    return await this.#json("PUT", path, { body, query: { fieldManager: FIELD_MANAGER }, ...(signal && { signal }) });
   }
 
   /** Server-side apply in our name; takes fields over from others. */
@@ -57,6 +69,12 @@ export class KubernetesClient {
   async mergePatch<T>(path: string, body: unknown): Promise<T> {
     const query = { fieldManager: FIELD_MANAGER };
     return await this.#json("PATCH", path, { body, query, contentType: "application/merge-patch+json" });
+  }
+
+  /** @see RFC 6902 */
+  async jsonPatch<T>(path: string, operations: readonly JsonPatchOperation[]): Promise<T> {
+    const query = { fieldManager: FIELD_MANAGER };
+    return await this.#json("PATCH", path, { body: operations, query, contentType: "application/json-patch+json" });
   }
 
   /** What depends on it follows in the background. */

@@ -3,17 +3,22 @@ import { FaasError } from "../../contract/errors.ts";
 import { type FunctionRef, type FunctionStatus, isFunctionName, qualifiedName } from "../../contract/functions.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
+import { type FunctionObjects, withFunction } from "./function-objects.ts";
+import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { apiPath } from "./paths.ts";
 import type { Picture } from "./picture.ts";
-import { adoptFields } from "./resources/adopt.ts";
 import { checkDeployment } from "./resources/check.ts";
-import { buildDeployment, initialReplicas, withReplicas } from "./resources/deployment.ts";
-import { FUNCTION_LABEL } from "./resources/names.ts";
-import { planUpdate, serviceNeedsApply } from "./resources/plan-update.ts";
+import {
+  type FunctionObject,
+  functionProblems,
+  functionToDeployment,
+  readFunctionStatus,
+} from "./resources/function-object.ts";
+import { ownerReference } from "./resources/owner.ts";
+import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction } from "./resources/read-deployment.ts";
-import { buildService } from "./resources/service.ts";
-import type { ResourceSettings } from "./resources/settings.ts";
+import type { ResourceSettings, Surroundings } from "./resources/settings.ts";
 import { readSurroundings } from "./surroundings.ts";
 import { measureUsage } from "./usage.ts";
 
@@ -28,19 +33,29 @@ export interface FunctionsOptions {
   ready(): Promise<void>;
   /** Whether functions may live there; what is elsewhere is none of ours, whatever it looks like. */
   hasNamespace(name: string): boolean;
+  /** Absent: functions are Deployments and Services only. */
+  readonly objects?: FunctionObjects;
+  /** A deploy has written a Function and its objects. */
+  onApplied?(applied: AppliedFunction): void;
 }
 
-/** How often to plan anew when somebody else writes the same object. */
-const ATTEMPTS = 8;
+/** A Function and its objects, as they are after a write. */
+export interface AppliedFunction extends WrittenObjects {
+  readonly object: FunctionObject;
+  /** Those that it names, in that order. */
+  readonly profiles: readonly Profile[];
+}
 
 /** Functions as Deployments with a Service each, written by server-side apply. */
 export class KubernetesFunctions implements FunctionStore {
   readonly #options: FunctionsOptions;
+  readonly #writer: FunctionWriter;
   /** The last write of each function in this process, for the next to wait for. */
   readonly #writes = new Map<string, Promise<void>>();
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
+    this.#writer = new FunctionWriter(options);
   }
 
   async list(namespace: string): Promise<FunctionStatus[]> {
@@ -54,61 +69,105 @@ export class KubernetesFunctions implements FunctionStore {
     const { picture, client, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
     // Another provider may have made it just now; what is not there is asked for seldom.
-    if (!picture.find(ref) && !(await this.#find(ref))) return undefined;
+    if (!picture.find(ref) && !(await this.#find(ref))) {
+      // A Function whose objects could not be made says why.
+      const object = await this.#findObject(ref);
+      return object && readFunctionStatus(object);
+    }
     return picture.status(ref, usage ? await measureUsage(client, ref) : undefined);
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
     const { namespace, service: name } = deployment;
-    await this.#options.requireNamespace(namespace);
+    const { client, objects, requireNamespace } = this.#options;
+    await requireNamespace(namespace);
     await this.#alone({ name, namespace }, async () => {
-      const { client, picture, settings } = this.#options;
-      if (isFunctionName(name) && (await client.find<V1Deployment>(apiPath.deployment(namespace, name)))) {
-        throw new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`);
-      }
+      const taken = (cause?: unknown) =>
+        new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
+      if (isFunctionName(name) && (await client.find<V1Deployment>(apiPath.deployment(namespace, name)))) throw taken();
       const around = await readSurroundings(deployment, this.#options);
       checkDeployment(deployment, around);
-      const desired = buildDeployment(deployment, around);
-      // First, as it may be somebody else's; without a Deployment it does no harm.
-      await this.#applyService(deployment);
-      const whole = withReplicas(desired, initialReplicas(deployment, settings.maxReplicas));
-      picture.learn(await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole));
+      const written = await objects?.create(deployment).catch((error: unknown) => {
+        throw hasStatus(error, 409) ? taken(error) : error;
+      });
+      await withFunction(written, async (object) => {
+        this.#tell(object, around, deployment, await this.#writer.create(deployment, ownedBy(around, object)));
+      });
     });
   }
 
   async update(deployment: ResolvedDeployment): Promise<void> {
     const { namespace, service: name } = deployment;
-    await this.#options.requireNamespace(namespace);
+    const { objects, requireNamespace } = this.#options;
+    await requireNamespace(namespace);
     const ref = { name, namespace };
     await this.#alone(ref, async () => {
-      const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
-      await this.#require(ref, why);
+      if (!(await this.#find(ref)) && !(await this.#findObject(ref))) {
+        const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
+        throw new FaasError("notFound", why);
+      }
       const around = await readSurroundings(deployment, this.#options);
       checkDeployment(deployment, around);
-      const desired = buildDeployment(deployment, around);
-      await this.#insist(async (mayAdopt) => {
-        const existing = await this.#require(ref, why);
-        await this.#applyDeployment(existing, desired, deployment, mayAdopt);
+      await withFunction(await objects?.write(deployment), async (object) => {
+        const written = await this.#writer.insist(async (mayAdopt) => {
+          const existing = await this.#find(ref);
+          return await this.#write(existing, deployment, ownedBy(around, object), { purpose: "deploy", mayAdopt });
+        });
+        this.#tell(object, around, deployment, written);
       });
-      await this.#applyService(deployment);
     });
+  }
+
+  /**
+   * Makes the objects of a Function what it says; undefined when there is no such Function.
+   * @throws {FaasError} `unavailable` when that may work later; anything else says what is wrong with it
+   */
+  async reconcile(
+    ref: FunctionRef,
+    purpose: Exclude<Purpose, "deploy">,
+    signal: AbortSignal,
+  ): Promise<AppliedFunction | undefined> {
+    const { client } = this.#options;
+    return await this.#alone(ref, () =>
+      this.#writer.insist(async (mayAdopt) => {
+        // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
+        const existing = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
+        const object = await this.#findObject(ref);
+        if (!object) return undefined;
+        const problems = functionProblems(object);
+        if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
+        if (existing && !isFunction(existing)) {
+          throw new FaasError("conflict", `deployment ${ref.name} exists and is not a function's`);
+        }
+        if (existing?.metadata?.deletionTimestamp) {
+          throw new FaasError("unavailable", `deployment ${ref.name} is still being removed`);
+        }
+        const deployment = functionToDeployment(object);
+        const around = await readSurroundings(deployment, this.#options);
+        checkDeployment(deployment, around);
+        if (signal.aborted) throw new FaasError("unavailable", "another provider acts on Functions now");
+        const written = await this.#write(existing, deployment, ownedBy(around, object), { purpose, mayAdopt });
+        return { object, profiles: profilesOf(deployment, around), ...written };
+      }),
+    );
   }
 
   async remove(ref: FunctionRef): Promise<void> {
     await this.#options.ready();
     if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
     await this.#alone(ref, async () => {
-      const { client, picture } = this.#options;
-      const existing = await this.#require(ref);
-      const path = apiPath.deployment(ref.namespace, ref.name);
-      await client.remove(path, existing.metadata?.uid);
-      picture.unlearn(existing);
+      const { client, picture, objects } = this.#options;
+      const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
+      if (!existing && !object) throw notFound(ref);
+      // First, or its objects would be made anew.
+      if (object) await objects?.remove(object);
+      if (existing) {
+        await client.remove(apiPath.deployment(ref.namespace, ref.name), existing.metadata?.uid).catch(ignoreGone);
+        picture.unlearn(existing);
+      }
       const service = await client.find<V1Service>(apiPath.service(ref.namespace, ref.name));
-      if (!service || !isOurs(service)) return;
-      await client.remove(apiPath.service(ref.namespace, ref.name), service.metadata?.uid).catch((error: unknown) => {
-        // Its owner may have taken it along.
-        if (!hasStatus(error, 404)) throw error;
-      });
+      if (!service || !isFunctionService(service)) return;
+      await client.remove(apiPath.service(ref.namespace, ref.name), service.metadata?.uid).catch(ignoreGone);
     });
   }
 
@@ -148,63 +207,33 @@ export class KubernetesFunctions implements FunctionStore {
     return found;
   }
 
-  async #applyDeployment(
-    existing: V1Deployment,
-    desired: V1Deployment,
-    { namespace, service: name, labels }: ResolvedDeployment,
-    mayAdopt: boolean,
-  ): Promise<void> {
-    const { client, picture, settings } = this.#options;
-    const path = apiPath.deployment(namespace, name);
-    const how = { maxReplicas: settings.maxReplicas, deploying: true };
-    const plan = planUpdate(existing, desired, labels ? { labels } : {}, how);
-    if (plan.kind === "unchanged") return;
-    if (plan.managedFields && mayAdopt) {
-      await adopt(client, path, existing, plan.managedFields);
-      // What there is has changed by that, so that the plan is made anew.
-      throw new Superseded();
-    }
-    picture.learn(await client.apply<V1Deployment>(path, plan.deployment));
+  async #findObject(ref: FunctionRef): Promise<FunctionObject | undefined> {
+    return isFunctionName(ref.name) ? await this.#options.objects?.find(ref) : undefined;
   }
 
-  async #applyService(deployment: ResolvedDeployment): Promise<void> {
-    const { client } = this.#options;
-    const path = apiPath.service(deployment.namespace, deployment.service);
-    const desired = buildService(deployment);
-    await this.#insist(async (mayAdopt) => {
-      const existing = await client.find<V1Service>(path);
-      if (existing && !isOurs(existing)) {
-        throw new FaasError("conflict", `service ${deployment.service} exists and is not a function's`);
-      }
-      if (existing && !serviceNeedsApply(existing, desired)) return;
-      const managedFields = existing?.metadata && adoptFields(existing.metadata);
-      if (existing && managedFields && mayAdopt) {
-        await adopt(client, path, existing, managedFields);
-        throw new Superseded();
-      }
-      await client.apply(path, desired);
-    });
+  /** One attempt, to be insisted on. */
+  async #write(
+    existing: V1Deployment | undefined,
+    deployment: ResolvedDeployment,
+    around: Surroundings,
+    how: { readonly purpose: Purpose; readonly mayAdopt: boolean },
+  ): Promise<WrittenObjects> {
+    if (!existing) return await this.#writer.create(deployment, around);
+    const applied = await this.#writer.applyDeployment(existing, deployment, around, how);
+    return { deployment: applied, service: await this.#writer.applyService(deployment, around, how.purpose) };
   }
 
-  /**
-   * Tries again when somebody else was faster, or after a take-over. An API server that does not let us take over may
-   * keep what our predecessor left behind; the deploy goes on all the same.
-   */
-  async #insist(work: (mayAdopt: boolean) => Promise<void>): Promise<void> {
-    let mayAdopt = true;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await work(mayAdopt);
-        return;
-      } catch (error) {
-        if (attempt >= ATTEMPTS || !(error instanceof Superseded || hasStatus(error, 409))) throw error;
-        if (error instanceof Superseded) mayAdopt = false;
-      }
-    }
+  #tell(
+    object: FunctionObject | undefined,
+    around: Surroundings,
+    deployment: ResolvedDeployment,
+    written: WrittenObjects,
+  ): void {
+    if (object) this.#options.onApplied?.({ object, profiles: profilesOf(deployment, around), ...written });
   }
 
   /** One write of a function at a time, so that of two creates one is told of the other. */
-  async #alone(ref: FunctionRef, work: () => Promise<void>): Promise<void> {
+  async #alone<T>(ref: FunctionRef, work: () => Promise<T>): Promise<T> {
     const key = qualifiedName(ref);
     const earlier = this.#writes.get(key) ?? Promise.resolve();
     const done = earlier.then(work);
@@ -215,17 +244,10 @@ export class KubernetesFunctions implements FunctionStore {
     );
     this.#writes.set(key, settled);
     try {
-      await done;
+      return await done;
     } finally {
       if (this.#writes.get(key) === settled) this.#writes.delete(key);
     }
-  }
-}
-
-/** Something has been written that a plan did not know of. */
-class Superseded extends FaasError {
-  constructor() {
-    super("conflict", "somebody else keeps changing the function; try again");
   }
 }
 
@@ -233,16 +255,16 @@ function notFound(ref: FunctionRef, cause?: unknown): FaasError {
   return new FaasError("notFound", `function ${qualifiedName(ref)} not found`, { cause });
 }
 
-function isOurs({ metadata, spec }: V1Service): boolean {
-  return spec?.selector?.[FUNCTION_LABEL] === metadata?.name;
+/** Its owner may have taken it along, or somebody else was faster. */
+function ignoreGone(error: unknown): void {
+  if (!hasStatus(error, 404)) throw error;
 }
 
-/** Takes over the fields of who made an object before us; fails with a conflict when it has changed since. */
-async function adopt(
-  client: Pick<KubernetesClient, "mergePatch">,
-  path: string,
-  { metadata }: V1Deployment | V1Service,
-  managedFields: readonly unknown[],
-): Promise<void> {
-  await client.mergePatch(path, { metadata: { managedFields, resourceVersion: metadata?.resourceVersion } });
+function ownedBy(around: Surroundings, object: FunctionObject | undefined): Surroundings {
+  const owner = object && ownerReference(object);
+  return owner ? { ...around, owner } : around;
+}
+
+function profilesOf({ annotations }: ResolvedDeployment, { profiles }: Surroundings): Profile[] {
+  return profileNames(annotations).flatMap((name) => profiles.get(name) ?? []);
 }

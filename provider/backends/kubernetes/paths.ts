@@ -1,5 +1,8 @@
 /** Paths of the API that is used. */
 const core = (namespace: string) => `/api/v1/namespaces/${namespace}`;
+const openfaas = (namespace?: string) =>
+  namespace === undefined ? "/apis/openfaas.com/v1" : `/apis/openfaas.com/v1/namespaces/${namespace}`;
+const leases = (namespace: string) => `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
 const apps = (namespace: string) => `/apis/apps/v1/namespaces/${namespace}`;
 
 export const apiPath = {
@@ -9,11 +12,18 @@ export const apiPath = {
   deployments: (namespace?: string) => `${namespace === undefined ? "/apis/apps/v1" : apps(namespace)}/deployments`,
   deployment: (namespace: string, name: string) => `${apps(namespace)}/deployments/${name}`,
   scale: (namespace: string, name: string) => `${apps(namespace)}/deployments/${name}/scale`,
+  services: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/services`,
   service: (namespace: string, name: string) => `${core(namespace)}/services/${name}`,
   pods: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/pods`,
   podLog: (namespace: string, name: string) => `${core(namespace)}/pods/${name}/log`,
   secrets: (namespace: string) => `${core(namespace)}/secrets`,
   secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,
   podMetrics: (namespace: string) => `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`,
-  profile: (namespace: string, name: string) => `/apis/openfaas.com/v1/namespaces/${namespace}/profiles/${name}`,
+  functions: (namespace?: string) => `${openfaas(namespace)}/functions`,
+  function: (namespace: string, name: string) => `${openfaas(namespace)}/functions/${name}`,
+  functionStatus: (namespace: string, name: string) => `${openfaas(namespace)}/functions/${name}/status`,
+  profiles: (namespace: string) => `${openfaas(namespace)}/profiles`,
+  profile: (namespace: string, name: string) => `${openfaas(namespace)}/profiles/${name}`,
+  leases,
+  lease: (namespace: string, name: string) => `${leases(namespace)}/${name}`,
 } as const;

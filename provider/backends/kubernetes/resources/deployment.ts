@@ -27,7 +27,7 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Surround
   const { service: name, namespace, labels = {}, annotations } = deployment;
   const own = objectAnnotations(annotations);
   const { files } = splitSecrets(deployment.secrets, around.secrets);
-  const secrets = secretsVersion(files, around.secrets);
+  const secrets = files.length > 0 ? (around.secretsMark ?? secretsVersion(files, around.secrets)) : undefined;
   const recreate = mergeProfiles(annotations, around.profiles).strategy?.type === "Recreate";
   return stamp<V1Deployment>({
     apiVersion: "apps/v1",

@@ -1,5 +1,5 @@
 import type { V1ObjectMeta } from "@kubernetes/client-node";
-import type { FunctionDeployment, FunctionResources } from "../../../contract/functions.ts";
+import type { FunctionDeployment, FunctionResources, FunctionStatus } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import type { Condition } from "./conditions.ts";
 import { objectLabels, sortKeys } from "./names.ts";
@@ -100,4 +100,18 @@ export function functionToDeployment({ metadata, spec }: FunctionObject): Resolv
     ...(readOnlyRootFilesystem && { readOnlyRootFilesystem }),
   };
   return { service, image, namespace: metadata.namespace ?? "", ...withoutEmpty(optional) };
+}
+
+/** A Function that has no Deployment, as lists show it. */
+export function readFunctionStatus(object: FunctionObject): FunctionStatus {
+  const { metadata, status } = object;
+  const { service: name, ...definition } = functionToDeployment(object);
+  const stalled = status?.conditions?.find((condition) => condition.type === "Stalled" && condition.status === "True");
+  const createdAt = metadata.creationTimestamp && new Date(metadata.creationTimestamp).toISOString();
+  return {
+    name,
+    ...definition,
+    ...(createdAt && { createdAt: createdAt.replace(/\.\d+Z$/, "Z") }),
+    problem: stalled?.message || "its objects are being applied",
+  };
 }

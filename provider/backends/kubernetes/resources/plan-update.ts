@@ -66,7 +66,10 @@ export function planUpdate(
   // The mark of an earlier redeploy stays: taking it away would start new pods too.
   const earlier = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.redeploy];
   const mark = reason === "floating" ? String(generation) : earlier;
-  const whole = withReplicas(withRedeploy(desired, mark), Math.max(existing.spec?.replicas ?? 1, min));
+  const { replicas = 1 } = existing.spec ?? {};
+  // Nobody has asked for anything when an edit is undone: who sleeps sleeps on.
+  const floor = reason === "drifted" && !deploying && replicas === 0 ? 0 : min;
+  const whole = withReplicas(withRedeploy(desired, mark), Math.max(replicas, floor));
   const managedFields = reason === "adopted" ? adoptFields(existing.metadata ?? {}) : undefined;
   return {
     kind: "apply",

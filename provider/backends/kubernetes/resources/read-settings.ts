@@ -1,5 +1,5 @@
 import type { EnvReader } from "../../../kit/env.ts";
-import { integerFrom, oneOf, parseBoolean, parseText, parseUrl } from "../../../kit/parse.ts";
+import { integerFrom, oneOf, parseBoolean, parseDuration, parseText, parseUrl } from "../../../kit/parse.ts";
 import { DEFAULT_SETTINGS, type ProbeTiming, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
 /** What a provider with this backend has to be told, besides what every provider is. */
@@ -11,6 +11,22 @@ export interface KubernetesSettings {
   readonly profilesNamespace: string;
   /** Where replicas report that they listen; without it they are only probed. */
   readonly announceUrl?: URL;
+  /** Absent: Function objects are neither written nor acted on. */
+  readonly operator?: OperatorSettings;
+}
+
+export interface OperatorSettings {
+  /** How long providers wait for the one that acts before another takes its place; whole seconds, in milliseconds. */
+  readonly leaseDurationMs: number;
+}
+
+const DEFAULT_LEASE_MS = 15_000;
+
+/** A Lease counts in whole seconds. */
+function parseLeaseDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < 1000 || ms % 1000 !== 0) throw new Error("must be at least 1s, in whole seconds");
+  return ms;
 }
 
 function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeTiming {
@@ -29,6 +45,8 @@ function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeT
 export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
   const imagePullPolicy = read.optional("image_pull_policy", oneOf<PullPolicy>("Always", "IfNotPresent", "Never"));
   const announceUrl = read.optional("announce_url", parseUrl);
+  const leaseDurationMs = read.optional("operator_lease_duration", parseLeaseDuration) ?? DEFAULT_LEASE_MS;
+  const operator = read.optional("operator", parseBoolean) ?? true;
   return {
     resources: {
       httpProbe: read.optional("http_probe", parseBoolean) ?? DEFAULT_SETTINGS.httpProbe,
@@ -41,5 +59,6 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
     clusterRole: read.optional("cluster_role", parseBoolean) ?? false,
     profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",
     ...(announceUrl && { announceUrl }),
+    ...(operator && { operator: { leaseDurationMs } }),
   };
 }

@@ -70,6 +70,8 @@ export interface Surroundings {
   /** Profiles by name; those it does not use do no harm. */
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly announce?: Announce;
+  /** Versions of its secrets that the function runs with, as its pods are marked; those of `secrets` unless given. */
+  readonly secretsMark?: string;
   /** What the objects go with, e.g. the Function they were made for. */
   readonly owner?: V1OwnerReference;
 }

@@ -10,7 +10,16 @@ test("nothing has to be set", () => {
     resources: DEFAULT_SETTINGS,
     clusterRole: false,
     profilesNamespace: "openfaas",
+    operator: { leaseDurationMs: 15_000 },
   });
+});
+
+test("the operator can be off, and its lease is in whole seconds", () => {
+  expect(read({ operator: "false" })).not.toHaveProperty("operator");
+  expect(read({ operator_lease_duration: "3s" }).operator).toEqual({ leaseDurationMs: 3_000 });
+  for (const wrong of ["0", "500ms", "1500ms"]) {
+    expect(() => read({ operator_lease_duration: wrong })).toThrow(/operator_lease_duration: must be at least 1s/);
+  }
 });
 
 test("what is set has the names of faas-netes", () => {

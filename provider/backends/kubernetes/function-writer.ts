@@ -1,0 +1,160 @@
+import type { V1Deployment, V1Service } from "@kubernetes/client-node";
+import { FaasError } from "../../contract/errors.ts";
+import type { ResolvedDeployment } from "../backend.ts";
+import { hasStatus } from "./api-error.ts";
+import type { KubernetesClient } from "./kubernetes-client.ts";
+import { apiPath } from "./paths.ts";
+import type { Picture } from "./picture.ts";
+import { adoptFields } from "./resources/adopt.ts";
+import { buildDeployment, initialReplicas, withReplicas } from "./resources/deployment.ts";
+import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";
+import { planUpdate, serviceNeedsApply, type UpdatePlan } from "./resources/plan-update.ts";
+import { buildService } from "./resources/service.ts";
+import type { ResourceSettings, Surroundings } from "./resources/settings.ts";
+
+export interface FunctionWriterOptions {
+  readonly client: KubernetesClient;
+  readonly picture: Pick<Picture, "learn">;
+  readonly settings: ResourceSettings;
+}
+
+/** The objects of a function as they are now. */
+export interface WrittenObjects {
+  readonly deployment: V1Deployment;
+  readonly service: V1Service;
+}
+
+/** What to do about what is not as it should be. */
+export type Purpose =
+  /** Somebody asked for a deploy. */
+  | "deploy"
+  /** Its definition has changed, or its objects have. */
+  | "restore"
+  /** Nothing is known to have changed: what an earlier provider made, with other settings, is left as it is. */
+  | "verify";
+
+/** How often to plan anew when somebody else writes the same object. */
+const ATTEMPTS = 8;
+
+/** Writes the Deployment and the Service of a function by server-side apply. */
+export class FunctionWriter {
+  readonly #options: FunctionWriterOptions;
+
+  constructor(options: FunctionWriterOptions) {
+    this.#options = options;
+  }
+
+  /** For a function without a Deployment. `deployment` has been checked. */
+  async create(deployment: ResolvedDeployment, around: Surroundings): Promise<WrittenObjects> {
+    const { client, picture, settings } = this.#options;
+    const { namespace, service: name } = deployment;
+    const desired = buildDeployment(deployment, around);
+    // First, as it may be somebody else's; without a Deployment it does no harm.
+    const service = await this.applyService(deployment, around);
+    const whole = withReplicas(desired, initialReplicas(deployment, settings.maxReplicas));
+    const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
+    picture.learn(made);
+    return { deployment: made, service };
+  }
+
+  /**
+   * One attempt, within {@link insist}: conflicts when the Deployment is no longer `existing`.
+   * @param mayAdopt whether fields of who made it before us can be taken over
+   */
+  async applyDeployment(
+    existing: V1Deployment,
+    deployment: ResolvedDeployment,
+    around: Surroundings,
+    { purpose, mayAdopt }: { readonly purpose: Purpose; readonly mayAdopt: boolean },
+  ): Promise<V1Deployment> {
+    const { client, picture } = this.#options;
+    const path = apiPath.deployment(deployment.namespace, deployment.service);
+    const plan = this.#plan(existing, deployment, around, purpose);
+    if (plan.kind === "unchanged") return existing;
+    if (purpose === "verify" && (plan.reason === "changed" || plan.reason === "adopted")) return existing;
+    if (plan.managedFields && mayAdopt) {
+      await adopt(client, path, existing, plan.managedFields);
+      // What there is has changed by that, so that the plan is made anew.
+      throw new Superseded();
+    }
+    const applied = await client.apply<V1Deployment>(path, plan.deployment);
+    picture.learn(applied);
+    return applied;
+  }
+
+  async applyService(
+    deployment: ResolvedDeployment,
+    { owner }: Pick<Surroundings, "owner">,
+    purpose: Purpose = "deploy",
+  ): Promise<V1Service> {
+    const { client } = this.#options;
+    const path = apiPath.service(deployment.namespace, deployment.service);
+    const desired = buildService(deployment, owner);
+    return await this.insist(async (mayAdopt) => {
+      const existing = await client.find<V1Service>(path);
+      if (existing && !isFunctionService(existing)) {
+        throw new FaasError("conflict", `service ${deployment.service} exists and is not a function's`);
+      }
+      if (existing && !serviceNeedsApply(existing, desired)) return existing;
+      if (existing && purpose === "verify" && hashOf(existing) !== hashOf(desired)) return existing;
+      const managedFields = existing?.metadata && adoptFields(existing.metadata);
+      if (existing && managedFields && mayAdopt) {
+        await adopt(client, path, existing, managedFields);
+        throw new Superseded();
+      }
+      return await client.apply<V1Service>(path, desired);
+    });
+  }
+
+  /**
+   * Tries again when somebody else was faster, or after a take-over. An API server that does not let us take over may
+   * keep what our predecessor left behind; the deploy goes on all the same.
+   */
+  async insist<T>(work: (mayAdopt: boolean) => Promise<T>): Promise<T> {
+    let mayAdopt = true;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work(mayAdopt);
+      } catch (error) {
+        if (attempt >= ATTEMPTS || !(error instanceof Superseded || hasStatus(error, 409))) throw error;
+        if (error instanceof Superseded) mayAdopt = false;
+      }
+    }
+  }
+
+  #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: Surroundings, purpose: Purpose): UpdatePlan {
+    const { labels } = deployment;
+    const how = { maxReplicas: this.#options.settings.maxReplicas, deploying: purpose === "deploy" };
+    const plan = (known: Surroundings) =>
+      planUpdate(existing, buildDeployment(deployment, known), labels ? { labels } : {}, how);
+    const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
+    if (purpose === "deploy" || secretsMark === undefined) return plan(around);
+    // A secret that has changed since starts new pods with the next deploy, not by our looking.
+    const asStarted = plan({ ...around, secretsMark });
+    return asStarted.kind === "unchanged" || asStarted.reason === "drifted" ? asStarted : plan(around);
+  }
+}
+
+/** Something has been written that a plan did not know of. */
+class Superseded extends FaasError {
+  constructor() {
+    super("conflict", "somebody else keeps changing the function; try again");
+  }
+}
+
+const hashOf = ({ metadata }: V1Service) => metadata?.annotations?.[ANNOTATIONS.hash];
+
+/** Whether a Service is that of a function, made by us or by faas-netes. */
+export function isFunctionService({ metadata, spec }: V1Service): boolean {
+  return spec?.selector?.[FUNCTION_LABEL] === metadata?.name;
+}
+
+/** Takes over the fields of who made an object before us; fails with a conflict when it has changed since. */
+async function adopt(
+  client: Pick<KubernetesClient, "mergePatch">,
+  path: string,
+  { metadata }: V1Deployment | V1Service,
+  managedFields: readonly unknown[],
+): Promise<void> {
+  await client.mergePatch(path, { metadata: { managedFields, resourceVersion: metadata?.resourceVersion } });
+}
