@@ -10,9 +10,12 @@ import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
+import type { Queue } from "./queue/queue.ts";
 import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
+import type { CallRoutes } from "./routes/call-routes.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
+import { addQueueAdmin } from "./routes/queue-admin.ts";
 
 export interface GatewayDeps {
   readonly proxy: FunctionProxy;
@@ -20,26 +23,37 @@ export interface GatewayDeps {
   readonly connection: ProviderConnection;
   readonly provider: ProviderClient;
   /** Absent when there is no queue; asynchronous calls are then an unknown route, as in OpenFaaS. */
-  readonly intake?: AsyncIntake;
+  readonly async?: AsyncParts;
+  /** Namespace of names written without one. */
+  readonly defaultNamespace: string;
   /** What `/system/*` and `/ui/` want; absent when authentication is off. */
   readonly credentials?: Credentials;
   readonly version: VersionInfo;
   readonly log: Logger;
 }
 
+export interface AsyncParts {
+  readonly intake: Pick<AsyncIntake, "handle">;
+  readonly calls: Pick<CallRoutes, "handle">;
+  readonly queue: Pick<Queue, "stats" | "deadLetters">;
+}
+
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
 export function buildGateway(deps: GatewayDeps): RequestListener {
-  const { proxy, intake } = deps;
+  const { proxy, async } = deps;
   const control = buildControlRoutes(deps);
   return (req: IncomingMessage, res: ServerResponse) => {
     const url = req.url as string;
     if (url.startsWith(FUNCTION_PREFIX)) proxy.handle(req, res);
-    else if (intake && url.startsWith(ASYNC_PREFIX)) intake.handle(req, res);
-    else control(req, res);
+    else if (async && url.startsWith(ASYNC_PREFIX)) {
+      if (req.method === "POST") async.intake.handle(req, res);
+      else async.calls.handle(req, res);
+    } else control(req, res);
   };
 }
 
-function buildControlRoutes({ credentials, connection, provider, table, version, log }: GatewayDeps): RequestListener {
+function buildControlRoutes(deps: GatewayDeps): RequestListener {
+  const { async, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
   const app = createApp();
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
     await connection.forward(req, res, path ?? (req.url as string));
@@ -50,6 +64,7 @@ function buildControlRoutes({ credentials, connection, provider, table, version,
   const authorized = requireBasicAuth(credentials);
   app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
+  if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
   app.all("/system/{*rest}", authorized, forward());
   app.all("/ui/{*rest}", authorized);
 
@@ -63,13 +78,23 @@ const redirectToUi: RequestHandler = (_req, res) => {
   res.status(307).set("Location", "/ui/").type("html").send('<a href="/ui/">Temporary Redirect</a>.\n\n');
 };
 
-/** `/metrics` and `/healthz` of the metrics port, which nobody needs to log in to. */
-export function buildMetricsApp(registry: Registry, log: Logger): RequestListener {
+/**
+ * `/metrics` and `/healthz` of the metrics port, which nobody needs to log in to.
+ * @param problem why this process will never be well again, undefined while it is
+ */
+export function buildMetricsApp(registry: Registry, problem: () => string | undefined, log: Logger): RequestListener {
   const app = createApp();
   app.all("/metrics", async (_req, res) => {
     res.set("Content-Type", registry.contentType).send(await registry.metrics());
   });
-  route(app, PATHS.health, { GET: [(_req, res) => res.type("text/plain").send("OK")] });
+  const health: RequestHandler = (_req, res) => {
+    const why = problem();
+    res
+      .status(why === undefined ? 200 : 503)
+      .type("text/plain")
+      .send(why ?? "OK");
+  };
+  route(app, PATHS.health, { GET: [health] });
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;

@@ -1,19 +1,17 @@
-import { collectDefaultMetrics, type Metric, type MetricValueWithName, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import type { FunctionTable } from "../proxy/function-table.ts";
-import type { QueueStats } from "../queue/queue.ts";
 import { type CodeTally, DURATION_BUCKETS } from "./function-meter.ts";
+import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
+import { register, type Value } from "./series.ts";
 
 export interface GatewayMetricsOptions {
-  readonly table: FunctionTable;
+  readonly table: Pick<FunctionTable, "entries">;
   /** Absent when there is no queue. */
-  readonly queueStats?: () => Promise<QueueStats>;
+  readonly queue?: QueueMetricsOptions;
 }
 
-/** One line of a scrape; `metricName` where it differs from the series' name. */
-type Value = Omit<MetricValueWithName<string>, "metricName"> & { readonly metricName?: string };
-
 /** All series of the gateway, under OpenFaaS's names where it has them. @see reference gateway-and-provider §6.1 */
-export function createMetrics({ table, queueStats }: GatewayMetricsOptions): Registry {
+export function createMetrics({ table, queue }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const meters = () =>
@@ -60,65 +58,16 @@ export function createMetrics({ table, queueStats }: GatewayMetricsOptions): Reg
     "Calls that wait for a replica.",
     perFunction((e) => e.held.count),
   );
-
-  if (queueStats) {
-    // A queue that has failed leaves its own series out, not all the others.
-    const total = (value: (stats: QueueStats) => number) => async () => {
-      const stats = await queueStats().catch(() => undefined);
-      return stats ? [{ labels: {}, value: value(stats) }] : [];
-    };
-    register(
-      registry,
-      "gauge",
-      "gateway_queue_waiting_calls",
-      "Asynchronous calls that wait.",
-      total((s) => s.waiting),
-    );
-    register(
-      registry,
-      "gauge",
-      "gateway_queue_inflight_calls",
-      "Asynchronous calls under way.",
-      total((s) => s.inFlight),
-    );
-    register(
-      registry,
-      "gauge",
-      "gateway_queue_dead_calls",
-      "Asynchronous calls given up.",
-      total((s) => s.dead),
-    );
-    const help = "Age of the oldest asynchronous call that waits.";
-    register(
-      registry,
-      "gauge",
-      "gateway_queue_oldest_call_seconds",
-      help,
-      total((s) => s.oldestMs / 1000),
-    );
-  }
+  if (queue) registerQueueMetrics(registry, queue);
   return registry;
 }
 
-/**
- * A series whose values are read from elsewhere when somebody scrapes, at no cost before. prom-client asks its metrics
- * for no more than these members.
- */
-function register(
-  registry: Registry,
-  type: "counter" | "gauge" | "histogram",
-  name: string,
-  help: string,
-  values: () => Value[] | Promise<Value[]>,
-): void {
-  const metric = {
-    name,
-    async get() {
-      return { name, help, type, aggregator: "sum", values: await values() };
-    },
-    reset() {},
-  };
-  registry.registerMetric(metric as unknown as Metric);
+/** The series of a queue worker that runs alone. */
+export function createWorkerMetrics(queue: QueueMetricsOptions): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  registerQueueMetrics(registry, queue);
+  return registry;
 }
 
 function histogramValues(labels: Record<string, string>, tally: CodeTally): Value[] {

@@ -1,46 +1,56 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import { toFaasError } from "../../provider/contract/errors.ts";
 import type { Logger } from "../../provider/kit/log.ts";
-import { parseCallbackUrl } from "../core/callback-url.ts";
+import { type AsyncRequest, QUEUE_HEADERS, readAsyncRequest } from "../core/async-request.ts";
+import { splitBatch } from "../core/batch.ts";
+import type { CallbackTargets } from "../core/callback-targets.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
+import { readQueueName } from "../core/queue-name.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "../proxy/headers.ts";
-import type { Queue } from "../queue/queue.ts";
+import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
+import { answerError, inTime } from "./answers.ts";
+import { BodyReader } from "./body-reader.ts";
 
 export const ASYNC_PREFIX = "/async-function/";
 
+/** Set to `true` when a call was known already by its idempotency key. */
+export const DUPLICATE_HEADER = "x-faaslane-duplicate";
+
+const MAX_BATCH_LINES = 10_000;
+
 export interface AsyncIntakeOptions {
   readonly queue: Pick<Queue, "publish" | "maxBodyBytes">;
-  readonly table: FunctionTable;
-  readonly proxy: FunctionProxy;
-  readonly log: Logger;
+  readonly table: Pick<FunctionTable, "find">;
+  readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders">;
+  /** Where callbacks may go. */
+  readonly targets: Pick<CallbackTargets, "checkUrl">;
+  /** Bytes of bodies in memory, over all calls that are being accepted. Default 256 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** Longest wait for the queue. Default 15 s. */
+  readonly queueTimeoutMs?: number;
+  readonly log: Pick<Logger, "warn" | "error">;
 }
 
 /** `POST /async-function/NAME` → 202 once the call is durable. */
 export class AsyncIntake {
   readonly #options: AsyncIntakeOptions;
+  readonly #bodies: BodyReader;
+  /** By the annotations as the provider sent them, so that each is read, and a bad one told of, once. */
+  readonly #queues = new WeakMap<object, string>();
 
   constructor(options: AsyncIntakeOptions) {
     this.#options = options;
+    this.#bodies = new BodyReader(options.queue.maxBodyBytes, options.maxBufferedBytes ?? 256 * 1024 ** 2);
   }
 
-  /** Answers a request whose URL starts with {@link ASYNC_PREFIX}. */
+  /** Answers a `POST` whose URL starts with {@link ASYNC_PREFIX}. */
   handle(req: IncomingMessage, res: ServerResponse): void {
-    const { proxy } = this.#options;
     const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
-    if (path.kind !== "function") {
-      answerNoFunction(res, path);
-      return;
-    }
-    if (req.method !== "POST") {
-      res.writeHead(405, { "content-length": "0" }).end();
-      return;
-    }
-    void this.#answer(req, res, path, proxy.newCallHeaders(req));
+    if (path.kind === "function") void this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req));
+    else answerNoFunction(res, path);
   }
 
   async #answer(
@@ -52,70 +62,75 @@ export class AsyncIntake {
     const { table, proxy, log } = this.#options;
     const entry = table.find(target) ?? (await proxy.findLate(target, res, headers));
     if (!entry) return;
+    const ours = proxy.responseHeaders(headers);
     try {
-      await this.#accept(req, entry, url, headers);
-      res.writeHead(202, { ...proxy.responseHeaders(headers), "content-length": "0" }).end();
+      const receipt = await this.#accept(req, entry, url, headers);
+      res.writeHead(202, { ...ours, ...receiptHeaders(receipt), "content-length": "0" }).end();
     } catch (thrown) {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
       const error = toFaasError(thrown);
       if (error.kind === "internal") log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
-      answerError(res, error, proxy.responseHeaders(headers));
+      answerError(res, error, ours);
     }
   }
 
-  async #accept(req: IncomingMessage, entry: FunctionEntry, url: string, headers: CallHeaders): Promise<void> {
-    const { queue } = this.#options;
-    const callbackUrl = parseCallbackUrl(req.headers["x-callback-url"]);
-    const upstream = buildUpstreamHeaders(req, headers);
-    const pairs: [string, string][] = [];
-    for (let i = 0; i < upstream.length; i += 2) pairs.push([upstream[i] as string, upstream[i + 1] as string]);
+  async #accept(req: IncomingMessage, entry: FunctionEntry, url: string, headers: CallHeaders): Promise<Receipt> {
+    const { queue, targets, queueTimeoutMs = 15_000 } = this.#options;
     const queryAt = url.indexOf("?");
-    await queue.publish({
-      // A caller's own call id may be that of many calls: everything that one request set off, for one.
-      id: randomUUID(),
-      callId: headers.callId,
+    const acceptedAt = Date.now();
+    const asked = readAsyncRequest(req.headers, queryAt < 0 ? "" : url.slice(queryAt + 1), acceptedAt);
+    if (asked.callbackUrl !== undefined) targets.checkUrl(asked.callbackUrl);
+    const head: Omit<NewCall, "body"> = {
+      ...forQueue(asked),
+      queue: this.#queueOf(entry),
       function: entry.name,
       namespace: entry.namespace,
       method: "POST",
       path: queryAt < 0 ? url : url.slice(0, queryAt),
-      query: queryAt < 0 ? "" : url.slice(queryAt + 1),
-      headers: pairs,
-      body: await readBody(req, queue.maxBodyBytes),
-      ...(callbackUrl === undefined ? {} : { callbackUrl }),
-      acceptedAt: Date.now(),
+      headers: forFunction(req, headers),
+      acceptedAt,
+    };
+    return await this.#bodies.with(req, async (body) => {
+      const batch = asked.batch ? { batch: { kind: "whole" as const, size: this.#batchSize(body) } } : {};
+      return await inTime(queue.publish({ ...head, ...batch, body }), queueTimeoutMs);
     });
+  }
+
+  #batchSize(body: Buffer): number {
+    return splitBatch(body, { maxLines: MAX_BATCH_LINES, maxLineBytes: this.#options.queue.maxBodyBytes }).length;
+  }
+
+  #queueOf({ picture: { annotations }, qualifiedName }: FunctionEntry): string {
+    const known = this.#queues.get(annotations);
+    if (known !== undefined) return known;
+    const { queue, problem } = readQueueName(annotations, DEFAULT_QUEUE);
+    if (problem !== undefined)
+      this.#options.log.warn({ function: qualifiedName, problem }, "a bad queue name; the default holds");
+    this.#queues.set(annotations, queue);
+    return queue;
   }
 }
 
-/** @throws {FaasError} `tooLarge` as soon as the limit is passed; `invalid` when the body breaks off */
-async function readBody(req: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const tooLarge = () => new FaasError("tooLarge", `request body is too large, maximum: ${limitBytes} bytes`);
-  if (Number(req.headers["content-length"] ?? 0) > limitBytes) throw tooLarge();
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  req.on("data", (chunk: Buffer) => {
-    size += chunk.length;
-    if (size <= limitBytes) chunks.push(chunk);
-    else {
-      chunks.length = 0;
-      reject(tooLarge());
-    }
-  });
-  req.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-  req.on("error", (cause) => reject(new FaasError("invalid", "the request body broke off", { cause })));
-  return await promise;
+function forQueue({ batch: _batch, ...asked }: AsyncRequest) {
+  return asked;
 }
 
-function answerError(res: ServerResponse, error: FaasError, headers: Record<string, string>): void {
-  res.writeHead(STATUS[error.kind], {
-    ...headers,
-    [INTERNAL_HEADER]: "gateway",
-    ...(error.kind === "overloaded" || error.kind === "unavailable" ? { "retry-after": "1" } : {}),
-    // What is left of a refused body is not worth reading.
-    ...(error.kind === "tooLarge" ? { connection: "close" } : {}),
-    "content-type": "text/plain; charset=utf-8",
-    "x-content-type-options": "nosniff",
-  });
-  res.end(`${error.message}\n`);
+/** `X-Call-Id` is added when the call is made: it may be the queue's choice. */
+function forFunction(req: IncomingMessage, headers: CallHeaders): [name: string, value: string][] {
+  const flat = buildUpstreamHeaders(req, headers);
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i] as string;
+    if (!QUEUE_HEADERS.has(name.toLowerCase())) pairs.push([name, flat[i + 1] as string]);
+  }
+  return pairs;
+}
+
+function receiptHeaders({ id, callId, duplicate }: Receipt): Record<string, string> {
+  return {
+    "x-call-id": callId,
+    // Where its status can be had without credentials, whatever call id the caller has chosen.
+    location: `${ASYNC_PREFIX}${encodeURIComponent(id)}`,
+    ...(duplicate ? { [DUPLICATE_HEADER]: "true" } : {}),
+  };
 }

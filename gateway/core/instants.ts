@@ -1,0 +1,25 @@
+import { parseGoDuration } from "../../provider/contract/duration.ts";
+
+const DATE = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})$/;
+/** RFC 9110 §5.6.7, the form that is sent today. */
+const HTTP_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+/** From here on a bare number is a time, not a number of seconds: 2001, in Unix seconds. */
+const FIRST_UNIX_SECONDS = 1e9;
+
+/** @returns milliseconds of `250ms`, `1h30m` or bare seconds; undefined for anything else */
+export function parseSpan(text: string): number | undefined {
+  const ms = /^\d{1,12}(\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
+  return ms === undefined ? undefined : Math.ceil(ms);
+}
+
+/**
+ * A moment as people write it: RFC 3339, an HTTP date, or Unix seconds.
+ * @returns milliseconds since the epoch; undefined for anything else
+ */
+export function parseMoment(text: string): number | undefined {
+  if (/^\d{10,12}(\.\d{1,3})?$/.test(text) && Number(text) >= FIRST_UNIX_SECONDS)
+    return Math.round(Number(text) * 1000);
+  if (!DATE.test(text) && !HTTP_DATE.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}

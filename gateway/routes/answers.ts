@@ -1,0 +1,33 @@
+import type { ServerResponse } from "node:http";
+import { FaasError, STATUS } from "../../provider/contract/errors.ts";
+import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+
+/** Answers with an error of the platform, as plain text, and says when to come back if that can help. */
+export function answerError(res: ServerResponse, error: FaasError, headers: Readonly<Record<string, string>>): void {
+  res.writeHead(STATUS[error.kind], {
+    ...headers,
+    [INTERNAL_HEADER]: "gateway",
+    ...(error.kind === "overloaded" || error.kind === "unavailable" ? { "retry-after": "1" } : {}),
+    // What is left of a refused body is not worth reading.
+    ...(error.kind === "tooLarge" ? { connection: "close" } : {}),
+    "content-type": "text/plain; charset=utf-8",
+    "x-content-type-options": "nosniff",
+  });
+  res.end(`${error.message}\n`);
+}
+
+/**
+ * What `work` gives, unless the queue takes too long: nobody is to hang on one that is away.
+ * @throws {FaasError} `unavailable` after `timeoutMs`; `work` goes on then, its outcome unknown to the caller
+ */
+export async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let alarm: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    alarm = setTimeout(() => reject(new FaasError("unavailable", "the queue does not answer")), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(alarm);
+  }
+}

@@ -1,0 +1,148 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { FaasError, toFaasError } from "../../provider/contract/errors.ts";
+import type { Logger } from "../../provider/kit/log.ts";
+import { clientGone } from "../../provider/kit/ndjson.ts";
+import { type CallPath, parseCallPath } from "../core/call-path.ts";
+import { readCallQuery } from "../core/call-query.ts";
+import type { CallStatus, Outcome, Queue } from "../queue/queue.ts";
+import { answerError, inTime } from "./answers.ts";
+import { ASYNC_PREFIX } from "./async-intake.ts";
+import { CallWaits, isFinal } from "./call-waits.ts";
+import { buildCallReport } from "./reports.ts";
+
+/** The call's state, on every answer about it: a result has the status and headers of its function. */
+export const STATE_HEADER = "x-faaslane-state";
+
+export interface CallRoutesOptions {
+  readonly queue: Pick<Queue, "find" | "result" | "cancel">;
+  /** Whether a request carries the credentials of the platform. */
+  readonly isAuthorized: (req: IncomingMessage) => boolean;
+  /** Callers that may wait at a time. Default 1,000. */
+  readonly maxWaits?: number;
+  /** Longest wait for the queue. Default 10 s. */
+  readonly queueTimeoutMs?: number;
+  readonly log: Pick<Logger, "error">;
+}
+
+/**
+ * `GET` and `DELETE /async-function/<call-id>`, and `GET …/result`. Who asks by the queue's own id needs no
+ * credentials: it cannot be guessed. A call id that a caller has chosen can be.
+ */
+export class CallRoutes {
+  readonly #options: CallRoutesOptions;
+  readonly #waits: CallWaits;
+  readonly #timeoutMs: number;
+
+  constructor(options: CallRoutesOptions) {
+    this.#options = options;
+    this.#waits = new CallWaits(options.maxWaits ?? 1_000);
+    this.#timeoutMs = options.queueTimeoutMs ?? 10_000;
+  }
+
+  /** Answers a request, whose URL starts with {@link ASYNC_PREFIX}, of any method but `POST`. */
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const path = parseCallPath(req.url as string, ASYNC_PREFIX);
+    const isRead = req.method === "GET" || req.method === "HEAD";
+    if (!isRead && !(req.method === "DELETE" && path && !path.result)) {
+      res.writeHead(405, { "content-length": "0" }).end();
+      return;
+    }
+    void this.#answer(path, req, res, isRead);
+  }
+
+  /** Those who wait are answered at once. */
+  close(): void {
+    this.#waits.close();
+  }
+
+  async #answer(path: CallPath | undefined, req: IncomingMessage, res: ServerResponse, isRead: boolean): Promise<void> {
+    try {
+      if (!path) throw unknownCall("");
+      if (isRead) await this.#read(path, req, res);
+      else await this.#cancel(path.id, req, res);
+    } catch (thrown) {
+      if (res.destroyed) return;
+      const error = toFaasError(thrown);
+      if (error.kind === "internal") this.#options.log.error({ err: error.cause }, "a call could not be looked up");
+      const login = error.kind === "unauthorized" ? { "www-authenticate": 'Basic realm="Restricted"' } : {};
+      answerError(res, error, login);
+    }
+  }
+
+  async #read({ id, result, query }: CallPath, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const asked = readCallQuery(query);
+    const status = await this.#waits.untilFinal(() => this.#find(id, req), asked.waitMs, clientGone(res));
+    if (!status) throw unknownCall(id);
+    if (!(result || asked.result)) answerStatus(res, 200, status);
+    // Not to be taken for the function's own 202: that one has the state `done`.
+    else if (!isFinal(status)) answerStatus(res, 202, status);
+    else await this.#answerResult(status, res);
+  }
+
+  async #answerResult(status: CallStatus, res: ServerResponse): Promise<void> {
+    const outcome = await inTime(this.#options.queue.result(status.id), this.#timeoutMs);
+    if (!outcome?.result) throw new FaasError("notFound", `the call is ${status.state}; no result of it is kept`);
+    const headers = resultHeaders(outcome, status);
+    res.writeHead(outcome.status, headers);
+    res.end(headers["content-length"] === undefined ? undefined : outcome.result.body);
+  }
+
+  async #cancel(asked: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const status = await this.#find(asked, req);
+    const before = status && (await inTime(this.#options.queue.cancel(status.id), this.#timeoutMs));
+    if (!before) throw unknownCall(asked);
+    res.writeHead(202, { "content-length": "0", "x-call-id": status.callId }).end();
+  }
+
+  /** @throws {FaasError} `unauthorized` when it takes credentials to ask for the call by that id */
+  async #find(asked: string, req: IncomingMessage): Promise<CallStatus | undefined> {
+    const { queue, isAuthorized } = this.#options;
+    const status = await inTime(queue.find(asked), this.#timeoutMs);
+    if (status && status.id !== asked && !isAuthorized(req)) {
+      throw new FaasError("unauthorized", "invalid credentials; a call id chosen by a caller needs them");
+    }
+    return status;
+  }
+}
+
+function unknownCall(id: string): FaasError {
+  return new FaasError("notFound", id === "" ? "no such call" : `no call ${JSON.stringify(id)} is known`);
+}
+
+function answerStatus(res: ServerResponse, code: number, status: CallStatus): void {
+  const body = Buffer.from(JSON.stringify(buildCallReport(status)));
+  res.writeHead(code, {
+    "content-type": "application/json",
+    "content-length": body.length,
+    "cache-control": "no-store",
+    [STATE_HEADER]: status.state,
+    ...(code === 202 ? { "retry-after": "1" } : {}),
+  });
+  res.end(body);
+}
+
+/** Framing is the answer's own; so are the headers that say which call it is of. */
+const NOT_KEPT = new Set([
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-connection",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-call-id",
+  STATE_HEADER,
+]);
+
+function resultHeaders({ status: code, result }: Outcome, { callId, state }: CallStatus) {
+  const headers: Record<string, string | string[]> = { "x-call-id": callId, [STATE_HEADER]: state };
+  for (const [name, value] of result?.headers ?? []) {
+    const lower = name.toLowerCase();
+    if (NOT_KEPT.has(lower)) continue;
+    const before = headers[lower];
+    headers[lower] = before === undefined ? value : [...(typeof before === "string" ? [before] : before), value];
+  }
+  // RFC 9110 §8.6: these two have no body, and the first no length either.
+  if (code !== 204 && code !== 304) headers["content-length"] = String(result?.body.length ?? 0);
+  return headers;
+}

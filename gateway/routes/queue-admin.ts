@@ -1,0 +1,65 @@
+import type { ErrorRequestHandler, Express, Request, RequestHandler } from "express";
+import { FaasError } from "../../provider/contract/errors.ts";
+import { PATHS } from "../../provider/contract/paths.ts";
+import { route, sendJson } from "../../provider/kit/respond.ts";
+import {
+  type Parameters,
+  readDeadLetterPage,
+  readDeadLetterSelection,
+  readFunction,
+} from "../core/dead-letter-query.ts";
+import type { Queue, QueueStats } from "../queue/queue.ts";
+import { inTime } from "./answers.ts";
+import { buildDeadLetterList } from "./reports.ts";
+
+export interface QueueAdminDeps {
+  readonly queue: Pick<Queue, "stats" | "deadLetters">;
+  readonly authorized: RequestHandler;
+  readonly defaultNamespace: string;
+}
+
+/** Replaying and dropping thousands takes its time; whoever has asked should learn how many it were. */
+const CHANGE_TIMEOUT_MS = 60_000;
+const READ_TIMEOUT_MS = 10_000;
+
+/** `GET /system/queue`, and `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`. */
+export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespace }: QueueAdminDeps): void {
+  const { deadLetters } = queue;
+  const status: RequestHandler = async (req, res) => {
+    const ref = readFunction(parametersOf(req), defaultNamespace);
+    const stats = await inTime(queue.stats(), READ_TIMEOUT_MS);
+    sendJson(res, ref ? { ...stats, functions: stats.functions.filter(isOf(ref)) } : stats);
+  };
+  const list: RequestHandler = async (req, res) => {
+    const { filter, page } = readDeadLetterPage(parametersOf(req), defaultNamespace, Date.now());
+    sendJson(res, buildDeadLetterList(await inTime(deadLetters.list(filter, page), READ_TIMEOUT_MS)));
+  };
+  const change =
+    (action: "replay" | "drop"): RequestHandler =>
+    async (req, res) => {
+      const filter = readDeadLetterSelection(parametersOf(req), defaultNamespace, Date.now());
+      sendJson(res, { count: await inTime(deadLetters[action](filter), CHANGE_TIMEOUT_MS) });
+    };
+  route(app, PATHS.queue, { GET: [authorized, status] });
+  route(app, PATHS.deadLetters, {
+    GET: [authorized, list],
+    POST: [authorized, change("replay")],
+    DELETE: [authorized, change("drop")],
+  });
+  app.use(PATHS.queue, sayWhenToComeBack);
+}
+
+const sayWhenToComeBack: ErrorRequestHandler = (error, _req, res, next) => {
+  if (error instanceof FaasError && error.kind === "unavailable") res.set("Retry-After", "1");
+  next(error);
+};
+
+function isOf({ name, namespace }: { readonly name: string; readonly namespace: string }) {
+  return (other: QueueStats["functions"][number]) => other.name === name && other.namespace === namespace;
+}
+
+/** As they were given: of a repeated one the last counts, empty ones are as if absent. */
+function parametersOf(req: Request): Parameters {
+  const given = Object.entries(req.query).map(([name, value]) => [name, Array.isArray(value) ? value.at(-1) : value]);
+  return Object.fromEntries(given.filter(([, value]) => typeof value === "string" && value !== ""));
+}

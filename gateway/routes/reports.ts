@@ -1,0 +1,68 @@
+import type { CallReport, DeadLetterList, DeadLetterReport } from "../../provider/contract/calls.ts";
+import type { CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+/** The fields that have a value: absent ones are not on the wire. */
+function given<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
+const optionalIso = (ms: number | undefined) => (ms === undefined ? undefined : iso(ms));
+
+/** A call's status as clients get it. */
+export function buildCallReport(status: CallStatus): CallReport {
+  const { id, callId, function: name, namespace, queue, state, attempts } = status;
+  return given({
+    id,
+    callId,
+    function: name,
+    namespace,
+    queue,
+    state,
+    attempts,
+    acceptedAt: iso(status.acceptedAt),
+    startedAt: optionalIso(status.startedAt),
+    finishedAt: optionalIso(status.finishedAt),
+    nextAttemptAt: optionalIso(status.nextAttemptAt),
+    notAfter: optionalIso(status.notAfter),
+    status: status.status,
+    durationMs: status.durationMs,
+    reason: status.reason,
+    resultUntil: optionalIso(status.resultUntil),
+    batch: status.batch && { ...status.batch },
+  });
+}
+
+export function buildDeadLetterList({ items, next }: DeadLetterPage): DeadLetterList {
+  return given({ items: items.map(buildDeadLetterReport), next });
+}
+
+function buildDeadLetterReport(letter: DeadLetter): DeadLetterReport {
+  const {
+    id,
+    callId,
+    function: name,
+    namespace,
+    queue,
+    reason,
+    attempts,
+    status,
+    acceptedAt,
+    diedAt,
+    bodyBytes,
+  } = letter;
+  return given({
+    id,
+    callId,
+    function: name,
+    namespace,
+    queue,
+    reason,
+    attempts,
+    status,
+    acceptedAt: iso(acceptedAt),
+    diedAt: iso(diedAt),
+    bodyBytes,
+  });
+}
