@@ -9,6 +9,22 @@ export interface ScaleBounds {
   readonly max?: number;
 }
 
+/** Rules that the labels break, one line each. */
+export function scaleLabelProblems(labels: Readonly<Record<string, string>> = {}, maxReplicas: number): string[] {
+  const check = (some: Readonly<Record<string, string>>): string[] => {
+    try {
+      parseScaleLabels(some, maxReplicas);
+      return [];
+    } catch (error) {
+      if (error instanceof FaasError) return [error.message];
+      throw error;
+    }
+  };
+  // One label at a time, so that two mistakes are told at once; together, for how they relate.
+  const alone = Object.entries(labels).flatMap(([key, value]) => check({ [key]: value }));
+  return alone.length > 0 ? alone : check(labels);
+}
+
 /** @throws {FaasError} `invalid` naming the label */
 export function parseScaleLabels(labels: Readonly<Record<string, string>> = {}, maxReplicas: number): ScaleBounds {
   const read = (label: string, least: number): number | undefined => {

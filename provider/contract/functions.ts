@@ -34,7 +34,7 @@ const functionDeployment = z.object({
 /** What `POST` and `PUT /system/functions` carry. @see reference gateway-and-provider §1.1 */
 export type FunctionDeployment = z.output<typeof functionDeployment>;
 
-// A missing service or image has messages of its own, given by `validateDeployment`, so decoding lets them be empty.
+// A missing service or image has messages of its own, given by `definitionProblems`, so decoding lets them be empty.
 const looseDeployment = functionDeployment.extend({
   service: z.preprocess((v) => v ?? "", z.string()),
   image: z.preprocess((v) => v ?? "", z.string()),
@@ -52,29 +52,37 @@ export function isFunctionName(name: string): boolean {
   return DNS_LABEL.test(name);
 }
 
-/** @throws {FaasError} `invalid` with the first rule broken, in the order and words of faas-netes */
-export function validateDeployment(deployment: FunctionDeployment): void {
-  const fail = (why: string): never => {
-    throw new FaasError("invalid", `validation failed: ${why}`);
-  };
-  if (deployment.service === "") fail("service: is required");
-  if (!isFunctionName(deployment.service)) {
-    fail(`service: (${deployment.service}) is invalid, must be a valid DNS entry`);
-  }
-  if (deployment.image === "") fail("image: is required");
+/** Rules for its name and image that `deployment` breaks, in the order and words of faas-netes. */
+export function definitionProblems({ service, image }: Pick<FunctionDeployment, "service" | "image">): string[] {
+  const name = isFunctionName(service) ? [] : [`service: (${service}) is invalid, must be a valid DNS entry`];
+  return [...(service === "" ? ["service: is required"] : name), ...(image === "" ? ["image: is required"] : [])];
+}
+
+const MISSING_SECRET = "unable to fetch secrets: ";
+
+/** The rule that a deployment breaks which names a secret that does not exist. */
+export function missingSecret(name: string): string {
+  return `${MISSING_SECRET}secrets "${name}" not found`;
+}
+
+/** All rules that a deployment breaks, as one failure. */
+export function brokenRules(problems: readonly string[]): FaasError {
+  // As faas-netes says it, whose clients may look for these words at the beginning.
+  const isBare = problems.every((problem) => problem.startsWith(MISSING_SECRET));
+  return new FaasError("invalid", `${isBare ? "" : "validation failed: "}${problems.join("; ")}`);
 }
 
 const QUANTITY = /^[+-]?(\d+\.?\d*|\.\d+)(m|k|[KMGTPE]i?|[eE][+-]?\d+)?$/;
 
-/** @throws {FaasError} `invalid` naming the field whose quantity Kubernetes would refuse */
-export function validateResources({ limits, requests }: Pick<FunctionDeployment, "limits" | "requests">): void {
-  for (const [group, resources] of Object.entries({ limits, requests })) {
-    for (const [field, text] of Object.entries(resources ?? {})) {
-      if (text !== undefined && text !== "" && !QUANTITY.test(text)) {
-        throw new FaasError("invalid", `${group}.${field}: "${text}" is not a quantity such as 128Mi or 100m`);
-      }
-    }
-  }
+/** Fields whose quantity Kubernetes would refuse, one line each. */
+export function quantityProblems({ limits, requests }: Pick<FunctionDeployment, "limits" | "requests">): string[] {
+  return Object.entries({ limits, requests }).flatMap(([group, resources]) =>
+    Object.entries(resources ?? {}).flatMap(([field, text]) =>
+      text !== undefined && text !== "" && !QUANTITY.test(text)
+        ? [`${group}.${field}: "${text}" is not a quantity such as 128Mi or 100m`]
+        : [],
+    ),
+  );
 }
 
 const functionStatus = z.object({

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from "express";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
-import { decodeDeleteRequest, decodeFunctionDeployment, validateDeployment } from "../contract/functions.ts";
+import { decodeDeleteRequest, decodeFunctionDeployment } from "../contract/functions.ts";
 import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
 
@@ -47,6 +47,5 @@ export function removeFunction(store: Pick<FunctionStore, "remove">, fallback: s
 
 function readDeployment(req: Request, fallback: string): ResolvedDeployment {
   const deployment = decodeFunctionDeployment(bodyJson(req, "failed to unmarshal request"));
-  validateDeployment(deployment);
   return { ...deployment, namespace: namespaceOf(req, deployment, fallback) };
 }

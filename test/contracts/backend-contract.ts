@@ -156,6 +156,30 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         expect(await get("fn")).not.toHaveProperty("limits");
       });
 
+      test("all that is wrong is said in one message, whether or not the function exists", async () => {
+        const wrong = deployment("Bad_Name", {
+          image: "",
+          limits: { memory: "lots" },
+          labels: { "com.openfaas.scale.min": "few" },
+          secrets: ["api-key"],
+        });
+        const messages = [
+          /^validation failed: service: \(Bad_Name\) is invalid, must be a valid DNS entry; image: is required; /,
+          /limits\.memory/,
+          /com\.openfaas\.scale\.min/,
+          /unable to fetch secrets: secrets "api-key" not found/,
+        ];
+        await backend().functions.create(deployment("fn"));
+        for (const message of messages) {
+          await fails("invalid", message, backend().functions.create(wrong));
+          await fails("invalid", message, backend().functions.update(wrong));
+        }
+        const nameless = backend().functions.create(deployment("fn", { image: "" }));
+        await fails("invalid", /^validation failed: image: is required$/, nameless);
+        const noImage = backend().functions.update(deployment("fn", { image: "" }));
+        await fails("invalid", /^validation failed: image: is required$/, noImage);
+      });
+
       test("existence is checked before secrets, so that a client falls back from update to create", async () => {
         await fails("notFound", /fn/, backend().functions.update(deployment("fn", { secrets: ["api-key"] })));
       });

@@ -3,10 +3,13 @@ import type { Backend, Builder, ResolvedDeployment } from "../../provider/backen
 import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import {
+  brokenRules,
+  definitionProblems,
   type FunctionRef,
   type FunctionStatus,
+  missingSecret,
   qualifiedName,
-  validateResources,
+  quantityProblems,
 } from "../../provider/contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
 import type { FunctionNamespace } from "../../provider/contract/namespaces.ts";
@@ -52,6 +55,7 @@ export class FakeBackend implements Backend {
     },
     create: async (deployment: ResolvedDeployment) => {
       this.#demandNamespace(deployment.namespace);
+      this.#check(deployment);
       if (this.deployed.has(key(deployment))) {
         throw new FaasError("conflict", `function ${deployment.service} already exists`);
       }
@@ -59,6 +63,7 @@ export class FakeBackend implements Backend {
     },
     update: async (deployment: ResolvedDeployment) => {
       this.#demandNamespace(deployment.namespace);
+      this.#check(deployment);
       const before = this.deployed.get(key(deployment));
       if (!before) throw notFound({ name: deployment.service, namespace: deployment.namespace });
       this.#put(deployment, before.replicas ?? 0);
@@ -167,13 +172,18 @@ export class FakeBackend implements Backend {
     if (!this.known.has(namespace)) throw new FaasError("invalid", `namespace not found: ${namespace}`);
   }
 
+  #check(deployment: ResolvedDeployment): void {
+    const { namespace, secrets = [] } = deployment;
+    const missing = secrets.filter((name) => !this.secretValues.has(secretKey({ name, namespace })));
+    const problems = [
+      ...definitionProblems(deployment),
+      ...missing.map(missingSecret),
+      ...quantityProblems(deployment),
+    ];
+    if (problems.length > 0) throw brokenRules(problems);
+  }
+
   #put(deployment: ResolvedDeployment, replicas: number): void {
-    validateResources(deployment);
-    for (const name of deployment.secrets ?? []) {
-      if (!this.secretValues.has(secretKey({ name, namespace: deployment.namespace }))) {
-        throw new FaasError("invalid", `unable to fetch secrets: secrets "${name}" not found`);
-      }
-    }
     const { service, ...rest } = deployment;
     this.deployed.set(key(deployment), {
       ...rest,

@@ -1,8 +1,7 @@
-import { FaasError } from "../../contract/errors.ts";
-import { validateResources } from "../../contract/functions.ts";
+import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import { parseScaleLabels, type ScaleBounds } from "../scale-labels.ts";
+import { parseScaleLabels, type ScaleBounds, scaleLabelProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
 /** What a deployment is checked against. */
@@ -19,24 +18,23 @@ export interface Admission {
 }
 
 /**
- * The checks that follow those of namespace and existence, in the order of faas-netes: secrets, image, specification.
- * @throws {FaasError} `invalid` with the first rule broken
+ * All checks but those of namespace and existence, in the order of faas-netes: name, secrets, image, specification.
+ * @throws {FaasError} `invalid` with every rule broken, in one message
  */
 export function admit(deployment: ResolvedDeployment, around: Surroundings): Admission {
   const { service, namespace, image, secrets = [], labels = {} } = deployment;
-  for (const name of secrets) {
-    if (!around.hasSecret({ name, namespace })) {
-      throw new FaasError("invalid", `unable to fetch secrets: secrets "${name}" not found`);
-    }
-  }
-  const artefact = around.resolveImage(image);
-  if (!artefact) throw new FaasError("invalid", missingImage(parseImageReference(image)));
-  validateResources(deployment);
-  validateEnvironment(deployment);
+  const artefact = image === "" ? undefined : around.resolveImage(image);
   const own = labels.faas_function;
-  if (own !== undefined && own !== service) {
-    throw new FaasError("invalid", `labels.faas_function: is set by the platform to "${service}"`);
-  }
+  const problems = [
+    ...definitionProblems(deployment),
+    ...[...new Set(secrets)].flatMap((name) => (around.hasSecret({ name, namespace }) ? [] : [missingSecret(name)])),
+    ...(artefact || image === "" ? [] : [missingImage(parseImageReference(image))]),
+    ...quantityProblems(deployment),
+    ...environmentProblems(deployment),
+    ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
+    ...scaleLabelProblems(labels, around.maxReplicas),
+  ];
+  if (problems.length > 0 || !artefact) throw brokenRules(problems);
   return { digest: artefact.digest, bounds: parseScaleLabels(labels, around.maxReplicas) };
 }
 
@@ -49,20 +47,23 @@ function missingImage({ name, tag, digest }: ImageReference): string {
 const MAX_VARIABLE_BYTES = 128 * 1024 - 1;
 const MAX_ENVIRONMENT_BYTES = 1024 * 1024;
 
-function validateEnvironment({ envProcess, envVars = {} }: ResolvedDeployment): void {
+function environmentProblems({ envProcess, envVars = {} }: ResolvedDeployment): string[] {
   let total = 0;
-  const check = (field: string, name: string, value: string) => {
-    if (value.includes("\0")) throw new FaasError("invalid", `${field}: must not contain NUL`);
+  const check = (field: string, name: string, value: string): string[] => {
     const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + 1;
-    if (bytes > MAX_VARIABLE_BYTES) throw new FaasError("invalid", `${field}: is longer than 128 KiB`);
     total += bytes;
+    return [
+      ...(value.includes("\0") ? [`${field}: must not contain NUL`] : []),
+      ...(bytes > MAX_VARIABLE_BYTES ? [`${field}: is longer than 128 KiB`] : []),
+    ];
   };
-  if (envProcess !== undefined) check("envProcess", "fprocess", envProcess);
-  for (const [name, value] of Object.entries(envVars)) {
-    if (!/^[!-<>-~]+$/.test(name)) {
-      throw new FaasError("invalid", `envVars: ${JSON.stringify(name)} is not a name of printable ASCII without "="`);
-    }
-    check(`envVars.${name}`, name, value);
-  }
-  if (total > MAX_ENVIRONMENT_BYTES) throw new FaasError("invalid", "envVars: is larger than 1 MiB altogether");
+  const problems = [
+    ...(envProcess === undefined ? [] : check("envProcess", "fprocess", envProcess)),
+    ...Object.entries(envVars).flatMap(([name, value]) =>
+      /^[!-<>-~]+$/.test(name)
+        ? check(`envVars.${name}`, name, value)
+        : [`envVars: ${JSON.stringify(name)} is not a name of printable ASCII without "="`],
+    ),
+  ];
+  return total > MAX_ENVIRONMENT_BYTES ? [...problems, "envVars: is larger than 1 MiB altogether"] : problems;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
-import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import { definitionProblems, type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
@@ -19,6 +19,11 @@ export interface LocalFunctionsOptions {
   readonly around: Surroundings;
   readonly runner: RunnerSettings;
   hasNamespace(name: string): boolean;
+}
+
+/** Whether its name and image keep their rules; otherwise it is refused for them, whether or not it exists. */
+function isSound(deployment: ResolvedDeployment): boolean {
+  return definitionProblems(deployment).length === 0;
 }
 
 /** The functions of the backend: definitions in the table, each with a runner that makes them true. */
@@ -67,7 +72,7 @@ export class LocalFunctions implements FunctionStore {
     const { service: name, namespace } = deployment;
     this.#requireOpen();
     this.#requireNamespace(namespace);
-    if (this.find({ name, namespace })) {
+    if (isSound(deployment) && this.find({ name, namespace })) {
       throw new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`);
     }
     const { digest, bounds } = admit(deployment, this.#options.around);
@@ -87,6 +92,7 @@ export class LocalFunctions implements FunctionStore {
     this.#requireOpen();
     this.#requireNamespace(namespace);
     const runner = this.find({ name, namespace });
+    if (!isSound(deployment)) admit(deployment, this.#options.around);
     if (!runner) {
       const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
       throw new FaasError("notFound", why);

@@ -314,7 +314,7 @@ test("a function deployed without ever having been built says what to do", async
   await expect(backend.functions.create(deployment("fn", "registry:5000/team/fn"))).rejects.toMatchObject({
     kind: "invalid",
     message: expect.stringMatching(
-      /^image "registry:5000\/team\/fn:latest" has not been built here; run "faaslane up"/,
+      /^validation failed: image "registry:5000\/team\/fn:latest" has not been built here; run "faaslane up"/,
     ),
   });
 });

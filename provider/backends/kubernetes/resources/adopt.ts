@@ -61,10 +61,11 @@ export function adoptFields({ managedFields = [], annotations }: V1ObjectMeta): 
   if (annotations?.[ANNOTATIONS.hash] !== undefined) return undefined;
   const isOurs = ({ manager, operation }: V1ManagedFieldsEntry) => manager === FIELD_MANAGER && operation === "Apply";
   const splits = managedFields.filter((entry) => !isOurs(entry)).map((entry) => ({ entry, ...split(entry) }));
-  const first = splits.find(({ taken }) => taken)?.entry;
+  const first = splits.find((one) => one.taken)?.entry;
   if (!first) return undefined;
   const ours = managedFields.filter(isOurs).map(({ fieldsV1 }) => (fieldsV1 ?? {}) as Fields);
-  const fieldsV1 = [...ours, ...splits.flatMap(({ taken }) => taken ?? [])].reduce(union, {});
+  const taken = splits.flatMap((one): Fields[] => (one.taken ? [one.taken] : []));
+  const fieldsV1 = [...ours, ...taken].reduce<Fields>(union, {});
   const others = splits.flatMap(({ left }) => left ?? []);
   return [{ ...first, manager: FIELD_MANAGER, operation: "Apply", fieldsV1 }, ...others];
 }

@@ -1,8 +1,7 @@
-import { FaasError } from "../../../contract/errors.ts";
-import { isFunctionName } from "../../../contract/functions.ts";
+import { brokenRules, definitionProblems, missingSecret } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { parseQuantity } from "../../quantity.ts";
-import { parseScaleLabels } from "../../scale-labels.ts";
+import { scaleLabelProblems } from "../../scale-labels.ts";
 import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
@@ -36,34 +35,12 @@ export function deploymentProblems(deployment: ResolvedDeployment, around: Facts
 /** @throws {FaasError} `invalid` with every rule that `deployment` breaks, in one message */
 export function checkDeployment(deployment: ResolvedDeployment, around: Facts): void {
   const problems = deploymentProblems(deployment, around);
-  if (problems.length > 0) throw new FaasError("invalid", `validation failed: ${problems.join("; ")}`);
+  if (problems.length > 0) throw brokenRules(problems);
 }
 
-function identityProblems({ service, image }: ResolvedDeployment): string[] {
-  const name = isFunctionName(service) ? [] : [`service: (${service}) is invalid, must be a valid DNS entry`];
-  return [
-    ...(service === "" ? ["service: is required"] : name),
-    ...(image === "" ? ["image: is required"] : []),
-    ...(/\s/.test(image) ? ["image: must not contain spaces"] : []),
-  ];
-}
-
-function messageOf(work: () => unknown): string[] {
-  try {
-    work();
-    return [];
-  } catch (error) {
-    if (error instanceof FaasError) return [error.message];
-    throw error;
-  }
-}
-
-function scaleProblems(labels: Readonly<Record<string, string>>, maxReplicas: number): string[] {
-  // One label at a time, so that two mistakes are told at once; together, for how they relate.
-  const alone = Object.entries(labels).flatMap(([key, value]) =>
-    messageOf(() => parseScaleLabels({ [key]: value }, maxReplicas)),
-  );
-  return alone.length > 0 ? alone : messageOf(() => parseScaleLabels(labels, maxReplicas));
+function identityProblems(deployment: ResolvedDeployment): string[] {
+  const spaced = /\s/.test(deployment.image) ? ["image: must not contain spaces"] : [];
+  return [...definitionProblems(deployment), ...spaced];
 }
 
 function labelProblems({ service, labels = {} }: ResolvedDeployment, maxReplicas: number): string[] {
@@ -76,14 +53,12 @@ function labelProblems({ service, labels = {} }: ResolvedDeployment, maxReplicas
         ? []
         : [`labels.${key}: "${value}" is not a label's value, at most 63 of A-Za-z0-9-_.`];
     }),
-    ...scaleProblems(labels, maxReplicas),
+    ...scaleLabelProblems(labels, maxReplicas),
   ];
 }
 
 function secretProblems({ secrets = [] }: ResolvedDeployment, { secrets: known }: Facts): string[] {
-  return [...new Set(secrets)].flatMap((name) =>
-    known.has(name) ? [] : [`unable to fetch secrets: secrets "${name}" not found`],
-  );
+  return [...new Set(secrets)].flatMap((name) => (known.has(name) ? [] : [missingSecret(name)]));
 }
 
 function environmentProblems({ envProcess, envVars = {} }: ResolvedDeployment): string[] {

@@ -122,3 +122,11 @@ test("a namespace has a name, labels and annotations that Kubernetes takes", () 
   ]);
   expect(namespaceProblems({ name: "staging", labels: { "example.com/team": "a_B.c" } })).toEqual([]);
 });
+
+test("only secrets that are missing are told in the words of faas-netes alone", () => {
+  const request = deployment({ secrets: ["a", "b"] });
+  expect(() => checkDeployment(request, around())).toThrow(
+    'unable to fetch secrets: secrets "a" not found; unable to fetch secrets: secrets "b" not found',
+  );
+  expect(() => checkDeployment(request, around())).not.toThrow("validation failed");
+});
