@@ -1,6 +1,12 @@
 import type { V1Deployment, V1Scale, V1Service } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
-import { type FunctionRef, type FunctionStatus, isFunctionName, qualifiedName } from "../../contract/functions.ts";
+import {
+  definitionProblems,
+  type FunctionRef,
+  type FunctionStatus,
+  isFunctionName,
+  qualifiedName,
+} from "../../contract/functions.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
@@ -84,7 +90,7 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#alone({ name, namespace }, async () => {
       const taken = (cause?: unknown) =>
         new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
-      if (isFunctionName(name) && (await client.find<V1Deployment>(apiPath.deployment(namespace, name)))) throw taken();
+      if (isSound(deployment) && (await client.find<V1Deployment>(apiPath.deployment(namespace, name)))) throw taken();
       const around = await readSurroundings(deployment, this.#options);
       checkDeployment(deployment, around);
       const written = await objects?.create(deployment).catch((error: unknown) => {
@@ -102,7 +108,7 @@ export class KubernetesFunctions implements FunctionStore {
     await requireNamespace(namespace);
     const ref = { name, namespace };
     await this.#alone(ref, async () => {
-      if (!(await this.#find(ref)) && !(await this.#findObject(ref))) {
+      if (isSound(deployment) && !(await this.#find(ref)) && !(await this.#findObject(ref))) {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
         throw new FaasError("notFound", why);
       }
@@ -253,6 +259,11 @@ export class KubernetesFunctions implements FunctionStore {
 
 function notFound(ref: FunctionRef, cause?: unknown): FaasError {
   return new FaasError("notFound", `function ${qualifiedName(ref)} not found`, { cause });
+}
+
+/** Whether its name and image keep their rules; otherwise it is refused for them, whether or not it exists. */
+function isSound(deployment: ResolvedDeployment): boolean {
+  return definitionProblems(deployment).length === 0;
 }
 
 /** Its owner may have taken it along, or somebody else was faster. */
