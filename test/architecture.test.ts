@@ -49,7 +49,8 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   undici: /^gateway\/(proxy|async)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
-  yaml: /^cli\/(stack|credentials)/,
+  yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,
+  croner: /^(provider\/contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
   listr2: /^cli\//,
 };

@@ -1,3 +1,4 @@
+import { Cron } from "croner";
 import { parseGoDuration } from "./duration.ts";
 
 /** What a function is scaled by. */
@@ -273,7 +274,7 @@ function readWindow(item: unknown, functionMax: number): ScaleWindow | string {
   const { schedule, duration, min, max, timeZone = "UTC", ...others } = item as Record<string, unknown>;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) return `there is no field ${unknown}`;
-  if (typeof schedule !== "string" || !/^(\S+\s+){4,5}\S+$/.test(schedule)) {
+  if (typeof schedule !== "string" || !isSchedule(schedule)) {
     return "schedule must be a cron expression of five or six fields";
   }
   const durationMs = typeof duration === "string" ? parseGoDuration(duration) : undefined;
@@ -288,6 +289,15 @@ function readWindow(item: unknown, functionMax: number): ScaleWindow | string {
   if (typeof timeZone !== "string" || !isTimeZone(timeZone))
     return "timeZone must be an IANA name such as Europe/Berlin";
   return { schedule, durationMs, min, ...(typeof max === "number" && { max }), timeZone };
+}
+
+function isSchedule(text: string): boolean {
+  if (!/^(\S+\s+){4,5}\S+$/.test(text)) return false;
+  try {
+    return new Cron(text, { paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
 }
 
 function isTimeZone(name: string): boolean {

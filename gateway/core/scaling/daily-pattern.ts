@@ -1,0 +1,94 @@
+const SLOT_MS = 10 * 60_000;
+const SLOTS = 144;
+const DAY_MS = SLOTS * SLOT_MS;
+/** Days that are remembered. */
+const DAYS = 7;
+/** Days that must have been watched before anything is likely. */
+const LEAST_DAYS = 2;
+const LIKELY = 0.5;
+/** A replica is there so long before the slot that is likely to have a call. */
+const AHEAD_MS = 60_000;
+
+/** As it is stored; days count from the epoch, in UTC. */
+export interface StoredPattern {
+  readonly watchedSince: number;
+  /** By day: its slots of ten minutes that had a call. */
+  readonly days: Readonly<Record<string, readonly number[]>>;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** Remembers at which times of day a function was called, to tell when it is likely to be called again. */
+export class DailyPattern {
+  readonly #days = new Map<number, Set<number>>();
+  #watchedSince: number;
+  #hits: number;
+  #misses: number;
+  /** Slots that were foretold and are not over, and whether a call came. */
+  readonly #foretold = new Map<number, boolean>();
+
+  constructor(now: number, stored?: StoredPattern) {
+    this.#watchedSince = stored?.watchedSince ?? now;
+    this.#hits = stored?.hits ?? 0;
+    this.#misses = stored?.misses ?? 0;
+    for (const [day, slots] of Object.entries(stored?.days ?? {})) this.#days.set(Number(day), new Set(slots));
+  }
+
+  /** Slots foretold that had a call, and that had none. */
+  get score(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
+  }
+
+  called(now: number): void {
+    const slot = Math.floor(now / SLOT_MS);
+    const day = Math.floor(slot / SLOTS);
+    let slots = this.#days.get(day);
+    if (!slots) {
+      slots = new Set();
+      this.#days.set(day, slots);
+      for (const old of this.#days.keys()) if (old < day - DAYS) this.#days.delete(old);
+    }
+    slots.add(slot % SLOTS);
+    if (this.#foretold.has(slot)) this.#foretold.set(slot, true);
+  }
+
+  /** Whether a call is likely now or within a minute: at least half of the days before had one in this slot. */
+  likely(now: number): boolean {
+    this.#settle(now);
+    const first = Math.floor(now / SLOT_MS);
+    const last = Math.floor((now + AHEAD_MS) / SLOT_MS);
+    for (let slot = first; slot <= last; slot++) {
+      if (!this.#isLikely(slot, now)) continue;
+      if (!this.#foretold.has(slot)) this.#foretold.set(slot, this.#wasCalled(slot));
+      return true;
+    }
+    return false;
+  }
+
+  #isLikely(slot: number, now: number): boolean {
+    const day = Math.floor(slot / SLOTS);
+    const watched = Math.min(DAYS, Math.floor((now - this.#watchedSince) / DAY_MS));
+    if (watched < LEAST_DAYS) return false;
+    let called = 0;
+    for (let ago = 1; ago <= watched; ago++) if (this.#days.get(day - ago)?.has(slot % SLOTS)) called++;
+    return called / watched >= LIKELY;
+  }
+
+  #wasCalled(slot: number): boolean {
+    return this.#days.get(Math.floor(slot / SLOTS))?.has(slot % SLOTS) ?? false;
+  }
+
+  #settle(now: number): void {
+    for (const [slot, called] of this.#foretold) {
+      if ((slot + 1) * SLOT_MS > now) continue;
+      this.#foretold.delete(slot);
+      if (called) this.#hits++;
+      else this.#misses++;
+    }
+  }
+
+  store(): StoredPattern {
+    const days = Object.fromEntries([...this.#days].map(([day, slots]) => [day, [...slots].sort((a, b) => a - b)]));
+    return { watchedSince: this.#watchedSince, days, hits: this.#hits, misses: this.#misses };
+  }
+}
