@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
+import { renewed } from "./renewed.ts";
 
 /** Where the API server is, and what requests have to bring. */
 export interface ClusterAccess {
@@ -18,8 +17,6 @@ export interface ClusterPlace {
 }
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** The kubelet renews tokens long before they expire. */
-const TOKEN_AGE_MS = 30_000;
 
 /**
  * Without a kubeconfig and outside of a cluster, the user's own kubeconfig is taken.
@@ -27,7 +24,12 @@ const TOKEN_AGE_MS = 30_000;
  */
 export async function openClusterAccess({ kubeconfig, inCluster }: ClusterPlace): Promise<ClusterAccess> {
   if (kubeconfig === undefined && inCluster) return await openServiceAccount(inCluster);
-  // The library takes 80 MB, which a provider in a cluster does without.
+  if (kubeconfig !== undefined) {
+    const { openPlainKubeconfig } = await import("./plain-kubeconfig.ts");
+    const plain = await openPlainKubeconfig(kubeconfig);
+    if (plain) return plain;
+  }
+  // The library takes 60 MB, which most do without.
   const { openKubeconfig } = await import("./kubeconfig.ts");
   return openKubeconfig(kubeconfig);
 }
@@ -41,24 +43,11 @@ export async function openServiceAccount(
   folder = SERVICE_ACCOUNT,
   now: () => number = Date.now,
 ): Promise<ClusterAccess> {
-  const read = async (name: string) => {
-    try {
-      return await readFile(join(folder, name), "utf8");
-    } catch (cause) {
-      throw new FaasError("invalid", `the service account's ${name} cannot be read`, { cause });
-    }
-  };
-  const ca = await read("ca.crt");
-  let token = (await read("token")).trim();
-  let readAt = now();
+  const ca = await renewed(join(folder, "ca.crt"), "the service account's ca.crt")();
+  const token = renewed(join(folder, "token"), "the service account's token", now);
+  await token();
   return {
     server: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),
-    credentials: async () => {
-      if (now() - readAt > TOKEN_AGE_MS) {
-        token = (await read("token")).trim();
-        readAt = now();
-      }
-      return { ca, headers: { authorization: `Bearer ${token}` } };
-    },
+    credentials: async () => ({ ca, headers: { authorization: `Bearer ${(await token()).trim()}` } }),
   };
 }

@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { openClusterAccess, openServiceAccount } from "../../../provider/backends/kubernetes/cluster-access.ts";
+import { openPlainKubeconfig } from "../../../provider/backends/kubernetes/plain-kubeconfig.ts";
 import { temporaryFolder } from "../../support/platform.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -46,4 +47,64 @@ test("a kubeconfig wins over the pod's service account", async () => {
   const access = await openClusterAccess({ kubeconfig, inCluster: { host: "10.0.0.1", port: 443 } });
   expect(access.server.href).toBe("https://cluster.example:6443/");
   expect((await access.credentials()).headers).toMatchObject({ Authorization: "Bearer t" });
+});
+
+describe("a kubeconfig without plugins", () => {
+  const open = async (cluster: object, user: object) => {
+    const kubeconfig = join(folder.path, "config");
+    const config = {
+      clusters: [{ name: "c", cluster: { server: "https://cluster.example:6443/k8s", ...cluster } }],
+      users: [{ name: "u", user }],
+      contexts: [
+        { name: "other", context: { cluster: "nowhere", user: "nobody" } },
+        { name: "x", context: { cluster: "c", user: "u" } },
+      ],
+      "current-context": "x",
+    };
+    await writeFile(kubeconfig, JSON.stringify(config));
+    return await openPlainKubeconfig(kubeconfig);
+  };
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+  test("gives certificates from itself, or from files next to it", async () => {
+    await writeFile(join(folder.path, "key.pem"), "the key");
+    const access = await open(
+      { "certificate-authority-data": base64("the ca"), "tls-server-name": "kubernetes" },
+      { "client-certificate-data": base64("the certificate"), "client-key": "key.pem" },
+    );
+    expect(access?.server.href).toBe("https://cluster.example:6443/k8s");
+    expect(await access?.credentials()).toEqual({
+      ca: Buffer.from("the ca"),
+      cert: Buffer.from("the certificate"),
+      key: "the key",
+      servername: "kubernetes",
+    });
+  });
+
+  test("gives the token of a file, which is named when it is missing", async () => {
+    const access = await open({ "insecure-skip-tls-verify": true }, { tokenFile: "token" });
+    await expect(access?.credentials()).rejects.toMatchObject({ message: "tokenFile cannot be read" });
+    await writeFile(join(folder.path, "token"), "t\n");
+    expect(await access?.credentials()).toEqual({
+      rejectUnauthorized: false,
+      headers: { Authorization: "Bearer t" },
+    });
+  });
+
+  test.each([
+    ["with a credential plugin", {}, { exec: { command: "aws" } }],
+    ["with a proxy", { "proxy-url": "http://proxy.example" }, { token: "t" }],
+    ["with another user's name", {}, { token: "t", as: "somebody" }],
+    ["with a server that is no address", { server: "" }, { token: "t" }],
+  ])("is left to the library %s", async (_what, cluster, user) => {
+    expect(await open(cluster, user)).toBeUndefined();
+  });
+
+  test("never quotes itself in errors", async () => {
+    const kubeconfig = join(folder.path, "broken");
+    await writeFile(kubeconfig, "users:\n- {user: {token: s3cret}\n");
+    const error = await openPlainKubeconfig(kubeconfig).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ kind: "invalid", message: expect.stringContaining(kubeconfig) });
+    expect(String(error)).not.toContain("s3cret");
+  });
 });
