@@ -4,6 +4,7 @@ import { qualifiedName } from "../../contract/functions.ts";
 import { FEATURES, type VersionInfo } from "../../contract/info.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend } from "../backend.ts";
+import { ColdStarts } from "../cold-starts.ts";
 import { WatchHub } from "../watch-hub.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { KubernetesClient } from "./kubernetes-client.ts";
@@ -55,11 +56,12 @@ function trimNamespace({ metadata = {} }: V1Namespace): V1Namespace {
  */
 export function openKubernetesBackend(options: KubernetesBackendOptions): Backend {
   const { settings, defaultNamespace, log } = options;
-  const { clusterRole, resources, profilesNamespace } = settings;
+  const { clusterRole, resources, profilesNamespace, announceUrl } = settings;
   const client = new KubernetesClient(options.access);
   const closed = new AbortController();
   const hub = new WatchHub();
-  const picture = new Picture({ hub, hasNamespace: (name) => namespaces.has(name) });
+  const coldStarts = new ColdStarts();
+  const picture = new Picture({ hub, coldStarts, hasNamespace: (name) => namespaces.has(name) });
 
   const ready = async () => {
     if (closed.signal.aborted) throw new FaasError("unavailable", "the provider is shutting down");
@@ -105,6 +107,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     picture,
     settings: resources,
     profilesNamespace,
+    ...(announceUrl && { announceUrl }),
     requireNamespace,
     ready,
     hasNamespace: (name) => namespaces.has(name),
@@ -121,6 +124,8 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     functions,
     secrets: new KubernetesSecrets({ client, requireNamespace }),
     namespaces,
+    coldStarts: () => coldStarts.tallies(),
+    ...(announceUrl && { announce: (...announced) => picture.announce(...announced) }),
     async *logs(query, signal) {
       await ready();
       if (!namespaces.has(query.namespace)) {

@@ -33,6 +33,8 @@ export interface FunctionsOptions {
   readonly picture: Picture;
   readonly settings: ResourceSettings;
   readonly profilesNamespace: string;
+  /** Where replicas report that they listen. */
+  readonly announceUrl?: URL;
   /** @throws {FaasError} `invalid` for an unknown namespace, `unavailable` when closed or without a picture */
   requireNamespace(name: string): Promise<void>;
   /** @throws {FaasError} `unavailable` when closed or without a picture */

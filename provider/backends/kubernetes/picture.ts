@@ -1,8 +1,11 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
+import type { Announcement } from "../../contract/announce.ts";
 import type { Endpoint } from "../../contract/endpoints.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import type { ColdStarts } from "../cold-starts.ts";
 import type { WatchHub } from "../watch-hub.ts";
-import { Prober, probeTarget } from "./prober.ts";
+import { EarlyPods } from "./early-pods.ts";
+import { isAnnounceToken } from "./resources/announce-token.ts";
 import { podEndpoints, readEndpoints } from "./resources/endpoints.ts";
 import { FUNCTION_LABEL } from "./resources/names.ts";
 import { isFunction } from "./resources/read-deployment.ts";
@@ -14,6 +17,8 @@ export interface PictureOptions {
   readonly hub: Pick<WatchHub, "publish" | "remove">;
   /** Whether functions may live there. */
   hasNamespace(name: string): boolean;
+  readonly coldStarts?: Pick<ColdStarts, "observe" | "forget">;
+  readonly now?: () => number;
 }
 
 function keyOf({ metadata }: Identified): string {
@@ -39,8 +44,8 @@ export class Picture {
   /** By function, then by the pod's key. */
   readonly #pods = new Map<string, Map<string, V1Pod>>();
   readonly #functionByPod = new Map<string, string>();
-  readonly #answering = new Set<string>();
-  readonly #prober = new Prober((key) => this.#answers(key));
+  readonly #early: EarlyPods;
+  readonly #now: () => number;
   /** `uid`s of Deployments whose deletion was accepted but not seen yet. */
   readonly #removed = new Set<string>();
   /** `uid`s of the pods of functions that were removed; another function of that name may come before they go. */
@@ -83,13 +88,11 @@ export class Picture {
       if (before !== undefined && before !== owner) this.#drop(key, before);
       const pods = this.#pods.get(owner) ?? new Map<string, V1Pod>();
       const known = pods.get(key);
-      if (known && known.metadata?.uid !== pod.metadata?.uid) this.#answering.delete(key);
+      const isOther = known !== undefined && known.metadata?.uid !== pod.metadata?.uid;
+      if (isOther) this.#early.forget(key);
       this.#pods.set(owner, pods.set(key, pod));
       this.#functionByPod.set(key, owner);
-      const target = probeTarget(pod);
-      // Once its kubelet has seen it Ready, what the kubelet says counts; and who has crashed has to answer anew.
-      if (!target) this.#answering.delete(key);
-      this.#prober.watch(key, target);
+      this.#early.see(key, owner, pod, !known || isOther);
       this.#publish(owner);
     },
     remove: (pod) => {
@@ -103,7 +106,41 @@ export class Picture {
   };
 
   constructor(options: PictureOptions) {
+    const { now = Date.now, coldStarts } = options;
     this.#options = options;
+    this.#now = now;
+    this.#early = new EarlyPods({
+      now,
+      count: (owner, phase, ms) => {
+        if (this.#deployments.has(owner)) coldStarts?.observe(owner, phase, ms);
+      },
+      onAnswer: (key) => {
+        const owner = this.#functionByPod.get(key);
+        if (owner !== undefined) this.#publish(owner);
+      },
+    });
+  }
+
+  /** See `Backend.announce`. */
+  announce({ name, namespace, instance, ...times }: Announcement, address: string, token: string): boolean {
+    const ref = { name, namespace };
+    if (!isAnnounceToken(token, this.find(ref))) return false;
+    const heardAt = this.#now();
+    const startedAt = heardAt - times.uptimeMs;
+    const heard = {
+      owner: qualifiedName(ref),
+      address,
+      startedAt,
+      listeningAt: startedAt + times.listeningMs,
+      heardAt,
+    };
+    const key = qualifiedName({ name: instance, namespace });
+    const owner = this.#functionByPod.get(key);
+    const pod = owner === undefined ? undefined : this.#pods.get(owner)?.get(key);
+    // A token speaks for its function's own pods alone.
+    if (!pod) this.#early.hold(key, heard);
+    else if (owner === heard.owner) this.#early.hear(key, pod, heard);
+    return true;
   }
 
   /** What a write has answered; it may be newer than what was seen. */
@@ -164,13 +201,7 @@ export class Picture {
   }
 
   close(): void {
-    this.#prober.close();
-  }
-
-  #answers(key: string): void {
-    this.#answering.add(key);
-    const owner = this.#functionByPod.get(key);
-    if (owner !== undefined) this.#publish(owner);
+    this.#early.close();
   }
 
   #drop(key: string, owner: string): void {
@@ -178,15 +209,16 @@ export class Picture {
     pods?.delete(key);
     if (pods?.size === 0) this.#pods.delete(owner);
     this.#functionByPod.delete(key);
-    this.#answering.delete(key);
-    this.#prober.watch(key, undefined);
+    this.#early.forget(key);
   }
 
   #forget(key: string): void {
     const known = this.#deployments.get(key);
     this.#deployments.delete(key);
-    if (known)
-      this.#options.hub.remove({ name: known.metadata?.name ?? "", namespace: known.metadata?.namespace ?? "" });
+    if (!known) return;
+    const ref = { name: known.metadata?.name ?? "", namespace: known.metadata?.namespace ?? "" };
+    this.#options.coldStarts?.forget(ref);
+    this.#options.hub.remove(ref);
   }
 
   #podsOf(deployment: V1Deployment): V1Pod[] {
@@ -199,9 +231,7 @@ export class Picture {
   }
 
   #endpointsOf(pods: readonly V1Pod[]): Endpoint[] {
-    const namespace = pods[0]?.metadata?.namespace ?? "";
-    const has = (name: string) => this.#answering.has(qualifiedName({ name, namespace }));
-    return podEndpoints(pods, { has });
+    return podEndpoints(pods, this.#early.in(pods[0]?.metadata?.namespace ?? ""));
   }
 
   #publish(key: string): void {

@@ -9,9 +9,12 @@ export interface ProbeTarget {
   readonly ip: string;
 }
 
-/** Undefined while there is nobody to ask, and once the kubelet has seen for itself. */
-export function probeTarget({ metadata, status }: V1Pod): ProbeTarget | undefined {
-  const { podIP, phase, conditions = [], containerStatuses = [] } = status ?? {};
+/**
+ * Undefined while there is nobody to ask, and once the kubelet has seen for itself.
+ * @param announced the address that the pod has told of itself; counts until the API shows one
+ */
+export function probeTarget({ metadata, status }: V1Pod, announced?: string): ProbeTarget | undefined {
+  const { podIP = announced, phase, conditions = [], containerStatuses = [] } = status ?? {};
   if (!podIP || !metadata?.uid || metadata.deletionTimestamp || phase === "Failed" || phase === "Succeeded") return;
   if (conditions.some(({ type, status }) => type === "Ready" && status === "True")) return;
   const restarts = containerStatuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0);
@@ -54,25 +57,31 @@ export function isAnswering(ip: string, signal: AbortSignal): Promise<boolean> {
 
 /** Asks pods that are not Ready yet until they answer, so that calls need not wait for the kubelet to notice. */
 export class Prober {
-  readonly #running = new Map<string, { readonly run: string; readonly stop: AbortController }>();
-  readonly #onAnswer: (pod: string) => void;
+  readonly #running = new Map<string, { readonly target: ProbeTarget; readonly stop: AbortController }>();
+  readonly #onAnswer: (key: string, ip: string) => void;
   #closed = false;
 
-  /** @param onAnswer gets the key that was given to `watch` */
-  constructor(onAnswer: (key: string) => void) {
+  /** @param onAnswer gets the key that was given to `watch`, and the address that answered */
+  constructor(onAnswer: (key: string, ip: string) => void) {
     this.#onAnswer = onAnswer;
   }
 
   /** Begins, goes on or stops to ask, whatever the pod's state calls for. */
   watch(key: string, target: ProbeTarget | undefined): void {
     const current = this.#running.get(key);
-    if (current && current.run === target?.run) return;
+    if (current && current.target.run === target?.run && current.target.ip === target.ip) return;
     current?.stop.abort();
     this.#running.delete(key);
     if (!target || this.#closed) return;
     const stop = new AbortController();
-    this.#running.set(key, { run: target.run, stop });
+    this.#running.set(key, { target, stop });
     this.#ask(key, target.ip, stop.signal, Date.now());
+  }
+
+  /** There is reason to believe that it answers now. */
+  hurry(key: string, target: ProbeTarget): void {
+    this.watch(key, undefined);
+    this.watch(key, target);
   }
 
   close(): void {
@@ -85,7 +94,7 @@ export class Prober {
     const askedAt = Date.now();
     void isAnswering(ip, signal).then((answers) => {
       if (signal.aborted) return;
-      if (answers) return this.#onAnswer(key);
+      if (answers) return this.#onAnswer(key, ip);
       const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt, this.#running.size) - Date.now());
       setTimeout(() => !signal.aborted && this.#ask(key, ip, signal, begunAt), wait).unref();
     });

@@ -3,6 +3,8 @@ import type { ResolvedDeployment } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { apiPath } from "./paths.ts";
+import type { Picture } from "./picture.ts";
+import { buildAnnounce } from "./resources/announce-token.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import type { ResourceSettings, SecretFacts, Surroundings } from "./resources/settings.ts";
 
@@ -10,12 +12,16 @@ export interface SurroundingsOptions {
   readonly client: Pick<KubernetesClient, "find">;
   readonly settings: ResourceSettings;
   readonly profilesNamespace: string;
+  /** Where replicas report that they listen; absent when they need not. */
+  readonly announceUrl?: URL;
+  /** Knows the function's token; the Deployment has to have been learnt by it. */
+  readonly picture: Pick<Picture, "find">;
 }
 
-/** The secrets and profiles that a deployment names, as far as they exist. */
+/** The secrets and profiles that a deployment names, as far as they exist, and how its replicas announce themselves. */
 export async function readSurroundings(
-  { namespace, secrets = [], annotations }: ResolvedDeployment,
-  { client, settings, profilesNamespace }: SurroundingsOptions,
+  { service: name, namespace, secrets = [], annotations }: ResolvedDeployment,
+  { client, settings, profilesNamespace, announceUrl, picture }: SurroundingsOptions,
 ): Promise<Surroundings> {
   const facts = new Map<string, SecretFacts>();
   const profiles = new Map<string, Profile>();
@@ -33,7 +39,8 @@ export async function readSurroundings(
     ...[...new Set(secrets)].filter((name) => name !== "").map(readSecret),
     ...profileNames(annotations).map(readProfile),
   ]);
-  return { settings, secrets: facts, profiles };
+  const announce = announceUrl && buildAnnounce(announceUrl, picture.find({ name, namespace }));
+  return { settings, secrets: facts, profiles, ...(announce && { announce }) };
 }
 
 /** Names that are no names are refused with 400 rather than not found. */

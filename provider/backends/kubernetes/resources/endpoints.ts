@@ -1,12 +1,18 @@
 import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
-import type { Endpoint, FunctionEndpoints } from "../../../contract/endpoints.ts";
+import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
 import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
 import { readProblem } from "./problem.ts";
 import { functionContainer, readAnnotations, readLabels } from "./read-deployment.ts";
 
-/** Pods, by name, that were seen to answer, whatever their kubelet has reported by now. */
-export type Answering = Pick<ReadonlySet<string>, "has">;
+/** What was found out about pods, by name, beside what the API tells. */
+export interface Answering {
+  /** It was seen to answer at that address, whatever its kubelet has reported by now. */
+  has(instance: string, ip: string): boolean;
+  /** The address that it has told of itself. */
+  addressOf?(instance: string): string | undefined;
+  startupOf?(instance: string): Startup | undefined;
+}
 
 const NONE: Answering = new Set<string>();
 
@@ -19,11 +25,16 @@ const byInstance = (a: Endpoint, b: Endpoint) => (a.instance < b.instance ? -1 :
 /** One pod as a replica; undefined while it has no address or when its containers have ended. */
 export function podEndpoint({ metadata, status }: V1Pod, answering: Answering = NONE): Endpoint | undefined {
   const instance = metadata?.name;
-  const { podIP, phase, conditions = [] } = status ?? {};
+  const { podIP = answering.addressOf?.(instance ?? ""), phase, conditions = [] } = status ?? {};
   if (!instance || !podIP || phase === "Failed" || phase === "Succeeded") return undefined;
   const ready = conditions.some(({ type, status }) => type === "Ready" && status === "True");
-  const state = metadata.deletionTimestamp ? "draining" : ready || answering.has(instance) ? "ready" : "starting";
-  return { address: addressOf(podIP), instance, state };
+  const state = metadata.deletionTimestamp
+    ? "draining"
+    : ready || answering.has(instance, podIP)
+      ? "ready"
+      : "starting";
+  const startup = state === "ready" ? answering.startupOf?.(instance) : undefined;
+  return { address: addressOf(podIP), instance, state, ...(startup && { startup }) };
 }
 
 /** Replicas by their pods, in order of name. */
@@ -41,7 +52,7 @@ export function sliceEndpoints(slices: readonly V1EndpointSlice[], answering: An
       const instance = targetRef?.name ?? ip;
       // The API asks readers to take an absent `ready` for true.
       const ready = conditions?.ready ?? true;
-      const state = conditions?.terminating ? "draining" : ready || answering.has(instance) ? "ready" : "starting";
+      const state = conditions?.terminating ? "draining" : ready || answering.has(instance, ip) ? "ready" : "starting";
       // A dual-stack pod is in two slices; once is enough, and the first family is the cluster's own.
       if (!byName.has(instance)) byName.set(instance, { address: addressOf(ip), instance, state });
     }

@@ -3,7 +3,7 @@ import type { ResolvedDeployment } from "../../backend.ts";
 import type { Announce } from "./settings.ts";
 
 const ANNOUNCE_URL = "announce_url";
-const ANNOUNCE_TOKEN = "announce_token";
+export const ANNOUNCE_TOKEN = "announce_token";
 
 /** Variables that the platform sets; a deployment must not. */
 export const RESERVED_VARIABLES: ReadonlySet<string> = new Set([

@@ -29,6 +29,13 @@ function parseLeaseDuration(text: string): number {
   return ms;
 }
 
+/** Replicas are told by the address that they call from, which is somebody else's behind a proxy that ends TLS. */
+function parseAnnounceUrl(text: string): URL {
+  const url = parseUrl(text);
+  if (url.protocol !== "http:") throw new Error("must be an http URL, as replicas call without TLS");
+  return url;
+}
+
 function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeTiming {
   const field = (suffix: string, least: number) => read.optional(`${name}_probe_${suffix}`, integerFrom(least));
   return {
@@ -44,7 +51,7 @@ function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeT
 /** Settings under faas-netes' names where it has them. Problems are collected by `read`. */
 export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
   const imagePullPolicy = read.optional("image_pull_policy", oneOf<PullPolicy>("Always", "IfNotPresent", "Never"));
-  const announceUrl = read.optional("announce_url", parseUrl);
+  const announceUrl = read.optional("announce_url", parseAnnounceUrl);
   const leaseDurationMs = read.optional("operator_lease_duration", parseLeaseDuration) ?? DEFAULT_LEASE_MS;
   const operator = read.optional("operator", parseBoolean) ?? true;
   return {

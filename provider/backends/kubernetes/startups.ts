@@ -1,0 +1,123 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
+import type { ColdStartTally } from "../backend.ts";
+import type { HeardAnnouncement } from "./announcements.ts";
+import { decidePhaseTime, readPhases } from "./resources/phases.ts";
+
+type Phase = ColdStartTally["phase"];
+
+interface PodStartup {
+  readonly owner: string;
+  readonly createdAt: number;
+  /** Milliseconds since the epoch. */
+  readonly at: Map<Phase, number>;
+  /** Phases that were counted. */
+  readonly counted: Set<Phase>;
+  /** What gateways are told, once it is offered. */
+  told: Startup | undefined;
+}
+
+export interface StartupsOptions {
+  /** @param owner `name.namespace` of the function */
+  count(owner: string, phase: Phase, ms: number): void;
+  now(): number;
+}
+
+/** Gateways need it when the pod becomes ready; the picture of thousands of pods need not carry it for ever. */
+const TOLD_MS = 30_000;
+
+/** How far each pod has come that is starting for the first time. */
+export class Startups {
+  readonly #options: StartupsOptions;
+  readonly #byPod = new Map<string, PodStartup>();
+
+  constructor(options: StartupsOptions) {
+    this.#options = options;
+  }
+
+  /** @param isNew the pod was not known before */
+  see(key: string, owner: string, pod: V1Pod, isNew: boolean): void {
+    if (!isNew && !this.#byPod.has(key)) return;
+    const seenAt = this.#options.now();
+    const stamps = readPhases(pod);
+    const restarted = pod.status?.containerStatuses?.some(({ restartCount }) => restartCount > 0) ?? false;
+    if (isNew) {
+      this.#byPod.delete(key);
+      // Of those that were up before us nobody knows how they came up.
+      if (stamps.created === undefined || stamps.ready !== undefined || pod.metadata?.deletionTimestamp) return;
+      const createdAt = decidePhaseTime(stamps.created, seenAt, {});
+      this.#byPod.set(key, { owner, createdAt, at: new Map(), counted: new Set(), told: undefined });
+    }
+    const startup = this.#byPod.get(key);
+    if (!startup) return;
+    if (restarted || pod.metadata?.deletionTimestamp) {
+      // What crashes on its way up says nothing of how long the way is.
+      this.#byPod.delete(key);
+      return;
+    }
+    const { at, createdAt } = startup;
+    let after = createdAt;
+    for (const phase of ["scheduled", "sandbox", "started", "ready"] as const) {
+      const stamp = stamps[phase];
+      if (stamp !== undefined && !at.has(phase)) {
+        const before = phase === "ready" ? undefined : (at.get("started") ?? at.get("listening") ?? at.get("offered"));
+        at.set(phase, decidePhaseTime(stamp, seenAt, { after, ...(before !== undefined && { before }) }));
+      }
+      after = at.get(phase) ?? after;
+    }
+    if (stamps.ready !== undefined) this.offer(key);
+    this.#count(startup);
+    const offeredAt = at.get("offered");
+    if (stamps.ready !== undefined && offeredAt !== undefined && seenAt - offeredAt > TOLD_MS) this.#byPod.delete(key);
+  }
+
+  announced(key: string, { startedAt, listeningAt, heardAt }: HeardAnnouncement): void {
+    const startup = this.#byPod.get(key);
+    if (!startup || startup.at.has("announced")) return;
+    const { at, counted, createdAt } = startup;
+    at.set("announced", heardAt);
+    const notBefore = at.get("scheduled") ?? createdAt;
+    at.set("listening", Math.max(listeningAt, notBefore));
+    // Nearer than the second that the API tells, which may have been counted already.
+    if (!counted.has("started")) at.set("started", Math.max(startedAt, notBefore));
+    this.#count(startup);
+  }
+
+  /** Gateways are being told that it is ready. */
+  offer(key: string): void {
+    const startup = this.#byPod.get(key);
+    if (!startup || startup.at.has("offered")) return;
+    const { at, createdAt } = startup;
+    at.set("offered", this.#options.now());
+    const told: [string, number][] = [];
+    for (const phase of STARTUP_PHASES) {
+      const reached = at.get(phase);
+      if (reached !== undefined) told.push([phase, Math.max(0, Math.round(reached - createdAt))]);
+    }
+    startup.told = Object.fromEntries(told);
+    this.#count(startup);
+  }
+
+  /** What there is to tell of a pod that was offered a short time ago. */
+  told(key: string): Startup | undefined {
+    const startup = this.#byPod.get(key);
+    if (!startup?.told) return undefined;
+    const age = this.#options.now() - (startup.at.get("offered") as number);
+    if (age > TOLD_MS) startup.told = undefined;
+    return startup.told;
+  }
+
+  forget(key: string): void {
+    this.#byPod.delete(key);
+  }
+
+  /** Only of pods that come up: others would look quick. */
+  #count({ at, counted, owner, createdAt }: PodStartup): void {
+    if (!at.has("offered")) return;
+    for (const [phase, reached] of at) {
+      if (counted.has(phase)) continue;
+      counted.add(phase);
+      this.#options.count(owner, phase, Math.max(0, reached - createdAt));
+    }
+  }
+}
