@@ -6,6 +6,13 @@ interface Status {
   readonly reason?: unknown;
 }
 
+interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly retryAfterMs: number | undefined;
+}
+
 const MAX_MESSAGE_CHARS = 2_000;
 
 /** What the API server answered instead of doing as it was asked. */
@@ -14,11 +21,14 @@ export class ApiError extends FaasError {
   readonly status: number;
   /** As `NotFound`, `Expired` or `AlreadyExists`; "" when there was none. */
   readonly reason: string;
+  /** How long it wants to be left alone, in milliseconds; undefined when it did not say. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, reason: string, message: string) {
-    super(kindOf(status), message);
+  constructor(kind: FaasError["kind"], { status, reason, message, retryAfterMs }: Refusal) {
+    super(kind, message);
     this.status = status;
     this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -52,13 +62,21 @@ function decodeStatus(body: string): Status {
   }
 }
 
-/** An answer that is no success, as the failure that our own client is told. */
-export function readApiError(status: number, body: string): ApiError {
+/** What does not fit the types of an object is refused with 500 by server-side apply, though it is the request's fault. */
+const MISFIT = /^failed to create typed patch object/;
+
+/**
+ * An answer that is no success, as the failure that our own client is told.
+ * @param retryAfterMs as the answer's header says
+ */
+export function readApiError(status: number, body: string, retryAfterMs?: number): ApiError {
   const { message, reason } = decodeStatus(body);
+  const isMisfit = status === 500 && typeof message === "string" && MISFIT.test(message);
   const told = typeof message === "string" ? message.slice(0, MAX_MESSAGE_CHARS) : `answered with status ${status}`;
-  const passed = status === 400 || status === 403 || status === 404 || status === 409 || status === 422;
+  const kind = isMisfit ? "invalid" : kindOf(status);
+  const passed = kind !== "unavailable" && kind !== "tooLarge";
   const text = passed ? told : `the Kubernetes API is not available: ${told}`;
-  return new ApiError(status, typeof reason === "string" ? reason : "", text);
+  return new ApiError(kind, { status, reason: typeof reason === "string" ? reason : "", message: text, retryAfterMs });
 }
 
 /** Whether `error` is the API server's, with this HTTP status. */

@@ -2,9 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { request as requestTls, Agent as TlsAgent } from "node:https";
 import { FaasError } from "../../contract/errors.ts";
 import { Agent, request as requestPlain } from "../../kit/http.ts";
-import { readApiError } from "./api-error.ts";
+import { pause } from "../pause.ts";
+import { ApiError, hasStatus, readApiError } from "./api-error.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { FIELD_MANAGER } from "./resources/names.ts";
+import { decideRetry, parseRetryAfter } from "./retry.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -32,6 +34,7 @@ const MAX_ANSWER_BYTES = 256 * 1024 ** 2;
 export class KubernetesClient {
   readonly #access: ClusterAccess;
   readonly #plainAgent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #closed = new AbortController();
   readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: 64 });
 
   constructor(access: ClusterAccess) {
@@ -45,10 +48,12 @@ export class KubernetesClient {
 
   /** Undefined when it does not exist. */
   async find<T>(path: string, signal?: AbortSignal): Promise<T | undefined> {
-    const response = await this.#open("GET", path, signal ? { signal } : {});
-    const text = await readText(response);
-    if (response.statusCode === 404) return undefined;
-    return decodeAnswer<T>(response, text);
+    try {
+      return await this.get<T>(path, undefined, signal);
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
   }
 
   async create<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
@@ -87,20 +92,38 @@ export class KubernetesClient {
   async stream(path: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
     const response = await this.#open("GET", path, { query, signal });
     if (isSuccess(response)) return response;
-    throw readApiError(response.statusCode ?? 0, await readText(response));
+    throw refusal(response, await readText(response));
   }
 
   close(): void {
+    this.#closed.abort();
     this.#plainAgent.destroy();
     this.#tlsAgent.destroy();
   }
 
   async #json<T>(method: string, path: string, spec: RequestSpec): Promise<T> {
-    const response = await this.#open(method, path, spec);
-    return decodeAnswer<T>(response, await readText(response));
+    const since = Date.now();
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        const response = await this.#open(method, path, spec);
+        return decodeAnswer<T>(response, await readText(response));
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.kind !== "unavailable") throw error;
+        const { status, retryAfterMs } = error;
+        const failed = { method, status, attempts, elapsedMs: Date.now() - since };
+        const waitMs = decideRetry({ ...failed, ...(retryAfterMs !== undefined && { retryAfterMs }) }, Math.random());
+        if (waitMs === undefined) throw error;
+        await pause(waitMs, this.#within(spec.signal));
+        if (this.#closed.signal.aborted || spec.signal?.aborted) throw error;
+      }
+    }
   }
 
-  async #open(method: string, path: string, spec: RequestSpec): Promise<IncomingMessage> {
+  #within(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
+  }
+
+  async #open(method: string, path: string, spec: RequestSpec, isAgain = false): Promise<IncomingMessage> {
     const { query = {}, body, contentType = "application/json", signal, timeoutMs = TIMEOUT_MS } = spec;
     const url = new URL(this.#access.server.pathname.replace(/\/$/, "") + path, this.#access.server);
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
@@ -133,6 +156,9 @@ export class KubernetesClient {
     try {
       return await promise;
     } catch (cause) {
+      // The server may close a connection that it has kept just when it is used again; all but creating may be repeated.
+      const isStale = req.reusedSocket && (cause as NodeJS.ErrnoException).code === "ECONNRESET";
+      if (isStale && !isAgain && method !== "POST") return await this.#open(method, path, spec, true);
       throw new FaasError("unavailable", "the Kubernetes API cannot be reached", { cause });
     } finally {
       clearTimeout(late);
@@ -144,8 +170,12 @@ function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
 }
 
+function refusal({ statusCode = 0, headers }: IncomingMessage, text: string): ApiError {
+  return readApiError(statusCode, text, parseRetryAfter(headers["retry-after"]));
+}
+
 function decodeAnswer<T>(response: IncomingMessage, text: string): T {
-  if (!isSuccess(response)) throw readApiError(response.statusCode ?? 0, text);
+  if (!isSuccess(response)) throw refusal(response, text);
   try {
     return JSON.parse(text) as T;
   } catch (cause) {

@@ -67,6 +67,7 @@ export async function watchObjects<T extends Identified>(
   let failures = 0;
   while (!signal.aborted) {
     let accepted = false;
+    let askedMs = 0;
     const since = Date.now();
     // Watches that are cut again and again are resumed without much of a pause: nothing is wrong with the API server.
     const next = () => (Date.now() - since >= SOUND_MS ? 0 : accepted ? Math.min(failures + 1, 3) : failures + 1);
@@ -80,10 +81,12 @@ export async function watchObjects<T extends Identified>(
     } catch (err) {
       if (signal.aborted) return;
       if (isExpired(err)) version = undefined;
+      askedMs = err instanceof ApiError ? Math.min(err.retryAfterMs ?? 0, MAX_PAUSE_MS) : 0;
       failures = Math.max(1, next());
       log.warn({ err, path, failures }, "watch was lost");
     }
-    if (failures > 0) await pause(decidePause(failures - 1, random()), signal);
+    const pauseMs = failures > 0 ? decidePause(failures - 1, random()) : 0;
+    if (pauseMs > 0 || askedMs > 0) await pause(Math.max(pauseMs, askedMs), signal);
   }
 }
 

@@ -5,6 +5,7 @@ import { readLines } from "../../../provider/backends/kubernetes/lines.ts";
 import { mergeByTime } from "../../../provider/backends/kubernetes/logs.ts";
 import { isOlder } from "../../../provider/backends/kubernetes/picture.ts";
 import { decideInterval, probeTarget } from "../../../provider/backends/kubernetes/prober.ts";
+import { decideRetry, type FailedRequest, parseRetryAfter } from "../../../provider/backends/kubernetes/retry.ts";
 import { decidePause } from "../../../provider/backends/kubernetes/watcher.ts";
 import type { LogMessage } from "../../../provider/contract/logs.ts";
 
@@ -69,6 +70,49 @@ describe("a pod is asked whether it answers", () => {
   test("closely at first, then less, and less when there are many", () => {
     expect([0, 2_999, 3_000, 15_000].map((ms) => decideInterval(ms, 1))).toEqual([25, 25, 100, 1_000]);
     expect(decideInterval(0, 5_000)).toBe(2_500);
+  });
+});
+
+test("a text that does not fit an object's types is the request's fault, with whatever status it is refused", () => {
+  const message = "failed to create typed patch object (n/fn; apps/v1, Kind=Deployment): .spec.x: field not declared";
+  const error = readApiError(500, JSON.stringify({ kind: "Status", message }));
+  expect(error).toMatchObject({ kind: "invalid", status: 500, message });
+});
+
+describe("a request that failed is sent again", () => {
+  const failed = { method: "GET", status: 500, attempts: 1, elapsedMs: 0 };
+  test.each<[rule: string, given: Partial<FailedRequest>, waitMs: number | undefined]>([
+    [
+      "when it was turned away, after as long as was asked",
+      { method: "PATCH", status: 429, retryAfterMs: 3_000 },
+      3_000,
+    ],
+    ["when it was turned away, after a second", { method: "POST", status: 429 }, 1_000],
+    ["when an answer asked for it", { method: "PUT", status: 503, retryAfterMs: 2_000 }, 2_000],
+    ["when it reads", {}, 100],
+    ["when it was turned away, never at once", { status: 429, retryAfterMs: 0 }, 100],
+    ["when it reads, after longer and longer", { attempts: 2 }, 200],
+    ["not when it has read three times", { attempts: 3 }, undefined],
+    ["not when it wrote and nobody knows what happened", { method: "PATCH" }, undefined],
+    ["not when its fault is lasting", { status: 404 }, undefined],
+    ["not when it was asked to wait for long", { status: 429, retryAfterMs: 11_000 }, undefined],
+    ["not when it has been tried for long", { status: 429, elapsedMs: 9_500 }, undefined],
+  ])("%s", (_rule, given, waitMs) => {
+    expect(decideRetry({ ...failed, ...given }, 0)).toBe(waitMs);
+  });
+
+  test("and not by all at the same time", () => {
+    expect(decideRetry({ ...failed, status: 429 }, 0.8)).toBe(1_200);
+  });
+
+  test("after seconds, if the header has some", () => {
+    expect(["3", "0", "soon", "-1", undefined].map(parseRetryAfter)).toEqual([
+      3_000,
+      0,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
 

@@ -81,11 +81,52 @@ test("watches that are cut all the time keep up", async () => {
 });
 
 describe("an API server that fails now and then", () => {
-  test.each([429, 500, 503])("with %d makes writes unavailable, never an internal error", async (status) => {
+  test.each([500, 503])("with %d makes writes unavailable, never an internal error", async (status) => {
     kube.faults.answer({ status, times: 1, matches: ({ method }) => method === "PATCH" });
     await expect(create("fn")).rejects.toMatchObject({ name: "FaasError", kind: "unavailable" });
     await create("fn");
     await readyReplicas("fn", 1);
+  });
+
+  test.each([500, 502, 503, 504])("with %d is read from again", async (status) => {
+    kube.faults.answer({ status, times: 2, matches: ({ verb }) => verb === "get" });
+    expect(await backend.functions.get(ref("nobody"))).toBeUndefined();
+  });
+
+  test.each([429, 503])("and asks with %d to come back later is asked again then, for writes too", async (status) => {
+    kube.faults.answer({ status, retryAfterSeconds: 1, times: 1, matches: ({ verb }) => verb === "apply" });
+    const before = Date.now();
+    await create("fn");
+    expect(Date.now() - before).toBeGreaterThanOrEqual(990);
+    expect(kube.faults.count("apply", "services")).toBe(2);
+    expect(kube.faults.count("apply", "deployments.apps")).toBe(1);
+    await readyReplicas("fn", 1);
+  });
+
+  test("and asks for more time than anybody has is not waited for", async () => {
+    const stop = kube.faults.answer({ status: 429, retryAfterSeconds: 60, matches: ({ verb }) => verb === "apply" });
+    await expect(create("fn")).rejects.toMatchObject({
+      kind: "unavailable",
+      message: expect.stringMatching(/too many requests/),
+    });
+    stop();
+    await create("fn");
+  });
+
+  test("and asks watches to come back later is left alone for that time", async () => {
+    await create("fn");
+    await readyReplicas("fn", 1);
+    const before = kube.faults.count("watch", "pods");
+    const since = Date.now();
+    kube.faults.answer({
+      status: 429,
+      retryAfterSeconds: 1,
+      times: 1,
+      matches: ({ verb, resource }) => verb === "watch" && resource === "pods",
+    });
+    kube.watches.cut();
+    await eventually("it is watched again", () => kube.faults.count("watch", "pods") === before + 2);
+    expect(Date.now() - since).toBeGreaterThanOrEqual(990);
   });
 
   test("in half of its watches and lists is followed all the same", async () => {
