@@ -6,9 +6,11 @@ import type { Backend } from "./backends/backend.ts";
 import { HEARTBEAT_INTERVAL_MS } from "./contract/endpoints.ts";
 import { DEFAULT_NAMESPACE, PATHS } from "./contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "./kit/basic-auth.ts";
+import { registerHistogram } from "./kit/histogram.ts";
 import { createHttpMetrics } from "./kit/http-metrics.ts";
 import type { Logger } from "./kit/log.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "./kit/respond.ts";
+import { announceReplica } from "./routes/announce.ts";
 import { postBuild } from "./routes/build.ts";
 import { openEndpointPicture } from "./routes/endpoint-picture.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
@@ -25,6 +27,7 @@ import {
   updateNamespace,
 } from "./routes/namespaces.ts";
 import { pathLabel } from "./routes/path-label.ts";
+import { RateLimit } from "./routes/rate-limit.ts";
 import { scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
 
@@ -50,6 +53,9 @@ export interface ProviderOptions {
   /** Aborted when the provider closes: streams that would go on for ever end then. */
   readonly closing?: AbortSignal;
 }
+
+/** A second of them; a replica announces itself once. Whoever is refused is found by probing. */
+const ANNOUNCEMENTS = { perCaller: 10, total: 1_000 };
 
 /** The provider's HTTP interface around a backend. */
 export function buildProvider(options: ProviderOptions): RequestListener {
@@ -80,6 +86,12 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   const alive = (_req: Request, res: Response) => void res.end();
   route(app, PATHS.health, { GET: [alive], HEAD: [alive] });
   route(app, "/metrics", { GET: [metrics.expose] });
+  if (backend.coldStarts) exposeColdStarts(metrics.registry, backend.coldStarts.bind(backend));
+  if (backend.announce) {
+    const limit = new RateLimit({ ...ANNOUNCEMENTS, now: () => performance.now() });
+    const announced = announceReplica(backend.announce.bind(backend), limit);
+    route(app, PATHS.announce, { POST: [metrics.observe, ...announced] });
+  }
 
   app.use("/system", metrics.observe, requireBasicAuth(credentials));
   app.param("name", onlyNames);
@@ -124,6 +136,16 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
+}
+
+function exposeColdStarts(
+  registry: Parameters<typeof registerHistogram>[0],
+  coldStarts: NonNullable<Backend["coldStarts"]>,
+): void {
+  const help = "Time from the creation of a function's replica until it had reached a phase of its start.";
+  registerHistogram(registry, "provider_cold_start_phase_seconds", help, () =>
+    [...coldStarts()].map(({ function: name, phase, tally }) => ({ labels: { function_name: name, phase }, tally })),
+  );
 }
 
 /** Names outside OpenFaaS's set of characters are unknown routes. */

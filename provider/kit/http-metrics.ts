@@ -6,6 +6,8 @@ export interface HttpMetrics {
   readonly observe: RequestHandler;
   /** `GET /metrics` in Prometheus' text format. */
   readonly expose: RequestHandler;
+  /** For further series. */
+  readonly registry: Registry;
 }
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
@@ -36,6 +38,7 @@ export function createHttpMetrics(prefix: string, labelOf: (path: string) => str
   });
 
   return {
+    registry,
     observe(req, res, next) {
       const startedAt = performance.now();
       const path = labelOf(req.baseUrl + req.path);
