@@ -5,13 +5,12 @@ import {
   integerFrom,
   oneOf,
   parseBoolean,
-  parseBytes,
   parseDuration,
   parsePort,
   parseText,
   parseUrl,
 } from "../provider/kit/parse.ts";
-import type { RetryPolicy } from "./core/retry-policy.ts";
+import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
 
 export interface GatewayConfig {
   readonly port: number;
@@ -31,53 +30,19 @@ export interface GatewayConfig {
   /** Folder of `basic-auth-user` and `basic-auth-password`. */
   readonly secretMountPath: string;
   readonly async: AsyncConfig;
+  /** Whether the gateway drains the queue itself; otherwise queue workers do. */
+  readonly ownWorker: boolean;
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
-}
-
-/** `none` leaves `/async-function/` out. */
-export type AsyncConfig =
-  | { readonly kind: "none" }
-  | {
-      readonly kind: "embedded";
-      /** File of the queue. */
-      readonly path: string;
-      readonly maxBodyBytes: number;
-      /** Calls under way at a time, in all and per function. */
-      readonly concurrency: number;
-      readonly perFunction: number;
-      readonly callbackTimeoutMs: number;
-      /** Retry policy of functions whose annotations say nothing else. */
-      readonly retry: RetryPolicy;
-    };
-
-function parseCodes(text: string): number[] {
-  const codes = text.split(",").map((code) => Number(code.trim()));
-  if (codes.some((code) => !Number.isInteger(code) || code < 400 || code > 599)) {
-    throw new Error("must be HTTP status codes from 400 to 599, separated by commas");
-  }
-  return codes;
 }
 
 /** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
 export function loadConfig(env: Env): GatewayConfig {
   return readEnv(env, (read) => {
     const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";
-    const embedded = {
-      kind: "embedded" as const,
-      path: `${dataDir}/queue.db`,
-      maxBodyBytes: read.optional("async_max_body", parseBytes) ?? 10 * 1024 ** 2,
-      concurrency: read.optional("async_concurrency", integerFrom(1)) ?? 64,
-      perFunction: read.optional("async_function_concurrency", integerFrom(1)) ?? 16,
-      callbackTimeoutMs: read.optional("callback_timeout", parseDuration) ?? 30_000,
-      retry: {
-        attempts: read.optional("max_retry_attempts", integerFrom(1)) ?? 10,
-        codes: read.optional("retry_http_codes", parseCodes) ?? [408, 429, 500, 502, 503, 504],
-        minWaitMs: read.optional("initial_retry_wait", parseDuration) ?? 10_000,
-        maxWaitMs: read.optional("max_retry_wait", parseDuration) ?? 120_000,
-      },
-    };
+    const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
+    const async = readAsyncConfig(read, secretMountPath, dataDir);
     return {
       port: read.optional("port", parsePort) ?? 8080,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
@@ -89,8 +54,9 @@ export function loadConfig(env: Env): GatewayConfig {
       scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
       maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
-      secretMountPath: read.optional("secret_mount_path", parseText) ?? "/run/secrets/",
-      async: read.optional("queue", oneOf("embedded", "none")) === "none" ? { kind: "none" } : embedded,
+      secretMountPath,
+      async,
+      ownWorker: readOwnWorker(read, async.queue),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };

@@ -1,20 +1,24 @@
+import { hostname } from "node:os";
 import { FaasError } from "../provider/contract/errors.ts";
-import { qualifiedName } from "../provider/contract/functions.ts";
-import { basicAuthHeader, type Credentials } from "../provider/kit/basic-auth.ts";
+import { basicAuthHeader, type Credentials, isAuthorized } from "../provider/kit/basic-auth.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
-import { startQueueWorker } from "./async/worker.ts";
-import type { AsyncConfig, GatewayConfig } from "./config.ts";
+import type { GatewayConfig } from "./config.ts";
 import { parseTarget } from "./core/function-path.ts";
+import { followProvider } from "./follow-provider.ts";
 import { createMetrics } from "./metrics/gateway-metrics.ts";
+import { meterQueue, QueueMeter } from "./metrics/queue-meter.ts";
+import type { QueueMetricsOptions } from "./metrics/queue-metrics.ts";
+import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { ProviderClient } from "./provider-client.ts";
 import { FunctionProxy } from "./proxy/function-proxy.ts";
 import { FunctionTable } from "./proxy/function-table.ts";
 import { ProviderConnection } from "./proxy/provider-connection.ts";
-import type { Queue } from "./queue/queue.ts";
 import { AsyncIntake } from "./routes/async-intake.ts";
+import { CallRoutes } from "./routes/call-routes.ts";
+import { type RunningWorker, runWorker } from "./run-worker.ts";
 import { Waker } from "./scaling/waker.ts";
 
 export interface OpenGateway {
@@ -67,11 +71,20 @@ export async function openGateway(
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   try {
-    const queue = await openQueue(config.async, log);
-    if (queue) opened.push(queue);
+    const queueing = await openQueue(config.async, log);
+    if (queueing) opened.push(queueing.queue);
+    const meter = new QueueMeter();
+    const queue = queueing && meterQueue(queueing.queue, meter);
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));
-    const intake = queue && new AsyncIntake({ queue, table, proxy, log });
+    const calls =
+      queue &&
+      new CallRoutes({
+        queue,
+        isAuthorized: ({ headers }) => !credentials || isAuthorized(headers.authorization, credentials),
+        log,
+      });
+    const intake = queue && new AsyncIntake({ queue, table, proxy, targets: config.async.callbackTargets, log });
     const handler = buildGateway({
       proxy,
       table,
@@ -79,11 +92,17 @@ export async function openGateway(
       provider,
       version,
       log,
-      ...(intake ? { intake } : {}),
+      defaultNamespace: config.defaultNamespace,
+      ...(queue && intake && calls ? { async: { queue, intake, calls } } : {}),
       ...(credentials ? { credentials } : {}),
     });
-    const registry = createMetrics({ table, ...(queue ? { queueStats: () => queue.stats() } : {}) });
-    const metrics = await listen(buildMetricsApp(registry, log), {
+    let worker: RunningWorker | undefined;
+    const registry = createMetrics({
+      table,
+      ...(queueing ? { queue: queueMetrics(queueing, meter, config.ownWorker) } : {}),
+    });
+    const problem = () => queueing?.problem() ?? worker?.problem();
+    const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,
       host: config.bindAddress,
     });
@@ -98,17 +117,21 @@ export async function openGateway(
       },
     });
     api.server.on("connect", refuseConnect);
-    const worker =
-      queue && config.async.kind !== "none"
-        ? runWorker(queue, config.async, {
-            gatewayUrl: new URL(api.url),
-            release: version.release,
-            table,
-            config,
-            log,
-          })
-        : undefined;
-    opened.push(drainTogether(api, worker, table, config.drainTimeoutMs));
+    opened.push(drainTogether(api, () => worker, calls, table, config.drainTimeoutMs));
+    if (queue && config.ownWorker) {
+      worker = await runWorker({
+        config: config.async,
+        queue,
+        meter,
+        table,
+        gatewayUrl: new URL(api.url),
+        release: version.release,
+        callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
+        drainTimeoutMs: config.drainTimeoutMs,
+        defaultNamespace: config.defaultNamespace,
+        log,
+      });
+    }
     log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
     return { url: api.url, metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
@@ -119,11 +142,12 @@ export async function openGateway(
 
 /**
  * The API and the worker, whose calls come through it, stop side by side. Calls that still wait for a replica when the
- * time is almost over are told so, while there is time to answer.
+ * time is almost over are told so, while there is time to answer; those who wait for the end of a call, at once.
  */
 function drainTogether(
   api: DrainingServer,
-  worker: { close(): Promise<void> } | undefined,
+  worker: () => { close(): Promise<void> } | undefined,
+  calls: { close(): void } | undefined,
   table: FunctionTable,
   timeoutMs: number,
 ): { close(): Promise<void> } {
@@ -133,7 +157,8 @@ function drainTogether(
       const giveUp = setTimeout(() => {
         for (const entry of table.entries()) entry.held.close(stopping);
       }, timeoutMs * 0.9);
-      await Promise.all([api.drain(timeoutMs), worker?.close()]);
+      calls?.close();
+      await Promise.all([api.drain(timeoutMs), worker()?.close()]);
       clearTimeout(giveUp);
     },
   };
@@ -143,67 +168,12 @@ function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<
   return { close: () => server.drain(timeoutMs) };
 }
 
-function followProvider(provider: ProviderClient, table: FunctionTable): { close(): Promise<void> } {
-  const stop = new AbortController();
-  const following = provider.follow(
-    () => table.beginSnapshot(),
-    (event) => table.apply(event),
-    stop.signal,
-  );
+function queueMetrics({ queue, reconnects }: OpenQueue, meter: QueueMeter, ownWorker: boolean): QueueMetricsOptions {
+  const names = ["gateway_nats_reconnect_total", ...(ownWorker ? ["queue_worker_nats_reconnect_total"] : [])];
   return {
-    close: async () => {
-      stop.abort();
-      await following;
-    },
-  };
-}
-
-/** The one switch on the kind of queue. */
-async function openQueue(config: AsyncConfig, log: Logger): Promise<Queue | undefined> {
-  if (config.kind === "none") return undefined;
-  const { openEmbeddedQueue } = await import("./queue/embedded.ts");
-  return await openEmbeddedQueue({ path: config.path, maxBodyBytes: config.maxBodyBytes, log });
-}
-
-interface WorkerParts {
-  readonly gatewayUrl: URL;
-  readonly release: string;
-  readonly table: FunctionTable;
-  readonly config: GatewayConfig;
-  readonly log: Logger;
-}
-
-/**
- * Drains the queue from the moment that all functions are known: before, a call of a function that is only not yet
- * known would look like one of a function that is gone.
- */
-function runWorker(
-  queue: Queue,
-  { concurrency, perFunction, callbackTimeoutMs, retry }: Extract<AsyncConfig, { kind: "embedded" }>,
-  { gatewayUrl, release, table, config, log }: WorkerParts,
-): { close(): Promise<void> } {
-  const closing = Promise.withResolvers<"closed">();
-  const running = Promise.race([table.whenSynced, closing.promise]).then(async (first) => {
-    if (first === "closed") return undefined;
-    return await startQueueWorker({
-      queue,
-      gatewayUrl,
-      release,
-      policyFor: (name, namespace) => table.find(qualifiedName({ name, namespace }))?.picture.annotations,
-      defaults: retry,
-      concurrency,
-      perFunction,
-      callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
-      callbackTimeoutMs,
-      defaultNamespace: config.defaultNamespace,
-      log,
-    });
-  });
-  running.catch((err: unknown) => log.error({ err }, "the queue worker could not start"));
-  return {
-    close: async () => {
-      closing.resolve("closed");
-      await (await running)?.close(config.drainTimeoutMs);
-    },
+    stats: () => queue.stats(),
+    meter,
+    instance: hostname(),
+    ...(reconnects ? { reconnects: { names, count: reconnects } } : {}),
   };
 }

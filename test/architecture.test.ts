@@ -27,13 +27,14 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   },
   {
     name: "gateway process",
-    files: /^gateway\/(config|serve|main)\.ts$/,
+    files:
+      /^gateway\/((queue-worker\/)?(config|serve|main)|async-config|follow-provider|open-queue|run-worker|secret-files)\.ts$/,
     imports: ["gateway parts", "gateway core", "queues", "queue", "contract", "kit"],
   },
   { name: "watchdog", files: /^watchdog\//, imports: [] },
   {
     name: "cli start",
-    files: /^cli\/(start\/|commands\/(start|gateway|provider|watchdog)\.ts)/,
+    files: /^cli\/(start\/|commands\/(start|gateway|provider|queue-worker|watchdog)\.ts)/,
     imports: ["cli", "provider process", "gateway process", "contract", "kit"],
   },
   { name: "cli", files: /^cli\//, imports: ["cli start", "contract", "kit"] },

@@ -1,0 +1,44 @@
+import type { Logger } from "../provider/kit/log.ts";
+import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
+import type { Queue } from "./queue/queue.ts";
+import { readNatsCredentials } from "./secret-files.ts";
+
+export interface OpenQueue {
+  readonly queue: Queue;
+  /** Why it will never work again in this process; undefined while there is hope. */
+  problem(): string | undefined;
+  /** Connections to the server that were made anew; absent when there is no server. */
+  readonly reconnects?: () => number;
+}
+
+/** The one switch on the kind of queue; undefined when there is to be none. */
+export async function openQueue(config: AsyncConfig, log: Logger): Promise<OpenQueue | undefined> {
+  const { queue } = config;
+  if (queue.kind === "none") return undefined;
+  return queue.kind === "embedded" ? await openEmbedded(queue, log) : await openJetStream(queue, config, log);
+}
+
+async function openEmbedded({ kind: _kind, ...settings }: EmbeddedConfig, log: Logger): Promise<OpenQueue> {
+  const { openEmbeddedQueue } = await import("./queue/embedded.ts");
+  let failure: string | undefined;
+  const onFailure = (error: Error) => {
+    failure = `the queue has failed: ${error.message}`;
+  };
+  const queue = await openEmbeddedQueue({ ...settings, log, onFailure });
+  return { queue, problem: () => failure };
+}
+
+async function openJetStream(
+  { kind: _kind, ...settings }: JetStreamConfig,
+  { secretMountPath }: AsyncConfig,
+  log: Logger,
+): Promise<OpenQueue> {
+  const { openJetStreamQueue } = await import("./queue/jetstream.ts");
+  let reconnects = 0;
+  const onReconnect = () => {
+    reconnects++;
+  };
+  const credentials = await readNatsCredentials(secretMountPath);
+  const queue = await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
+  return { queue, problem: () => undefined, reconnects: () => reconnects };
+}

@@ -1,0 +1,12 @@
+import { readCredentials } from "../../provider/kit/basic-auth.ts";
+import { createLogger } from "../../provider/kit/log.ts";
+import { runProcess } from "../../provider/kit/process.ts";
+import { loadConfig } from "./config.ts";
+import { openQueueWorker } from "./serve.ts";
+
+await runProcess(async () => {
+  const config = loadConfig(process.env);
+  const log = createLogger(config.logLevel);
+  const credentials = config.basicAuth ? await readCredentials(config.async.secretMountPath) : undefined;
+  return await openQueueWorker(config, credentials, log);
+});

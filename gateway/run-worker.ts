@@ -1,0 +1,78 @@
+import type { Logger } from "../provider/kit/log.ts";
+import { CallbackSigner } from "./async/callback-signer.ts";
+import { picturesOf } from "./async/function-pictures.ts";
+import { type QueueWorker, startQueueWorker } from "./async/worker.ts";
+import type { AsyncConfig } from "./async-config.ts";
+import type { QueueMeter } from "./metrics/queue-meter.ts";
+import type { FunctionTable } from "./proxy/function-table.ts";
+import type { Queue } from "./queue/queue.ts";
+import { readSigningSecrets } from "./secret-files.ts";
+
+export interface WorkerParts {
+  readonly config: AsyncConfig;
+  readonly queue: Pick<Queue, "consume" | "publish" | "maxResultBytes">;
+  readonly meter: QueueMeter;
+  readonly table: FunctionTable;
+  readonly gatewayUrl: URL;
+  readonly release: string;
+  /** Longest call, in milliseconds: longer than what the gateway waits for a replica and for its answer. */
+  readonly callTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly defaultNamespace: string;
+  readonly log: Logger;
+}
+
+export interface RunningWorker {
+  /** Why it could not start, undefined while it may or has. */
+  problem(): string | undefined;
+  /** Takes no more calls, finishes those under way as far as the time goes, hands back the rest. */
+  close(): Promise<void>;
+}
+
+/**
+ * Drains the queue from the moment that all functions are known: before, a call of a function that is only not yet
+ * known would look like one of a function that is gone.
+ */
+export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
+  const secrets = await readSigningSecrets(parts.config.secretMountPath);
+  const closing = Promise.withResolvers<"closed">();
+  let problem: string | undefined;
+  const running = Promise.race([parts.table.whenSynced, closing.promise]).then(async (first) =>
+    first === "closed" ? undefined : await start(parts, secrets),
+  );
+  running.catch((err: unknown) => {
+    problem = "the queue worker could not start";
+    parts.log.error({ err }, problem);
+  });
+  return {
+    problem: () => problem,
+    close: async () => {
+      closing.resolve("closed");
+      const worker = await running.catch(() => undefined); // told of already
+      await worker?.close(parts.drainTimeoutMs);
+    },
+  };
+}
+
+async function start(parts: WorkerParts, secrets: readonly string[]): Promise<QueueWorker> {
+  const { config, queue, meter, table, gatewayUrl, release, callTimeoutMs, defaultNamespace, log } = parts;
+  const { retry, ...worker } = config.worker;
+  return await startQueueWorker({
+    ...worker,
+    queue,
+    gatewayUrl,
+    release,
+    functions: picturesOf(table),
+    defaults: retry,
+    callTimeoutMs,
+    defaultNamespace,
+    targets: config.callbackTargets,
+    ...(secrets.length > 0 ? { signer: new CallbackSigner(secrets) } : {}),
+    log,
+    events: {
+      calledBack: ({ queue: name, function: functionName, namespace, delivered }) => {
+        meter.of(name, { name: functionName, namespace }).callbacks[delivered ? "delivered" : "failed"]++;
+      },
+    },
+  });
+}
