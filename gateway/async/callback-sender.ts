@@ -1,11 +1,12 @@
+import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
+import type { CallbackTargets } from "../core/callback-targets.ts";
 import { splitCallbackUrl } from "../core/callback-url.ts";
 import { fullJitterBackoff, parseRetryAfter } from "../core/retry-policy.ts";
+import { guardedConnector, type Lookup, TargetRefused } from "./callback-connector.ts";
+import { type CallbackSigner, SIGNATURE_HEADER, type Signing } from "./callback-signer.ts";
 import { Deadline } from "./deadline.ts";
-import type { ResponseHeaders } from "./gateway-caller.ts";
-import { buildCallbackHeaders, type CallbackFacts } from "./headers.ts";
-import type { Result } from "./result.ts";
 
 export interface CallbackRetry {
   /** Tries in all. */
@@ -20,18 +21,41 @@ export interface CallbackSenderOptions {
   /** Of one try. */
   readonly timeoutMs: number;
   readonly retry: CallbackRetry;
+  readonly targets: CallbackTargets;
+  /** Absent when callbacks are not signed. */
+  readonly signer?: CallbackSigner | undefined;
+  /** Default: the system's. */
+  readonly lookup?: Lookup | undefined;
   readonly now: () => number;
   readonly random: () => number;
 }
 
+/** A callback before it has its credentials, signature and framing. */
+export interface CallbackMessage {
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: CallbackBody;
+}
+
+export interface CallbackBody {
+  /** Absent when it is not known beforehand. */
+  readonly bytes?: number;
+  /** Called for each try, and before that for its signature. */
+  body(): Buffer | Readable;
+}
+
+/** `reason` holds no part of the URL: that may carry secrets. */
 export type CallbackOutcome =
   | { readonly kind: "delivered"; readonly tries: number; readonly status: number }
-  /** `reason` holds no part of the URL: that may carry secrets. */
-  | { readonly kind: "failed"; readonly tries: number; readonly reason: string };
+  /** `again`: another time it may go better. */
+  | { readonly kind: "failed"; readonly tries: number; readonly reason: string; readonly again: boolean }
+  /** The target is not allowed; nothing was sent. */
+  | { readonly kind: "refused"; readonly tries: number; readonly reason: string };
 
 type Try =
   | { readonly kind: "delivered"; readonly status: number }
-  | { readonly kind: "failed"; readonly reason: string; readonly again: boolean; readonly retryAfter?: string };
+  | { readonly kind: "failed"; readonly reason: string; readonly again: boolean; readonly retryAfter?: string }
+  | { readonly kind: "refused"; readonly reason: string };
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 
@@ -42,50 +66,56 @@ export class CallbackSender {
 
   constructor(options: CallbackSenderOptions) {
     this.#options = options;
-    const { timeoutMs } = options;
-    this.#agent = new Agent({ connect: { timeout: timeoutMs }, headersTimeout: 0, bodyTimeout: 0 });
+    const { timeoutMs, targets, lookup } = options;
+    const connect = guardedConnector(targets, timeoutMs, lookup);
+    // Redirects are answers like others: who allows a target has not allowed where that points to.
+    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
   }
 
   /** @throws the reason of `signal` when that aborts */
-  async send(
-    callbackUrl: string,
-    response: { readonly headers: ResponseHeaders; readonly result: Result },
-    facts: Omit<CallbackFacts, "resultBytes" | "omitted" | "authorization">,
-    signal: AbortSignal,
-  ): Promise<CallbackOutcome> {
+  async send(callbackUrl: string, message: CallbackMessage, signal: AbortSignal): Promise<CallbackOutcome> {
     const { retry, now, random } = this.#options;
     let target: ReturnType<typeof splitCallbackUrl>;
     try {
       target = splitCallbackUrl(callbackUrl);
     } catch (error) {
-      return { kind: "failed", tries: 0, reason: (error as Error).message };
+      return { kind: "failed", tries: 0, reason: (error as Error).message, again: false };
     }
-    const { result } = response;
-    const { authorization } = target;
-    const whole = { ...facts, resultBytes: result.bytes, omitted: result.omitted, authorization };
-    const headers = buildCallbackHeaders(response.headers, whole);
     const start = now();
     for (let tries = 1; ; tries++) {
-      const outcome = await this.#try(target.url, headers, result, signal);
-      if (outcome.kind === "delivered") return { ...outcome, tries };
+      const outcome = await this.#try(target, message, signal);
+      if (outcome.kind !== "failed") return { ...outcome, tries };
+      const { reason, again, retryAfter } = outcome;
       const waitMs = Math.max(
         fullJitterBackoff(tries, retry.minWaitMs, retry.maxWaitMs, random()),
-        Math.min(retry.maxWaitMs, parseRetryAfter(outcome.retryAfter, now()) ?? 0),
+        Math.min(retry.maxWaitMs, parseRetryAfter(retryAfter, now()) ?? 0),
       );
-      if (!outcome.again || tries >= retry.tries || now() + waitMs - start > retry.deadlineMs) {
-        return { kind: "failed", tries, reason: outcome.reason };
+      if (!again || tries >= retry.tries || now() + waitMs - start > retry.deadlineMs) {
+        return { kind: "failed", tries, reason, again };
       }
       await delay(waitMs, undefined, { signal });
     }
   }
 
-  async #try(url: URL, headers: string[], result: Result, signal: AbortSignal): Promise<Try> {
+  async #try(
+    { url, authorization }: ReturnType<typeof splitCallbackUrl>,
+    message: CallbackMessage,
+    signal: AbortSignal,
+  ): Promise<Try> {
     const deadline = new Deadline(signal, this.#options.timeoutMs);
+    let body: Buffer | Readable | undefined;
     try {
+      const sealed = await this.#seal(message.body);
+      body = sealed.body;
+      const own: [string, string | undefined][] = [
+        ["Authorization", authorization],
+        [SIGNATURE_HEADER, sealed.signature],
+        ["Content-Length", message.body.bytes === undefined ? undefined : String(message.body.bytes)],
+      ];
       const answer = await request(url, {
         method: "POST",
-        headers,
-        body: result.body(),
+        headers: withOwn(message.headers, own),
+        body,
         signal: deadline.signal,
         dispatcher: this.#agent,
       });
@@ -94,17 +124,54 @@ export class CallbackSender {
       return judge(answer.statusCode, answer.headers["retry-after"]);
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof TargetRefused) return { kind: "refused", reason: `its target is refused: ${error.message}` };
       if (deadline.expired) return { kind: "failed", reason: "no answer in time", again: true };
-      const { code, message } = error as NodeJS.ErrnoException;
-      return { kind: "failed", reason: code ?? message, again: code !== "UND_ERR_INVALID_ARG" };
+      const { code, message: text } = error as NodeJS.ErrnoException;
+      return { kind: "failed", reason: code ?? text, again: code !== "UND_ERR_INVALID_ARG" };
     } finally {
       deadline.clear();
+      if (body instanceof Readable) body.destroy();
     }
+  }
+
+  /** A signature stands before the body that it signs, so a signed stream is read twice. */
+  async #seal(source: CallbackBody): Promise<{ readonly body: Buffer | Readable; readonly signature?: string }> {
+    const { signer, now } = this.#options;
+    const body = source.body();
+    if (!signer) return { body };
+    const at = now();
+    if (!(body instanceof Readable)) return { body, signature: signer.begin(at).add(body).finish() };
+    const signing = signer.begin(at);
+    for await (const piece of body) signing.add(piece as Buffer);
+    const signature = signing.finish();
+    const checked = checkedCopy(source.body() as Readable, signer.begin(at), signature);
+    return { body: Readable.from(checked, { objectMode: false }), signature };
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
+}
+
+/** Breaks off at the end of a body that is not the one signed; its receiver would find the signature wrong, and refuse. */
+async function* checkedCopy(source: Readable, signing: Signing, expected: string): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    signing.add(piece as Buffer);
+    yield piece as Buffer;
+  }
+  if (signing.finish() !== expected) throw new Error("the body has changed since it was signed");
+}
+
+/** The message's headers and our own; nobody else sets ours. */
+function withOwn(headers: readonly string[], own: readonly [name: string, value: string | undefined][]): string[] {
+  const set = own.filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const replaced = new Set([...set.map(([name]) => name.toLowerCase()), SIGNATURE_HEADER.toLowerCase()]);
+  const all = set.flat();
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!replaced.has(name.toLowerCase())) all.push(name, headers[i + 1] as string);
+  }
+  return all;
 }
 
 function judge(status: number, retryAfter: string | string[] | undefined): Try {

@@ -30,7 +30,6 @@ export interface GatewayCallerOptions {
   readonly connections: number;
   /** From sending the request to the end of the response. */
   readonly timeoutMs: number;
-  readonly limits: ResultLimits;
   readonly userAgent: string;
 }
 
@@ -58,10 +57,10 @@ export class GatewayCaller {
   }
 
   /**
-   * @param keep whether the response body is wanted
+   * @param keep how much of the response body is wanted; undefined for nothing
    * @throws the reason of `signal` when that aborts
    */
-  async call(call: QueuedCall, keep: boolean, signal: AbortSignal): Promise<Answer> {
+  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     const deadline = new Deadline(signal, this.#options.timeoutMs);
@@ -79,8 +78,8 @@ export class GatewayCaller {
     }
   }
 
-  async #request(call: QueuedCall, keep: boolean, signal: AbortSignal): Promise<Answer> {
-    const { gatewayUrl, userAgent, limits } = this.#options;
+  async #request(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+    const { gatewayUrl, userAgent } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");
     const target = qualifiedName({ name: call.function, namespace: call.namespace });
     const { statusCode, headers, body } = await this.#pool.request({
@@ -90,7 +89,7 @@ export class GatewayCaller {
       body: call.body,
       signal,
     });
-    const result = keep ? await keepResult(body, limits) : await drainResult(body as Readable).then(() => NO_RESULT);
+    const result = keep ? await keepResult(body, keep) : await drainResult(body as Readable).then(() => NO_RESULT);
     return { kind: "answered", status: statusCode, internal: INTERNAL_HEADER in headers, headers, result };
   }
 

@@ -1,4 +1,4 @@
-import type { QueuedCall } from "../queue/queue.ts";
+import type { BatchProgress, QueuedCall } from "../queue/queue.ts";
 
 /**
  * Headers that speak of one connection or one message's framing; the HTTP client sets its own.
@@ -52,23 +52,38 @@ export function buildCallHeaders(call: Pick<QueuedCall, "callId" | "headers">, u
   return headers;
 }
 
+/** A function's response headers as they are kept and passed on. @param response by lower-case name */
+export function resultHeaders(response: ResponseHeaders): [name: string, value: string][] {
+  const flat = forwarded(pairsOf(response), new Set());
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
+}
+
+type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+function pairsOf(response: ResponseHeaders): Pair[] {
+  return Object.entries(response).flatMap(([name, value = []]): Pair[] =>
+    (typeof value === "string" ? [value] : value).map((one) => [name, one]),
+  );
+}
+
+/** How the call ended, as `X-Call-State` tells a callback. */
+export type CallbackState = "done" | "dead" | "expired";
+
 /** What a callback tells about a call. */
 export interface CallbackFacts {
   readonly callId: string;
   /** As `X-Function-Name` has it. */
   readonly functionName: string;
+  readonly state: CallbackState;
   /** The function's status, or the one that the platform gave in its place. */
   readonly status: number;
   readonly durationMs: number;
   /** Retries so far and at most; equal on the final attempt. */
   readonly retry: number;
   readonly retryMax: number;
-  readonly resultBytes: number;
   /** Why the body is empty although the function sent one. */
   readonly omitted?: string | undefined;
   readonly userAgent: string;
-  /** Credentials of the callback URL. */
-  readonly authorization?: string | undefined;
 }
 
 /** Says on a callback that the result could not be sent along, and why. An addition of ours. */
@@ -78,13 +93,11 @@ export const RESULT_OMITTED_HEADER = "X-Function-Result-Omitted";
  * The function's response headers and what the queue worker adds.
  * @param response by lower-case name
  */
-export function buildCallbackHeaders(
-  response: Readonly<Record<string, string | readonly string[] | undefined>>,
-  facts: CallbackFacts,
-): string[] {
+export function buildCallbackHeaders(response: ResponseHeaders, facts: CallbackFacts): string[] {
   const own: Pair[] = [
     ["X-Call-Id", facts.callId],
-    ["X-Duration-Seconds", (facts.durationMs / 1000).toFixed(6)],
+    ["X-Call-State", facts.state],
+    ["X-Duration-Seconds", seconds(facts.durationMs)],
     ["X-Function-Status", String(facts.status)],
     ["X-Function-Name", facts.functionName],
     ["X-Retry", String(facts.retry)],
@@ -92,10 +105,40 @@ export function buildCallbackHeaders(
     ["User-Agent", facts.userAgent],
   ];
   if (facts.omitted !== undefined) own.push([RESULT_OMITTED_HEADER, facts.omitted]);
-  if (facts.authorization !== undefined) own.push(["Authorization", facts.authorization]);
   const replaced = new Set([...own.map(([name]) => name.toLowerCase()), RESULT_OMITTED_HEADER.toLowerCase()]);
-  const pairs = Object.entries(response).flatMap(([name, value = []]): Pair[] =>
-    (typeof value === "string" ? [value] : value).map((one) => [name, one]),
-  );
-  return [...forwarded(pairs, replaced), ...own.flat(), "Content-Length", String(facts.resultBytes)];
+  return [...forwarded(pairsOf(response), replaced), ...own.flat()];
+}
+
+function seconds(durationMs: number): string {
+  return (durationMs / 1000).toFixed(6);
+}
+
+/** What the callback of a batch tells. */
+export interface BatchFacts {
+  readonly callId: string;
+  readonly batchId: string;
+  readonly functionName: string;
+  readonly progress: BatchProgress;
+  /** From its acceptance to its end. */
+  readonly durationMs: number;
+  readonly userAgent: string;
+}
+
+/** Status 200 says that every call got an answer from the function, 207 that some did not. */
+export function buildBatchHeaders({ progress, ...facts }: BatchFacts): string[] {
+  return [
+    ["Content-Type", "application/x-ndjson"],
+    ["X-Call-Id", facts.callId],
+    ["X-Call-State", "done"],
+    ["X-Batch-Id", facts.batchId],
+    ["X-Batch-Size", String(progress.size)],
+    ["X-Batch-Done", String(progress.done)],
+    ["X-Batch-Dead", String(progress.dead)],
+    ["X-Batch-Cancelled", String(progress.cancelled)],
+    ["X-Batch-Expired", String(progress.expired)],
+    ["X-Duration-Seconds", seconds(facts.durationMs)],
+    ["X-Function-Status", progress.done === progress.size ? "200" : "207"],
+    ["X-Function-Name", facts.functionName],
+    ["User-Agent", facts.userAgent],
+  ].flat();
 }

@@ -39,6 +39,15 @@ export async function keepResult(source: Readable, limits: ResultLimits): Promis
   return keeper.finish();
 }
 
+/** The whole of a kept result, in memory. */
+export async function readResult(result: Pick<Result, "bytes" | "body">): Promise<Buffer> {
+  const body = result.body();
+  if (Buffer.isBuffer(body)) return body;
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks, result.bytes);
+}
+
 /** Reads a body to its end without keeping it. @throws when it breaks off */
 export async function drainResult(source: Readable): Promise<void> {
   for await (const _ of source);

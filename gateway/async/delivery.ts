@@ -1,0 +1,206 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+import type { Logger } from "../../provider/kit/log.ts";
+import { decideRetry, fullJitterBackoff } from "../core/retry-policy.ts";
+import type { Disposition, Outcome, Queue, QueuedCall } from "../queue/queue.ts";
+import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
+import { type Callbacks, factsOf } from "./callbacks.ts";
+import { placeOf, type QueueWorkerEvents } from "./events.ts";
+import type { FunctionLimits } from "./function-limits.ts";
+import type { Answer, GatewayCaller } from "./gateway-caller.ts";
+import { resultHeaders } from "./headers.ts";
+import type { Policies } from "./policies.ts";
+import { type ResultLimits, readResult } from "./result.ts";
+
+type Answered = Extract<Answer, { kind: "answered" }>;
+
+export interface DeliveryOptions {
+  readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
+  readonly gateway: Pick<GatewayCaller, "call">;
+  readonly callbacks: Callbacks;
+  readonly policies: Policies;
+  readonly limits: FunctionLimits;
+  /** Of results that a callback wants. */
+  readonly resultLimits: ResultLimits;
+  /** Wait between tries to reach the gateway: its shortest and longest. */
+  readonly unreachableWaitMs: readonly [min: number, max: number];
+  readonly log: Pick<Logger, "debug" | "info" | "warn">;
+  readonly events: QueueWorkerEvents;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+/** Pause before the members of a batch are published again. */
+const BATCH_RETRY_MS = [500, 5000] as const;
+
+/** Takes one call after the other to its function, and says what becomes of it. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  #unreachable = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /** A queue's `Deliver`. */
+  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
+    const { events } = this.#options;
+    const place = placeOf(call);
+    events.delivered?.(place);
+    let end: Disposition | undefined;
+    try {
+      end = await this.#decide(call, attempt, signal);
+      return end;
+    } finally {
+      const again = end?.kind === "retry" && end.counted === false;
+      events.ended?.({ ...place, end: !end || again ? "handedBack" : end.kind });
+    }
+  }
+
+  async #decide(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
+    if (this.#expiresBy(call, 0)) return await this.#expired(call, attempt, signal);
+    if (call.batch?.kind === "whole") return await this.#spread(call, call.batch, signal);
+    const { answer, startedAt } = await this.#call(call, signal);
+    if (answer.kind === "unsendable") return this.#dead(call, attempt, `the call cannot be sent: ${answer.reason}`);
+    // The gateway was away until the call's time had passed.
+    if (answer.kind === "unreachable") return await this.#expired(call, attempt, signal);
+    try {
+      if (answer.status === 429 && answer.internal) return await this.#refused(call, attempt, startedAt, signal);
+      return await this.#conclude(call, attempt, answer, startedAt, signal);
+    } finally {
+      await answer.result.discard();
+    }
+  }
+
+  /** Whether the call's time has passed in `ms` from now. */
+  #expiresBy({ notAfter }: QueuedCall, ms: number): boolean {
+    return notAfter !== undefined && this.#options.now() + ms > notAfter;
+  }
+
+  async #expired(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
+    const { policy } = this.#options.policies.find(refOf(call));
+    await this.#options.callbacks.tellExpired(call, attempt - 1, policy.attempts, signal);
+    return { kind: "expired" };
+  }
+
+  /** Makes a batch's lines calls of their own. */
+  async #spread(
+    call: QueuedCall,
+    place: Extract<QueuedCall["batch"], { kind: "whole" }>,
+    signal: AbortSignal,
+  ): Promise<Disposition> {
+    if (!isComplete(call, place)) return this.#dead(call, 1, "the stored batch is damaged");
+    const { queue, random, log } = this.#options;
+    try {
+      await publishMembers(queue, call, place, signal);
+      return { kind: "done" };
+    } catch (err) {
+      signal.throwIfAborted();
+      if (!isPassing(err)) throw err;
+      log.warn({ ...factsOf(call), err }, "the calls of a batch cannot be queued yet");
+      const [min, max] = BATCH_RETRY_MS;
+      return { kind: "retry", afterMs: min + Math.round((max - min) * random()), counted: false };
+    }
+  }
+
+  /** Waits for the gateway to be there, for as long as the call has time. */
+  async #call(call: QueuedCall, signal: AbortSignal): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
+    const { gateway, log, now, random } = this.#options;
+    const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
+    for (let tries = 1; ; tries++) {
+      const startedAt = now();
+      const answer = await gateway.call(call, this.#keepLimits(call), signal);
+      if (answer.kind !== "unreachable") {
+        if (this.#unreachable) log.info({}, "the gateway can be reached again");
+        this.#unreachable = false;
+        return { answer, startedAt };
+      }
+      if (!this.#unreachable) log.warn({ err: answer.error }, "the gateway cannot be reached; calls wait");
+      this.#unreachable = true;
+      const waitMs = minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, random());
+      if (this.#expiresBy(call, waitMs)) return { answer, startedAt };
+      // All calls go through the gateway, so none waits for the place that this one keeps.
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+
+  /** Which results are worth keeping: those that somebody may ask for, and in full those that a callback wants. */
+  #keepLimits({ callbackUrl }: QueuedCall): ResultLimits | undefined {
+    const { queue, resultLimits } = this.#options;
+    if (callbackUrl !== undefined) return resultLimits;
+    if (queue.maxResultBytes === 0) return undefined;
+    return { ...resultLimits, memoryBytes: queue.maxResultBytes, maxBytes: queue.maxResultBytes };
+  }
+
+  /**
+   * Refused by the platform before the function saw it: its limit is reached, which says nothing about the call. It
+   * goes back rather than wait in a place that another function's call can have.
+   */
+  async #refused(call: QueuedCall, attempt: number, startedAt: number, signal: AbortSignal): Promise<Disposition> {
+    const { limits, events } = this.#options;
+    events.refused?.(placeOf(call));
+    const afterMs = limits.refused(refOf(call), startedAt);
+    if (this.#expiresBy(call, afterMs)) return await this.#expired(call, attempt, signal);
+    return { kind: "retry", afterMs, counted: false };
+  }
+
+  async #conclude(
+    call: QueuedCall,
+    attempt: number,
+    answer: Answered,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<Disposition> {
+    const { policies, callbacks, events, log, now, random } = this.#options;
+    const { policy, known } = policies.find(refOf(call));
+    const { status, internal, headers, result } = answer;
+    const durationMs = now() - startedAt;
+    this.#learn(call, answer, startedAt);
+    const retryAfter = [headers["retry-after"]].flat()[0];
+    const decided = decideRetry({ status, internal, known, retryAfter, attempt, now: now(), random: random() }, policy);
+    // The next try would be too late, so this was the last one.
+    const late = decided.kind === "retry" && this.#expiresBy(call, decided.afterMs);
+    const decision = late
+      ? {
+          kind: "dead" as const,
+          reason: `attempt ${attempt} ended with status ${status}, and no time is left for another`,
+        }
+      : decided;
+    events.attempted?.({ ...placeOf(call), status, durationMs, decision });
+    log.debug({ ...factsOf(call), attempt, status, durationMs, decision }, "attempt ended");
+    if (decision.kind === "retry") {
+      return { kind: "retry", afterMs: decision.afterMs, outcome: { status, durationMs } };
+    }
+    const outcome = await this.#outcomeOf(answer, durationMs);
+    const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
+    const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
+    if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);
+    return missed === undefined
+      ? { kind: "done", outcome }
+      : this.#dead(call, attempt, `the callback failed: ${missed}`, outcome);
+  }
+
+  #learn(call: QueuedCall, { status, internal }: Answered, startedAt: number): void {
+    const { limits } = this.#options;
+    if (internal && status === 503) limits.refused(refOf(call), startedAt);
+    // Other platform errors tell nothing about how many calls there is room for.
+    else if (!internal) limits.accepted(refOf(call), startedAt);
+  }
+
+  async #outcomeOf({ status, headers, result }: Answered, durationMs: number): Promise<Outcome> {
+    const { maxResultBytes } = this.#options.queue;
+    const pairs = resultHeaders(headers);
+    const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length, result.bytes);
+    if (result.omitted !== undefined || bytes > maxResultBytes) return { status, durationMs };
+    return { status, durationMs, result: { headers: pairs, body: await readResult(result) } };
+  }
+
+  #dead(call: QueuedCall, attempt: number, reason: string, outcome?: Outcome): Disposition {
+    this.#options.log.warn({ ...factsOf(call), attempt, reason }, "a call is dead");
+    return { kind: "dead", reason, ...(outcome ? { outcome } : {}) };
+  }
+}
+
+function refOf({ function: name, namespace }: QueuedCall): FunctionRef {
+  return { name, namespace };
+}

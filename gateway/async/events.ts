@@ -1,0 +1,32 @@
+import type { RetryDecision } from "../core/retry-policy.ts";
+import type { FinalState, QueuedCall } from "../queue/queue.ts";
+
+/** The call that an event is about. */
+export interface CallPlace {
+  readonly function: string;
+  readonly namespace: string;
+  readonly queue: string;
+}
+
+/** How a delivery ended: as the queue is told, or `handedBack` when it was not tried or not to its end. */
+export type DeliveryEnd = Exclude<FinalState, "cancelled"> | "retry" | "handedBack";
+
+/** Told what happens, for metrics. Each `delivered` is followed by one `ended`; between them the call is under way. */
+export interface QueueWorkerEvents {
+  delivered?(call: CallPlace): void;
+  /** The function, or the platform in its place, has answered; `decision` says what follows. */
+  attempted?(
+    attempt: CallPlace & { readonly status: number; readonly durationMs: number; readonly decision: RetryDecision },
+  ): void;
+  /** The platform had no room for the call, which goes back without having been tried. */
+  refused?(call: CallPlace): void;
+  ended?(call: CallPlace & { readonly end: DeliveryEnd }): void;
+  /** A callback has been made, or given up. Of a batch: perhaps for the time being only. */
+  calledBack?(
+    callback: CallPlace & { readonly outcome: "delivered" | "failed" | "refused"; readonly tries: number },
+  ): void;
+}
+
+export function placeOf({ function: name, namespace, queue }: QueuedCall): CallPlace {
+  return { function: name, namespace, queue };
+}
