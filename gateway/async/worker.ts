@@ -1,12 +1,12 @@
 import { tmpdir } from "node:os";
 import { DEFAULT_NAMESPACE } from "../../provider/contract/paths.ts";
 import type { Logger } from "../../provider/kit/log.ts";
-import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../core/callback-targets.ts";
+import { ANY_TARGET, CallbackTargets } from "../core/callback-targets.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import type { Consumer, Queue } from "../queue/queue.ts";
 import type { Lookup } from "./callback-connector.ts";
 import { type CallbackRetry, CallbackSender } from "./callback-sender.ts";
-import { CallbackSigner } from "./callback-signer.ts";
+import type { CallbackSigner } from "./callback-signer.ts";
 import { Callbacks } from "./callbacks.ts";
 import { Delivery } from "./delivery.ts";
 import type { QueueWorkerEvents } from "./events.ts";
@@ -37,9 +37,9 @@ export interface QueueWorkerOptions {
   /** Default: 5 tries within two minutes, 0.5 s to 15 s apart. */
   readonly callbackRetry?: CallbackRetry;
   /** Default: callbacks may go anywhere. */
-  readonly callbackTargets?: CallbackTargetRules;
-  /** Callbacks are signed with each of them, if there are any. */
-  readonly signingSecrets?: readonly string[];
+  readonly targets?: CallbackTargets;
+  /** Absent when callbacks are not signed. */
+  readonly signer?: CallbackSigner;
   /** Of callback hosts. Default: the system's. */
   readonly lookup?: Lookup;
   /** Its functions go without namespace in `X-Function-Name`. Default `openfaas-fn`. */
@@ -66,13 +66,10 @@ const MEMORY_BYTES = 256 * 1024;
 const MAX_RESULT_BYTES = 100 * 1024 ** 2;
 const UNREACHABLE_WAIT_MS = [100, 5000] as const;
 
-/**
- * Starts to drain `queue`: each call goes through the gateway, its result to the callback URL if it has one.
- * @throws {Error} when a rule of `callbackTargets` or a signing secret is invalid
- */
+/** Starts to drain `queue`: each call goes through the gateway, its result to the callback URL if it has one. */
 export async function startQueueWorker(options: QueueWorkerOptions): Promise<QueueWorker> {
   const { queue, functions, log, events = {}, now = Date.now, random = Math.random } = options;
-  const { concurrency, perFunction, signingSecrets = [] } = options;
+  const { concurrency, perFunction } = options;
   const userAgent = `faaslane-queue-worker/${options.release}`;
   const stopping = new AbortController();
   let consumer: Consumer | undefined;
@@ -80,8 +77,8 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
   const sender = new CallbackSender({
     timeoutMs: options.callbackTimeoutMs,
     retry: options.callbackRetry ?? CALLBACK_RETRY,
-    targets: new CallbackTargets(options.callbackTargets ?? ANY_TARGET),
-    signer: signingSecrets.length > 0 ? new CallbackSigner(signingSecrets) : undefined,
+    targets: options.targets ?? new CallbackTargets(ANY_TARGET),
+    signer: options.signer,
     lookup: options.lookup,
     now,
     random,
