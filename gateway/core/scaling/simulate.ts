@@ -1,0 +1,93 @@
+import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { ScaleReason } from "./decision.ts";
+import { FunctionScaler } from "./function-scaler.ts";
+import { isBusy, loadOf, type Sample } from "./sample.ts";
+import { scheduledBounds } from "./schedule.ts";
+
+export interface SimulationOptions {
+  readonly policy: ScalePolicy;
+  /** From wanting a replica to its being ready, in milliseconds. */
+  readonly startMs: number;
+  /** Between two decisions. */
+  readonly tickMs: number;
+}
+
+/** What would have been, at the time of one sample. */
+export interface SimulatedSecond {
+  readonly t: number;
+  /** By the type of the policy. */
+  readonly load: number;
+  readonly wanted: number;
+  readonly ready: number;
+  readonly reason: ScaleReason;
+}
+
+export interface Simulation {
+  readonly seconds: readonly SimulatedSecond[];
+  /** Calls that would have come while no replica was ready. */
+  readonly coldStarts: number;
+  readonly replicaSeconds: number;
+  /** Seconds with more load than the ready replicas are meant for. */
+  readonly overloadedSeconds: number;
+  readonly changes: number;
+}
+
+/** Decides again over a recorded history, oldest sample first, as if the function had another policy. */
+export function simulate(history: readonly Sample[], { policy, startMs, tickMs }: SimulationOptions): Simulation {
+  const scaler = new FunctionScaler(policy);
+  const first = history[0];
+  let wanted = first?.replicas ?? 0;
+  let ready = first?.ready ?? 0;
+  let lastBusyAt = first?.t ?? 0;
+  let nextTickAt = 0;
+  let reason: ScaleReason = "no-data";
+  /** When each replica that was asked for is ready. */
+  let starting: number[] = [];
+  const seconds: SimulatedSecond[] = [];
+  const totals = { coldStarts: 0, replicaSeconds: 0, overloadedSeconds: 0, changes: 0 };
+
+  let previous = first?.t ?? 0;
+  for (const sample of history) {
+    const { t } = sample;
+    ready += starting.filter((at) => at <= t).length;
+    starting = starting.filter((at) => at > t);
+    const elapsed = Math.min((t - previous) / 1000, 60);
+    previous = t;
+    const load = loadOf(policy.type, sample);
+    if (load !== undefined) scaler.record(t, load);
+    const busy = isBusy(sample);
+    if (busy) lastBusyAt = t;
+    const asleep = ready === 0;
+    if (asleep) totals.coldStarts += sample.started;
+    totals.replicaSeconds += (ready + starting.length) * elapsed;
+    if ((load ?? 0) > ready * policy.target) totals.overloadedSeconds += elapsed;
+
+    if (t >= nextTickAt || (wanted === 0 && sample.started > 0)) {
+      nextTickAt = t + tickMs;
+      const scheduled = scheduledBounds(policy.windows, t);
+      const held = asleep ? Math.max(sample.held, sample.started) : 0;
+      const decision = scaler.decide({
+        now: t,
+        policy,
+        replicas: wanted,
+        ready,
+        held,
+        busy,
+        lastBusyAt,
+        ...(scheduled && { scheduled }),
+      });
+      if (decision.replicas !== wanted) totals.changes++;
+      ({ reason } = decision);
+      wanted = decision.replicas;
+      const missing = wanted - ready - starting.length;
+      if (missing > 0) starting.push(...new Array<number>(missing).fill(t + startMs));
+      else if (missing < 0) {
+        const cancelled = Math.min(-missing, starting.length);
+        starting.splice(starting.length - cancelled, cancelled);
+        ready -= -missing - cancelled;
+      }
+    }
+    seconds.push({ t, load: load ?? 0, wanted, ready, reason });
+  }
+  return { seconds, ...totals };
+}
