@@ -12,6 +12,7 @@ import { Scheduler } from "./controllers/scheduler.ts";
 import { Encoder } from "./http/encode.ts";
 import { Faults } from "./http/faults.ts";
 import { apiListener } from "./http/listener.ts";
+import type { Account } from "./http/rbac.ts";
 import { WatchHub } from "./http/watch.ts";
 import { FakeRuntime } from "./kubelet/fake-runtime.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
@@ -58,6 +59,8 @@ export interface KubeOptions {
   readonly endpointSliceSize?: number;
   /** Bearer token that clients must bring; "" unless given: none. */
   readonly token?: string;
+  /** A client that may do no more than it was granted; the kubeconfig is for it. */
+  readonly account?: Account;
 }
 
 /**
@@ -73,13 +76,14 @@ export class KubeServer {
   readonly kubelet: Kubelet;
   readonly runtime: Runtime;
   readonly #server: Server;
-  readonly #token: string;
+  readonly #clientToken: string;
   readonly #controllers: readonly Controller[];
   #port: number;
   #cutter: NodeJS.Timeout | undefined;
 
   private constructor(options: KubeOptions) {
-    this.#token = options.token ?? "";
+    const { token = "", account } = options;
+    this.#clientToken = account?.token ?? token;
     this.#port = options.port ?? 0;
     this.store = new Store(options.eventWindow === undefined ? {} : { eventWindow: options.eventWindow });
     const resources = new ResourceTable(TypeLibrary.load());
@@ -110,8 +114,8 @@ export class KubeServer {
     this.watches = new WatchHub(this.store, encoder, options.bookmarkIntervalMs ?? 10_000);
     for (const controller of this.#controllers) this.store.subscribe((event) => controller.handle(event));
     const readLog = this.kubelet.readLog.bind(this.kubelet);
-    const deps = { api: this.api, watches: this.watches, encoder, readLog, faults: this.faults, token: this.#token };
-    this.#server = createServer({ keepAliveTimeout: 60_000 }, apiListener(deps));
+    const deps = { api: this.api, watches: this.watches, encoder, readLog, faults: this.faults, token };
+    this.#server = createServer({ keepAliveTimeout: 60_000 }, apiListener({ ...deps, ...(account && { account }) }));
     this.#populate(options);
   }
 
@@ -132,7 +136,7 @@ export class KubeServer {
       kind: "Config",
       // The official client takes plain HTTP only from those who do not care for certificates.
       clusters: [{ name: "test", cluster: { server: this.url, "insecure-skip-tls-verify": true } }],
-      users: [{ name: "test", user: this.#token === "" ? {} : { token: this.#token } }],
+      users: [{ name: "test", user: this.#clientToken === "" ? {} : { token: this.#clientToken } }],
       contexts: [{ name: "test", context: { cluster: "test", user: "test", namespace } }],
       "current-context": "test",
     });

@@ -1,16 +1,20 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { resourceKey } from "../resources.ts";
 import { ApiError, noSuchResource } from "../status.ts";
 import { contentTypeOf } from "./body.ts";
 import { discover } from "./discovery.ts";
 import { negotiate } from "./encode.ts";
 import type { Faults } from "./faults.ts";
 import { type ObjectsDeps, sendJson, serveObjects } from "./objects.ts";
-import { parseRoute, type ResourceRoute } from "./route.ts";
+import { type Account, attributesOf, authorise } from "./rbac.ts";
+import { type PathParts, parseRoute, type ResourceRoute, readPath } from "./route.ts";
 
 export interface ListenerDeps extends ObjectsDeps {
   readonly faults: Faults;
   /** Who does not bring it as a bearer token is refused; "" lets everybody in. */
   readonly token: string;
+  /** Who is held to what it was granted; all others may do everything. */
+  readonly account?: Account;
 }
 
 /** The whole server, but for the socket. */
@@ -44,9 +48,7 @@ async function serve(deps: ListenerDeps, req: IncomingMessage, res: ServerRespon
     res.writeHead(200, { "content-type": "text/plain" }).end("ok");
     return;
   }
-  if (deps.token !== "" && req.headers.authorization !== `Bearer ${deps.token}`) {
-    throw new ApiError(401, "Unauthorized", "Unauthorized");
-  }
+  authenticate(deps, req, url);
   if (found instanceof ApiError || found === undefined) {
     const discovered = method === "GET" ? discover(url.pathname.replace(/\/$/, ""), api.resources) : undefined;
     if (discovered === undefined) throw found ?? noSuchResource();
@@ -58,6 +60,18 @@ async function serve(deps: ListenerDeps, req: IncomingMessage, res: ServerRespon
     throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json");
   }
   await serveObjects(deps, found, format, req, res);
+}
+
+/** @throws {ApiError} when the client is unknown, or may not do this */
+function authenticate({ token, account, api }: ListenerDeps, req: IncomingMessage, url: URL): void {
+  const { authorization } = req.headers;
+  if (account !== undefined && authorization === `Bearer ${account.token}`) {
+    const exists = ({ group, plural, namespace, name }: PathParts) =>
+      api.store.get(resourceKey(group, plural), { namespace, name }) !== undefined;
+    const asked = attributesOf(req.method ?? "GET", url, contentTypeOf(req), exists);
+    authorise(account, asked, readPath(url.pathname)?.name ?? "");
+  } else if (token !== "" && authorization !== `Bearer ${token}`)
+    throw new ApiError(401, "Unauthorized", "Unauthorized");
 }
 
 /** A route, or why there is none: faults are to see requests that lead nowhere too. */

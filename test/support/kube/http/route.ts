@@ -21,6 +21,26 @@ const PATH =
 /** These follow a namespace's name, and are no resources within it. */
 const OF_NAMESPACES = /^\/api\/v1\/namespaces\/(?<name>[^/]+)\/(?<subresource>status|finalize)$/;
 
+/** What the path of a request for objects says; whatever is absent is "". */
+export interface PathParts {
+  readonly group: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly plural: string;
+  readonly name: string;
+  readonly subresource: string;
+}
+
+/** Undefined when the path is not for objects. @throws {ApiError} bad request when it is malformed */
+export function readPath(pathname: string): PathParts | undefined {
+  const path = decodePath(pathname);
+  const special = OF_NAMESPACES.exec(path)?.groups;
+  const groups = special === undefined ? PATH.exec(path)?.groups : { core: "v1", plural: "namespaces", ...special };
+  if (groups === undefined) return undefined;
+  const { core = "", group = "", version = core, namespace = "", plural = "", name = "", subresource = "" } = groups;
+  return { group, version, namespace, plural, name, subresource };
+}
+
 /**
  * Reads the URL of a request for objects.
  * @throws {ApiError} not found when there is no such resource; undefined when the path is not for objects at all
@@ -31,12 +51,10 @@ export function parseRoute(
   contentType: string,
   table: ResourceTable,
 ): ResourceRoute | undefined {
-  const path = decodePath(url.pathname);
-  const special = OF_NAMESPACES.exec(path)?.groups;
-  const groups = special === undefined ? PATH.exec(path)?.groups : { core: "v1", plural: "namespaces", ...special };
-  if (groups === undefined) return undefined;
-  const { core, group = "", version = core, namespace = "", plural, name = "", subresource = "" } = groups;
-  const resource = table.find(group, version as string, plural as string);
+  const parts = readPath(url.pathname);
+  if (parts === undefined) return undefined;
+  const { group, version, namespace, plural, name, subresource } = parts;
+  const resource = table.find(group, version, plural);
   if (resource === undefined || (namespace !== "" && !resource.namespaced)) throw noSuchResource();
   const verb = verbOf(method, name, contentType, url.searchParams);
   if (verb === undefined || (name !== "" && namespace === "" && resource.namespaced)) throw noSuchResource();
@@ -51,7 +69,7 @@ function decodePath(path: string): string {
   }
 }
 
-function verbOf(method: string, name: string, contentType: string, query: URLSearchParams): Verb | undefined {
+export function verbOf(method: string, name: string, contentType: string, query: URLSearchParams): Verb | undefined {
   switch (method) {
     case "GET":
       if (isTrue(query.get("watch"))) return "watch";
