@@ -26,7 +26,10 @@ export interface NewCall {
   readonly acceptedAt: number;
   /** Not delivered before. */
   readonly notBefore?: number;
-  /** Not delivered any more after it: the call has then expired. */
+  /**
+   * Not delivered any more after it: the call has then expired. Only those with a callback URL are: whoever gets them
+   * tells the caller, and answers `expired`.
+   */
   readonly notAfter?: number;
   readonly batch?: BatchPlace;
 }
