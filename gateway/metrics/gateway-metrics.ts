@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { registerHistogram } from "../../provider/kit/histogram.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import { type CodeTally, DURATION_BUCKETS } from "./function-meter.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
@@ -29,6 +30,10 @@ export function createMetrics({ table, queue }: GatewayMetricsOptions): Registry
     meters().flatMap(({ meter, ...labels }) =>
       [...meter.codes].flatMap(([code, tally]) => histogramValues({ ...labels, code: `${code}` }, tally)),
     ),
+  );
+  const coldHelp = "Time of calls that waited for a replica, from their arrival to the first byte of the answer.";
+  registerHistogram(registry, "gateway_cold_start_seconds", coldHelp, () =>
+    meters().flatMap(({ meter: { cold }, ...labels }) => (cold ? [{ labels, tally: cold }] : [])),
   );
   register(registry, "gauge", "gateway_function_invocation_inflight", "Calls under way.", () =>
     meters().map(({ meter, ...labels }) => ({ labels, value: meter.inFlight })),

@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import type { Dispatcher } from "undici";
 import { FaasError, STATUS } from "../../provider/contract/errors.ts";
 import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import { ColdWait } from "./cold-wait.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import { buildClientHeaders, buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 import type { Replica } from "./replica.ts";
@@ -53,6 +54,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined;
   #holding: AbortController | undefined;
   #holdDeadline = 0;
+  #wait: ColdWait | undefined;
   #startedAt = 0;
   #callerLeft = false;
 
@@ -122,7 +124,10 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   async #hold(): Promise<void> {
     const first = !this.#holding;
     this.#holding ??= new AbortController();
-    if (first) this.#holdDeadline = Date.now() + this.#context.holdTimeoutMs;
+    if (first) {
+      this.#holdDeadline = Date.now() + this.#context.holdTimeoutMs;
+      this.#wait = new ColdWait();
+    }
     this.#refused = undefined;
     const { problem } = this.#entry.picture;
     try {
@@ -138,8 +143,10 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     }
     this.#attempt();
   }
+
   #send(replica: Replica): void {
     if (this.#startedAt === 0) this.#start();
+    this.#wait?.sent();
     this.#replica = replica;
     replica.outstanding++;
     replica.pool.dispatch(
@@ -230,6 +237,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const res = this.#res;
     const clientHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, this.#req.headers["content-type"]);
+    this.#wait?.tell(clientHeaders, this.#replica, this.#entry.meter);
     if (statusMessage && REASON.test(statusMessage)) res.writeHead(status, statusMessage, clientHeaders);
     else res.writeHead(status, clientHeaders);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.

@@ -52,11 +52,15 @@ export class FunctionEntry {
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
     this.#replicas = picture.endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
-      .map(({ address, state }) => {
+      .map(({ address, state, startup }) => {
         const replica = known.get(address) ?? new Replica(address, false, this.#options);
         known.delete(address);
-        if (replica.announced !== (state === "ready")) replica.trust();
+        if (replica.announced !== (state === "ready")) {
+          replica.trust();
+          replica.announcedAt = performance.now();
+        }
         replica.announced = state === "ready";
+        replica.startup = startup;
         return replica;
       });
     for (const gone of known.values()) closeInBackground(gone);

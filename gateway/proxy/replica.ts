@@ -1,4 +1,5 @@
 import { Pool } from "undici";
+import type { Startup } from "../../provider/contract/endpoints.ts";
 import type { Candidate } from "../core/choose-replica.ts";
 
 export interface UpstreamOptions {
@@ -17,6 +18,10 @@ export class Replica implements Candidate {
   /** Whether the provider says that it is ready. */
   announced: boolean;
   outstanding = 0;
+  /** How it came up, if that was a short time ago. */
+  startup: Startup | undefined;
+  /** When `announced` became what it is, by `performance.now()`. */
+  announcedAt = performance.now();
   #refusals = 0;
   /** Milliseconds since the epoch; 0 unless it has just refused a connection. */
   #avoidUntil = 0;

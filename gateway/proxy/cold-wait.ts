@@ -1,0 +1,28 @@
+import { buildServerTiming } from "../core/server-timing.ts";
+import type { FunctionMeter } from "../metrics/function-meter.ts";
+import type { Replica } from "./replica.ts";
+
+/** The time of one call that has to wait for a replica. Calls that need not wait never make one. */
+export class ColdWait {
+  readonly #heldAt = performance.now();
+  #sentAt = this.#heldAt;
+
+  sent(): void {
+    this.#sentAt = performance.now();
+  }
+
+  /** The answer begins: whoever waited learns for what, next to what the function itself has to tell. */
+  tell(
+    headers: Record<string, string | string[]>,
+    replica: Pick<Replica, "announcedAt" | "startup"> | undefined,
+    meter: Pick<FunctionMeter, "firstByte">,
+  ): void {
+    const firstByteMs = performance.now() - this.#heldAt;
+    meter.firstByte(firstByteMs / 1000);
+    // How one came up that had been there before, and was perhaps only out of reach, explains nothing.
+    const startup = replica && replica.announcedAt >= this.#heldAt ? replica.startup : undefined;
+    const timing = buildServerTiming({ heldMs: this.#sentAt - this.#heldAt, firstByteMs, startup });
+    const own = headers["server-timing"];
+    headers["server-timing"] = own === undefined ? timing : [own, timing].flat();
+  }
+}
