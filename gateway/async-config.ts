@@ -8,7 +8,7 @@ import {
   parsePort,
   parseUrl,
 } from "../provider/kit/parse.ts";
-import { CallbackTargets } from "./core/callback-targets.ts";
+import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "./core/callback-targets.ts";
 import type { RetryPolicy } from "./core/retry-policy.ts";
 
 /** Where accepted calls wait. `none` leaves `/async-function/` out. */
@@ -53,7 +53,7 @@ export interface AsyncConfig {
   readonly queue: QueueConfig;
   readonly worker: WorkerConfig;
   /** Where callbacks may go. */
-  readonly callbackTargets: CallbackTargets;
+  readonly callbackTargets: CallbackTargetRules;
   /** Folder that holds the credentials for NATS and the secret that signs callbacks, as files. */
   readonly secretMountPath: string;
 }
@@ -82,11 +82,11 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
         maxWaitMs: read.optional("max_retry_wait", parseDuration) ?? 120_000,
       },
     },
-    callbackTargets: new CallbackTargets({
-      private: read.optional("callback_private", parseBoolean) ?? true,
-      allow: read.optional("callback_allow", parseTargets(false)) ?? [],
-      deny: read.optional("callback_deny", parseTargets(true)) ?? [],
-    }),
+    callbackTargets: {
+      private: read.optional("callback_private", parseBoolean) ?? ANY_TARGET.private,
+      allow: read.optional("callback_allow", parseTargets("allow")) ?? ANY_TARGET.allow,
+      deny: read.optional("callback_deny", parseTargets("deny")) ?? ANY_TARGET.deny,
+    },
     secretMountPath,
   };
 }
@@ -140,11 +140,11 @@ function parseQueues(text: string): string[] {
 }
 
 /** Entries of a list of targets; whether each is one is for {@link CallbackTargets} to say. */
-function parseTargets(denying: boolean): (text: string) => string[] {
+function parseTargets(which: "allow" | "deny"): (text: string) => string[] {
   return (text) => {
     const entries = list(text);
     try {
-      new CallbackTargets({ private: true, allow: denying ? [] : entries, deny: denying ? entries : [] });
+      new CallbackTargets({ ...ANY_TARGET, [which]: entries });
     } catch (cause) {
       throw new Error(`must be addresses, networks or hosts, separated by commas: ${(cause as Error).message}`, {
         cause,

@@ -1,10 +1,13 @@
 import type { Logger } from "../provider/kit/log.ts";
 import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
+import { LateQueue } from "./queue/late-queue.ts";
 import type { Queue } from "./queue/queue.ts";
 import { readNatsCredentials } from "./secret-files.ts";
 
 export interface OpenQueue {
   readonly queue: Queue;
+  /** Resolves once there is something to take calls from. */
+  readonly whenOpen: Promise<void>;
   /** Why it will never work again in this process; undefined while there is hope. */
   problem(): string | undefined;
   /** Connections to the server that were made anew; absent when there is no server. */
@@ -25,7 +28,7 @@ async function openEmbedded({ kind: _kind, ...settings }: EmbeddedConfig, log: L
     failure = `the queue has failed: ${error.message}`;
   };
   const queue = await openEmbeddedQueue({ ...settings, log, onFailure });
-  return { queue, problem: () => failure };
+  return { queue, whenOpen: Promise.resolve(), problem: () => failure };
 }
 
 async function openJetStream(
@@ -39,6 +42,7 @@ async function openJetStream(
     reconnects++;
   };
   const credentials = await readNatsCredentials(secretMountPath);
-  const queue = await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
-  return { queue, problem: () => undefined, reconnects: () => reconnects };
+  const open = async () => await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
+  const queue = new LateQueue({ ...settings, open, log });
+  return { queue, whenOpen: queue.whenOpen, problem: () => undefined, reconnects: () => reconnects };
 }

@@ -3,6 +3,7 @@ import { CallbackSigner } from "./async/callback-signer.ts";
 import { picturesOf } from "./async/function-pictures.ts";
 import { type QueueWorker, startQueueWorker } from "./async/worker.ts";
 import type { AsyncConfig } from "./async-config.ts";
+import { CallbackTargets } from "./core/callback-targets.ts";
 import type { QueueMeter } from "./metrics/queue-meter.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
 import type { Queue } from "./queue/queue.ts";
@@ -11,6 +12,8 @@ import { readSigningSecrets } from "./secret-files.ts";
 export interface WorkerParts {
   readonly config: AsyncConfig;
   readonly queue: Pick<Queue, "consume" | "publish" | "maxResultBytes">;
+  /** Resolves once `queue` can be drained. */
+  readonly whenOpen: Promise<void>;
   readonly meter: QueueMeter;
   readonly table: FunctionTable;
   readonly gatewayUrl: URL;
@@ -30,15 +33,15 @@ export interface RunningWorker {
 }
 
 /**
- * Drains the queue from the moment that all functions are known: before, a call of a function that is only not yet
+ * Drains the queue from the moment that it is there and all functions are known: before, a call of a function that is only not yet
  * known would look like one of a function that is gone.
  */
 export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
   const secrets = await readSigningSecrets(parts.config.secretMountPath);
   const closing = Promise.withResolvers<"closed">();
   let problem: string | undefined;
-  const running = Promise.race([parts.table.whenSynced, closing.promise]).then(async (first) =>
-    first === "closed" ? undefined : await start(parts, secrets),
+  const running = Promise.race([Promise.all([parts.table.whenSynced, parts.whenOpen]), closing.promise]).then(
+    async (first) => (first === "closed" ? undefined : await start(parts, secrets)),
   );
   running.catch((err: unknown) => {
     problem = "the queue worker could not start";
@@ -66,13 +69,9 @@ async function start(parts: WorkerParts, secrets: readonly string[]): Promise<Qu
     defaults: retry,
     callTimeoutMs,
     defaultNamespace,
-    targets: config.callbackTargets,
+    targets: new CallbackTargets(config.callbackTargets),
     ...(secrets.length > 0 ? { signer: new CallbackSigner(secrets) } : {}),
     log,
-    events: {
-      calledBack: ({ queue: name, function: functionName, namespace, delivered }) => {
-        meter.of(name, { name: functionName, namespace }).callbacks[delivered ? "delivered" : "failed"]++;
-      },
-    },
+    events: meter.events,
   });
 }

@@ -7,8 +7,8 @@ export interface NatsCredentials {
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
-  /** Text of a credentials file as `nsc` makes them. */
-  readonly creds?: string;
+  /** A credentials file as `nsc` makes them. */
+  readonly creds?: Uint8Array;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function readNatsCredentials(folder: string): Promise<NatsCredentia
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
     ...(token === undefined ? {} : { token }),
-    ...(creds === undefined ? {} : { creds }),
+    ...(creds === undefined ? {} : { creds: Buffer.from(creds) }),
   };
 }
 

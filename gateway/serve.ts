@@ -6,10 +6,11 @@ import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
+import { CallbackTargets } from "./core/callback-targets.ts";
 import { parseTarget } from "./core/function-path.ts";
 import { followProvider } from "./follow-provider.ts";
 import { createMetrics } from "./metrics/gateway-metrics.ts";
-import { meterQueue, QueueMeter } from "./metrics/queue-meter.ts";
+import { type ApiQueue, meterQueue, QueueMeter } from "./metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "./metrics/queue-metrics.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { ProviderClient } from "./provider-client.ts";
@@ -74,17 +75,9 @@ export async function openGateway(
     const queueing = await openQueue(config.async, log);
     if (queueing) opened.push(queueing.queue);
     const meter = new QueueMeter();
-    const queue = queueing && meterQueue(queueing.queue, meter);
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));
-    const calls =
-      queue &&
-      new CallRoutes({
-        queue,
-        isAuthorized: ({ headers }) => !credentials || isAuthorized(headers.authorization, credentials),
-        log,
-      });
-    const intake = queue && new AsyncIntake({ queue, table, proxy, targets: config.async.callbackTargets, log });
+    const async = queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, log });
     const handler = buildGateway({
       proxy,
       table,
@@ -93,7 +86,7 @@ export async function openGateway(
       version,
       log,
       defaultNamespace: config.defaultNamespace,
-      ...(queue && intake && calls ? { async: { queue, intake, calls } } : {}),
+      ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
     });
     let worker: RunningWorker | undefined;
@@ -117,11 +110,12 @@ export async function openGateway(
       },
     });
     api.server.on("connect", refuseConnect);
-    opened.push(drainTogether(api, () => worker, calls, table, config.drainTimeoutMs));
-    if (queue && config.ownWorker) {
+    opened.push(drainTogether(api, () => worker, async?.calls, table, config.drainTimeoutMs));
+    if (queueing && config.ownWorker) {
       worker = await runWorker({
         config: config.async,
-        queue,
+        queue: queueing.queue,
+        whenOpen: queueing.whenOpen,
         meter,
         table,
         gatewayUrl: new URL(api.url),
@@ -138,6 +132,25 @@ export async function openGateway(
     await closeAll();
     throw error;
   }
+}
+
+interface AsyncDeps {
+  readonly config: GatewayConfig;
+  readonly table: FunctionTable;
+  readonly proxy: FunctionProxy;
+  readonly credentials: Credentials | undefined;
+  readonly log: Logger;
+}
+
+function openAsync(queue: ApiQueue, { config, table, proxy, credentials, log }: AsyncDeps) {
+  const targets = new CallbackTargets(config.async.callbackTargets);
+  const intake = new AsyncIntake({ queue, table, proxy, targets, log });
+  const calls = new CallRoutes({
+    queue,
+    isAuthorized: ({ headers }) => !credentials || isAuthorized(headers.authorization, credentials),
+    log,
+  });
+  return { queue, intake, calls };
 }
 
 /**

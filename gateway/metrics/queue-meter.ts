@@ -1,6 +1,8 @@
-import type { FunctionRef } from "../../provider/contract/functions.ts";
-import { qualifiedName } from "../../provider/contract/functions.ts";
-import type { ConsumeOptions, Consumer, Deliver, Disposition, NewCall, Queue } from "../queue/queue.ts";
+import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
+import type { CallPlace, DeliveryEnd, QueueWorkerEvents } from "../async/events.ts";
+import type { NewCall, Queue } from "../queue/queue.ts";
+
+type CallbackOutcome = Parameters<NonNullable<QueueWorkerEvents["calledBack"]>>[0]["outcome"];
 
 /** What this process has seen of one function's asynchronous calls. */
 export interface CallTally {
@@ -9,11 +11,13 @@ export interface CallTally {
   readonly functionName: string;
   accepted: number;
   duplicates: number;
-  /** Attempts under way. */
+  /** Deliveries under way. */
   inFlight: number;
-  /** Attempts by what followed, `handedBack` those that were stopped with the process or failed by mistake. */
-  readonly attempts: Record<Disposition["kind"] | "handedBack", number>;
-  readonly callbacks: { delivered: number; failed: number };
+  /** Deliveries by how they ended. */
+  readonly ended: Record<DeliveryEnd, number>;
+  /** Calls that the platform had no room for. */
+  refused: number;
+  readonly callbacks: Record<CallbackOutcome, number>;
 }
 
 /** More functions than this are counted as one: each makes time series, and functions come and go. */
@@ -25,15 +29,40 @@ export class QueueMeter {
   readonly #tallies = new Map<string, CallTally>();
   cancelled = 0;
 
+  /** For the queue worker. */
+  readonly events: QueueWorkerEvents = {
+    delivered: (call) => {
+      this.#of(call).inFlight++;
+    },
+    ended: ({ end, ...call }) => {
+      const tally = this.#of(call);
+      tally.inFlight--;
+      tally.ended[end]++;
+    },
+    refused: (call) => {
+      this.#of(call).refused++;
+    },
+    calledBack: ({ outcome, ...call }) => {
+      this.#of(call).callbacks[outcome]++;
+    },
+  };
+
   tallies(): Iterable<Readonly<CallTally>> {
     return this.#tallies.values();
   }
 
-  of(queue: string, ref: FunctionRef): CallTally {
+  accepted(call: Pick<NewCall, "queue" | "function" | "namespace">, duplicate: boolean): void {
+    const tally = this.#of(call);
+    if (duplicate) tally.duplicates++;
+    else tally.accepted++;
+  }
+
+  #of({ queue, function: name, namespace }: CallPlace): CallTally {
+    const ref: FunctionRef = { name, namespace };
     const functionName = qualifiedName(ref);
     const known = this.#tallies.get(`${queue} ${functionName}`);
     if (known) return known;
-    return this.#tallies.size < MAX_TALLIES ? this.#add(queue, functionName) : this.#add(queue, OTHERS);
+    return this.#tallies.size < MAX_TALLIES ? this.#add(queue, functionName) : this.#add(OTHERS, OTHERS);
   }
 
   #add(queue: string, functionName: string): CallTally {
@@ -44,55 +73,35 @@ export class QueueMeter {
       accepted: 0,
       duplicates: 0,
       inFlight: 0,
-      attempts: { done: 0, retry: 0, dead: 0, expired: 0, handedBack: 0 },
-      callbacks: { delivered: 0, failed: 0 },
+      ended: { done: 0, retry: 0, dead: 0, expired: 0, handedBack: 0 },
+      refused: 0,
+      callbacks: { delivered: 0, failed: 0, refused: 0 },
     };
     this.#tallies.set(key, tally);
     return tally;
   }
 }
 
-/** `queue`, counted by `meter` as it is used through what is returned. */
-export function meterQueue(queue: Queue, meter: QueueMeter): Queue {
-  const tallyOf = ({
-    queue: name,
-    function: functionName,
-    namespace,
-  }: Pick<NewCall, "queue" | "function" | "namespace">) => meter.of(name, { name: functionName, namespace });
+/** As much of a queue as the API uses. */
+export type ApiQueue = Omit<Queue, "consume" | "close" | "maxResultBytes">;
+
+/** `queue` for the API: what is accepted and cancelled through it is counted by `meter`. */
+export function meterQueue(queue: Queue, meter: QueueMeter): ApiQueue {
   return {
     maxBodyBytes: queue.maxBodyBytes,
-    maxResultBytes: queue.maxResultBytes,
     deadLetters: queue.deadLetters,
+    find: (id) => queue.find(id),
+    result: (id) => queue.result(id),
+    stats: () => queue.stats(),
     async publish(call) {
       const receipt = await queue.publish(call);
-      const tally = tallyOf(call);
-      if (receipt.duplicate) tally.duplicates++;
-      else tally.accepted++;
+      meter.accepted(call, receipt.duplicate);
       return receipt;
-    },
-    async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
-      return await queue.consume(async (call, attempt, signal) => {
-        const tally = tallyOf(call);
-        tally.inFlight++;
-        let ended: keyof CallTally["attempts"] = "handedBack";
-        try {
-          const disposition = await deliver(call, attempt, signal);
-          if (!signal.aborted) ended = disposition.kind;
-          return disposition;
-        } finally {
-          tally.inFlight--;
-          tally.attempts[ended]++;
-        }
-      }, options);
     },
     async cancel(id) {
       const before = await queue.cancel(id);
       if (before === "waiting" || before === "running") meter.cancelled++;
       return before;
     },
-    find: (id) => queue.find(id),
-    result: (id) => queue.result(id),
-    stats: () => queue.stats(),
-    close: () => queue.close(),
   };
 }

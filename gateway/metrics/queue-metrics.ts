@@ -92,7 +92,7 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
     "counter",
     "queue_worker_messages_processed_total",
     "Calls that this process has brought to their end.",
-    ({ attempts }) => attempts.done + attempts.dead + attempts.expired,
+    ({ ended }) => ended.done + ended.dead + ended.expired,
   );
   perQueue(
     "gauge",
@@ -101,14 +101,14 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
     (t) => t.accepted,
   );
   each("gauge", "queue_worker_function_invocation_inflight", "Attempts under way in this process.", (t) => t.inFlight);
-  each("counter", "queue_worker_retries_total", "Attempts after which a call is tried again.", (t) => t.attempts.retry);
-  each("counter", "queue_worker_dead_letters_total", "Calls given up.", (t) => t.attempts.dead);
-  each("counter", "queue_worker_expired_total", "Calls that came to their turn too late.", (t) => t.attempts.expired);
+  each("counter", "queue_worker_retries_total", "Attempts after which a call is tried again.", (t) => t.ended.retry);
+  each("counter", "queue_worker_dead_letters_total", "Calls given up.", (t) => t.ended.dead);
+  each("counter", "queue_worker_expired_total", "Calls that came to their turn too late.", (t) => t.ended.expired);
   each(
     "counter",
     "queue_worker_handed_back_total",
     "Attempts cut off by a stop or a cancel.",
-    (t) => t.attempts.handedBack,
+    (t) => t.ended.handedBack,
   );
   each("counter", "gateway_async_accepted_total", "Asynchronous calls accepted.", (t) => t.accepted);
   each(
@@ -122,7 +122,7 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
   ]);
   register(registry, "counter", "queue_worker_callbacks_total", "Callbacks, by whether they got through.", () =>
     [...meter.tallies()].flatMap((tally) =>
-      (["delivered", "failed"] as const).map((outcome) => ({
+      (["delivered", "failed", "refused"] as const).map((outcome) => ({
         labels: { ...perFunction(tally), outcome },
         value: tally.callbacks[outcome],
       })),

@@ -6,7 +6,7 @@ import { readVersion } from "../../provider/kit/version.ts";
 import { buildMetricsApp } from "../app.ts";
 import { followProvider } from "../follow-provider.ts";
 import { createWorkerMetrics } from "../metrics/gateway-metrics.ts";
-import { meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
+import { QueueMeter } from "../metrics/queue-meter.ts";
 import { openQueue } from "../open-queue.ts";
 import { ProviderClient } from "../provider-client.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
@@ -60,7 +60,8 @@ export async function openQueueWorker(
     const meter = new QueueMeter();
     const worker = await runWorker({
       config: config.async,
-      queue: meterQueue(queueing.queue, meter),
+      queue: queueing.queue,
+      whenOpen: queueing.whenOpen,
       meter,
       table,
       gatewayUrl: config.gatewayUrl,

@@ -1,0 +1,98 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { FaasError } from "../../provider/contract/errors.ts";
+import type { Logger } from "../../provider/kit/log.ts";
+import type { ConsumeOptions, Consumer, Deliver, Queue } from "./queue.ts";
+
+export interface LateQueueOptions {
+  /** Opens the queue itself; tried until it succeeds. */
+  readonly open: () => Promise<Queue>;
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  /** Wait between two tries: its shortest and longest, in milliseconds. Default 0.25 s and 5 s. */
+  readonly waitMs?: readonly [min: number, max: number];
+  readonly log: Pick<Logger, "info" | "warn">;
+}
+
+/**
+ * A queue whose server may not be there yet: it is opened in the background, and everything is
+ * `unavailable` until then. A gateway that did not start without its queue would turn an outage of one into one of both.
+ */
+export class LateQueue implements Queue {
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  readonly deadLetters: Queue["deadLetters"] = {
+    list: async (filter, page) => await this.#opened().deadLetters.list(filter, page),
+    replay: async (filter) => await this.#opened().deadLetters.replay(filter),
+    drop: async (filter) => await this.#opened().deadLetters.drop(filter),
+  };
+  readonly #options: LateQueueOptions;
+  readonly #whenOpen = Promise.withResolvers<void>();
+  readonly #closing = new AbortController();
+  readonly #opening: Promise<void>;
+  #queue: Queue | undefined;
+
+  constructor(options: LateQueueOptions) {
+    this.#options = options;
+    this.maxBodyBytes = options.maxBodyBytes;
+    this.maxResultBytes = options.maxResultBytes;
+    this.#opening = this.#open();
+  }
+
+  /** Resolves once it is open; never when it is closed before. */
+  get whenOpen(): Promise<void> {
+    return this.#whenOpen.promise;
+  }
+
+  async publish(call: Parameters<Queue["publish"]>[0]) {
+    return await this.#opened().publish(call);
+  }
+
+  async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
+    return await this.#opened().consume(deliver, options);
+  }
+
+  async find(id: string) {
+    return await this.#opened().find(id);
+  }
+
+  async result(id: string) {
+    return await this.#opened().result(id);
+  }
+
+  async cancel(id: string) {
+    return await this.#opened().cancel(id);
+  }
+
+  async stats() {
+    return await this.#opened().stats();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#opening;
+    await this.#queue?.close();
+  }
+
+  #opened(): Queue {
+    if (this.#queue) return this.#queue;
+    throw new FaasError("unavailable", "the queue is not there yet");
+  }
+
+  async #open(): Promise<void> {
+    const { open, log, waitMs: [minMs, maxMs] = [250, 5_000] } = this.#options;
+    const { signal } = this.#closing;
+    for (let waitMs = minMs; !signal.aborted; waitMs = Math.min(waitMs * 2, maxMs)) {
+      try {
+        const queue = await open();
+        this.#queue = queue;
+        if (waitMs > minMs) log.info("the queue has been opened");
+        this.#whenOpen.resolve();
+        return;
+      } catch (err) {
+        log.warn({ err }, "the queue cannot be opened; trying again");
+      }
+      // Many processes that lost the same server must not come back as one.
+      await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+    }
+  }
+}
