@@ -1,0 +1,214 @@
+import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { FaasError } from "../../provider/contract/errors.ts";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+import type { ScaleDefaults } from "../../provider/contract/scale-policy.ts";
+import type { Logger } from "../../provider/kit/log.ts";
+import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
+import type { Decision } from "../core/scaling/decision.ts";
+import { type FunctionLoad, LoadBook } from "../core/scaling/load-book.ts";
+import type { LoadMeter } from "../core/scaling/load-meter.ts";
+import type { Leadership, LoadExchange } from "./load-exchange.ts";
+import { OutsideLoads, type OutsideSources } from "./outside-loads.ts";
+import { WatchedFunction } from "./watched-function.ts";
+
+/** A function as the gateway has it. */
+export interface Scalable {
+  readonly qualifiedName: string;
+  readonly picture: FunctionEndpoints;
+  readonly readyReplicas: number;
+  readonly held: { readonly count: number };
+  readonly load: LoadMeter;
+  /** Calls at each replica, by its address. */
+  outstanding(): Readonly<Record<string, number>>;
+}
+
+export interface AutoscalerOptions {
+  readonly functions: () => Iterable<Scalable>;
+  /** @param inFlight calls at each replica, so that idle ones go first */
+  readonly scale: (ref: FunctionRef, replicas: number, inFlight?: Readonly<Record<string, number>>) => Promise<void>;
+  /** Why the provider's picture is not to be trusted now; undefined when it is. */
+  readonly providerAway: () => string | undefined;
+  readonly outside: OutsideSources;
+  /** Absent: no other gateway. */
+  readonly exchange?: LoadExchange;
+  readonly leadership?: Leadership;
+  /** Name of this gateway, its own for each start. */
+  readonly gateway: string;
+  readonly defaults: ScaleDefaults;
+  /** What was learned before, by `name.namespace`. */
+  readonly patterns?: Readonly<Record<string, StoredPattern>>;
+  readonly log: Pick<Logger, "debug" | "info" | "warn">;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+const SECOND_MS = 1000;
+/** Seconds between two decisions. */
+const TICK = 2;
+const NO_LOAD: FunctionLoad = { concurrency: 0, started: 0, inFlight: 0, held: 0 };
+
+/** Measures all functions each second, decides every other one, and has the provider act on it. */
+export class Autoscaler {
+  readonly #options: AutoscalerOptions;
+  readonly #now: () => number;
+  readonly #book = new LoadBook();
+  readonly #outside: OutsideLoads;
+  readonly #watched = new Map<string, WatchedFunction>();
+  /** Functions whose last order the provider has not answered yet. */
+  readonly #scaling = new Set<string>();
+  readonly #refused = new Map<string, string>();
+  #seconds = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #led = false;
+  /** Milliseconds of CPU that the last tick took, measuring and deciding. */
+  tickMs = 0;
+
+  constructor(options: AutoscalerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#outside = new OutsideLoads(options.outside, options.log);
+    options.exchange?.onReport((report) => this.#book.write(report, this.#now()));
+  }
+
+  get leading(): boolean {
+    return this.#options.leadership?.leading ?? true;
+  }
+
+  get leader(): string | undefined {
+    return this.#options.leadership ? this.#options.leadership.leader : this.#options.gateway;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.second(), SECOND_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#options.exchange?.publish({ gateway: this.#options.gateway, functions: {}, last: true });
+  }
+
+  watched(name: string): WatchedFunction | undefined {
+    return this.#watched.get(name);
+  }
+
+  /** What the provider last refused for a function; undefined when it did not. */
+  refused(name: string): string | undefined {
+    return this.#refused.get(name);
+  }
+
+  /** What was learned about functions that ask for it, to begin with at the next start. */
+  patterns(): Record<string, StoredPattern> {
+    const learned: Record<string, StoredPattern> = {};
+    for (const entry of this.#options.functions()) {
+      const watched = this.#watched.get(entry.qualifiedName);
+      if (watched?.policyFor(entry.picture).prewarm) learned[entry.qualifiedName] = watched.pattern.store();
+    }
+    return learned;
+  }
+
+  /** One second has passed: measures, and decides when it is time. Called by its own timer once started. */
+  second(): void {
+    const begun = performance.now();
+    const now = this.#now();
+    const functions = [...this.#options.functions()];
+    this.#measure(functions, now);
+    if (++this.#seconds % TICK === 0) {
+      const policies = functions.map(
+        ({ picture, qualifiedName }) => [picture, this.#watch(qualifiedName, picture, now).policyFor(picture)] as const,
+      );
+      this.#outside.refresh(now, policies);
+      this.#decide(functions, now);
+    }
+    this.tickMs = performance.now() - begun;
+  }
+
+  #watch(name: string, picture: FunctionEndpoints, now: number): WatchedFunction {
+    let watched = this.#watched.get(name);
+    if (!watched) {
+      const { defaults, patterns } = this.#options;
+      watched = new WatchedFunction(picture, now, defaults, patterns?.[name]);
+      this.#watched.set(name, watched);
+    }
+    return watched;
+  }
+
+  #measure(functions: readonly Scalable[], now: number): void {
+    const own: Record<string, FunctionLoad> = {};
+    const clock = performance.now();
+    for (const entry of functions) {
+      const { concurrency, started, inFlight } = entry.load.read(clock);
+      const held = entry.held.count;
+      if (concurrency === 0 && started === 0 && inFlight === 0 && held === 0) continue;
+      const replicas = entry.readyReplicas > 1 ? { replicas: entry.outstanding() } : {};
+      own[entry.qualifiedName] = { concurrency, started, inFlight, held, ...replicas };
+    }
+    const report = { gateway: this.#options.gateway, functions: own };
+    this.#book.write(report, now);
+    this.#options.exchange?.publish(report);
+
+    const sums = this.#book.take();
+    this.#loads = sums;
+    const seen = new Set<string>();
+    for (const { qualifiedName: name, picture, readyReplicas } of functions) {
+      seen.add(name);
+      const watched = this.#watch(name, picture, now);
+      const outside = this.#outside.of(now, name, watched.policyFor(picture));
+      watched.note(now, picture, readyReplicas, sums.get(name) ?? NO_LOAD, outside);
+    }
+    for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);
+  }
+
+  #loads: ReadonlyMap<string, FunctionLoad> = new Map();
+
+  #forget(name: string): void {
+    this.#watched.delete(name);
+    this.#refused.delete(name);
+  }
+
+  /** Every gateway decides, so that whoever leads next knows what came before; only the one that leads acts. */
+  #decide(functions: readonly Scalable[], now: number): void {
+    const { leading } = this;
+    if (leading !== this.#led) this.#options.log.info({ leading }, "autoscaling");
+    this.#led = leading;
+    const blind = this.#blind(now);
+    for (const { qualifiedName: name, picture, readyReplicas } of functions) {
+      const watched = this.#watch(name, picture, now);
+      const load = this.#loads.get(name);
+      const problem = blind ?? this.#outside.problem(now, name, watched.policyFor(picture));
+      const decision = watched.decide(now, picture, readyReplicas, load?.held ?? 0, problem);
+      const wanted = decision.replicas !== picture.replicas && !watched.isAlerted(now);
+      if (leading && wanted) this.#act(name, picture, decision, load?.replicas);
+    }
+  }
+
+  #blind(now: number): string | undefined {
+    const { exchange, providerAway } = this.#options;
+    const missed = this.#book.missed(now);
+    if (missed.length > 0) return `no word from gateway ${missed.join(", ")}`;
+    return providerAway() ?? exchange?.away;
+  }
+
+  #act(
+    name: string,
+    picture: FunctionEndpoints,
+    decision: Decision,
+    inFlight?: Readonly<Record<string, number>>,
+  ): void {
+    // Waking is the business of the gateway that holds the call, which does not wait for a tick.
+    if (picture.replicas === 0 && decision.reason === "woken") return;
+    if (this.#scaling.has(name)) return;
+    this.#scaling.add(name);
+    const { log, scale } = this.#options;
+    const facts = { function: name, from: picture.replicas, to: decision.replicas, reason: decision.reason };
+    scale(picture, decision.replicas, decision.replicas < picture.replicas ? inFlight : undefined)
+      .then(() => {
+        this.#refused.delete(name);
+        log.info(facts, "scaled function");
+      })
+      .catch((err: unknown) => {
+        this.#refused.set(name, err instanceof FaasError ? err.message : "the provider failed");
+        log.warn({ ...facts, err }, "could not scale function");
+      })
+      .finally(() => this.#scaling.delete(name));
+  }
+}

@@ -1,0 +1,135 @@
+import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.ts";
+import type { Decision } from "../core/scaling/decision.ts";
+import { FunctionScaler } from "../core/scaling/function-scaler.ts";
+import type { FunctionLoad } from "../core/scaling/load-book.ts";
+import { isBusy, loadOf, type Sample } from "../core/scaling/sample.ts";
+import { scheduledBounds } from "../core/scaling/schedule.ts";
+import { SampleHistory } from "./history.ts";
+
+/** A decision that changed something, or began to give another reason. */
+export interface RecordedDecision {
+  readonly at: number;
+  /** Replicas wanted and ready before. */
+  readonly from: number;
+  readonly ready: number;
+  readonly decision: Decision;
+}
+
+/** What is known of a function beyond the calls at gateways. */
+export interface OutsideLoad {
+  /** Undefined when the queue does not tell. */
+  readonly queued: number | undefined;
+  readonly cpu?: number;
+  readonly custom?: number;
+}
+
+const MAX_RECORDED = 100;
+/** After an alert the function is left to alerts for so long; Alertmanager repeats them every half minute. */
+const ALERT_MS = 5 * 60_000;
+
+/** All that the autoscaler remembers of one function. */
+export class WatchedFunction {
+  readonly history = new SampleHistory();
+  readonly pattern: DailyPattern;
+  readonly recorded: RecordedDecision[] = [];
+  last: RecordedDecision | undefined;
+  problems: readonly string[] = [];
+  lastBusyAt: number;
+  readonly #defaults: ScaleDefaults;
+  readonly #scaler: FunctionScaler;
+  #policy: ScalePolicy;
+  #parsed: FunctionEndpoints;
+  #busy = false;
+  #alertUntil = 0;
+
+  constructor(picture: FunctionEndpoints, now: number, defaults: ScaleDefaults, pattern?: StoredPattern) {
+    this.#defaults = defaults;
+    this.#parsed = picture;
+    this.#policy = this.#parse(picture);
+    this.#scaler = new FunctionScaler(this.#policy);
+    this.pattern = new DailyPattern(now, pattern);
+    this.lastBusyAt = now;
+  }
+
+  #parse({ labels, annotations }: FunctionEndpoints): ScalePolicy {
+    const { policy, problems } = parseScalePolicy(labels, annotations, this.#defaults);
+    this.problems = problems;
+    return policy;
+  }
+
+  policyFor(picture: FunctionEndpoints): ScalePolicy {
+    const { labels, annotations, generation } = this.#parsed;
+    if (picture.generation !== generation || picture.labels !== labels || picture.annotations !== annotations) {
+      this.#policy = this.#parse(picture);
+    }
+    this.#parsed = picture;
+    return this.#policy;
+  }
+
+  /** Someone else scales it by alerts; it is left alone for a while. */
+  alerted(now: number): void {
+    this.#alertUntil = now + ALERT_MS;
+  }
+
+  isAlerted(now: number): boolean {
+    return now < this.#alertUntil;
+  }
+
+  /** Takes in about a second. */
+  note(now: number, picture: FunctionEndpoints, ready: number, load: FunctionLoad, outside: OutsideLoad): void {
+    const { type } = this.policyFor(picture);
+    const { concurrency, started, inFlight, held } = load;
+    const { queued = 0, cpu, custom } = outside;
+    const sample: Sample = {
+      t: now,
+      concurrency: Math.round(concurrency * 1000) / 1000,
+      started,
+      inFlight,
+      held,
+      queued,
+      ...(cpu !== undefined && { cpu }),
+      ...(custom !== undefined && { custom }),
+      replicas: picture.replicas,
+      ready,
+    };
+    this.#busy = isBusy(sample) || outside.queued === undefined;
+    if (this.#busy) this.lastBusyAt = now;
+    if (started > 0) this.pattern.called(now);
+    this.history.add(sample);
+    const value = loadOf(type, sample);
+    if (value !== undefined && (this.#busy || picture.replicas > 0)) this.#scaler.record(now, value);
+  }
+
+  /** @param blind why its load is not to be trusted */
+  decide(now: number, picture: FunctionEndpoints, ready: number, held: number, blind?: string): Decision {
+    const policy = this.policyFor(picture);
+    const scheduled = scheduledBounds(policy.windows, now);
+    const { replicas } = picture;
+    const decision = this.#scaler.decide({
+      now,
+      policy,
+      replicas,
+      ready,
+      held,
+      busy: this.#busy || held > 0,
+      lastBusyAt: this.lastBusyAt,
+      ...(blind !== undefined && { blind }),
+      ...(scheduled && { scheduled }),
+      prewarm: policy.prewarm && this.pattern.likely(now),
+    });
+    this.#record({ at: now, from: replicas, ready, decision });
+    return decision;
+  }
+
+  #record(made: RecordedDecision): void {
+    const before = this.recorded.at(-1);
+    const changes = made.decision.replicas !== made.from && before?.decision.replicas !== made.decision.replicas;
+    const otherReason = before?.decision.reason !== made.decision.reason;
+    this.last = made;
+    if (!changes && !otherReason) return;
+    this.recorded.push(made);
+    if (this.recorded.length > MAX_RECORDED) this.recorded.shift();
+  }
+}
