@@ -23,12 +23,22 @@ export function inProcess(body: string): ImageSpec {
   };
 }
 
-export function openBackend(kube: KubeServer, { clusterRole = true } = {}): Backend {
+export interface BackendUnderTest {
+  readonly clusterRole?: boolean;
+  readonly announceUrl?: URL;
+}
+
+export function openBackend(kube: KubeServer, { clusterRole = true, announceUrl }: BackendUnderTest = {}): Backend {
   const config = new KubeConfig();
   config.loadFromString(kube.kubeconfig());
   return openKubernetesBackend({
     access: accessOf(config),
-    settings: { resources: DEFAULT_SETTINGS, clusterRole, profilesNamespace: "openfaas" },
+    settings: {
+      resources: DEFAULT_SETTINGS,
+      clusterRole,
+      profilesNamespace: "openfaas",
+      ...(announceUrl && { announceUrl }),
+    },
     defaultNamespace: NAMESPACE,
     version: { sha: "", release: "test" },
     log: createLogger("silent"),

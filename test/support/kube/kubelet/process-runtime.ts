@@ -87,7 +87,7 @@ export class ProcessRuntime implements Runtime {
     this.#pods.set(pod.metadata.uid, files);
     await files.write(container.mounts);
     const image = this.#images.get(container.image) as ImageSpec;
-    const running = new ProcessContainer(image, container, ip, files, output);
+    const running = new ProcessContainer(image, container, { name: pod.metadata.name, ip }, files, output);
     this.#running.add(running);
     void running.ended.then(() => this.#running.delete(running));
     return running;
@@ -115,7 +115,7 @@ class ProcessContainer implements RunningContainer {
   constructor(
     image: ImageSpec,
     { command, env, ports }: ContainerSpec,
-    ip: string,
+    { name, ip }: { readonly name: string; readonly ip: string },
     files: PodFiles,
     output: (line: string) => void,
   ) {
@@ -124,6 +124,8 @@ class ProcessContainer implements RunningContainer {
     const whole = {
       PATH: process.env.PATH ?? "",
       HOME: cwd,
+      // Nodes name their pods' hosts after them.
+      HOSTNAME: name,
       ...image.env,
       ...env,
       TMPDIR: files.tmp,
