@@ -7,7 +7,7 @@ import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
 import { type Callbacks, factsOf } from "./callbacks.ts";
 import { placeOf, type QueueWorkerEvents } from "./events.ts";
 import type { FunctionLimits } from "./function-limits.ts";
-import type { Answer, GatewayCaller } from "./gateway-caller.ts";
+import { type Answer, findDefect, type GatewayCaller } from "./gateway-caller.ts";
 import { resultHeaders } from "./headers.ts";
 import type { Policies } from "./policies.ts";
 import { type ResultLimits, readResult } from "./result.ts";
@@ -89,7 +89,8 @@ export class Delivery {
     place: Extract<QueuedCall["batch"], { kind: "whole" }>,
     signal: AbortSignal,
   ): Promise<Disposition> {
-    if (!isComplete(call, place)) return this.#dead(call, 1, "the stored batch is damaged");
+    const defect = findDefect(call) ?? (isComplete(call, place) ? undefined : "some of its lines are missing");
+    if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
     const { queue, random, log } = this.#options;
     try {
       await publishMembers(queue, call, place, signal);

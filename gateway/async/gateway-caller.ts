@@ -102,8 +102,11 @@ function platformAnswer(status: 502 | 504): Answer {
   return { kind: "answered", status, internal: true, headers: {}, result: NO_RESULT };
 }
 
-/** Stored data is not trusted to be what intake made: a bad row must not stop the worker, nor call something else. */
-function findDefect(call: QueuedCall): string | undefined {
+/**
+ * Stored data is not trusted to be what intake made: a bad row must not stop the worker, nor call something else.
+ * @returns what is wrong with it, if anything
+ */
+export function findDefect(call: QueuedCall): string | undefined {
   if (!NAME.test(call.function) || !NAME.test(call.namespace)) return "the function's name is invalid";
   if (!PATH.test(call.path)) return "the path is invalid";
   if (!QUERY.test(call.query)) return "the query is invalid";
