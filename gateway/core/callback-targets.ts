@@ -122,5 +122,5 @@ class TargetList {
 
 /** Addresses are compared as {@link plainAddress} writes them. */
 function plainRange(entry: string): string {
-  return entry.includes("/") ? entry : plainAddress(entry);
+  return /[/%]/.test(entry) ? entry : plainAddress(entry);
 }
