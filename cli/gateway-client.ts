@@ -149,6 +149,14 @@ export class GatewayClient {
     return (await this.#call({ method: "GET", path: PATHS.health, headers })).status;
   }
 
+  /**
+   * A request with the credentials, for routes that have no method here.
+   * @param path with its query
+   */
+  async ask(method: string, path: string): Promise<Answer> {
+    return await this.#call({ method, path });
+  }
+
   /** Ends by itself unless `follow` is set, and quietly when `signal` aborts. */
   async *logs({ follow, tail, ...rest }: LogRequest, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const path = PATHS.logs + query({ ...rest, follow: String(follow), tail: String(tail) });

@@ -51,6 +51,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/invoke.ts")).invokeCommand(io),
   },
   {
+    name: "queue",
+    summary: "look after asynchronous calls",
+    load: async (io) => (await import("./commands/queue.ts")).queueCommand(io),
+  },
+  {
     name: "logs",
     summary: "show what a function has written",
     load: async (io) => (await import("./commands/logs.ts")).logsCommand(io),

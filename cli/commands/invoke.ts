@@ -16,6 +16,7 @@ import {
   type StackFlags,
 } from "./options.ts";
 import { namespaceOf, readStackFile } from "./selection.ts";
+import type { WaitOptions } from "./wait-for-call.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
   readonly method: string;
@@ -23,6 +24,7 @@ interface Flags extends GatewayFlags, StackFlags {
   readonly query?: readonly string[];
   readonly header?: readonly string[];
   readonly async?: boolean;
+  readonly wait?: boolean;
   readonly callback?: string;
   readonly sign?: string;
   readonly key?: string;
@@ -43,6 +45,7 @@ export function invokeCommand(io: Io): Command {
     .option("--query <key=value>", "query parameter (repeatable)", collect)
     .option("-H, --header <header>", "'Name: value' (repeatable)", collect)
     .option("-a, --async", "put the call into the queue and do not wait for it")
+    .option("--wait", "wait for the end of an asynchronous call and print its result; --timeout limits that if given")
     .option("--callback <url>", "where the result of an asynchronous call is sent")
     .option("--sign <header>", "name of the header that carries an HMAC-SHA256 of the body; needs --key")
     .option("--key <secret>", "key of the signature")
@@ -78,6 +81,11 @@ export function invokeCommand(io: Io): Command {
       if (flags.async && status === 202) {
         const id = response.headers["x-call-id"];
         io.stderr.write(`Function submitted asynchronously${id ? `, call id ${id}` : ""}.\n`);
+        if (flags.wait) {
+          const given = command.getOptionValueSource("timeout") !== "default";
+          const waiting = { send, url, headers: { "User-Agent": [userAgent] }, timeoutMs: given ? timeoutMs : 0 };
+          await printResult(io, response.headers.location, waiting);
+        }
       }
     } catch (error) {
       throw explainNetworkError(url, error);
@@ -87,11 +95,32 @@ export function invokeCommand(io: Io): Command {
   });
 }
 
+/** @param location of the call's status, as the gateway has answered */
+async function printResult(io: Io, location: string | undefined, waiting: Omit<WaitOptions, "path">): Promise<void> {
+  if (!location?.startsWith("/")) throw new CliError("--wait: this gateway does not tell what becomes of a call");
+  const { fetchResult, waitForCall } = await import("./wait-for-call.ts");
+  const options = { ...waiting, path: location };
+  const call = await waitForCall(options);
+  const result = await fetchResult(options);
+  if (!result) {
+    io.stderr.write("The call is done; no result of it is kept.\n");
+    return;
+  }
+  try {
+    for await (const chunk of result as AsyncIterable<Buffer>) await writeOut(io.stdout, chunk);
+  } finally {
+    result.destroy();
+  }
+  const { status = 200 } = call;
+  if (status < 200 || status > 299) throw new CliError(`the function answered with status code ${status}`);
+}
+
 /** @throws {CliError} for flags that are wrong or do not belong together */
 function headersOf(flags: Flags): Record<string, string[]> {
   if (!METHODS.includes(flags.method)) throw new CliError(`--method must be one of ${METHODS.join(", ")}`);
   if (Boolean(flags.sign) !== Boolean(flags.key)) throw new CliError("--sign and --key must be used together");
   if (flags.callback && !flags.async) throw new CliError("--callback needs --async");
+  if (flags.wait && !flags.async) throw new CliError("--wait needs --async");
   if (flags.auth && !flags.token) throw new CliError("--auth needs --token");
   const headers: Record<string, string[]> = { "Content-Type": [flags.contentType] };
   for (const text of flags.header ?? []) {

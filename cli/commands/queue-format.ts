@@ -1,0 +1,70 @@
+import type { CallReport, DeadLetterReport, QueueReport } from "../../provider/contract/calls.ts";
+import { formatDuration } from "../../provider/contract/duration.ts";
+
+/** Columns as wide as their widest cell, two blanks apart. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+const age = (ms: number) => (ms === 0 ? "-" : formatDuration(ms));
+const rate = (perSecond: number) => perSecond.toFixed(perSecond < 10 ? 1 : 0);
+
+/** @param withTotal whether the totals of the whole queue belong to what was asked */
+export function formatQueue({ functions, ...total }: QueueReport, withTotal: boolean): string {
+  const head = ["FUNCTION", "QUEUE", "WAITING", "RUNNING", "DEAD", "OLDEST", "ACCEPTED/S", "FINISHED/S"];
+  const rows = functions.map((fn) => [
+    `${fn.name}.${fn.namespace}`,
+    fn.queue,
+    `${fn.waiting}`,
+    `${fn.inFlight}`,
+    `${fn.dead}`,
+    age(fn.oldestMs),
+    rate(fn.acceptedPerSecond),
+    rate(fn.finishedPerSecond),
+  ]);
+  const all = ["(all)", "", `${total.waiting}`, `${total.inFlight}`, `${total.dead}`, age(total.oldestMs), "", ""];
+  return table([head, ...rows, ...(withTotal ? [all] : [])]);
+}
+
+export function formatCall(call: CallReport): string {
+  const { batch } = call;
+  const lines: [string, string | undefined][] = [
+    ["Id", call.id],
+    ["Call id", call.callId === call.id ? undefined : call.callId],
+    ["Function", `${call.function}.${call.namespace}`],
+    ["Queue", call.queue],
+    ["State", call.state],
+    ["Reason", call.reason],
+    ["Attempts", `${call.attempts}`],
+    ["Status", call.status === undefined ? undefined : `${call.status}`],
+    ["Duration", call.durationMs === undefined ? undefined : formatDuration(call.durationMs)],
+    ["Accepted", call.acceptedAt],
+    ["Started", call.startedAt],
+    ["Finished", call.finishedAt],
+    ["Next attempt", call.nextAttemptAt],
+    ["Expires", call.notAfter],
+    ["Result until", call.resultUntil],
+    [
+      "Batch",
+      batch &&
+        `${batch.size} calls: ${batch.done} done, ${batch.dead} dead, ${batch.cancelled} cancelled, ${batch.expired} expired`,
+    ],
+  ];
+  const given = lines.filter((line): line is [string, string] => line[1] !== undefined);
+  return table(given.map(([name, value]) => [`${name}:`, value]));
+}
+
+export function formatDeadLetters(items: readonly DeadLetterReport[], more: boolean): string {
+  const head = ["ID", "FUNCTION", "DIED", "ATTEMPTS", "STATUS", "REASON"];
+  const rows = items.map((letter) => [
+    letter.id,
+    `${letter.function}.${letter.namespace}`,
+    letter.diedAt,
+    `${letter.attempts}`,
+    letter.status === undefined ? "-" : `${letter.status}`,
+    letter.reason.replace(/\s+/g, " "),
+  ]);
+  return table([head, ...rows]) + (more ? "There are more; --limit shows them.\n" : "");
+}
