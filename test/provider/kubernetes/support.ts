@@ -6,6 +6,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import { accessOf } from "../../../provider/backends/kubernetes/kubeconfig.ts";
 import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
+import type { OperatorSettings } from "../../../provider/backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -26,9 +27,14 @@ export function inProcess(body: string): ImageSpec {
 export interface BackendUnderTest {
   readonly clusterRole?: boolean;
   readonly announceUrl?: URL;
+  /** Absent: none. */
+  readonly operator?: OperatorSettings;
 }
 
-export function openBackend(kube: KubeServer, { clusterRole = true, announceUrl }: BackendUnderTest = {}): Backend {
+export function openBackend(
+  kube: KubeServer,
+  { clusterRole = true, announceUrl, operator }: BackendUnderTest = {},
+): Backend {
   const config = new KubeConfig();
   config.loadFromString(kube.kubeconfig());
   return openKubernetesBackend({
@@ -38,6 +44,7 @@ export function openBackend(kube: KubeServer, { clusterRole = true, announceUrl 
       clusterRole,
       profilesNamespace: "openfaas",
       ...(announceUrl && { announceUrl }),
+      ...(operator && { operator }),
     },
     defaultNamespace: NAMESPACE,
     version: { sha: "", release: "test" },
@@ -54,8 +61,8 @@ export async function writeKubeconfig(kube: KubeServer, folder: string): Promise
 
 export interface Running {
   readonly url: string;
-  /** Exit code. */
-  stop(): Promise<number | null>;
+  /** Exit code; null when a signal has ended it. SIGTERM unless given. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 /** The gateway or the provider as a process of its own, on a port of its own. */
@@ -77,8 +84,8 @@ export async function startProcess(main: "gateway/main.ts" | "provider/main.ts",
   });
   return {
     url,
-    stop: () => {
-      child.kill("SIGTERM");
+    stop: (signal = "SIGTERM") => {
+      child.kill(signal);
       return ended;
     },
   } satisfies Running;
