@@ -22,6 +22,8 @@ export interface FunctionWriterOptions {
 export interface WrittenObjects {
   readonly deployment: V1Deployment;
   readonly service: V1Service;
+  /** Whether something had to be written. */
+  readonly changed: boolean;
 }
 
 /** What to do about what is not as it should be. */
@@ -50,11 +52,11 @@ export class FunctionWriter {
     const { namespace, service: name } = deployment;
     const desired = buildDeployment(deployment, around);
     // First, as it may be somebody else's; without a Deployment it does no harm.
-    const service = await this.applyService(deployment, around);
+    const { service } = await this.applyService(deployment, around);
     const whole = withReplicas(desired, initialReplicas(deployment, settings.maxReplicas));
     const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
     picture.learn(made);
-    return { deployment: made, service };
+    return { deployment: made, service, changed: true };
   }
 
   /**
@@ -86,7 +88,7 @@ export class FunctionWriter {
     deployment: ResolvedDeployment,
     { owner }: Pick<Surroundings, "owner">,
     purpose: Purpose = "deploy",
-  ): Promise<V1Service> {
+  ): Promise<{ readonly service: V1Service; readonly changed: boolean }> {
     const { client } = this.#options;
     const path = apiPath.service(deployment.namespace, deployment.service);
     const desired = buildService(deployment, owner);
@@ -95,14 +97,14 @@ export class FunctionWriter {
       if (existing && !isFunctionService(existing)) {
         throw new FaasError("conflict", `service ${deployment.service} exists and is not a function's`);
       }
-      if (existing && !serviceNeedsApply(existing, desired)) return existing;
-      if (existing && purpose === "verify" && hashOf(existing) !== hashOf(desired)) return existing;
+      const isOld = purpose === "verify" && existing && hashOf(existing) !== hashOf(desired);
+      if (existing && (isOld || !serviceNeedsApply(existing, desired))) return { service: existing, changed: false };
       const managedFields = existing?.metadata && adoptFields(existing.metadata);
       if (existing && managedFields && mayAdopt) {
         await adopt(client, path, existing, managedFields);
         throw new Superseded();
       }
-      return await client.apply<V1Service>(path, desired);
+      return { service: await client.apply<V1Service>(path, desired), changed: true };
     });
   }
 

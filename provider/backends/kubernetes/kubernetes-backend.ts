@@ -7,17 +7,20 @@ import type { Backend } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
 import { WatchHub } from "../watch-hub.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
+import { FunctionObjects } from "./function-objects.ts";
 import { KubernetesClient } from "./kubernetes-client.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";
 import { readLogs } from "./logs.ts";
 import { KubernetesNamespaces } from "./namespaces.ts";
+import { type Operator, openOperator } from "./operator/operator.ts";
 import { apiPath } from "./paths.ts";
 import { Picture } from "./picture.ts";
 import { FUNCTION_LABEL } from "./resources/names.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
 import { trimDeployment, trimPod } from "./resources/trim.ts";
 import { KubernetesSecrets } from "./secrets.ts";
-import { type Identified, type WatchSink, watchObjects } from "./watcher.ts";
+import { untilAborted, within } from "./waits.ts";
+import { type Identified, telling, type WatchSink, watchObjects } from "./watcher.ts";
 
 export interface KubernetesBackendOptions {
   readonly access: ClusterAccess;
@@ -27,23 +30,10 @@ export interface KubernetesBackendOptions {
   readonly log: Logger;
 }
 
+/** Room for giving the lease back, so that another provider need not wait for it to run out. */
+const LEAST_DRAIN_MS = 2_000;
 /** How long requests wait for the first picture of the cluster. */
 const PICTURE_WITHIN_MS = 20_000;
-
-/** Tells when a sink was filled for the first time. */
-function telling<T>(sink: WatchSink<T>): { readonly sink: WatchSink<T>; readonly filled: Promise<void> } {
-  const { promise: filled, resolve } = Promise.withResolvers<void>();
-  return {
-    filled,
-    sink: {
-      ...sink,
-      replace: (objects) => {
-        sink.replace(objects);
-        resolve();
-      },
-    },
-  };
-}
 
 function trimNamespace({ metadata = {} }: V1Namespace): V1Namespace {
   const { managedFields: _, ...rest } = metadata;
@@ -71,12 +61,16 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     await ready();
     if (!namespaces.has(name)) throw new FaasError("invalid", `namespace not found: ${name}`);
   };
+  let operator: Operator | undefined;
   const namespaces = new KubernetesNamespaces({
     client,
     defaultName: defaultNamespace,
     several: clusterRole,
     hasFunctions: (namespace) => picture.names(namespace).length > 0,
-    onChange: () => picture.republish(),
+    onChange: () => {
+      picture.republish();
+      operator?.lookAtAll();
+    },
     ready,
   });
 
@@ -111,7 +105,24 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     requireNamespace,
     ready,
     hasNamespace: (name) => namespaces.has(name),
+    ...(settings.operator && { objects: new FunctionObjects({ client, now: () => performance.now() }) }),
+    onApplied: (applied) => operator?.learn(applied),
   });
+  operator =
+    settings.operator &&
+    openOperator({
+      client,
+      hub,
+      ready: whole,
+      scope,
+      leaseDurationMs: settings.operator.leaseDurationMs,
+      leaseNamespace: profilesNamespace,
+      profilesNamespace,
+      hasNamespace: (name) => namespaces.has(name),
+      statusOf: (ref) => picture.status(ref),
+      reconcile: (...given) => functions.reconcile(...given),
+      log,
+    });
   let closing: Promise<void> | undefined;
 
   return {
@@ -139,41 +150,19 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       await untilAborted(whole, either);
       if (!either.aborted) yield* hub.watch(signal);
     },
-    close() {
+    close(drainTimeoutMs) {
       closing ??= (async () => {
         closed.abort();
         hub.end();
         picture.close();
-        await Promise.all(watching);
+        const operatorEnds = operator?.close() ?? Promise.resolve();
+        const limitMs = Math.max(drainTimeoutMs, LEAST_DRAIN_MS);
+        await untilAborted(operatorEnds, AbortSignal.timeout(limitMs));
+        // Ends what is still under way.
         client.close();
+        await Promise.all([operatorEnds, ...watching]);
       })();
       return closing;
     },
   };
-}
-
-async function untilAborted(wait: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<void>();
-  const onAbort = () => aborted.resolve();
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    await Promise.race([wait, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
-
-/** @throws {FaasError} `unavailable` when `wait` takes longer, or `signal` aborts first */
-async function within(wait: Promise<unknown>, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const done = wait.then(() => true);
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), timeoutMs);
-  try {
-    const stop = AbortSignal.any([signal, late.signal]);
-    await untilAborted(done, stop);
-    if (stop.aborted) throw new FaasError("unavailable", "the Kubernetes API has not been reached yet");
-  } finally {
-    clearTimeout(timer);
-  }
 }

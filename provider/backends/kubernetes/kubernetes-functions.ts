@@ -135,7 +135,7 @@ export class KubernetesFunctions implements FunctionStore {
     purpose: Exclude<Purpose, "deploy">,
     signal: AbortSignal,
   ): Promise<AppliedFunction | undefined> {
-    const { client } = this.#options;
+    const { client, picture } = this.#options;
     return await this.#alone(ref, () =>
       this.#writer.insist(async (mayAdopt) => {
         // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
@@ -150,6 +150,8 @@ export class KubernetesFunctions implements FunctionStore {
         if (existing?.metadata?.deletionTimestamp) {
           throw new FaasError("unavailable", `deployment ${ref.name} is still being removed`);
         }
+        // The surroundings know its token by that.
+        if (existing) picture.learn(existing);
         const deployment = functionToDeployment(object);
         const around = await readSurroundings(deployment, this.#options);
         checkDeployment(deployment, around);
@@ -228,7 +230,8 @@ export class KubernetesFunctions implements FunctionStore {
   ): Promise<WrittenObjects> {
     if (!existing) return await this.#writer.create(deployment, around);
     const applied = await this.#writer.applyDeployment(existing, deployment, around, how);
-    return { deployment: applied, service: await this.#writer.applyService(deployment, around, how.purpose) };
+    const { service, changed } = await this.#writer.applyService(deployment, around, how.purpose);
+    return { deployment: applied, service, changed: changed || applied !== existing };
   }
 
   #tell(

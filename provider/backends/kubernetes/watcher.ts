@@ -1,7 +1,7 @@
 import { FaasError } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
 import { pause } from "../pause.ts";
-import { ApiError, readApiError } from "./api-error.ts";
+import { ApiError, hasStatus, readApiError } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { readLines } from "./lines.ts";
 
@@ -18,15 +18,32 @@ export interface WatchSink<T> {
   remove(object: T): void;
 }
 
-export interface WatcherOptions<T> {
+/** Tells when a sink was filled for the first time. */
+export function telling<T>(sink: WatchSink<T>): { readonly sink: WatchSink<T>; readonly filled: Promise<void> } {
+  const { promise: filled, resolve } = Promise.withResolvers<void>();
+  return {
+    filled,
+    sink: {
+      ...sink,
+      replace: (objects) => {
+        sink.replace(objects);
+        resolve();
+      },
+    },
+  };
+}
+
+export interface WatcherOptions<T, R = T> {
   readonly client: Pick<KubernetesClient, "get" | "stream">;
   /** Of the collection, as `/api/v1/pods`. */
   readonly path: string;
   readonly labelSelector?: string;
   /** Takes away what nobody needs, before it is kept. */
-  trim(object: T): T;
-  readonly sink: WatchSink<T>;
+  trim(object: T): R;
+  readonly sink: WatchSink<R>;
   readonly log: Logger;
+  /** The kind may not be installed, which is no fault: there is nothing of it then, and it is asked for this often. */
+  readonly absentMs?: number;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
 }
@@ -58,13 +75,14 @@ export function decidePause(failures: number, random: number): number {
 }
 
 /** Keeps a picture of one kind of object up to date until `signal` aborts, whatever the API server does meanwhile. */
-export async function watchObjects<T extends Identified>(
-  options: WatcherOptions<T>,
+export async function watchObjects<T extends Identified, R = T>(
+  options: WatcherOptions<T, R>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { log, path, random = Math.random } = options;
+  const { log, path, sink, absentMs, random = Math.random } = options;
   let version: string | undefined;
   let failures = 0;
+  let absent = false;
   while (!signal.aborted) {
     let accepted = false;
     let askedMs = 0;
@@ -73,6 +91,7 @@ export async function watchObjects<T extends Identified>(
     const next = () => (Date.now() - since >= SOUND_MS ? 0 : accepted ? Math.min(failures + 1, 3) : failures + 1);
     try {
       version ??= await listAll(options, signal);
+      absent = false;
       for await (const seen of follow(options, version, signal)) {
         version = seen;
         accepted = true;
@@ -80,6 +99,13 @@ export async function watchObjects<T extends Identified>(
       failures = next();
     } catch (err) {
       if (signal.aborted) return;
+      if (absentMs !== undefined && hasStatus(err, 404)) {
+        if (!absent) log.info({ path }, "the cluster does not have this kind of object");
+        [absent, version, failures] = [true, undefined, 0];
+        sink.replace([]);
+        await pause(absentMs, signal);
+        continue;
+      }
       if (isExpired(err)) version = undefined;
       askedMs = err instanceof ApiError ? Math.min(err.retryAfterMs ?? 0, MAX_PAUSE_MS) : 0;
       failures = Math.max(1, next());
@@ -95,11 +121,11 @@ function isExpired(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 410 || error.status === 400);
 }
 
-async function listAll<T extends Identified>(
-  { client, path, labelSelector, trim, sink }: WatcherOptions<T>,
+async function listAll<T extends Identified, R>(
+  { client, path, labelSelector, trim, sink }: WatcherOptions<T, R>,
   signal: AbortSignal,
 ): Promise<string> {
-  const objects: T[] = [];
+  const objects: R[] = [];
   let next: string | undefined;
   for (;;) {
     const query = { limit: PAGE_SIZE, labelSelector, continue: next };
@@ -113,8 +139,8 @@ async function listAll<T extends Identified>(
 }
 
 /** Resource versions that were reached. */
-async function* follow<T extends Identified>(
-  { client, path, labelSelector, trim, sink }: WatcherOptions<T>,
+async function* follow<T extends Identified, R>(
+  { client, path, labelSelector, trim, sink }: WatcherOptions<T, R>,
   resourceVersion: string,
   signal: AbortSignal,
 ): AsyncGenerator<string> {

@@ -36,7 +36,7 @@ function drafts({ progress, readyReplicas, replicas, problem }: FunctionFacts): 
   const healthy: Draft =
     readyReplicas > 0
       ? ["Healthy", "True", "ReplicasReady", `${readyReplicas} of ${replicas} replicas are ready`]
-      : replicas === 0
+      : replicas === 0 && progress.kind === "applied"
         ? ["Healthy", "False", "ScaledToZero", "asleep until it is called"]
         : ["Healthy", "False", "NoReplicasReady", problem ?? "no replica is ready yet"];
   switch (progress.kind) {

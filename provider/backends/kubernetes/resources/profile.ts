@@ -1,6 +1,7 @@
 import type {
   V1Affinity,
   V1DeploymentStrategy,
+  V1ObjectMeta,
   V1PodDNSConfig,
   V1PodSecurityContext,
   V1ResourceRequirements,
@@ -25,7 +26,7 @@ export interface ProfileSpec {
 
 /** An object of kind Profile, `openfaas.com/v1`. */
 export interface Profile {
-  readonly metadata?: { readonly name?: string; readonly namespace?: string; readonly generation?: number };
+  readonly metadata?: Pick<V1ObjectMeta, "name" | "namespace" | "uid" | "resourceVersion" | "generation">;
   readonly spec?: ProfileSpec;
 }
 

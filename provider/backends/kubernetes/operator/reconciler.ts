@@ -1,0 +1,254 @@
+import { isDeepStrictEqual } from "node:util";
+import { FaasError } from "../../../contract/errors.ts";
+import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../contract/functions.ts";
+import type { Logger } from "../../../kit/log.ts";
+import { hasStatus } from "../api-error.ts";
+import type { KubernetesClient } from "../kubernetes-client.ts";
+import type { AppliedFunction } from "../kubernetes-functions.ts";
+import { apiPath } from "../paths.ts";
+import type { Progress } from "../resources/conditions.ts";
+import type { FunctionObject } from "../resources/function-object.ts";
+import { decideFunctionStatus } from "../resources/function-status.ts";
+import type { Profile } from "../resources/profile.ts";
+import { type Corrections, compare, decideCorrection, decideRetry, isSettled, type Prints } from "./decisions.ts";
+import { keyOf, RecordTable } from "./record-table.ts";
+import {
+  type FunctionRecord,
+  type ObjectRecord,
+  type ProfileRecord,
+  profilePrint,
+  recordFunction,
+  recordObject,
+} from "./records.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+export interface ReconcilerOptions {
+  readonly client: Pick<KubernetesClient, "mergePatch">;
+  /** See `KubernetesFunctions.reconcile`. */
+  reconcile(ref: FunctionRef, purpose: "restore" | "verify", signal: AbortSignal): Promise<AppliedFunction | undefined>;
+  /** What is known of a function's replicas. */
+  statusOf(ref: FunctionRef): FunctionStatus | undefined;
+  /** Whether functions may live there. */
+  hasNamespace(name: string): boolean;
+  readonly profilesNamespace: string;
+  readonly log: Logger;
+}
+
+/** What is remembered of one Function besides its record. Times are those of `performance.now()`. */
+interface State {
+  /** What it was last found or made to be. */
+  checked?: Prints;
+  /** What it was when it was first seen with this definition. */
+  seen?: Prints;
+  /** Profiles that were used. */
+  profiles: readonly Profile[];
+  /** Undefined until there is something to say. */
+  progress?: Progress;
+  /** In a row. */
+  failures: number;
+  corrections?: Corrections;
+  /** No look at its objects before this. */
+  holdUntil: number;
+  /** No status before this. */
+  quietUntil: number;
+}
+
+const CONCURRENCY = 8;
+/** For the provider that took a deploy to apply it too; a second one would only be in its way. */
+const DEPLOYING_MS = 3_000;
+/** Between two writes of a status, as pods come and go one by one. */
+const STATUS_MS = 1_000;
+/** Why replicas do not come up may change without a sign. */
+const UNHEALTHY_LOOK_MS = 5_000;
+
+/** Keeps the objects of Functions as they say, and says in their status how far it has come. */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #stopped = new AbortController();
+  readonly #states = new Map<string, State>();
+  readonly #queue = new WorkQueue({ concurrency: CONCURRENCY, work: (key) => this.#work(key) });
+  #started = false;
+
+  readonly functions = new RecordTable<FunctionRecord>((key) => this.look(key));
+  readonly deployments = new RecordTable<ObjectRecord>((key) => this.look(key));
+  readonly services = new RecordTable<ObjectRecord>((key) => this.look(key));
+  readonly profiles = new RecordTable<ProfileRecord>((profile) => {
+    for (const [key, { profiles }] of this.functions.entries()) {
+      if (profiles.some((name) => this.#profileKey(name) === profile)) this.look(key);
+    }
+  });
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** All that there is has been seen. */
+  start(): void {
+    this.#started = true;
+    this.lookAtAll();
+  }
+
+  /** Something about a function, by its qualified name, may have changed. */
+  look(key: string): void {
+    if (this.#started) this.#queue.add(key);
+  }
+
+  lookAtAll(): void {
+    for (const [key] of this.functions.entries()) this.look(key);
+  }
+
+  /** Somebody has done for a Function what there was to do. */
+  learn({ object, deployment, service, profiles }: AppliedFunction): void {
+    const [record, made, served] = [recordFunction(object), recordObject(deployment), recordObject(service)];
+    const state = this.#stateOf(keyOf(record));
+    state.profiles = profiles;
+    state.progress = { kind: "applied" };
+    state.failures = 0;
+    state.holdUntil = 0;
+    state.checked = {
+      definition: definitionOf(record),
+      profiles: profiles.map(({ metadata = {} }) => profilePrint(metadata)).join(),
+      deployment: made.print,
+      service: served.print,
+    };
+    this.functions.put(record);
+    this.deployments.put(made);
+    this.services.put(served);
+  }
+
+  /** Starts nothing any more; resolves once nothing is under way. May be called twice. */
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await this.#queue.close();
+  }
+
+  async #work(key: string): Promise<void> {
+    const record = this.functions.get(key);
+    const { name = "", namespace = "" } = record?.metadata ?? {};
+    if (!record || record.leaving) {
+      this.#states.delete(key);
+      return;
+    }
+    if (!this.#options.hasNamespace(namespace)) return;
+    const state = this.#stateOf(key);
+    try {
+      await this.#check(key, record, state);
+      await this.#writeStatus(key, state);
+    } catch (err) {
+      if (this.#stopped.signal.aborted) return;
+      this.#fail(state);
+      this.#options.log.warn({ err, function: name, namespace, failures: state.failures }, "a Function has to wait");
+    }
+    const waitMs = state.holdUntil - performance.now();
+    if (waitMs > 0) this.#queue.add(key, waitMs);
+  }
+
+  async #check(key: string, record: FunctionRecord, state: State): Promise<void> {
+    const now = this.#printsOf(key, record);
+    const divergence = compare(state.checked, now);
+    if (divergence === "none") return;
+    const settled = isSettled(record, (profile) => this.profiles.get(this.#profileKey(profile))?.generation);
+    this.#notice(record, state, now, settled);
+    if (performance.now() < state.holdUntil) return;
+    const { name = "", namespace = "" } = record.metadata;
+    const purpose = settled && !state.checked ? "verify" : "restore";
+    try {
+      const applied = await this.#options.reconcile({ name, namespace }, purpose, this.#stopped.signal);
+      if (!applied) return;
+      this.learn(applied);
+      if (divergence === "objects" && applied.changed) this.#corrected(record, state);
+    } catch (error) {
+      if (!(error instanceof FaasError) || error.kind === "unavailable") throw error;
+      this.#fail(state);
+      this.#refused(record, state, error.message);
+    }
+  }
+
+  /** Another definition than before begins anew, whatever was wrong with that. */
+  #notice(record: FunctionRecord, state: State, now: Prints, settled: boolean): void {
+    const isNew = compare(state.seen, now) === "definition";
+    // Who took the deploy has applied it: there is something to look at.
+    const isApplied = state.progress?.kind === "working" && compare(state.seen, now) === "objects";
+    if (isNew || isApplied) {
+      state.failures = 0;
+      state.holdUntil = 0;
+    }
+    if (!isNew) return;
+    state.seen = now;
+    if (settled) return;
+    state.progress = { kind: "working" };
+    if (record.deployed) state.holdUntil = performance.now() + DEPLOYING_MS;
+  }
+
+  #corrected({ metadata: { name, namespace } }: FunctionRecord, state: State): void {
+    const { corrections, waitMs } = decideCorrection(state.corrections, performance.now());
+    state.corrections = corrections;
+    state.holdUntil = performance.now() + waitMs;
+    const facts = { function: name, namespace, corrections: corrections.count };
+    this.#options.log.info(facts, "the objects of a function were put right");
+  }
+
+  #refused({ metadata: { name, namespace } }: FunctionRecord, state: State, reason: string): void {
+    if (state.progress?.kind !== "refused" || state.progress.message !== reason) {
+      this.#options.log.warn({ function: name, namespace, reason }, "a Function was refused");
+    }
+    state.progress = { kind: "refused", message: reason };
+  }
+
+  #fail(state: State): void {
+    state.failures += 1;
+    state.holdUntil = performance.now() + decideRetry(state.failures);
+  }
+
+  async #writeStatus(key: string, state: State): Promise<void> {
+    const record = this.functions.get(key);
+    const { progress, quietUntil } = state;
+    if (!record || !progress || this.#stopped.signal.aborted) return;
+    const { name = "", namespace = "" } = record.metadata;
+    const { client, statusOf } = this.#options;
+    const { replicas = 0, availableReplicas: readyReplicas = 0, problem } = statusOf({ name, namespace }) ?? {};
+    if (replicas > 0 && readyReplicas === 0) this.#queue.add(key, UNHEALTHY_LOOK_MS);
+    const { generation, status: before } = record;
+    const facts = { progress, replicas, readyReplicas, generation, ...(problem !== undefined && { problem }) };
+    const status = decideFunctionStatus(record, facts, state.profiles, new Date());
+    if (isDeepStrictEqual(status, before)) return;
+    const waitMs = quietUntil - performance.now();
+    if (waitMs > 0) {
+      this.#queue.add(key, waitMs);
+      return;
+    }
+    try {
+      const body = { status: { ...status, profiles: status.profiles ?? null } };
+      const object = await client.mergePatch<FunctionObject>(apiPath.functionStatus(namespace, name), body);
+      state.quietUntil = performance.now() + STATUS_MS;
+      this.functions.put(recordFunction(object));
+    } catch (error) {
+      // It has gone meanwhile, of which we will hear.
+      if (!hasStatus(error, 404)) throw error;
+    }
+  }
+
+  #printsOf(key: string, record: FunctionRecord): Prints {
+    const profiles = record.profiles.flatMap((name) => this.profiles.get(this.#profileKey(name))?.print ?? []);
+    return {
+      definition: definitionOf(record),
+      profiles: profiles.join(),
+      deployment: this.deployments.get(key)?.print ?? "",
+      service: this.services.get(key)?.print ?? "",
+    };
+  }
+
+  #profileKey(name: string): string {
+    return qualifiedName({ name, namespace: this.#options.profilesNamespace });
+  }
+
+  #stateOf(key: string): State {
+    const known = this.#states.get(key);
+    if (known) return known;
+    const state: State = { profiles: [], failures: 0, holdUntil: 0, quietUntil: 0 };
+    this.#states.set(key, state);
+    return state;
+  }
+}
+
+const definitionOf = ({ metadata, generation }: FunctionRecord) => `${metadata.uid}:${generation}`;

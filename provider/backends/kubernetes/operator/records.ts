@@ -1,0 +1,100 @@
+import type { V1ManagedFieldsEntry, V1ObjectMeta } from "@kubernetes/client-node";
+import type { FunctionObject, FunctionObjectStatus } from "../resources/function-object.ts";
+import { hashOf } from "../resources/hash.ts";
+import { FIELD_MANAGER } from "../resources/names.ts";
+import { type Profile, profileNames } from "../resources/profile.ts";
+
+/** What is kept of an object's metadata. */
+export interface RecordMetadata {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+/** What is kept of a Function. Its definition is read when it is needed. */
+export interface FunctionRecord {
+  readonly metadata: RecordMetadata;
+  readonly generation: number;
+  readonly leaving: boolean;
+  /** Names of the profiles that it wants. */
+  readonly profiles: readonly string[];
+  /** Its definition was written by a provider, which applies it as well. */
+  readonly deployed: boolean;
+  readonly status?: FunctionObjectStatus;
+}
+
+/** What is kept of a Deployment, a Service or a Profile. */
+export interface ObjectRecord {
+  readonly metadata: RecordMetadata;
+  /** Changes when what we set of it does; of a Profile, when anything does. */
+  readonly print: string;
+}
+
+export interface ProfileRecord extends ObjectRecord {
+  readonly generation: number;
+}
+
+interface Annotated {
+  readonly metadata?: V1ObjectMeta;
+}
+
+function trimMetadata({ name, namespace, uid, resourceVersion }: V1ObjectMeta): RecordMetadata {
+  return {
+    ...(name !== undefined && { name }),
+    ...(namespace !== undefined && { namespace }),
+    ...(uid !== undefined && { uid }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  };
+}
+
+const ownsSpec = ({ fieldsV1, subresource }: V1ManagedFieldsEntry) =>
+  !subresource && typeof fieldsV1 === "object" && "f:spec" in fieldsV1;
+const timeOf = ({ time }: V1ManagedFieldsEntry) => new Date(time ?? 0).getTime();
+
+/** Whether the newest writer of the definition is a provider. */
+function wasDeployed({ managedFields = [] }: V1ObjectMeta): boolean {
+  const [newest] = managedFields.filter(ownsSpec).sort((a, b) => timeOf(b) - timeOf(a));
+  return newest?.manager === FIELD_MANAGER;
+}
+
+export function recordFunction({ metadata, spec, status }: FunctionObject): FunctionRecord {
+  return {
+    metadata: trimMetadata(metadata),
+    generation: metadata.generation ?? 0,
+    leaving: metadata.deletionTimestamp !== undefined,
+    // The objects of bookmarks have no spec.
+    profiles: profileNames(spec?.annotations),
+    deployed: wasDeployed(metadata),
+    ...(status && { status }),
+  };
+}
+
+/**
+ * By which fields are ours: whoever writes another value into one takes it away from us, and whoever removes it too.
+ * What others set besides is none of our business and does not count.
+ */
+export function recordObject({ metadata = {} }: Annotated): ObjectRecord {
+  const ours = (metadata.managedFields ?? []).filter(
+    ({ manager, operation, subresource }) => manager === FIELD_MANAGER && operation === "Apply" && !subresource,
+  );
+  // The time is that of our own last change.
+  const fields = ours.map(({ fieldsV1, time }) => [time, withoutReplicas(fieldsV1 ?? {})]);
+  return { metadata: trimMetadata(metadata), print: `${metadata.uid}:${hashOf(fields)}` };
+}
+
+/** Scaling takes the number of replicas from us, as it should. */
+function withoutReplicas(fields: Readonly<Record<string, unknown>>): unknown {
+  const { "f:spec": spec, ...rest } = fields;
+  if (typeof spec !== "object" || spec === null) return fields;
+  const { "f:replicas": _, ...others } = spec as Readonly<Record<string, unknown>>;
+  return { ...rest, "f:spec": others };
+}
+
+export function recordProfile({ metadata = {} }: Profile): ProfileRecord {
+  return { metadata: trimMetadata(metadata), print: profilePrint(metadata), generation: metadata.generation ?? 0 };
+}
+
+export function profilePrint({ uid, generation = 0 }: V1ObjectMeta): string {
+  return `${uid}:${generation}`;
+}
