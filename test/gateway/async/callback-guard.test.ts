@@ -1,0 +1,193 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { LookupAddress } from "node:dns";
+import { createServer, type Server } from "node:net";
+import { Readable } from "node:stream";
+import { expect, test } from "@jest/globals";
+import type { Lookup } from "../../../gateway/async/callback-connector.ts";
+import { CallbackSender } from "../../../gateway/async/callback-sender.ts";
+import { CallbackSigner } from "../../../gateway/async/callback-signer.ts";
+import { type CallbackTargetRules, CallbackTargets } from "../../../gateway/core/callback-targets.ts";
+import { type Received, WorkerSetup } from "./worker-setup.ts";
+
+const setup = WorkerSetup.use();
+
+const rules = (given: Partial<CallbackTargetRules>) =>
+  new CallbackTargets({ private: false, allow: [], deny: [], ...given });
+
+/** Answers with one list of addresses after the other, the last one for ever. */
+function resolver(...answers: string[][]): { readonly lookup: Lookup; readonly asked: string[] } {
+  const asked: string[] = [];
+  const lookup: Lookup = (hostname, _options, callback) => {
+    const answer = answers[Math.min(asked.length, answers.length - 1)] ?? [];
+    asked.push(hostname);
+    const addresses = answer.map((address): LookupAddress => ({ address, family: address.includes(":") ? 6 : 4 }));
+    process.nextTick(callback, null, addresses);
+  };
+  return { lookup, asked };
+}
+
+test.each([
+  ["an address", () => `http://user:hunter2@127.0.0.1:${setup.receiver.port}/hook?token=hunter2`],
+  ["one that is mapped", () => `http://user:hunter2@[::ffff:127.0.0.1]:${setup.receiver.port}/?token=hunter2`],
+  ["a name of loopback", () => `http://user:hunter2@localhost:${setup.receiver.port}/?token=hunter2`],
+])("a target that is not allowed is never connected to: %s", async (_rule, url) => {
+  const outcomes: unknown[] = [];
+  await setup.start({
+    targets: rules({}),
+    events: { calledBack: ({ outcome, tries }) => outcomes.push([outcome, tries]) },
+  });
+  const id = await setup.publish({ callbackUrl: url() });
+  await setup.settled();
+  expect(setup.receiver.received).toHaveLength(0);
+  expect(setup.record(id)).toMatchObject({ state: "dead", attempts: 1, outcome: { status: 200 } });
+  expect(setup.record(id).reason).toBe("the callback failed: its target is refused: its address is not public");
+  expect(outcomes).toEqual([["refused", 1]]);
+  expect(JSON.stringify(setup.logged)).not.toContain("hunter2");
+  expect(setup.logged.filter(({ msg }) => msg === "a callback failed")).toMatchObject([
+    { target: expect.stringMatching(/^http:\/\/[^/?@]+:\d+$/), tries: 1 },
+  ]);
+});
+
+test("a name that stands for a private address is not connected to", async () => {
+  const { lookup, asked } = resolver(["127.0.0.1"]);
+  await setup.start({ targets: rules({}), lookup });
+  const id = await setup.publish({ callbackUrl: `http://rebind.test:${setup.receiver.port}/` });
+  await setup.settled();
+  expect(asked).toEqual(["rebind.test"]);
+  expect(setup.receiver.received).toHaveLength(0);
+  expect(setup.record(id).reason).toContain("its address is not public");
+});
+
+test("what is judged is what is connected to: another look at the name finds it refused", async () => {
+  // Allowed at first, so the first try is made; the name then turns to an address that is not.
+  const { lookup, asked } = resolver(["127.0.0.1"], ["127.0.0.2"]);
+  setup.receiver.answer = (_request, res) => res.writeHead(503, { connection: "close" }).end();
+  await setup.start({ targets: rules({ allow: ["127.0.0.1"] }), lookup });
+  const id = await setup.publish({ callbackUrl: `http://rebind.test:${setup.receiver.port}/` });
+  await setup.settled();
+  expect(asked).toEqual(["rebind.test", "rebind.test"]);
+  expect(setup.receiver.received).toHaveLength(1);
+  expect(setup.record(id).reason).toBe("the callback failed: its target is refused: its address is not public");
+});
+
+test("of several addresses only the allowed ones are tried", async () => {
+  const closed = await new Promise<Server>((resolve) => {
+    const server = createServer((socket) => {
+      connections++;
+      socket.destroy();
+    }).listen(0, "127.0.0.2", () => resolve(server));
+  });
+  let connections = 0;
+  try {
+    const { lookup } = resolver(["127.0.0.2", "127.0.0.1"]);
+    await setup.start({ targets: rules({ allow: ["127.0.0.1"] }), lookup });
+    await setup.publish({ callbackUrl: `http://both.test:${setup.receiver.port}/` });
+    await setup.settled();
+    expect(setup.receiver.received[0]?.headers.host).toBe(`both.test:${setup.receiver.port}`);
+    expect(connections).toBe(0);
+  } finally {
+    closed.close();
+  }
+});
+
+test("a host of the allow list may stand for any address", async () => {
+  const { lookup } = resolver(["127.0.0.1"]);
+  await setup.start({ targets: rules({ allow: ["*.hooks.test"] }), lookup });
+  await setup.publish({ callbackUrl: `http://a.hooks.test:${setup.receiver.port}/` });
+  await setup.settled();
+  expect(setup.receiver.received).toHaveLength(1);
+});
+
+test("a name that cannot be looked up is tried again", async () => {
+  let asked = 0;
+  const lookup: Lookup = (_hostname, _options, callback) => {
+    asked++;
+    if (asked < 3) callback(Object.assign(new Error("not now"), { code: "EAI_AGAIN" }), []);
+    else callback(null, [{ address: "127.0.0.1", family: 4 }]);
+  };
+  await setup.start({ lookup });
+  await setup.publish({ callbackUrl: `http://later.test:${setup.receiver.port}/` });
+  await setup.settled();
+  expect(asked).toBe(3);
+  expect(setup.receiver.received).toHaveLength(1);
+});
+
+test("a redirect is not followed", async () => {
+  setup.receiver.answer = (_request, res) =>
+    res.writeHead(307, { location: `http://127.0.0.1:${setup.gateway.port}/stolen` }).end();
+  await setup.start();
+  const id = await setup.publish({ callbackUrl: setup.callbackUrl });
+  await setup.settled();
+  expect(setup.receiver.received).toHaveLength(1);
+  expect(setup.gateway.received.some(({ url }) => url === "/stolen")).toBe(false);
+  expect(setup.record(id).reason).toBe("the callback failed: status 307");
+});
+
+/** As a receiver would do it, from the documentation. @returns the signature's age in seconds */
+function verify({ headers, body }: Received, secret: string): number | "forged" {
+  const fields = String(headers["x-faaslane-signature"]).split(",");
+  const seconds = fields.find((field) => field.startsWith("t="))?.slice(2) ?? "";
+  const expected = createHmac("sha256", secret).update(`${seconds}.`).update(body).digest();
+  const given = fields.filter((field) => field.startsWith("v1=")).map((field) => Buffer.from(field.slice(3), "hex"));
+  const genuine = given.some((one) => one.length === expected.length && timingSafeEqual(one, expected));
+  return genuine ? Math.floor(Date.now() / 1000) - Number(seconds) : "forged";
+}
+
+test.each([
+  ["small", 10],
+  ["empty", 0],
+  ["large, from a file", 1_000_000],
+])("a callback is signed over its time and body: %s", async (_size, bytes) => {
+  setup.gateway.answer = (_request, res) =>
+    res.writeHead(200, { "x-faaslane-signature": "t=1,v1=forged" }).end(Buffer.alloc(bytes, "result"));
+  setup.receiver.answer = (_request, res, count) => res.writeHead(count < 2 ? 503 : 200).end();
+  await setup.start({ signer: new CallbackSigner(["old secret", "new secret"]) });
+  await setup.publish({ callbackUrl: setup.callbackUrl });
+  await setup.settled();
+  expect(setup.receiver.received).toHaveLength(2);
+  for (const received of setup.receiver.received) {
+    expect(received.headers["x-faaslane-signature"]).toMatch(/^t=\d+,v1=[0-9a-f]{64},v1=[0-9a-f]{64}$/);
+    expect(received.body).toHaveLength(bytes);
+    expect(verify(received, "new secret")).toBeLessThan(20);
+    expect(verify(received, "old secret")).toBeLessThan(20);
+    expect(verify(received, "another secret")).toBe("forged");
+    expect(verify({ ...received, body: Buffer.concat([received.body, Buffer.from(" ")]) }, "new secret")).toBe(
+      "forged",
+    );
+  }
+  expect(JSON.stringify(setup.logged)).not.toContain("secret");
+});
+
+test("a body that changes after it was signed is broken off, not sent with a wrong signature", async () => {
+  const sender = new CallbackSender({
+    timeoutMs: 10_000,
+    retry: { tries: 3, minWaitMs: 1, maxWaitMs: 2, deadlineMs: 10_000 },
+    targets: rules({ private: true }),
+    signer: new CallbackSigner(["secret"]),
+    now: Date.now,
+    random: Math.random,
+  });
+  try {
+    let reads = 0;
+    const body = () => Readable.from([Buffer.from(`state ${++reads < 4 ? reads : "settled"}`)], { objectMode: false });
+    const message = { headers: ["Content-Type", "text/plain"], body: { body } };
+    const outcome = await sender.send(setup.callbackUrl, message, new AbortController().signal);
+    expect(outcome).toMatchObject({ kind: "delivered", tries: 3 });
+    expect(setup.receiver.received.map((received) => received.body.toString())).toEqual(["state settled"]);
+    expect(verify(setup.receiver.received[0] as Received, "secret")).toBeLessThan(20);
+  } finally {
+    await sender.close();
+  }
+});
+
+test("without a secret nothing is signed, not even by the function", async () => {
+  setup.gateway.answer = (_request, res) => res.writeHead(200, { "x-faaslane-signature": "t=1,v1=forged" }).end();
+  await setup.start();
+  await setup.publish({ callbackUrl: setup.callbackUrl });
+  await setup.settled();
+  expect(setup.receiver.received[0]?.headers).not.toHaveProperty("x-faaslane-signature");
+});
+
+test.each([[[]], [[""]], [["good", ""]]])("secrets %j are none", (secrets) => {
+  expect(() => new CallbackSigner(secrets)).toThrow("must not be empty");
+});
