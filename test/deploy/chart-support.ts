@@ -21,6 +21,7 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
     podDisruptionBudgets: false,
     createCRDs: false,
     createFunctionNamespace: false,
+    functions: { announce: false },
   },
   "everything on": {
     imageTag: "0.2.0",

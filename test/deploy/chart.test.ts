@@ -132,6 +132,25 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     expect(grace).toBeGreaterThan(config.drainTimeoutMs / 1000 + 3);
   });
 
+  test("functions can tell every provider that they listen, at a Service that hides no address", () => {
+    const provider = find(objects, "Deployment", "gateway-provider");
+    const { announceUrl } = readEnv(environmentOf(provider).env, readKubernetesSettings);
+    const service = objects.find(({ kind, metadata: { name } }) => kind === "Service" && /-announce$/.test(name));
+    expect(announceUrl === undefined).toBe(service === undefined);
+    if (!announceUrl || !service) return;
+    const { name, namespace } = service.metadata;
+    expect(announceUrl.href).toBe(`http://${name}.${namespace}.svc.cluster.local.:8081/`);
+    expect(service.spec).toMatchObject({ clusterIP: "None", selector: { app: "gateway-provider" } });
+    const policies = objects.filter(
+      ({ kind, metadata: { name } }) => kind === "NetworkPolicy" && name === "gateway-provider",
+    );
+    for (const { spec } of policies) {
+      const { ingress } = spec as { ingress: { from: { podSelector?: { matchExpressions?: unknown } }[] }[] };
+      const expressions = ingress[0]?.from.map(({ podSelector }) => podSelector?.matchExpressions);
+      expect(expressions).toContainEqual([{ key: "faas_function", operator: "Exists" }]);
+    }
+  });
+
   test("the notes are text", () => {
     expect(notes).toMatch(/^faaslane 0\.1\.0 is in namespace openfaas/);
   });
