@@ -18,7 +18,7 @@ export interface CallbackRetry {
 }
 
 export interface CallbackSenderOptions {
-  /** Of one try. */
+  /** Of one try; of one that sends a stream, between two pieces of it. */
   readonly timeoutMs: number;
   readonly retry: CallbackRetry;
   readonly targets: CallbackTargets;
@@ -58,6 +58,8 @@ type Try =
   | { readonly kind: "refused"; readonly reason: string };
 
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** A try that sends a stream takes no longer than so many timeouts, however slowly its receiver reads. */
+const LONGEST_STREAM_TIMEOUTS = 20;
 
 /** Posts results to callback URLs. A callback is tried several times by itself; the function never runs again for it. */
 export class CallbackSender {
@@ -102,10 +104,11 @@ export class CallbackSender {
     message: CallbackMessage,
     signal: AbortSignal,
   ): Promise<Try> {
-    const deadline = new Deadline(signal, this.#options.timeoutMs);
+    const { timeoutMs } = this.#options;
+    const deadline = new Deadline(signal, timeoutMs, timeoutMs * LONGEST_STREAM_TIMEOUTS);
     let body: Buffer | Readable | undefined;
     try {
-      const sealed = await this.#seal(message.body);
+      const sealed = await this.#seal(message.body, deadline);
       body = sealed.body;
       const own: [string, string | undefined][] = [
         ["Authorization", authorization],
@@ -135,17 +138,22 @@ export class CallbackSender {
   }
 
   /** A signature stands before the body that it signs, so a signed stream is read twice. */
-  async #seal(source: CallbackBody): Promise<{ readonly body: Buffer | Readable; readonly signature?: string }> {
+  async #seal(
+    source: CallbackBody,
+    deadline: Deadline,
+  ): Promise<{ readonly body: Buffer | Readable; readonly signature?: string }> {
     const { signer, now } = this.#options;
-    const body = source.body();
-    if (!signer) return { body };
     const at = now();
-    if (!(body instanceof Readable)) return { body, signature: signer.begin(at).add(body).finish() };
+    const body = source.body();
+    if (!(body instanceof Readable)) {
+      return signer ? { body, signature: signer.begin(at).add(body).finish() } : { body };
+    }
+    if (!signer) return { body: Readable.from(watched(body, deadline), { objectMode: false }) };
     const signing = signer.begin(at);
-    for await (const piece of body) signing.add(piece as Buffer);
+    for await (const piece of watched(body, deadline)) signing.add(piece);
     const signature = signing.finish();
-    const checked = checkedCopy(source.body() as Readable, signer.begin(at), signature);
-    return { body: Readable.from(checked, { objectMode: false }), signature };
+    const copy = checked(watched(source.body() as Readable, deadline), signer.begin(at), signature);
+    return { body: Readable.from(copy, { objectMode: false }), signature };
   }
 
   async close(): Promise<void> {
@@ -153,11 +161,23 @@ export class CallbackSender {
   }
 }
 
-/** Breaks off at the end of a body that is not the one signed; its receiver would find the signature wrong, and refuse. */
-async function* checkedCopy(source: Readable, signing: Signing, expected: string): AsyncGenerator<Uint8Array> {
+async function* watched(source: Readable, deadline: Deadline): AsyncGenerator<Uint8Array> {
   for await (const piece of source) {
-    signing.add(piece as Buffer);
+    deadline.signal.throwIfAborted();
+    deadline.extend();
     yield piece as Buffer;
+  }
+}
+
+/** Breaks off at the end of a body that is not the one signed; its receiver would find the signature wrong, and refuse. */
+async function* checked(
+  source: AsyncIterable<Uint8Array>,
+  signing: Signing,
+  expected: string,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    signing.add(piece);
+    yield piece;
   }
   if (signing.finish() !== expected) throw new Error("the body has changed since it was signed");
 }

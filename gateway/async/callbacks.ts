@@ -121,7 +121,7 @@ function originOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
-/** A call as logs name it. Its id in the queue opens its result to whoever has it, so that stays out of them. */
+/** A call as logs name it: by the id that its caller and its function know. */
 export function factsOf(call: QueuedCall): object {
   return { function: call.function, namespace: call.namespace, callId: call.callId };
 }

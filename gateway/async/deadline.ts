@@ -7,10 +7,14 @@ export class Deadline {
   readonly #parent: AbortSignal;
   readonly #timer: NodeJS.Timeout;
   readonly #onParent = () => this.#controller.abort(this.#parent.reason);
+  /** On the clock of `performance`. */
+  readonly #extendUntil: number;
   #expired = false;
 
-  constructor(parent: AbortSignal, timeoutMs: number) {
+  /** @param longestMs the time with all extensions */
+  constructor(parent: AbortSignal, timeoutMs: number, longestMs = timeoutMs) {
     this.#parent = parent;
+    this.#extendUntil = performance.now() + longestMs - timeoutMs;
     this.#timer = setTimeout(() => {
       this.#expired = true;
       this.#controller.abort(new Error(`not finished after ${timeoutMs} ms`));
@@ -26,6 +30,11 @@ export class Deadline {
   /** Whether the time ran out before {@link clear}. */
   get expired(): boolean {
     return this.#expired;
+  }
+
+  /** There is progress: the time begins anew, but for the longest one. */
+  extend(): void {
+    if (!this.#expired && performance.now() <= this.#extendUntil) this.#timer.refresh();
   }
 
   /** To be called when the work is over. */
