@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import type {
+  CallState,
+  CallStatus,
+  DeadLetterFilter,
+  DeadLetterPage,
+  NewCall,
+  Outcome,
+  QueueStats,
+  Receipt,
+} from "../../gateway/queue/queue.ts";
+
+const STATS: QueueStats = { waiting: 0, inFlight: 0, dead: 0, oldestMs: 0, functions: [] };
+
+/** A queue that remembers what it was asked and answers as a test says. Delivers nothing. */
+export class FakeQueue {
+  maxBodyBytes = 1000;
+  readonly maxResultBytes = 1000;
+  readonly published: NewCall[] = [];
+  readonly statuses = new Map<string, CallStatus>();
+  readonly outcomes = new Map<string, Outcome>();
+  readonly cancelled: string[] = [];
+  readonly asked: unknown[] = [];
+  page: DeadLetterPage = { items: [] };
+  stats_: QueueStats = STATS;
+  /** Rejects everything while it is set. */
+  failure: Error | undefined;
+  /** Never answers while it is set. */
+  silent = false;
+  receipt: (call: NewCall) => Receipt = ({ callId }) => {
+    const id = randomUUID();
+    return { id, callId: callId ?? id, duplicate: false };
+  };
+
+  readonly deadLetters = {
+    list: async (filter: DeadLetterFilter, page: object): Promise<DeadLetterPage> => {
+      await this.#answer("list", filter, page);
+      return this.page;
+    },
+    replay: async (filter: DeadLetterFilter): Promise<number> => {
+      await this.#answer("replay", filter);
+      return 3;
+    },
+    drop: async (filter: DeadLetterFilter): Promise<number> => {
+      await this.#answer("drop", filter);
+      return 4;
+    },
+  };
+
+  /** Makes a call known, by its id and its call id. */
+  put(status: Partial<CallStatus> & { readonly id: string }): void {
+    const whole: CallStatus = {
+      callId: status.id,
+      queue: "faas-request",
+      function: "f",
+      namespace: "openfaas-fn",
+      state: "waiting",
+      attempts: 0,
+      acceptedAt: Date.parse("2030-01-01T00:00:00Z"),
+      ...status,
+    };
+    this.statuses.set(whole.id, whole);
+    this.statuses.set(whole.callId, whole);
+  }
+
+  async publish(call: NewCall): Promise<Receipt> {
+    await this.#answer("publish");
+    this.published.push(call);
+    return this.receipt(call);
+  }
+
+  async find(id: string): Promise<CallStatus | undefined> {
+    await this.#answer("find", id);
+    return this.statuses.get(id);
+  }
+
+  async result(id: string): Promise<Outcome | undefined> {
+    await this.#answer("result", id);
+    return this.outcomes.get(id);
+  }
+
+  async cancel(id: string): Promise<CallState | undefined> {
+    await this.#answer("cancel", id);
+    this.cancelled.push(id);
+    return this.statuses.get(id)?.state;
+  }
+
+  async stats(): Promise<QueueStats> {
+    await this.#answer("stats");
+    return this.stats_;
+  }
+
+  async #answer(...asked: unknown[]): Promise<void> {
+    this.asked.push(asked);
+    if (this.silent) await new Promise<never>(() => {});
+    if (this.failure) throw this.failure;
+  }
+}
