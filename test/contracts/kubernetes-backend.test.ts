@@ -1,3 +1,4 @@
+import { ProviderAccount } from "../provider/kubernetes/account.ts";
 import { inProcess, NAMESPACE, openBackend } from "../provider/kubernetes/support.ts";
 import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
 import { KubeServer } from "../support/kube/server.ts";
@@ -12,7 +13,8 @@ describeBackend("kubernetes", async (): Promise<BackendUnderTest> => {
     "contract:v2": answering("v2"),
     "contract:broken": inProcess(`throw new Error("no licence");`),
   });
-  const kube = await KubeServer.open({ runtime });
+  const account = new ProviderAccount();
+  const kube = await KubeServer.open({ runtime, account });
   let backend = openBackend(kube);
   return {
     get backend() {
@@ -30,6 +32,7 @@ describeBackend("kubernetes", async (): Promise<BackendUnderTest> => {
     close: async () => {
       await backend.close(0);
       await kube.close();
+      account.expectNothingRefused();
     },
   };
 });
