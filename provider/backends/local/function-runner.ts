@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FunctionRef } from "../../contract/functions.ts";
+import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
+import type { ColdStarts } from "../cold-starts.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { buildEnvironment, drainGraceMs } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
@@ -27,6 +29,7 @@ export interface RunnerSettings {
   readonly logLimitBytes: number;
   readonly log: Logger;
   readonly now: () => number;
+  readonly coldStarts?: Pick<ColdStarts, "observe" | "forget">;
   artefactPath(digest: string): string;
   /** Undefined when there is no such secret. */
   readSecret(namespace: string, name: string): Promise<Buffer | undefined>;
@@ -177,9 +180,19 @@ export class FunctionRunner {
       prepare: () => this.#specOf(generation, instance),
       secretValues: () => this.#secretValues(generation),
       onChange: () => this.#schedule(),
+      onStarted: (startup) => this.#count(startup),
     });
     this.#started += 1;
     this.#replicas.set(instance, replica);
+  }
+
+  #count(startup: Startup): void {
+    // One that is being removed has no numbers any more.
+    if (this.#stopped) return;
+    for (const phase of STARTUP_PHASES) {
+      const ms = startup[phase];
+      if (ms !== undefined) this.#settings.coldStarts?.observe(qualifiedName(this.#record), phase, ms);
+    }
   }
 
   #bury(replica: Replica): void {

@@ -7,6 +7,7 @@ import { FEATURES, type ProviderInfo, type VersionInfo } from "../../contract/in
 import type { SecretName } from "../../contract/secrets.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
+import { ColdStarts } from "../cold-starts.ts";
 import { WatchHub } from "../watch-hub.ts";
 import { DEFAULT_BACKOFF } from "./backoff.ts";
 import { openDatabase } from "./database.ts";
@@ -71,6 +72,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     const images = await openImages(db, dataDir);
     await images.sweep(new Set(table.all().map(({ digest }) => digest)));
     const hub = new WatchHub();
+    const coldStarts = new ColdStarts();
     const namespaces = openNamespaces(db, options.defaultNamespace, {
       hasFunctions: (name) => functions.hasAny(name),
       removeSecrets: (name) => secretFiles.removeNamespace(name),
@@ -99,6 +101,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,
         log: options.log,
         now: options.now ?? Date.now,
+        coldStarts,
         artefactPath: images.artefactPath,
         readSecret: async (namespace, name) =>
           secretFiles.has({ namespace, name }) ? await secretFiles.read({ namespace, name }) : undefined,
@@ -118,6 +121,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         if (!runner) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
         yield* runner.logs.read(query, signal);
       },
+      coldStarts: () => coldStarts.tallies(),
       watch: (signal) => hub.watch(signal),
       close(drainTimeoutMs) {
         closing ??= functions.close(drainTimeoutMs).finally(() => {

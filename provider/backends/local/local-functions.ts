@@ -110,6 +110,7 @@ export class LocalFunctions implements FunctionStore {
     this.#options.table.remove(ref);
     this.#runners.delete(qualifiedName(ref));
     this.#options.hub.remove(ref);
+    this.#options.runner.coldStarts?.forget(ref);
     const { log } = this.#options.runner;
     const retired = runner
       .retire()

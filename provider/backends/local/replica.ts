@@ -1,3 +1,4 @@
+import type { Startup } from "../../contract/endpoints.ts";
 import type { Logger } from "../../kit/log.ts";
 import { pause } from "../pause.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
@@ -5,6 +6,7 @@ import type { Gate } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
 import { describeProblem, type ProcessEnd, redact, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
+import { ReplicaStartup } from "./replica-startup.ts";
 import type { ReplicaState, ReplicaView } from "./rollout.ts";
 
 export interface ReplicaTimes {
@@ -31,6 +33,8 @@ export interface ReplicaOptions {
   secretValues(): Promise<string[]>;
   readonly now: () => number;
   readonly onChange: () => void;
+  /** It is ready for the first time, with its first process. */
+  readonly onStarted: (startup: Startup) => void;
 }
 
 /** A starting process holds its place at the gate no longer than this: one that is slow must not delay the others. */
@@ -48,11 +52,13 @@ export class Replica implements ReplicaView {
   #process: ReplicaProcess | undefined;
   #problem: string | undefined;
   #notice: string | undefined;
+  readonly #startup: ReplicaStartup;
   /** Resolves when it has been stopped and nothing of it runs. */
   readonly gone: Promise<void>;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    this.#startup = new ReplicaStartup(options.now);
     this.gone = this.#live();
   }
 
@@ -82,6 +88,10 @@ export class Replica implements ReplicaView {
   /** Like {@link problem}, but things may still come right by themselves. */
   get notice(): string | undefined {
     return this.#notice;
+  }
+  /** How it came up; undefined before, and after its first process has ended. */
+  get startup(): Startup | undefined {
+    return this.#startup.told;
   }
   /** Leader of the process group. */
   get pid(): number | undefined {
@@ -137,11 +147,13 @@ export class Replica implements ReplicaView {
     this.#become("starting");
     const leave = await gate.enter(signal);
     if (!leave) return notStarted("was stopped");
+    this.#startup.reach("scheduled");
     let readyAt: number | undefined;
     let silent = false;
     const timers: NodeJS.Timeout[] = [];
     try {
       const spec = await prepare();
+      this.#startup.reach("sandbox");
       if (signal.aborted) return notStarted("was stopped");
       output.forgetRecent();
       const started = startProcess(spec, {
@@ -155,6 +167,7 @@ export class Replica implements ReplicaView {
         },
       });
       this.#process = started;
+      this.#startup.reach("started");
       timers.push(
         setTimeout(leave, GATE_PLACE_MS),
         setTimeout(() => this.#slow(), times.slowStartMs),
@@ -172,6 +185,7 @@ export class Replica implements ReplicaView {
     } finally {
       leave();
       for (const timer of timers) clearTimeout(timer);
+      this.#startup.fail();
       this.#process = undefined;
       this.#notice = undefined;
       if (!signal.aborted) this.#address = undefined;
@@ -195,6 +209,8 @@ export class Replica implements ReplicaView {
     this.#problem = undefined;
     this.#notice = undefined;
     this.#proven = true;
+    const startup = this.#startup.finish();
+    if (startup) this.#options.onStarted(startup);
     this.#become("ready");
   }
 

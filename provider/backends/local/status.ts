@@ -1,4 +1,4 @@
-import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import type { FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
@@ -8,6 +8,7 @@ export interface VisibleReplica extends ReplicaView {
   readonly address: string | undefined;
   readonly problem: string | undefined;
   readonly notice: string | undefined;
+  readonly startup?: Startup | undefined;
 }
 
 export interface Usage {
@@ -82,8 +83,10 @@ export function buildEndpoints(record: FunctionRecord, replicas: readonly Visibl
     generation,
     ...(maxInflight !== undefined && { maxInflight }),
     ...(problem !== undefined && { problem }),
-    endpoints: replicas.flatMap(({ address, instance, state }) =>
-      address !== undefined && (state === "ready" || state === "draining") ? [{ address, instance, state }] : [],
+    endpoints: replicas.flatMap(({ address, instance, state, startup }) =>
+      address !== undefined && (state === "ready" || state === "draining")
+        ? [{ address, instance, state, ...(startup && { startup }) }]
+        : [],
     ),
   };
 }
