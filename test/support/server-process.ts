@@ -42,14 +42,13 @@ export async function startServerProcess(
     return ended;
   };
   try {
-    const url = await eventually(
-      `${main} listens`,
-      () => {
-        if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
-        return /"url":"(http:[^"]+)"/.exec(output)?.[1];
-      },
-      withinMs,
-    );
+    const listening = eventually(`${main} listens`, () => /"url":"(http:[^"]+)"/.exec(output)?.[1], withinMs);
+    const url = await Promise.race([
+      listening,
+      ended.then(() => {
+        throw new Error(`${main} ended: ${output}`);
+      }),
+    ]);
     return {
       url,
       pid: child.pid as number,

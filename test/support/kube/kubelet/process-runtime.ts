@@ -133,6 +133,9 @@ class ProcessContainer implements RunningContainer {
       FAASLANE_SECRETS_DIR: files.inside(SECRETS),
       bind_address: ip,
     };
+    // Functions name files of mounts as they are in a container.
+    const fprocess = env.fprocess?.split(" ").map((part) => files.translate(part));
+    if (fprocess !== undefined) Object.assign(whole, { fprocess: fprocess.join(" ") });
     const [program, ...args] = command ?? image.command ?? [process.execPath, WATCHDOG];
     const exec = (given: readonly string[]) => ({
       command: given.map((part) => files.translate(part)),
