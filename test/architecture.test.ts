@@ -48,6 +48,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   express: /^(provider\/(kit|routes)\/|provider\/app\.ts|gateway\/(routes\/|app\.ts))/,
   multer: /^provider\/(kit|routes)\//,
   "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
+  nats: /^gateway\/queue\/jetstream/,
   undici: /^gateway\/(proxy|async)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,

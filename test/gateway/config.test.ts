@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { loadConfig } from "../../gateway/config.ts";
+import { loadConfig as loadWorkerConfig } from "../../gateway/queue-worker/config.ts";
 import type { Env } from "../../provider/kit/env.ts";
 import { ROOT } from "../support/platform.ts";
 
@@ -12,7 +13,18 @@ test("without variables, the defaults hold", () => {
     bindAddress: "127.0.0.1",
     basicAuth: true,
     upstreamTimeoutMs: 60_000,
-    async: { kind: "embedded", path: ".faaslane/queue.db" },
+    ownWorker: true,
+    async: {
+      queue: {
+        kind: "embedded",
+        path: ".faaslane/queue.db",
+        maxBodyBytes: 10 * 1024 ** 2,
+        resultTtlMs: 900_000,
+        maxResultBytes: 1024 ** 2,
+      },
+      worker: { concurrency: 64, perFunction: 16, retry: { attempts: 10 } },
+      callbackTargets: { private: true, allow: [], deny: [] },
+    },
   });
 });
 
@@ -29,9 +41,75 @@ test("values are parsed as OpenFaaS writes them", () => {
     port: 9000,
     upstreamTimeoutMs: 90_000,
     readTimeoutMs: 45_000,
-    async: { kind: "none" },
+    async: { queue: { kind: "none" } },
+    ownWorker: false,
   });
   expect([config.providerUrl.href, config.basicAuth]).toEqual(["http://provider:8081/", false]);
+});
+
+test.each<[what: string, env: Env, servers: readonly string[]]>([
+  [
+    "OpenFaaS's variables",
+    { faas_nats_address: "nats.openfaas", faas_nats_port: "4223" },
+    ["nats://nats.openfaas:4223"],
+  ],
+  ["OpenFaaS's address alone", { faas_nats_address: "nats" }, ["nats://nats:4222"]],
+  ["a list of servers", { nats_url: "nats://a:4222, tls://b:4223" }, ["nats://a:4222", "tls://b:4223"]],
+  ["its own name and an address", { queue: "jetstream", nats_url: "nats://a" }, ["nats://a"]],
+])("NATS is chosen by %s", (_what, env, servers) => {
+  const config = loadConfig({ ...env, nats_stream_replicas: "3", nats_storage: "memory", async_result_ttl: "0" });
+  expect(config.async.queue).toEqual({
+    kind: "jetstream",
+    servers,
+    replicas: 3,
+    storage: "memory",
+    maxBodyBytes: 10 * 1024 ** 2,
+    resultTtlMs: 0,
+    maxResultBytes: 1024 ** 2,
+  });
+  // Workers are processes of their own then, unless told otherwise.
+  expect([config.ownWorker, loadConfig({ ...env, async_worker: "true" }).ownWorker]).toEqual([false, true]);
+});
+
+test("the kind that is asked for wins over an address that is there", () => {
+  expect(loadConfig({ queue: "embedded", faas_nats_address: "nats" }).async.queue.kind).toBe("embedded");
+  expect(loadConfig({ async_worker: "false" })).toMatchObject({ ownWorker: false });
+});
+
+test("where callbacks may go, and what a worker takes", () => {
+  const { async } = loadConfig({
+    callback_private: "false",
+    callback_allow: "hooks.internal, 10.1.0.0/16",
+    callback_deny: "*.example.com,*",
+    async_queues: "a,b-2",
+    max_retry_attempts: "0",
+  });
+  expect(async).toMatchObject({
+    callbackTargets: { private: false, allow: ["hooks.internal", "10.1.0.0/16"], deny: ["*.example.com", "*"] },
+    worker: { queues: ["a", "b-2"], retry: { attempts: 0 } },
+  });
+});
+
+test("a queue worker reads the same settings, and needs a server", () => {
+  const config = loadWorkerConfig({
+    faas_nats_address: "nats",
+    faas_gateway_address: "gateway.openfaas",
+    faas_gateway_port: "8088",
+    upstream_timeout: "2m",
+    scale_up_timeout: "30s",
+    async_concurrency: "7",
+  });
+  expect(config).toMatchObject({
+    metricsPort: 8083,
+    callTimeoutMs: 155_000,
+    async: { queue: { kind: "jetstream", servers: ["nats://nats:4222"] }, worker: { concurrency: 7 } },
+  });
+  expect(config.gatewayUrl.href).toBe("http://gateway.openfaas:8088/");
+  expect(loadWorkerConfig({ nats_url: "nats://a", gateway_url: "https://g/base" }).gatewayUrl.href).toBe(
+    "https://g/base/",
+  );
+  expect(() => loadWorkerConfig({})).toThrow("nats_url: is required");
+  expect(() => loadWorkerConfig({ queue: "embedded" })).toThrow("queue: must be one of jetstream");
 });
 
 test("every bad variable is named with its rule, in one error", () => {
@@ -44,6 +122,16 @@ test("every bad variable is named with its rule, in one error", () => {
     async_concurrency: "0",
     async_max_body: "10MB",
     retry_http_codes: "500,abc",
+    async_worker: "maybe",
+    async_queues: "Slow",
+    async_result_ttl: "forever",
+    nats_url: "nats://user:secret@host",
+    faas_nats_address: "nats:4222",
+    nats_stream_replicas: "0",
+    nats_storage: "disk",
+    callback_private: "no",
+    callback_allow: "10.0.0.0/99",
+    callback_deny: "http://x",
     log_level: "loud",
   };
   let message = "";
@@ -53,19 +141,23 @@ test("every bad variable is named with its rule, in one error", () => {
     message = (error as Error).message;
   }
   for (const name of Object.keys(bad)) expect(message).toContain(`${name}: must `);
+  expect(message).not.toContain("secret");
 });
 
-test("the README lists the variables that are read, no more and no fewer", () => {
+test.each<[process: string, load: (env: Env) => unknown, readme: string]>([
+  ["gateway", loadConfig, "gateway/README.md"],
+  ["queue worker", (env) => loadWorkerConfig(env), "gateway/queue-worker/README.md"],
+])("the README of the %s lists the variables that are read, no more and no fewer", (_process, load, readme) => {
   const asked = new Set<string>();
   const spy = new Proxy({} as Env, {
     get: (_env, name) => {
       asked.add(String(name));
-      return undefined;
+      return name === "nats_url" ? "nats://a" : undefined;
     },
   });
-  loadConfig(spy);
-  const readme = readFileSync(join(ROOT, "gateway/README.md"), "utf8");
-  const section = readme.slice(readme.indexOf("## Variables"), readme.indexOf("## Limits"));
+  load(spy);
+  const text = readFileSync(join(ROOT, readme), "utf8");
+  const section = text.slice(text.indexOf("## Variables"), text.indexOf("## Limits"));
   const listed = [...section.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1]);
   expect(listed.sort()).toEqual([...asked].sort());
 });
