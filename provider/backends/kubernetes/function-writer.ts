@@ -146,9 +146,10 @@ class Superseded extends FaasError {
 
 const hashOf = ({ metadata }: V1Service) => metadata?.annotations?.[ANNOTATIONS.hash];
 
-/** Whether a Service is that of a function, made by us or by faas-netes. */
-export function isFunctionService({ metadata, spec }: V1Service): boolean {
-  return spec?.selector?.[FUNCTION_LABEL] === metadata?.name;
+/** Whether a Service is that of a function, made by us or by faas-netes; ours is so whatever has become of it. */
+export function isFunctionService(service: V1Service): boolean {
+  const { metadata, spec } = service;
+  return spec?.selector?.[FUNCTION_LABEL] === metadata?.name || hashOf(service) !== undefined;
 }
 
 /** Takes over the fields of who made an object before us; fails with a conflict when it has changed since. */

@@ -24,7 +24,8 @@ export function telling<T>(sink: WatchSink<T>): { readonly sink: WatchSink<T>; r
   return {
     filled,
     sink: {
-      ...sink,
+      put: (object) => sink.put(object),
+      remove: (object) => sink.remove(object),
       replace: (objects) => {
         sink.replace(objects);
         resolve();

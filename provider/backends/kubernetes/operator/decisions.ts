@@ -1,3 +1,4 @@
+import type { FunctionObjectStatus } from "../resources/function-object.ts";
 import type { FunctionRecord } from "./records.ts";
 
 /** What the objects of a Function were found or made to be, as far as it can be told without reading them. */
@@ -26,10 +27,17 @@ export function isSettled(
   { status, generation, profiles }: Pick<FunctionRecord, "status" | "generation" | "profiles">,
   generationOf: (profile: string) => number | undefined,
 ): boolean {
-  const ready = status?.conditions?.find(({ type }) => type === "Ready");
-  if (status?.observedGeneration !== generation || ready?.status !== "True") return false;
+  if (status?.observedGeneration !== generation || readiness(status) !== "True") return false;
   const used = new Map(status.profiles?.map((p) => [p.profileRef.name, p.observedGeneration]));
   return used.size === profiles.length && profiles.every((name) => used.get(name) === generationOf(name));
+}
+
+const readiness = (status: FunctionObjectStatus | undefined) =>
+  status?.conditions?.find(({ type }) => type === "Ready")?.status;
+
+/** Whether somebody may wait for this change of a status, as opposed to one of replicas that come and go. */
+export function isUrgent(before: FunctionObjectStatus | undefined, after: FunctionObjectStatus): boolean {
+  return before?.observedGeneration !== after.observedGeneration || readiness(before) !== readiness(after);
 }
 
 const FIRST_WAIT_MS = 500;

@@ -10,7 +10,15 @@ import type { Progress } from "../resources/conditions.ts";
 import type { FunctionObject } from "../resources/function-object.ts";
 import { decideFunctionStatus } from "../resources/function-status.ts";
 import type { Profile } from "../resources/profile.ts";
-import { type Corrections, compare, decideCorrection, decideRetry, isSettled, type Prints } from "./decisions.ts";
+import {
+  type Corrections,
+  compare,
+  decideCorrection,
+  decideRetry,
+  isSettled,
+  isUrgent,
+  type Prints,
+} from "./decisions.ts";
 import { keyOf, RecordTable } from "./record-table.ts";
 import {
   type FunctionRecord,
@@ -56,6 +64,7 @@ interface State {
 const CONCURRENCY = 8;
 /** For the provider that took a deploy to apply it too; a second one would only be in its way. */
 const DEPLOYING_MS = 3_000;
+const DEPLOYED_MS = 200;
 /** Between two writes of a status, as pods come and go one by one. */
 const STATUS_MS = 1_000;
 /** Why replicas do not come up may change without a sign. */
@@ -167,14 +176,15 @@ export class Reconciler {
   /** Another definition than before begins anew, whatever was wrong with that. */
   #notice(record: FunctionRecord, state: State, now: Prints, settled: boolean): void {
     const isNew = compare(state.seen, now) === "definition";
-    // Who took the deploy has applied it: there is something to look at.
-    const isApplied = state.progress?.kind === "working" && compare(state.seen, now) === "objects";
-    if (isNew || isApplied) {
-      state.failures = 0;
-      state.holdUntil = 0;
+    if (!isNew) {
+      // Who took the deploy has applied it, or is about to end with that.
+      const isApplied = state.progress?.kind === "working" && state.seen?.deployment !== now.deployment;
+      if (isApplied) state.holdUntil = Math.min(state.holdUntil, performance.now() + DEPLOYED_MS);
+      return;
     }
-    if (!isNew) return;
     state.seen = now;
+    state.failures = 0;
+    state.holdUntil = 0;
     if (settled) return;
     state.progress = { kind: "working" };
     if (record.deployed) state.holdUntil = performance.now() + DEPLOYING_MS;
@@ -202,8 +212,10 @@ export class Reconciler {
 
   async #writeStatus(key: string, state: State): Promise<void> {
     const record = this.functions.get(key);
-    const { progress, quietUntil } = state;
+    const { progress, quietUntil, failures } = state;
     if (!record || !progress || this.#stopped.signal.aborted) return;
+    // It will be another one in a moment.
+    if (progress.kind === "working" && failures === 0) return;
     const { name = "", namespace = "" } = record.metadata;
     const { client, statusOf } = this.#options;
     const { replicas = 0, availableReplicas: readyReplicas = 0, problem } = statusOf({ name, namespace }) ?? {};
@@ -212,7 +224,7 @@ export class Reconciler {
     const facts = { progress, replicas, readyReplicas, generation, ...(problem !== undefined && { problem }) };
     const status = decideFunctionStatus(record, facts, state.profiles, new Date());
     if (isDeepStrictEqual(status, before)) return;
-    const waitMs = quietUntil - performance.now();
+    const waitMs = isUrgent(before, status) ? 0 : quietUntil - performance.now();
     if (waitMs > 0) {
       this.#queue.add(key, waitMs);
       return;

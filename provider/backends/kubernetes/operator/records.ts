@@ -52,10 +52,11 @@ const ownsSpec = ({ fieldsV1, subresource }: V1ManagedFieldsEntry) =>
   !subresource && typeof fieldsV1 === "object" && "f:spec" in fieldsV1;
 const timeOf = ({ time }: V1ManagedFieldsEntry) => new Date(time ?? 0).getTime();
 
-/** Whether the newest writer of the definition is a provider. */
+/** Whether the newest writer of the definition is a provider; times are in seconds, so there may be several. */
 function wasDeployed({ managedFields = [] }: V1ObjectMeta): boolean {
-  const [newest] = managedFields.filter(ownsSpec).sort((a, b) => timeOf(b) - timeOf(a));
-  return newest?.manager === FIELD_MANAGER;
+  const writers = managedFields.filter(ownsSpec);
+  const newest = Math.max(...writers.map(timeOf));
+  return writers.filter((entry) => timeOf(entry) === newest).every(({ manager }) => manager === FIELD_MANAGER);
 }
 
 export function recordFunction({ metadata, spec, status }: FunctionObject): FunctionRecord {

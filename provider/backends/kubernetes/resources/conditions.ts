@@ -30,6 +30,10 @@ export interface FunctionFacts {
   readonly generation: number;
 }
 
+// Never empty: an API server may leave out what is, and the condition would seem to have changed.
+const NOT_STALLED = "nothing is in the way";
+const NOT_RECONCILING = "nothing is under way";
+
 type Draft = readonly [type: ConditionType, status: Condition["status"], reason: string, message: string];
 
 function drafts({ progress, readyReplicas, replicas, problem }: FunctionFacts): Draft[] {
@@ -43,20 +47,20 @@ function drafts({ progress, readyReplicas, replicas, problem }: FunctionFacts): 
     case "working":
       return [
         ["Reconciling", "True", "Applying", "its objects are being applied"],
-        ["Stalled", "False", "Applying", ""],
+        ["Stalled", "False", "Applying", NOT_STALLED],
         ["Ready", "Unknown", "Applying", "its objects are being applied"],
         healthy,
       ];
     case "applied":
       return [
-        ["Reconciling", "False", "Applied", ""],
-        ["Stalled", "False", "Applied", ""],
+        ["Reconciling", "False", "Applied", NOT_RECONCILING],
+        ["Stalled", "False", "Applied", NOT_STALLED],
         ["Ready", "True", "Applied", "its objects are as it says"],
         healthy,
       ];
     case "refused":
       return [
-        ["Reconciling", "False", "Refused", ""],
+        ["Reconciling", "False", "Refused", NOT_RECONCILING],
         ["Stalled", "True", "Refused", progress.message],
         ["Ready", "False", "Refused", progress.message],
         healthy,
