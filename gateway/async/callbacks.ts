@@ -49,7 +49,8 @@ export class Callbacks {
     if (call.callbackUrl === undefined) return undefined;
     const { headers, result, ...rest } = last;
     const { userAgent } = this.#options;
-    const facts = { ...rest, callId: call.callId, functionName: this.#nameOf(call), userAgent };
+    const { callId, acceptedAt } = call;
+    const facts = { ...rest, callId, acceptedAt, functionName: this.#nameOf(call), userAgent };
     const message = {
       headers: buildCallbackHeaders(headers, { ...facts, omitted: result.omitted }),
       body: result,
@@ -75,6 +76,7 @@ export class Callbacks {
     const headers = buildBatchHeaders({
       callId: whole.callId,
       batchId: whole.id,
+      acceptedAt: whole.acceptedAt,
       functionName: this.#nameOf(whole),
       progress,
       durationMs: this.#options.now() - whole.acceptedAt,

@@ -26,7 +26,10 @@ export interface DeliveryOptions {
   readonly unreachableWaitMs: readonly [min: number, max: number];
   readonly log: Pick<Logger, "debug" | "info" | "warn">;
   readonly events: QueueWorkerEvents;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds with fractions, for durations: that of the limits. */
+  readonly clock: () => number;
   readonly random: () => number;
 }
 
@@ -106,10 +109,10 @@ export class Delivery {
 
   /** Waits for the gateway to be there, for as long as the call has time. */
   async #call(call: QueuedCall, signal: AbortSignal): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
-    const { gateway, log, now, random } = this.#options;
+    const { gateway, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
-      const startedAt = now();
+      const startedAt = clock();
       const answer = await gateway.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
         if (this.#unreachable) log.info({}, "the gateway can be reached again");
@@ -152,10 +155,10 @@ export class Delivery {
     startedAt: number,
     signal: AbortSignal,
   ): Promise<Disposition> {
-    const { policies, callbacks, events, log, now, random } = this.#options;
+    const { policies, callbacks, events, log, now, clock, random } = this.#options;
     const { policy, known } = policies.find(refOf(call));
     const { status, internal, headers, result } = answer;
-    const durationMs = now() - startedAt;
+    const durationMs = clock() - startedAt;
     this.#learn(call, answer, startedAt);
     const retryAfter = [headers["retry-after"]].flat()[0];
     const decided = decideRetry({ status, internal, known, retryAfter, attempt, now: now(), random: random() }, policy);
@@ -170,9 +173,9 @@ export class Delivery {
     events.attempted?.({ ...placeOf(call), status, durationMs, decision });
     log.debug({ ...factsOf(call), attempt, status, durationMs, decision }, "attempt ended");
     if (decision.kind === "retry") {
-      return { kind: "retry", afterMs: decision.afterMs, outcome: { status, durationMs } };
+      return { kind: "retry", afterMs: decision.afterMs, outcome: { status, durationMs: Math.round(durationMs) } };
     }
-    const outcome = await this.#outcomeOf(answer, durationMs);
+    const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
     const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
     const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
     if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);

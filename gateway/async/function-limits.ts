@@ -8,7 +8,8 @@ export interface FunctionLimitsOptions {
   readonly perFunction: number;
   /** Told of functions whose limit may have changed. */
   readonly changed: (ref: FunctionRef) => void;
-  readonly now: () => number;
+  /** Milliseconds, with fractions: on loopback several calls fit into one. */
+  readonly clock: () => number;
   readonly random: () => number;
 }
 
@@ -30,7 +31,7 @@ export class FunctionLimits {
   }
 
   limitOf(ref: FunctionRef): number {
-    return limitNow(this.#fullLimit(ref), this.#find(ref), this.#options.now());
+    return limitNow(this.#fullLimit(ref), this.#find(ref), this.#options.clock());
   }
 
   /**
@@ -39,8 +40,8 @@ export class FunctionLimits {
    * @returns milliseconds until it makes sense to try that call again
    */
   refused(ref: FunctionRef, startedAt: number): number {
-    const { now, random } = this.#options;
-    const at = now();
+    const { clock, random } = this.#options;
+    const at = clock();
     const full = this.#fullLimit(ref);
     const next = afterRefusal(this.#find(ref), { full, startedAt, now: at, random: random() });
     this.#put(ref, next);
@@ -68,12 +69,12 @@ export class FunctionLimits {
 
   #find(ref: FunctionRef): BackOff {
     const backOff = this.#backOffs.get(qualifiedName(ref));
-    return backOff && !isCalm(backOff, this.#options.now()) ? backOff : CALM;
+    return backOff && !isCalm(backOff, this.#options.clock()) ? backOff : CALM;
   }
 
   #put(ref: FunctionRef, backOff: BackOff): void {
     const key = qualifiedName(ref);
-    const now = this.#options.now();
+    const now = this.#options.clock();
     const full = this.#fullLimit(ref);
     const before = limitNow(full, this.#backOffs.get(key) ?? CALM, now);
     if (isCalm(backOff, now)) this.#backOffs.delete(key);

@@ -72,6 +72,8 @@ export type CallbackState = "done" | "dead" | "expired";
 /** What a callback tells about a call. */
 export interface CallbackFacts {
   readonly callId: string;
+  /** When the call was accepted, in milliseconds since the epoch. */
+  readonly acceptedAt: number;
   /** As `X-Function-Name` has it. */
   readonly functionName: string;
   readonly state: CallbackState;
@@ -104,9 +106,16 @@ export function buildCallbackHeaders(response: ResponseHeaders, facts: CallbackF
     ["X-Retry-Max", String(facts.retryMax)],
     ["User-Agent", facts.userAgent],
   ];
+  // Answers that came through the gateway have one already.
+  if (response["x-start-time"] === undefined) own.push(startTime(facts.acceptedAt));
   if (facts.omitted !== undefined) own.push([RESULT_OMITTED_HEADER, facts.omitted]);
   const replaced = new Set([...own.map(([name]) => name.toLowerCase()), RESULT_OMITTED_HEADER.toLowerCase()]);
   return [...forwarded(pairsOf(response), replaced), ...own.flat()];
+}
+
+/** In nanoseconds, as OpenFaaS has it. */
+function startTime(ms: number): Pair {
+  return ["X-Start-Time", `${ms}000000`];
 }
 
 function seconds(durationMs: number): string {
@@ -117,6 +126,7 @@ function seconds(durationMs: number): string {
 export interface BatchFacts {
   readonly callId: string;
   readonly batchId: string;
+  readonly acceptedAt: number;
   readonly functionName: string;
   readonly progress: BatchProgress;
   /** From its acceptance to its end. */
@@ -136,6 +146,7 @@ export function buildBatchHeaders({ progress, ...facts }: BatchFacts): string[] 
     ["X-Batch-Dead", String(progress.dead)],
     ["X-Batch-Cancelled", String(progress.cancelled)],
     ["X-Batch-Expired", String(progress.expired)],
+    startTime(facts.acceptedAt),
     ["X-Duration-Seconds", seconds(facts.durationMs)],
     ["X-Function-Status", progress.done === progress.size ? "200" : "207"],
     ["X-Function-Name", facts.functionName],

@@ -70,6 +70,7 @@ const UNREACHABLE_WAIT_MS = [100, 5000] as const;
 export async function startQueueWorker(options: QueueWorkerOptions): Promise<QueueWorker> {
   const { queue, functions, log, events = {}, now = Date.now, random = Math.random } = options;
   const { concurrency, perFunction } = options;
+  const clock = () => performance.now();
   const userAgent = `faaslane-queue-worker/${options.release}`;
   const stopping = new AbortController();
   let consumer: Consumer | undefined;
@@ -98,7 +99,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     userAgent,
   });
   const changed = (ref: Parameters<Consumer["limitChanged"]>[0]) => consumer?.limitChanged(ref);
-  const limits = new FunctionLimits({ functions, perFunction, changed, now, random });
+  const limits = new FunctionLimits({ functions, perFunction, changed, clock, random });
   const delivery = new Delivery({
     queue,
     gateway,
@@ -116,6 +117,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     log,
     events,
     now,
+    clock,
     random,
   });
 

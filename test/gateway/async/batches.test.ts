@@ -72,6 +72,7 @@ test("each line is a call, and one callback tells all results", async () => {
     "content-type": "application/x-ndjson",
     "x-call-id": "my batch",
     "x-batch-id": id,
+    "x-start-time": `${setup.record(id).call.acceptedAt}000000`,
     "x-batch-size": "3",
     "x-batch-done": "3",
     "x-batch-dead": "0",

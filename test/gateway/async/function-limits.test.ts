@@ -25,7 +25,7 @@ function open() {
     functions: picturesOf(table),
     perFunction: 16,
     changed: ({ name, namespace }) => changes.push(`${name}.${namespace}`),
-    now: () => clock.now,
+    clock: () => clock.now,
     random: () => 0.5,
   });
   closing.push(

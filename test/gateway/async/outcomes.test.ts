@@ -92,6 +92,7 @@ test("a call whose time has passed is not tried; its callback is told", async ()
   expect(headers).toMatchObject({
     "x-call-id": id,
     "x-call-state": "expired",
+    "x-start-time": `${acceptedAt}000000`,
     "x-function-status": "504",
     "x-function-name": "shout",
     "x-retry": "0",

@@ -34,7 +34,7 @@ test("a refusal halves the limit", () => {
 
 test("calls that were refused together halve it once", () => {
   let backOff = refuse(CALM, 16, 1000, 900);
-  for (let i = 0; i < 15; i++) backOff = refuse(backOff, 16, 1001 + i, 900 + i);
+  for (let i = 0; i < 15; i++) backOff = refuse(backOff, 16, 1001 + i, 901 + i);
   expect(limitNow(16, backOff, 1020)).toBe(8);
 });
 
@@ -59,7 +59,7 @@ test("ten rounds of successes bring it back from the floor", () => {
   let now = 1000;
   let backOff = CALM;
   for (let i = 0; i < 10; i++) backOff = refuse(backOff, full, now++);
-  now = Math.max(now, backOff.pausedUntil);
+  now = Math.max(now, backOff.pausedUntil) + 1;
   expect(limitNow(full, backOff, now)).toBe(1);
   let rounds = 0;
   for (; limitNow(full, backOff, now) < full && rounds < 100; rounds++) {
