@@ -1,13 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
-import { type DeliveredCall, decodeCall, type Settlement } from "./embedded-protocol.ts";
-import type { Consumer, Deliver, Disposition, QueuedCall } from "./queue.ts";
+import type { CallIds } from "./embedded-ids.ts";
+import { FunctionLimits, type Limit } from "./embedded-limits.ts";
+import { type DeliveredCall, decodeCall, type EndedBatch, type Settlement } from "./embedded-protocol.ts";
+import { toSettlement } from "./embedded-settlement.ts";
+import type { ConsumeOptions, Consumer, Deliver, FinishedMember, QueuedCall } from "./queue.ts";
 
 /** How long an aborted attempt may take to end before its call is handed back all the same. */
 const ABORT_GRACE_MS = 1000;
 /** How long closing waits for the last settlements to be on disk. What is not is delivered again, which is allowed. */
 const SETTLE_TIMEOUT_MS = 5000;
-/** An attempt that throws is tried again after 1 s, doubling up to a minute, and not for ever. */
+/** What throws is tried again after 1 s, doubling up to a minute; an attempt not for ever. */
 const THROWN_MIN_WAIT_MS = 1000;
 const THROWN_MAX_WAIT_MS = 60_000;
 const THROWN_MAX_ATTEMPTS = 20;
@@ -19,39 +23,101 @@ interface UnderWay {
 
 export interface ConsumerPort {
   settle(settlement: Settlement): void;
+  limits(limits: readonly Limit[]): void;
   /** Asks for no more calls; {@link EmbeddedConsumer.settled} is the answer. */
   pause(): void;
+  members(whole: number): AsyncIterable<FinishedMember>;
   closed(): void;
+}
+
+export interface ConsumerContext {
+  readonly ids: CallIds;
+  readonly maxResultBytes: number;
+  readonly log: Pick<Logger, "error" | "warn">;
+  readonly port: ConsumerPort;
 }
 
 /** Runs `deliver` for every call the thread hands over. */
 export class EmbeddedConsumer implements Consumer {
   readonly #deliver: Deliver;
-  readonly #log: Pick<Logger, "error">;
-  readonly #port: ConsumerPort;
+  readonly #finishBatch: ConsumeOptions["finishBatch"];
+  readonly #context: ConsumerContext;
+  readonly #limits: FunctionLimits;
   readonly #underWay = new Map<number, UnderWay>();
+  /** Batches whose end is being told. */
+  readonly #telling = new Map<number, Promise<void>>();
   readonly #settled = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
 
-  constructor(deliver: Deliver, log: Pick<Logger, "error">, port: ConsumerPort) {
+  constructor(deliver: Deliver, options: ConsumeOptions, context: ConsumerContext) {
     this.#deliver = deliver;
-    this.#log = log;
-    this.#port = port;
+    this.#finishBatch = options.finishBatch?.bind(options);
+    this.#context = context;
+    this.#limits = new FunctionLimits(
+      (ref) => options.limitOf(ref),
+      (limits) => context.port.limits(limits),
+    );
   }
 
   start(stored: DeliveredCall): void {
-    if (this.#closing) {
-      this.#port.settle({ seq: stored.seq, kind: "back" });
-      return;
+    const refusal = this.#begin(stored);
+    if (refusal) this.#context.port.settle(refusal);
+  }
+
+  /** @returns what becomes of the call when it does not start */
+  #begin(stored: DeliveredCall): Settlement | undefined {
+    const { seq } = stored;
+    if (this.#closing) return { seq, kind: "back" };
+    const id = this.#context.ids.encode(seq);
+    let call: QueuedCall;
+    try {
+      call = decodeCall(stored, id);
+    } catch (err) {
+      this.#context.log.error({ err, callId: id }, "a stored call cannot be read");
+      return { seq, kind: "dead", reason: "the stored call cannot be read" };
     }
+    const fn = `${call.function}.${call.namespace}`;
+    if (!this.#limits.admit(fn)) return { seq, kind: "back" };
     const abort = new AbortController();
-    const ended = this.#run(stored, abort.signal);
-    this.#underWay.set(stored.seq, { abort, ended });
+    const ended = this.#run(stored, call, fn, abort.signal);
+    this.#underWay.set(seq, { abort, ended });
+    return undefined;
+  }
+
+  /** These calls have been cancelled. */
+  abort(calls: readonly number[]): void {
+    for (const seq of calls) this.#underWay.get(seq)?.abort.abort(new Error("the call has been cancelled"));
+  }
+
+  /** The ends of these batches are to be told. */
+  tell(batches: readonly EndedBatch[]): void {
+    for (const batch of batches) {
+      const { seq } = batch;
+      if (this.#closing) this.#context.port.settle({ seq, kind: "untold", afterMs: 0 });
+      else this.#telling.set(seq, this.#tell(batch));
+    }
+  }
+
+  limitsWanted(functions: readonly string[]): void {
+    this.#limits.wanted(functions);
+  }
+
+  limitChanged(ref: FunctionRef): void {
+    this.#limits.changed(ref);
   }
 
   /** Every call that was handed over is settled, or never will be because the thread is gone. */
   settled(): void {
     this.#settled.resolve();
+  }
+
+  /** The thread is gone: stops what is under way, for another thread to deliver it again. */
+  async interrupt(): Promise<void> {
+    for (const { abort } of this.#underWay.values()) abort.abort(new Error("the queue has failed"));
+    this.settled();
+    await this.#ended(ABORT_GRACE_MS);
+    this.#underWay.clear();
+    this.#telling.clear();
   }
 
   close(drainTimeoutMs: number): Promise<void> {
@@ -60,62 +126,71 @@ export class EmbeddedConsumer implements Consumer {
   }
 
   async #close(drainTimeoutMs: number): Promise<void> {
-    this.#port.pause();
+    const { port } = this.#context;
+    port.pause();
     await this.#ended(drainTimeoutMs);
-    for (const { abort } of this.#underWay.values()) abort.abort();
+    for (const { abort } of this.#underWay.values()) abort.abort(new Error("the consumer is closing"));
     await this.#ended(ABORT_GRACE_MS);
-    for (const seq of this.#underWay.keys()) this.#port.settle({ seq, kind: "back" });
+    for (const seq of this.#underWay.keys()) port.settle({ seq, kind: "back" });
+    for (const seq of this.#telling.keys()) port.settle({ seq, kind: "untold", afterMs: 0 });
     this.#underWay.clear();
+    this.#telling.clear();
     await within(SETTLE_TIMEOUT_MS, this.#settled.promise);
-    this.#port.closed();
+    this.#limits.close();
+    port.closed();
   }
 
   async #ended(timeoutMs: number): Promise<void> {
-    if (this.#underWay.size === 0) return;
-    await within(timeoutMs, Promise.all([...this.#underWay.values()].map(({ ended }) => ended)));
+    const all = [...[...this.#underWay.values()].map(({ ended }) => ended), ...this.#telling.values()];
+    if (all.length > 0) await within(timeoutMs, Promise.all(all));
   }
 
-  async #run(stored: DeliveredCall, signal: AbortSignal): Promise<void> {
-    const settlement = await this.#attempt(stored, signal);
+  async #run(stored: DeliveredCall, call: QueuedCall, fn: string, signal: AbortSignal): Promise<void> {
+    const settlement = await this.#attempt(stored, call, signal);
+    this.#limits.ended(fn);
     // Whoever gave up waiting for this attempt has handed its call back.
-    if (this.#underWay.delete(stored.seq)) this.#port.settle(settlement);
+    if (this.#underWay.delete(stored.seq)) this.#context.port.settle(settlement);
   }
 
   /** Never rejects. */
-  async #attempt(stored: DeliveredCall, signal: AbortSignal): Promise<Settlement> {
-    const { seq, attempt } = stored;
-    let call: QueuedCall;
-    try {
-      call = decodeCall(stored);
-    } catch (err) {
-      this.#log.error({ err, callId: stored.id }, "a stored call cannot be read");
-      return { seq, kind: "dead", reason: "the stored call cannot be read" };
-    }
+  async #attempt({ seq, attempt }: DeliveredCall, call: QueuedCall, signal: AbortSignal): Promise<Settlement> {
     try {
       const disposition = await this.#deliver(call, attempt, signal);
       if (signal.aborted && disposition.kind !== "done") return { seq, kind: "back" };
-      return toSettlement(seq, disposition);
+      return toSettlement(seq, disposition, this.#context.maxResultBytes);
     } catch (err) {
       if (signal.aborted) return { seq, kind: "back" };
       const facts = { err, callId: call.id, function: call.function, namespace: call.namespace, attempt };
-      this.#log.error(facts, "delivering a call failed");
+      this.#context.log.error(facts, "delivering a call failed");
       if (attempt >= THROWN_MAX_ATTEMPTS) return { seq, kind: "dead", reason: `delivering failed: ${String(err)}` };
-      return { seq, kind: "retry", afterMs: Math.min(THROWN_MAX_WAIT_MS, THROWN_MIN_WAIT_MS * 2 ** (attempt - 1)) };
+      return { seq, kind: "retry", afterMs: backoffMs(attempt) };
+    }
+  }
+
+  async #tell(batch: EndedBatch): Promise<void> {
+    const settlement = await this.#tryToTell(batch);
+    if (this.#telling.delete(batch.seq)) this.#context.port.settle(settlement);
+  }
+
+  /** Never rejects. */
+  async #tryToTell({ seq, acceptedAt, meta, tries, progress }: EndedBatch): Promise<Settlement> {
+    const { ids, log, port } = this.#context;
+    // Whatever it does, it does after it is listed as being told.
+    await Promise.resolve();
+    try {
+      const whole = decodeCall({ acceptedAt, meta, body: new Uint8Array() }, ids.encode(seq));
+      await this.#finishBatch?.({ whole, progress, members: () => port.members(seq) });
+      return { seq, kind: "told" };
+    } catch (err) {
+      if (this.#closing) return { seq, kind: "untold", afterMs: 0 };
+      log.warn({ err, callId: ids.encode(seq), tries }, "the end of a batch could not be told yet");
+      return { seq, kind: "untold", afterMs: backoffMs(tries) };
     }
   }
 }
 
-function toSettlement(seq: number, disposition: Disposition): Settlement {
-  switch (disposition.kind) {
-    case "done":
-      return { seq, kind: "done" };
-    case "retry": {
-      if (!Number.isFinite(disposition.afterMs)) throw new TypeError(`retry: afterMs is ${disposition.afterMs}`);
-      return { seq, kind: "retry", afterMs: Math.max(0, disposition.afterMs) };
-    }
-    case "dead":
-      return { seq, kind: "dead", reason: disposition.reason };
-  }
+function backoffMs(tries: number): number {
+  return Math.min(THROWN_MAX_WAIT_MS, THROWN_MIN_WAIT_MS * 2 ** Math.min(tries - 1, 10));
 }
 
 async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {

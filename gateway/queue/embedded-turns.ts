@@ -1,47 +1,82 @@
-interface FunctionState {
+import { functionOf } from "./embedded-protocol.ts";
+
+interface KeyState {
   inFlight: number;
   /** No untried call up to this place waits, but for those handed back since. */
   takenUpTo: number;
 }
 
-/** Whose turn it is: functions that may have a call to give take turns, so that no backlog delays another's calls. */
+/** A call under way. */
+export interface UnderWay {
+  readonly key: string;
+  readonly since: number;
+}
+
+/**
+ * Whose turn it is: keys that may have a call to give take turns, so that no backlog delays another's calls. A key
+ * stands for the calls of one function in one queue; limits hold for the function.
+ */
 export class FunctionTurns {
-  /** Every call under way, by its place, and its function. */
-  readonly #inFlight = new Map<number, string>();
-  /** Functions with calls under way or worth asking. */
-  readonly #states = new Map<string, FunctionState>();
-  /** Functions worth asking, in the order of their turns. */
+  /** Every call under way, by its place. */
+  readonly #inFlight = new Map<number, UnderWay>();
+  /** Calls under way of each function that has any. */
+  readonly #running = new Map<string, number>();
+  /** Keys with calls under way or worth asking. */
+  readonly #states = new Map<string, KeyState>();
+  /** Keys worth asking, in the order of their turns. */
   readonly #ready = new Set<string>();
+  /** Keys that would be worth asking if their function were below its limit, by function. */
+  readonly #blocked = new Map<string, Set<string>>();
 
   get inFlight(): number {
     return this.#inFlight.size;
   }
 
-  functionOf(seq: number): string | undefined {
+  find(seq: number): UnderWay | undefined {
     return this.#inFlight.get(seq);
   }
 
-  /** The function may have a call to give. */
+  all(): IterableIterator<[seq: number, call: UnderWay]> {
+    return this.#inFlight.entries();
+  }
+
+  /** The key may have a call to give. */
   wake(key: string): void {
     this.#ready.add(key);
   }
 
-  /** The function has none just now; whoever changes that calls {@link wake}. */
+  /** The key has none just now; whoever changes that calls {@link wake}. */
   sleep(key: string): void {
     this.#ready.delete(key);
     if (this.#states.get(key)?.inFlight === 0) this.#states.delete(key);
   }
 
-  /** The function whose turn it is among those with fewer than `perFunction` calls under way. */
-  next(perFunction: number): string | undefined {
+  /** The function's limit may have changed. */
+  unblock(fn: string): void {
+    const keys = this.#blocked.get(fn);
+    if (!keys) return;
+    this.#blocked.delete(fn);
+    for (const key of keys) this.#ready.add(key);
+  }
+
+  /**
+   * The key whose turn it is.
+   * @param hasRoom whether the function may have one more call than it has under way; asked again once one of its calls
+   *   has ended or {@link unblock} says so
+   */
+  next(hasRoom: (fn: string, underWay: number) => boolean): string | undefined {
     for (const key of this.#ready) {
-      if ((this.#states.get(key)?.inFlight ?? 0) < perFunction) return key;
-      this.#ready.delete(key); // the end of one of its calls wakes it
+      const fn = functionOf(key);
+      if (hasRoom(fn, this.#running.get(fn) ?? 0)) return key;
+      this.#ready.delete(key);
+      const keys = this.#blocked.get(fn);
+      if (keys) keys.add(key);
+      else this.#blocked.set(fn, new Set([key]));
     }
     return undefined;
   }
 
-  /** Place after which an untried call of the function is to be looked for. */
+  /** Place after which an untried call of the key is to be looked for. */
   takenUpTo(key: string): number {
     return this.#states.get(key)?.takenUpTo ?? 0;
   }
@@ -50,33 +85,41 @@ export class FunctionTurns {
     this.#state(key).takenUpTo = seq;
   }
 
-  /** A call of the function is under way, and its next turn comes after everybody else's. */
-  begin(key: string, seq: number): void {
-    this.#inFlight.set(seq, key);
+  /** A call of the key is under way, and its next turn comes after everybody else's. */
+  begin(key: string, seq: number, since: number): void {
+    this.#inFlight.set(seq, { key, since });
     this.#state(key).inFlight++;
+    const fn = functionOf(key);
+    this.#running.set(fn, (this.#running.get(fn) ?? 0) + 1);
     this.#ready.delete(key);
     this.#ready.add(key);
   }
 
   /** The call is no longer under way. */
   end(seq: number): void {
-    const key = this.#inFlight.get(seq);
-    if (key === undefined) return;
+    const call = this.#inFlight.get(seq);
+    if (call === undefined) return;
+    const { key } = call;
     this.#inFlight.delete(seq);
     this.#state(key).inFlight--;
+    const fn = functionOf(key);
+    const left = (this.#running.get(fn) ?? 1) - 1;
+    if (left === 0) this.#running.delete(fn);
+    else this.#running.set(fn, left);
     this.#ready.add(key);
+    this.unblock(fn);
   }
 
   /** The call is no longer under way and waits again in its old place. */
   handBack(seq: number): void {
-    const key = this.#inFlight.get(seq);
-    if (key === undefined) return;
+    const call = this.#inFlight.get(seq);
+    if (call === undefined) return;
     this.end(seq);
-    const state = this.#state(key);
+    const state = this.#state(call.key);
     state.takenUpTo = Math.min(state.takenUpTo, seq - 1);
   }
 
-  #state(key: string): FunctionState {
+  #state(key: string): KeyState {
     let state = this.#states.get(key);
     if (!state) {
       state = { inFlight: 0, takenUpTo: 0 };

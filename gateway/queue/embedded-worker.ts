@@ -40,7 +40,7 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     }
     const sleepMs = engine.sleepMs;
     wake = sleepMs === undefined ? undefined : setTimeout(work, sleepMs, []);
-    if (!spare.held || inbox.some(({ kind }) => kind === "batch")) housekeeper.changed();
+    housekeeper.changed();
   };
 
   port.on("message", (first: ToWorker) => {
@@ -49,7 +49,8 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) inbox.push(next.message);
     work(inbox);
   });
-  post({ kind: "opened" });
+  post({ kind: "opened", key: store.key });
+  work([]);
 }
 
 interface Opened {

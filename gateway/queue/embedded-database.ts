@@ -1,0 +1,83 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+
+export type Row = Record<string, SQLOutputValue>;
+
+/** Statements by their text, prepared once, and transactions. Everything is synchronous. */
+export class EmbeddedDatabase {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { timeout: 0 });
+  }
+
+  /** Runs `change` and commits it, or leaves everything as it was and throws what it threw. */
+  transaction<T>(change: () => T): T {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = change();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // A full disk may already have ended the transaction.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+
+  /** @returns how many rows it changed, and the last one inserted */
+  run(sql: string, ...values: SQLInputValue[]): { readonly changes: number; readonly lastRow: number } {
+    const { changes, lastInsertRowid } = this.#prepare(sql).run(...values);
+    return { changes: Number(changes), lastRow: Number(lastInsertRowid) };
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#prepare(sql).all(...values);
+  }
+
+  /** The first column of the first row. */
+  number(sql: string, ...values: SQLInputValue[]): number | undefined {
+    const row = this.get(sql, ...values);
+    return (row && (Object.values(row)[0] as number | null)) ?? undefined;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** Primary result codes. @see https://www.sqlite.org/rescode.html */
+const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+
+function errorCode(error: unknown): number | undefined {
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}
+
+export function isBusy(error: unknown): boolean {
+  return errorCode(error) === SQLITE.busy;
+}
+
+/** Whether the database cannot be trusted any more; a full disk, say, passes. */
+export function isDamage(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === SQLITE.corrupt || code === SQLITE.notADatabase;
+}

@@ -1,0 +1,84 @@
+import type { Delta } from "./embedded-counts.ts";
+import type { DeliveredCall } from "./embedded-protocol.ts";
+import type { FunctionTurns, UnderWay } from "./embedded-turns.ts";
+
+/** What the file holds in all. */
+export interface Totals {
+  /** Calls that have not ended. */
+  readonly calls: number;
+  readonly dead: number;
+  readonly deadBytes: number;
+  readonly finished: number;
+  readonly finishedBytes: number;
+}
+
+/** What one transaction does beside the file; it counts only once that is committed. */
+export class Draft {
+  readonly now: number;
+  calls: number;
+  dead: number;
+  deadBytes: number;
+  finished: number;
+  finishedBytes: number;
+  droppedDead = 0;
+  readonly deltas = new Map<string, Delta>();
+  readonly deliveries: DeliveredCall[] = [];
+  /** Cancelled while under way. */
+  readonly cancelled: number[] = [];
+  /** Batches whose members have all ended. */
+  readonly complete: number[] = [];
+  /** Batches whose end has been told, and those for which that failed. */
+  readonly told: number[] = [];
+  readonly untold: { readonly seq: number; readonly due: number }[] = [];
+  /** Something that has ended may be forgotten from then on. */
+  forgetAt: number | undefined;
+  readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
+  readonly #begun: number[] = [];
+  readonly #turns: FunctionTurns;
+
+  constructor(now: number, totals: Totals, forgetAt: number | undefined, turns: FunctionTurns) {
+    this.now = now;
+    this.calls = totals.calls;
+    this.dead = totals.dead;
+    this.deadBytes = totals.deadBytes;
+    this.finished = totals.finished;
+    this.finishedBytes = totals.finishedBytes;
+    this.forgetAt = forgetAt;
+    this.#turns = turns;
+  }
+
+  get began(): boolean {
+    return this.#begun.length > 0;
+  }
+
+  get ended(): readonly { readonly seq: number }[] {
+    return this.#ended;
+  }
+
+  of(key: string): Delta {
+    let delta = this.deltas.get(key);
+    if (!delta) {
+      delta = { calls: 0, dead: 0, accepted: 0, finished: 0 };
+      this.deltas.set(key, delta);
+    }
+    return delta;
+  }
+
+  begin(key: string, seq: number): void {
+    this.#turns.begin(key, seq, this.now);
+    this.#begun.push(seq);
+  }
+
+  /** The call is no longer under way; `back` when it waits in its old place again. */
+  end(seq: number, call: UnderWay, back: boolean): void {
+    this.#ended.push({ seq, call });
+    if (back) this.#turns.handBack(seq);
+    else this.#turns.end(seq);
+  }
+
+  /** The file is as it was; so is, from here on, who is under way. */
+  undo(): void {
+    for (const seq of this.#begun) this.#turns.handBack(seq);
+    for (const { seq, call } of this.#ended) this.#turns.begin(call.key, seq, call.since);
+  }
+}

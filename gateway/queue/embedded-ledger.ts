@@ -1,0 +1,281 @@
+import { isComplete, PHASE } from "./embedded-batches.ts";
+import type { CallFacts, CallToStore } from "./embedded-calls.ts";
+import type { Draft } from "./embedded-draft.ts";
+import type { EmbeddedSettings, Refusal, StoredOutcome } from "./embedded-protocol.ts";
+import type { EmbeddedStore } from "./embedded-store.ts";
+import type { CallState, FinalState } from "./queue.ts";
+
+/** How long it is known at least what became of a call. */
+const MIN_KNOWN_MS = 60_000;
+
+/** How a call ends. */
+export interface Ending {
+  readonly state: FinalState;
+  /** Whether an attempt has ended with it. */
+  readonly counted: boolean;
+  /** Of the attempt under way, if there is one. */
+  readonly startedAt: number | undefined;
+  readonly outcome?: StoredOutcome | undefined;
+  readonly reason?: string;
+}
+
+export type Inserted =
+  | { readonly kind: "new"; readonly seq: number }
+  | { readonly kind: "duplicate"; readonly seq: number; readonly callId: string | undefined }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** What can happen to calls, and all that each of these changes. Works inside a transaction and on its draft. */
+export class EmbeddedLedger {
+  readonly #store: EmbeddedStore;
+  readonly #settings: EmbeddedSettings;
+  readonly #startedAt: (seq: number) => number | undefined;
+  /** How long it is known what became of a call. */
+  readonly #knownMs: number;
+
+  /** @param startedAt when a call under way was begun: who is under way is not for the file to know */
+  constructor(store: EmbeddedStore, settings: EmbeddedSettings, startedAt: (seq: number) => number | undefined) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#startedAt = startedAt;
+    this.#knownMs = Math.max(MIN_KNOWN_MS, settings.resultTtlMs);
+  }
+
+  insert(call: CallToStore, wholeSize: number | undefined, draft: Draft): Inserted {
+    const { key, callId, idempotencyKey, member } = call;
+    const { history, batches, calls } = this.#store;
+    const known =
+      member !== undefined
+        ? batches.member(member.whole, member.index)
+        : idempotencyKey !== undefined
+          ? history.known(key, idempotencyKey)
+          : undefined;
+    if (known !== undefined) return { kind: "duplicate", seq: known, callId: this.#callIdOf(known) };
+    const refusal = this.#refuse(call, draft);
+    if (refusal) return { kind: "refused", refusal };
+    const seq = calls.insert(call);
+    draft.calls++;
+    const delta = draft.of(key);
+    delta.calls++;
+    delta.accepted++;
+    if (member !== undefined) batches.addMember(member.whole, member.index, seq);
+    else {
+      // A member bears the name of its batch, and is not what is meant by it.
+      if (callId !== undefined) history.name(callId, seq);
+      if (idempotencyKey !== undefined) history.remember(key, idempotencyKey, seq);
+      if (wholeSize !== undefined) batches.add(seq, wholeSize);
+    }
+    return { kind: "new", seq };
+  }
+
+  #refuse({ member }: CallToStore, draft: Draft): Refusal | undefined {
+    if (draft.calls >= this.#settings.maxWaiting) {
+      return { kind: "overloaded", message: `the queue is full: ${draft.calls} calls are waiting` };
+    }
+    if (member === undefined) return undefined;
+    const batch = this.#store.batches.find(member.whole);
+    if (!batch || batch.ending || batch.phase === PHASE.told) {
+      return { kind: "conflict", message: "the batch has ended" };
+    }
+    if (member.index >= batch.progress.size) return { kind: "conflict", message: "the batch has no such line" };
+    return undefined;
+  }
+
+  #callIdOf(seq: number): string | undefined {
+    return (this.#store.calls.find(seq) ?? this.#store.history.find(seq))?.callId ?? this.#batchName(seq);
+  }
+
+  #batchName(seq: number): string | undefined {
+    return this.#store.batches.findSpread(seq)?.callId;
+  }
+
+  /** Ends a call, and with a batch that has not been made members yet those that there are. */
+  end(seq: number, ending: Ending, draft: Draft): void {
+    const { state, counted, outcome, reason } = ending;
+    const { calls, history, batches, dead } = this.#store;
+    if (state === "dead") {
+      const attempts = (calls.find(seq)?.attempts ?? 0) + (counted ? 1 : 0);
+      draft.deadBytes += dead.add(seq, attempts, reason ?? "", outcome?.status, draft.now);
+      draft.dead++;
+    }
+    const call = calls.remove(seq);
+    if (!call) return;
+    const batch = call.whole === undefined ? undefined : batches.find(call.whole);
+    const member = batch && batch.phase !== PHASE.told ? batch.seq : undefined;
+    draft.finishedBytes += history.add(
+      {
+        ...call,
+        state,
+        attempts: call.attempts + (counted ? 1 : 0),
+        startedAt: ending.startedAt ?? call.startedAt,
+        endedAt: draft.now,
+        status: outcome?.status ?? call.status,
+        durationMs: outcome?.durationMs ?? call.durationMs,
+        reason,
+        whole: member,
+      },
+      outcome?.result,
+    );
+    this.#count(call, state, draft);
+    if (member !== undefined) {
+      batches.ended(member, state);
+      this.#noteIfComplete(member, draft);
+    }
+    if (call.isBatch) {
+      this.#endMembers(seq, draft);
+      batches.told(seq);
+    }
+    if (state === "dead") this.#limitDead(draft);
+  }
+
+  #count({ key }: CallFacts, state: FinalState, draft: Draft): void {
+    draft.calls--;
+    draft.finished++;
+    draft.forgetAt ??= draft.now + this.#knownMs;
+    const delta = draft.of(key);
+    delta.calls--;
+    delta.finished++;
+    if (state === "dead") delta.dead++;
+  }
+
+  #limitDead(draft: Draft): void {
+    while (draft.dead > this.#settings.maxDead || draft.deadBytes > this.#settings.maxDeadBytes) {
+      const letter = this.#store.dead.removeOldest();
+      if (letter === undefined) break;
+      draft.dead--;
+      draft.deadBytes -= letter.bytes;
+      draft.of(letter.key).dead--;
+      draft.droppedDead++;
+    }
+  }
+
+  /** A batch's lines are members now. @returns why not, when some are missing */
+  spread(seq: number, startedAt: number, draft: Draft): string | undefined {
+    const { calls, batches } = this.#store;
+    const call = calls.find(seq);
+    const batch = batches.find(seq);
+    if (!call || !batch) return undefined;
+    const { published, progress } = batch;
+    if (published < progress.size) return `only ${published} of ${progress.size} lines were queued`;
+    batches.spread(call, call.attempts + 1, startedAt, calls.meta(seq) ?? "");
+    calls.remove(seq);
+    draft.calls--;
+    draft.of(call.key).calls--;
+    this.#noteIfComplete(seq, draft);
+    return undefined;
+  }
+
+  /** The end of a batch has been told: it is one now. */
+  told(seq: number, draft: Draft): void {
+    const batch = this.#store.batches.findSpread(seq);
+    if (batch?.phase !== PHASE.running) return;
+    this.#store.batches.told(seq);
+    const state = batch.ending ? "cancelled" : "done";
+    this.#store.history.add({ ...batch, state, endedAt: draft.now }, undefined);
+    draft.finished++;
+    draft.forgetAt ??= draft.now + this.#knownMs;
+    draft.of(batch.key).finished++;
+    draft.told.push(seq);
+  }
+
+  /** @returns its state before, undefined when it is not known */
+  cancel(seq: number, draft: Draft): CallState | undefined {
+    const { calls, history, batches, dead } = this.#store;
+    if (calls.find(seq)) {
+      const since = this.#startedAt(seq);
+      if (since !== undefined) draft.cancelled.push(seq);
+      this.end(seq, { state: "cancelled", counted: false, startedAt: since }, draft);
+      return since === undefined ? "waiting" : "running";
+    }
+    if (batches.find(seq)?.phase === PHASE.running) {
+      this.#endMembers(seq, draft);
+      this.#noteIfComplete(seq, draft);
+      return "running";
+    }
+    return history.find(seq)?.state ?? (dead.find(seq) && "dead");
+  }
+
+  #endMembers(whole: number, draft: Draft): void {
+    const { batches, calls } = this.#store;
+    batches.end(whole);
+    const { size } = batches.find(whole)?.progress ?? { size: 0 };
+    for (const { seq } of batches.members(whole, -1, size)) {
+      if (calls.find(seq)) this.cancel(seq, draft);
+    }
+  }
+
+  #noteIfComplete(whole: number, draft: Draft): void {
+    const batch = this.#store.batches.find(whole);
+    if (batch && isComplete(batch)) draft.complete.push(whole);
+  }
+
+  /** Forgets up to about `budget` calls that ended long ago, or of which there are too many. */
+  forget(budget: number, draft: Draft): void {
+    const { maxFinished, maxFinishedBytes } = this.#settings;
+    for (let dropped = 0; draft.finishedBytes > maxFinishedBytes && dropped < budget; dropped++) {
+      const bytes = this.#store.history.dropOldestResult();
+      if (bytes === undefined) break;
+      draft.finishedBytes -= bytes;
+    }
+    if (draft.finished <= maxFinished && (draft.forgetAt === undefined || draft.forgetAt > draft.now)) return;
+    const oldest = this.#store.history.oldest(budget);
+    // What is left beyond these is to be looked at again at once.
+    draft.forgetAt = oldest.length < budget ? undefined : draft.now;
+    for (const { seq, endedAt } of oldest) {
+      if (draft.finished <= maxFinished && endedAt + this.#knownMs > draft.now) {
+        draft.forgetAt = endedAt + this.#knownMs;
+        break;
+      }
+      this.#forgetOne(seq, draft);
+    }
+  }
+
+  #forgetOne(seq: number, draft: Draft): void {
+    const { history, batches } = this.#store;
+    const batch = batches.find(seq);
+    const all = [seq, ...(batch ? batches.members(seq, -1, batch.progress.size).map((member) => member.seq) : [])];
+    for (const one of all) {
+      const bytes = history.forget(one);
+      if (bytes === undefined) continue;
+      draft.finished--;
+      draft.finishedBytes -= bytes;
+    }
+    if (batch) batches.forget(seq);
+  }
+
+  /** Makes room for what is more important than results. */
+  dropResults(limit: number, draft: Draft): void {
+    for (let dropped = 0; dropped < limit; dropped++) {
+      const bytes = this.#store.history.dropOldestResult();
+      if (bytes === undefined) return;
+      draft.finishedBytes -= bytes;
+    }
+  }
+
+  /** Makes a dead letter a call again. @returns its key */
+  revive(place: number, draft: Draft): string | undefined {
+    const { dead, calls, history, batches } = this.#store;
+    const size = dead.batchSize(place);
+    const [letter] = dead.list({}, place - 1, place, 1);
+    if (!letter) return undefined;
+    // Before the call comes back: forgetting it takes its names along.
+    if (history.find(letter.seq)?.whole === undefined) this.#forgetOne(letter.seq, draft);
+    const seq = dead.revive(place, draft.now);
+    const call = seq === undefined ? undefined : calls.find(seq);
+    if (!call) return undefined;
+    if (call.callId !== undefined) history.name(call.callId, call.seq);
+    if (call.idempotencyKey !== undefined) history.remember(call.key, call.idempotencyKey, call.seq);
+    if (size !== undefined) batches.add(call.seq, size);
+    draft.calls++;
+    draft.of(call.key).calls++;
+    this.drop(place, draft);
+    return call.key;
+  }
+
+  drop(place: number, draft: Draft): void {
+    const letter = this.#store.dead.remove(place);
+    if (!letter) return;
+    draft.dead--;
+    draft.deadBytes -= letter.bytes;
+    draft.of(letter.key).dead--;
+  }
+}
