@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import { FaasError } from "../../provider/contract/errors.ts";
+import { cancelCall } from "./jetstream/cancel.ts";
+import { openLink } from "./jetstream/connection.ts";
+import { JetStreamConsumer } from "./jetstream/consumer.ts";
+import { Context } from "./jetstream/context.ts";
+import { JetStreamDeadLetters } from "./jetstream/dead-letters.ts";
+import { Intake } from "./jetstream/intake.ts";
+import { findCall } from "./jetstream/lookup.ts";
+import { SIGNALS } from "./jetstream/names.ts";
+import { type JetStreamQueueOptions, withDefaults } from "./jetstream/options.ts";
+import { outcomeOf, statusOf } from "./jetstream/record.ts";
+import { countCalls } from "./jetstream/stats.ts";
+import {
+  type CallState,
+  type CallStatus,
+  type ConsumeOptions,
+  type Consumer,
+  DEFAULT_QUEUE,
+  type Deliver,
+  type NewCall,
+  type Outcome,
+  type Queue,
+  type QueueStats,
+  type Receipt,
+} from "./queue.ts";
+
+export type { JetStreamLimits, JetStreamQueueOptions, NatsCredentials } from "./jetstream/options.ts";
+
+const TELL_RATES_MS = 5000;
+
+/**
+ * A queue on NATS JetStream, shared by any number of processes. Streams are made when they are missing and changed when
+ * their settings differ. See `docs/adr/0008-jetstream.md` for what lies where.
+ * @throws {Error} naming the servers, when there is none, it refuses the login, or cannot have the streams
+ */
+export async function openJetStreamQueue(options: JetStreamQueueOptions): Promise<Queue> {
+  const settings = withDefaults(options);
+  const link = await openLink(settings, options.credentials);
+  if (options.onReconnect) link.onReconnect(options.onReconnect);
+  const context = new Context(link, settings);
+  try {
+    await context.ensureStreams();
+    await context.ensureQueue(DEFAULT_QUEUE);
+  } catch (cause) {
+    context.publisher.close();
+    await link.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the queue's streams cannot be made at NATS ${settings.servers}: ${reason}`, { cause });
+  }
+  return new JetStreamQueue(context);
+}
+
+class JetStreamQueue implements Queue {
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  readonly deadLetters: JetStreamDeadLetters;
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #publishing = new Set<Promise<Receipt>>();
+  readonly #telling: NodeJS.Timeout;
+  #consumer: JetStreamConsumer | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.maxBodyBytes = context.settings.maxBodyBytes;
+    this.maxResultBytes = context.settings.maxResultBytes;
+    this.deadLetters = new JetStreamDeadLetters(context);
+    this.#intake = new Intake(context);
+    this.#telling = this.#tellRates();
+  }
+
+  publish(call: NewCall): Promise<Receipt> {
+    if (this.#closing) return Promise.reject(new FaasError("unavailable", "the queue is closed"));
+    const publishing = this.#intake.publish(call);
+    this.#publishing.add(publishing);
+    const forget = () => this.#publishing.delete(publishing);
+    publishing.then(forget, forget);
+    return publishing;
+  }
+
+  async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
+    if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
+    if (this.#consumer) throw new FaasError("conflict", "this process has a consumer of the queue already");
+    const consumer = new JetStreamConsumer(this.#context, deliver, options, () => {
+      this.#consumer = undefined;
+    });
+    this.#consumer = consumer;
+    consumer.start();
+    return consumer;
+  }
+
+  async find(id: string): Promise<CallStatus | undefined> {
+    const found = await findCall(this.#context, id);
+    return found && statusOf(found.record, Date.now());
+  }
+
+  async result(id: string): Promise<Outcome | undefined> {
+    const found = await findCall(this.#context, id);
+    return found && outcomeOf(found.record, Date.now());
+  }
+
+  async cancel(id: string): Promise<CallState | undefined> {
+    return await cancelCall(this.#context, id);
+  }
+
+  async stats(): Promise<QueueStats> {
+    return await countCalls(this.#context, Date.now());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#telling);
+    await Promise.allSettled(this.#publishing);
+    this.#context.publisher.close();
+    await this.#context.link.close();
+  }
+
+  /** What this process accepts and finishes is known to it alone, so it tells the others. */
+  #tellRates(): NodeJS.Timeout {
+    const { link, rates } = this.#context;
+    const self = randomUUID();
+    link.nc.subscribe(SIGNALS.rates, {
+      callback: (err, msg) => {
+        if (err) return;
+        const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof rates.hear>[1] }>();
+        if (process !== self) rates.hear(process, lanes, Date.now());
+      },
+    });
+    const timer = setInterval(() => {
+      const lanes = rates.own(Date.now());
+      if (link.connected) link.nc.publish(SIGNALS.rates, JSON.stringify({ process: self, lanes }));
+    }, TELL_RATES_MS);
+    timer.unref();
+    return timer;
+  }
+}

@@ -1,0 +1,45 @@
+import { hash } from "node:crypto";
+import type { FunctionRef } from "../../../provider/contract/functions.ts";
+import type { Context } from "./context.ts";
+import { aliasSubject, memberSubject, STREAMS } from "./names.ts";
+import { readMessage } from "./stored-message.ts";
+
+/** Names that lead to the id of a call: what a caller calls it, an idempotency key, the place in a batch. */
+export type Alias =
+  | { readonly kind: "call"; readonly callId: string }
+  | { readonly kind: "key"; readonly function: FunctionRef; readonly key: string }
+  | { readonly kind: "member"; readonly of: string; readonly index: number };
+
+export async function readAlias({ link }: Pick<Context, "link">, alias: Alias): Promise<string | undefined> {
+  const { stream, subject } = placeOf(alias);
+  const message = await readMessage(link, stream, { last_by_subj: subject });
+  return message?.data.toString();
+}
+
+/** The last one counts. @throws as {@link Context.publisher} does */
+export async function writeAlias({ publisher }: Pick<Context, "publisher">, alias: Alias, id: string): Promise<void> {
+  await publisher.publish(placeOf(alias).subject, Buffer.from(id));
+}
+
+/** For the stream's window of duplicates. */
+export function messageIdOf(alias: Alias): string {
+  return placeOf(alias).subject;
+}
+
+function placeOf(alias: Alias): { readonly stream: string; readonly subject: string } {
+  switch (alias.kind) {
+    case "call":
+      return { stream: STREAMS.aliases, subject: aliasSubject("call", digest(alias.callId)) };
+    case "key": {
+      const { namespace, name } = alias.function;
+      return { stream: STREAMS.aliases, subject: aliasSubject("key", digest(`${namespace}/${name}/${alias.key}`)) };
+    }
+    case "member":
+      return { stream: STREAMS.members, subject: memberSubject(alias.of, alias.index) };
+  }
+}
+
+/** Callers' texts can hold anything; a subject cannot. */
+function digest(text: string): string {
+  return hash("sha256", text).slice(0, 40);
+}

@@ -1,0 +1,42 @@
+import type { FinalState, FinishedMember, Outcome } from "../queue.ts";
+import type { CallRecord } from "./record.ts";
+
+/** What became of a member, without its result's body. */
+export interface MemberEnd {
+  readonly state: FinalState;
+  readonly reason?: string;
+  readonly status?: number;
+  readonly durationMs?: number;
+  /** Headers of the result; its body is stored beside. */
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** A result travels with its batch while it fits into a message; the record of the member has it anyway. */
+const MAX_RESULT_BYTES = 900 * 1024;
+
+/** @returns the end, to be counted, and the result's body if there is one */
+export function encodeMemberEnd(record: CallRecord): { readonly small: Buffer; readonly result?: Uint8Array } {
+  const { state, reason, outcome } = record;
+  const result = outcome?.result;
+  const fits = result !== undefined && result.body.byteLength <= MAX_RESULT_BYTES;
+  const end: MemberEnd = {
+    state: state as FinalState,
+    ...(reason !== undefined && { reason }),
+    ...(outcome && { status: outcome.status, durationMs: outcome.durationMs }),
+    ...(fits && { headers: result.headers }),
+  };
+  return { small: Buffer.from(JSON.stringify(end)), ...(fits && { result: result.body }) };
+}
+
+export function decodeMemberEnd(data: Uint8Array): MemberEnd {
+  return JSON.parse(Buffer.from(data).toString()) as MemberEnd;
+}
+
+export function finishedMember(index: number, end: MemberEnd, body: Uint8Array | undefined): FinishedMember {
+  const { state, reason, status, durationMs, headers } = end;
+  const outcome: Outcome | undefined =
+    status === undefined || durationMs === undefined
+      ? undefined
+      : { status, durationMs, ...(headers && body && { result: { headers, body } }) };
+  return { index, state, ...(reason !== undefined && { reason }), ...(outcome && { outcome }) };
+}

@@ -1,0 +1,51 @@
+import type { DeadLetter, Outcome } from "../queue.ts";
+import { encodeCall } from "./call-codec.ts";
+import type { Context } from "./context.ts";
+import type { HeldCall } from "./held-call.ts";
+import { deadSubject } from "./names.ts";
+import { moveId } from "./record.ts";
+
+/** Holds what there is to tell of a dead letter, so that listing them needs no bodies. */
+export const LETTER_HEADER = "Faaslane-Letter";
+
+/** Keeps the call for a person to look at. */
+export async function buryCall(
+  { publisher }: Context,
+  { stored, id, lane, delivery }: HeldCall,
+  reason: string,
+  attempts: number,
+  outcome: Outcome | undefined,
+): Promise<void> {
+  const { call, body } = stored;
+  const letter: DeadLetter = {
+    id,
+    callId: call.callId ?? id,
+    queue: call.queue,
+    function: call.function,
+    namespace: call.namespace,
+    reason,
+    attempts,
+    ...(outcome && { status: outcome.status }),
+    acceptedAt: call.acceptedAt,
+    diedAt: Date.now(),
+    bodyBytes: body instanceof Uint8Array ? body.byteLength : body.bytes,
+  };
+  const { dueAt: _, ...rest } = stored;
+  await publisher.publish(deadSubject(lane, id), encodeCall({ ...rest, id, attempts: 0 }), {
+    id: moveId(id, delivery),
+    headers: [[LETTER_HEADER, encodeLetter(letter)]],
+  });
+}
+
+function encodeLetter(letter: DeadLetter): string {
+  // Headers are one line; beyond ASCII, JSON can escape everything.
+  return JSON.stringify(letter).replace(
+    /[\u007f-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** @throws {SyntaxError} for what is no letter */
+export function decodeLetter(text: string): DeadLetter {
+  return JSON.parse(text) as DeadLetter;
+}

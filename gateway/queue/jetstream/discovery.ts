@@ -1,0 +1,90 @@
+import type { StreamInfo } from "nats";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
+import type { Context } from "./context.ts";
+import { type Lane, parseLane, queueOfStream, queueStream, SIGNALS } from "./names.ts";
+
+/** Finds the functions that have calls: told by publishers at once, and looked up now and then. */
+export class Discovery {
+  readonly #context: Context;
+  readonly #queues: ReadonlySet<string> | undefined;
+  readonly #found: (lane: Lane, calls: number | undefined) => void;
+  #off: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(
+    context: Context,
+    queues: readonly string[] | undefined,
+    found: (lane: Lane, calls: number | undefined) => void,
+  ) {
+    this.#context = context;
+    this.#queues = queues && new Set(queues);
+    this.#found = found;
+  }
+
+  start(): void {
+    const { link } = this.#context;
+    const signals = link.nc.subscribe(SIGNALS.work, {
+      callback: (_err, msg) => {
+        const [stream = "", subject = ""] = msg.string().split(" ");
+        const lane = parseLane(subject);
+        if (lane && queueOfStream(stream) === lane.queue && this.#takes(lane.queue)) this.#found(lane, undefined);
+      },
+    });
+    const offReconnect = link.onReconnect(() => this.#lookAfter(0));
+    this.#off = () => {
+      offReconnect();
+      if (!link.nc.isClosed()) signals.unsubscribe();
+    };
+    this.#lookAfter(0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#off();
+    clearTimeout(this.#timer);
+  }
+
+  #takes(queue: string): boolean {
+    return this.#queues?.has(queue) ?? true;
+  }
+
+  #lookAfter(waitMs: number): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#look()
+        .catch((err: unknown) => this.#context.settings.log.debug({ err }, "queues could not be looked through"))
+        .finally(() => this.#lookAfter(this.#context.settings.pollMs * (0.75 + Math.random() / 2)));
+    }, waitMs);
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#context.link.connected) return;
+    for (const queue of await this.#context.queues()) {
+      if (!this.#takes(queue)) continue;
+      for (const [subject, calls] of await countSubjects(this.#context.link, queueStream(queue), ">")) {
+        const lane = parseLane(subject);
+        if (lane && !this.#closed) this.#found(lane, calls);
+      }
+    }
+  }
+}
+
+/** Messages by subject; none when there is no such stream. */
+export async function countSubjects(link: Link, stream: string, filter: string): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  try {
+    for (let offset = 0; ; ) {
+      const request = { subjects_filter: filter, offset };
+      const { state, total } = await link.api<StreamInfo>(`STREAM.INFO.${stream}`, request);
+      const page = Object.entries(state.subjects ?? {});
+      for (const [subject, count] of page) counts.set(subject, count);
+      offset += page.length;
+      if (page.length === 0 || !total || offset >= total) return counts;
+    }
+  } catch (error) {
+    if (isApiError(error, API_ERRORS.streamNotFound)) return counts;
+    throw error;
+  }
+}

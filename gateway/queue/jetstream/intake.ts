@@ -1,0 +1,141 @@
+import { FaasError } from "../../../provider/contract/errors.ts";
+import type { NewCall, Receipt } from "../queue.ts";
+import { type Alias, messageIdOf, readAlias, writeAlias } from "./aliases.ts";
+import { decodeCall, encodeCall, idOf, laneOf } from "./call-codec.ts";
+import { encodeCallId, Nonces } from "./call-id.ts";
+import type { Context } from "./context.ts";
+import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
+import { findCall } from "./lookup.ts";
+import { isQueueName, laneSubject, queueStream, SIGNALS } from "./names.ts";
+import { readMessage } from "./stored-message.ts";
+
+/** Workers look by themselves now and then; a signal only spares the first call of a function that wait. */
+const SIGNAL_EVERY_MS = 200;
+/** For the line of JSON beside the body, which headers make long. */
+const META_MARGIN_BYTES = 8192;
+
+/** Takes calls in: most with one message, whose number is part of the call's id. */
+export class Intake {
+  readonly #context: Context;
+  readonly #nonces = new Nonces();
+  readonly #signalled = new Map<string, number>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  publish(call: NewCall): Promise<Receipt> {
+    const refused = this.#refuse(call);
+    if (refused) return Promise.reject(refused);
+    const { batch, idempotencyKey } = call;
+    if (batch?.kind === "member") {
+      return this.#publishOnce(call, { kind: "member", of: batch.of, index: batch.index });
+    }
+    if (idempotencyKey !== undefined) {
+      const name = { name: call.function, namespace: call.namespace };
+      return this.#publishOnce(call, { kind: "key", function: name, key: idempotencyKey });
+    }
+    return this.#publish(call);
+  }
+
+  #refuse({ queue, body }: NewCall): FaasError | undefined {
+    const { publisher, settings } = this.#context;
+    if (!isQueueName(queue)) return new FaasError("invalid", `queue: "${queue}" must match [a-z0-9_-]{1,64}`);
+    if (body.byteLength > settings.maxBodyBytes) {
+      return new FaasError("tooLarge", `request body is too large, maximum: ${settings.maxBodyBytes} bytes`);
+    }
+    if (publisher.full) return new FaasError("overloaded", "the queue is busy: too much waits to be stored");
+    return undefined;
+  }
+
+  async #publish(call: NewCall): Promise<Receipt> {
+    const nonce = this.#nonces.next();
+    const { seq } = await this.#store(call, nonce, nonce);
+    return await this.#accepted(call, encodeCallId({ seq, nonce }));
+  }
+
+  /** One call for each alias. The window of duplicates covers those at the same time, the alias those that follow. */
+  async #publishOnce(call: NewCall, alias: Alias): Promise<Receipt> {
+    const known = await this.#known(call, alias);
+    if (known) return known;
+    const nonce = this.#nonces.next();
+    const at = await this.#store(call, nonce, messageIdOf(alias));
+    if (at.duplicate) {
+      const other = (await this.#read(at.stream, at.seq, alias)) ?? (await this.#known(call, alias));
+      if (other) return other;
+      // That call has ended and is forgotten, sooner than the window.
+      const again = await this.#store(call, nonce, nonce);
+      return await this.#accepted(call, encodeCallId({ seq: again.seq, nonce }), alias);
+    }
+    return await this.#accepted(call, encodeCallId({ seq: at.seq, nonce }), alias);
+  }
+
+  async #known(call: NewCall, alias: Alias): Promise<Receipt | undefined> {
+    const id = await readAlias(this.#context, alias);
+    if (id === undefined) return undefined;
+    if (alias.kind === "member") return { id, callId: call.callId ?? id, duplicate: true };
+    const found = await findCall(this.#context, id);
+    return found && { id: found.record.id, callId: found.record.callId, duplicate: true };
+  }
+
+  /** The call of a message that has been stored before; its publisher may have died before writing the alias. */
+  async #read(stream: string, seq: number, alias: Alias): Promise<Receipt | undefined> {
+    const message = await readMessage(this.#context.link, stream, { seq });
+    if (!message) return undefined;
+    const stored = decodeCall(message.data);
+    const id = idOf(stored, seq);
+    await writeAlias(this.#context, alias, id);
+    return { id, callId: stored.call.callId ?? id, duplicate: true };
+  }
+
+  async #store(call: NewCall, nonce: string, messageId: string) {
+    const { bodies, publisher } = this.#context;
+    const { queue, notBefore } = call;
+    const ensuring = this.#context.ensureQueue(queue);
+    if (ensuring) await ensuring.catch(this.#unready);
+    const now = Date.now();
+    const lane = laneOf(call);
+    const bucket = notBefore !== undefined && notBefore > now ? bucketOf(notBefore, now) : undefined;
+    const large = bodies.isLarge(call.body.byteLength + META_MARGIN_BYTES);
+    const body = large ? await bodies.store(nonce, call.body) : call.body;
+    const { body: _, ...rest } = call;
+    const payload = encodeCall({ call: rest, nonce, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body });
+    const subject = laneSubject(lane);
+    try {
+      const at = await publisher.publish(bucket ? laterSubject(bucket, lane) : subject, payload, { id: messageId });
+      if (bucket) this.#signal(SIGNALS.later, bucketToken(bucket));
+      else this.#signal(SIGNALS.work, `${queueStream(queue)} ${subject}`);
+      if (large && at.duplicate) await bodies.remove({ key: nonce });
+      return at;
+    } catch (error) {
+      // It may have been stored all the same when no answer came, so its body stays then.
+      if (large && error instanceof FaasError && error.kind === "overloaded") await bodies.remove({ key: nonce });
+      throw error;
+    }
+  }
+
+  async #accepted(call: NewCall, id: string, alias?: Alias): Promise<Receipt> {
+    const { callId, batch } = call;
+    const aliases: Alias[] = alias ? [alias] : [];
+    // The id that members share is the batch's.
+    if (callId !== undefined && batch?.kind !== "member") aliases.push({ kind: "call", callId });
+    if (aliases.length > 0) await Promise.all(aliases.map((one) => writeAlias(this.#context, one, id)));
+    this.#context.rates.accepted(laneOf(call), Date.now());
+    return { id, callId: callId ?? id, duplicate: false };
+  }
+
+  #signal(subject: string, about: string): void {
+    const { link } = this.#context;
+    const now = performance.now();
+    const last = this.#signalled.get(about);
+    if ((last !== undefined && now - last < SIGNAL_EVERY_MS) || !link.connected) return;
+    if (this.#signalled.size > 10_000) this.#signalled.clear();
+    this.#signalled.set(about, now);
+    link.nc.publish(subject, about);
+  }
+
+  readonly #unready = (cause: unknown): never => {
+    if (cause instanceof FaasError) throw cause;
+    throw new FaasError("unavailable", "the queue's stream cannot be made", { cause });
+  };
+}

@@ -1,0 +1,162 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { ensureConsumer } from "./consumers.ts";
+import type { Context } from "./context.ts";
+import type { HeldCall } from "./held-call.ts";
+import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
+import { type Delivery, Pull } from "./pull.ts";
+
+/** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
+const INACTIVE_MS = 10 * 60_000;
+const KEEP_ALIVE_MS = 60_000;
+/** How long a request for work that is known waits for it: others may have taken it. */
+const BACKLOG_WAIT_MS = 1500;
+const IDLE_WAIT_MS = 30_000;
+const LIMIT_EVERY_MS = 1000;
+const MEND_MIN_MS = 200;
+const MEND_MAX_MS = 5000;
+
+export interface LaneFeedEvents {
+  delivered(feed: LaneFeed, delivery: Delivery): void;
+  /** It can be asked for more. */
+  askable(feed: LaneFeed): void;
+}
+
+/** The calls of one function, from its consumer on the server. */
+export class LaneFeed {
+  readonly lane: Lane;
+  readonly subject: string;
+  /** Delivered and not started. */
+  readonly waiting: HeldCall[] = [];
+  running = 0;
+  /** Calls on the server, as far as is known. */
+  backlog = 0;
+  lastUsedAt = performance.now();
+  readonly #context: Context;
+  readonly #events: LaneFeedEvents;
+  readonly #pull: Pull;
+  readonly #closed = new AbortController();
+  #ready = false;
+  #mending = false;
+  #asked: "backlog" | "idle" | undefined;
+  #limit = 0;
+  #limitAt = Number.NEGATIVE_INFINITY;
+  #limiting = false;
+  #aliveAt = performance.now();
+
+  constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
+    this.#context = context;
+    this.lane = lane;
+    this.subject = laneSubject(lane);
+    this.#events = events;
+    this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
+      delivered: (delivery) => {
+        this.backlog = delivery.pending;
+        if (this.#pull.outstanding === 0) this.#asked = undefined;
+        events.delivered(this, delivery);
+      },
+      over: (lost) => this.#over(lost),
+    });
+  }
+
+  /** Calls that are on their way because there is known to be work. */
+  get expected(): number {
+    return this.#asked === "backlog" ? this.#pull.outstanding : 0;
+  }
+
+  get askable(): boolean {
+    return this.#ready && this.#pull.outstanding === 0 && !this.#closed.signal.aborted;
+  }
+
+  /** Makes the consumer on the server. To be called once. */
+  open(limit: number): void {
+    this.#limit = Math.max(1, limit);
+    void this.#mend();
+  }
+
+  /** @param count how many calls there is room for */
+  ask(count: number): void {
+    this.#asked = this.backlog > 0 ? "backlog" : "idle";
+    const batch = this.#asked === "backlog" ? Math.min(count, this.backlog) : 1;
+    this.#aliveAt = performance.now();
+    this.#pull.ask(batch, this.#asked === "backlog" ? BACKLOG_WAIT_MS : IDLE_WAIT_MS);
+  }
+
+  /** The limit holds over all processes, as the server keeps it; 0 is kept by not asking. */
+  setLimit(limit: number): void {
+    const wanted = Math.max(1, limit);
+    const now = performance.now();
+    if (wanted === this.#limit || !this.#ready || this.#limiting || now - this.#limitAt < LIMIT_EVERY_MS) return;
+    this.#limitAt = now;
+    this.#limiting = true;
+    this.#ensure(wanted)
+      .catch((err: unknown) => this.#context.settings.log.debug({ err, ...this.lane }, "a limit could not be set"))
+      .finally(() => {
+        this.#limiting = false;
+      });
+  }
+
+  /** To be called every second or so. */
+  tick(): void {
+    if (this.#pull.outstanding > 0 || !this.#ready) return;
+    const now = performance.now();
+    if (now - this.#aliveAt < KEEP_ALIVE_MS) return;
+    this.#aliveAt = now;
+    this.#pull.keepAlive();
+  }
+
+  /** The connection is a new one: what was asked for over the old one does not come. */
+  reconnected(): void {
+    this.#pull.reset();
+    this.#asked = undefined;
+    if (this.#ready) this.#events.askable(this);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#pull.close();
+  }
+
+  #over(lost: boolean): void {
+    this.#asked = undefined;
+    if (lost) {
+      void this.#mend();
+      return;
+    }
+    this.backlog = 0;
+    this.#events.askable(this);
+  }
+
+  /** Until the consumer is there, however long that takes. */
+  async #mend(): Promise<void> {
+    if (this.#mending) return;
+    this.#mending = true;
+    this.#ready = false;
+    const { signal } = this.#closed;
+    for (let waitMs = MEND_MIN_MS; !signal.aborted; waitMs = Math.min(MEND_MAX_MS, waitMs * 2)) {
+      try {
+        await this.#ensure(this.#limit);
+        this.#ready = true;
+        break;
+      } catch (err) {
+        this.#context.settings.log.debug({ err, ...this.lane }, "a consumer cannot be made yet");
+        await delay(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+      }
+    }
+    this.#mending = false;
+    if (this.#ready && !signal.aborted) this.#events.askable(this);
+  }
+
+  async #ensure(limit: number): Promise<void> {
+    const { settings, link } = this.#context;
+    const info = await ensureConsumer(link, {
+      stream: queueStream(this.lane.queue),
+      name: consumerName(this.subject),
+      subject: this.subject,
+      maxPending: limit,
+      ackWaitMs: settings.ackWaitMs,
+      inactiveMs: INACTIVE_MS,
+    });
+    this.#limit = limit;
+    this.backlog = Math.max(this.backlog, info.num_pending);
+  }
+}

@@ -1,0 +1,219 @@
+import { decodeCall, encodeCall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
+import { ensureConsumer } from "./consumers.ts";
+import type { Context } from "./context.ts";
+import { countSubjects } from "./discovery.ts";
+import { type Bucket, bucketOf, bucketToken, isNear, laterSubject, parseBucket, parseLater } from "./later-bucket.ts";
+import { laneSubject, queueStream, SIGNALS, STREAMS } from "./names.ts";
+import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
+import { moveId, waitingRecord } from "./record.ts";
+
+const MAX_PENDING = 2000;
+const BATCH = 256;
+const WAIT_MS = 2000;
+const INACTIVE_MS = 60_000;
+/** Before a call that could not be put into its queue is tried again. */
+const AGAIN_MS = 1000;
+const POLL_MS = 2000;
+/** Longer ones do not fit into a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Puts calls into their queues when their time has come. Any number of processes can do so at the same time. */
+export class LaterKeeper {
+  readonly #context: Context;
+  readonly #open = new Map<string, OpenBucket>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #off: (() => void)[] = [];
+  #closed = false;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  start(): void {
+    const { link, settings } = this.#context;
+    const signals = link.nc.subscribe(SIGNALS.later, { callback: (_err, msg) => this.#await(msg.string()) });
+    const polling = setInterval(() => this.#look(), Math.max(POLL_MS, settings.pollMs));
+    const working = setInterval(() => {
+      for (const bucket of this.#open.values()) bucket.working();
+    }, settings.ackWaitMs / 3);
+    this.#off.push(
+      () => signals.unsubscribe(),
+      () => clearInterval(polling),
+      () => clearInterval(working),
+      link.onReconnect(() => this.#look()),
+    );
+    this.#look();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const off of this.#off) off();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    await Promise.all([...this.#open.values()].map((bucket) => bucket.close()));
+  }
+
+  #look(): void {
+    if (!this.#context.link.connected) return;
+    countSubjects(this.#context.link, STREAMS.later, "FAASLANE.later.>").then(
+      (counts) => {
+        const tokens = new Set([...counts.keys()].flatMap((subject) => parseLater(subject)?.token ?? []));
+        for (const token of tokens) this.#await(token);
+      },
+      (err: unknown) => this.#context.settings.log.debug({ err }, "calls for later could not be looked through"),
+    );
+  }
+
+  /** Opens the bucket when it begins. */
+  #await(token: string): void {
+    const bucket = parseBucket(token);
+    if (this.#closed || !bucket || this.#open.has(token) || this.#timers.has(token)) return;
+    const waitMs = bucket.start * 1000 - Date.now();
+    if (waitMs <= 0) this.#begin(token, bucket);
+    else if (waitMs < MAX_TIMER_MS) {
+      const timer = setTimeout(() => {
+        this.#timers.delete(token);
+        this.#begin(token, bucket);
+      }, waitMs);
+      this.#timers.set(token, timer);
+    }
+  }
+
+  #begin(token: string, bucket: Bucket): void {
+    const open = new OpenBucket(this.#context, token, bucket, () => this.#open.delete(token));
+    this.#open.set(token, open);
+    open.start();
+  }
+}
+
+class OpenBucket {
+  readonly #context: Context;
+  readonly #token: string;
+  readonly #endsAt: number;
+  readonly #onEmpty: () => void;
+  readonly #pull: Pull;
+  readonly #held = new Map<number, { delivery: Delivery; readonly timer: NodeJS.Timeout }>();
+  #closed = false;
+
+  constructor(context: Context, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
+    this.#context = context;
+    this.#token = token;
+    this.#endsAt = (start + widthS) * 1000;
+    this.#onEmpty = onEmpty;
+    this.#pull = new Pull(context.link, STREAMS.later, `bucket-${token}`, {
+      delivered: (delivery) => {
+        this.#take(delivery);
+        this.#ask();
+      },
+      over: (lost) => {
+        // Nothing more just now. A call that comes after all is seen by the next look through the stream.
+        if (lost || (this.#held.size === 0 && Date.now() > this.#endsAt)) this.#end();
+        else this.#ask();
+      },
+    });
+  }
+
+  start(): void {
+    ensureConsumer(this.#context.link, {
+      stream: STREAMS.later,
+      name: `bucket-${this.#token}`,
+      subject: `FAASLANE.later.${this.#token}.>`,
+      maxPending: MAX_PENDING,
+      ackWaitMs: this.#context.settings.ackWaitMs,
+      inactiveMs: INACTIVE_MS,
+    }).then(
+      () => this.#ask(),
+      (err: unknown) => {
+        this.#context.settings.log.debug({ err, bucket: this.#token }, "calls for later cannot be read yet");
+        this.#end();
+      },
+    );
+  }
+
+  working(): void {
+    for (const { delivery } of this.#held.values()) stillWorking(this.#context.link, delivery);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#pull.close();
+    for (const { delivery, timer } of this.#held.values()) {
+      clearTimeout(timer);
+      giveBack(this.#context.link, delivery);
+    }
+    this.#held.clear();
+  }
+
+  #ask(): void {
+    if (!this.#closed && this.#pull.outstanding === 0) this.#pull.ask(BATCH, WAIT_MS);
+    // Without a connection nothing was asked; the look after the next one begins anew.
+    if (!this.#closed && this.#pull.outstanding === 0) this.#end();
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#onEmpty();
+    this.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a bucket failed"));
+  }
+
+  #take(delivery: Delivery): void {
+    const known = this.#held.get(delivery.seq);
+    if (known) {
+      known.delivery = delivery;
+      return;
+    }
+    if (this.#closed) {
+      giveBack(this.#context.link, delivery);
+      return;
+    }
+    let stored: StoredCall;
+    try {
+      stored = decodeCall(delivery.data);
+    } catch (err) {
+      this.#context.settings.log.error({ err, seq: delivery.seq }, "a stored call cannot be read");
+      acknowledge(this.#context.link, delivery);
+      return;
+    }
+    const now = Date.now();
+    const dueAt = stored.dueAt ?? now;
+    this.#moveAfter(delivery, stored, isNear(dueAt, now) ? Math.max(0, dueAt - now) : 0);
+  }
+
+  #moveAfter(delivery: Delivery, stored: StoredCall, waitMs: number): void {
+    const timer = setTimeout(() => {
+      this.#move(this.#held.get(delivery.seq)?.delivery ?? delivery, stored).then(
+        () => this.#held.delete(delivery.seq),
+        (err: unknown) => {
+          this.#context.settings.log.debug({ err }, "a call could not be put into its queue yet");
+          if (!this.#closed) this.#moveAfter(delivery, stored, AGAIN_MS);
+        },
+      );
+    }, waitMs);
+    this.#held.set(delivery.seq, { delivery, timer });
+  }
+
+  /** To its queue, or to the bucket for what is left of its wait. */
+  async #move(delivery: Delivery, stored: StoredCall): Promise<void> {
+    const { publisher, records, link } = this.#context;
+    const id = idOf(stored, delivery.seq);
+    const from = { stream: delivery.stream, seq: delivery.seq };
+    const now = Date.now();
+    const { dueAt, ...due } = stored;
+    const lane = laneOf(stored.call);
+    const bucket = dueAt !== undefined && dueAt > now ? bucketOf(dueAt, now) : undefined;
+    const moved = { ...(bucket ? stored : due), id };
+    const before = (await records.findOpen(id)) ?? waitingRecord(stored, id);
+    await this.#context.ensureQueue(lane.queue);
+    const subject = bucket ? laterSubject(bucket, lane) : laneSubject(lane);
+    const at = await publisher.publish(subject, encodeCall(moved), { id: moveId(id, from) });
+    const { nextAttemptAt: _, ...rest } = before;
+    await records.putOpen({
+      ...(bucket ? before : rest),
+      state: "waiting",
+      location: { stream: at.stream, seq: at.seq, from },
+    });
+    acknowledge(link, delivery);
+    if (!link.connected) return;
+    if (bucket) link.nc.publish(SIGNALS.later, bucketToken(bucket));
+    else link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
+  }
+}

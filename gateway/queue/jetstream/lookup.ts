@@ -1,0 +1,53 @@
+import { readAlias } from "./aliases.ts";
+import { decodeCall, type StoredCall } from "./call-codec.ts";
+import { decodeCallId } from "./call-id.ts";
+import type { Context } from "./context.ts";
+import { queueStream, STREAMS } from "./names.ts";
+import { type CallRecord, type Place, waitingRecord } from "./record.ts";
+import { readMessage } from "./stored-message.ts";
+
+export interface FoundCall {
+  readonly record: CallRecord;
+  /** Its message, as far as it can be told where that is. */
+  readonly place?: Place;
+  readonly stored?: StoredCall;
+}
+
+/** @param asked the id of a call, else a caller's own call id: then of the last call that has it */
+export async function findCall(context: Context, asked: string): Promise<FoundCall | undefined> {
+  const byId = await findById(context, asked);
+  if (byId) return byId;
+  const id = await readAlias(context, { kind: "call", callId: asked });
+  return id === undefined ? undefined : await findById(context, id);
+}
+
+async function findById(context: Context, id: string): Promise<FoundCall | undefined> {
+  const place = decodeCallId(id);
+  if (!place) return undefined;
+  // Between one look and the next a call may have moved on, but never back: the record of its end comes last.
+  return (await findRecorded(context, id)) ?? (await findWaiting(context, id)) ?? (await findRecorded(context, id));
+}
+
+async function findRecorded({ records }: Context, id: string): Promise<FoundCall | undefined> {
+  const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);
+  const record = finished ?? open;
+  if (!record) return undefined;
+  return { record, ...(record.location && { place: record.location }) };
+}
+
+/** The message whose number is in the id, in whatever stream its nonce is the right one. */
+async function findWaiting(context: Context, id: string): Promise<FoundCall | undefined> {
+  const { seq, nonce } = decodeCallId(id) as NonNullable<ReturnType<typeof decodeCallId>>;
+  const streams = [...(await context.queues()).map(queueStream), STREAMS.later];
+  const looked = await Promise.all(
+    streams.map(async (stream) => ({ stream, message: await readMessage(context.link, stream, { seq }) })),
+  );
+  for (const { stream, message } of looked) {
+    if (!message) continue;
+    const stored = decodeCall(message.data);
+    // A call that has moved keeps its nonce, but its id tells of the place before.
+    if (stored.nonce !== nonce || stored.id !== undefined) continue;
+    return { record: waitingRecord(stored, id), place: { stream, seq }, stored };
+  }
+  return undefined;
+}

@@ -1,0 +1,85 @@
+import type { Logger } from "../../../provider/kit/log.ts";
+
+/** How to log in; at most one way of them. */
+export interface NatsCredentials {
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** Content of a `.creds` file. */
+  readonly creds?: Uint8Array;
+}
+
+export interface JetStreamLimits {
+  /** Unfinished calls of each named queue; more are `overloaded`. Default 1,000,000. */
+  readonly maxWaiting?: number;
+  /**
+   * Size of each named queue in bytes; more is `overloaded`. The server sets it aside at once, so the default is -1, as
+   * much as the server has.
+   */
+  readonly maxBytes?: number;
+  /** Calls on their way to the server; more are `overloaded`. Default 16,384 and 64 MiB. */
+  readonly maxUnstored?: number;
+  readonly maxUnstoredBytes?: number;
+  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and 256 MiB. */
+  readonly maxDead?: number;
+  readonly maxDeadBytes?: number;
+  /** Records of finished calls kept, in number and bytes; the oldest go first. Default 1,000,000 and 1 GiB. */
+  readonly maxFinished?: number;
+  readonly maxFinishedBytes?: number;
+  /** How often a call may be under way when a worker vanishes before it is dead. Default 10. */
+  readonly maxInterruptions?: number;
+}
+
+export interface JetStreamQueueOptions {
+  /** `host:port` or `nats://host:port`, of one cluster. */
+  readonly servers: readonly string[];
+  readonly credentials?: NatsCredentials;
+  /** Copies of each stream in the cluster, 1 to 5. Default 1. */
+  readonly replicas?: number;
+  readonly storage?: "file" | "memory";
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  /** How long the status of a finished call is known, and its result; 0 keeps no results, and a status for a minute. */
+  readonly resultTtlMs: number;
+  readonly limits?: JetStreamLimits;
+  /** A worker that has been silent for so long is gone, and its calls are delivered again. Default 30 s. */
+  readonly ackWaitMs?: number;
+  /** How long a publisher waits at most for a server that is away. Default 2 s. */
+  readonly publishTimeoutMs?: number;
+  /** How often queues are looked through for functions with work. Default 1.5 s. */
+  readonly pollMs?: number;
+  /** Told when a connection has been made anew. */
+  readonly onReconnect?: () => void;
+  readonly log: Pick<Logger, "debug" | "info" | "warn" | "error">;
+}
+
+/** {@link JetStreamQueueOptions} with every default filled in. */
+export type JetStreamSettings = Required<Omit<JetStreamQueueOptions, "credentials" | "limits" | "onReconnect">> & {
+  readonly limits: Required<JetStreamLimits>;
+};
+
+const MIB = 1024 ** 2;
+
+export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings {
+  const { credentials: _, limits, onReconnect: _o, ...rest } = options;
+  return {
+    replicas: 1,
+    storage: "file",
+    ackWaitMs: 30_000,
+    publishTimeoutMs: 2000,
+    pollMs: 1500,
+    ...rest,
+    limits: {
+      maxWaiting: 1_000_000,
+      maxBytes: -1,
+      maxUnstored: 16_384,
+      maxUnstoredBytes: 64 * MIB,
+      maxDead: 10_000,
+      maxDeadBytes: 256 * MIB,
+      maxFinished: 1_000_000,
+      maxFinishedBytes: 1024 * MIB,
+      maxInterruptions: 10,
+      ...limits,
+    },
+  };
+}

@@ -1,0 +1,140 @@
+import { createInbox, type Msg, type Subscription } from "nats";
+import type { Link } from "./connection.ts";
+
+/** A message that a consumer hands over until it is acknowledged. */
+export interface Delivery {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly stream: string;
+  readonly seq: number;
+  /** Counts from 1. */
+  readonly deliveries: number;
+  /** Further messages that the consumer has. */
+  readonly pending: number;
+  /** Where acknowledgements go. */
+  readonly reply: string;
+}
+
+export interface PullListener {
+  delivered(delivery: Delivery): void;
+  /**
+   * A request is over with fewer messages than asked for.
+   * @param lost the consumer, its stream or the connection is gone
+   */
+  over(lost: boolean): void;
+}
+
+const ACK_PREFIX = "$JS.ACK.";
+/** How much longer than its time a request may go without an answer. */
+const SILENCE_MS = 3000;
+
+const ACK = Buffer.from("+ACK");
+const NAK = Buffer.from("-NAK");
+const WORKING = Buffer.from("+WPI");
+
+/** The end of a message: it goes. Not awaited; should it get lost, the message comes again and its record tells. */
+export function acknowledge(link: Link, { reply }: Pick<Delivery, "reply">): void {
+  send(link, reply, ACK);
+}
+
+/** Lets the message be delivered again at once, to whoever asks. */
+export function giveBack(link: Link, { reply }: Pick<Delivery, "reply">): void {
+  send(link, reply, NAK);
+}
+
+export function stillWorking(link: Link, { reply }: Pick<Delivery, "reply">): void {
+  send(link, reply, WORKING);
+}
+
+function send(link: Link, reply: string, word: Buffer): void {
+  // What cannot be sent now would be dropped by the client anyway: the message comes again.
+  if (link.connected) link.nc.publish(reply, word);
+}
+
+/** Asks one consumer for messages, one request at a time, each for many of them. */
+export class Pull {
+  readonly #link: Link;
+  readonly #path: string;
+  readonly #listener: PullListener;
+  readonly #inbox = createInbox();
+  readonly #subscription: Subscription;
+  #outstanding = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(link: Link, stream: string, consumer: string, listener: PullListener) {
+    this.#link = link;
+    this.#path = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#listener = listener;
+    this.#subscription = link.nc.subscribe(this.#inbox, { callback: (_err, msg) => this.#received(msg) });
+  }
+
+  /** Messages asked for that have not come yet. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** To be called when none is outstanding. */
+  ask(batch: number, expiresMs: number): void {
+    if (!this.#link.connected) return;
+    this.#outstanding = batch;
+    this.#link.nc.publish(this.#path, JSON.stringify({ batch, expires: expiresMs * 1e6 }), { reply: this.#inbox });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#over(true), expiresMs + SILENCE_MS);
+    this.#timer.unref();
+  }
+
+  /** Counts as interest in the consumer, which would vanish without any, and brings nothing: no message is so small. */
+  keepAlive(): void {
+    if (!this.#link.connected) return;
+    this.#link.nc.publish(this.#path, JSON.stringify({ batch: 1, no_wait: true, max_bytes: 1 }));
+  }
+
+  /** Forgets the request under way, as the connection it went over is gone. */
+  reset(): void {
+    this.#outstanding = 0;
+    clearTimeout(this.#timer);
+  }
+
+  /** What is on its way is delivered still; resolves when nothing comes any more. */
+  async close(): Promise<void> {
+    this.reset();
+    if (this.#link.nc.isClosed() || this.#subscription.isClosed()) return;
+    if (this.#link.connected) await this.#subscription.drain();
+    else this.#subscription.unsubscribe();
+  }
+
+  #received(msg: Msg): void {
+    if (msg.reply?.startsWith(ACK_PREFIX)) {
+      if (this.#outstanding > 0) this.#outstanding--;
+      if (this.#outstanding === 0) clearTimeout(this.#timer);
+      this.#listener.delivered(deliveryOf(msg, msg.reply));
+      return;
+    }
+    const code = msg.headers?.code;
+    if (code === 100) return;
+    // 404 and 408: no message in time. 409: consumer deleted, leader changed. 503: no consumer, no stream.
+    this.#over(code !== 404 && code !== 408);
+  }
+
+  #over(lost: boolean): void {
+    if (this.#outstanding === 0) return;
+    this.reset();
+    this.#listener.over(lost);
+  }
+}
+
+/** @see https://docs.nats.io/reference/reference-protocols/nats_api_reference the subject of acknowledgements */
+function deliveryOf(msg: Msg, reply: string): Delivery {
+  const tokens = reply.split(".");
+  // Newer servers put domain and account before the stream.
+  const at = tokens.length > 9 ? 4 : 2;
+  return {
+    subject: msg.subject,
+    data: msg.data,
+    stream: tokens[at] as string,
+    deliveries: Number(tokens[at + 2]),
+    seq: Number(tokens[at + 3]),
+    pending: Number(tokens[at + 6]),
+    reply,
+  };
+}

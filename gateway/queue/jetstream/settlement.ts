@@ -1,0 +1,185 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Disposition, Outcome } from "../queue.ts";
+import { writeAlias } from "./aliases.ts";
+import { encodeMemberEnd } from "./batch-members.ts";
+import { encodeCall } from "./call-codec.ts";
+import type { Context } from "./context.ts";
+import { buryCall } from "./dead-message.ts";
+import type { Conclusion, HeldCall } from "./held-call.ts";
+import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
+import { batchSubject, endedSubject, memberResultSubject, SIGNALS, STREAMS } from "./names.ts";
+import { acknowledge, giveBack } from "./pull.ts";
+import { type CallRecord, moveId, waitingRecord } from "./record.ts";
+
+type Retry = Extract<Disposition, { kind: "retry" }>;
+
+const MIN_WAIT_MS = 100;
+const MAX_WAIT_MS = 5000;
+
+/** What becomes of a call is stored before its message goes, so that a crash in between leaves the message behind. */
+export class Settlement {
+  readonly #context: Context;
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Carried out for as long as it takes; meanwhile the message stays in hand. @returns when it has been */
+  settle(held: HeldCall, conclusion: Conclusion, stop: AbortSignal): Promise<void> {
+    const settling = this.#persist(held, conclusion, stop);
+    this.#underWay.add(settling);
+    void settling.then(() => this.#underWay.delete(settling));
+    return settling;
+  }
+
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** Never rejects. When stopped, the message comes again, to somebody else. */
+  async #persist(held: HeldCall, conclusion: Conclusion, stop: AbortSignal): Promise<void> {
+    for (let waitMs = MIN_WAIT_MS; ; waitMs = Math.min(MAX_WAIT_MS, waitMs * 2)) {
+      try {
+        return await this.#conclude(held, conclusion);
+      } catch (err) {
+        if (stop.aborted) return;
+        if (waitMs === MIN_WAIT_MS) {
+          this.#context.settings.log.warn({ err, callId: held.id }, "what became of a call cannot be stored yet");
+        }
+        await delay(waitMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #conclude(held: HeldCall, conclusion: Conclusion): Promise<void> {
+    switch (conclusion.kind) {
+      case "back":
+        return await this.#handBack(held);
+      case "stale":
+        if (conclusion.finished) return await this.#over(held, conclusion.finished);
+        return acknowledge(this.#context.link, held.delivery);
+      case "retry":
+        return await this.#retry(held, conclusion);
+      case "done":
+        if (held.stored.call.batch?.kind === "whole") return await this.#expanded(held);
+        break;
+      case "dead":
+        await buryCall(this.#context, held, conclusion.reason, attemptsOf(held, conclusion), conclusion.outcome);
+    }
+    const record = this.#finalRecord(held, conclusion);
+    const first = await this.#context.records.finish(record);
+    const counts = first ? record : await this.#context.records.findFinished(held.id);
+    await this.#over(held, counts ?? record, conclusion.kind === "dead");
+    this.#context.rates.finished(held.lane, Date.now());
+  }
+
+  #finalRecord(held: HeldCall, conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" }>): CallRecord {
+    const { settings } = this.#context;
+    const {
+      location: _l,
+      handBacks: _h,
+      nextAttemptAt: _n,
+      ...before
+    } = held.open ?? waitingRecord(held.stored, held.id);
+    const finishedAt = Date.now();
+    const outcome = "outcome" in conclusion && conclusion.outcome ? this.#kept(conclusion.outcome) : before.outcome;
+    return {
+      ...before,
+      state: conclusion.kind,
+      attempts: attemptsOf(held, conclusion),
+      finishedAt,
+      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
+      ...(conclusion.kind === "dead" && { reason: conclusion.reason }),
+      ...(outcome && { outcome }),
+      ...(outcome?.result && { resultUntil: finishedAt + settings.resultTtlMs }),
+    };
+  }
+
+  /** Without a result that is not to be kept. */
+  #kept(outcome: Outcome): Outcome {
+    const { resultTtlMs, maxResultBytes } = this.#context.settings;
+    const { status, durationMs, result } = outcome;
+    if (!result || resultTtlMs === 0 || result.body.byteLength > maxResultBytes) return { status, durationMs };
+    return { status, durationMs, result };
+  }
+
+  /** The call has ended: what belongs to it goes, its message last but one. */
+  async #over(held: HeldCall, record: CallRecord, keepBody = false): Promise<void> {
+    const { link, records, bodies, publisher } = this.#context;
+    const { stored, id } = held;
+    const { batch, idempotencyKey, function: name, namespace } = stored.call;
+    if (batch?.kind === "member") {
+      const { small, result } = encodeMemberEnd(record);
+      if (result) await publisher.publish(memberResultSubject(batch.of, batch.index), result);
+      await publisher.publish(endedSubject(batch.of, batch.index), small);
+    } else if (idempotencyKey !== undefined) {
+      // Its publisher may have died before.
+      await writeAlias(this.#context, { kind: "key", function: { name, namespace }, key: idempotencyKey }, id);
+    }
+    acknowledge(link, held.delivery);
+    await held.running;
+    if (held.running || held.open) await records.removeOpen(id);
+    if (!keepBody && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+
+  async #retry(held: HeldCall, { afterMs, outcome, counted }: Retry): Promise<void> {
+    if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
+    const { publisher, records, link, settings } = this.#context;
+    const { stored, id, delivery } = held;
+    await held.running;
+    const now = Date.now();
+    const dueAt = now + Math.max(0, afterMs);
+    const attempts = stored.attempts + (counted === false ? 0 : 1);
+    const bucket = bucketOf(dueAt, now);
+    const moved = { ...stored, id, attempts, dueAt };
+    const from = { stream: delivery.stream, seq: delivery.seq };
+    const at = await publisher.publish(laterSubject(bucket, held.lane), encodeCall(moved), { id: moveId(id, from) });
+    const { outcome: last, ...before } = held.open ?? waitingRecord(stored, id);
+    const shown = outcome ? this.#kept(outcome) : last;
+    await records.putOpen({
+      ...before,
+      state: "waiting",
+      attempts,
+      nextAttemptAt: dueAt,
+      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
+      ...(shown && { outcome: shown }),
+      ...(shown?.result && { resultUntil: now + settings.resultTtlMs }),
+      location: { stream: STREAMS.later, seq: at.seq, from },
+    });
+    acknowledge(link, delivery);
+    if (link.connected) link.nc.publish(SIGNALS.later, bucketToken(bucket));
+  }
+
+  /** The members of a batch are in their queue; the batch as a whole waits for them elsewhere. */
+  async #expanded(held: HeldCall): Promise<void> {
+    const { publisher, records, link, bodies } = this.#context;
+    const { stored, id, delivery } = held;
+    await held.running;
+    const from = { stream: delivery.stream, seq: delivery.seq };
+    const whole = encodeCall({ ...stored, id, body: new Uint8Array() });
+    const at = await publisher.publish(batchSubject(id), whole, { id: moveId(id, from) });
+    const { nextAttemptAt: _, ...before } = held.open ?? waitingRecord(stored, id);
+    await records.putOpen({
+      ...before,
+      state: "running",
+      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
+      location: { stream: STREAMS.batches, seq: at.seq, from },
+    });
+    acknowledge(link, delivery);
+    if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+
+  /** Is written down, so that it is not taken for a worker that vanished. */
+  async #handBack({ delivery, stored, id, open, running }: HeldCall): Promise<void> {
+    await running;
+    const before = open ?? waitingRecord(stored, id);
+    const times = (open?.handBacks?.seq === delivery.seq ? open.handBacks.times : 0) + 1;
+    await this.#context.records.putOpen({ ...before, state: "waiting", handBacks: { seq: delivery.seq, times } });
+    giveBack(this.#context.link, delivery);
+  }
+}
+
+function attemptsOf({ stored, startedAt }: HeldCall, { kind }: Conclusion): number {
+  return stored.attempts + ((kind === "done" || kind === "dead") && startedAt !== undefined ? 1 : 0);
+}

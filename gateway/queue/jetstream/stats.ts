@@ -1,0 +1,137 @@
+import type { ConsumerInfo } from "nats";
+import type { FunctionQueueStats, QueueStats } from "../queue.ts";
+import { decodeCall } from "./call-codec.ts";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
+import type { Context } from "./context.ts";
+import { countSubjects } from "./discovery.ts";
+import { parseLater } from "./later-bucket.ts";
+import { parseLane, queueStream, STREAMS } from "./names.ts";
+import { readMessage } from "./stored-message.ts";
+
+const RATES_AGE_MS = 15_000;
+const WINDOW_S = 60;
+const AT_A_TIME = 16;
+/** Functions whose oldest call is looked up for one answer; those with the most calls. */
+const MAX_OLDEST = 500;
+
+interface Counts {
+  /** In its queue, those under way among them. */
+  queued: number;
+  later: number;
+  inFlight: number;
+  dead: number;
+  oldestMs: number;
+  /** After this number lie calls that nobody has been given. */
+  deliveredSeq: number;
+}
+
+/** Counts what the server holds; nothing is kept for it in between. */
+export async function countCalls(context: Context, now: number): Promise<QueueStats> {
+  const { link } = context;
+  const lanes = new Map<string, Counts>();
+  const of = (subject: string): Counts => {
+    let counts = lanes.get(subject);
+    if (!counts) {
+      counts = { queued: 0, later: 0, inFlight: 0, dead: 0, oldestMs: 0, deliveredSeq: 0 };
+      lanes.set(subject, counts);
+    }
+    return counts;
+  };
+  const countQueue = async (stream: string) => {
+    const consumers = await listConsumers(link, stream);
+    for (const { config, num_ack_pending, delivered } of consumers) {
+      if (config.filter_subject === undefined) continue;
+      const counts = of(config.filter_subject);
+      counts.inFlight = num_ack_pending;
+      counts.deliveredSeq = delivered.stream_seq;
+    }
+    for (const [subject, count] of await countSubjects(link, stream, ">")) of(subject).queued = count;
+  };
+  const queues = await context.queues();
+  await Promise.all([
+    ...queues.map((queue) => countQueue(queueStream(queue))),
+    countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
+      for (const [subject, count] of counts) {
+        const lane = parseLater(subject)?.lane;
+        if (lane !== undefined) of(lane).later += count;
+      }
+    }),
+    countSubjects(link, STREAMS.dead, "FAASLANE.dead.>").then((counts) => {
+      for (const [subject, count] of counts) of(subject.split(".").slice(2, 5).join(".")).dead += count;
+    }),
+  ]);
+  await findOldest(context, lanes, now);
+  return summary(context, lanes, now);
+}
+
+function summary(context: Context, lanes: ReadonlyMap<string, Counts>, now: number): QueueStats {
+  const rates = context.rates.all(now, RATES_AGE_MS);
+  const functions: FunctionQueueStats[] = [];
+  for (const subject of new Set([...lanes.keys(), ...rates.keys()])) {
+    const lane = parseLane(subject);
+    if (!lane) continue;
+    const counts = lanes.get(subject);
+    const waiting = counts ? waitingOf(counts) : 0;
+    const { accepted = 0, finished = 0 } = rates.get(subject) ?? {};
+    const { inFlight = 0, dead = 0 } = counts ?? {};
+    if (waiting + inFlight + dead + accepted + finished === 0) continue;
+    functions.push({
+      name: lane.name,
+      namespace: lane.namespace,
+      queue: lane.queue,
+      waiting,
+      inFlight,
+      dead,
+      oldestMs: waiting > 0 ? (counts?.oldestMs ?? 0) : 0,
+      acceptedPerSecond: accepted / WINDOW_S,
+      finishedPerSecond: finished / WINDOW_S,
+    });
+  }
+  const sum = (pick: (of: FunctionQueueStats) => number) => functions.reduce((total, of) => total + pick(of), 0);
+  return {
+    waiting: sum(({ waiting }) => waiting),
+    inFlight: sum(({ inFlight }) => inFlight),
+    dead: sum(({ dead }) => dead),
+    oldestMs: functions.reduce((oldest, { oldestMs }) => Math.max(oldest, oldestMs), 0),
+    functions,
+  };
+}
+
+function waitingOf({ queued, later, inFlight }: Counts): number {
+  return Math.max(0, queued - inFlight) + later;
+}
+
+async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>, now: number): Promise<void> {
+  const waiting = [...lanes].filter(([, { queued, inFlight }]) => queued > inFlight);
+  waiting.sort(([, a], [, b]) => b.queued - a.queued);
+  const rest = waiting.slice(0, MAX_OLDEST).values();
+  const worker = async () => {
+    for (const [subject, counts] of rest) {
+      const queue = parseLane(subject)?.queue;
+      if (queue === undefined) continue;
+      const which = { seq: counts.deliveredSeq + 1, next_by_subj: subject };
+      const message =
+        (await readMessage(link, queueStream(queue), which)) ??
+        // All have been given to somebody once, and some of them back.
+        (await readMessage(link, queueStream(queue), { seq: 1, next_by_subj: subject }));
+      if (message) counts.oldestMs = Math.max(0, now - decodeCall(message.data).call.acceptedAt);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}
+
+async function listConsumers(link: Link, stream: string): Promise<ConsumerInfo[]> {
+  const all: ConsumerInfo[] = [];
+  try {
+    for (;;) {
+      const page = await link.api<{ consumers: ConsumerInfo[] | null; total: number }>(`CONSUMER.LIST.${stream}`, {
+        offset: all.length,
+      });
+      all.push(...(page.consumers ?? []));
+      if (!page.consumers?.length || all.length >= page.total) return all;
+    }
+  } catch (error) {
+    if (isApiError(error, API_ERRORS.streamNotFound)) return all;
+    throw error;
+  }
+}
