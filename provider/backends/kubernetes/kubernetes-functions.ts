@@ -54,12 +54,18 @@ export interface AppliedFunction extends WrittenObjects {
   readonly profiles: readonly Profile[];
 }
 
+/** A function without a Deployment, which is a Function at best. */
+interface Unseen {
+  readonly object: FunctionObject | undefined;
+}
+
 /** Functions as Deployments with a Service each, written by server-side apply. */
 export class KubernetesFunctions implements FunctionStore {
   readonly #options: FunctionsOptions;
   readonly #writer: FunctionWriter;
   /** The last write of each function in this process, for the next to wait for. */
   readonly #writes = new Map<string, Promise<void>>();
+  readonly #lookUps = new Map<string, Promise<Unseen | undefined>>();
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
@@ -77,11 +83,9 @@ export class KubernetesFunctions implements FunctionStore {
     const { picture, client, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
     // Another provider may have made it just now; what is not there is asked for seldom.
-    if (!picture.find(ref) && !(await this.#find(ref))) {
-      // A Function whose objects could not be made says why.
-      const object = await this.#findObject(ref);
-      return object && readFunctionStatus(object);
-    }
+    const unseen = picture.find(ref) ? undefined : await this.#lookUp(ref);
+    // A Function whose objects could not be made says why.
+    if (unseen) return unseen.object && readFunctionStatus(unseen.object);
     return picture.status(ref, usage ? await measureUsage(client, ref) : undefined);
   }
 
@@ -200,6 +204,15 @@ export class KubernetesFunctions implements FunctionStore {
     } catch (cause) {
       throw hasStatus(cause, 404) ? notFound(ref, cause) : cause;
     }
+  }
+
+  /** Asks for what is not in the picture, once for all who want to know meanwhile. Undefined when it is there now. */
+  async #lookUp(ref: FunctionRef): Promise<Unseen | undefined> {
+    const key = qualifiedName(ref);
+    const look = async () => ((await this.#find(ref)) ? undefined : { object: await this.#findObject(ref) });
+    const asked = this.#lookUps.get(key) ?? look().finally(() => this.#lookUps.delete(key));
+    this.#lookUps.set(key, asked);
+    return await asked;
   }
 
   async #find(ref: FunctionRef): Promise<V1Deployment | undefined> {
