@@ -77,7 +77,8 @@ export class EarlyPods {
     return {
       has: (name, ip) => this.#answering.get(keyOf(name)) === ip,
       addressOf: (name) => this.#announced.get(keyOf(name)),
-      startupOf: (name) => this.#startups.told(keyOf(name)),
+      // Most of the time nobody is starting, and there are thousands of pods to ask for.
+      ...(this.#startups.tells && { startupOf: (name: string) => this.#startups.told(keyOf(name)) }),
     };
   }
 

@@ -13,8 +13,6 @@ interface PodStartup {
   readonly at: Map<Phase, number>;
   /** Phases that were counted. */
   readonly counted: Set<Phase>;
-  /** What gateways are told, once it is offered. */
-  told: Startup | undefined;
 }
 
 export interface StartupsOptions {
@@ -30,6 +28,8 @@ const TOLD_MS = 30_000;
 export class Startups {
   readonly #options: StartupsOptions;
   readonly #byPod = new Map<string, PodStartup>();
+  /** What gateways are told of pods that were offered, and until when, in that order. */
+  readonly #told = new Map<string, { readonly startup: Startup; readonly until: number }>();
 
   constructor(options: StartupsOptions) {
     this.#options = options;
@@ -37,22 +37,23 @@ export class Startups {
 
   /** @param isNew the pod was not known before */
   see(key: string, owner: string, pod: V1Pod, isNew: boolean): void {
-    if (!isNew && !this.#byPod.has(key)) return;
     const seenAt = this.#options.now();
+    this.#expire(seenAt);
+    if (!isNew && !this.#byPod.has(key)) return;
     const stamps = readPhases(pod);
     const restarted = pod.status?.containerStatuses?.some(({ restartCount }) => restartCount > 0) ?? false;
     if (isNew) {
-      this.#byPod.delete(key);
+      this.forget(key);
       // Of those that were up before us nobody knows how they came up.
       if (stamps.created === undefined || stamps.ready !== undefined || pod.metadata?.deletionTimestamp) return;
       const createdAt = decidePhaseTime(stamps.created, seenAt, {});
-      this.#byPod.set(key, { owner, createdAt, at: new Map(), counted: new Set(), told: undefined });
+      this.#byPod.set(key, { owner, createdAt, at: new Map(), counted: new Set() });
     }
     const startup = this.#byPod.get(key);
     if (!startup) return;
     if (restarted || pod.metadata?.deletionTimestamp) {
       // What crashes on its way up says nothing of how long the way is.
-      this.#byPod.delete(key);
+      this.forget(key);
       return;
     }
     const { at, createdAt } = startup;
@@ -67,8 +68,8 @@ export class Startups {
     }
     if (stamps.ready !== undefined) this.offer(key);
     this.#count(startup);
-    const offeredAt = at.get("offered");
-    if (stamps.ready !== undefined && offeredAt !== undefined && seenAt - offeredAt > TOLD_MS) this.#byPod.delete(key);
+    // Nothing comes after that.
+    if (stamps.ready !== undefined) this.#byPod.delete(key);
   }
 
   announced(key: string, { startedAt, listeningAt, heardAt }: HeardAnnouncement): void {
@@ -88,27 +89,38 @@ export class Startups {
     const startup = this.#byPod.get(key);
     if (!startup || startup.at.has("offered")) return;
     const { at, createdAt } = startup;
-    at.set("offered", this.#options.now());
+    const now = this.#options.now();
+    at.set("offered", now);
     const told: [string, number][] = [];
     for (const phase of STARTUP_PHASES) {
       const reached = at.get(phase);
       if (reached !== undefined) told.push([phase, Math.max(0, Math.round(reached - createdAt))]);
     }
-    startup.told = Object.fromEntries(told);
+    this.#told.set(key, { startup: Object.fromEntries(told), until: now + TOLD_MS });
     this.#count(startup);
+  }
+
+  /** Whether there is anything to tell of any pod. */
+  get tells(): boolean {
+    return this.#told.size > 0;
   }
 
   /** What there is to tell of a pod that was offered a short time ago. */
   told(key: string): Startup | undefined {
-    const startup = this.#byPod.get(key);
-    if (!startup?.told) return undefined;
-    const age = this.#options.now() - (startup.at.get("offered") as number);
-    if (age > TOLD_MS) startup.told = undefined;
-    return startup.told;
+    const told = this.#told.get(key);
+    return told && told.until >= this.#options.now() ? told.startup : undefined;
   }
 
   forget(key: string): void {
     this.#byPod.delete(key);
+    this.#told.delete(key);
+  }
+
+  #expire(now: number): void {
+    for (const [key, { until }] of this.#told) {
+      if (until >= now) return;
+      this.#told.delete(key);
+    }
   }
 
   /** Only of pods that come up: others would look quick. */

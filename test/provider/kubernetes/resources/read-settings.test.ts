@@ -69,3 +69,7 @@ test("all that is wrong is said at once", () => {
     ].join("\n"),
   );
 });
+
+test("replicas announce themselves without TLS, as a proxy would hide their address", () => {
+  expect(() => read({ announce_url: "https://provider:8081/" })).toThrow("announce_url: must be an http URL");
+});

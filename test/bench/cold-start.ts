@@ -1,0 +1,74 @@
+// How long the call waits that wakes a function on Kubernetes: node test/bench/cold-start.ts [starts]
+// Against the test API server, whose node takes as long as a real one was measured to take; processes are real.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { startProcess, writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
+import { REAL_NODE, type Timing } from "../support/kube/kubelet/timing.ts";
+import { KubeServer } from "../support/kube/server.ts";
+import { temporaryFolder } from "../support/platform.ts";
+
+const STARTS = Number(process.argv[2] ?? 7);
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function measure(what: string, { announces, timing }: { announces: boolean; timing: Timing }): Promise<void> {
+  await using opened = new AsyncDisposableStack();
+  const folder = await temporaryFolder();
+  opened.defer(() => folder.remove());
+  const runtime = await ProcessRuntime.open({
+    "fn:1": {
+      env: { mode: "inproc", inproc_handler: "./index.mjs", healthcheck_interval: "0s" },
+      files: { "index.mjs": "export default (req, res) => res.end('hi');" },
+    },
+  });
+  const kube = await KubeServer.open({ runtime, timing });
+  opened.defer(() => kube.close());
+  const port = String(await freePort());
+  const provider = await startProcess("provider/main.ts", {
+    backend: "kubernetes",
+    KUBECONFIG: await writeKubeconfig(kube, folder.path),
+    data_dir: folder.path,
+    port,
+    ...(announces && { announce_url: `http://127.0.0.1:${port}/` }),
+  });
+  opened.defer(async () => void (await provider.stop()));
+  const gateway = await startProcess("gateway/main.ts", {
+    functions_provider_url: provider.url,
+    data_dir: folder.path,
+    queue: "none",
+  });
+  opened.defer(async () => void (await gateway.stop()));
+
+  const send = async (method: string, path: string, body: object) => {
+    const answer = await fetch(gateway.url + path, { method, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  };
+  await send("POST", "/system/functions", { service: "fn", image: "fn:1" });
+  const waits: number[] = [];
+  let last = "";
+  for (let start = 0; start < STARTS; start += 1) {
+    await send("POST", "/system/scale-function/fn", { replicas: 0 });
+    while (kube.store.list("pods").length > 0) await delay(20);
+    const begun = performance.now();
+    const answer = await fetch(`${gateway.url}/function/fn`);
+    await answer.text();
+    waits.push(performance.now() - begun);
+    last = answer.headers.get("server-timing") ?? "";
+  }
+  waits.sort((a, b) => a - b);
+  const at = (share: number) => Math.round(waits[Math.floor((waits.length - 1) * share)] as number);
+  process.stdout.write(`${what} p50 ${at(0.5)} ms, worst ${at(1)} ms of ${STARTS}; the last: ${last}\n`);
+}
+
+await measure("announced", { announces: true, timing: REAL_NODE });
+await measure("probed", { announces: false, timing: REAL_NODE });
