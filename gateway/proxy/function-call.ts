@@ -53,10 +53,13 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   #refused: Replica | undefined;
   #controller: Controller | undefined;
   #holding: AbortController | undefined;
+  #place = 0;
   #holdDeadline = 0;
   #wait: ColdWait | undefined;
   #startedAt = 0;
   #callerLeft = false;
+  /** Whether the load meter has it. */
+  #measured = false;
 
   constructor(
     context: CallContext,
@@ -76,6 +79,8 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
 
   start(): void {
     this.#upstreamHeaders = buildUpstreamHeaders(this.#req, this.#headers);
+    this.#measured = true;
+    this.#entry.load.enter(performance.now());
     this.#res.on("close", () => this.#onClientClose());
     const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
     if (encoding === undefined && (length === undefined || length === "0")) {
@@ -116,8 +121,9 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   #attempt(): void {
     if (this.#callerLeft) return;
     const choice = this.#entry.choose(this.#refused);
-    if (choice.kind === "replica") this.#send(choice.replica);
-    else if (choice.kind === "full" && !this.#holding) this.#rejectAsFull();
+    const others = !this.#holding && this.#entry.held.count > 0;
+    if (choice.kind === "replica" && !others) this.#send(choice.replica);
+    else if (choice.kind === "full" && !this.#holding && !this.#entry.queues) this.#rejectAsFull();
     else void this.#hold();
   }
 
@@ -125,6 +131,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     const first = !this.#holding;
     this.#holding ??= new AbortController();
     if (first) {
+      this.#place = this.#entry.held.newPlace();
       this.#holdDeadline = Date.now() + this.#context.holdTimeoutMs;
       this.#wait = new ColdWait();
     }
@@ -134,8 +141,15 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
       if (problem && this.#entry.readyReplicas === 0) {
         throw new FaasError("unavailable", `function ${this.#entry.qualifiedName} cannot start: ${problem}`);
       }
-      const waiting = this.#entry.held.wait(this.#holdDeadline, this.#holding.signal);
+      const waiting = this.#entry.held.wait({
+        place: this.#place,
+        again: !first,
+        deadline: this.#holdDeadline,
+        signal: this.#holding.signal,
+      });
       this.#context.wake(this.#entry);
+      // There may be a place: it came only behind others that are on their way to theirs.
+      if (first) this.#entry.releaseHeld();
       await waiting;
     } catch (error) {
       if (!this.#callerLeft) this.#fail(error as FaasError);
@@ -170,14 +184,22 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     if (!replica) return;
     this.#replica = undefined;
     replica.outstanding--;
-    if (this.#entry.held.count > 0) this.#entry.held.releaseOne();
+    this.#entry.releaseHeld();
   }
 
   #end(status: number): void {
     this.#release();
+    const now = performance.now();
+    this.#leave(now);
     if (this.#startedAt === 0) return;
-    this.#entry.meter.end(status, (performance.now() - this.#startedAt) / 1000);
+    this.#entry.meter.end(status, (now - this.#startedAt) / 1000);
     this.#startedAt = 0;
+  }
+
+  #leave(now: number): void {
+    if (!this.#measured) return;
+    this.#measured = false;
+    this.#entry.load.leave(now);
   }
 
   #rejectAsFull(): void {
@@ -197,7 +219,8 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
       return;
     }
     const headers: Record<string, string> = { ...this.#ownHeaders(), [INTERNAL_HEADER]: internal };
-    if (error.kind === "overloaded" || error.kind === "unavailable") headers["retry-after"] = "1";
+    if (error.kind === "overloaded") headers["retry-after"] = `${this.#entry.held.retryAfterSeconds}`;
+    else if (error.kind === "unavailable") headers["retry-after"] = "1";
     this.#res.writeHead(status, {
       ...headers,
       "content-type": "text/plain; charset=utf-8",
@@ -218,6 +241,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   #onClientClose(): void {
     if (this.#res.writableFinished || this.#callerLeft) return;
     this.#callerLeft = true;
+    if (!this.#replica) this.#leave(performance.now()); // sent calls leave when the replica has let go of them
     this.#holding?.abort();
     this.#controller?.abort(new Error("the caller has left"));
   }
@@ -229,7 +253,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    controller: Controller,
+    _controller: Controller,
     status: number,
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,

@@ -1,12 +1,15 @@
 import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { qualifiedName } from "../../provider/contract/functions.ts";
+import { parseScalePolicy } from "../../provider/contract/scale-policy.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
+import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "../metrics/function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { Replica, type UpstreamOptions } from "./replica.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions {
+  /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
   readonly maxHeld: number;
 }
 
@@ -17,23 +20,38 @@ export class FunctionEntry {
   /** `name.namespace`. */
   readonly qualifiedName: string;
   readonly meter = new FunctionMeter();
+  /** What the autoscaler reads. */
+  readonly load = new LoadMeter(performance.now());
   readonly held: HeldCalls;
+  readonly #maxHeld: number;
   readonly #options: UpstreamOptions;
   #picture: FunctionEndpoints;
   #replicas: Replica[] = [];
   #turn = 0;
+  #queueSize: number | undefined;
 
   constructor(picture: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
     this.name = picture.name;
     this.namespace = picture.namespace;
     this.qualifiedName = qualifiedName(picture);
     this.held = new HeldCalls(this.qualifiedName, maxHeld);
+    this.#maxHeld = maxHeld;
     this.#options = options;
     this.#picture = picture;
   }
 
   get picture(): FunctionEndpoints {
     return this.#picture;
+  }
+
+  /** Whether calls wait when all replicas have as many as they take, as the function asks for; others are refused. */
+  get queues(): boolean {
+    return this.#queueSize !== undefined;
+  }
+
+  /** Calls at each replica through this gateway, by its address. */
+  outstanding(): Record<string, number> {
+    return Object.fromEntries(this.#replicas.map(({ address, outstanding }) => [address, outstanding]));
   }
 
   get readyReplicas(): number {
@@ -46,9 +64,24 @@ export class FunctionEntry {
     return chooseReplica(replicas, this.#picture.maxInflight ?? 0, this.#turn++);
   }
 
+  /** Lets as many of those that wait go on as there are places for. */
+  releaseHeld(): void {
+    if (this.held.count > 0) this.held.release(this.#freePlaces());
+  }
+
+  #freePlaces(): number {
+    const limit = this.#picture.maxInflight || Number.POSITIVE_INFINITY;
+    return this.#replicas.reduce(
+      (places, { ready, outstanding }) => places + (ready ? Math.max(0, limit - outstanding) : 0),
+      0,
+    );
+  }
+
   /** Takes the provider's newest picture; calls that waited for what it brings go on, or learn why they cannot. */
   update(picture: FunctionEndpoints): void {
     this.#picture = picture;
+    this.#queueSize = parseScalePolicy(picture.labels, picture.annotations).policy.queueSize;
+    this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
     this.#replicas = picture.endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
@@ -65,7 +98,7 @@ export class FunctionEntry {
       });
     for (const gone of known.values()) closeInBackground(gone);
 
-    if (this.readyReplicas > 0) this.held.release();
+    if (this.readyReplicas > 0) this.releaseHeld();
     else if (picture.problem) {
       this.held.fail(new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${picture.problem}`));
     }
@@ -73,7 +106,7 @@ export class FunctionEntry {
 
   /** A replica that refuses connections is left out for a moment; calls that found no other then try again. */
   avoid(replica: Replica): void {
-    setTimeout(() => this.held.release(), replica.avoid()).unref();
+    setTimeout(() => this.releaseHeld(), replica.avoid()).unref();
   }
 
   remove(): void {

@@ -1,70 +1,105 @@
 import { FaasError } from "../../provider/contract/errors.ts";
+import { DrainRate } from "./drain-rate.ts";
+
+/** A call's wait. */
+export interface Wait {
+  /** From {@link HeldCalls.newPlace}. */
+  readonly place: number;
+  /** Whether it waits again: it was let go, but what was free was gone. */
+  readonly again: boolean;
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+}
 
 interface HeldCall {
+  readonly place: number;
   readonly resolve: () => void;
   readonly reject: (error: FaasError) => void;
 }
 
-/** Calls of one function that wait for a replica, in order of arrival. */
+/** Calls of one function that wait for a replica. They leave in the order in which they came. */
 export class HeldCalls {
+  /** Calls that may wait at a time. */
+  max: number;
   readonly #function: string;
-  readonly #max: number;
   readonly #calls = new Set<HeldCall>();
+  /** Those that wait again, by their places, all before the others. */
+  readonly #returned: HeldCall[] = [];
+  readonly #drained = new DrainRate();
+  #lastPlace = 0;
   #closed: FaasError | undefined;
 
   constructor(functionName: string, max: number) {
     this.#function = functionName;
-    this.#max = max;
+    this.max = max;
   }
 
   get count(): number {
-    return this.#calls.size;
+    return this.#calls.size + this.#returned.length;
+  }
+
+  /** Whole seconds until as many calls as wait now have gone on, at their present pace. */
+  get retryAfterSeconds(): number {
+    return this.#drained.secondsFor(this.count, performance.now());
+  }
+
+  newPlace(): number {
+    return ++this.#lastPlace;
   }
 
   /**
    * Resolves when a replica may be there; the caller chooses again and may have to come back.
-   * @param deadline milliseconds since the epoch
    * @throws {FaasError} `overloaded` when too many wait; `unavailable` at the deadline or with the reason that the
    * function cannot start; `notFound` when it is removed. Rejects at once when `signal` aborts.
    */
-  async wait(deadline: number, signal: AbortSignal): Promise<void> {
+  async wait({ place, again, deadline, signal }: Wait): Promise<void> {
     if (this.#closed) throw this.#closed;
-    if (this.#calls.size >= this.#max) {
-      throw new FaasError("overloaded", `${this.#max} calls wait for function ${this.#function} already`);
+    if (!again && this.count >= this.max) {
+      throw new FaasError("overloaded", `${this.max} calls wait for function ${this.#function} already`);
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const call: HeldCall = { resolve, reject };
+    const call: HeldCall = { place, resolve, reject };
     const expired = () =>
       reject(new FaasError("unavailable", `no replica of function ${this.#function} became ready in time`));
     const left = () => reject(new FaasError("unavailable", "the caller has left"));
     const timer = setTimeout(expired, Math.max(0, deadline - Date.now()));
     signal.addEventListener("abort", left, { once: true });
-    this.#calls.add(call);
+    if (again) this.#return(call);
+    else this.#calls.add(call);
     try {
       await promise;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", left);
-      this.#calls.delete(call);
+      this.#remove(call);
     }
   }
 
-  /** Lets every call go on, oldest first. */
-  release(): void {
-    for (const call of this.#calls) call.resolve();
+  #return(call: HeldCall): void {
+    const behind = this.#returned.findIndex(({ place }) => place > call.place);
+    this.#returned.splice(behind < 0 ? this.#returned.length : behind, 0, call);
   }
 
-  /** Lets the oldest call go on. */
-  releaseOne(): void {
-    for (const call of this.#calls) {
-      this.#calls.delete(call); // so that a second release before it has gone on wakes the next one
-      call.resolve();
-      return;
+  #remove(call: HeldCall): void {
+    if (this.#calls.delete(call)) return;
+    const at = this.#returned.indexOf(call);
+    if (at >= 0) this.#returned.splice(at, 1);
+  }
+
+  /** Lets the first `count` calls go on. */
+  release(count: number): void {
+    for (let left = Math.min(count, this.count); left > 0; left--) {
+      const [first = this.#returned[0]] = this.#returned.length > 0 ? [] : this.#calls;
+      if (!first) return;
+      this.#remove(first); // at once, so that a second release lets the next one go
+      this.#drained.count(performance.now());
+      first.resolve();
     }
   }
 
   fail(error: FaasError): void {
-    for (const call of this.#calls) call.reject(error);
+    for (const call of [...this.#returned, ...this.#calls]) call.reject(error);
   }
 
   /** Fails all calls, and those that still come: the function is gone for good. */
