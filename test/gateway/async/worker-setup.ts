@@ -116,7 +116,7 @@ export class WorkerSetup {
       await Promise.all([setup.gateway.up(), setup.receiver.up()]);
     });
     afterEach(async () => {
-      await Promise.all(setup.#workers.splice(0).map((worker) => worker.close(0)));
+      await setup.closeWorkers();
       await Promise.all([setup.gateway.down(), setup.receiver.down()]);
       await rm(setup.folder, { recursive: true, force: true });
     });
@@ -142,6 +142,10 @@ export class WorkerSetup {
     });
     this.#workers.push(worker);
     return worker;
+  }
+
+  async closeWorkers(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.close(0)));
   }
 
   get callbackUrl(): string {
