@@ -33,6 +33,8 @@ export interface JetStreamConfig extends QueueLimits {
   readonly servers: readonly string[];
   readonly replicas: number;
   readonly storage: "file" | "memory";
+  /** A worker that has been silent for so long is taken for dead, in milliseconds. */
+  readonly ackWaitMs: number;
 }
 
 /** How calls are taken from the queue and made. */
@@ -99,11 +101,13 @@ function readQueue(read: EnvReader, limits: QueueLimits, dataDir: string | undef
   const port = read.optional("faas_nats_port", parsePort) ?? 4222;
   const replicas = read.optional("nats_stream_replicas", integerFrom(1)) ?? 1;
   const storage = read.optional("nats_storage", oneOf<"file" | "memory">("file", "memory")) ?? "file";
+  const ackWaitMs = read.optional("ack_wait", parseDuration) ?? 30_000;
   const servers = urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]);
   const kind = asked ?? (servers || dataDir === undefined ? "jetstream" : "embedded");
   if (kind === "none") return { kind };
   if (kind === "embedded") return { kind, path: `${dataDir}/queue.db`, ...limits };
-  return { kind, servers: servers ?? read.required("nats_url", parseServers), replicas, storage, ...limits };
+  const named = servers ?? read.required("nats_url", parseServers);
+  return { kind, servers: named, replicas, storage, ackWaitMs, ...limits };
 }
 
 function parseServers(text: string): string[] {

@@ -22,6 +22,9 @@ function fail(message: unknown): never {
 /** Functions of Helm that the chart uses, but `include`, which needs the templates. */
 export const FUNCTIONS: Functions = {
   and: (...values) => values.find((value) => !isTruthy(value)) ?? (values.every(isTruthy) ? values.at(-1) : undefined),
+  or: (...values) => values.find(isTruthy) ?? values.at(-1),
+  ternary: (yes, no, test) => (isTruthy(test) ? yes : no),
+  join: (separator, values) => (values as readonly unknown[]).map(text).join(text(separator)),
   not: (value) => !isTruthy(value),
   eq: (first, ...others) => others.some((other) => compare(first, other) === 0),
   ne: (a, b) => compare(a, b) !== 0,

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { generate } from "../../deploy/render/generate.ts";
-import type { KubernetesObject } from "../../deploy/render/render-chart.ts";
+import type { KubernetesObject, Values } from "../../deploy/render/render-chart.ts";
 import { loadConfig as loadGatewayConfig } from "../../gateway/config.ts";
+import { loadConfig as loadWorkerConfig } from "../../gateway/queue-worker/config.ts";
 import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
 import { readKubernetesSettings } from "../../provider/backends/kubernetes/resources/read-settings.ts";
 import { BACKENDS, loadConfig as loadProviderConfig } from "../../provider/config.ts";
@@ -151,6 +152,24 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     }
   });
 
+  test("the queue worker reads every variable that it is given, and agrees with the gateway", () => {
+    const worker = objects.find(({ kind, metadata: { name } }) => kind === "Deployment" && name === "queue-worker");
+    const gateway = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
+    expect(worker !== undefined).toBe(gateway.async.queue.kind === "jetstream");
+    if (!worker) return;
+    const { env, unread } = environmentOf(worker);
+    const config = loadWorkerConfig(env);
+    expect(unread()).toEqual([]);
+    expect(config.async.queue).toEqual(gateway.async.queue);
+    expect(config.async.callbackTargets).toEqual(gateway.async.callbackTargets);
+    expect(config.async.worker.retry).toEqual(gateway.async.worker.retry);
+    expect(config.gatewayUrl.host).toMatch(/^gateway\.openfaas\.svc\..*:8080$/);
+    expect(templateOf(worker).spec.terminationGracePeriodSeconds).toBeGreaterThan(config.drainTimeoutMs / 1000 + 3);
+    // The files that both read lie in one folder, and what is too large for memory goes to another.
+    const mounts = templateOf(worker).spec.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath);
+    expect(mounts).toEqual(["/tmp", ...(hasSecrets(worker) ? [config.async.secretMountPath] : [])]);
+  });
+
   test("the notes are text", () => {
     expect(notes).toMatch(/^faaslane 0\.1\.0 is in namespace openfaas/);
   });
@@ -165,8 +184,13 @@ interface PodTemplate {
       readonly securityContext: object;
       readonly args: readonly string[];
       readonly env?: readonly { readonly name: string; readonly value: string }[];
+      readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
     }[];
-    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+      readonly projected?: { readonly sources: readonly { readonly secret: { readonly name: string } }[] };
+    }[];
   };
 }
 
@@ -187,6 +211,53 @@ function environmentOf(workload: KubernetesObject) {
   // Credentials are read by whoever starts the server.
   return { env, unread: () => list.map(({ name }) => name).filter((name) => !read.has(name)) };
 }
+
+function secretsOf(workload: KubernetesObject): string[] {
+  const volume = templateOf(workload).spec.volumes?.find(({ name }) => name === "secrets");
+  return volume?.projected?.sources.map(({ secret }) => secret.name) ?? [];
+}
+
+const hasSecrets = (workload: KubernetesObject) => secretsOf(workload).length > 0;
+
+describe("the queue on NATS", () => {
+  const names = (objects: readonly KubernetesObject[], kind: string) =>
+    objects.filter((object) => object.kind === kind).map((object) => object.metadata.name);
+
+  test("is the chart's own server with a disk, which only gateway and workers reach", () => {
+    const { objects } = render({ queue: { kind: "jetstream" } });
+    const { volumeClaimTemplates } = find(objects, "StatefulSet", "nats").spec as { volumeClaimTemplates: object[] };
+    expect(volumeClaimTemplates).toHaveLength(1);
+    const policy = find(objects, "NetworkPolicy", "nats").spec as {
+      ingress: { from: { podSelector: { matchExpressions: object[] } }[] }[];
+    };
+    expect(policy.ingress[0]?.from[0]?.podSelector.matchExpressions).toEqual([
+      { key: "app", operator: "In", values: ["gateway", "queue-worker"] },
+    ]);
+    expect(names(objects, "PersistentVolumeClaim")).toEqual([]);
+    expect(names(objects, "PodDisruptionBudget")).toEqual(expect.arrayContaining(["queue-worker"]));
+  });
+
+  test("is another server, with its credentials as files", () => {
+    const nats = { external: { enabled: true, host: "nats.infra" }, credentialsSecret: "login" };
+    const { objects } = render({ queue: { kind: "jetstream" }, nats, callbacks: { signingSecret: "signing" } });
+    expect([...names(objects, "StatefulSet"), ...names(objects, "NetworkPolicy")]).toEqual(["gateway-provider"]);
+    for (const name of ["gateway", "queue-worker"]) {
+      const workload = find(objects, "Deployment", name);
+      expect(secretsOf(workload)).toEqual(["basic-auth", "login", "signing"]);
+      expect(environmentOf(workload).env.faas_nats_address).toBe("nats.infra");
+    }
+  });
+
+  test.each<[what: string, values: Values, isPrivate: boolean]>([
+    ["inside a cluster", {}, true],
+    ["with a way in from outside", { ingress: { enabled: true } }, false],
+    ["with a way in and leave to", { exposeServices: true, callbacks: { privateTargets: "allow" } }, true],
+    ["when told so", { callbacks: { privateTargets: "deny" } }, false],
+  ])("callbacks may go to private addresses %s: %j → %s", (_what, values, isPrivate) => {
+    const { env } = environmentOf(find(render(values).objects, "Deployment", "gateway"));
+    expect(loadGatewayConfig(env).async.callbackTargets.private).toBe(isPrivate);
+  });
+});
 
 describe("files that are made from others", () => {
   test.each([...generate(DEPLOY)])("%s is up to date (node deploy/render.ts)", (path, expected) => {

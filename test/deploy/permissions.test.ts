@@ -37,7 +37,7 @@ describe("permissions", () => {
   });
 
   test("are bound to the account of the provider, which alone has a token", () => {
-    const { objects } = render({ queueWorker: { enabled: true }, nats: { enabled: true } });
+    const { objects } = render({ queue: { kind: "jetstream" } });
     for (const binding of objects.filter(({ kind }) => kind.endsWith("Binding"))) {
       expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-provider", namespace: "openfaas" }]);
       const { kind, name } = binding.roleRef as { kind: string; name: string };

@@ -72,6 +72,15 @@ describe("values", () => {
         "functions.setNonRootUser",
         "functions.imagePullPolicy",
         "queueWorker.replicas",
+        "queueWorker.ackWait",
+        "queueWorkerPro.maxRetryAttempts",
+        "queueWorkerPro.initialRetryWait",
+        "queueWorkerPro.maxRetryWait",
+        "queueWorkerPro.httpRetryCodes",
+        "nats.external.enabled",
+        "nats.external.host",
+        "nats.external.port",
+        "nats.streamReplication",
         "ingress.enabled",
         "kubernetesDNSDomain",
         "nodeSelector",
@@ -90,6 +99,16 @@ describe("values", () => {
 
   test.each<[string, Values, RegExp]>([
     ["two gateways on one file", { gateway: { replicas: 2 } }, /embedded queue is one file/],
+    [
+      "copies on one server",
+      { queue: { kind: "jetstream" }, nats: { streamReplication: 3 } },
+      /streamReplication: the chart's own NATS is one server/,
+    ],
+    [
+      "a server without a name",
+      { queue: { kind: "jetstream" }, nats: { external: { enabled: true } } },
+      /nats.external.host: name the server/,
+    ],
     ["a drain in minutes", { gateway: { drainTimeout: "2m" } }, /drainTimeout: 2m is not in seconds/],
     ["a route to nowhere", { gatewayApi: { enabled: true } }, /parentRefs: name the Gateway/],
   ])("that cannot work are refused: %s", (_what, values, message) => {

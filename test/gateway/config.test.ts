@@ -63,6 +63,7 @@ test.each<[what: string, env: Env, servers: readonly string[]]>([
     servers,
     replicas: 3,
     storage: "memory",
+    ackWaitMs: 30_000,
     maxBodyBytes: 10 * 1024 ** 2,
     resultTtlMs: 0,
     maxResultBytes: 1024 ** 2,

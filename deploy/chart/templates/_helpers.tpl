@@ -88,3 +88,100 @@ topologySpreadConstraints:
 {{- if not (regexMatch "^[0-9]+s?$" $drain) }}{{ fail (printf "drainTimeout: %s is not in seconds, such as 60s" $drain) }}{{ end }}
 {{- add (int (trimSuffix "s" $drain)) 8 }}
 {{- end }}
+
+{{- /* Settings of the queue, for the gateway and for queue workers. */ -}}
+{{- define "faaslane.asyncEnv" -}}
+- name: queue
+  value: {{ .Values.queue.kind | quote }}
+{{- if eq .Values.queue.kind "jetstream" }}
+- name: faas_nats_address
+  {{- if .Values.nats.external.enabled }}
+  {{- if not .Values.nats.external.host }}{{ fail "nats.external.host: name the server" }}{{ end }}
+  value: {{ .Values.nats.external.host | quote }}
+  {{- else }}
+  value: nats.{{ .Release.Namespace }}.svc.{{ .Values.kubernetesDNSDomain }}
+  {{- end }}
+- name: faas_nats_port
+  value: {{ ternary .Values.nats.external.port 4222 .Values.nats.external.enabled | quote }}
+- name: nats_stream_replicas
+  value: {{ .Values.nats.streamReplication | quote }}
+- name: nats_storage
+  value: {{ .Values.nats.streamStorage | quote }}
+- name: ack_wait
+  value: {{ .Values.queueWorker.ackWait | quote }}
+{{- end }}
+- name: async_max_body
+  value: {{ .Values.queue.maxBody | quote }}
+- name: async_result_ttl
+  value: {{ .Values.queue.resultTTL | quote }}
+- name: async_max_result
+  value: {{ .Values.queue.maxResult | quote }}
+- name: async_function_concurrency
+  value: {{ .Values.queue.functionConcurrency | quote }}
+- name: max_retry_attempts
+  value: {{ .Values.queueWorkerPro.maxRetryAttempts | quote }}
+- name: initial_retry_wait
+  value: {{ .Values.queueWorkerPro.initialRetryWait | quote }}
+- name: max_retry_wait
+  value: {{ .Values.queueWorkerPro.maxRetryWait | quote }}
+- name: retry_http_codes
+  value: {{ .Values.queueWorkerPro.httpRetryCodes | quote }}
+- name: callback_timeout
+  value: {{ .Values.callbacks.timeout | quote }}
+- name: callback_private
+  {{- if eq .Values.callbacks.privateTargets "auto" }}
+  value: {{ not (or .Values.exposeServices .Values.ingress.enabled .Values.gatewayApi.enabled) | quote }}
+  {{- else }}
+  value: {{ eq .Values.callbacks.privateTargets "allow" | quote }}
+  {{- end }}
+{{- with .Values.callbacks.allow }}
+- name: callback_allow
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.callbacks.deny }}
+- name: callback_deny
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* Everything secret that the gateway and its workers read, as files of one folder; a volume needs a source. */ -}}
+{{- define "faaslane.natsSecret" -}}
+{{- if eq .Values.queue.kind "jetstream" }}{{ .Values.nats.credentialsSecret }}{{ end }}
+{{- end }}
+
+{{- define "faaslane.hasSecrets" -}}
+{{- if or .Values.basic_auth (include "faaslane.natsSecret" .) .Values.callbacks.signingSecret }}yes{{ end }}
+{{- end }}
+
+{{- define "faaslane.volumes" -}}
+- name: tmp
+  emptyDir: {}
+{{- if include "faaslane.hasSecrets" . }}
+- name: secrets
+  projected:
+    sources:
+      {{- if .Values.basic_auth }}
+      - secret:
+          name: basic-auth
+      {{- end }}
+      {{- with include "faaslane.natsSecret" . }}
+      - secret:
+          name: {{ . }}
+      {{- end }}
+      {{- with .Values.callbacks.signingSecret }}
+      - secret:
+          name: {{ . }}
+      {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "faaslane.volumeMounts" -}}
+# Results on their way to a callback that are too large for memory.
+- name: tmp
+  mountPath: /tmp
+{{- if include "faaslane.hasSecrets" . }}
+- name: secrets
+  mountPath: /var/secrets
+  readOnly: true
+{{- end }}
+{{- end }}
