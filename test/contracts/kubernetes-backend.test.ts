@@ -15,7 +15,8 @@ describeBackend("kubernetes", async (): Promise<BackendUnderTest> => {
   });
   const account = new ProviderAccount();
   const kube = await KubeServer.open({ runtime, account });
-  let backend = openBackend(kube);
+  const operator = { leaseDurationMs: 1_000 };
+  let backend = openBackend(kube, { operator });
   return {
     get backend() {
       return backend;
@@ -27,7 +28,7 @@ describeBackend("kubernetes", async (): Promise<BackendUnderTest> => {
     unmeasured: true,
     reopen: async () => {
       await backend.close(0);
-      backend = openBackend(kube);
+      backend = openBackend(kube, { operator });
     },
     close: async () => {
       await backend.close(0);
