@@ -27,7 +27,7 @@ import {
 
 export type { JetStreamLimits, JetStreamQueueOptions, NatsCredentials } from "./jetstream/options.ts";
 
-const TELL_RATES_MS = 5000;
+const TELL_ACTIVITY_MS = 1000;
 
 /**
  * A queue on NATS JetStream, shared by any number of processes. Streams are made when they are missing and changed when
@@ -68,7 +68,7 @@ class JetStreamQueue implements Queue {
     this.maxResultBytes = context.settings.maxResultBytes;
     this.deadLetters = new JetStreamDeadLetters(context);
     this.#intake = new Intake(context);
-    this.#telling = this.#tellRates();
+    this.#telling = this.#tellActivity();
   }
 
   publish(call: NewCall): Promise<Receipt> {
@@ -121,21 +121,24 @@ class JetStreamQueue implements Queue {
     await this.#context.link.close();
   }
 
-  /** What this process accepts and finishes is known to it alone, so it tells the others. */
-  #tellRates(): NodeJS.Timeout {
-    const { link, rates } = this.#context;
+  /** What this process does with calls is known to it alone, so it tells the others. */
+  #tellActivity(): NodeJS.Timeout {
+    const { link, activity } = this.#context;
     const self = randomUUID();
-    link.nc.subscribe(SIGNALS.rates, {
+    link.nc.subscribe(SIGNALS.activity, {
       callback: (err, msg) => {
         if (err) return;
-        const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof rates.hear>[1] }>();
-        if (process !== self) rates.hear(process, lanes, Date.now());
+        const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof activity.hear>[1] }>();
+        if (process !== self) activity.hear(process, lanes, Date.now());
       },
     });
+    let told = false;
     const timer = setInterval(() => {
-      const lanes = rates.own(Date.now());
-      if (link.connected) link.nc.publish(SIGNALS.rates, JSON.stringify({ process: self, lanes }));
-    }, TELL_RATES_MS);
+      const lanes = activity.own(Date.now());
+      const any = Object.keys(lanes).length > 0;
+      if (link.connected && (any || told)) link.nc.publish(SIGNALS.activity, JSON.stringify({ process: self, lanes }));
+      told = any;
+    }, TELL_ACTIVITY_MS);
     timer.unref();
     return timer;
   }

@@ -38,7 +38,7 @@ export const API_ERRORS = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
   wrongLastSequence: 10071,
-  messagesExceeded: 10077,
+  storeFailed: 10077,
 } as const;
 
 export function isApiError(thrown: unknown, ...codes: readonly number[]): boolean {

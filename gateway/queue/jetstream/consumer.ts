@@ -234,9 +234,11 @@ export class JetStreamConsumer implements Consumer {
     this.#waiting--;
     this.#running++;
     feed.running++;
+    this.#context.activity.started(feed.lane);
     const ended = this.#run(held).finally(() => {
       this.#running--;
       feed.running--;
+      this.#context.activity.ended(feed.lane);
       feed.lastUsedAt = performance.now();
       this.#attempts.delete(held);
       this.#turnSoon();

@@ -1,10 +1,10 @@
+import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";
 import type { StoredCall } from "./call-codec.ts";
 import type { Link } from "./connection.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
 import type { JetStreamSettings } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import { Rates } from "./rates.ts";
 import { Records } from "./records.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "./streams.ts";
 
@@ -19,7 +19,7 @@ export class Context {
   readonly publisher: Publisher;
   readonly records: Records;
   readonly bodies: Bodies;
-  readonly rates = new Rates();
+  readonly activity = new Activity();
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;

@@ -26,7 +26,8 @@ export const SIGNALS = {
   cancel: "FAASLANE.signal.cancel",
   /** Calls wait for their time: the first bucket. */
   later: "FAASLANE.signal.later",
-  rates: "FAASLANE.signal.rates",
+  /** What a process is doing. */
+  activity: "FAASLANE.signal.activity",
 } as const;
 
 export interface Lane extends FunctionRef {

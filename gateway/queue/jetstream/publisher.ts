@@ -147,8 +147,8 @@ export class Publisher {
       unstored.reject(new FaasError("unavailable", "NATS gave an answer that cannot be read", { cause }));
       return;
     }
-    if (answer.error?.code === 503) {
-      // "insufficient resources", "no leader": may pass.
+    if (answer.error?.code === 503 && !isFull(answer.error)) {
+      // No leader, no room on the disk: may pass.
       unstored.resendAt = performance.now() + RESEND_MS;
       return;
     }
@@ -194,11 +194,14 @@ function headersOf({ id, first, headers }: PublishWish): MsgHdrs | undefined {
   return all;
 }
 
-function refusalOf({ code, err_code, description }: ApiError): Error {
-  if (err_code === API_ERRORS.messagesExceeded || /^maximum (messages|bytes)/.test(description)) {
-    return new FaasError("overloaded", "the queue is full");
-  }
-  return new JetStreamError(err_code, code, description);
+function refusalOf(error: ApiError): Error {
+  if (isFull(error)) return new FaasError("overloaded", "the queue is full");
+  return new JetStreamError(error.err_code, error.code, error.description);
+}
+
+/** The stream has reached a limit of its own; servers have one code for several such reasons. */
+function isFull({ err_code, description }: ApiError): boolean {
+  return err_code === API_ERRORS.storeFailed && /^maximum (messages|bytes)/.test(description);
 }
 
 function away(): FaasError {

@@ -71,7 +71,7 @@ export class Settlement {
     const first = await this.#context.records.finish(record);
     const counts = first ? record : await this.#context.records.findFinished(held.id);
     await this.#over(held, counts ?? record, conclusion.kind === "dead");
-    this.#context.rates.finished(held.lane, Date.now());
+    this.#context.activity.finished(held.lane, Date.now());
   }
 
   #finalRecord(held: HeldCall, conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" }>): CallRecord {

@@ -1,5 +1,6 @@
 import type { ConsumerInfo } from "nats";
 import type { FunctionQueueStats, QueueStats } from "../queue.ts";
+import type { LaneActivity } from "./activity.ts";
 import { decodeCall } from "./call-codec.ts";
 import { API_ERRORS, isApiError, type Link } from "./connection.ts";
 import type { Context } from "./context.ts";
@@ -8,7 +9,8 @@ import { parseLater } from "./later-bucket.ts";
 import { parseLane, queueStream, STREAMS } from "./names.ts";
 import { readMessage } from "./stored-message.ts";
 
-const RATES_AGE_MS = 15_000;
+/** Of what other processes have told; they do so every second. */
+const ACTIVITY_AGE_MS = 5000;
 const WINDOW_S = 60;
 const AT_A_TIME = 16;
 /** Functions whose oldest call is looked up for one answer; those with the most calls. */
@@ -18,9 +20,10 @@ interface Counts {
   /** In its queue, those under way among them. */
   queued: number;
   later: number;
-  inFlight: number;
   dead: number;
   oldestMs: number;
+  /** As the processes tell: what a vanished one had in hand waits. */
+  running: number;
   /** After this number lie calls that nobody has been given. */
   deliveredSeq: number;
 }
@@ -32,18 +35,15 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
   const of = (subject: string): Counts => {
     let counts = lanes.get(subject);
     if (!counts) {
-      counts = { queued: 0, later: 0, inFlight: 0, dead: 0, oldestMs: 0, deliveredSeq: 0 };
+      counts = { queued: 0, later: 0, dead: 0, oldestMs: 0, running: 0, deliveredSeq: 0 };
       lanes.set(subject, counts);
     }
     return counts;
   };
   const countQueue = async (stream: string) => {
     const consumers = await listConsumers(link, stream);
-    for (const { config, num_ack_pending, delivered } of consumers) {
-      if (config.filter_subject === undefined) continue;
-      const counts = of(config.filter_subject);
-      counts.inFlight = num_ack_pending;
-      counts.deliveredSeq = delivered.stream_seq;
+    for (const { config, delivered } of consumers) {
+      if (config.filter_subject !== undefined) of(config.filter_subject).deliveredSeq = delivered.stream_seq;
     }
     for (const [subject, count] of await countSubjects(link, stream, ">")) of(subject).queued = count;
   };
@@ -60,20 +60,23 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
       for (const [subject, count] of counts) of(subject.split(".").slice(2, 5).join(".")).dead += count;
     }),
   ]);
+  const activity = context.activity.all(now, ACTIVITY_AGE_MS);
+  for (const [subject, counts] of lanes) {
+    counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
+  }
   await findOldest(context, lanes, now);
-  return summary(context, lanes, now);
+  return summary(lanes, activity);
 }
 
-function summary(context: Context, lanes: ReadonlyMap<string, Counts>, now: number): QueueStats {
-  const rates = context.rates.all(now, RATES_AGE_MS);
+function summary(lanes: ReadonlyMap<string, Counts>, activity: ReadonlyMap<string, LaneActivity>): QueueStats {
   const functions: FunctionQueueStats[] = [];
-  for (const subject of new Set([...lanes.keys(), ...rates.keys()])) {
+  for (const subject of new Set([...lanes.keys(), ...activity.keys()])) {
     const lane = parseLane(subject);
     if (!lane) continue;
     const counts = lanes.get(subject);
     const waiting = counts ? waitingOf(counts) : 0;
-    const { accepted = 0, finished = 0 } = rates.get(subject) ?? {};
-    const { inFlight = 0, dead = 0 } = counts ?? {};
+    const { accepted = 0, finished = 0 } = activity.get(subject) ?? {};
+    const { running: inFlight = 0, dead = 0 } = counts ?? {};
     if (waiting + inFlight + dead + accepted + finished === 0) continue;
     functions.push({
       name: lane.name,
@@ -97,21 +100,21 @@ function summary(context: Context, lanes: ReadonlyMap<string, Counts>, now: numb
   };
 }
 
-function waitingOf({ queued, later, inFlight }: Counts): number {
-  return Math.max(0, queued - inFlight) + later;
+function waitingOf({ queued, later, running }: Counts): number {
+  return queued - running + later;
 }
 
 async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>, now: number): Promise<void> {
-  const waiting = [...lanes].filter(([, { queued, inFlight }]) => queued > inFlight);
+  const waiting = [...lanes].filter(([, { queued, running }]) => queued > running);
   waiting.sort(([, a], [, b]) => b.queued - a.queued);
   const rest = waiting.slice(0, MAX_OLDEST).values();
   const worker = async () => {
     for (const [subject, counts] of rest) {
       const queue = parseLane(subject)?.queue;
       if (queue === undefined) continue;
-      const which = { seq: counts.deliveredSeq + 1, next_by_subj: subject };
+      const seq = counts.running > 0 ? counts.deliveredSeq + 1 : 1;
       const message =
-        (await readMessage(link, queueStream(queue), which)) ??
+        (await readMessage(link, queueStream(queue), { seq, next_by_subj: subject })) ??
         // All have been given to somebody once, and some of them back.
         (await readMessage(link, queueStream(queue), { seq: 1, next_by_subj: subject }));
       if (message) counts.oldestMs = Math.max(0, now - decodeCall(message.data).call.acceptedAt);

@@ -56,6 +56,7 @@ export function buildStreams(sizes: Sizes): Config[] {
       max_msgs: limits.maxFinished,
       max_bytes: limits.maxFinishedBytes,
       max_age: nanos(statusMs),
+      duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, statusMs)),
     },
     {
       ...records,

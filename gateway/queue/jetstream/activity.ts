@@ -1,0 +1,104 @@
+import { type Lane, laneSubject } from "./names.ts";
+
+const WINDOW_S = 60;
+
+/** Events of the last minute, by second. */
+class Minute {
+  readonly #counts = new Uint32Array(WINDOW_S);
+  readonly #seconds = new Float64Array(WINDOW_S);
+
+  count(second: number): void {
+    const slot = second % WINDOW_S;
+    if (this.#seconds[slot] !== second) this.#counts[slot] = 0;
+    this.#seconds[slot] = second;
+    this.#counts[slot] = (this.#counts[slot] as number) + 1;
+  }
+
+  total(second: number): number {
+    let sum = 0;
+    for (let slot = 0; slot < WINDOW_S; slot++) {
+      if ((this.#seconds[slot] as number) > second - WINDOW_S) sum += this.#counts[slot] as number;
+    }
+    return sum;
+  }
+}
+
+interface OwnLane {
+  readonly accepted: Minute;
+  readonly finished: Minute;
+  running: number;
+}
+
+/** What only the processes know: calls of a lane in the last minute, and under way now. */
+export interface LaneActivity {
+  readonly accepted: number;
+  readonly finished: number;
+  readonly running: number;
+}
+
+/** Counts what this process does with calls, and hears what others tell of themselves. */
+export class Activity {
+  readonly #own = new Map<string, OwnLane>();
+  readonly #others = new Map<string, { readonly at: number; readonly lanes: Readonly<Record<string, LaneActivity>> }>();
+
+  accepted(lane: Lane, now: number): void {
+    this.#of(lane).accepted.count(Math.floor(now / 1000));
+  }
+
+  started(lane: Lane): void {
+    this.#of(lane).running++;
+  }
+
+  ended(lane: Lane): void {
+    this.#of(lane).running--;
+  }
+
+  finished(lane: Lane, now: number): void {
+    this.#of(lane).finished.count(Math.floor(now / 1000));
+  }
+
+  /** To be told to others. */
+  own(now: number): Record<string, LaneActivity> {
+    const second = Math.floor(now / 1000);
+    const lanes: Record<string, LaneActivity> = {};
+    for (const [subject, own] of this.#own) {
+      const { running } = own;
+      const activity = { accepted: own.accepted.total(second), finished: own.finished.total(second), running };
+      if (activity.accepted + activity.finished + running > 0) lanes[subject] = activity;
+      else this.#own.delete(subject);
+    }
+    return lanes;
+  }
+
+  hear(process: string, lanes: Readonly<Record<string, LaneActivity>>, now: number): void {
+    this.#others.set(process, { at: now, lanes });
+  }
+
+  /** Of all processes that have been heard lately, by the subject of the lane. */
+  all(now: number, maxAgeMs: number): Map<string, LaneActivity> {
+    const sum = new Map<string, LaneActivity>(Object.entries(this.own(now)));
+    for (const [process, { at, lanes }] of this.#others) {
+      if (now - at > maxAgeMs) this.#others.delete(process);
+      else
+        for (const [subject, { accepted, finished, running }] of Object.entries(lanes)) {
+          const so = sum.get(subject) ?? { accepted: 0, finished: 0, running: 0 };
+          sum.set(subject, {
+            accepted: accepted + so.accepted,
+            finished: finished + so.finished,
+            running: running + so.running,
+          });
+        }
+    }
+    return sum;
+  }
+
+  #of(lane: Lane): OwnLane {
+    const subject = laneSubject(lane);
+    let own = this.#own.get(subject);
+    if (!own) {
+      own = { accepted: new Minute(), finished: new Minute(), running: 0 };
+      this.#own.set(subject, own);
+    }
+    return own;
+  }
+}
