@@ -40,6 +40,8 @@ export interface AutoscalerOptions {
   readonly log: Pick<Logger, "debug" | "info" | "warn">;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** The clock of the functions' load meters. */
+  readonly clock?: () => number;
 }
 
 const SECOND_MS = 1000;
@@ -51,12 +53,17 @@ const NO_LOAD: FunctionLoad = { concurrency: 0, started: 0, inFlight: 0, held: 0
 export class Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #now: () => number;
+  readonly #clock: () => number;
   readonly #book = new LoadBook();
   readonly #outside: OutsideLoads;
   readonly #watched = new Map<string, WatchedFunction>();
   /** Functions whose last order the provider has not answered yet. */
   readonly #scaling = new Set<string>();
   readonly #refused = new Map<string, string>();
+  /** Not told to the other gateways yet. */
+  readonly #alerts = new Set<string>();
+  /** As of the last second, of all gateways. */
+  #loads: ReadonlyMap<string, FunctionLoad> = new Map();
   #seconds = 0;
   #timer: NodeJS.Timeout | undefined;
   #led = false;
@@ -66,8 +73,12 @@ export class Autoscaler {
   constructor(options: AutoscalerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#clock = options.clock ?? (() => performance.now());
     this.#outside = new OutsideLoads(options.outside, options.log);
-    options.exchange?.onReport((report) => this.#book.write(report, this.#now()));
+    options.exchange?.onReport((report) => {
+      this.#book.write(report, this.#now());
+      for (const name of report.alerted ?? []) this.#watched.get(name)?.alerted(this.#now());
+    });
   }
 
   get leading(): boolean {
@@ -89,6 +100,18 @@ export class Autoscaler {
 
   watched(name: string): WatchedFunction | undefined {
     return this.#watched.get(name);
+  }
+
+  /** Replicas that the calls held here need, for a function at zero. */
+  waking({ qualifiedName, picture, readyReplicas, held }: Scalable): number {
+    const now = this.#now();
+    return this.#watch(qualifiedName, picture, now).decide(now, picture, readyReplicas, held.count).replicas;
+  }
+
+  /** Someone scales a function by alerts: it is left alone for a while. */
+  alerted(name: string): void {
+    this.#watched.get(name)?.alerted(this.#now());
+    this.#alerts.add(name);
   }
 
   /** What the provider last refused for a function; undefined when it did not. */
@@ -134,7 +157,7 @@ export class Autoscaler {
 
   #measure(functions: readonly Scalable[], now: number): void {
     const own: Record<string, FunctionLoad> = {};
-    const clock = performance.now();
+    const clock = this.#clock();
     for (const entry of functions) {
       const { concurrency, started, inFlight } = entry.load.read(clock);
       const held = entry.held.count;
@@ -142,7 +165,9 @@ export class Autoscaler {
       const replicas = entry.readyReplicas > 1 ? { replicas: entry.outstanding() } : {};
       own[entry.qualifiedName] = { concurrency, started, inFlight, held, ...replicas };
     }
-    const report = { gateway: this.#options.gateway, functions: own };
+    const alerted = this.#alerts.size > 0 ? { alerted: [...this.#alerts] } : {};
+    this.#alerts.clear();
+    const report = { gateway: this.#options.gateway, functions: own, ...alerted };
     this.#book.write(report, now);
     this.#options.exchange?.publish(report);
 
@@ -157,8 +182,6 @@ export class Autoscaler {
     }
     for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);
   }
-
-  #loads: ReadonlyMap<string, FunctionLoad> = new Map();
 
   #forget(name: string): void {
     this.#watched.delete(name);

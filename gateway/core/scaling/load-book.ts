@@ -16,6 +16,8 @@ export interface LoadReport {
   readonly gateway: string;
   /** By `name.namespace`; idle functions are left out. */
   readonly functions: Readonly<Record<string, FunctionLoad>>;
+  /** Functions that it got alerts for since its last report. */
+  readonly alerted?: readonly string[];
   /** Its last one: the gateway stops. */
   readonly last?: boolean;
 }

@@ -1,0 +1,275 @@
+import { afterEach, describe, expect, test } from "@jest/globals";
+import type { LoadReport } from "../../../gateway/core/scaling/load-book.ts";
+import { LoadMeter } from "../../../gateway/core/scaling/load-meter.ts";
+import { Autoscaler, type AutoscalerOptions, type Scalable } from "../../../gateway/scaling/autoscaler.ts";
+import type { LoadExchange } from "../../../gateway/scaling/load-exchange.ts";
+import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
+import { FaasError } from "../../../provider/contract/errors.ts";
+import { SCALE_DEFAULTS } from "../../../provider/contract/scale-policy.ts";
+
+const START = 1_700_000_000_000;
+const SILENT = { debug() {}, info() {}, warn() {} };
+
+interface Order {
+  readonly name: string;
+  readonly replicas: number;
+  readonly inFlight?: Readonly<Record<string, number>> | undefined;
+}
+
+class FakeFunction implements Scalable {
+  picture: FunctionEndpoints;
+  readyReplicas: number;
+  readonly held = { count: 0 };
+  readonly load = new LoadMeter(START);
+  replicaLoads: Record<string, number> = {};
+
+  constructor(name: string, labels: Record<string, string>, replicas = 1) {
+    const picture = { name, namespace: "openfaas-fn", labels, annotations: {}, generation: 1, endpoints: [] };
+    this.picture = { ...picture, replicas };
+    this.readyReplicas = replicas;
+  }
+
+  get qualifiedName(): string {
+    return `${this.picture.name}.openfaas-fn`;
+  }
+
+  outstanding(): Record<string, number> {
+    return this.replicaLoads;
+  }
+
+  become(replicas: number): void {
+    this.picture = { ...this.picture, replicas };
+    this.readyReplicas = replicas;
+  }
+}
+
+/** Gateways whose clock the test moves; what they order is done at once. */
+class Lab {
+  now = START;
+  readonly functions: FakeFunction[] = [];
+  readonly orders: Order[] = [];
+  refusal: FaasError | undefined;
+  away: string | undefined;
+
+  gateway(name: string, options: Partial<AutoscalerOptions> = {}): Autoscaler {
+    return new Autoscaler({
+      functions: () => this.functions,
+      scale: async ({ name: functionName }, replicas, inFlight) => {
+        this.orders.push({ name: functionName, replicas, inFlight });
+        if (this.refusal) throw this.refusal;
+        this.functions.find(({ picture }) => picture.name === functionName)?.become(replicas);
+      },
+      providerAway: () => this.away,
+      outside: {},
+      gateway: name,
+      defaults: SCALE_DEFAULTS,
+      log: SILENT,
+      now: () => this.now,
+      clock: () => this.now,
+      ...options,
+    });
+  }
+
+  async run(seconds: number, ...gateways: Autoscaler[]): Promise<void> {
+    for (let i = 0; i < seconds; i++) {
+      this.now += 1000;
+      for (const gateway of gateways) gateway.second();
+      await new Promise(setImmediate); // what was ordered is done
+    }
+  }
+
+  add(labels: Record<string, string>, replicas = 1, name = "f"): FakeFunction {
+    const f = new FakeFunction(name, labels, replicas);
+    this.functions.push(f);
+    return f;
+  }
+}
+
+/** Connects gateways of one process. */
+class Bus {
+  readonly #listeners = new Map<string, (report: LoadReport) => void>();
+  readonly cut = new Set<string>();
+
+  exchange(name: string): LoadExchange {
+    const { cut } = this;
+    return {
+      publish: (report) => {
+        if (cut.has(name)) return;
+        for (const [other, listener] of this.#listeners) if (other !== name) listener(report);
+      },
+      onReport: (listener) => this.#listeners.set(name, listener),
+      get away() {
+        return cut.has(name) ? "the others cannot be heard" : undefined;
+      },
+      close: async () => {},
+    };
+  }
+}
+
+const CAPACITY = {
+  "com.openfaas.scale.type": "capacity",
+  "com.openfaas.scale.target": "2",
+  "com.openfaas.scale.target-proportion": "1",
+  "com.faaslane.scale.down-delay": "0s",
+};
+let lab: Lab;
+
+afterEach(() => expect(lab.orders.every(({ replicas }) => replicas >= 0)).toBe(true));
+
+describe("one gateway", () => {
+  test("follows its calls up, and down after the window", async () => {
+    lab = new Lab();
+    const f = lab.add(CAPACITY);
+    const gateway = lab.gateway("a");
+    for (let i = 0; i < 10; i++) f.load.enter(lab.now);
+    await lab.run(6, gateway);
+    expect(f.picture.replicas).toBe(5);
+    for (let i = 0; i < 10; i++) f.load.leave(lab.now);
+    await lab.run(100, gateway);
+    expect(f.picture.replicas).toBe(1);
+    const recorded = gateway.watched(f.qualifiedName)?.recorded ?? [];
+    expect(recorded.map(({ decision }) => decision.reason)).toEqual(expect.arrayContaining(["load", "panic", "min"]));
+    expect(recorded.every(({ decision }) => decision.steps.length > 0)).toBe(true);
+  });
+
+  test("sleeps when idle; queued calls keep it awake", async () => {
+    lab = new Lab();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "30s" });
+    let queued = new Map([[f.qualifiedName, 1]]);
+    const gateway = lab.gateway("a", { outside: { queued: async () => queued } });
+    await lab.run(60, gateway);
+    expect(f.picture.replicas).toBe(1);
+    queued = new Map();
+    await lab.run(36, gateway);
+    expect(f.picture.replicas).toBe(0);
+  });
+
+  test("a queue that does not answer keeps it awake", async () => {
+    lab = new Lab();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "30s" });
+    const queued = () => Promise.reject(new Error("the queue is away"));
+    await lab.run(100, lab.gateway("a", { outside: { queued } }));
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test.each<[type: string, labels: Record<string, string>, outside: AutoscalerOptions["outside"]]>([
+    ["queue", {}, { queued: async () => new Map([["f.openfaas-fn", 9]]) }],
+    ["cpu", {}, { cpu: async () => 9 }],
+    ["custom", { "com.faaslane.scale.query": "lag" }, { query: async (text) => (text === "lag" ? 9 : Number.NaN) }],
+  ])("scales by %s", async (type, labels, outside) => {
+    lab = new Lab();
+    const f = lab.add({ ...CAPACITY, ...labels, "com.openfaas.scale.type": type });
+    await lab.run(10, lab.gateway("a", { outside }));
+    expect(f.picture.replicas).toBe(5);
+  });
+
+  test("a source that is away freezes, with its reason", async () => {
+    lab = new Lab();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.type": "custom", "com.faaslane.scale.query": "lag" }, 4);
+    const gateway = lab.gateway("a", { outside: { query: () => Promise.reject(new Error("no Prometheus")) } });
+    await lab.run(100, gateway);
+    expect(f.picture.replicas).toBe(4);
+    expect(gateway.watched(f.qualifiedName)?.last?.decision).toMatchObject({
+      reason: "blind",
+      steps: [{ text: "its load is not known: the query: no Prometheus; 4 are kept" }],
+    });
+  });
+
+  test("while the provider is away nothing changes", async () => {
+    lab = new Lab();
+    const f = lab.add(CAPACITY, 4);
+    lab.away = "the provider is away";
+    await lab.run(100, lab.gateway("a"));
+    expect([f.picture.replicas, lab.orders]).toEqual([4, []]);
+  });
+
+  test("an order that the provider refuses is told and tried again", async () => {
+    lab = new Lab();
+    const f = lab.add(CAPACITY);
+    const gateway = lab.gateway("a");
+    lab.refusal = new FaasError("invalid", "quota exceeded");
+    for (let i = 0; i < 10; i++) f.load.enter(lab.now);
+    await lab.run(6, gateway);
+    expect(gateway.refused(f.qualifiedName)).toBe("quota exceeded");
+    lab.refusal = undefined;
+    await lab.run(4, gateway);
+    expect([f.picture.replicas, gateway.refused(f.qualifiedName)]).toEqual([5, undefined]);
+  });
+
+  test("idle replicas are named when some are to go", async () => {
+    lab = new Lab();
+    const f = lab.add(CAPACITY, 4);
+    f.replicaLoads = { "h:1": 3, "h:2": 0 };
+    for (let i = 0; i < 3; i++) f.load.enter(lab.now);
+    await lab.run(100, lab.gateway("a"));
+    expect(lab.orders.at(-1)).toEqual({ name: "f", replicas: 2, inFlight: { "h:1": 3, "h:2": 0 } });
+  });
+
+  test("a function that is scaled by alerts is left alone for a while", async () => {
+    lab = new Lab();
+    const f = lab.add({}, 4);
+    const gateway = lab.gateway("a");
+    await lab.run(2, gateway);
+    gateway.alerted(f.qualifiedName);
+    await lab.run(200, gateway);
+    expect(f.picture.replicas).toBe(4);
+    await lab.run(200, gateway);
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test("a function that was removed is forgotten", async () => {
+    lab = new Lab();
+    const f = lab.add(CAPACITY);
+    const gateway = lab.gateway("a");
+    await lab.run(2, gateway);
+    lab.functions.length = 0;
+    await lab.run(2, gateway);
+    expect(gateway.watched(f.qualifiedName)).toBeUndefined();
+  });
+});
+
+describe("several gateways", () => {
+  const leader = (leading: boolean) => ({ leading, leader: "a", close: async () => {} });
+
+  test("add up what they see; one acts", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add(CAPACITY);
+    // Each has its own half of the calls: two tables of the same function.
+    const other = new FakeFunction("f", CAPACITY);
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    const b = lab.gateway("b", {
+      exchange: bus.exchange("b"),
+      leadership: leader(false),
+      functions: () => {
+        other.picture = f.picture;
+        other.readyReplicas = f.readyReplicas;
+        return [other];
+      },
+    });
+    for (let i = 0; i < 6; i++) f.load.enter(lab.now);
+    for (let i = 0; i < 8; i++) other.load.enter(lab.now);
+    await lab.run(8, a, b);
+    expect(f.picture.replicas).toBe(7);
+    // The other one would decide the same, and has not acted.
+    expect(b.watched(f.qualifiedName)?.last?.decision.replicas).toBe(7);
+    expect(lab.orders.length).toBeLessThanOrEqual(3);
+  });
+
+  test("nothing is taken away while one is missed", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add(CAPACITY);
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false), functions: () => [] });
+    for (let i = 0; i < 6; i++) f.load.enter(lab.now);
+    await lab.run(40, a, b);
+    expect(f.picture.replicas).toBe(3);
+    for (let i = 0; i < 6; i++) f.load.leave(lab.now);
+    await lab.run(28, a, b);
+    await lab.run(8, a);
+    expect(a.watched(f.qualifiedName)?.last?.decision.reason).toBe("blind");
+    await lab.run(60, a);
+    expect(f.picture.replicas).toBe(1);
+  });
+});
