@@ -81,7 +81,7 @@ afterEach(async () => {
 });
 
 const ask = (path: string, init?: RequestInit) => fetch(api.url + path, init);
-const post = (headers: Record<string, string> = {}, path = "/async-function/f", body: BodyInit = "x") =>
+const post = (headers: Record<string, string> = {}, path = "/async-function/f", body = "x") =>
   ask(path, { method: "POST", headers, body });
 
 describe("POST /async-function/NAME", () => {

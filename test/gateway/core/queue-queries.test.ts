@@ -75,7 +75,7 @@ describe("which dead letters", () => {
     [{ since: "yesterday" }, /^since: must be a time/],
     [{ since: "1h", until: "2h" }, /^until: must be later than since/],
     [{ functoin: "f", all: "true" }, /^functoin: is unknown/],
-    [{ __proto__: null, limit: "3", all: "true" } as Parameters, /^limit: is unknown/],
+    [{ limit: "3", all: "true" }, /^limit: is unknown/],
   ])("%j is refused", (given, message) => {
     expect(() => select(given)).toThrow(invalid(message));
   });
