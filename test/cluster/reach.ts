@@ -1,4 +1,3 @@
-import { connect } from "node:net";
 import type { KubernetesClient } from "../../provider/backends/kubernetes/kubernetes-client.ts";
 import { apiPath } from "../../provider/backends/kubernetes/paths.ts";
 import type { FunctionStatus } from "../../provider/contract/functions.ts";
@@ -17,7 +16,7 @@ const POD_START_MS = 180_000;
 /** For a node that has to be added first; not for an image that is not there. */
 const PROBLEM_MS = 30_000;
 const LOOK_MS = 100;
-const CONNECT_MS = 5_000;
+const ANSWER_MS = 5_000;
 const FUNCTION_PORT = 8080;
 const SERVICE = "reach";
 
@@ -32,7 +31,7 @@ export async function requireReach(options: ReachOptions): Promise<void> {
   const answer = await send("POST", { service: SERVICE, image, envProcess: "cat", envVars: { mode: "streaming" } });
   if (!answer.ok) throw new ClusterProblem(`the first deploy was refused: ${await answer.text()}`);
   const ip = await startedAt(options);
-  await connectTo(ip).catch((cause: Error) => {
+  await askWatchdog(ip).catch((cause: Error) => {
     throw new ClusterProblem(
       `the pod at ${ip}:${FUNCTION_PORT} is Ready but cannot be reached from here (${cause.message}).\n` +
         "Gateways call pods directly: run the suite on a node of the cluster (k3s, kubeadm), or on a machine with a route\n" +
@@ -78,14 +77,12 @@ async function readyPodIp(client: ReachOptions["client"], namespace: string): Pr
   return items.find(isReady)?.status?.podIP;
 }
 
-function connectTo(host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port: FUNCTION_PORT, timeout: CONNECT_MS });
-    socket.on("timeout", () => socket.destroy(new Error(`no answer within ${CONNECT_MS / 1000} s`)));
-    socket.on("error", reject);
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve();
-    });
+/** A connection alone says little: some networks accept one to any address. */
+async function askWatchdog(ip: string): Promise<void> {
+  const host = ip.includes(":") ? `[${ip}]` : ip;
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const { status } = await fetch(`http://${host}:${FUNCTION_PORT}/_/health`, { signal }).catch((error: Error) => {
+    throw error.cause instanceof Error ? error.cause : error;
   });
+  if (status !== 200) throw new Error(`somebody answered ${status}`);
 }
