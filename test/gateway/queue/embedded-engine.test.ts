@@ -2,11 +2,17 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { EmbeddedEngine } from "../../../gateway/queue/embedded-engine.ts";
 import {
+  type Answers,
+  type Ask,
+  type AskKind,
+  type AskOf,
   type DeliveredCall,
   type EmbeddedSettings,
   type FromWorker,
   packBodies,
   type Settlement,
+  type ToWorker,
+  type WireCall,
 } from "../../../gateway/queue/embedded-protocol.ts";
 import { EmbeddedStore } from "../../../gateway/queue/embedded-store.ts";
 
@@ -17,6 +23,9 @@ const SETTINGS: EmbeddedSettings = {
   maxDead: 100,
   maxDeadBytes: 1024 ** 2,
   maxInterruptions: 3,
+  resultTtlMs: 60_000,
+  maxFinished: 1000,
+  maxFinishedBytes: 1024 ** 2,
 };
 
 /** A store whose disk refuses at will, before or after a transaction has done its work. */
@@ -47,6 +56,7 @@ class Bench {
     },
   };
   engine: EmbeddedEngine;
+  perFunction = 10;
   #lastBatch = 0;
 
   readonly settings: EmbeddedSettings;
@@ -69,22 +79,37 @@ class Bench {
     return this.engine;
   }
 
-  /** @returns whether it was accepted */
-  publish(id: string, key = "fn"): boolean {
+  /** Answers what is asked about limits, as a consumer does. */
+  handle(...inbox: ToWorker[]): void {
+    this.engine.handle(inbox);
+    for (;;) {
+      const at = this.said.findIndex(({ kind }) => kind === "limitsWanted");
+      if (at < 0) return;
+      const [wanted] = this.said.splice(at, 1);
+      const functions = wanted?.kind === "limitsWanted" ? wanted.functions : [];
+      this.engine.handle([{ kind: "limits", limits: functions.map((fn) => [fn, this.perFunction]) }]);
+    }
+  }
+
+  /** @returns its place, undefined when it was not accepted */
+  publish(id: string, key = "fn", given: Partial<WireCall> = {}): number | undefined {
     const batch = ++this.#lastBatch;
     const bodies = packBodies([]);
-    const call = { id, key, acceptedAt: this.now, meta: "{}", bodyAt: 0, bodyBytes: 0 };
-    this.engine.handle([{ kind: "batch", batch, calls: [call], bodies, settlements: [] }]);
+    const meta = JSON.stringify({ name: id });
+    const call = { key, acceptedAt: this.now, meta, bodyAt: 0, bodyBytes: 0, ...given };
+    this.handle({ kind: "batch", batch, calls: [call], bodies, settlements: [] });
     const reply = this.said.findLast((message) => message.kind === "stored" && message.batch === batch);
-    return reply?.kind === "stored" && reply.refused.length === 0;
+    return reply?.kind === "stored" && reply.refused.length === 0 ? reply.places[0] : undefined;
   }
 
   settle(...settlements: Settlement[]): void {
-    this.engine.handle([{ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements }]);
+    const wire = settlements.map((settlement) => ({ settlement }));
+    this.handle({ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements: wire });
   }
 
   consume(concurrency = 10, perFunction = 10): void {
-    this.engine.handle([{ kind: "consume", concurrency, perFunction }]);
+    this.perFunction = perFunction;
+    this.handle({ kind: "consume", concurrency });
   }
 
   /** Calls handed out since the last time. */
@@ -94,10 +119,16 @@ class Bench {
     return calls;
   }
 
+  ask<K extends AskKind>(ask: AskOf<K>): Answers[K] {
+    this.handle({ kind: "ask", question: 1, ask: ask as Ask });
+    const at = this.said.findLastIndex(({ kind }) => kind === "answer" || kind === "noAnswer");
+    const [reply] = this.said.splice(at, 1);
+    if (reply?.kind !== "answer") throw new Error("no answer");
+    return reply.value as Answers[K];
+  }
+
   stats() {
-    this.engine.handle([{ kind: "stats", question: 1 }]);
-    const reply = this.said.findLast((message) => message.kind === "stats");
-    return reply?.kind === "stats" ? reply.stats : undefined;
+    return this.ask({ kind: "stats" });
   }
 }
 
@@ -107,7 +138,8 @@ beforeEach(() => {
 });
 afterEach(() => bench.store.close());
 
-const ids = (calls: readonly DeliveredCall[]) => calls.map(({ id }) => id);
+const nameOf = ({ meta }: DeliveredCall): string => JSON.parse(meta).name;
+const names = (calls: readonly DeliveredCall[]) => calls.map(nameOf);
 const only = (calls: readonly DeliveredCall[]): DeliveredCall => {
   expect(calls).toHaveLength(1);
   return calls[0] as DeliveredCall;
@@ -121,11 +153,11 @@ test("a retry is delivered when it is due and not before", () => {
   bench.settle({ seq, kind: "retry", afterMs: 10_000 });
   expect(bench.engine.sleepMs).toBe(10_000);
   bench.now += 9_999;
-  bench.engine.handle([]);
+  bench.handle();
   expect(bench.delivered()).toEqual([]);
   expect(bench.engine.sleepMs).toBe(1);
   bench.now += 1;
-  bench.engine.handle([]);
+  bench.handle();
   expect(only(bench.delivered()).attempt).toBe(2);
   expect(bench.engine.sleepMs).toBeUndefined();
 });
@@ -137,16 +169,17 @@ test("a retry is delivered though the clock is set back after it was due and had
   const a = only(bench.delivered());
   bench.settle({ seq: a.seq, kind: "retry", afterMs: 100 });
   const b = only(bench.delivered());
-  expect(b.id).toBe("b");
+  expect(nameOf(b)).toBe("b");
   bench.now += 200;
-  bench.engine.handle([]);
+  bench.handle();
   bench.now -= 10_000;
   bench.settle({ seq: b.seq, kind: "done" });
   expect(bench.delivered()).toEqual([]);
   expect(bench.engine.sleepMs).toBe(9_900);
   bench.now += 9_900;
-  bench.engine.handle([]);
-  expect(only(bench.delivered())).toMatchObject({ id: "a", attempt: 2 });
+  bench.handle();
+  const again = only(bench.delivered());
+  expect([nameOf(again), again.attempt]).toEqual(["a", 2]);
 });
 
 test("an attempt that a crash cut off is not counted", () => {
@@ -164,12 +197,12 @@ test("a call under way too often when the process died is dead; others are not h
   bench.publish("poison");
   for (let crash = 0; crash < 3; crash++) {
     bench.consume();
-    expect(ids(bench.delivered())).toContain("poison");
+    expect(names(bench.delivered())).toContain("poison");
     bench.restart();
   }
   bench.publish("other");
   bench.consume();
-  expect(ids(bench.delivered())).toEqual(["other"]);
+  expect(names(bench.delivered())).toEqual(["other"]);
   expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 1, dead: 1 });
 });
 
@@ -178,7 +211,7 @@ test("an orderly stop interrupts nothing", () => {
   for (let stop = 0; stop < 10; stop++) {
     bench.consume();
     const { seq } = only(bench.delivered());
-    bench.engine.handle([{ kind: "pause" }]);
+    bench.handle({ kind: "pause" });
     bench.settle({ seq, kind: "back" });
     expect(bench.said.at(-1)).toEqual({ kind: "idle" });
     bench.restart();
@@ -191,9 +224,9 @@ test("calls handed back keep their place in the order", () => {
   bench.consume(2, 2);
   const [a, b] = bench.delivered();
   bench.settle({ seq: a?.seq as number, kind: "back" });
-  expect(ids(bench.delivered())).toEqual(["a"]);
+  expect(names(bench.delivered())).toEqual(["a"]);
   bench.settle({ seq: b?.seq as number, kind: "done" });
-  expect(ids(bench.delivered())).toEqual(["c"]);
+  expect(names(bench.delivered())).toEqual(["c"]);
 });
 
 test("settlements that the disk refuses keep their places and are made good later", () => {
@@ -204,7 +237,7 @@ test("settlements that the disk refuses keep their places and are made good late
   bench.settle({ seq, kind: "done" });
   expect(bench.delivered()).toEqual([]);
   expect(bench.stats()).toMatchObject({ waiting: 1, inFlight: 1 });
-  expect(ids(bench.delivered())).toEqual(["b"]);
+  expect(names(bench.delivered())).toEqual(["b"]);
   expect(bench.said.some((message) => message.kind === "log" && message.message === "the queue cannot store")).toBe(
     true,
   );
@@ -216,8 +249,8 @@ test("a disk that refuses is asked again after a second", () => {
   bench.consume();
   expect(bench.delivered()).toEqual([]);
   expect(bench.engine.sleepMs).toBe(1000);
-  bench.engine.handle([]);
-  expect(ids(bench.delivered())).toEqual(["a"]);
+  bench.handle();
+  expect(names(bench.delivered())).toEqual(["a"]);
   expect(bench.engine.sleepMs).toBeUndefined();
 });
 
@@ -234,14 +267,16 @@ test("when not even old calls can be settled the reserve is given up for them, a
   bench.settle({ seq: b.seq, kind: "done" });
   expect(bench.spare.held).toBe(false);
   expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
-  expect(bench.publish("c")).toBe(false);
+  expect(bench.publish("c")).toBeUndefined();
   bench.spare.held = true;
-  expect(bench.publish("c")).toBe(true);
+  expect(bench.publish("c")).toBeDefined();
 });
+
+type Ending = "done" | "retry" | "dead" | "expired" | "back";
 
 type Step =
   | { readonly kind: "publish"; readonly key: string }
-  | { readonly kind: "end"; readonly which: number; readonly how: Settlement["kind"]; readonly afterMs: number }
+  | { readonly kind: "end"; readonly which: number; readonly how: Ending; readonly afterMs: number }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "refuse"; readonly times: number }
   | { readonly kind: "crash" };
@@ -253,7 +288,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("end" as const),
       which: fc.nat(20),
-      how: fc.constantFrom<Settlement["kind"]>("done", "done", "retry", "dead", "back"),
+      how: fc.constantFrom<Ending>("done", "done", "retry", "dead", "expired", "back"),
       afterMs: fc.nat(50),
     }),
   },
@@ -273,19 +308,20 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
       const keyOf = new Map<string, string>();
       const collect = () => {
         for (const call of run.delivered()) {
-          expect(ended.has(call.id)).toBe(false);
-          expect(ids(underWay)).not.toContain(call.id);
+          expect(ended.has(nameOf(call))).toBe(false);
+          expect(names(underWay)).not.toContain(nameOf(call));
           underWay.push(call);
         }
         expect(underWay.length).toBeLessThanOrEqual(4);
         for (const key of "abc")
-          expect(underWay.filter(({ id }) => keyOf.get(id) === key).length).toBeLessThanOrEqual(2);
+          expect(underWay.filter((call) => keyOf.get(nameOf(call)) === key).length).toBeLessThanOrEqual(2);
       };
-      const end = (which: number, how: Settlement["kind"], afterMs: number) => {
+      const end = (which: number, how: Ending, afterMs: number) => {
         const [call] = underWay.splice(which % underWay.length, 1);
         if (!call) return;
-        const { seq, id } = call;
-        if (how === "done" || how === "dead") ended.add(id);
+        const { seq } = call;
+        const id = nameOf(call);
+        if (how !== "retry" && how !== "back") ended.add(id);
         if (how === "retry") run.settle({ seq, kind: how, afterMs });
         else if (how === "dead") run.settle({ seq, kind: how, reason: "test" });
         else run.settle({ seq, kind: how });
@@ -296,7 +332,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
         switch (step.kind) {
           case "publish":
             keyOf.set(`call-${i}`, step.key);
-            if (run.publish(`call-${i}`, step.key)) accepted.add(`call-${i}`);
+            if (run.publish(`call-${i}`, step.key) !== undefined) accepted.add(`call-${i}`);
             break;
           case "end":
             if (underWay.length > 0) end(step.which, step.how, step.afterMs);
@@ -304,7 +340,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
           case "advance":
             run.now += step.ms;
             run.spare.held = true;
-            run.engine.handle([]);
+            run.handle();
             break;
           case "refuse":
             run.store.refusals = step.times;
@@ -312,7 +348,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
           case "crash":
             // Settlements not yet on disk would be lost, which is allowed; let them be stored to keep the books.
             run.store.refusals = 0;
-            run.engine.handle([]);
+            run.handle();
             collect();
             underWay = [];
             run.restart();
@@ -325,7 +361,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
       run.store.refusals = 0;
       for (let i = 0; i < 500 && ended.size < accepted.size; i++) {
         run.now += 1000;
-        run.engine.handle([]);
+        run.handle();
         collect();
         while (underWay.length > 0) end(0, "done", 0);
       }

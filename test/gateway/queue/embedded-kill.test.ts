@@ -57,13 +57,13 @@ test("no accepted call is lost, whenever the process is killed", async () => {
 
   const queue = await openEmbeddedQueue({ path, maxBodyBytes: 1024 ** 2, log: createLogger("silent") });
   const consumer = await queue.consume(
-    async ({ id, body }) => {
+    async ({ callId: id, body }) => {
       // Whole, not only there.
       expect(Buffer.compare(body, Buffer.alloc(body.length, id))).toBe(0);
       seen.delivered.add(id);
       return { kind: "done" };
     },
-    { concurrency: 64, perFunction: 64 },
+    { concurrency: 64, limitOf: () => 64 },
   );
   await eventually("the queue is drained", async () => {
     const { waiting, inFlight } = await queue.stats();

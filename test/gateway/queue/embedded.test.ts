@@ -7,10 +7,8 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type EmbeddedQueueOptions, openEmbeddedQueue } from "../../../gateway/queue/embedded.ts";
 import type { Queue } from "../../../gateway/queue/queue.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
-import { newCall } from "../../contracts/queue-contract.ts";
+import { Deliveries, limited, newCall, WIDE } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
-
-const WIDE = { concurrency: 64, perFunction: 64 };
 
 let folder: string;
 let path: string;
@@ -91,7 +89,7 @@ test("damage that shows later surfaces, and nothing hangs", async () => {
   // Rows of calls: opening reads indexes alone.
   await damage((page, kind) => page > 20 && kind === TABLE_LEAF);
   const failures: Error[] = [];
-  const queue = await open({ onFailure: (error) => failures.push(error) });
+  const queue = await open({ onFailure: (error) => failures.push(error), restartWaitsMs: [1, 1] });
   const consumer = await queue.consume(async () => ({ kind: "done" }), WIDE);
   await eventually("it surfaces", () => failures.length === 1);
   await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
@@ -114,7 +112,7 @@ test("another schema version is refused with both versions", async () => {
   const db = new DatabaseSync(path);
   db.exec("PRAGMA user_version = 99");
   db.close();
-  await expect(open()).rejects.toThrow("it has schema version 99, this release reads version 1");
+  await expect(open()).rejects.toThrow("it has schema version 99, this release reads versions 1 and 2");
 });
 
 test("a second opener of the same file is refused", async () => {
@@ -153,9 +151,9 @@ test("a full disk refuses calls, keeps the old ones and takes new ones once ther
 
 test("one call too many does not cost the others of its commit their place for good", async () => {
   const queue = await open({ maxBytes: 1024 ** 2 });
-  const big = queue.publish(newCall({ id: "big", body: new Uint8Array(1024 ** 2) }));
+  const big = queue.publish(newCall({ idempotencyKey: "big", body: new Uint8Array(1024 ** 2) }));
   await expect(big).rejects.toMatchObject({ kind: "unavailable" });
-  await queue.publish(newCall({ id: "big", body: new Uint8Array(10) }));
+  await queue.publish(newCall({ idempotencyKey: "big", body: new Uint8Array(10) }));
   expect((await queue.stats()).waiting).toBe(1);
 });
 
@@ -174,8 +172,8 @@ test("more than the disk can follow is refused", async () => {
 
 test("keeps a limited number of dead calls, the latest", async () => {
   const queue = await open({ maxDead: 3 });
-  await Promise.all(Array.from({ length: 5 }, (_, i) => queue.publish(newCall({ id: `dead-${i}` }))));
-  await queue.consume(async () => ({ kind: "dead", reason: "for the test" }), { concurrency: 1, perFunction: 1 });
+  await Promise.all(Array.from({ length: 5 }, (_, i) => queue.publish(newCall({ callId: `dead-${i}` }))));
+  await queue.consume(async () => ({ kind: "dead", reason: "for the test" }), limited(1));
   await eventually("all are dead", async () => {
     const { waiting, inFlight } = await queue.stats();
     return waiting + inFlight === 0;
@@ -184,7 +182,7 @@ test("keeps a limited number of dead calls, the latest", async () => {
   expect(messages()).toContain("dropped the oldest dead calls");
   await queue.close();
   const db = new DatabaseSync(path);
-  const rows = db.prepare("SELECT id, reason, attempts FROM dead ORDER BY place").all();
+  const rows = db.prepare("SELECT call_id AS id, reason, attempts FROM dead ORDER BY place").all();
   db.close();
   expect(rows.map(({ id }) => id)).toEqual(["dead-2", "dead-3", "dead-4"]);
   expect(rows[0]).toMatchObject({ reason: "for the test", attempts: 1 });
@@ -212,42 +210,86 @@ test("gives the space of finished calls back", async () => {
   await consumer.close(0);
 });
 
+const dyingThread = (when: string, code: string) =>
+  new Worker(
+    `const { parentPort } = require("node:worker_threads");
+     parentPort.on("message", ({ kind }) => { if (${when}) { ${code} } });
+     parentPort.postMessage({ kind: "opened", key: new Uint8Array(32) });`,
+    { eval: true },
+  );
+
 test.each<[what: string, code: string]>([
   ["throws", `throw new Error("broken")`],
   ["ends", "process.exit(3)"],
-])("a thread that %s surfaces at once", async (_what, code) => {
+])("a thread that %s again and again surfaces", async (_what, code) => {
   const failures: Error[] = [];
+  let threads = 0;
   const queue = await open({
-    startThread: () =>
-      new Worker(
-        `const { parentPort } = require("node:worker_threads");
-         parentPort.on("message", () => { ${code} });
-         parentPort.postMessage({ kind: "opened" });`,
-        { eval: true },
-      ),
+    startThread: () => {
+      threads++;
+      return dyingThread("true", code);
+    },
+    restartWaitsMs: [1, 1],
     onFailure: (error) => failures.push(error),
   });
-  await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
+  await eventually("it gives up", async () => {
+    await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
+    return failures.length > 0;
+  });
+  expect(threads).toBe(3);
   await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
   await expect(queue.stats()).rejects.toMatchObject({ kind: "unavailable" });
   await expect(queue.consume(async () => ({ kind: "done" }), WIDE)).rejects.toMatchObject({ kind: "unavailable" });
   expect(failures).toHaveLength(1);
-  expect(logged.filter(({ level }) => level === "error")).toHaveLength(1);
+  expect(logged.filter(({ level }) => level === "error")).toHaveLength(3);
   await queue.close();
 });
 
 test("a consumer can be closed after the thread is gone", async () => {
   const queue = await open({
-    startThread: () =>
-      new Worker(
-        `const { parentPort } = require("node:worker_threads");
-         parentPort.on("message", ({ kind }) => { if (kind === "pause") process.exit(1); });
-         parentPort.postMessage({ kind: "opened" });`,
-        { eval: true },
-      ),
+    startThread: () => dyingThread(`kind === "pause"`, "process.exit(1)"),
+    restartWaitsMs: [],
   });
   const consumer = await queue.consume(async () => ({ kind: "done" }), WIDE);
   const start = performance.now();
   await consumer.close(10_000);
   expect(performance.now() - start).toBeLessThan(4000);
+});
+
+test("a thread that dies is started again, and goes on with what is on disk", async () => {
+  const threads: Worker[] = [];
+  const queue = await open({
+    startThread: (settings) => {
+      const thread = new Worker(new URL("../../../gateway/queue/embedded-worker.ts", import.meta.url), {
+        workerData: settings,
+        execArgv: ["--disable-warning=ExperimentalWarning"],
+      });
+      threads.push(thread);
+      return thread;
+    },
+    restartWaitsMs: [10, 10, 10],
+  });
+  const deliveries = new Deliveries();
+  const consumer = await queue.consume(deliveries.deliver, WIDE);
+  const { id } = await queue.publish(newCall({ callId: "first" }));
+  await eventually("it starts", () => deliveries.underWay === 1);
+  const dead = queue.stats().then(
+    () => false,
+    () => true,
+  );
+  await threads[0]?.terminate();
+  await dead;
+  expect(deliveries.started[0]?.signal.aborted).toBe(true);
+  await eventually("it starts again", () => deliveries.underWay === 1);
+  expect(deliveries.started.map(({ call, attempt }) => [call.id, attempt])).toEqual([
+    [id, 1],
+    [id, 1],
+  ]);
+  const second = await queue.publish(newCall());
+  await eventually("both are under way", () => deliveries.underWay === 2);
+  deliveries.endAll();
+  await eventually("both are done", async () => (await queue.find(second.id))?.state === "done");
+  expect((await queue.find("first"))?.state).toBe("done");
+  expect(messages()).toContain("the queue works again");
+  await consumer.close(1000);
 });
