@@ -44,5 +44,7 @@ async function openJetStream(
   const credentials = await readNatsCredentials(secretMountPath);
   const open = async () => await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
   const queue = new LateQueue({ ...settings, open, log });
+  // Where the server is there, nobody who calls at once is to be turned away.
+  await queue.whenTried;
   return { queue, whenOpen: queue.whenOpen, problem: () => undefined, reconnects: () => reconnects };
 }

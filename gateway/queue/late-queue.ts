@@ -26,6 +26,7 @@ export class LateQueue implements Queue {
     drop: async (filter) => await this.#opened().deadLetters.drop(filter),
   };
   readonly #options: LateQueueOptions;
+  readonly #whenTried = Promise.withResolvers<void>();
   readonly #whenOpen = Promise.withResolvers<void>();
   readonly #closing = new AbortController();
   readonly #opening: Promise<void>;
@@ -36,6 +37,11 @@ export class LateQueue implements Queue {
     this.maxBodyBytes = options.maxBodyBytes;
     this.maxResultBytes = options.maxResultBytes;
     this.#opening = this.#open();
+  }
+
+  /** Resolves once it has been tried to open it for the first time, whatever came of that. */
+  get whenTried(): Promise<void> {
+    return this.#whenTried.promise;
   }
 
   /** Resolves once it is open; never when it is closed before. */
@@ -90,6 +96,8 @@ export class LateQueue implements Queue {
         return;
       } catch (err) {
         log.warn({ err }, "the queue cannot be opened; trying again");
+      } finally {
+        this.#whenTried.resolve();
       }
       // Many processes that lost the same server must not come back as one.
       await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
