@@ -6,6 +6,8 @@ import type { Context } from "./context.ts";
 import type { Conclusion, HeldCall } from "./held-call.ts";
 import { waitingRecord } from "./record.ts";
 
+/** Between this machine and the server's. */
+const CLOCK_SKEW_MS = 5000;
 /** Most calls are done by then and need no record that they run. */
 const SHOW_RUNNING_MS = 200;
 /** An attempt that throws is tried again after 1 s, doubling up to a minute, and not for ever. */
@@ -32,9 +34,11 @@ export async function attempt(context: Context, held: HeldCall, deliver: Deliver
 }
 
 /** A message that comes again, or took the place of another one, may be of a call that is over or has moved on. */
-async function checkPast({ records, settings }: Context, held: HeldCall): Promise<Conclusion | undefined> {
+async function checkPast({ link, records, settings }: Context, held: HeldCall): Promise<Conclusion | undefined> {
   const { delivery, stored, id } = held;
-  if (delivery.deliveries === 1 && stored.id === undefined) return undefined;
+  // A server that was killed may have forgotten the last of what had been acknowledged.
+  const outlived = delivery.storedAt < link.reconnectedAt + CLOCK_SKEW_MS;
+  if (delivery.deliveries === 1 && stored.id === undefined && !outlived) return undefined;
   const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);
   held.open = open;
   if (finished) return { kind: "stale", finished };

@@ -51,6 +51,8 @@ export interface Link {
   readonly connected: boolean;
   /** By the monotonic clock; undefined while connected. */
   readonly downSince: number | undefined;
+  /** When the connection was made anew, in milliseconds since the epoch; 0 while it is the first. */
+  readonly reconnectedAt: number;
   /** Largest message the server takes, headers included. */
   readonly maxPayload: number;
   /** @returns what takes the listener off again */
@@ -101,6 +103,7 @@ class NatsLink implements Link {
   readonly #log: JetStreamSettings["log"];
   readonly #listeners = new Set<() => void>();
   #downSince: number | undefined;
+  #reconnectedAt = 0;
 
   constructor(nc: NatsConnection, log: JetStreamSettings["log"]) {
     this.nc = nc;
@@ -114,6 +117,10 @@ class NatsLink implements Link {
 
   get downSince(): number | undefined {
     return this.#downSince;
+  }
+
+  get reconnectedAt(): number {
+    return this.#reconnectedAt;
   }
 
   get maxPayload(): number {
@@ -150,6 +157,7 @@ class NatsLink implements Link {
       } else if (type === Events.Reconnect) {
         this.#log.info({ server: data }, "connected to NATS again");
         this.#downSince = undefined;
+        this.#reconnectedAt = Date.now();
         for (const listener of this.#listeners) listener();
       } else if (type === Events.Error) {
         this.#log.warn({ code: data }, "NATS reports an error");

@@ -9,6 +9,8 @@ export interface Delivery {
   readonly seq: number;
   /** Counts from 1. */
   readonly deliveries: number;
+  /** When the stream took it, in milliseconds since the epoch, by the server's clock. */
+  readonly storedAt: number;
   /** Further messages that the consumer has. */
   readonly pending: number;
   /** Where acknowledgements go. */
@@ -134,6 +136,7 @@ function deliveryOf(msg: Msg, reply: string): Delivery {
     stream: tokens[at] as string,
     deliveries: Number(tokens[at + 2]),
     seq: Number(tokens[at + 3]),
+    storedAt: Number(tokens[at + 5]) / 1e6,
     pending: Number(tokens[at + 6]),
     reply,
   };
