@@ -8,7 +8,7 @@ import { deploymentToFunction, type FunctionObject } from "./resources/function-
 import { hashOf } from "./resources/hash.ts";
 
 export interface FunctionObjectsOptions {
-  readonly client: Pick<KubernetesClient, "find" | "create" | "jsonPatch" | "remove">;
+  readonly client: Pick<KubernetesClient, "get" | "find" | "create" | "jsonPatch" | "remove">;
   /** In milliseconds, for measuring time. */
   now(): number;
 }
@@ -51,8 +51,7 @@ export class FunctionObjects {
       const object = await this.#options.client.create<FunctionObject>(path, deploymentToFunction(deployment));
       return { object, undo: () => this.remove(object) };
     } catch (error) {
-      // The namespace is there, so it is the kind that is not.
-      if (!hasStatus(error, 404)) throw error;
+      if (!hasStatus(error, 404) || (await this.#isInstalled(namespace))) throw error;
       this.#absentUntil = this.#options.now() + ABSENT_MS;
       return undefined;
     }
@@ -84,6 +83,17 @@ export class FunctionObjects {
   /** What belongs to it follows in the background. */
   async remove({ metadata: { name = "", namespace = "", uid } }: FunctionObject): Promise<void> {
     await this.#options.client.remove(apiPath.function(namespace, name), uid).catch(ignoreChanged);
+  }
+
+  /** A namespace that is gone has no Functions, which is no error; a kind that is not installed is. */
+  async #isInstalled(namespace: string): Promise<boolean> {
+    try {
+      await this.#options.client.get(apiPath.functions(namespace), { limit: 1 });
+      return true;
+    } catch (error) {
+      if (hasStatus(error, 404)) return false;
+      throw error;
+    }
   }
 
   #isAbsent(): boolean {

@@ -103,7 +103,8 @@ export class KubernetesFunctions implements FunctionStore {
         throw hasStatus(error, 409) ? taken(error) : error;
       });
       await withFunction(written, async (object) => {
-        this.#tell(object, around, deployment, await this.#writer.create(deployment, ownedBy(around, object)));
+        const definition = definitionOf(deployment, object);
+        this.#tell(object, around, deployment, await this.#writer.create(definition, ownedBy(around, object)));
       });
     });
   }
@@ -121,9 +122,10 @@ export class KubernetesFunctions implements FunctionStore {
       const around = await readSurroundings(deployment, this.#options);
       checkDeployment(deployment, around);
       await withFunction(await objects?.write(deployment), async (object) => {
+        const definition = definitionOf(deployment, object);
         const written = await this.#writer.insist(async (mayAdopt) => {
           const existing = await this.#find(ref);
-          return await this.#write(existing, deployment, ownedBy(around, object), { purpose: "deploy", mayAdopt });
+          return await this.#write(existing, definition, ownedBy(around, object), { purpose: "deploy", mayAdopt });
         });
         this.#tell(object, around, deployment, written);
       });
@@ -292,6 +294,11 @@ function ignoreGone(error: unknown): void {
 function ownedBy(around: Surroundings, object: FunctionObject | undefined): Surroundings {
   const owner = object && ownerReference(object);
   return owner ? { ...around, owner } : around;
+}
+
+/** What the Function says now counts, so that whoever looks at it later builds the very same objects. */
+function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | undefined): ResolvedDeployment {
+  return object ? functionToDeployment(object) : deployment;
 }
 
 function profilesOf({ annotations }: ResolvedDeployment, { profiles }: Surroundings): Profile[] {

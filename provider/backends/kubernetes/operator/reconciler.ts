@@ -48,7 +48,7 @@ interface State {
   checked?: Prints;
   /** What it was when it was first seen with this definition. */
   seen?: Prints;
-  /** Profiles that were used. */
+  /** Which profiles were used; only their names and generations. */
   profiles: readonly Profile[];
   /** Undefined until there is something to say. */
   progress?: Progress;
@@ -110,7 +110,10 @@ export class Reconciler {
   learn({ object, deployment, service, profiles }: AppliedFunction): void {
     const [record, made, served] = [recordFunction(object), recordObject(deployment), recordObject(service)];
     const state = this.#stateOf(keyOf(record));
-    state.profiles = profiles;
+    // Thousands of functions may share a large one.
+    state.profiles = profiles.map(({ metadata: { name = "", namespace = "", generation = 0 } = {} }) => ({
+      metadata: { name, namespace, generation },
+    }));
     state.progress = { kind: "applied" };
     state.failures = 0;
     state.holdUntil = 0;
