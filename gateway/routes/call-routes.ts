@@ -19,7 +19,7 @@ export interface CallRoutesOptions {
   readonly isAuthorized: (req: IncomingMessage) => boolean;
   /** Callers that may wait at a time. Default 1,000. */
   readonly maxWaits?: number;
-  /** Longest wait for the queue. Default 10 s. */
+  /** Longest wait for the queue. Default 5 s. */
   readonly queueTimeoutMs?: number;
   readonly log: Pick<Logger, "error">;
 }
@@ -36,7 +36,7 @@ export class CallRoutes {
   constructor(options: CallRoutesOptions) {
     this.#options = options;
     this.#waits = new CallWaits(options.maxWaits ?? 1_000);
-    this.#timeoutMs = options.queueTimeoutMs ?? 10_000;
+    this.#timeoutMs = options.queueTimeoutMs ?? 5_000;
   }
 
   /** Answers a request, whose URL starts with {@link ASYNC_PREFIX}, of any method but `POST`. */
