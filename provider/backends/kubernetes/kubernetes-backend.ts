@@ -19,6 +19,7 @@ import { FUNCTION_LABEL } from "./resources/names.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
 import { trimDeployment, trimPod } from "./resources/trim.ts";
 import { KubernetesSecrets } from "./secrets.ts";
+import { StuckPods } from "./stuck-pods.ts";
 import { untilAborted, within } from "./waits.ts";
 import { type Identified, telling, type WatchSink, watchObjects } from "./watcher.ts";
 
@@ -52,6 +53,8 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
   const hub = new WatchHub();
   const coldStarts = new ColdStarts();
   const picture = new Picture({ hub, coldStarts, hasNamespace: (name) => namespaces.has(name) });
+
+  const stuckPods = new StuckPods({ client, log, signal: closed.signal, now: () => performance.now() });
 
   const ready = async () => {
     if (closed.signal.aborted) throw new FaasError("unavailable", "the provider is shutting down");
@@ -90,7 +93,11 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       labelSelector: FUNCTION_LABEL,
       trim: trimDeployment,
     }),
-    watch<V1Pod>(picture.pods, { path: apiPath.pods(scope), labelSelector: FUNCTION_LABEL, trim: trimPod }),
+    watch<V1Pod>(stuckPods.explaining(picture.pods), {
+      path: apiPath.pods(scope),
+      labelSelector: FUNCTION_LABEL,
+      trim: trimPod,
+    }),
   ];
   if (clusterRole) {
     firsts.push(watch<V1Namespace>(namespaces.sink, { path: apiPath.namespaces, trim: trimNamespace }));
@@ -135,7 +142,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     functions,
     secrets: new KubernetesSecrets({ client, requireNamespace }),
     namespaces,
-    coldStarts: () => coldStarts.tallies(),
+    coldStarts,
     ...(announceUrl && { announce: (...announced) => picture.announce(...announced) }),
     async *logs(query, signal) {
       await ready();

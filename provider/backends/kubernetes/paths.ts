@@ -18,6 +18,7 @@ export const apiPath = {
   podLog: (namespace: string, name: string) => `${core(namespace)}/pods/${name}/log`,
   secrets: (namespace: string) => `${core(namespace)}/secrets`,
   secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,
+  events: (namespace: string) => `${core(namespace)}/events`,
   podMetrics: (namespace: string) => `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`,
   functions: (namespace?: string) => `${openfaas(namespace)}/functions`,
   function: (namespace: string, name: string) => `${openfaas(namespace)}/functions/${name}`,

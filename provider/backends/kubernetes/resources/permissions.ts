@@ -20,6 +20,8 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "", resource: "secrets", verbs: OWN },
   { group: "", resource: "pods", verbs: READ },
   { group: "", resource: "pods/log", verbs: ["get"] },
+  // They alone say why a pod gets no volumes or no network.
+  { group: "", resource: "events", verbs: ["list"] },
   { group: "metrics.k8s.io", resource: "pods", verbs: ["get", "list"] },
   { group: "openfaas.com", resource: "functions", verbs: OWN },
   { group: "openfaas.com", resource: "functions/status", verbs: ["patch"] },

@@ -51,6 +51,11 @@ const WAITING: Readonly<Record<string, { readonly what: string; readonly lasting
   RunContainerError: { what: "the container cannot be started", lasting: true },
 };
 
+/** Steps on a container's way; a message with them is what a pod is stuck with, as `StuckPods` found out. */
+export const CREATING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
+/** Not so a cache that is not filled yet, or a network that starts with its node. */
+const LASTS = /not found|non-existent|forbidden/i;
+
 interface StatusOfContainer {
   readonly ready?: boolean;
   readonly restartCount?: number;
@@ -63,6 +68,9 @@ function containerProblem(status: StatusOfContainer, mayQuote: boolean): Problem
   const { reason = "", message } = state?.waiting ?? {};
   const known = WAITING[reason];
   if (known) return { message: join(known.what, message), lasting: known.lasting };
+  if (CREATING.has(reason) && message) {
+    return { message: join("the container cannot be created", message), lasting: LASTS.test(message) };
+  }
   // Between two tries a container runs for a while; until it is ready the last end still counts.
   const end = state?.terminated ?? (ready ? undefined : lastState?.terminated);
   if (!end) return undefined;
