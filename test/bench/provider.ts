@@ -97,7 +97,7 @@ async function bench(): Promise<void> {
 
 async function startProvider(path: string): Promise<ServerProcess> {
   const env = { backend: "kubernetes", KUBECONFIG: path, data_dir: join(folder.path, `provider-${started.length}`) };
-  const provider = await startServerProcess("provider/main.ts", env, { nodeFlags: await flagsOfChart() });
+  const provider = await startServerProcess("provider/main.ts", env);
   started.push(provider);
   return provider;
 }
@@ -212,16 +212,6 @@ async function writePluginKubeconfig(): Promise<string> {
   const path = join(folder.path, "kubeconfig-plugin");
   await writeFile(path, JSON.stringify(config), { mode: 0o600 });
   return path;
-}
-
-/** What the chart starts a provider with. */
-async function flagsOfChart(): Promise<string[]> {
-  const template = await readFile(join(ROOT, "deploy/chart/templates/provider.yaml"), "utf8");
-  const args = /args: \[(.*)provider\/main\.ts\]/.exec(template)?.[1] ?? "";
-  return args
-    .split(",")
-    .map((arg) => arg.trim())
-    .filter(Boolean);
 }
 
 /** Calls for each function, some at a time; what each took, in milliseconds. */

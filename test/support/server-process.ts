@@ -13,20 +13,14 @@ export interface ServerProcess {
   stop(): Promise<number | null>;
 }
 
-export interface ServerProcessOptions {
-  /** For Node itself. */
-  readonly nodeFlags?: readonly string[];
-  /** Until it listens, in milliseconds. */
-  readonly withinMs?: number;
-}
+const LISTENS_WITHIN_MS = 30_000;
 
 /** The gateway or the provider as a process of its own, on a port of its own, without a password. */
 export async function startServerProcess(
   main: "gateway/main.ts" | "provider/main.ts",
   env: Readonly<Record<string, string>>,
-  { nodeFlags = [], withinMs = 30_000 }: ServerProcessOptions = {},
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...nodeFlags, join(ROOT, main)], {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env.PATH, port: "0", metrics_port: "0", basic_auth: "false", drain_timeout: "2s", ...env },
   });
@@ -42,7 +36,7 @@ export async function startServerProcess(
     return ended;
   };
   try {
-    const listening = eventually(`${main} listens`, () => /"url":"(http:[^"]+)"/.exec(output)?.[1], withinMs);
+    const listening = eventually(`${main} listens`, () => /"url":"(http:[^"]+)"/.exec(output)?.[1], LISTENS_WITHIN_MS);
     const url = await Promise.race([
       listening,
       ended.then(() => {
