@@ -2,11 +2,11 @@ import type { RequestListener } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Express, NextFunction, Request, Response } from "express";
-import type { Backend } from "./backends/backend.ts";
+import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { HEARTBEAT_INTERVAL_MS } from "./contract/endpoints.ts";
 import { DEFAULT_NAMESPACE, PATHS } from "./contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "./kit/basic-auth.ts";
-import { registerHistogram } from "./kit/histogram.ts";
+import { registerHistogram, registerTotals } from "./kit/histogram.ts";
 import { createHttpMetrics } from "./kit/http-metrics.ts";
 import type { Logger } from "./kit/log.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "./kit/respond.ts";
@@ -86,7 +86,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   const alive = (_req: Request, res: Response) => void res.end();
   route(app, PATHS.health, { GET: [alive], HEAD: [alive] });
   route(app, "/metrics", { GET: [metrics.expose] });
-  if (backend.coldStarts) exposeColdStarts(metrics.registry, backend.coldStarts.bind(backend));
+  if (backend.coldStarts) exposeColdStarts(metrics.registry, backend.coldStarts);
   if (backend.announce) {
     const limit = new RateLimit({ ...ANNOUNCEMENTS, now: () => performance.now() });
     const announced = announceReplica(backend.announce.bind(backend), limit);
@@ -138,13 +138,17 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   return app;
 }
 
-function exposeColdStarts(
-  registry: Parameters<typeof registerHistogram>[0],
-  coldStarts: NonNullable<Backend["coldStarts"]>,
-): void {
-  const help = "Time from the creation of a function's replica until it had reached a phase of its start.";
+function exposeColdStarts(registry: Parameters<typeof registerHistogram>[0], coldStarts: ColdStartTallies): void {
+  const help = "Time from the creation of a replica until it had reached a phase of its start.";
   registerHistogram(registry, "provider_cold_start_phase_seconds", help, () =>
-    [...coldStarts()].map(({ function: name, phase, tally }) => ({ labels: { function_name: name, phase }, tally })),
+    [...coldStarts.phases()].map(({ phase, tally }) => ({ labels: { phase }, tally })),
+  );
+  registerTotals(registry, "provider_cold_start_function_seconds", `${help.slice(0, -1)}, by function.`, () =>
+    [...coldStarts.functions()].map(({ function: name, phase, count, seconds }) => ({
+      labels: { function_name: name, phase },
+      count,
+      sum: seconds,
+    })),
   );
 }
 

@@ -20,8 +20,7 @@ export interface Backend {
   /** Absent where functions come as finished images only. */
   readonly builder?: Builder;
 
-  /** How long replicas took to come up. */
-  coldStarts?(): Iterable<ColdStartTally>;
+  readonly coldStarts?: ColdStartTallies;
 
   /**
    * A replica says that it listens. Absent where replicas are not asked to.
@@ -43,13 +42,24 @@ export interface Backend {
   close(drainTimeoutMs: number): Promise<void>;
 }
 
-/** Times from the creation of a function's replicas until they had reached a phase, in seconds. */
-export interface ColdStartTally {
+/** `ready`: the backend's own machinery has found it ready too, where there is such a thing. */
+export type ColdStartPhase = StartupPhase | "ready";
+
+/** How long replicas took from their creation until they had reached each phase of their start, in seconds. */
+export interface ColdStartTallies {
+  /** Over all functions. */
+  phases(): Iterable<{ readonly phase: ColdStartPhase; readonly tally: Tally }>;
+  /** Of each function, for the phases that depend on it. */
+  functions(): Iterable<TotalTime>;
+}
+
+export interface TotalTime {
   /** `name.namespace`. */
   readonly function: string;
-  /** `ready`: the backend's own machinery has found it ready too, if there is such a thing. */
-  readonly phase: StartupPhase | "ready";
-  readonly tally: Tally;
+  readonly phase: ColdStartPhase;
+  readonly count: number;
+  /** Of all of them together. */
+  readonly seconds: number;
 }
 
 export interface FunctionStore {

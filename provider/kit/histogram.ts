@@ -28,25 +28,56 @@ export interface TallySeries {
   readonly tally: Tally;
 }
 
-/** A histogram whose tallies are read from elsewhere at each scrape; prom-client asks for no more than these members. */
+/** A histogram whose tallies are read from elsewhere at each scrape. */
 export function registerHistogram(
   registry: Registry,
   name: string,
   help: string,
   series: () => Iterable<TallySeries>,
 ): void {
+  register(registry, "histogram", name, help, () => [...series()].flatMap((one) => tallyValues(name, one)));
+}
+
+export interface TotalSeries {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** Means without a distribution, read from elsewhere at each scrape: a summary that has no quantiles. */
+export function registerTotals(
+  registry: Registry,
+  name: string,
+  help: string,
+  series: () => Iterable<TotalSeries>,
+): void {
+  register(registry, "summary", name, help, () =>
+    [...series()].flatMap(({ labels, count, sum }) => [
+      { labels, value: sum, metricName: `${name}_sum` },
+      { labels, value: count, metricName: `${name}_count` },
+    ]),
+  );
+}
+
+interface Value {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  readonly metricName: string;
+}
+
+function register(registry: Registry, type: string, name: string, help: string, values: () => Value[]): void {
+  // prom-client asks its metrics for no more than these members.
   const metric = {
     name,
     async get() {
-      const values = [...series()].flatMap((one) => tallyValues(name, one));
-      return { name, help, type: "histogram", aggregator: "sum", values };
+      return { name, help, type, aggregator: "sum", values: values() };
     },
     reset() {},
   };
   registry.registerMetric(metric as unknown as Metric);
 }
 
-function tallyValues(name: string, { labels, tally }: TallySeries) {
+function tallyValues(name: string, { labels, tally }: TallySeries): Value[] {
   let below = 0;
   const buckets = [...tally.bounds.map(String), "+Inf"].map((le, place) => {
     below += tally.buckets[place] as number;

@@ -1,23 +1,21 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
-import type { ColdStartTally } from "../backend.ts";
+import type { ColdStartPhase } from "../backend.ts";
 import type { HeardAnnouncement } from "./announcements.ts";
 import { decidePhaseTime, readPhases } from "./resources/phases.ts";
-
-type Phase = ColdStartTally["phase"];
 
 interface PodStartup {
   readonly owner: string;
   readonly createdAt: number;
   /** Milliseconds since the epoch. */
-  readonly at: Map<Phase, number>;
+  readonly at: Map<ColdStartPhase, number>;
   /** Phases that were counted. */
-  readonly counted: Set<Phase>;
+  readonly counted: Set<ColdStartPhase>;
 }
 
 export interface StartupsOptions {
   /** @param owner `name.namespace` of the function */
-  count(owner: string, phase: Phase, ms: number): void;
+  count(owner: string, phase: ColdStartPhase, ms: number): void;
   now(): number;
 }
 

@@ -121,7 +121,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         if (!runner) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
         yield* runner.logs.read(query, signal);
       },
-      coldStarts: () => coldStarts.tallies(),
+      coldStarts,
       watch: (signal) => hub.watch(signal),
       close(drainTimeoutMs) {
         closing ??= functions.close(drainTimeoutMs).finally(() => {

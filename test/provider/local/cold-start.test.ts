@@ -19,7 +19,8 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 
 const counts = () =>
-  Object.fromEntries([...(fixture.backend.coldStarts?.() ?? [])].map(({ phase, tally }) => [phase, tally.count]));
+  Object.fromEntries([...(fixture.backend.coldStarts?.phases() ?? [])].map(({ phase, tally }) => [phase, tally.count]));
+const functions = () => [...(fixture.backend.coldStarts?.functions() ?? [])].map(({ phase, count }) => [phase, count]);
 
 test("gateways are told how a replica came up, and it is counted once", async () => {
   const { backend } = fixture;
@@ -32,6 +33,11 @@ test("gateways are told how a replica came up, and it is counted once", async ()
   expect([...times].sort((a, b) => a - b)).toEqual(times);
   const once = { scheduled: 1, sandbox: 1, started: 1, listening: 1, offered: 1 };
   expect(counts()).toEqual(once);
+  expect(functions()).toEqual([
+    ["started", 1],
+    ["listening", 1],
+    ["offered", 1],
+  ]);
 
   // A process that is started again is no cold start.
   await call(endpoint?.address ?? "", "/exit?code=1").catch(() => undefined);
@@ -43,5 +49,5 @@ test("gateways are told how a replica came up, and it is counted once", async ()
   expect(counts()).toEqual(once);
 
   await backend.functions.remove(ref("fn"));
-  expect(counts()).toEqual({});
+  expect(functions()).toEqual([]);
 });
