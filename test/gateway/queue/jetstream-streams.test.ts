@@ -1,0 +1,184 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { connect, type JetStreamManager, type NatsConnection } from "nats";
+import type { Queue } from "../../../gateway/queue/queue.ts";
+import { Deliveries, DONE, limited, newCall } from "../../contracts/queue-contract.ts";
+import { eventually } from "../../support/eventually.ts";
+import { describeWithNats, NatsServer } from "../../support/nats.ts";
+import { openOn } from "./jetstream-support.ts";
+
+const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 25_000);
+
+describeWithNats("streams of the queue", () => {
+  let server: NatsServer;
+  let nc: NatsConnection;
+  let jsm: JetStreamManager;
+  const queues: Queue[] = [];
+
+  beforeAll(async () => {
+    server = await NatsServer.start({ maxPayload: 64 * 1024 });
+    nc = await connect({ servers: server.address });
+    jsm = await nc.jetstreamManager();
+  });
+
+  afterEach(async () => {
+    await Promise.all(queues.splice(0).map((queue) => queue.close()));
+    for (const name of await jsm.streams.names().next()) await jsm.streams.delete(name);
+  });
+
+  afterAll(async () => {
+    await nc?.close();
+    await server?.remove();
+  });
+
+  const open = async (options: Parameters<typeof openOn>[1] = {}) => {
+    const queue = await openOn(server, options);
+    queues.push(queue);
+    return queue;
+  };
+
+  const countOf = async (stream: string) => (await jsm.streams.info(stream)).state.messages;
+
+  test("of older settings are changed, and keep their calls", async () => {
+    const old = await open({ limits: { maxWaiting: 5, maxDead: 7 }, resultTtlMs: 60_000 });
+    const { id } = await old.publish(newCall());
+    const queue = await open({ limits: { maxWaiting: 50, maxDead: 70 }, resultTtlMs: 600_000 });
+    expect((await jsm.streams.info("OF_faas-request")).config).toMatchObject({ max_msgs: 50, retention: "workqueue" });
+    expect((await jsm.streams.info("FAASLANE_DEAD")).config.max_msgs).toBe(70);
+    expect((await jsm.streams.info("FAASLANE_FINISHED")).config.max_age).toBe(600_000 * 1e6);
+    expect(await queue.find(id)).toMatchObject({ state: "waiting" });
+    await Promise.all(Array.from({ length: 10 }, () => queue.publish(newCall())));
+  });
+
+  test("whose storage is another one stay as they are", async () => {
+    const old = await open({ storage: "memory" });
+    const { id } = await old.publish(newCall());
+    const told: unknown[] = [];
+    const log = { debug: () => {}, info: () => {}, warn: (facts: unknown) => told.push(facts), error: () => {} };
+    const queue = await open({ log: log as never });
+    expect((await jsm.streams.info("OF_faas-request")).config.storage).toBe("memory");
+    expect(told).toContainEqual({ stream: "OF_faas-request", fields: ["storage"] });
+    expect(await queue.find(id)).toMatchObject({ state: "waiting" });
+  });
+
+  test("that somebody removes are made anew, with their consumers", async () => {
+    const queue = await open();
+    const deliveries = new Deliveries();
+    const consumer = await queue.consume(deliveries.deliver, limited(4));
+    const first = await queue.publish(newCall());
+    await soon("the first one starts", () => deliveries.ids.includes(first.id));
+    deliveries.endAll();
+    await soon("it is done", async () => (await queue.find(first.id))?.state === "done");
+    for (const name of await jsm.streams.names().next()) await jsm.streams.delete(name);
+    const second = await soon("a call is taken again", () => queue.publish(newCall()).catch(() => undefined));
+    await soon("it starts", () => deliveries.ids.includes(second.id));
+    deliveries.endAll();
+    await soon("it is done", async () => (await queue.find(second.id))?.state === "done");
+    await consumer.close(1000);
+  });
+
+  test("that the server cannot copy are refused with a reason", async () => {
+    await expect(openOn(server, { replicas: 3 })).rejects.toThrow(/streams cannot be made at NATS .*replicas/);
+  });
+
+  test("hold bodies and results larger than a message, as long as the call needs them", async () => {
+    const queue = await open();
+    const body = Buffer.alloc(1_000_000, "0123456789");
+    const { id } = await queue.publish(newCall({ body }));
+    const second = await queue.publish(newCall({ body }));
+    expect(await countOf("FAASLANE_BODIES")).toBeGreaterThan(30);
+    expect(await queue.cancel(second.id)).toBe("waiting");
+    let tries = 0;
+    const seen: Buffer[] = [];
+    const consumer = await queue.consume(async (call) => {
+      seen.push(Buffer.from(call.body));
+      if (++tries === 1) return { kind: "retry", afterMs: 10 };
+      return { kind: "done", outcome: { status: 200, durationMs: 1, result: { headers: [], body: call.body } } };
+    }, limited(2));
+    await soon("it is done", async () => (await queue.find(id))?.state === "done");
+    expect(seen.map((one) => Buffer.compare(one, body))).toEqual([0, 0]);
+    const result = (await queue.result(id))?.result;
+    expect(Buffer.compare(Buffer.from(result?.body ?? []), body)).toBe(0);
+    await soon("the bodies are gone", async () => (await countOf("FAASLANE_BODIES")) === 0);
+    await consumer.close(1000);
+  });
+
+  test("keep a large body with its dead letter until that is dropped", async () => {
+    const queue = await open();
+    const body = Buffer.alloc(200_000, "x");
+    const { id } = await queue.publish(newCall({ body }));
+    const consumer = await queue.consume(async () => ({ kind: "dead", reason: "no use" }), limited(2));
+    await soon("it is dead", async () => (await queue.find(id))?.state === "dead");
+    await consumer.close(1000);
+    const [letter] = (await queue.deadLetters.list({}, { limit: 1 })).items;
+    expect(letter).toMatchObject({ id, bodyBytes: 200_000 });
+    expect(await queue.deadLetters.replay({ id })).toBe(1);
+    let size = 0;
+    const again = await queue.consume(async (call) => {
+      size = call.body.length;
+      return { kind: "dead", reason: "still no use" };
+    }, limited(2));
+    await soon("it is dead again", async () => (await queue.find(id))?.reason === "still no use");
+    await again.close(1000);
+    expect(size).toBe(200_000);
+    expect(await queue.deadLetters.drop({})).toBe(1);
+    expect(await countOf("FAASLANE_BODIES")).toBe(0);
+  });
+
+  test("hold nothing of calls that are done but their records", async () => {
+    const queue = await open();
+    const consumer = await queue.consume(async (_call, attempt) => {
+      return attempt === 1 ? { kind: "retry", afterMs: 1 } : DONE;
+    }, limited(16));
+    await Promise.all(Array.from({ length: 50 }, () => queue.publish(newCall())));
+    await soon("all are done", async () => {
+      const { waiting, inFlight } = await queue.stats();
+      return waiting + inFlight === 0;
+    });
+    await soon("nothing is left", async () => {
+      const counts = await Promise.all(["OF_faas-request", "FAASLANE_LATER", "FAASLANE_OPEN"].map(countOf));
+      return counts.every((count) => count === 0);
+    });
+    expect(await countOf("FAASLANE_FINISHED")).toBe(50);
+    await consumer.close(1000);
+  });
+});
+
+describeWithNats("logging in", () => {
+  test("with wrong credentials fails with one clear error without the secret", async () => {
+    const server = await NatsServer.start({ config: `authorization { user: "faas", password: "right" }` });
+    try {
+      const opening = openOn(server, { credentials: { user: "faas", password: "wrong-secret" } });
+      const error = await opening.catch((thrown: Error) => thrown);
+      expect(String(error)).toBe(`Error: cannot connect to NATS at ${server.address}: it refuses the credentials`);
+      expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain("wrong-secret");
+      const queue = await openOn(server, { credentials: { user: "faas", password: "right" } });
+      await queue.publish(newCall());
+      await queue.close();
+    } finally {
+      await server.remove();
+    }
+  });
+
+  test("with a token, and never with one in the address", async () => {
+    const server = await NatsServer.start({ config: `authorization { token: "t0ken" }` });
+    try {
+      const inAddress = openOn([{ address: `nats://t0ken@${server.address}` } as NatsServer]);
+      await expect(inAddress).rejects.toThrow(
+        `cannot connect to NATS at ${server.address}: it refuses the credentials`,
+      );
+      await (await openOn(server, { credentials: { token: "t0ken" } })).close();
+    } finally {
+      await server.remove();
+    }
+  });
+
+  test("fails where no server is", async () => {
+    const server = await NatsServer.start();
+    await server.kill();
+    try {
+      await expect(openOn(server)).rejects.toThrow(`cannot connect to NATS at ${server.address}: connection refused`);
+    } finally {
+      await server.remove();
+    }
+  });
+});
