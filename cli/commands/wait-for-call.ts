@@ -53,7 +53,7 @@ export async function waitForCall(options: WaitOptions): Promise<CallReport> {
 /** The function's own answer, or undefined when it is not kept. The caller reads or destroys the body. */
 export async function fetchResult({ send, path, headers }: WaitOptions): Promise<IncomingMessage | undefined> {
   const response = await send({ method: "GET", path: `${path}/result`, headers, idleMs: ONE_WAIT_MS });
-  if (response.headers["x-faaslane-state"] === "done") return response;
+  if (response.headers["x-call-state"] === "done") return response;
   response.destroy();
   return undefined;
 }

@@ -110,6 +110,7 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
     "Attempts cut off by a stop or a cancel.",
     (t) => t.ended.handedBack,
   );
+  each("counter", "queue_worker_refused_total", "Calls that the platform had no room for.", (t) => t.refused);
   each("counter", "gateway_async_accepted_total", "Asynchronous calls accepted.", (t) => t.accepted);
   each(
     "counter",

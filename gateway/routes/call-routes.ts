@@ -11,7 +11,7 @@ import { CallWaits, isFinal } from "./call-waits.ts";
 import { buildCallReport } from "./reports.ts";
 
 /** The call's state, on every answer about it: a result has the status and headers of its function. */
-export const STATE_HEADER = "x-faaslane-state";
+export const STATE_HEADER = "x-call-state";
 
 export interface CallRoutesOptions {
   readonly queue: Pick<Queue, "find" | "result" | "cancel">;

@@ -121,7 +121,7 @@ function calls(start: (providerUrl: string, folder: string) => Promise<Running>)
     expect(seen).toMatchObject([{ url: "/p?q=%41", body: "hi", headers: { "x-one": "1", "x-call-id": id } }]);
     const result = await ask(`/async-function/${id}/result`);
     expect([result.status, await result.text(), result.headers.get("x-own")]).toEqual([201, "HI", "1"]);
-    expect([result.headers.get("x-call-id"), result.headers.get("x-faaslane-state")]).toEqual([id, "done"]);
+    expect([result.headers.get("x-call-id"), result.headers.get("x-call-state")]).toEqual([id, "done"]);
   });
 
   test("a call id of the caller's own is for those with the password; the queue's is for everybody", async () => {

@@ -231,7 +231,7 @@ describe("GET /async-function/ID", () => {
     });
     const answer = await ask("/async-function/a-1");
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
-    expect([answer.headers.get("x-faaslane-state"), answer.headers.get("cache-control")]).toEqual([
+    expect([answer.headers.get("x-call-state"), answer.headers.get("cache-control")]).toEqual([
       "waiting",
       "no-store",
     ]);
@@ -351,7 +351,7 @@ describe("the result of a call", () => {
       expect(Buffer.from(await answer.arrayBuffer())).toEqual(result.body);
       expect(answer.headers.get("content-type")).toBe("text/x");
       expect(answer.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
-      expect([answer.headers.get("x-call-id"), answer.headers.get("x-faaslane-state")]).toEqual(["mine", "done"]);
+      expect([answer.headers.get("x-call-id"), answer.headers.get("x-call-state")]).toEqual(["mine", "done"]);
       const head = await ask(path, { method: "HEAD" });
       expect([head.status, head.headers.get("content-length")]).toEqual([418, "3"]);
     },
@@ -367,7 +367,7 @@ describe("the result of a call", () => {
   test("is 202 with the state until there is one", async () => {
     queue.put({ id: "a", state: "running" });
     const answer = await ask("/async-function/a/result?wait=10ms");
-    expect([answer.status, answer.headers.get("x-faaslane-state")]).toEqual([202, "running"]);
+    expect([answer.status, answer.headers.get("x-call-state")]).toEqual([202, "running"]);
     expect(answer.headers.get("retry-after")).toBe("1");
     expect(await answer.json()).toMatchObject({ state: "running" });
   });

@@ -162,7 +162,7 @@ describe("invoke --async --wait", () => {
     return states.length > 1 ? states.shift() : states[0];
   };
   const state = (changes: object) => json(call(changes));
-  const done: Reply = { status: 200, headers: { "x-faaslane-state": "done" }, body: ["4", "2"] };
+  const done: Reply = { status: 200, headers: { "x-call-state": "done" }, body: ["4", "2"] };
 
   test("prints the result once the call has ended, through a restart of the gateway", async () => {
     const states = [state({ state: "waiting" }), { status: 503, body: "away" }, undefined, state({})];
