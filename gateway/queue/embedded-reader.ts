@@ -23,7 +23,7 @@ export interface Running {
   /** When the call under way was begun; undefined when it is not. */
   startedAt(seq: number): number | undefined;
   /** Calls under way by key. */
-  byKey(): ReadonlyMap<string, number>;
+  runningByKey(): ReadonlyMap<string, number>;
 }
 
 type History = NonNullable<ReturnType<EmbeddedStore["history"]["find"]>>;
@@ -144,7 +144,7 @@ export class EmbeddedReader {
   }
 
   #stats(now: number): QueueStats {
-    const running = this.#running.byKey();
+    const running = this.#running.runningByKey();
     let waiting = 0;
     let inFlight = 0;
     let dead = 0;

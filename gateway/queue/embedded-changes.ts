@@ -1,0 +1,133 @@
+import type { EmbeddedDispatch } from "./embedded-dispatch.ts";
+import type { Draft } from "./embedded-draft.ts";
+import type { ExpiryWatch } from "./embedded-expiry.ts";
+import type { EmbeddedLedger, Inserted } from "./embedded-ledger.ts";
+import type { AskOf, Change, FromWorker, Moved, Refusal, Settlement, ToWorker, WireCall } from "./embedded-protocol.ts";
+import type { EmbeddedReader } from "./embedded-reader.ts";
+import type { EmbeddedStore } from "./embedded-store.ts";
+import type { CallState } from "./queue.ts";
+
+type Batch = Extract<ToWorker, { kind: "batch" }>;
+type StoredReply = Extract<FromWorker, { kind: "stored" }>;
+
+/** Dead letters that one transaction moves. */
+const LETTERS_AT_A_TIME = 200;
+
+/** What the main thread asks to be changed, done inside a transaction and on its draft. */
+export class EmbeddedChanges {
+  readonly #store: EmbeddedStore;
+  readonly #ledger: EmbeddedLedger;
+  readonly #dispatch: EmbeddedDispatch;
+  readonly #expiry: ExpiryWatch;
+  readonly #reader: Pick<EmbeddedReader, "seqOf">;
+
+  constructor(
+    store: EmbeddedStore,
+    ledger: EmbeddedLedger,
+    dispatch: EmbeddedDispatch,
+    expiry: ExpiryWatch,
+    reader: Pick<EmbeddedReader, "seqOf">,
+  ) {
+    this.#store = store;
+    this.#ledger = ledger;
+    this.#dispatch = dispatch;
+    this.#expiry = expiry;
+    this.#reader = reader;
+  }
+
+  settle(settlement: Settlement, draft: Draft): void {
+    const { seq } = settlement;
+    if (settlement.kind === "told") {
+      this.#ledger.told(seq, draft);
+      return;
+    }
+    if (settlement.kind === "untold") {
+      draft.untold.push({ seq, due: draft.now + settlement.afterMs });
+      return;
+    }
+    const call = this.#dispatch.find(seq);
+    if (call === undefined) return;
+    const cancelled = this.#dispatch.isCancelled(seq);
+    draft.end(seq, call, settlement.kind === "back" && !cancelled);
+    if (cancelled) return; // it has ended already, and only its place was kept
+    const startedAt = call.since;
+    switch (settlement.kind) {
+      case "back":
+        this.#store.calls.handBack(seq);
+        this.#expiry.look();
+        break;
+      case "done": {
+        const { outcome } = settlement;
+        if (this.#dispatch.isBatch(seq)) this.#spread(seq, startedAt, draft);
+        else this.#ledger.end(seq, { state: "done", counted: true, startedAt, outcome }, draft);
+        break;
+      }
+      case "retry": {
+        const due = draft.now + Math.ceil(settlement.afterMs);
+        const { status, durationMs } = settlement.outcome ?? {};
+        this.#store.calls.retryAt(seq, due, { counted: settlement.counted !== false, startedAt, status, durationMs });
+        this.#dispatch.wake(call.key, due);
+        this.#expiry.look();
+        break;
+      }
+      case "dead": {
+        const { reason, outcome } = settlement;
+        this.#ledger.end(seq, { state: "dead", counted: true, startedAt, reason, outcome }, draft);
+        break;
+      }
+      case "expired":
+        this.#ledger.end(seq, { state: "expired", counted: false, startedAt }, draft);
+        break;
+    }
+  }
+
+  #spread(seq: number, startedAt: number, draft: Draft): void {
+    const reason = this.#ledger.spread(seq, startedAt, draft);
+    if (reason !== undefined) this.#ledger.end(seq, { state: "dead", counted: true, startedAt, reason }, draft);
+  }
+
+  insertAll({ batch, calls, bodies }: Batch, draft: Draft): StoredReply {
+    const places: number[] = [];
+    const refused: [number, Refusal][] = [];
+    const duplicates: [number, string | undefined][] = [];
+    calls.forEach((call, i) => {
+      const inserted = this.#insert(call, bodies, draft);
+      places.push(inserted.kind === "refused" ? 0 : inserted.seq);
+      if (inserted.kind === "refused") refused.push([i, inserted.refusal]);
+      if (inserted.kind === "duplicate") duplicates.push([i, inserted.callId]);
+    });
+    return { kind: "stored", batch, places, refused, duplicates };
+  }
+
+  #insert({ bodyAt, bodyBytes, wholeSize, ...call }: WireCall, bodies: ArrayBuffer, draft: Draft): Inserted {
+    const { key, notBefore, notAfter } = call;
+    const expires = notAfter !== undefined && !call.tellExpiry ? { expires: notAfter } : {};
+    const isBatch = wholeSize !== undefined;
+    const body = new Uint8Array(bodies, bodyAt, bodyBytes);
+    const inserted = this.#ledger.insert({ ...call, ...expires, isBatch, body }, wholeSize, draft);
+    if (inserted.kind !== "new") return inserted;
+    this.#dispatch.wake(key, notBefore === undefined ? undefined : Math.max(1, Math.ceil(notBefore)));
+    if (expires.expires !== undefined) this.#expiry.note(expires.expires);
+    return inserted;
+  }
+
+  change(ask: Change, draft: Draft): CallState | Moved | undefined {
+    if (ask.kind !== "cancel") return this.#moveLetters(ask, draft);
+    const seq = this.#reader.seqOf(ask.of);
+    return seq === undefined ? undefined : this.#ledger.cancel(seq, draft);
+  }
+
+  #moveLetters(ask: AskOf<"replay"> | AskOf<"drop">, draft: Draft): Moved {
+    const upTo = ask.upTo ?? this.#store.dead.lastPlace();
+    const letters = this.#store.dead.list(ask.filter, ask.after, upTo, LETTERS_AT_A_TIME);
+    for (const { place } of letters) {
+      if (ask.kind === "drop") this.#ledger.drop(place, draft);
+      else {
+        const key = this.#ledger.revive(place, draft);
+        if (key !== undefined) this.#dispatch.wake(key);
+      }
+    }
+    const after = letters.length < LETTERS_AT_A_TIME ? undefined : letters.at(-1)?.place;
+    return { count: letters.length, upTo, ...(after !== undefined && { after }) };
+  }
+}
