@@ -5,17 +5,20 @@ import type { VersionInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "../provider/kit/basic-auth.ts";
 import type { Logger } from "../provider/kit/log.ts";
-import { createApp, errorResponder, notFoundResponder, route } from "../provider/kit/respond.ts";
+import { createApp, errorResponder, notFoundResponder, readBody, route } from "../provider/kit/respond.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 import type { Queue } from "./queue/queue.ts";
+import { type AlertDeps, alertRoute } from "./routes/alert.ts";
 import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
 import type { CallRoutes } from "./routes/call-routes.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
 import { addQueueAdmin } from "./routes/queue-admin.ts";
+import { addScalingRoutes } from "./routes/scaling.ts";
+import type { Autoscaler } from "./scaling/autoscaler.ts";
 
 export interface GatewayDeps {
   readonly proxy: FunctionProxy;
@@ -24,12 +27,21 @@ export interface GatewayDeps {
   readonly provider: ProviderClient;
   /** Absent when there is no queue; asynchronous calls are then an unknown route, as in OpenFaaS. */
   readonly async?: AsyncParts;
+  /** Absent where functions are not scaled here; the provider then answers for these routes. */
+  readonly scaling?: ScalingApi;
   /** Namespace of names written without one. */
   readonly defaultNamespace: string;
   /** What `/system/*` and `/ui/` want; absent when authentication is off. */
   readonly credentials?: Credentials;
   readonly version: VersionInfo;
   readonly log: Logger;
+}
+
+const MAX_ALERT_BYTES = 4 * 1024 ** 2;
+
+export interface ScalingApi {
+  readonly autoscaler: Autoscaler;
+  readonly alerts: AlertDeps;
 }
 
 export interface AsyncParts {
@@ -53,7 +65,7 @@ export function buildGateway(deps: GatewayDeps): RequestListener {
 }
 
 function buildControlRoutes(deps: GatewayDeps): RequestListener {
-  const { async, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
+  const { async, scaling, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
   const app = createApp();
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
     await connection.forward(req, res, path ?? (req.url as string));
@@ -65,6 +77,11 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
+  if (scaling) {
+    const { alerts, autoscaler } = scaling;
+    route(app, PATHS.alert, { POST: [authorized, readBody(MAX_ALERT_BYTES), alertRoute(alerts)] });
+    addScalingRoutes(app, { autoscaler, find: (target) => table.find(target), authorized, defaultNamespace });
+  }
   app.all("/system/{*rest}", authorized, forward());
   app.all("/ui/{*rest}", authorized);
 

@@ -11,6 +11,7 @@ import {
   parseUrl,
 } from "../provider/kit/parse.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
+import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 
 export interface GatewayConfig {
   readonly port: number;
@@ -32,6 +33,7 @@ export interface GatewayConfig {
   readonly async: AsyncConfig;
   /** Whether the gateway drains the queue itself; otherwise queue workers do. */
   readonly ownWorker: boolean;
+  readonly scaling: ScalingConfig;
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -57,6 +59,8 @@ export function loadConfig(env: Env): GatewayConfig {
       secretMountPath,
       async,
       ownWorker: readOwnWorker(read, async.queue),
+      // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
+      scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };

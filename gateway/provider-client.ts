@@ -1,7 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../provider/contract/endpoints.ts";
 import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
-import { decodeFunctionList, type FunctionRef, type FunctionStatus } from "../provider/contract/functions.ts";
+import {
+  decodeFunctionList,
+  decodeFunctionStatus,
+  type FunctionRef,
+  type FunctionStatus,
+} from "../provider/contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import type { Logger } from "../provider/kit/log.ts";
@@ -22,9 +27,15 @@ const RECONNECT_MAX_MS = 5_000;
 /** Speaks the provider contract. Failures are `FaasError`s of the kind that the provider's status stands for. */
 export class ProviderClient {
   readonly #options: ProviderClientOptions;
+  #connected = false;
 
   constructor(options: ProviderClientOptions) {
     this.#options = options;
+  }
+
+  /** Whether the endpoints stream flows; without it what is known of functions grows old. */
+  get connected(): boolean {
+    return this.#connected;
   }
 
   async list(namespace?: string): Promise<FunctionStatus[]> {
@@ -47,9 +58,20 @@ export class ProviderClient {
     return decodeProviderInfo(await this.#json(PATHS.info));
   }
 
-  async scale({ name, namespace }: FunctionRef, replicas: number): Promise<void> {
+  /** @param inFlight calls at each replica, by its address, so that idle ones go first */
+  async scale(
+    { name, namespace }: FunctionRef,
+    replicas: number,
+    inFlight?: Readonly<Record<string, number>>,
+  ): Promise<void> {
     const path = `${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`;
-    await this.#request("POST", path, { serviceName: name, namespace, replicas });
+    await this.#request("POST", path, { serviceName: name, namespace, replicas, ...(inFlight && { inFlight }) });
+  }
+
+  /** What a function uses, all replicas together; undefined where that is not measured. */
+  async usage({ name, namespace }: FunctionRef): Promise<FunctionStatus["usage"]> {
+    const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}&usage=true`;
+    return decodeFunctionStatus(await this.#json(path)).usage;
   }
 
   /**
@@ -93,6 +115,7 @@ export class ProviderClient {
         throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);
       }
       onConnect();
+      this.#connected = true;
       let rest = "";
       for await (const text of body.setEncoding("utf8")) {
         alarm.refresh();
@@ -102,6 +125,7 @@ export class ProviderClient {
         for (const line of lines) if (line !== "") yield decodeEndpointsEvent(JSON.parse(line));
       }
     } finally {
+      this.#connected = false;
       clearTimeout(alarm);
     }
   }

@@ -1,5 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { FaasError } from "../provider/contract/errors.ts";
+import { qualifiedName } from "../provider/contract/functions.ts";
+import { parseScalePolicy } from "../provider/contract/scale-policy.ts";
 import { basicAuthHeader, type Credentials, isAuthorized } from "../provider/kit/basic-auth.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
@@ -13,13 +16,17 @@ import { createMetrics } from "./metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "./metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "./metrics/queue-metrics.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
+import { openScaling } from "./open-scaling.ts";
 import { ProviderClient } from "./provider-client.ts";
+import type { FunctionEntry } from "./proxy/function-entry.ts";
 import { FunctionProxy } from "./proxy/function-proxy.ts";
 import { FunctionTable } from "./proxy/function-table.ts";
 import { ProviderConnection } from "./proxy/provider-connection.ts";
+import type { AlertDeps } from "./routes/alert.ts";
 import { AsyncIntake } from "./routes/async-intake.ts";
 import { CallRoutes } from "./routes/call-routes.ts";
 import { type RunningWorker, runWorker } from "./run-worker.ts";
+import type { Autoscaler } from "./scaling/autoscaler.ts";
 import { Waker } from "./scaling/waker.ts";
 
 export interface OpenGateway {
@@ -58,14 +65,6 @@ export async function openGateway(
     timeoutMs: config.upstreamTimeoutMs,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
-  const waker = new Waker((ref, replicas) => provider.scale(ref, replicas), log);
-  const proxy = new FunctionProxy({
-    table,
-    exists: (target) => provider.exists(parseTarget(target, config.defaultNamespace)),
-    wake: (entry) => waker.wake(entry),
-    holdTimeoutMs: config.scaleUpTimeoutMs,
-    release: version.release,
-  });
 
   const opened: { close(): Promise<void> }[] = [connection, table];
   const closeAll = async () => {
@@ -75,6 +74,17 @@ export async function openGateway(
     const queueing = await openQueue(config.async, log);
     if (queueing) opened.push(queueing.queue);
     const meter = new QueueMeter();
+    const scaling = await openScaling({
+      config: config.scaling,
+      table,
+      provider,
+      ...(queueing && { queue: queueing.queue }),
+      gateway: `${hostname()}-${randomUUID().slice(0, 8)}`,
+      log,
+    });
+    opened.push(scaling);
+    const { autoscaler } = scaling;
+    const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));
     const async = queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, log });
@@ -85,6 +95,7 @@ export async function openGateway(
       provider,
       version,
       log,
+      scaling: { autoscaler, alerts: openAlerts({ table, provider, autoscaler }) },
       defaultNamespace: config.defaultNamespace,
       ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
@@ -92,6 +103,7 @@ export async function openGateway(
     let worker: RunningWorker | undefined;
     const registry = createMetrics({
       table,
+      autoscaler,
       ...(queueing ? { queue: queueMetrics(queueing, meter, config.ownWorker) } : {}),
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
@@ -132,6 +144,44 @@ export async function openGateway(
     await closeAll();
     throw error;
   }
+}
+
+interface ProxyDeps {
+  readonly config: GatewayConfig;
+  readonly table: FunctionTable;
+  readonly provider: ProviderClient;
+  readonly autoscaler: Autoscaler;
+  readonly release: string;
+  readonly log: Logger;
+}
+
+function openProxy({ config, table, provider, autoscaler, release, log }: ProxyDeps): FunctionProxy {
+  const waker = new Waker<FunctionEntry>({
+    scale: (ref, replicas) => provider.scale(ref, replicas),
+    wanted: (entry) => autoscaler.waking(entry),
+    log,
+  });
+  return new FunctionProxy({
+    table,
+    exists: (target) => provider.exists(parseTarget(target, config.defaultNamespace)),
+    wake: (entry) => waker.wake(entry),
+    holdTimeoutMs: config.scaleUpTimeoutMs,
+    release,
+  });
+}
+
+function openAlerts({ table, provider, autoscaler }: Pick<ProxyDeps, "table" | "provider" | "autoscaler">): AlertDeps {
+  return {
+    find: (target) => {
+      const entry = table.find(target);
+      if (!entry) return undefined;
+      const { picture, qualifiedName } = entry;
+      const policy = autoscaler.watched(qualifiedName)?.policyFor(picture) ?? parseScalePolicy(picture.labels).policy;
+      return { ref: picture, replicas: picture.replicas, policy };
+    },
+    scale: (ref, replicas) => provider.scale(ref, replicas),
+    alerted: (ref) => autoscaler.alerted(qualifiedName(ref)),
+  };
 }
 
 interface AsyncDeps {

@@ -28,7 +28,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   {
     name: "gateway process",
     files:
-      /^gateway\/((queue-worker\/)?(config|serve|main)|async-config|follow-provider|open-queue|run-worker|secret-files)\.ts$/,
+      /^gateway\/((queue-worker\/)?(config|serve|main)|async-config|follow-provider|open-queue|open-scaling|run-worker|scaling-config|secret-files)\.ts$/,
     imports: ["gateway parts", "gateway core", "queues", "queue", "contract", "kit"],
   },
   { name: "watchdog", files: /^watchdog\//, imports: [] },
@@ -43,13 +43,13 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue)\//,
+  zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue|gateway\/scaling)\//,
   pino: /^provider\/kit\//,
   express: /^(provider\/(kit|routes)\/|provider\/app\.ts|gateway\/(routes\/|app\.ts))/,
   multer: /^provider\/(kit|routes)\//,
   "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/queue\/jetstream/,
-  undici: /^gateway\/(proxy|async)\//,
+  undici: /^gateway\/(proxy|async|scaling)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,
   croner: /^(provider\/contract\/scale-policy|gateway\/core\/scaling\/)/,

@@ -1,18 +1,22 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { registerHistogram } from "../../provider/kit/histogram.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
+import type { Autoscaler } from "../scaling/autoscaler.ts";
 import { type CodeTally, DURATION_BUCKETS } from "./function-meter.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
+import { registerScalingMetrics } from "./scaling-metrics.ts";
 import { register, type Value } from "./series.ts";
 
 export interface GatewayMetricsOptions {
   readonly table: Pick<FunctionTable, "entries">;
+  /** Absent where functions are not scaled here. */
+  readonly autoscaler?: Autoscaler;
   /** Absent when there is no queue. */
   readonly queue?: QueueMetricsOptions;
 }
 
 /** All series of the gateway, under OpenFaaS's names where it has them. @see reference gateway-and-provider §6.1 */
-export function createMetrics({ table, queue }: GatewayMetricsOptions): Registry {
+export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const meters = () =>
@@ -63,6 +67,7 @@ export function createMetrics({ table, queue }: GatewayMetricsOptions): Registry
     "Calls that wait for a replica.",
     perFunction((e) => e.held.count),
   );
+  if (autoscaler) registerScalingMetrics(registry, { functions: () => table.entries(), autoscaler });
   if (queue) registerQueueMetrics(registry, queue);
   return registry;
 }

@@ -137,6 +137,8 @@ const scaleRequest = z.object({
   serviceName: maybe(z.string()),
   replicas: z.number().int().min(0),
   namespace: maybe(z.string()),
+  /** Calls at each replica, by its address, so that idle ones go first. An addition of ours. */
+  inFlight: maybe(z.record(z.string(), z.number().int().min(0))),
 });
 /** Body of `POST /system/scale-function/{name}`. */
 export type ScaleRequest = z.output<typeof scaleRequest>;

@@ -10,6 +10,8 @@ export const PATHS = {
   logs: "/system/logs",
   endpoints: "/system/endpoints",
   build: "/system/build",
+  scaling: "/system/scaling/",
+  alert: "/system/alert",
   queue: "/system/queue",
   deadLetters: "/system/queue/dead-letters",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */

@@ -1,0 +1,78 @@
+import { formatDuration } from "../../provider/contract/duration.ts";
+import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import type { ScalingDecision, ScalingReport } from "../../provider/contract/scaling.ts";
+import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
+import type { RecordedDecision, WatchedFunction } from "../scaling/watched-function.ts";
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+/** A function's scaling as clients get it. */
+export function buildScalingReport(
+  { picture, readyReplicas, qualifiedName }: Scalable,
+  watched: WatchedFunction,
+  autoscaler: Pick<Autoscaler, "leading" | "leader" | "refused">,
+  now: number = Date.now(),
+): ScalingReport {
+  const policy = watched.policyFor(picture);
+  const { leading, leader } = autoscaler;
+  const refused = autoscaler.refused(qualifiedName);
+  return {
+    function: picture.name,
+    namespace: picture.namespace,
+    replicas: picture.replicas,
+    ready: readyReplicas,
+    type: policy.type,
+    settings: settingsOf(policy),
+    problems: [...watched.problems],
+    ...(refused !== undefined && { refused }),
+    leading,
+    ...(leader !== undefined && { leader }),
+    lastBusyAt: iso(watched.lastBusyAt),
+    alerted: watched.isAlerted(now),
+    ...(policy.prewarm && { prewarm: { likely: watched.pattern.likely(now), ...watched.pattern.score } }),
+    ...(watched.last && { last: buildDecision(watched.last) }),
+    decisions: watched.recorded.map(buildDecision),
+  };
+}
+
+function buildDecision({ at, from, ready, decision }: RecordedDecision): ScalingDecision {
+  const { replicas, reason, panic, stableLoad, panicLoad, steps } = decision;
+  return {
+    at: iso(at),
+    from,
+    ready,
+    to: replicas,
+    reason,
+    panic,
+    ...(stableLoad !== undefined && { load: stableLoad }),
+    ...(panicLoad !== undefined && { burstLoad: panicLoad }),
+    steps: steps.map((step) => ({ ...step })),
+  };
+}
+
+/** Under the names of the labels that set them. */
+function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
+  return {
+    min: policy.min,
+    max: policy.max,
+    target: policy.target,
+    "target-proportion": policy.upProportion,
+    "down-proportion": policy.downProportion,
+    zero: policy.zero,
+    ...(policy.zero && { "zero-duration": formatDuration(policy.zeroDurationMs) }),
+    window: formatDuration(policy.windowMs),
+    "panic-window": formatDuration(policy.panicWindowMs),
+    "panic-threshold": policy.panicThreshold,
+    "up-rate": policy.upRate,
+    "down-rate": policy.downRate,
+    "up-delay": formatDuration(policy.upDelayMs),
+    "down-delay": formatDuration(policy.downDelayMs),
+    burst: policy.burst,
+    initial: policy.initial,
+    activation: policy.activation,
+    ...(policy.queueSize !== undefined && { "queue.size": policy.queueSize }),
+    ...(policy.query !== undefined && { query: policy.query }),
+    windows: policy.windows.length,
+    prewarm: policy.prewarm,
+  };
+}

@@ -1,0 +1,41 @@
+import type { Express, Request, RequestHandler } from "express";
+import { FaasError } from "../../provider/contract/errors.ts";
+import { PATHS } from "../../provider/contract/paths.ts";
+import { route, sendJson } from "../../provider/kit/respond.ts";
+import { parseTarget } from "../core/function-path.ts";
+import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
+import { buildScalingReport } from "./scaling-report.ts";
+
+export interface ScalingRoutesDeps {
+  readonly autoscaler: Autoscaler;
+  /** @param target `name.namespace` */
+  find(target: string): Scalable | undefined;
+  readonly authorized: RequestHandler;
+  readonly defaultNamespace: string;
+}
+
+/** `GET /system/scaling/<function>`, why it has the replicas it has; `…/history`, what that was decided from. */
+export function addScalingRoutes(app: Express, deps: ScalingRoutesDeps): void {
+  const { autoscaler, authorized, defaultNamespace, find } = deps;
+  const target = (req: Request) => {
+    const given = req.query.namespace;
+    const { name, namespace } = parseTarget(String(req.params.name), defaultNamespace);
+    const entry = find(`${name}.${typeof given === "string" && given !== "" ? given : namespace}`);
+    const watched = entry && autoscaler.watched(entry.qualifiedName);
+    if (!watched) throw new FaasError("notFound", `function ${name} is not scaled here`);
+    return { entry, watched };
+  };
+  const explain: RequestHandler = (req, res) => {
+    const { entry, watched } = target(req);
+    sendJson(res, buildScalingReport(entry, watched, autoscaler));
+  };
+  const history: RequestHandler = (req, res) => {
+    const { watched } = target(req);
+    const since = req.query.since === undefined ? 0 : Date.parse(String(req.query.since));
+    if (Number.isNaN(since)) throw new FaasError("invalid", "since: must be a time such as 2026-01-31T12:00:00Z");
+    const lines = [...watched.history.read(since)].map((sample) => `${JSON.stringify(sample)}\n`);
+    res.type("application/x-ndjson").send(lines.join(""));
+  };
+  route(app, `${PATHS.scaling}:name`, { GET: [authorized, explain] });
+  route(app, `${PATHS.scaling}:name/history`, { GET: [authorized, history] });
+}

@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { decode, maybe } from "./decode.ts";
+
+const count = z.number();
+/** RFC 3339, UTC. */
+const time = z.string();
+
+const step = z.object({
+  reason: z.string(),
+  /** What the step comes to. */
+  replicas: count,
+  /** The formula with its numbers, or the rule. */
+  text: z.string(),
+});
+
+const decision = z.object({
+  at: time,
+  /** Replicas wanted before, and ready then. */
+  from: count,
+  ready: count,
+  /** Replicas wanted after. */
+  to: count,
+  /** Of the step that decided. */
+  reason: z.string(),
+  panic: z.boolean(),
+  /** Average over the window, and over the panic window. */
+  load: maybe(count),
+  burstLoad: maybe(count),
+  steps: z.array(step),
+});
+
+const scalingReport = z.object({
+  function: z.string(),
+  namespace: z.string(),
+  /** Replicas wanted and ready now. */
+  replicas: count,
+  ready: count,
+  type: z.string(),
+  /** Settings that count, defaults included; durations as in Go. */
+  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** Settings that were left out of account, a sentence each. */
+  problems: z.array(z.string()),
+  /** What the provider last said to an order that it refused. */
+  refused: maybe(z.string()),
+  /** Whether this gateway acts on what it decides, and the name of the one that does. */
+  leading: z.boolean(),
+  leader: maybe(z.string()),
+  lastBusyAt: time,
+  /** Left to alerts for now. */
+  alerted: z.boolean(),
+  /** Of functions that ask for it: whether a call is likely now, and how often that was right. */
+  prewarm: maybe(z.object({ likely: z.boolean(), hits: count, misses: count })),
+  /** The last tick, whether it changed anything or not. */
+  last: maybe(decision),
+  /** Those that changed something or had another reason than the one before; oldest first. */
+  decisions: z.array(decision),
+});
+/** What `GET /system/scaling/<function>` answers. */
+export type ScalingReport = z.output<typeof scalingReport>;
+export type ScalingDecision = z.output<typeof decision>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeScalingReport(value: unknown): ScalingReport {
+  return decode(scalingReport, value, "scaling report");
+}
+
+const sample = z.object({
+  t: count,
+  concurrency: count,
+  started: count,
+  inFlight: count,
+  held: count,
+  queued: count,
+  cpu: maybe(count),
+  custom: maybe(count),
+  replicas: count,
+  ready: count,
+});
+/** One line of `GET /system/scaling/<function>/history`. */
+export type ScalingSample = z.output<typeof sample>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeScalingSample(value: unknown): ScalingSample {
+  return decode(sample, value, "scaling history");
+}
