@@ -50,6 +50,8 @@ export class Picture {
   readonly #removed = new Set<string>();
   /** `uid`s of the pods of functions that were removed; another function of that name may come before they go. */
   readonly #orphans = new Set<string>();
+  /** What {@link status} has found, until something is published anew: lists of all functions are asked for often. */
+  readonly #statuses = new Map<string, FunctionStatus>();
 
   readonly deployments: WatchSink<V1Deployment> = {
     replace: (objects) => {
@@ -172,10 +174,15 @@ export class Picture {
   status(ref: FunctionRef, usage?: FunctionStatus["usage"]): FunctionStatus | undefined {
     const deployment = this.find(ref);
     if (!deployment) return undefined;
+    const key = qualifiedName(ref);
+    const known = usage ? undefined : this.#statuses.get(key);
+    if (known) return known;
     const pods = this.#podsOf(deployment);
     const { cpu = 0, totalMemoryBytes = 0 } = usage ?? {};
     const measured = usage && { usage: { cpu, totalMemoryBytes } };
-    return readStatus(deployment, { pods, endpoints: this.#endpointsOf(pods), ...measured });
+    const status = readStatus(deployment, { pods, endpoints: this.#endpointsOf(pods), ...measured });
+    if (!usage) this.#statuses.set(key, status);
+    return status;
   }
 
   /** Functions of a namespace, in order of name. */
@@ -205,6 +212,7 @@ export class Picture {
   }
 
   #drop(key: string, owner: string): void {
+    this.#statuses.delete(owner);
     const pods = this.#pods.get(owner);
     pods?.delete(key);
     if (pods?.size === 0) this.#pods.delete(owner);
@@ -215,6 +223,7 @@ export class Picture {
   #forget(key: string): void {
     const known = this.#deployments.get(key);
     this.#deployments.delete(key);
+    this.#statuses.delete(key);
     if (!known) return;
     const ref = { name: known.metadata?.name ?? "", namespace: known.metadata?.namespace ?? "" };
     this.#options.coldStarts?.forget(ref);
@@ -235,6 +244,7 @@ export class Picture {
   }
 
   #publish(key: string): void {
+    this.#statuses.delete(key);
     const deployment = this.#deployments.get(key);
     if (!deployment) return;
     const { name = "", namespace = "", deletionTimestamp } = deployment.metadata ?? {};
