@@ -15,6 +15,7 @@ import {
   type WireCall,
 } from "../../../gateway/queue/embedded-protocol.ts";
 import { EmbeddedStore } from "../../../gateway/queue/embedded-store.ts";
+import type { CallState } from "../../../gateway/queue/queue.ts";
 
 const SETTINGS: EmbeddedSettings = {
   path: ":memory:",
@@ -125,6 +126,14 @@ class Bench {
     const [reply] = this.said.splice(at, 1);
     if (reply?.kind !== "answer") throw new Error("no answer");
     return reply.value as Answers[K];
+  }
+
+  /** @returns undefined also when the disk refused */
+  cancel(seq: number): CallState | undefined {
+    this.handle({ kind: "ask", question: 2, ask: { kind: "cancel", of: { seq } } });
+    const reply = this.said.findLast((message) => message.kind === "answer" && message.question === 2);
+    this.said.splice(0, this.said.length, ...this.said.filter((message) => message !== reply));
+    return reply?.kind === "answer" ? (reply.value as CallState | undefined) : undefined;
   }
 
   stats() {
@@ -272,11 +281,161 @@ test("when not even old calls can be settled the reserve is given up for them, a
   expect(bench.publish("c")).toBeDefined();
 });
 
+const finish = (seq: number | undefined, result?: string) => {
+  const { seq: delivered } = only(bench.delivered());
+  expect(delivered).toBe(seq);
+  const body = result === undefined ? undefined : Buffer.from(result);
+  const outcome = { status: 200, durationMs: 1, ...(body && { result: { headers: "[]", body } }) };
+  bench.settle({ seq: delivered, kind: "done", outcome });
+};
+
+const find = (seq: number | undefined) => bench.ask({ kind: "find", of: { seq: seq as number } });
+
+test("what became of a call is forgotten after its time, and its names with it", () => {
+  const seq = bench.publish("a", "fn", { callId: "mine", idempotencyKey: "k" });
+  bench.consume();
+  finish(seq);
+  expect(bench.engine.sleepMs).toBe(60_000);
+  bench.now += 59_999;
+  bench.handle();
+  expect(find(seq)).toMatchObject({ state: "done", status: 200, callId: "mine" });
+  expect(bench.publish("again", "fn", { idempotencyKey: "k" })).toBe(seq);
+  bench.now += 1;
+  bench.handle();
+  expect(find(seq)).toBeUndefined();
+  expect(bench.ask({ kind: "find", of: { callId: "mine" } })).toBeUndefined();
+  expect(bench.publish("anew", "fn", { idempotencyKey: "k" })).not.toBe(seq);
+});
+
+test("no more calls that have ended are known than allowed, the latest", () => {
+  bench.store.close();
+  bench = new Bench({ ...SETTINGS, maxFinished: 3 });
+  bench.consume();
+  const places = ["a", "b", "c", "d", "e"].map((name) => {
+    const seq = bench.publish(name);
+    finish(seq);
+    bench.now++;
+    return seq;
+  });
+  bench.handle();
+  expect(places.map((seq) => find(seq)?.state)).toEqual([undefined, undefined, "done", "done", "done"]);
+  bench.restart();
+  expect(places.map((seq) => find(seq)?.state)).toEqual([undefined, undefined, "done", "done", "done"]);
+});
+
+test("no more bytes of results are kept than allowed, and calls are known without them", () => {
+  bench.store.close();
+  bench = new Bench({ ...SETTINGS, maxFinishedBytes: 2500 });
+  bench.consume();
+  const places = ["a", "b", "c"].map((name) => {
+    const seq = bench.publish(name);
+    finish(seq, name.repeat(1000));
+    return seq as number;
+  });
+  bench.handle();
+  expect(find(places[0])).toMatchObject({ state: "done", status: 200 });
+  expect(find(places[0])).not.toHaveProperty("resultUntil");
+  const results = places.map((seq) => bench.ask({ kind: "result", of: { seq } })?.result?.body.length);
+  expect(results).toEqual([undefined, 1000, 1000]);
+});
+
+test("a full disk costs results, not what became of calls", () => {
+  bench.consume(10, 1);
+  const first = bench.publish("a");
+  finish(first, "result");
+  const second = bench.publish("b");
+  bench.spare.held = false;
+  finish(second, "result");
+  expect(find(first)).toMatchObject({ state: "done" });
+  expect(find(second)).toMatchObject({ state: "done" });
+  expect(bench.ask({ kind: "result", of: { seq: first as number } })?.result).toBeUndefined();
+});
+
+test("a call whose time passes is ended then, though its function takes none", () => {
+  bench.consume(10, 0);
+  const seq = bench.publish("a", "fn", { notAfter: bench.now + 5000 });
+  expect(find(seq)?.state).toBe("waiting");
+  expect(bench.engine.sleepMs).toBe(5001);
+  bench.now += 5001;
+  bench.handle();
+  expect(find(seq)).toMatchObject({ state: "expired", attempts: 0, finishedAt: bench.now });
+  expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 0, dead: 0 });
+});
+
+test("a call whose time passes while it waits for its retry is ended then", () => {
+  bench.consume();
+  const seq = bench.publish("a", "fn", { notAfter: bench.now + 5000 }) as number;
+  only(bench.delivered());
+  bench.now += 100;
+  bench.settle({ seq, kind: "retry", afterMs: 60_000, outcome: { status: 503, durationMs: 1 } });
+  expect(bench.engine.sleepMs).toBe(4901);
+  bench.now += 4901;
+  bench.handle();
+  expect(find(seq)).toMatchObject({ state: "expired", attempts: 1, status: 503 });
+});
+
+test("a call whose end is to be told is delivered though its time has passed", () => {
+  bench.consume();
+  bench.publish("a", "fn", { notAfter: bench.now - 1, tellExpiry: true });
+  const { seq } = only(bench.delivered());
+  bench.settle({ seq, kind: "expired" });
+  expect(find(seq)).toMatchObject({ state: "expired", attempts: 0 });
+});
+
+test("a cancelled call keeps its place until what tries it has ended, also over a restart", () => {
+  bench.consume(1, 1);
+  const a = bench.publish("a") as number;
+  only(bench.delivered());
+  bench.publish("b");
+  expect(bench.ask({ kind: "cancel", of: { seq: a } })).toBe("running");
+  expect(bench.said).toContainEqual({ kind: "abort", calls: [a] });
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.stats()).toMatchObject({ waiting: 1, inFlight: 0 });
+  bench.settle({ seq: a, kind: "done", outcome: { status: 200, durationMs: 1 } });
+  expect(names(bench.delivered())).toEqual(["b"]);
+  expect(find(a)).toMatchObject({ state: "cancelled" });
+  bench.restart();
+  expect(find(a)).toMatchObject({ state: "cancelled" });
+});
+
+test("what is known of members goes with their batch", () => {
+  bench.consume(10, 10);
+  const whole = bench.publish("whole", "fn", { wholeSize: 2 }) as number;
+  only(bench.delivered());
+  const members = [0, 1].map((index) => bench.publish(`m${index}`, "fn", { member: { whole, index } }) as number);
+  expect(names(bench.delivered())).toEqual(["m0", "m1"]);
+  bench.settle({ seq: whole, kind: "done" });
+  bench.settle({ seq: members[0] as number, kind: "done" });
+  bench.now += 3_600_000;
+  bench.handle();
+  expect(find(whole)).toMatchObject({ state: "running", batch: { size: 2, done: 1 } });
+  expect(find(members[0])).toMatchObject({ state: "done" });
+  bench.settle({ seq: members[1] as number, kind: "done" });
+  expect(bench.said.at(-1)).toMatchObject({ kind: "tell", batches: [{ seq: whole, progress: { done: 2 } }] });
+  bench.settle({ seq: whole, kind: "told" });
+  expect(find(whole)).toMatchObject({ state: "done", batch: { size: 2, done: 2 } });
+  bench.now += 60_000;
+  bench.handle();
+  for (const seq of [whole, ...members]) expect(find(seq)).toBeUndefined();
+  expect(bench.store.history.count()).toEqual({ count: 0, bytes: 0 });
+});
+
+test("a batch whose lines are not all queued when that is said to be done is dead", () => {
+  bench.consume(10, 10);
+  const whole = bench.publish("whole", "fn", { wholeSize: 3 }) as number;
+  const member = bench.publish("m0", "fn", { member: { whole, index: 0 } }) as number;
+  bench.settle({ seq: whole, kind: "done" });
+  expect(find(whole)).toMatchObject({ state: "dead", reason: "only 1 of 3 lines were queued" });
+  expect(find(member)).toMatchObject({ state: "cancelled" });
+  expect(bench.publish("m1", "fn", { member: { whole, index: 1 } })).toBeUndefined();
+});
+
 type Ending = "done" | "retry" | "dead" | "expired" | "back";
 
 type Step =
   | { readonly kind: "publish"; readonly key: string }
   | { readonly kind: "end"; readonly which: number; readonly how: Ending; readonly afterMs: number }
+  | { readonly kind: "cancel"; readonly which: number }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "refuse"; readonly times: number }
   | { readonly kind: "crash" };
@@ -292,6 +451,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       afterMs: fc.nat(50),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("cancel" as const), which: fc.nat(50) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: -40, max: 60 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("refuse" as const), times: fc.constantFrom(1, 1, 2, 3, 4) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
@@ -306,6 +466,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
       const ended = new Set<string>();
       let underWay: DeliveredCall[] = [];
       const keyOf = new Map<string, string>();
+      const placeOf = new Map<string, number>();
       const collect = () => {
         for (const call of run.delivered()) {
           expect(ended.has(nameOf(call))).toBe(false);
@@ -321,6 +482,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
         if (!call) return;
         const { seq } = call;
         const id = nameOf(call);
+        // Of what has been cancelled only its place is given back.
         if (how !== "retry" && how !== "back") ended.add(id);
         if (how === "retry") run.settle({ seq, kind: how, afterMs });
         else if (how === "dead") run.settle({ seq, kind: how, reason: "test" });
@@ -332,8 +494,21 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
         switch (step.kind) {
           case "publish":
             keyOf.set(`call-${i}`, step.key);
-            if (run.publish(`call-${i}`, step.key) !== undefined) accepted.add(`call-${i}`);
+            {
+              const place = run.publish(`call-${i}`, step.key);
+              if (place === undefined) break;
+              accepted.add(`call-${i}`);
+              placeOf.set(`call-${i}`, place);
+            }
             break;
+          case "cancel": {
+            const [name, seq] = [...placeOf][step.which % Math.max(1, placeOf.size)] ?? [];
+            if (name === undefined || seq === undefined) break;
+            // Settled, but perhaps not on disk yet: whatever comes of that is right.
+            const before = run.cancel(seq);
+            if (before === "waiting" || before === "running") ended.add(name);
+            break;
+          }
           case "end":
             if (underWay.length > 0) end(step.which, step.how, step.afterMs);
             break;
