@@ -287,6 +287,10 @@ class HeldBatch {
 
   async #member(index: number): Promise<FinishedMember> {
     const end = this.#ends.get(index) as MemberEnd;
+    if (end.large !== undefined) {
+      const outcome = (await this.#context.records.findFinished(end.large))?.outcome;
+      return { ...finishedMember(index, end, undefined), ...(outcome && { outcome }) };
+    }
     if (!end.headers) return finishedMember(index, end, undefined);
     const subject = memberResultSubject(this.#id, index);
     const message = await readMessage(this.#context.link, STREAMS.members, { last_by_subj: subject });

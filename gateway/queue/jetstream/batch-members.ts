@@ -9,21 +9,27 @@ export interface MemberEnd {
   readonly durationMs?: number;
   /** Headers of the result; its body is stored beside. */
   readonly headers?: readonly (readonly [string, string])[];
+  /** Its result is too large to be kept for the batch; the record of this call has it, for as long as it lasts. */
+  readonly large?: string;
 }
 
-/** A result travels with its batch while it fits into a message; the record of the member has it anyway. */
-const MAX_RESULT_BYTES = 900 * 1024;
-
-/** @returns the end, to be counted, and the result's body if there is one */
-export function encodeMemberEnd(record: CallRecord): { readonly small: Buffer; readonly result?: Uint8Array } {
-  const { state, reason, outcome } = record;
+/**
+ * @param maxBytes of a message
+ * @returns the end, to be counted, and the result's body if there is one
+ */
+export function encodeMemberEnd(
+  record: CallRecord,
+  maxBytes: number,
+): { readonly small: Buffer; readonly result?: Uint8Array } {
+  const { id, state, reason, outcome } = record;
   const result = outcome?.result;
-  const fits = result !== undefined && result.body.byteLength <= MAX_RESULT_BYTES;
+  const fits = result !== undefined && result.body.byteLength <= maxBytes;
   const end: MemberEnd = {
     state: state as FinalState,
     ...(reason !== undefined && { reason }),
     ...(outcome && { status: outcome.status, durationMs: outcome.durationMs }),
     ...(fits && { headers: result.headers }),
+    ...(result && !fits && { large: id }),
   };
   return { small: Buffer.from(JSON.stringify(end)), ...(fits && { result: result.body }) };
 }

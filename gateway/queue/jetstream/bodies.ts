@@ -10,8 +10,8 @@ export interface BodyRef {
 }
 
 const MAX_PART_BYTES = 512 * 1024;
-/** For subject, headers and the like in a message of full size. */
-const MARGIN_BYTES = 4096;
+/** For subject, headers and what a call gathers on its way, in a message of full size. */
+const MARGIN_BYTES = 8192;
 
 /**
  * Large bodies, in parts of a size that the server takes. Plain messages under one subject: they are written without

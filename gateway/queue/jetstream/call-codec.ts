@@ -40,6 +40,8 @@ interface Meta {
 }
 
 const NEWLINE = 10;
+/** Id, attempts and time of a call that moves. */
+const GROWTH_BYTES = 4096;
 
 export function encodeCall({ call, nonce, id, attempts, dueAt, body }: StoredCall): Buffer {
   const inline = body instanceof Uint8Array;
@@ -66,6 +68,14 @@ export function encodeCall({ call, nonce, id, attempts, dueAt, body }: StoredCal
   };
   const head = Buffer.from(`${JSON.stringify(meta)}\n`);
   return inline && body.byteLength > 0 ? Buffer.concat([head, body]) : head;
+}
+
+/** @returns undefined when it is larger than `maxBytes`, with some room for what it gathers on its way */
+export function encodeSmall(stored: StoredCall, maxBytes: number): Buffer | undefined {
+  const roomBytes = maxBytes - GROWTH_BYTES;
+  if (stored.body instanceof Uint8Array && stored.body.byteLength > roomBytes) return undefined;
+  const payload = encodeCall(stored);
+  return payload.byteLength > roomBytes ? undefined : payload;
 }
 
 /** @throws {Error} for what is no call */

@@ -41,7 +41,7 @@ async function cancelOne(context: Context, { record, place, stored }: FoundCall)
   const message = stored ?? (place && (await readStored(context, place)));
   if (message?.call.batch?.kind === "member") {
     const { of, index } = message.call.batch;
-    await context.publisher.publish(endedSubject(of, index), encodeMemberEnd(final).small);
+    await context.publisher.publish(endedSubject(of, index), encodeMemberEnd(final, context.publisher.maxBytes).small);
   }
   if (place) await deleteMessage(link, place.stream, place.seq);
   await records.removeOpen(record.id);

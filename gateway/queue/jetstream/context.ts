@@ -1,6 +1,6 @@
 import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";
-import type { StoredCall } from "./call-codec.ts";
+import { encodeCall, type StoredCall } from "./call-codec.ts";
 import type { Link } from "./connection.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
 import type { JetStreamSettings } from "./options.ts";
@@ -67,6 +67,17 @@ export class Context {
       });
     }
     return this.#names.queues;
+  }
+
+  /** As a message; a body that does not fit in is stored apart. @param moreBytes of headers */
+  async encodeFitting(stored: StoredCall, moreBytes = 0): Promise<Buffer> {
+    const { body, nonce } = stored;
+    const inline = body instanceof Uint8Array && body.byteLength > 0;
+    if (!inline || !this.bodies.isLarge(body.byteLength)) {
+      const payload = encodeCall(stored);
+      if (!inline || !this.bodies.isLarge(payload.byteLength + moreBytes)) return payload;
+    }
+    return encodeCall({ ...stored, body: await this.bodies.store(nonce, body) });
   }
 
   /** @throws {BodyLostError} */

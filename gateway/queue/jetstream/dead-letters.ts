@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../provider/contract/errors.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../queue.ts";
-import { decodeCall, encodeCall, laneOf } from "./call-codec.ts";
+import { decodeCall, laneOf } from "./call-codec.ts";
 import { decodeCallId } from "./call-id.ts";
 import { openReader } from "./consumers.ts";
 import type { Context } from "./context.ts";
@@ -80,7 +80,9 @@ export class JetStreamDeadLetters implements DeadLetters {
     await this.#context.ensureQueue(lane.queue);
     await records.removeFinished(letter.id);
     const subject = laneSubject(lane);
-    const at = await publisher.publish(subject, encodeCall(anew), { id: moveId(letter.id, from) });
+    const at = await publisher.publish(subject, await this.#context.encodeFitting(anew), {
+      id: moveId(letter.id, from),
+    });
     await records.putOpen({ ...waitingRecord(anew, letter.id), location: { stream: at.stream, seq: at.seq, from } });
     link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
     return await deleteMessage(link, STREAMS.dead, seq);

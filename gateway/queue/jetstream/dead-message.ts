@@ -1,5 +1,4 @@
 import type { DeadLetter, Outcome } from "../queue.ts";
-import { encodeCall } from "./call-codec.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
 import { deadSubject } from "./names.ts";
@@ -7,10 +6,11 @@ import { moveId } from "./record.ts";
 
 /** Holds what there is to tell of a dead letter, so that listing them needs no bodies. */
 export const LETTER_HEADER = "Faaslane-Letter";
+const MAX_REASON = 1000;
 
 /** Keeps the call for a person to look at. */
 export async function buryCall(
-  { publisher }: Context,
+  context: Context,
   { stored, id, lane, delivery }: HeldCall,
   reason: string,
   attempts: number,
@@ -23,7 +23,7 @@ export async function buryCall(
     queue: call.queue,
     function: call.function,
     namespace: call.namespace,
-    reason,
+    reason: reason.slice(0, MAX_REASON),
     attempts,
     ...(outcome && { status: outcome.status }),
     acceptedAt: call.acceptedAt,
@@ -31,9 +31,11 @@ export async function buryCall(
     bodyBytes: body instanceof Uint8Array ? body.byteLength : body.bytes,
   };
   const { dueAt: _, ...rest } = stored;
-  await publisher.publish(deadSubject(lane, id), encodeCall({ ...rest, id, attempts: 0 }), {
+  const header = encodeLetter(letter);
+  const payload = await context.encodeFitting({ ...rest, id, attempts: 0 }, header.length);
+  await context.publisher.publish(deadSubject(lane, id), payload, {
     id: moveId(id, delivery),
-    headers: [[LETTER_HEADER, encodeLetter(letter)]],
+    headers: [[LETTER_HEADER, header]],
   });
 }
 

@@ -1,7 +1,7 @@
 import { FaasError } from "../../../provider/contract/errors.ts";
 import type { NewCall, Receipt } from "../queue.ts";
 import { type Alias, messageIdOf, readAlias, writeAlias } from "./aliases.ts";
-import { decodeCall, encodeCall, idOf, laneOf } from "./call-codec.ts";
+import { decodeCall, encodeSmall, idOf, laneOf } from "./call-codec.ts";
 import { encodeCallId, Nonces } from "./call-id.ts";
 import type { Context } from "./context.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
@@ -11,8 +11,6 @@ import { readMessage } from "./stored-message.ts";
 
 /** Workers look by themselves now and then; a signal only spares the first call of a function that wait. */
 const SIGNAL_EVERY_MS = 200;
-/** For the line of JSON beside the body, which headers make long. */
-const META_MARGIN_BYTES = 8192;
 
 /** Takes calls in: most with one message, whose number is part of the call's id. */
 export class Intake {
@@ -96,10 +94,13 @@ export class Intake {
     const now = Date.now();
     const lane = laneOf(call);
     const bucket = notBefore !== undefined && notBefore > now ? bucketOf(notBefore, now) : undefined;
-    const large = bodies.isLarge(call.body.byteLength + META_MARGIN_BYTES);
-    const body = large ? await bodies.store(nonce, call.body) : call.body;
-    const { body: _, ...rest } = call;
-    const payload = encodeCall({ call: rest, nonce, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body });
+    const { body, ...rest } = call;
+    const stored = { call: rest, nonce, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body };
+    // Without waiting for anything where nothing is to be waited for, so that calls keep their order.
+    const inline = encodeSmall(stored, publisher.maxBytes);
+    const payload = inline ?? (await this.#context.encodeFitting(stored));
+    const large = inline === undefined;
+    if (payload.byteLength > publisher.maxBytes) throw new FaasError("tooLarge", "request headers are too large");
     const subject = laneSubject(lane);
     try {
       const at = await publisher.publish(bucket ? laterSubject(bucket, lane) : subject, payload, { id: messageId });

@@ -1,4 +1,4 @@
-import { decodeCall, encodeCall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
+import { decodeCall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
 import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
@@ -204,7 +204,7 @@ class OpenBucket {
     const before = (await records.findOpen(id)) ?? waitingRecord(stored, id);
     await this.#context.ensureQueue(lane.queue);
     const subject = bucket ? laterSubject(bucket, lane) : laneSubject(lane);
-    const at = await publisher.publish(subject, encodeCall(moved), { id: moveId(id, from) });
+    const at = await publisher.publish(subject, await this.#context.encodeFitting(moved), { id: moveId(id, from) });
     const { nextAttemptAt: _, ...rest } = before;
     await records.putOpen({
       ...(bucket ? before : rest),

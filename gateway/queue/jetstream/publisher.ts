@@ -40,6 +40,8 @@ export interface PublisherOptions {
   readonly missing: (subject: string) => void;
 }
 
+/** For the headers of a message: its id, what it expects. */
+const HEADER_BYTES = 4096;
 const SWEEP_MS = 50;
 const RESEND_MS = 150;
 
@@ -65,6 +67,11 @@ export class Publisher {
     this.#options = options;
     this.#subscription = link.nc.subscribe(`${this.#inbox}*`, { callback: (_err, msg) => this.#answered(msg) });
     this.#offReconnect = link.onReconnect(() => this.#sendAll());
+  }
+
+  /** Largest message that can be published, without its headers. */
+  get maxBytes(): number {
+    return this.#link.maxPayload - HEADER_BYTES;
   }
 
   /** Whether a caller's message would have to wait for too many others. */

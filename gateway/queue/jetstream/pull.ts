@@ -30,6 +30,8 @@ const ACK_PREFIX = "$JS.ACK.";
 /** How much longer than its time a request may go without an answer. */
 const SILENCE_MS = 3000;
 
+const KEEP_ALIVE_MS = 2000;
+
 const ACK = Buffer.from("+ACK");
 const NAK = Buffer.from("-NAK");
 const WORKING = Buffer.from("+WPI");
@@ -88,7 +90,9 @@ export class Pull {
   /** Counts as interest in the consumer, which would vanish without any, and brings nothing: no message is so small. */
   keepAlive(): void {
     if (!this.#link.connected) return;
-    this.#link.nc.publish(this.#path, JSON.stringify({ batch: 1, no_wait: true, max_bytes: 1 }));
+    const request = JSON.stringify({ batch: 1, no_wait: true, max_bytes: 1 });
+    // Whatever it answers: should the consumer be gone, the next real request tells.
+    this.#link.nc.request(this.#path, request, { timeout: KEEP_ALIVE_MS }).catch(() => undefined);
   }
 
   /** Forgets the request under way, as the connection it went over is gone. */

@@ -73,7 +73,10 @@ export class Records {
 
   async #encode(record: CallRecord): Promise<Buffer> {
     const body = record.outcome?.result?.body;
-    if (!body || !this.#results.isLarge(body.byteLength)) return encodeRecord(record);
+    if (!body || !this.#results.isLarge(body.byteLength)) {
+      const payload = encodeRecord(record);
+      if (!body || !this.#results.isLarge(payload.byteLength)) return payload;
+    }
     return encodeRecord(record, await this.#results.store(record.id, body));
   }
 

@@ -7,9 +7,10 @@ import type { Context } from "./context.ts";
 import { buryCall } from "./dead-message.ts";
 import type { Conclusion, HeldCall } from "./held-call.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
-import { batchSubject, endedSubject, memberResultSubject, SIGNALS, STREAMS } from "./names.ts";
+import { batchSubject, deadSubject, endedSubject, memberResultSubject, SIGNALS, STREAMS } from "./names.ts";
 import { acknowledge, giveBack } from "./pull.ts";
 import { type CallRecord, moveId, waitingRecord } from "./record.ts";
+import { purgeSubject } from "./stored-message.ts";
 
 type Retry = Extract<Disposition, { kind: "retry" }>;
 
@@ -70,6 +71,10 @@ export class Settlement {
     const record = this.#finalRecord(held, conclusion);
     const first = await this.#context.records.finish(record);
     const counts = first ? record : await this.#context.records.findFinished(held.id);
+    if (conclusion.kind === "dead" && counts && counts.state !== "dead") {
+      // It was cancelled in the same moment.
+      await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
+    }
     await this.#over(held, counts ?? record, conclusion.kind === "dead");
     this.#context.activity.finished(held.lane, Date.now());
   }
@@ -110,7 +115,7 @@ export class Settlement {
     const { stored, id } = held;
     const { batch, idempotencyKey, function: name, namespace } = stored.call;
     if (batch?.kind === "member") {
-      const { small, result } = encodeMemberEnd(record);
+      const { small, result } = encodeMemberEnd(record, publisher.maxBytes);
       if (result) await publisher.publish(memberResultSubject(batch.of, batch.index), result);
       await publisher.publish(endedSubject(batch.of, batch.index), small);
     } else if (idempotencyKey !== undefined) {
@@ -134,7 +139,9 @@ export class Settlement {
     const bucket = bucketOf(dueAt, now);
     const moved = { ...stored, id, attempts, dueAt };
     const from = { stream: delivery.stream, seq: delivery.seq };
-    const at = await publisher.publish(laterSubject(bucket, held.lane), encodeCall(moved), { id: moveId(id, from) });
+    const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
+      id: moveId(id, from),
+    });
     const { outcome: last, ...before } = held.open ?? waitingRecord(stored, id);
     const shown = outcome ? this.#kept(outcome) : last;
     await records.putOpen({

@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { connect, type JetStreamManager, type NatsConnection } from "nats";
+import { type ConsumerInfo, connect, type JetStreamManager, type NatsConnection } from "nats";
+import { openLink } from "../../../gateway/queue/jetstream/connection.ts";
+import { Pull } from "../../../gateway/queue/jetstream/pull.ts";
 import type { Queue } from "../../../gateway/queue/queue.ts";
 import { Deliveries, DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../support/nats.ts";
-import { openOn } from "./jetstream-support.ts";
+import { openOn, silent } from "./jetstream-support.ts";
 
 const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 25_000);
 
@@ -102,6 +104,47 @@ describeWithNats("streams of the queue", () => {
     await consumer.close(1000);
   });
 
+  test("hold results of members larger than a message, and calls with long headers", async () => {
+    const queue = await open();
+    const answers: (number | undefined)[] = [];
+    const size = 3;
+    const consumer = await queue.consume(
+      async (call) => {
+        if (call.batch?.kind === "whole") {
+          for (let index = 0; index < size; index++) {
+            await queue.publish(newCall({ batch: { kind: "member", of: call.id, index, size } }));
+          }
+          return DONE;
+        }
+        const body = Buffer.alloc(call.batch?.kind === "member" && call.batch.index === 1 ? 300_000 : 10);
+        return { kind: "done", outcome: { status: 200, durationMs: 1, result: { headers: [], body } } };
+      },
+      {
+        ...limited(8),
+        finishBatch: async ({ members }) => {
+          for await (const { outcome } of members()) answers.push(outcome?.result?.body.length);
+        },
+      },
+    );
+    const { id } = await queue.publish(newCall({ batch: { kind: "whole", size } }));
+    await soon("it is done", async () => (await queue.find(id))?.state === "done");
+    expect(answers).toEqual([10, 300_000, 10]);
+    // Just too long for one message with its headers, at each of the places it goes to.
+    const body = Buffer.alloc(50_000, "x");
+    const headers = Array.from({ length: 10 }, (_, i) => [`X-${i}`, "h".repeat(700)] as const);
+    const long = await queue.publish(newCall({ callId: "\u00e9".repeat(1000), headers, body }));
+    await soon("it is done", async () => (await queue.find(long.id))?.state === "done");
+    await expect(queue.publish(newCall({ path: `/${"p".repeat(65_000)}` }))).rejects.toMatchObject({
+      kind: "tooLarge",
+    });
+    await consumer.close(1000);
+    const burying = await queue.consume(async () => ({ kind: "dead", reason: "\u00e9".repeat(5000) }), limited(2));
+    const dead = await queue.publish(newCall({ callId: "\u00e9".repeat(1000), headers, body }));
+    await soon("it is dead", async () => (await queue.find(dead.id))?.state === "dead");
+    expect((await queue.deadLetters.list({}, { limit: 1 })).items[0]).toMatchObject({ id: dead.id, bodyBytes: 50_000 });
+    await burying.close(1000);
+  });
+
   test("keep a large body with its dead letter until that is dropped", async () => {
     const queue = await open();
     const body = Buffer.alloc(200_000, "x");
@@ -140,6 +183,34 @@ describeWithNats("streams of the queue", () => {
     });
     expect(await countOf("FAASLANE_FINISHED")).toBe(50);
     await consumer.close(1000);
+  });
+});
+
+describeWithNats("asking a consumer", () => {
+  test("now and then for nothing keeps it there, and its messages where they are", async () => {
+    const server = await NatsServer.start();
+    const link = await openLink({ servers: [server.address], log: silent });
+    try {
+      await link.api("STREAM.CREATE.S", { name: "S", subjects: ["s"], retention: "workqueue" });
+      await link.api("CONSUMER.CREATE.S.c.s", {
+        stream_name: "S",
+        config: { durable_name: "c", ack_policy: "explicit", inactive_threshold: 1e9 },
+      });
+      link.nc.publish("s", "message");
+      const pull = new Pull(link, "S", "c", { delivered: () => {}, over: () => {} });
+      const info = () => link.api<ConsumerInfo>("CONSUMER.INFO.S.c");
+      const end = Date.now() + 4000;
+      await soon("four times its time has passed", async () => {
+        pull.keepAlive();
+        expect(await info()).toMatchObject({ num_pending: 1, num_ack_pending: 0 });
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return Date.now() > end;
+      });
+      await soon("it goes when nobody asks", async () => !(await info().catch(() => undefined)));
+    } finally {
+      await link.close();
+      await server.remove();
+    }
   });
 });
 

@@ -1,0 +1,238 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { Activity } from "../../../gateway/queue/jetstream/activity.ts";
+import { decodeMemberEnd, encodeMemberEnd, finishedMember } from "../../../gateway/queue/jetstream/batch-members.ts";
+import { decodeCall, encodeCall, encodeSmall, idOf, queuedCall } from "../../../gateway/queue/jetstream/call-codec.ts";
+import { decodeCallId, encodeCallId, Nonces } from "../../../gateway/queue/jetstream/call-id.ts";
+import {
+  bucketOf,
+  bucketToken,
+  isNear,
+  laterSubject,
+  parseBucket,
+  parseLater,
+} from "../../../gateway/queue/jetstream/later-bucket.ts";
+import { consumerName, laneSubject, parseLane } from "../../../gateway/queue/jetstream/names.ts";
+import {
+  type CallRecord,
+  decodeRecord,
+  encodeRecord,
+  outcomeOf,
+  statusOf,
+} from "../../../gateway/queue/jetstream/record.ts";
+import { newCall } from "../../contracts/queue-contract.ts";
+
+const seqs = fc.oneof(
+  fc.nat({ max: 100 }),
+  fc.maxSafeNat().map((n) => n % 2 ** 48),
+  fc.constant(2 ** 48 - 1),
+);
+
+describe("ids of calls", () => {
+  const nonces = new Nonces();
+
+  test("give back what they were made of, and look like UUIDs", () => {
+    fc.assert(
+      fc.property(seqs, (seq) => {
+        const nonce = nonces.next();
+        const id = encodeCallId({ seq, nonce });
+        expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+        expect(decodeCallId(id)).toEqual({ seq, nonce });
+      }),
+    );
+  });
+
+  test("of neighbours have nothing in common", () => {
+    const ids = Array.from({ length: 1000 }, (_, seq) => encodeCallId({ seq, nonce: nonces.next() }));
+    expect(new Set(ids.map((id) => id.slice(0, 8))).size).toBeGreaterThan(990);
+    expect(new Set(ids.map((id) => id.slice(-12))).size).toBe(1000);
+  });
+
+  test("are told from everything else", () => {
+    const id = encodeCallId({ seq: 1, nonce: nonces.next() });
+    for (const other of ["", "x", id.toUpperCase(), `${id}0`, id.replace("-4", "-5"), id.slice(1), `\n${id}`]) {
+      expect(decodeCallId(other)).toBeUndefined();
+    }
+    fc.assert(
+      fc.property(fc.uuid({ version: 4 }), (uuid) => {
+        const place = decodeCallId(uuid);
+        expect(place && encodeCallId(place)).toBe(uuid);
+      }),
+    );
+  });
+
+  test("hold no number beyond 48 bits", () => {
+    for (const seq of [2 ** 48, -1, 0.5, Number.NaN]) {
+      expect(() => encodeCallId({ seq, nonce: nonces.next() })).toThrow(RangeError);
+    }
+  });
+
+  test("nonces are of 74 bits and do not repeat, over the end of the pool too", () => {
+    const many = Array.from({ length: 5000 }, () => nonces.next());
+    expect(new Set(many).size).toBe(5000);
+    expect(many.every((nonce) => /^[0-9a-f]{3}[0-3][0-9a-f]{15}$/.test(nonce))).toBe(true);
+  });
+});
+
+describe("calls in messages", () => {
+  const text = fc.string({ unit: "binary" });
+  const calls = fc.record({
+    call: fc.record(
+      {
+        callId: text,
+        idempotencyKey: text,
+        queue: fc.constant("q"),
+        function: text,
+        namespace: text,
+        method: text,
+        path: text,
+        query: text,
+        headers: fc.array(fc.tuple(text, text)),
+        callbackUrl: text,
+        acceptedAt: fc.nat(),
+        notBefore: fc.nat(),
+        notAfter: fc.nat(),
+      },
+      { requiredKeys: ["queue", "function", "namespace", "method", "path", "query", "headers", "acceptedAt"] },
+    ),
+    attempts: fc.nat({ max: 100 }),
+    body: fc.uint8Array(),
+  });
+
+  test("come out as they went in", () => {
+    fc.assert(
+      fc.property(calls, ({ call, attempts, body }) => {
+        const stored = { call, nonce: "n", attempts, body };
+        const { body: read, ...rest } = decodeCall(encodeCall(stored));
+        expect(rest).toEqual({ call, nonce: "n", attempts });
+        expect(Buffer.compare(read as Uint8Array, body)).toBe(0);
+      }),
+    );
+  });
+
+  test("keep their id when they move, and have that of their place before", () => {
+    const { body, ...call } = newCall();
+    const nonce = new Nonces().next();
+    const id = idOf(decodeCall(encodeCall({ call, nonce, attempts: 0, body })), 7);
+    expect(decodeCallId(id)).toEqual({ seq: 7, nonce });
+    const moved = decodeCall(encodeCall({ call, nonce, id, attempts: 1, dueAt: 5, body }));
+    expect(idOf(moved, 99)).toBe(id);
+    expect(moved).toMatchObject({ attempts: 1, dueAt: 5 });
+    expect(queuedCall(moved, id, body)).toMatchObject({ id, callId: id });
+  });
+
+  test("are refused when they are none", () => {
+    for (const data of ["", "x", "{}\n", "null\n", '{"n":1}\n']) {
+      expect(() => decodeCall(Buffer.from(data))).toThrow();
+    }
+  });
+
+  test("are small only with room for what they gather on their way", () => {
+    const { body: _, ...call } = newCall();
+    const stored = (bytes: number) => ({ call, nonce: "n", attempts: 0, body: new Uint8Array(bytes) });
+    expect(encodeSmall(stored(1000), 10_000)).toEqual(encodeCall(stored(1000)));
+    expect(encodeSmall(stored(7000), 10_000)).toBeUndefined();
+    expect(encodeSmall({ ...stored(0), call: { ...call, path: "p".repeat(7000) } }, 10_000)).toBeUndefined();
+  });
+});
+
+describe("names of functions", () => {
+  test("are three tokens, whatever they are made of", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 1, unit: "grapheme" }),
+        fc.string({ minLength: 1, unit: "grapheme" }),
+        (name, namespace) => {
+          const subject = laneSubject({ queue: "q", namespace, name });
+          expect(subject).toMatch(/^q\.[\w%-]+\.[\w%-]+$/);
+          expect(consumerName(subject)).not.toMatch(/[.\s*>/\\]/);
+          expect(parseLane(subject)).toEqual({ queue: "q", namespace, name });
+        },
+      ),
+    );
+  });
+
+  test("are told from other subjects", () => {
+    for (const subject of ["", "a", "a.b", "a.b.c.d", "a..c", "a.%zz.c"]) expect(parseLane(subject)).toBeUndefined();
+  });
+});
+
+describe("buckets of calls for later", () => {
+  test("begin before what they hold is due, and end after it", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 2e12 }), fc.integer({ min: 0, max: 30 * 86_400_000 }), (now, delay) => {
+        const dueAt = now + delay;
+        const bucket = bucketOf(dueAt, now);
+        expect(bucket.start * 1000).toBeLessThanOrEqual(dueAt);
+        expect((bucket.start + bucket.widthS) * 1000).toBeGreaterThan(dueAt);
+        expect(parseBucket(bucketToken(bucket))).toEqual(bucket);
+        // Once it begins its calls are near, or go to a narrower one.
+        const begin = Math.max(now, bucket.start * 1000);
+        expect(isNear(dueAt, begin) || bucketOf(dueAt, begin).widthS < bucket.widthS || begin === now).toBe(true);
+      }),
+    );
+  });
+
+  test("are named in subjects, with the function", () => {
+    const lane = { queue: "q", namespace: "n.s", name: "f" };
+    const subject = laterSubject({ start: 10, widthS: 2 }, lane);
+    expect(parseLater(subject)).toEqual({ token: "10-2", lane: laneSubject(lane) });
+    expect(parseLater("FAASLANE.later.10-2.q")).toBeUndefined();
+    for (const token of ["", "1", "1-", "a-2", "1-2-3", "1.5-2"]) expect(parseBucket(token)).toBeUndefined();
+  });
+});
+
+describe("records of calls", () => {
+  const record: CallRecord = {
+    id: "i",
+    callId: "c",
+    queue: "q",
+    function: "f",
+    namespace: "n",
+    state: "done",
+    attempts: 1,
+    acceptedAt: 1,
+    location: { stream: "s", seq: 1, from: { stream: "t", seq: 2 } },
+    resultUntil: 100,
+    outcome: { status: 200, durationMs: 3, result: { headers: [["a", "b\u00e9"]], body: Buffer.from("x\n{y") } },
+  };
+
+  test("come out as they went in", () => {
+    const read = decodeRecord(encodeRecord(record));
+    expect(read).toEqual({ record: { ...record, status: 200, durationMs: 3, outcome: expect.anything() } });
+    expect(Buffer.from(read.record.outcome?.result?.body ?? []).toString()).toBe("x\n{y");
+    const key = { key: "k", parts: 2, bytes: 9 };
+    expect(decodeRecord(encodeRecord(record, key)).large).toEqual(key);
+  });
+
+  test("tell of a result until its time", () => {
+    expect(statusOf(record, 99)).toMatchObject({ resultUntil: 100 });
+    expect(outcomeOf(record, 99)).toBe(record.outcome);
+    expect(statusOf(record, 100)).not.toHaveProperty("resultUntil");
+    expect(outcomeOf(record, 100)).toEqual({ status: 200, durationMs: 3 });
+    for (const inner of ["location", "outcome"]) expect(statusOf(record, 0)).not.toHaveProperty(inner);
+  });
+
+  test("of members say what became of them, with the result while it fits", () => {
+    const { small, result } = encodeMemberEnd(record, 1000);
+    const end = decodeMemberEnd(small);
+    expect(finishedMember(4, end, result)).toEqual({ index: 4, state: "done", outcome: record.outcome });
+    const large = encodeMemberEnd(record, 1);
+    expect(large.result).toBeUndefined();
+    expect(decodeMemberEnd(large.small)).toMatchObject({ state: "done", large: "i" });
+  });
+});
+
+test("activity is that of the last minute, of all processes heard lately", () => {
+  const activity = new Activity();
+  const lane = { queue: "q", namespace: "n", name: "f" };
+  for (let i = 0; i < 30; i++) activity.accepted(lane, i * 1000);
+  activity.finished(lane, 29_000);
+  activity.started(lane);
+  expect(activity.own(29_000)).toEqual({ "q.n.f": { accepted: 30, finished: 1, running: 1 } });
+  expect(activity.own(70_000)).toEqual({ "q.n.f": { accepted: 19, finished: 1, running: 1 } });
+  activity.hear("other", { "q.n.f": { accepted: 5, finished: 6, running: 7 } }, 70_000);
+  expect(activity.all(71_000, 5000).get("q.n.f")).toEqual({ accepted: 23, finished: 7, running: 8 });
+  activity.ended(lane);
+  expect(activity.all(200_000, 5000).size).toBe(0);
+});
