@@ -67,6 +67,14 @@ describe("a pod is asked whether it answers", () => {
     expect(probeTarget(given)?.run).toBe(run);
   });
 
+  test("where it has announced itself, until the API shows an address", () => {
+    const unknown = pod({ phase: "Pending" });
+    delete unknown.status?.podIP;
+    expect(probeTarget(unknown, "10.0.0.9")).toEqual({ run: "u/0", ip: "10.0.0.9" });
+    expect(probeTarget(pod({}), "10.0.0.9")).toEqual({ run: "u/0", ip: "10.0.0.1" });
+    expect(probeTarget(pod({ phase: "Failed" }), "10.0.0.1")).toBeUndefined();
+  });
+
   test("closely at first, then less, and less when there are many", () => {
     expect([0, 2_999, 3_000, 15_000].map((ms) => decideInterval(ms, 1))).toEqual([25, 25, 100, 1_000]);
     expect(decideInterval(0, 5_000)).toBe(2_500);
