@@ -23,7 +23,14 @@ export interface StartConfig {
 export function loadStartConfig(env: Env): StartConfig {
   const dataDir = resolve(env.data_dir || ".faaslane");
   // A person reads this terminal: what goes well is told in words, so the log keeps to what needs attention.
-  const shared: Env = { ...env, data_dir: dataDir, secret_mount_path: dataDir, log_level: env.log_level || "warn" };
+  const shared: Env = {
+    ...env,
+    data_dir: dataDir,
+    secret_mount_path: dataDir,
+    log_level: env.log_level || "warn",
+    // There is no other process that would drain a queue on NATS.
+    async_worker: env.async_worker || "true",
+  };
   const problems = new Set<string>();
   const load = <T>(loader: (env: Env) => T, from: Env): T | undefined => {
     try {
