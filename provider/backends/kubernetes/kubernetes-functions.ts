@@ -96,8 +96,12 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#alone({ name, namespace }, async () => {
       const taken = (cause?: unknown) =>
         new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
-      if (isSound(deployment) && (await client.find<V1Deployment>(apiPath.deployment(namespace, name)))) throw taken();
-      const around = await readSurroundings(deployment, this.#options);
+      // Together, as each takes its time where the API server is slow.
+      const [existing, around] = await Promise.all([
+        isSound(deployment) ? client.find<V1Deployment>(apiPath.deployment(namespace, name)) : undefined,
+        readSurroundings(deployment, this.#options),
+      ]);
+      if (existing) throw taken();
       checkDeployment(deployment, around);
       const written = await objects?.create(deployment).catch((error: unknown) => {
         throw hasStatus(error, 409) ? taken(error) : error;
