@@ -5,14 +5,14 @@ import type { StoreEvent } from "../support/kube/store.ts";
 import type { Pod } from "../support/kube/workloads.ts";
 
 export type Question =
-  /** How many requests there were for objects, watches not counted. */
+  /** How many requests there were for objects since the last time it was asked, by verb and resource; no watches. */
   | { readonly kind: "requests" }
   /** Deletes so many pods a second, evenly, each of another function than the one before; others take their place. */
   | { readonly kind: "replacePods"; readonly perSecond: number; readonly seconds: number };
 
 export type Answer =
   | { readonly kind: "listening"; readonly kubeconfig: string }
-  | { readonly kind: "requests"; readonly count: number }
+  | { readonly kind: "requests"; readonly counts: Readonly<Record<string, number>> }
   | { readonly kind: "replaced"; readonly changes: readonly PodChange[] };
 
 /** One step of a pod's life that a gateway has to hear of. */
@@ -74,7 +74,12 @@ if (process.send) {
   const kube = await KubeServer.open({ runtime: new FakeRuntime() });
   process.on("message", async (question: Question) => {
     if (question.kind === "requests") {
-      send({ kind: "requests", count: kube.faults.requests.filter(({ verb }) => verb && verb !== "watch").length });
+      const counts: Record<string, number> = {};
+      for (const { verb, resource, subresource } of kube.faults.requests.splice(0)) {
+        const key = `${verb} ${resource.split(".")[0]}${subresource && `/${subresource}`}`;
+        if (verb && verb !== "watch") counts[key] = (counts[key] ?? 0) + 1;
+      }
+      send({ kind: "requests", counts });
     } else send({ kind: "replaced", changes: await replacePods(kube, question.perSecond, question.seconds) });
   });
   // Whoever started this has gone.
