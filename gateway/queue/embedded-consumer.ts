@@ -79,7 +79,7 @@ export class EmbeddedConsumer implements Consumer {
     const fn = `${call.function}.${call.namespace}`;
     if (!this.#limits.admit(fn)) return { seq, kind: "back" };
     const abort = new AbortController();
-    const ended = this.#run(stored, call, fn, abort.signal);
+    const ended = this.#run(stored, call, fn, abort);
     this.#underWay.set(seq, { abort, ended });
     return undefined;
   }
@@ -114,7 +114,7 @@ export class EmbeddedConsumer implements Consumer {
   /** The thread is gone: stops what is under way, for another thread to deliver it again. */
   async interrupt(): Promise<void> {
     for (const { abort } of this.#underWay.values()) abort.abort(new Error("the queue has failed"));
-    this.settled();
+    if (this.#closing) this.settled();
     await this.#ended(ABORT_GRACE_MS);
     this.#underWay.clear();
     this.#telling.clear();
@@ -145,11 +145,13 @@ export class EmbeddedConsumer implements Consumer {
     if (all.length > 0) await within(timeoutMs, Promise.all(all));
   }
 
-  async #run(stored: DeliveredCall, call: QueuedCall, fn: string, signal: AbortSignal): Promise<void> {
-    const settlement = await this.#attempt(stored, call, signal);
+  async #run(stored: DeliveredCall, call: QueuedCall, fn: string, abort: AbortController): Promise<void> {
+    const settlement = await this.#attempt(stored, call, abort.signal);
     this.#limits.ended(fn);
-    // Whoever gave up waiting for this attempt has handed its call back.
-    if (this.#underWay.delete(stored.seq)) this.#context.port.settle(settlement);
+    // Whoever gave up waiting for this attempt has handed its call back, which may be under way anew by now.
+    if (this.#underWay.get(stored.seq)?.abort !== abort) return;
+    this.#underWay.delete(stored.seq);
+    this.#context.port.settle(settlement);
   }
 
   /** Never rejects. */

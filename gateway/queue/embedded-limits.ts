@@ -9,7 +9,7 @@ const MAX_IDLE_POLLS = 120;
 interface Known {
   readonly ref: FunctionRef;
   /** What the thread was told. */
-  told: number;
+  told: number | undefined;
   underWay: number;
   idlePolls: number;
 }
@@ -37,8 +37,9 @@ export class FunctionLimits {
     this.#tell(
       functions.map((fn): Limit => {
         const known = this.#get(fn);
-        known.told = this.#limitOf(known.ref);
-        return [fn, known.told];
+        const limit = this.#limitOf(known.ref);
+        known.told = limit;
+        return [fn, limit];
       }),
     );
   }
@@ -71,7 +72,7 @@ export class FunctionLimits {
   #get(fn: string): Known {
     let known = this.#known.get(fn);
     if (!known) {
-      known = { ref: refOf(fn), told: Number.NaN, underWay: 0, idlePolls: 0 };
+      known = { ref: refOf(fn), told: undefined, underWay: 0, idlePolls: 0 };
       this.#known.set(fn, known);
     }
     return known;
@@ -79,7 +80,7 @@ export class FunctionLimits {
 
   #refresh(fn: string, known: Known): number {
     const limit = this.#limitOf(known.ref);
-    if (limit !== known.told) {
+    if (!Object.is(limit, known.told)) {
       known.told = limit;
       this.#tell([[fn, limit]]);
     }
@@ -96,7 +97,7 @@ export class FunctionLimits {
         continue;
       }
       const limit = this.#limitOf(known.ref);
-      if (limit === known.told) continue;
+      if (Object.is(limit, known.told)) continue;
       known.told = limit;
       changes.push([fn, limit]);
     }

@@ -1,4 +1,3 @@
-import type { Worker } from "node:worker_threads";
 import { FaasError } from "../../provider/contract/errors.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import { EmbeddedConsumer } from "./embedded-consumer.ts";
@@ -17,9 +16,9 @@ import {
   keyOf,
   queueOf,
   refOf,
-  type ToWorker,
 } from "./embedded-protocol.ts";
 import { toOutcome } from "./embedded-settlement.ts";
+import { EmbeddedThread, type EmbeddedThreadOptions } from "./embedded-thread.ts";
 import type {
   CallState,
   CallStatus,
@@ -35,73 +34,56 @@ import type {
   Receipt,
 } from "./queue.ts";
 
-export interface EmbeddedQueueContext {
-  readonly startThread: () => Worker;
+export interface EmbeddedQueueContext extends EmbeddedThreadOptions {
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   readonly maxUnstoredBytes: number;
-  readonly restartWaitsMs: readonly number[];
   readonly log: Pick<Logger, "info" | "warn" | "error">;
-  readonly onFailure?: (error: Error) => void;
 }
 
-/** A thread that has lived this long has got over what its predecessor died of. */
-const HEALTHY_MS = 60_000;
-
-/** The queue as its callers see it: speaks with the thread that has the file, and starts another when that dies. */
+/** The queue as its callers see it: speaks with the thread that has the file. */
 export class EmbeddedQueue implements Queue {
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   readonly deadLetters: DeadLetters;
-  readonly opened: Promise<void>;
   readonly #context: EmbeddedQueueContext;
-  readonly #outbox = new EmbeddedOutbox((batch) => this.#post(batch, [batch.bodies]));
+  readonly #thread: EmbeddedThread;
+  readonly #outbox: EmbeddedOutbox;
   readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
   #lastQuestion = 0;
-  #thread!: Worker;
-  #exited!: Promise<void>;
-  #ids!: CallIds;
+  #ids = new CallIds(new Uint8Array(32));
   #consumer: { readonly consumer: EmbeddedConsumer; readonly options: ConsumeOptions } | undefined;
   #closing: Promise<void> | undefined;
-  /** Why nothing can be done, for now or for good. */
-  #failure: FaasError | undefined;
-  #deaths = 0;
-  #openedAt = 0;
-  #restart: NodeJS.Timeout | undefined;
-  readonly #opening = Promise.withResolvers<void>();
-  #wasOpen = false;
 
   constructor(context: EmbeddedQueueContext) {
     this.#context = context;
     this.maxBodyBytes = context.maxBodyBytes;
     this.maxResultBytes = context.maxResultBytes;
+    this.#thread = new EmbeddedThread(context, {
+      opened: (key, again) => {
+        this.#ids = new CallIds(key);
+        if (again && this.#consumer) this.#postConsume(this.#consumer.options);
+      },
+      received: (message) => this.#receive(message),
+      lost: async (error) => {
+        this.#abandon(error);
+        await this.#consumer?.consumer.interrupt();
+      },
+    });
+    this.#outbox = new EmbeddedOutbox((batch) => this.#thread.post(batch, [batch.bodies]));
     this.deadLetters = new EmbeddedDeadLetters(
       (ask) => this.#ask(ask),
       () => this.#ids,
     );
-    this.opened = this.#opening.promise;
-    this.#start();
   }
 
-  #start(): void {
-    const thread = this.#context.startThread();
-    this.#thread = thread;
-    this.#exited = new Promise((resolve) => thread.once("exit", () => resolve()));
-    // What a thread says that has been given up is of no interest.
-    const current = () => this.#thread === thread && !this.#restart;
-    thread.on("message", (message: FromWorker) => {
-      if (current()) this.#receive(message);
-    });
-    thread.on("error", (error) => {
-      if (current()) this.#died(error);
-    });
-    thread.on("exit", (code) => {
-      if (current() && !this.#closing) this.#died(new Error(`the queue's thread ended with code ${code}`));
-    });
+  /** To be waited for before anything else. */
+  get opened(): Promise<void> {
+    return this.#thread.opened;
   }
 
   async publish(call: NewCall): Promise<Receipt> {
-    const refused = this.#failure ?? this.#refuse(call);
+    const refused = this.#thread.failure ?? this.#refuse(call);
     if (refused) throw refused;
     const { batch, callId, idempotencyKey, notBefore, notAfter } = call;
     const member = batch?.kind === "member" ? this.#memberOf(batch) : undefined;
@@ -144,7 +126,7 @@ export class EmbeddedQueue implements Queue {
   }
 
   async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
-    if (this.#failure) throw this.#failure;
+    if (this.#thread.failure) throw this.#thread.failure;
     if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
     if (this.#consumer) throw new FaasError("conflict", "the embedded queue has a consumer already");
     const consumer = new EmbeddedConsumer(deliver, options, {
@@ -153,12 +135,13 @@ export class EmbeddedQueue implements Queue {
       log: this.#context.log,
       port: {
         settle: (settlement) => {
-          if (!this.#failure) this.#outbox.settle(settlement);
+          // Lost with the thread that wants to know: the next one delivers the call again.
+          if (!this.#thread.failure) this.#outbox.settle(settlement);
         },
-        limits: (limits) => this.#post({ kind: "limits", limits }),
+        limits: (limits) => this.#thread.post({ kind: "limits", limits }),
         pause: () => {
-          if (this.#failure) consumer.settled();
-          else this.#post({ kind: "pause" });
+          if (this.#thread.failure) consumer.settled();
+          else this.#thread.post({ kind: "pause" });
         },
         members: (whole) => this.#members(whole),
         closed: () => {
@@ -172,7 +155,7 @@ export class EmbeddedQueue implements Queue {
   }
 
   #postConsume({ concurrency, queues }: ConsumeOptions): void {
-    this.#post({ kind: "consume", concurrency, ...(queues && { queues: [...queues] }) });
+    this.#thread.post({ kind: "consume", concurrency, ...(queues && { queues: [...queues] }) });
   }
 
   async find(id: string): Promise<CallStatus | undefined> {
@@ -214,12 +197,12 @@ export class EmbeddedQueue implements Queue {
   }
 
   async #ask<K extends AskKind>(ask: AskOf<K>): Promise<Answers[K]> {
-    if (this.#failure) throw this.#failure;
+    if (this.#thread.failure) throw this.#thread.failure;
     if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
     const question = ++this.#lastQuestion;
     const answer = Promise.withResolvers<Answers[AskKind]>();
     this.#questions.set(question, answer);
-    this.#post({ kind: "ask", question, ask: ask as Ask });
+    this.#thread.post({ kind: "ask", question, ask: ask as Ask });
     return (await answer.promise) as Answers[K];
   }
 
@@ -229,26 +212,14 @@ export class EmbeddedQueue implements Queue {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#restart);
     this.#outbox.flush();
-    if (!this.#failure) this.#post({ kind: "close" });
-    await this.#exited;
+    await this.#thread.close();
     this.#consumer?.consumer.settled();
     this.#abandon(new FaasError("unavailable", "the queue is closed"));
   }
 
-  #post(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
-    this.#thread.postMessage(message, transfer);
-  }
-
   #receive(message: FromWorker): void {
     switch (message.kind) {
-      case "opened":
-        this.#onOpened(message.key);
-        break;
-      case "refusedToOpen":
-        this.#onRefused(new Error(message.message));
-        break;
       case "stored":
         this.#outbox.stored(message);
         break;
@@ -283,62 +254,11 @@ export class EmbeddedQueue implements Queue {
       case "log":
         this.#context.log[message.level](message.facts, message.message);
         break;
+      case "opened":
+      case "refusedToOpen":
       case "closed":
-        break;
+        break; // the thread's business
     }
-  }
-
-  #onOpened(key: Uint8Array): void {
-    this.#ids = new CallIds(key);
-    this.#openedAt = performance.now();
-    this.#opening.resolve();
-    if (!this.#wasOpen) {
-      this.#wasOpen = true;
-      return;
-    }
-    this.#failure = undefined;
-    this.#context.log.info({}, "the queue works again");
-    if (this.#consumer) this.#postConsume(this.#consumer.options);
-  }
-
-  #onRefused(error: Error): void {
-    if (this.#wasOpen) {
-      this.#died(error);
-      return;
-    }
-    this.#closing = this.#exited;
-    this.#opening.reject(error);
-  }
-
-  /** The thread is gone, and with it what had been handed to it and was not on disk. */
-  #died(cause: Error): void {
-    this.#failure = new FaasError("unavailable", "the queue has failed", { cause });
-    this.#abandon(this.#failure);
-    if (!this.#wasOpen) {
-      this.#closing = this.#exited;
-      this.#opening.reject(cause);
-      return;
-    }
-    if (performance.now() - this.#openedAt > HEALTHY_MS) this.#deaths = 0;
-    const waitMs = this.#context.restartWaitsMs[this.#deaths++];
-    if (waitMs === undefined || this.#closing) {
-      this.#giveUp(cause);
-      return;
-    }
-    this.#context.log.error({ err: cause, waitMs }, "the queue has failed; it is started again");
-    const stopped = this.#consumer?.consumer.interrupt();
-    this.#restart = setTimeout(async () => {
-      // Two may not have the file, and no call is to run twice at the same time.
-      await Promise.all([this.#thread.terminate(), stopped]);
-      this.#restart = undefined;
-      if (!this.#closing) this.#start();
-    }, waitMs);
-  }
-
-  #giveUp(cause: Error): void {
-    this.#consumer?.consumer.settled();
-    this.#context.log.error({ err: cause }, "the queue has failed for good");
-    this.#context.onFailure?.(cause);
   }
 
   /** Lets nobody wait for an answer that will not come. */
