@@ -58,11 +58,14 @@ export class WorkQueue {
       if (this.#running.size >= this.#options.concurrency) return;
       if (this.#running.has(key)) continue;
       this.#ready.delete(key);
-      const done = this.#options.work(key).finally(() => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // Before the work begins, as that may add keys.
+      this.#running.set(key, promise);
+      void this.#options.work(key).finally(() => {
         this.#running.delete(key);
+        resolve();
         this.#next();
       });
-      this.#running.set(key, done);
     }
   }
 }
