@@ -23,7 +23,7 @@ const DIFFERENT: Readonly<Record<string, readonly [status: number, why: string]>
   "no host": [400, "Node answers by itself, without a body"],
   "scale to 0": [404, "the case before deleted the function, which the original had not finished"],
   "async known": [202, "the original had no queue when it was recorded"],
-  "async GET": [405, "the original had no queue when it was recorded"],
+  "async GET": [404, "GET asks for a call by its id, and no call is named like the function"],
   "create, existing": [409, "a name that is taken is a conflict"],
   "scale unknown": [404, "a function that does not exist is not a server error"],
   "secret without name": [400, "what the client left out is the client's error"],
