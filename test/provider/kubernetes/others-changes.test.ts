@@ -126,6 +126,28 @@ describe("a function of faas-netes", () => {
   });
 });
 
+test("a function that was restored from a backup is ours again, so that what a deploy leaves out goes", async () => {
+  const definition = { service: "fn", image: "fn:1", namespace: NAMESPACE, envVars: { old: "1" } };
+  await backend.functions.create(definition);
+  const [made, madeService] = [await client.get(`${DEPLOYMENTS}/fn`), await client.get(`${SERVICES}/fn`)];
+  await backend.functions.remove(ref("fn"));
+  await eventually("it is gone", async () => (await client.get(DEPLOYMENTS)).items.length === 0);
+  const restored = ({ metadata, ...rest }: Answer) => {
+    const { managedFields: _, ...meta } = metadata;
+    return withoutSystemFields({ ...rest, metadata: meta });
+  };
+  await client.create(`${SERVICES}?fieldManager=velero-server`, restored(madeService));
+  await client.create(`${DEPLOYMENTS}?fieldManager=velero-server`, restored(made));
+  expect(await seen("fn")).toMatchObject({ envVars: { old: "1" } });
+  await backend.functions.update({ ...definition, envVars: {}, annotations: { a: "b" } });
+  const live = await client.get(`${DEPLOYMENTS}/fn`);
+  expect(variables(live)).not.toContain("old");
+  expect(updaters(live)).toEqual([]);
+  await backend.functions.update({ ...definition, envVars: {} });
+  expect((await client.get(`${SERVICES}/fn`)).metadata.annotations.a).toBeUndefined();
+  expect(updaters(await client.get(`${SERVICES}/fn`))).toEqual([]);
+});
+
 test("what was edited by hand is put right by the next deploy, and replicas stay", async () => {
   const definition = { service: "fn", image: "fn:1", namespace: NAMESPACE };
   await backend.functions.create(definition);

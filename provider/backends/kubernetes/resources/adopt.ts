@@ -40,11 +40,17 @@ function union(a: Fields, b: Fields): Fields {
   return merged;
 }
 
+/** Whether an entry owns our mark: who restored an object from a backup, then, as nobody else would write it. */
+function ownsHash({ fieldsV1 = {} }: V1ManagedFieldsEntry): boolean {
+  const { "f:metadata": metadata } = fieldsV1 as Readonly<Record<string, Readonly<Record<string, Fields>>>>;
+  return metadata?.["f:annotations"]?.[`f:${ANNOTATIONS.hash}`] !== undefined;
+}
+
 function split(entry: V1ManagedFieldsEntry): Split {
   const { manager = "", operation, subresource, fieldsV1 = {} } = entry;
   const nothing: Split = { taken: undefined, left: entry };
   if (operation !== "Update" || subresource) return nothing;
-  if (PREDECESSORS.has(manager)) return { taken: fieldsV1, left: undefined };
+  if (PREDECESSORS.has(manager) || ownsHash(entry)) return { taken: fieldsV1, left: undefined };
   // Their own labels and annotations of the object stay; its spec is the function, which a deploy replaces.
   const { "f:spec": spec, ...rest } = fieldsV1 as Fields;
   if (!BY_HAND.has(manager) || spec === undefined) return nothing;
@@ -55,11 +61,11 @@ function split(entry: V1ManagedFieldsEntry): Split {
 /**
  * Field ownership as if we had applied what our predecessors wrote, so that our first apply also takes away what the
  * definition no longer has; otherwise such fields would be nobody's and stay for ever. Undefined when there is nothing
- * to take over, and for objects that we have applied already.
+ * to take over, and for objects that we have applied already and that were not restored from a backup since.
  */
 export function adoptFields({ managedFields = [], annotations }: V1ObjectMeta): V1ManagedFieldsEntry[] | undefined {
-  if (annotations?.[ANNOTATIONS.hash] !== undefined) return undefined;
   const isOurs = ({ manager, operation }: V1ManagedFieldsEntry) => manager === FIELD_MANAGER && operation === "Apply";
+  if (annotations?.[ANNOTATIONS.hash] !== undefined && managedFields.some(isOurs)) return undefined;
   const splits = managedFields.filter((entry) => !isOurs(entry)).map((entry) => ({ entry, ...split(entry) }));
   const first = splits.find((one) => one.taken)?.entry;
   if (!first) return undefined;

@@ -70,7 +70,7 @@ export function planUpdate(
   // Nobody has asked for anything when an edit is undone: who sleeps sleeps on.
   const floor = reason === "drifted" && !deploying && replicas === 0 ? 0 : min;
   const whole = withReplicas(withRedeploy(desired, mark), Math.max(replicas, floor));
-  const managedFields = reason === "adopted" ? adoptFields(existing.metadata ?? {}) : undefined;
+  const managedFields = adoptFields(existing.metadata ?? {});
   return {
     kind: "apply",
     reason,
