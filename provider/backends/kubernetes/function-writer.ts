@@ -10,12 +10,11 @@ import { buildDeployment, initialReplicas, withReplicas } from "./resources/depl
 import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";
 import { planUpdate, serviceNeedsApply, type UpdatePlan } from "./resources/plan-update.ts";
 import { buildService } from "./resources/service.ts";
-import type { ResourceSettings, Surroundings } from "./resources/settings.ts";
+import type { Surroundings } from "./resources/settings.ts";
 
 export interface FunctionWriterOptions {
   readonly client: KubernetesClient;
   readonly picture: Pick<Picture, "learn">;
-  readonly settings: ResourceSettings;
 }
 
 /** The objects of a function as they are now. */
@@ -48,12 +47,12 @@ export class FunctionWriter {
 
   /** For a function without a Deployment. `deployment` has been checked. */
   async create(deployment: ResolvedDeployment, around: Surroundings): Promise<WrittenObjects> {
-    const { client, picture, settings } = this.#options;
+    const { client, picture } = this.#options;
     const { namespace, service: name } = deployment;
     const desired = buildDeployment(deployment, around);
     // First, as it may be somebody else's; without a Deployment it does no harm.
     const { service } = await this.applyService(deployment, around);
-    const whole = withReplicas(desired, initialReplicas(deployment, settings.maxReplicas));
+    const whole = withReplicas(desired, initialReplicas(deployment));
     const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
     picture.learn(made);
     return { deployment: made, service, changed: true };
@@ -125,10 +124,8 @@ export class FunctionWriter {
   }
 
   #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: Surroundings, purpose: Purpose): UpdatePlan {
-    const { labels } = deployment;
-    const how = { maxReplicas: this.#options.settings.maxReplicas, deploying: purpose === "deploy" };
-    const plan = (known: Surroundings) =>
-      planUpdate(existing, buildDeployment(deployment, known), labels ? { labels } : {}, how);
+    const how = { deploying: purpose === "deploy" };
+    const plan = (known: Surroundings) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
     const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
     if (purpose === "deploy" || secretsMark === undefined) return plan(around);
     // A secret that has changed since starts new pods with the next deploy, not by our looking.

@@ -1,7 +1,7 @@
 import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import { parseScaleLabels, type ScaleBounds, scaleLabelProblems } from "../scale-labels.ts";
+import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
 /** What a deployment is checked against. */
@@ -32,10 +32,10 @@ export function admit(deployment: ResolvedDeployment, around: Surroundings): Adm
     ...quantityProblems(deployment),
     ...environmentProblems(deployment),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
-    ...scaleLabelProblems(labels, around.maxReplicas),
+    ...scaleProblems(deployment, around.maxReplicas),
   ];
   if (problems.length > 0 || !artefact) throw brokenRules(problems);
-  return { digest: artefact.digest, bounds: parseScaleLabels(labels, around.maxReplicas) };
+  return { digest: artefact.digest, bounds: readScaleBounds(deployment) };
 }
 
 function missingImage({ name, tag, digest }: ImageReference): string {

@@ -81,7 +81,7 @@ export class LocalFunctions implements FunctionStore {
       namespace,
       deployment: normaliseDeployment(deployment),
       digest,
-      replicas: bounds.min || 1,
+      replicas: bounds.initial,
       createdAt: new Date(this.#options.runner.now()).toISOString().replace(/\.\d+Z$/, "Z"),
     });
     this.#run(record);
@@ -100,7 +100,7 @@ export class LocalFunctions implements FunctionStore {
     const { digest, bounds } = admit(deployment, this.#options.around);
     const next = normaliseDeployment(deployment);
     if (isUnchanged(runner.record, next, digest)) return;
-    const replicas = Math.max(runner.record.replicas, bounds.min ?? 0);
+    const replicas = Math.max(runner.record.replicas, bounds.min);
     runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
   }
 

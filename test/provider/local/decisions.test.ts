@@ -10,7 +10,7 @@ import { parseProcStat } from "../../../provider/backends/local/processes.ts";
 import { decideRollout, type ReplicaView } from "../../../provider/backends/local/rollout.ts";
 import { parseResidentBytes } from "../../../provider/backends/local/usage.ts";
 import { parseQuantity } from "../../../provider/backends/quantity.ts";
-import { parseScaleLabels, type ScaleBounds } from "../../../provider/backends/scale-labels.ts";
+import { readScaleBounds, type ScaleBounds, scaleProblems } from "../../../provider/backends/scale-labels.ts";
 
 const replica = (instance: string, generation: number, state: ReplicaView["state"], proven = state === "ready") => ({
   instance,
@@ -59,25 +59,29 @@ test.each<[rule: string, failures: number, readyMs: number, expected: { failures
   expect(decideRestart(failures, readyMs, backoff)).toEqual(expected);
 });
 
-test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds | string]>([
-  [undefined, {}],
+test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds]>([
+  [undefined, { min: 0, initial: 1 }],
   [
     { "com.openfaas.scale.min": "2", "com.openfaas.scale.max": "5" },
-    { min: 2, max: 5 },
+    { min: 2, initial: 2 },
   ],
-  [{ "com.openfaas.scale.min": "0" }, { min: 0 }],
-  [{ "com.openfaas.scale.min": "-1" }, 'com.openfaas.scale.min: "-1" is not a whole number of at least 0'],
-  [{ "com.openfaas.scale.min": "1.5" }, 'com.openfaas.scale.min: "1.5" is not a whole number of at least 0'],
-  [{ "com.openfaas.scale.max": "0" }, 'com.openfaas.scale.max: "0" is not a whole number of at least 1'],
-  [{ "com.openfaas.scale.max": "" }, 'com.openfaas.scale.max: "" is not a whole number of at least 1'],
-  [{ "com.openfaas.scale.min": "11" }, "com.openfaas.scale.min: 11 is over the limit of 10 replicas"],
+  [{ "com.openfaas.scale.min": "0" }, { min: 0, initial: 1 }],
   [
-    { "com.openfaas.scale.min": "3", "com.openfaas.scale.max": "2" },
-    "com.openfaas.scale.min: 3 is greater than com.openfaas.scale.max: 2",
+    { "com.openfaas.scale.min": "2", "com.faaslane.scale.initial": "4" },
+    { min: 2, initial: 4 },
   ],
 ])("scale labels %j", (labels, expected) => {
-  if (typeof expected !== "string") expect(parseScaleLabels(labels, 10)).toEqual(expected);
-  else expect(() => parseScaleLabels(labels, 10)).toThrow(expected);
+  expect(scaleProblems({ labels }, 10)).toEqual([]);
+  expect(readScaleBounds({ labels })).toEqual(expected);
+});
+
+test.each<[labels: Record<string, string>, problem: string]>([
+  [{ "com.openfaas.scale.min": "1.5" }, 'com.openfaas.scale.min: "1.5" must be a whole number of at least 0'],
+  [{ "com.openfaas.scale.max": "" }, 'com.openfaas.scale.max: "" must be a whole number of at least 1'],
+  [{ "com.openfaas.scale.min": "11" }, "com.openfaas.scale.min: 11 is over the limit of 10 replicas"],
+  [{ "com.faaslane.scale.initial": "11" }, "com.faaslane.scale.initial: 11 is over the limit of 10 replicas"],
+])("scale labels %j are refused", (labels, problem) => {
+  expect(scaleProblems({ labels }, 10)).toEqual([problem]);
 });
 
 test.each([

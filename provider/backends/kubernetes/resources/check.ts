@@ -1,7 +1,7 @@
 import { brokenRules, definitionProblems, missingSecret } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { parseQuantity } from "../../quantity.ts";
-import { scaleLabelProblems } from "../../scale-labels.ts";
+import { scaleProblems } from "../../scale-labels.ts";
 import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
@@ -43,7 +43,8 @@ function identityProblems(deployment: ResolvedDeployment): string[] {
   return [...definitionProblems(deployment), ...spaced];
 }
 
-function labelProblems({ service, labels = {} }: ResolvedDeployment, maxReplicas: number): string[] {
+function labelProblems(deployment: ResolvedDeployment, maxReplicas: number): string[] {
+  const { service, labels = {} } = deployment;
   const own = labels[FUNCTION_LABEL];
   return [
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
@@ -53,7 +54,7 @@ function labelProblems({ service, labels = {} }: ResolvedDeployment, maxReplicas
         ? []
         : [`labels.${key}: "${value}" is not a label's value, at most 63 of A-Za-z0-9-_.`];
     }),
-    ...scaleLabelProblems(labels, maxReplicas),
+    ...scaleProblems(deployment, maxReplicas),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { V1Deployment, V1DeploymentSpec } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../../backend.ts";
-import { parseScaleLabels } from "../../scale-labels.ts";
+import { readScaleBounds } from "../../scale-labels.ts";
 import { stamp } from "./hash.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys } from "./names.ts";
 import { buildPodSpec } from "./pod.ts";
@@ -15,8 +15,8 @@ const SURGE: V1DeploymentSpec["strategy"] = {
 };
 
 /** Replicas of a function that is new. */
-export function initialReplicas({ labels }: Pick<ResolvedDeployment, "labels">, maxReplicas: number): number {
-  return parseScaleLabels(labels, maxReplicas).min || 1;
+export function initialReplicas(deployment: Pick<ResolvedDeployment, "labels" | "annotations">): number {
+  return readScaleBounds(deployment).initial;
 }
 
 /**

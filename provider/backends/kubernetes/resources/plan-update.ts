@@ -1,6 +1,6 @@
 import type { V1Deployment, V1ManagedFieldsEntry, V1Service } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../../backend.ts";
-import { parseScaleLabels } from "../../scale-labels.ts";
+import { readScaleBounds } from "../../scale-labels.ts";
 import { adoptFields } from "./adopt.ts";
 import { withReplicas } from "./deployment.ts";
 import { covers } from "./drift.ts";
@@ -56,13 +56,13 @@ function withRedeploy(deployment: V1Deployment, mark: string | undefined): V1Dep
 export function planUpdate(
   existing: V1Deployment,
   desired: V1Deployment,
-  { labels }: Pick<ResolvedDeployment, "labels">,
-  { maxReplicas, deploying }: { readonly maxReplicas: number; readonly deploying: boolean },
+  deployment: Pick<ResolvedDeployment, "labels" | "annotations">,
+  { deploying }: { readonly deploying: boolean },
 ): UpdatePlan {
   const reason = reasonFor(existing, desired, deploying);
   if (reason === undefined) return { kind: "unchanged" };
   const { resourceVersion, generation = 0 } = existing.metadata ?? {};
-  const { min = 0 } = parseScaleLabels(labels, maxReplicas);
+  const { min } = readScaleBounds(deployment);
   // The mark of an earlier redeploy stays: taking it away would start new pods too.
   const earlier = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.redeploy];
   const mark = reason === "floating" ? String(generation) : earlier;

@@ -29,7 +29,7 @@ test.each<[wrong: string, Partial<ResolvedDeployment>, problem: string | RegExp]
   [
     "a minimum over the maximum",
     { labels: { "com.openfaas.scale.min": "5", "com.openfaas.scale.max": "3" } },
-    "com.openfaas.scale.min: 5 is greater than com.openfaas.scale.max: 3",
+    'com.openfaas.scale.min: "5" must not be above com.openfaas.scale.max: 3',
   ],
   ["a variable with = in its name", { envVars: { "a=b": "1" } }, /^envVars: "a=b" is not a name/],
   ["a variable with NUL", { envVars: { a: "x\0y" } }, "envVars.a: must not contain NUL"],
@@ -88,8 +88,8 @@ test("all that is wrong is said at once, in the order of faas-netes", () => {
       message: [
         "validation failed: service: (Bad_Name) is invalid, must be a valid DNS entry",
         "image: is required",
-        'com.openfaas.scale.min: "few" is not a whole number of at least 0',
-        'com.openfaas.scale.max: "0" is not a whole number of at least 1',
+        'com.openfaas.scale.min: "few" must be a whole number of at least 0',
+        'com.openfaas.scale.max: "0" must be a whole number of at least 1',
         'unable to fetch secrets: secrets "nope" not found',
         'limits.memory: "lots" is not a quantity such as 128Mi or 100m',
       ].join("; "),

@@ -18,7 +18,7 @@ const definitions = readOpenApi();
 
 const built = Object.entries(CASES).map(([name, { request, around: surroundings = around() }]) => {
   const bare = buildDeployment(request, surroundings);
-  const deployment = withReplicas(bare, initialReplicas(request, surroundings.settings.maxReplicas));
+  const deployment = withReplicas(bare, initialReplicas(request));
   return { name, request, surroundings, objects: [deployment, buildService(request, surroundings.owner)] };
 });
 

@@ -19,7 +19,7 @@ function stored(sent: V1Deployment, replicas = 1): V1Deployment {
 }
 
 const plan = (existing: V1Deployment, next: ResolvedDeployment, { deploying = true, surroundings = around() } = {}) =>
-  planUpdate(existing, buildDeployment(next, surroundings), next, { maxReplicas: 1000, deploying });
+  planUpdate(existing, buildDeployment(next, surroundings), next, { deploying });
 
 const applied = (existing: V1Deployment, next: ResolvedDeployment, options = {}) => {
   const decided = plan(existing, next, options);
