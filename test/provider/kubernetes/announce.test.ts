@@ -3,7 +3,6 @@ import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
-import { FakeRuntime } from "../../support/kube/kubelet/fake-runtime.ts";
 import { LoopbackSubnet } from "../../support/kube/kubelet/loopback.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { type AnnouncedProvider, announce, openProvider } from "./announce-support.ts";
@@ -19,12 +18,9 @@ let provider: AnnouncedProvider;
 const opened: (() => unknown)[] = [];
 
 beforeEach(async () => {
-  // Pods whose image is missing are there, and have no address for as long as the test likes.
-  const runtime = new FakeRuntime();
-  runtime.withholdImage("fn:1");
-  runtime.withholdImage("fn:2");
   subnet = await LoopbackSubnet.open();
-  kube = await KubeServer.open({ runtime });
+  // With nobody who runs them pods are there, and have no address but what the test says.
+  kube = await KubeServer.open({ without: ["kubelet"] });
   client = new KubeClient(kube);
   provider = await openProvider(kube);
 });
