@@ -29,7 +29,7 @@ export async function openClusterAccess({ kubeconfig, inCluster }: ClusterPlace)
     const plain = await openPlainKubeconfig(kubeconfig);
     if (plain) return plain;
   }
-  // The library takes 60 MB, which most do without.
+  // The library takes 30 MB, which most do without.
   const { openKubeconfig } = await import("./kubeconfig.ts");
   return openKubeconfig(kubeconfig);
 }
