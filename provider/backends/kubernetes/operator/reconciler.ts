@@ -143,8 +143,9 @@ export class Reconciler {
     }
     if (!this.#options.hasNamespace(namespace)) return;
     const state = this.#stateOf(key);
+    let isHeld = false;
     try {
-      await this.#check(key, record, state);
+      isHeld = await this.#check(key, record, state);
       await this.#writeStatus(key, state);
     } catch (err) {
       if (this.#stopped.signal.aborted) return;
@@ -152,21 +153,23 @@ export class Reconciler {
       this.#options.log.warn({ err, function: name, namespace, failures: state.failures }, "a Function has to wait");
     }
     const waitMs = state.holdUntil - performance.now();
-    if (waitMs > 0) this.#queue.add(key, waitMs);
+    // The hold may have ended since it was looked at; without another look nobody would notice.
+    if (isHeld || waitMs > 0) this.#queue.add(key, Math.max(1, waitMs));
   }
 
-  async #check(key: string, record: FunctionRecord, state: State): Promise<void> {
+  /** @returns whether it is on hold although something has changed */
+  async #check(key: string, record: FunctionRecord, state: State): Promise<boolean> {
     const now = this.#printsOf(key, record);
     const divergence = compare(state.checked, now);
-    if (divergence === "none") return;
+    if (divergence === "none") return false;
     const settled = isSettled(record, (profile) => this.profiles.get(this.#profileKey(profile))?.generation);
     this.#notice(record, state, now, settled);
-    if (performance.now() < state.holdUntil) return;
+    if (performance.now() < state.holdUntil) return true;
     const { name = "", namespace = "" } = record.metadata;
     const purpose = settled && !state.checked ? "verify" : "restore";
     try {
       const applied = await this.#options.reconcile({ name, namespace }, purpose, this.#stopped.signal);
-      if (!applied) return;
+      if (!applied) return false;
       this.learn(applied);
       if (divergence === "objects" && applied.changed) this.#corrected(record, state);
     } catch (error) {
@@ -174,6 +177,7 @@ export class Reconciler {
       this.#fail(state);
       this.#refused(record, state, error.message);
     }
+    return false;
   }
 
   /** Another definition than before begins anew, whatever was wrong with that. */
