@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
-import { ROOT, temporaryFolder } from "../support/platform.ts";
+import { isAlive, ROOT, temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { EndpointsReader } from "./endpoints-reader.ts";
 import type { Answer, PodState, Question } from "./kube-child.ts";
@@ -63,6 +63,11 @@ const folder = await temporaryFolder();
 const kubeconfig = join(folder.path, "kubeconfig");
 const kube = await Kube.open(kubeconfig);
 const started: ServerProcess[] = [];
+// Who is told to stop half-way takes along what he has started.
+process.once("exit", () => {
+  for (const { pid } of started.filter(({ pid }) => isAlive(pid))) process.kill(pid, "SIGTERM");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 try {
   await bench();
 } finally {
