@@ -231,10 +231,7 @@ describe("GET /async-function/ID", () => {
     });
     const answer = await ask("/async-function/a-1");
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
-    expect([answer.headers.get("x-call-state"), answer.headers.get("cache-control")]).toEqual([
-      "waiting",
-      "no-store",
-    ]);
+    expect([answer.headers.get("x-call-state"), answer.headers.get("cache-control")]).toEqual(["waiting", "no-store"]);
     expect(await answer.json()).toEqual({
       id: "a-1",
       callId: "a-1",
