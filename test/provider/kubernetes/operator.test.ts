@@ -57,7 +57,7 @@ const conditionIs = (name: string, type: string, status: string, generation?: nu
       const isFresh = object?.status?.observedGeneration === (generation ?? object?.metadata.generation);
       return isFresh && condition(object, type)?.status === status ? object : undefined;
     },
-    6_000,
+    20_000,
   );
 const ready = (name: string, generation?: number) => conditionIs(name, "Ready", "True", generation);
 const container = (object: Answer) => object.spec.template.spec.containers[0];
