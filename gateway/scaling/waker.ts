@@ -20,6 +20,8 @@ export interface WakerOptions<S extends Sleeper> {
 
 /** Between two looks at how many calls wait, and between two tries. */
 const AGAIN_MS = 100;
+/** An order that has not been seen for so long is given again; someone else may have undone it. */
+const UNSEEN_MS = 2000;
 
 /** Asks the provider to start functions at zero when a call comes; one request at a time per function. */
 export class Waker<S extends Sleeper> {
@@ -30,29 +32,32 @@ export class Waker<S extends Sleeper> {
     this.#options = options;
   }
 
-  /** Does nothing when replicas are wanted already: they are on their way. */
+  /** For a call that is held because no replica is ready. Does nothing while replicas are on their way. */
   wake(sleeper: S): void {
-    if (sleeper.picture.replicas > 0 || this.#waking.has(sleeper)) return;
+    if (this.#waking.has(sleeper)) return;
     this.#waking.add(sleeper);
     // Calls that arrived together are all held by then.
     setImmediate(() => void this.#run(sleeper).finally(() => this.#waking.delete(sleeper)));
   }
 
   /**
-   * Tries until the provider has agreed or nobody waits any longer: each held call has its own deadline. Until a
-   * replica is there it asks for more when more calls come.
+   * Looks on until a replica is there or nobody waits any longer: each held call has its own deadline. Whenever none
+   * is wanted it asks, also when someone has sent the function to sleep meanwhile, and for more when more calls come.
    */
   async #run(sleeper: S): Promise<void> {
-    const { name, namespace } = sleeper.picture;
-    const { scale, wanted, log } = this.#options;
+    const { log } = this.#options;
+    /** Not seen in the picture yet. */
     let asked = 0;
-    while (sleeper.held.count > 0 && sleeper.readyReplicas === 0 && sleeper.picture.replicas <= asked) {
-      const replicas = wanted(sleeper);
-      if (replicas > asked) {
+    let askedAt = 0;
+    while (sleeper.held.count > 0 && sleeper.readyReplicas === 0) {
+      const { name, namespace, replicas } = sleeper.picture;
+      if (replicas >= asked || performance.now() - askedAt > UNSEEN_MS) asked = 0;
+      const wanted = replicas === 0 ? this.#options.wanted(sleeper) : 0;
+      if (wanted > asked) {
         try {
-          await scale({ name, namespace }, replicas);
-          asked = replicas;
-          log.info({ function: name, namespace, waiting: sleeper.held.count, replicas }, "woke function for calls");
+          await this.#options.scale({ name, namespace }, wanted);
+          [asked, askedAt] = [wanted, performance.now()];
+          log.info({ function: name, namespace, waiting: sleeper.held.count, wanted }, "woke function for calls");
         } catch (err) {
           log.warn({ function: name, namespace, err }, "could not wake function");
           if (err instanceof FaasError && (err.kind === "notFound" || err.kind === "invalid")) {
