@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../queue.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "./batch-members.ts";
 import { decodeCall, queuedCall, type StoredCall } from "./call-codec.ts";
-import { ensureConsumer, openReader } from "./consumers.ts";
+import { dropGhosts, ensureConsumer, openReader } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { memberResultSubject, STREAMS } from "./names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
@@ -53,7 +53,7 @@ export class BatchKeeper {
       () => clearInterval(working),
       link.onReconnect(() => {
         this.#pull?.reset();
-        this.#ask();
+        void this.#mend();
       }),
     );
     void this.#mend();
@@ -77,6 +77,7 @@ export class BatchKeeper {
           ackWaitMs: this.#context.settings.ackWaitMs,
           inactiveMs: INACTIVE_MS,
         });
+        await dropGhosts(this.#context.link, STREAMS.batches, CONSUMER, "FAASLANE.batch.*");
         this.#ask();
         return;
       } catch (err) {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { ensureConsumer } from "./consumers.ts";
+import { dropGhosts, ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
@@ -117,13 +117,23 @@ export class LaneFeed {
   }
 
   #over(lost: boolean): void {
+    const expected = this.#asked === "backlog";
     this.#asked = undefined;
     if (lost) {
       void this.#mend();
       return;
     }
+    if (expected && this.running + this.waiting.length === 0) this.#dropGhosts();
     this.backlog = 0;
     this.#events.askable(this);
+  }
+
+  /** The stream counts calls that do not come. */
+  #dropGhosts(): void {
+    const stream = queueStream(this.lane.queue);
+    dropGhosts(this.#context.link, stream, consumerName(this.subject), this.subject).catch((err: unknown) =>
+      this.#context.settings.log.debug({ err, ...this.lane }, "a queue could not be cleared of what is over"),
+    );
   }
 
   /** Until the consumer is there, however long that takes. */

@@ -1,6 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import type { Queue } from "../../../gateway/queue/queue.ts";
+import type { Consumer, Queue } from "../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../support/nats.ts";
@@ -10,6 +11,7 @@ const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, 
 
 describeWithNats("a NATS server that dies", () => {
   const queues: Queue[] = [];
+  const consumers: Consumer[] = [];
   let servers: NatsServer[] = [];
 
   beforeEach(() => {
@@ -17,6 +19,7 @@ describeWithNats("a NATS server that dies", () => {
   });
 
   afterEach(async () => {
+    await Promise.all(consumers.splice(0).map((consumer) => consumer.close(0)));
     await Promise.all(queues.splice(0).map((queue) => queue.close()));
     await Promise.all(servers.map((server) => server.remove()));
   });
@@ -38,6 +41,7 @@ describeWithNats("a NATS server that dies", () => {
       await delay(Math.random() * 20);
       return DONE;
     }, limited(32));
+    consumers.push(consumer);
     const publishers = new Publishers(gateway, 16, (callId) => newCall({ callId, function: `f${callId.length}` }));
     await soon("calls flow", () => runs.size > 200);
     for (let round = 0; round < 2; round++) {
@@ -50,8 +54,9 @@ describeWithNats("a NATS server that dies", () => {
     await publishers.stop();
     await soon("all accepted calls have run", () => publishers.accepted.every((id) => runs.has(id)));
     await soon("all are done", async () => {
-      const { waiting, inFlight } = await gateway.stats();
-      return waiting + inFlight === 0;
+      const { waiting, inFlight, functions } = await gateway.stats();
+      if (waiting + inFlight > 0) throw new Error(JSON.stringify(functions));
+      return true;
     });
     for (const { error, afterMs } of publishers.refused) {
       expect(error.kind).toBe("unavailable");
@@ -60,7 +65,6 @@ describeWithNats("a NATS server that dies", () => {
     const twice = publishers.accepted.filter((id) => (runs.get(id) ?? 0) > 1).length;
     // What was in hand when the server died can come again.
     expect(twice).toBeLessThanOrEqual(2 * 32);
-    await consumer.close(1000);
   }, 90_000);
 
   test("is away: publishers hear of it within two seconds, later ones at once", async () => {
@@ -85,6 +89,7 @@ describeWithNats("a NATS server that dies", () => {
     servers.push(server);
     const queue = await open(server, { limits: { maxUnstored: 10 } });
     process.kill(server.pid, "SIGSTOP");
+    await soon("it has stopped", async () => /^State:\tT/m.test(await readFile(`/proc/${server.pid}/status`, "utf8")));
     try {
       const results = await Promise.allSettled(Array.from({ length: 30 }, () => queue.publish(newCall())));
       const kinds = results.map((result) => (result.status === "rejected" ? result.reason.kind : "accepted"));
@@ -109,6 +114,7 @@ describeWithNats("a NATS server that dies", () => {
       await delay(5);
       return DONE;
     }, limited(16));
+    consumers.push(consumer);
     const publishers = new Publishers(gateway, 8, (callId) => newCall({ callId }));
     await soon("calls flow", () => runs.size > 100);
     await servers[1]?.kill();
@@ -120,6 +126,5 @@ describeWithNats("a NATS server that dies", () => {
       const { waiting, inFlight } = await gateway.stats();
       return waiting + inFlight === 0;
     });
-    await consumer.close(1000);
   }, 120_000);
 });
