@@ -116,6 +116,7 @@ class JetStreamQueue implements Queue {
 
   async #close(): Promise<void> {
     clearInterval(this.#telling);
+    await this.#consumer?.close(0); // else its timers would keep the process
     await Promise.allSettled(this.#publishing);
     this.#context.publisher.close();
     await this.#context.link.close();

@@ -66,10 +66,14 @@ export interface Link {
   close(): Promise<void>;
 }
 
-/** @throws {Error} naming the servers and what is wrong, never a secret */
+/**
+ * @param noEcho leaves out what this connection itself publishes from what it subscribes to
+ * @throws {Error} naming the servers and what is wrong, never a secret
+ */
 export async function openLink(
   { servers, log }: Pick<JetStreamSettings, "servers" | "log">,
   credentials: NatsCredentials = {},
+  { noEcho = false }: { readonly noEcho?: boolean } = {},
 ): Promise<Link> {
   const options: ConnectionOptions = {
     servers: servers.map(hostOf),
@@ -81,6 +85,7 @@ export async function openLink(
     reconnectDelayHandler: () => MIN_RECONNECT_MS + Math.random() * (MAX_RECONNECT_MS - MIN_RECONNECT_MS),
     pingInterval: 10_000,
     noAsyncTraces: true,
+    noEcho,
     ...(servers.some((server) => server.startsWith("tls://")) && { tls: {} }),
     ...authenticatorOf(credentials),
   };

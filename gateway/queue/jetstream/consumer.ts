@@ -158,10 +158,8 @@ export class JetStreamConsumer implements Consumer {
       feed.open(this.#limitOf(feed));
     }
     if (calls === undefined) return;
-    const backlog = calls - feed.running - feed.waiting.length - feed.expected;
-    if (backlog <= 0 || feed.backlog > 0) return;
-    feed.backlog = backlog;
-    this.#turnSoon();
+    feed.counted(calls);
+    if (feed.backlog > 0) this.#turnSoon();
   }
 
   #delivered(feed: LaneFeed, delivery: Delivery): void {

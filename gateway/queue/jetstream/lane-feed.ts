@@ -11,6 +11,7 @@ const KEEP_ALIVE_MS = 60_000;
 /** How long a request for work that is known waits for it: others may have taken it. */
 const BACKLOG_WAIT_MS = 1500;
 const IDLE_WAIT_MS = 30_000;
+const UNSERVED_LOOKS = 3;
 const LIMIT_EVERY_MS = 1000;
 const MEND_MIN_MS = 200;
 const MEND_MAX_MS = 5000;
@@ -41,6 +42,8 @@ export class LaneFeed {
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
+  /** Looks through the stream in a row that found calls of which none came. */
+  #unserved = 0;
   #aliveAt = performance.now();
 
   constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
@@ -51,6 +54,7 @@ export class LaneFeed {
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
+        this.#unserved = 0;
         if (this.#pull.outstanding === 0) this.#asked = undefined;
         events.delivered(this, delivery);
       },
@@ -79,6 +83,18 @@ export class LaneFeed {
     const batch = this.#asked === "backlog" ? Math.min(count, this.backlog) : 1;
     this.#aliveAt = performance.now();
     this.#pull.ask(batch, this.#asked === "backlog" ? BACKLOG_WAIT_MS : IDLE_WAIT_MS);
+  }
+
+  /** @param calls that the stream counts, those in hand among them */
+  counted(calls: number): void {
+    const idle = this.running + this.waiting.length === 0;
+    this.#unserved = calls > 0 && idle && this.#ready ? this.#unserved + 1 : 0;
+    if (this.#unserved >= UNSERVED_LOOKS) {
+      this.#unserved = 0;
+      this.#dropGhosts();
+    }
+    const backlog = calls - this.running - this.waiting.length - this.expected;
+    if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
 
   /** The limit holds over all processes, as the server keeps it; 0 is kept by not asking. */
@@ -117,13 +133,11 @@ export class LaneFeed {
   }
 
   #over(lost: boolean): void {
-    const expected = this.#asked === "backlog";
     this.#asked = undefined;
     if (lost) {
       void this.#mend();
       return;
     }
-    if (expected && this.running + this.waiting.length === 0) this.#dropGhosts();
     this.backlog = 0;
     this.#events.askable(this);
   }
