@@ -26,10 +26,15 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
     imports: ["gateway core", "queue", "contract", "kit"],
   },
   {
+    name: "gateway cluster",
+    files: /^gateway\/cluster\//,
+    imports: ["gateway parts", "gateway core", "queues", "contract", "kit"],
+  },
+  {
     name: "gateway process",
     files:
       /^gateway\/((queue-worker\/)?(config|serve|main)|async-config|follow-provider|open-queue|open-scaling|run-worker|scaling-config|secret-files)\.ts$/,
-    imports: ["gateway parts", "gateway core", "queues", "queue", "contract", "kit"],
+    imports: ["gateway parts", "gateway cluster", "gateway core", "queues", "queue", "contract", "kit"],
   },
   { name: "watchdog", files: /^watchdog\//, imports: [] },
   {
@@ -43,12 +48,12 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue|gateway\/scaling)\//,
+  zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^provider\/kit\//,
   express: /^(provider\/(kit|routes)\/|provider\/app\.ts|gateway\/(routes\/|app\.ts))/,
   multer: /^provider\/(kit|routes)\//,
   "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
-  nats: /^gateway\/queue\/jetstream/,
+  nats: /^gateway\/(queue\/jetstream|cluster\/)/,
   undici: /^gateway\/(proxy|async|scaling)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,

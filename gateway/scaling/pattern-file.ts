@@ -2,15 +2,13 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 
-const patterns = z.record(
-  z.string(),
-  z.object({
-    watchedSince: z.number(),
-    days: z.record(z.string(), z.array(z.number().int())),
-    hits: z.number().int(),
-    misses: z.number().int(),
-  }),
-);
+export const storedPattern = z.object({
+  watchedSince: z.number(),
+  days: z.record(z.string(), z.array(z.number().int())),
+  hits: z.number().int(),
+  misses: z.number().int(),
+});
+const patterns = z.record(z.string(), storedPattern);
 
 /** @returns nothing learned when there is no such file. @throws {Error} naming the file when it is not one of ours */
 export async function readPatterns(path: string): Promise<Record<string, StoredPattern>> {
