@@ -1,5 +1,5 @@
 import { EventEmitter, on } from "node:events";
-import type { Backend, Builder, ResolvedDeployment } from "../../provider/backends/backend.ts";
+import type { Backend, Builder, CallsInFlight, ResolvedDeployment } from "../../provider/backends/backend.ts";
 import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import {
@@ -37,6 +37,8 @@ export class FakeBackend implements Backend {
   readonly followers: AbortSignal[] = [];
   /** Makes the next call of any store fail with something nobody foresaw. */
   failure: Error | undefined;
+  /** What the last order to scale knew of calls at replicas. */
+  inFlight: CallsInFlight | undefined;
   readonly #events = new EventEmitter().setMaxListeners(0);
   readonly builder?: Builder;
 
@@ -63,18 +65,20 @@ export class FakeBackend implements Backend {
     },
     update: async (deployment: ResolvedDeployment) => {
       this.#demandNamespace(deployment.namespace);
-      this.#check(deployment);
+      if (definitionProblems(deployment).length > 0) this.#check(deployment);
       const before = this.deployed.get(key(deployment));
       if (!before) throw notFound({ name: deployment.service, namespace: deployment.namespace });
+      this.#check(deployment);
       this.#put(deployment, before.replicas ?? 0);
     },
     remove: async (ref: FunctionRef) => {
       if (!this.deployed.delete(qualifiedName(ref))) throw notFound(ref);
     },
-    scale: async (ref: FunctionRef, replicas: number) => {
+    scale: async (ref: FunctionRef, replicas: number, inFlight?: CallsInFlight) => {
       const status = this.deployed.get(qualifiedName(ref));
       if (!status) throw notFound(ref);
       this.deployed.set(qualifiedName(ref), { ...status, replicas });
+      this.inFlight = inFlight;
     },
   };
 

@@ -53,7 +53,7 @@ test("a function that floods its log costs no memory, no disk, and starves neith
     expect((await call(calm)).status).toBe(200);
     slowestMs = Math.max(slowestMs, performance.now() - startedAt);
   }
-  expect(slowestMs).toBeLessThan(500);
+  expect(slowestMs).toBeLessThan(2_000);
 
   const [home = ""] = (await readdir(join(fixture.dataDir, "functions", "openfaas-fn"))).filter((name) =>
     name.startsWith("flood."),
