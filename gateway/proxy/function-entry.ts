@@ -106,7 +106,7 @@ export class FunctionEntry {
 
   /** A replica that refuses connections is left out for a moment; calls that found no other then try again. */
   avoid(replica: Replica): void {
-    setTimeout(() => this.releaseHeld(), replica.avoid()).unref();
+    setTimeout(() => replica.readmit() && this.releaseHeld(), replica.avoid()).unref();
   }
 
   remove(): void {

@@ -10,6 +10,7 @@ export interface UpstreamOptions {
 
 const MIN_AVOID_MS = 100;
 const MAX_AVOID_MS = 5_000;
+const TIMER_SLACK_MS = 20;
 
 /** One replica of a function and the connections to it. */
 export class Replica implements Candidate {
@@ -54,6 +55,16 @@ export class Replica implements Candidate {
     const avoidMs = Math.min(MIN_AVOID_MS * 2 ** this.#refusals++, MAX_AVOID_MS);
     this.#avoidUntil = Date.now() + avoidMs;
     return avoidMs;
+  }
+
+  /**
+   * The time that {@link avoid} told is over, by a timer, which may be a hair early by this clock.
+   * @returns whether it may be chosen again; it may have refused another connection since
+   */
+  readmit(): boolean {
+    if (this.#avoidUntil - Date.now() > TIMER_SLACK_MS) return false;
+    this.#avoidUntil = 0;
+    return true;
   }
 
   /** It has taken a connection, or the provider has news of it. */

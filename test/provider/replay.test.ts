@@ -59,7 +59,9 @@ const CLI_DIFFERENCES: Readonly<Record<string, Difference>> = {
   "deploy with a secret that does not exist PUT": words(/^function shout\.openfaas-fn not found\n$/),
   "deploy new function PUT": words(/^function shout\.openfaas-fn not found\n$/),
   "deploy invalid memory PUT": words(/^function badmem\.openfaas-fn not found\n$/),
-  "deploy invalid memory POST": words(/^validation failed: limits\.memory: "lots" is not a quantity such as 128Mi or 100m\n$/),
+  "deploy invalid memory POST": words(
+    /^validation failed: limits\.memory: "lots" is not a quantity such as 128Mi or 100m\n$/,
+  ),
   "deploy into unknown namespace PUT": {
     body: /^namespace not found: nowhere\n$/,
     why: "there can be several namespaces",
