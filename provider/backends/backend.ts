@@ -62,6 +62,9 @@ export interface TotalTime {
   readonly seconds: number;
 }
 
+/** Calls by `host:port` of the replica that has them. */
+export type CallsInFlight = Readonly<Record<string, number>>;
+
 export interface FunctionStore {
   /** @throws {FaasError} `invalid` for an unknown namespace */
   list(namespace: string): Promise<FunctionStatus[]>;
@@ -80,8 +83,12 @@ export interface FunctionStore {
   update(deployment: ResolvedDeployment): Promise<void>;
   /** @throws {FaasError} `notFound` */
   remove(ref: FunctionRef): Promise<void>;
-  /** @throws {FaasError} `notFound`; `invalid` over the backend's limit */
-  scale(ref: FunctionRef, replicas: number): Promise<void>;
+  /**
+   * @param inFlight calls at each replica by its address, so that those with the fewest go first. Counts for this
+   * order only; a replica that is not named has none.
+   * @throws {FaasError} `notFound`; `invalid` over the backend's limit
+   */
+  scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void>;
 }
 
 export interface SecretStore {

@@ -5,14 +5,14 @@ import { bodyJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
 
 /**
- * `POST /system/scale-function/{name}` with `{ replicas, namespace? }` → 202; fails as `invalid` or `notFound`. The
+ * `POST /system/scale-function/{name}` with `{ replicas, namespace?, inFlight? }` → 202; fails as `invalid` or `notFound`. The
  * name in the path counts: callers differ in what they write into `serviceName`.
  */
 export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: string): RequestHandler {
   return async (req, res) => {
     const body = decodeScaleRequest(bodyJson(req, "Error unmarshalling request body"));
     const namespace = namespaceOf(req, body, fallback);
-    await store.scale({ name: pathName(req), namespace }, body.replicas);
+    await store.scale({ name: pathName(req), namespace }, body.replicas, body.inFlight);
     res.status(202).end();
   };
 }

@@ -9,7 +9,10 @@ import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
 export interface BackendUnderTest {
   readonly backend: Backend;
   readonly defaultNamespace: string;
-  /** Images whose functions answer every call with `v1` or `v2` and print the call's path and query as a line. */
+  /**
+   * Images whose functions answer every call with `v1` or `v2`, after as many milliseconds as its path says (`/1000`),
+   * and print the call's path and query as a line.
+   */
   readonly images: { readonly v1: string; readonly v2: string };
   /** An image whose function never comes up. */
   readonly brokenImage: string;
@@ -232,6 +235,34 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         await backend().functions.scale(ref("fn"), 1);
         await ready("fn");
         expect(await call("fn")).toBe("v1");
+      });
+
+      test("scaled down, it keeps the replica that has calls, and its call", async () => {
+        await backend().functions.create(deployment("fn"));
+        await ready("fn");
+        const [oldest] = (await endpoints("fn"))?.endpoints ?? [];
+        await backend().functions.scale(ref("fn"), 3);
+        await ready("fn", 3);
+        // Left to itself, a backend keeps the oldest.
+        const busy = (await endpoints("fn"))?.endpoints.findLast(({ address }) => address !== oldest?.address);
+        if (!busy) throw new Error("there is no younger replica");
+        const answer = fetchText(busy.address, "/1500");
+        await backend().functions.scale(ref("fn"), 1, { [busy.address]: 1 });
+        expect(await answer).toBe("v1");
+        await ready("fn", 1);
+        const left = (await endpoints("fn"))?.endpoints.filter(({ state }) => state === "ready");
+        expect(left?.map(({ instance }) => instance)).toEqual([busy.instance]);
+      });
+
+      test("scaled down with a call at each, none is cut", async () => {
+        await backend().functions.create(deployment("fn"));
+        await backend().functions.scale(ref("fn"), 3);
+        await ready("fn", 3);
+        const addresses = (await endpoints("fn"))?.endpoints.map(({ address }) => address) ?? [];
+        const answers = addresses.map((address) => fetchText(address, "/1500"));
+        await backend().functions.scale(ref("fn"), 1, Object.fromEntries(addresses.map((address) => [address, 1])));
+        expect(await Promise.all(answers)).toEqual(["v1", "v1", "v1"]);
+        await ready("fn", 1);
       });
 
       test("no function gets an absurd number of replicas", async () => {

@@ -5,7 +5,12 @@ import { KubeServer } from "../support/kube/server.ts";
 import { type BackendUnderTest, describeBackend } from "./backend-contract.ts";
 
 const answering = (version: string) =>
-  inProcess(`export default (req, res) => { console.log(req.url); res.end("${version}"); };`);
+  inProcess(`
+    export default (req, res) => {
+      console.log(req.url);
+      setTimeout(() => res.end("${version}"), Number(/^\\/(\\d+)/.exec(req.url)?.[1] ?? 0));
+    };
+  `);
 
 describeBackend("kubernetes", async (): Promise<BackendUnderTest> => {
   const runtime = await ProcessRuntime.open({

@@ -2,7 +2,12 @@ import { inProcess, NAMESPACE, openFixture } from "../provider/local/support.ts"
 import { type BackendUnderTest, describeBackend } from "./backend-contract.ts";
 
 const answering = (version: string) =>
-  inProcess(`export default (req, res) => { console.log(req.url); res.end("${version}"); };`);
+  inProcess(`
+    export default (req, res) => {
+      console.log(req.url);
+      setTimeout(() => res.end("${version}"), Number(/^\\/(\\d+)/.exec(req.url)?.[1] ?? 0));
+    };
+  `);
 
 describeBackend("local", async (): Promise<BackendUnderTest> => {
   const fixture = await openFixture();

@@ -121,6 +121,16 @@ test("JSON and text have the types that OpenFaaS gives them", async () => {
   expect(error.headers.has("x-powered-by")).toBe(false);
 });
 
+test("an order to scale may say which replicas have calls", async () => {
+  await provider.call("POST", "/system/functions", deployment);
+  const scale = (inFlight: unknown) =>
+    provider.call("POST", "/system/scale-function/shout", { serviceName: "shout", replicas: 1, inFlight });
+  expect((await scale({ "10.0.0.1:8080": 3 })).status).toBe(202);
+  expect(backend.inFlight).toEqual({ "10.0.0.1:8080": 3 });
+  const refused = await scale({ "10.0.0.1:8080": -1 });
+  expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining("inFlight.10.0.0.1:8080")]);
+});
+
 test("usage is measured when it is asked for", async () => {
   await provider.call("POST", "/system/functions", deployment);
   const plain = await (await provider.call("GET", "/system/function/shout")).json();

@@ -108,6 +108,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     picture,
     settings: resources,
     profilesNamespace,
+    log,
     ...(announceUrl && { announceUrl }),
     requireNamespace,
     ready,

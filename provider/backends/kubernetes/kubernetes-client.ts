@@ -71,9 +71,11 @@ export class KubernetesClient {
     return await this.#json("PATCH", path, { body, query, contentType: "application/apply-patch+yaml" });
   }
 
-  async mergePatch<T>(path: string, body: unknown): Promise<T> {
+  /** @see RFC 7396 */
+  async mergePatch<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
     const query = { fieldManager: FIELD_MANAGER };
-    return await this.#json("PATCH", path, { body, query, contentType: "application/merge-patch+json" });
+    const contentType = "application/merge-patch+json";
+    return await this.#json("PATCH", path, { body, query, contentType, ...(signal && { signal }) });
   }
 
   /** @see RFC 6902 */

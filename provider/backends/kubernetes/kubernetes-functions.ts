@@ -7,8 +7,10 @@ import {
   isFunctionName,
   qualifiedName,
 } from "../../contract/functions.ts";
-import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
+import type { Logger } from "../../kit/log.ts";
+import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
+import { writeDeletionCosts } from "./deletion-costs.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
@@ -33,6 +35,7 @@ export interface FunctionsOptions {
   readonly picture: Picture;
   readonly settings: ResourceSettings;
   readonly profilesNamespace: string;
+  readonly log: Pick<Logger, "warn">;
   /** Where replicas report that they listen. */
   readonly announceUrl?: URL;
   /** @throws {FaasError} `invalid` for an unknown namespace, `unavailable` when closed or without a picture */
@@ -191,7 +194,7 @@ export class KubernetesFunctions implements FunctionStore {
     });
   }
 
-  async scale(ref: FunctionRef, replicas: number): Promise<void> {
+  async scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void> {
     await this.#options.ready();
     const { client, picture, settings, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) throw notFound(ref);
@@ -202,7 +205,12 @@ export class KubernetesFunctions implements FunctionStore {
       throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${settings.maxReplicas}`);
     }
     const known = picture.find(ref) ?? (await this.#require(ref));
-    if (known.spec?.replicas === replicas && picture.find(ref)) return;
+    const before = known.spec?.replicas ?? 1;
+    if (before === replicas && picture.find(ref)) return;
+    // At zero all go, in whatever order.
+    if (inFlight && replicas > 0 && replicas < before) {
+      await writeDeletionCosts(ref, picture.podsOf(ref), inFlight, this.#options);
+    }
     try {
       const path = apiPath.scale(ref.namespace, ref.name);
       const { metadata } = await client.mergePatch<V1Scale>(path, { spec: { replicas } });

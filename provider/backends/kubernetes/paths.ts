@@ -15,6 +15,7 @@ export const apiPath = {
   services: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/services`,
   service: (namespace: string, name: string) => `${core(namespace)}/services/${name}`,
   pods: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/pods`,
+  pod: (namespace: string, name: string) => `${core(namespace)}/pods/${name}`,
   podLog: (namespace: string, name: string) => `${core(namespace)}/pods/${name}/log`,
   secrets: (namespace: string) => `${core(namespace)}/secrets`,
   secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,

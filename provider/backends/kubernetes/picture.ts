@@ -193,10 +193,15 @@ export class Picture {
     return own.map(({ metadata }) => metadata?.name ?? "").sort();
   }
 
+  /** Pods of a function that are there. */
+  podsOf(ref: FunctionRef): V1Pod[] {
+    const deployment = this.find(ref);
+    return deployment ? this.#podsOf(deployment) : [];
+  }
+
   /** Pods of a function that are there, with how often their containers were started again. */
   instances(ref: FunctionRef): { readonly name: string; readonly restarts: number }[] {
-    const deployment = this.find(ref);
-    return (deployment ? this.#podsOf(deployment) : []).map(({ metadata, status }) => ({
+    return this.podsOf(ref).map(({ metadata, status }) => ({
       name: metadata?.name ?? "",
       restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     }));

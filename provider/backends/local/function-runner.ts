@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
+import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { buildEnvironment, drainGraceMs } from "./environment.ts";
@@ -51,6 +52,8 @@ export class FunctionRunner {
   readonly #generations = new Map<number, Generation>();
   readonly #replicas = new Map<string, Replica>();
   #record: FunctionRecord;
+  /** What the last order knew of calls at replicas, until it has been followed. */
+  #inFlight: CallsInFlight | undefined;
   #started = 0;
   #stopped = false;
   #scheduled = false;
@@ -86,8 +89,9 @@ export class FunctionRunner {
   }
 
   /** Goes for a new state; what is not right yet follows in the background. */
-  apply(record: FunctionRecord): void {
+  apply(record: FunctionRecord, inFlight?: CallsInFlight): void {
     this.#record = record;
+    this.#inFlight = inFlight;
     if (!this.#generations.has(record.generation)) {
       const generation: Generation = { record, workspace: undefined, graceMs: 0 };
       this.#generations.set(record.generation, generation);
@@ -154,7 +158,9 @@ export class FunctionRunner {
     for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#bury(replica);
     if (this.#stopped) return;
     const { replicas, generation } = this.#record;
-    const decision = decideRollout([...this.#replicas.values()], replicas, generation);
+    const decision = decideRollout([...this.#replicas.values()], replicas, generation, this.#inFlight);
+    // It grows old at once: who was busy then may be idle by the next occasion.
+    this.#inFlight = undefined;
     for (const instance of decision.stop) {
       const replica = this.#replicas.get(instance);
       // Its end is seen by `onChange`.

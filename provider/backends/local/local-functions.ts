@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
 import { definitionProblems, type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
-import type { FunctionStore, ResolvedDeployment } from "../backend.ts";
+import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { admit, type Surroundings } from "./admission.ts";
 import { type FunctionRecord, isUnchanged, normaliseDeployment } from "./definition.ts";
@@ -119,7 +119,7 @@ export class LocalFunctions implements FunctionStore {
     this.#retiring.set(runner, retired);
   }
 
-  async scale(ref: FunctionRef, replicas: number): Promise<void> {
+  async scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void> {
     this.#requireOpen();
     const runner = this.#require(ref);
     const { maxReplicas } = this.#options.around;
@@ -129,7 +129,8 @@ export class LocalFunctions implements FunctionStore {
     if (replicas > maxReplicas) {
       throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${maxReplicas}`);
     }
-    if (replicas !== runner.record.replicas) runner.apply(this.#options.table.setReplicas(runner.record, replicas));
+    if (replicas === runner.record.replicas) return;
+    runner.apply(this.#options.table.setReplicas(runner.record, replicas), inFlight);
   }
 
   find(ref: FunctionRef): FunctionRunner | undefined {

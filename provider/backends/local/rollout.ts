@@ -1,3 +1,5 @@
+import type { CallsInFlight } from "../backend.ts";
+
 export type ReplicaState = "starting" | "ready" | "waiting" | "draining" | "gone";
 
 /** What a decision about replicas needs to know of one. */
@@ -9,6 +11,8 @@ export interface ReplicaView {
   readonly proven: boolean;
   /** Grows from replica to replica. */
   readonly order: number;
+  /** `host:port`, once it has one. */
+  readonly address?: string | undefined;
 }
 
 export interface RolloutDecision {
@@ -18,19 +22,28 @@ export interface RolloutDecision {
   readonly stop: readonly string[];
 }
 
-/** Those that matter least first: not ready before ready, then the youngest. */
-function leastWorthFirst(a: ReplicaView, b: ReplicaView): number {
-  return Number(a.state === "ready") - Number(b.state === "ready") || b.order - a.order;
+/** Those that matter least first: not ready before ready, then those with the fewest calls, then the youngest. */
+function leastWorthFirst(inFlight: CallsInFlight): (a: ReplicaView, b: ReplicaView) => number {
+  const calls = ({ address = "" }: ReplicaView) => inFlight[address] ?? 0;
+  return (a, b) =>
+    Number(a.state === "ready") - Number(b.state === "ready") || calls(a) - calls(b) || b.order - a.order;
 }
 
 /**
  * What brings `replicas` closer to `wanted` ones of `generation`. Replicas of an earlier generation go one by one as
  * new ones become ready, so that at no time fewer serve than before; while no new one comes up they stay.
+ * @param inFlight calls at each replica, as far as known
  */
-export function decideRollout(replicas: readonly ReplicaView[], wanted: number, generation: number): RolloutDecision {
+export function decideRollout(
+  replicas: readonly ReplicaView[],
+  wanted: number,
+  generation: number,
+  inFlight: CallsInFlight = {},
+): RolloutDecision {
+  const order = leastWorthFirst(inFlight);
   const alive = replicas.filter(({ state }) => state !== "draining" && state !== "gone");
-  const current = alive.filter((replica) => replica.generation === generation).sort(leastWorthFirst);
-  const old = alive.filter((replica) => replica.generation !== generation).sort(leastWorthFirst);
+  const current = alive.filter((replica) => replica.generation === generation).sort(order);
+  const old = alive.filter((replica) => replica.generation !== generation).sort(order);
 
   const surplus = current.slice(0, Math.max(0, current.length - wanted));
   const readyAfter = current.slice(surplus.length).filter(({ state }) => state === "ready").length;

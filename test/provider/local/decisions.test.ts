@@ -48,6 +48,34 @@ test.each<[rule: string, replicas: ReplicaView[], wanted: number, start: number,
   expect(decideRollout(replicas, wanted, 2)).toEqual({ start, stop });
 });
 
+const at = (view: ReplicaView, address: string): ReplicaView => ({ ...view, address });
+const three = [
+  at(replica("a", 2, "ready"), "h:1"),
+  at(replica("b", 2, "ready"), "h:2"),
+  at(replica("c", 2, "ready"), "h:3"),
+];
+
+test.each<[rule: string, replicas: ReplicaView[], inFlight: Record<string, number>, stop: string[]]>([
+  ["idle ones before busy ones", three, { "h:3": 1 }, ["b", "a"]],
+  ["those with fewer calls first", three, { "h:1": 2, "h:2": 1, "h:3": 3 }, ["b", "a"]],
+  ["the youngest of equals", three, { "h:1": 5, "h:2": 5, "h:3": 5 }, ["c", "b"]],
+  [
+    "those not ready first, whatever was known of them",
+    [...three.slice(0, 2), at(replica("c", 2, "waiting"), "h:3")],
+    { "h:3": 9, "h:2": 1 },
+    ["c", "a"],
+  ],
+  ["the youngest when nothing is known of their addresses", three, { "h:9": 1 }, ["c", "b"]],
+])("scaling down sheds %s", (_rule, replicas, inFlight, stop) => {
+  expect(decideRollout(replicas, 1, 2, inFlight)).toEqual({ start: 0, stop });
+});
+
+test("a rollout lets idle ones of an earlier generation go first", () => {
+  const old = [at(replica("a", 1, "ready"), "h:1"), at(replica("b", 1, "ready"), "h:2")];
+  const next = [replica("c", 2, "ready"), replica("d", 2, "starting")];
+  expect(decideRollout([...old, ...next], 2, 2, { "h:2": 1 })).toEqual({ start: 0, stop: ["a"] });
+});
+
 const backoff = { firstMs: 100, maxMs: 10_000, stableMs: 5_000 };
 test.each<[rule: string, failures: number, readyMs: number, expected: { failures: number; delayMs: number }]>([
   ["the first end costs little", 0, 0, { failures: 1, delayMs: 100 }],

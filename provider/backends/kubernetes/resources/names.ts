@@ -34,6 +34,9 @@ export const HIDDEN_ANNOTATIONS: ReadonlySet<string> = new Set([
   ANNOTATIONS.redeploy,
 ]);
 
+/** On pods: those with a lower number go first when there are too many. Kubernetes's own. */
+export const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
+
 /** Where a function's watchdog listens. */
 export const FUNCTION_PORT = 8080;
 

@@ -18,7 +18,8 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "apps", resource: "deployments/scale", verbs: ["patch"] },
   { group: "", resource: "services", verbs: OWN },
   { group: "", resource: "secrets", verbs: OWN },
-  { group: "", resource: "pods", verbs: READ },
+  // Says which pods a function gives up first, see `deletion-costs.ts`.
+  { group: "", resource: "pods", verbs: [...READ, "patch"] },
   { group: "", resource: "pods/log", verbs: ["get"] },
   // They alone say why a pod gets no volumes or no network.
   { group: "", resource: "events", verbs: ["list"] },

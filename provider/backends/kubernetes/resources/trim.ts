@@ -1,5 +1,5 @@
 import type { V1ContainerStatus, V1Deployment, V1Pod } from "@kubernetes/client-node";
-import { FUNCTION_LABEL } from "./names.ts";
+import { DELETION_COST, FUNCTION_LABEL } from "./names.ts";
 import { seesSecrets } from "./secret-volumes.ts";
 
 /** For telling the revision that a pod belongs to. */
@@ -22,6 +22,7 @@ function trimStatus({ name, ready, started, restartCount, state, lastState }: V1
 /** A pod without what the readers here never look at: a tenth of its size, as thousands of them are kept. */
 export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels = {} } = metadata;
+  const cost = metadata.annotations?.[DELETION_COST];
   const { phase, podIP, reason, message, startTime, conditions, containerStatuses, initContainerStatuses } =
     status ?? {};
   return {
@@ -33,6 +34,7 @@ export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
       ...(creationTimestamp && { creationTimestamp }),
       ...(deletionTimestamp && { deletionTimestamp }),
       labels: Object.fromEntries(Object.entries(labels).filter(([key]) => KEPT_LABELS.includes(key))),
+      ...(cost !== undefined && { annotations: { [DELETION_COST]: cost } }),
     },
     // Only whether it sees secrets matters, for what may be told of it.
     ...(spec && { spec: { containers: [], ...(seesSecrets(spec) && { volumes: [{ name: "any", secret: {} }] }) } }),
