@@ -27,12 +27,16 @@ export interface EmbeddedConfig extends QueueLimits {
   readonly path: string;
 }
 
-export interface JetStreamConfig extends QueueLimits {
-  readonly kind: "jetstream";
+/** NATS, and how what is kept there is stored. */
+export interface NatsConfig {
   /** `nats://host:port` or `tls://host:port`. */
   readonly servers: readonly string[];
   readonly replicas: number;
   readonly storage: "file" | "memory";
+}
+
+export interface JetStreamConfig extends QueueLimits, NatsConfig {
+  readonly kind: "jetstream";
   /** A worker that has been silent for so long is taken for dead, in milliseconds. */
   readonly ackWaitMs: number;
 }
@@ -53,6 +57,8 @@ export interface WorkerConfig {
 /** What gateway and queue worker both read. */
 export interface AsyncConfig {
   readonly queue: QueueConfig;
+  /** Wherever it is named, also when the queue is another. */
+  readonly nats?: NatsConfig;
   readonly worker: WorkerConfig;
   /** Where callbacks may go. */
   readonly callbackTargets: CallbackTargetRules;
@@ -71,7 +77,7 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
   };
   const queues = read.optional("async_queues", parseQueues);
   return {
-    queue: readQueue(read, limits, dataDir),
+    ...readQueue(read, limits, dataDir),
     worker: {
       concurrency: read.optional("async_concurrency", integerFrom(1)) ?? 64,
       perFunction: read.optional("async_function_concurrency", integerFrom(1)) ?? 16,
@@ -93,7 +99,11 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
   };
 }
 
-function readQueue(read: EnvReader, limits: QueueLimits, dataDir: string | undefined): QueueConfig {
+function readQueue(
+  read: EnvReader,
+  limits: QueueLimits,
+  dataDir: string | undefined,
+): Pick<AsyncConfig, "queue" | "nats"> {
   const kinds = dataDir === undefined ? (["jetstream"] as const) : (["embedded", "jetstream", "none"] as const);
   const asked = read.optional("queue", oneOf<QueueConfig["kind"]>(...kinds));
   const urls = read.optional("nats_url", parseServers);
@@ -104,10 +114,12 @@ function readQueue(read: EnvReader, limits: QueueLimits, dataDir: string | undef
   const ackWaitMs = read.optional("ack_wait", parseDuration) ?? 30_000;
   const servers = urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]);
   const kind = asked ?? (servers || dataDir === undefined ? "jetstream" : "embedded");
-  if (kind === "none") return { kind };
-  if (kind === "embedded") return { kind, path: `${dataDir}/queue.db`, ...limits };
-  const named = servers ?? read.required("nats_url", parseServers);
-  return { kind, servers: named, replicas, storage, ackWaitMs, ...limits };
+  const nats = { replicas, storage };
+  const named = servers && { nats: { servers, ...nats } };
+  if (kind === "none") return { queue: { kind }, ...named };
+  if (kind === "embedded") return { queue: { kind, path: `${dataDir}/queue.db`, ...limits }, ...named };
+  const needed = { servers: servers ?? read.required("nats_url", parseServers), ...nats };
+  return { queue: { kind, ...needed, ackWaitMs, ...limits }, nats: needed };
 }
 
 function parseServers(text: string): string[] {

@@ -79,6 +79,8 @@ export async function openGateway(
       table,
       provider,
       ...(queueing && { queue: queueing.queue }),
+      ...(config.async.nats && { nats: config.async.nats }),
+      secretMountPath: config.async.secretMountPath,
       gateway: `${hostname()}-${randomUUID().slice(0, 8)}`,
       log,
     });

@@ -35,8 +35,6 @@ export interface AutoscalerOptions {
   /** Name of this gateway, its own for each start. */
   readonly gateway: string;
   readonly defaults: ScaleDefaults;
-  /** What was learned before, by `name.namespace`. */
-  readonly patterns?: Readonly<Record<string, StoredPattern>>;
   readonly log: Pick<Logger, "debug" | "info" | "warn">;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -57,6 +55,8 @@ export class Autoscaler {
   readonly #book = new LoadBook();
   readonly #outside: OutsideLoads;
   readonly #watched = new Map<string, WatchedFunction>();
+  /** Learned before, about functions that are not watched yet. */
+  readonly #learned = new Map<string, StoredPattern>();
   /** Functions whose last order the provider has not answered yet. */
   readonly #scaling = new Set<string>();
   readonly #refused = new Map<string, string>();
@@ -119,9 +119,19 @@ export class Autoscaler {
     return this.#refused.get(name);
   }
 
+  /** Takes in what was learned before, by `name.namespace`. */
+  recall(learned: Readonly<Record<string, StoredPattern>>): void {
+    for (const [name, pattern] of Object.entries(learned)) {
+      const watched = this.#watched.get(name);
+      if (watched) watched.pattern.recall(pattern);
+      else this.#learned.set(name, pattern);
+    }
+  }
+
   /** What was learned about functions that ask for it, to begin with at the next start. */
   patterns(): Record<string, StoredPattern> {
-    const learned: Record<string, StoredPattern> = {};
+    // Before it has looked at any function, it knows only what it was told.
+    const learned: Record<string, StoredPattern> = this.#seconds === 0 ? Object.fromEntries(this.#learned) : {};
     for (const entry of this.#options.functions()) {
       const watched = this.#watched.get(entry.qualifiedName);
       if (watched?.policyFor(entry.picture).prewarm) learned[entry.qualifiedName] = watched.pattern.store();
@@ -148,8 +158,8 @@ export class Autoscaler {
   #watch(name: string, picture: FunctionEndpoints, now: number): WatchedFunction {
     let watched = this.#watched.get(name);
     if (!watched) {
-      const { defaults, patterns } = this.#options;
-      watched = new WatchedFunction(picture, now, defaults, patterns?.[name]);
+      watched = new WatchedFunction(picture, now, this.#options.defaults, this.#learned.get(name));
+      this.#learned.delete(name);
       this.#watched.set(name, watched);
     }
     return watched;
@@ -171,6 +181,7 @@ export class Autoscaler {
     this.#book.write(report, now);
     this.#options.exchange?.publish(report);
 
+    const deaf = this.#options.exchange?.away !== undefined;
     const sums = this.#book.take();
     this.#loads = sums;
     const seen = new Set<string>();
@@ -178,7 +189,7 @@ export class Autoscaler {
       seen.add(name);
       const watched = this.#watch(name, picture, now);
       const outside = this.#outside.of(now, name, watched.policyFor(picture));
-      watched.note(now, picture, readyReplicas, sums.get(name) ?? NO_LOAD, outside);
+      watched.note(now, picture, readyReplicas, sums.get(name) ?? NO_LOAD, outside, deaf);
     }
     for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);
   }

@@ -38,10 +38,11 @@ export class WatchedFunction {
   problems: readonly string[] = [];
   lastBusyAt: number;
   readonly #defaults: ScaleDefaults;
-  readonly #scaler: FunctionScaler;
+  #scaler: FunctionScaler;
   #policy: ScalePolicy;
   #parsed: FunctionEndpoints;
   #busy = false;
+  #deaf = false;
   #alertUntil = 0;
 
   constructor(picture: FunctionEndpoints, now: number, defaults: ScaleDefaults, pattern?: StoredPattern) {
@@ -77,8 +78,18 @@ export class WatchedFunction {
     return now < this.#alertUntil;
   }
 
-  /** Takes in about a second. */
-  note(now: number, picture: FunctionEndpoints, ready: number, load: FunctionLoad, outside: OutsideLoad): void {
+  /**
+   * Takes in about a second.
+   * @param deaf whether other gateways may have load that is not in `load`
+   */
+  note(
+    now: number,
+    picture: FunctionEndpoints,
+    ready: number,
+    load: FunctionLoad,
+    outside: OutsideLoad,
+    deaf = false,
+  ): void {
     const { type } = this.policyFor(picture);
     const { concurrency, started, inFlight, held } = load;
     const { queued = 0, cpu, custom } = outside;
@@ -94,10 +105,14 @@ export class WatchedFunction {
       replicas: picture.replicas,
       ready,
     };
-    this.#busy = isBusy(sample) || outside.queued === undefined;
+    this.#busy = isBusy(sample) || outside.queued === undefined || deaf;
     if (this.#busy) this.lastBusyAt = now;
     if (started > 0) this.pattern.called(now);
     this.history.add(sample);
+    // What is missing must not look like less load, then or later: it begins anew, as after a restart.
+    if (this.#deaf && !deaf) this.#scaler = new FunctionScaler(this.#policy);
+    this.#deaf = deaf;
+    if (deaf) return;
     const value = loadOf(type, sample);
     if (value !== undefined && (this.#busy || picture.replicas > 0)) this.#scaler.record(now, value);
   }

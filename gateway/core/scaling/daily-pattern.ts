@@ -22,16 +22,25 @@ export interface StoredPattern {
 export class DailyPattern {
   readonly #days = new Map<number, Set<number>>();
   #watchedSince: number;
-  #hits: number;
-  #misses: number;
+  #hits = 0;
+  #misses = 0;
   /** Slots that were foretold and are not over, and whether a call came. */
   readonly #foretold = new Map<number, boolean>();
 
   constructor(now: number, stored?: StoredPattern) {
-    this.#watchedSince = stored?.watchedSince ?? now;
-    this.#hits = stored?.hits ?? 0;
-    this.#misses = stored?.misses ?? 0;
-    for (const [day, slots] of Object.entries(stored?.days ?? {})) this.#days.set(Number(day), new Set(slots));
+    this.#watchedSince = now;
+    if (stored) this.recall(stored);
+  }
+
+  /** Adds what was learned before. */
+  recall({ watchedSince, days, hits, misses }: StoredPattern): void {
+    this.#watchedSince = Math.min(this.#watchedSince, watchedSince);
+    this.#hits += hits;
+    this.#misses += misses;
+    for (const [key, slots] of Object.entries(days)) {
+      const day = Number(key);
+      this.#days.set(day, new Set([...slots, ...(this.#days.get(day) ?? [])]));
+    }
   }
 
   /** Slots foretold that had a call, and that had none. */
