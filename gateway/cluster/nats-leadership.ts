@@ -68,6 +68,8 @@ export class NatsLeadership implements Leadership {
           waitMs = Math.min(waitMs, await this.#step(link.connected));
           this.#warned = false;
         } catch (err) {
+          // The bucket may be gone, with a server that keeps it in memory.
+          this.#store = undefined;
           this.#tell(err);
         }
       }

@@ -59,7 +59,7 @@ export class NatsLoadExchange implements LoadExchange {
     this.#listener = listener;
   }
 
-  #open({ nc, onReconnect }: Link): void {
+  #open({ nc }: Link): void {
     nc.subscribe(SUBJECT, {
       callback: (err, { data }) => {
         if (err) this.#warn(err);

@@ -43,6 +43,7 @@ export function openPeers(options: PeersOptions): Peers {
   const exchange = new NatsLoadExchange(link, log);
   const leadership = new NatsLeadership({ ...options, link });
   let store: PatternStore | undefined;
+  let read = false;
   return {
     exchange,
     leadership,
@@ -51,12 +52,19 @@ export function openPeers(options: PeersOptions): Peers {
         link.onOpen((opened) => {
           const reading = PatternStore.open(opened, bucket).then(async (bound) => {
             take(await bound.read());
+            read = true;
             store = bound;
           });
           reading.catch((err: unknown) => log.warn({ err }, "could not read what was learned about calls"));
         }),
       write: async (learned) => {
-        if (leadership.leading && link.connected) await store?.write(learned);
+        const { connected } = link;
+        if (!read || !connected || !leadership.leading) return;
+        const bound = store ?? (await PatternStore.open(connected, bucket));
+        // After a failure it begins anew: the bucket may be gone, with a server that keeps it in memory.
+        store = undefined;
+        await bound.write(learned);
+        store = bound;
       },
     },
     close: async () => {

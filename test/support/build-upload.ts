@@ -10,7 +10,7 @@ import type { Platform } from "./platform.ts";
  * @throws with the builder's words when it fails
  */
 export async function buildImage(
-  platform: Platform,
+  platform: Pick<Platform, "control">,
   image: string,
   files: Readonly<Record<string, string>>,
 ): Promise<string> {

@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { connect } from "nats";
+import type { LoadReport } from "../../../gateway/core/scaling/load-book.ts";
+import { eventually } from "../../support/eventually.ts";
+import { describeWithNats, NatsServer } from "../../support/nats.ts";
+import { openGatewayAt, type TestGateway } from "./support.ts";
+
+const LEASE_MS = 1500;
+const load = (inFlight: number) => ({ concurrency: inFlight, started: 0, inFlight, held: 0 });
+
+describeWithNats("gateways on one NATS", () => {
+  let nats: NatsServer;
+  const gateways: TestGateway[] = [];
+
+  beforeEach(async () => {
+    nats = await NatsServer.start({ maxPayload: 4096 });
+  });
+
+  afterEach(async () => {
+    for (const gateway of gateways.splice(0)) await gateway.close();
+    await nats.remove();
+  });
+
+  function open(name: string, options: Parameters<typeof openGatewayAt>[2] = {}): TestGateway {
+    const gateway = openGatewayAt(nats.address, name, options);
+    gateways.push(gateway);
+    return gateway;
+  }
+
+  const leading = () => gateways.filter(({ leadership }) => leadership.leading);
+  /** Of all; fails when there are ever two. */
+  async function oneLeads(what: string, deadlineMs = 20_000): Promise<TestGateway> {
+    return await eventually(
+      what,
+      () => {
+        const now = leading();
+        if (now.length > 1) throw new Error("two lead");
+        return now[0];
+      },
+      deadlineMs,
+    );
+  }
+
+  const near = (...all: TestGateway[]) =>
+    eventually("all are connected", () => all.every(({ exchange }) => exchange.away === undefined), 20_000);
+
+  test("hear what the others report, whatever its size, and not themselves", async () => {
+    const [a, b, c] = [open("a"), open("b"), open("c")];
+    await near(a, b, c);
+    const functions = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, load(i)]));
+    const report: LoadReport = { gateway: "a", functions, alerted: ["f1"], last: true };
+    await eventually("both have heard it", () => {
+      a.exchange.publish(report);
+      return b.heard.length > 0 && c.heard.length > 0;
+    });
+    expect([b.heard[0], c.heard[0], a.heard]).toEqual([report, report, []]);
+  });
+
+  test("what is no report is dropped and told of once", async () => {
+    const [a, b] = [open("a"), open("b")];
+    await near(a, b);
+    const stranger = await connect({ servers: nats.address });
+    for (const bad of ["{", "[]", `{"gateway":"a"}`]) stranger.publish("faaslane.load", bad);
+    await stranger.flush();
+    await stranger.close();
+    await eventually("a report is heard after them", () => {
+      b.exchange.publish({ gateway: "b", functions: { f: load(1) } });
+      return a.heard.length > 0;
+    });
+    expect(a.heard[0]?.gateway).toBe("b");
+    expect(a.told.lines.filter((line) => line.startsWith("dropped"))).toHaveLength(1);
+  });
+
+  test("one leads, all know who; when it stops another one does at once", async () => {
+    const all = [open("a"), open("b"), open("c")];
+    const first = await oneLeads("one leads");
+    await eventually("all know", () => all.every(({ leadership }) => leadership.leader === first.name));
+    const others = all.filter((gateway) => gateway !== first);
+    const stopped = performance.now();
+    await first.close();
+    expect(first.leadership.leading).toBe(false);
+    const second = await oneLeads("another leads");
+    expect(others).toContain(second);
+    expect(performance.now() - stopped).toBeLessThan(LEASE_MS);
+  });
+
+  test("one that could not act leaves it to the others", async () => {
+    let willing = false;
+    const a = open("a", { willing: () => willing });
+    const b = open("b", { willing: () => true });
+    expect(await oneLeads("one leads")).toBe(b);
+    await eventually("the other one knows", () => a.leadership.leader === "b");
+    willing = true;
+    await b.close();
+    expect(await oneLeads("the other one leads")).toBe(a);
+    willing = false;
+    await eventually("it leads no more", () => !a.leadership.leading);
+  });
+
+  test("without NATS nobody leads, and each says why; with it one does", async () => {
+    await nats.kill();
+    const [a, b] = [open("a"), open("b")];
+    await eventually("it was tried", () => a.told.lines.some((line) => line.includes("cannot share")));
+    expect([a.exchange.away, a.leadership.leading, a.leadership.leader]).toEqual([
+      "the other gateways cannot be heard: there is no connection to NATS",
+      false,
+      undefined,
+    ]);
+    a.exchange.publish({ gateway: "a", functions: {} });
+    await nats.restart();
+    await near(a, b);
+    await oneLeads("one leads");
+  });
+
+  test.each(["file", "memory"] as const)(
+    "a server that is killed: it is said at once, the lease ends, and with a new one (%s) one leads",
+    async (storage) => {
+      const all = ["a", "b", "c"].map((name) => open(name, { bucket: { replicas: 1, storage } }));
+      await oneLeads("one leads");
+      await nats.kill();
+      await eventually("all say so", () => all.every(({ exchange }) => exchange.away !== undefined), 1000);
+      await eventually("nobody leads", () => leading().length === 0, LEASE_MS);
+      await nats.restart();
+      await near(...all);
+      await oneLeads("one leads again");
+    },
+  );
+
+  test("a server that hangs: others cannot be heard, and nobody leads", async () => {
+    const [a, b] = [open("a"), open("b")];
+    await oneLeads("one leads");
+    process.kill(nats.pid, "SIGSTOP");
+    try {
+      await eventually("nobody leads", () => leading().length === 0, LEASE_MS + 500);
+      await eventually("it is said", () => {
+        a.exchange.publish({ gateway: "a", functions: {} });
+        b.exchange.publish({ gateway: "b", functions: {} });
+        return a.exchange.away?.includes("does not answer") && b.exchange.away;
+      });
+    } finally {
+      process.kill(nats.pid, "SIGCONT");
+    }
+    await oneLeads("one leads again");
+    await near(a, b);
+  });
+
+  test("what the leader has learned is there for the next start, of functions that are still there", async () => {
+    const pattern = (hits: number) => ({ watchedSince: 1, days: { "20000": [1, 2] }, hits, misses: 0 });
+    const a = open("a");
+    await oneLeads("one leads");
+    const before: object[] = [];
+    a.patterns.onRead((learned) => before.push(learned));
+    await eventually("nothing was learned", () => before.length > 0);
+    await a.patterns.write({ "f.ns": pattern(1), "g.ns": pattern(2) });
+    await a.patterns.write({ "f.ns": pattern(3) });
+    const b = open("b");
+    const after: object[] = [];
+    b.patterns.onRead((learned) => after.push(learned));
+    await eventually("it is read", () => after.length > 0);
+    await b.patterns.write({});
+    expect([before, after]).toEqual([[{}], [{ "f.ns": pattern(3) }]]);
+  });
+});
