@@ -272,4 +272,84 @@ describe("several gateways", () => {
     await lab.run(60, a);
     expect(f.picture.replicas).toBe(1);
   });
+
+  test("what was not heard for a while is no less load afterwards", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add(CAPACITY);
+    const other = new FakeFunction("f", CAPACITY);
+    const mirror = () => {
+      other.picture = f.picture;
+      other.readyReplicas = f.readyReplicas;
+      return [other];
+    };
+    const leads = { leading: true, leader: "a", close: async () => {} };
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leads });
+    const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false), functions: mirror });
+    for (let i = 0; i < 2; i++) f.load.enter(lab.now);
+    for (let i = 0; i < 10; i++) other.load.enter(lab.now);
+    await lab.run(70, a, b);
+    expect(f.picture.replicas).toBe(6);
+    bus.cut.add("a").add("b");
+    leads.leading = false;
+    await lab.run(90, a, b);
+    expect(a.watched(f.qualifiedName)?.last?.decision.steps[0]?.text).toContain("the others cannot be heard");
+    bus.cut.clear();
+    leads.leading = true;
+    const before = lab.orders.length;
+    await lab.run(150, a, b);
+    expect([f.picture.replicas, lab.orders.slice(before)]).toEqual([6, []]);
+    for (let i = 0; i < 10; i++) other.load.leave(lab.now);
+    await lab.run(100, a, b);
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test("a function that only others call does not sleep for not hearing them", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "30s" });
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    await lab.run(10, a);
+    bus.cut.add("a");
+    await lab.run(100, a);
+    bus.cut.clear();
+    await lab.run(20, a);
+    expect(f.picture.replicas).toBe(1);
+    await lab.run(16, a);
+    expect(f.picture.replicas).toBe(0);
+  });
+});
+
+describe("what was learned", () => {
+  const PREWARM = { ...CAPACITY, "com.faaslane.scale.prewarm": "true" };
+  const days = { "19674": [1, 2] };
+  const learned = { "f.openfaas-fn": { watchedSince: START - 5e8, days, hits: 3, misses: 1 } };
+
+  test("is not lost by a gateway that is stopped before it has seen a function", () => {
+    lab = new Lab();
+    const gateway = lab.gateway("a");
+    gateway.recall(learned);
+    expect(gateway.patterns()).toEqual(learned);
+  });
+
+  test.each([0, 2])("adds to what is learned meanwhile, %s s after the start", async (seconds) => {
+    lab = new Lab();
+    const f = lab.add(PREWARM);
+    const gateway = lab.gateway("a");
+    f.load.enter(lab.now);
+    await lab.run(seconds, gateway);
+    gateway.recall(learned);
+    await lab.run(2, gateway);
+    const { "f.openfaas-fn": pattern } = gateway.patterns();
+    expect(pattern).toMatchObject({ watchedSince: START - 5e8, hits: 3, misses: 1 });
+    expect(Object.entries(pattern?.days ?? {})).toEqual([["19674", [1, 2]], expect.anything()]);
+  });
+
+  test("is forgotten with its function", async () => {
+    lab = new Lab();
+    const gateway = lab.gateway("a");
+    gateway.recall(learned);
+    await lab.run(1, gateway);
+    expect(gateway.patterns()).toEqual({});
+  });
 });
