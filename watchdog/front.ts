@@ -128,7 +128,12 @@ export class Front {
     if (status !== 200) {
       answerEmpty(res, status);
     } else if (path === "/_/health") {
-      res.writeHead(200, { "Content-Length": 2, "Content-Type": "text/plain; charset=utf-8" });
+      res.writeHead(200, {
+        "Content-Length": 2,
+        "Content-Type": "text/plain; charset=utf-8",
+        // Providers must not ask it unbidden, as for the oldest watchdogs it is a call of the function.
+        "X-Faaslane-Ready-Path": "/_/ready",
+      });
       res.end("OK");
     } else if (config.readyPath === undefined) {
       answerEmpty(res, 200);

@@ -60,6 +60,9 @@ function adjustExpected(headers: Record<string, readonly string[]>, recording: R
   // An answer we made says so, so that callers know it is safe to try again.
   if (killed || exchange.response.includes("executable file not found"))
     headers["x-openfaas-internal"] = ["of-watchdog"];
+  // Tells providers where to ask for more than health.
+  if (exchange.request.startsWith("GET /_/health ") && / 200 /.test(exchange.response.split("\r\n", 1)[0] ?? ""))
+    headers["x-faaslane-ready-path"] = ["/_/ready"];
   // What the function sends without a type stays without: guessing one for another's content opens holes.
   if (recording.env.mode === "http" && exchange.case === "no content type") delete headers["content-type"];
 }

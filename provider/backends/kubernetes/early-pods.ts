@@ -1,7 +1,7 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { qualifiedName } from "../../contract/functions.ts";
 import { Announcements, type HeardAnnouncement } from "./announcements.ts";
-import { Prober, probeTarget } from "./prober.ts";
+import { announcedTarget, Prober, probeTarget } from "./prober.ts";
 import type { Answering } from "./resources/endpoints.ts";
 import { Startups, type StartupsOptions } from "./startups.ts";
 
@@ -60,7 +60,7 @@ export class EarlyPods {
     if (!target || (podIP && podIP !== heard.address)) return;
     this.#startups.announced(key, heard);
     if (!podIP) this.#announced.set(key, heard.address);
-    if (this.#answering.get(key) !== target.ip) this.#prober.hurry(key, target);
+    if (this.#answering.get(key) !== target.ip) this.#prober.hurry(key, announcedTarget(target));
   }
 
   /** The pod is gone, or another one of its name has come. */

@@ -1,19 +1,21 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { request } from "../../kit/http.ts";
-import { FUNCTION_PORT } from "./resources/names.ts";
+import { FUNCTION_PORT, HEALTH_PATH, READY_PATH } from "./resources/names.ts";
 
 /** One run of a pod's container that is worth asking whether it answers. */
 export interface ProbeTarget {
   /** Different for every pod, and every start of its container. */
   readonly run: string;
   readonly ip: string;
+  /** What its kubelet asks, as anything else may be a call of the function; undefined when that is no HTTP path. */
+  readonly path: string | undefined;
 }
 
 /**
  * Undefined while there is nobody to ask, and once the kubelet has seen for itself.
  * @param announced the address that the pod has told of itself; counts until the API shows one
  */
-export function probeTarget({ metadata, status }: V1Pod, announced?: string): ProbeTarget | undefined {
+export function probeTarget({ metadata, spec, status }: V1Pod, announced?: string): ProbeTarget | undefined {
   const { podIP = announced, phase, conditions = [], containerStatuses = [] } = status ?? {};
   if (!podIP || !metadata?.uid || metadata.deletionTimestamp || phase === "Failed" || phase === "Succeeded") return;
   if (conditions.some(({ type, status }) => type === "Ready" && status === "True")) return;
@@ -21,7 +23,15 @@ export function probeTarget({ metadata, status }: V1Pod, announced?: string): Pr
   const isDown = containerStatuses.some(
     ({ state, lastState }) => state?.terminated || (state?.waiting && lastState?.terminated),
   );
-  return isDown ? undefined : { run: `${metadata.uid}/${restarts}`, ip: podIP };
+  // The objects of bookmarks have no containers at all.
+  const path = spec?.containers?.[0]?.readinessProbe?.httpGet?.path;
+  return isDown ? undefined : { run: `${metadata.uid}/${restarts}`, ip: podIP, path };
+}
+
+/** Who announces itself has a watchdog that knows better than by its health whether it takes calls. */
+export function announcedTarget(target: ProbeTarget): ProbeTarget {
+  const isOwn = target.path !== undefined && target.path !== HEALTH_PATH;
+  return isOwn ? target : { ...target, path: READY_PATH };
 }
 
 /** Questions a millisecond at most, however many pods there are to ask. */
@@ -39,19 +49,25 @@ export function decideInterval(askedMs: number, pods: number): number {
 /** A watchdog that listens answers at once; a kernel without a listener refuses at once. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
-/** Asks once. */
-export function isAnswering(ip: string, signal: AbortSignal): Promise<boolean> {
+/** With it a watchdog says along with its health where it tells whether the function takes calls. */
+const READY_HEADER = "x-faaslane-ready-path";
+
+/** Asks once. "elsewhere": its watchdog is up, and {@link READY_PATH} tells more. */
+export function askPod(ip: string, path: string, signal: AbortSignal): Promise<"yes" | "no" | "elsewhere"> {
   return new Promise((resolve) => {
     const req = request(
-      { host: ip, port: FUNCTION_PORT, path: "/_/ready", agent: false, timeout: ANSWER_TIMEOUT_MS, signal },
+      { host: ip, port: FUNCTION_PORT, path, agent: false, timeout: ANSWER_TIMEOUT_MS, signal },
       (res) => {
-        res.on("error", () => resolve(false)).resume();
-        resolve(res.statusCode === 200);
+        const { statusCode = 0, headers } = res;
+        res.on("error", () => resolve("no")).resume();
+        // As kubelets judge.
+        if (statusCode < 200 || statusCode >= 400) resolve("no");
+        else resolve(path !== READY_PATH && headers[READY_HEADER] === READY_PATH ? "elsewhere" : "yes");
       },
     );
     // Refused, unreachable, silent: all the same, it does not answer yet.
-    req.on("timeout", () => req.destroy()).on("error", () => resolve(false));
-    req.on("close", () => resolve(false)).end();
+    req.on("timeout", () => req.destroy()).on("error", () => resolve("no"));
+    req.on("close", () => resolve("no")).end();
   });
 }
 
@@ -72,10 +88,10 @@ export class Prober {
     if (current && current.target.run === target?.run && current.target.ip === target.ip) return;
     current?.stop.abort();
     this.#running.delete(key);
-    if (!target || this.#closed) return;
+    if (target?.path === undefined || this.#closed) return;
     const stop = new AbortController();
     this.#running.set(key, { target, stop });
-    this.#ask(key, target.ip, stop.signal, Date.now());
+    this.#ask(key, { ip: target.ip, path: target.path }, stop.signal, Date.now());
   }
 
   /** There is reason to believe that it answers now. */
@@ -90,13 +106,14 @@ export class Prober {
     this.#running.clear();
   }
 
-  #ask(key: string, ip: string, signal: AbortSignal, begunAt: number): void {
+  #ask(key: string, where: { readonly ip: string; readonly path: string }, signal: AbortSignal, begunAt: number): void {
     const askedAt = Date.now();
-    void isAnswering(ip, signal).then((answers) => {
+    void askPod(where.ip, where.path, signal).then((answer) => {
       if (signal.aborted) return;
-      if (answers) return this.#onAnswer(key, ip);
+      if (answer === "yes") return this.#onAnswer(key, where.ip);
+      if (answer === "elsewhere") return this.#ask(key, { ...where, path: READY_PATH }, signal, begunAt);
       const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt, this.#running.size) - Date.now());
-      setTimeout(() => !signal.aborted && this.#ask(key, ip, signal, begunAt), wait).unref();
+      setTimeout(() => !signal.aborted && this.#ask(key, where, signal, begunAt), wait).unref();
     });
   }
 }

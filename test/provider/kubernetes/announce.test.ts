@@ -35,7 +35,10 @@ afterEach(async () => {
 /** Something that answers like a watchdog, on an address of its own. */
 async function watchdog(): Promise<string> {
   const ip = subnet.take();
-  const server = createServer((req, res) => res.writeHead(req.url === "/_/ready" ? 200 : 404).end());
+  const server = createServer((req, res) => {
+    if (req.url === "/_/health") res.writeHead(200, { "X-Faaslane-Ready-Path": "/_/ready" }).end();
+    else res.writeHead(req.url === "/_/ready" ? 200 : 404).end();
+  });
   await once(server.listen(8080, ip), "listening");
   opened.push(() => {
     server.closeAllConnections();

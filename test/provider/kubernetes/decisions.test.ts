@@ -70,8 +70,8 @@ describe("a pod is asked whether it answers", () => {
   test("where it has announced itself, until the API shows an address", () => {
     const unknown = pod({ phase: "Pending" });
     delete unknown.status?.podIP;
-    expect(probeTarget(unknown, "10.0.0.9")).toEqual({ run: "u/0", ip: "10.0.0.9" });
-    expect(probeTarget(pod({}), "10.0.0.9")).toEqual({ run: "u/0", ip: "10.0.0.1" });
+    expect(probeTarget(unknown, "10.0.0.9")).toMatchObject({ run: "u/0", ip: "10.0.0.9" });
+    expect(probeTarget(pod({}), "10.0.0.9")).toMatchObject({ run: "u/0", ip: "10.0.0.1" });
     expect(probeTarget(pod({ phase: "Failed" }), "10.0.0.1")).toBeUndefined();
   });
 

@@ -40,6 +40,12 @@ export const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 /** Where a function's watchdog listens. */
 export const FUNCTION_PORT = 8080;
 
+/** Every OpenFaaS watchdog answers it; any other path may be a call of the function. */
+export const HEALTH_PATH = "/_/health";
+
+/** Where watchdogs that have it tell whether the function takes calls. For the oldest ones it is a call like any other. */
+export const READY_PATH = "/_/ready";
+
 /** Where a function finds its secrets. */
 export const SECRETS_PATH = "/var/openfaas/secrets";
 

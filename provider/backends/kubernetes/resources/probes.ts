@@ -1,10 +1,9 @@
 import type { V1Probe } from "@kubernetes/client-node";
-import { FUNCTION_PORT } from "./names.ts";
+import { FUNCTION_PORT, HEALTH_PATH } from "./names.ts";
 import type { ProbeTiming, ResourceSettings } from "./settings.ts";
 
 const HEALTH = "com.openfaas.health.http.";
 const READY = "com.openfaas.ready.http.";
-const HEALTH_PATH = "/_/health";
 
 type Annotations = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
-import type { V1ContainerStatus, V1Deployment, V1Pod } from "@kubernetes/client-node";
-import { DELETION_COST, FUNCTION_LABEL } from "./names.ts";
+import type { V1Container, V1ContainerStatus, V1Deployment, V1Pod, V1PodSpec } from "@kubernetes/client-node";
+import { DELETION_COST, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
 import { seesSecrets } from "./secret-volumes.ts";
 
 /** For telling the revision that a pod belongs to. */
@@ -19,6 +19,16 @@ function trimStatus({ name, ready, started, restartCount, state, lastState }: V1
   };
 }
 
+/** Only how the function is asked whether it is ready, and whether it sees secrets, for what may be told of it. */
+function trimSpec(spec: V1PodSpec, name: string | undefined): V1PodSpec {
+  const containers = spec.containers ?? [];
+  const own = containers.find((container) => container.name === name) ?? containers[0];
+  const path = own?.readinessProbe?.httpGet?.path;
+  const asked: V1Container[] =
+    own && path !== undefined ? [{ name: own.name, readinessProbe: { httpGet: { path, port: FUNCTION_PORT } } }] : [];
+  return { containers: asked, ...(seesSecrets(spec) && { volumes: [{ name: "any", secret: {} }] }) };
+}
+
 /** A pod without what the readers here never look at: a tenth of its size, as thousands of them are kept. */
 export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels = {} } = metadata;
@@ -36,8 +46,7 @@ export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
       labels: Object.fromEntries(Object.entries(labels).filter(([key]) => KEPT_LABELS.includes(key))),
       ...(cost !== undefined && { annotations: { [DELETION_COST]: cost } }),
     },
-    // Only whether it sees secrets matters, for what may be told of it.
-    ...(spec && { spec: { containers: [], ...(seesSecrets(spec) && { volumes: [{ name: "any", secret: {} }] }) } }),
+    ...(spec && { spec: trimSpec(spec, labels[FUNCTION_LABEL]) }),
     status: {
       ...(phase !== undefined && { phase }),
       ...(podIP !== undefined && { podIP }),

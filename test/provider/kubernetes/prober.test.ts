@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { V1Probe } from "@kubernetes/client-node";
+import { announcedTarget, Prober, probeTarget } from "../../../provider/backends/kubernetes/prober.ts";
+import { trimPod } from "../../../provider/backends/kubernetes/resources/trim.ts";
+import { eventually } from "../../support/eventually.ts";
+import { LoopbackSubnet } from "../../support/kube/kubelet/loopback.ts";
+
+let subnet: LoopbackSubnet;
+let prober: Prober;
+let answered: string[];
+const opened: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  subnet = await LoopbackSubnet.open();
+  answered = [];
+  prober = new Prober((key) => answered.push(key));
+});
+
+afterEach(async () => {
+  prober.close();
+  for (const close of opened.splice(0)) close();
+  await subnet.close();
+});
+
+interface Reply {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+}
+
+/** A pod's container, and every path that it was asked for. */
+async function serve(answer: (path: string, asked: readonly string[]) => Reply) {
+  const ip = subnet.take();
+  const asked: string[] = [];
+  const server = createServer((req, res) => {
+    const path = req.url ?? "";
+    asked.push(path);
+    const { status, headers } = answer(path, asked);
+    res.writeHead(status, headers).end();
+  });
+  await once(server.listen(8080, ip), "listening");
+  opened.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { ip, asked };
+}
+
+/** As the provider keeps it. */
+function target(ip: string, readinessProbe: V1Probe) {
+  const containers = [
+    { name: "sidecar", readinessProbe: { httpGet: { path: "/sidecar", port: 15021 } } },
+    { name: "fn", readinessProbe },
+  ];
+  const metadata = { name: "fn-1", uid: "u", labels: { faas_function: "fn" } };
+  const found = probeTarget(trimPod({ metadata, spec: { containers }, status: { podIP: ip, phase: "Running" } }));
+  if (!found) throw new Error("nobody to ask");
+  return found;
+}
+
+const http = (path: string): V1Probe => ({ httpGet: { path, port: 8080 } });
+const LOCK_FILE: V1Probe = { exec: { command: ["cat", "/tmp/.lock"] } };
+const offered = () => eventually("it is offered", () => answered.length > 0);
+
+test("what its kubelet asks, and nothing else: for the oldest watchdogs all but their health is a call", async () => {
+  const { ip, asked } = await serve((_path, { length }) => ({ status: length < 3 ? 503 : 200 }));
+  prober.watch("fn-1", target(ip, http("/_/health")));
+  await offered();
+  expect(asked).toEqual(["/_/health", "/_/health", "/_/health"]);
+});
+
+test("a path of its own when it was deployed with one", async () => {
+  const { ip, asked } = await serve((path, { length }) => ({ status: path === "/up" && length > 2 ? 204 : 500 }));
+  prober.watch("fn-1", target(ip, http("/up")));
+  await offered();
+  expect(new Set(asked)).toEqual(new Set(["/up"]));
+});
+
+test("whether it takes calls, of a watchdog that says where it tells", async () => {
+  const { ip, asked } = await serve((path, { length }) =>
+    path === "/_/health"
+      ? { status: 200, headers: { "X-Faaslane-Ready-Path": "/_/ready" } }
+      : { status: length < 4 ? 503 : 200 },
+  );
+  prober.watch("fn-1", target(ip, http("/_/health")));
+  await offered();
+  expect(asked).toEqual(["/_/health", "/_/ready", "/_/ready", "/_/ready"]);
+});
+
+test("nothing where a lock file tells, unless it has announced itself", async () => {
+  const [silent, own] = [await serve(() => ({ status: 200 })), await serve(() => ({ status: 200 }))];
+  prober.watch("silent", target(silent.ip, LOCK_FILE));
+  prober.watch("own", announcedTarget(target(own.ip, LOCK_FILE)));
+  await offered();
+  // The other one would have been asked first.
+  expect([answered, own.asked, silent.asked]).toEqual([["own"], ["/_/ready"], []]);
+});
+
+test("of its own path even when it has announced itself", async () => {
+  const { ip } = await serve(() => ({ status: 200 }));
+  expect(announcedTarget(target(ip, http("/up"))).path).toBe("/up");
+  expect(announcedTarget(target(ip, http("/_/health"))).path).toBe("/_/ready");
+});
