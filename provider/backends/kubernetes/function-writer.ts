@@ -1,6 +1,7 @@
 import type { V1Deployment, V1Service } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import { pause } from "../pause.ts";
 import { hasStatus } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { apiPath } from "./paths.ts";
@@ -34,8 +35,10 @@ export type Purpose =
   /** Nothing is known to have changed: what an earlier provider made, with other settings, is left as it is. */
   | "verify";
 
-/** How often to plan anew when somebody else writes the same object. */
-const ATTEMPTS = 8;
+/** How long to plan anew while somebody else writes the same object; its controllers do while it rolls out. */
+const INSIST_MS = 10_000;
+const FIRST_PAUSE_MS = 10;
+const MAX_PAUSE_MS = 500;
 
 /** Writes the Deployment and the Service of a function by server-side apply. */
 export class FunctionWriter {
@@ -112,13 +115,20 @@ export class FunctionWriter {
    * keep what our predecessor left behind; the deploy goes on all the same.
    */
   async insist<T>(work: (mayAdopt: boolean) => Promise<T>): Promise<T> {
+    const limit = AbortSignal.timeout(INSIST_MS);
     let mayAdopt = true;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let conflicts = 0; ; ) {
       try {
         return await work(mayAdopt);
       } catch (error) {
-        if (attempt >= ATTEMPTS || !(error instanceof Superseded || hasStatus(error, 409))) throw error;
-        if (error instanceof Superseded) mayAdopt = false;
+        if (limit.aborted || !(error instanceof Superseded || hasStatus(error, 409))) throw error;
+        if (error instanceof Superseded) {
+          mayAdopt = false;
+          continue;
+        }
+        // By chance, or two who are in each other's way would stay so.
+        await pause(Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** conflicts), limit);
+        conflicts += 1;
       }
     }
   }

@@ -213,7 +213,8 @@ export class KubernetesFunctions implements FunctionStore {
     }
     try {
       const path = apiPath.scale(ref.namespace, ref.name);
-      const { metadata } = await client.mergePatch<V1Scale>(path, { spec: { replicas } });
+      const scaling = () => client.mergePatch<V1Scale>(path, { spec: { replicas } });
+      const { metadata } = await this.#writer.insist(scaling);
       picture.learnReplicas(ref, replicas, metadata?.resourceVersion);
     } catch (cause) {
       throw hasStatus(cause, 404) ? notFound(ref, cause) : cause;

@@ -159,6 +159,22 @@ test("two providers see each other's functions, and their writes do not undo eac
   }
 });
 
+test("a function that others write all the time can be deployed and scaled all the same", async () => {
+  await create("fn");
+  await readyReplicas("fn", 1);
+  const busy = (resource: string) =>
+    kube.faults.answer({
+      status: 409,
+      times: 12,
+      matches: (asked) => asked.method === "PATCH" && asked.resource === resource,
+    });
+  busy("deployments.apps");
+  await backend.functions.update({ service: "fn", image: "fn:2", namespace: NAMESPACE });
+  busy("deployments.apps/scale");
+  await backend.functions.scale(ref("fn"), 2);
+  await readyReplicas("fn", 2);
+});
+
 test("of several creates at once one succeeds", async () => {
   const results = await Promise.allSettled([create("fn"), create("fn"), create("fn")]);
   expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
