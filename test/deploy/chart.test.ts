@@ -237,6 +237,29 @@ describe("the queue on NATS", () => {
     expect(names(objects, "PodDisruptionBudget")).toEqual(expect.arrayContaining(["queue-worker"]));
   });
 
+  test.each<[what: string, values: Values, servers: readonly string[] | undefined]>([
+    ["without a queue, for one gateway", { queue: { kind: "none" } }, undefined],
+    [
+      "without a queue, for several gateways",
+      { queue: { kind: "none" }, gateway: { replicas: 2 } },
+      ["nats://nats.openfaas.svc.cluster.local:4222"],
+    ],
+    [
+      "of one's own, for several gateways",
+      { queue: { kind: "none" }, gateway: { replicas: 2 }, nats: { external: { enabled: true, host: "n" } } },
+      ["nats://n:4222"],
+    ],
+  ])("%s: gateways share their work over %j → %j", (_what, values, servers) => {
+    const { objects } = render(values);
+    const { async } = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
+    expect([async.queue.kind, async.nats?.servers]).toEqual(["none", servers]);
+    const own = servers?.[0]?.startsWith("nats://nats.") ?? false;
+    expect([names(objects, "StatefulSet"), names(objects, "NetworkPolicy").includes("nats")]).toEqual([
+      own ? ["nats"] : [],
+      own,
+    ]);
+  });
+
   test("is another server, with its credentials as files", () => {
     const nats = { external: { enabled: true, host: "nats.infra" }, credentialsSecret: "login" };
     const { objects } = render({ queue: { kind: "jetstream" }, nats, callbacks: { signingSecret: "signing" } });

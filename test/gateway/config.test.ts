@@ -73,7 +73,10 @@ test.each<[what: string, env: Env, servers: readonly string[]]>([
 });
 
 test("the kind that is asked for wins over an address that is there", () => {
-  expect(loadConfig({ queue: "embedded", faas_nats_address: "nats" }).async.queue.kind).toBe("embedded");
+  const { async } = loadConfig({ queue: "embedded", faas_nats_address: "nats" });
+  // Gateways share their work there all the same.
+  expect([async.queue.kind, async.nats?.servers]).toEqual(["embedded", ["nats://nats:4222"]]);
+  expect(loadConfig({}).async.nats).toBeUndefined();
   expect(loadConfig({ async_worker: "false" })).toMatchObject({ ownWorker: false });
 });
 
@@ -130,6 +133,7 @@ test("every bad variable is named with its rule, in one error", () => {
     faas_nats_address: "nats:4222",
     nats_stream_replicas: "0",
     nats_storage: "disk",
+    autoscaling_lease: "500ms",
     callback_private: "no",
     callback_allow: "10.0.0.0/99",
     callback_deny: "http://x",

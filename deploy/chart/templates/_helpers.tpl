@@ -89,11 +89,18 @@ topologySpreadConstraints:
 {{- add (int (trimSuffix "s" $drain)) 8 }}
 {{- end }}
 
+{{- /* Where NATS comes from, "own" or "external": for the queue, or for gateways that share their work. Empty without. */ -}}
+{{- define "faaslane.nats" -}}
+{{- if or (eq .Values.queue.kind "jetstream") (and (eq .Values.queue.kind "none") (gt (int .Values.gateway.replicas) 1)) }}
+{{- ternary "external" "own" .Values.nats.external.enabled }}
+{{- end }}
+{{- end }}
+
 {{- /* Settings of the queue, for the gateway and for queue workers. */ -}}
 {{- define "faaslane.asyncEnv" -}}
 - name: queue
   value: {{ .Values.queue.kind | quote }}
-{{- if eq .Values.queue.kind "jetstream" }}
+{{- if include "faaslane.nats" . }}
 - name: faas_nats_address
   {{- if .Values.nats.external.enabled }}
   {{- if not .Values.nats.external.host }}{{ fail "nats.external.host: name the server" }}{{ end }}
@@ -146,7 +153,7 @@ topologySpreadConstraints:
 
 {{- /* Everything secret that the gateway and its workers read, as files of one folder; a volume needs a source. */ -}}
 {{- define "faaslane.natsSecret" -}}
-{{- if eq .Values.queue.kind "jetstream" }}{{ .Values.nats.credentialsSecret }}{{ end }}
+{{- if include "faaslane.nats" . }}{{ .Values.nats.credentialsSecret }}{{ end }}
 {{- end }}
 
 {{- define "faaslane.hasSecrets" -}}
