@@ -56,6 +56,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/queue.ts")).queueCommand(io),
   },
   {
+    name: "scaling",
+    summary: "explain and simulate how functions are scaled",
+    load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),
+  },
+  {
     name: "logs",
     summary: "show what a function has written",
     load: async (io) => (await import("./commands/logs.ts")).logsCommand(io),

@@ -42,7 +42,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
     files: /^cli\/(start\/|commands\/(start|gateway|provider|queue-worker|watchdog)\.ts)/,
     imports: ["cli", "provider process", "gateway process", "contract", "kit"],
   },
-  { name: "cli", files: /^cli\//, imports: ["cli start", "contract", "kit"] },
+  { name: "cli", files: /^cli\//, imports: ["cli start", "gateway core", "contract", "kit"] },
 ];
 
 /** Each package's one home. */

@@ -2,8 +2,9 @@ import type { Sample } from "../core/scaling/sample.ts";
 
 /** Samples a function's history holds; an hour when something happens in each second. */
 const MAX_SAMPLES = 3_600;
+const SECOND_MS = 1000;
 
-/** The last samples of one function. Only changes are kept; what is read has a sample per second again. */
+/** The last samples of one function. Only changes are kept: a fact stands until the next one. */
 export class SampleHistory {
   #samples: Sample[] = [];
   #newestAt = 0;
@@ -17,13 +18,19 @@ export class SampleHistory {
     if (this.#samples.length > MAX_SAMPLES * 1.25) this.#samples = this.#samples.slice(-MAX_SAMPLES);
   }
 
-  /** Oldest first. @param since milliseconds since the epoch */
+  /**
+   * Oldest first; of a fact that stood for longer its first and its last second, so that an hour of rest costs two.
+   * @param since milliseconds since the epoch
+   */
   *read(since = 0): Generator<Sample> {
     for (const [i, sample] of this.#samples.entries()) {
-      const until = this.#samples[i + 1]?.t ?? this.#newestAt + 1;
-      // A fact stands until the next one; of what stands for long, a minute apart is enough for a replay.
-      const step = until - sample.t > 600_000 ? 60_000 : 1000;
-      for (let t = sample.t; t < until; t += step) if (t >= since) yield { ...sample, t };
+      const next = this.#samples[i + 1];
+      const until = next ? next.t - SECOND_MS : this.#newestAt;
+      const from = Math.max(sample.t, since);
+      if (from > Math.max(sample.t, until)) continue;
+      yield { ...sample, t: from };
+      // What was measured a little late did not stand for longer.
+      if (until - from >= SECOND_MS / 2) yield { ...sample, t: until };
     }
   }
 }

@@ -32,6 +32,18 @@ export interface Simulation {
   readonly changes: number;
 }
 
+const SECOND_MS = 1000;
+
+/** Fills in the seconds that a history leaves out: a fact stands until the next one. */
+export function* everySecond(history: readonly Sample[]): Generator<Sample> {
+  for (const [i, sample] of history.entries()) {
+    yield sample;
+    // Samples are a little late at times; half a second more is none of its own.
+    const until = (history[i + 1]?.t ?? sample.t) - SECOND_MS / 2;
+    for (let t = sample.t + SECOND_MS; t < until; t += SECOND_MS) yield { ...sample, t };
+  }
+}
+
 /** Decides again over a recorded history, oldest sample first, as if the function had another policy. */
 export function simulate(history: readonly Sample[], { policy, startMs, tickMs }: SimulationOptions): Simulation {
   const scaler = new FunctionScaler(policy);
@@ -47,15 +59,16 @@ export function simulate(history: readonly Sample[], { policy, startMs, tickMs }
   const totals = { coldStarts: 0, replicaSeconds: 0, overloadedSeconds: 0, changes: 0 };
 
   let previous = first?.t ?? 0;
-  for (const sample of history) {
+  for (const sample of everySecond(history)) {
     const { t } = sample;
     ready += starting.filter((at) => at <= t).length;
     starting = starting.filter((at) => at > t);
-    const elapsed = Math.min((t - previous) / 1000, 60);
+    const elapsed = (t - previous) / SECOND_MS;
     previous = t;
     const load = loadOf(policy.type, sample);
-    if (load !== undefined) scaler.record(t, load);
     const busy = isBusy(sample);
+    // As the autoscaler does it: of a function asleep that nobody calls there is no load to average.
+    if (load !== undefined && (busy || wanted > 0)) scaler.record(t, load);
     if (busy) lastBusyAt = t;
     const asleep = ready === 0;
     if (asleep) totals.coldStarts += sample.started;
