@@ -88,8 +88,8 @@ describe("holding a lease", () => {
   const leave = new AbortController();
   const clients: KubernetesClient[] = [];
 
-  /** A process that leads when it may. */
-  function candidate(identity: string) {
+  /** A process that leads when it may, and fails at its first `failures` tries. */
+  function candidate(identity: string, failures = 0) {
     const own = new KubernetesClient({ server: new URL(kube.url), credentials: async () => ({}) });
     clients.push(own);
     const stop = new AbortController();
@@ -97,6 +97,10 @@ describe("holding a lease", () => {
     const lead = async (leading: AbortSignal) => {
       state.leads += 1;
       state.times += 1;
+      if (state.times <= failures) {
+        state.leads -= 1;
+        throw new Error("cannot lead");
+      }
       await new Promise<void>((resolve) => leading.addEventListener("abort", () => resolve(), { once: true }));
       state.leads -= 1;
     };
@@ -123,7 +127,7 @@ describe("holding a lease", () => {
   });
 
   test("is for one at a time, and for the next at once when it is given back", async () => {
-    const all = ["a", "b", "c"].map(candidate);
+    const all = ["a", "b", "c"].map((identity) => candidate(identity));
     const leaders = () => all.filter(({ state }) => state.leads > 0);
     await eventually("one leads", () => leaders().length === 1);
     const [first] = leaders();
@@ -135,6 +139,13 @@ describe("holding a lease", () => {
     expect(all.reduce((sum, { state }) => sum + state.leads, 0)).toBe(1);
     await Promise.all(all.map(({ stop }) => stop()));
     expect(await holder()).toBe("");
+  });
+
+  test("is given up by who cannot lead, to try again", async () => {
+    const one = candidate("a", 2);
+    await eventually("it leads", () => one.state.leads === 1);
+    expect(one.state.times).toBe(3);
+    await one.stop();
   });
 
   test("ends before it runs out when it cannot be renewed, and begins again afterwards", async () => {

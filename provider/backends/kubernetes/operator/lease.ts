@@ -93,13 +93,18 @@ async function leadWhileHeld(
   const { log, identity, name } = options;
   const leading = new AbortController();
   log.info({ lease: name, identity }, "this provider acts on Functions");
-  const led = lead(leading.signal).catch((err: unknown) => log.error({ err }, "acting on Functions failed"));
-  await renew(options, first, signal);
+  const failed = new AbortController();
+  const led = lead(leading.signal).catch((err: unknown) => {
+    log.error({ err }, "acting on Functions failed");
+    failed.abort();
+  });
+  await renew(options, first, AbortSignal.any([signal, failed.signal]));
   leading.abort();
   log.info({ lease: name, identity }, "this provider no longer acts on Functions");
   // Others take over only when nothing of ours is under way any more, or the lease has run out.
   await led;
-  if (signal.aborted) await release(options);
+  // Who cannot act must not keep others from it.
+  if (signal.aborted || failed.signal.aborted) await release(options);
 }
 
 /** Resolves when the lease is lost, or `signal` aborts. */
