@@ -7,7 +7,13 @@ import { hasStatus } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { apiPath } from "./paths.ts";
 import { NAMESPACE_MARK } from "./resources/names.ts";
-import { buildNamespace, isFunctionNamespace, namespaceProblems, readNamespace } from "./resources/namespace.ts";
+import {
+  buildNamespace,
+  isFunctionNamespace,
+  isNamespaceName,
+  namespaceProblems,
+  readNamespace,
+} from "./resources/namespace.ts";
 import type { WatchSink } from "./watcher.ts";
 
 export interface NamespacesOptions {
@@ -136,7 +142,8 @@ export class KubernetesNamespaces implements NamespaceStore {
     const { client, defaultName, several } = this.#options;
     await this.#options.ready();
     const isDefault = name === defaultName;
-    if (!isDefault && !several) return undefined;
+    // What is no name would lead to other objects.
+    if ((!isDefault && !several) || !isNamespaceName(name)) return undefined;
     const found = await client.find<V1Namespace>(apiPath.namespace(name));
     if (isDefault) return found ?? { metadata: { name, labels: NAMESPACE_MARK, annotations: NAMESPACE_MARK } };
     return found && isFunctionNamespace(found) ? found : undefined;

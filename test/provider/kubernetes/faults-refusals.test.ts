@@ -79,3 +79,12 @@ test("what belongs to the platform is refused before anything is written", async
   await expect(other).rejects.toMatchObject({ kind: "invalid", message: expect.stringContaining("envVars.port") });
   expect(kube.faults.count("apply")).toBe(before);
 });
+
+test("a name that is none leads to no other object", async () => {
+  const marked = { name: "marked", annotations: { openfaas: "1" } };
+  await client.create(`/api/v1/namespaces/${NAMESPACE}/secrets`, { metadata: marked, data: {} });
+  const name = `${NAMESPACE}/secrets/marked`;
+  expect(await backend.namespaces.get(name)).toBeUndefined();
+  await expect(backend.namespaces.remove(name)).rejects.toMatchObject({ kind: "notFound" });
+  expect((await client.get(`/api/v1/namespaces/${NAMESPACE}/secrets/marked`)).metadata.name).toBe("marked");
+});

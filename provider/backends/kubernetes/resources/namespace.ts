@@ -5,6 +5,10 @@ import { NAMESPACE_MARK, sortKeys } from "./names.ts";
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
+export function isNamespaceName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** Set by Kubernetes and its clients, not by whoever made the namespace. */
 const FOREIGN: ReadonlySet<string> = new Set([
   "kubernetes.io/metadata.name",
@@ -14,7 +18,7 @@ const FOREIGN: ReadonlySet<string> = new Set([
 /** Rules that `namespace` breaks, one line each. */
 export function namespaceProblems({ name, labels = {}, annotations = {} }: FunctionNamespace): string[] {
   return [
-    ...(NAME.test(name) ? [] : [`namespace: name: (${name}) is invalid, must be a DNS label`]),
+    ...(isNamespaceName(name) ? [] : [`namespace: name: (${name}) is invalid, must be a DNS label`]),
     ...Object.entries(labels).flatMap(([key, value]) =>
       isQualifiedName(key) && isLabelValue(value) ? [] : [`namespace: labels: "${key}=${value}" is not a label`],
     ),
