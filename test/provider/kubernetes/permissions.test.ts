@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { Backend } from "../../../provider/backends/backend.ts";
+import { FUNCTION_NAMESPACE } from "../../../provider/backends/kubernetes/resources/permissions.ts";
 import type { LogMessage } from "../../../provider/contract/logs.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -57,6 +58,29 @@ async function liveAsObject(client: KubeClient, backend: Backend): Promise<void>
   await eventually("it is gone", async () => (await client.get(FUNCTIONS)).items.length === 0);
 }
 
+/** Asked for in other tests: of stuck pods, of pods with calls, and where nobody collects what is left behind. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  "list events",
+  "patch pods",
+  "delete services",
+  // The API server's own check of an owner reference.
+  "update functions/finalizers",
+]);
+
+/** What is granted in namespaces of functions and was not asked for. */
+function unused({ faults }: KubeServer): string[] {
+  const asked = new Set(
+    faults.requests.map(({ verb, resource, subresource }) => {
+      const [plural = ""] = resource.split(".");
+      return `${verb === "apply" ? "patch" : verb} ${subresource === "" ? plural : `${plural}/${subresource}`}`;
+    }),
+  );
+  // An apply of what is not there is to create it.
+  for (const resource of ["deployments", "services"]) asked.add(`create ${resource}`);
+  const granted = FUNCTION_NAMESPACE.flatMap(({ resource, verbs }) => verbs.map((verb) => `${verb} ${resource}`));
+  return granted.filter((permission) => !asked.has(permission) && !ELSEWHERE.has(permission));
+}
+
 test.each([
   ["a ClusterRole", true, false],
   ["a ClusterRole, with Function objects,", true, true],
@@ -88,6 +112,7 @@ test.each([
     await liveThrough(backend, "again");
     if (hasOperator) await liveAsObject(client, backend);
     account.expectNothingRefused();
+    if (clusterRole && hasOperator) expect(unused(kube)).toEqual([]);
   } finally {
     await backend.close(0);
     await kube.close();

@@ -17,13 +17,13 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "apps", resource: "deployments", verbs: OWN },
   { group: "apps", resource: "deployments/scale", verbs: ["patch"] },
   { group: "", resource: "services", verbs: OWN },
-  { group: "", resource: "secrets", verbs: OWN },
+  { group: "", resource: "secrets", verbs: ["get", "list", "create", "patch", "delete"] },
   // Says which pods a function gives up first, see `deletion-costs.ts`.
-  { group: "", resource: "pods", verbs: [...READ, "patch"] },
+  { group: "", resource: "pods", verbs: ["list", "watch", "patch"] },
   { group: "", resource: "pods/log", verbs: ["get"] },
   // They alone say why a pod gets no volumes or no network.
   { group: "", resource: "events", verbs: ["list"] },
-  { group: "metrics.k8s.io", resource: "pods", verbs: ["get", "list"] },
+  { group: "metrics.k8s.io", resource: "pods", verbs: ["list"] },
   { group: "openfaas.com", resource: "functions", verbs: OWN },
   { group: "openfaas.com", resource: "functions/status", verbs: ["patch"] },
   // An owner reference that blocks the owner's deletion asks for it, where the API server checks that.
