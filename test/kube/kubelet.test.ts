@@ -226,7 +226,7 @@ test("a pod that is deleted without grace is killed at once", async () => {
 test("a process serves before the API shows its address, as on a real node", async () => {
   await kube.close();
   runtime = await ProcessRuntime.open();
-  kube = await KubeServer.open({ runtime, timing: { sandboxMs: 50, reportMs: 200 } });
+  kube = await KubeServer.open({ runtime, timing: { sandboxMs: 50, reportMs: 3_000 } });
   client = new KubeClient(kube);
   const callers: string[] = [];
   const announced = createServer((req, res) => {

@@ -3,6 +3,7 @@ import type { Backend } from "../../../provider/backends/backend.ts";
 import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
 import { KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import type { RequestInfo } from "../../support/kube/http/faults.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { NAMESPACE, openBackend } from "./support.ts";
 
@@ -162,16 +163,16 @@ test("two providers see each other's functions, and their writes do not undo eac
 test("a function that others write all the time can be deployed and scaled all the same", async () => {
   await create("fn");
   await readyReplicas("fn", 1);
-  const busy = (resource: string) =>
-    kube.faults.answer({
-      status: 409,
-      times: 12,
-      matches: (asked) => asked.method === "PATCH" && asked.resource === resource,
-    });
-  busy("deployments.apps");
+  const busy = (subresource: string) => {
+    const isWrite = (asked: RequestInfo) => asked.method === "PATCH" && asked.resource === "deployments.apps";
+    const matches = (asked: RequestInfo) => isWrite(asked) && asked.subresource === subresource;
+    kube.faults.answer({ status: 409, times: 12, matches });
+  };
+  busy("");
   await backend.functions.update({ service: "fn", image: "fn:2", namespace: NAMESPACE });
-  busy("deployments.apps/scale");
+  busy("scale");
   await backend.functions.scale(ref("fn"), 2);
+  expect(kube.faults.requests.filter(({ subresource }) => subresource === "scale")).toHaveLength(13);
   await readyReplicas("fn", 2);
 });
 
