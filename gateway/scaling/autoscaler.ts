@@ -204,22 +204,19 @@ export class Autoscaler {
     const { leading } = this;
     if (leading !== this.#led) this.#options.log.info({ leading }, "autoscaling");
     this.#led = leading;
-    const blind = this.#blind(now);
+    const { exchange, providerAway } = this.#options;
+    const missed = this.#book.missed(now);
+    const partial = missed.length > 0 ? { partial: `no word from gateway ${missed.join(", ")}` } : {};
+    const away = providerAway() ?? exchange?.away;
     for (const { qualifiedName: name, picture, readyReplicas } of functions) {
       const watched = this.#watch(name, picture, now);
       const load = this.#loads.get(name);
-      const problem = blind ?? this.#outside.problem(now, name, watched.policyFor(picture));
-      const decision = watched.decide(now, picture, readyReplicas, load?.held ?? 0, problem);
+      const blind = away ?? this.#outside.problem(now, name, watched.policyFor(picture));
+      const sight = blind === undefined ? partial : { blind };
+      const decision = watched.decide(now, picture, readyReplicas, load?.held ?? 0, sight);
       const wanted = decision.replicas !== picture.replicas && !watched.isAlerted(now);
       if (leading && wanted) this.#act(name, picture, decision, load?.replicas);
     }
-  }
-
-  #blind(now: number): string | undefined {
-    const { exchange, providerAway } = this.#options;
-    const missed = this.#book.missed(now);
-    if (missed.length > 0) return `no word from gateway ${missed.join(", ")}`;
-    return providerAway() ?? exchange?.away;
   }
 
   #act(

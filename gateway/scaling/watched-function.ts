@@ -1,7 +1,7 @@
 import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
 import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.ts";
-import type { Decision } from "../core/scaling/decision.ts";
+import type { Decision, ScaleInput } from "../core/scaling/decision.ts";
 import { FunctionScaler } from "../core/scaling/function-scaler.ts";
 import type { FunctionLoad } from "../core/scaling/load-book.ts";
 import { isBusy, loadOf, type Sample } from "../core/scaling/sample.ts";
@@ -117,8 +117,14 @@ export class WatchedFunction {
     if (value !== undefined && (this.#busy || picture.replicas > 0)) this.#scaler.record(now, value);
   }
 
-  /** @param blind why its load is not to be trusted */
-  decide(now: number, picture: FunctionEndpoints, ready: number, held: number, blind?: string): Decision {
+  /** @param sight why its load is not to be trusted, or may be more than is known */
+  decide(
+    now: number,
+    picture: FunctionEndpoints,
+    ready: number,
+    held: number,
+    sight: Pick<ScaleInput, "blind" | "partial"> = {},
+  ): Decision {
     const policy = this.policyFor(picture);
     const scheduled = scheduledBounds(policy.windows, now);
     const { replicas } = picture;
@@ -130,7 +136,7 @@ export class WatchedFunction {
       held,
       busy: this.#busy || held > 0,
       lastBusyAt: this.lastBusyAt,
-      ...(blind !== undefined && { blind }),
+      ...sight,
       ...(scheduled && { scheduled }),
       prewarm: policy.prewarm && this.pattern.likely(now),
     });

@@ -15,6 +15,8 @@ export interface ScaleInput {
   readonly lastBusyAt: number;
   /** Why the load is not to be trusted: a source that is away. Replicas are then kept. */
   readonly blind?: string;
+  /** Why the load may be more than is known: nothing is taken away then. */
+  readonly partial?: string;
   /** Bounds that a schedule sets for now. */
   readonly scheduled?: { readonly min: number; readonly max?: number };
   /** Whether a call is likely, so that a replica is to be kept. */

@@ -82,7 +82,7 @@ export class FunctionScaler {
   }
 
   #scale(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
-    const { now, policy, replicas, blind } = input;
+    const { now, policy, replicas, blind, partial } = input;
     const [least, most] = bounds(input);
     if (this.#sleepy(input)) {
       const idle = Math.round((now - input.lastBusyAt) / 1000);
@@ -96,6 +96,13 @@ export class FunctionScaler {
     if (blind !== undefined) steps.take("blind", replicas, `its load is not known: ${blind}; ${replicas} are kept`);
     else if (!loads) steps.take("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
     else this.#follow(input, loads, steps);
+    if (partial !== undefined) {
+      steps.bend(
+        "blind",
+        Math.max(steps.replicas, replicas),
+        `nothing is taken away, there may be more load: ${partial}`,
+      );
+    }
 
     if (!this.#initialReached) {
       const initial = Math.min(this.#initial(policy), most);
@@ -106,8 +113,8 @@ export class FunctionScaler {
     steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
   }
 
-  #sleepy({ now, policy, busy, lastBusyAt, blind, scheduled, prewarm }: ScaleInput): boolean {
-    if (!policy.zero || busy || blind !== undefined || scheduled || prewarm) return false;
+  #sleepy({ now, policy, busy, lastBusyAt, blind, partial, scheduled, prewarm }: ScaleInput): boolean {
+    if (!policy.zero || busy || (blind ?? partial) !== undefined || scheduled || prewarm) return false;
     return now - lastBusyAt >= policy.zeroDurationMs;
   }
 

@@ -273,6 +273,19 @@ describe("several gateways", () => {
     expect(f.picture.replicas).toBe(1);
   });
 
+  test("more load gets more replicas although one is missed", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add(CAPACITY);
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false), functions: () => [] });
+    await lab.run(10, a, b);
+    await lab.run(3, a);
+    for (let i = 0; i < 6; i++) f.load.enter(lab.now);
+    await lab.run(6, a);
+    expect(f.picture.replicas).toBe(3);
+  });
+
   test("what was not heard for a while is no less load afterwards", async () => {
     lab = new Lab();
     const bus = new Bus();

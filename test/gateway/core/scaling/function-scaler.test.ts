@@ -162,6 +162,7 @@ describe("zero", () => {
   test.each<[why: string, changes: Partial<ScaleInput>]>([
     ["something is under way", { busy: true }],
     ["its load is not known", { blind: "the provider is away" }],
+    ["there may be more load", { partial: "a gateway is silent" }],
     ["its schedule wants it", { scheduled: { min: 1 } }],
     ["a call is likely", { prewarm: true }],
   ])("it stays awake when %s", (_why, changes) => {
@@ -303,6 +304,23 @@ describe("for any load", () => {
           expect(falls).toBeLessThanOrEqual(2);
         },
       ),
+    );
+  });
+
+  test("with a part of the load it never falls, and rises as by itself", () => {
+    fc.assert(
+      fc.property(loads, fc.integer({ min: 1, max: 10 }), (list, replicas) => {
+        const policy = policyOf({ target: 3, zero: true, zeroDurationMs: 1000 });
+        const [part, whole] = [new Simulated(policy, replicas), new Simulated(policy, replicas)];
+        for (const load of list) {
+          for (const f of [part, whole]) {
+            f.now += SECOND;
+            f.scaler.record(f.now, load);
+          }
+          const { replicas: wanted } = part.decide({ partial: "a gateway is silent" });
+          expect(wanted).toBeGreaterThanOrEqual(Math.max(replicas, whole.decide().replicas));
+        }
+      }),
     );
   });
 
