@@ -11,13 +11,15 @@ export interface ServerProcess {
   readonly output: string;
   /** Exit code. May be called twice. */
   stop(): Promise<number | null>;
+  /** As a power cut does. May be called twice. */
+  kill(): Promise<void>;
 }
 
 const LISTENS_WITHIN_MS = 30_000;
 
-/** The gateway or the provider as a process of its own, on a port of its own, without a password. */
+/** One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of its metrics. */
 export async function startServerProcess(
-  main: "gateway/main.ts" | "provider/main.ts",
+  main: "gateway/main.ts" | "gateway/queue-worker/main.ts" | "provider/main.ts",
   env: Readonly<Record<string, string>>,
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
@@ -36,7 +38,11 @@ export async function startServerProcess(
     return ended;
   };
   try {
-    const listening = eventually(`${main} listens`, () => /"url":"(http:[^"]+)"/.exec(output)?.[1], LISTENS_WITHIN_MS);
+    const listening = eventually(
+      `${main} listens`,
+      () => /"(?:url|metrics)":"(http:[^"]+)"/.exec(output)?.[1],
+      LISTENS_WITHIN_MS,
+    );
     const url = await Promise.race([
       listening,
       ended.then(() => {
@@ -50,6 +56,10 @@ export async function startServerProcess(
         return output;
       },
       stop,
+      kill: async () => {
+        child.kill("SIGKILL");
+        await ended;
+      },
     };
   } catch (error) {
     await stop();
