@@ -1,5 +1,5 @@
 import { decodeCall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
-import { ensureConsumer } from "./consumers.ts";
+import { dropGhosts, ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
 import { type Bucket, bucketOf, bucketToken, isNear, laterSubject, parseBucket, parseLater } from "./later-bucket.ts";
@@ -106,17 +106,22 @@ class OpenBucket {
       },
       over: (lost) => {
         // Nothing more just now. A call that comes after all is seen by the next look through the stream.
-        if (lost || (this.#held.size === 0 && Date.now() > this.#endsAt)) this.#end();
+        if (lost) this.#end();
+        else if (this.#held.size === 0 && Date.now() > this.#endsAt) void this.#finish();
         else this.#ask();
       },
     });
+  }
+
+  get #subject(): string {
+    return `FAASLANE.later.${this.#token}.>`;
   }
 
   start(): void {
     ensureConsumer(this.#context.link, {
       stream: STREAMS.later,
       name: `bucket-${this.#token}`,
-      subject: `FAASLANE.later.${this.#token}.>`,
+      subject: this.#subject,
       maxPending: MAX_PENDING,
       ackWaitMs: this.#context.settings.ackWaitMs,
       inactiveMs: INACTIVE_MS,
@@ -147,6 +152,16 @@ class OpenBucket {
     if (!this.#closed && this.#pull.outstanding === 0) this.#pull.ask(BATCH, WAIT_MS);
     // Without a connection nothing was asked; the look after the next one begins anew.
     if (!this.#closed && this.#pull.outstanding === 0) this.#end();
+  }
+
+  /** Its time is over and all that was in it has moved on. What the stream still has would open it again and again. */
+  async #finish(): Promise<void> {
+    try {
+      await dropGhosts(this.#context.link, STREAMS.later, `bucket-${this.#token}`, this.#subject);
+    } catch (err) {
+      this.#context.settings.log.debug({ err, bucket: this.#token }, "a bucket could not be cleared of what is over");
+    }
+    this.#end();
   }
 
   #end(): void {
