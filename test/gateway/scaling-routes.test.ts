@@ -1,0 +1,101 @@
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { decodeScalingReport, decodeScalingSample } from "../../provider/contract/scaling.ts";
+import { eventually } from "../support/eventually.ts";
+import { ScalingGateway } from "./scaling-gateway.ts";
+
+let lab: ScalingGateway;
+
+beforeEach(async () => {
+  lab = await ScalingGateway.open();
+});
+afterEach(async () => await lab.close());
+
+const get = async (path: string) => await lab.control(`/system/scaling/${path}`);
+
+async function deploy(labels: Record<string, string> = {}): Promise<void> {
+  lab.provider.put({ name: "f", labels });
+  await eventually("it was decided on", async () => {
+    const answer = await get("f");
+    return answer.status === 200 && decodeScalingReport(await answer.json()).last;
+  });
+}
+
+test("the report has settings by the names of their labels, what is wrong with them, and the last decision", async () => {
+  await deploy({ "com.openfaas.scale.target": "7", "com.openfaas.scale.max": "many", "com.openfaas.scale.min": "2" });
+  const report = decodeScalingReport(await (await get("f.openfaas-fn")).json());
+  expect(report).toMatchObject({
+    function: "f",
+    namespace: "openfaas-fn",
+    replicas: 1,
+    type: "rps",
+    settings: { target: 7, min: 2, max: 20, "target-proportion": 0.9, window: "30s" },
+    leading: true,
+    alerted: false,
+    last: { from: 1, to: 2, reason: "initial" },
+  });
+  expect(report.problems).toEqual([expect.stringContaining('com.openfaas.scale.max: "many"')]);
+  expect(report.last?.steps.at(-1)).toEqual({ reason: "initial", replicas: 2, text: "it begins with 2" });
+});
+
+test("what the provider refuses is told until it agrees", async () => {
+  lab.provider.respond = (_request, res) => res.writeHead(400, { "content-type": "text/plain" }).end("no room");
+  await deploy({ "com.openfaas.scale.min": "2" });
+  const refused = async () => decodeScalingReport(await (await get("f")).json()).refused;
+  expect(await eventually("it is told", refused)).toContain("no room");
+  lab.provider.respond = (_request, res) => res.writeHead(202).end();
+  await eventually("it is forgotten", async () => (await refused()) === undefined);
+});
+
+test("a function that alerts scale is left alone", async () => {
+  await deploy();
+  const body = JSON.stringify({ alerts: [{ status: "firing", labels: { function_name: "f" } }] });
+  expect((await lab.control("/system/alert", { method: "POST", body })).status).toBe(200);
+  expect(decodeScalingReport(await (await get("f")).json()).alerted).toBe(true);
+  expect(lab.orders()).toEqual([{ serviceName: "f", namespace: "openfaas-fn", replicas: 5 }]);
+});
+
+test("the history is NDJSON, oldest first, from the moment that is asked for", async () => {
+  await deploy();
+  const read = async (query: string) => {
+    const answer = await get(`f/history${query}`);
+    expect(answer.headers.get("content-type")).toMatch(/^application\/x-ndjson/);
+    const lines = (await answer.text()).split("\n");
+    expect(lines.pop()).toBe("");
+    return lines.map((line) => decodeScalingSample(JSON.parse(line)));
+  };
+  const all = await eventually("it stood for a while", async () => {
+    const samples = await read("");
+    return samples.length >= 2 && samples;
+  });
+  expect(all.map(({ t }) => t)).toEqual(all.map(({ t }) => t).sort((a, b) => a - b));
+  expect(all[0]).toMatchObject({ concurrency: 0, started: 0, inFlight: 0, held: 0, queued: 0, replicas: 1, ready: 0 });
+  const since = (all[0]?.t ?? 0) + 500;
+  const later = await read(`?since=${new Date(since).toISOString()}`);
+  expect(later[0]?.t).toBe(since);
+  expect(await read("?since=2999-01-01T00:00:00Z")).toEqual([]);
+});
+
+test.each(["yesterday", "", "2026-13-01T00:00:00Z"])("since=%j is refused", async (since) => {
+  await deploy();
+  const answer = await get(`f/history?since=${since}`);
+  expect(answer.status).toBe(400);
+  expect(await answer.text()).toMatch(/^since: must be a time/);
+});
+
+test.each(["gone", "gone/history", "f.elsewhere", "f?namespace=elsewhere"])("%s is not found", async (path) => {
+  await deploy();
+  const answer = await get(path);
+  expect(answer.status).toBe(404);
+  expect(await answer.text()).toMatch(/is not scaled here/);
+});
+
+test("the namespace may be given apart", async () => {
+  await deploy();
+  expect((await get("f?namespace=openfaas-fn")).status).toBe(200);
+});
+
+test.each(["f", "f/history"])("%s needs the password, and is for reading only", async (path) => {
+  await deploy();
+  expect((await fetch(`${lab.gateway.url}/system/scaling/${path}`)).status).toBe(401);
+  expect((await lab.control(`/system/scaling/${path}`, { method: "POST" })).status).toBe(405);
+});
