@@ -144,10 +144,10 @@ test("watches that are cut every second while things change lose nothing", async
       expect((await deploy("cut", "PUT", image)).status).toBe(202);
       expect((await scale("cut", replicas)).status).toBe(202);
       await eventually(
-        "it is as it was asked for",
+        `it is as it was asked for, ${replicas} of ${image}`,
         async () => {
-          const status = await statusOf("cut");
-          return status?.image === image && status.availableReplicas === replicas;
+          expect(await statusOf("cut")).toMatchObject({ image, availableReplicas: replicas });
+          return true;
         },
         RECOVERS_MS,
       );

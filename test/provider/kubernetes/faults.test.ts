@@ -36,8 +36,8 @@ afterEach(async () => {
 const ref = (name: string) => ({ name, namespace: NAMESPACE });
 const create = (service: string) => backend.functions.create({ service, image: "fn:1", namespace: NAMESPACE });
 const readyIn = (name: string) => picture.get(name)?.endpoints.filter(({ state }) => state === "ready").length ?? 0;
-const readyReplicas = (name: string, count: number) =>
-  eventually(`${name} has ${count} ready replicas`, () => readyIn(name) === count);
+const readyReplicas = (name: string, count: number, deadlineMs?: number) =>
+  eventually(`${name} has ${count} ready replicas`, () => readyIn(name) === count, deadlineMs);
 const scaleByHand = (name: string, replicas: number) =>
   new KubeClient(kube).patch(`${DEPLOYMENTS}/${name}`, { spec: { replicas } });
 
@@ -131,13 +131,15 @@ describe("an API server that fails now and then", () => {
   });
 
   test("in half of its watches and lists is followed all the same", async () => {
+    // One that is refused again and again waits longer each time, up to 10 s; by chance it can be eight times in a row.
+    const deadlineMs = 45_000;
     kube.faults.answer({ status: 500, fraction: 0.5, matches: ({ verb }) => verb === "list" || verb === "watch" });
     kube.cutWatchesEvery(100);
     await create("fn");
-    await readyReplicas("fn", 1);
+    await readyReplicas("fn", 1, deadlineMs);
     await backend.functions.scale(ref("fn"), 4);
-    await readyReplicas("fn", 4);
-  });
+    await readyReplicas("fn", 4, deadlineMs);
+  }, 100_000);
 });
 
 test("two providers see each other's functions, and their writes do not undo each other", async () => {
