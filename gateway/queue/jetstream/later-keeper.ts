@@ -226,6 +226,8 @@ class OpenBucket {
       state: "waiting",
       location: { stream: at.stream, seq: at.seq, from },
     });
+    // It may have ended meanwhile: long ago, when who moved it first has died. Its record would outlive that of its end.
+    if (!bucket && (await records.findFinished(id))) await records.removeOpen(id);
     acknowledge(link, delivery);
     if (!link.connected) return;
     if (bucket) link.nc.publish(SIGNALS.later, bucketToken(bucket));

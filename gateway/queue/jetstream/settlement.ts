@@ -122,9 +122,10 @@ export class Settlement {
       // Its publisher may have died before.
       await writeAlias(this.#context, { kind: "key", function: { name, namespace }, key: idempotencyKey }, id);
     }
-    acknowledge(link, held.delivery);
     await held.running;
-    if (held.running || held.open) await records.removeOpen(id);
+    // Of a call that has moved there may be a record that was not there yet when it was looked up.
+    if (held.running || held.open || stored.id !== undefined) await records.removeOpen(id);
+    acknowledge(link, held.delivery);
     if (!keepBody && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
   }
 

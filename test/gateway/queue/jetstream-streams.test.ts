@@ -1,7 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type ConsumerInfo, connect, type JetStreamManager, type NatsConnection } from "nats";
+import { encodeCall, laneOf } from "../../../gateway/queue/jetstream/call-codec.ts";
+import { encodeCallId } from "../../../gateway/queue/jetstream/call-id.ts";
 import { openLink } from "../../../gateway/queue/jetstream/connection.ts";
+import { laneSubject } from "../../../gateway/queue/jetstream/names.ts";
 import { Pull } from "../../../gateway/queue/jetstream/pull.ts";
+import { encodeRecord, waitingRecord } from "../../../gateway/queue/jetstream/record.ts";
 import type { Queue } from "../../../gateway/queue/queue.ts";
 import { Deliveries, DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -183,6 +187,23 @@ describeWithNats("streams of the queue", () => {
     });
     expect(await countOf("FAASLANE_FINISHED")).toBe(50);
     await consumer.close(1000);
+  });
+
+  test("hold nothing of a call that ends before who moved it has written down where", async () => {
+    const queue = await open();
+    const nonce = "0123456789abcdef012";
+    const id = encodeCallId({ seq: 1, nonce });
+    const late = encodeRecord({ ...waitingRecord({ call: newCall(), nonce, attempts: 0, body: Buffer.alloc(0) }, id) });
+    const consumer = await queue.consume(async () => {
+      await nc.jetstream().publish(`FAASLANE.open.${id}`, late);
+      return DONE;
+    }, limited(1));
+    const { body, ...call } = newCall();
+    const moved = encodeCall({ call, nonce, id, attempts: 0, body });
+    await nc.jetstream().publish(laneSubject(laneOf(call)), moved);
+    await soon("it has ended", async () => (await countOf("FAASLANE_FINISHED")) === 1);
+    await consumer.close(5000);
+    expect(await countOf("FAASLANE_OPEN")).toBe(0);
   });
 });
 
