@@ -97,7 +97,7 @@ export async function openGateway(
       provider,
       version,
       log,
-      scaling: { autoscaler, alerts: openAlerts({ table, provider, autoscaler }) },
+      scaling: { autoscaler, alerts: openAlerts({ config, table, provider, autoscaler }) },
       defaultNamespace: config.defaultNamespace,
       ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
@@ -172,13 +172,21 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
   });
 }
 
-function openAlerts({ table, provider, autoscaler }: Pick<ProxyDeps, "table" | "provider" | "autoscaler">): AlertDeps {
+function openAlerts({
+  config,
+  table,
+  provider,
+  autoscaler,
+}: Pick<ProxyDeps, "config" | "table" | "provider" | "autoscaler">): AlertDeps {
   return {
     find: (target) => {
       const entry = table.find(target);
       if (!entry) return undefined;
       const { picture, qualifiedName } = entry;
-      const policy = autoscaler.watched(qualifiedName)?.policyFor(picture) ?? parseScalePolicy(picture.labels).policy;
+      const { labels, annotations } = picture;
+      const watched = autoscaler.watched(qualifiedName);
+      const policy =
+        watched?.policyFor(picture) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
       return { ref: picture, replicas: picture.replicas, policy };
     },
     scale: (ref, replicas) => provider.scale(ref, replicas),

@@ -120,6 +120,14 @@ test("orders that fail are told line by line, and the others are given still", a
   expect(lab.orders()).toHaveLength(3);
 });
 
+test("the platform's own largest number counts where a function names none", async () => {
+  await lab.close();
+  lab = await ScalingGateway.open({ autoscaling: "false", default_max_replicas: "10" });
+  await deploy("f", 1);
+  await post(alerts(["firing", "f"], ["firing", "f"]));
+  expect(lab.orders()).toEqual([3, 3].map((replicas) => ({ serviceName: "f", namespace: "openfaas-fn", replicas })));
+});
+
 interface Probe {
   readonly case: string;
   readonly request: string;

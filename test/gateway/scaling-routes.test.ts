@@ -1,30 +1,36 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { decodeScalingReport, decodeScalingSample } from "../../provider/contract/scaling.ts";
 import { eventually } from "../support/eventually.ts";
 import { ScalingGateway } from "./scaling-gateway.ts";
 
 let lab: ScalingGateway;
 
-beforeEach(async () => {
+beforeAll(async () => {
   lab = await ScalingGateway.open();
 });
-afterEach(async () => await lab.close());
+afterEach(() => {
+  lab.provider.respond = (_request, res) => res.writeHead(202).end();
+});
+afterAll(async () => await lab.close());
 
 const get = async (path: string) => await lab.control(`/system/scaling/${path}`);
 
-async function deploy(labels: Record<string, string> = {}): Promise<void> {
-  lab.provider.put({ name: "f", labels });
+async function deploy(labels: Record<string, string> = {}, name = "f"): Promise<void> {
+  lab.provider.put({ name, labels });
   await eventually("it was decided on", async () => {
-    const answer = await get("f");
+    const answer = await get(name);
     return answer.status === 200 && decodeScalingReport(await answer.json()).last;
   });
 }
 
 test("the report has settings by the names of their labels, what is wrong with them, and the last decision", async () => {
-  await deploy({ "com.openfaas.scale.target": "7", "com.openfaas.scale.max": "many", "com.openfaas.scale.min": "2" });
-  const report = decodeScalingReport(await (await get("f.openfaas-fn")).json());
+  await deploy(
+    { "com.openfaas.scale.target": "7", "com.openfaas.scale.max": "many", "com.openfaas.scale.min": "2" },
+    "wrong",
+  );
+  const report = decodeScalingReport(await (await get("wrong.openfaas-fn")).json());
   expect(report).toMatchObject({
-    function: "f",
+    function: "wrong",
     namespace: "openfaas-fn",
     replicas: 1,
     type: "rps",
@@ -39,19 +45,19 @@ test("the report has settings by the names of their labels, what is wrong with t
 
 test("what the provider refuses is told until it agrees", async () => {
   lab.provider.respond = (_request, res) => res.writeHead(400, { "content-type": "text/plain" }).end("no room");
-  await deploy({ "com.openfaas.scale.min": "2" });
-  const refused = async () => decodeScalingReport(await (await get("f")).json()).refused;
+  await deploy({ "com.openfaas.scale.min": "2" }, "refused");
+  const refused = async () => decodeScalingReport(await (await get("refused")).json()).refused;
   expect(await eventually("it is told", refused)).toContain("no room");
   lab.provider.respond = (_request, res) => res.writeHead(202).end();
   await eventually("it is forgotten", async () => (await refused()) === undefined);
 });
 
 test("a function that alerts scale is left alone", async () => {
-  await deploy();
-  const body = JSON.stringify({ alerts: [{ status: "firing", labels: { function_name: "f" } }] });
+  await deploy({}, "alerted");
+  const body = JSON.stringify({ alerts: [{ status: "firing", labels: { function_name: "alerted" } }] });
   expect((await lab.control("/system/alert", { method: "POST", body })).status).toBe(200);
-  expect(decodeScalingReport(await (await get("f")).json()).alerted).toBe(true);
-  expect(lab.orders()).toEqual([{ serviceName: "f", namespace: "openfaas-fn", replicas: 5 }]);
+  expect(decodeScalingReport(await (await get("alerted")).json()).alerted).toBe(true);
+  expect(lab.orders()).toContainEqual({ serviceName: "alerted", namespace: "openfaas-fn", replicas: 5 });
 });
 
 test("the history is NDJSON, oldest first, from the moment that is asked for", async () => {
