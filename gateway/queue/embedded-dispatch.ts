@@ -117,7 +117,7 @@ export class EmbeddedDispatch {
     this.#wakeDue(draft.now);
     const { concurrency } = this.#consume;
     while (this.turns.inFlight < concurrency) {
-      const key = this.turns.next(this.#hasRoom);
+      const key = this.turns.next(this.#hasRoom, concurrency);
       if (key === undefined) return;
       const wanted = this.#queues?.has(queueOf(key)) ?? true;
       const seq = wanted ? this.#takeOne(key, draft.now) : undefined;

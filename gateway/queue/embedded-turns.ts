@@ -1,3 +1,4 @@
+import { placesFor } from "../core/places.ts";
 import { functionOf } from "./embedded-protocol.ts";
 
 interface KeyState {
@@ -27,6 +28,8 @@ export class FunctionTurns {
   readonly #ready = new Set<string>();
   /** Keys that would be worth asking if their function were below its limit, by function. */
   readonly #blocked = new Map<string, Set<string>>();
+  /** Keys whose function has its share of the places, in the order of their turns; worth asking once there are more. */
+  readonly #crowded = new Set<string>();
 
   get inFlight(): number {
     return this.#inFlight.size;
@@ -48,6 +51,7 @@ export class FunctionTurns {
   /** The key has none just now; whoever changes that calls {@link wake}. */
   sleep(key: string): void {
     this.#ready.delete(key);
+    this.#crowded.delete(key);
     if (this.#states.get(key)?.inFlight === 0) this.#states.delete(key);
   }
 
@@ -63,17 +67,40 @@ export class FunctionTurns {
    * The key whose turn it is.
    * @param hasRoom whether the function may have one more call than it has under way; asked again once one of its calls
    *   has ended or {@link unblock} says so
+   * @param concurrency calls that may be under way at a time
    */
-  next(hasRoom: (fn: string, underWay: number) => boolean): string | undefined {
-    for (const key of this.#ready) {
-      const fn = functionOf(key);
-      if (hasRoom(fn, this.#running.get(fn) ?? 0)) return key;
-      this.#ready.delete(key);
-      const keys = this.#blocked.get(fn);
-      if (keys) keys.add(key);
-      else this.#blocked.set(fn, new Set([key]));
-    }
+  next(hasRoom: (fn: string, underWay: number) => boolean, concurrency: number): string | undefined {
+    const taken = this.inFlight;
+    // A place that even a function with any number of calls under way could have.
+    const roomy = placesFor({ concurrency, taken, own: concurrency }) > 0;
+    // Each time one of them, or those that are ready would go on and on while these never have a turn.
+    if (roomy) this.#letIn();
+    do {
+      for (const key of this.#ready) {
+        const fn = functionOf(key);
+        const own = this.#running.get(fn) ?? 0;
+        if (!hasRoom(fn, own)) this.#block(fn, key);
+        else if (placesFor({ concurrency, taken, own }) > 0) return key;
+        else this.#crowded.add(key);
+        this.#ready.delete(key);
+      }
+    } while (roomy && this.#letIn());
     return undefined;
+  }
+
+  /** @returns whether there was one */
+  #letIn(): boolean {
+    const [key] = this.#crowded;
+    if (key === undefined) return false;
+    this.#crowded.delete(key);
+    this.#ready.add(key);
+    return true;
+  }
+
+  #block(fn: string, key: string): void {
+    const keys = this.#blocked.get(fn);
+    if (keys) keys.add(key);
+    else this.#blocked.set(fn, new Set([key]));
   }
 
   /** Place after which an untried call of the key is to be looked for. */

@@ -98,7 +98,10 @@ export interface Consumer {
 }
 
 export interface ConsumeOptions {
-  /** Calls under way at a time in this process, over all functions. */
+  /**
+   * Calls under way at a time in this process, over all functions. From 16 on, the last quarter of them is for functions
+   * that have few under way.
+   */
   readonly concurrency: number;
   /**
    * Calls of a function that may be under way at a time, over all processes; 0 holds them back. Cheap: asked before

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../provider/contract/functions.ts";
+import { placesFor } from "../../core/places.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../queue.ts";
 import { attempt } from "./attempt.ts";
 import { BatchKeeper } from "./batch-keeper.ts";
@@ -220,6 +221,7 @@ export class JetStreamConsumer implements Consumer {
       for (const feed of [...this.#feeds.values()]) {
         if (this.#running >= this.#options.concurrency || this.#waiting === 0) return;
         if (feed.waiting.length === 0 || feed.running >= this.#limitOf(feed)) continue;
+        if (this.#placesFor(this.#running, feed.running) === 0) continue;
         this.#start(feed, feed.waiting.shift() as HeldCall);
         this.#feeds.delete(feed.subject);
         this.#feeds.set(feed.subject, feed);
@@ -279,9 +281,16 @@ export class JetStreamConsumer implements Consumer {
       }
       if (free <= 0) continue;
       const before = feed.expected;
-      feed.ask(Math.min(room, share, free, MAX_BATCH));
+      const own = feed.running + feed.waiting.length;
+      const places = this.#placesFor(this.#options.concurrency - free, own);
+      if (places === 0) continue;
+      feed.ask(Math.min(room, share, places, MAX_BATCH));
       free -= feed.expected - before;
     }
+  }
+
+  #placesFor(taken: number, own: number): number {
+    return placesFor({ concurrency: this.#options.concurrency, taken, own });
   }
 
   #limitOf({ lane }: LaneFeed): number {

@@ -36,6 +36,27 @@ export function limitsContract(setup: QueueSetup): void {
     expect(deliveries.started).toHaveLength(5);
   });
 
+  test("a function whose limit is above what a consumer takes leaves places to others", async () => {
+    await setup.publishMany(100, "slow", { function: "slow" });
+    const deliveries = await setup.hold(limited(16, 100));
+    await soon("the slow one fills its places", () => deliveries.underWay === 12);
+    for (const name of ["quick", "other"]) {
+      await setup.publishMany(3, name, { function: name });
+      await soon("it starts", () => deliveries.functions.includes(name));
+    }
+    const of = (name: string) => deliveries.functions.filter((fn) => fn === name).length;
+    expect([of("slow"), of("quick"), of("other")]).toEqual([12, 1, 1]);
+    for (const { call } of deliveries.started.filter((one) => one.call.function === "slow")) deliveries.end(call.id);
+    await soon(
+      "all of them get the places that are free again",
+      () => of("quick") + of("other") === 6 && of("slow") > 12,
+    );
+    await soon("all end", () => {
+      deliveries.endAll();
+      return deliveries.started.length === 106;
+    });
+  });
+
   test("a function full of retries and delays does not delay another's calls, nor its own", async () => {
     await setup.publishMany(100, "retried", { function: "busy" });
     await setup.publishMany(100, "delayed", { function: "busy", notBefore: Date.now() + 3_600_000 });
