@@ -49,8 +49,7 @@ export class LateLink {
       try {
         this.#link = await open();
         if (told !== undefined) log.info("gateways can share their work now");
-        for (const listener of this.#listeners.splice(0)) listener(this.#link);
-        return;
+        break;
       } catch (err) {
         const { message } = err as Error;
         if (message !== told) log.warn({ err }, "gateways cannot share their work yet; trying again");
@@ -59,5 +58,6 @@ export class LateLink {
       // Many gateways that lost the same server must not come back as one.
       await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
     }
+    if (this.#link) for (const listener of this.#listeners.splice(0)) listener(this.#link);
   }
 }

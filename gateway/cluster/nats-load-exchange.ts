@@ -20,6 +20,8 @@ export class NatsLoadExchange implements LoadExchange {
   #reports = 0;
   /** When a report was sent that has not been confirmed, on the monotonic clock. */
   #unconfirmedSince: number | undefined;
+  /** Why this gateway may not listen; undefined while it may. */
+  #refused: string | undefined;
   /** Bad messages are told of once. */
   #warned = false;
 
@@ -30,6 +32,7 @@ export class NatsLoadExchange implements LoadExchange {
   }
 
   get away(): string | undefined {
+    if (this.#refused !== undefined) return `the other gateways cannot be heard: ${this.#refused}`;
     if (!this.#link.connected) return "the other gateways cannot be heard: there is no connection to NATS";
     const since = this.#unconfirmedSince;
     const silent = since !== undefined && performance.now() - since > SILENT_AFTER_MS;
@@ -59,13 +62,26 @@ export class NatsLoadExchange implements LoadExchange {
     this.#listener = listener;
   }
 
-  #open({ nc }: Link): void {
-    nc.subscribe(SUBJECT, {
-      callback: (err, { data }) => {
-        if (err) this.#warn(err);
-        else this.#read(data);
-      },
+  #open(link: Link): void {
+    const listen = () => {
+      this.#refused = undefined;
+      link.nc.subscribe(SUBJECT, {
+        callback: (err, { data }) => {
+          if (err) this.#refuse(err);
+          else this.#read(data);
+        },
+      });
+    };
+    // A subscription outlives its connection, unless it was refused.
+    link.onReconnect(() => {
+      if (this.#refused !== undefined) listen();
     });
+    listen();
+  }
+
+  #refuse(err: unknown): void {
+    this.#refused = `NATS does not let it subscribe to ${SUBJECT}`;
+    this.#log.warn({ err, subject: SUBJECT }, "NATS refuses what gateways need to share their work");
   }
 
   #read(message: Uint8Array): void {

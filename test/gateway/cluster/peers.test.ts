@@ -97,6 +97,29 @@ describeWithNats("gateways on one NATS", () => {
     await eventually("it leads no more", () => !a.leadership.leading);
   });
 
+  test("a server of a cluster is killed: one leads again, never two", async () => {
+    const servers = await NatsServer.startCluster(3);
+    const all = servers.map((server, i) =>
+      openGatewayAt(server.address, `g${i}`, {
+        servers: [server, ...servers].map(({ address }) => address),
+        bucket: { replicas: 3, storage: "file" },
+      }),
+    );
+    gateways.push(...all);
+    try {
+      const first = await oneLeads("one leads", 60_000);
+      await servers[all.indexOf(first)]?.kill();
+      await eventually("all are connected", () => all.every(({ exchange }) => !exchange.away), 30_000);
+      await eventually("one leads for a while", async () => {
+        const { name } = await oneLeads("one leads again", 60_000);
+        return all.every(({ leadership }) => leadership.leader === name);
+      });
+    } finally {
+      for (const gateway of gateways.splice(0)) await gateway.close();
+      for (const server of servers) await server.remove();
+    }
+  }, 150_000);
+
   test("without NATS nobody leads, and each says why; with it one does", async () => {
     await nats.kill();
     const [a, b] = [open("a"), open("b")];
@@ -142,6 +165,30 @@ describeWithNats("gateways on one NATS", () => {
     }
     await oneLeads("one leads again");
     await near(a, b);
+  });
+
+  test("one that may not listen says so", async () => {
+    const strict = await NatsServer.start({
+      config: `authorization { users = [{ user: u, password: p, permissions: { subscribe: { deny: "faaslane.load" } } }] }`,
+    });
+    const gateway = openGatewayAt(strict.address, "a", { credentials: { user: "u", password: "p" } });
+    try {
+      const refused = () => gateway.exchange.away?.includes("does not let it subscribe");
+      await eventually("it says why", refused, 20_000);
+    } finally {
+      await gateway.close();
+      await strict.remove();
+    }
+  });
+
+  test.each<NodeJS.Signals>(["SIGKILL", "SIGSTOP"])("they close soon although their server got %s", async (signal) => {
+    const [a, b] = [open("a"), open("b")];
+    await oneLeads("one leads");
+    process.kill(nats.pid, signal);
+    const begun = performance.now();
+    await Promise.all([a.close(), b.close()]);
+    expect(performance.now() - begun).toBeLessThan(3000);
+    expect(leading()).toEqual([]);
   });
 
   test("what the leader has learned is there for the next start, of functions that are still there", async () => {
