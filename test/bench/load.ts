@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import autocannon from "autocannon";
 
@@ -13,6 +14,8 @@ export interface LoadOptions {
   readonly url: string;
   readonly connections: number;
   readonly seconds: number;
+  /** With POST and a body of 256 bytes rather than GET. */
+  readonly post?: boolean;
 }
 
 const run = promisify(execFile);
@@ -29,8 +32,9 @@ export async function applyLoad(options: LoadOptions): Promise<LoadResult> {
   return GENERATOR === "wrk" ? await runWrk(options) : await runAutocannon(options);
 }
 
-async function runWrk({ url, connections, seconds }: LoadOptions): Promise<LoadResult> {
-  const { stdout } = await run("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", url]);
+async function runWrk({ url, connections, seconds, post }: LoadOptions): Promise<LoadResult> {
+  const script = post ? ["-s", fileURLToPath(new URL("post.lua", import.meta.url))] : [];
+  const { stdout } = await run("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", ...script, url]);
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`failed calls:\n${stdout}`);
   const latency = (percentile: string): number => {
     const [, value, unit] = new RegExp(`${percentile}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) as RegExpExecArray;
@@ -40,8 +44,9 @@ async function runWrk({ url, connections, seconds }: LoadOptions): Promise<LoadR
   return { requestsPerSecond, p50: latency("50"), p99: latency("99") };
 }
 
-async function runAutocannon({ url, connections, seconds }: LoadOptions): Promise<LoadResult> {
-  const result = await autocannon({ url, connections, duration: seconds });
+async function runAutocannon({ url, connections, seconds, post }: LoadOptions): Promise<LoadResult> {
+  const request = post ? { method: "POST" as const, body: "x".repeat(256) } : {};
+  const result = await autocannon({ url, connections, duration: seconds, ...request });
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx + result.errors} failed calls`);
   return { requestsPerSecond: result.requests.average, p50: result.latency.p50, p99: result.latency.p99 };
 }

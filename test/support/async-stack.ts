@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
-import { freePort, NatsServer } from "./nats.ts";
+import { freePort, NatsServer } from "./nats-server.ts";
 import { descendants, isAlive, runCli, temporaryFolder } from "./platform.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 
@@ -81,8 +81,9 @@ export class AsyncStack {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  async startGateway(): Promise<void> {
-    const env = { ...this.#env, port: String(this.#port), data_dir: join(this.folder, "gateway") };
+  /** @param more settings, for as long as it runs */
+  async startGateway(more: Env = {}): Promise<void> {
+    const env = { ...this.#env, port: String(this.#port), data_dir: join(this.folder, "gateway"), ...more };
     this.gateway = await startServerProcess("gateway/main.ts", env);
   }
 
