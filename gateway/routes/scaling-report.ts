@@ -50,7 +50,9 @@ function buildDecision({ at, from, ready, decision }: RecordedDecision): Scaling
   };
 }
 
-/** Under the names of the labels that set them. */
+const duration = (ms: number) => (ms === 0 ? "0s" : formatDuration(ms));
+
+/** Under the names of the labels that set them, and in their units. */
 function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
   return {
     min: policy.min,
@@ -59,14 +61,14 @@ function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
     "target-proportion": policy.upProportion,
     "down-proportion": policy.downProportion,
     zero: policy.zero,
-    ...(policy.zero && { "zero-duration": formatDuration(policy.zeroDurationMs) }),
-    window: formatDuration(policy.windowMs),
-    "panic-window": formatDuration(policy.panicWindowMs),
-    "panic-threshold": policy.panicThreshold,
+    ...(policy.zero && { "zero-duration": duration(policy.zeroDurationMs) }),
+    window: duration(policy.windowMs),
+    "panic-window": Math.round((policy.panicWindowMs / policy.windowMs) * 100),
+    "panic-threshold": Math.round(policy.panicThreshold * 100),
     "up-rate": policy.upRate,
     "down-rate": policy.downRate,
-    "up-delay": formatDuration(policy.upDelayMs),
-    "down-delay": formatDuration(policy.downDelayMs),
+    "up-delay": duration(policy.upDelayMs),
+    "down-delay": duration(policy.downDelayMs),
     burst: policy.burst,
     initial: policy.initial,
     activation: policy.activation,
@@ -74,5 +76,6 @@ function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
     ...(policy.query !== undefined && { query: policy.query }),
     windows: policy.windows.length,
     prewarm: policy.prewarm,
+    factor: policy.factor,
   };
 }
