@@ -15,6 +15,7 @@ import { seededRandom, seedOf } from "../support/seeded-random.ts";
 
 /** Every so many calls go to a function that always fails, so that dead letters are among the ends. */
 const FAILS_EVERY = 20;
+const BROKEN_ATTEMPTS = 2;
 /** Calls under way at a time, over all workers: what one death can cut off. */
 const CONCURRENCY = 64;
 const ENDS_WITHIN_MS = 120_000;
@@ -24,7 +25,7 @@ const FUNCTIONS: AsyncStackOptions["functions"] = {
   broken: {
     handler: ledgerHandler('return context.status(500).succeed("broken");'),
     annotations: {
-      "com.openfaas.retry.attempts": "1",
+      "com.openfaas.retry.attempts": String(BROKEN_ATTEMPTS - 1),
       "com.openfaas.retry.min_wait": "50ms",
       "com.openfaas.retry.max_wait": "100ms",
     },
@@ -89,11 +90,13 @@ async function play(name: string, { calls, deeds, env, ...options }: Story): Pro
 /** What is promised, whatever died. */
 function expectEveryCallEnded({ fates, ledger, load, outages }: Ending): void {
   const executions = ({ call }: { call: number }) => ledger.executions.get(call) ?? [];
-  const neverRun = load.accepted.filter((accepted) => executions(accepted).length === 0);
+  // Each of the few attempts of a broken one may have been cut off before the function saw it; it is dead then.
+  const isDead = ({ id }: { id: string }) => fates.states.get(id) === "dead";
+  const neverRun = load.accepted.filter((accepted) => executions(accepted).length === 0 && !isDead(accepted));
   expect(neverRun.map(({ call, id }) => [call, fates.states.get(id), fates.deadLetters.get(id)])).toEqual([]);
   expect(load.accepted.filter(({ id }) => !["done", "dead"].includes(fates.states.get(id) as string))).toEqual([]);
   // Exactly once: a call is either done or among the dead letters, where it is once.
-  const dead = load.accepted.filter(({ id }) => fates.states.get(id) === "dead");
+  const dead = load.accepted.filter(isDead);
   expect(dead.filter(({ id }) => fates.deadLetters.get(id)?.length !== 1)).toEqual([]);
   const done = load.accepted.filter(({ id }) => fates.states.get(id) === "done");
   expect(done.filter(({ id }) => fates.deadLetters.has(id))).toEqual([]);
@@ -101,7 +104,7 @@ function expectEveryCallEnded({ fates, ledger, load, outages }: Ending): void {
   expect(dead.filter(({ call }) => !isBroken(call))).toEqual([]);
 
   // A second execution needs a reason: a call that was under way, or just over, when something died.
-  const excess = findExcess(ledger, load, outages, (call) => (isBroken(call) ? 2 : 1));
+  const excess = findExcess(ledger, load, outages, (call) => (isBroken(call) ? BROKEN_ATTEMPTS : 1));
   process.stderr.write(
     `${load.accepted.length} accepted, ${done.length} done, ${dead.length} dead, ${load.unsure.size} refused or cut off ` +
       `${JSON.stringify([...load.refusals])}, ${outages.length} deaths ${JSON.stringify(outages.map(({ name }) => name))}, ` +
