@@ -2,6 +2,7 @@ import { AsyncStack, type AsyncStackOptions } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { Ledger } from "../support/ledger.ts";
 import { busyNeighbours, fastWaits, NEIGHBOURS, NEIGHBOURS_ENV } from "../support/neighbours.ts";
+import { whenToldToStop } from "../support/when-told-to-stop.ts";
 
 const ROUNDS = 5;
 const CALLS = 400;
@@ -10,6 +11,7 @@ const NEIGHBOUR_CALLS = 60;
 /** How long a fast function's calls wait, alone and beside slow and failing ones, in turns. Aim: p99 ≤ 1.5 × alone. */
 export async function benchFairness(queue: AsyncStackOptions["queue"]): Promise<void> {
   const stack = await AsyncStack.start({ queue, functions: NEIGHBOURS, env: NEIGHBOURS_ENV });
+  using _ = whenToldToStop(() => stack.remove());
   try {
     const ledger = new Ledger(stack.ledgerPath);
     const alone: number[] = [];

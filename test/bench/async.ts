@@ -9,6 +9,7 @@ import { connect } from "nats";
 import { AsyncStack } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { NatsServer } from "../support/nats-server.ts";
+import { whenToldToStop } from "../support/when-told-to-stop.ts";
 import { benchFairness } from "./async-fairness.ts";
 import { applyLoad, GENERATOR } from "./load.ts";
 import { memoryOf } from "./memory.ts";
@@ -28,7 +29,8 @@ const ROUNDS = Number(options.rounds);
 const IN_FLIGHT = 64;
 const BODY_BYTES = 256;
 const WARM_UP_S = 2;
-const MILLION = 1_000_000;
+/** As many as there may be of those that wait, but for what one more load brings. */
+const MILLION = 900_000;
 const DRAINS_WITHIN_MS = 600_000;
 
 type Kind = "embedded" | "jetstream";
@@ -58,6 +60,8 @@ async function benchRates(): Promise<void> {
   };
   const raw = await NatsServer.start();
   const stacks: AsyncStack[] = [];
+  const remove = () => Promise.all([raw.remove(), ...stacks.map((stack) => stack.remove())]);
+  using _ = whenToldToStop(remove);
   try {
     for (const kind of KINDS) stacks.push(await startStack(kind));
     // In turns, so that whatever else the machine does meets all of them alike.
@@ -72,7 +76,7 @@ async function benchRates(): Promise<void> {
       }
     }
   } finally {
-    await Promise.all([raw.remove(), ...stacks.map((stack) => stack.remove())]);
+    await remove();
   }
   const of = (name: string) => (rates[name] as number[]).toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number;
   console.log(`raw JetStream publish: ${of("raw").toFixed(0)}/s`);
@@ -168,6 +172,7 @@ async function waitingOf({ url }: AsyncStack): Promise<number> {
 /** Memory of the processes while a million calls wait, and while they are being drained. */
 async function benchMillion(kind: Kind): Promise<void> {
   const stack = await startStack(kind);
+  using _ = whenToldToStop(() => stack.remove());
   const tell = async (what: string) => {
     const parts = [`gateway ${await sizeOf(stack.gateway.pid)}`];
     if (stack.workers[0]) parts.push(`worker ${await sizeOf(stack.workers[0].pid)}`);
@@ -176,10 +181,10 @@ async function benchMillion(kind: Kind): Promise<void> {
   try {
     await measureSync(stack);
     await tell("none queued");
-    for (let waiting = 0; waiting < MILLION; ) {
-      await applyLoad({ url: `${stack.url}/async-function/bench`, connections: IN_FLIGHT, seconds: 15, post: true });
+    for (let waiting = 0, loads = 0; waiting < MILLION; ) {
+      await applyLoad({ url: `${stack.url}/async-function/bench`, connections: IN_FLIGHT, seconds: 3, post: true });
       waiting = await waitingOf(stack);
-      await tell(`${waiting} queued`);
+      if (waiting >= MILLION || ++loads % 10 === 0) await tell(`${waiting} queued`);
     }
     await withWorker(stack, kind);
     for (const share of [0.99, 0.95, 0.9]) {

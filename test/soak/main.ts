@@ -11,6 +11,7 @@ import { AsyncStack, type AsyncStackOptions } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { Ledger, ledgerHandler } from "../support/ledger.ts";
 import { seededRandom, seedOf } from "../support/seeded-random.ts";
+import { whenToldToStop } from "../support/when-told-to-stop.ts";
 import { type Accepted, BATCH_LINES, ENDS, Traffic } from "./traffic.ts";
 
 const { values: options } = parseArgs({ options: { seconds: { type: "string", default: "60" } } });
@@ -42,6 +43,7 @@ for (const queue of ["embedded", "jetstream"] as const) await soak(queue, Number
 async function soak(queue: AsyncStackOptions["queue"], seconds: number): Promise<void> {
   const traffic = seededRandom(seedOf(`soak, ${queue}`));
   const stack = await AsyncStack.start({ queue, functions: FUNCTIONS, env: ENV });
+  using _ = whenToldToStop(() => stack.remove());
   const problems: string[] = [];
   try {
     const callers = new Traffic(stack.url, traffic);
