@@ -38,7 +38,9 @@ async function checkPast({ link, records, settings }: Context, held: HeldCall): 
   const { delivery, stored, id } = held;
   // A server that was killed may have forgotten the last of what had been acknowledged.
   const outlived = delivery.storedAt < link.reconnectedAt + CLOCK_SKEW_MS;
-  if (delivery.deliveries === 1 && stored.id === undefined && !outlived) return undefined;
+  // A batch that was cancelled leaves its message to whoever gets it, to look for members then.
+  const whole = stored.call.batch?.kind === "whole";
+  if (delivery.deliveries === 1 && stored.id === undefined && !outlived && !whole) return undefined;
   const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);
   held.open = open;
   if (finished) return { kind: "stale", finished };
@@ -72,6 +74,7 @@ async function run(context: Context, held: HeldCall, deliver: Deliver): Promise<
   }, SHOW_RUNNING_MS);
   try {
     const delivering = deliver(queuedCall(stored, id, body), number, abort.signal);
+    held.delivering = delivering;
     return await delivering;
   } catch (err) {
     if (abort.signal.aborted) return { kind: "retry", afterMs: 0 }; // handed back or cancelled, see above

@@ -3,9 +3,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../queue.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "./batch-members.ts";
 import { decodeCall, queuedCall, type StoredCall } from "./call-codec.ts";
+import { dropMembers } from "./cancel.ts";
 import { dropGhosts, ensureConsumer, openReader } from "./consumers.ts";
 import type { Context } from "./context.ts";
-import { memberResultSubject, STREAMS } from "./names.ts";
+import { memberResultSubject, membersOf, STREAMS } from "./names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
 import { emptyProgress, waitingRecord } from "./record.ts";
 import { purgeSubject, readMessage } from "./stored-message.ts";
@@ -17,6 +18,8 @@ const IDLE_WAIT_MS = 30_000;
 const MEND_MS = 1000;
 /** How often the progress of a batch is written down. */
 const PROGRESS_MS = 250;
+/** How often a batch without news is looked up, as it can be cancelled while it comes here. */
+const LOOK_MS = 5000;
 const READ_BATCH = 256;
 const READ_WAIT_MS = 5000;
 const MIN_TELL_WAIT_MS = 500;
@@ -158,11 +161,7 @@ class HeldBatch {
 
   async #keep(): Promise<void> {
     const { link, records } = this.#context;
-    if (await records.findFinished(this.#id)) {
-      await this.#cleanUp();
-      acknowledge(link, this.delivery);
-      return;
-    }
+    if (await this.#overAlready()) return;
     const onStop = () => this.#changed.resolve();
     this.#stop.addEventListener("abort", onStop);
     try {
@@ -170,6 +169,7 @@ class HeldBatch {
     } finally {
       this.#stop.removeEventListener("abort", onStop);
     }
+    if (!this.#stop.aborted && (await this.#overAlready())) return;
     if (this.#stop.aborted || !(await this.#tell())) {
       giveBack(link, this.delivery);
       return;
@@ -186,13 +186,26 @@ class HeldBatch {
     await this.#cleanUp();
   }
 
-  /** Reads what becomes of members until all have ended, writing the progress down now and then. */
+  /** Its end was stored before: by who kept it and vanished, or as it was cancelled while its members were published. */
+  async #overAlready(): Promise<boolean> {
+    const finished = await this.#context.records.findFinished(this.#id);
+    if (!finished) return false;
+    if (finished.state === "cancelled") await dropMembers(this.#context, this.#id);
+    await this.#cleanUp();
+    acknowledge(this.#context.link, this.delivery);
+    return true;
+  }
+
+  /** Reads what becomes of members until all have ended or the batch itself has, writing the progress down now and then. */
   async #countAll(): Promise<void> {
     while (this.#ends.size < this.#size && !this.#stop.aborted) {
       const reader = await this.#openReader();
       try {
         while (this.#ends.size < this.#size && !this.#stop.aborted && !reader.lost) {
-          await this.#changed.promise;
+          if (!(await this.#changeWithin(LOOK_MS))) {
+            if (await this.#context.records.findFinished(this.#id)) return;
+            continue;
+          }
           this.#changed = Promise.withResolvers();
           await this.#writeProgress();
           await delay(PROGRESS_MS, undefined, { signal: this.#stop }).catch(() => undefined);
@@ -201,6 +214,14 @@ class HeldBatch {
         await reader.close();
       }
     }
+  }
+
+  async #changeWithin(timeoutMs: number): Promise<boolean> {
+    const changed = new AbortController();
+    const timeout = delay(timeoutMs, false, { signal: changed.signal }).catch(() => false);
+    const yes = await Promise.race([this.#changed.promise.then(() => true), timeout]);
+    changed.abort();
+    return yes;
   }
 
   async #openReader() {
@@ -301,7 +322,7 @@ class HeldBatch {
   async #cleanUp(): Promise<void> {
     const { link, records } = this.#context;
     await Promise.all([
-      purgeSubject(link, STREAMS.members, `FAASLANE.member.${this.#id}.>`),
+      purgeSubject(link, STREAMS.members, membersOf(this.#id)),
       records.removeOpen(this.#id),
       records.removeMark(this.#id),
     ]);

@@ -1,75 +1,92 @@
 import type { CallState } from "../queue.ts";
 import { readAlias } from "./aliases.ts";
-import { encodeMemberEnd } from "./batch-members.ts";
-import { decodeCall, type StoredCall } from "./call-codec.ts";
 import { API_ERRORS, isApiError } from "./connection.ts";
 import type { Context } from "./context.ts";
-import { type FoundCall, findCall } from "./lookup.ts";
-import { endedSubject, SIGNALS, STREAMS } from "./names.ts";
+import { countSubjects } from "./discovery.ts";
+import { findCall, findMessage } from "./lookup.ts";
+import { endMember } from "./member-end.ts";
+import { endedSubject, memberSubject, memberSubjects, SIGNALS, STREAMS } from "./names.ts";
 import { type CallRecord, isFinal } from "./record.ts";
-import { deleteMessage, readMessage } from "./stored-message.ts";
+import { deleteMessage, purgeSubject } from "./stored-message.ts";
 
 /** Members that are cancelled at the same time. */
 const AT_A_TIME = 32;
 
 /** @returns the state before, undefined for a call that is not known */
 export async function cancelCall(context: Context, asked: string): Promise<CallState | undefined> {
+  const { records, link } = context;
   const found = await findCall(context, asked);
   if (!found) return undefined;
   const { record } = found;
+  if (record.state === "cancelled") {
+    // Whoever cancelled it may have been cut off before its message went.
+    await clear(context, record);
+    return record.state;
+  }
   if (isFinal(record.state)) return record.state;
   if (record.location?.stream === STREAMS.batches) {
     // The batch itself ends when all of its members have, as it does otherwise.
-    await context.records.markCancelled(record.id);
+    await records.markCancelled(record.id);
     await cancelMembers(context, record.id, record.batch?.size ?? 0);
     return record.state;
   }
-  return await cancelOne(context, found);
-}
-
-async function cancelOne(context: Context, { record, place, stored }: FoundCall): Promise<CallState | undefined> {
-  const { link, records, bodies } = context;
   const { location: _l, handBacks: _h, nextAttemptAt: _n, ...before } = record;
   const final: CallRecord = { ...before, state: "cancelled", finishedAt: Date.now() };
   if (!(await records.finish(final))) return (await records.findFinished(record.id))?.state;
   // Who has it in hand stops it; who gets it later sees that it has ended.
   if (link.connected) link.nc.publish(SIGNALS.cancel, record.id);
-  if (record.state === "running") {
-    if (record.batch) await cancelMembers(context, record.id, record.batch.size);
-    return record.state;
-  }
-  const message = stored ?? (place && (await readStored(context, place)));
-  if (message?.call.batch?.kind === "member") {
-    const { of, index } = message.call.batch;
-    await context.publisher.publish(endedSubject(of, index), encodeMemberEnd(final, context.publisher.maxBytes).small);
-  }
-  if (place) await deleteMessage(link, place.stream, place.seq);
-  await records.removeOpen(record.id);
-  if (message && !(message.body instanceof Uint8Array)) await bodies.remove(message.body);
+  await clear(context, final);
   return record.state;
 }
 
-async function readStored({ link }: Context, { stream, seq }: NonNullable<FoundCall["place"]>) {
-  const message = await readMessage(link, stream, { seq });
-  return message && decodeOrNothing(message.data);
+/** Removes what is left of a cancelled call, as its worker may be dead. A worker that has it does the same. */
+async function clear(context: Context, final: CallRecord): Promise<void> {
+  const { link, records, bodies } = context;
+  const open = await records.findOpen(final.id);
+  const message = await findMessage(context, final.id, open);
+  if (message?.place.stream === STREAMS.batches) return; // in the hands of who keeps it
+  if (final.batch) {
+    const members = await dropMembers(context, final.id);
+    const spreading = members > 0 || open?.state === "running";
+    // More may be published just now: who does so, or gets the message next, looks for them when that is over.
+    if (message && message.place.stream !== STREAMS.later && spreading) return;
+  }
+  if (message) {
+    const { place, stored } = message;
+    if (stored.call.batch?.kind === "member") await endMember(context, stored.call.batch, final);
+    await deleteMessage(link, place.stream, place.seq);
+    if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+  await records.removeOpen(final.id);
 }
 
-function decodeOrNothing(data: Uint8Array): StoredCall | undefined {
-  try {
-    return decodeCall(data);
-  } catch {
-    return undefined; // of something else that has the place now
-  }
+/**
+ * Of a batch that was cancelled before all members were published: ends those there are, and forgets them.
+ * @returns how many there were
+ */
+export async function dropMembers(context: Context, id: string): Promise<number> {
+  const { link } = context;
+  const members = await countSubjects(link, STREAMS.members, memberSubject(id, "*"));
+  await inParallel(members.keys(), async (subject) => {
+    const index = Number(subject.slice(subject.lastIndexOf(".") + 1));
+    const member = await readAlias(context, { kind: "member", of: id, index });
+    if (member !== undefined) await cancelCall(context, member);
+    await purgeSubject(link, STREAMS.members, memberSubjects(id, index));
+  });
+  return members.size;
 }
 
 async function cancelMembers(context: Context, id: string, size: number): Promise<void> {
-  const indexes = Array.from({ length: size }, (_, index) => index).values();
+  await inParallel(new Array(size).keys(), async (index) => {
+    const member = await readAlias(context, { kind: "member", of: id, index });
+    if (member !== undefined && (await cancelCall(context, member)) !== undefined) return;
+    await endUnknown(context, id, index);
+  });
+}
+
+async function inParallel<T>(items: IterableIterator<T>, work: (item: T) => Promise<void>): Promise<void> {
   const worker = async () => {
-    for (const index of indexes) {
-      const member = await readAlias(context, { kind: "member", of: id, index });
-      if (member !== undefined && (await cancelCall(context, member)) !== undefined) continue;
-      await endUnknown(context, id, index);
-    }
+    for (const item of items) await work(item);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
 }

@@ -25,6 +25,8 @@ export class HeldCall {
   readonly abandoned = Promise.withResolvers<Conclusion>();
   /** The record that it is running, on its way to the server. */
   running: Promise<void> | undefined;
+  /** The attempt itself, which may go on for a while after it was abandoned. */
+  delivering: Promise<Disposition> | undefined;
   /** As it was when the attempt began. */
   open: CallRecord | undefined;
   startedAt: number | undefined;

@@ -1,5 +1,5 @@
 import { readAlias } from "./aliases.ts";
-import { decodeCall, type StoredCall } from "./call-codec.ts";
+import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
 import { decodeCallId } from "./call-id.ts";
 import type { Context } from "./context.ts";
 import { queueStream, STREAMS } from "./names.ts";
@@ -28,6 +28,22 @@ async function findById(context: Context, id: string): Promise<FoundCall | undef
   return (await findRecorded(context, id)) ?? (await findWaiting(context, id)) ?? (await findRecorded(context, id));
 }
 
+/** The message of a call, where its record or its id tells, whether or not it has ended. */
+export async function findMessage(
+  context: Context,
+  id: string,
+  open: CallRecord | undefined,
+): Promise<Required<Pick<FoundCall, "place" | "stored">> | undefined> {
+  const place = open?.location;
+  if (!place) {
+    const waiting = await findWaiting(context, id);
+    return waiting && { place: waiting.place, stored: waiting.stored };
+  }
+  const message = await readMessage(context.link, place.stream, { seq: place.seq });
+  const stored = message && decodeCall(message.data);
+  return stored && idOf(stored, place.seq) === id ? { place, stored } : undefined;
+}
+
 async function findRecorded({ records }: Context, id: string): Promise<FoundCall | undefined> {
   const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);
   const record = finished ?? open;
@@ -36,7 +52,7 @@ async function findRecorded({ records }: Context, id: string): Promise<FoundCall
 }
 
 /** The message whose number is in the id, in whatever stream its nonce is the right one. */
-async function findWaiting(context: Context, id: string): Promise<FoundCall | undefined> {
+async function findWaiting(context: Context, id: string): Promise<Required<FoundCall> | undefined> {
   const { seq, nonce } = decodeCallId(id) as NonNullable<ReturnType<typeof decodeCallId>>;
   const streams = [...(await context.queues()).map(queueStream), STREAMS.later];
   const looked = await Promise.all(

@@ -101,9 +101,19 @@ export function memberResultSubject(batch: string, index: number): string {
   return `FAASLANE.member.${batch}.result.${index}`;
 }
 
-/** Which call a member is. */
-export function memberSubject(batch: string, index: number): string {
+/** Which call a member is; `*` for all of them. */
+export function memberSubject(batch: string, index: number | "*"): string {
   return `FAASLANE.member.${batch}.call.${index}`;
+}
+
+/** All that is stored of one member of a batch. */
+export function memberSubjects(batch: string, index: number): string {
+  return `FAASLANE.member.${batch}.*.${index}`;
+}
+
+/** All that is stored of the members of a batch. */
+export function membersOf(batch: string): string {
+  return `FAASLANE.member.${batch}.>`;
 }
 
 /** As one token of a subject: letters, digits, `-`, `_` and `%` only. */

@@ -1,13 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Disposition, Outcome } from "../queue.ts";
 import { writeAlias } from "./aliases.ts";
-import { encodeMemberEnd } from "./batch-members.ts";
 import { encodeCall } from "./call-codec.ts";
+import { dropMembers } from "./cancel.ts";
 import type { Context } from "./context.ts";
 import { buryCall } from "./dead-message.ts";
 import type { Conclusion, HeldCall } from "./held-call.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
-import { batchSubject, deadSubject, endedSubject, memberResultSubject, SIGNALS, STREAMS } from "./names.ts";
+import { endMember } from "./member-end.ts";
+import { batchSubject, deadSubject, membersOf, SIGNALS, STREAMS } from "./names.ts";
 import { acknowledge, giveBack } from "./pull.ts";
 import { type CallRecord, moveId, waitingRecord } from "./record.ts";
 import { purgeSubject } from "./stored-message.ts";
@@ -16,6 +17,8 @@ type Retry = Extract<Disposition, { kind: "retry" }>;
 
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 5000;
+/** For an attempt that was aborted, and waits at most for calls that it has published. */
+const MAX_STOP_MS = 5000;
 
 /** What becomes of a call is stored before its message goes, so that a crash in between leaves the message behind. */
 export class Settlement {
@@ -111,13 +114,12 @@ export class Settlement {
 
   /** The call has ended: what belongs to it goes, its message last but one. */
   async #over(held: HeldCall, record: CallRecord, keepBody = false): Promise<void> {
-    const { link, records, bodies, publisher } = this.#context;
+    const { link, records, bodies } = this.#context;
     const { stored, id } = held;
     const { batch, idempotencyKey, function: name, namespace } = stored.call;
+    if (batch?.kind === "whole" && record.state === "cancelled") await this.#dropMembers(held);
     if (batch?.kind === "member") {
-      const { small, result } = encodeMemberEnd(record, publisher.maxBytes);
-      if (result) await publisher.publish(memberResultSubject(batch.of, batch.index), result);
-      await publisher.publish(endedSubject(batch.of, batch.index), small);
+      await endMember(this.#context, batch, record);
     } else if (idempotencyKey !== undefined) {
       // Its publisher may have died before.
       await writeAlias(this.#context, { kind: "key", function: { name, namespace }, key: idempotencyKey }, id);
@@ -127,6 +129,15 @@ export class Settlement {
     if (held.running || held.open || stored.id !== undefined) await records.removeOpen(id);
     acknowledge(link, held.delivery);
     if (!keepBody && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+
+  /** Once no more can be published. */
+  async #dropMembers({ id, delivering }: HeldCall): Promise<void> {
+    const stopped = new AbortController();
+    const patience = delay(MAX_STOP_MS, undefined, { signal: stopped.signal });
+    await Promise.allSettled([Promise.race([delivering, patience]).finally(() => stopped.abort())]);
+    await dropMembers(this.#context, id);
+    await purgeSubject(this.#context.link, STREAMS.members, membersOf(id));
   }
 
   async #retry(held: HeldCall, { afterMs, outcome, counted }: Retry): Promise<void> {
