@@ -6,6 +6,7 @@ import { encodeCallId, Nonces } from "./call-id.ts";
 import type { Context } from "./context.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
 import { findCall } from "./lookup.ts";
+import { MemberRoom } from "./member-room.ts";
 import { isQueueName, laneSubject, queueStream, SIGNALS } from "./names.ts";
 import { readMessage } from "./stored-message.ts";
 
@@ -16,10 +17,12 @@ const SIGNAL_EVERY_MS = 200;
 export class Intake {
   readonly #context: Context;
   readonly #nonces = new Nonces();
+  readonly #room: MemberRoom;
   readonly #signalled = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
+    this.#room = new MemberRoom(context.link, context.settings.limits.maxMembers);
   }
 
   publish(call: NewCall): Promise<Receipt> {
@@ -56,6 +59,7 @@ export class Intake {
   async #publishOnce(call: NewCall, alias: Alias): Promise<Receipt> {
     const known = await this.#known(call, alias);
     if (known) return known;
+    if (alias.kind === "member") await this.#room.take();
     const nonce = this.#nonces.next();
     const at = await this.#store(call, nonce, messageIdOf(alias));
     if (at.duplicate) {

@@ -26,6 +26,11 @@ export interface JetStreamLimits {
   /** Records of finished calls kept, in number and bytes; the oldest go first. Default 1,000,000 and 1 GiB. */
   readonly maxFinished?: number;
   readonly maxFinishedBytes?: number;
+  /**
+   * What is stored of the members of unfinished batches, up to three messages each; while there are more, new members
+   * are `overloaded`. Default 2,000,000.
+   */
+  readonly maxMembers?: number;
   /** How often a call may be under way when a worker vanishes before it is dead. Default 10. */
   readonly maxInterruptions?: number;
 }
@@ -78,6 +83,7 @@ export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings 
       maxDeadBytes: 256 * MIB,
       maxFinished: 1_000_000,
       maxFinishedBytes: 1024 * MIB,
+      maxMembers: 2_000_000,
       maxInterruptions: 10,
       ...limits,
     },

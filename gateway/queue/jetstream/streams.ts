@@ -14,7 +14,6 @@ const KEEP_MS = 35 * DAY_MS;
 const DUPLICATE_WINDOW_MS = 120_000;
 /** Less than this is no help to anybody. */
 const MIN_SIZE_BYTES = 16 * 1024 ** 2;
-const MAX_MEMBERS = 2_000_000;
 
 /** Of a named queue: a message goes when its call has ended or moved on. */
 export function buildQueueStream(queue: string, sizes: Sizes): Config {
@@ -71,7 +70,8 @@ export function buildStreams(sizes: Sizes): Config[] {
       name: STREAMS.members,
       subjects: ["FAASLANE.member.>"],
       discard: DiscardPolicy.New,
-      max_msgs: MAX_MEMBERS,
+      // What became of members must be stored whatever there is; new ones are refused at intake.
+      max_msgs: -1,
       max_age: nanos(KEEP_MS),
     },
     {

@@ -149,6 +149,35 @@ describeWithNats("streams of the queue", () => {
     await burying.close(1000);
   });
 
+  test("take in no more members of batches long before there is no room for what becomes of them", async () => {
+    const old = await open();
+    const config = (await jsm.streams.info("FAASLANE_MEMBERS")).config;
+    await jsm.streams.update(config.name, { ...config, max_msgs: 10 });
+    await old.close();
+    const queue = await open({ limits: { maxMembers: 10 } });
+    const { id: of } = await queue.publish(
+      newCall({ batch: { kind: "whole", size: 30 }, notBefore: Date.now() + 60_000 }),
+    );
+    const member = (index: number) => newCall({ batch: { kind: "member", of, index, size: 30 } });
+    const members: string[] = [];
+    for (let index = 0; index < 10; index++) members.push((await queue.publish(member(index))).id);
+    await expect(queue.publish(member(10))).rejects.toMatchObject({ kind: "overloaded" });
+    expect(await queue.publish(member(9))).toMatchObject({ id: members[9], duplicate: true });
+    await queue.publish(newCall());
+    const result = { headers: [], body: Buffer.from("result") };
+    const consumer = await queue.consume(
+      async () => ({ kind: "done", outcome: { status: 200, durationMs: 1, result } }),
+      limited(8),
+    );
+    await soon("all have ended", async () => (await countOf("OF_faas-request")) === 0);
+    for (const id of members) expect(await queue.find(id)).toMatchObject({ state: "done" });
+    expect(await countOf("FAASLANE_MEMBERS")).toBe(30);
+    await expect(queue.publish(member(10))).rejects.toMatchObject({ kind: "overloaded" });
+    await queue.cancel(of);
+    await soon("there is room again", () => queue.publish(member(11)).catch(() => undefined));
+    await consumer.close(1000);
+  });
+
   test("keep a large body with its dead letter until that is dropped", async () => {
     const queue = await open();
     const body = Buffer.alloc(200_000, "x");
