@@ -13,4 +13,6 @@ export default {
   globalSetup: "<rootDir>/test/support/global-setup.mjs",
   testTimeout: 30_000,
   watchman: false,
+  // Most tests wait for processes; a worker for each core but one, as Jest has it, would leave the cores idle.
+  maxWorkers: 3,
 };
