@@ -126,4 +126,22 @@ describeWithNats("cancelling on JetStream", () => {
     for (const stream of [QUEUE, "FAASLANE_LATER", "FAASLANE_MEMBERS"]) expect(await countOf(stream)).toBe(0);
     for (const member of members) expect(await queue.find(member.id)).toMatchObject({ state: "cancelled" });
   });
+
+  test("of a batch that comes to its keeper in the same moment ends what is kept", async () => {
+    const queue = await open();
+    const deliver: Deliver = async ({ id, batch }) => {
+      if (batch?.kind !== "whole") return { kind: "retry", afterMs: 3_600_000 };
+      await queue.publish(newCall({ batch: { kind: "member", of: id, index: 0, size: 2 } }));
+      return DONE;
+    };
+    consumers.push(await queue.consume(deliver, limited(4)));
+    const { id } = await queue.publish(newCall({ batch: { kind: "whole", size: 2 } }));
+    await soon("the member waits", async () => (await countOf("FAASLANE_LATER")) === 1);
+    await soon("the batch is kept", async () => (await countOf("FAASLANE_BATCHES")) === 1);
+    await store("finished", { ...(await queue.find(id)), state: "cancelled", finishedAt: Date.now() } as CallRecord);
+    await soon("nothing is left", async () => {
+      const streams = [QUEUE, "FAASLANE_LATER", "FAASLANE_MEMBERS", "FAASLANE_OPEN", "FAASLANE_BATCHES"];
+      return (await Promise.all(streams.map(countOf))).every((count) => count === 0);
+    });
+  });
 });
