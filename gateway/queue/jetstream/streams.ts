@@ -104,6 +104,9 @@ function workQueue({ limits }: Sizes) {
   return { retention: RetentionPolicy.Workqueue, discard: DiscardPolicy.New, max_msgs: limits.maxWaiting };
 }
 
+/** The servers of a cluster elect a leader for each new stream before they answer. */
+const MAKE_TIMEOUT_MS = 15_000;
+
 /**
  * Makes the stream as {@link makeStream} does. A server sets the size of a stream aside at once; one that has not so
  * much gets a smaller one.
@@ -126,7 +129,7 @@ export async function ensureStream(link: Link, config: Config): Promise<string[]
  */
 async function makeStream(link: Link, config: Config): Promise<string[]> {
   try {
-    await link.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config);
+    await link.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config, MAKE_TIMEOUT_MS);
     return [];
   } catch (error) {
     if (!isApiError(error, API_ERRORS.streamNameInUse)) throw error;
@@ -137,6 +140,6 @@ async function makeStream(link: Link, config: Config): Promise<string[]> {
     { ...found, ...config },
     Object.fromEntries(fixed.map((field) => [field, found[field]])),
   );
-  await link.api(`STREAM.UPDATE.${config.name}`, wanted);
+  await link.api(`STREAM.UPDATE.${config.name}`, wanted, MAKE_TIMEOUT_MS);
   return fixed;
 }
