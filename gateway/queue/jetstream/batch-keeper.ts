@@ -14,7 +14,6 @@ import { purgeSubject, readMessage } from "./stored-message.ts";
 const CONSUMER = "keeper";
 const MAX_PENDING = 256;
 const INACTIVE_MS = 3_600_000;
-const IDLE_WAIT_MS = 30_000;
 const MEND_MS = 1000;
 /** How often the progress of a batch is written down. */
 const PROGRESS_MS = 250;
@@ -63,10 +62,11 @@ export class BatchKeeper {
   }
 
   async close(): Promise<void> {
-    for (const off of this.#off) off();
-    this.#stop.abort();
+    // What is given back while there is a request under way would come back here.
     await this.#pull?.close();
+    this.#stop.abort();
     await Promise.all([...this.#held.values()].map((batch) => batch.ended));
+    for (const off of this.#off) off();
   }
 
   async #mend(): Promise<void> {
@@ -91,17 +91,13 @@ export class BatchKeeper {
   }
 
   #ask(): void {
-    if (!this.#stop.signal.aborted && this.#pull?.outstanding === 0) this.#pull.ask(1, IDLE_WAIT_MS);
+    if (!this.#stop.signal.aborted && this.#pull?.outstanding === 0) this.#pull.ask(1, this.#context.settings.pollMs);
   }
 
   #take(delivery: Delivery): void {
     const known = this.#held.get(delivery.seq);
     if (known) {
       known.delivery = delivery;
-      return;
-    }
-    if (this.#stop.signal.aborted) {
-      giveBack(this.#context.link, delivery);
       return;
     }
     let batch: HeldBatch;
@@ -248,7 +244,7 @@ class HeldBatch {
         return state.lost;
       },
       close: async () => {
-        await pull.close();
+        await pull.leave();
         await link.api(`CONSUMER.DELETE.${STREAMS.members}.${name}`).catch(() => undefined); // vanishes by itself, too
       },
     };

@@ -48,6 +48,8 @@ export class JetStreamConsumer implements Consumer {
   #waiting = 0;
   #turning = false;
   #closing: Promise<void> | undefined;
+  /** Resolves when this process is delivered nothing any more, once it closes; never rejects. */
+  #deaf: Promise<unknown> | undefined;
 
   constructor(context: Context, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
     this.#context = context;
@@ -98,13 +100,9 @@ export class JetStreamConsumer implements Consumer {
     for (const off of this.#off) off();
     this.#discovery.close();
     const feeds = [...this.#feeds.values()];
-    const handedBack = feeds.flatMap((feed) => feed.waiting.splice(0));
-    const closing = Promise.all([
-      ...feeds.map((feed) => feed.close()),
-      this.#later.close(),
-      this.#batches.close(),
-      ...handedBack.map((held) => this.#settle(held, { kind: "back" })),
-    ]);
+    this.#deaf = Promise.allSettled(feeds.map((feed) => feed.close()));
+    for (const held of feeds.flatMap((feed) => feed.waiting.splice(0))) void this.#settle(held, { kind: "back" });
+    const closing = Promise.all([this.#deaf, this.#later.close(), this.#batches.close()]);
     await within(drainTimeoutMs, this.#ended());
     for (const held of this.#attempts.keys()) held.abort.abort(new Error("the worker stops"));
     await within(ABORT_GRACE_MS, this.#ended());
@@ -137,8 +135,9 @@ export class JetStreamConsumer implements Consumer {
       const limit = this.#limitOf(feed);
       feed.setLimit(limit);
       feed.tick();
-      const idle = feed.running + feed.waiting.length + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
-      if (!idle) continue;
+      // Not while there is a request under way: what it brings would be nobody's.
+      feed.retiring = feed.running + feed.waiting.length + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
+      if (!feed.retiring || feed.asking) continue;
       this.#feeds.delete(subject);
       feed.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a feed failed"));
     }
@@ -158,9 +157,12 @@ export class JetStreamConsumer implements Consumer {
       this.#feeds.set(subject, feed);
       feed.open(this.#limitOf(feed));
     }
-    if (calls === undefined) return;
-    feed.counted(calls);
-    if (feed.backlog > 0) this.#turnSoon();
+    if (calls !== undefined) feed.counted(calls);
+    else if (feed.retiring) {
+      feed.retiring = false;
+      feed.lastUsedAt = performance.now();
+    }
+    if (feed.backlog > 0 || calls === undefined) this.#turnSoon();
   }
 
   #delivered(feed: LaneFeed, delivery: Delivery): void {
@@ -253,7 +255,9 @@ export class JetStreamConsumer implements Consumer {
   }
 
   async #settle(held: HeldCall, conclusion: Conclusion): Promise<void> {
-    await this.#settlement.settle(held, conclusion, this.#stop.signal);
+    // What is handed back earlier would come back here.
+    const after = conclusion.kind === "back" ? this.#deaf : undefined;
+    await this.#settlement.settle(held, conclusion, this.#stop.signal, after);
     this.#held.delete(`${held.delivery.stream}:${held.delivery.seq}`);
     this.#byId.delete(held.id);
   }

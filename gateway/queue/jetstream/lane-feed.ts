@@ -8,9 +8,6 @@ import { type Delivery, Pull } from "./pull.ts";
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
 const INACTIVE_MS = 10 * 60_000;
 const KEEP_ALIVE_MS = 60_000;
-/** How long a request for work that is known waits for it: others may have taken it. */
-const BACKLOG_WAIT_MS = 1500;
-const IDLE_WAIT_MS = 30_000;
 const UNSERVED_LOOKS = 3;
 const LIMIT_EVERY_MS = 1000;
 const MEND_MIN_MS = 200;
@@ -32,6 +29,8 @@ export class LaneFeed {
   /** Calls on the server, as far as is known. */
   backlog = 0;
   lastUsedAt = performance.now();
+  /** Asks no more. It can be closed when nothing is expected and it is idle still. */
+  retiring = false;
   readonly #context: Context;
   readonly #events: LaneFeedEvents;
   readonly #pull: Pull;
@@ -67,8 +66,13 @@ export class LaneFeed {
     return this.#asked === "backlog" ? this.#pull.outstanding : 0;
   }
 
+  /** A call may come at any time. */
+  get asking(): boolean {
+    return this.#pull.outstanding > 0;
+  }
+
   get askable(): boolean {
-    return this.#ready && this.#pull.outstanding === 0 && !this.#closed.signal.aborted;
+    return this.#ready && !this.asking && !this.retiring && !this.#closed.signal.aborted;
   }
 
   /** Makes the consumer on the server. To be called once. */
@@ -82,7 +86,8 @@ export class LaneFeed {
     this.#asked = this.backlog > 0 ? "backlog" : "idle";
     const batch = this.#asked === "backlog" ? Math.min(count, this.backlog) : 1;
     this.#aliveAt = performance.now();
-    this.#pull.ask(batch, this.#asked === "backlog" ? BACKLOG_WAIT_MS : IDLE_WAIT_MS);
+    // Others may have taken what there was. Short, as closing has to wait for it.
+    this.#pull.ask(batch, this.#context.settings.pollMs);
   }
 
   /** @param calls that the stream counts, those in hand among them */
@@ -127,6 +132,7 @@ export class LaneFeed {
     if (this.#ready) this.#events.askable(this);
   }
 
+  /** Resolves when nothing comes any more. */
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#pull.close();

@@ -9,7 +9,6 @@ import { moveId, waitingRecord } from "./record.ts";
 
 const MAX_PENDING = 2000;
 const BATCH = 256;
-const WAIT_MS = 2000;
 const INACTIVE_MS = 60_000;
 /** Before a call that could not be put into its queue is tried again. */
 const AGAIN_MS = 1000;
@@ -23,6 +22,7 @@ export class LaterKeeper {
   readonly #open = new Map<string, OpenBucket>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #off: (() => void)[] = [];
+  #working: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(context: Context) {
@@ -33,13 +33,12 @@ export class LaterKeeper {
     const { link, settings } = this.#context;
     const signals = link.nc.subscribe(SIGNALS.later, { callback: (_err, msg) => this.#await(msg.string()) });
     const polling = setInterval(() => this.#look(), Math.max(POLL_MS, settings.pollMs));
-    const working = setInterval(() => {
+    this.#working = setInterval(() => {
       for (const bucket of this.#open.values()) bucket.working();
     }, settings.ackWaitMs / 3);
     this.#off.push(
       () => signals.unsubscribe(),
       () => clearInterval(polling),
-      () => clearInterval(working),
       link.onReconnect(() => this.#look()),
     );
     this.#look();
@@ -50,6 +49,7 @@ export class LaterKeeper {
     for (const off of this.#off) off();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     await Promise.all([...this.#open.values()].map((bucket) => bucket.close()));
+    clearInterval(this.#working);
   }
 
   #look(): void {
@@ -85,14 +85,22 @@ export class LaterKeeper {
   }
 }
 
+interface HeldForLater {
+  /** The latest, should the server have delivered it again meanwhile. */
+  delivery: Delivery;
+  readonly timer: NodeJS.Timeout;
+  /** Its way into its queue, once it has begun. Never rejects. */
+  moving?: Promise<void>;
+}
+
 class OpenBucket {
   readonly #context: Context;
   readonly #token: string;
   readonly #endsAt: number;
   readonly #onEmpty: () => void;
   readonly #pull: Pull;
-  readonly #held = new Map<number, { delivery: Delivery; readonly timer: NodeJS.Timeout }>();
-  #closed = false;
+  readonly #held = new Map<number, HeldForLater>();
+  #closing: Promise<void> | undefined;
 
   constructor(context: Context, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
     this.#context = context;
@@ -138,20 +146,28 @@ class OpenBucket {
     for (const { delivery } of this.#held.values()) stillWorking(this.#context.link, delivery);
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  /** Hands back what has not gone into its queue by then. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#pull.close();
-    for (const { delivery, timer } of this.#held.values()) {
-      clearTimeout(timer);
-      giveBack(this.#context.link, delivery);
+    const moving: Promise<void>[] = [];
+    for (const held of this.#held.values()) {
+      clearTimeout(held.timer);
+      if (held.moving) moving.push(held.moving);
     }
+    await Promise.all(moving);
+    for (const { delivery } of this.#held.values()) giveBack(this.#context.link, delivery);
     this.#held.clear();
   }
 
   #ask(): void {
-    if (!this.#closed && this.#pull.outstanding === 0) this.#pull.ask(BATCH, WAIT_MS);
+    if (!this.#closing && this.#pull.outstanding === 0) this.#pull.ask(BATCH, this.#context.settings.pollMs);
     // Without a connection nothing was asked; the look after the next one begins anew.
-    if (!this.#closed && this.#pull.outstanding === 0) this.#end();
+    if (!this.#closing && this.#pull.outstanding === 0) this.#end();
   }
 
   /** Its time is over and all that was in it has moved on. What the stream still has would open it again and again. */
@@ -165,19 +181,16 @@ class OpenBucket {
   }
 
   #end(): void {
-    if (this.#closed) return;
-    this.#onEmpty();
-    this.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a bucket failed"));
+    if (this.#closing) return;
+    this.close()
+      .catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a bucket failed"))
+      .finally(this.#onEmpty);
   }
 
   #take(delivery: Delivery): void {
     const known = this.#held.get(delivery.seq);
     if (known) {
       known.delivery = delivery;
-      return;
-    }
-    if (this.#closed) {
-      giveBack(this.#context.link, delivery);
       return;
     }
     let stored: StoredCall;
@@ -195,15 +208,16 @@ class OpenBucket {
 
   #moveAfter(delivery: Delivery, stored: StoredCall, waitMs: number): void {
     const timer = setTimeout(() => {
-      this.#move(this.#held.get(delivery.seq)?.delivery ?? delivery, stored).then(
-        () => this.#held.delete(delivery.seq),
+      held.moving = this.#move(held.delivery, stored).then(
+        () => void this.#held.delete(delivery.seq),
         (err: unknown) => {
           this.#context.settings.log.debug({ err }, "a call could not be put into its queue yet");
-          if (!this.#closed) this.#moveAfter(delivery, stored, AGAIN_MS);
+          if (!this.#closing) this.#moveAfter(held.delivery, stored, AGAIN_MS);
         },
       );
     }, waitMs);
-    this.#held.set(delivery.seq, { delivery, timer });
+    const held: HeldForLater = { delivery, timer };
+    this.#held.set(delivery.seq, held);
   }
 
   /** To its queue, or to the bucket for what is left of its wait. */

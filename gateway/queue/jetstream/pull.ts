@@ -29,8 +29,12 @@ export interface PullListener {
 const ACK_PREFIX = "$JS.ACK.";
 /** How much longer than its time a request may go without an answer. */
 const SILENCE_MS = 3000;
+/** The same while closing, when nothing is to be mended. */
+const CLOSING_SILENCE_MS = 500;
 
 const KEEP_ALIVE_MS = 2000;
+/** Where the consumer's limit holds messages up it would lie there, in the way of one that is given back. */
+const KEEP_ALIVE_EXPIRES_MS = 100;
 
 const ACK = Buffer.from("+ACK");
 const NAK = Buffer.from("-NAK");
@@ -62,8 +66,11 @@ export class Pull {
   readonly #listener: PullListener;
   readonly #inbox = createInbox();
   readonly #subscription: Subscription;
+  readonly #ended = Promise.withResolvers<void>();
   #outstanding = 0;
   #timer: NodeJS.Timeout | undefined;
+  #expiresAt = 0;
+  #closing = false;
 
   constructor(link: Link, stream: string, consumer: string, listener: PullListener) {
     this.#link = link;
@@ -79,18 +86,17 @@ export class Pull {
 
   /** To be called when none is outstanding. */
   ask(batch: number, expiresMs: number): void {
-    if (!this.#link.connected) return;
+    if (!this.#link.connected || this.#closing) return;
     this.#outstanding = batch;
     this.#link.nc.publish(this.#path, JSON.stringify({ batch, expires: expiresMs * 1e6 }), { reply: this.#inbox });
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#over(true), expiresMs + SILENCE_MS);
-    this.#timer.unref();
+    this.#expiresAt = performance.now() + expiresMs;
+    this.#expectEnd(SILENCE_MS);
   }
 
   /** Counts as interest in the consumer, which would vanish without any, and brings nothing: no message is so small. */
   keepAlive(): void {
     if (!this.#link.connected) return;
-    const request = JSON.stringify({ batch: 1, no_wait: true, max_bytes: 1 });
+    const request = JSON.stringify({ batch: 1, no_wait: true, max_bytes: 1, expires: KEEP_ALIVE_EXPIRES_MS * 1e6 });
     // Whatever it answers: should the consumer be gone, the next real request tells.
     this.#link.nc.request(this.#path, request, { timeout: KEEP_ALIVE_MS }).catch(() => undefined);
   }
@@ -99,20 +105,43 @@ export class Pull {
   reset(): void {
     this.#outstanding = 0;
     clearTimeout(this.#timer);
+    if (this.#closing) this.#ended.resolve();
   }
 
-  /** What is on its way is delivered still; resolves when nothing comes any more. */
+  /**
+   * Asks no more, and resolves when nothing comes any more: once the request under way has had its time, or all of its
+   * messages. What comes until then is delivered still, and is to be given back only afterwards. A request cannot be
+   * withdrawn: a message that the server has chosen for it would go to nobody. And while there is one that nobody
+   * listens to, the server (2.9.10) takes what is given back for delivered. Both come again only after the ack wait.
+   */
   async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#outstanding > 0 && this.#link.connected) {
+      this.#expectEnd(CLOSING_SILENCE_MS);
+      await this.#ended.promise;
+    }
+    await this.leave();
+  }
+
+  /** Without waiting for the request under way, where nothing is taken away by what it brings. */
+  async leave(): Promise<void> {
+    this.#closing = true;
     this.reset();
     if (this.#link.nc.isClosed() || this.#subscription.isClosed()) return;
     if (this.#link.connected) await this.#subscription.drain();
     else this.#subscription.unsubscribe();
   }
 
+  #expectEnd(silenceMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#over(true), this.#expiresAt - performance.now() + silenceMs);
+    this.#timer.unref();
+  }
+
   #received(msg: Msg): void {
     if (msg.reply?.startsWith(ACK_PREFIX)) {
       if (this.#outstanding > 0) this.#outstanding--;
-      if (this.#outstanding === 0) clearTimeout(this.#timer);
+      if (this.#outstanding === 0) this.reset();
       this.#listener.delivered(deliveryOf(msg, msg.reply));
       return;
     }
@@ -125,7 +154,7 @@ export class Pull {
   #over(lost: boolean): void {
     if (this.#outstanding === 0) return;
     this.reset();
-    this.#listener.over(lost);
+    if (!this.#closing) this.#listener.over(lost);
   }
 }
 

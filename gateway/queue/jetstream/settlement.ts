@@ -29,9 +29,15 @@ export class Settlement {
     this.#context = context;
   }
 
-  /** Carried out for as long as it takes; meanwhile the message stays in hand. @returns when it has been */
-  settle(held: HeldCall, conclusion: Conclusion, stop: AbortSignal): Promise<void> {
-    const settling = this.#persist(held, conclusion, stop);
+  /**
+   * Carried out for as long as it takes; meanwhile the message stays in hand.
+   * @param after what is to be waited for, and never rejects
+   * @returns when it has been
+   */
+  settle(held: HeldCall, conclusion: Conclusion, stop: AbortSignal, after?: Promise<unknown>): Promise<void> {
+    const settling = after
+      ? after.then(() => this.#persist(held, conclusion, stop))
+      : this.#persist(held, conclusion, stop);
     this.#underWay.add(settling);
     void settling.then(() => this.#underWay.delete(settling));
     return settling;
