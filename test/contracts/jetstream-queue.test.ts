@@ -21,8 +21,6 @@ async function newStorage(): Promise<QueueStorage> {
           ...(maxDead !== undefined && { maxDead }),
         },
         pollMs: 200,
-        // What the server hands to a worker in the moment it closes comes again after this.
-        ackWaitMs: 5000,
         log: silent,
       }),
     remove: () => server.remove(),

@@ -27,10 +27,11 @@ export interface PullListener {
 }
 
 const ACK_PREFIX = "$JS.ACK.";
-/** How much longer than its time a request may go without an answer. */
-const SILENCE_MS = 3000;
-/** The same while closing, when nothing is to be mended. */
-const CLOSING_SILENCE_MS = 500;
+/**
+ * How much longer than its time a request may go without an answer. Servers (2.9.10) say nothing when they notice that
+ * it has expired in the moment there is a message for it. Should the consumer be gone, the next request tells.
+ */
+const SILENCE_MS = 1000;
 
 const KEEP_ALIVE_MS = 2000;
 /** Where the consumer's limit holds messages up it would lie there, in the way of one that is given back. */
@@ -69,7 +70,6 @@ export class Pull {
   readonly #ended = Promise.withResolvers<void>();
   #outstanding = 0;
   #timer: NodeJS.Timeout | undefined;
-  #expiresAt = 0;
   #closing = false;
 
   constructor(link: Link, stream: string, consumer: string, listener: PullListener) {
@@ -89,8 +89,9 @@ export class Pull {
     if (!this.#link.connected || this.#closing) return;
     this.#outstanding = batch;
     this.#link.nc.publish(this.#path, JSON.stringify({ batch, expires: expiresMs * 1e6 }), { reply: this.#inbox });
-    this.#expiresAt = performance.now() + expiresMs;
-    this.#expectEnd(SILENCE_MS);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#over(false), expiresMs + SILENCE_MS);
+    this.#timer.unref();
   }
 
   /** Counts as interest in the consumer, which would vanish without any, and brings nothing: no message is so small. */
@@ -116,10 +117,7 @@ export class Pull {
    */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#outstanding > 0 && this.#link.connected) {
-      this.#expectEnd(CLOSING_SILENCE_MS);
-      await this.#ended.promise;
-    }
+    if (this.#outstanding > 0 && this.#link.connected) await this.#ended.promise;
     await this.leave();
   }
 
@@ -130,12 +128,6 @@ export class Pull {
     if (this.#link.nc.isClosed() || this.#subscription.isClosed()) return;
     if (this.#link.connected) await this.#subscription.drain();
     else this.#subscription.unsubscribe();
-  }
-
-  #expectEnd(silenceMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#over(true), this.#expiresAt - performance.now() + silenceMs);
-    this.#timer.unref();
   }
 
   #received(msg: Msg): void {

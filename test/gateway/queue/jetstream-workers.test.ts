@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { connect } from "nats";
-import type { Consumer, Queue } from "../../../gateway/queue/queue.ts";
+import type { Consumer, Deliver, Queue } from "../../../gateway/queue/queue.ts";
 import { Deliveries, DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../support/nats.ts";
@@ -154,6 +154,35 @@ describeWithNats("workers on JetStream", () => {
     await consume(short, deliveries.deliver, limited(1));
     await soon("it starts again", () => deliveries.started.length === 1);
     expect(deliveries.started[0]?.attempt).toBe(1);
+  });
+
+  test("that close leave nothing to the ack wait: neither calls in hand, nor those on their way, nor those for later", async () => {
+    const other = await open({ ackWaitMs: 60_000 });
+    const ended = new Set<string>();
+    const deliver: Deliver = async ({ id }, attempt) => {
+      await delay(Math.random() * 10);
+      if (attempt === 1) return { kind: "retry", afterMs: 100 };
+      ended.add(id);
+      return DONE;
+    };
+    const accepted: string[] = [];
+    let over = false;
+    const publishing = (async () => {
+      for (let i = 0; !over; i++) {
+        const notBefore = i % 5 === 0 ? { notBefore: Date.now() + 300 } : {};
+        accepted.push((await queue.publish(newCall({ function: `f${i % 3}`, ...notBefore }))).id);
+        await delay(2);
+      }
+    })();
+    for (let round = 0; round < 10; round++) {
+      const consumer = await other.consume(deliver, limited(8, 4));
+      await delay(30 + Math.random() * 300);
+      await consumer.close(round % 2 === 0 ? 0 : 1000);
+    }
+    over = true;
+    await publishing;
+    await consume(other, deliver, limited(64));
+    await soon("all have ended", () => accepted.every((id) => ended.has(id)));
   });
 
   test("a call that takes longer than the ack wait is run once", async () => {
