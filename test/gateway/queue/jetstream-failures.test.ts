@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { connect } from "nats";
 import type { Consumer, Queue } from "../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -117,7 +118,8 @@ describeWithNats("a NATS server that dies", () => {
     consumers.push(consumer);
     const publishers = new Publishers(gateway, 8, (callId) => newCall({ callId }));
     await soon("calls flow", () => runs.size > 100);
-    await servers[1]?.kill();
+    const leader = await leaderOf(servers, "OF_faas-request");
+    await leader.kill();
     const { length } = publishers.accepted;
     await soon("publishers go on", () => publishers.accepted.length > length + 200);
     await publishers.stop();
@@ -128,3 +130,16 @@ describeWithNats("a NATS server that dies", () => {
     });
   }, 120_000);
 });
+
+/** The server that all writes to a stream go through. */
+async function leaderOf(servers: readonly NatsServer[], stream: string): Promise<NatsServer> {
+  const nc = await connect({ servers: servers.map(({ address }) => address) });
+  try {
+    const { cluster } = await (await nc.jetstreamManager()).streams.info(stream);
+    const leader = servers.find((_, i) => `n${i}` === cluster?.leader);
+    if (!leader) throw new Error(`${stream} has no leader among the servers: ${JSON.stringify(cluster)}`);
+    return leader;
+  } finally {
+    await nc.close();
+  }
+}
