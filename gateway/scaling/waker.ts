@@ -49,11 +49,15 @@ export class Waker<S extends Sleeper> {
     /** Not seen in the picture yet. */
     let asked = 0;
     let askedAt = 0;
+    let askedOf: FunctionEndpoints | undefined;
     while (sleeper.held.count > 0 && sleeper.readyReplicas === 0) {
       const { name, namespace, replicas } = sleeper.picture;
-      if (replicas >= asked || performance.now() - askedAt > UNSEEN_MS) asked = 0;
+      // Another picture with none wanted: the order was carried out and undone, or somebody else's came after it.
+      const undone = replicas === 0 && sleeper.picture !== askedOf;
+      if (undone || replicas >= asked || performance.now() - askedAt > UNSEEN_MS) asked = 0;
       const wanted = replicas === 0 ? this.#options.wanted(sleeper) : 0;
       if (wanted > asked) {
+        askedOf = sleeper.picture;
         try {
           await this.#options.scale({ name, namespace }, wanted);
           [asked, askedAt] = [wanted, performance.now()];

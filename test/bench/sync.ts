@@ -85,7 +85,11 @@ async function deployBenchFunction(platform: Platform): Promise<void> {
   await writeFile(join(project, "bench/handler.js"), 'module.exports = async () => "hello";\n');
   await writeFile(
     join(project, "stack.yml"),
-    "provider: {name: openfaas}\nfunctions:\n  bench: {lang: node, handler: ./bench, image: bench}\n",
+    // One replica throughout: the hop is measured, not how it scales.
+    `provider: {name: openfaas}
+functions:
+  bench: {lang: node, handler: ./bench, image: bench, labels: {com.openfaas.scale.min: "1", com.openfaas.scale.max: "1"}}
+`,
   );
   const env = { OPENFAAS_URL: platform.url, data_dir: join(folder.path, "calls") };
   const up = await runCli(["up"], { cwd: project, env });
