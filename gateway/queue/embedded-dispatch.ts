@@ -5,6 +5,9 @@ import { FunctionTurns, type UnderWay } from "./embedded-turns.ts";
 
 type Consume = Extract<ToWorker, { kind: "consume" }>;
 
+/** Calls that come to their turn too late and are ended in one commit; others wait meanwhile. */
+const EXPIRED_AT_A_TIME = 500;
+
 /** Gives calls to the consumer: knows who is under way, whose turn it is and what is due. */
 export class EmbeddedDispatch {
   readonly turns = new FunctionTurns();
@@ -71,7 +74,8 @@ export class EmbeddedDispatch {
 
   /** The call may come to its turn at `due`, if given, else at any time. */
   wake(key: string, due?: number): void {
-    if (due === undefined) this.turns.wake(key);
+    // Due before all who were due were woken last: nothing else would come to it.
+    if (due === undefined || due <= this.#wokenUntil) this.turns.wake(key);
     else this.#nextDue = Math.min(due, this.#nextDue ?? due);
   }
 
@@ -106,16 +110,19 @@ export class EmbeddedDispatch {
       this.#batches.delete(seq);
     }
     for (const seq of draft.cancelled) this.#cancelled.add(seq);
+    // Last: a batch may have ended its attempt and begun another one in the same commit.
+    for (const seq of draft.begunBatches) this.#batches.add(seq);
   }
 
   /**
-   * Begins as many calls as there is room for.
+   * Begins as many calls as there is room for, fewer when it comes upon many whose time has passed.
    * @param expire ends a call whose time has passed
    */
   take(draft: Draft, expire: (seq: number) => void): void {
     if (!this.#consume) return;
     this.#wakeDue(draft.now);
     const { concurrency } = this.#consume;
+    let expired = 0;
     while (this.turns.inFlight < concurrency) {
       const key = this.turns.next(this.#hasRoom, concurrency);
       if (key === undefined) return;
@@ -128,10 +135,11 @@ export class EmbeddedDispatch {
       const begun = this.#store.calls.begin(seq, draft.now);
       if (!begun) {
         expire(seq);
+        // There may be a great many; the next commit goes on at once.
+        if (++expired === EXPIRED_AT_A_TIME) return;
         continue;
       }
-      if (begun.isBatch) this.#batches.add(seq);
-      draft.begin(key, seq);
+      draft.begin(key, seq, begun.isBatch);
       draft.deliveries.push(begun.delivery);
     }
   }

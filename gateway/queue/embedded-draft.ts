@@ -23,6 +23,7 @@ export class Draft {
   droppedDead = 0;
   readonly deltas = new Map<string, Delta>();
   readonly deliveries: DeliveredCall[] = [];
+  readonly begunBatches: number[] = [];
   /** Cancelled while under way. */
   readonly cancelled: number[] = [];
   /** Batches whose members have all ended. */
@@ -64,9 +65,10 @@ export class Draft {
     return delta;
   }
 
-  begin(key: string, seq: number): void {
+  begin(key: string, seq: number, isBatch: boolean): void {
     this.#turns.begin(key, seq, this.now);
     this.#begun.push(seq);
+    if (isBatch) this.begunBatches.push(seq);
   }
 
   /** The call is no longer under way; `back` when it waits in its old place again. */

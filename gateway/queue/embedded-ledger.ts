@@ -262,13 +262,19 @@ export class EmbeddedLedger {
     const seq = dead.revive(place, draft.now);
     const call = seq === undefined ? undefined : calls.find(seq);
     if (!call) return undefined;
-    if (call.callId !== undefined) history.name(call.callId, call.seq);
+    if (call.callId !== undefined && !this.#namesBatch(call.callId)) history.name(call.callId, call.seq);
     if (call.idempotencyKey !== undefined) history.remember(call.key, call.idempotencyKey, call.seq);
     if (size !== undefined) batches.add(call.seq, size);
     draft.calls++;
     draft.of(call.key).calls++;
     this.drop(place, draft);
     return call.key;
+  }
+
+  /** Its members bear its name, also those that go on by themselves. */
+  #namesBatch(callId: string): boolean {
+    const bearer = this.#store.history.named(callId);
+    return bearer !== undefined && this.#store.batches.find(bearer) !== undefined;
   }
 
   drop(place: number, draft: Draft): void {

@@ -430,10 +430,69 @@ test("a batch whose lines are not all queued when that is said to be done is dea
   expect(bench.publish("m1", "fn", { member: { whole, index: 1 } })).toBeUndefined();
 });
 
+test.each<Settlement["kind"]>(["retry", "back"])(
+  "a batch that is begun again in the commit that ended its last attempt (%s) stays one",
+  (kind) => {
+    bench.consume(10, 10);
+    const whole = bench.publish("whole", "fn", { wholeSize: 1 }) as number;
+    only(bench.delivered());
+    bench.settle({ seq: whole, kind, afterMs: 0 } as Settlement);
+    expect(names(bench.delivered())).toEqual(["whole"]);
+    const member = bench.publish("m0", "fn", { member: { whole, index: 0 } }) as number;
+    bench.settle({ seq: whole, kind: "done" });
+    expect(find(whole)).toMatchObject({ state: "running", batch: { size: 1, cancelled: 0 } });
+    bench.settle({ seq: member, kind: "done" });
+    expect(bench.said.at(-1)).toMatchObject({ kind: "tell", batches: [{ seq: whole, progress: { done: 1 } }] });
+  },
+);
+
+test("a call whose delay is over when it is stored is delivered at once, whatever was due meanwhile", () => {
+  bench.consume();
+  bench.publish("other", "other", { notBefore: bench.now + 100 });
+  const notBefore = bench.now + 50;
+  bench.now += 1000;
+  bench.handle();
+  expect(names(bench.delivered())).toEqual(["other"]);
+  bench.publish("late", "fn", { notBefore });
+  expect(names(bench.delivered())).toEqual(["late"]);
+});
+
+test("calls that expire together hold up others for a moment at most", () => {
+  const crowd = 3000;
+  const run = new Bench({ ...SETTINGS, maxWaiting: crowd, maxFinished: 2 * crowd });
+  for (let i = 0; i < crowd; i++) run.publish(`call-${i}`, "fn", { notAfter: run.now + 1000 });
+  run.now += 2000;
+  run.consume();
+  for (let ended = 0; ; run.handle()) {
+    const now = run.store.history.count().count;
+    expect(now).toBeGreaterThan(ended);
+    // The function's limit is asked for, so the first time makes two commits.
+    expect(now - ended).toBeLessThanOrEqual(2000);
+    ended = now;
+    if (ended === crowd) break;
+    expect(run.engine.sleepMs).toBe(0);
+  }
+  expect(run.delivered()).toEqual([]);
+  run.store.close();
+});
+
+test("a replayed member does not take its batch's name", () => {
+  bench.consume(10, 10);
+  const whole = bench.publish("whole", "fn", { wholeSize: 1, callId: "mine" }) as number;
+  bench.publish("m0", "fn", { member: { whole, index: 0 }, callId: "mine" });
+  const [, member] = bench.delivered();
+  bench.settle({ seq: whole, kind: "done" });
+  bench.settle({ seq: member?.seq as number, kind: "dead", reason: "test" });
+  bench.settle({ seq: whole, kind: "told" });
+  expect(bench.ask({ kind: "replay", filter: {}, after: 0 })).toMatchObject({ count: 1 });
+  expect(names(bench.delivered())).toEqual(["m0"]);
+  expect(bench.ask({ kind: "find", of: { callId: "mine" } })).toMatchObject({ seq: whole });
+});
+
 type Ending = "done" | "retry" | "dead" | "expired" | "back";
 
 type Step =
-  | { readonly kind: "publish"; readonly key: string }
+  | { readonly kind: "publish"; readonly key: string; readonly delayMs: number | null }
   | { readonly kind: "end"; readonly which: number; readonly how: Ending; readonly afterMs: number }
   | { readonly kind: "cancel"; readonly which: number }
   | { readonly kind: "advance"; readonly ms: number }
@@ -441,7 +500,15 @@ type Step =
   | { readonly kind: "crash" };
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("publish" as const), key: fc.constantFrom("a", "b", "c") }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("publish" as const),
+      key: fc.constantFrom("a", "b", "c"),
+      // Over by the time that the call is stored, if it took long to arrive.
+      delayMs: fc.option(fc.integer({ min: -60, max: 60 })),
+    }),
+  },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -495,7 +562,8 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
           case "publish":
             keyOf.set(`call-${i}`, step.key);
             {
-              const place = run.publish(`call-${i}`, step.key);
+              const { key, delayMs } = step;
+              const place = run.publish(`call-${i}`, key, delayMs === null ? {} : { notBefore: run.now + delayMs });
               if (place === undefined) break;
               accepted.add(`call-${i}`);
               placeOf.set(`call-${i}`, place);
