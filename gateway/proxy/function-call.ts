@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { PassThrough } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { FaasError, STATUS } from "../../provider/contract/errors.ts";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 import { ColdWait } from "./cold-wait.ts";
+import type { Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
-import { buildClientHeaders, buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
+import { buildClientHeaders, type CallHeaders } from "./headers.ts";
+import { failureAnswer } from "./platform-answers.ts";
 import type { Replica } from "./replica.ts";
 
 /** What a call needs of the proxy that it belongs to. */
@@ -16,9 +16,6 @@ export interface CallContext {
   readonly holdTimeoutMs: number;
   readonly servedBy: string;
 }
-
-/** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
-const BUFFERED_BODY_BYTES = 64 * 1024;
 
 /** Failures before a connection that are the gateway's, not the replica's. */
 const OUR_OWN = new Set([
@@ -31,24 +28,20 @@ const OUR_OWN = new Set([
   "UND_ERR_NOT_SUPPORTED",
 ]);
 
-/** Reason phrases that Node sends; a function may write others, which say nothing that the status does not. */
-const REASON = /^[\t\x20-\x7e\x80-\xff]+$/;
-
 type Controller = Dispatcher.DispatchController;
 
 /**
  * One call on its way to a replica. A replica that refuses the connection is passed over for another; once the request
  * has been given to a connection it is never sent again, as the function may have run.
  */
-export class FunctionCall implements Dispatcher.DispatchHandler {
+export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   readonly #context: CallContext;
   readonly #entry: FunctionEntry;
-  readonly #req: IncomingMessage;
-  readonly #res: ServerResponse;
+  readonly #exchange: Exchange;
   readonly #url: string;
   readonly #headers: CallHeaders;
   #upstreamHeaders: string[] = [];
-  #body: Buffer | PassThrough | null = null;
+  #body: Parameters<OpenCall["send"]>[0] = null;
   #replica: Replica | undefined;
   #refused: Replica | undefined;
   #controller: Controller | undefined;
@@ -57,72 +50,37 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   #holdDeadline = 0;
   #wait: ColdWait | undefined;
   #startedAt = 0;
+  /** Of the answer; 0 until it has begun. */
+  #status = 0;
   #callerLeft = false;
   /** Whether the load meter has it. */
   #measured = false;
 
-  constructor(
-    context: CallContext,
-    entry: FunctionEntry,
-    req: IncomingMessage,
-    res: ServerResponse,
-    url: string,
-    headers: CallHeaders,
-  ) {
+  constructor(context: CallContext, entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders) {
     this.#context = context;
     this.#entry = entry;
-    this.#req = req;
-    this.#res = res;
+    this.#exchange = exchange;
     this.#url = url;
     this.#headers = headers;
   }
 
   start(): void {
-    this.#upstreamHeaders = buildUpstreamHeaders(this.#req, this.#headers);
+    this.#upstreamHeaders = this.#exchange.upstreamHeaders(this.#headers);
     this.#measured = true;
     this.#entry.load.enter(performance.now());
-    this.#res.on("close", () => this.#onClientClose());
-    const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
-    if (encoding === undefined && (length === undefined || length === "0")) {
-      this.#attempt();
-    } else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) {
-      this.#readBody();
-    } else {
-      this.#body = this.#bodyStream();
-      this.#attempt();
-    }
+    this.#exchange.open(this);
   }
 
-  /** A stream between: undici destroys a body that a function does not want, and the request with it its connection. */
-  #bodyStream(): PassThrough {
-    const body = new PassThrough();
-    body.on("error", () => {}); // whoever destroys it tells the call by itself
-    return this.#req.pipe(body);
-  }
-
-  /** What is left of the request is read off, or the next one on its connection would never be seen. */
-  #discardBody(): void {
-    if (this.#req.complete) return;
-    this.#req.unpipe();
-    this.#req.resume();
-  }
-
-  #readBody(): void {
-    const chunks: Buffer[] = [];
-    this.#req.on("data", (chunk: Buffer) => chunks.push(chunk));
-    this.#req.on("end", () => {
-      this.#body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      this.#attempt();
-    });
-    // A caller that leaves while sending closes the response too, which ends this call.
-    this.#req.on("error", () => this.#onClientClose());
+  send(body: Parameters<OpenCall["send"]>[0]): void {
+    this.#body = body;
+    this.#attempt();
   }
 
   #attempt(): void {
     if (this.#callerLeft) return;
     const choice = this.#entry.choose(this.#refused);
     const others = !this.#holding && this.#entry.held.count > 0;
-    if (choice.kind === "replica" && !others) this.#send(choice.replica);
+    if (choice.kind === "replica" && !others) this.#dispatch(choice.replica);
     else if (choice.kind === "full" && !this.#holding && !this.#entry.queues) this.#rejectAsFull();
     else void this.#hold();
   }
@@ -158,23 +116,23 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     this.#attempt();
   }
 
-  #send(replica: Replica): void {
-    if (this.#startedAt === 0) this.#start();
+  #dispatch(replica: Replica): void {
+    if (this.#startedAt === 0) this.#count();
     this.#wait?.sent();
     this.#replica = replica;
     replica.outstanding++;
     replica.pool.dispatch(
       {
         path: this.#url,
-        method: this.#req.method as Dispatcher.HttpMethod,
+        method: this.#exchange.method as Dispatcher.HttpMethod,
         headers: this.#upstreamHeaders,
-        body: this.#body,
+        body: this.#body as Buffer | Readable | null,
       },
       this,
     );
   }
 
-  #start(): void {
+  #count(): void {
     this.#startedAt = performance.now();
     this.#entry.meter.start();
   }
@@ -211,23 +169,15 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: FaasError, internal = "proxy"): void {
-    const status = STATUS[error.kind];
-    if (this.#startedAt === 0) this.#start(); // refused before it was sent: it counts among the answers all the same
-    this.#end(status);
-    if (this.#res.headersSent) {
-      this.#res.destroy();
+    if (this.#startedAt === 0) this.#count(); // refused before it was sent: it counts among the answers all the same
+    this.#end(STATUS[error.kind]);
+    if (this.#status !== 0) {
+      this.#exchange.breakOff();
       return;
     }
-    const headers: Record<string, string> = { ...this.#ownHeaders(), [INTERNAL_HEADER]: internal };
-    if (error.kind === "overloaded") headers["retry-after"] = `${this.#entry.held.retryAfterSeconds}`;
-    else if (error.kind === "unavailable") headers["retry-after"] = "1";
-    this.#res.writeHead(status, {
-      ...headers,
-      "content-type": "text/plain; charset=utf-8",
-      "x-content-type-options": "nosniff",
-    });
-    this.#res.end(`${error.message}\n`);
-    this.#discardBody();
+    const { held } = this.#entry;
+    const again = error.kind === "overloaded" ? held.retryAfterSeconds : error.kind === "unavailable" ? 1 : undefined;
+    this.#exchange.refuse(failureAnswer(error, internal, this.#ownHeaders(), again));
   }
 
   #ownHeaders(): Record<string, string> {
@@ -238,8 +188,8 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     };
   }
 
-  #onClientClose(): void {
-    if (this.#res.writableFinished || this.#callerLeft) return;
+  leave(): void {
+    if (this.#callerLeft) return;
     this.#callerLeft = true;
     if (!this.#replica) this.#leave(performance.now()); // sent calls leave when the replica has let go of them
     this.#holding?.abort();
@@ -259,25 +209,20 @@ export class FunctionCall implements Dispatcher.DispatchHandler {
     statusMessage?: string,
   ): void {
     if (status < 200) return;
-    const res = this.#res;
-    const clientHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, this.#req.headers["content-type"]);
-    this.#wait?.tell(clientHeaders, this.#replica, this.#entry.meter);
-    if (statusMessage && REASON.test(statusMessage)) res.writeHead(status, statusMessage, clientHeaders);
-    else res.writeHead(status, clientHeaders);
-    // A stream's first piece may be long in coming; its reader wants to know that it is connected.
-    if (headers["content-length"] === undefined) res.flushHeaders();
+    const { contentType } = this.#exchange;
+    const answerHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, contentType);
+    this.#wait?.tell(answerHeaders, this.#replica, this.#entry.meter);
+    this.#exchange.begin(status, statusMessage, answerHeaders);
+    this.#status = status;
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#res.write(chunk)) return;
-    controller.pause();
-    this.#res.once("drain", () => controller.resume());
+    this.#exchange.data(chunk, controller);
   }
 
   onResponseEnd(): void {
-    this.#end(this.#res.statusCode);
-    this.#res.end();
-    this.#discardBody();
+    this.#end(this.#status);
+    this.#exchange.end();
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {

@@ -1,12 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
+import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
-import type { FunctionEntry } from "./function-entry.ts";
+import { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 import type { CallHeaders } from "./headers.ts";
+import { HttpExchange, writeAnswer } from "./http-exchange.ts";
 import { LateArrivals } from "./late-arrivals.ts";
+import {
+  noFunctionAnswer,
+  unknownFunctionAnswer,
+  unsureFunctionAnswer,
+  wrongMethodAnswer,
+} from "./platform-answers.ts";
 
 export const FUNCTION_PREFIX = "/function/";
 
@@ -23,7 +30,7 @@ export interface FunctionProxyOptions {
   readonly release: string;
 }
 
-/** Takes calls straight from `node:http` and forwards each to a replica of its function, in one hop. */
+/** Takes calls, most of them straight from `node:http`, and forwards each to a replica of its function, in one hop. */
 export class FunctionProxy {
   readonly #table: FunctionTable;
   readonly #late: LateArrivals;
@@ -39,26 +46,39 @@ export class FunctionProxy {
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
   handle(req: IncomingMessage, res: ServerResponse): void {
-    const path = parseFunctionPath(req.url as string, FUNCTION_PREFIX);
+    this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res));
+  }
+
+  /**
+   * Makes a call for `exchange`.
+   * @param url starts with {@link FUNCTION_PREFIX}
+   * @param callId a new one when undefined
+   */
+  forward(url: string, callId: string | undefined, exchange: Exchange): void {
+    const path = parseFunctionPath(url, FUNCTION_PREFIX);
     if (path.kind !== "function") {
-      answerNoFunction(res, path);
+      exchange.refuse(noFunctionAnswer(path));
       return;
     }
-    const headers = callHeaders(req, this.#userAgent);
-    if (!METHODS.has(req.method as string)) {
-      res.writeHead(405, { ...this.responseHeaders(headers), "content-length": "0" }).end();
+    const headers = callHeaders(callId, this.#userAgent);
+    if (!METHODS.has(exchange.method)) {
+      exchange.refuse(wrongMethodAnswer(this.responseHeaders(headers)));
       return;
     }
     const entry = this.#table.find(path.target);
-    if (entry) this.#call(entry, req, res, path.url, headers);
-    else
-      void this.findLate(path.target, res, headers).then(
-        (late) => late && this.#call(late, req, res, path.url, headers),
-      );
+    if (entry) this.#call(entry, exchange, path.url, headers);
+    else void this.#forwardLate(path.target, exchange, path.url, headers);
   }
 
-  #call(entry: FunctionEntry, req: IncomingMessage, res: ServerResponse, url: string, headers: CallHeaders): void {
-    new FunctionCall(this.#context, entry, req, res, url, headers).start();
+  #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): void {
+    new FunctionCall(this.#context, entry, exchange, url, headers).start();
+  }
+
+  async #forwardLate(target: string, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> {
+    const found = await this.#find(target, headers);
+    if (exchange.left) return;
+    if (found instanceof FunctionEntry) this.#call(found, exchange, url, headers);
+    else exchange.refuse(found);
   }
 
   /**
@@ -66,6 +86,13 @@ export class FunctionProxy {
    * nobody can tell.
    */
   async findLate(target: string, res: ServerResponse, headers: CallHeaders): Promise<FunctionEntry | undefined> {
+    const found = await this.#find(target, headers);
+    if (found instanceof FunctionEntry) return found;
+    writeAnswer(res, found);
+    return undefined;
+  }
+
+  async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
     let sure = this.#table.synced;
     try {
       const entry = sure ? await this.#late.find(target) : undefined;
@@ -73,17 +100,8 @@ export class FunctionProxy {
     } catch {
       sure = false; // the provider is away, which its own stream has logged already
     }
-    const text = sure
-      ? `error finding function ${target}: not found\n`
-      : `cannot tell whether function ${target} exists: the provider does not answer\n`;
-    res.writeHead(sure ? 404 : 503, {
-      ...this.responseHeaders(headers),
-      ...(sure ? {} : { "retry-after": "1", [INTERNAL_HEADER]: "proxy" }),
-      "content-type": "text/plain; charset=utf-8",
-      "x-content-type-options": "nosniff",
-    });
-    res.end(text);
-    return undefined;
+    const ours = this.responseHeaders(headers);
+    return sure ? unknownFunctionAnswer(target, ours) : unsureFunctionAnswer(target, ours);
   }
 
   responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {
@@ -91,23 +109,21 @@ export class FunctionProxy {
   }
 
   newCallHeaders(req: IncomingMessage): CallHeaders {
-    return callHeaders(req, this.#userAgent);
+    return callHeaders(callIdOf(req), this.#userAgent);
   }
 }
 
 /** The caller's own call id or a new one; the time is ours. */
-function callHeaders(req: IncomingMessage, userAgent: string): CallHeaders {
-  const given = req.headers["x-call-id"];
-  const callId = typeof given === "string" && given !== "" ? given : randomUUID();
-  return { callId, startTime: `${Date.now()}000000`, userAgent };
+function callHeaders(callId: string | undefined, userAgent: string): CallHeaders {
+  return { callId: callId ?? randomUUID(), startTime: `${Date.now()}000000`, userAgent };
 }
 
-/** Sends the caller to the clean path, or says that there is no such route, as Go's router does. */
+function callIdOf({ headers }: IncomingMessage): string | undefined {
+  const given = headers["x-call-id"];
+  return typeof given === "string" && given !== "" ? given : undefined;
+}
+
+/** Answers a request that is for no function. */
 export function answerNoFunction(res: ServerResponse, path: Exclude<FunctionPath, { kind: "function" }>): void {
-  if (path.kind === "redirect") {
-    res.writeHead(301, { location: path.location, "content-length": "0" }).end();
-    return;
-  }
-  res.writeHead(404, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
-  res.end("404 page not found\n");
+  writeAnswer(res, noFunctionAnswer(path));
 }

@@ -1,5 +1,3 @@
-import type { IncomingMessage } from "node:http";
-
 /**
  * Request headers that speak of one connection, or that the HTTP client sets by itself.
  * @see RFC 9110 §7.6.1; reference gateway-and-provider §5.2
@@ -26,8 +24,17 @@ export interface CallHeaders {
   readonly userAgent: string;
 }
 
+/** A request, as far as headers are made from it; one of `node:http` is one. */
+export interface RequestHead {
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[];
+  readonly headers: { readonly connection?: string | undefined; readonly host?: string | undefined };
+  /** The other end of its connection. */
+  readonly socket: { readonly remoteAddress?: string | undefined };
+}
+
 /** The headers a function gets, as a flat list of names and values in the order and spelling of arrival. */
-export function buildUpstreamHeaders(req: IncomingMessage, call: CallHeaders): string[] {
+export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): string[] {
   const raw = req.rawHeaders;
   const named = connectionNames(req.headers.connection);
   const headers: string[] = [];

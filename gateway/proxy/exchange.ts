@@ -1,0 +1,49 @@
+import type { CallHeaders } from "./headers.ts";
+
+/** Pieces of a body as they come, which can be held up. */
+export interface Flow {
+  pause(): void;
+  resume(): void;
+}
+
+/** A call as the one sees it for whom it is made. */
+export interface OpenCall {
+  /** The request is there: `null` for no body, otherwise all of it or a stream. */
+  send(body: Buffer | NodeJS.ReadableStream | null): void;
+  /** Nobody wants the answer any more; may be told at any time, and more than once. */
+  leave(): void;
+}
+
+/** What the platform answers in place of a function. */
+export interface PlatformAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+export type AnswerHeaders = Record<string, string | string[]>;
+
+/**
+ * Who a call is made for: the request that it has, and where the answer goes. After {@link open} either {@link refuse} is
+ * called, or {@link begin}, {@link data} for each piece, and {@link end} or {@link breakOff}; none of them once it has left.
+ */
+export interface Exchange {
+  readonly method: string;
+  /** Of the request; answers without a type get it. */
+  readonly contentType: string | undefined;
+  /** Whether nobody waits for the answer any more. */
+  readonly left: boolean;
+  /** What the function gets: names and values in turn. */
+  upstreamHeaders(call: CallHeaders): string[];
+  /** Reads the request and then lets `call` go on; tells it when whom it is made for leaves before the answer is whole. */
+  open(call: OpenCall): void;
+  /** @param headers by lower-case name; may be kept */
+  begin(status: number, reason: string | undefined, headers: AnswerHeaders): void;
+  /** Holds up `flow` while it cannot take more. */
+  data(piece: Buffer, flow: Flow): void;
+  end(): void;
+  /** The answer breaks off after it has begun. */
+  breakOff(): void;
+  /** The whole answer is the platform's. May come without {@link open}. */
+  refuse(answer: PlatformAnswer): void;
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { PassThrough } from "node:stream";
+import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
+import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
+
+/** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
+const BUFFERED_BODY_BYTES = 64 * 1024;
+
+/** Reason phrases that Node sends; a function may write others, which say nothing that the status does not. */
+const REASON = /^[\t\x20-\x7e\x80-\xff]+$/;
+
+/** A caller on the other end of a connection. */
+export class HttpExchange implements Exchange {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+
+  constructor(req: IncomingMessage, res: ServerResponse) {
+    this.#req = req;
+    this.#res = res;
+  }
+
+  get method(): string {
+    return this.#req.method as string;
+  }
+
+  get contentType(): string | undefined {
+    return this.#req.headers["content-type"];
+  }
+
+  get left(): boolean {
+    return this.#res.destroyed;
+  }
+
+  upstreamHeaders(call: CallHeaders): string[] {
+    return buildUpstreamHeaders(this.#req, call);
+  }
+
+  open(call: OpenCall): void {
+    this.#res.on("close", () => this.#closed(call));
+    const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
+    if (encoding === undefined && (length === undefined || length === "0")) call.send(null);
+    else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) this.#readBody(call);
+    else call.send(this.#bodyStream());
+  }
+
+  #closed(call: OpenCall): void {
+    if (!this.#res.writableFinished) call.leave();
+  }
+
+  /** A stream between: undici destroys a body that a function does not want, and the request with it its connection. */
+  #bodyStream(): PassThrough {
+    const body = new PassThrough();
+    body.on("error", () => {}); // whoever destroys it tells the call by itself
+    return this.#req.pipe(body);
+  }
+
+  #readBody(call: OpenCall): void {
+    const chunks: Buffer[] = [];
+    this.#req.on("data", (chunk: Buffer) => chunks.push(chunk));
+    this.#req.on("end", () => call.send(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    // A caller that leaves while sending closes the response too, which ends the call.
+    this.#req.on("error", () => this.#closed(call));
+  }
+
+  begin(status: number, reason: string | undefined, headers: AnswerHeaders): void {
+    const res = this.#res;
+    if (reason && REASON.test(reason)) res.writeHead(status, reason, headers);
+    else res.writeHead(status, headers);
+    // A stream's first piece may be long in coming; its reader wants to know that it is connected.
+    if (headers["content-length"] === undefined) res.flushHeaders();
+  }
+
+  data(piece: Buffer, flow: Flow): void {
+    if (this.#res.write(piece)) return;
+    flow.pause();
+    this.#res.once("drain", () => flow.resume());
+  }
+
+  end(): void {
+    this.#res.end();
+    this.#discardBody();
+  }
+
+  breakOff(): void {
+    this.#res.destroy();
+  }
+
+  refuse(answer: PlatformAnswer): void {
+    writeAnswer(this.#res, answer);
+    this.#discardBody();
+  }
+
+  /** What is left of the request is read off, or the next one on its connection would never be seen. */
+  #discardBody(): void {
+    if (this.#req.complete) return;
+    this.#req.unpipe();
+    this.#req.resume();
+  }
+}
+
+export function writeAnswer(res: ServerResponse, { status, headers, text }: PlatformAnswer): void {
+  res.writeHead(status, headers).end(text);
+}

@@ -1,0 +1,52 @@
+import { type FaasError, STATUS } from "../../provider/contract/errors.ts";
+import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import type { FunctionPath } from "../core/function-path.ts";
+import type { PlatformAnswer } from "./exchange.ts";
+
+const PLAIN_TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" } as const;
+
+type Headers = Readonly<Record<string, string>>;
+
+/** Sends the caller to the clean path, or says that there is no such route, as Go's router does. */
+export function noFunctionAnswer(path: Exclude<FunctionPath, { kind: "function" }>): PlatformAnswer {
+  return path.kind === "redirect"
+    ? { status: 301, headers: { location: path.location, "content-length": "0" }, text: "" }
+    : { status: 404, headers: PLAIN_TEXT, text: "404 page not found\n" };
+}
+
+/** @param ours headers of every answer to this call, as below */
+export function wrongMethodAnswer(ours: Headers): PlatformAnswer {
+  return { status: 405, headers: { ...ours, "content-length": "0" }, text: "" };
+}
+
+export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAnswer {
+  return {
+    status: 404,
+    headers: { ...ours, ...PLAIN_TEXT },
+    text: `error finding function ${target}: not found\n`,
+  };
+}
+
+/** Nobody can tell whether there is such a function: worth another try. */
+export function unsureFunctionAnswer(target: string, ours: Headers): PlatformAnswer {
+  return {
+    status: 503,
+    headers: { ...ours, "retry-after": "1", [INTERNAL_HEADER]: "proxy", ...PLAIN_TEXT },
+    text: `cannot tell whether function ${target} exists: the provider does not answer\n`,
+  };
+}
+
+/** @param internal which part of the platform has failed the call */
+export function failureAnswer(
+  error: FaasError,
+  internal: string,
+  ours: Headers,
+  retryAfterSeconds: number | undefined,
+): PlatformAnswer {
+  const again: Headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
+  return {
+    status: STATUS[error.kind],
+    headers: { ...ours, [INTERNAL_HEADER]: internal, ...again, ...PLAIN_TEXT },
+    text: `${error.message}\n`,
+  };
+}
