@@ -1,5 +1,6 @@
 import type { Logger } from "../provider/kit/log.ts";
 import { CallbackSigner } from "./async/callback-signer.ts";
+import type { FunctionCaller } from "./async/function-caller.ts";
 import { picturesOf } from "./async/function-pictures.ts";
 import { type QueueWorker, startQueueWorker } from "./async/worker.ts";
 import type { AsyncConfig } from "./async-config.ts";
@@ -16,10 +17,9 @@ export interface WorkerParts {
   readonly whenOpen: Promise<void>;
   readonly meter: QueueMeter;
   readonly table: FunctionTable;
-  readonly gatewayUrl: URL;
+  /** Makes the calls; closed after the worker by whoever gives it. */
+  readonly caller: FunctionCaller;
   readonly release: string;
-  /** Longest call, in milliseconds: longer than what the gateway waits for a replica and for its answer. */
-  readonly callTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly defaultNamespace: string;
   readonly log: Logger;
@@ -58,16 +58,15 @@ export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
 }
 
 async function start(parts: WorkerParts, secrets: readonly string[]): Promise<QueueWorker> {
-  const { config, queue, meter, table, gatewayUrl, release, callTimeoutMs, defaultNamespace, log } = parts;
+  const { config, queue, meter, table, caller, release, defaultNamespace, log } = parts;
   const { retry, ...worker } = config.worker;
   return await startQueueWorker({
     ...worker,
     queue,
-    gatewayUrl,
+    caller,
     release,
     functions: picturesOf(table),
     defaults: retry,
-    callTimeoutMs,
     defaultNamespace,
     targets: new CallbackTargets(config.callbackTargets),
     ...(secrets.length > 0 ? { signer: new CallbackSigner(secrets) } : {}),

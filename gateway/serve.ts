@@ -8,6 +8,8 @@ import type { Logger } from "../provider/kit/log.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
+import { workerAgent } from "./async/function-caller.ts";
+import { ProxyCaller } from "./async/proxy-caller.ts";
 import type { GatewayConfig } from "./config.ts";
 import { CallbackTargets } from "./core/callback-targets.ts";
 import { parseTarget } from "./core/function-path.ts";
@@ -124,6 +126,13 @@ export async function openGateway(
       },
     });
     api.server.on("connect", refuseConnect);
+    // Closed after the worker, which the next part closes.
+    const caller = new ProxyCaller({
+      proxy,
+      timeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
+      userAgent: workerAgent(version.release),
+    });
+    opened.push(caller);
     opened.push(drainTogether(api, () => worker, async?.calls, table, config.drainTimeoutMs));
     if (queueing && config.ownWorker) {
       worker = await runWorker({
@@ -132,9 +141,8 @@ export async function openGateway(
         whenOpen: queueing.whenOpen,
         meter,
         table,
-        gatewayUrl: new URL(api.url),
+        caller,
         release: version.release,
-        callTimeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
         drainTimeoutMs: config.drainTimeoutMs,
         defaultNamespace: config.defaultNamespace,
         log,
@@ -214,7 +222,7 @@ function openAsync(queue: ApiQueue, { config, table, proxy, credentials, log }: 
 }
 
 /**
- * The API and the worker, whose calls come through it, stop side by side. Calls that still wait for a replica when the
+ * The API and the worker, whose calls take the same way to their functions, stop side by side. Calls that still wait for a replica when the
  * time is almost over are told so, while there is time to answer; those who wait for the end of a call, at once.
  */
 function drainTogether(

@@ -4,7 +4,7 @@ import type { FinishedBatch, QueuedCall } from "../queue/queue.ts";
 import { batchResults } from "./batch-results.ts";
 import type { CallbackMessage, CallbackOutcome, CallbackSender } from "./callback-sender.ts";
 import { placeOf, type QueueWorkerEvents } from "./events.ts";
-import type { ResponseHeaders } from "./gateway-caller.ts";
+import type { ResponseHeaders } from "./function-caller.ts";
 import { buildBatchHeaders, buildCallbackHeaders, type CallbackState } from "./headers.ts";
 import { NO_RESULT, type Result } from "./result.ts";
 

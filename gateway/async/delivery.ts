@@ -5,18 +5,17 @@ import { decideRetry, fullJitterBackoff } from "../core/retry-policy.ts";
 import type { Disposition, Outcome, Queue, QueuedCall } from "../queue/queue.ts";
 import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
 import { type Callbacks, factsOf } from "./callbacks.ts";
+import { findDefect } from "./defects.ts";
 import { placeOf, type QueueWorkerEvents } from "./events.ts";
+import type { Answer, Answered, FunctionCaller } from "./function-caller.ts";
 import type { FunctionLimits } from "./function-limits.ts";
-import { type Answer, findDefect, type GatewayCaller } from "./gateway-caller.ts";
 import { resultHeaders } from "./headers.ts";
 import type { Policies } from "./policies.ts";
 import { type ResultLimits, readResult } from "./result.ts";
 
-type Answered = Extract<Answer, { kind: "answered" }>;
-
 export interface DeliveryOptions {
   readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
-  readonly gateway: Pick<GatewayCaller, "call">;
+  readonly caller: Pick<FunctionCaller, "call">;
   readonly callbacks: Callbacks;
   readonly policies: Policies;
   readonly limits: FunctionLimits;
@@ -109,11 +108,11 @@ export class Delivery {
 
   /** Waits for the gateway to be there, for as long as the call has time. */
   async #call(call: QueuedCall, signal: AbortSignal): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
-    const { gateway, log, clock, random } = this.#options;
+    const { caller, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
       const startedAt = clock();
-      const answer = await gateway.call(call, this.#keepLimits(call), signal);
+      const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
         if (this.#unreachable) log.info({}, "the gateway can be reached again");
         this.#unreachable = false;

@@ -24,46 +24,58 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Pair = readonly [name: string, value: string];
 
-/** `pairs` without those that must not or cannot be sent on, as a flat list of names and values. */
-function forwarded(pairs: readonly Pair[], replaced: ReadonlySet<string>): string[] {
-  const hop = new Set(
-    pairs
-      .filter(([name]) => name.toLowerCase() === "connection")
-      .flatMap(([, value]) => value.split(","))
-      .map((name) => name.trim().toLowerCase()),
-  );
-  return pairs
-    .filter(([name, value]) => {
-      const lower = name.toLowerCase();
-      if (NOT_FORWARDED.has(lower) || hop.has(lower) || replaced.has(lower)) return false;
-      // A stored header that would break the message open is dropped, not sent.
-      return NAME.test(name) && VALUE.test(value);
-    })
-    .flat();
+const NONE: ReadonlySet<string> = new Set();
+
+/** Whether a header must not or cannot be sent on. @param hop names that `Connection` lists */
+function isDropped(name: string, lower: string, value: string, hop: ReadonlySet<string>): boolean {
+  if (NOT_FORWARDED.has(lower) || hop.has(lower)) return true;
+  // A stored header that would break the message open is dropped, not sent.
+  return !NAME.test(name) || !VALUE.test(value);
 }
 
-const SET_ON_CALL = new Set(["x-call-id"]);
+/** Most messages have no such header, or one that says nothing but how long the connection lives. */
+function hopNames(pairs: readonly Pair[]): ReadonlySet<string> {
+  let hop: Set<string> | undefined;
+  for (const [name, value] of pairs) {
+    if (name.length !== 10 || name.toLowerCase() !== "connection" || value === "keep-alive") continue;
+    hop ??= new Set();
+    for (const one of value.split(",")) hop.add(one.trim().toLowerCase());
+  }
+  return hop ?? NONE;
+}
 
 /** What the gateway gets with the call: what the caller sent, in its order, and the call's id. */
 export function buildCallHeaders(call: Pick<QueuedCall, "callId" | "headers">, userAgent: string): string[] {
-  const headers = forwarded(call.headers, SET_ON_CALL);
+  const hop = hopNames(call.headers);
+  const headers: string[] = [];
+  let hasUserAgent = false;
+  for (const [name, value] of call.headers) {
+    const lower = name.toLowerCase();
+    if (lower === "user-agent") hasUserAgent = true;
+    if (lower !== "x-call-id" && !isDropped(name, lower, value, hop)) headers.push(name, value);
+  }
   headers.push("X-Call-Id", call.callId);
-  if (!call.headers.some(([name]) => name.toLowerCase() === "user-agent")) headers.push("User-Agent", userAgent);
+  if (!hasUserAgent) headers.push("User-Agent", userAgent);
   return headers;
 }
 
 /** A function's response headers as they are kept and passed on. @param response by lower-case name */
 export function resultHeaders(response: ResponseHeaders): [name: string, value: string][] {
-  const flat = forwarded(pairsOf(response), new Set());
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
+  const pairs = pairsOf(response);
+  const hop = hopNames(pairs);
+  return pairs.filter(([name, value]) => !isDropped(name, name.toLowerCase(), value, hop));
 }
 
 type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-function pairsOf(response: ResponseHeaders): Pair[] {
-  return Object.entries(response).flatMap(([name, value = []]): Pair[] =>
-    (typeof value === "string" ? [value] : value).map((one) => [name, one]),
-  );
+function pairsOf(response: ResponseHeaders): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
+  for (const name in response) {
+    const value = response[name];
+    if (typeof value === "string") pairs.push([name, value]);
+    else if (value !== undefined) for (const one of value) pairs.push([name, one]);
+  }
+  return pairs;
 }
 
 /** How the call ended, as `X-Call-State` tells a callback. */
@@ -110,7 +122,8 @@ export function buildCallbackHeaders(response: ResponseHeaders, facts: CallbackF
   if (response["x-start-time"] === undefined) own.push(startTime(facts.acceptedAt));
   if (facts.omitted !== undefined) own.push([RESULT_OMITTED_HEADER, facts.omitted]);
   const replaced = new Set([...own.map(([name]) => name.toLowerCase()), RESULT_OMITTED_HEADER.toLowerCase()]);
-  return [...forwarded(pairsOf(response), replaced), ...own.flat()];
+  const theirs = resultHeaders(response).filter(([name]) => !replaced.has(name));
+  return [...theirs, ...own].flat();
 }
 
 /** In nanoseconds, as OpenFaaS has it. */

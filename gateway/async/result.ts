@@ -31,7 +31,10 @@ export const NO_RESULT: Result = { bytes: 0, body: () => Buffer.alloc(0), discar
 export async function keepResult(source: Readable, limits: ResultLimits): Promise<Result> {
   const keeper = new ResultKeeper(limits);
   try {
-    for await (const chunk of source) await keeper.add(chunk as Buffer);
+    for await (const chunk of source) {
+      const storing = keeper.add(chunk as Buffer);
+      if (storing) await storing;
+    }
   } catch (error) {
     await keeper.discard();
     throw error;
@@ -53,7 +56,8 @@ export async function drainResult(source: Readable): Promise<void> {
   for await (const _ of source);
 }
 
-class ResultKeeper {
+/** Takes a body piece by piece. */
+export class ResultKeeper {
   readonly #limits: ResultLimits;
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -64,17 +68,17 @@ class ResultKeeper {
     this.#limits = limits;
   }
 
-  async add(chunk: Buffer): Promise<void> {
-    if (this.#omitted !== undefined) return;
+  /** @returns when the next piece may come, if not at once; it must not come, nor the end, before */
+  add(chunk: Buffer): Promise<void> | undefined {
+    if (this.#omitted !== undefined) return undefined;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#limits.maxBytes) {
-      await this.#omit(`larger than ${this.#limits.maxBytes} bytes`);
-      return;
-    }
-    if (!this.#file && this.#bytes <= this.#limits.memoryBytes) {
-      this.#chunks.push(chunk);
-      return;
-    }
+    if (this.#bytes > this.#limits.maxBytes) return this.#omit(`larger than ${this.#limits.maxBytes} bytes`);
+    if (this.#file || this.#bytes > this.#limits.memoryBytes) return this.#store(chunk);
+    this.#chunks.push(chunk);
+    return undefined;
+  }
+
+  async #store(chunk: Buffer): Promise<void> {
     try {
       this.#file ??= await openNameless(this.#limits.folder);
       for (const part of [...this.#chunks, chunk]) await this.#file.writeFile(part);

@@ -10,17 +10,17 @@ import type { CallbackSigner } from "./callback-signer.ts";
 import { Callbacks } from "./callbacks.ts";
 import { Delivery } from "./delivery.ts";
 import type { QueueWorkerEvents } from "./events.ts";
+import { type FunctionCaller, workerAgent } from "./function-caller.ts";
 import { FunctionLimits } from "./function-limits.ts";
 import type { FunctionPictures } from "./function-pictures.ts";
-import { GatewayCaller } from "./gateway-caller.ts";
 import { Policies } from "./policies.ts";
 
 export interface QueueWorkerOptions {
   readonly queue: Pick<Queue, "consume" | "publish" | "maxResultBytes">;
   /** Queues to take from; default all. */
   readonly queues?: readonly string[];
-  /** Base of the gateway, below which `/function/` lies. */
-  readonly gatewayUrl: URL;
+  /** Makes the calls. Whoever gives it closes it, after the worker. */
+  readonly caller: Pick<FunctionCaller, "call">;
   /** Of this program, for `User-Agent`. */
   readonly release: string;
   /** Where retry policies and limits are read; calls of a function that it does not know are tried with the defaults. */
@@ -30,8 +30,6 @@ export interface QueueWorkerOptions {
   readonly concurrency: number;
   /** Calls at a time per replica of a function without `max_inflight`. */
   readonly perFunction: number;
-  /** Longest call, from sending it to the end of the response, in milliseconds. Longer than the gateway's own limits. */
-  readonly callTimeoutMs: number;
   /** Longest wait for a callback's answer, in milliseconds. */
   readonly callbackTimeoutMs: number;
   /** Default: 5 tries within two minutes, 0.5 s to 15 s apart. */
@@ -66,12 +64,12 @@ const MEMORY_BYTES = 256 * 1024;
 const MAX_RESULT_BYTES = 100 * 1024 ** 2;
 const UNREACHABLE_WAIT_MS = [100, 5000] as const;
 
-/** Starts to drain `queue`: each call goes through the gateway, its result to the callback URL if it has one. */
+/** Starts to drain `queue`: each call goes through `caller`, its result to the callback URL if it has one. */
 export async function startQueueWorker(options: QueueWorkerOptions): Promise<QueueWorker> {
   const { queue, functions, log, events = {}, now = Date.now, random = Math.random } = options;
   const { concurrency, perFunction } = options;
   const clock = () => performance.now();
-  const userAgent = `faaslane-queue-worker/${options.release}`;
+  const userAgent = workerAgent(options.release);
   const stopping = new AbortController();
   let consumer: Consumer | undefined;
 
@@ -92,17 +90,11 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     events,
     now,
   });
-  const gateway = new GatewayCaller({
-    gatewayUrl: options.gatewayUrl,
-    connections: concurrency,
-    timeoutMs: options.callTimeoutMs,
-    userAgent,
-  });
   const changed = (ref: Parameters<Consumer["limitChanged"]>[0]) => consumer?.limitChanged(ref);
   const limits = new FunctionLimits({ functions, perFunction, changed, clock, random });
   const delivery = new Delivery({
     queue,
-    gateway,
+    caller: options.caller,
     callbacks,
     limits,
     policies: new Policies(functions, options.defaults, ({ name, namespace }, problems) =>
@@ -124,7 +116,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
   const closeParts = async () => {
     stopping.abort(new Error("the queue worker is stopping"));
     limits.close();
-    await Promise.all([gateway.close(), sender.close()]);
+    await sender.close();
   };
   try {
     consumer = await queue.consume((call, attempt, signal) => delivery.deliver(call, attempt, signal), {

@@ -4,6 +4,8 @@ import type { Logger } from "../../provider/kit/log.ts";
 import { listen } from "../../provider/kit/server.ts";
 import { readVersion } from "../../provider/kit/version.ts";
 import { buildMetricsApp } from "../app.ts";
+import { workerAgent } from "../async/function-caller.ts";
+import { GatewayCaller } from "../async/gateway-caller.ts";
 import { followProvider } from "../follow-provider.ts";
 import { createWorkerMetrics } from "../metrics/gateway-metrics.ts";
 import { QueueMeter } from "../metrics/queue-meter.ts";
@@ -58,15 +60,22 @@ export async function openQueueWorker(
     const provider = new ProviderClient({ connection, timeoutMs: config.callTimeoutMs, log });
     opened.push(followProvider(provider, table));
     const meter = new QueueMeter();
+    const { release } = readVersion();
+    const caller = new GatewayCaller({
+      gatewayUrl: config.gatewayUrl,
+      connections: config.async.worker.concurrency,
+      timeoutMs: config.callTimeoutMs,
+      userAgent: workerAgent(release),
+    });
+    opened.push(caller);
     const worker = await runWorker({
       config: config.async,
       queue: queueing.queue,
       whenOpen: queueing.whenOpen,
       meter,
       table,
-      gatewayUrl: config.gatewayUrl,
-      release: readVersion().release,
-      callTimeoutMs: config.callTimeoutMs,
+      caller,
+      release,
       drainTimeoutMs: config.drainTimeoutMs,
       defaultNamespace: config.defaultNamespace,
       log,

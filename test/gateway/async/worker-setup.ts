@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "@jest/globals";
+import { GatewayCaller } from "../../../gateway/async/gateway-caller.ts";
 import type { FunctionPicture, FunctionPictures } from "../../../gateway/async/function-pictures.ts";
 import { type QueueWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
@@ -103,6 +104,7 @@ export class WorkerSetup {
   functions = new Pictures();
   logged: Record<string, unknown>[] = [];
   #workers: QueueWorker[] = [];
+  #callers: GatewayCaller[] = [];
 
   static use(): WorkerSetup {
     const setup = new WorkerSetup();
@@ -124,15 +126,21 @@ export class WorkerSetup {
   }
 
   async start(options: Partial<QueueWorkerOptions> = {}): Promise<QueueWorker> {
+    const caller = new GatewayCaller({
+      gatewayUrl: new URL(`${this.gateway.url}/`),
+      connections: 8,
+      timeoutMs: 20_000,
+      userAgent: "faaslane-queue-worker/1.2.3",
+    });
+    this.#callers.push(caller);
     const worker = await startQueueWorker({
       queue: this.queue,
-      gatewayUrl: new URL(`${this.gateway.url}/`),
+      caller,
       release: "1.2.3",
       functions: this.functions,
       defaults: { attempts: 3, codes: [408, 429, 500, 502, 503, 504], minWaitMs: 5, maxWaitMs: 20 },
       concurrency: 8,
       perFunction: 4,
-      callTimeoutMs: 20_000,
       callbackTimeoutMs: 10_000,
       callbackRetry: { tries: 20, minWaitMs: 5, maxWaitMs: 20, deadlineMs: 20_000 },
       unreachableWaitMs: [5, 20],
@@ -146,6 +154,7 @@ export class WorkerSetup {
 
   async closeWorkers(): Promise<void> {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.close(0)));
+    await Promise.all(this.#callers.splice(0).map((caller) => caller.close()));
   }
 
   get callbackUrl(): string {

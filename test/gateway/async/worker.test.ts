@@ -87,13 +87,6 @@ test("keeps the caller's User-Agent, and the default namespace out of X-Function
   expect(setup.receiver.received[0]?.headers["x-function-name"]).toBe("shout");
 });
 
-test("a gateway below a path is called there", async () => {
-  await setup.start({ gatewayUrl: new URL(`${setup.gateway.url}/base/`) });
-  await setup.publish();
-  await setup.settled();
-  expect(setup.gateway.received[0]?.url).toBe("/base/function/shout.openfaas-fn/");
-});
-
 test("credentials of the callback URL become Basic auth", async () => {
   await setup.start();
   await setup.publish({ callbackUrl: `http://user:p%40ss@${setup.receiver.host}/` });
@@ -263,18 +256,6 @@ test("a receiver that never answers is given up", async () => {
   expect(setup.queue.dead()).toHaveLength(1);
   expect(setup.receiver.received).toHaveLength(2);
   expect(setup.deadReasons()).toEqual(["the callback failed: no answer in time"]);
-});
-
-test("a function that never answers is a 504 of the platform", async () => {
-  setup.gateway.answer = () => {};
-  setup.functions.picture = { annotations: { "com.openfaas.retry.attempts": "1" }, readyReplicas: 1 };
-  await setup.start({ callTimeoutMs: 500 });
-  await setup.publish({ callbackUrl: setup.callbackUrl });
-  await setup.settled();
-  expect(setup.queue.dead()).toHaveLength(1);
-  expect(setup.gateway.received).toHaveLength(2);
-  expect(setup.receiver.received[0]?.headers["x-function-status"]).toBe("504");
-  expect(setup.receiver.received[0]?.body).toHaveLength(0);
 });
 
 test("a result that breaks off is not passed on; the call is tried again", async () => {

@@ -1,0 +1,44 @@
+import type { QueuedCall } from "../queue/queue.ts";
+import { NO_RESULT, type Result, type ResultLimits } from "./result.ts";
+
+/** By lower-case name. */
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+export interface Answered {
+  readonly kind: "answered";
+  /** 502 and 504 with `internal` also stand for an answer that broke off and one that took too long. */
+  readonly status: number;
+  /** Whether the platform has answered in the function's place. */
+  readonly internal: boolean;
+  readonly headers: ResponseHeaders;
+  /** Empty unless it was to be kept. */
+  readonly result: Result;
+}
+
+/** How a call ended. */
+export type Answer =
+  | Answered
+  /** Nobody was there to make it: the function has not seen it. */
+  | { readonly kind: "unreachable"; readonly error: unknown }
+  /** The stored call cannot be made into a request. */
+  | { readonly kind: "unsendable"; readonly reason: string };
+
+/** Makes stored calls, each to its end. */
+export interface FunctionCaller {
+  /**
+   * @param keep how much of the response body is wanted; undefined for nothing
+   * @throws the reason of `signal` when that aborts; the function's connection is closed then
+   */
+  call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer>;
+  /** Cuts what is under way. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** How a queue worker names itself to functions and callbacks. */
+export function workerAgent(release: string): string {
+  return `faaslane-queue-worker/${release}`;
+}
+
+export function platformAnswer(status: 502 | 504): Answered {
+  return { kind: "answered", status, internal: true, headers: {}, result: NO_RESULT };
+}
