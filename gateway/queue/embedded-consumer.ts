@@ -59,6 +59,10 @@ export class EmbeddedConsumer implements Consumer {
     );
   }
 
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   start(stored: DeliveredCall): void {
     const refusal = this.#begin(stored);
     if (refusal) this.#context.port.settle(refusal);

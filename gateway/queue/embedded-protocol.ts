@@ -205,8 +205,7 @@ export type FromWorker =
       readonly level: "info" | "warn" | "error";
       readonly message: string;
       readonly facts: object;
-    }
-  | { readonly kind: "closed" };
+    };
 
 /** What opening needs; handed over as `workerData`. */
 export interface EmbeddedSettings {

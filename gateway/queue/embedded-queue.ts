@@ -62,7 +62,8 @@ export class EmbeddedQueue implements Queue {
     this.#thread = new EmbeddedThread(context, {
       opened: (key, again) => {
         this.#ids = new CallIds(key);
-        if (again && this.#consumer) this.#postConsume(this.#consumer.options);
+        // One that is closing would only hand everything back, again and again.
+        if (again && this.#consumer?.consumer.closing === false) this.#postConsume(this.#consumer.options);
       },
       received: (message) => this.#receive(message),
       lost: async (error) => {
@@ -256,7 +257,6 @@ export class EmbeddedQueue implements Queue {
         break;
       case "opened":
       case "refusedToOpen":
-      case "closed":
         break; // the thread's business
     }
   }

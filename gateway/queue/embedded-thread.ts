@@ -10,6 +10,8 @@ export interface EmbeddedThreadOptions {
   readonly log: Pick<Logger, "info" | "error">;
   /** Told once when the thread has died for good. */
   readonly onFailure?: (error: Error) => void;
+  /** Milliseconds that only go forward. Default: those of this process. */
+  readonly clock?: () => number;
 }
 
 export interface ThreadListener {
@@ -28,12 +30,14 @@ export class EmbeddedThread {
   readonly opened: Promise<void>;
   readonly #options: EmbeddedThreadOptions;
   readonly #listener: ThreadListener;
+  readonly #clock: () => number;
   readonly #opening = Promise.withResolvers<void>();
   #worker: Worker | undefined;
   #exited: Promise<void> = Promise.resolve();
   #state: "opening" | "open" | "lost" | "failed" | "closed" = "opening";
   #wasOpen = false;
-  #openedAt = 0;
+  /** Of the thread there is; undefined until it is open. */
+  #openedAt: number | undefined;
   #deaths = 0;
   #restart: NodeJS.Timeout | undefined;
   #failure: FaasError | undefined;
@@ -41,6 +45,7 @@ export class EmbeddedThread {
   constructor(options: EmbeddedThreadOptions, listener: ThreadListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#clock = options.clock ?? (() => performance.now());
     this.opened = this.#opening.promise;
     this.#start();
   }
@@ -91,7 +96,7 @@ export class EmbeddedThread {
     const again = this.#wasOpen;
     this.#state = "open";
     this.#wasOpen = true;
-    this.#openedAt = performance.now();
+    this.#openedAt = this.#clock();
     this.#failure = undefined;
     this.#listener.opened(key, again);
     this.#opening.resolve();
@@ -109,7 +114,8 @@ export class EmbeddedThread {
     }
     this.#failure = new FaasError("unavailable", "the queue has failed", { cause });
     const stopped = this.#listener.lost(this.#failure);
-    if (performance.now() - this.#openedAt > HEALTHY_MS) this.#deaths = 0;
+    if (this.#openedAt !== undefined && this.#clock() - this.#openedAt > HEALTHY_MS) this.#deaths = 0;
+    this.#openedAt = undefined;
     const waitMs = this.#options.restartWaitsMs[this.#deaths++];
     if (waitMs === undefined) {
       this.#state = "failed";

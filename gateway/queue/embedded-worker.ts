@@ -32,9 +32,10 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     clearTimeout(wake);
     engine.handle(inbox);
     if (inbox.some(({ kind }) => kind === "close")) {
+      // What still comes is too late, and must not keep the thread.
+      port.off("message", receive);
       housekeeper.stop();
       store.close();
-      post({ kind: "closed" });
       port.close();
       return;
     }
@@ -43,12 +44,13 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     housekeeper.changed();
   };
 
-  port.on("message", (first: ToWorker) => {
+  const receive = (first: ToWorker) => {
     // All that has arrived while the last commit ran shares the next one.
     const inbox = [first];
     for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) inbox.push(next.message);
     work(inbox);
-  });
+  };
+  port.on("message", receive);
   post({ kind: "opened", key: store.key });
   work([]);
 }

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type EmbeddedQueueOptions, openEmbeddedQueue } from "../../../gateway/queue/embedded.ts";
-import type { Queue } from "../../../gateway/queue/queue.ts";
+import type { Deliver, Queue } from "../../../gateway/queue/queue.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
 import { Deliveries, limited, newCall, WIDE } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -292,4 +292,57 @@ test("a thread that dies is started again, and goes on with what is on disk", as
   expect((await queue.find("first"))?.state).toBe("done");
   expect(messages()).toContain("the queue works again");
   await consumer.close(1000);
+});
+
+test("a thread that is started again gives nothing to a consumer that is closing", async () => {
+  const threads: Worker[] = [];
+  const told: string[] = [];
+  const queue = await open({
+    startThread: (settings) => {
+      const thread = new Worker(new URL("../../../gateway/queue/embedded-worker.ts", import.meta.url), {
+        workerData: settings,
+        execArgv: ["--disable-warning=ExperimentalWarning"],
+      });
+      const post = thread.postMessage.bind(thread);
+      thread.postMessage = (message, transfer) => {
+        if (threads.length > 1) told.push(message.kind);
+        post(message, transfer as ArrayBuffer[]);
+      };
+      threads.push(thread);
+      return thread;
+    },
+    restartWaitsMs: [10],
+  });
+  const attempt = Promise.withResolvers<void>();
+  // Heeds no abort.
+  const deliver: Deliver = async () => {
+    await attempt.promise;
+    return { kind: "done" };
+  };
+  const consumer = await queue.consume(deliver, WIDE);
+  const { id } = await queue.publish(newCall());
+  await eventually("it runs", async () => (await queue.stats()).inFlight === 1);
+  const closed = consumer.close(60_000);
+  await threads[0]?.terminate();
+  await eventually("it works again", async () => (await queue.find(id))?.state === "waiting");
+  expect(told).toContain("ask");
+  expect(told).not.toContain("consume");
+  attempt.resolve();
+  await closed;
+  expect(await queue.find(id)).toMatchObject({ state: "waiting", attempts: 0 });
+});
+
+test("a queue closed before its consumer closes all the same", async () => {
+  const queue = await open();
+  const deliveries = new Deliveries();
+  // Goes on talking with the thread.
+  const consumer = await queue.consume(async (...call) => {
+    void deliveries.deliver(...call);
+    return { kind: "retry", afterMs: 0 };
+  }, WIDE);
+  for (let i = 0; i < 20; i++) await queue.publish(newCall());
+  await eventually("they are tried", () => deliveries.started.length > 100);
+  await queue.close();
+  await expect(queue.stats()).rejects.toMatchObject({ kind: "unavailable" });
+  await consumer.close(0);
 });
