@@ -19,12 +19,13 @@ export class EmbeddedHousekeeper {
   readonly #post: (message: FromWorker) => void;
   #timer: NodeJS.Timeout | undefined;
   #failing = false;
+  #poor = false;
 
   constructor(store: EmbeddedStore, spare: SpareSpace, post: (message: FromWorker) => void) {
     this.#store = store;
     this.#spare = spare;
     this.#post = post;
-    if (!spare.ensure()) this.#tidyIn(RESERVE_RETRY_MS);
+    this.#ensureReserve();
   }
 
   /** Tells that something has been written. */
@@ -51,12 +52,26 @@ export class EmbeddedHousekeeper {
       }
       this.#store.checkpoint();
       this.#failing = false;
-      if (!this.#spare.ensure()) this.#tidyIn(RESERVE_RETRY_MS);
+      this.#ensureReserve();
     } catch (error) {
       const facts = { reason: error instanceof Error ? error.message : String(error) };
       if (!this.#failing) this.#post({ kind: "log", level: "warn", message: "cannot tidy the queue's file", facts });
       this.#failing = true;
       this.#tidyIn(RESERVE_RETRY_MS);
     }
+  }
+
+  #ensureReserve(): void {
+    if (this.#spare.ensure()) {
+      this.#poor = false;
+      return;
+    }
+    if (!this.#poor) {
+      const facts = { reason: this.#spare.problem };
+      const message = "the queue's reserve of disk space is not to be had; it takes no new calls until it is";
+      this.#post({ kind: "log", level: "error", message, facts });
+    }
+    this.#poor = true;
+    this.#tidyIn(RESERVE_RETRY_MS);
   }
 }

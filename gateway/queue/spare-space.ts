@@ -11,6 +11,7 @@ export class SpareSpace {
   readonly #path: string;
   readonly #bytes: number;
   #held: boolean;
+  #problem: string | undefined;
 
   constructor(path: string, bytes: number) {
     this.#path = path;
@@ -22,13 +23,20 @@ export class SpareSpace {
     return this.#held;
   }
 
+  /** Why it was not to be had when that was tried last; not always because the disk is full. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   /** Takes the space if it does not have it. @returns whether it has it now */
   ensure(): boolean {
     if (this.#held) return true;
     try {
       this.#write();
       this.#held = true;
-    } catch {
+      this.#problem = undefined;
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
       this.release(); // there is no room yet: what was written of it must not stay
     }
     return this.#held;

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -119,6 +119,14 @@ test("a second opener of the same file is refused", async () => {
   const first = await open();
   await expect(open()).rejects.toThrow("another process has it open");
   await first.publish(newCall());
+});
+
+test("says why it takes no calls while its reserve of disk space is not to be had", async () => {
+  await symlink(join(folder, "missing", "file"), `${path}-spare`);
+  const queue = await open();
+  await expect(queue.publish(newCall())).rejects.toMatchObject({ kind: "unavailable" });
+  expect(logged.filter(({ reason }) => String(reason).startsWith("ENOENT"))).toHaveLength(1);
+  await eventually("it has it", () => queue.publish(newCall()).then(Boolean, () => false));
 });
 
 test("takes one consumer at a time", async () => {
