@@ -110,6 +110,7 @@ function expectEveryCallEnded({ fates, ledger, load, outages }: Ending): void {
       `${JSON.stringify([...load.refusals])}, ${outages.length} deaths ${JSON.stringify(outages.map(({ name }) => name))}, ` +
       `${excess.total} executions too many, ${excess.unexplained.length} of them without a reason\n`,
   );
+  if (excess.unexplained.length > 0) process.stderr.write(`deaths: ${JSON.stringify(outages)}\n`);
   expect(excess.unexplained).toEqual([]);
   expect(excess.total).toBeLessThanOrEqual(outages.length * CONCURRENCY);
 }

@@ -27,6 +27,7 @@ interface OwnLane {
   readonly accepted: Minute;
   readonly finished: Minute;
   running: number;
+  held: number;
 }
 
 /** What only the processes know: calls of a lane in the last minute, and under way now. */
@@ -34,7 +35,12 @@ export interface LaneActivity {
   readonly accepted: number;
   readonly finished: number;
   readonly running: number;
+  /** In hand, until what became of them is stored: those that run and those that wait for a place. */
+  readonly held: number;
 }
+
+/** Of what other processes have told; they do so every second. */
+const MAX_AGE_MS = 5000;
 
 /** Counts what this process does with calls, and hears what others tell of themselves. */
 export class Activity {
@@ -53,6 +59,14 @@ export class Activity {
     this.#of(lane).running--;
   }
 
+  taken(lane: Lane): void {
+    this.#of(lane).held++;
+  }
+
+  released(lane: Lane): void {
+    this.#of(lane).held--;
+  }
+
   finished(lane: Lane, now: number): void {
     this.#of(lane).finished.count(Math.floor(now / 1000));
   }
@@ -62,9 +76,8 @@ export class Activity {
     const second = Math.floor(now / 1000);
     const lanes: Record<string, LaneActivity> = {};
     for (const [subject, own] of this.#own) {
-      const { running } = own;
-      const activity = { accepted: own.accepted.total(second), finished: own.finished.total(second), running };
-      if (activity.accepted + activity.finished + running > 0) lanes[subject] = activity;
+      const activity = activityOf(own, second);
+      if (activity.accepted + activity.finished + activity.running + activity.held > 0) lanes[subject] = activity;
       else this.#own.delete(subject);
     }
     return lanes;
@@ -75,30 +88,54 @@ export class Activity {
   }
 
   /** Of all processes that have been heard lately, by the subject of the lane. */
-  all(now: number, maxAgeMs: number): Map<string, LaneActivity> {
+  all(now: number): Map<string, LaneActivity> {
     const sum = new Map<string, LaneActivity>(Object.entries(this.own(now)));
-    for (const [process, { at, lanes }] of this.#others) {
-      if (now - at > maxAgeMs) this.#others.delete(process);
-      else
-        for (const [subject, { accepted, finished, running }] of Object.entries(lanes)) {
-          const so = sum.get(subject) ?? { accepted: 0, finished: 0, running: 0 };
-          sum.set(subject, {
-            accepted: accepted + so.accepted,
-            finished: finished + so.finished,
-            running: running + so.running,
-          });
-        }
+    for (const lanes of this.#heard(now)) {
+      for (const [subject, activity] of Object.entries(lanes)) sum.set(subject, add(sum.get(subject), activity));
     }
     return sum;
+  }
+
+  /** Of all processes that have been heard lately. */
+  of(subject: string, now: number): LaneActivity {
+    const own = this.#own.get(subject);
+    let sum = own ? activityOf(own, Math.floor(now / 1000)) : NONE;
+    for (const lanes of this.#heard(now)) {
+      const activity = lanes[subject];
+      if (activity) sum = add(sum, activity);
+    }
+    return sum;
+  }
+
+  *#heard(now: number): Generator<Readonly<Record<string, LaneActivity>>> {
+    for (const [process, { at, lanes }] of this.#others) {
+      if (now - at > MAX_AGE_MS) this.#others.delete(process);
+      else yield lanes;
+    }
   }
 
   #of(lane: Lane): OwnLane {
     const subject = laneSubject(lane);
     let own = this.#own.get(subject);
     if (!own) {
-      own = { accepted: new Minute(), finished: new Minute(), running: 0 };
+      own = { accepted: new Minute(), finished: new Minute(), running: 0, held: 0 };
       this.#own.set(subject, own);
     }
     return own;
   }
+}
+
+const NONE: LaneActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
+
+function activityOf({ accepted, finished, running, held }: OwnLane, second: number): LaneActivity {
+  return { accepted: accepted.total(second), finished: finished.total(second), running, held };
+}
+
+function add(a: LaneActivity = NONE, b: LaneActivity): LaneActivity {
+  return {
+    accepted: a.accepted + b.accepted,
+    finished: a.finished + b.finished,
+    running: a.running + b.running,
+    held: a.held + b.held,
+  };
 }

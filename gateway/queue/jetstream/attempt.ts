@@ -4,6 +4,7 @@ import { BodyLostError } from "./bodies.ts";
 import { queuedCall } from "./call-codec.ts";
 import type { Context } from "./context.ts";
 import type { Conclusion, HeldCall } from "./held-call.ts";
+import { lookUpPast } from "./past.ts";
 import { waitingRecord } from "./record.ts";
 
 /** Between this machine and the server's. */
@@ -34,18 +35,19 @@ export async function attempt(context: Context, held: HeldCall, deliver: Deliver
 }
 
 /** A message that comes again, or took the place of another one, may be of a call that is over or has moved on. */
-async function checkPast({ link, records, settings }: Context, held: HeldCall): Promise<Conclusion | undefined> {
+async function checkPast(context: Context, held: HeldCall): Promise<Conclusion | undefined> {
+  const { link, settings } = context;
   const { delivery, stored, id } = held;
   // A server that was killed may have forgotten the last of what had been acknowledged.
   const outlived = delivery.storedAt < link.reconnectedAt + CLOCK_SKEW_MS;
   // A batch that was cancelled leaves its message to whoever gets it, to look for members then.
   const whole = stored.call.batch?.kind === "whole";
   if (delivery.deliveries === 1 && stored.id === undefined && !outlived && !whole) return undefined;
-  const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);
+  const past = await lookUpPast(context, id, delivery, stored);
+  if (past.kind === "ended") return { kind: "stale", finished: past.record };
+  if (past.kind === "moved") return { kind: "stale" };
+  const open = past.record;
   held.open = open;
-  if (finished) return { kind: "stale", finished };
-  const from = open?.location?.from;
-  if (from && from.stream === delivery.stream && from.seq === delivery.seq) return { kind: "stale" };
   const handBacks = open?.handBacks?.seq === delivery.seq ? open.handBacks.times : 0;
   const interruptions = delivery.deliveries - 1 - handBacks;
   if (interruptions >= settings.limits.maxInterruptions) {

@@ -9,6 +9,8 @@ export interface StoredCall {
   readonly nonce: string;
   /** Of a call that has moved to another message since it was accepted. */
   readonly id?: string;
+  /** How often it has moved; 0 in the message that it was accepted as. */
+  readonly moves: number;
   /** That have ended. */
   readonly attempts: number;
   /** Not before this, in milliseconds since the epoch: of a call put off. */
@@ -20,6 +22,7 @@ export interface StoredCall {
 interface Meta {
   readonly n: string;
   readonly i?: string | undefined;
+  readonly o?: number | undefined;
   readonly a?: number | undefined;
   readonly d?: number | undefined;
   readonly c?: string | undefined;
@@ -43,11 +46,12 @@ const NEWLINE = 10;
 /** Id, attempts and time of a call that moves. */
 const GROWTH_BYTES = 4096;
 
-export function encodeCall({ call, nonce, id, attempts, dueAt, body }: StoredCall): Buffer {
+export function encodeCall({ call, nonce, id, moves, attempts, dueAt, body }: StoredCall): Buffer {
   const inline = body instanceof Uint8Array;
   const meta: Meta = {
     n: nonce,
     i: id,
+    o: moves === 0 ? undefined : moves,
     a: attempts === 0 ? undefined : attempts,
     d: dueAt,
     c: call.callId,
@@ -89,6 +93,7 @@ export function decodeCall(data: Uint8Array): StoredCall {
   return {
     nonce: meta.n,
     ...(meta.i !== undefined && { id: meta.i }),
+    moves: meta.o ?? 0,
     attempts: meta.a ?? 0,
     ...(meta.d !== undefined && { dueAt: meta.d }),
     body: meta.r ?? data.subarray(end + 1),

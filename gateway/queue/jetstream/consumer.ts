@@ -194,6 +194,7 @@ export class JetStreamConsumer implements Consumer {
     const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq), feed.lane);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);
+    this.#context.activity.taken(feed.lane);
     if (this.#cancelled.has(held.id)) held.cancel(ABORT_GRACE_MS);
     if (this.#closing) {
       void this.#settle(held, { kind: "back" });
@@ -260,6 +261,7 @@ export class JetStreamConsumer implements Consumer {
     await this.#settlement.settle(held, conclusion, this.#stop.signal, after);
     this.#held.delete(`${held.delivery.stream}:${held.delivery.seq}`);
     this.#byId.delete(held.id);
+    this.#context.activity.released(held.lane);
   }
 
   /** Asks for as many calls as there are free places, shared among the functions that are known to have some. */

@@ -28,17 +28,6 @@ export async function ensureConsumer(link: Link, wish: ConsumerWish): Promise<Co
   return await createConsumer(link, wish.stream, wish.name, config);
 }
 
-/**
- * Removes messages that had been acknowledged and are there all the same: a server that is killed can forget that it
- * deleted them while it remembers the acknowledgements. Nobody would ever get them, unless the consumer vanishes.
- */
-export async function dropGhosts(link: Link, stream: string, name: string, subject: string): Promise<void> {
-  const info = await link.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`);
-  // Only by the server's own word that nothing is left to deliver or in hand.
-  if (info.num_pending > 0 || info.num_ack_pending > 0 || info.ack_floor.stream_seq === 0) return;
-  await link.api(`STREAM.PURGE.${stream}`, { filter: subject, seq: info.ack_floor.stream_seq + 1 });
-}
-
 /** A consumer that reads without taking anything away, and vanishes soon after it is left alone. */
 export async function openReader(
   link: Link,

@@ -74,16 +74,24 @@ export class JetStreamDeadLetters implements DeadLetters {
     const { call, ...stored } = decodeCall(message.data);
     const { batch, ...alone } = call;
     // The batch of a member may be over by now, so it goes on by itself.
-    const anew = { ...stored, id: letter.id, attempts: 0, call: batch?.kind === "member" ? alone : call };
+    const anew = {
+      ...stored,
+      id: letter.id,
+      moves: stored.moves + 1,
+      attempts: 0,
+      call: batch?.kind === "member" ? alone : call,
+    };
     const lane = laneOf(call);
-    const from = { stream: STREAMS.dead, seq };
     await this.#context.ensureQueue(lane.queue);
     await records.removeFinished(letter.id);
     const subject = laneSubject(lane);
     const at = await publisher.publish(subject, await this.#context.encodeFitting(anew), {
-      id: moveId(letter.id, from),
+      id: moveId(letter.id, { stream: STREAMS.dead, seq }),
     });
-    await records.putOpen({ ...waitingRecord(anew, letter.id), location: { stream: at.stream, seq: at.seq, from } });
+    await records.putOpen({
+      ...waitingRecord(anew, letter.id),
+      location: { stream: at.stream, seq: at.seq, moves: anew.moves },
+    });
     link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
     return await deleteMessage(link, STREAMS.dead, seq);
   }

@@ -2,7 +2,7 @@ import type { DeadLetter, Outcome } from "../queue.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
 import { deadSubject } from "./names.ts";
-import { moveId } from "./record.ts";
+import { moveId, nextMove } from "./record.ts";
 
 /** Holds what there is to tell of a dead letter, so that listing them needs no bodies. */
 export const LETTER_HEADER = "Faaslane-Letter";
@@ -11,7 +11,7 @@ const MAX_REASON = 1000;
 /** Keeps the call for a person to look at. */
 export async function buryCall(
   context: Context,
-  { stored, id, lane, delivery }: HeldCall,
+  { stored, id, lane, delivery, open }: HeldCall,
   reason: string,
   attempts: number,
   outcome: Outcome | undefined,
@@ -32,7 +32,8 @@ export async function buryCall(
   };
   const { dueAt: _, ...rest } = stored;
   const header = encodeLetter(letter);
-  const payload = await context.encodeFitting({ ...rest, id, attempts: 0 }, header.length);
+  const letterCall = { ...rest, id, moves: nextMove(stored, open), attempts: 0 };
+  const payload = await context.encodeFitting(letterCall, header.length);
   await context.publisher.publish(deadSubject(lane, id), payload, {
     id: moveId(id, delivery),
     headers: [[LETTER_HEADER, header]],

@@ -99,7 +99,7 @@ export class Intake {
     const lane = laneOf(call);
     const bucket = notBefore !== undefined && notBefore > now ? bucketOf(notBefore, now) : undefined;
     const { body, ...rest } = call;
-    const stored = { call: rest, nonce, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body };
+    const stored = { call: rest, nonce, moves: 0, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body };
     // Without waiting for anything where nothing is to be waited for, so that calls keep their order.
     const inline = encodeSmall(stored, publisher.maxBytes);
     const payload = inline ?? (await this.#context.encodeFitting(stored));

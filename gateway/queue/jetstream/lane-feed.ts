@@ -1,14 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { dropGhosts, ensureConsumer } from "./consumers.ts";
+import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
 import { type Delivery, Pull } from "./pull.ts";
+import { StrayWatch, type Sweep } from "./stray-watch.ts";
+import { sweepStrays } from "./strays.ts";
 
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
-const INACTIVE_MS = 10 * 60_000;
+const INACTIVE_MS = 60 * 60_000;
 const KEEP_ALIVE_MS = 60_000;
-const UNSERVED_LOOKS = 3;
+/** What a process that vanished had in hand comes again after one. */
+const PATIENCE_ACK_WAITS = 2;
 const LIMIT_EVERY_MS = 1000;
 const MEND_MIN_MS = 200;
 const MEND_MAX_MS = 5000;
@@ -41,8 +44,10 @@ export class LaneFeed {
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
-  /** Looks through the stream in a row that found calls of which none came. */
-  #unserved = 0;
+  readonly #strays: StrayWatch;
+  #sweeping = false;
+  /** Where the next sweep goes on. */
+  #sweepStart = 1;
   #aliveAt = performance.now();
 
   constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
@@ -50,10 +55,11 @@ export class LaneFeed {
     this.lane = lane;
     this.subject = laneSubject(lane);
     this.#events = events;
+    this.#strays = new StrayWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
-        this.#unserved = 0;
+        this.#strays.delivered();
         if (this.#pull.outstanding === 0) this.#asked = undefined;
         events.delivered(this, delivery);
       },
@@ -92,12 +98,8 @@ export class LaneFeed {
 
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
-    const idle = this.running + this.waiting.length === 0;
-    this.#unserved = calls > 0 && idle && this.#ready ? this.#unserved + 1 : 0;
-    if (this.#unserved >= UNSERVED_LOOKS) {
-      this.#unserved = 0;
-      this.#dropGhosts();
-    }
+    const { held, finished } = this.#context.activity.of(this.subject, Date.now());
+    this.#sweep(this.#strays.seen({ calls, held, finished }, performance.now()));
     const backlog = calls - this.running - this.waiting.length - this.expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
@@ -128,6 +130,7 @@ export class LaneFeed {
   /** The connection is a new one: what was asked for over the old one does not come. */
   reconnected(): void {
     this.#pull.reset();
+    this.#strays.reconnected();
     this.#asked = undefined;
     if (this.#ready) this.#events.askable(this);
   }
@@ -145,15 +148,29 @@ export class LaneFeed {
       return;
     }
     this.backlog = 0;
+    this.#sweep(this.#strays.unanswered(performance.now()));
     this.#events.askable(this);
   }
 
-  /** The stream counts calls that do not come. */
-  #dropGhosts(): void {
-    const stream = queueStream(this.lane.queue);
-    dropGhosts(this.#context.link, stream, consumerName(this.subject), this.subject).catch((err: unknown) =>
-      this.#context.settings.log.debug({ err, ...this.lane }, "a queue could not be cleared of what is over"),
-    );
+  #sweep(which: Sweep | undefined): void {
+    if (!which || this.#sweeping || !this.#ready) return;
+    this.#sweeping = true;
+    const flock = {
+      stream: queueStream(this.lane.queue),
+      consumer: consumerName(this.subject),
+      subject: this.subject,
+    };
+    sweepStrays(this.#context, flock, { start: this.#sweepStart, all: which === "all" })
+      .then(
+        (next) => {
+          this.#sweepStart = next;
+        },
+        (err: unknown) =>
+          this.#context.settings.log.debug({ err, ...this.lane }, "calls that are stuck could not be looked for"),
+      )
+      .finally(() => {
+        this.#sweeping = false;
+      });
   }
 
   /** Until the consumer is there, however long that takes. */

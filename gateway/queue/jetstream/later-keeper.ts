@@ -1,11 +1,13 @@
-import { decodeCall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
-import { dropGhosts, ensureConsumer } from "./consumers.ts";
+import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
+import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
-import { type Bucket, bucketOf, bucketToken, isNear, laterSubject, parseBucket, parseLater } from "./later-bucket.ts";
-import { laneSubject, queueStream, SIGNALS, STREAMS } from "./names.ts";
+import { type Bucket, isNear, parseBucket, parseLater } from "./later-bucket.ts";
+import { moveOn } from "./move.ts";
+import { SIGNALS, STREAMS } from "./names.ts";
+import { lookUpPast } from "./past.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
-import { moveId, waitingRecord } from "./record.ts";
+import { sweepStrays } from "./strays.ts";
 
 const MAX_PENDING = 2000;
 const BATCH = 256;
@@ -13,6 +15,8 @@ const INACTIVE_MS = 60_000;
 /** Before a call that could not be put into its queue is tried again. */
 const AGAIN_MS = 1000;
 const POLL_MS = 2000;
+/** After its end a bucket may be in the hands of a process that has vanished, for one ack wait. */
+const PATIENCE_ACK_WAITS = 2;
 /** Longer ones do not fit into a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -107,7 +111,7 @@ class OpenBucket {
     this.#token = token;
     this.#endsAt = (start + widthS) * 1000;
     this.#onEmpty = onEmpty;
-    this.#pull = new Pull(context.link, STREAMS.later, `bucket-${token}`, {
+    this.#pull = new Pull(context.link, STREAMS.later, this.#name, {
       delivered: (delivery) => {
         this.#take(delivery);
         this.#ask();
@@ -121,6 +125,11 @@ class OpenBucket {
     });
   }
 
+  /** Of the consumer. */
+  get #name(): string {
+    return `bucket-${this.#token}`;
+  }
+
   get #subject(): string {
     return `FAASLANE.later.${this.#token}.>`;
   }
@@ -128,13 +137,17 @@ class OpenBucket {
   start(): void {
     ensureConsumer(this.#context.link, {
       stream: STREAMS.later,
-      name: `bucket-${this.#token}`,
+      name: this.#name,
       subject: this.#subject,
       maxPending: MAX_PENDING,
       ackWaitMs: this.#context.settings.ackWaitMs,
       inactiveMs: INACTIVE_MS,
     }).then(
-      () => this.#ask(),
+      () => {
+        this.#ask();
+        // The server may have been started anew.
+        void this.#sweep();
+      },
       (err: unknown) => {
         this.#context.settings.log.debug({ err, bucket: this.#token }, "calls for later cannot be read yet");
         this.#end();
@@ -172,12 +185,19 @@ class OpenBucket {
 
   /** Its time is over and all that was in it has moved on. What the stream still has would open it again and again. */
   async #finish(): Promise<void> {
+    const patienceMs = PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs;
+    await this.#sweep(Date.now() > this.#endsAt + patienceMs);
+    this.#end();
+  }
+
+  async #sweep(all = false): Promise<void> {
     try {
-      await dropGhosts(this.#context.link, STREAMS.later, `bucket-${this.#token}`, this.#subject);
+      const flock = { stream: STREAMS.later, consumer: this.#name, subject: this.#subject };
+      if ((await countSubjects(this.#context.link, flock.stream, flock.subject)).size === 0) return;
+      await sweepStrays(this.#context, flock, { all });
     } catch (err) {
       this.#context.settings.log.debug({ err, bucket: this.#token }, "a bucket could not be cleared of what is over");
     }
-    this.#end();
   }
 
   #end(): void {
@@ -220,31 +240,10 @@ class OpenBucket {
     this.#held.set(delivery.seq, held);
   }
 
-  /** To its queue, or to the bucket for what is left of its wait. */
-  async #move(delivery: Delivery, stored: StoredCall): Promise<void> {
-    const { publisher, records, link } = this.#context;
-    const id = idOf(stored, delivery.seq);
-    const from = { stream: delivery.stream, seq: delivery.seq };
-    const now = Date.now();
-    const { dueAt, ...due } = stored;
-    const lane = laneOf(stored.call);
-    const bucket = dueAt !== undefined && dueAt > now ? bucketOf(dueAt, now) : undefined;
-    const moved = { ...(bucket ? stored : due), id };
-    const before = (await records.findOpen(id)) ?? waitingRecord(stored, id);
-    await this.#context.ensureQueue(lane.queue);
-    const subject = bucket ? laterSubject(bucket, lane) : laneSubject(lane);
-    const at = await publisher.publish(subject, await this.#context.encodeFitting(moved), { id: moveId(id, from) });
-    const { nextAttemptAt: _, ...rest } = before;
-    await records.putOpen({
-      ...(bucket ? before : rest),
-      state: "waiting",
-      location: { stream: at.stream, seq: at.seq, from },
-    });
-    // It may have ended meanwhile: long ago, when who moved it first has died. Its record would outlive that of its end.
-    if (!bucket && (await records.findFinished(id))) await records.removeOpen(id);
-    acknowledge(link, delivery);
-    if (!link.connected) return;
-    if (bucket) link.nc.publish(SIGNALS.later, bucketToken(bucket));
-    else link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
+  async #move(place: Delivery, stored: StoredCall): Promise<void> {
+    const id = idOf(stored, place.seq);
+    const past = await lookUpPast(this.#context, id, place, stored);
+    if (past.kind === "open") await moveOn(this.#context, { id, place, stored, open: past.record });
+    acknowledge(this.#context.link, place);
   }
 }

@@ -9,8 +9,8 @@ export interface Place {
 
 /** Where the message of a call lies that is not where its id says. */
 export interface Location extends Place {
-  /** The message it took the place of; should that one turn up again, it is to go. */
-  readonly from: Place;
+  /** How often it has moved to get there. */
+  readonly moves: number;
 }
 
 /** What is written down of a call, beside the message that holds it. */
@@ -97,6 +97,17 @@ export function waitingRecord({ call, attempts, dueAt }: StoredCall, id: string)
 
 export function emptyProgress(size: number): BatchProgress {
   return { size, done: 0, dead: 0, cancelled: 0, expired: 0 };
+}
+
+/** Of the message that takes the place of this one. */
+export function nextMove({ moves }: Pick<StoredCall, "moves">, open: CallRecord | undefined): number {
+  return Math.max(moves, open?.location?.moves ?? 0) + 1;
+}
+
+/** A message whose call lies elsewhere by now: a server that is killed can forget that it has deleted it. */
+export function isLeftBehind(place: Place, { moves }: Pick<StoredCall, "moves">, location: Location | undefined) {
+  if (!location || moves > location.moves) return false; // it has just moved here, which is yet to be written down
+  return moves < location.moves || place.stream !== location.stream || place.seq !== location.seq;
 }
 
 /** Of the message that takes the place of another one: stored once, however often that is tried. */

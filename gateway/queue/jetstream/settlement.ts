@@ -1,16 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Disposition, Outcome } from "../queue.ts";
 import { writeAlias } from "./aliases.ts";
-import { encodeCall } from "./call-codec.ts";
 import { dropMembers } from "./cancel.ts";
 import type { Context } from "./context.ts";
 import { buryCall } from "./dead-message.ts";
 import type { Conclusion, HeldCall } from "./held-call.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
 import { endMember } from "./member-end.ts";
-import { batchSubject, deadSubject, membersOf, SIGNALS, STREAMS } from "./names.ts";
+import { moveToKeeper } from "./move.ts";
+import { deadSubject, membersOf, SIGNALS, STREAMS } from "./names.ts";
 import { acknowledge, giveBack } from "./pull.ts";
-import { type CallRecord, moveId, waitingRecord } from "./record.ts";
+import { type CallRecord, moveId, nextMove, waitingRecord } from "./record.ts";
 import { purgeSubject } from "./stored-message.ts";
 
 type Retry = Extract<Disposition, { kind: "retry" }>;
@@ -155,10 +155,10 @@ export class Settlement {
     const dueAt = now + Math.max(0, afterMs);
     const attempts = stored.attempts + (counted === false ? 0 : 1);
     const bucket = bucketOf(dueAt, now);
-    const moved = { ...stored, id, attempts, dueAt };
-    const from = { stream: delivery.stream, seq: delivery.seq };
+    const moves = nextMove(stored, held.open);
+    const moved = { ...stored, id, moves, attempts, dueAt };
     const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
-      id: moveId(id, from),
+      id: moveId(id, delivery),
     });
     const { outcome: last, ...before } = held.open ?? waitingRecord(stored, id);
     const shown = outcome ? this.#kept(outcome) : last;
@@ -170,27 +170,18 @@ export class Settlement {
       ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
       ...(shown && { outcome: shown }),
       ...(shown?.result && { resultUntil: now + settings.resultTtlMs }),
-      location: { stream: STREAMS.later, seq: at.seq, from },
+      location: { stream: STREAMS.later, seq: at.seq, moves },
     });
     acknowledge(link, delivery);
     if (link.connected) link.nc.publish(SIGNALS.later, bucketToken(bucket));
   }
 
-  /** The members of a batch are in their queue; the batch as a whole waits for them elsewhere. */
-  async #expanded(held: HeldCall): Promise<void> {
-    const { publisher, records, link, bodies } = this.#context;
-    const { stored, id, delivery } = held;
-    await held.running;
-    const from = { stream: delivery.stream, seq: delivery.seq };
-    const whole = encodeCall({ ...stored, id, body: new Uint8Array() });
-    const at = await publisher.publish(batchSubject(id), whole, { id: moveId(id, from) });
-    const { nextAttemptAt: _, ...before } = held.open ?? waitingRecord(stored, id);
-    await records.putOpen({
-      ...before,
-      state: "running",
-      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
-      location: { stream: STREAMS.batches, seq: at.seq, from },
-    });
+  async #expanded({ id, stored, delivery, open, startedAt, running }: HeldCall): Promise<void> {
+    const { link, bodies } = this.#context;
+    await running;
+    const before = open ?? waitingRecord(stored, id);
+    const started = { ...before, ...(startedAt !== undefined && { startedAt }) };
+    await moveToKeeper(this.#context, { id, place: delivery, stored, open: started });
     acknowledge(link, delivery);
     if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
   }

@@ -9,8 +9,6 @@ import { parseLater } from "./later-bucket.ts";
 import { parseLane, queueStream, STREAMS } from "./names.ts";
 import { readMessage } from "./stored-message.ts";
 
-/** Of what other processes have told; they do so every second. */
-const ACTIVITY_AGE_MS = 5000;
 const WINDOW_S = 60;
 const AT_A_TIME = 16;
 /** Functions whose oldest call is looked up for one answer; those with the most calls. */
@@ -60,7 +58,7 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
       for (const [subject, count] of counts) of(subject.split(".").slice(2, 5).join(".")).dead += count;
     }),
   ]);
-  const activity = context.activity.all(now, ACTIVITY_AGE_MS);
+  const activity = context.activity.all(now);
   for (const [subject, counts] of lanes) {
     counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
   }

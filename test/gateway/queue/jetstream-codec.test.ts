@@ -103,16 +103,17 @@ describe("calls in messages", () => {
       },
       { requiredKeys: ["queue", "function", "namespace", "method", "path", "query", "headers", "acceptedAt"] },
     ),
+    moves: fc.nat({ max: 100 }),
     attempts: fc.nat({ max: 100 }),
     body: fc.uint8Array(),
   });
 
   test("come out as they went in", () => {
     fc.assert(
-      fc.property(calls, ({ call, attempts, body }) => {
-        const stored = { call, nonce: "n", attempts, body };
+      fc.property(calls, ({ call, moves, attempts, body }) => {
+        const stored = { call, nonce: "n", moves, attempts, body };
         const { body: read, ...rest } = decodeCall(encodeCall(stored));
-        expect(rest).toEqual({ call, nonce: "n", attempts });
+        expect(rest).toEqual({ call, nonce: "n", moves, attempts });
         expect(Buffer.compare(read as Uint8Array, body)).toBe(0);
       }),
     );
@@ -121,11 +122,11 @@ describe("calls in messages", () => {
   test("keep their id when they move, and have that of their place before", () => {
     const { body, ...call } = newCall();
     const nonce = new Nonces().next();
-    const id = idOf(decodeCall(encodeCall({ call, nonce, attempts: 0, body })), 7);
+    const id = idOf(decodeCall(encodeCall({ call, nonce, moves: 0, attempts: 0, body })), 7);
     expect(decodeCallId(id)).toEqual({ seq: 7, nonce });
-    const moved = decodeCall(encodeCall({ call, nonce, id, attempts: 1, dueAt: 5, body }));
+    const moved = decodeCall(encodeCall({ call, nonce, id, moves: 2, attempts: 1, dueAt: 5, body }));
     expect(idOf(moved, 99)).toBe(id);
-    expect(moved).toMatchObject({ attempts: 1, dueAt: 5 });
+    expect(moved).toMatchObject({ moves: 2, attempts: 1, dueAt: 5 });
     expect(queuedCall(moved, id, body)).toMatchObject({ id, callId: id });
   });
 
@@ -137,7 +138,7 @@ describe("calls in messages", () => {
 
   test("are small only with room for what they gather on their way", () => {
     const { body: _, ...call } = newCall();
-    const stored = (bytes: number) => ({ call, nonce: "n", attempts: 0, body: new Uint8Array(bytes) });
+    const stored = (bytes: number) => ({ call, nonce: "n", moves: 0, attempts: 0, body: new Uint8Array(bytes) });
     expect(encodeSmall(stored(1000), 10_000)).toEqual(encodeCall(stored(1000)));
     expect(encodeSmall(stored(7000), 10_000)).toBeUndefined();
     expect(encodeSmall({ ...stored(0), call: { ...call, path: "p".repeat(7000) } }, 10_000)).toBeUndefined();
@@ -200,7 +201,7 @@ describe("records of calls", () => {
     state: "done",
     attempts: 1,
     acceptedAt: 1,
-    location: { stream: "s", seq: 1, from: { stream: "t", seq: 2 } },
+    location: { stream: "s", seq: 1, moves: 2 },
     resultUntil: 100,
     outcome: { status: 200, durationMs: 3, result: { headers: [["a", "b\u00e9"]], body: Buffer.from("x\n{y") } },
   };
@@ -236,11 +237,16 @@ test("activity is that of the last minute, of all processes heard lately", () =>
   const lane = { queue: "q", namespace: "n", name: "f" };
   for (let i = 0; i < 30; i++) activity.accepted(lane, i * 1000);
   activity.finished(lane, 29_000);
+  activity.taken(lane);
   activity.started(lane);
-  expect(activity.own(29_000)).toEqual({ "q.n.f": { accepted: 30, finished: 1, running: 1 } });
-  expect(activity.own(70_000)).toEqual({ "q.n.f": { accepted: 19, finished: 1, running: 1 } });
-  activity.hear("other", { "q.n.f": { accepted: 5, finished: 6, running: 7 } }, 70_000);
-  expect(activity.all(71_000, 5000).get("q.n.f")).toEqual({ accepted: 23, finished: 7, running: 8 });
+  expect(activity.own(29_000)).toEqual({ "q.n.f": { accepted: 30, finished: 1, running: 1, held: 1 } });
+  expect(activity.own(70_000)).toEqual({ "q.n.f": { accepted: 19, finished: 1, running: 1, held: 1 } });
+  activity.hear("other", { "q.n.f": { accepted: 5, finished: 6, running: 7, held: 8 } }, 70_000);
+  const sum = { accepted: 23, finished: 7, running: 8, held: 9 };
+  expect(activity.all(71_000).get("q.n.f")).toEqual(sum);
+  expect(activity.of("q.n.f", 71_000)).toEqual(sum);
   activity.ended(lane);
-  expect(activity.all(200_000, 5000).size).toBe(0);
+  activity.released(lane);
+  expect(activity.all(200_000).size).toBe(0);
+  expect(activity.of("q.n.f", 200_000)).toEqual({ accepted: 0, finished: 0, running: 0, held: 0 });
 });

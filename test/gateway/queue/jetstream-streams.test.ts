@@ -222,13 +222,15 @@ describeWithNats("streams of the queue", () => {
     const queue = await open();
     const nonce = "0123456789abcdef012";
     const id = encodeCallId({ seq: 1, nonce });
-    const late = encodeRecord({ ...waitingRecord({ call: newCall(), nonce, attempts: 0, body: Buffer.alloc(0) }, id) });
+    const late = encodeRecord({
+      ...waitingRecord({ call: newCall(), nonce, moves: 0, attempts: 0, body: Buffer.alloc(0) }, id),
+    });
     const consumer = await queue.consume(async () => {
       await nc.jetstream().publish(`FAASLANE.open.${id}`, late);
       return DONE;
     }, limited(1));
     const { body, ...call } = newCall();
-    const moved = encodeCall({ call, nonce, id, attempts: 0, body });
+    const moved = encodeCall({ call, nonce, id, moves: 0, attempts: 0, body });
     await nc.jetstream().publish(laneSubject(laneOf(call)), moved);
     await soon("it has ended", async () => (await countOf("FAASLANE_FINISHED")) === 1);
     await consumer.close(5000);
