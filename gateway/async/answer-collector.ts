@@ -40,8 +40,9 @@ export class AnswerCollector {
 
   data(piece: Buffer, flow: Flow): void {
     const keeper = this.#keeper;
-    // All of it is read, also what is not wanted: who stops reading cancels the function.
-    if (!keeper || this.#over) return;
+    // All of it is read, also what is not wanted: who stops reading cancels the function. undici begins anew after a pause
+    // with an empty piece; to pause for that one would be for ever.
+    if (!keeper || this.#over || piece.length === 0) return;
     const before = this.#storing;
     const storing = before ? before.then(() => keeper.add(piece)) : keeper.add(piece);
     if (!storing) return;
