@@ -1,12 +1,6 @@
 import type { CallReport, DeadLetterReport, QueueReport } from "../../provider/contract/calls.ts";
 import { formatDuration } from "../../provider/contract/duration.ts";
-
-/** Columns as wide as their widest cell, two blanks apart. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
-  return lines.map((line) => `${line.trimEnd()}\n`).join("");
-}
+import { formatTable } from "../table.ts";
 
 const age = (ms: number) => (ms === 0 ? "-" : formatDuration(ms));
 const rate = (perSecond: number) => perSecond.toFixed(perSecond < 10 ? 1 : 0);
@@ -25,7 +19,7 @@ export function formatQueue({ functions, ...total }: QueueReport, withTotal: boo
     rate(fn.finishedPerSecond),
   ]);
   const all = ["(all)", "", `${total.waiting}`, `${total.inFlight}`, `${total.dead}`, age(total.oldestMs), "", ""];
-  return table([head, ...rows, ...(withTotal ? [all] : [])]);
+  return formatTable([head, ...rows, ...(withTotal ? [all] : [])]);
 }
 
 export function formatCall(call: CallReport): string {
@@ -53,7 +47,7 @@ export function formatCall(call: CallReport): string {
     ],
   ];
   const given = lines.filter((line): line is [string, string] => line[1] !== undefined);
-  return table(given.map(([name, value]) => [`${name}:`, value]));
+  return formatTable(given.map(([name, value]) => [`${name}:`, value]));
 }
 
 export function formatDeadLetters(items: readonly DeadLetterReport[], more: boolean): string {
@@ -66,5 +60,5 @@ export function formatDeadLetters(items: readonly DeadLetterReport[], more: bool
     letter.status === undefined ? "-" : `${letter.status}`,
     letter.reason.replace(/\s+/g, " "),
   ]);
-  return table([head, ...rows]) + (more ? "There are more; --limit shows them.\n" : "");
+  return formatTable([head, ...rows]) + (more ? "There are more; --limit shows them.\n" : "");
 }

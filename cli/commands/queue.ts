@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { connectQueue } from "./connect-queue.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
@@ -28,9 +29,14 @@ function statusCommand(io: Io): Command {
   addNamespaceOption(addGatewayOptions(command));
   return command.action(async (name: string | undefined) => {
     const flags = command.opts<Flags>();
+    if (name === undefined && flags.namespace !== undefined) {
+      throw new CliError("--namespace needs the name of a function");
+    }
     const client = await connectQueue(io, flags);
     const report = await client.status(name === undefined ? {} : { function: name, namespace: flags.namespace });
-    io.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatQueue(report, name === undefined));
+    if (flags.json) io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    else if (name !== undefined && report.functions.length === 0) io.stderr.write(`No calls to ${name} are known.\n`);
+    else io.stdout.write(formatQueue(report, name === undefined));
   });
 }
 
@@ -57,6 +63,9 @@ function cancelCommand(io: Io): Command {
   return command.action(async (id: string) => {
     const client = await connectQueue(io, command.opts<Flags>());
     await client.cancel(id);
-    io.stdout.write(`Cancelled: ${id}\n`);
+    // The gateway takes a call that has ended, too: what it was asked for is the case.
+    const { state } = await client.call(id);
+    const ended = state === "done" || state === "dead" || state === "expired";
+    io.stdout.write(ended ? `Had ended before (${state}): ${id}\n` : `Cancelled: ${id}\n`);
   });
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from "../../provider/contract/duration.ts";
 import type { ScalingDecision, ScalingReport } from "../../provider/contract/scaling.ts";
-import { formatNumber, formatTable } from "./table.ts";
+import { formatNumber, formatTable } from "../table.ts";
 
 /** Decisions that are shown; all of them are in the JSON. */
 const SHOWN = 15;

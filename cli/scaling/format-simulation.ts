@@ -1,7 +1,7 @@
 import type { Simulation } from "../../gateway/core/scaling/simulate.ts";
+import { formatNumber, formatTable } from "../table.ts";
 import { formatChart } from "./chart.ts";
 import type { Totals } from "./recorded.ts";
-import { formatNumber, formatTable } from "./table.ts";
 
 const ROWS: readonly (readonly [string, keyof Totals])[] = [
   ["Calls that waited for a start", "coldStarts"],

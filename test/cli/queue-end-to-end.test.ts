@@ -56,7 +56,7 @@ test("a call is put into the queue, waited for, looked at, given up, replayed", 
   expect([loud.code, loud.stdout]).toEqual([0, "HELLO"]);
   const [, id = ""] = /call id (\S+)\./.exec(loud.stderr) ?? [];
   expect((await cli(`queue get ${id}`)).stdout).toMatch(/^State: +done$/m);
-  expect((await cli(`queue cancel ${id}`)).code).toBe(0);
+  expect(await cli(`queue cancel ${id}`)).toMatchObject({ code: 0, stdout: `Had ended before (done): ${id}\n` });
 
   broken = true;
   const failed = await cli("invoke shout --async --wait", "again");
@@ -72,4 +72,22 @@ test("a call is put into the queue, waited for, looked at, given up, replayed", 
   expect((await cli("queue dead-letters drop --all")).stdout).toBe("Dropped: 0\n");
   expect((await cli("queue dead-letters replay --since tomorrow")).stderr).toContain("since: must be a time");
   expect((await cli("queue get unknown")).stderr).toContain('no call "unknown" is known');
+});
+
+test("a call that waits is cancelled", async () => {
+  const { stderr } = await cli("invoke shout --async -H X-Delay=1h", "later");
+  const [, id = ""] = /call id (\S+)\./.exec(stderr) ?? [];
+  for (let times = 0; times < 2; times++) {
+    expect(await cli(`queue cancel ${id}`)).toMatchObject({ code: 0, stdout: `Cancelled: ${id}\n` });
+  }
+});
+
+test("a status of what nobody has called says so", async () => {
+  expect(await cli("queue status quiet")).toMatchObject({
+    code: 0,
+    stdout: "",
+    stderr: "No calls to quiet are known.\n",
+  });
+  const wrong = await cli("queue status --namespace other");
+  expect([wrong.code, wrong.stderr]).toEqual([1, "Error: --namespace needs the name of a function\n"]);
 });

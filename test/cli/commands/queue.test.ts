@@ -95,10 +95,17 @@ describe("queue get and cancel", () => {
     );
   });
 
-  test("cancel a call", async () => {
-    await using scene = await openScene(() => ({ status: 202 }), {});
-    expect(await scene.run("queue cancel abc")).toEqual({ code: 0, stdout: "Cancelled: abc\n", stderr: "" });
-    expect(scene.asked()).toEqual(["DELETE /async-function/abc"]);
+  test.each([
+    ["cancelled", "Cancelled: abc\n"],
+    ["running", "Cancelled: abc\n"],
+    ["dead", "Had ended before (dead): abc\n"],
+  ])("cancel a call that is %s then", async (state, stdout) => {
+    await using scene = await openScene(
+      ({ method }) => (method === "DELETE" ? { status: 202 } : json(call({ state }))),
+      {},
+    );
+    expect(await scene.run("queue cancel abc")).toEqual({ code: 0, stdout, stderr: "" });
+    expect(scene.asked()).toEqual(["DELETE /async-function/abc", "GET /async-function/abc"]);
   });
 
   test("an unknown call is an error in the gateway's words", async () => {
