@@ -19,6 +19,7 @@ const BROKEN_ATTEMPTS = 2;
 /** Calls under way at a time, over all workers: what one death can cut off. */
 const CONCURRENCY = 64;
 const ENDS_WITHIN_MS = 120_000;
+const ACK_WAIT_MS = 2000;
 
 const FUNCTIONS: AsyncStackOptions["functions"] = {
   ledger: { handler: ledgerHandler('return "done";'), replicas: 2 },
@@ -35,7 +36,7 @@ const ENV = {
   async_function_concurrency: "16",
   initial_retry_wait: "50ms",
   max_retry_wait: "1s",
-  ack_wait: "2s",
+  ack_wait: `${ACK_WAIT_MS}ms`,
 };
 
 const isBroken = (call: number) => call % FAILS_EVERY === 0;
@@ -150,6 +151,8 @@ const killNats = (stack: AsyncStack, random: () => number): Deed => ({
     await server?.kill();
     await server?.restart();
   },
+  // It may have forgotten whom it gave calls to last, and gives them to another worker while they begin at the first.
+  aftermathMs: ACK_WAIT_MS,
 });
 
 test("embedded: gateway and replicas killed while 10,000 calls are taken and made", async () => {

@@ -4,9 +4,11 @@ export interface Deed {
   readonly name: string;
   /** Kills and starts again. */
   run(): Promise<void>;
+  /** How long its death has an effect after it is back. */
+  readonly aftermathMs?: number;
 }
 
-/** Something that was dead for a while. Milliseconds since the epoch. */
+/** Something that was dead for a while, or whose death had an effect still. Milliseconds since the epoch. */
 export interface Outage {
   readonly name: string;
   readonly from: number;
@@ -40,7 +42,7 @@ export async function wreakChaos({ deeds, random, progress, deadlineMs }: ChaosO
     );
     const from = Date.now();
     await deed.run();
-    outages.push({ name: deed.name, from, to: Date.now() });
+    outages.push({ name: deed.name, from, to: Date.now() + (deed.aftermathMs ?? 0) });
   }
   return outages;
 }
