@@ -21,5 +21,12 @@ export function parseMoment(text: string): number | undefined {
     return Math.round(Number(text) * 1000);
   if (!DATE.test(text) && !HTTP_DATE.test(text)) return undefined;
   const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
+  return Number.isNaN(ms) || !hasDay(text, ms) ? undefined : ms;
+}
+
+/** Whether the day is there as it is written: 31 February would be taken for a day in March. */
+function hasDay(text: string, ms: number): boolean {
+  if (HTTP_DATE.test(text)) return new Date(ms).getUTCDate() === Number(text.slice(5, 7));
+  const day = text.slice(0, 10);
+  return new Date(`${day}T00:00:00Z`).getUTCDate() === Number(day.slice(8));
 }

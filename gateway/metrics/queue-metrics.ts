@@ -103,11 +103,16 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
   each("gauge", "queue_worker_function_invocation_inflight", "Attempts under way in this process.", (t) => t.inFlight);
   each("counter", "queue_worker_retries_total", "Attempts after which a call is tried again.", (t) => t.ended.retry);
   each("counter", "queue_worker_dead_letters_total", "Calls given up.", (t) => t.ended.dead);
-  each("counter", "queue_worker_expired_total", "Calls that came to their turn too late.", (t) => t.ended.expired);
+  each(
+    "counter",
+    "queue_worker_expired_total",
+    "Calls with a callback that came to their turn too late; the queue ends others itself.",
+    (t) => t.ended.expired,
+  );
   each(
     "counter",
     "queue_worker_handed_back_total",
-    "Attempts cut off by a stop or a cancel.",
+    "Deliveries that came to no attempt, or to none with an end: refused, stopped or cancelled.",
     (t) => t.ended.handedBack,
   );
   each("counter", "queue_worker_refused_total", "Calls that the platform had no room for.", (t) => t.refused);

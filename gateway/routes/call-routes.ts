@@ -44,7 +44,8 @@ export class CallRoutes {
     const path = parseCallPath(req.url as string, ASYNC_PREFIX);
     const isRead = req.method === "GET" || req.method === "HEAD";
     if (!isRead && !(req.method === "DELETE" && path && !path.result)) {
-      res.writeHead(405, { "content-length": "0" }).end();
+      const allow = path?.result ? "GET, HEAD" : "GET, HEAD, POST, DELETE";
+      res.writeHead(405, { allow, "content-length": "0" }).end();
       return;
     }
     void this.#answer(path, req, res, isRead);

@@ -277,8 +277,10 @@ describe("GET /async-function/ID", () => {
       const answer = await ask(path, { method });
       expect([answer.status, answer.headers.get("x-openfaas-internal")]).toEqual([404, "gateway"]);
     }
-    expect((await ask("/async-function/x", { method: "PUT" })).status).toBe(405);
-    expect((await ask("/async-function/x/result", { method: "DELETE" })).status).toBe(405);
+    const put = await ask("/async-function/x", { method: "PUT" });
+    expect([put.status, put.headers.get("allow")]).toEqual([405, "GET, HEAD, POST, DELETE"]);
+    const drop = await ask("/async-function/x/result", { method: "DELETE" });
+    expect([drop.status, drop.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 
   test("waits for the end, for as long as asked", async () => {
