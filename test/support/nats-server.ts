@@ -120,13 +120,27 @@ export class NatsServer {
     return true;
   }
 
+  /** Where it keeps the messages of a stream. To be touched while it does not run. */
+  messagesOf(stream: string): string {
+    return join(this.folder, "store", "jetstream", "$G", "streams", stream, "msgs");
+  }
+
   /** As a power cut does. */
   async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Lets it write everything down. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
-    child.kill("SIGKILL");
+    child.kill(signal);
     await exited;
   }
 
