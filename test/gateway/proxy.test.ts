@@ -333,12 +333,14 @@ test("a slow reader holds the function back instead of filling memory", async ()
   const gateway = await openProxy();
   const total = 64 * 1024 * 1024;
   let written = 0;
+  let waits = false;
   const replica = await serve((_req, res) => {
     const chunk = Buffer.alloc(64 * 1024);
     const pump = () => {
       while (written < total) {
         written += chunk.length;
-        if (!res.write(chunk)) return;
+        waits = !res.write(chunk);
+        if (waits) return;
       }
       res.end();
     };
@@ -350,13 +352,13 @@ test("a slow reader holds the function back instead of filling memory", async ()
   opened.push(() => socket.destroy());
   socket.write("GET /function/f HTTP/1.1\r\nHost: x\r\n\r\n");
   socket.pause();
-  let last = -1;
-  await eventually("the function has stopped writing", async () => {
-    const stalled = written > 0 && written === last;
-    last = written;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    return stalled;
-  });
+  let before = -1;
+  const stalled = () => {
+    const same = waits && written === before;
+    before = written;
+    return same;
+  };
+  await eventually("the function waits, as it did a moment ago, for the same bytes to go", stalled, 30_000, 200);
   expect(written).toBeLessThan(total / 2);
 });
 
