@@ -4,11 +4,12 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { startProcess, writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { writeKubeconfig } from "../provider/kubernetes/support.ts";
 import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
 import { REAL_NODE, type Timing } from "../support/kube/kubelet/timing.ts";
 import { KubeServer } from "../support/kube/server.ts";
 import { temporaryFolder } from "../support/platform.ts";
+import { startServerProcess } from "../support/server-process.ts";
 
 const STARTS = Number(process.argv[2] ?? 7);
 
@@ -34,7 +35,7 @@ async function measure(what: string, { announces, timing }: { announces: boolean
   const kube = await KubeServer.open({ runtime, timing });
   opened.defer(() => kube.close());
   const port = String(await freePort());
-  const provider = await startProcess("provider/main.ts", {
+  const provider = await startServerProcess("provider/main.ts", {
     backend: "kubernetes",
     KUBECONFIG: await writeKubeconfig(kube, folder.path),
     data_dir: folder.path,
@@ -42,7 +43,7 @@ async function measure(what: string, { announces, timing }: { announces: boolean
     ...(announces && { announce_url: `http://127.0.0.1:${port}/` }),
   });
   opened.defer(async () => void (await provider.stop()));
-  const gateway = await startProcess("gateway/main.ts", {
+  const gateway = await startServerProcess("gateway/main.ts", {
     functions_provider_url: provider.url,
     data_dir: folder.path,
     queue: "none",

@@ -5,8 +5,9 @@ import { type ImageSpec, ProcessRuntime } from "../../support/kube/kubelet/proce
 import { REAL_NODE, type Timing } from "../../support/kube/kubelet/timing.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { temporaryFolder } from "../../support/platform.ts";
+import { startServerProcess } from "../../support/server-process.ts";
 import { openProvider } from "./announce-support.ts";
-import { inProcess, NAMESPACE, startProcess } from "./support.ts";
+import { inProcess, NAMESPACE } from "./support.ts";
 
 const opened: (() => Promise<unknown>)[] = [];
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -29,7 +30,7 @@ async function openKube(timing: Partial<Timing>, image: ImageSpec = GREETING): P
 async function openPlatform(kube: KubeServer, announces: boolean) {
   const provider = await openProvider(kube, { announces });
   opened.push(() => provider.close());
-  const gateway = await startProcess("gateway/main.ts", {
+  const gateway = await startServerProcess("gateway/main.ts", {
     functions_provider_url: provider.url,
     data_dir: folder.path,
     queue: "none",

@@ -18,7 +18,8 @@ import { eventually } from "../../support/eventually.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import type { Fields } from "../../support/kube/types.ts";
 import { temporaryFolder } from "../../support/platform.ts";
-import { NAMESPACE, openBackend, type Running, startProcess, writeKubeconfig } from "./support.ts";
+import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
+import { NAMESPACE, openBackend, writeKubeconfig } from "./support.ts";
 
 const LEASE = "/apis/coordination.k8s.io/v1/namespaces/openfaas/leases/faaslane-provider";
 const FUNCTIONS = `/apis/openfaas.com/v1/namespaces/${NAMESPACE}/functions`;
@@ -180,16 +181,16 @@ describe("several providers", () => {
     operator_lease_duration: "1s",
   });
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  const running = new Set<Running>();
+  const running = new Set<ServerProcess>();
 
   const start = async () => {
-    const provider = await startProcess("provider/main.ts", env(await writeKubeconfig(kube, folder.path)));
+    const provider = await startServerProcess("provider/main.ts", env(await writeKubeconfig(kube, folder.path)));
     running.add(provider);
     return provider;
   };
-  const stop = async (provider: Running, signal?: NodeJS.Signals) => {
+  const kill = async (provider: ServerProcess) => {
     running.delete(provider);
-    return await provider.stop(signal);
+    await provider.kill();
   };
   const deploy = (name: string, image: string) => {
     const object = { apiVersion: "openfaas.com/v1", kind: "Function", metadata: { name }, spec: { name, image } };
@@ -211,7 +212,7 @@ describe("several providers", () => {
   });
 
   afterEach(async () => {
-    await Promise.all([...running].map((provider) => stop(provider, "SIGKILL")));
+    await Promise.all([...running].map(kill));
     await folder.remove();
   });
 
@@ -221,7 +222,7 @@ describe("several providers", () => {
     const second = await start();
     await deploy("a", "fn:1");
     await isReady("a");
-    const send = (provider: Running, method: string, body: unknown) =>
+    const send = (provider: ServerProcess, method: string, body: unknown) =>
       fetch(`${provider.url}/system/functions`, { method, body: JSON.stringify(body) });
     expect((await send(second, "POST", { service: "b", image: "fn:1" })).status).toBe(202);
     await isReady("b");
@@ -229,7 +230,7 @@ describe("several providers", () => {
     // The deploy was applied by the provider that took it, and once only.
     expect(kube.object("deployments.apps", NAMESPACE, "b").metadata.generation).toBe(1);
 
-    await stop(first, "SIGKILL");
+    await kill(first);
     await deploy("a", "fn:2");
     const listed = await (await fetch(`${second.url}/system/functions`)).json();
     expect(listed).toHaveLength(2);
@@ -239,7 +240,7 @@ describe("several providers", () => {
       (kube.object("leases.coordination.k8s.io", "openfaas", "faaslane-provider").spec as Fields).leaseTransitions,
     ).toBe(1);
 
-    expect(await stop(second)).toBe(0);
+    expect(await second.stop()).toBe(0);
     expect(await holder()).toBe("");
   }, 60_000);
 

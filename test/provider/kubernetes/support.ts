@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
@@ -9,10 +7,8 @@ import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kub
 import type { OperatorSettings } from "../../../provider/backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
-import { eventually } from "../../support/eventually.ts";
 import type { ImageSpec } from "../../support/kube/kubelet/process-runtime.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
-import { ROOT } from "../../support/platform.ts";
 
 export const NAMESPACE = "openfaas-fn";
 
@@ -57,36 +53,4 @@ export async function writeKubeconfig(kube: KubeServer, folder: string): Promise
   const path = join(folder, "kubeconfig");
   await writeFile(path, kube.kubeconfig(), { mode: 0o600 });
   return path;
-}
-
-export interface Running {
-  readonly url: string;
-  /** Exit code; null when a signal has ended it. SIGTERM unless given. */
-  stop(signal?: NodeJS.Signals): Promise<number | null>;
-}
-
-/** The gateway or the provider as a process of its own, on a port of its own. */
-export async function startProcess(main: "gateway/main.ts" | "provider/main.ts", env: Record<string, string>) {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env.PATH, port: "0", metrics_port: "0", basic_auth: "false", drain_timeout: "2s", ...env },
-  });
-  const ended = once(child, "close").then(([code]) => code as number | null);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  }
-  const url = await eventually(`${main} listens`, () => {
-    if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
-    return /"url":"(http:[^"]+)"/.exec(output)?.[1];
-  });
-  return {
-    url,
-    stop: (signal = "SIGTERM") => {
-      child.kill(signal);
-      return ended;
-    },
-  } satisfies Running;
 }
