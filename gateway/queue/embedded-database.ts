@@ -6,13 +6,23 @@ export type Row = Record<string, SQLOutputValue>;
 export class EmbeddedDatabase {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Whether commits wait for the disk. */
+  #flushing = true;
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { timeout: 0 });
   }
 
-  /** Runs `change` and commits it, or leaves everything as it was and throws what it threw. */
-  transaction<T>(change: () => T): T {
+  /**
+   * Runs `change` and commits it, or leaves everything as it was and throws what it threw.
+   * @param flush whether it is to be on disk then, with all before it; otherwise it survives the end of the process, but
+   * may be undone should the machine lose power before the next one that is, or the next checkpoint
+   */
+  transaction<T>(change: () => T, flush = true): T {
+    if (flush !== this.#flushing) {
+      this.#db.exec(`PRAGMA synchronous = ${flush ? "FULL" : "NORMAL"}`);
+      this.#flushing = flush;
+    }
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       const result = change();

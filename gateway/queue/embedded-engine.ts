@@ -226,13 +226,15 @@ export class EmbeddedEngine {
   #attempt({ batches, changes }: Work): FromWorker[] {
     const draft = this.#draft();
     const replies: FromWorker[] = [];
-    let storedAny = false;
+    const storedAny = batches.some(({ calls }) => calls.length > 0);
+    // What somebody waits for must not be undone. What calls came to may be: they would be made again, as after any other
+    // sudden end. To wait for the disk there would leave replicas idle.
+    const flush = storedAny || changes.length > 0;
     try {
       this.#store.transaction(() => {
         for (const settlement of this.#unsettled) this.#changes.settle(settlement, draft);
         for (const batch of batches) {
           if (batch.calls.length === 0) continue;
-          storedAny = true;
           replies.push(this.#changes.insertAll(batch, draft));
         }
         for (const { question, ask } of changes) {
@@ -244,7 +246,7 @@ export class EmbeddedEngine {
         this.#dispatch.take(draft, expire);
         this.#ledger.forget(FORGOTTEN_AT_LEAST + 2 * draft.ended.length, draft);
         if (!this.#spare.held) this.#ledger.dropResults(RESULTS_DROPPED_WHEN_FULL, draft);
-      });
+      }, flush);
     } catch (error) {
       draft.undo();
       this.#expiry.look();

@@ -32,9 +32,9 @@ export class EmbeddedStore {
     this.dead = new EmbeddedDead(this.#db);
   }
 
-  /** Runs `change` and commits it, or leaves everything as it was and throws what it threw. */
-  transaction<T>(change: () => T): T {
-    return this.#db.transaction(change);
+  /** See {@link EmbeddedDatabase.transaction}. */
+  transaction<T>(change: () => T, flush = true): T {
+    return this.#db.transaction(change, flush);
   }
 
   /** Gives up to `pages` unused pages back to the file system, but keeps `spare` of them. @returns whether to go on */
