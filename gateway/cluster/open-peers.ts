@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../provider/kit/log.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
-import { openLink } from "../queue/jetstream/connection.ts";
+import { type Link, openLink } from "../queue/jetstream/connection.ts";
 import type { NatsCredentials } from "../queue/jetstream/options.ts";
 import type { Leadership, LoadExchange } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
@@ -8,6 +9,9 @@ import { LateLink } from "./late-link.ts";
 import { NatsLeadership } from "./nats-leadership.ts";
 import { NatsLoadExchange } from "./nats-load-exchange.ts";
 import { PatternStore } from "./pattern-store.ts";
+
+/** Wait between two tries to read what was learned: its shortest and longest. */
+const READ_WAIT_MS = [1_000, 60_000] as const;
 
 export interface PeersOptions {
   /** `nats://host:port` or `tls://host:port`, of one cluster. */
@@ -44,18 +48,18 @@ export function openPeers(options: PeersOptions): Peers {
   const leadership = new NatsLeadership({ ...options, link });
   let store: PatternStore | undefined;
   let read = false;
+  const closing = new AbortController();
   return {
     exchange,
     leadership,
     patterns: {
       onRead: (take) =>
-        link.onOpen((opened) => {
-          const reading = PatternStore.open(opened, bucket).then(async (bound) => {
-            take(await bound.read());
-            read = true;
-            store = bound;
-          });
-          reading.catch((err: unknown) => log.warn({ err }, "could not read what was learned about calls"));
+        link.onOpen(async (opened) => {
+          const found = await readPatterns(opened, bucket, log, closing.signal);
+          if (!found) return;
+          take(found.learned);
+          read = true;
+          store = found.store;
         }),
       write: async (learned) => {
         const { connected } = link;
@@ -68,9 +72,35 @@ export function openPeers(options: PeersOptions): Peers {
       },
     },
     close: async () => {
+      closing.abort();
       await leadership.close();
       await exchange.close();
       await link.close();
     },
   };
+}
+
+/** Tries until it succeeds; undefined once `signal` has aborted. A cluster that has just been started is not ready at once. */
+async function readPatterns(
+  link: Link,
+  bucket: BucketOptions,
+  log: Pick<Logger, "debug" | "warn">,
+  signal: AbortSignal,
+): Promise<{ readonly store: PatternStore; readonly learned: Record<string, StoredPattern> } | undefined> {
+  const [minWaitMs, maxWaitMs] = READ_WAIT_MS;
+  for (let waitMs: number = minWaitMs; !signal.aborted; waitMs = Math.min(waitMs * 2, maxWaitMs)) {
+    try {
+      const store = await PatternStore.open(link, bucket);
+      const learned = await store.read((name, err) =>
+        log.warn({ err, function: name }, "what was learned about a function cannot be read; it is learned anew"),
+      );
+      return { store, learned };
+    } catch (err) {
+      const message = "could not read what was learned about calls; trying again";
+      if (waitMs === minWaitMs) log.warn({ err }, message);
+      else log.debug({ err }, message);
+    }
+    await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+  }
+  return undefined;
 }

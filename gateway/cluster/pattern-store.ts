@@ -24,8 +24,11 @@ export class PatternStore {
     return new PatternStore(await openBucket(link, BUCKET, TIMEOUT_MS, options));
   }
 
-  /** @throws {Error} when the store does not answer in time or holds something else */
-  async read(): Promise<Record<string, StoredPattern>> {
+  /**
+   * @param onBad told of functions whose entry is something else; these are left out
+   * @throws {Error} when the store does not answer in time
+   */
+  async read(onBad: (name: string, error: unknown) => void): Promise<Record<string, StoredPattern>> {
     const names: string[] = [];
     for await (const name of await this.#bucket.keys()) {
       if (names.length >= MAX_FUNCTIONS) break;
@@ -36,7 +39,11 @@ export class PatternStore {
       const entry = await this.#bucket.get(name);
       if (entry?.operation !== "PUT") continue;
       this.#known.set(name, entry.string());
-      learned[name] = decodeJson(storedPattern, entry.string(), `pattern of ${name}`);
+      try {
+        learned[name] = decodeJson(storedPattern, entry.string(), `pattern of ${name}`);
+      } catch (error) {
+        onBad(name, error);
+      }
     }
     return learned;
   }

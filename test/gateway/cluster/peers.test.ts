@@ -207,4 +207,43 @@ describeWithNats("gateways on one NATS", () => {
     await b.patterns.write({});
     expect([before, after]).toEqual([[{}], [{ "f.ns": pattern(3) }]]);
   });
+
+  test("what was learned is read as soon as it can be", async () => {
+    const nc = await connect({ servers: nats.address });
+    try {
+      // Takes the place of the bucket.
+      const jsm = await nc.jetstreamManager();
+      await jsm.streams.add({ name: "in-the-way", subjects: ["$KV.faaslane_patterns.>"] });
+      const a = open("a");
+      const learned: object[] = [];
+      a.patterns.onRead((some) => learned.push(some));
+      const warnings = () => a.told.lines.filter((line) => line.startsWith("could not read what was learned"));
+      await eventually("it could not be read", () => warnings().length > 0);
+      expect(learned).toEqual([]);
+      await jsm.streams.delete("in-the-way");
+      await eventually("it is read", () => learned.length > 0, 30_000);
+      expect(warnings()).toHaveLength(1);
+      expect(learned).toEqual([{}]);
+    } finally {
+      await nc.close();
+    }
+  });
+
+  test("what nobody can read of what was learned does not cost the rest", async () => {
+    const pattern = { watchedSince: 1, days: { "20000": [1, 2] }, hits: 1, misses: 0 };
+    const nc = await connect({ servers: nats.address });
+    try {
+      const bucket = await nc.jetstream().views.kv("faaslane_patterns");
+      await bucket.put("bad.ns", "no pattern");
+      await bucket.put("f.ns", JSON.stringify(pattern));
+      const a = open("a");
+      const learned: object[] = [];
+      a.patterns.onRead((some) => learned.push(some));
+      await eventually("it is read", () => learned.length > 0);
+      expect(learned).toEqual([{ "f.ns": pattern }]);
+      expect(a.told.lines).toContain("what was learned about a function cannot be read; it is learned anew");
+    } finally {
+      await nc.close();
+    }
+  });
 });
