@@ -1,13 +1,13 @@
 import type { EmbeddedDispatch } from "./embedded-dispatch.ts";
 import type { Draft } from "./embedded-draft.ts";
 import type { ExpiryWatch } from "./embedded-expiry.ts";
+import type { Batch } from "./embedded-inbox.ts";
 import type { EmbeddedLedger, Inserted } from "./embedded-ledger.ts";
-import type { AskOf, Change, FromWorker, Moved, Refusal, Settlement, ToWorker, WireCall } from "./embedded-protocol.ts";
+import type { AskOf, Change, FromWorker, Moved, Refusal, Settlement, WireCall } from "./embedded-protocol.ts";
 import type { EmbeddedReader } from "./embedded-reader.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
 import type { CallState } from "./queue.ts";
 
-type Batch = Extract<ToWorker, { kind: "batch" }>;
 type StoredReply = Extract<FromWorker, { kind: "stored" }>;
 
 /** Dead letters that one transaction moves. */
@@ -130,4 +130,16 @@ export class EmbeddedChanges {
     const after = letters.length < LETTERS_AT_A_TIME ? undefined : letters.at(-1)?.place;
     return { count: letters.length, upTo, ...(after !== undefined && { after }) };
   }
+}
+
+/** Refuses everything that is to be stored. @param reason why, for callers to read */
+export function refuseAll(batches: readonly Batch[], reason: string): StoredReply[] {
+  const refusal: Refusal = { kind: "unavailable", message: `the queue cannot store calls: ${reason}` };
+  return batches.map(({ batch, calls }) => ({
+    kind: "stored",
+    batch,
+    places: [],
+    refused: calls.map((_, i) => [i, refusal]),
+    duplicates: [],
+  }));
 }

@@ -1,24 +1,19 @@
 import { BatchEnds } from "./embedded-batch-ends.ts";
-import { EmbeddedChanges } from "./embedded-changes.ts";
+import { EmbeddedChanges, refuseAll } from "./embedded-changes.ts";
 import { KeyCounters } from "./embedded-counts.ts";
 import { isDamage } from "./embedded-database.ts";
 import { EmbeddedDispatch } from "./embedded-dispatch.ts";
 import { Draft, type Totals } from "./embedded-draft.ts";
 import { ExpiryWatch } from "./embedded-expiry.ts";
+import { type Inbox, type Order, sortInbox } from "./embedded-inbox.ts";
 import { EmbeddedLedger } from "./embedded-ledger.ts";
-import type { Change, EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from "./embedded-protocol.ts";
+import type { EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from "./embedded-protocol.ts";
 import { EmbeddedReader } from "./embedded-reader.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
 import type { SpareSpace } from "./spare-space.ts";
 
-type Batch = Extract<ToWorker, { kind: "batch" }>;
-type StoredReply = Extract<FromWorker, { kind: "stored" }>;
-
-/** What one transaction is to do. */
-interface Work {
-  readonly batches: readonly Batch[];
-  readonly changes: readonly { readonly question: number; readonly ask: Change }[];
-}
+/** What one transaction is to do, beside settling what is to be settled. */
+type Work = Pick<Inbox, "batches" | "changes">;
 
 /** Longest sleep: a clock that is set forward is noticed after this time. */
 const MAX_SLEEP_MS = 60_000;
@@ -125,40 +120,9 @@ export class EmbeddedEngine {
 
   /** Does everything `inbox` asks for in one commit, then delivers what there is room for. */
   handle(inbox: readonly ToWorker[]): void {
-    const batches: Batch[] = [];
-    const questions: { question: number; ask: Parameters<EmbeddedReader["answer"]>[0] }[] = [];
-    const changes: { question: number; ask: Change }[] = [];
-    for (const message of inbox) {
-      switch (message.kind) {
-        case "batch":
-          batches.push(message);
-          for (const wire of message.settlements) this.#unsettled.push(unpack(wire, message.bodies));
-          break;
-        case "consume":
-          this.#dispatch.start(
-            message,
-            this.#counters.all(this.#now()).map(({ key }) => key),
-          );
-          break;
-        case "limits":
-          for (const [fn, limit] of message.limits) this.#dispatch.setLimit(fn, limit);
-          break;
-        case "pause":
-          this.#dispatch.stop();
-          this.#pausing = true;
-          break;
-        case "ask": {
-          const { question, ask } = message;
-          if (ask.kind === "cancel" || ask.kind === "replay" || ask.kind === "drop") changes.push({ question, ask });
-          else questions.push({ question, ask });
-          break;
-        }
-        case "close":
-          break; // the thread's business
-        default:
-          throw new Error(`unknown message ${(message satisfies never as ToWorker).kind}`);
-      }
-    }
+    const { orders, batches, settlements, changes, questions } = sortInbox(inbox);
+    for (const settlement of settlements) this.#unsettled.push(settlement);
+    for (const order of orders) this.#obey(order);
     for (const reply of this.#commit({ batches, changes })) this.#post(reply);
     const now = this.#now();
     for (const { question, ask } of questions) {
@@ -168,6 +132,24 @@ export class EmbeddedEngine {
     if (this.#pausing && this.#dispatch.turns.inFlight + this.#ends.out + this.#unsettled.length === 0) {
       this.#pausing = false;
       this.#post({ kind: "idle" });
+    }
+  }
+
+  #obey(order: Order): void {
+    switch (order.kind) {
+      case "consume":
+        this.#dispatch.start(
+          order,
+          this.#counters.all(this.#now()).map(({ key }) => key),
+        );
+        break;
+      case "limits":
+        for (const [fn, limit] of order.limits) this.#dispatch.setLimit(fn, limit);
+        break;
+      case "pause":
+        this.#dispatch.stop();
+        this.#pausing = true;
+        break;
     }
   }
 
@@ -226,17 +208,13 @@ export class EmbeddedEngine {
   #attempt({ batches, changes }: Work): FromWorker[] {
     const draft = this.#draft();
     const replies: FromWorker[] = [];
-    const storedAny = batches.some(({ calls }) => calls.length > 0);
     // What somebody waits for must not be undone. What calls came to may be: they would be made again, as after any other
     // sudden end. To wait for the disk there would leave replicas idle.
-    const flush = storedAny || changes.length > 0;
+    const flush = batches.length > 0 || changes.length > 0;
     try {
       this.#store.transaction(() => {
         for (const settlement of this.#unsettled) this.#changes.settle(settlement, draft);
-        for (const batch of batches) {
-          if (batch.calls.length === 0) continue;
-          replies.push(this.#changes.insertAll(batch, draft));
-        }
+        for (const batch of batches) replies.push(this.#changes.insertAll(batch, draft));
         for (const { question, ask } of changes) {
           replies.push({ kind: "answer", question, value: this.#changes.change(ask, draft) });
         }
@@ -255,7 +233,7 @@ export class EmbeddedEngine {
     this.#unsettled = [];
     this.#stuck = false;
     this.#adopt(draft);
-    if (this.#failing && storedAny) {
+    if (this.#failing && batches.length > 0) {
       this.#failing = false;
       this.#log("info", "the queue can store calls again", {});
     }
@@ -299,26 +277,6 @@ export class EmbeddedEngine {
   #log(level: "info" | "warn" | "error", message: string, facts: object): void {
     this.#post({ kind: "log", level, message, facts });
   }
-}
-
-function unpack({ settlement, result }: Batch["settlements"][number], bodies: ArrayBuffer): Settlement {
-  if (!result || !("outcome" in settlement) || !settlement.outcome) return settlement;
-  const { headers, bodyAt, bodyBytes } = result;
-  const body = new Uint8Array(bodies, bodyAt, bodyBytes);
-  return { ...settlement, outcome: { ...settlement.outcome, result: { headers, body } } };
-}
-
-function refuseAll(batches: readonly Batch[], reason: string): StoredReply[] {
-  const refusal: Refusal = { kind: "unavailable", message: `the queue cannot store calls: ${reason}` };
-  return batches
-    .filter(({ calls }) => calls.length > 0)
-    .map(({ batch, calls }) => ({
-      kind: "stored",
-      batch,
-      places: [],
-      refused: calls.map((_, i) => [i, refusal]),
-      duplicates: [],
-    }));
 }
 
 function reasonOf(error: unknown): string {
