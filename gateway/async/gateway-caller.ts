@@ -1,12 +1,12 @@
-import { errors, Pool } from "undici";
+import { type Dispatcher, errors, Pool } from "undici";
 import { qualifiedName } from "../../provider/contract/functions.ts";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 import type { QueuedCall } from "../queue/queue.ts";
-import { Deadline } from "./deadline.ts";
+import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
 import { findDefect } from "./defects.ts";
-import { type Answer, type FunctionCaller, platformAnswer } from "./function-caller.ts";
+import { type Answer, type FunctionCaller, platformAnswer, type ResponseHeaders } from "./function-caller.ts";
 import { buildCallHeaders } from "./headers.ts";
-import { drainResult, keepResult, NO_RESULT, type ResultLimits } from "./result.ts";
+import type { ResultLimits } from "./result.ts";
 
 export interface GatewayCallerOptions {
   /** Base of the gateway, below which `/function/` lies. */
@@ -23,9 +23,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export class GatewayCaller implements FunctionCaller {
   readonly #options: GatewayCallerOptions;
   readonly #pool: Pool;
+  readonly #underWay: CallsUnderWay;
 
   constructor(options: GatewayCallerOptions) {
     this.#options = options;
+    this.#underWay = new CallsUnderWay(options.timeoutMs);
     this.#pool = new Pool(options.gatewayUrl.origin, {
       connections: options.connections,
       pipelining: 1,
@@ -39,39 +41,67 @@ export class GatewayCaller implements FunctionCaller {
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
-    const deadline = new Deadline(signal, this.#options.timeoutMs);
-    try {
-      return await this.#request(call, keep, deadline.signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (deadline.expired) return platformAnswer(504);
-      if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
-        return { kind: "unsendable", reason: error.message };
-      }
-      return isUnreachable(error) ? { kind: "unreachable", error } : platformAnswer(502);
-    } finally {
-      deadline.clear();
-    }
-  }
-
-  async #request(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted();
     const { gatewayUrl, userAgent } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");
     const target = qualifiedName({ name: call.function, namespace: call.namespace });
-    const { statusCode, headers, body } = await this.#pool.request({
-      method: call.method,
+    const request: Dispatcher.DispatchOptions = {
+      method: call.method as Dispatcher.HttpMethod,
       path: `${base}/function/${target}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
       headers: buildCallHeaders(call, userAgent),
       body: call.body,
-      signal,
-    });
-    const result = keep ? await keepResult(body, keep) : await drainResult(body).then(() => NO_RESULT);
-    return { kind: "answered", status: statusCode, internal: INTERNAL_HEADER in headers, headers, result };
+    };
+    const response = new GatewayResponse({ keep, signal, turn: this.#underWay.turn });
+    return await this.#underWay.run(response.collector, () => this.#pool.dispatch(request, response));
   }
 
   async close(): Promise<void> {
+    this.#underWay.close();
     await this.#pool.destroy();
   }
+}
+
+type Controller = Dispatcher.DispatchController;
+
+class GatewayResponse implements Dispatcher.DispatchHandler {
+  readonly collector: AnswerCollector;
+  #controller: Controller | undefined;
+
+  constructor(options: Omit<AnswerCollectorOptions, "leave">) {
+    this.collector = new AnswerCollector({ ...options, leave: () => this.#leave() });
+  }
+
+  #leave(): void {
+    this.#controller?.abort(new Error("nobody waits for the answer any more"));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.collector.over) this.#leave();
+  }
+
+  onResponseStart(_controller: Controller, status: number, headers: ResponseHeaders): void {
+    if (status >= 200) this.collector.begin(status, headers);
+  }
+
+  onResponseData(controller: Controller, piece: Buffer): void {
+    this.collector.data(piece, controller);
+  }
+
+  onResponseEnd(): void {
+    this.collector.end();
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    this.collector.settle(answerTo(error));
+  }
+}
+
+function answerTo(error: Error): Answer {
+  if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
+    return { kind: "unsendable", reason: error.message };
+  }
+  return isUnreachable(error) ? { kind: "unreachable", error } : platformAnswer(502);
 }
 
 /** Whether no connection came about, so that nothing has been sent. */

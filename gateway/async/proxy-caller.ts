@@ -2,15 +2,15 @@ import { FaasError } from "../../provider/contract/errors.ts";
 import { qualifiedName } from "../../provider/contract/functions.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { QueuedCall } from "../queue/queue.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
 import { findDefect } from "./defects.ts";
 import type { Answer, FunctionCaller } from "./function-caller.ts";
 import type { ResultLimits } from "./result.ts";
-import { SharedDeadline } from "./shared-deadline.ts";
 import { StoredExchange } from "./stored-exchange.ts";
 
 export interface ProxyCallerOptions {
   readonly proxy: Pick<FunctionProxy, "forward">;
-  /** From the start of a call to the end of its answer. */
+  /** From the start of a call to the end of its answer. Longer than the proxy's own limits. */
   readonly timeoutMs: number;
   readonly userAgent: string;
 }
@@ -18,12 +18,12 @@ export interface ProxyCallerOptions {
 /** Hands stored calls to the gateway's proxy in the same process, which treats them as it does those of callers. */
 export class ProxyCaller implements FunctionCaller {
   readonly #options: ProxyCallerOptions;
-  readonly #underWay: SharedDeadline<StoredExchange>;
+  readonly #underWay: CallsUnderWay;
   #closed = false;
 
   constructor(options: ProxyCallerOptions) {
     this.#options = options;
-    this.#underWay = new SharedDeadline(options.timeoutMs, (exchange) => exchange.expire());
+    this.#underWay = new CallsUnderWay(options.timeoutMs);
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
@@ -34,21 +34,13 @@ export class ProxyCaller implements FunctionCaller {
       return { kind: "unreachable", error: new FaasError("unavailable", "the gateway is stopping") };
     }
     const { proxy, userAgent } = this.#options;
-    const exchange = new StoredExchange(call, userAgent, keep, signal);
-    this.#underWay.add(exchange);
-    proxy.forward(urlOf(call), call.callId, exchange);
-    try {
-      return await exchange.answer;
-    } finally {
-      this.#underWay.delete(exchange);
-    }
+    const exchange = new StoredExchange(call, userAgent, { keep, signal, turn: this.#underWay.turn });
+    return await this.#underWay.run(exchange.collector, () => proxy.forward(urlOf(call), call.callId, exchange));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const left = [...this.#underWay.items()];
     this.#underWay.close();
-    for (const exchange of left) exchange.cut();
   }
 }
 

@@ -24,24 +24,6 @@ export interface Result {
 
 export const NO_RESULT: Result = { bytes: 0, body: () => Buffer.alloc(0), discard: async () => {} };
 
-/**
- * Reads a body to its end, also when it turns out too large to keep: who stops reading cancels the function.
- * @throws when the body breaks off
- */
-export async function keepResult(source: Readable, limits: ResultLimits): Promise<Result> {
-  const keeper = new ResultKeeper(limits);
-  try {
-    for await (const chunk of source) {
-      const storing = keeper.add(chunk as Buffer);
-      if (storing) await storing;
-    }
-  } catch (error) {
-    await keeper.discard();
-    throw error;
-  }
-  return keeper.finish();
-}
-
 /** The whole of a kept result, in memory. */
 export async function readResult(result: Pick<Result, "bytes" | "body">): Promise<Buffer> {
   const body = result.body();
@@ -49,11 +31,6 @@ export async function readResult(result: Pick<Result, "bytes" | "body">): Promis
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks, result.bytes);
-}
-
-/** Reads a body to its end without keeping it. @throws when it breaks off */
-export async function drainResult(source: Readable): Promise<void> {
-  for await (const _ of source);
 }
 
 /** Takes a body piece by piece. */
