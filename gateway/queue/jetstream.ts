@@ -118,6 +118,7 @@ class JetStreamQueue implements Queue {
     clearInterval(this.#telling);
     await this.#consumer?.close(0); // else its timers would keep the process
     await Promise.allSettled(this.#publishing);
+    this.#context.strays.close();
     this.#context.publisher.close();
     await this.#context.link.close();
   }

@@ -6,15 +6,12 @@ import { decodeCall, queuedCall, type StoredCall } from "./call-codec.ts";
 import { dropMembers } from "./cancel.ts";
 import { ensureConsumer, openReader } from "./consumers.ts";
 import type { Context } from "./context.ts";
-import { moveToKeeper } from "./move.ts";
-import { memberResultSubject, membersOf, STREAMS } from "./names.ts";
+import { BATCHES_FILTER, memberResultSubject, membersOf, STREAMS } from "./names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
 import { emptyProgress, waitingRecord } from "./record.ts";
 import { purgeSubject, readMessage } from "./stored-message.ts";
-import { sweepStrays } from "./strays.ts";
 
 const CONSUMER = "keeper";
-const SUBJECT = "FAASLANE.batch.*";
 const MAX_PENDING = 256;
 const INACTIVE_MS = 3_600_000;
 const MEND_MS = 1000;
@@ -78,13 +75,11 @@ export class BatchKeeper {
         await ensureConsumer(this.#context.link, {
           stream: STREAMS.batches,
           name: CONSUMER,
-          subject: SUBJECT,
+          subject: BATCHES_FILTER,
           maxPending: MAX_PENDING,
           ackWaitMs: this.#context.settings.ackWaitMs,
           inactiveMs: INACTIVE_MS,
         });
-        const flock = { stream: STREAMS.batches, consumer: CONSUMER, subject: SUBJECT, revive: moveToKeeper };
-        await sweepStrays(this.#context, flock);
         this.#ask();
         return;
       } catch (err) {

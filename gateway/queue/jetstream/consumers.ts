@@ -1,5 +1,5 @@
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
-import type { Link } from "./connection.ts";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
 
 export interface ConsumerWish {
   readonly stream: string;
@@ -54,4 +54,21 @@ async function createConsumer(link: Link, stream: string, name: string, config: 
   const { filter_subject: subject } = config;
   const request = { stream_name: stream, config };
   return await link.api<ConsumerInfo>(`CONSUMER.CREATE.${stream}.${name}.${subject}`, request);
+}
+
+/** None when there is no such stream. */
+export async function listConsumers(link: Link, stream: string): Promise<ConsumerInfo[]> {
+  const all: ConsumerInfo[] = [];
+  try {
+    for (;;) {
+      const page = await link.api<{ consumers: ConsumerInfo[] | null; total: number }>(`CONSUMER.LIST.${stream}`, {
+        offset: all.length,
+      });
+      all.push(...(page.consumers ?? []));
+      if (!page.consumers?.length || all.length >= page.total) return all;
+    }
+  } catch (error) {
+    if (isApiError(error, API_ERRORS.streamNotFound)) return all;
+    throw error;
+  }
 }

@@ -6,6 +6,7 @@ import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from 
 import type { JetStreamSettings } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import { Records } from "./records.ts";
+import { StraySweeper } from "./strays.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "./streams.ts";
 
 const NAMES_AGE_MS = 1000;
@@ -20,6 +21,7 @@ export class Context {
   readonly records: Records;
   readonly bodies: Bodies;
   readonly activity = new Activity();
+  readonly strays: StraySweeper;
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
@@ -36,6 +38,7 @@ export class Context {
     this.bodies = new Bodies(link, this.publisher, STREAMS.bodies, BODY_PREFIX);
     const results = new Bodies(link, this.publisher, STREAMS.finished, RESULT_PREFIX);
     this.records = new Records(link, this.publisher, results);
+    this.strays = new StraySweeper(this);
   }
 
   /** @throws {Error} when the server cannot have the streams */

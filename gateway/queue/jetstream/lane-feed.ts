@@ -4,8 +4,7 @@ import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
 import { type Delivery, Pull } from "./pull.ts";
-import { StrayWatch, type Sweep } from "./stray-watch.ts";
-import { sweepStrays } from "./strays.ts";
+import { StrayWatch } from "./stray-watch.ts";
 
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
 const INACTIVE_MS = 60 * 60_000;
@@ -45,9 +44,6 @@ export class LaneFeed {
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
   readonly #strays: StrayWatch;
-  #sweeping = false;
-  /** Where the next sweep goes on. */
-  #sweepStart = 1;
   #aliveAt = performance.now();
 
   constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
@@ -59,7 +55,7 @@ export class LaneFeed {
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
-        this.#strays.delivered();
+        this.#strays.served();
         if (this.#pull.outstanding === 0) this.#asked = undefined;
         events.delivered(this, delivery);
       },
@@ -99,7 +95,7 @@ export class LaneFeed {
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
     const { held, finished } = this.#context.activity.of(this.subject, Date.now());
-    this.#sweep(this.#strays.seen({ calls, held, finished }, performance.now()));
+    this.#strays.seen({ calls, held, finished });
     const backlog = calls - this.running - this.waiting.length - this.expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
@@ -130,7 +126,7 @@ export class LaneFeed {
   /** The connection is a new one: what was asked for over the old one does not come. */
   reconnected(): void {
     this.#pull.reset();
-    this.#strays.reconnected();
+    this.#strays.served();
     this.#asked = undefined;
     if (this.#ready) this.#events.askable(this);
   }
@@ -148,29 +144,10 @@ export class LaneFeed {
       return;
     }
     this.backlog = 0;
-    this.#sweep(this.#strays.unanswered(performance.now()));
+    const suspicion = this.#strays.unanswered(performance.now());
+    const stream = queueStream(this.lane.queue);
+    if (suspicion) this.#context.strays.sweep(stream, suspicion === "silent" ? this.subject : undefined);
     this.#events.askable(this);
-  }
-
-  #sweep(which: Sweep | undefined): void {
-    if (!which || this.#sweeping || !this.#ready) return;
-    this.#sweeping = true;
-    const flock = {
-      stream: queueStream(this.lane.queue),
-      consumer: consumerName(this.subject),
-      subject: this.subject,
-    };
-    sweepStrays(this.#context, flock, { start: this.#sweepStart, all: which === "all" })
-      .then(
-        (next) => {
-          this.#sweepStart = next;
-        },
-        (err: unknown) =>
-          this.#context.settings.log.debug({ err, ...this.lane }, "calls that are stuck could not be looked for"),
-      )
-      .finally(() => {
-        this.#sweeping = false;
-      });
   }
 
   /** Until the consumer is there, however long that takes. */

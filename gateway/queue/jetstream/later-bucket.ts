@@ -42,6 +42,11 @@ export function laterSubject(bucket: Bucket, lane: Lane): string {
   return `FAASLANE.later.${bucketToken(bucket)}.${laneSubject(lane)}`;
 }
 
+/** Of a bucket's consumer. */
+export function bucketFilter(token: string): string {
+  return `FAASLANE.later.${token}.>`;
+}
+
 /** @returns undefined for what {@link laterSubject} does not make */
 export function parseLater(subject: string): { readonly token: string; readonly lane: string } | undefined {
   const [, , token, ...lane] = subject.split(".");

@@ -2,12 +2,11 @@ import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
 import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
-import { type Bucket, isNear, parseBucket, parseLater } from "./later-bucket.ts";
+import { type Bucket, bucketFilter, isNear, parseBucket, parseLater } from "./later-bucket.ts";
 import { moveOn } from "./move.ts";
 import { SIGNALS, STREAMS } from "./names.ts";
 import { lookUpPast } from "./past.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "./pull.ts";
-import { sweepStrays } from "./strays.ts";
 
 const MAX_PENDING = 2000;
 const BATCH = 256;
@@ -104,6 +103,7 @@ class OpenBucket {
   readonly #onEmpty: () => void;
   readonly #pull: Pull;
   readonly #held = new Map<number, HeldForLater>();
+  #silentSince: number | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: Context, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
@@ -113,15 +113,11 @@ class OpenBucket {
     this.#onEmpty = onEmpty;
     this.#pull = new Pull(context.link, STREAMS.later, this.#name, {
       delivered: (delivery) => {
+        this.#silentSince = undefined;
         this.#take(delivery);
         this.#ask();
       },
-      over: (lost) => {
-        // Nothing more just now. A call that comes after all is seen by the next look through the stream.
-        if (lost) this.#end();
-        else if (this.#held.size === 0 && Date.now() > this.#endsAt) void this.#finish();
-        else this.#ask();
-      },
+      over: (lost) => (lost ? this.#end() : this.#nothingCame()),
     });
   }
 
@@ -130,15 +126,11 @@ class OpenBucket {
     return `bucket-${this.#token}`;
   }
 
-  get #subject(): string {
-    return `FAASLANE.later.${this.#token}.>`;
-  }
-
   start(): void {
     ensureConsumer(this.#context.link, {
       stream: STREAMS.later,
       name: this.#name,
-      subject: this.#subject,
+      subject: bucketFilter(this.#token),
       maxPending: MAX_PENDING,
       ackWaitMs: this.#context.settings.ackWaitMs,
       inactiveMs: INACTIVE_MS,
@@ -183,20 +175,35 @@ class OpenBucket {
     if (!this.#closing && this.#pull.outstanding === 0) this.#end();
   }
 
-  /** Its time is over and all that was in it has moved on. What the stream still has would open it again and again. */
-  async #finish(): Promise<void> {
+  /** A call that comes after all is seen by the next look through the stream. */
+  #nothingCame(): void {
+    if (this.#held.size > 0) {
+      this.#ask();
+      return;
+    }
+    const now = Date.now();
+    this.#silentSince ??= now;
     const patienceMs = PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs;
-    await this.#sweep(Date.now() > this.#endsAt + patienceMs);
+    const silent = now > patienceMs + Math.min(this.#silentSince, this.#endsAt);
+    if (silent || now > this.#endsAt) void this.#finish(silent);
+    else this.#ask();
+  }
+
+  /** All that was in it has moved on, it seems. What the stream still has would open it again and again. */
+  async #finish(silent: boolean): Promise<void> {
+    await this.#sweep(silent);
     this.#end();
   }
 
-  async #sweep(all = false): Promise<void> {
+  /** @param silent nothing comes any more */
+  async #sweep(silent = false): Promise<void> {
+    const { link, settings, strays } = this.#context;
+    const subject = bucketFilter(this.#token);
     try {
-      const flock = { stream: STREAMS.later, consumer: this.#name, subject: this.#subject };
-      if ((await countSubjects(this.#context.link, flock.stream, flock.subject)).size === 0) return;
-      await sweepStrays(this.#context, flock, { all });
+      const left = await countSubjects(link, STREAMS.later, subject);
+      if (left.size > 0) strays.sweep(STREAMS.later, silent ? subject : undefined);
     } catch (err) {
-      this.#context.settings.log.debug({ err, bucket: this.#token }, "a bucket could not be cleared of what is over");
+      settings.log.debug({ err, bucket: this.#token }, "what is left of a bucket could not be counted");
     }
   }
 

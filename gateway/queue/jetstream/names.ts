@@ -88,6 +88,9 @@ export function deadSubject(lane: Lane, id: string): string {
   return `FAASLANE.dead.${laneSubject(lane)}.${id}`;
 }
 
+/** Of the consumer for batches. */
+export const BATCHES_FILTER = "FAASLANE.batch.*";
+
 export function batchSubject(id: string): string {
   return `FAASLANE.batch.${id}`;
 }

@@ -1,8 +1,7 @@
-import type { ConsumerInfo } from "nats";
 import type { FunctionQueueStats, QueueStats } from "../queue.ts";
 import type { LaneActivity } from "./activity.ts";
 import { decodeCall } from "./call-codec.ts";
-import { API_ERRORS, isApiError, type Link } from "./connection.ts";
+import { listConsumers } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
 import { parseLater } from "./later-bucket.ts";
@@ -119,20 +118,4 @@ async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>,
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-}
-
-async function listConsumers(link: Link, stream: string): Promise<ConsumerInfo[]> {
-  const all: ConsumerInfo[] = [];
-  try {
-    for (;;) {
-      const page = await link.api<{ consumers: ConsumerInfo[] | null; total: number }>(`CONSUMER.LIST.${stream}`, {
-        offset: all.length,
-      });
-      all.push(...(page.consumers ?? []));
-      if (!page.consumers?.length || all.length >= page.total) return all;
-    }
-  } catch (error) {
-    if (isApiError(error, API_ERRORS.streamNotFound)) return all;
-    throw error;
-  }
 }

@@ -8,23 +8,19 @@ export interface LaneSight {
   readonly finished: number;
 }
 
-/**
- * Which calls to look at: those that the consumer has behind it for certain, or, once all is silent, every single one.
- */
-export type Sweep = "behind" | "all";
+/** Whether there may be calls that the consumer has behind it, or, once all is silent, it gives out none of its calls. */
+export type Suspicion = "behind" | "silent";
 
-/** Looks in a row that find calls in nobody's hands. */
-const UNSERVED_LOOKS = 3;
-const SWEEP_EVERY_MS = 60_000;
+/** Requests in a row that brought nothing although there are calls in nobody's hands. */
+const UNANSWERED = 3;
 
-/** Decides when to look for calls that a lane's consumer gives to nobody. Times are in milliseconds of one clock. */
+/** Suspects that a lane has calls that its consumer gives to nobody. Times are in milliseconds of one clock. */
 export class StrayWatch {
   readonly #patienceMs: number;
   #calls = 0;
   #finished = 0;
-  #unserved = 0;
-  #sweptAt = Number.NEGATIVE_INFINITY;
-  /** Since when nothing has happened although there are calls, and they were asked for. */
+  #unanswered = 0;
+  /** Of the first of them. */
   #silentSince: number | undefined;
 
   /** @param patienceMs how long calls may be in the hands of a process that has vanished */
@@ -32,35 +28,26 @@ export class StrayWatch {
     this.#patienceMs = patienceMs;
   }
 
-  seen({ calls, held, finished }: LaneSight, now: number): Sweep | undefined {
-    const served = calls === 0 || held > 0 || finished > this.#finished;
+  seen({ calls, held, finished }: LaneSight): void {
+    if (calls === 0 || held > 0 || finished > this.#finished) this.served();
     this.#calls = calls;
     this.#finished = finished;
-    if (served) this.delivered();
-    else this.#unserved++;
-    if (calls === 0 || (this.#unserved < UNSERVED_LOOKS && now - this.#sweptAt < SWEEP_EVERY_MS)) return undefined;
-    this.#unserved = 0;
-    this.#sweptAt = now;
-    return "behind";
   }
 
-  delivered(): void {
-    this.#unserved = 0;
+  /** Somebody has been given a call, or there is none. */
+  served(): void {
+    this.#unanswered = 0;
     this.#silentSince = undefined;
   }
 
   /** Calls were asked for, and none came. */
-  unanswered(now: number): Sweep | undefined {
+  unanswered(now: number): Suspicion | undefined {
     if (this.#calls === 0) return undefined;
     this.#silentSince ??= now;
-    if (now - this.#silentSince < this.#patienceMs) return undefined;
-    this.#silentSince = undefined;
-    return "all";
-  }
-
-  /** The server may be another one, with an older memory. */
-  reconnected(): void {
-    this.#sweptAt = Number.NEGATIVE_INFINITY;
-    this.delivered();
+    if (now - this.#silentSince >= this.#patienceMs) {
+      this.served();
+      return "silent";
+    }
+    return ++this.#unanswered % UNANSWERED === 0 ? "behind" : undefined;
   }
 }

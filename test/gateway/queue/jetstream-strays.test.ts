@@ -110,63 +110,46 @@ describe("a message is left behind", () => {
   });
 });
 
-describe("calls that nobody gets are looked for", () => {
+describe("calls that nobody gets are suspected", () => {
   const idle = { calls: 1, held: 0, finished: 0 };
   const watching = () => {
     const watch = new StrayWatch(1000);
-    expect(watch.seen(idle, 0)).toBe("behind"); // the first look at all
+    watch.seen(idle);
     return watch;
   };
 
-  test("after three looks without news, and again after three more", () => {
+  test("after three requests that brought none, and again after three more", () => {
     const watch = watching();
-    expect([1, 2, 3, 4, 5, 6].map((now) => watch.seen(idle, now))).toEqual([
-      undefined,
-      undefined,
-      "behind",
-      undefined,
-      undefined,
-      "behind",
-    ]);
+    const answers = [1, 2, 3, 4, 5, 6].map((now) => watch.unanswered(now));
+    expect(answers).toEqual([undefined, undefined, "behind", undefined, undefined, "behind"]);
   });
 
-  test("once a minute while calls flow", () => {
+  test("one and all when it is silent for as long as somebody may have had them", () => {
     const watch = watching();
-    const busy = (now: number) => watch.seen({ calls: 9, held: 3, finished: 0 }, now);
-    expect([1, 2, 3, 4, 59_999, 60_000, 60_001].map(busy)).toEqual([
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      "behind",
-      undefined,
-    ]);
-  });
-
-  test("at once after the connection was lost", () => {
-    const watch = watching();
-    watch.reconnected();
-    expect(watch.seen({ ...idle, held: 1 }, 1)).toBe("behind");
-  });
-
-  test("one by one when all has been silent for as long as somebody may have had them", () => {
-    const watch = watching();
-    expect(watch.unanswered(10)).toBeUndefined();
+    watch.unanswered(10);
     expect(watch.unanswered(1009)).toBeUndefined();
-    expect(watch.unanswered(1010)).toBe("all");
+    expect(watch.unanswered(1010)).toBe("silent");
     expect(watch.unanswered(1011)).toBeUndefined();
   });
 
+  test("not when there are none", () => {
+    const watch = watching();
+    watch.seen({ ...idle, calls: 0 });
+    expect([1, 2, 3, 4, 5000].map((now) => watch.unanswered(now)).filter(Boolean)).toEqual([]);
+  });
+
   test.each<[string, (watch: StrayWatch) => void]>([
-    ["one was delivered", (watch) => watch.delivered()],
-    ["somebody holds some", (watch) => void watch.seen({ ...idle, held: 1 }, 500)],
-    ["somebody has finished one", (watch) => void watch.seen({ ...idle, finished: 1 }, 500)],
-    ["there are none", (watch) => void watch.seen({ ...idle, calls: 0 }, 500)],
-  ])("but not one by one when %s meanwhile", (_what, event) => {
+    ["one was delivered", (watch) => watch.served()],
+    ["somebody holds some", (watch) => watch.seen({ ...idle, held: 1 })],
+    ["somebody has finished one", (watch) => watch.seen({ ...idle, finished: 1 })],
+    ["there were none", (watch) => watch.seen({ ...idle, calls: 0 })],
+  ])("not when %s meanwhile", (_what, event) => {
     const watch = watching();
     watch.unanswered(10);
+    watch.unanswered(11);
     event(watch);
+    watch.seen({ ...idle, finished: 1 });
+    expect(watch.unanswered(12)).toBeUndefined();
     expect(watch.unanswered(1010)).toBeUndefined();
   });
 });
