@@ -42,6 +42,8 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
   try {
     await context.ensureStreams();
     await context.ensureQueue(DEFAULT_QUEUE);
+    context.server.renew();
+    await context.server.known;
   } catch (cause) {
     context.publisher.close();
     await link.close();
@@ -68,6 +70,9 @@ class JetStreamQueue implements Queue {
     this.maxResultBytes = context.settings.maxResultBytes;
     this.deadLetters = new JetStreamDeadLetters(context);
     this.#intake = new Intake(context);
+    context.link.onReconnect(() => {
+      if (context.server.renew() && this.#consumer) context.strays.sweepAll();
+    });
     this.#telling = this.#tellActivity();
   }
 

@@ -4,11 +4,15 @@ import type { Context } from "./context.ts";
 import { aliasSubject, memberSubject, STREAMS } from "./names.ts";
 import { readMessage } from "./stored-message.ts";
 
-/** Names that lead to the id of a call: what a caller calls it, an idempotency key, the place in a batch. */
+/**
+ * Names that lead to the id of a call: what a caller calls it, an idempotency key, the place in a batch. That of a
+ * server leads to when it was first seen.
+ */
 export type Alias =
   | { readonly kind: "call"; readonly callId: string }
   | { readonly kind: "key"; readonly function: FunctionRef; readonly key: string }
-  | { readonly kind: "member"; readonly of: string; readonly index: number };
+  | { readonly kind: "member"; readonly of: string; readonly index: number }
+  | { readonly kind: "server"; readonly id: string };
 
 export async function readAlias({ link }: Pick<Context, "link">, alias: Alias): Promise<string | undefined> {
   const { stream, subject } = placeOf(alias);
@@ -17,8 +21,8 @@ export async function readAlias({ link }: Pick<Context, "link">, alias: Alias): 
 }
 
 /** The last one counts. @throws as {@link Context.publisher} does */
-export async function writeAlias({ publisher }: Pick<Context, "publisher">, alias: Alias, id: string): Promise<void> {
-  await publisher.publish(placeOf(alias).subject, Buffer.from(id));
+export async function writeAlias({ publisher }: Pick<Context, "publisher">, alias: Alias, to: string): Promise<void> {
+  await publisher.publish(placeOf(alias).subject, Buffer.from(to));
 }
 
 /** For the stream's window of duplicates. */
@@ -34,6 +38,8 @@ function placeOf(alias: Alias): { readonly stream: string; readonly subject: str
       const { namespace, name } = alias.function;
       return { stream: STREAMS.aliases, subject: aliasSubject("key", digest(`${namespace}/${name}/${alias.key}`)) };
     }
+    case "server":
+      return { stream: STREAMS.aliases, subject: aliasSubject("server", digest(alias.id)) };
     case "member":
       return { stream: STREAMS.members, subject: memberSubject(alias.of, alias.index) };
   }

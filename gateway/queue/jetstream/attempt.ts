@@ -36,10 +36,10 @@ export async function attempt(context: Context, held: HeldCall, deliver: Deliver
 
 /** A message that comes again, or took the place of another one, may be of a call that is over or has moved on. */
 async function checkPast(context: Context, held: HeldCall): Promise<Conclusion | undefined> {
-  const { link, settings } = context;
+  const { server, settings } = context;
   const { delivery, stored, id } = held;
   // A server that was killed may have forgotten the last of what had been acknowledged.
-  const outlived = delivery.storedAt < link.reconnectedAt + CLOCK_SKEW_MS;
+  const outlived = delivery.storedAt < server.since + CLOCK_SKEW_MS;
   // A batch that was cancelled leaves its message to whoever gets it, to look for members then.
   const whole = stored.call.batch?.kind === "whole";
   if (delivery.deliveries === 1 && stored.id === undefined && !outlived && !whole) return undefined;

@@ -51,8 +51,6 @@ export interface Link {
   readonly connected: boolean;
   /** By the monotonic clock; undefined while connected. */
   readonly downSince: number | undefined;
-  /** When the connection was made anew, in milliseconds since the epoch; 0 while it is the first. */
-  readonly reconnectedAt: number;
   /** Largest message the server takes, headers included. */
   readonly maxPayload: number;
   /** @returns what takes the listener off again */
@@ -108,7 +106,6 @@ class NatsLink implements Link {
   readonly #log: JetStreamSettings["log"];
   readonly #listeners = new Set<() => void>();
   #downSince: number | undefined;
-  #reconnectedAt = 0;
 
   constructor(nc: NatsConnection, log: JetStreamSettings["log"]) {
     this.nc = nc;
@@ -122,10 +119,6 @@ class NatsLink implements Link {
 
   get downSince(): number | undefined {
     return this.#downSince;
-  }
-
-  get reconnectedAt(): number {
-    return this.#reconnectedAt;
   }
 
   get maxPayload(): number {
@@ -162,7 +155,6 @@ class NatsLink implements Link {
       } else if (type === Events.Reconnect) {
         this.#log.info({ server: data }, "connected to NATS again");
         this.#downSince = undefined;
-        this.#reconnectedAt = Date.now();
         for (const listener of this.#listeners) listener();
       } else if (type === Events.Error) {
         this.#log.warn({ code: data }, "NATS reports an error");

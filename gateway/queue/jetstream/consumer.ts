@@ -76,7 +76,6 @@ export class JetStreamConsumer implements Consumer {
       () => clearInterval(ticking),
       link.onReconnect(() => {
         for (const feed of this.#feeds.values()) feed.reconnected();
-        this.#context.strays.reconnected();
       }),
     );
     this.#stop.signal.addEventListener("abort", () => clearInterval(working));

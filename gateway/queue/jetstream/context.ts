@@ -6,6 +6,7 @@ import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from 
 import type { JetStreamSettings } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import { Records } from "./records.ts";
+import { ServerLife } from "./server-life.ts";
 import { StraySweeper } from "./strays.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "./streams.ts";
 
@@ -22,6 +23,7 @@ export class Context {
   readonly bodies: Bodies;
   readonly activity = new Activity();
   readonly strays: StraySweeper;
+  readonly server: ServerLife;
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
@@ -39,6 +41,7 @@ export class Context {
     const results = new Bodies(link, this.publisher, STREAMS.finished, RESULT_PREFIX);
     this.records = new Records(link, this.publisher, results);
     this.strays = new StraySweeper(this);
+    this.server = new ServerLife(this);
   }
 
   /** @throws {Error} when the server cannot have the streams */

@@ -76,7 +76,7 @@ export function finishedSubject(id: string): string {
   return `FAASLANE.finished.${id}`;
 }
 
-export function aliasSubject(kind: "call" | "key", digest: string): string {
+export function aliasSubject(kind: "call" | "key" | "server", digest: string): string {
   return `FAASLANE.alias.${kind}.${digest}`;
 }
 

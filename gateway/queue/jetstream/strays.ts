@@ -30,25 +30,19 @@ export class StraySweeper {
   readonly #sweeping = new Set<string>();
   /** By the monotonic clock. */
   readonly #notBefore = new Map<string, number>();
-  #server: string | undefined;
   #closed = false;
 
   constructor(context: Context) {
     this.#context = context;
-    this.#server = context.link.nc.info?.server_id;
   }
 
-  /** Has all streams looked through where the server is another one, or was started anew. */
-  reconnected(): void {
-    const { link, settings } = this.#context;
-    const server = link.nc.info?.server_id;
-    if (server === this.#server) return;
+  /** Has all streams looked through. */
+  sweepAll(): void {
     this.#context.queues().then(
       (queues) => {
-        this.#server = server;
         for (const stream of [...queues.map(queueStream), STREAMS.later, STREAMS.batches]) this.sweep(stream);
       },
-      (err: unknown) => settings.log.debug({ err }, "the queues cannot be listed yet"),
+      (err: unknown) => this.#context.settings.log.debug({ err }, "the queues cannot be listed"),
     );
   }
 
