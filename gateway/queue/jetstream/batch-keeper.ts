@@ -59,6 +59,8 @@ export class BatchKeeper {
       }),
     );
     void this.#mend();
+    // The server may have been started anew, and batches have nobody else who misses them.
+    this.#context.strays.sweep(STREAMS.batches);
   }
 
   async close(): Promise<void> {

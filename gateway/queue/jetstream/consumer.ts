@@ -57,7 +57,12 @@ export class JetStreamConsumer implements Consumer {
     this.#options = options;
     this.#onClosed = onClosed;
     this.#settlement = new Settlement(context);
-    this.#discovery = new Discovery(context, options.queues, (lane, calls) => this.#found(lane, calls));
+    this.#discovery = new Discovery(
+      context,
+      options.queues,
+      (lane, calls) => this.#found(lane, calls),
+      (queue, counts) => this.#looked(queue, counts),
+    );
     this.#later = new LaterKeeper(context);
     this.#batches = new BatchKeeper(context, options.finishBatch);
   }
@@ -111,7 +116,7 @@ export class JetStreamConsumer implements Consumer {
     await within(SETTLE_TIMEOUT_MS, Promise.all([closing, this.#settlement.idle()]));
     this.#stop.abort();
     await this.#settlement.idle();
-    if (this.#context.link.connected) await within(SETTLE_TIMEOUT_MS, this.#context.link.nc.flush());
+    if (this.#context.link.connected) await within(SETTLE_TIMEOUT_MS, this.#context.link.flush());
     this.#onClosed();
   }
 
@@ -163,6 +168,13 @@ export class JetStreamConsumer implements Consumer {
       feed.lastUsedAt = performance.now();
     }
     if (feed.backlog > 0 || calls === undefined) this.#turnSoon();
+  }
+
+  /** Functions that have nothing in the queue are not found. */
+  #looked(queue: string, counts: ReadonlyMap<string, number>): void {
+    for (const feed of this.#feeds.values()) {
+      if (feed.lane.queue === queue && !counts.has(feed.subject)) feed.counted(0);
+    }
   }
 
   #delivered(feed: LaneFeed, delivery: Delivery): void {

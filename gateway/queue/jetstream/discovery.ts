@@ -8,18 +8,22 @@ export class Discovery {
   readonly #context: Context;
   readonly #queues: ReadonlySet<string> | undefined;
   readonly #found: (lane: Lane, calls: number | undefined) => void;
+  readonly #looked: (queue: string, calls: ReadonlyMap<string, number>) => void;
   #off: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
+  /** @param looked told what a queue has, by subject, after `found` has been for each */
   constructor(
     context: Context,
     queues: readonly string[] | undefined,
     found: (lane: Lane, calls: number | undefined) => void,
+    looked: (queue: string, calls: ReadonlyMap<string, number>) => void,
   ) {
     this.#context = context;
     this.#queues = queues && new Set(queues);
     this.#found = found;
+    this.#looked = looked;
   }
 
   start(): void {
@@ -63,10 +67,13 @@ export class Discovery {
     if (!this.#context.link.connected) return;
     for (const queue of await this.#context.queues()) {
       if (!this.#takes(queue)) continue;
-      for (const [subject, calls] of await countSubjects(this.#context.link, queueStream(queue), ">")) {
+      const counts = await countSubjects(this.#context.link, queueStream(queue), ">");
+      if (this.#closed) return;
+      for (const [subject, calls] of counts) {
         const lane = parseLane(subject);
-        if (lane && !this.#closed) this.#found(lane, calls);
+        if (lane) this.#found(lane, calls);
       }
+      this.#looked(queue, counts);
     }
   }
 }

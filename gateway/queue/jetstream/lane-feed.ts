@@ -5,6 +5,7 @@ import type { HeldCall } from "./held-call.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
 import { type Delivery, Pull } from "./pull.ts";
 import { StrayWatch } from "./stray-watch.ts";
+import type { Silence } from "./strays.ts";
 
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
 const INACTIVE_MS = 60 * 60_000;
@@ -145,9 +146,21 @@ export class LaneFeed {
     }
     this.backlog = 0;
     const suspicion = this.#strays.unanswered(performance.now());
-    const stream = queueStream(this.lane.queue);
-    if (suspicion) this.#context.strays.sweep(stream, suspicion === "silent" ? this.subject : undefined);
+    if (suspicion) {
+      this.#context.strays.sweep(queueStream(this.lane.queue), suspicion === "silent" ? this.#silence() : undefined);
+    }
     this.#events.askable(this);
+  }
+
+  #silence(): Silence {
+    const { servings } = this.#strays;
+    return {
+      filter: this.subject,
+      lasts: () =>
+        servings === this.#strays.servings &&
+        !this.#closed.signal.aborted &&
+        this.#context.activity.of(this.subject, Date.now()).held === 0,
+    };
   }
 
   /** Until the consumer is there, however long that takes. */

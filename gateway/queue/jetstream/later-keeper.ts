@@ -1,4 +1,6 @@
+import type { ConsumerInfo } from "nats";
 import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
+import { clearUp } from "./clear-up.ts";
 import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
@@ -198,10 +200,16 @@ class OpenBucket {
   /** @param silent nothing comes any more */
   async #sweep(silent = false): Promise<void> {
     const { link, settings, strays } = this.#context;
-    const subject = bucketFilter(this.#token);
+    const filter = bucketFilter(this.#token);
     try {
-      const left = await countSubjects(link, STREAMS.later, subject);
-      if (left.size > 0) strays.sweep(STREAMS.later, silent ? subject : undefined);
+      let left = 0;
+      for (const calls of (await countSubjects(link, STREAMS.later, filter)).values()) left += calls;
+      if (left === 0) return;
+      // Whoever has some of them after all moves them too, and what moves twice is stored once.
+      if (silent) return strays.sweep(STREAMS.later, { filter, lasts: () => true });
+      const info = await link.api<ConsumerInfo>(`CONSUMER.INFO.${STREAMS.later}.${this.#name}`);
+      // A look reads all that waits, in however many buckets: not while everything is on its way.
+      if (left > info.num_pending + info.num_ack_pending) strays.sweep(STREAMS.later);
     } catch (err) {
       settings.log.debug({ err, bucket: this.#token }, "what is left of a bucket could not be counted");
     }
@@ -250,6 +258,7 @@ class OpenBucket {
   async #move(place: Delivery, stored: StoredCall): Promise<void> {
     const id = idOf(stored, place.seq);
     const past = await lookUpPast(this.#context, id, place, stored);
+    if (past.kind === "ended") await clearUp(this.#context, { id, stored, record: past.record });
     if (past.kind === "open") await moveOn(this.#context, { id, place, stored, open: past.record });
     acknowledge(this.#context.link, place);
   }

@@ -18,7 +18,7 @@ export interface WaitingCall {
  * @throws as {@link Publisher.publish}
  */
 export async function moveOn(context: Context, { id, place, stored, open }: WaitingCall): Promise<void> {
-  const { publisher, records, link } = context;
+  const { publisher, link } = context;
   const now = Date.now();
   const { dueAt, ...due } = stored;
   const lane = laneOf(stored.call);
@@ -30,25 +30,28 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
   const at = await publisher.publish(subject, await context.encodeFitting(moved), { id: moveId(id, place) });
   const before = open ?? waitingRecord(stored, id);
   const { nextAttemptAt: _, ...rest } = before;
-  await records.putOpen({
+  await putMoved(context, {
     ...(bucket ? before : rest),
     state: "waiting",
     location: { stream: at.stream, seq: at.seq, moves },
   });
-  // It may have ended meanwhile: long ago, when who moved it first has died. Its record would outlive that of its end.
-  if (!bucket && (await records.findFinished(id))) await records.removeOpen(id);
-  if (!link.connected) return;
-  if (bucket) link.nc.publish(SIGNALS.later, bucketToken(bucket));
-  else link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
+  if (bucket) link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
+  else link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
 }
 
 /** The members of a batch are in their queue; the batch as a whole waits for them elsewhere, without its lines. */
 export async function moveToKeeper(context: Context, { id, place, stored, open }: WaitingCall): Promise<void> {
-  const { publisher, records } = context;
+  const { publisher } = context;
   const moves = nextMove(stored, open);
   const whole = encodeCall({ ...stored, id, moves, body: new Uint8Array() });
   const at = await publisher.publish(batchSubject(id), whole, { id: moveId(id, place) });
   const { nextAttemptAt: _, ...before } = open ?? waitingRecord(stored, id);
   const location = { stream: STREAMS.batches, seq: at.seq, moves };
-  await records.putOpen({ ...before, state: "running", location });
+  await putMoved(context, { ...before, state: "running", location });
+}
+
+/** It may have ended meanwhile, moved by somebody else as well. Its record would outlive that of its end. */
+async function putMoved({ records }: Context, record: CallRecord): Promise<void> {
+  await records.putOpen(record);
+  if (await records.findFinished(record.id)) await records.removeOpen(record.id);
 }

@@ -84,7 +84,7 @@ export class Settlement {
       // It was cancelled in the same moment.
       await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
     }
-    await this.#over(held, counts ?? record, conclusion.kind === "dead");
+    await this.#over(held, counts ?? record);
     this.#context.activity.finished(held.lane, Date.now());
   }
 
@@ -119,7 +119,7 @@ export class Settlement {
   }
 
   /** The call has ended: what belongs to it goes, its message last but one. */
-  async #over(held: HeldCall, record: CallRecord, keepBody = false): Promise<void> {
+  async #over(held: HeldCall, record: CallRecord): Promise<void> {
     const { link, records, bodies } = this.#context;
     const { stored, id } = held;
     const { batch, idempotencyKey, function: name, namespace } = stored.call;
@@ -134,7 +134,8 @@ export class Settlement {
     // Of a call that has moved there may be a record that was not there yet when it was looked up.
     if (held.running || held.open || stored.id !== undefined) await records.removeOpen(id);
     acknowledge(link, held.delivery);
-    if (!keepBody && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+    // That of a dead call is its dead letter's.
+    if (record.state !== "dead" && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
   }
 
   /** Once no more can be published. */
@@ -173,7 +174,7 @@ export class Settlement {
       location: { stream: STREAMS.later, seq: at.seq, moves },
     });
     acknowledge(link, delivery);
-    if (link.connected) link.nc.publish(SIGNALS.later, bucketToken(bucket));
+    link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
   }
 
   async #expanded({ id, stored, delivery, open, startedAt, running }: HeldCall): Promise<void> {

@@ -22,6 +22,7 @@ export class StrayWatch {
   #unanswered = 0;
   /** Of the first of them. */
   #silentSince: number | undefined;
+  #servings = 0;
 
   /** @param patienceMs how long calls may be in the hands of a process that has vanished */
   constructor(patienceMs: number) {
@@ -36,8 +37,13 @@ export class StrayWatch {
 
   /** Somebody has been given a call, or there is none. */
   served(): void {
-    this.#unanswered = 0;
-    this.#silentSince = undefined;
+    this.#servings++;
+    this.#beginAnew();
+  }
+
+  /** How often somebody was, to see later whether a suspicion has been dispelled. */
+  get servings(): number {
+    return this.#servings;
   }
 
   /** Calls were asked for, and none came. */
@@ -45,9 +51,14 @@ export class StrayWatch {
     if (this.#calls === 0) return undefined;
     this.#silentSince ??= now;
     if (now - this.#silentSince >= this.#patienceMs) {
-      this.served();
+      this.#beginAnew();
       return "silent";
     }
     return ++this.#unanswered % UNANSWERED === 0 ? "behind" : undefined;
+  }
+
+  #beginAnew(): void {
+    this.#unanswered = 0;
+    this.#silentSince = undefined;
   }
 }

@@ -1,5 +1,8 @@
-import type { ConsumerInfo } from "nats";
+import type { ConsumerInfo, StreamInfo } from "nats";
+import { FaasError } from "../../../provider/contract/errors.ts";
 import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
+import { clearUp } from "./clear-up.ts";
+import type { Link } from "./connection.ts";
 import { listConsumers } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { bucketFilter } from "./later-bucket.ts";
@@ -12,9 +15,17 @@ const MIN_PAUSE_MS = 3000;
 /** The pause after a pass over a stream, in times that it took. */
 const PAUSE_FACTOR = 10;
 
+/** A consumer gives out nothing of what it has, though nobody has it in hand: all of its messages are strays. */
+export interface Silence {
+  /** Of the consumer. */
+  readonly filter: string;
+  /** Asked for each message, as a look may begin late and take long, and calls in hand must be left alone. */
+  lasts(): boolean;
+}
+
 interface Wish {
-  /** Filters of consumers whose messages are all strays. */
-  readonly silent: Set<string>;
+  /** By their filters. */
+  readonly silences: Map<string, Silence>;
   timer?: NodeJS.Timeout;
 }
 
@@ -30,6 +41,7 @@ export class StraySweeper {
   readonly #sweeping = new Set<string>();
   /** By the monotonic clock. */
   readonly #notBefore = new Map<string, number>();
+  #again: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(context: Context) {
@@ -38,26 +50,27 @@ export class StraySweeper {
 
   /** Has all streams looked through. */
   sweepAll(): void {
+    clearTimeout(this.#again);
     this.#context.queues().then(
       (queues) => {
         for (const stream of [...queues.map(queueStream), STREAMS.later, STREAMS.batches]) this.sweep(stream);
       },
-      (err: unknown) => this.#context.settings.log.debug({ err }, "the queues cannot be listed"),
+      (err: unknown) => {
+        this.#context.settings.log.debug({ err }, "the queues cannot be listed yet");
+        if (!this.#closed) this.#again = setTimeout(() => this.sweepAll(), MIN_PAUSE_MS);
+      },
     );
   }
 
-  /**
-   * Has a stream looked through, soon but not too often.
-   * @param silent filter of a consumer that gives out nothing of what it has, though nobody has it in hand
-   */
-  sweep(stream: string, silent?: string): void {
-    this.#wish(stream, silent === undefined ? [] : [silent]);
+  /** Has a stream looked through, soon but not too often. */
+  sweep(stream: string, silence?: Silence): void {
+    this.#wish(stream, silence ? [silence] : []);
     this.#schedule(stream);
   }
 
-  #wish(stream: string, silent: Iterable<string>): void {
-    const wish = this.#wishes.get(stream) ?? { silent: new Set() };
-    for (const filter of silent) wish.silent.add(filter);
+  #wish(stream: string, silences: Iterable<Silence>): void {
+    const wish = this.#wishes.get(stream) ?? { silences: new Map() };
+    for (const silence of silences) wish.silences.set(silence.filter, silence);
     this.#wishes.set(stream, wish);
   }
 
@@ -65,49 +78,62 @@ export class StraySweeper {
     const wish = this.#wishes.get(stream);
     if (!wish || wish.timer || this.#closed || this.#sweeping.has(stream)) return;
     const waitMs = Math.max(0, (this.#notBefore.get(stream) ?? 0) - performance.now());
-    wish.timer = setTimeout(() => void this.#run(stream, wish.silent), waitMs);
+    wish.timer = setTimeout(() => void this.#run(stream, wish.silences), waitMs);
   }
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#again);
     for (const { timer } of this.#wishes.values()) clearTimeout(timer);
     this.#wishes.clear();
   }
 
-  async #run(stream: string, silent: ReadonlySet<string>): Promise<void> {
+  async #run(stream: string, silences: Wish["silences"]): Promise<void> {
     const { log } = this.#context.settings;
     this.#wishes.delete(stream);
     this.#sweeping.add(stream);
     const startedAt = performance.now();
     let pauseMs = MIN_PAUSE_MS;
     try {
-      const revived = await this.#pass(stream, silent);
+      const { revived, failed } = await this.#pass(stream, silences);
       if (revived > 0) log.warn({ stream, calls: revived }, "calls that were stuck are queued anew");
+      if (failed > 0) this.#wish(stream, silences.values());
       pauseMs = Math.max(pauseMs, PAUSE_FACTOR * (performance.now() - startedAt));
     } catch (err) {
       log.debug({ err, stream }, "calls that are stuck cannot be looked for yet");
-      this.#wish(stream, silent);
+      this.#wish(stream, silences.values());
     }
     this.#sweeping.delete(stream);
     this.#notBefore.set(stream, performance.now() + pauseMs);
     this.#schedule(stream);
   }
 
-  /** @returns how many calls go on */
-  async #pass(stream: string, silent: ReadonlySet<string>): Promise<number> {
-    const { link } = this.#context;
+  /** @returns how many calls go on, and how many could not be settled */
+  async #pass(stream: string, silences: Wish["silences"]): Promise<{ revived: number; failed: number }> {
+    const { link, settings } = this.#context;
     const floors = ackFloors(await listConsumers(link, stream));
-    for (const filter of silent) floors.set(filter, Number.POSITIVE_INFINITY);
-    const until = Math.max(0, ...floors.values());
+    // What comes later, this look's own messages among it, is not meant.
+    const last = silences.size > 0 ? await lastSeq(link, stream) : 0;
+    const until = Math.max(last, ...floors.values());
     let revived = 0;
+    let failed = 0;
     for (let seq = 1; seq <= until && !this.#closed; ) {
       const message = await readMessage(link, stream, { seq, next_by_subj: ">" });
       if (!message) break;
-      const floor = floors.get(filterOf(stream, message.subject)) ?? 0;
-      if (message.seq <= floor && (await this.#settle(stream, message))) revived++;
       seq = message.seq + 1;
+      const filter = filterOf(stream, message.subject);
+      const isBehind = message.seq <= (floors.get(filter) ?? 0);
+      if (!isBehind && !(message.seq <= last && silences.get(filter)?.lasts())) continue;
+      try {
+        if (await this.#settle(stream, message)) revived++;
+      } catch (err) {
+        if (err instanceof FaasError && err.kind === "unavailable") throw err;
+        // Its queue is full, for example; those behind it may have room in theirs.
+        settings.log.debug({ err, stream, seq: message.seq }, "a call that is stuck cannot be queued anew yet");
+        failed++;
+      }
     }
-    return revived;
+    return { revived, failed };
   }
 
   /** @returns whether the call goes on */
@@ -124,6 +150,7 @@ export class StraySweeper {
     const id = idOf(stored, seq);
     const place = { stream, seq };
     const past = await lookUpPast(this.#context, id, place, stored);
+    if (past.kind === "ended") await clearUp(this.#context, { id, stored, record: past.record });
     if (past.kind === "open") {
       const revive = stream === STREAMS.batches ? moveToKeeper : moveOn;
       await revive(this.#context, { id, place, stored, open: past.record });
@@ -140,6 +167,10 @@ function ackFloors(consumers: readonly ConsumerInfo[]): Map<string, number> {
       config.filter_subject === undefined ? [] : [[config.filter_subject, ack_floor.stream_seq]],
     ),
   );
+}
+
+async function lastSeq(link: Link, stream: string): Promise<number> {
+  return (await link.api<StreamInfo>(`STREAM.INFO.${stream}`)).state.last_seq;
 }
 
 /** Of the consumer that gives out messages of a subject. */
