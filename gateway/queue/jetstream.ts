@@ -143,7 +143,7 @@ class JetStreamQueue implements Queue {
     const timer = setInterval(() => {
       const lanes = activity.own(Date.now());
       const any = Object.keys(lanes).length > 0;
-      if (link.connected && (any || told)) link.nc.publish(SIGNALS.activity, JSON.stringify({ process: self, lanes }));
+      if (any || told) link.send({ subject: SIGNALS.activity, payload: JSON.stringify({ process: self, lanes }) });
       told = any;
     }, TELL_ACTIVITY_MS);
     timer.unref();

@@ -34,7 +34,7 @@ export async function cancelCall(context: Context, asked: string): Promise<CallS
   const final: CallRecord = { ...before, state: "cancelled", finishedAt: Date.now() };
   if (!(await records.finish(final))) return (await records.findFinished(record.id))?.state;
   // Who has it in hand stops it; who gets it later sees that it has ended.
-  if (link.connected) link.nc.publish(SIGNALS.cancel, record.id);
+  link.send({ subject: SIGNALS.cancel, payload: record.id });
   await clear(context, final);
   return record.state;
 }

@@ -11,6 +11,7 @@ import {
 } from "nats";
 import { FaasError } from "../../../provider/contract/errors.ts";
 import type { JetStreamSettings, NatsCredentials } from "./options.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
 
 const API_TIMEOUT_MS = 5000;
 const DIAL_TIMEOUT_MS = 2000;
@@ -51,6 +52,13 @@ export interface Link {
   readonly connected: boolean;
   /** By the monotonic clock; undefined while connected. */
   readonly downSince: number | undefined;
+  /**
+   * Publishes, together with all else of this turn of the event loop. What cannot be sent as there is no connection then
+   * is dropped.
+   */
+  send(message: Outgoing): void;
+  /** Resolves when the server has got all that was sent. */
+  flush(): Promise<void>;
   /** Largest message the server takes, headers included. */
   readonly maxPayload: number;
   /** @returns what takes the listener off again */
@@ -105,11 +113,13 @@ class NatsLink implements Link {
   readonly nc: NatsConnection;
   readonly #log: JetStreamSettings["log"];
   readonly #listeners = new Set<() => void>();
+  readonly #outbox: Outbox;
   #downSince: number | undefined;
 
   constructor(nc: NatsConnection, log: JetStreamSettings["log"]) {
     this.nc = nc;
     this.#log = log;
+    this.#outbox = new Outbox(nc);
     this.#watch().catch((err: unknown) => log.error({ err }, "watching the connection to NATS failed"));
   }
 
@@ -119,6 +129,15 @@ class NatsLink implements Link {
 
   get downSince(): number | undefined {
     return this.#downSince;
+  }
+
+  send(message: Outgoing): void {
+    if (this.connected) this.#outbox.add(message);
+  }
+
+  async flush(): Promise<void> {
+    this.#outbox.empty();
+    await this.nc.flush();
   }
 
   get maxPayload(): number {
@@ -144,6 +163,7 @@ class NatsLink implements Link {
   }
 
   async close(): Promise<void> {
+    this.#outbox.empty();
     await this.nc.close();
   }
 

@@ -92,7 +92,7 @@ export class JetStreamDeadLetters implements DeadLetters {
       ...waitingRecord(anew, letter.id),
       location: { stream: at.stream, seq: at.seq, moves: anew.moves },
     });
-    link.nc.publish(SIGNALS.work, `${queueStream(lane.queue)} ${subject}`);
+    link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
     return await deleteMessage(link, STREAMS.dead, seq);
   }
 

@@ -136,7 +136,7 @@ export class Intake {
     if ((last !== undefined && now - last < SIGNAL_EVERY_MS) || !link.connected) return;
     if (this.#signalled.size > 10_000) this.#signalled.clear();
     this.#signalled.set(about, now);
-    link.nc.publish(subject, about);
+    link.send({ subject, payload: about });
   }
 
   readonly #unready = (cause: unknown): never => {

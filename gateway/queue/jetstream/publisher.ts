@@ -124,13 +124,16 @@ export class Publisher {
     unstored.resendAt = Number.POSITIVE_INFINITY;
     if (!this.#link.connected) return; // sent once connected again
     const { subject, payload, headers, token } = unstored;
-    const reply = this.#inbox + token;
-    try {
-      this.#link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers });
-    } catch (cause) {
-      this.#end(unstored);
-      unstored.reject(new FaasError("unavailable", "the call cannot be sent to NATS", { cause }));
-    }
+    this.#link.send({
+      subject,
+      payload,
+      reply: this.#inbox + token,
+      ...(headers && { headers }),
+      failed: (cause) => {
+        this.#end(unstored);
+        unstored.reject(new FaasError("unavailable", "the call cannot be sent to NATS", { cause }));
+      },
+    });
   }
 
   #sendAll(): void {

@@ -57,7 +57,7 @@ export function stillWorking(link: Link, { reply }: Pick<Delivery, "reply">): vo
 
 function send(link: Link, reply: string, word: Buffer): void {
   // What cannot be sent now would be dropped by the client anyway: the message comes again.
-  if (link.connected) link.nc.publish(reply, word);
+  link.send({ subject: reply, payload: word });
 }
 
 /** Asks one consumer for messages, one request at a time, each for many of them. */
@@ -88,7 +88,8 @@ export class Pull {
   ask(batch: number, expiresMs: number): void {
     if (!this.#link.connected || this.#closing) return;
     this.#outstanding = batch;
-    this.#link.nc.publish(this.#path, JSON.stringify({ batch, expires: expiresMs * 1e6 }), { reply: this.#inbox });
+    const payload = JSON.stringify({ batch, expires: expiresMs * 1e6 });
+    this.#link.send({ subject: this.#path, payload, reply: this.#inbox });
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#over(false), expiresMs + SILENCE_MS);
     this.#timer.unref();
