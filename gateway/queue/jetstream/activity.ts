@@ -1,5 +1,3 @@
-import { type Lane, laneSubject } from "./names.ts";
-
 const WINDOW_S = 60;
 
 /** Events of the last minute, by second. */
@@ -42,33 +40,33 @@ export interface LaneActivity {
 /** Of what other processes have told; they do so every second. */
 const MAX_AGE_MS = 5000;
 
-/** Counts what this process does with calls, and hears what others tell of themselves. */
+/** Counts what this process does with calls, and hears what others tell of themselves. Lanes go by their subjects. */
 export class Activity {
   readonly #own = new Map<string, OwnLane>();
   readonly #others = new Map<string, { readonly at: number; readonly lanes: Readonly<Record<string, LaneActivity>> }>();
 
-  accepted(lane: Lane, now: number): void {
-    this.#of(lane).accepted.count(Math.floor(now / 1000));
+  accepted(subject: string, now: number): void {
+    this.#of(subject).accepted.count(Math.floor(now / 1000));
   }
 
-  started(lane: Lane): void {
-    this.#of(lane).running++;
+  started(subject: string): void {
+    this.#of(subject).running++;
   }
 
-  ended(lane: Lane): void {
-    this.#of(lane).running--;
+  ended(subject: string): void {
+    this.#of(subject).running--;
   }
 
-  taken(lane: Lane): void {
-    this.#of(lane).held++;
+  taken(subject: string): void {
+    this.#of(subject).held++;
   }
 
-  released(lane: Lane): void {
-    this.#of(lane).held--;
+  released(subject: string): void {
+    this.#of(subject).held--;
   }
 
-  finished(lane: Lane, now: number): void {
-    this.#of(lane).finished.count(Math.floor(now / 1000));
+  finished(subject: string, now: number): void {
+    this.#of(subject).finished.count(Math.floor(now / 1000));
   }
 
   /** To be told to others. */
@@ -114,8 +112,7 @@ export class Activity {
     }
   }
 
-  #of(lane: Lane): OwnLane {
-    const subject = laneSubject(lane);
+  #of(subject: string): OwnLane {
     let own = this.#own.get(subject);
     if (!own) {
       own = { accepted: new Minute(), finished: new Minute(), running: 0, held: 0 };

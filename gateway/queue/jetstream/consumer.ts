@@ -206,7 +206,7 @@ export class JetStreamConsumer implements Consumer {
     const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq), feed.lane);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);
-    this.#context.activity.taken(feed.lane);
+    this.#context.activity.taken(feed.subject);
     if (this.#cancelled.has(held.id)) held.cancel(ABORT_GRACE_MS);
     if (this.#closing) {
       void this.#settle(held, { kind: "back" });
@@ -249,11 +249,11 @@ export class JetStreamConsumer implements Consumer {
     this.#waiting--;
     this.#running++;
     feed.running++;
-    this.#context.activity.started(feed.lane);
+    this.#context.activity.started(feed.subject);
     const ended = this.#run(held).finally(() => {
       this.#running--;
       feed.running--;
-      this.#context.activity.ended(feed.lane);
+      this.#context.activity.ended(feed.subject);
       feed.lastUsedAt = performance.now();
       this.#attempts.delete(held);
       this.#turnSoon();
@@ -273,7 +273,7 @@ export class JetStreamConsumer implements Consumer {
     await this.#settlement.settle(held, conclusion, this.#stop.signal, after);
     this.#held.delete(`${held.delivery.stream}:${held.delivery.seq}`);
     this.#byId.delete(held.id);
-    this.#context.activity.released(held.lane);
+    this.#context.activity.released(held.delivery.subject);
   }
 
   /** Asks for as many calls as there are free places, shared among the functions that are known to have some. */

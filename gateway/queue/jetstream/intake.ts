@@ -125,7 +125,7 @@ export class Intake {
     // The id that members share is the batch's.
     if (callId !== undefined && batch?.kind !== "member") aliases.push({ kind: "call", callId });
     if (aliases.length > 0) await Promise.all(aliases.map((one) => writeAlias(this.#context, one, id)));
-    this.#context.activity.accepted(laneOf(call), Date.now());
+    this.#context.activity.accepted(laneSubject(laneOf(call)), Date.now());
     return { id, callId: callId ?? id, duplicate: false };
   }
 

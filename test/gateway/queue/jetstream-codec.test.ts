@@ -234,7 +234,7 @@ describe("records of calls", () => {
 
 test("activity is that of the last minute, of all processes heard lately", () => {
   const activity = new Activity();
-  const lane = { queue: "q", namespace: "n", name: "f" };
+  const lane = "q.n.f";
   for (let i = 0; i < 30; i++) activity.accepted(lane, i * 1000);
   activity.finished(lane, 29_000);
   activity.taken(lane);
