@@ -29,9 +29,11 @@ export interface PullListener {
 const ACK_PREFIX = "$JS.ACK.";
 /**
  * How much longer than its time a request may go without an answer. Servers (2.9.10) say nothing when they notice that
- * it has expired in the moment there is a message for it. Should the consumer be gone, the next request tells.
+ * it has expired in the moment there is a message for it. Nor when there is no such consumer, as after the restart of
+ * one that forgets its consumers: that shows in silence to the next request, too.
  */
 const SILENCE_MS = 1000;
+const LOST_SILENCES = 2;
 
 const KEEP_ALIVE_MS = 2000;
 /** Where the consumer's limit holds messages up it would lie there, in the way of one that is given back. */
@@ -70,6 +72,8 @@ export class Pull {
   readonly #ended = Promise.withResolvers<void>();
   #outstanding = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** In a row. */
+  #silences = 0;
   #closing = false;
 
   constructor(link: Link, stream: string, consumer: string, listener: PullListener) {
@@ -91,7 +95,7 @@ export class Pull {
     const payload = JSON.stringify({ batch, expires: expiresMs * 1e6 });
     this.#link.send({ subject: this.#path, payload, reply: this.#inbox });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#over(false), expiresMs + SILENCE_MS);
+    this.#timer = setTimeout(() => this.#over(++this.#silences >= LOST_SILENCES), expiresMs + SILENCE_MS);
     this.#timer.unref();
   }
 
@@ -132,6 +136,7 @@ export class Pull {
   }
 
   #received(msg: Msg): void {
+    this.#silences = 0;
     if (msg.reply?.startsWith(ACK_PREFIX)) {
       if (this.#outstanding > 0) this.#outstanding--;
       if (this.#outstanding === 0) this.reset();

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { connect } from "nats";
-import type { Consumer, Queue } from "../../../gateway/queue/queue.ts";
+import type { Consumer, Deliver, Queue } from "../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../contracts/queue-contract.ts";
 import { eventually } from "../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../support/nats.ts";
@@ -84,6 +84,32 @@ describeWithNats("a NATS server that dies", () => {
     await server.restart();
     await soon("it is taken again", () => queue.publish(newCall()).catch(() => undefined));
   });
+
+  test("is killed while a batch is under way: the batch ends with its last member", async () => {
+    const server = await NatsServer.start();
+    servers.push(server);
+    const queue = await open(server, { ackWaitMs: 3000 });
+    const released = Promise.withResolvers<void>();
+    const deliver: Deliver = async (call) => {
+      if (call.batch?.kind === "whole") {
+        await queue.publish(newCall({ batch: { kind: "member", of: call.id, index: 0, size: 1 } }));
+      } else {
+        await released.promise;
+      }
+      return DONE;
+    };
+    consumers.push(await queue.consume(deliver, { ...limited(4), finishBatch: async () => undefined }));
+    const { id } = await queue.publish(newCall({ batch: { kind: "whole", size: 1 } }));
+    const nc = await connect({ servers: server.address });
+    const jsm = await nc.jetstreamManager();
+    const readers = async () => (await jsm.consumers.list("FAASLANE_MEMBERS").next()).length;
+    await soon("its members are followed", async () => (await readers()) === 1);
+    await nc.close();
+    await server.kill();
+    await server.restart();
+    released.resolve();
+    await soon("it is done", async () => (await queue.find(id).catch(() => undefined))?.state === "done");
+  }, 60_000);
 
   test("hangs: what waits for it is bounded", async () => {
     const server = await NatsServer.start();
