@@ -89,6 +89,66 @@ describeWithNats("a NATS server that forgets", () => {
     expect(runs.toSorted()).toEqual([...ids, ...ids].toSorted());
     for (const id of ids) expect(await gateway.find(id)).toMatchObject({ state: "done", attempts: 1 });
   }, 60_000);
+
+  test("what it has deleted of other streams: found by a worker that was not there when it was started", async () => {
+    const streams = ["FAASLANE_LATER", "FAASLANE_BATCHES"];
+    const jsm = async () => {
+      await nc?.close();
+      nc = await connect({ servers: server.address, reconnect: false });
+      return await nc.jetstreamManager();
+    };
+    const keep = async (stream: string) => {
+      await soon("it has been stored", async () => (await (await jsm()).streams.info(stream)).state.messages === 1);
+      await server.stop();
+      await cp(server.messagesOf(stream), `${server.folder}/${stream}`, { recursive: true });
+      await server.restart();
+    };
+    const whole = newCall({ batch: { kind: "whole", size: 1 }, notBefore: Date.now() + 3000 });
+    const { id } = await gateway.publish(whole);
+    await keep("FAASLANE_LATER");
+    const released = Promise.withResolvers<void>();
+    const consumeBatch = async () => {
+      let members = 0;
+      const options = { ...limited(8), finishBatch: async () => undefined };
+      consumer = await worker.consume(async (call) => {
+        if (call.batch?.kind === "whole") {
+          await worker.publish(newCall({ batch: { kind: "member", of: call.id, index: 0, size: 1 } }));
+        } else if (call.batch) {
+          members++;
+          await released.promise;
+        }
+        return DONE;
+      }, options);
+      return () => members;
+    };
+    await consumeBatch();
+    await keep("FAASLANE_BATCHES");
+    released.resolve();
+    await soon("the batch is done", async () => (await gateway.find(id))?.state === "done");
+    for (const stream of streams) {
+      await soon("it is empty", async () => (await (await jsm()).streams.info(stream)).state.messages === 0);
+    }
+    await consumer?.close(1000);
+    await worker.close();
+    await server.stop();
+    for (const stream of streams) {
+      await rm(server.messagesOf(stream), { recursive: true });
+      await cp(`${server.folder}/${stream}`, server.messagesOf(stream), { recursive: true });
+    }
+    await server.restart();
+    for (const stream of streams) {
+      const manager = await jsm();
+      expect((await manager.streams.info(stream)).state.messages).toBe(1);
+      const [info] = await manager.consumers.list(stream).next();
+      expect(info?.ack_floor.stream_seq).toBe(1);
+    }
+    worker = await openOn(server, { ackWaitMs: 1000 });
+    const members = await consumeBatch();
+    for (const stream of streams) {
+      await soon("it is empty again", async () => (await (await jsm()).streams.info(stream)).state.messages === 0);
+    }
+    expect(members()).toBe(0);
+  }, 120_000);
 });
 
 describe("a message is left behind", () => {
