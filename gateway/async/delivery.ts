@@ -2,13 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import { decideRetry, fullJitterBackoff } from "../core/retry-policy.ts";
-import type { Disposition, Outcome, Queue, QueuedCall } from "../queue/queue.ts";
+import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../queue/queue.ts";
 import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
 import { type Callbacks, factsOf } from "./callbacks.ts";
 import { findDefect } from "./defects.ts";
 import { placeOf, type QueueWorkerEvents } from "./events.ts";
 import type { Answer, Answered, FunctionCaller } from "./function-caller.ts";
 import type { FunctionLimits } from "./function-limits.ts";
+import type { FunctionPictures } from "./function-pictures.ts";
 import { resultHeaders } from "./headers.ts";
 import type { Policies } from "./policies.ts";
 import { type ResultLimits, readResult } from "./result.ts";
@@ -17,6 +18,7 @@ export interface DeliveryOptions {
   readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
   readonly caller: Pick<FunctionCaller, "call">;
   readonly callbacks: Callbacks;
+  readonly functions: Pick<FunctionPictures, "find">;
   readonly policies: Policies;
   readonly limits: FunctionLimits;
   /** Of results that a callback wants. */
@@ -32,6 +34,14 @@ export interface DeliveryOptions {
   readonly random: () => number;
 }
 
+/** A call that is tried. */
+interface Task {
+  readonly call: QueuedCall;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly place: Place;
+}
+
 /** Pause before the members of a batch are published again. */
 const BATCH_RETRY_MS = [500, 5000] as const;
 
@@ -45,30 +55,31 @@ export class Delivery {
   }
 
   /** A queue's `Deliver`. */
-  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
+  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: Place): Promise<Disposition> {
     const { events } = this.#options;
-    const place = placeOf(call);
-    events.delivered?.(place);
+    const where = placeOf(call);
+    events.delivered?.(where);
     let end: Disposition | undefined;
     try {
-      end = await this.#decide(call, attempt, signal);
+      end = await this.#decide({ call, attempt, signal, place });
       return end;
     } finally {
       const again = end?.kind === "retry" && end.counted === false;
-      events.ended?.({ ...place, end: !end || again ? "handedBack" : end.kind });
+      events.ended?.({ ...where, end: !end || again ? "handedBack" : end.kind });
     }
   }
 
-  async #decide(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
-    if (this.#expiresBy(call, 0)) return await this.#expired(call, attempt, signal);
-    if (call.batch?.kind === "whole") return await this.#spread(call, call.batch, signal);
-    const { answer, startedAt } = await this.#call(call, signal);
+  async #decide(task: Task): Promise<Disposition> {
+    const { call, attempt } = task;
+    if (this.#expiresBy(call, 0)) return await this.#expired(task);
+    if (call.batch?.kind === "whole") return await this.#spread(call, call.batch, task.signal);
+    const { answer, startedAt } = await this.#call(task);
     if (answer.kind === "unsendable") return this.#dead(call, attempt, `the call cannot be sent: ${answer.reason}`);
     // The gateway was away until the call's time had passed.
-    if (answer.kind === "unreachable") return await this.#expired(call, attempt, signal);
+    if (answer.kind === "unreachable") return await this.#expired(task);
     try {
-      if (answer.status === 429 && answer.internal) return await this.#refused(call, attempt, startedAt, signal);
-      return await this.#conclude(call, attempt, answer, startedAt, signal);
+      if (answer.status === 429 && answer.internal) return await this.#refused(task, startedAt);
+      return await this.#conclude(task, answer, startedAt);
     } finally {
       await answer.result.discard();
     }
@@ -79,8 +90,9 @@ export class Delivery {
     return notAfter !== undefined && this.#options.now() + ms > notAfter;
   }
 
-  async #expired(call: QueuedCall, attempt: number, signal: AbortSignal): Promise<Disposition> {
+  async #expired({ call, attempt, signal, place }: Task): Promise<Disposition> {
     const { policy } = this.#options.policies.find(refOf(call));
+    if (call.callbackUrl !== undefined) place.free();
     await this.#options.callbacks.tellExpired(call, attempt - 1, policy.attempts, signal);
     return { kind: "expired" };
   }
@@ -107,10 +119,12 @@ export class Delivery {
   }
 
   /** Waits for the gateway to be there, for as long as the call has time. */
-  async #call(call: QueuedCall, signal: AbortSignal): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
+  async #call({ call, signal, place }: Task): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
     const { caller, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
+      // It may wait for minutes, and others need not.
+      if (this.#isAsleep(call)) place.lend();
       const startedAt = clock();
       const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
@@ -127,6 +141,10 @@ export class Delivery {
     }
   }
 
+  #isAsleep(call: QueuedCall): boolean {
+    return this.#options.functions.find(refOf(call))?.readyReplicas === 0;
+  }
+
   /** Which results are worth keeping: those that somebody may ask for, and in full those that a callback wants. */
   #keepLimits({ callbackUrl }: QueuedCall): ResultLimits | undefined {
     const { queue, resultLimits } = this.#options;
@@ -139,21 +157,16 @@ export class Delivery {
    * Refused by the platform before the function saw it: its limit is reached, which says nothing about the call. It
    * goes back rather than wait in a place that another function's call can have.
    */
-  async #refused(call: QueuedCall, attempt: number, startedAt: number, signal: AbortSignal): Promise<Disposition> {
+  async #refused(task: Task, startedAt: number): Promise<Disposition> {
+    const { call } = task;
     const { limits, events } = this.#options;
     events.refused?.(placeOf(call));
     const afterMs = limits.refused(refOf(call), startedAt);
-    if (this.#expiresBy(call, afterMs)) return await this.#expired(call, attempt, signal);
+    if (this.#expiresBy(call, afterMs)) return await this.#expired(task);
     return { kind: "retry", afterMs, counted: false };
   }
 
-  async #conclude(
-    call: QueuedCall,
-    attempt: number,
-    answer: Answered,
-    startedAt: number,
-    signal: AbortSignal,
-  ): Promise<Disposition> {
+  async #conclude({ call, attempt, signal, place }: Task, answer: Answered, startedAt: number): Promise<Disposition> {
     const { policies, callbacks, events, log, now, clock, random } = this.#options;
     const { policy, known } = policies.find(refOf(call));
     const { status, internal, headers, result } = answer;
@@ -176,6 +189,8 @@ export class Delivery {
     }
     const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
     const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
+    // Its receiver may be away for minutes, which is nobody else's business.
+    if (call.callbackUrl !== undefined) place.free();
     const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
     if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);
     return missed === undefined

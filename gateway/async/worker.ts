@@ -26,7 +26,7 @@ export interface QueueWorkerOptions {
   /** Where retry policies and limits are read; calls of a function that it does not know are tried with the defaults. */
   readonly functions: FunctionPictures;
   readonly defaults: RetryPolicy;
-  /** Calls under way at a time in this process. */
+  /** Calls under way at a time in this process, beside those that only wait for a replica or for their callback. */
   readonly concurrency: number;
   /** Calls at a time per replica of a function without `max_inflight`. */
   readonly perFunction: number;
@@ -96,6 +96,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     queue,
     caller: options.caller,
     callbacks,
+    functions,
     limits,
     policies: new Policies(functions, options.defaults, ({ name, namespace }, problems) =>
       log.warn({ function: name, namespace, problems }, "invalid retry annotations; defaults apply"),
@@ -119,7 +120,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     await sender.close();
   };
   try {
-    consumer = await queue.consume((call, attempt, signal) => delivery.deliver(call, attempt, signal), {
+    consumer = await queue.consume((...given) => delivery.deliver(...given), {
       concurrency,
       limitOf: (ref) => limits.limitOf(ref),
       finishBatch: (batch) => callbacks.tellBatch(batch, stopping.signal),

@@ -24,3 +24,14 @@ export function placesFor({ concurrency, taken, own }: Places): number {
   const few = Math.floor(concurrency * FEW);
   return Math.min(free, Math.max(0, free - kept, few - own));
 }
+
+const ASIDE_AT_LEAST = 256;
+const ASIDE_PER_PLACE = 4;
+
+/**
+ * Calls of a process that may be under way without one of its places: those that only wait. What they hold in memory
+ * is what bounds them; a further one keeps its place.
+ */
+export function maxAside(concurrency: number): number {
+  return Math.max(ASIDE_AT_LEAST, ASIDE_PER_PLACE * concurrency);
+}

@@ -6,6 +6,7 @@ import { readVersion } from "../../provider/kit/version.ts";
 import { buildMetricsApp } from "../app.ts";
 import { workerAgent } from "../async/function-caller.ts";
 import { GatewayCaller } from "../async/gateway-caller.ts";
+import { maxAside } from "../core/places.ts";
 import { followProvider } from "../follow-provider.ts";
 import { createWorkerMetrics } from "../metrics/gateway-metrics.ts";
 import { QueueMeter } from "../metrics/queue-meter.ts";
@@ -63,7 +64,8 @@ export async function openQueueWorker(
     const { release } = readVersion();
     const caller = new GatewayCaller({
       gatewayUrl: config.gatewayUrl,
-      connections: config.async.worker.concurrency,
+      // Calls that have lent their places wait here all the same.
+      connections: config.async.worker.concurrency + maxAside(config.async.worker.concurrency),
       timeoutMs: config.callTimeoutMs,
       userAgent: workerAgent(release),
     });

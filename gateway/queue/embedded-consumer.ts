@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import { Aside, type HeldPlace, type Hold } from "./aside.ts";
 import type { CallIds } from "./embedded-ids.ts";
 import { FunctionLimits, type Limit } from "./embedded-limits.ts";
 import { type DeliveredCall, decodeCall, type EndedBatch, type Settlement } from "./embedded-protocol.ts";
 import { toSettlement } from "./embedded-settlement.ts";
-import type { ConsumeOptions, Consumer, Deliver, FinishedMember, QueuedCall } from "./queue.ts";
+import type { ConsumeOptions, Consumer, Deliver, FinishedMember, Place, QueuedCall } from "./queue.ts";
 
 /** How long an aborted attempt may take to end before its call is handed back all the same. */
 const ABORT_GRACE_MS = 1000;
@@ -18,12 +19,14 @@ const THROWN_MAX_ATTEMPTS = 20;
 
 interface UnderWay {
   readonly abort: AbortController;
-  readonly ended: Promise<void>;
+  ended: Promise<void>;
 }
 
 export interface ConsumerPort {
   settle(settlement: Settlement): void;
   limits(limits: readonly Limit[]): void;
+  /** A call under way takes less from now on. */
+  aside(seq: number, hold: Hold): void;
   /** Asks for no more calls; {@link EmbeddedConsumer.settled} is the answer. */
   pause(): void;
   members(whole: number): AsyncIterable<FinishedMember>;
@@ -43,6 +46,7 @@ export class EmbeddedConsumer implements Consumer {
   readonly #finishBatch: ConsumeOptions["finishBatch"];
   readonly #context: ConsumerContext;
   readonly #limits: FunctionLimits;
+  readonly #aside: Aside;
   readonly #underWay = new Map<number, UnderWay>();
   /** Batches whose end is being told. */
   readonly #telling = new Map<number, Promise<void>>();
@@ -53,6 +57,7 @@ export class EmbeddedConsumer implements Consumer {
     this.#deliver = deliver;
     this.#finishBatch = options.finishBatch?.bind(options);
     this.#context = context;
+    this.#aside = new Aside(options.concurrency);
     this.#limits = new FunctionLimits(
       (ref) => options.limitOf(ref),
       (limits) => context.port.limits(limits),
@@ -83,8 +88,15 @@ export class EmbeddedConsumer implements Consumer {
     const fn = `${call.function}.${call.namespace}`;
     if (!this.#limits.admit(fn)) return { seq, kind: "back" };
     const abort = new AbortController();
-    const ended = this.#run(stored, call, fn, abort);
-    this.#underWay.set(seq, { abort, ended });
+    // Listed before it begins: it may leave its place at once.
+    const underWay: UnderWay = { abort, ended: Promise.resolve() };
+    this.#underWay.set(seq, underWay);
+    const place = this.#aside.begin((hold) => {
+      if (hold === "nothing") this.#limits.ended(fn);
+      // Else it has been handed back, and may be under way anew by now.
+      if (this.#underWay.get(seq) === underWay) this.#context.port.aside(seq, hold);
+    });
+    underWay.ended = this.#run(stored, call, fn, abort, place);
     return undefined;
   }
 
@@ -149,9 +161,15 @@ export class EmbeddedConsumer implements Consumer {
     if (all.length > 0) await within(timeoutMs, Promise.all(all));
   }
 
-  async #run(stored: DeliveredCall, call: QueuedCall, fn: string, abort: AbortController): Promise<void> {
-    const settlement = await this.#attempt(stored, call, abort.signal);
-    this.#limits.ended(fn);
+  async #run(
+    stored: DeliveredCall,
+    call: QueuedCall,
+    fn: string,
+    abort: AbortController,
+    place: HeldPlace,
+  ): Promise<void> {
+    const settlement = await this.#attempt(stored, call, abort.signal, place);
+    if (place.end() !== "nothing") this.#limits.ended(fn);
     // Whoever gave up waiting for this attempt has handed its call back, which may be under way anew by now.
     if (this.#underWay.get(stored.seq)?.abort !== abort) return;
     this.#underWay.delete(stored.seq);
@@ -159,9 +177,14 @@ export class EmbeddedConsumer implements Consumer {
   }
 
   /** Never rejects. */
-  async #attempt({ seq, attempt }: DeliveredCall, call: QueuedCall, signal: AbortSignal): Promise<Settlement> {
+  async #attempt(
+    { seq, attempt }: DeliveredCall,
+    call: QueuedCall,
+    signal: AbortSignal,
+    place: Place,
+  ): Promise<Settlement> {
     try {
-      const disposition = await this.#deliver(call, attempt, signal);
+      const disposition = await this.#deliver(call, attempt, signal, place);
       if (signal.aborted && disposition.kind !== "done") return { seq, kind: "back" };
       return toSettlement(seq, disposition, this.#context.maxResultBytes);
     } catch (err) {

@@ -123,7 +123,7 @@ export class EmbeddedDispatch {
     this.#wakeDue(draft.now);
     const { concurrency } = this.#consume;
     let expired = 0;
-    while (this.turns.inFlight < concurrency) {
+    while (this.turns.taken < concurrency) {
       const key = this.turns.next(this.#hasRoom, concurrency);
       if (key === undefined) return;
       const wanted = this.#queues?.has(queueOf(key)) ?? true;

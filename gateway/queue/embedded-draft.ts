@@ -81,6 +81,6 @@ export class Draft {
   /** The file is as it was; so is, from here on, who is under way. */
   undo(): void {
     for (const seq of this.#begun) this.#turns.handBack(seq);
-    for (const { seq, call } of this.#ended) this.#turns.begin(call.key, seq, call.since);
+    for (const { seq, call } of this.#ended) this.#turns.resume(seq, call);
   }
 }

@@ -146,6 +146,10 @@ export class EmbeddedEngine {
       case "limits":
         for (const [fn, limit] of order.limits) this.#dispatch.setLimit(fn, limit);
         break;
+      case "aside":
+        // Sent before what became of the call, so it is of this attempt.
+        this.#dispatch.turns.leave(order.seq, order.hold);
+        break;
       case "pause":
         this.#dispatch.stop();
         this.#pausing = true;

@@ -2,7 +2,7 @@ import type { Ask, Change, Settlement, ToWorker, WireSettlement } from "./embedd
 
 export type Batch = Extract<ToWorker, { kind: "batch" }>;
 /** About giving out calls. */
-export type Order = Extract<ToWorker, { kind: "consume" | "limits" | "pause" }>;
+export type Order = Extract<ToWorker, { kind: "consume" | "limits" | "aside" | "pause" }>;
 
 /** Messages by what is to be done for them, each kind in the order of arrival. */
 export interface Inbox {
@@ -28,6 +28,7 @@ export function sortInbox(messages: readonly ToWorker[]): Inbox {
         break;
       case "consume":
       case "limits":
+      case "aside":
       case "pause":
         orders.push(message);
         break;

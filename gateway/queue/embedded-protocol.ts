@@ -1,3 +1,4 @@
+import type { Hold } from "./aside.ts";
 import type { BatchProgress, CallState, CallStatus, FinalState, NewCall, QueuedCall, QueueStats } from "./queue.ts";
 import { DEFAULT_QUEUE } from "./queue.ts";
 
@@ -174,6 +175,8 @@ export type ToWorker =
   | { readonly kind: "consume"; readonly concurrency: number; readonly queues?: readonly string[] }
   /** By `name.namespace`; null forgets it, to be asked again. */
   | { readonly kind: "limits"; readonly limits: readonly (readonly [fn: string, limit: number | null])[] }
+  /** A call under way takes less from now on, see {@link Hold}. */
+  | { readonly kind: "aside"; readonly seq: number; readonly hold: Hold }
   /** Deliver no more; answered by `idle` once every delivered call is settled. */
   | { readonly kind: "pause" }
   | { readonly kind: "ask"; readonly question: number; readonly ask: Ask }

@@ -140,6 +140,7 @@ export class EmbeddedQueue implements Queue {
           if (!this.#thread.failure) this.#outbox.settle(settlement);
         },
         limits: (limits) => this.#thread.post({ kind: "limits", limits }),
+        aside: (seq, hold) => this.#thread.post({ kind: "aside", seq, hold }),
         pause: () => {
           if (this.#thread.failure) consumer.settled();
           else this.#thread.post({ kind: "pause" });

@@ -1,4 +1,5 @@
 import { placesFor } from "../core/places.ts";
+import type { Hold } from "./aside.ts";
 import { functionOf } from "./embedded-protocol.ts";
 
 interface KeyState {
@@ -11,6 +12,7 @@ interface KeyState {
 export interface UnderWay {
   readonly key: string;
   readonly since: number;
+  readonly hold: Hold;
 }
 
 /**
@@ -20,7 +22,9 @@ export interface UnderWay {
 export class FunctionTurns {
   /** Every call under way, by its place. */
   readonly #inFlight = new Map<number, UnderWay>();
-  /** Calls under way of each function that has any. */
+  /** Those of them that have a place. */
+  #taken = 0;
+  /** Calls under way that count for their function's limit, of each function that has any. */
   readonly #running = new Map<string, number>();
   /** Keys with calls under way or worth asking. */
   readonly #states = new Map<string, KeyState>();
@@ -33,6 +37,11 @@ export class FunctionTurns {
 
   get inFlight(): number {
     return this.#inFlight.size;
+  }
+
+  /** Places that calls under way have. */
+  get taken(): number {
+    return this.#taken;
   }
 
   find(seq: number): UnderWay | undefined {
@@ -70,7 +79,7 @@ export class FunctionTurns {
    * @param concurrency calls that may be under way at a time
    */
   next(hasRoom: (fn: string, underWay: number) => boolean, concurrency: number): string | undefined {
-    const taken = this.inFlight;
+    const taken = this.#taken;
     // A place that even a function with any number of calls under way could have.
     const roomy = placesFor({ concurrency, taken, own: concurrency }) > 0;
     // Each time one of them, or those that are ready would go on and on while these never have a turn.
@@ -114,12 +123,27 @@ export class FunctionTurns {
 
   /** A call of the key is under way, and its next turn comes after everybody else's. */
   begin(key: string, seq: number, since: number): void {
-    this.#inFlight.set(seq, { key, since });
-    this.#state(key).inFlight++;
-    const fn = functionOf(key);
-    this.#running.set(fn, (this.#running.get(fn) ?? 0) + 1);
+    this.resume(seq, { key, since, hold: "both" });
     this.#ready.delete(key);
     this.#ready.add(key);
+  }
+
+  /** The call is under way again, as if it had not ended. */
+  resume(seq: number, call: UnderWay): void {
+    const { key, hold } = call;
+    this.#inFlight.set(seq, call);
+    this.#state(key).inFlight++;
+    if (hold === "both") this.#taken++;
+    const fn = functionOf(key);
+    if (hold !== "nothing") this.#running.set(fn, (this.#running.get(fn) ?? 0) + 1);
+  }
+
+  /** The call, if it is under way, takes no more than `hold` from now on. */
+  leave(seq: number, hold: Hold): void {
+    const call = this.#inFlight.get(seq);
+    if (call === undefined) return;
+    this.#inFlight.set(seq, { ...call, hold });
+    this.#release(call, hold);
   }
 
   /** The call is no longer under way. */
@@ -129,6 +153,13 @@ export class FunctionTurns {
     const { key } = call;
     this.#inFlight.delete(seq);
     this.#state(key).inFlight--;
+    this.#release(call, "nothing");
+    this.#ready.add(key);
+  }
+
+  #release({ key, hold: before }: UnderWay, now: Hold): void {
+    if (before === "both" && now !== "both") this.#taken--;
+    if (before === "nothing" || now !== "nothing") return;
     const fn = functionOf(key);
     const left = (this.#running.get(fn) ?? 1) - 1;
     if (left === 0) this.#running.delete(fn);

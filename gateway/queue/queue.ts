@@ -83,12 +83,23 @@ export type Disposition =
   | { readonly kind: "expired" };
 
 /**
+ * What a call under way takes of others, to be given up while it only waits. Nothing of it has an effect once the
+ * attempt has ended, nor while too many calls of this process have left their places already: it keeps its own then.
+ */
+export interface Place {
+  /** Leaves the process's place to others: the call waits for its function to wake. The function's limit counts it still. */
+  lend(): void;
+  /** Gives up all places: the function has answered, and only the callback is left. */
+  free(): void;
+}
+
+/**
  * Tries a call.
  * @param attempt counts from 1, over restarts too
  * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried), and when
  *   the call is cancelled; what is returned after that changes nothing
  */
-export type Deliver = (call: QueuedCall, attempt: number, signal: AbortSignal) => Promise<Disposition>;
+export type Deliver = (call: QueuedCall, attempt: number, signal: AbortSignal, place: Place) => Promise<Disposition>;
 
 export interface Consumer {
   /** To be told when what `limitOf` answers may have changed for a function; looked up now and then anyway. */
@@ -99,13 +110,13 @@ export interface Consumer {
 
 export interface ConsumeOptions {
   /**
-   * Calls under way at a time in this process, over all functions. From 16 on, the last quarter of them is for functions
-   * that have few under way.
+   * Calls under way at a time in this process, over all functions, beside those that have left their {@link Place}. From
+   * 16 on, the last quarter of them is for functions that have few under way.
    */
   readonly concurrency: number;
   /**
-   * Calls of a function that may be under way at a time, over all processes; 0 holds them back. Cheap: asked before
-   * each delivery.
+   * Calls of a function that may be under way at a time, over all processes, beside those that are {@link Place.free}
+   * of places; 0 holds them back. Cheap: asked before each delivery.
    */
   limitOf(ref: FunctionRef): number;
   /** Queues to take from; default all. */

@@ -1,4 +1,5 @@
 import { describe } from "@jest/globals";
+import { asideContract } from "./queue/aside.ts";
 import { attemptsContract } from "./queue/attempts.ts";
 import { batchesContract } from "./queue/batches.ts";
 import { cancelContract } from "./queue/cancel.ts";
@@ -26,6 +27,7 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     idempotency: idempotencyContract,
     attempts: attemptsContract,
     limits: limitsContract,
+    "calls aside": asideContract,
     status: statusContract,
     cancelling: cancelContract,
     "dead letters": deadLettersContract,

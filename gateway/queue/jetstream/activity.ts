@@ -25,6 +25,7 @@ interface OwnLane {
   readonly accepted: Minute;
   readonly finished: Minute;
   running: number;
+  free: number;
   held: number;
 }
 
@@ -33,6 +34,8 @@ export interface LaneActivity {
   readonly accepted: number;
   readonly finished: number;
   readonly running: number;
+  /** Those of them that are free of places; absent when none is. */
+  readonly free?: number;
   /** In hand, until what became of them is stored: those that run and those that wait for a place. */
   readonly held: number;
 }
@@ -53,8 +56,16 @@ export class Activity {
     this.#of(subject).running++;
   }
 
-  ended(subject: string): void {
-    this.#of(subject).running--;
+  /** A call under way has given up all places. */
+  freed(subject: string): void {
+    this.#of(subject).free++;
+  }
+
+  /** @param free whether it was free of places */
+  ended(subject: string, free = false): void {
+    const own = this.#of(subject);
+    own.running--;
+    if (free) own.free--;
   }
 
   taken(subject: string): void {
@@ -105,6 +116,13 @@ export class Activity {
     return sum;
   }
 
+  /** Calls free of places, in all processes that have been heard lately. */
+  free(subject: string, now: number): number {
+    let free = this.#own.get(subject)?.free ?? 0;
+    for (const lanes of this.#heard(now)) free += lanes[subject]?.free ?? 0;
+    return free;
+  }
+
   *#heard(now: number): Generator<Readonly<Record<string, LaneActivity>>> {
     for (const [process, { at, lanes }] of this.#others) {
       if (now - at > MAX_AGE_MS) this.#others.delete(process);
@@ -115,7 +133,7 @@ export class Activity {
   #of(subject: string): OwnLane {
     let own = this.#own.get(subject);
     if (!own) {
-      own = { accepted: new Minute(), finished: new Minute(), running: 0, held: 0 };
+      own = { accepted: new Minute(), finished: new Minute(), running: 0, free: 0, held: 0 };
       this.#own.set(subject, own);
     }
     return own;
@@ -124,15 +142,19 @@ export class Activity {
 
 const NONE: LaneActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
 
-function activityOf({ accepted, finished, running, held }: OwnLane, second: number): LaneActivity {
-  return { accepted: accepted.total(second), finished: finished.total(second), running, held };
+function activityOf({ accepted, finished, running, free, held }: OwnLane, second: number): LaneActivity {
+  const counts = { accepted: accepted.total(second), finished: finished.total(second), running, held };
+  return free > 0 ? { ...counts, free } : counts;
 }
 
 function add(a: LaneActivity = NONE, b: LaneActivity): LaneActivity {
+  // Processes of an earlier release know none.
+  const free = (a.free ?? 0) + (b.free ?? 0);
   return {
     accepted: a.accepted + b.accepted,
     finished: a.finished + b.finished,
     running: a.running + b.running,
     held: a.held + b.held,
+    ...(free > 0 && { free }),
   };
 }

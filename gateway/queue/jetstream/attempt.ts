@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Deliver, Disposition } from "../queue.ts";
+import type { Deliver, Disposition, Place } from "../queue.ts";
 import { BodyLostError } from "./bodies.ts";
 import { queuedCall } from "./call-codec.ts";
 import type { Context } from "./context.ts";
@@ -19,11 +19,11 @@ const THROWN_MAX_ATTEMPTS = 20;
 const TROUBLE_WAIT_MS = 500;
 
 /** Tries a call unless it is over already. Never rejects. */
-export async function attempt(context: Context, held: HeldCall, deliver: Deliver): Promise<Conclusion> {
+export async function attempt(context: Context, held: HeldCall, deliver: Deliver, place: Place): Promise<Conclusion> {
   if (held.cancelled) return { kind: "cancelled" };
   let conclusion: Conclusion;
   try {
-    conclusion = (await checkPast(context, held)) ?? (await run(context, held, deliver));
+    conclusion = (await checkPast(context, held)) ?? (await run(context, held, deliver, place));
   } catch (err) {
     context.settings.log.warn({ err, callId: held.id }, "a call cannot be looked up; it is handed back");
     await delay(TROUBLE_WAIT_MS);
@@ -56,7 +56,7 @@ async function checkPast(context: Context, held: HeldCall): Promise<Conclusion |
   return undefined;
 }
 
-async function run(context: Context, held: HeldCall, deliver: Deliver): Promise<Disposition> {
+async function run(context: Context, held: HeldCall, deliver: Deliver, place: Place): Promise<Disposition> {
   const { stored, id, abort } = held;
   const { notAfter, callbackUrl } = stored.call;
   const startedAt = Date.now();
@@ -75,7 +75,7 @@ async function run(context: Context, held: HeldCall, deliver: Deliver): Promise<
     held.running = showRunning(context, held);
   }, SHOW_RUNNING_MS);
   try {
-    const delivering = deliver(queuedCall(stored, id, body), number, abort.signal);
+    const delivering = deliver(queuedCall(stored, id, body), number, abort.signal, place);
     held.delivering = delivering;
     return await delivering;
   } catch (err) {

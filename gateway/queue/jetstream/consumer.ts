@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../provider/contract/functions.ts";
 import { placesFor } from "../../core/places.ts";
-import type { ConsumeOptions, Consumer, Deliver } from "../queue.ts";
+import { Aside, type Hold } from "../aside.ts";
+import type { ConsumeOptions, Consumer, Deliver, Place } from "../queue.ts";
 import { attempt } from "./attempt.ts";
 import { BatchKeeper } from "./batch-keeper.ts";
 import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
@@ -44,6 +45,8 @@ export class JetStreamConsumer implements Consumer {
   readonly #stop = new AbortController();
   readonly #off: (() => void)[] = [];
   readonly #onClosed: () => void;
+  readonly #aside: Aside;
+  /** Places taken by calls under way. */
   #running = 0;
   #waiting = 0;
   #turning = false;
@@ -56,6 +59,7 @@ export class JetStreamConsumer implements Consumer {
     this.#deliver = deliver;
     this.#options = options;
     this.#onClosed = onClosed;
+    this.#aside = new Aside(options.concurrency);
     this.#settlement = new Settlement(context);
     this.#discovery = new Discovery(
       context,
@@ -141,7 +145,7 @@ export class JetStreamConsumer implements Consumer {
       feed.setLimit(limit);
       feed.tick();
       // Not while there is a request under way: what it brings would be nobody's.
-      feed.retiring = feed.running + feed.waiting.length + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
+      feed.retiring = feed.held + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
       if (!feed.retiring || feed.asking) continue;
       this.#feeds.delete(subject);
       feed.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a feed failed"));
@@ -250,10 +254,12 @@ export class JetStreamConsumer implements Consumer {
     this.#running++;
     feed.running++;
     this.#context.activity.started(feed.subject);
-    const ended = this.#run(held).finally(() => {
-      this.#running--;
-      feed.running--;
-      this.#context.activity.ended(feed.subject);
+    const place = this.#aside.begin((now, before) => this.#left(feed, now, before));
+    const ended = this.#run(held, place).finally(() => {
+      const hold = place.end();
+      this.#release(feed, "nothing", hold);
+      if (hold === "nothing") feed.free--;
+      this.#context.activity.ended(feed.subject, hold === "nothing");
       feed.lastUsedAt = performance.now();
       this.#attempts.delete(held);
       this.#turnSoon();
@@ -261,8 +267,26 @@ export class JetStreamConsumer implements Consumer {
     this.#attempts.set(held, ended);
   }
 
-  async #run(held: HeldCall): Promise<void> {
-    const conclusion = await Promise.race([attempt(this.#context, held, this.#deliver), held.abandoned.promise]);
+  /** A call under way has given up places, and goes on without. */
+  #left(feed: LaneFeed, now: Hold, before: Hold): void {
+    this.#release(feed, now, before);
+    if (now === "nothing") {
+      feed.free++;
+      this.#context.activity.freed(feed.subject);
+      // The server still counts the call.
+      feed.setLimit(this.#limitOf(feed));
+    }
+    this.#turnSoon();
+  }
+
+  #release(feed: LaneFeed, now: Hold, before: Hold): void {
+    if (before === "both" && now !== "both") this.#running--;
+    if (before !== "nothing" && now === "nothing") feed.running--;
+  }
+
+  async #run(held: HeldCall, place: Place): Promise<void> {
+    const trying = attempt(this.#context, held, this.#deliver, place);
+    const conclusion = await Promise.race([trying, held.abandoned.promise]);
     // Storing what became of it needs no place of its own.
     void this.#settle(held, conclusion);
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { AsideRoom } from "./aside-room.ts";
 import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
@@ -13,6 +14,8 @@ const KEEP_ALIVE_MS = 60_000;
 /** What a process that vanished had in hand comes again after one. */
 const PATIENCE_ACK_WAITS = 2;
 const LIMIT_EVERY_MS = 1000;
+/** While there is room for calls aside: a process that knew of none of them may have taken it away. */
+const ROOM_AGAIN_MS = 60_000;
 const MEND_MIN_MS = 200;
 const MEND_MAX_MS = 5000;
 
@@ -28,7 +31,10 @@ export class LaneFeed {
   readonly subject: string;
   /** Delivered and not started. */
   readonly waiting: HeldCall[] = [];
+  /** Under way, and counted for the limit. */
   running = 0;
+  /** Under way, and free of places. */
+  free = 0;
   /** Calls on the server, as far as is known. */
   backlog = 0;
   lastUsedAt = performance.now();
@@ -38,9 +44,11 @@ export class LaneFeed {
   readonly #events: LaneFeedEvents;
   readonly #pull: Pull;
   readonly #closed = new AbortController();
+  readonly #room = new AsideRoom();
   #ready = false;
   #mending = false;
   #asked: "backlog" | "idle" | undefined;
+  /** As the server has it. */
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
@@ -64,6 +72,11 @@ export class LaneFeed {
     });
   }
 
+  /** Calls in the hands of this process. */
+  get held(): number {
+    return this.running + this.free + this.waiting.length;
+  }
+
   /** Calls that are on their way because there is known to be work. */
   get expected(): number {
     return this.#asked === "backlog" ? this.#pull.outstanding : 0;
@@ -80,7 +93,7 @@ export class LaneFeed {
 
   /** Makes the consumer on the server. To be called once. */
   open(limit: number): void {
-    this.#limit = Math.max(1, limit);
+    this.#limit = Math.max(1, limit) + this.#roomAside(performance.now());
     void this.#mend();
   }
 
@@ -97,15 +110,17 @@ export class LaneFeed {
   counted(calls: number): void {
     const { held, finished } = this.#context.activity.of(this.subject, Date.now());
     this.#strays.seen({ calls, held, finished });
-    const backlog = calls - this.running - this.waiting.length - this.expected;
+    const backlog = calls - this.held - this.expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
 
   /** The limit holds over all processes, as the server keeps it; 0 is kept by not asking. */
   setLimit(limit: number): void {
-    const wanted = Math.max(1, limit);
     const now = performance.now();
-    if (wanted === this.#limit || !this.#ready || this.#limiting || now - this.#limitAt < LIMIT_EVERY_MS) return;
+    if (!this.#ready || this.#limiting || now - this.#limitAt < LIMIT_EVERY_MS) return;
+    const room = this.#roomAside(now);
+    const wanted = Math.max(1, limit) + room;
+    if (wanted === this.#limit && (room === 0 || now - this.#limitAt < ROOM_AGAIN_MS)) return;
     this.#limitAt = now;
     this.#limiting = true;
     this.#ensure(wanted)
@@ -113,6 +128,10 @@ export class LaneFeed {
       .finally(() => {
         this.#limiting = false;
       });
+  }
+
+  #roomAside(now: number): number {
+    return this.#room.for(this.#context.activity.free(this.subject, Date.now()), now);
   }
 
   /** To be called every second or so. */

@@ -47,10 +47,10 @@ export function batchesContract(setup: QueueSetup): void {
 
   /** Members get `deliver`; wholes are expanded. */
   const consume = async (deliver: Deliver, finishBatch: ConsumeOptions["finishBatch"]) =>
-    await setup.consume(
-      (call, attempt, signal) => (call.batch?.kind === "whole" ? expand(call) : deliver(call, attempt, signal)),
-      { ...WIDE, ...(finishBatch && { finishBatch }) },
-    );
+    await setup.consume((call, ...rest) => (call.batch?.kind === "whole" ? expand(call) : deliver(call, ...rest)), {
+      ...WIDE,
+      ...(finishBatch && { finishBatch }),
+    });
 
   test("runs a call per line and tells once all have ended, in the order of the lines", async () => {
     const receipt = await publishWhole(5);

@@ -7,6 +7,7 @@ import type {
   Deliver,
   Disposition,
   NewCall,
+  Place,
   Queue,
   QueuedCall,
   Receipt,
@@ -63,11 +64,16 @@ export const soon = <T>(what: string, check: () => T | Promise<T>) => eventually
 
 /** Calls that wait until the test says how they end. Those of a batch as a whole are no business of it. */
 export class Deliveries {
-  readonly started: { readonly call: QueuedCall; readonly attempt: number; readonly signal: AbortSignal }[] = [];
+  readonly started: {
+    readonly call: QueuedCall;
+    readonly attempt: number;
+    readonly signal: AbortSignal;
+    readonly place: Place;
+  }[] = [];
   readonly #open = new Map<string, PromiseWithResolvers<Disposition>>();
 
-  readonly deliver: Deliver = (call, attempt, signal) => {
-    this.started.push({ call, attempt, signal });
+  readonly deliver: Deliver = (call, attempt, signal, place) => {
+    this.started.push({ call, attempt, signal, place });
     const ending = Promise.withResolvers<Disposition>();
     this.#open.set(call.id, ending);
     signal.addEventListener("abort", () => this.#end(call.id)?.reject(signal.reason));
@@ -88,6 +94,20 @@ export class Deliveries {
 
   get underWay(): number {
     return this.#open.size;
+  }
+
+  /** Of the last attempt. */
+  place(callId: string): Place {
+    const one = this.started.findLast(({ call }) => call.callId === callId);
+    if (!one) throw new Error(`${callId} has not started`);
+    return one.place;
+  }
+
+  /** By the id that its caller chose. */
+  endOf(callId: string, disposition: Disposition = DONE): void {
+    const one = this.started.findLast(({ call }) => call.callId === callId);
+    if (!one) throw new Error(`${callId} has not started`);
+    this.end(one.call.id, disposition);
   }
 
   end(id: string, disposition: Disposition = DONE): void {
@@ -143,6 +163,12 @@ export class QueueSetup {
   async consume(deliver: Deliver, options = WIDE): Promise<Consumer> {
     const consumer = await this.queue.consume(deliver, options);
     this.#consumers.push(consumer);
+    return consumer;
+  }
+
+  get lastConsumer(): Consumer {
+    const consumer = this.#consumers.at(-1);
+    if (!consumer) throw new Error("no consumer has been started");
     return consumer;
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Aside, type Hold } from "../../../gateway/queue/aside.ts";
 import type {
   BatchProgress,
   ConsumeOptions,
@@ -61,14 +62,19 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
 
   async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
     const underWay = new Map<MemoryRecord, { readonly stop: AbortController; readonly end: Promise<void> }>();
+    const holds = new Map<MemoryRecord, Hold>();
+    const aside = new Aside(options.concurrency);
     let closed = false;
     const pump = () => {
       if (closed) return;
       for (const record of this.records) {
-        if (record.state !== "waiting" || underWay.has(record) || underWay.size >= options.concurrency) continue;
+        const taken = [...holds.values()].filter((hold) => hold === "both").length;
+        if (record.state !== "waiting" || underWay.has(record) || taken >= options.concurrency) continue;
         const waitMs = record.dueAt - Date.now();
         const { function: name, namespace } = record.call;
-        const own = [...underWay.keys()].filter(({ call }) => call.function === name && call.namespace === namespace);
+        const own = [...holds].filter(
+          ([{ call }, hold]) => hold !== "nothing" && call.function === name && call.namespace === namespace,
+        );
         if (waitMs > 0) setTimeout(pump, waitMs).unref();
         else if (own.length < options.limitOf({ name, namespace })) start(record);
       }
@@ -76,10 +82,17 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
     const start = (record: MemoryRecord) => {
       const stop = new AbortController();
       record.state = "running";
-      const end = deliver(record.call, record.attempts + 1, stop.signal)
+      const place = aside.begin((hold) => {
+        holds.set(record, hold);
+        setImmediate(pump);
+      });
+      holds.set(record, "both");
+      const end = deliver(record.call, record.attempts + 1, stop.signal, place)
         .catch((): Disposition => ({ kind: "retry", afterMs: 10 }))
         .then((disposition) => {
+          place.end();
           underWay.delete(record);
+          holds.delete(record);
           if (stop.signal.aborted) record.state = "waiting";
           else settle(record, disposition);
           pump();
