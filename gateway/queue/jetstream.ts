@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { cancelCall } from "./jetstream/cancel.ts";
 import { openLink } from "./jetstream/connection.ts";
@@ -131,7 +130,7 @@ class JetStreamQueue implements Queue {
   /** What this process does with calls is known to it alone, so it tells the others. */
   #tellActivity(): NodeJS.Timeout {
     const { link, activity } = this.#context;
-    const self = randomUUID();
+    const { self } = activity;
     link.nc.subscribe(SIGNALS.activity, {
       callback: (err, msg) => {
         if (err) return;

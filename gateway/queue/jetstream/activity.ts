@@ -1,3 +1,6 @@
+import { randomUUID } from "node:crypto";
+import type { Sharer } from "./limit-share.ts";
+
 const WINDOW_S = 60;
 
 /** Events of the last minute, by second. */
@@ -45,6 +48,8 @@ const MAX_AGE_MS = 5000;
 
 /** Counts what this process does with calls, and hears what others tell of themselves. Lanes go by their subjects. */
 export class Activity {
+  /** Names this process to the others. */
+  readonly self: string = randomUUID();
   readonly #own = new Map<string, OwnLane>();
   readonly #others = new Map<string, { readonly at: number; readonly lanes: Readonly<Record<string, LaneActivity>> }>();
 
@@ -99,7 +104,7 @@ export class Activity {
   /** Of all processes that have been heard lately, by the subject of the lane. */
   all(now: number): Map<string, LaneActivity> {
     const sum = new Map<string, LaneActivity>(Object.entries(this.own(now)));
-    for (const lanes of this.#heard(now)) {
+    for (const [, lanes] of this.#heard(now)) {
       for (const [subject, activity] of Object.entries(lanes)) sum.set(subject, add(sum.get(subject), activity));
     }
     return sum;
@@ -109,7 +114,7 @@ export class Activity {
   of(subject: string, now: number): LaneActivity {
     const own = this.#own.get(subject);
     let sum = own ? activityOf(own, Math.floor(now / 1000)) : NONE;
-    for (const lanes of this.#heard(now)) {
+    for (const [, lanes] of this.#heard(now)) {
       const activity = lanes[subject];
       if (activity) sum = add(sum, activity);
     }
@@ -119,14 +124,24 @@ export class Activity {
   /** Calls free of places, in all processes that have been heard lately. */
   free(subject: string, now: number): number {
     let free = this.#own.get(subject)?.free ?? 0;
-    for (const lanes of this.#heard(now)) free += lanes[subject]?.free ?? 0;
+    for (const [, lanes] of this.#heard(now)) free += lanes[subject]?.free ?? 0;
     return free;
   }
 
-  *#heard(now: number): Generator<Readonly<Record<string, LaneActivity>>> {
+  /** Other processes that have calls of a lane under way. */
+  sharers(subject: string, now: number): Sharer[] {
+    const sharers: Sharer[] = [];
+    for (const [process, lanes] of this.#heard(now)) {
+      const { running = 0, free = 0 } = lanes[subject] ?? {};
+      if (running > free) sharers.push({ process, taken: running - free });
+    }
+    return sharers;
+  }
+
+  *#heard(now: number): Generator<[process: string, lanes: Readonly<Record<string, LaneActivity>>]> {
     for (const [process, { at, lanes }] of this.#others) {
       if (now - at > MAX_AGE_MS) this.#others.delete(process);
-      else yield lanes;
+      else yield [process, lanes];
     }
   }
 

@@ -10,6 +10,11 @@ export class AsideRoom {
   #room = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
 
+  /** As of the last time it was asked {@link for}. */
+  get latest(): number {
+    return this.#room;
+  }
+
   /**
    * @param free calls that are free of places, over all processes
    * @param now milliseconds that only go forward

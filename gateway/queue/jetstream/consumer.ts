@@ -314,7 +314,7 @@ export class JetStreamConsumer implements Consumer {
     if (free <= 0) return;
     const share = Math.max(1, Math.floor(free / Math.max(1, backlogs)));
     for (const feed of askable) {
-      const room = this.#limitOf(feed) - feed.running - feed.waiting.length;
+      const room = feed.shareOf(this.#limitOf(feed)) - feed.running - feed.waiting.length;
       if (room <= 0) continue;
       if (feed.backlog === 0) {
         // One call that may come at any time; it says how many follow. Takes no place while it does not.

@@ -3,6 +3,7 @@ import { AsideRoom } from "./aside-room.ts";
 import { ensureConsumer } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import type { HeldCall } from "./held-call.ts";
+import { shareOfLimit } from "./limit-share.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "./names.ts";
 import { type Delivery, Pull } from "./pull.ts";
 import { StrayWatch } from "./stray-watch.ts";
@@ -95,6 +96,13 @@ export class LaneFeed {
   open(limit: number): void {
     this.#limit = Math.max(1, limit) + this.#roomAside(performance.now());
     void this.#mend();
+  }
+
+  /** Part of the function's limit that this process keeps to. The server sees to it, but where it has room for more. */
+  shareOf(limit: number): number {
+    if (this.#room.latest === 0) return limit;
+    const { activity } = this.#context;
+    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, Date.now()));
   }
 
   /** @param count how many calls there is room for */

@@ -146,6 +146,54 @@ function workerOnQueue(open: () => Promise<OpenedQueue>): void {
     await eventually("the function's caller has left", () => left === 1);
   });
 
+  test("a receiver that never answers does not keep its function's next calls from being made, nor others'", async () => {
+    setup.functions.picture = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
+    const told: string[] = [];
+    setup.receiver.answer = ({ headers }, res) => {
+      if (headers["x-function-name"] === "deaf") told.push(String(headers["x-call-id"]));
+      else res.end();
+    };
+    await setup.start({ queue, concurrency: 2 });
+    const deaf = await Promise.all(
+      Array.from({ length: 8 }, () => publish({ function: "deaf", callbackUrl: setup.callbackUrl })),
+    );
+    await eventually("all of them are made", () => told.length === 8, 30_000);
+    expect(new Set(told)).toEqual(new Set(deaf));
+    for (const id of deaf) expect(await until(id, "running")).toMatchObject({ attempts: 0 });
+    const other = await publish({ callbackUrl: setup.callbackUrl });
+    expect(await until(other, "done")).toMatchObject({ status: 200 });
+  });
+
+  test("a call that expires leaves its places to others while its receiver does not answer", async () => {
+    setup.functions.picture = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
+    setup.receiver.answer = () => {};
+    await setup.start({ queue, concurrency: 1 });
+    const late = await publish({ notAfter: Date.now() - 1, callbackUrl: setup.callbackUrl });
+    await eventually("its callback is made", () => setup.receiver.received.length === 1, 30_000);
+    await until(await publish(), "done");
+    await until(late, "running");
+  });
+
+  test("many functions that wake do not keep a ready one waiting, and take one call each", async () => {
+    const waking = Array.from({ length: 6 }, (_, i) => `waking-${i}`);
+    const held: (() => void)[] = [];
+    for (const name of waking) setup.functions.others.set(name, { annotations: {}, readyReplicas: 0 });
+    setup.gateway.answer = ({ url }, res) => {
+      if (url.startsWith("/function/waking-")) held.push(() => res.end("awake"));
+      else res.end("ok");
+    };
+    await setup.start({ queue, concurrency: 2 });
+    const slow = await Promise.all(
+      waking.flatMap((name) => [publish({ function: name }), publish({ function: name })]),
+    );
+    await eventually("all of them are being woken", () => held.length === waking.length, 30_000);
+    await until(await publish(), "done");
+    expect(held).toHaveLength(waking.length);
+    setup.gateway.answer = (_request, res) => res.end("awake");
+    for (const answer of held) answer();
+    for (const id of slow) await until(id, "done");
+  });
+
   test("the fast one of two functions runs while the other is full, and both end", async () => {
     const refused = new Set<string>();
     setup.gateway.answer = ({ url, headers }, res) => {

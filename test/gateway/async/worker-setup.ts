@@ -71,13 +71,15 @@ export class Site {
   }
 }
 
-/** All functions have one picture, which a test can change. */
+/** All functions have one picture, which a test can change, but for those of which there is another. */
 export class Pictures implements FunctionPictures {
   picture: FunctionPicture | undefined = { annotations: {}, readyReplicas: 1, maxInflight: 4 };
+  /** By name. */
+  readonly others = new Map<string, FunctionPicture>();
   readonly #listeners = new Set<(ref: FunctionRef) => void>();
 
-  find(): FunctionPicture | undefined {
-    return this.picture;
+  find({ name }: FunctionRef): FunctionPicture | undefined {
+    return this.others.get(name) ?? this.picture;
   }
 
   change(picture: Partial<FunctionPicture>, ref: FunctionRef): void {

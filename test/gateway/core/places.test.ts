@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { type Places, placesFor } from "../../../gateway/core/places.ts";
+import { maxAside, type Places, placesFor } from "../../../gateway/core/places.ts";
 
 test.each<[rule: string, given: Places, expected: number]>([
   ["a quarter is kept from a function alone", { concurrency: 64, taken: 0, own: 0 }, 48],
@@ -15,4 +15,13 @@ test.each<[rule: string, given: Places, expected: number]>([
   ["a single place is anybody's", { concurrency: 1, taken: 0, own: 0 }, 1],
 ])("%s", (_rule, given, expected) => {
   expect(placesFor(given)).toBe(expected);
+});
+
+test.each([
+  [1, 256],
+  [64, 256],
+  [65, 260],
+  [1000, 4000],
+])("with %i places %i calls may be aside", (concurrency, expected) => {
+  expect(maxAside(concurrency)).toBe(expected);
 });
