@@ -6,7 +6,7 @@ import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../queue/qu
 import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
 import { type Callbacks, factsOf } from "./callbacks.ts";
 import { findDefect } from "./defects.ts";
-import { placeOf, type QueueWorkerEvents } from "./events.ts";
+import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "./events.ts";
 import type { Answer, Answered, FunctionCaller } from "./function-caller.ts";
 import type { FunctionLimits } from "./function-limits.ts";
 import type { FunctionPictures } from "./function-pictures.ts";
@@ -42,6 +42,8 @@ interface Task {
   readonly place: Place;
 }
 
+type WholePlace = Extract<QueuedCall["batch"], { kind: "whole" }>;
+
 /** Pause before the members of a batch are published again. */
 const BATCH_RETRY_MS = [500, 5000] as const;
 
@@ -56,23 +58,31 @@ export class Delivery {
 
   /** A queue's `Deliver`. */
   async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: Place): Promise<Disposition> {
+    const task = { call, attempt, signal, place };
     const { events } = this.#options;
     const where = placeOf(call);
+    if (call.batch?.kind === "whole") {
+      const end = await this.#spreadInTime(task, call.batch);
+      // What is spread has not ended: its calls are counted one by one.
+      if (end.kind !== "done") {
+        events.delivered?.(where);
+        events.ended?.({ ...where, end: endOf(end) });
+      }
+      return end;
+    }
     events.delivered?.(where);
     let end: Disposition | undefined;
     try {
-      end = await this.#decide({ call, attempt, signal, place });
+      end = await this.#decide(task);
       return end;
     } finally {
-      const again = end?.kind === "retry" && end.counted === false;
-      events.ended?.({ ...where, end: !end || again ? "handedBack" : end.kind });
+      events.ended?.({ ...where, end: endOf(end) });
     }
   }
 
   async #decide(task: Task): Promise<Disposition> {
     const { call, attempt } = task;
     if (this.#expiresBy(call, 0)) return await this.#expired(task);
-    if (call.batch?.kind === "whole") return await this.#spread(call, call.batch, task.signal);
     const { answer, startedAt } = await this.#call(task);
     if (answer.kind === "unsendable") return this.#dead(call, attempt, `the call cannot be sent: ${answer.reason}`);
     // The gateway was away until the call's time had passed.
@@ -97,12 +107,14 @@ export class Delivery {
     return { kind: "expired" };
   }
 
+  async #spreadInTime(task: Task, place: WholePlace): Promise<Disposition> {
+    return this.#expiresBy(task.call, 0)
+      ? await this.#expired(task)
+      : await this.#spread(task.call, place, task.signal);
+  }
+
   /** Makes a batch's lines calls of their own. */
-  async #spread(
-    call: QueuedCall,
-    place: Extract<QueuedCall["batch"], { kind: "whole" }>,
-    signal: AbortSignal,
-  ): Promise<Disposition> {
+  async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
     const defect = findDefect(call) ?? (isComplete(call, place) ? undefined : "some of its lines are missing");
     if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
     const { queue, random, log } = this.#options;
@@ -221,4 +233,8 @@ export class Delivery {
 
 function refOf({ function: name, namespace }: QueuedCall): FunctionRef {
   return { name, namespace };
+}
+
+function endOf(end: Disposition | undefined): DeliveryEnd {
+  return !end || (end.kind === "retry" && end.counted === false) ? "handedBack" : end.kind;
 }

@@ -189,6 +189,8 @@ function calls(start: (providerUrl: string, folder: string) => Promise<Running>)
     expect(seen.map(({ body }) => body).sort()).toEqual(['"x"', "2", '{"a":1}']);
     expect(new Set(seen.map(({ headers }) => headers["x-call-id"]))).toEqual(new Set([id]));
     expect(seen.map(({ headers }) => headers["x-batch-index"]).sort()).toEqual(["0", "1", "2"]);
+    const text = await (await fetch(`${running.workerMetricsUrl}/metrics`)).text();
+    expect(processed(text)).toBe(3); // not the batch as such
   }, 30_000);
 
   test("a call that fails for good is a dead letter, which can be replayed or dropped", async () => {
@@ -222,17 +224,19 @@ function calls(start: (providerUrl: string, folder: string) => Promise<Running>)
     const labels = 'queue_name="faas-request",function_name="f.openfaas-fn"';
     await eventually("the worker has counted it", async () => {
       const text = await (await fetch(`${running.workerMetricsUrl}/metrics`)).text();
-      return (
-        /^queue_worker_messages_processed_total\{queue_name="faas-request",kubernetes_pod_name="[^"]+"\} 1$/m.test(
-          text,
-        ) && text.includes(`queue_worker_function_invocation_inflight{${labels}} 0\n`)
-      );
+      return processed(text) === 1 && text.includes(`queue_worker_function_invocation_inflight{${labels}} 0\n`);
     });
     const text = await (await fetch(`${running.metricsUrl}/metrics`)).text();
     expect(text).toContain(`gateway_async_accepted_total{${labels}} 1\n`);
     expect(text).toMatch(/^gateway_queue_waiting_calls 0$/m);
     expect(await (await fetch(`${running.workerMetricsUrl}/healthz`)).text()).toBe("OK");
   });
+}
+
+function processed(metrics: string): number {
+  const line =
+    /^queue_worker_messages_processed_total\{queue_name="faas-request",kubernetes_pod_name="[^"]+"\} (\d+)$/m;
+  return Number(line.exec(metrics)?.[1]);
 }
 
 describe("asynchronous calls on the embedded queue", () => calls(startEmbedded));

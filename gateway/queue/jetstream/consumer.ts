@@ -13,6 +13,7 @@ import { LaneFeed } from "./lane-feed.ts";
 import { LaterKeeper } from "./later-keeper.ts";
 import { type Lane, laneSubject, SIGNALS } from "./names.ts";
 import { acknowledge, type Delivery, stillWorking } from "./pull.ts";
+import { askForMore } from "./requests.ts";
 import { Settlement } from "./settlement.ts";
 
 /** How long an aborted attempt may take to end before its call is handed back all the same. */
@@ -23,7 +24,6 @@ const TICK_MS = 500;
 /** A function without calls for so long is left to the signals. */
 const IDLE_MS = 120_000;
 const CANCELLED_MS = 10_000;
-const MAX_BATCH = 256;
 
 /** Gives the calls of all functions their turns in this process. */
 export class JetStreamConsumer implements Consumer {
@@ -228,19 +228,24 @@ export class JetStreamConsumer implements Consumer {
       this.#turning = false;
       if (this.#closing) return;
       this.#startNext();
-      this.#askForMore();
+      askForMore(this.#feeds.values(), {
+        concurrency: this.#options.concurrency,
+        taken: this.#running + this.#waiting,
+        limitOf: (feed) => this.#limitOf(feed),
+      });
     });
   }
 
   #startNext(): void {
     if (this.#waiting === 0) return;
+    const { concurrency } = this.#options;
     // Whoever has had its turn goes to the end; the others of this round are unchanged.
     for (let started = true; started; ) {
       started = false;
       for (const feed of [...this.#feeds.values()]) {
-        if (this.#running >= this.#options.concurrency || this.#waiting === 0) return;
+        if (this.#running >= concurrency || this.#waiting === 0) return;
         if (feed.waiting.length === 0 || feed.running >= this.#limitOf(feed)) continue;
-        if (this.#placesFor(this.#running, feed.running) === 0) continue;
+        if (placesFor({ concurrency, taken: this.#running, own: feed.running }) === 0) continue;
         this.#start(feed, feed.waiting.shift() as HeldCall);
         this.#feeds.delete(feed.subject);
         this.#feeds.set(feed.subject, feed);
@@ -298,41 +303,6 @@ export class JetStreamConsumer implements Consumer {
     this.#held.delete(`${held.delivery.stream}:${held.delivery.seq}`);
     this.#byId.delete(held.id);
     this.#context.activity.released(held.delivery.subject);
-  }
-
-  /** Asks for as many calls as there are free places, shared among the functions that are known to have some. */
-  #askForMore(): void {
-    let free = this.#options.concurrency - this.#running - this.#waiting;
-    const askable: LaneFeed[] = [];
-    let backlogs = 0;
-    for (const feed of this.#feeds.values()) {
-      free -= feed.expected;
-      if (!feed.askable) continue;
-      askable.push(feed);
-      if (feed.backlog > 0) backlogs++;
-    }
-    if (free <= 0) return;
-    const share = Math.max(1, Math.floor(free / Math.max(1, backlogs)));
-    for (const feed of askable) {
-      const room = feed.shareOf(this.#limitOf(feed)) - feed.running - feed.waiting.length;
-      if (room <= 0) continue;
-      if (feed.backlog === 0) {
-        // One call that may come at any time; it says how many follow. Takes no place while it does not.
-        feed.ask(1);
-        continue;
-      }
-      if (free <= 0) continue;
-      const before = feed.expected;
-      const own = feed.running + feed.waiting.length;
-      const places = this.#placesFor(this.#options.concurrency - free, own);
-      if (places === 0) continue;
-      feed.ask(Math.min(room, share, places, MAX_BATCH));
-      free -= feed.expected - before;
-    }
-  }
-
-  #placesFor(taken: number, own: number): number {
-    return placesFor({ concurrency: this.#options.concurrency, taken, own });
   }
 
   #limitOf({ lane }: LaneFeed): number {
