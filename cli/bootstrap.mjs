@@ -14,9 +14,11 @@ if (changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(ro
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-const sources = readdirSync(join(root, "watchdog"), { recursive: true })
-  .filter((name) => name.endsWith(".ts"))
-  .map((name) => changedAt(join(root, "watchdog", name)));
+const sources = ["watchdog", "http"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => changedAt(join(root, folder, name))),
+);
 if (changedAt(join(root, "dist/watchdog.mjs")) < Math.max(...sources)) {
   run(join(root, "node_modules/.bin/node"), [join(root, "watchdog/bundle.mjs")]);
 }

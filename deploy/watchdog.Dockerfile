@@ -5,6 +5,7 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /faaslane
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts && node node_modules/esbuild/install.js
+COPY http http
 COPY watchdog watchdog
 RUN node watchdog/bundle.mjs
 

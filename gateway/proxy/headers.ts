@@ -1,21 +1,4 @@
-/**
- * Request headers that speak of one connection, or that the HTTP client sets by itself.
- * @see RFC 9110 §7.6.1; reference gateway-and-provider §5.2
- */
-const DROPPED = new Set([
-  "connection",
-  "proxy-connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "host",
-  // Node has answered it by the time a handler runs.
-  "expect",
-]);
+import { connectionNames, isHopByHop, mayHaveBody } from "../../http/forwarding.ts";
 
 export interface CallHeaders {
   readonly callId: string;
@@ -45,8 +28,11 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
     const name = raw[i] as string;
     const value = raw[i + 1] as string;
     const lower = name.toLowerCase();
-    if (DROPPED.has(lower) || named?.has(lower)) continue;
+    if (isHopByHop(lower) || named?.has(lower)) continue;
     switch (lower) {
+      case "host": // set anew by the HTTP client
+      case "expect": // answered by Node before a handler runs
+        continue;
       case "x-call-id":
       case "x-start-time":
         continue; // set below, once
@@ -70,22 +56,6 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
   return headers;
 }
 
-/** Header names that `Connection` lists beside its own keywords; undefined in the usual case of none. */
-function connectionNames(connection: string | undefined): Set<string> | undefined {
-  if (!connection || connection === "keep-alive" || connection === "close") return undefined;
-  return new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
-}
-
-/** Response headers that the gateway's own connection sets anew. */
-const DROPPED_FROM_RESPONSE = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "trailer",
-]);
-
 /**
  * The function's answer headers as the caller gets them: connection headers dropped, ours where it set none.
  * @param ours becomes the result
@@ -97,11 +67,14 @@ export function buildClientHeaders(
   requestContentType: string | undefined,
 ): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = ours;
+  const { connection } = upstream;
+  const named = connectionNames(typeof connection === "object" ? connection.join(",") : connection);
   for (const name in upstream) {
     const value = upstream[name];
-    if (value !== undefined && !DROPPED_FROM_RESPONSE.has(name)) headers[name] = value;
+    if (value !== undefined && !isHopByHop(name) && !named?.has(name)) headers[name] = value;
   }
   // OpenFaaS's provider falls back to the request's type; clients have come to rely on it.
-  if (status !== 204 && status !== 304) headers["content-type"] ??= requestContentType ?? "text/plain";
+  if (mayHaveBody(status)) headers["content-type"] ??= requestContentType ?? "text/plain";
+  else delete headers["content-length"];
   return headers;
 }

@@ -1,14 +1,4 @@
-/** Headers that speak of one connection and must not be passed on to the next (RFC 9110 §7.6.1), in lower case. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "upgrade",
-]);
+import { connectionNames, isHopByHop } from "../../http/forwarding.ts";
 
 /** What a caller's request tells about itself beyond its headers. */
 export interface ForwardedRequest {
@@ -23,16 +13,20 @@ export interface ForwardedRequest {
  * @param method no length on a `POST` means an empty body, and Node would send chunks
  */
 export function buildRequestHeaders(rawHeaders: readonly string[], method: string): ForwardedRequest {
-  const dropped = connectionTokens(rawHeaders);
+  const named = connectionNames(connectionOf(rawHeaders));
   const headers: string[] = [];
   let hasBody = false;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     const value = rawHeaders[i + 1] as string;
     const lower = name.toLowerCase();
+    if (lower === "transfer-encoding") {
+      hasBody = true;
+      headers.push(name, "chunked"); // the body is framed anew
+      continue;
+    }
     // Our server has already answered `Expect: 100-continue`.
-    if (HOP_BY_HOP.has(lower) || lower === "expect" || dropped?.has(lower)) continue;
-    if (lower === "transfer-encoding") hasBody = true;
+    if (isHopByHop(lower) || lower === "expect" || named?.has(lower)) continue;
     if (lower === "content-length") hasBody = value !== "0";
     headers.push(name, value);
   }
@@ -49,34 +43,27 @@ export interface ForwardedResponse {
 
 /** The headers for the caller. Framing is ours, so the function's `Transfer-Encoding` goes too. */
 export function buildResponseHeaders(rawHeaders: readonly string[]): ForwardedResponse {
-  const dropped = connectionTokens(rawHeaders);
+  const named = connectionNames(connectionOf(rawHeaders));
   const headers: string[] = [];
   let hasLength = false;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || lower === "transfer-encoding" || dropped?.has(lower)) continue;
+    if (isHopByHop(lower) || named?.has(lower)) continue;
     if (lower === "content-length") hasLength = true;
     headers.push(name, rawHeaders[i + 1] as string);
   }
   return { headers, hasLength };
 }
 
-/** Header names that a `Connection` header declares as its own, apart from those that never travel anyway. */
-function connectionTokens(rawHeaders: readonly string[]): Set<string> | undefined {
-  let tokens: Set<string> | undefined;
+/** The value of `Connection`, repeated ones joined. */
+function connectionOf(rawHeaders: readonly string[]): string | undefined {
+  let value: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if ((rawHeaders[i] as string).toLowerCase() !== "connection") continue;
-    for (const token of (rawHeaders[i + 1] as string).toLowerCase().split(",")) {
-      const name = token.trim();
-      // Naming the framing as the connection's own would let a caller smuggle a second request in.
-      if (name === "close" || name === "keep-alive" || name === "content-length" || name === "host") continue;
-      if (name === "transfer-encoding") continue;
-      tokens ??= new Set();
-      tokens.add(name);
-    }
+    value = value === undefined ? (rawHeaders[i + 1] as string) : `${value},${rawHeaders[i + 1]}`;
   }
-  return tokens;
+  return value;
 }
 
 function hasHeader(headers: readonly string[], lowerName: string): boolean {
