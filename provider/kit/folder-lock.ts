@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ensurePrivateFolder } from "./private-folder.ts";
 import { StartError } from "./process.ts";
 
 /**
@@ -11,8 +11,7 @@ import { StartError } from "./process.ts";
  */
 export function lockFolder(folder: string): () => void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    chmodSync(folder, 0o700);
+    ensurePrivateFolder(folder);
   } catch (cause) {
     throw new StartError(`data_dir: cannot use ${folder}: ${(cause as Error).message}`, { cause });
   }

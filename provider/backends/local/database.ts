@@ -1,6 +1,6 @@
-import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ensurePrivateFile } from "../../kit/private-folder.ts";
 
 const SQLITE_BUSY = 5;
 
@@ -29,7 +29,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
   const file = join(dataDir, "provider.db");
   const db = new DatabaseSync(file);
   try {
-    chmodSync(file, 0o600);
+    ensurePrivateFile(file);
     // A process that was just killed may take a moment to let go.
     db.exec("PRAGMA busy_timeout = 1000; PRAGMA locking_mode = EXCLUSIVE");
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ensurePrivateFolder } from "../../kit/private-folder.ts";
 
-/** Makes `folder` and its missing parents, readable by this user only. */
+/** Makes `folder` and its missing parents, readable by this user only; see {@link ensurePrivateFolder}. */
 export async function ensureFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  // An existing folder, or one made under an odd umask, is brought to the same mode.
-  await chmod(folder, 0o700);
+  ensurePrivateFolder(folder);
 }
 
 /**
