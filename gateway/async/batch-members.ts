@@ -1,5 +1,6 @@
 import { FaasError } from "../../provider/contract/errors.ts";
-import { batchLines } from "../core/batch.ts";
+import type { Slices } from "../../provider/kit/slices.ts";
+import { batchLines, memberHeaders } from "../core/batch.ts";
 import type { BatchPlace, NewCall, Queue, QueuedCall } from "../queue/queue.ts";
 
 export const BATCH_ID_HEADER = "X-Batch-Id";
@@ -10,27 +11,17 @@ type Whole = Extract<BatchPlace, { kind: "whole" }>;
 /** Members on their way into the queue at a time: enough to share its commits, few enough to leave room for others. */
 const PARALLEL = 32;
 
-/** Speak of the body of the whole batch, or are for the gateway alone. */
-const OF_THE_WHOLE = new Set([
-  "content-type",
-  "content-length",
-  "content-encoding",
-  "content-md5",
-  "content-digest",
-  "digest",
-  "x-batch",
-  "x-batch-id",
-  "x-batch-index",
-  "x-callback-url",
-  "x-delay",
-  "x-not-after",
-  "x-idempotency-key",
-]);
-
 /** Whether the stored body is that of the batch which was accepted. */
-export function isComplete({ body }: Pick<QueuedCall, "body">, { size }: Whole): boolean {
+export async function isComplete(
+  { body }: Pick<QueuedCall, "body">,
+  { size }: Whole,
+  slices: Pick<Slices, "turn">,
+): Promise<boolean> {
   let lines = 0;
-  for (const _ of batchLines(body)) lines++;
+  for (const line of batchLines(body)) {
+    if (line) lines++;
+    else await slices.turn();
+  }
   return lines === size;
 }
 
@@ -42,9 +33,10 @@ export async function publishMembers(
   queue: Pick<Queue, "publish">,
   whole: QueuedCall,
   place: Whole,
+  slices: Pick<Slices, "turn">,
   signal: AbortSignal,
 ): Promise<void> {
-  const headers = whole.headers.filter(([name]) => !OF_THE_WHOLE.has(name.toLowerCase()));
+  const headers = memberHeaders(whole.headers);
   const lines = batchLines(whole.body);
   let index = 0;
   let failed = false;
@@ -53,6 +45,10 @@ export async function publishMembers(
       signal.throwIfAborted();
       const next = lines.next();
       if (next.done) return;
+      if (!next.value) {
+        await slices.turn();
+        continue;
+      }
       const call = buildMember(whole, place, headers, index++, next.value.line);
       try {
         await queue.publish(call);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import { Slices } from "../../provider/kit/slices.ts";
 import { decideRetry, fullJitterBackoff } from "../core/retry-policy.ts";
 import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../queue/queue.ts";
 import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
@@ -50,6 +51,8 @@ const BATCH_RETRY_MS = [500, 5000] as const;
 /** Takes one call after the other to its function, and says what becomes of it. */
 export class Delivery {
   readonly #options: DeliveryOptions;
+  /** For batches. */
+  readonly #slices = new Slices();
   #unreachable = false;
 
   constructor(options: DeliveryOptions) {
@@ -115,11 +118,12 @@ export class Delivery {
 
   /** Makes a batch's lines calls of their own. */
   async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
-    const defect = findDefect(call) ?? (isComplete(call, place) ? undefined : "some of its lines are missing");
+    const isWhole = await isComplete(call, place, this.#slices);
+    const defect = findDefect(call) ?? (isWhole ? undefined : "some of its lines are missing");
     if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
     const { queue, random, log } = this.#options;
     try {
-      await publishMembers(queue, call, place, signal);
+      await publishMembers(queue, call, place, this.#slices, signal);
       return { kind: "done" };
     } catch (err) {
       signal.throwIfAborted();

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { toFaasError } from "../../provider/contract/errors.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import { Slices } from "../../provider/kit/slices.ts";
 import { type AsyncRequest, QUEUE_HEADERS, readAsyncRequest } from "../core/async-request.ts";
-import { splitBatch } from "../core/batch.ts";
+import { type BatchHead, checkBatch, checkCopies } from "../core/batch.ts";
 import type { CallbackTargets } from "../core/callback-targets.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { readQueueName } from "../core/queue-name.ts";
@@ -38,6 +39,8 @@ export interface AsyncIntakeOptions {
 export class AsyncIntake {
   readonly #options: AsyncIntakeOptions;
   readonly #bodies: BodyReader;
+  /** For batches. */
+  readonly #slices = new Slices();
   /** By the annotations as the provider sent them, so that each is read, and a bad one told of, once. */
   readonly #queues = new WeakMap<object, string>();
 
@@ -91,13 +94,16 @@ export class AsyncIntake {
       acceptedAt,
     };
     return await this.#bodies.with(req, async (body) => {
-      const batch = asked.batch ? { batch: { kind: "whole" as const, size: this.#batchSize(body) } } : {};
+      const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
       return await inTime(queue.publish({ ...head, ...batch, body }), queueTimeoutMs);
     });
   }
 
-  #batchSize(body: Buffer): number {
-    return splitBatch(body, { maxLines: MAX_BATCH_LINES, maxLineBytes: this.#options.queue.maxBodyBytes }).length;
+  async #batchSize(head: BatchHead, body: Buffer): Promise<number> {
+    const limits = { maxLines: MAX_BATCH_LINES, maxLineBytes: this.#options.queue.maxBodyBytes };
+    const size = await this.#slices.run(checkBatch(body, limits));
+    checkCopies(head, size);
+    return size;
   }
 
   #queueOf({ picture: { annotations }, qualifiedName }: FunctionEntry): string {
