@@ -44,7 +44,7 @@ const functionEndpoints = z.object({
   generation: z.number().int(),
   /** Calls one replica takes at a time (`max_inflight` of the function); absent means no limit. */
   maxInflight: maybe(z.number().int()),
-  /** Why no replica comes up; callers that wait for one are told. */
+  /** Why no replica comes up, after several that did not in a row; callers that wait for one are told. */
   problem: maybe(z.string()),
   endpoints: z.array(endpoint),
 });

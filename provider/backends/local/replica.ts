@@ -52,6 +52,7 @@ export class Replica implements ReplicaView {
   #process: ReplicaProcess | undefined;
   #problem: string | undefined;
   #notice: string | undefined;
+  #failedStarts = 0;
   readonly #startup: ReplicaStartup;
   /** Resolves when it has been stopped and nothing of it runs. */
   readonly gone: Promise<void>;
@@ -88,6 +89,10 @@ export class Replica implements ReplicaView {
   /** Like {@link problem}, but things may still come right by themselves. */
   get notice(): string | undefined {
     return this.#notice;
+  }
+  /** How many of its processes in a row have ended before they were ready. */
+  get failedStarts(): number {
+    return this.#failedStarts;
   }
   /** How it came up; undefined before, and after its first process has ended. */
   get startup(): Startup | undefined {
@@ -128,7 +133,8 @@ export class Replica implements ReplicaView {
     while (!signal.aborted) {
       const { end, readyMs } = await this.#runOnce();
       if (signal.aborted) break;
-      const decision = decideRestart(failures, readyMs, times.backoff);
+      if (readyMs === undefined) this.#failedStarts += 1;
+      const decision = decideRestart(failures, readyMs ?? 0, times.backoff);
       failures = decision.failures;
       this.#problem = await this.#describe(end, failures - 1);
       log.warn({ instance, end, failures, delayMs: decision.delayMs }, "replica ended");
@@ -140,10 +146,11 @@ export class Replica implements ReplicaView {
     onChange();
   }
 
-  async #runOnce(): Promise<{ end: ProcessEnd; readyMs: number }> {
+  /** @returns `readyMs`: how long it had been ready; undefined when it never was */
+  async #runOnce(): Promise<{ end: ProcessEnd; readyMs: number | undefined }> {
     const { gate, prepare, output, times, now, log, instance } = this.#options;
     const { signal } = this.#stopping;
-    const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: 0 });
+    const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
     this.#become("starting");
     const leave = await gate.enter(signal);
     if (!leave) return notStarted("was stopped");
@@ -177,7 +184,7 @@ export class Replica implements ReplicaView {
         }, times.startTimeoutMs),
       );
       const end = await started.ended;
-      const readyMs = readyAt === undefined ? 0 : now() - readyAt;
+      const readyMs = readyAt === undefined ? undefined : now() - readyAt;
       return { end: silent ? { kind: "silent", afterMs: times.startTimeoutMs } : end, readyMs };
     } catch (error) {
       log.warn({ instance, err: error }, "replica could not be prepared");
@@ -209,6 +216,7 @@ export class Replica implements ReplicaView {
     this.#problem = undefined;
     this.#notice = undefined;
     this.#proven = true;
+    this.#failedStarts = 0;
     const startup = this.#startup.finish();
     if (startup) this.#options.onStarted(startup);
     this.#become("ready");

@@ -1,5 +1,6 @@
 import type { FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
+import { HOPELESS_STARTS } from "./backoff.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
 
@@ -8,6 +9,8 @@ export interface VisibleReplica extends ReplicaView {
   readonly address: string | undefined;
   readonly problem: string | undefined;
   readonly notice: string | undefined;
+  /** Starts in a row that failed. */
+  readonly failedStarts: number;
   readonly startup?: Startup | undefined;
 }
 
@@ -36,6 +39,12 @@ function firstOf(
 ): string | undefined {
   const current = replicas.filter(({ generation }) => generation === record.generation);
   return [...current, ...replicas].find((replica) => replica[field] !== undefined)?.[field];
+}
+
+/** Whether nobody should wait for any of them. One whose process has just died is started again at once. */
+function areHopeless(replicas: readonly VisibleReplica[]): boolean {
+  const alive = replicas.filter(({ state }) => state !== "draining" && state !== "gone");
+  return alive.length > 0 && alive.every(({ failedStarts }) => failedStarts >= HOPELESS_STARTS);
 }
 
 /** One function as lists show it. Numbers that are 0 and fields that were not set are left out. */
@@ -68,12 +77,12 @@ function maxInflightOf({ deployment }: FunctionRecord): number | undefined {
 
 /**
  * One function as gateways see it. Replicas without an address cannot be called and are left out. A start that merely
- * takes long is no problem here: callers who wait should go on waiting.
+ * takes long is no problem here, nor is a replica that starts again: callers who wait should go on waiting.
  */
 export function buildEndpoints(record: FunctionRecord, replicas: readonly VisibleReplica[]): FunctionEndpoints {
   const { name, namespace, generation } = record;
   const maxInflight = maxInflightOf(record);
-  const problem = firstOf(record, replicas, "problem");
+  const problem = areHopeless(replicas) ? firstOf(record, replicas, "problem") : undefined;
   return {
     name,
     namespace,

@@ -8,6 +8,7 @@ import { heapArguments } from "../../../provider/backends/local/memory-limit.ts"
 import { describeProblem, redact, tellingLine } from "../../../provider/backends/local/problem.ts";
 import { parseProcStat } from "../../../provider/backends/local/processes.ts";
 import { decideRollout, type ReplicaView } from "../../../provider/backends/local/rollout.ts";
+import { buildEndpoints, buildStatus } from "../../../provider/backends/local/status.ts";
 import { parseResidentBytes } from "../../../provider/backends/local/usage.ts";
 import { parseQuantity } from "../../../provider/backends/quantity.ts";
 import { readScaleBounds, type ScaleBounds, scaleProblems } from "../../../provider/backends/scale-labels.ts";
@@ -82,9 +83,46 @@ test.each<[rule: string, failures: number, readyMs: number, expected: { failures
   ["each further one costs twice as much", 3, 0, { failures: 4, delayMs: 800 }],
   ["there is a limit", 40, 0, { failures: 41, delayMs: 10_000 }],
   ["a short success does not count", 3, 4_999, { failures: 4, delayMs: 800 }],
-  ["a sound process starts the count anew", 30, 5_000, { failures: 1, delayMs: 100 }],
+  ["a sound process starts the count anew", 3, 5_000, { failures: 1, delayMs: 100 }],
+  ["what has served for less than was waited for it does not count", 30, 9_999, { failures: 31, delayMs: 10_000 }],
+  ["what has served for as long as was waited for it does", 30, 10_000, { failures: 1, delayMs: 100 }],
 ])("restarts: %s", (_rule, failures, readyMs, expected) => {
   expect(decideRestart(failures, readyMs, backoff)).toEqual(expected);
+});
+
+const seen = (failedStarts: number, state: ReplicaView["state"] = "waiting", generation = 2) => ({
+  ...replica(`r${failedStarts}`, generation, state),
+  address: state === "ready" ? "127.0.0.1:1" : undefined,
+  problem: state === "ready" ? undefined : "exited with code 1",
+  notice: undefined,
+  failedStarts,
+});
+const record = {
+  name: "fn",
+  namespace: "ns",
+  digest: "d",
+  replicas: 1,
+  uid: 1,
+  generation: 2,
+  createdAt: "",
+  deployment: { service: "fn", image: "x", namespace: "ns" },
+};
+
+test.each<[what: string, replicas: ReturnType<typeof seen>[], told: boolean]>([
+  ["wait for one that has just died", [seen(0)], false],
+  ["wait for one that has failed to start twice", [seen(2)], false],
+  ["are told of one that has failed to start three times", [seen(3)], true],
+  ["are told of it while it starts once more", [seen(3, "starting")], true],
+  ["wait while another may come up", [seen(9), seen(1, "starting")], false],
+  ["wait while one of an earlier version may come back", [seen(9), seen(0, "waiting", 1)], false],
+  ["are told although others of its kind drain", [seen(9), seen(0, "draining")], true],
+  ["are not told while one serves", [seen(9), seen(0, "ready")], false],
+])("callers %s", (_what, replicas, told) => {
+  expect(buildEndpoints(record, replicas).problem).toBe(told ? "exited with code 1" : undefined);
+});
+
+test("people are told of the first death", () => {
+  expect(buildStatus(record, [seen(0)]).problem).toBe("exited with code 1");
 });
 
 test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds]>([

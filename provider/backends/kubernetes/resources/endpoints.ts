@@ -2,7 +2,7 @@ import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-no
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
 import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
-import { readProblem } from "./problem.ts";
+import { readHopeless } from "./problem.ts";
 import { functionContainer, readAnnotations, readLabels } from "./read-deployment.ts";
 
 /** What was found out about pods, by name, beside what the API tells. */
@@ -77,7 +77,7 @@ export function readEndpoints(
 ): FunctionEndpoints {
   const { metadata, spec } = deployment;
   const maxInflight = maxInflightOf(deployment);
-  const problem = readProblem(deployment, pods);
+  const problem = readHopeless(deployment, pods);
   return {
     name: metadata?.name ?? "",
     namespace: metadata?.namespace ?? "",
@@ -86,8 +86,8 @@ export function readEndpoints(
     replicas: metadata?.deletionTimestamp ? 0 : (spec?.replicas ?? 1),
     generation: metadata?.generation ?? 0,
     ...(maxInflight !== undefined && { maxInflight }),
-    // Who waits for a node or a slow registry should go on waiting.
-    ...(problem?.lasting && { problem: problem.message }),
+    // Who waits for a node, a slow registry or a container that starts again should go on waiting.
+    ...(problem !== undefined && { problem }),
     endpoints: [...endpoints],
   };
 }

@@ -5,7 +5,7 @@ import { seesSecrets } from "./secret-volumes.ts";
 export interface Problem {
   /** One short line, fit for whoever calls the function: it never quotes output of a function that has secrets. */
   readonly message: string;
-  /** It will not go away by waiting; what is not may yet, e.g. when a node joins. */
+  /** It will not go away by waiting; what is not may yet, e.g. when a node joins or its container starts again. */
   readonly lasting: boolean;
 }
 
@@ -56,6 +56,19 @@ export const CREATING: ReadonlySet<string> = new Set(["ContainerCreating", "PodI
 /** Not so a cache that is not filled yet, or a network that starts with its node. */
 const LASTS = /not found|non-existent|forbidden/i;
 
+/** So often in a row a container has to end before callers are told: one that has just died runs again in a moment. */
+const HOPELESS_ENDS = 3;
+/** A container that ran for so long was sound, for its kubelet too, which then starts it again at once. */
+const SOUND_MS = 10 * 60_000;
+
+/** Whether nobody should wait for it any longer. */
+function isHopeless({ restartCount = 0, state }: StatusOfContainer, end: V1ContainerStateTerminated): boolean {
+  if (end.reason === "ContainerCannotRun" || end.reason === "StartError") return true;
+  const [began, ended] = [end.startedAt, end.finishedAt].map((at) => (at ? new Date(at).getTime() : Number.NaN));
+  if ((ended as number) - (began as number) >= SOUND_MS) return false;
+  return (state?.running ? restartCount : restartCount + 1) >= HOPELESS_ENDS;
+}
+
 interface StatusOfContainer {
   readonly ready?: boolean;
   readonly restartCount?: number;
@@ -76,7 +89,7 @@ function containerProblem(status: StatusOfContainer, mayQuote: boolean): Problem
   if (!end) return undefined;
   const again = restartCount > 0 ? `, ${restartCount} restart${restartCount === 1 ? "" : "s"}` : "";
   const [first, ...rest] = describeEnd(end, mayQuote).split("; ");
-  return { message: [`${first}${again}`, ...rest].join("; "), lasting: true };
+  return { message: [`${first}${again}`, ...rest].join("; "), lasting: isHopeless(status, end) };
 }
 
 /** What keeps one pod from serving; undefined while nothing does. */
@@ -118,4 +131,15 @@ export function readProblem(deployment: V1Deployment, pods: readonly V1Pod[] = [
   const newestFirst = [...pods].sort((a, b) => createdAt(b) - createdAt(a));
   const found = [...newestFirst.map(podProblem), deploymentProblem(deployment)].filter((p) => p !== undefined);
   return found.find(({ lasting }) => lasting) ?? found[0];
+}
+
+const isReady = ({ status }: V1Pod) =>
+  status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+
+/** Why nobody should wait for a replica: each that does not serve has a problem that lasts. */
+export function readHopeless(deployment: V1Deployment, pods: readonly V1Pod[] = []): string | undefined {
+  const problem = readProblem(deployment, pods);
+  if (!problem?.lasting) return undefined;
+  const awaited = pods.filter((pod) => !pod.metadata?.deletionTimestamp && !isReady(pod));
+  return awaited.every((pod) => podProblem(pod)?.lasting) ? problem.message : undefined;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { V1ContainerState, V1Deployment, V1DeploymentCondition, V1Pod } from "@kubernetes/client-node";
 import { buildDeployment, withReplicas } from "../../../../provider/backends/kubernetes/resources/deployment.ts";
-import { podProblem, readProblem } from "../../../../provider/backends/kubernetes/resources/problem.ts";
+import { podProblem, readHopeless, readProblem } from "../../../../provider/backends/kubernetes/resources/problem.ts";
 import { trimPod } from "../../../../provider/backends/kubernetes/resources/trim.ts";
 import { around, deployment } from "./fixtures.ts";
 
@@ -32,8 +32,16 @@ function pod({ name = "fn-1", created = "2026-11-21T00:00:00Z", secrets = false,
 }
 
 const waiting = (reason: string, message?: string) => ({ waiting: { reason, ...(message && { message }) } });
-const ended = (exitCode: number, message?: string, reason = "Error") => ({
-  terminated: { exitCode, reason, ...(message && { message }) },
+const ended = (exitCode: number, message?: string, reason = "Error", minutes = 0) => ({
+  terminated: {
+    exitCode,
+    reason,
+    ...(message && { message }),
+    ...(minutes > 0 && {
+      startedAt: new Date("2026-11-21T00:00:00Z"),
+      finishedAt: new Date(Date.UTC(2026, 10, 21, 0, minutes)),
+    }),
+  },
 });
 
 const TRACE = `Traceback (most recent call last):
@@ -69,7 +77,6 @@ test.each<[what: string, seen: Seen, message: string | undefined, lasting?: bool
     "has crashed",
     { state: ended(1, TRACE) },
     "exited with code 1; last output: ModuleNotFoundError: No module named 'numpy'",
-    true,
   ],
   [
     "crashes again and again",
@@ -81,6 +88,16 @@ test.each<[what: string, seen: Seen, message: string | undefined, lasting?: bool
     "runs for a while between two crashes",
     { state: { running: {} }, lastState: ended(3), restartCount: 1 },
     "exited with code 3, 1 restart",
+  ],
+  [
+    "crashed after a long life, not for the first time",
+    { state: ended(3, undefined, "Error", 11), restartCount: 7 },
+    "exited with code 3, 7 restarts",
+  ],
+  [
+    "crashed after a short life, not for the first time",
+    { state: ended(3, undefined, "Error", 9), restartCount: 7 },
+    "exited with code 3, 7 restarts",
     true,
   ],
   ["serves since a crash", { state: { running: {} }, lastState: ended(1), restartCount: 1, ready: true }, undefined],
@@ -88,7 +105,6 @@ test.each<[what: string, seen: Seen, message: string | undefined, lasting?: bool
     "ran out of memory",
     { state: ended(137, undefined, "OOMKilled") },
     "was killed for using more memory than its limit",
-    true,
   ],
   [
     "has no such program",
@@ -104,7 +120,7 @@ test.each<[what: string, seen: Seen, message: string | undefined, lasting?: bool
 
 describe("the output of a crash is not shown", () => {
   const crashed = { state: ended(1, "connecting with password hunter2: refused") };
-  const silent = { message: "exited with code 1", lasting: true };
+  const silent = { message: "exited with code 1", lasting: false };
 
   test("when the pod has secrets", () => {
     const it = pod({ ...crashed, secrets: true });
@@ -178,10 +194,10 @@ describe("a function", () => {
   });
 
   test("speaks of its newest pods first, and of what lasts before what may pass", () => {
-    const old = pod({ name: "old", created: "2026-11-21T00:00:00Z", state: ended(1) });
-    const young = pod({ name: "young", created: "2026-11-21T00:01:00Z", state: ended(2) });
-    expect(readProblem(wanted(2), [old, young])?.message).toBe("exited with code 2");
-    expect(readProblem(wanted(2), [unschedulable("new"), old])?.message).toBe("exited with code 1");
+    const old = pod({ name: "old", created: "2026-11-21T00:00:00Z", state: ended(1), restartCount: 2 });
+    const young = pod({ name: "young", created: "2026-11-21T00:01:00Z", state: ended(2), restartCount: 2 });
+    expect(readProblem(wanted(2), [old, young])?.message).toBe("exited with code 2, 2 restarts");
+    expect(readProblem(wanted(2), [unschedulable("new"), old])?.message).toBe("exited with code 1, 2 restarts");
   });
 
   test("is not blamed for pods that are on their way out, nor while it sleeps", () => {
@@ -192,5 +208,15 @@ describe("a function", () => {
     };
     expect(readProblem(wanted(1), [leaving])).toBeUndefined();
     expect(readProblem(wanted(0), [gone])).toBeUndefined();
+  });
+
+  test("is hopeless only when each of its replicas is", () => {
+    const crashing = pod({ name: "a", state: ended(1), restartCount: 2 });
+    const restarting = pod({ name: "b", state: ended(1) });
+    const starting = pod({ name: "c", state: { running: {} } });
+    expect(readHopeless(wanted(1), [crashing])).toBe("exited with code 1, 2 restarts");
+    expect(readHopeless(wanted(2), [crashing, restarting])).toBeUndefined();
+    expect(readHopeless(wanted(2), [crashing, starting])).toBeUndefined();
+    expect(readHopeless(wanted(1), [restarting])).toBeUndefined();
   });
 });
