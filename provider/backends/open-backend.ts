@@ -48,8 +48,8 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     version: readVersion(),
     nodePath: process.execPath,
     watchdogPath: await findWatchdog(),
-    openBuilder: (images) => {
-      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment });
+    openBuilder: (images, strays) => {
+      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, strays });
       return builder;
     },
   });

@@ -1,5 +1,6 @@
 import { parseDuration } from "../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import { MARK_VARIABLE } from "./strays.ts";
 
 /** Variables of the platform that a function may see. */
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
@@ -11,6 +12,8 @@ export interface ReplicaPlace {
   readonly secrets: string;
   /** The replica's own. */
   readonly tmp: string;
+  /** Tells its processes from all others, see `Strays`. */
+  readonly mark: string;
 }
 
 /**
@@ -44,6 +47,7 @@ export function buildEnvironment(
     OPENFAAS_NAME: service,
     OPENFAAS_NAMESPACE: namespace,
     FAASLANE_SECRETS_DIR: place.secrets,
+    [MARK_VARIABLE]: place.mark,
   };
 }
 

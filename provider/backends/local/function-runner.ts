@@ -15,6 +15,7 @@ import { heapArguments } from "./memory-limit.ts";
 import { Replica, type ReplicaTimes } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import { decideRollout } from "./rollout.ts";
+import type { Strays } from "./strays.ts";
 import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from "./workspace.ts";
 
 /** What all functions of the backend have in common. */
@@ -23,6 +24,7 @@ export interface RunnerSettings {
   readonly watchdogPath: string;
   /** Put before the command of replicas that run their handler in the watchdog; see `findDeathSignal`. */
   readonly deathSignal: readonly string[];
+  readonly strays: Pick<Strays, "mark" | "kill">;
   /** The platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly times: ReplicaTimes;
@@ -263,12 +265,17 @@ export class FunctionRunner {
   }
 
   async #specOf(generation: Generation, instance: string): Promise<ProcessSpec> {
-    const { nodePath, watchdogPath, deathSignal, environment } = this.#settings;
+    const { nodePath, watchdogPath, deathSignal, environment, strays } = this.#settings;
     const { deployment } = generation.record;
     const { code, secrets, descriptor } = await this.#workspaceOf(generation);
     const tmp = this.#tmpOf(generation.record.generation, instance);
     await Promise.all([ensureFolder(tmp), this.logs.prepare()]);
-    const env = buildEnvironment(environment, descriptor.env, deployment, { code, secrets, tmp });
+    const env = buildEnvironment(environment, descriptor.env, deployment, {
+      code,
+      secrets,
+      tmp,
+      mark: strays.mark(instance),
+    });
     generation.graceMs = drainGraceMs(env);
     const guard = env.mode === "inproc" ? deathSignal : [];
     const [command = nodePath, ...args] = [
@@ -277,7 +284,7 @@ export class FunctionRunner {
       ...heapArguments(deployment.limits?.memory, env),
       watchdogPath,
     ];
-    return { command, args, cwd: code, env };
+    return { command, args, cwd: code, env, killStrays: () => strays.kill(instance) };
   }
 
   async #secretValues({ workspace }: Generation): Promise<string[]> {

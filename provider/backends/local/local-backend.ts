@@ -16,11 +16,11 @@ import { ensureFolder } from "./files.ts";
 import { openFunctionTable } from "./function-table.ts";
 import { Gate } from "./gate.ts";
 import { type Images, openImages } from "./images.ts";
-import { killLeftovers } from "./leftovers.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
+import { Strays } from "./strays.ts";
 
 export interface LocalBackendOptions {
   /** Folder for all state; made if missing. Only one backend at a time may use it. */
@@ -41,7 +41,7 @@ export interface LocalBackendOptions {
   readonly times?: Partial<ReplicaTimes>;
   readonly now?: () => number;
   /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
-  openBuilder?(images: Images): Builder | Promise<Builder>;
+  openBuilder?(images: Images, strays: Strays): Builder | Promise<Builder>;
 }
 
 const DEFAULT_TIMES: ReplicaTimes = {
@@ -65,8 +65,10 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
   const db = openDatabase(dataDir);
   try {
     const folder = join(dataDir, "functions");
-    const killed = await killLeftovers(folder);
-    if (killed > 0) options.log.warn({ killed }, "replicas of an earlier run were still there");
+    // A watchdog whose handler never yields, for one, cannot notice that its supervisor is gone.
+    const strays = new Strays(dataDir, options.log);
+    const killed = await strays.killAll();
+    if (killed > 0) options.log.warn({ killed }, "processes of an earlier run were still there");
 
     const table = openFunctionTable(db);
     const images = await openImages(db, dataDir);
@@ -95,6 +97,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         nodePath: options.nodePath,
         watchdogPath: options.watchdogPath,
         deathSignal: findDeathSignal(options.environment.PATH ?? ""),
+        strays,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
         gate: new Gate(STARTS_PER_CORE * availableParallelism()),
@@ -107,7 +110,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
           secretFiles.has({ namespace, name }) ? await secretFiles.read({ namespace, name }) : undefined,
       },
     });
-    const builder = await options.openBuilder?.(images);
+    const builder = await options.openBuilder?.(images, strays);
     let closing: Promise<void> | undefined;
 
     return {

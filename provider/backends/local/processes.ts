@@ -18,8 +18,21 @@ export function parseProcStat(text: string): ProcessInfo | undefined {
   return { pid: Number(match[1]), group, cpuTicks: user + system };
 }
 
-/** A file below `/proc/<pid>`; undefined when the process has gone or is somebody else's. */
-export async function readProcFile(pid: number, file: string): Promise<string | undefined> {
+/** Files of `/proc` that are open at a time: all at once would use up the descriptors of a small limit. */
+const OPEN_AT_ONCE = 16;
+
+/** A file below `/proc/<pid>` of each process, in their order; undefined for those that are gone or somebody else's. */
+export async function readProcFiles(pids: readonly number[], file: string): Promise<(string | undefined)[]> {
+  const texts = new Array<string | undefined>(pids.length);
+  const queue = pids.entries();
+  const reader = async () => {
+    for (const [index, pid] of queue) texts[index] = await readProcFile(pid, file);
+  };
+  await Promise.all(Array.from({ length: Math.min(OPEN_AT_ONCE, pids.length) }, reader));
+  return texts;
+}
+
+async function readProcFile(pid: number, file: string): Promise<string | undefined> {
   try {
     return await readFile(`/proc/${pid}/${file}`, "latin1");
   } catch (error) {
@@ -29,9 +42,13 @@ export async function readProcFile(pid: number, file: string): Promise<string | 
   }
 }
 
+/** Ids of all processes there are; none on a system without `/proc`. */
+export async function listPids(): Promise<number[]> {
+  return (await namesIn("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
 /** All processes there are; none on a system without `/proc`. */
 export async function listProcesses(): Promise<ProcessInfo[]> {
-  const pids = (await namesIn("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
-  const stats = await Promise.all(pids.map((pid) => readProcFile(pid, "stat")));
+  const stats = await readProcFiles(await listPids(), "stat");
   return stats.flatMap((text) => (text === undefined ? [] : (parseProcStat(text) ?? [])));
 }

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
+import { getSystemErrorMessage } from "node:util";
 import { z } from "zod";
 import type { ProcessEnd } from "./problem.ts";
+import { signalQuietly } from "./signal.ts";
 
 /** A watchdog to start. */
 export interface ProcessSpec {
@@ -9,6 +11,8 @@ export interface ProcessSpec {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Ends what the process has started and what has left its group since. */
+  killStrays?(): Promise<void>;
 }
 
 /** Where one stream of output goes. */
@@ -27,7 +31,7 @@ export interface ProcessEvents {
 export interface ReplicaProcess {
   /** Leader of the process group; undefined when it could not be started. */
   readonly pid: number | undefined;
-  /** Resolves when the process has ended, its group is gone and its output has been read. */
+  /** Resolves when the process has ended, all that it has started is gone and its output has been read. */
   readonly ended: Promise<ProcessEnd>;
   /** Asks the watchdog to drain and go. */
   terminate(): void;
@@ -40,28 +44,42 @@ const listening = z.object({ type: z.literal("listening"), port: z.number().int(
 /** For output that is still in the pipes of a process that has ended; a stray grandchild may hold them open forever. */
 const OUTPUT_GRACE_MS = 500;
 
-/** Starts a watchdog in a process group of its own, with a channel whose end tells it that we are gone. */
+/**
+ * Starts a watchdog in a process group of its own, with a channel whose end tells it that we are gone. Never throws: a
+ * process for which there are no descriptors or no memory has ended as soon as it was started.
+ */
 export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaProcess {
-  const started = trySpawn(spec);
-  if ("kind" in started) {
-    return { pid: undefined, ended: Promise.resolve(started), terminate: () => {}, kill: () => {} };
+  const child = trySpawn(spec);
+  if ("kind" in child) {
+    return { pid: undefined, ended: Promise.resolve(child), terminate: () => {}, kill: () => {} };
   }
-  const child = started;
+  const unstarted = new Promise<ProcessEnd>((resolve) => {
+    // Listened to before anything else: after some failures the child has nothing else that could be used.
+    child.on("error", (error) => {
+      if (child.pid === undefined) resolve(couldNotStart(error));
+    });
+  });
+  // After the same failures they are undefined.
+  const outputs = [child.stdout, child.stderr].filter((stream) => stream != null);
+  for (const stream of outputs) forward(stream, events.openOutput());
   child.on("message", function onMessage(message) {
     const parsed = listening.safeParse(message);
     if (!parsed.success) return;
     child.off("message", onMessage);
     events.onListening(parsed.data.port);
   });
-  const outputs = [child.stdout, child.stderr].filter((stream) => stream !== null);
-  for (const stream of outputs) forward(stream, events.openOutput());
 
   const killGroup = () => {
     if (child.pid !== undefined) signalQuietly(-child.pid, "SIGKILL");
   };
+  const clear = async () => {
+    // What the watchdog has left behind goes with it.
+    killGroup();
+    await spec.killStrays?.();
+  };
   return {
     pid: child.pid,
-    ended: ending(child, outputs, killGroup),
+    ended: Promise.race([unstarted, ending(child, outputs, clear)]),
     terminate: () => {
       if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
     },
@@ -80,9 +98,11 @@ function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | Proc
   }
 }
 
-/** Only the code: the message names paths of the platform, and this one is shown to callers. */
+/** Not the whole message: it names paths of the platform, and this one is shown to callers. */
 function couldNotStart(error: unknown): ProcessEnd {
-  return { kind: "failed", message: `could not be started: ${(error as NodeJS.ErrnoException).code ?? "unknown"}` };
+  const { code = "unknown", errno } = error as NodeJS.ErrnoException;
+  const meaning = errno === undefined ? "" : `, ${getSystemErrorMessage(errno)}`;
+  return { kind: "failed", message: `could not be started: ${code}${meaning}` };
 }
 
 function forward(stream: Readable, sink: OutputSink): void {
@@ -92,36 +112,22 @@ function forward(stream: Readable, sink: OutputSink): void {
   stream.once("close", () => sink.end());
 }
 
-async function ending(child: ChildProcess, outputs: readonly Readable[], killGroup: () => void): Promise<ProcessEnd> {
-  const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
+async function ending(
+  child: ChildProcess,
+  outputs: readonly Readable[],
+  clear: () => Promise<void>,
+): Promise<ProcessEnd> {
   const closed = new Promise<void>((done) => child.once("close", () => done()));
+  const { promise, resolve } = Promise.withResolvers<{ end: ProcessEnd; cleared: Promise<void> }>();
   child.once("exit", (code, signal) => {
-    // What the watchdog has left behind goes with it.
-    killGroup();
-    resolve(signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 });
+    const end: ProcessEnd = signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 };
+    resolve({ end, cleared: clear() });
   });
-  child.on("error", (error) => {
-    if (child.pid === undefined) resolve(couldNotStart(error));
-  });
-  const end = await promise;
-  if (end.kind === "failed") return end;
+  const { end, cleared } = await promise;
   const cut = setTimeout(() => {
     for (const stream of outputs) stream.destroy();
   }, OUTPUT_GRACE_MS);
-  await closed;
+  await Promise.all([closed, cleared]);
   clearTimeout(cut);
   return end;
-}
-
-/**
- * Sends a signal to a process or, below zero, to a group. One that is gone already, or that has become another user's
- * (a function may start programs that do), is left alone.
- */
-export function signalQuietly(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
-  }
 }

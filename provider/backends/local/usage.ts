@@ -1,5 +1,5 @@
 import { pause } from "../pause.ts";
-import { listProcesses, readProcFile } from "./processes.ts";
+import { listProcesses, readProcFiles } from "./processes.ts";
 import type { Usage } from "./status.ts";
 
 const SAMPLE_MS = 200;
@@ -20,7 +20,8 @@ export async function measureUsage(groups: readonly number[]): Promise<Usage> {
   const after = await members();
   const elapsedMs = performance.now() - startedAt;
   const ticks = after.reduce((sum, { pid, cpuTicks }) => sum + cpuTicks - (before.get(pid) ?? 0), 0);
-  const statuses = await Promise.all(after.map(({ pid }) => readProcFile(pid, "status")));
+  const pids = after.map(({ pid }) => pid);
+  const statuses = await readProcFiles(pids, "status");
   return {
     cpu: Math.round((ticks * TICK_MS * 1000) / elapsedMs),
     totalMemoryBytes: statuses.reduce((sum, text) => sum + parseResidentBytes(text ?? ""), 0),

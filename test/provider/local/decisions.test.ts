@@ -184,7 +184,8 @@ test("only a handler in the watchdog's process gets a heap limit, and never one 
   expect(heapArguments(undefined, { mode: "inproc" })).toEqual([]);
 });
 
-const place = { code: "/code", secrets: "/secrets", tmp: "/tmp/own" };
+149;
+const place = { code: "/code", secrets: "/secrets", tmp: "/tmp/own", mark: "0123.fn-1-ab" };
 test("a replica's environment holds nothing of the platform but paths and locale", () => {
   const platform = { PATH: "/bin", LANG: "C", TZ: "", HOME: "/root", NODE_OPTIONS: "--inspect", basic_auth: "true" };
   const env = buildEnvironment(platform, {}, { service: "fn", image: "x", namespace: "ns" }, place);
@@ -200,6 +201,7 @@ test("a replica's environment holds nothing of the platform but paths and locale
     OPENFAAS_NAME: "fn",
     OPENFAAS_NAMESPACE: "ns",
     FAASLANE_SECRETS_DIR: "/secrets",
+    FAASLANE_MARK: "0123.fn-1-ab",
   });
 });
 

@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "@jest/globals";
+import { Strays } from "../../../provider/backends/local/strays.ts";
 import type { EndpointsEvent } from "../../../provider/contract/endpoints.ts";
+import { createLogger } from "../../../provider/kit/log.ts";
 import {
   call,
   deployment,
@@ -19,6 +21,7 @@ import {
 
 const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
 
+const log = createLogger("silent");
 let fixture: LocalFixture;
 const strangers: ChildProcess[] = [];
 afterEach(async () => {
@@ -76,7 +79,10 @@ test("what a killed platform has left behind is gone after the next start, and n
   await call(address, "/deaf");
   platform.kill("SIGKILL");
   await until("the platform is gone", () => !isAlive(platform.pid ?? 0));
-  const env = { PATH: process.env.PATH, FAASLANE_SECRETS_DIR: `${fixture.dataDir}-of-another/functions/x` };
+  const env = {
+    PATH: process.env.PATH,
+    FAASLANE_MARK: new Strays(`${fixture.dataDir}-of-another`, log).mark("deaf-1"),
+  };
   const stranger = spawn("sleep", ["1000"], { env, stdio: "ignore" });
   strangers.push(stranger);
   for (const pid of [pids[1] ?? 0, stranger.pid ?? 0]) expect(isAlive(pid)).toBe(true);
@@ -84,7 +90,7 @@ test("what a killed platform has left behind is gone after the next start, and n
   await fixture.reopen();
   await until("all leftovers are gone", () => !pids.some(isAlive));
   expect(isAlive(stranger.pid ?? 0)).toBe(true);
-  expect(fixture.logged.join()).toContain("replicas of an earlier run were still there");
+  expect(fixture.logged.join()).toContain("processes of an earlier run were still there");
   await untilReady(fixture.backend, "deaf");
   expect((await echo(fixture.backend, "deaf")) as unknown as number[]).not.toContain(pids[0]);
 });

@@ -68,6 +68,7 @@ test("a function sees nothing of the platform's environment, and its own in the 
     OPENFAAS_NAMESPACE: "openfaas-fn",
     TMPDIR: expect.stringContaining(fixture.dataDir),
     FAASLANE_SECRETS_DIR: expect.stringContaining(fixture.dataDir),
+    FAASLANE_MARK: expect.stringMatching(/^[0-9a-f]{16}\.env-\d+-[0-9a-f]{8}$/),
   });
 });
 

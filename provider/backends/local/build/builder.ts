@@ -7,6 +7,7 @@ import type { Logger } from "../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
 import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
 import type { Images } from "../images.ts";
+import { Strays } from "../strays.ts";
 import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
 import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "./limits.ts";
@@ -18,6 +19,8 @@ export interface BuilderOptions {
   readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "register">;
   readonly log: Logger;
   readonly limits?: Partial<BuildLimits> | undefined;
+  /** The backend's, which finds what builds of an earlier life have left. */
+  readonly strays?: Pick<Strays, "mark" | "kill">;
   /** The platform's environment; install steps see its `PATH` and locale, nothing else of it. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -35,7 +38,8 @@ const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
  * an earlier process left is removed first; a finished artefact is a folder named by the digest of its context, so the
  * same context is installed once.
  */
-export function openBuilder({ dataDir, images, log, limits: given, env }: BuilderOptions): LocalBuilder {
+export function openBuilder(options: BuilderOptions): LocalBuilder {
+  const { dataDir, images, log, limits: given, env, strays = new Strays(dataDir, log) } = options;
   const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...given };
   const baseEnv = pickEnv(env);
   const buildsDir = join(dataDir, "builds");
@@ -80,13 +84,15 @@ export function openBuilder({ dataDir, images, log, limits: given, env }: Builde
 
   async function* inWorkspace(archive: string, config: BuildConfig, signal: AbortSignal): AsyncGenerator<BuildEvent> {
     const startedAt = performance.now();
-    const folder = join(buildsDir, randomUUID());
+    const id = randomUUID();
+    const folder = join(buildsDir, id);
     const [context, tmp] = [join(folder, "context"), join(folder, "tmp")];
     let outcome: BuildEvent["status"] = "failed";
     try {
       await mkdir(context, { recursive: true, mode: 0o700 });
       await mkdir(tmp, { mode: 0o700 });
       for await (const event of makeArtefact({
+        id,
         archive,
         config,
         context,
@@ -94,6 +100,7 @@ export function openBuilder({ dataDir, images, log, limits: given, env }: Builde
         images,
         limits,
         baseEnv,
+        strays,
         lock,
         signal,
       })) {

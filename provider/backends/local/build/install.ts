@@ -10,6 +10,8 @@ export interface InstallStep {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly maxOutputBytes: number;
+  /** Ends what the command has started and what has left its group since. */
+  killStrays?(): Promise<void>;
 }
 
 /** How a step ended: well, or why not. */
@@ -19,16 +21,18 @@ export type InstallResult = { readonly kind: "done" } | { readonly kind: "failed
 const OUTPUT_GRACE_MS = 1000;
 
 /**
- * Runs the command in a process group of its own and yields its output in batches of lines, as they come. Nothing of
- * the group is left when it ends, whichever way: by itself, late, by `signal`, or as the reader stops.
+ * Runs the command in a process group of its own and yields its output in batches of lines, as they come. Nothing that
+ * it has started is left when it ends, whichever way: by itself, late, by `signal`, or as the reader stops.
  */
 export async function* runInstall(step: InstallStep, signal: AbortSignal): AsyncGenerator<string[], InstallResult> {
-  const [program = "", ...args] = step.command;
-  const { cwd, env } = step;
-  const child = spawn(program, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const started = trySpawn(step);
+  if ("error" in started) return { kind: "failed", why: couldNotStart(started.error) };
+  const { child } = started;
+  const ending = waitForEnd(child, step);
   const mailbox = new Mailbox();
   const budget = new OutputBudget(step.maxOutputBytes);
-  for (const source of [child.stdout, child.stderr]) collect(source, budget, mailbox);
+  // Undefined where there were no descriptors for them; the child has not been started then.
+  for (const source of [child.stdout, child.stderr]) if (source) collect(source, budget, mailbox);
 
   let stopped: string | undefined;
   const stop = (why: string) => {
@@ -41,7 +45,7 @@ export async function* runInstall(step: InstallStep, signal: AbortSignal): Async
   if (signal.aborted) onAbort();
 
   let result: InstallResult | undefined;
-  const ended = waitForEnd(child).then((why) => {
+  const ended = ending.then((why) => {
     const failure = stopped ?? why;
     result = failure === undefined ? { kind: "done" } : { kind: "failed", why: failure };
     mailbox.wake();
@@ -62,6 +66,19 @@ export async function* runInstall(step: InstallStep, signal: AbortSignal): Async
     await ended;
   }
 }
+
+function trySpawn(step: InstallStep): { readonly child: ChildProcess } | { readonly error: unknown } {
+  const { command, cwd, env } = step;
+  const [program = "", ...args] = command;
+  try {
+    return { child: spawn(program, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] }) };
+  } catch (error) {
+    // Some failures of the system call are thrown, the others are emitted.
+    return { error };
+  }
+}
+
+const couldNotStart = (error: unknown) => `could not be started: ${(error as Error).message}`;
 
 /** Lines that wait for the reader. */
 class Mailbox {
@@ -102,7 +119,10 @@ function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void
 }
 
 /** Why the command failed, once it and its output have ended; undefined when it did not. */
-async function waitForEnd(child: ChildProcess): Promise<string | undefined> {
+async function waitForEnd(
+  child: ChildProcess,
+  { killStrays }: Pick<InstallStep, "killStrays">,
+): Promise<string | undefined> {
   const closed = once(child, "close");
   // `close` may follow an `error` without an `exit`; its listener must not leave a rejection behind.
   closed.catch(() => {});
@@ -114,12 +134,12 @@ async function waitForEnd(child: ChildProcess): Promise<string | undefined> {
       child.stdout?.destroy();
       child.stderr?.destroy();
     }, OUTPUT_GRACE_MS);
-    await closed;
+    await Promise.all([closed, killStrays?.()]);
     clearTimeout(cut);
     if (code === 0) return undefined;
     return code === null ? `was ended by ${signal}` : `ended with exit code ${code}`;
   } catch (error) {
-    return `could not be started: ${(error as Error).message}`;
+    return couldNotStart(error);
   }
 }
 

@@ -6,6 +6,7 @@ import { FaasError } from "../../../contract/errors.ts";
 import { DESCRIPTOR_FILE, type Descriptor, readDescriptor } from "../descriptor.ts";
 import { syncFolder } from "../files.ts";
 import type { Images } from "../images.ts";
+import { MARK_VARIABLE, type Strays } from "../strays.ts";
 import { digestContext } from "./digest.ts";
 import { missingPrograms } from "./find-program.ts";
 import { runInstall } from "./install.ts";
@@ -15,6 +16,8 @@ import { syncTree } from "./sync-tree.ts";
 import { unpackContext } from "./unpack.ts";
 
 export interface ArtefactJob {
+  /** Names this build alone. */
+  readonly id: string;
   readonly archive: string;
   readonly config: BuildConfig;
   /** Empty folders of this build; the caller removes them. `context` is on the file system of the artefacts. */
@@ -24,6 +27,7 @@ export interface ArtefactJob {
   readonly limits: BuildLimits;
   /** Environment that every install step gets next to its own folders; `PATH` tells where programs are. */
   readonly baseEnv: Readonly<Record<string, string>>;
+  readonly strays: Pick<Strays, "mark" | "kill">;
   /** Keeps two builds of one digest apart. */
   readonly lock: KeyedLock;
   readonly signal: AbortSignal;
@@ -89,7 +93,7 @@ async function demandDescriptor(context: string): Promise<void> {
 
 /** Runs the install step, if any; returns why it failed. */
 async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerator<BuildEvent, string | undefined> {
-  const { context, tmp, limits, baseEnv, signal } = job;
+  const { id, context, tmp, limits, baseEnv, strays, signal } = job;
   if (!descriptor.install) return undefined;
   yield progress(`running ${descriptor.install.join(" ")}`);
   const env = {
@@ -100,9 +104,20 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
     // What package managers cache is of no use to the function.
     XDG_CACHE_HOME: join(tmp, "cache"),
     npm_config_cache: join(tmp, "npm"),
+    [MARK_VARIABLE]: strays.mark(id),
   };
   const { timeoutMs, maxOutputBytes } = limits;
-  const step = runInstall({ command: descriptor.install, cwd: context, env, timeoutMs, maxOutputBytes }, signal);
+  const step = runInstall(
+    {
+      command: descriptor.install,
+      cwd: context,
+      env,
+      timeoutMs,
+      maxOutputBytes,
+      killStrays: () => strays.kill(id),
+    },
+    signal,
+  );
   try {
     let next = await step.next();
     for (; !next.done; next = await step.next()) yield { status: "in_progress", log: next.value };
