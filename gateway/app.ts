@@ -4,7 +4,10 @@ import type { Registry } from "prom-client";
 import type { VersionInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "../provider/kit/basic-auth.ts";
+import { demandJson, guardControl } from "../provider/kit/control-guard.ts";
+import type { Hosts } from "../provider/kit/hosts.ts";
 import type { Logger } from "../provider/kit/log.ts";
+import { LoginAttempts } from "../provider/kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "../provider/kit/respond.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
@@ -33,6 +36,10 @@ export interface GatewayDeps {
   readonly defaultNamespace: string;
   /** What `/system/*` and `/ui/` want; absent when authentication is off. */
   readonly credentials?: Credentials;
+  /** Shared with whoever else asks for the credentials; of its own when absent. */
+  readonly attempts?: LoginAttempts;
+  /** Names that `/system/*` and `/ui/` are called by; any when absent. */
+  readonly hosts?: Hosts | undefined;
   readonly version: VersionInfo;
   readonly log: Logger;
 }
@@ -73,7 +80,11 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
   route(app, "/", { GET: [redirectToUi] });
 
-  const authorized = requireBasicAuth(credentials);
+  app.use(["/system", "/ui"], guardControl(deps.hosts));
+  const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
+  const json = demandJson(PATHS.build);
+  const authorized: RequestHandler = (req, res, next) =>
+    login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
   app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });

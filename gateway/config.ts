@@ -1,5 +1,6 @@
 import { DEFAULT_NAMESPACE } from "../provider/contract/paths.ts";
 import { type Env, readEnv } from "../provider/kit/env.ts";
+import { parseHosts } from "../provider/kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../provider/kit/log.ts";
 import {
   integerFrom,
@@ -16,6 +17,8 @@ import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 export interface GatewayConfig {
   readonly port: number;
   readonly bindAddress: string;
+  /** Hosts that the control routes are called by; see `hostsOf`. */
+  readonly allowedHosts: readonly string[];
   readonly metricsPort: number;
   readonly providerUrl: URL;
   readonly defaultNamespace: string;
@@ -48,6 +51,7 @@ export function loadConfig(env: Env): GatewayConfig {
     return {
       port: read.optional("port", parsePort) ?? 8080,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
       providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,

@@ -3,8 +3,10 @@ import { hostname } from "node:os";
 import { FaasError } from "../provider/contract/errors.ts";
 import { qualifiedName } from "../provider/contract/functions.ts";
 import { parseScalePolicy } from "../provider/contract/scale-policy.ts";
-import { basicAuthHeader, type Credentials, isAuthorized } from "../provider/kit/basic-auth.ts";
+import { basicAuthHeader, type Credentials, checkLogin } from "../provider/kit/basic-auth.ts";
+import { hostsOf } from "../provider/kit/hosts.ts";
 import type { Logger } from "../provider/kit/log.ts";
+import { LoginAttempts } from "../provider/kit/login-attempts.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
@@ -91,7 +93,9 @@ export async function openGateway(
     const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));
-    const async = queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, log });
+    const attempts = new LoginAttempts({ log });
+    const async =
+      queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, attempts, log });
     const handler = buildGateway({
       proxy,
       table,
@@ -101,6 +105,8 @@ export async function openGateway(
       log,
       scaling: { autoscaler, alerts: openAlerts({ config, table, provider, autoscaler }) },
       defaultNamespace: config.defaultNamespace,
+      hosts: hostsOf(config.bindAddress, config.allowedHosts),
+      attempts,
       ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
     });
@@ -207,15 +213,16 @@ interface AsyncDeps {
   readonly table: FunctionTable;
   readonly proxy: FunctionProxy;
   readonly credentials: Credentials | undefined;
+  readonly attempts: LoginAttempts;
   readonly log: Logger;
 }
 
-function openAsync(queue: ApiQueue, { config, table, proxy, credentials, log }: AsyncDeps) {
+function openAsync(queue: ApiQueue, { config, table, proxy, credentials, attempts, log }: AsyncDeps) {
   const targets = new CallbackTargets(config.async.callbackTargets);
   const intake = new AsyncIntake({ queue, table, proxy, targets, log });
   const calls = new CallRoutes({
     queue,
-    isAuthorized: ({ headers }) => !credentials || isAuthorized(headers.authorization, credentials),
+    isAuthorized: (req) => checkLogin(req, credentials, attempts),
     log,
   });
   return { queue, intake, calls };

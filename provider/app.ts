@@ -6,9 +6,12 @@ import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { HEARTBEAT_INTERVAL_MS } from "./contract/endpoints.ts";
 import { DEFAULT_NAMESPACE, PATHS } from "./contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "./kit/basic-auth.ts";
+import { demandJson, guardControl } from "./kit/control-guard.ts";
 import { registerHistogram, registerTotals } from "./kit/histogram.ts";
+import type { Hosts } from "./kit/hosts.ts";
 import { createHttpMetrics } from "./kit/http-metrics.ts";
 import type { Logger } from "./kit/log.ts";
+import { LoginAttempts } from "./kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "./kit/respond.ts";
 import { announceReplica } from "./routes/announce.ts";
 import { postBuild } from "./routes/build.ts";
@@ -36,6 +39,8 @@ export interface ProviderOptions {
   readonly log: Logger;
   /** Demanded by everything under `/system`; nobody is asked when absent. */
   readonly credentials?: Credentials | undefined;
+  /** Names that `/system` is called by; any when absent. */
+  readonly hosts?: Hosts | undefined;
   readonly defaultNamespace?: string;
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes?: number;
@@ -93,7 +98,8 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
     route(app, PATHS.announce, { POST: [metrics.observe, ...announced] });
   }
 
-  app.use("/system", metrics.observe, requireBasicAuth(credentials));
+  const login = requireBasicAuth(credentials, new LoginAttempts({ log }));
+  app.use("/system", metrics.observe, guardControl(options.hosts), login, demandJson(PATHS.build));
   app.param("name", onlyNames);
   route(app, PATHS.functions, {
     GET: [listFunctions(functions, fallback)],

@@ -3,6 +3,7 @@ import type { ClusterPlace } from "./backends/kubernetes/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
 import { type Env, readEnv } from "./kit/env.ts";
+import { parseHosts } from "./kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "./kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "./kit/parse.ts";
 
@@ -30,6 +31,8 @@ export interface BuildLimits {
 export interface ProviderConfig {
   readonly port: number;
   readonly bindAddress: string;
+  /** Hosts that the control routes are called by; see `hostsOf`. */
+  readonly allowedHosts: readonly string[];
   readonly backend: BackendKind;
   /** Absolute folder of everything that has to last. */
   readonly dataDir: string;
@@ -67,6 +70,7 @@ export function loadConfig(env: Env): ProviderConfig {
     return {
       port: read.optional("provider_port", parsePort) ?? port ?? 8081,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       backend: read.optional("backend", oneOf(...BACKENDS)) ?? "local",
       dataDir: resolve(read.optional("data_dir", parseText) ?? ".faaslane"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,

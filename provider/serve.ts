@@ -5,6 +5,7 @@ import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
 import type { Credentials } from "./kit/basic-auth.ts";
+import { hostsOf } from "./kit/hosts.ts";
 import type { Logger } from "./kit/log.ts";
 import { type DrainingServer, listen } from "./kit/server.ts";
 
@@ -45,6 +46,7 @@ export async function openProvider(
       backend,
       log,
       credentials,
+      hosts: hostsOf(config.bindAddress, config.allowedHosts),
       defaultNamespace: config.defaultNamespace,
       maxBodyBytes: config.maxBodyBytes,
       uploadDir,

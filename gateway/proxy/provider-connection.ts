@@ -3,7 +3,10 @@ import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
 import { FaasError } from "../../provider/contract/errors.ts";
 
-/** Headers of the caller that do not concern the provider: its connection's own, and its credentials. */
+/**
+ * Headers of the caller that do not concern the provider: its connection's own, its credentials, and what a browser
+ * says of the page that asks, which was compared with the gateway's own name.
+ */
 const DROPPED = new Set([
   "connection",
   "proxy-connection",
@@ -17,6 +20,8 @@ const DROPPED = new Set([
   "host",
   "expect",
   "authorization",
+  "origin",
+  "sec-fetch-site",
 ]);
 
 export interface ProviderConnectionOptions {

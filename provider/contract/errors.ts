@@ -7,6 +7,7 @@ export const STATUS = {
   notAllowed: 405,
   conflict: 409,
   tooLarge: 413,
+  unsupportedType: 415,
   unprocessable: 422,
   overloaded: 429,
   internal: 500,

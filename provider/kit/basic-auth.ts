@@ -1,7 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { RequestHandler } from "express";
+import { FaasError } from "../contract/errors.ts";
+import type { LoginAttempts } from "./login-attempts.ts";
 import { StartError } from "./process.ts";
 
 export interface Credentials {
@@ -29,19 +32,54 @@ export function basicAuthHeader({ user, password }: Credentials): string {
 
 const digest = (text: string) => createHash("sha256").update(text).digest();
 
+/** Far above any password that is in use; what is longer is wrong without a look. */
+const MAX_HEADER_CHARS = 8 * 1024;
+
 /** Whether an `Authorization` header carries `credentials`; takes the same time however much of it is right. */
 export function isAuthorized(header: string | undefined, credentials: Credentials): boolean {
-  const encoded = /^basic +([a-z0-9+/=]+)$/i.exec(header ?? "")?.[1] ?? "";
-  const given = Buffer.from(encoded, "base64").toString("utf8");
-  return timingSafeEqual(digest(given), digest(`${credentials.user}:${credentials.password}`));
+  const given = header !== undefined && header.length <= MAX_HEADER_CHARS ? header : "";
+  const encoded = /^basic +([a-z0-9+/=]+)$/i.exec(given)?.[1] ?? "";
+  const decoded = Buffer.from(encoded, "base64").toString("utf8");
+  return timingSafeEqual(digest(decoded), digest(`${credentials.user}:${credentials.password}`));
+}
+
+type Asking = Pick<IncomingMessage, "headers" | "socket">;
+
+/**
+ * Whether a request carries `credentials`; anybody does when there are none.
+ * @throws {FaasError} `overloaded` for a wrong password after many others from the same address
+ */
+export function checkLogin(
+  { headers, socket }: Asking,
+  credentials: Credentials | undefined,
+  attempts: LoginAttempts,
+): boolean {
+  if (!credentials || isAuthorized(headers.authorization, credentials)) return true;
+  // Who brings none has not guessed: a browser asks first, to learn that it must.
+  const pauseMs = headers.authorization ? attempts.fail(socket.remoteAddress) : 0;
+  if (pauseMs > 0) throw new TooManyLogins(Math.ceil(pauseMs / 1000));
+  return false;
+}
+
+class TooManyLogins extends FaasError {
+  readonly retryAfterSeconds: number;
+  constructor(retryAfterSeconds: number) {
+    super("overloaded", `too many wrong passwords; try again in ${retryAfterSeconds} s`);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
 }
 
 /** Lets nobody past without `credentials`; everybody when there are none. Answers as OpenFaaS does. */
-export function requireBasicAuth(credentials: Credentials | undefined): RequestHandler {
+export function requireBasicAuth(credentials: Credentials | undefined, attempts: LoginAttempts): RequestHandler {
   return (req, res, next) => {
-    if (!credentials || isAuthorized(req.headers.authorization, credentials)) {
-      next();
-      return;
+    try {
+      if (checkLogin(req, credentials, attempts)) {
+        next();
+        return;
+      }
+    } catch (error) {
+      if (error instanceof TooManyLogins) res.set("Retry-After", String(error.retryAfterSeconds));
+      throw error;
     }
     res.status(401).set("WWW-Authenticate", 'Basic realm="Restricted"').type("text/plain").send("invalid credentials");
   };

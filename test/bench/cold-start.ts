@@ -1,10 +1,12 @@
 // How long the call waits that wakes a function on Kubernetes: node test/bench/cold-start.ts [starts]
 // Against the test API server, whose node takes as long as a real one was measured to take; processes are real.
+
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
 import { REAL_NODE, type Timing } from "../support/kube/kubelet/timing.ts";
 import { KubeServer } from "../support/kube/server.ts";
@@ -51,7 +53,7 @@ async function measure(what: string, { announces, timing }: { announces: boolean
   opened.defer(async () => void (await gateway.stop()));
 
   const send = async (method: string, path: string, body: object) => {
-    const answer = await fetch(gateway.url + path, { method, body: JSON.stringify(body) });
+    const answer = await fetch(gateway.url + path, { method, ...jsonBody(body) });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   };
   await send("POST", "/system/functions", { service: "fn", image: "fn:1" });

@@ -3,11 +3,13 @@
  * its own. It takes more of the machine than the provider does, so that rates say little where it is the limit: the
  * provider's own time per deploy is shown next to them.
  */
+
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { isAlive, ROOT, temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { EndpointsReader } from "./endpoints-reader.ts";
@@ -240,7 +242,7 @@ async function inParallel(call: (name: string) => Promise<unknown>): Promise<num
 async function send(provider: ServerProcess, method: string, path: string, body?: unknown): Promise<string> {
   const response = await fetch(provider.url + path, {
     method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(body !== undefined && jsonBody(body)),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);

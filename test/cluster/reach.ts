@@ -2,6 +2,7 @@ import type { KubernetesClient } from "../../provider/backends/kubernetes/kubern
 import { apiPath } from "../../provider/backends/kubernetes/paths.ts";
 import type { FunctionStatus } from "../../provider/contract/functions.ts";
 import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { ClusterProblem } from "./problem.ts";
 
 export interface ReachOptions {
@@ -27,7 +28,7 @@ const SERVICE = "reach";
 export async function requireReach(options: ReachOptions): Promise<void> {
   const { gatewayUrl, image, stopping: signal } = options;
   const send = async (method: string, body: unknown) =>
-    fetch(`${gatewayUrl}/system/functions`, { method, body: JSON.stringify(body), signal });
+    fetch(`${gatewayUrl}/system/functions`, { method, ...jsonBody(body), signal });
   const answer = await send("POST", { service: SERVICE, image, envProcess: "cat", envVars: { mode: "streaming" } });
   if (!answer.ok) throw new ClusterProblem(`the first deploy was refused: ${await answer.text()}`);
   const ip = await startedAt(options);

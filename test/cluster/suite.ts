@@ -3,6 +3,7 @@ import type { KubernetesClient } from "../../provider/backends/kubernetes/kubern
 import { apiPath } from "../../provider/backends/kubernetes/paths.ts";
 import type { FunctionStatus } from "../../provider/contract/functions.ts";
 import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
 
 /** A cluster with a gateway and a provider beside it. All that the suite makes is in its two namespaces. */
 export interface ClusterUnderTest {
@@ -37,7 +38,7 @@ export function describeCluster(name: string, cluster: () => ClusterUnderTest): 
     const deployed: { name: string; namespace?: string }[] = [];
 
     const send = async (method: string, path: string, body?: unknown): Promise<Reply> => {
-      const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+      const init = body === undefined ? { method } : { method, ...jsonBody(body) };
       const response = await fetch(cluster().gatewayUrl + path, init);
       return { status: response.status, text: await response.text() };
     };

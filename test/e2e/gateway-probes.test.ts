@@ -58,7 +58,10 @@ describe("what the original gateway answers", () => {
   beforeAll(async () => {
     if (recording === undefined) return;
     folder = await temporaryFolder();
-    platform = await Platform.start({ dataDir: folder.path, env: { upstream_timeout: "3s" } });
+    platform = await Platform.start({
+      dataDir: folder.path,
+      env: { upstream_timeout: "3s", allowed_hosts: "gw.test" },
+    });
     await buildImage(platform, "docker.io/local/reflect:1", {
       "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./reflect.mjs" } }),
       "reflect.mjs": readFileSync(join(ROOT, "test/support/reflect.mjs"), "utf8"),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { ScalingReport } from "../../provider/contract/scaling.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { describeWithNats, NatsServer } from "../support/nats.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -74,8 +75,8 @@ describeWithNats("three gateways on one NATS", () => {
       "com.faaslane.scale.window": "6s",
       "com.faaslane.scale.down-delay": "0s",
     };
-    const body = JSON.stringify({ service: "slow", image: IMAGE, labels });
-    expect((await fetch(`${provider.url}/system/functions`, { method: "POST", body })).status).toBe(202);
+    const body = jsonBody({ service: "slow", image: IMAGE, labels });
+    expect((await fetch(`${provider.url}/system/functions`, { method: "POST", ...body })).status).toBe(202);
     await eventually("it answers", async () => (await fetch(`${provider.url}/function/slow`)).status === 200, 30_000);
   }, 120_000);
 

@@ -112,7 +112,8 @@ test("control routes want the password and are passed on with the gateway's own 
   expect(provider.requests).toEqual([]);
   provider.respond = (_request, res) => res.writeHead(409, { "content-type": "text/plain" }).end("exists\n");
   const body = '{"name":"s","value":"v"}';
-  const passed = await call("/system/secrets?namespace=a", { method: "POST", headers: { authorization: basic }, body });
+  const headers = { authorization: basic, "content-type": "application/json" };
+  const passed = await call("/system/secrets?namespace=a", { method: "POST", headers, body });
   expect([passed.status, await passed.text()]).toEqual([409, "exists\n"]);
   expect(provider.requests).toEqual([
     { method: "POST", url: "/system/secrets?namespace=a", authorization: basic, body },
@@ -190,4 +191,19 @@ test("a connection that never sent anything does not delay a stop", async () => 
   await gateway.close();
   await closed;
   expect(performance.now() - startedAt).toBeLessThan(1_500);
+});
+
+test("a call id that its caller has chosen is no way to try passwords without end", async () => {
+  provider.put({ name: "f", replicas: 0 });
+  const headers = { "x-call-id": "chosen" };
+  await eventually(
+    "the call is taken",
+    async () => (await call("/async-function/f", { method: "POST", headers })).status === 202,
+  );
+  const seen: number[] = [];
+  for (let i = 0; i < 12; i++) {
+    seen.push((await call("/async-function/chosen", { headers: { authorization: wrongPassword } })).status);
+  }
+  expect([seen.slice(0, 10), seen.slice(10)]).toEqual([new Array(10).fill(401), [429, 429]]);
+  expect((await call("/async-function/chosen", { headers: { authorization: basic } })).status).toBe(200);
 });

@@ -42,7 +42,7 @@ export class ScalingGateway {
   async control(path: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(this.gateway.url + path, {
       ...init,
-      headers: { ...init.headers, authorization: AUTHORIZATION },
+      headers: { "content-type": "application/json", ...init.headers, authorization: AUTHORIZATION },
     });
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { Env } from "../../provider/kit/env.ts";
 import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { descendants, ROOT, temporaryFolder } from "../support/platform.ts";
 import { tarOf } from "./tar-fixture.ts";
 
@@ -52,9 +53,15 @@ test("builds, runs, calls and stops a function; a second start finds it again", 
   const built = await (await fetch(`${url}/system/build`, { method: "POST", body: form })).text();
   expect(built).toContain('"image":"echo:1@sha256:');
 
-  const unbuilt = await fetch(`${url}/system/functions`, { method: "POST", body: '{"service":"x","image":"never:1"}' });
+  const unbuilt = await fetch(`${url}/system/functions`, {
+    method: "POST",
+    ...jsonBody({ service: "x", image: "never:1" }),
+  });
   expect(unbuilt.status).toBe(400);
-  const deployed = await fetch(`${url}/system/functions`, { method: "POST", body: '{"service":"f","image":"echo:1"}' });
+  const deployed = await fetch(`${url}/system/functions`, {
+    method: "POST",
+    ...jsonBody({ service: "f", image: "echo:1" }),
+  });
   expect(deployed.status).toBe(202);
 
   const call = async (base: string) => {

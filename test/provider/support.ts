@@ -5,7 +5,7 @@ import { listen } from "../../provider/kit/server.ts";
 export interface TestProvider {
   readonly url: string;
   readonly port: number;
-  /** A request to `path`; an object as body goes as JSON. */
+  /** A request to `path`; an object as body is made JSON, and any goes as such. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
   /** What was logged, as text. */
   logged(): string;
@@ -26,7 +26,12 @@ export async function serveProvider(options: Omit<ProviderOptions, "log">): Prom
     port: server.port,
     call(method, path, body, headers = {}) {
       const sent = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
-      return fetch(server.url + path, { method, headers, ...(sent !== undefined && { body: sent }) });
+      if (sent === undefined) return fetch(server.url + path, { method, headers });
+      return fetch(server.url + path, {
+        method,
+        headers: { "content-type": "application/json", ...headers },
+        body: sent,
+      });
     },
     logged: () => lines.join(""),
     async close() {

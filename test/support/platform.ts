@@ -102,11 +102,12 @@ export class Platform {
     return basicAuthHeader(await readCredentials(this.#options.dataDir));
   }
 
-  /** A request to a control route, with the generated password. */
+  /** A request to a control route, with the generated password; text as body goes as JSON. */
   async control(path: string, init: RequestInit = {}): Promise<Response> {
+    const type = typeof init.body === "string" ? { "content-type": "application/json" } : {};
     return await fetch(this.url + path, {
       ...init,
-      headers: { ...init.headers, authorization: await this.authorization() },
+      headers: { ...type, ...init.headers, authorization: await this.authorization() },
     });
   }
 

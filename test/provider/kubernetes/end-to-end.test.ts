@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { openClusterAccess } from "../../../provider/backends/kubernetes/cluster-access.ts";
 import { KubernetesClient } from "../../../provider/backends/kubernetes/kubernetes-client.ts";
 import { describeCluster } from "../../cluster/suite.ts";
+import { jsonBody } from "../../support/json-body.ts";
 import { ProcessRuntime } from "../../support/kube/kubelet/process-runtime.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { temporaryFolder } from "../../support/platform.ts";
@@ -46,8 +47,8 @@ describeCluster("the test API server", () => ({
 
 test("what the API server forbids is told with its reason, and is no error of ours", async () => {
   const stop = kube.faults.answer({ status: 403, matches: ({ method }) => method === "PATCH" });
-  const body = JSON.stringify({ service: "hello", image: IMAGE });
-  const forbidden = await fetch(`${gateway.url}/system/functions`, { method: "POST", body });
+  const body = jsonBody({ service: "hello", image: IMAGE });
+  const forbidden = await fetch(`${gateway.url}/system/functions`, { method: "POST", ...body });
   stop();
   expect(forbidden.status).toBe(403);
   expect(await forbidden.text()).toContain("forbidden by a fault");

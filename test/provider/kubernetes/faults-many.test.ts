@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { FunctionStatus } from "../../../provider/contract/functions.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import { jsonBody } from "../../support/json-body.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { temporaryFolder } from "../../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
@@ -40,7 +41,7 @@ async function startProvider(): Promise<ServerProcess> {
 }
 
 async function send({ url }: ServerProcess, method: string, path: string, body?: unknown) {
-  const response = await fetch(url + path, body === undefined ? { method } : { method, body: JSON.stringify(body) });
+  const response = await fetch(url + path, body === undefined ? { method } : { method, ...jsonBody(body) });
   return { status: response.status, text: await response.text() };
 }
 const read = async (provider: ServerProcess, path: string): Promise<unknown> => {

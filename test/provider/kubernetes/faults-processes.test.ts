@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { FunctionStatus } from "../../../provider/contract/functions.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import { jsonBody } from "../../support/json-body.ts";
 import { ProcessRuntime } from "../../support/kube/kubelet/process-runtime.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { temporaryFolder } from "../../support/platform.ts";
@@ -54,7 +55,7 @@ afterAll(async () => {
 });
 
 const send = async (method: string, path: string, body?: unknown) => {
-  const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+  const init = body === undefined ? { method } : { method, ...jsonBody(body) };
   const response = await fetch(gateway.url + path, init);
   return { status: response.status, text: await response.text() };
 };

@@ -15,6 +15,7 @@ import { buildCrds } from "../../../provider/backends/kubernetes/resources/crds.
 import { createLogger } from "../../../provider/kit/log.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import { jsonBody } from "../../support/json-body.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import type { Fields } from "../../support/kube/types.ts";
 import { temporaryFolder } from "../../support/platform.ts";
@@ -223,7 +224,7 @@ describe("several providers", () => {
     await deploy("a", "fn:1");
     await isReady("a");
     const send = (provider: ServerProcess, method: string, body: unknown) =>
-      fetch(`${provider.url}/system/functions`, { method, body: JSON.stringify(body) });
+      fetch(`${provider.url}/system/functions`, { method, ...jsonBody(body) });
     expect((await send(second, "POST", { service: "b", image: "fn:1" })).status).toBe(202);
     await isReady("b");
     expect(await holder()).toBe(leader);
