@@ -1,6 +1,7 @@
 import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import { probeProblems } from "../probe-annotations.ts";
 import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
@@ -31,6 +32,7 @@ export function admit(deployment: ResolvedDeployment, around: Surroundings): Adm
     ...(artefact || image === "" ? [] : [missingImage(parseImageReference(image))]),
     ...quantityProblems(deployment),
     ...environmentProblems(deployment),
+    ...probeProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...scaleProblems(deployment, around.maxReplicas),
   ];

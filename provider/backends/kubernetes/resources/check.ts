@@ -1,11 +1,11 @@
 import { brokenRules, definitionProblems, missingSecret } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
+import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
 import { scaleProblems } from "../../scale-labels.ts";
 import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
-import { probeProblems } from "./probes.ts";
 import { profileProblems } from "./profile.ts";
 import type { Surroundings } from "./settings.ts";
 

@@ -1,6 +1,7 @@
 import type { EnvReader } from "../../../kit/env.ts";
 import { integerFrom, oneOf, parseBoolean, parseDuration, parseText, parseUrl } from "../../../kit/parse.ts";
-import { DEFAULT_SETTINGS, type ProbeTiming, type PullPolicy, type ResourceSettings } from "./settings.ts";
+import type { ProbeTiming } from "../../probe-annotations.ts";
+import { DEFAULT_SETTINGS, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
 /** What a provider with this backend has to be told, besides what every provider is. */
 export interface KubernetesSettings {

@@ -1,16 +1,8 @@
 import type { V1OwnerReference } from "@kubernetes/client-node";
+import type { ProbeTiming } from "../../probe-annotations.ts";
 import type { Profile } from "./profile.ts";
 
 export type PullPolicy = "Always" | "IfNotPresent" | "Never";
-
-/** When a probe runs and what it takes, as Kubernetes counts: seconds and tries. */
-export interface ProbeTiming {
-  readonly initialDelaySeconds: number;
-  readonly periodSeconds: number;
-  readonly timeoutSeconds: number;
-  readonly successThreshold: number;
-  readonly failureThreshold: number;
-}
 
 /** What is the same for every function of a provider. */
 export interface ResourceSettings {
