@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { FaasError, STATUS } from "../../provider/contract/errors.ts";
 import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
 
@@ -8,12 +8,17 @@ export function answerError(res: ServerResponse, error: FaasError, headers: Read
     ...headers,
     [INTERNAL_HEADER]: "gateway",
     ...(error.kind === "overloaded" || error.kind === "unavailable" ? { "retry-after": "1" } : {}),
-    // What is left of a refused body is not worth reading.
-    ...(error.kind === "tooLarge" ? { connection: "close" } : {}),
+    // What is left of a refused body is not worth waiting for; it may never come.
+    ...(isBodyOnItsWay(res.req) ? { connection: "close" } : {}),
     "content-type": "text/plain; charset=utf-8",
     "x-content-type-options": "nosniff",
   });
   res.end(`${error.message}\n`);
+}
+
+function isBodyOnItsWay({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false;
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 /**

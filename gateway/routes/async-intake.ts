@@ -46,7 +46,10 @@ export class AsyncIntake {
 
   constructor(options: AsyncIntakeOptions) {
     this.#options = options;
-    this.#bodies = new BodyReader(options.queue.maxBodyBytes, options.maxBufferedBytes ?? 256 * 1024 ** 2);
+    this.#bodies = new BodyReader({
+      limitBytes: options.queue.maxBodyBytes,
+      totalBytes: options.maxBufferedBytes ?? 256 * 1024 ** 2,
+    });
   }
 
   /** Answers a `POST` whose URL starts with {@link ASYNC_PREFIX}. */

@@ -1,58 +1,131 @@
 import type { IncomingMessage } from "node:http";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { chooseToGiveUp, UploadProgress } from "../core/upload-progress.ts";
 
-/** Reads whole bodies, of which all callers together may have a limited number of bytes in memory. */
+export interface BodyReaderOptions {
+  /** Bytes of one body. */
+  readonly limitBytes: number;
+  /** Bytes of all bodies under way, until they are released. */
+  readonly totalBytes: number;
+  /** Milliseconds that only go forward. Default: those of this process. */
+  readonly clock?: () => number;
+}
+
+/**
+ * Reads whole bodies, of which all callers together may have a limited number of bytes in memory. A body counts with
+ * what has arrived of it; when there is no more room, the upload that gets on worst is given up.
+ */
 export class BodyReader {
   readonly #limitBytes: number;
   readonly #totalBytes: number;
+  readonly #clock: () => number;
+  /** Under way; those that are whole cannot be given up any more. */
+  readonly #uploads = new Set<Upload>();
   #held = 0;
 
-  /**
-   * @param limitBytes of one body
-   * @param totalBytes of all bodies under way, until they are released
-   */
-  constructor(limitBytes: number, totalBytes: number) {
+  constructor({ limitBytes, totalBytes, clock = () => performance.now() }: BodyReaderOptions) {
     this.#limitBytes = limitBytes;
     this.#totalBytes = Math.max(totalBytes, limitBytes);
+    this.#clock = clock;
   }
 
   /**
    * Gives the body to `use`; its bytes count until that has ended.
-   * @throws {FaasError} `tooLarge` as soon as a limit is passed, `overloaded` when there are too many bytes of others,
-   *   `invalid` when the body breaks off; and what `use` throws
+   * @param tap gets each piece as it arrives
+   * @throws {FaasError} `tooLarge` as soon as a limit is passed, `overloaded` when others need the room more, `invalid`
+   *   when the body breaks off; and what `use` throws
    */
-  async with<T>(req: IncomingMessage, use: (body: Buffer) => Promise<T>): Promise<T> {
-    const lease = { bytes: 0 };
+  async with<T>(req: IncomingMessage, use: (body: Buffer) => Promise<T>, tap?: (piece: Buffer) => void): Promise<T> {
+    if (Number(req.headers["content-length"] ?? 0) > this.#limitBytes) throw this.#tooLarge();
+    const upload = new Upload(this.#clock());
+    this.#uploads.add(upload);
+    let held = 0;
     try {
-      return await use(await this.#read(req, lease));
+      const body = await this.#read(req, upload, tap);
+      held = body.length;
+      return await use(body);
     } finally {
-      this.#held -= lease.bytes;
+      this.#uploads.delete(upload);
+      this.#held -= held;
     }
   }
 
-  async #read(req: IncomingMessage, lease: { bytes: number }): Promise<Buffer> {
-    const tooLarge = () => new FaasError("tooLarge", `request body is too large, maximum: ${this.#limitBytes} bytes`);
-    if (Number(req.headers["content-length"] ?? 0) > this.#limitBytes) throw tooLarge();
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    const chunks: Buffer[] = [];
-    let refused = false;
-    const refuse = (error: FaasError) => {
-      refused = true;
-      chunks.length = 0;
-      reject(error);
-    };
-    req.on("data", (chunk: Buffer) => {
-      if (refused) return;
-      if (lease.bytes + chunk.length > this.#limitBytes) return refuse(tooLarge());
-      if (this.#held + chunk.length > this.#totalBytes) {
-        return refuse(new FaasError("overloaded", "too many asynchronous calls are being sent at a time"));
+  async #read(req: IncomingMessage, upload: Upload, tap: ((piece: Buffer) => void) | undefined): Promise<Buffer> {
+    req.on("data", (piece: Buffer) => {
+      if (upload.over) return;
+      if (upload.progress.bytes + piece.length > this.#limitBytes) {
+        this.#giveUp(upload, this.#tooLarge());
+        return;
       }
-      lease.bytes += chunk.length;
-      this.#held += chunk.length;
-      chunks.push(chunk);
+      upload.add(piece, this.#clock());
+      this.#held += piece.length;
+      tap?.(piece);
+      this.#makeRoom();
     });
-    req.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    req.on("error", (cause) => reject(new FaasError("invalid", "the request body broke off", { cause })));
-    return await promise;
+    req.on("end", () => {
+      if (upload.over) return;
+      this.#uploads.delete(upload);
+      upload.finish();
+    });
+    req.on("error", (cause) => this.#giveUp(upload, new FaasError("invalid", "the request body broke off", { cause })));
+    return await upload.body;
+  }
+
+  #makeRoom(): void {
+    while (this.#held > this.#totalBytes) {
+      const worst = chooseToGiveUp(this.#uploads, this.#clock());
+      if (!worst) return;
+      this.#giveUp(worst, new FaasError("overloaded", "too many asynchronous calls are being sent at a time"));
+    }
+  }
+
+  #giveUp(upload: Upload, why: FaasError): void {
+    if (upload.over) return;
+    this.#uploads.delete(upload);
+    this.#held -= upload.progress.bytes;
+    upload.fail(why);
+  }
+
+  #tooLarge(): FaasError {
+    return new FaasError("tooLarge", `request body is too large, maximum: ${this.#limitBytes} bytes`);
+  }
+}
+
+/** A body on its way. */
+class Upload {
+  readonly progress: UploadProgress;
+  readonly #whole = Promise.withResolvers<Buffer>();
+  #pieces: Buffer[] = [];
+  #over = false;
+
+  constructor(now: number) {
+    this.progress = new UploadProgress(now);
+  }
+
+  get body(): Promise<Buffer> {
+    return this.#whole.promise;
+  }
+
+  /** Whether it is whole, or has failed. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  add(piece: Buffer, now: number): void {
+    this.progress.add(piece.length, now);
+    this.#pieces.push(piece);
+  }
+
+  finish(): void {
+    const [first] = this.#pieces;
+    this.#over = true;
+    this.#whole.resolve(this.#pieces.length === 1 && first ? first : Buffer.concat(this.#pieces));
+    this.#pieces = [];
+  }
+
+  fail(why: FaasError): void {
+    this.#over = true;
+    this.#pieces = [];
+    this.#whole.reject(why);
   }
 }

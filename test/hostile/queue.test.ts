@@ -1,5 +1,7 @@
+import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { buildImage } from "../support/build-upload.ts";
+import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 
 /** What strangers can do to the queue, against the whole platform. */
@@ -67,3 +69,24 @@ test("the headers of a batch are not copied into the queue without end", async (
   expect([answer.status, await answer.text()]).toEqual([413, expect.stringContaining("times 10000 lines")]);
   expect(answer.headers.get("location")).toBeNull();
 });
+
+test("uploads that stand still do not keep others from sending", async () => {
+  const bytes = 10 * 1024 ** 2;
+  const stalled: { readonly socket: Socket; received: string }[] = [];
+  for (let i = 0; i < 30; i++) {
+    const socket = connect(platform.port, "127.0.0.1");
+    const one = { socket, received: "" };
+    socket.on("data", (text) => {
+      one.received += text;
+    });
+    socket.on("error", () => undefined); // those that are given up are closed
+    socket.write(`POST /async-function/echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`);
+    await new Promise<void>((sent) => socket.write(Buffer.alloc(bytes - 1), () => sent()));
+    stalled.push(one);
+  }
+  for (let i = 0; i < 5; i++) expect((await post({}, Buffer.alloc(9_000_000))).status).toBe(202);
+  await eventually("those who gave way are told and closed", () =>
+    stalled.some(({ socket, received }) => received.startsWith("HTTP/1.1 429") && socket.closed),
+  );
+  for (const { socket } of stalled) socket.destroy();
+}, 60_000);
