@@ -15,6 +15,7 @@ import {
 } from "../provider/contract/namespaces.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import { decodeSecretList, type SecretRequest } from "../provider/contract/secrets.ts";
+import { decodeWarnings, WARNING_HEADER } from "../provider/contract/warnings.ts";
 import { encodeMultipart } from "./gateway/multipart.ts";
 import { readNdjson, readText } from "./gateway/read-body.ts";
 import { createTransport, explainNetworkError, type GatewayRequest, type Transport } from "./gateway/transport.ts";
@@ -38,6 +39,8 @@ export interface Answer {
   /** e.g. `Accepted`. */
   readonly statusText: string;
   readonly text: string;
+  /** What does not hold of a deployment that was accepted. */
+  readonly warnings: readonly string[];
 }
 
 /** What `GET /system/logs` is asked. */
@@ -220,7 +223,8 @@ export class GatewayClient {
   async #answerOf(response: IncomingMessage): Promise<Answer> {
     try {
       const text = await readText(response, ANSWER_LIMIT_BYTES);
-      return { status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", text };
+      const warnings = decodeWarnings(response.headers[WARNING_HEADER]);
+      return { status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", text, warnings };
     } catch (error) {
       throw explainNetworkError(this.url, error);
     }

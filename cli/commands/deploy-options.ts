@@ -86,7 +86,13 @@ export async function deployWithReport(
 
 function describeDeployed(outcome: DeployOutcome, url: string): string[] {
   if (outcome.kind === "failed") return [`Not deployed: ${describeError(outcome.error)}`, ""];
-  const { status, statusText } = outcome.answer;
+  const { status, statusText, warnings } = outcome.answer;
   const name = outcome.namespace ? `${outcome.name}.${outcome.namespace}` : outcome.name;
-  return ["", `Deployed. ${status} ${statusText}.`, `URL: ${url}/function/${name}`, ""];
+  return [
+    "",
+    `Deployed. ${status} ${statusText}.`,
+    `URL: ${url}/function/${name}`,
+    ...warnings.map((warning) => `Warning: ${warning}`),
+    "",
+  ];
 }

@@ -72,6 +72,7 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
     mode: "update",
     report: (outcome) => {
       if (outcome.kind === "failed") print(`${outcome.name}: not deployed: ${messageOf(outcome.error)}`);
+      else for (const warning of outcome.answer.warnings) print(`${outcome.name}: warning: ${warning}`);
     },
   });
   return deployable.filter((_fn, i) => deployed[i]?.kind === "deployed");

@@ -81,6 +81,11 @@ export interface FunctionStore {
    * @throws {FaasError} `notFound`; `invalid` as in `create`
    */
   update(deployment: ResolvedDeployment): Promise<void>;
+  /**
+   * What of a deployment that is accepted does not hold here, a sentence each that begins with the field; silence means
+   * that it holds. Absent where everything does.
+   */
+  warningsFor?(deployment: ResolvedDeployment): Promise<readonly string[]>;
   /** @throws {FaasError} `notFound` */
   remove(ref: FunctionRef): Promise<void>;
   /**

@@ -1,6 +1,7 @@
-import type { Request, RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
 import { decodeDeleteRequest, decodeFunctionDeployment } from "../contract/functions.ts";
+import { encodeWarnings, WARNING_HEADER } from "../contract/warnings.ts";
 import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
 
@@ -20,20 +21,32 @@ export function getFunction(store: Pick<FunctionStore, "get">, fallback: string)
   };
 }
 
-/** `POST /system/functions` → 202; fails as `invalid` or `conflict`. */
-export function createFunction(store: Pick<FunctionStore, "create">, fallback: string): RequestHandler {
+/** `POST /system/functions` → 202, with warnings about what does not hold; fails as `invalid` or `conflict`. */
+export function createFunction(store: Pick<FunctionStore, "create" | "warningsFor">, fallback: string): RequestHandler {
   return async (req, res) => {
-    await store.create(readDeployment(req, fallback));
-    res.status(202).end();
+    const deployment = readDeployment(req, fallback);
+    await store.create(deployment);
+    await answerDeployed(res, store, deployment);
   };
 }
 
-/** `PUT /system/functions` → 202; fails as `invalid`, or as `notFound`, upon which faas-cli creates it. */
-export function updateFunction(store: Pick<FunctionStore, "update">, fallback: string): RequestHandler {
+/** `PUT /system/functions` → 202 as above; fails as `invalid`, or as `notFound`, upon which faas-cli creates it. */
+export function updateFunction(store: Pick<FunctionStore, "update" | "warningsFor">, fallback: string): RequestHandler {
   return async (req, res) => {
-    await store.update(readDeployment(req, fallback));
-    res.status(202).end();
+    const deployment = readDeployment(req, fallback);
+    await store.update(deployment);
+    await answerDeployed(res, store, deployment);
   };
+}
+
+async function answerDeployed(
+  res: Response,
+  store: Pick<FunctionStore, "warningsFor">,
+  deployment: ResolvedDeployment,
+): Promise<void> {
+  const warnings = (await store.warningsFor?.(deployment)) ?? [];
+  if (warnings.length > 0) res.setHeader(WARNING_HEADER, encodeWarnings(warnings));
+  res.status(202).end();
 }
 
 /** `DELETE /system/functions` with `{ functionName, namespace? }` → 202; fails as `invalid` or `notFound`. */

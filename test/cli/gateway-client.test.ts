@@ -70,7 +70,12 @@ test.each<[status: number, body: string, kind: string, message: string]>([
 test("a write's answer is for the caller to judge, but for missing credentials", async () => {
   await using gateway = await openFakeGateway(() => ({ status: 409, body: "exists" }));
   const client = clientOf(gateway);
-  expect(await client.createFunction(deployment)).toEqual({ status: 409, statusText: "Conflict", text: "exists" });
+  expect(await client.createFunction(deployment)).toEqual({
+    status: 409,
+    statusText: "Conflict",
+    text: "exists",
+    warnings: [],
+  });
   gateway.respond = () => ({ status: 401 });
   await expect(client.createFunction(deployment)).rejects.toMatchObject({ kind: "unauthorized" });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { decodeWarnings, encodeWarnings, WARNING_HEADER } from "../../provider/contract/warnings.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { serveProvider, type TestProvider } from "./support.ts";
@@ -105,6 +106,22 @@ test.each<[body: string, field: string]>([
   expect(await answer("POST", "/system/functions", body)).toMatch(
     new RegExp(`^400 failed to unmarshal request: ${field}: .+\n$`),
   );
+});
+
+test.each(["POST", "PUT"])("what does not hold of a deployment is said in the answer to its %s", async (method) => {
+  const sentences = ['constraints: have "no" meaning, here', "envVars.A\\B: é"];
+  Object.assign(backend.functions, { warningsFor: async () => sentences });
+  if (method === "PUT") await provider.call("POST", "/system/functions", deployment);
+  const response = await provider.call(method, "/system/functions", deployment);
+  expect([response.status, await response.text()]).toEqual([202, ""]);
+  expect(decodeWarnings(response.headers.get(WARNING_HEADER) ?? "")).toEqual([sentences[0], "envVars.A\\B: ?"]);
+});
+
+test("other warnings than ours, and none, are no sentences", () => {
+  const header = '110 cache "stale", 299 - "kept\u009b[31m", 199 x "dropped", 299 - "unfinished';
+  expect(decodeWarnings(header)).toEqual(["kept?[31m"]);
+  expect(decodeWarnings(undefined)).toEqual([]);
+  expect(decodeWarnings(encodeWarnings(new Array(50).fill("x".repeat(5_000))).join(", "))).toHaveLength(20);
 });
 
 test("HEAD is served for health only", async () => {

@@ -88,6 +88,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       table,
       hub,
       hasNamespace: namespaces.has,
+      enforcement: { walled: false, cpu: false },
       around: {
         hasSecret: secretFiles.has,
         resolveImage: images.resolve,

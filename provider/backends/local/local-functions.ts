@@ -11,6 +11,7 @@ import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionTable } from "./function-table.ts";
 import { buildEndpoints, buildStatus } from "./status.ts";
 import { measureUsage } from "./usage.ts";
+import { deploymentWarnings, type Enforcement } from "./warnings.ts";
 
 export interface LocalFunctionsOptions {
   readonly folder: string;
@@ -18,6 +19,7 @@ export interface LocalFunctionsOptions {
   readonly hub: WatchHub;
   readonly around: Surroundings;
   readonly runner: RunnerSettings;
+  readonly enforcement: Enforcement;
   hasNamespace(name: string): boolean;
 }
 
@@ -102,6 +104,10 @@ export class LocalFunctions implements FunctionStore {
     if (isUnchanged(runner.record, next, digest)) return;
     const replicas = Math.max(runner.record.replicas, bounds.min);
     runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
+  }
+
+  async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
+    return deploymentWarnings(deployment, this.#options.enforcement);
   }
 
   async remove(ref: FunctionRef): Promise<void> {

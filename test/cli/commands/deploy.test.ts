@@ -35,6 +35,16 @@ describe("deploy", () => {
     ]);
   });
 
+  test("shows what does not hold of what was accepted", async () => {
+    const headers = { Warning: '299 - "constraints: have no meaning here", 299 - "limits.cpu: does not hold"' };
+    await using scene = await openScene(() => ({ status: 202, headers }));
+    const { code, stdout } = await scene.run("deploy --filter second");
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      "/function/second\nWarning: constraints: have no meaning here\nWarning: limits.cpu: does not hold\n",
+    );
+  });
+
   test("flags win over the stack file", async () => {
     await using scene = await openScene(accepted);
     const flags =
