@@ -9,6 +9,7 @@ import type { Hosts } from "../provider/kit/hosts.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import { LoginAttempts } from "../provider/kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "../provider/kit/respond.ts";
+import type { Handler } from "../provider/kit/server.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
@@ -58,16 +59,14 @@ export interface AsyncParts {
 }
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
-export function buildGateway(deps: GatewayDeps): RequestListener {
+export function buildGateway(deps: GatewayDeps): Handler {
   const { proxy, async } = deps;
   const control = buildControlRoutes(deps);
-  return (req: IncomingMessage, res: ServerResponse) => {
+  return (req, res) => {
     const url = req.url as string;
-    if (url.startsWith(FUNCTION_PREFIX)) proxy.handle(req, res);
-    else if (async && url.startsWith(ASYNC_PREFIX)) {
-      if (req.method === "POST") async.intake.handle(req, res);
-      else async.calls.handle(req, res);
-    } else control(req, res);
+    if (url.startsWith(FUNCTION_PREFIX)) return proxy.handle(req, res);
+    if (!async || !url.startsWith(ASYNC_PREFIX)) return control(req, res);
+    return req.method === "POST" ? async.intake.handle(req, res) : async.calls.handle(req, res);
   };
 }
 
@@ -126,9 +125,4 @@ export function buildMetricsApp(registry: Registry, problem: () => string | unde
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
-}
-
-/** Methods that Node answers by itself unless told otherwise: a tunnel is not for us. */
-export function refuseConnect(_req: IncomingMessage, socket: NodeJS.WritableStream): void {
-  socket.end("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }

@@ -4,12 +4,13 @@ import { FaasError } from "../provider/contract/errors.ts";
 import { qualifiedName } from "../provider/contract/functions.ts";
 import { parseScalePolicy } from "../provider/contract/scale-policy.ts";
 import { basicAuthHeader, type Credentials, checkLogin } from "../provider/kit/basic-auth.ts";
+import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../provider/kit/descriptors.ts";
 import { hostsOf } from "../provider/kit/hosts.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import { LoginAttempts } from "../provider/kit/login-attempts.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
-import { buildGateway, buildMetricsApp, refuseConnect } from "./app.ts";
+import { buildGateway, buildMetricsApp } from "./app.ts";
 import { workerAgent } from "./async/function-caller.ts";
 import { ProxyCaller } from "./async/proxy-caller.ts";
 import type { GatewayConfig } from "./config.ts";
@@ -57,8 +58,17 @@ export async function openGateway(
   log: Logger,
 ): Promise<OpenGateway> {
   const version = readVersion();
+  const descriptors = descriptorLimit();
+  const shares = shareConnections(descriptors);
+  if (descriptors < LOW_DESCRIPTORS) {
+    log.warn(
+      { descriptors, callers: shares.calls },
+      "few file descriptors: raise the limit (ulimit -n) to serve more callers at a time",
+    );
+  }
   const connection = new ProviderConnection({
     url: config.providerUrl,
+    connections: shares.toProvider,
     timeoutMs: config.upstreamTimeoutMs,
     ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
   });
@@ -120,18 +130,17 @@ export async function openGateway(
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,
       host: config.bindAddress,
+      limits: { maxConnections: shares.metrics },
+      log,
     });
     opened.push(drained(metrics, 1_000));
     const api = await listen(handler, {
       port: config.port,
       host: config.bindAddress,
-      server: {
-        requestTimeout: config.readTimeoutMs,
-        headersTimeout: Math.min(config.readTimeoutMs, 60_000),
-        keepAliveTimeout: KEEP_ALIVE_MS,
-      },
+      server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      limits: { maxConnections: shares.calls },
+      log,
     });
-    api.server.on("connect", refuseConnect);
     // Closed after the worker, which the next part closes.
     const caller = new ProxyCaller({
       proxy,

@@ -5,6 +5,7 @@ import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
 import type { Credentials } from "./kit/basic-auth.ts";
+import { descriptorLimit, shareConnections } from "./kit/descriptors.ts";
 import { hostsOf } from "./kit/hosts.ts";
 import type { Logger } from "./kit/log.ts";
 import { type DrainingServer, listen } from "./kit/server.ts";
@@ -60,6 +61,8 @@ export async function openProvider(
       port: config.port,
       host: config.bindAddress,
       server: { keepAliveTimeout: KEEP_ALIVE_MS },
+      limits: { maxConnections: shareConnections(descriptorLimit()).provider },
+      log,
     });
     log.info({ url: server.url }, "provider is listening");
     let closed: Promise<void> | undefined;

@@ -35,7 +35,9 @@ export class ProxyCaller implements FunctionCaller {
     }
     const { proxy, userAgent } = this.#options;
     const exchange = new StoredExchange(call, userAgent, { keep, signal, turn: this.#underWay.turn });
-    return await this.#underWay.run(exchange.collector, () => proxy.forward(urlOf(call), call.callId, exchange));
+    return await this.#underWay.run(exchange.collector, () => {
+      proxy.forward(urlOf(call), call.callId, exchange)?.catch(() => exchange.breakOff());
+    });
   }
 
   async close(): Promise<void> {

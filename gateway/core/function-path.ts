@@ -13,7 +13,8 @@ export type FunctionPath =
   | { readonly kind: "redirect"; readonly location: string }
   | { readonly kind: "none" };
 
-const TARGET = /^[-a-zA-Z_0-9.]+$/;
+/** With a dot at the end at most once, and with something before it. */
+const TARGET = /^[-a-zA-Z_0-9.]*[-a-zA-Z_0-9]\.?$/;
 const UNCLEAN = /\/\/|\/\.\.?(\/|$)/;
 const NONE: FunctionPath = { kind: "none" };
 
@@ -34,7 +35,7 @@ export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   const target = decodeSegment(path.slice(prefix.length, nameEnd));
   if (target === undefined || !TARGET.test(target)) return NONE;
   const rest = url.slice(nameEnd);
-  return { kind: "function", target, url: rest.startsWith("/") ? rest : `/${rest}` };
+  return { kind: "function", target: withoutLastDot(target), url: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
 /** `name` or `name.namespace`, split at the last dot. */
@@ -42,6 +43,11 @@ export function parseTarget(target: string, defaultNamespace: string): FunctionR
   const dot = target.lastIndexOf(".");
   if (dot < 0) return { name: target, namespace: defaultNamespace };
   return { name: target.slice(0, dot), namespace: target.slice(dot + 1) || defaultNamespace };
+}
+
+/** `name.` is the name in the default namespace, as OpenFaaS has it. */
+function withoutLastDot(target: string): string {
+  return target.endsWith(".") ? target.slice(0, -1) : target;
 }
 
 function decodeSegment(segment: string): string | undefined {

@@ -37,7 +37,10 @@ export interface Exchange {
   upstreamHeaders(call: CallHeaders): string[];
   /** Reads the request and then lets `call` go on; tells it when whom it is made for leaves before the answer is whole. */
   open(call: OpenCall): void;
-  /** @param headers by lower-case name; may be kept */
+  /**
+   * @param headers by lower-case name; may be kept
+   * @throws when the answer cannot be sent as it is; {@link refuse} may follow
+   */
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void;
   /** Holds up `flow` while it cannot take more. */
   data(piece: Buffer, flow: Flow): void;

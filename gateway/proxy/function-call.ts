@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import { FaasError, STATUS } from "../../provider/contract/errors.ts";
+import { MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
 import { ColdWait } from "./cold-wait.ts";
 import type { Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -28,6 +29,9 @@ const OUR_OWN = new Set([
   "UND_ERR_NOT_SUPPORTED",
 ]);
 
+/** How long interim answers may put off the final one. */
+const MAX_INTERIM_MS = 120_000;
+
 type Controller = Dispatcher.DispatchController;
 
 /**
@@ -53,6 +57,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   /** Of the answer; 0 until it has begun. */
   #status = 0;
   #callerLeft = false;
+  #interimAnswers = 0;
   /** Whether the load meter has it. */
   #measured = false;
 
@@ -82,7 +87,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     const others = !this.#holding && this.#entry.held.count > 0;
     if (choice.kind === "replica" && !others) this.#dispatch(choice.replica);
     else if (choice.kind === "full" && !this.#holding && !this.#entry.queues) this.#rejectAsFull();
-    else void this.#hold();
+    else this.#hold().catch((error: unknown) => this.#fail(toFaasError(error)));
   }
 
   async #hold(): Promise<void> {
@@ -203,17 +208,33 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   }
 
   onResponseStart(
-    _controller: Controller,
+    controller: Controller,
     status: number,
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,
   ): void {
-    if (status < 200) return;
+    if (status < 200) {
+      this.#countInterim(controller, status);
+      return;
+    }
     const { contentType } = this.#exchange;
     const answerHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, contentType);
     this.#wait?.tell(answerHeaders, this.#replica, this.#entry.meter);
-    this.#exchange.begin(status, statusMessage, answerHeaders);
-    this.#status = status;
+    try {
+      this.#exchange.begin(status, statusMessage, answerHeaders);
+      this.#status = status;
+    } catch (cause) {
+      const why = `function ${this.#entry.qualifiedName} sent an answer that cannot be passed on`;
+      controller.abort(new FaasError("upstream", why, { cause }));
+    }
+  }
+
+  /** Each of them lets the time for the answer begin anew, so a few are enough. */
+  #countInterim(controller: Controller, status: number): void {
+    this.#interimAnswers++;
+    const late = performance.now() - this.#startedAt > MAX_INTERIM_MS;
+    if (status >= 100 && this.#interimAnswers <= MAX_INTERIM_ANSWERS && !late) return;
+    controller.abort(new FaasError("upstream", `function ${this.#entry.qualifiedName} sends no final answer`));
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -229,6 +250,10 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     const replica = this.#replica;
     if (this.#callerLeft) {
       this.#end(499); // nginx's code for a caller that left; nobody receives it, the metrics show it
+      return;
+    }
+    if (error instanceof FaasError) {
+      this.#fail(error);
       return;
     }
     const { code } = error as NodeJS.ErrnoException;

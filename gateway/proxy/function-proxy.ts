@@ -45,29 +45,31 @@ export class FunctionProxy {
   }
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
-  handle(req: IncomingMessage, res: ServerResponse): void {
-    this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res));
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
+    return this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res));
   }
 
   /**
    * Makes a call for `exchange`.
    * @param url starts with {@link FUNCTION_PREFIX}
    * @param callId a new one when undefined
+   * @returns undefined unless the function has to be looked for
    */
-  forward(url: string, callId: string | undefined, exchange: Exchange): void {
+  forward(url: string, callId: string | undefined, exchange: Exchange): Promise<void> | undefined {
     const path = parseFunctionPath(url, FUNCTION_PREFIX);
     if (path.kind !== "function") {
       exchange.refuse(noFunctionAnswer(path));
-      return;
+      return undefined;
     }
     const headers = callHeaders(callId, this.#userAgent);
     if (!METHODS.has(exchange.method)) {
       exchange.refuse(wrongMethodAnswer(this.responseHeaders(headers)));
-      return;
+      return undefined;
     }
     const entry = this.#table.find(path.target);
-    if (entry) this.#call(entry, exchange, path.url, headers);
-    else void this.#forwardLate(path.target, exchange, path.url, headers);
+    if (!entry) return this.#forwardLate(path.target, exchange, path.url, headers);
+    this.#call(entry, exchange, path.url, headers);
+    return undefined;
   }
 
   #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): void {

@@ -1,13 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
+import { sendableReason } from "../../http/forwarding.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 
 /** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
 const BUFFERED_BODY_BYTES = 64 * 1024;
-
-/** Reason phrases that Node sends; a function may write others, which say nothing that the status does not. */
-const REASON = /^[\t\x20-\x7e\x80-\xff]+$/;
 
 /** A caller on the other end of a connection. */
 export class HttpExchange implements Exchange {
@@ -64,8 +62,9 @@ export class HttpExchange implements Exchange {
 
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void {
     const res = this.#res;
-    if (reason && REASON.test(reason)) res.writeHead(status, reason, headers);
-    else res.writeHead(status, headers);
+    const sendable = sendableReason(reason);
+    if (sendable === undefined) res.writeHead(status, headers);
+    else res.writeHead(status, sendable, headers);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.
     if (headers["content-length"] === undefined) res.flushHeaders();
   }
@@ -78,7 +77,6 @@ export class HttpExchange implements Exchange {
 
   end(): void {
     this.#res.end();
-    this.#discardBody();
   }
 
   breakOff(): void {
@@ -87,17 +85,10 @@ export class HttpExchange implements Exchange {
 
   refuse(answer: PlatformAnswer): void {
     writeAnswer(this.#res, answer);
-    this.#discardBody();
-  }
-
-  /** What is left of the request is read off, or the next one on its connection would never be seen. */
-  #discardBody(): void {
-    if (this.#req.complete) return;
-    this.#req.unpipe();
-    this.#req.resume();
   }
 }
 
 export function writeAnswer(res: ServerResponse, { status, headers, text }: PlatformAnswer): void {
+  res.statusMessage = ""; // perhaps of an answer that could not be passed on
   res.writeHead(status, headers).end(text);
 }

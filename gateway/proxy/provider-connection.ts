@@ -1,22 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
+import { endToEndHeaders } from "../../http/forwarding.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 
 /**
- * Headers of the caller that do not concern the provider: its connection's own, its credentials, and what a browser
- * says of the page that asks, which was compared with the gateway's own name.
+ * Headers of the caller that do not concern the provider: its credentials, and what a browser says of the page that
+ * asks, which was compared with the gateway's own name.
  */
-const DROPPED = new Set([
-  "connection",
-  "proxy-connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
+const NOT_FOR_THE_PROVIDER: ReadonlySet<string> = new Set([
   "host",
   "expect",
   "authorization",
@@ -28,6 +20,8 @@ export interface ProviderConnectionOptions {
   readonly url: URL;
   /** `Authorization` header that the provider wants; absent when it wants none. */
   readonly authorization?: string;
+  /** Connections at a time, streams included; further requests wait for one. */
+  readonly connections: number;
   /** Longest wait for response headers, in milliseconds. */
   readonly timeoutMs: number;
 }
@@ -48,9 +42,9 @@ export class ProviderConnection {
   readonly #basePath: string;
   readonly #credentials: readonly string[];
 
-  constructor({ url, authorization, timeoutMs }: ProviderConnectionOptions) {
+  constructor({ url, authorization, connections, timeoutMs }: ProviderConnectionOptions) {
     // Streams may be silent for as long as their function is.
-    this.#pool = new Pool(url.origin, { headersTimeout: timeoutMs, bodyTimeout: 0, connections: 1024 });
+    this.#pool = new Pool(url.origin, { headersTimeout: timeoutMs, bodyTimeout: 0, connections });
     this.#basePath = url.pathname.replace(/\/$/, "");
     this.#credentials = authorization ? ["Authorization", authorization] : [];
   }
@@ -82,7 +76,7 @@ export class ProviderConnection {
       answer = await this.request({
         method: req.method as string,
         path,
-        headers: forwardedHeaders(req),
+        headers: endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER),
         signal: leaving.signal,
         ...(hasBody(req) ? { body: req } : {}),
       });
@@ -95,7 +89,6 @@ export class ProviderConnection {
     if (headers["content-length"] === undefined) res.flushHeaders();
     try {
       await pipeline(answer.body, res);
-      if (!req.complete) req.resume();
     } catch (error) {
       // One side has left in the middle; the other learns it from the cut connection.
       if (!leaving.signal.aborted) throw error;
@@ -105,15 +98,6 @@ export class ProviderConnection {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
-}
-
-function forwardedHeaders({ rawHeaders }: IncomingMessage): string[] {
-  const headers: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (!DROPPED.has(name.toLowerCase())) headers.push(name, rawHeaders[i + 1] as string);
-  }
-  return headers;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { basicAuthHeader, type Credentials } from "../../provider/kit/basic-auth.ts";
+import { descriptorLimit, shareConnections } from "../../provider/kit/descriptors.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import { listen } from "../../provider/kit/server.ts";
 import { readVersion } from "../../provider/kit/version.ts";
@@ -37,12 +38,14 @@ export async function openQueueWorker(
   credentials: Credentials | undefined,
   log: Logger,
 ): Promise<OpenQueueWorker> {
+  const shares = shareConnections(descriptorLimit());
   const opened: { close(): Promise<void> }[] = [];
   const closeAll = async () => {
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   const connection = new ProviderConnection({
     url: config.providerUrl,
+    connections: shares.toProvider,
     timeoutMs: config.callTimeoutMs,
     ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
   });
@@ -95,6 +98,8 @@ export async function openQueueWorker(
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,
       host: config.bindAddress,
+      limits: { maxConnections: shares.metrics },
+      log,
     });
     // Answers until the very end: whoever looks sees that it drains.
     opened.splice(0, 0, { close: () => metrics.drain(1_000) });

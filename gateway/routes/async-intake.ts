@@ -53,9 +53,9 @@ export class AsyncIntake {
   }
 
   /** Answers a `POST` whose URL starts with {@link ASYNC_PREFIX}. */
-  handle(req: IncomingMessage, res: ServerResponse): void {
+  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
-    if (path.kind === "function") void this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req));
+    if (path.kind === "function") await this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req));
     else answerNoFunction(res, path);
   }
 

@@ -40,7 +40,7 @@ export class CallRoutes {
   }
 
   /** Answers a request, whose URL starts with {@link ASYNC_PREFIX}, of any method but `POST`. */
-  handle(req: IncomingMessage, res: ServerResponse): void {
+  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = parseCallPath(req.url as string, ASYNC_PREFIX);
     const isRead = req.method === "GET" || req.method === "HEAD";
     if (!isRead && !(req.method === "DELETE" && path && !path.result)) {
@@ -48,7 +48,7 @@ export class CallRoutes {
       res.writeHead(405, { allow, "content-length": "0" }).end();
       return;
     }
-    void this.#answer(path, req, res, isRead);
+    await this.#answer(path, req, res, isRead);
   }
 
   /** Those who wait are answered at once. */

@@ -1,8 +1,13 @@
-import type { RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { closeSocket, closingAnswer } from "../../http/close-socket.ts";
+import { type ConnectionLimits, Connections } from "../../http/connections.ts";
+import { checkHead } from "../../http/request-head.ts";
+import { descriptorLimit, shareConnections } from "./descriptors.ts";
 import { createServer } from "./http.ts";
+import type { Logger } from "./log.ts";
 
 export interface DrainingServer {
   readonly server: Server;
@@ -17,28 +22,34 @@ export interface ListenOptions {
   readonly port: number;
   readonly host: string;
   readonly server?: ServerOptions;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Gets what a handler throws, which is a defect of ours; the request is answered with 500. */
+  readonly log?: Pick<Logger, "error">;
 }
+
+/** Answers one request. What it throws, or rejects with, ends that request alone. */
+export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown;
 
 /** Request heads of up to 1 MiB are taken, as Go servers do. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
 
-/** @throws the listen error, e.g. code `EADDRINUSE` */
-export async function listen(handler: RequestListener, { port, host, server: options }: ListenOptions) {
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...options }, handler);
-  return await bind(server, port, host);
-}
+/** Longest time for a request's head. */
+const HEAD_TIMEOUT_MS = 20_000;
+/** Longest time for a whole request, where nothing else is said. */
+const REQUEST_TIMEOUT_MS = 300_000;
 
-async function bind(server: Server, port: number, host: string): Promise<DrainingServer> {
+/** @throws the listen error, e.g. code `EADDRINUSE` */
+export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
+  const { port, host, log } = options;
+  const connections = new Connections(guarded(handler, log), {
+    maxConnections: shareConnections(descriptorLimit()).calls,
+    ...options.limits,
+  });
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...timeouts(options.server), ...options.server });
+  server.on("request", connections.onRequest);
+  server.on("connection", connections.onConnection);
   server.on("clientError", answerMalformed);
-  // Every connection, with the answer to its last request. One entry a connection: this runs for every request.
-  const connections = new Map<Socket, ServerResponse | undefined>();
-  server.on("connection", (socket: Socket) => {
-    connections.set(socket, undefined);
-    socket.on("close", () => connections.delete(socket));
-  });
-  server.prependListener("request", (req, res: ServerResponse) => {
-    connections.set(req.socket, res);
-  });
+  server.on("connect", refuseTunnel);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(port, host, resolve);
@@ -59,20 +70,61 @@ async function bind(server: Server, port: number, host: string): Promise<Drainin
   };
 }
 
+/** Node looks at its deadlines now and then only; the shortest of them says how often that must be. */
+function timeouts({ headersTimeout, requestTimeout }: ServerOptions = {}): ServerOptions {
+  const request = requestTimeout ?? REQUEST_TIMEOUT_MS;
+  // 0 turns a limit off. That of a head stays, as there is no reason to be slow with it.
+  const head = headersTimeout ?? Math.min(HEAD_TIMEOUT_MS, request || HEAD_TIMEOUT_MS);
+  const shortest = Math.min(head, request || head);
+  return {
+    requestTimeout: request,
+    headersTimeout: head,
+    connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(shortest / 10))),
+  };
+}
+
+/** Nothing that a request can bring about may become an uncaught exception. */
+function guarded(handler: Handler, log: ListenOptions["log"]): (req: IncomingMessage, res: ServerResponse) => void {
+  const failed = (err: unknown, req: IncomingMessage, res: ServerResponse) => {
+    log?.error({ err, method: req.method }, "a request handler failed");
+    if (res.headersSent) res.destroy();
+    else refuse(res, 500, "internal error");
+  };
+  return (req, res) => {
+    const problem = checkHead(req);
+    if (problem) {
+      refuse(res, problem.status, problem.text);
+      return;
+    }
+    try {
+      const pending = handler(req, res);
+      if (pending instanceof Promise) pending.catch((err: unknown) => failed(err, req, res));
+    } catch (err) {
+      failed(err, req, res);
+    }
+  };
+}
+
+function refuse(res: ServerResponse, status: number, text: string): void {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
+  res.writeHead(status, { ...headers, Connection: "close" }).end(`${text}\n`);
+}
+
 /** What Node's parser refuses never reaches a handler; the client learns why all the same. */
 function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   // After other answers on the connection, text could end up in the middle of one.
-  if (!socket.writable || (socket as Socket).bytesWritten > 0 || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const status =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? "431 Request Header Fields Too Large"
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? "408 Request Timeout"
-        : "400 Bad Request";
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+  if ((socket as Duplex & { bytesWritten: number }).bytesWritten > 0 || error.code === "ECONNRESET") {
+    closeSocket(socket);
+  } else if (error.code === "HPE_HEADER_OVERFLOW") {
+    closeSocket(socket, closingAnswer(431, "Request Header Fields Too Large"));
+  } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    closeSocket(socket, closingAnswer(408, "Request Timeout"));
+  } else closeSocket(socket, closingAnswer(400, "Bad Request"));
+}
+
+/** Node hands `CONNECT` over by itself: a tunnel is not for us. */
+function refuseTunnel(_req: IncomingMessage, socket: Duplex): void {
+  closeSocket(socket, closingAnswer(405, "Method Not Allowed", ""));
 }
 
 /** How soon a kept connection is closed whose last request has just been answered. */
@@ -81,26 +133,26 @@ const IDLE_SWEEP_MS = 20;
 /** How long connections are still taken, so that each busy one gets an answer that says it is the last. */
 const LAST_ANSWERS_MS = 150;
 
-async function drain(
-  server: Server,
-  connections: ReadonlyMap<Socket, ServerResponse | undefined>,
-  timeoutMs: number,
-): Promise<void> {
+async function drain(server: Server, connections: Connections, timeoutMs: number): Promise<void> {
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
+  const cut = setTimeout(() => {
+    server.closeAllConnections();
+    connections.closeAll(); // those too that have left the server, as tunnels do
+    giveUp();
+  }, timeoutMs);
   // A caller that learns from the answer that the connection ends does not send its next request into the closing.
-  const used = [...connections.values()].filter((res) => res !== undefined);
-  for (const res of used) res.shouldKeepAlive = false;
+  const used = connections.used;
+  for (const res of connections.answers()) res.shouldKeepAlive = false;
   server.prependListener("request", (_req, res: ServerResponse) => {
     res.shouldKeepAlive = false;
   });
-  if (used.length > 0) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
+  if (used) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  // To Node a connection that has not sent anything yet is one that waits for an answer, not an idle one.
-  for (const socket of connections.keys()) if (socket.bytesRead === 0) socket.destroy();
+  connections.closeSilent();
   // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  await closed;
+  await Promise.race([closed, late]);
   clearInterval(sweep);
   clearTimeout(cut);
 }

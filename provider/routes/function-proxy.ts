@@ -1,7 +1,8 @@
 import type { ClientRequest, Agent as HttpAgent, IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
+import { isFinalStatus, MAX_INTERIM_ANSWERS, sendableReason } from "../../http/forwarding.ts";
 import { INTERNAL_HEADER } from "../contract/paths.ts";
-import { Agent, request } from "../kit/http.ts";
+import { Agent, request, STATUS_CODES } from "../kit/http.ts";
 import type { Logger } from "../kit/log.ts";
 import type { EndpointPicture } from "./endpoint-picture.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
@@ -59,6 +60,7 @@ function fail(res: ServerResponse, status: number, text: string, internal = fals
   res.setHeader("X-Content-Type-Options", "nosniff");
   res.setHeader("Content-Type", "text/plain; charset=utf-8");
   res.setHeader("Content-Length", Buffer.byteLength(text) + 1);
+  res.statusMessage = ""; // perhaps of an answer that could not be passed on
   res.writeHead(status).end(`${text}\n`);
 }
 
@@ -80,7 +82,10 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
       upstream = send(req, hop);
       return head(upstream, hop.headTimeoutMs);
     });
-    res.writeHead(answer.statusCode as number, answer.statusMessage ?? "", responseHeaders(answer, req));
+    const status = answer.statusCode as number;
+    if (!isFinalStatus(status)) throw new Error(`the function answered with status ${status}`);
+    const reason = sendableReason(answer.statusMessage) ?? STATUS_CODES[status] ?? "";
+    res.writeHead(status, reason, responseHeaders(answer, req));
     // A stream of unknown length may stay silent for long; its reader wants to know that it has begun.
     if (answer.headers["content-length"] === undefined) res.flushHeaders();
     await pipeline(answer, res);
@@ -113,6 +118,10 @@ async function head(upstream: ClientRequest, timeoutMs: number): Promise<Incomin
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const late = setTimeout(() => upstream.destroy(new Error("no answer in time")), timeoutMs);
   upstream.once("response", resolve);
+  let interimAnswers = 0;
+  upstream.on("information", () => {
+    if (++interimAnswers > MAX_INTERIM_ANSWERS) upstream.destroy(new Error("no final answer"));
+  });
   // Stays on, as errors that follow the head come with the answer's stream too and must not go unhandled here.
   upstream.on("error", reject);
   try {

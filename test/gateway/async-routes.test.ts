@@ -34,7 +34,7 @@ beforeEach(async () => {
   provider.put({ name: "f" });
   provider.respond = (_request, res) => res.writeHead(404).end();
   queue = new FakeQueue();
-  const connection = new ProviderConnection({ url: provider.url, timeoutMs: 5_000 });
+  const connection = new ProviderConnection({ url: provider.url, connections: 16, timeoutMs: 5_000 });
   const client = new ProviderClient({ connection, timeoutMs: 5_000, log });
   const table = new FunctionTable({
     defaultNamespace: "openfaas-fn",

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "@jest/globals";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
 import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import { listen } from "../../provider/kit/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import reflect from "../support/reflect.mjs";
@@ -47,7 +48,9 @@ async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 1
     holdTimeoutMs,
     release: "test",
   });
-  const { port } = await serve((req, res) => proxy.handle(req, res));
+  const server = await listen((req, res) => proxy.handle(req, res), { port: 0, host: "127.0.0.1" });
+  opened.push(() => server.drain(0));
+  const { port } = server;
   opened.push(() => table.close());
   table.apply({ type: "heartbeat" });
   return {
@@ -145,7 +148,9 @@ test("an unknown function is 404, or 503 while the picture is not whole", async 
     holdTimeoutMs: 1,
     release: "test",
   });
-  const { port } = await serve((req, res) => proxy.handle(req, res));
+  const server = await listen((req, res) => proxy.handle(req, res), { port: 0, host: "127.0.0.1" });
+  opened.push(() => server.drain(0));
+  const { port } = server;
   expect((await get(port, "/function/nope")).status).toBe(503);
 });
 

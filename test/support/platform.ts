@@ -22,6 +22,8 @@ export interface PlatformOptions {
   /** Path of the stack file; deploys nothing unless given. */
   readonly stackFile?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Put before the command, such as `prlimit` with its options. */
+  readonly prefix?: readonly string[];
 }
 
 /** `faaslane start` as a child process on ports of its own. */
@@ -36,25 +38,28 @@ export class Platform {
 
   constructor(options: PlatformOptions) {
     this.#options = options;
-    this.#child = spawn(
+    const [command = process.execPath, ...args] = [
+      ...(options.prefix ?? []),
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", join(ROOT, "cli/main.ts"), "start"],
-      {
-        cwd: options.cwd ?? ROOT,
-        stdio: ["ignore", "pipe", "pipe"],
-        env: {
-          PATH: process.env.PATH,
-          HOME: process.env.HOME,
-          port: "0",
-          metrics_port: "0",
-          provider_port: "0",
-          data_dir: options.dataDir,
-          stack_file: options.stackFile ?? "",
-          drain_timeout: "5s",
-          ...options.env,
-        },
+      "--disable-warning=ExperimentalWarning",
+      join(ROOT, "cli/main.ts"),
+      "start",
+    ];
+    this.#child = spawn(command, args, {
+      cwd: options.cwd ?? ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        port: "0",
+        metrics_port: "0",
+        provider_port: "0",
+        data_dir: options.dataDir,
+        stack_file: options.stackFile ?? "",
+        drain_timeout: "5s",
+        ...options.env,
       },
-    );
+    });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
     });

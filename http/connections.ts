@@ -1,0 +1,255 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { closeSocket, closingAnswer } from "./close-socket.ts";
+
+/** What connections may take of a server; what goes beyond is closed, not kept. Durations in milliseconds. */
+export interface ConnectionLimits {
+  /** Connections at a time. For one more, the one that has been idle for longest goes. */
+  readonly maxConnections: number;
+  /** Requests sent on one connection before the answer to the first of them. They are served one at a time. */
+  readonly maxPipelined: number;
+  /** The same, over all connections. */
+  readonly maxPipelinedTotal: number;
+  /** Bytes of unfinished request heads, over all connections. */
+  readonly maxHeadBytesTotal: number;
+  /** A request's body from which nothing has come for so long, while somebody waits for it, is not going to be whole. */
+  readonly bodyStallMs: number;
+  /** An answer of which nothing has been taken for so long is not going to be read. */
+  readonly answerStallMs: number;
+  /** How long the rest of a body is read off that came too late for its answer. */
+  readonly lingerMs: number;
+}
+
+export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
+  maxConnections: Number.POSITIVE_INFINITY,
+  maxPipelined: 100,
+  maxPipelinedTotal: 10_000,
+  maxHeadBytesTotal: 32 * 1024 ** 2,
+  bodyStallMs: 30_000,
+  answerStallMs: 60_000,
+  lingerMs: 30_000,
+};
+
+type Pending = readonly [req: IncomingMessage, res: ServerResponse];
+
+/** How often all connections are looked at. */
+const SWEEP_MS = 100;
+
+const TIMED_OUT = closingAnswer(408, "Request Timeout");
+
+/** One connection of a server. Plain fields: it is touched by every request. */
+class Connection {
+  readonly socket: Socket;
+  /** The request under way, or the last one that was. */
+  req: IncomingMessage | undefined;
+  /** The answer to it; undefined between two requests. */
+  current: ServerResponse | undefined;
+  /** Requests that came meanwhile. */
+  pending: Pending[] | undefined;
+  /** Bytes read when the last answer was complete: what has come since belongs to the next head. */
+  headFrom = 0;
+  /** Bytes read when last they were seen to have changed, and when that was. */
+  bytesRead = 0;
+  readAt: number;
+  /** Whether the socket's time runs out, because the other side does not take what was written. */
+  clogged = false;
+  /** When the last answer was complete. */
+  idleAt: number;
+  readonly onAnswered: () => void;
+
+  constructor(socket: Socket, now: number, answered: (connection: Connection) => void) {
+    this.socket = socket;
+    this.readAt = now;
+    this.idleAt = now;
+    this.onAnswered = () => answered(this);
+  }
+
+  get idle(): boolean {
+    return this.current === undefined;
+  }
+}
+
+/** All connections of one server, held to their limits. */
+export class Connections {
+  readonly #limits: ConnectionLimits;
+  readonly #handler: RequestListener;
+  readonly #all = new Map<Socket, Connection>();
+  #pending = 0;
+  #sweep: NodeJS.Timeout | undefined;
+  /** The time of the last look at them: exact enough to tell who has been idle for longest. */
+  #now = performance.now();
+  /** Connections that were turned away, or closed to make room. */
+  turnedAway = 0;
+
+  /** @param handler never called for a connection that still waits for an answer of its */
+  constructor(handler: RequestListener, limits: Partial<ConnectionLimits> = {}) {
+    this.#handler = handler;
+    this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...limits };
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** For the server's event `connection`. */
+  readonly onConnection = (socket: Socket): void => {
+    if (this.#all.size === 0) this.#now = performance.now();
+    if (this.#all.size >= this.#limits.maxConnections) {
+      this.turnedAway++;
+      if (!this.#makeRoom()) {
+        closeSocket(socket);
+        return;
+      }
+    }
+    this.#all.set(socket, new Connection(socket, this.#now, this.#answered));
+    socket.on("close", () => this.#forget(socket));
+    this.#sweep ??= setInterval(this.#look, SWEEP_MS).unref();
+  };
+
+  /** For the server's event `request`. */
+  readonly onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    const connection = this.#all.get(req.socket);
+    // It was turned away, and what it had sent already is of no interest.
+    if (connection === undefined) return;
+    if (connection.current === undefined) this.#serve(connection, req, res);
+    else this.#postpone(connection, req, res);
+  };
+
+  /** Every connection's last answer, complete or not; undefined for one without. */
+  *answers(): Generator<ServerResponse> {
+    for (const { current } of this.#all.values()) if (current) yield current;
+  }
+
+  /** Whether any connection has had a request. */
+  get used(): boolean {
+    for (const { req } of this.#all.values()) if (req) return true;
+    return false;
+  }
+
+  /** Closes those that have never sent anything: to Node they wait for an answer. */
+  closeSilent(): void {
+    for (const { socket, req } of this.#all.values()) if (!req && socket.bytesRead === 0) socket.destroy();
+  }
+
+  /** Closes all, also those that a server knows nothing of any more. */
+  closeAll(): void {
+    for (const socket of this.#all.keys()) closeSocket(socket);
+  }
+
+  #serve(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+    connection.req = req;
+    connection.current = res;
+    connection.readAt = this.#now;
+    res.on("close", connection.onAnswered);
+    this.#handler(req, res);
+  }
+
+  #postpone(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+    const { maxPipelined, maxPipelinedTotal } = this.#limits;
+    connection.pending ??= [];
+    if (connection.pending.length >= maxPipelined || this.#pending >= maxPipelinedTotal) {
+      closeSocket(connection.socket);
+      return;
+    }
+    connection.pending.push([req, res]);
+    this.#pending++;
+    // Not yet: Node's parser lets the socket go on at the end of each message.
+    process.nextTick(pauseSocket, connection);
+  }
+
+  readonly #answered = (connection: Connection): void => {
+    connection.current = undefined;
+    connection.clogged = false; // from here on the time is that of a kept connection
+    if (connection.socket.destroyed) return;
+    readOff(connection.req);
+    connection.headFrom = connection.socket.bytesRead;
+    connection.idleAt = this.#now;
+    const next = connection.pending?.shift();
+    if (!next) return;
+    this.#pending--;
+    if (connection.pending?.length === 0) connection.socket.resume();
+    this.#serve(connection, ...next);
+  };
+
+  #forget(socket: Socket): void {
+    const connection = this.#all.get(socket);
+    this.#all.delete(socket);
+    this.#pending -= connection?.pending?.length ?? 0;
+    if (this.#all.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  /** Closes the connection that has been idle for longest. @returns whether there was one */
+  #makeRoom(): boolean {
+    let oldest: Connection | undefined;
+    for (const connection of this.#all.values()) {
+      if (connection.idle && !(oldest && oldest.idleAt <= connection.idleAt)) oldest = connection;
+    }
+    if (!oldest) return false;
+    this.#all.delete(oldest.socket);
+    closeSocket(oldest.socket);
+    return true;
+  }
+
+  readonly #look = (): void => {
+    this.#now = performance.now();
+    let headBytes = 0;
+    const heads: { readonly connection: Connection; readonly bytes: number }[] = [];
+    for (const connection of this.#all.values()) {
+      if (connection.req && !connection.req.complete) this.#lookAtBody(connection);
+      else if (connection.idle) {
+        const bytes = connection.socket.bytesRead - connection.headFrom;
+        if (bytes === 0) continue;
+        headBytes += bytes;
+        heads.push({ connection, bytes });
+      }
+      if (connection.current) this.#lookAtAnswer(connection);
+    }
+    if (headBytes > this.#limits.maxHeadBytesTotal) closeLargest(heads, headBytes - this.#limits.maxHeadBytesTotal);
+  };
+
+  #lookAtBody(connection: Connection): void {
+    const { socket, req, current, idleAt } = connection;
+    const { bodyStallMs, lingerMs } = this.#limits;
+    const read = socket.bytesRead;
+    connection.headFrom = read;
+    if (!current && this.#now - idleAt > lingerMs) closeSocket(socket);
+    // Bytes that nobody has taken yet are not the sender's fault.
+    else if (read !== connection.bytesRead || (req?.readableLength ?? 0) > 0) {
+      connection.bytesRead = read;
+      connection.readAt = this.#now;
+    } else if (this.#now - connection.readAt > bodyStallMs) {
+      closeSocket(socket, current && !current.headersSent ? TIMED_OUT : undefined);
+    }
+  }
+
+  /** The socket's own timer knows whether a write moves; but while nothing is to be written, silence is no fault. */
+  #lookAtAnswer(connection: Connection): void {
+    const { socket, clogged } = connection;
+    connection.clogged = socket.writableLength > 0;
+    if (connection.clogged !== clogged) socket.setTimeout(clogged ? 0 : this.#limits.answerStallMs);
+  }
+}
+
+/** What is left of an answered request is read off, or the next one on its connection would never be seen. */
+function readOff(req: IncomingMessage | undefined): void {
+  if (!req || req.complete) return;
+  req.unpipe();
+  req.resume();
+}
+
+function pauseSocket({ socket, pending }: Connection): void {
+  if (pending && pending.length > 0) socket.pause();
+}
+
+function closeLargest(heads: { readonly connection: Connection; readonly bytes: number }[], excess: number): void {
+  heads.sort((a, b) => b.bytes - a.bytes);
+  let left = excess;
+  for (const { connection, bytes } of heads) {
+    if (left <= 0) return;
+    left -= bytes;
+    // Without a word: to say something, more would have to be read.
+    closeSocket(connection.socket);
+  }
+}
