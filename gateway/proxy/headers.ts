@@ -71,7 +71,10 @@ export function buildClientHeaders(
   const named = connectionNames(typeof connection === "object" ? connection.join(",") : connection);
   for (const name in upstream) {
     const value = upstream[name];
-    if (value !== undefined && !isHopByHop(name) && !named?.has(name)) headers[name] = value;
+    if (value === undefined || isHopByHop(name) || named?.has(name)) continue;
+    // A name like any other, but to assign to it would change what the object inherits.
+    if (name === "__proto__") Object.defineProperty(headers, name, { value, enumerable: true });
+    else headers[name] = value;
   }
   // OpenFaaS's provider falls back to the request's type; clients have come to rely on it.
   if (mayHaveBody(status)) headers["content-type"] ??= requestContentType ?? "text/plain";

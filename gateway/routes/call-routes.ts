@@ -136,14 +136,18 @@ const NOT_KEPT = new Set([
 ]);
 
 function resultHeaders({ status: code, result }: Outcome, { callId, state }: CallStatus) {
-  const headers: Record<string, string | string[]> = { "x-call-id": callId, [STATE_HEADER]: state };
+  // Functions choose the names: in an object, some of them would stand for something else.
+  const headers = new Map<string, string | string[]>([
+    ["x-call-id", callId],
+    [STATE_HEADER, state],
+  ]);
   for (const [name, value] of result?.headers ?? []) {
     const lower = name.toLowerCase();
     if (NOT_KEPT.has(lower)) continue;
-    const before = headers[lower];
-    headers[lower] = before === undefined ? value : [...(typeof before === "string" ? [before] : before), value];
+    const before = headers.get(lower);
+    headers.set(lower, before === undefined ? value : [before, value].flat());
   }
   // RFC 9110 §8.6: these two have no body, and the first no length either.
-  if (code !== 204 && code !== 304) headers["content-length"] = String(result?.body.length ?? 0);
-  return headers;
+  if (code !== 204 && code !== 304) headers.set("content-length", String(result?.body.length ?? 0));
+  return Object.fromEntries(headers);
 }

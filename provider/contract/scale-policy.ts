@@ -79,12 +79,12 @@ export const SCALE_DEFAULTS: ScaleDefaults = { target: 50, max: 20 };
 const OPENFAAS = "com.openfaas.scale.";
 const FAASLANE = "com.faaslane.scale.";
 /** Spellings that published articles use. */
-const ALIASES: Strings = {
-  "com.openfaas.scale.mode": `${OPENFAAS}type`,
-  "com.openfaas.scale.proportion": `${OPENFAAS}target-proportion`,
-  "com.openfaas.min.scale": `${OPENFAAS}min`,
-  "com.openfaas.max.scale": `${OPENFAAS}max`,
-};
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["com.openfaas.scale.mode", `${OPENFAAS}type`],
+  ["com.openfaas.scale.proportion", `${OPENFAAS}target-proportion`],
+  ["com.openfaas.min.scale", `${OPENFAAS}min`],
+  ["com.openfaas.max.scale", `${OPENFAAS}max`],
+]);
 const KNOWN = new Set([
   ...["type", "target", "target-proportion", "min", "max", "zero", "zero-duration", "factor", "down.window"].map(
     (name) => OPENFAAS + name,
@@ -110,32 +110,30 @@ const MAX_WINDOWS = 20;
 /** Reads settings, notes what is wrong with them, and goes on with the default. */
 class Settings {
   readonly problems: string[] = [];
-  readonly #values: Strings;
+  readonly #values = new Map<string, string>();
 
   constructor(labels: Strings, annotations: Strings) {
-    const given = { ...annotations, ...labels };
-    const values: Record<string, string> = {};
-    for (const [name, value] of Object.entries(given)) {
-      const real = ALIASES[name] ?? name;
-      if (name !== real && given[real] !== undefined) continue;
+    const given = new Map([...Object.entries(annotations), ...Object.entries(labels)]);
+    for (const [name, value] of given) {
+      const real = ALIASES.get(name) ?? name;
+      if (name !== real && given.has(real)) continue;
       if (/^com\.(openfaas|faaslane)\.scale\./.test(real) && !KNOWN.has(real)) {
         this.problems.push(`${name}: there is no such setting`);
       }
-      values[real] = value.trim();
+      this.#values.set(real, value.trim());
     }
-    this.#values = values;
   }
 
   text(name: string): string | undefined {
-    return this.#values[name];
+    return this.#values.get(name);
   }
 
   refuse(name: string, rule: string): void {
-    this.problems.push(`${name}: "${this.#values[name] ?? ""}" ${rule}`);
+    this.problems.push(`${name}: "${this.#values.get(name) ?? ""}" ${rule}`);
   }
 
   number(name: string, fallback: number, least: number, most: number, whole = false): number {
-    const text = this.#values[name];
+    const text = this.#values.get(name);
     if (text === undefined) return fallback;
     const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
@@ -145,13 +143,13 @@ class Settings {
   }
 
   boolean(name: string): boolean {
-    const text = this.#values[name];
+    const text = this.#values.get(name);
     if (text !== undefined && text !== "true" && text !== "false") this.refuse(name, "must be true or false");
     return text === "true";
   }
 
   duration(name: string, fallback: number, leastMs: number, most: string): number {
-    const text = this.#values[name];
+    const text = this.#values.get(name);
     if (text === undefined) return fallback;
     const ms = /^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
     if (ms === undefined) this.refuse(name, "must be a duration such as 30s or 5m");

@@ -340,6 +340,20 @@ describe("the result of a call", () => {
     body: Buffer.from([0, 1, 255]),
   };
 
+  test.each(["constructor", "toString", "hasOwnProperty", "valueOf", "__proto__"])(
+    "may have a header %s, more than once",
+    async (name) => {
+      queue.put({ id: "a", state: "done" });
+      const headers = [
+        [name, "one"],
+        [name.toUpperCase(), "two"],
+      ] as const;
+      queue.outcomes.set("a", { status: 200, durationMs: 5, result: { headers, body: Buffer.from("r") } });
+      const answer = await ask("/async-function/a/result");
+      expect([answer.status, answer.headers.get(name), await answer.text()]).toEqual([200, "one, two", "r"]);
+    },
+  );
+
   test.each(["/async-function/a/result", "/async-function/a?result=true", "/async-function/a/result?wait=1s"])(
     "%s is the function's own answer",
     async (path) => {

@@ -90,3 +90,25 @@ test("uploads that stand still do not keep others from sending", async () => {
   );
   for (const { socket } of stalled) socket.destroy();
 }, 60_000);
+
+test("names of built-in properties are names like any other, of functions and of headers", async () => {
+  const names = ["constructor", "toString", "hasOwnProperty", "__proto__"];
+  const handler = `const names = ${JSON.stringify(names)};
+    export default (req, res) => {
+      for (const name of names) res.setHeader(name, ["1", "2"]);
+      res.end(JSON.stringify(Object.entries(req.headers).filter(([name]) => names.some((n) => n.toLowerCase() === name))));
+    };\n`;
+  await deploy("constructor", { mode: "inproc", inproc_handler: "./f.mjs" }, handler);
+  const sent = Object.fromEntries(names.map((name) => [name, "x"]));
+  const own = (answer: Response) => names.map((name) => answer.headers.get(name));
+  const called = await post(sent, "", "/function/constructor?constructor=1&__proto__=2");
+  expect([called.status, own(called)]).toEqual([200, names.map(() => "1, 2")]);
+  const accepted = await post({ ...sent, "x-call-id": "__proto__" }, "", "/async-function/constructor?__proto__=2");
+  expect(accepted.status).toBe(202);
+  const result = await fetch(`${platform.url + accepted.headers.get("location")}/result?wait=20s`);
+  expect([result.status, own(result)]).toEqual([200, names.map(() => "1, 2")]);
+  expect(await result.json()).toEqual(await called.json());
+  expect((await platform.control("/async-function/__proto__")).status).toBe(200);
+  expect((await platform.control("/async-function/constructor")).status).toBe(404);
+  expect((await platform.control("/system/queue?function=constructor")).status).toBe(200);
+});

@@ -113,3 +113,11 @@ test.each<[text: string, rule: string]>([
   expect(problems).toEqual([expect.stringContaining(rule)]);
   expect(policy.windows).toEqual([]);
 });
+
+test.each(["constructor", "toString", "hasOwnProperty", "__proto__"])("a label %s is just another label", (name) => {
+  const labels = Object.fromEntries([
+    [name, "x"],
+    ["com.openfaas.scale.max", "7"],
+  ]);
+  expect(parseScalePolicy(labels, labels)).toMatchObject({ problems: [], policy: { max: 7 } });
+});

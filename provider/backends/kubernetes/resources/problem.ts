@@ -39,17 +39,17 @@ function describeEnd({ exitCode, signal, reason, message }: V1ContainerStateTerm
 }
 
 /** Reasons a container waits for, by what they mean. Those not listed are steps on its way. */
-const WAITING: Readonly<Record<string, { readonly what: string; readonly lasting: boolean }>> = {
-  ErrImagePull: { what: "the image cannot be pulled", lasting: true },
-  ImagePullBackOff: { what: "the image cannot be pulled", lasting: true },
-  InvalidImageName: { what: "the image has no valid name", lasting: true },
-  ErrImageNeverPull: { what: "the image is not on the node and must not be pulled", lasting: true },
-  ImageInspectError: { what: "the image cannot be read", lasting: true },
-  RegistryUnavailable: { what: "the image's registry cannot be reached", lasting: true },
-  CreateContainerConfigError: { what: "the container cannot be configured", lasting: true },
-  CreateContainerError: { what: "the container cannot be created", lasting: true },
-  RunContainerError: { what: "the container cannot be started", lasting: true },
-};
+const WAITING: ReadonlyMap<string, { readonly what: string; readonly lasting: boolean }> = new Map([
+  ["ErrImagePull", { what: "the image cannot be pulled", lasting: true }],
+  ["ImagePullBackOff", { what: "the image cannot be pulled", lasting: true }],
+  ["InvalidImageName", { what: "the image has no valid name", lasting: true }],
+  ["ErrImageNeverPull", { what: "the image is not on the node and must not be pulled", lasting: true }],
+  ["ImageInspectError", { what: "the image cannot be read", lasting: true }],
+  ["RegistryUnavailable", { what: "the image's registry cannot be reached", lasting: true }],
+  ["CreateContainerConfigError", { what: "the container cannot be configured", lasting: true }],
+  ["CreateContainerError", { what: "the container cannot be created", lasting: true }],
+  ["RunContainerError", { what: "the container cannot be started", lasting: true }],
+]);
 
 /** Steps on a container's way; a message with them is what a pod is stuck with, as `StuckPods` found out. */
 export const CREATING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
@@ -79,7 +79,7 @@ interface StatusOfContainer {
 function containerProblem(status: StatusOfContainer, mayQuote: boolean): Problem | undefined {
   const { ready, restartCount = 0, state, lastState } = status;
   const { reason = "", message } = state?.waiting ?? {};
-  const known = WAITING[reason];
+  const known = WAITING.get(reason);
   if (known) return { message: join(known.what, message), lasting: known.lasting };
   if (CREATING.has(reason) && message) {
     return { message: join("the container cannot be created", message), lasting: LASTS.test(message) };

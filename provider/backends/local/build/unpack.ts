@@ -14,13 +14,13 @@ export interface Unpacked {
 
 /** Heads of an entry: its own, and those of a long name. */
 const OVERHEAD_PER_ENTRY = 4096;
-const KIND: Record<string, string> = {
-  Link: "is a hard link",
-  SymbolicLink: "is a symbolic link",
-  CharacterDevice: "is a device",
-  BlockDevice: "is a device",
-  FIFO: "is a named pipe",
-};
+const KIND: ReadonlyMap<string, string> = new Map([
+  ["Link", "is a hard link"],
+  ["SymbolicLink", "is a symbolic link"],
+  ["CharacterDevice", "is a device"],
+  ["BlockDevice", "is a device"],
+  ["FIFO", "is a named pipe"],
+]);
 const FILES = new Set(["File", "OldFile", "ContiguousFile"]);
 
 /**
@@ -94,7 +94,10 @@ function admit(
   const segments = parseEntryPath(entry.path);
   const isFile = FILES.has(entry.type);
   if (!isFile && entry.type !== "Directory") {
-    throw refuseEntry(entry.path, `${KIND[entry.type] ?? "is of an unknown kind"}; only files and folders are allowed`);
+    throw refuseEntry(
+      entry.path,
+      `${KIND.get(entry.type) ?? "is of an unknown kind"}; only files and folders are allowed`,
+    );
   }
   if (isFile && segments.length === 0) throw refuseEntry(entry.path, "is a file without a name");
   counts.entries += 1;
