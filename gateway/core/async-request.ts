@@ -98,7 +98,9 @@ function readNotAfter(text: string | undefined, now: number): number | undefined
 function readBatch(text: string | undefined, contentType: string | undefined): boolean {
   if (text === undefined || text === "false") return false;
   if (text !== "true") fail("X-Batch", "must be true or false");
-  if (contentType?.split(";")[0]?.trim().toLowerCase() !== BATCH_TYPE) {
+  const parametersAt = contentType?.indexOf(";") ?? -1;
+  const type = parametersAt < 0 ? contentType : contentType?.slice(0, parametersAt);
+  if (type?.trim().toLowerCase() !== BATCH_TYPE) {
     fail("X-Batch", `needs the Content-Type ${BATCH_TYPE}`);
   }
   return true;
@@ -109,17 +111,40 @@ export function takeParameter(
   query: string,
   name: string,
 ): { readonly value: string | undefined; readonly rest: string } {
-  if (!query.includes(name)) return { value: undefined, rest: query };
-  let value: string | undefined;
-  const rest = query
-    .split("&")
-    .filter((part) => {
-      if (part !== name && !part.startsWith(`${name}=`)) return true;
-      value = new URLSearchParams(part).get(name) ?? "";
-      return false;
-    })
-    .join("&");
-  return { value, rest };
+  let last: string | undefined;
+  const kept: string[] = [];
+  let keptUpTo = 0;
+  for (let at = query.indexOf(name); at >= 0; ) {
+    const nameEnd = at + name.length;
+    if (!isParameter(query, at, nameEnd)) {
+      at = query.indexOf(name, nameEnd);
+      continue;
+    }
+    const next = query.indexOf("&", nameEnd);
+    const end = next < 0 ? query.length : next;
+    last = query.slice(at, end);
+    kept.push(query.slice(keptUpTo, at));
+    keptUpTo = end + 1;
+    at = query.indexOf(name, end);
+  }
+  if (last === undefined) return { value: undefined, rest: query };
+  const before = kept.join("");
+  // Taken from the end, it leaves the separator before it.
+  const rest = keptUpTo > query.length ? before.slice(0, -1) : before + query.slice(keptUpTo);
+  return { value: decodeParameter(last, name), rest };
+}
+
+function isParameter(query: string, at: number, nameEnd: number): boolean {
+  if (at > 0 && query[at - 1] !== "&") return false;
+  return nameEnd === query.length || query[nameEnd] === "=" || query[nameEnd] === "&";
+}
+
+/** What is longer is nothing that could be meant, so it need not be decoded. */
+const MAX_PARAMETER_CHARS = 1000;
+
+function decodeParameter(part: string, name: string): string {
+  if (part.length > MAX_PARAMETER_CHARS) return part;
+  return new URLSearchParams(part).get(name) ?? "";
 }
 
 function fail(name: string, rule: string): never {

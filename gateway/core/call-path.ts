@@ -9,6 +9,8 @@ export interface CallPath {
 }
 
 const MAX_ID_CHARS = 256;
+/** Each of its characters takes up to nine where it is escaped. */
+const MAX_PATH_CHARS = 9 * MAX_ID_CHARS + "/result".length;
 
 /**
  * Splits `<prefix>ID[/result][?query]`.
@@ -18,6 +20,7 @@ const MAX_ID_CHARS = 256;
 export function parseCallPath(url: string, prefix: string): CallPath | undefined {
   const queryAt = url.indexOf("?");
   const path = url.slice(prefix.length, queryAt < 0 ? url.length : queryAt);
+  if (path.length > MAX_PATH_CHARS) return undefined;
   const query = queryAt < 0 ? "" : url.slice(queryAt + 1);
   const [segment = "", second, ...more] = path.split("/");
   if (segment === "" || more.length > 0 || (second !== undefined && second !== "result")) return undefined;

@@ -11,12 +11,17 @@ export interface CallQuery {
 
 /** Proxies in front cut requests that are silent for much longer; longer waits are asked for again. */
 export const MAX_WAIT_MS = 60_000;
+/** Far more than its parameters take. */
+const MAX_QUERY_CHARS = 4096;
 
 /**
  * @param query raw, without `?`
  * @throws {FaasError} `invalid`, naming the parameter and its rule
  */
 export function readCallQuery(query: string): CallQuery {
+  if (query.length > MAX_QUERY_CHARS) {
+    throw new FaasError("invalid", `the query must have at most ${MAX_QUERY_CHARS} characters`);
+  }
   const parameters = new URLSearchParams(query);
   const result = parameters.get("result") ?? "false";
   if (result !== "true" && result !== "false") throw new FaasError("invalid", "result: must be true or false");

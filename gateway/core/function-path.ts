@@ -16,6 +16,10 @@ export type FunctionPath =
 /** With a dot at the end at most once, and with something before it. */
 const TARGET = /^[-a-zA-Z_0-9.]*[-a-zA-Z_0-9]\.?$/;
 const UNCLEAN = /\/\/|\/\.\.?(\/|$)/;
+/** Of a name with its namespace, also where all of it is escaped. */
+const MAX_TARGET_CHARS = 1024;
+/** Nobody is sent to the clean path of one that is longer. */
+const MAX_UNCLEAN_CHARS = 8192;
 const NONE: FunctionPath = { kind: "none" };
 
 /**
@@ -28,10 +32,14 @@ export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   const queryAt = url.indexOf("?");
   const pathEnd = queryAt < 0 ? url.length : queryAt;
   const path = queryAt < 0 ? url : url.slice(0, queryAt);
-  if (UNCLEAN.test(path)) return { kind: "redirect", location: cleanPath(path) + url.slice(pathEnd) };
+  if (UNCLEAN.test(path)) {
+    if (path.length > MAX_UNCLEAN_CHARS) return NONE;
+    return { kind: "redirect", location: cleanPath(path) + url.slice(pathEnd) };
+  }
 
   const slashAt = path.indexOf("/", prefix.length);
   const nameEnd = slashAt < 0 ? pathEnd : slashAt;
+  if (nameEnd - prefix.length > MAX_TARGET_CHARS) return NONE;
   const target = decodeSegment(path.slice(prefix.length, nameEnd));
   if (target === undefined || !TARGET.test(target)) return NONE;
   const rest = url.slice(nameEnd);

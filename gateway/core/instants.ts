@@ -5,9 +5,12 @@ const DATE = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}
 const HTTP_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 /** From here on a bare number is a time, not a number of seconds: 2001, in Unix seconds. */
 const FIRST_UNIX_SECONDS = 1e9;
+/** Longer than anybody writes a time or a duration. */
+const MAX_CHARS = 100;
 
 /** @returns milliseconds of `250ms`, `1h30m` or bare seconds; undefined for anything else */
 export function parseSpan(text: string): number | undefined {
+  if (text.length > MAX_CHARS) return undefined;
   const ms = /^\d{1,12}(\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
   return ms === undefined ? undefined : Math.ceil(ms);
 }
@@ -17,6 +20,7 @@ export function parseSpan(text: string): number | undefined {
  * @returns milliseconds since the epoch; undefined for anything else
  */
 export function parseMoment(text: string): number | undefined {
+  if (text.length > MAX_CHARS) return undefined;
   if (/^\d{10,12}(\.\d{1,3})?$/.test(text) && Number(text) >= FIRST_UNIX_SECONDS)
     return Math.round(Number(text) * 1000);
   if (!DATE.test(text) && !HTTP_DATE.test(text)) return undefined;

@@ -24,6 +24,8 @@ const MAX_ATTEMPTS = 10_000;
 /** The longest wait a policy or a `Retry-After` may ask for, unless the policy says more. */
 const LONGEST_RETRY_AFTER_MS = 3600_000;
 const LONGEST_WAIT_MS = 24 * 3600_000;
+/** Longer than any sensible value of an annotation, or of `Retry-After`. */
+const MAX_CHARS = 1000;
 
 /**
  * A function's own retry policy: what its annotations say, and `defaults` where they say nothing or nothing valid.
@@ -40,6 +42,7 @@ export function parseRetryPolicy(
     const text = annotations?.[name];
     if (text === undefined) return undefined;
     try {
+      if (text.length > MAX_CHARS) throw new Error(`must have at most ${MAX_CHARS} characters`);
       return parse(text.trim());
     } catch (error) {
       problems.push(`${name}: ${(error as Error).message}`);
@@ -155,7 +158,7 @@ const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2}
  * @see RFC 9110 §10.2.3
  */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
-  const text = header?.trim() ?? "";
+  const text = header === undefined || header.length > MAX_CHARS ? "" : header.trim();
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   const date = IMF_FIXDATE.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);

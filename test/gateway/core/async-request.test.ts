@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { type AsyncRequest, readAsyncRequest, takeParameter } from "../../../gateway/core/async-request.ts";
 
 const NOW = Date.parse("2030-06-01T12:00:00Z");
@@ -58,5 +59,35 @@ describe("what a caller asks of the queue", () => {
 
   test("of a repeated parameter the last counts, and all are taken out", () => {
     expect(takeParameter("delay=1&x&delay=2", "delay")).toEqual({ value: "2", rest: "x" });
+  });
+
+  test("whatever the query, what is left of it is all but the parameter, in its order", () => {
+    const part = fc.constantFrom(
+      "delay",
+      "delay=",
+      "delay=1s",
+      "delayed",
+      "xdelay",
+      "xdelay=1",
+      "a=1",
+      "",
+      "=",
+      "a=delay",
+      "%64elay",
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+        const query = parts.join("&");
+        const isIt = (text: string) => text === "delay" || text.startsWith("delay=");
+        const all = query.split("&");
+        expect(takeParameter(query, "delay")).toEqual({
+          value: all
+            .filter(isIt)
+            .at(-1)
+            ?.replace(/^delay=?/, ""),
+          rest: all.filter((text) => !isIt(text)).join("&"),
+        });
+      }),
+    );
   });
 });
