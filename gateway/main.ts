@@ -8,5 +8,6 @@ await runProcess(async () => {
   const config = loadConfig(process.env);
   const log = createLogger(config.logLevel);
   const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
-  return await openGateway(config, credentials, log);
+  const { close } = await openGateway(config, credentials, log);
+  return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

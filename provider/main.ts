@@ -15,6 +15,7 @@ await runProcess(async () => {
   try {
     const provider = await openProvider(config, credentials, log);
     return {
+      drainTimeoutMs: config.drainTimeoutMs,
       close: async () => {
         await provider.close();
         unlock();

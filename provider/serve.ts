@@ -15,9 +15,15 @@ export interface OpenProvider {
   readonly url: string;
   readonly port: number;
   readonly backend: Backend;
-  /** Refuses new work, finishes what is under way, stops all replicas. May be called twice. */
-  close(): Promise<void>;
+  /**
+   * Refuses new work, finishes what is under way, stops all replicas. May be called twice.
+   * @param withinMs `drain_timeout` unless given
+   */
+  close(withinMs?: number): Promise<void>;
 }
+
+/** Even where requests have taken all of the time, replicas get a moment to end by themselves. */
+const LEAST_DRAIN_MS = 500;
 
 /** Longer than the idle time of a gateway's connections, so that they never meet one closing. */
 const KEEP_ALIVE_MS = 120_000;
@@ -70,8 +76,8 @@ export async function openProvider(
       url: server.url,
       port: server.port,
       backend,
-      close() {
-        closed ??= closeAll(server, backend, closing, config.drainTimeoutMs);
+      close(withinMs = config.drainTimeoutMs) {
+        closed ??= closeAll(server, backend, closing, withinMs);
         return closed;
       },
     };
@@ -86,11 +92,12 @@ async function closeAll(
   server: DrainingServer,
   backend: Backend,
   closing: AbortController,
-  drainTimeoutMs: number,
+  withinMs: number,
 ): Promise<void> {
-  const draining = server.drain(drainTimeoutMs);
+  const startedAt = performance.now();
+  const draining = server.drain(withinMs);
   // Streams that would go on for ever end now; requests that only take their time go on.
   closing.abort();
   await draining;
-  await backend.close(drainTimeoutMs);
+  await backend.close(Math.max(LEAST_DRAIN_MS, withinMs - (performance.now() - startedAt)));
 }

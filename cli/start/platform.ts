@@ -5,6 +5,7 @@ import { basicAuthHeader } from "../../provider/kit/basic-auth.ts";
 import type { Env } from "../../provider/kit/env.ts";
 import { lockFolder } from "../../provider/kit/folder-lock.ts";
 import { createLogger } from "../../provider/kit/log.ts";
+import type { Running } from "../../provider/kit/process.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import type { StackFunction } from "../stack/types.ts";
@@ -21,17 +22,15 @@ const SOURCE_ROOT = fileURLToPath(new URL("../..", import.meta.url));
  * @param signal stops a start that is still building
  * @throws when anything of the platform itself cannot start; all that had been started is stopped again by then
  */
-export async function openPlatform(
-  env: Env,
-  print: (line: string) => void,
-  signal: AbortSignal,
-): Promise<{ close(): Promise<void> }> {
+export async function openPlatform(env: Env, print: (line: string) => void, signal: AbortSignal): Promise<Running> {
   const config = loadStartConfig(env);
   const stack = readStack(config.stackFile, env);
   const log = createLogger(config.gateway.logLevel);
-  const opened: { close(): Promise<void> | void }[] = [];
+  const { drainTimeoutMs } = config.gateway;
+  const opened: { close(withinMs: number): Promise<void> | void }[] = [];
   const close = async () => {
-    for (const part of opened.splice(0).reverse()) await part.close();
+    const deadline = performance.now() + drainTimeoutMs;
+    for (const part of opened.splice(0).reverse()) await part.close(Math.max(0, deadline - performance.now()));
   };
   try {
     opened.push({ close: lockFolder(config.dataDir) });
@@ -56,7 +55,7 @@ export async function openPlatform(
         })
       : [];
     if (!signal.aborted) for (const line of welcome(gateway, config, deployed)) print(line);
-    return { close };
+    return { drainTimeoutMs, close };
   } catch (error) {
     await close();
     throw error;

@@ -8,5 +8,6 @@ await runProcess(async () => {
   const config = loadConfig(process.env);
   const log = createLogger(config.logLevel);
   const credentials = config.basicAuth ? await readCredentials(config.async.secretMountPath) : undefined;
-  return await openQueueWorker(config, credentials, log);
+  const { close } = await openQueueWorker(config, credentials, log);
+  return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

@@ -5,12 +5,22 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
+/** What a process runs. */
+export interface Running {
+  /** How long a stop waits for what is under way, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  close(): Promise<void>;
+}
+
+/** What closing may take beyond the drain: files are written, processes ended. */
+const CLOSING_MS = 5_000;
+
 /**
  * Runs a server until SIGINT or SIGTERM, closes it, and exits with 0. A start that fails prints one line and exits
- * with 1; a second signal does not wait any longer.
+ * with 1, and so does a stop that takes much longer than its drain; a second signal does not wait any longer.
  * @param open gets a signal that aborts when the process is to stop, should that happen before it is done
  */
-export async function runProcess(open: (signal: AbortSignal) => Promise<{ close(): Promise<void> }>): Promise<void> {
+export async function runProcess(open: (signal: AbortSignal) => Promise<Running>): Promise<void> {
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
   let signals = 0;
@@ -24,6 +34,10 @@ export async function runProcess(open: (signal: AbortSignal) => Promise<{ close(
   try {
     const opened = await open(stopping.signal);
     await stopped;
+    setTimeout(() => {
+      process.stderr.write("faaslane: could not stop in time; what was under way is cut\n");
+      process.exit(1);
+    }, opened.drainTimeoutMs + CLOSING_MS).unref();
     await opened.close();
     process.exit(0);
   } catch (error) {
