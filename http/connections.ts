@@ -78,13 +78,16 @@ export class Connections {
   #sweep: NodeJS.Timeout | undefined;
   /** The time of the last look at them: exact enough to tell who has been idle for longest. */
   #now = performance.now();
-  /** Connections that were turned away, or closed to make room. */
-  turnedAway = 0;
+  readonly #onFull: () => void;
 
-  /** @param handler never called for a connection that still waits for an answer of its */
-  constructor(handler: RequestListener, limits: Partial<ConnectionLimits> = {}) {
+  /**
+   * @param handler never called for a connection that still waits for an answer of its
+   * @param onFull called for each connection that is turned away or closed to make room
+   */
+  constructor(handler: RequestListener, limits: Partial<ConnectionLimits> = {}, onFull: () => void = () => {}) {
     this.#handler = handler;
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...limits };
+    this.#onFull = onFull;
   }
 
   get size(): number {
@@ -95,7 +98,7 @@ export class Connections {
   readonly onConnection = (socket: Socket): void => {
     if (this.#all.size === 0) this.#now = performance.now();
     if (this.#all.size >= this.#limits.maxConnections) {
-      this.turnedAway++;
+      this.#onFull();
       if (!this.#makeRoom()) {
         closeSocket(socket);
         return;

@@ -23,8 +23,8 @@ export interface ListenOptions {
   readonly host: string;
   readonly server?: ServerOptions;
   readonly limits?: Partial<ConnectionLimits>;
-  /** Gets what a handler throws, which is a defect of ours; the request is answered with 500. */
-  readonly log?: Pick<Logger, "error">;
+  /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
+  readonly log?: Pick<Logger, "error" | "warn">;
 }
 
 /** Answers one request. What it throws, or rejects with, ends that request alone. */
@@ -41,10 +41,8 @@ const REQUEST_TIMEOUT_MS = 300_000;
 /** @throws the listen error, e.g. code `EADDRINUSE` */
 export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
   const { port, host, log } = options;
-  const connections = new Connections(guarded(handler, log), {
-    maxConnections: shareConnections(descriptorLimit()).calls,
-    ...options.limits,
-  });
+  const limits = { maxConnections: shareConnections(descriptorLimit()).calls, ...options.limits };
+  const connections = new Connections(guarded(handler, log), limits, sayNowAndThen(limits.maxConnections, port, log));
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...timeouts(options.server), ...options.server });
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
@@ -67,6 +65,19 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
       draining ??= drain(server, connections, timeoutMs);
       return draining;
     },
+  };
+}
+
+/** Whoever is at the limit is so many times a second. */
+const SAY_EVERY_MS = 60_000;
+
+function sayNowAndThen(connections: number, port: number, log: ListenOptions["log"]): () => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - saidAt < SAY_EVERY_MS) return;
+    saidAt = now;
+    log?.warn({ port, connections }, "connections are at their limit; idle ones are closed, others turned away");
   };
 }
 

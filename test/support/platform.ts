@@ -24,6 +24,8 @@ export interface PlatformOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Put before the command, such as `prlimit` with its options. */
   readonly prefix?: readonly string[];
+  /** Folder of the sources; these unless given. */
+  readonly root?: string;
 }
 
 /** `faaslane start` as a child process on ports of its own. */
@@ -42,7 +44,7 @@ export class Platform {
       ...(options.prefix ?? []),
       process.execPath,
       "--disable-warning=ExperimentalWarning",
-      join(ROOT, "cli/main.ts"),
+      join(options.root ?? ROOT, "cli/main.ts"),
       "start",
     ];
     this.#child = spawn(command, args, {
