@@ -79,12 +79,19 @@ function isOwn(origin: string, host: string | undefined, hosts: Hosts | undefine
 const CHANGES = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const JSON_TYPE = /^application\/(json|[a-z0-9.-]{1,60}\+json)\s*(;|$)/i;
 
-/** What is wrong with what a request says of its body. No type at all is taken only from what is no browser. */
+/** What `curl -d` says of any body, and scripts made for OpenFaaS with it. */
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+
+/**
+ * What is wrong with what a request says of its body. No type at all, or that of forms, is taken only from what is no
+ * browser: those name the page that a form is on.
+ */
 export function findNoJson({ method, headers }: Omit<GuardedRequest, "path">): FaasError | undefined {
   if (!CHANGES.has(method)) return undefined;
   const type = headers["content-type"];
   const isBrowser = headers.origin !== undefined || headers["sec-fetch-site"] !== undefined;
   if (type === undefined ? !isBrowser || !hasBody(headers) : JSON_TYPE.test(type)) return undefined;
+  if (!isBrowser && FORM_TYPE.test(type ?? "")) return undefined;
   return new FaasError("unsupportedType", "the body must be JSON; send Content-Type: application/json with it");
 }
 

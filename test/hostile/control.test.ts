@@ -106,9 +106,13 @@ test.each<[attack: string, sent: (host: string) => Sent, status: number]>([
     () => ({ host: "evil.example", headers: { ...json, origin: "http://evil.example" }, body: deployment }),
     403,
   ],
-  ["what a form sends, without any origin", () => ({ headers: form, body: deployment }), 415],
+  ["what a form on a page of ours sends", (h) => ({ headers: { ...form, origin: `http://${h}` } }), 415],
+  [
+    "a form of a browser that does not tell the origin",
+    () => ({ headers: { ...form, "sec-fetch-site": "none" } }),
+    415,
+  ],
   ["text, without any origin", () => ({ headers: { "content-type": "text/plain" }, body: deployment }), 415],
-  ["a form post without a body", () => ({ headers: form }), 415],
   ["a type that only begins like JSON", () => ({ headers: { "content-type": "application/jsonp" }, body: "{}" }), 415],
   ["a page of ours that does not say what it sends", (h) => ({ headers: { origin: `http://${h}` }, body: "{}" }), 415],
 ])("%s is refused", async (_attack, sent, status) => {
@@ -119,6 +123,7 @@ test.each<[client: string, sent: (host: string) => Sent, status: number]>([
   ["a program", () => ({ headers: json, body: "{}" }), 400],
   ["a program that names a charset", () => ({ headers: { "content-type": "application/json; charset=utf-8" } }), 400],
   ["a program that does not say what it sends", () => ({ body: "{}" }), 400],
+  ["a script with curl -d", () => ({ headers: form, body: "{}" }), 400],
   ["a page of the server itself", (h) => ({ headers: { ...json, origin: `http://${h}` }, body: "{}" }), 400],
   ["one that reads", () => ({ method: "GET", headers: { "sec-fetch-site": "same-origin" } }), 200],
   ["an address that was typed", () => ({ method: "GET", headers: { "sec-fetch-site": "none" } }), 200],
