@@ -9,11 +9,10 @@ import { type Credentials, requireBasicAuth } from "./kit/basic-auth.ts";
 import { demandJson, guardControl } from "./kit/control-guard.ts";
 import { registerHistogram, registerTotals } from "./kit/histogram.ts";
 import type { Hosts } from "./kit/hosts.ts";
-import { createHttpMetrics } from "./kit/http-metrics.ts";
+import { createHttpMetrics, type HttpMetrics } from "./kit/http-metrics.ts";
 import type { Logger } from "./kit/log.ts";
 import { LoginAttempts } from "./kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, readBody, route } from "./kit/respond.ts";
-import { announceReplica } from "./routes/announce.ts";
 import { postBuild } from "./routes/build.ts";
 import { openEndpointPicture } from "./routes/endpoint-picture.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
@@ -30,7 +29,6 @@ import {
   updateNamespace,
 } from "./routes/namespaces.ts";
 import { pathLabel } from "./routes/path-label.ts";
-import { RateLimit } from "./routes/rate-limit.ts";
 import { scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
 
@@ -57,10 +55,14 @@ export interface ProviderOptions {
   readonly heartbeatMs?: number;
   /** Aborted when the provider closes: streams that would go on for ever end then. */
   readonly closing?: AbortSignal;
+  /** Where other servers of the process count too; of {@link createProviderMetrics}. */
+  readonly metrics?: HttpMetrics;
 }
 
-/** A second of them; a replica announces itself once. Whoever is refused is found by probing. */
-const ANNOUNCEMENTS = { perCaller: 10, total: 1_000 };
+/** What the provider counts of requests. */
+export function createProviderMetrics(): HttpMetrics {
+  return createHttpMetrics("provider", pathLabel);
+}
 
 /** The provider's HTTP interface around a backend. */
 export function buildProvider(options: ProviderOptions): RequestListener {
@@ -85,18 +87,13 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   const { backend, log, credentials, heartbeatMs = HEARTBEAT_INTERVAL_MS } = options;
   const { functions, secrets, namespaces } = backend;
   const body = readBody(options.maxBodyBytes ?? 4 * 1024 ** 2);
-  const metrics = createHttpMetrics("provider", pathLabel);
+  const metrics = options.metrics ?? createProviderMetrics();
   const app = createApp();
 
   const alive = (_req: Request, res: Response) => void res.end();
   route(app, PATHS.health, { GET: [alive], HEAD: [alive] });
   route(app, "/metrics", { GET: [metrics.expose] });
   if (backend.coldStarts) exposeColdStarts(metrics.registry, backend.coldStarts);
-  if (backend.announce) {
-    const limit = new RateLimit({ ...ANNOUNCEMENTS, now: () => performance.now() });
-    const announced = announceReplica(backend.announce.bind(backend), limit);
-    route(app, PATHS.announce, { POST: [metrics.observe, ...announced] });
-  }
 
   const login = requireBasicAuth(credentials, new LoginAttempts({ log }));
   app.use("/system", metrics.observe, guardControl(options.hosts), login, demandJson(PATHS.build));

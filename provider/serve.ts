@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { buildProvider } from "./app.ts";
+import { listenForAnnouncements } from "./announce-app.ts";
+import { buildProvider, createProviderMetrics } from "./app.ts";
 import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
@@ -40,6 +41,7 @@ export async function openProvider(
 ): Promise<OpenProvider> {
   const backend = await openBackend(config, log);
   const closing = new AbortController();
+  const servers: DrainingServer[] = [];
   try {
     const uploadDir = join(config.dataDir, "uploads");
     // A backend that builds nothing needs no folder to write to.
@@ -49,6 +51,7 @@ export async function openProvider(
       await mkdir(uploadDir, { recursive: true, mode: 0o700 });
     }
     const { maxUploadBytes, concurrency, maxWaiting } = config.build;
+    const metrics = createProviderMetrics();
     const handler = buildProvider({
       backend,
       log,
@@ -62,6 +65,7 @@ export async function openProvider(
       maxLogStreamMs: config.writeTimeoutMs,
       functionTimeoutMs: config.readTimeoutMs,
       closing: closing.signal,
+      metrics,
     });
     const server = await listen(handler, {
       port: config.port,
@@ -70,32 +74,39 @@ export async function openProvider(
       limits: { maxConnections: shareConnections(descriptorLimit()).provider },
       log,
     });
-    log.info({ url: server.url }, "provider is listening");
+    servers.push(server);
+    if (backend.announce) {
+      const announce = backend.announce.bind(backend);
+      const where = { port: config.kubernetes.announcePort, host: config.bindAddress };
+      servers.push(await listenForAnnouncements({ announce, log, observe: metrics.observe }, where));
+    }
+    log.info({ url: server.url, announceUrl: servers[1]?.url }, "provider is listening");
     let closed: Promise<void> | undefined;
     return {
       url: server.url,
       port: server.port,
       backend,
       close(withinMs = config.drainTimeoutMs) {
-        closed ??= closeAll(server, backend, closing, withinMs);
+        closed ??= closeAll(servers, backend, closing, withinMs);
         return closed;
       },
     };
   } catch (error) {
     closing.abort();
+    for (const server of servers) await server.drain(0);
     await backend.close(0);
     throw error;
   }
 }
 
 async function closeAll(
-  server: DrainingServer,
+  servers: readonly DrainingServer[],
   backend: Backend,
   closing: AbortController,
   withinMs: number,
 ): Promise<void> {
   const startedAt = performance.now();
-  const draining = server.drain(withinMs);
+  const draining = Promise.all(servers.map((server) => server.drain(withinMs)));
   // Streams that would go on for ever end now; requests that only take their time go on.
   closing.abort();
   await draining;

@@ -12,7 +12,11 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   { name: "kit", files: /^provider\/kit\//, imports: ["contract"] },
   { name: "backend", files: /^provider\/backends\/backend\.ts$/, imports: ["contract", "kit"] },
   { name: "backends", files: /^provider\/backends\//, imports: ["backend", "contract", "kit"] },
-  { name: "provider routes", files: /^provider\/(routes\/|app\.ts)/, imports: ["backend", "contract", "kit"] },
+  {
+    name: "provider routes",
+    files: /^provider\/(routes\/|(announce-)?app\.ts)/,
+    imports: ["backend", "contract", "kit"],
+  },
   {
     name: "provider process",
     files: /^provider\/(config|serve|main)\.ts$/,
@@ -51,7 +55,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
   zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^provider\/kit\//,
-  express: /^(provider\/(kit|routes)\/|provider\/app\.ts|gateway\/(routes\/|app\.ts))/,
+  express: /^(provider\/(kit|routes)\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
   multer: /^provider\/(kit|routes)\//,
   "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(queue\/jetstream|cluster\/)/,

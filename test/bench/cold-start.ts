@@ -36,13 +36,12 @@ async function measure(what: string, { announces, timing }: { announces: boolean
   });
   const kube = await KubeServer.open({ runtime, timing });
   opened.defer(() => kube.close());
-  const port = String(await freePort());
+  const announcePort = String(await freePort());
   const provider = await startServerProcess("provider/main.ts", {
     backend: "kubernetes",
     KUBECONFIG: await writeKubeconfig(kube, folder.path),
     data_dir: folder.path,
-    port,
-    ...(announces && { announce_url: `http://127.0.0.1:${port}/` }),
+    ...(announces && { announce_url: `http://127.0.0.1:${announcePort}/`, announce_port: announcePort }),
   });
   opened.defer(async () => void (await provider.stop()));
   const gateway = await startServerProcess("gateway/main.ts", {

@@ -1,16 +1,18 @@
-import type { RequestListener } from "node:http";
 import { request } from "node:http";
+import { listenForAnnouncements } from "../../../provider/announce-app.ts";
 import { buildProvider } from "../../../provider/app.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
 import { listen } from "../../../provider/kit/server.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
-import { openBackend } from "./support.ts";
+import { type BackendUnderTest, openBackend } from "./support.ts";
 
 /** A provider whose functions' pods announce themselves at it, with the endpoints that it streams. */
 export interface AnnouncedProvider {
   readonly url: string;
+  /** Where pods announce themselves, and nothing else is. */
+  readonly announceUrl: string;
   readonly backend: Backend;
   endpoints(name: string): FunctionEndpoints["endpoints"];
   /** Every address that was ever said to be ready. */
@@ -18,18 +20,39 @@ export interface AnnouncedProvider {
   close(): Promise<void>;
 }
 
-/** @param announces false for one that does not want to hear of pods; its address is told all the same */
-export async function openProvider(kube: KubeServer, { announces = true, port = 0 } = {}): Promise<AnnouncedProvider> {
-  // The backend has to know the port before it can be served on it.
-  let handler: RequestListener = (_req, res) => res.writeHead(503).end();
-  const server = await listen((req, res) => handler(req, res), { port, host: "127.0.0.1" });
-  const backend = openBackend(kube, announces ? { announceUrl: new URL(server.url) } : {});
+type Announced = Parameters<NonNullable<Backend["announce"]>>;
+
+export interface OpenOptions extends Pick<BackendUnderTest, "operator"> {
+  /** False for one that does not want to hear of pods; its address is told all the same. */
+  readonly announces?: boolean;
+  /** Where it hears of them; 0 for a free one. */
+  readonly announcePort?: number;
+}
+
+export async function openProvider(
+  kube: KubeServer,
+  { announces = true, announcePort = 0, operator }: OpenOptions = {},
+): Promise<AnnouncedProvider> {
+  const log = createLogger("silent");
+  // The backend has to know the port before anything can be served on it.
+  let backend: Backend | undefined;
+  const announced = { announce: (...given: Announced) => backend?.announce?.(...given) ?? false, log };
+  const where = { port: announcePort, host: "127.0.0.1" };
+  const forPods = announces
+    ? await listenForAnnouncements(announced, where)
+    : await listen((_req, res) => res.writeHead(404).end(), where);
+  backend = openBackend(kube, {
+    ...(announces && { announceUrl: new URL(forPods.url) }),
+    ...(operator && { operator }),
+  });
+  const opened = backend;
   const closing = new AbortController();
-  handler = buildProvider({ backend, log: createLogger("silent"), closing: closing.signal });
+  const handler = buildProvider({ backend: opened, log, closing: closing.signal });
+  const server = await listen(handler, { port: 0, host: "127.0.0.1" });
   const picture = new Map<string, FunctionEndpoints>();
   const offered = new Set<string>();
   const following = (async () => {
-    for await (const event of backend.watch(closing.signal)) {
+    for await (const event of opened.watch(closing.signal)) {
       if (event.type === "removed") picture.delete(event.function.name);
       else if (event.type !== "heartbeat") {
         picture.set(event.function.name, event.function);
@@ -39,14 +62,15 @@ export async function openProvider(kube: KubeServer, { announces = true, port = 
   })();
   return {
     url: server.url,
-    backend,
+    announceUrl: forPods.url,
+    backend: opened,
     offered,
     endpoints: (name) => picture.get(name)?.endpoints ?? [],
     close: async () => {
       closing.abort();
       await following;
-      await server.drain(0);
-      await backend.close(0);
+      await Promise.all([server.drain(0), forPods.drain(0)]);
+      await opened.close(0);
     },
   };
 }

@@ -77,7 +77,7 @@ describe("a pod that announces itself", () => {
     const ip = await watchdog();
     const headers = { "x-forwarded-for": "10.1.1.1", "x-real-ip": "10.1.1.1" };
     const body = { ...says("fn", pod), address: "10.1.1.1:80", port: 80 };
-    expect(await announce(provider.url, { body, token, from: ip, headers })).toEqual({ status: 202, text: "" });
+    expect(await announce(provider.announceUrl, { body, token, from: ip, headers })).toEqual({ status: 202, text: "" });
     const [endpoint] = await eventually("it is offered", () => {
       const endpoints = provider.endpoints("fn");
       return endpoints[0]?.state === "ready" && endpoints;
@@ -103,9 +103,9 @@ describe("a pod that announces itself", () => {
   test("is not offered while nobody answers where it called from", async () => {
     const { token, pod } = await deploy("fn");
     const ip = subnet.take();
-    expect((await announce(provider.url, { body: says("fn", pod), token, from: ip })).status).toBe(202);
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token, from: ip })).status).toBe(202);
     const other = await watchdog();
-    await announce(provider.url, { body: says("fn", pod), token, from: other });
+    await announce(provider.announceUrl, { body: says("fn", pod), token, from: other });
     await eventually("one is", () => provider.endpoints("fn")[0]?.state === "ready");
     expect([...provider.offered]).toEqual([`${other}:8080`]);
   });
@@ -113,7 +113,7 @@ describe("a pod that announces itself", () => {
   test("is remembered for a while when its pod is not known yet", async () => {
     const { token } = await deploy("fn");
     const ip = await watchdog();
-    expect((await announce(provider.url, { body: says("fn", "fn-late"), token, from: ip })).status).toBe(202);
+    expect((await announce(provider.announceUrl, { body: says("fn", "fn-late"), token, from: ip })).status).toBe(202);
     await client.create(PODS, {
       metadata: { name: "fn-late", labels: { faas_function: "fn" } },
       spec: { containers: [{ name: "fn", image: "fn:1" }] },
@@ -126,7 +126,7 @@ describe("a pod that announces itself", () => {
   test("is where the API says, as soon as that differs, and gone when the pod ends", async () => {
     const { token, pod } = await deploy("fn");
     const ip = await watchdog();
-    await announce(provider.url, { body: says("fn", pod), token, from: ip });
+    await announce(provider.announceUrl, { body: says("fn", pod), token, from: ip });
     await eventually("it is offered", () => provider.endpoints("fn")[0]?.state === "ready");
     const real = await watchdog();
     await client.patch(`${PODS}/${pod}/status`, { status: { podIP: real, podIPs: [{ ip: real }] } });
@@ -135,7 +135,7 @@ describe("a pod that announces itself", () => {
       return endpoint?.address === `${real}:8080` && endpoint.state === "ready";
     });
     // What it says now has been overtaken.
-    expect((await announce(provider.url, { body: says("fn", pod), token, from: ip })).status).toBe(202);
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token, from: ip })).status).toBe(202);
     expect(provider.endpoints("fn").map(({ address }) => address)).toEqual([`${real}:8080`]);
     await client.patch(`${PODS}/${pod}/status`, { status: { phase: "Failed" } });
     await eventually("it is gone", () => provider.endpoints("fn").every(({ instance }) => instance !== pod));
@@ -151,10 +151,14 @@ describe("nobody else is heard", () => {
     const refused = { status: 401, text: "invalid token" };
     const body = says("fn", fn.pod);
     for (const token of [undefined, other.token, fn.token.toLowerCase(), `${fn.token}x`, "x"]) {
-      expect(await announce(provider.url, { body, from, ...(token !== undefined && { token }) })).toEqual(refused);
+      expect(await announce(provider.announceUrl, { body, from, ...(token !== undefined && { token }) })).toEqual(
+        refused,
+      );
     }
-    expect(await announce(provider.url, { body: says("nothing", "x"), token: fn.token })).toEqual(refused);
-    expect(await announce(provider.url, { body: { ...body, namespace: "x" }, token: fn.token })).toEqual(refused);
+    expect(await announce(provider.announceUrl, { body: says("nothing", "x"), token: fn.token })).toEqual(refused);
+    expect(await announce(provider.announceUrl, { body: { ...body, namespace: "x" }, token: fn.token })).toEqual(
+      refused,
+    );
     expect(provider.endpoints("fn")).toEqual([]);
   });
 
@@ -163,15 +167,15 @@ describe("nobody else is heard", () => {
     const from = await watchdog();
     const given = { body: says("other", fn.pod), token: other.token, from };
     // It is no secret that a token is right, but it opens nothing.
-    expect((await announce(provider.url, given)).status).toBe(202);
+    expect((await announce(provider.announceUrl, given)).status).toBe(202);
     // One for a pod that comes to be another function's is forgotten too.
-    await announce(provider.url, { ...given, body: says("other", "fn-late") });
+    await announce(provider.announceUrl, { ...given, body: says("other", "fn-late") });
     await client.create(PODS, {
       metadata: { name: "fn-late", labels: { faas_function: "fn" } },
       spec: { containers: [{ name: "fn", image: "fn:1" }] },
     });
     const own = await watchdog();
-    await announce(provider.url, { body: says("fn", fn.pod), token: fn.token, from: own });
+    await announce(provider.announceUrl, { body: says("fn", fn.pod), token: fn.token, from: own });
     await eventually("only its own is heard", () => provider.endpoints("fn").length > 0);
     expect(provider.endpoints("fn").map(({ address }) => address)).toEqual([`${own}:8080`]);
     expect(provider.endpoints("other")).toEqual([]);
@@ -184,19 +188,19 @@ describe("nobody else is heard", () => {
     ["times that cannot be", { ...says("a", "b"), listeningMs: 50 }, 400, /listeningMs: must not be later/],
     ["too much", { ...says("a", "b"), more: "x".repeat(5_000) }, 413, /too large/],
   ])("that sends %s", async (_what, body, status, text) => {
-    const answer = await announce(provider.url, { body, token: "x" });
+    const answer = await announce(provider.announceUrl, { body, token: "x" });
     expect(answer.status).toBe(status);
     expect(answer.text).toMatch(text);
   });
 
   test("more than a few times a second", async () => {
     const from = subnet.take();
-    const sent = Array.from({ length: 40 }, () => announce(provider.url, { body: "{}", token: "x", from }));
+    const sent = Array.from({ length: 40 }, () => announce(provider.announceUrl, { body: "{}", token: "x", from }));
     const statuses = (await Promise.all(sent)).map(({ status }) => status);
     expect(statuses).toContain(429);
     expect(statuses).toContain(400);
     // Others are heard.
-    expect((await announce(provider.url, { body: "{}", token: "x", from: subnet.take() })).status).toBe(400);
+    expect((await announce(provider.announceUrl, { body: "{}", token: "x", from: subnet.take() })).status).toBe(400);
   });
 
   test("where nobody listens", async () => {
@@ -204,7 +208,7 @@ describe("nobody else is heard", () => {
     opened.push(() => deaf.close());
     await deaf.backend.functions.create({ service: "quiet", image: "fn:1", namespace: NAMESPACE });
     expect(await environmentOf("quiet")).toEqual({ OPENFAAS_NAME: "quiet", OPENFAAS_NAMESPACE: NAMESPACE });
-    expect((await announce(deaf.url, { body: says("quiet", "x"), token: "x" })).status).toBe(404);
+    expect((await announce(deaf.announceUrl, { body: says("quiet", "x"), token: "x" })).status).toBe(404);
   });
 });
 
@@ -218,7 +222,7 @@ describe("a function's token", () => {
     await functions.update({ service: "fn", image: "fn:2", namespace: NAMESPACE });
     expect(await environmentOf("fn")).toMatchObject({
       announce_token: token,
-      announce_url: `${provider.url}/announce`,
+      announce_url: `${provider.announceUrl}/announce`,
     });
   });
 
@@ -228,15 +232,17 @@ describe("a function's token", () => {
     opened.push(() => second.close());
     const from = await watchdog();
     await eventually("the second one takes it", async () => {
-      const { status } = await announce(second.url, { body: says("fn", pod), token, from });
+      const { status } = await announce(second.announceUrl, { body: says("fn", pod), token, from });
       return status === 202;
     });
     await eventually("it offers the pod", () => second.endpoints("fn")[0]?.state === "ready");
     const ref = { name: "fn", namespace: NAMESPACE };
     await provider.backend.functions.remove(ref);
-    expect((await announce(provider.url, { body: says("fn", pod), token, from })).status).toBe(401);
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token, from })).status).toBe(401);
     await provider.backend.functions.create({ service: "fn", image: "fn:1", namespace: NAMESPACE });
     expect(await tokenOf("fn")).not.toBe(token);
-    expect((await announce(provider.url, { body: says("fn", pod), token, from: subnet.take() })).status).toBe(401);
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token, from: subnet.take() })).status).toBe(
+      401,
+    );
   });
 });

@@ -137,10 +137,10 @@ test("a provider that is started anew knows what the API knows, and who announce
   await first.backend.functions.create(create);
   await eventually("it is offered", () => first.endpoints("fn")[0]?.state === "ready");
   const address = first.endpoints("fn")[0]?.address;
-  const port = Number(new URL(first.url).port);
+  const announcePort = Number(new URL(first.announceUrl).port);
   await first.close();
 
-  const second = await openProvider(kube, { port });
+  const second = await openProvider(kube, { announcePort });
   opened.push(() => second.close());
   await eventually("it is offered again", () => second.endpoints("fn")[0]?.state === "ready");
   expect(second.endpoints("fn")[0]?.address).toBe(address);

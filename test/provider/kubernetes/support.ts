@@ -39,6 +39,7 @@ export function openBackend(
       resources: DEFAULT_SETTINGS,
       clusterRole,
       profilesNamespace: "openfaas",
+      announcePort: 0,
       ...(announceUrl && { announceUrl }),
       ...(operator && { operator }),
     },

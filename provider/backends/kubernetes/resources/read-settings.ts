@@ -1,5 +1,5 @@
 import type { EnvReader } from "../../../kit/env.ts";
-import { integerFrom, oneOf, parseBoolean, parseDuration, parseText, parseUrl } from "../../../kit/parse.ts";
+import { integerFrom, oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../../kit/parse.ts";
 import type { ProbeTiming } from "../../probe-annotations.ts";
 import { DEFAULT_SETTINGS, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
@@ -12,6 +12,8 @@ export interface KubernetesSettings {
   readonly profilesNamespace: string;
   /** Where replicas report that they listen; without it they are only probed. */
   readonly announceUrl?: URL;
+  /** Where the provider listens for that, and for nothing else. */
+  readonly announcePort: number;
   /** Absent: Function objects are neither written nor acted on. */
   readonly operator?: OperatorSettings;
 }
@@ -22,6 +24,8 @@ export interface OperatorSettings {
 }
 
 const DEFAULT_LEASE_MS = 15_000;
+/** Behind those of gateway, provider and queue worker, which may all run on one machine. */
+const DEFAULT_ANNOUNCE_PORT = 8084;
 
 /** A Lease counts in whole seconds. */
 function parseLeaseDuration(text: string): number {
@@ -67,6 +71,7 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
     clusterRole: read.optional("cluster_role", parseBoolean) ?? false,
     profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",
     ...(announceUrl && { announceUrl }),
+    announcePort: read.optional("announce_port", parsePort) ?? DEFAULT_ANNOUNCE_PORT,
     ...(operator && { operator: { leaseDurationMs } }),
   };
 }

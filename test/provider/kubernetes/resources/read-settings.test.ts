@@ -10,6 +10,7 @@ test("nothing has to be set", () => {
     resources: DEFAULT_SETTINGS,
     clusterRole: false,
     profilesNamespace: "openfaas",
+    announcePort: 8084,
     operator: { leaseDurationMs: 15_000 },
   });
 });
@@ -33,7 +34,8 @@ test("what is set has the names of faas-netes", () => {
     max_replicas: "20",
     cluster_role: "true",
     profiles_namespace: "core",
-    announce_url: "http://provider:8081",
+    announce_url: "http://provider:8090",
+    announce_port: "8090",
   });
   expect(settings).toMatchObject({
     resources: {
@@ -47,7 +49,8 @@ test("what is set has the names of faas-netes", () => {
     clusterRole: true,
     profilesNamespace: "core",
   });
-  expect(settings.announceUrl?.href).toBe("http://provider:8081/");
+  expect(settings.announceUrl?.href).toBe("http://provider:8090/");
+  expect(settings.announcePort).toBe(8090);
 });
 
 test("all that is wrong is said at once", () => {
@@ -71,5 +74,5 @@ test("all that is wrong is said at once", () => {
 });
 
 test("replicas announce themselves without TLS, as a proxy would hide their address", () => {
-  expect(() => read({ announce_url: "https://provider:8081/" })).toThrow("announce_url: must be an http URL");
+  expect(() => read({ announce_url: "https://provider:8084/" })).toThrow("announce_url: must be an http URL");
 });
