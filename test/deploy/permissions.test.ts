@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { KubernetesObject } from "../../deploy/render/render-chart.ts";
+import { PLATFORM_ACCOUNT } from "../../provider/backends/kubernetes/resources/names.ts";
 import {
   ALL_NAMESPACES,
   CORE_NAMESPACE,
@@ -39,7 +40,7 @@ describe("permissions", () => {
   test("are bound to the account of the provider, which alone has a token", () => {
     const { objects } = render({ queue: { kind: "jetstream" } });
     for (const binding of objects.filter(({ kind }) => kind.endsWith("Binding"))) {
-      expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-provider", namespace: "openfaas" }]);
+      expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: PLATFORM_ACCOUNT, namespace: "openfaas" }]);
       const { kind, name } = binding.roleRef as { kind: string; name: string };
       find(objects, kind, name);
     }

@@ -12,6 +12,7 @@ import {
   isFunctionNamespace,
   isNamespaceName,
   namespaceProblems,
+  planNamespaceUpdate,
   readNamespace,
 } from "./resources/namespace.ts";
 import type { WatchSink } from "./watcher.ts";
@@ -109,17 +110,11 @@ export class KubernetesNamespaces implements NamespaceStore {
 
   async update(namespace: FunctionNamespace): Promise<void> {
     const { name } = namespace;
-    check(namespace);
     const found = await this.#find(name);
+    check(namespace, found && readNamespace(found));
     if (!found) throw new FaasError("notFound", `namespace ${name} not found`);
     this.#requireSeveral();
-    const before = readNamespace(found);
-    const { labels = {}, annotations = {} } = buildNamespace(namespace).metadata ?? {};
-    const metadata = {
-      labels: replacing(before.labels, labels),
-      annotations: replacing(before.annotations, annotations),
-    };
-    await this.#options.client.mergePatch(apiPath.namespace(name), { metadata });
+    await this.#options.client.mergePatch(apiPath.namespace(name), planNamespaceUpdate(found, namespace));
   }
 
   async remove(name: string): Promise<void> {
@@ -155,16 +150,7 @@ export class KubernetesNamespaces implements NamespaceStore {
   }
 }
 
-function check(namespace: FunctionNamespace): void {
-  const problems = namespaceProblems(namespace);
+function check(namespace: FunctionNamespace, before?: FunctionNamespace): void {
+  const problems = namespaceProblems(namespace, before);
   if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
-}
-
-/** A merge patch that makes `after` of `before`. */
-function replacing(
-  before: Readonly<Record<string, string>> | undefined,
-  after: Readonly<Record<string, string>>,
-): Record<string, string | null> {
-  const gone = Object.keys(before ?? {}).filter((key) => !(key in after));
-  return { ...Object.fromEntries(gone.map((key) => [key, null])), ...after };
 }

@@ -6,6 +6,7 @@ import { apiPath } from "./paths.ts";
 import type { Picture } from "./picture.ts";
 import { buildAnnounce } from "./resources/announce-token.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
+import { isUsableSecret } from "./resources/secret.ts";
 import type { ResourceSettings, SecretFacts, Surroundings } from "./resources/settings.ts";
 
 export interface SurroundingsOptions {
@@ -18,7 +19,10 @@ export interface SurroundingsOptions {
   readonly picture: Pick<Picture, "find">;
 }
 
-/** The secrets and profiles that a deployment names, as far as they exist, and how its replicas announce themselves. */
+/**
+ * The secrets and profiles that a deployment names, as far as they exist and are for functions, and how its replicas
+ * announce themselves.
+ */
 export async function readSurroundings(
   { service: name, namespace, secrets = [], annotations }: ResolvedDeployment,
   { client, settings, profilesNamespace, announceUrl, picture }: SurroundingsOptions,
@@ -27,8 +31,9 @@ export async function readSurroundings(
   const profiles = new Map<string, Profile>();
   const readSecret = async (name: string) => {
     const found = await findNamed<V1Secret>(client, apiPath.secret(namespace, encodeURIComponent(name)));
-    const version = found?.metadata?.resourceVersion;
-    if (found) facts.set(name, { type: found.type ?? "Opaque", ...(version && { version }) });
+    if (!found || !isUsableSecret(found)) return;
+    const version = found.metadata?.resourceVersion;
+    facts.set(name, { type: found.type ?? "Opaque", ...(version && { version }) });
   };
   const readProfile = async (name: string) => {
     const path = apiPath.profile(profilesNamespace, encodeURIComponent(name));

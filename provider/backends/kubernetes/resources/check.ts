@@ -5,8 +5,9 @@ import { parseQuantity } from "../../quantity.ts";
 import { scaleProblems } from "../../scale-labels.ts";
 import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
-import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
+import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./names.ts";
 import { profileProblems } from "./profile.ts";
+import { isReservedAnnotation, isReservedLabel } from "./reserved-keys.ts";
 import type { Surroundings } from "./settings.ts";
 
 type Facts = Pick<Surroundings, "secrets" | "profiles"> & { readonly settings: { readonly maxReplicas: number } };
@@ -50,6 +51,7 @@ function labelProblems(deployment: ResolvedDeployment, maxReplicas: number): str
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...Object.entries(labels).flatMap(([key, value]) => {
       if (!isQualifiedName(key)) return [`labels: "${key}" is not the name of a label`];
+      if (isReservedLabel(key)) return [`labels.${key}: is for the platform and the cluster to set`];
       return isLabelValue(value)
         ? []
         : [`labels.${key}: "${value}" is not a label's value, at most 63 of A-Za-z0-9-_.`];
@@ -102,6 +104,7 @@ function annotationProblems({ annotations = {} }: ResolvedDeployment): string[] 
   let bytes = 0;
   const problems = Object.entries(annotations).flatMap(([key, value]) => {
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    if (isReservedAnnotation(key)) return [`annotations.${key}: is for the cluster's administrators to set`];
     // Kubernetes folds the prefix to lower case before it looks, here as in labels.
     return isQualifiedName(key.toLowerCase()) ? [] : [`annotations: "${key}" is not the name of an annotation`];
   });
@@ -109,6 +112,9 @@ function annotationProblems({ annotations = {} }: ResolvedDeployment): string[] 
   const account = annotations[ANNOTATIONS.serviceAccount];
   if (account !== undefined && !isDnsSubdomain(account)) {
     problems.push(`annotations.${ANNOTATIONS.serviceAccount}: "${account}" is not the name of a service account`);
+  }
+  if (account === PLATFORM_ACCOUNT) {
+    problems.push(`annotations.${ANNOTATIONS.serviceAccount}: "${account}" is the platform's own`);
   }
   return problems;
 }

@@ -37,6 +37,9 @@ export const HIDDEN_ANNOTATIONS: ReadonlySet<string> = new Set([
 /** On pods: those with a lower number go first when there are too many. Kubernetes's own. */
 export const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 
+/** The provider's own account, with which a function of its namespace could do all that the provider may. */
+export const PLATFORM_ACCOUNT = "faaslane-provider";
+
 /** Where a function's watchdog listens. */
 export const FUNCTION_PORT = 8080;
 

@@ -3,7 +3,8 @@ import type { V1PodSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node
 import { SECRETS_PATH } from "./names.ts";
 import type { SecretFacts } from "./settings.ts";
 
-const PULL_TYPES: ReadonlySet<string> = new Set(["kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson"]);
+/** Types of secrets that are for pulling images, and that functions never see. */
+export const PULL_TYPES: ReadonlySet<string> = new Set(["kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson"]);
 
 export interface SecretParts {
   readonly pull: readonly string[];

@@ -2,6 +2,7 @@ import type { V1Secret } from "@kubernetes/client-node";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { isDnsSubdomain } from "./constraints.ts";
 import { SECRET_LABELS } from "./names.ts";
+import { PULL_TYPES } from "./secret-volumes.ts";
 
 /** What Kubernetes takes for all of one Secret. */
 const MAX_BYTES = 1024 * 1024;
@@ -28,4 +29,12 @@ export function buildSecret({ name, namespace }: SecretName, value: Buffer): V1S
 /** Whether clients may see and change it: made through this API, or marked so by whoever made it. */
 export function isManagedSecret({ metadata }: Pick<V1Secret, "metadata">): boolean {
   return Object.entries(SECRET_LABELS).every(([key, value]) => metadata?.labels?.[key] === value);
+}
+
+/**
+ * Whether functions may name it: those that clients may see, and those for pulling images, which people make with
+ * `kubectl create secret docker-registry`. Anything else in the namespace is as good as not there.
+ */
+export function isUsableSecret(secret: Pick<V1Secret, "metadata" | "type">): boolean {
+  return isManagedSecret(secret) || PULL_TYPES.has(secret.type ?? "");
 }
