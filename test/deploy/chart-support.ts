@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import {
   type KubernetesObject,
+  mergeValues,
   type RenderedChart,
   renderChart,
   type Values,
@@ -11,7 +12,12 @@ export const DEPLOY = join(ROOT, "deploy");
 export const CHART = join(DEPLOY, "chart");
 export const RELEASE = { name: "faaslane", namespace: "openfaas" };
 
-/** Values as people might set them, from nothing to everything. A random password has no place in a comparison. */
+/** Values without which random passwords would be made, which have no place in a comparison. */
+const PLAIN: Values = { generateBasicAuth: false, nats: { generateCredentials: false } };
+
+export const withoutRandom = (values: Values): Values => mergeValues(PLAIN, values);
+
+/** Values as people might set them, from nothing to everything. */
 export const VARIANTS: Readonly<Record<string, Values>> = {
   default: {},
   "several namespaces": { clusterRole: true },
@@ -49,7 +55,13 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
       parentRefs: [{ name: "public", namespace: "infra" }],
       hostnames: ["faas.example.org"],
     },
-    networkPolicies: { enabled: true, functions: true },
+    networkPolicies: {
+      enabled: true,
+      functions: true,
+      monitoringNamespace: "monitoring",
+      apiServerPorts: [6443],
+      extraEgress: [{ to: [{ ipBlock: { cidr: "10.9.0.0/16" } }] }],
+    },
     serviceMonitor: { enabled: true, labels: { release: "prometheus" } },
     nodeSelector: { "kubernetes.io/os": "linux" },
     tolerations: [{ key: "core", operator: "Exists" }],
@@ -70,13 +82,14 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
   "NATS without a disk": {
     queue: { kind: "jetstream" },
     basic_auth: false,
+    networkPolicies: { egress: false },
     nats: { streamStorage: "memory", persistence: { enabled: false } },
   },
   "load balancer": { exposeServices: true, serviceType: "LoadBalancer", queue: { persistence: { enabled: false } } },
 };
 
 export function render(values: Values): RenderedChart {
-  return renderChart(CHART, { generateBasicAuth: false, ...values }, RELEASE);
+  return renderChart(CHART, withoutRandom(values), RELEASE);
 }
 
 export function find(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {

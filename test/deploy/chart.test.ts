@@ -135,21 +135,23 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
 
   test("functions can tell every provider that they listen, at a Service that hides no address", () => {
     const provider = find(objects, "Deployment", "gateway-provider");
-    const { announceUrl } = readEnv(environmentOf(provider).env, readKubernetesSettings);
+    const { announceUrl, announcePort } = readEnv(environmentOf(provider).env, readKubernetesSettings);
     const service = objects.find(({ kind, metadata: { name } }) => kind === "Service" && /-announce$/.test(name));
     expect(announceUrl === undefined).toBe(service === undefined);
     if (!announceUrl || !service) return;
     const { name, namespace } = service.metadata;
-    expect(announceUrl.href).toBe(`http://${name}.${namespace}.svc.cluster.local.:8081/`);
-    expect(service.spec).toMatchObject({ clusterIP: "None", selector: { app: "gateway-provider" } });
-    const policies = objects.filter(
-      ({ kind, metadata: { name } }) => kind === "NetworkPolicy" && name === "gateway-provider",
-    );
-    for (const { spec } of policies) {
-      const { ingress } = spec as { ingress: { from: { podSelector?: { matchExpressions?: unknown } }[] }[] };
-      const expressions = ingress[0]?.from.map(({ podSelector }) => podSelector?.matchExpressions);
-      expect(expressions).toContainEqual([{ key: "faas_function", operator: "Exists" }]);
-    }
+    expect(announceUrl.href).toBe(`http://${name}.${namespace}.svc.cluster.local.:${announcePort}/`);
+    expect(announcePort).not.toBe(8081);
+    expect(service.spec).toMatchObject({
+      clusterIP: "None",
+      selector: { "com.faaslane.component": "gateway-provider" },
+      ports: [{ port: announcePort, targetPort: "announce" }],
+    });
+    expect(templateOf(provider).spec.containers[0]?.ports).toContainEqual({
+      name: "announce",
+      containerPort: announcePort,
+      protocol: "TCP",
+    });
   });
 
   test("the queue worker reads every variable that it is given, and agrees with the gateway", () => {
@@ -183,6 +185,7 @@ interface PodTemplate {
     readonly containers: readonly {
       readonly securityContext: object;
       readonly args: readonly string[];
+      readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
       readonly env?: readonly { readonly name: string; readonly value: string }[];
       readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
     }[];
@@ -223,16 +226,19 @@ describe("the queue on NATS", () => {
   const names = (objects: readonly KubernetesObject[], kind: string) =>
     objects.filter((object) => object.kind === kind).map((object) => object.metadata.name);
 
-  test("is the chart's own server with a disk, which only gateway and workers reach", () => {
+  test("is the chart's own server with a disk, which asks for a user and a password", () => {
     const { objects } = render({ queue: { kind: "jetstream" } });
     const { volumeClaimTemplates } = find(objects, "StatefulSet", "nats").spec as { volumeClaimTemplates: object[] };
     expect(volumeClaimTemplates).toHaveLength(1);
-    const policy = find(objects, "NetworkPolicy", "nats").spec as {
-      ingress: { from: { podSelector: { matchExpressions: object[] } }[] }[];
-    };
-    expect(policy.ingress[0]?.from[0]?.podSelector.matchExpressions).toEqual([
-      { key: "app", operator: "In", values: ["gateway", "queue-worker"] },
+    const { env, args } = templateOf(find(objects, "StatefulSet", "nats")).spec.containers[0] ?? {};
+    expect(env).toEqual([
+      { name: "NATS_USER", valueFrom: { secretKeyRef: { name: "nats-credentials", key: "nats-user" } } },
+      { name: "NATS_PASSWORD", valueFrom: { secretKeyRef: { name: "nats-credentials", key: "nats-password" } } },
     ]);
+    expect(args).toEqual(expect.arrayContaining(["--user=$(NATS_USER)", "--pass=$(NATS_PASSWORD)"]));
+    for (const name of ["gateway", "queue-worker"]) {
+      expect(secretsOf(find(objects, "Deployment", name))).toEqual(["basic-auth", "nats-credentials"]);
+    }
     expect(names(objects, "PersistentVolumeClaim")).toEqual([]);
     expect(names(objects, "PodDisruptionBudget")).toEqual(expect.arrayContaining(["queue-worker"]));
   });
@@ -263,7 +269,8 @@ describe("the queue on NATS", () => {
   test("is another server, with its credentials as files", () => {
     const nats = { external: { enabled: true, host: "nats.infra" }, credentialsSecret: "login" };
     const { objects } = render({ queue: { kind: "jetstream" }, nats, callbacks: { signingSecret: "signing" } });
-    expect([...names(objects, "StatefulSet"), ...names(objects, "NetworkPolicy")]).toEqual(["gateway-provider"]);
+    expect(names(objects, "StatefulSet")).toEqual([]);
+    expect(names(objects, "NetworkPolicy")).not.toContain("nats");
     for (const name of ["gateway", "queue-worker"]) {
       const workload = find(objects, "Deployment", name);
       expect(secretsOf(workload)).toEqual(["basic-auth", "login", "signing"]);

@@ -116,24 +116,40 @@ describe("values", () => {
   });
 });
 
-describe("the password", () => {
+describe.each<[what: string, secret: string, user: string, keys: string, values: Values]>([
+  ["the password", "basic-auth", "admin", "basic-auth", {}],
+  ["the password of NATS", "nats-credentials", "faaslane", "nats", { queue: { kind: "jetstream" } }],
+])("%s", (_what, secret, user, keys, values) => {
   const install = (existing: object) =>
-    renderChart(CHART, {}, RELEASE, { randAlphaNum: (length) => "x".repeat(Number(length)), lookup: () => existing });
-  const data = (existing: object) => find(install(existing).objects, "Secret", "basic-auth").data;
+    renderChart(CHART, values, RELEASE, {
+      randAlphaNum: (length) => "x".repeat(Number(length)),
+      lookup: (_version, _kind, namespace, name) => (namespace === "openfaas" && name === secret ? existing : {}),
+    });
+  const data = (existing: object) => find(install(existing).objects, "Secret", secret).data;
 
   test("is made when the chart is installed", () => {
     expect(data({})).toEqual({
-      "basic-auth-user": Buffer.from("admin").toString("base64"),
-      "basic-auth-password": Buffer.from("x".repeat(32)).toString("base64"),
+      [`${keys}-user`]: Buffer.from(user).toString("base64"),
+      [`${keys}-password`]: Buffer.from("x".repeat(32)).toString("base64"),
     });
   });
 
   test("stays when the chart is upgraded", () => {
-    const existing = { data: { "basic-auth-user": "YQ==", "basic-auth-password": "Yg==" } };
+    const existing = { data: { [`${keys}-user`]: "YQ==", [`${keys}-password`]: "Yg==" } };
     expect(data(existing)).toEqual(existing.data);
   });
 
   test("is in no file that is only rendered", () => {
-    expect(() => renderChart(CHART, {}, RELEASE)).toThrow(/random/);
+    expect(() => renderChart(CHART, values, RELEASE)).toThrow(/random/);
   });
+});
+
+test("a Secret of one's own is used instead of one that is made", () => {
+  const { objects } = renderChart(
+    CHART,
+    { queue: { kind: "jetstream" }, generateBasicAuth: false, nats: { credentialsSecret: "mine" } },
+    RELEASE,
+  );
+  expect(objects.filter(({ kind }) => kind === "Secret")).toEqual([]);
+  expect(JSON.stringify(find(objects, "StatefulSet", "nats"))).toContain('"secretKeyRef":{"name":"mine"');
 });

@@ -59,7 +59,7 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        app: {{ . }}
+        com.faaslane.component: {{ . }}
 {{- end }}
 
 {{- define "faaslane.env" -}}
@@ -94,6 +94,15 @@ topologySpreadConstraints:
 {{- if or (eq .Values.queue.kind "jetstream") (and (eq .Values.queue.kind "none") (gt (int .Values.gateway.replicas) 1)) }}
 {{- ternary "external" "own" .Values.nats.external.enabled }}
 {{- end }}
+{{- end }}
+
+{{- /* Whether callbacks may go to private addresses: true or false. */ -}}
+{{- define "faaslane.callbackPrivate" -}}
+{{- if eq .Values.callbacks.privateTargets "auto" -}}
+{{ not (or .Values.exposeServices .Values.ingress.enabled .Values.gatewayApi.enabled) }}
+{{- else -}}
+{{ eq .Values.callbacks.privateTargets "allow" }}
+{{- end -}}
 {{- end }}
 
 {{- /* Settings of the queue, for the gateway and for queue workers. */ -}}
@@ -136,11 +145,7 @@ topologySpreadConstraints:
 - name: callback_timeout
   value: {{ .Values.callbacks.timeout | quote }}
 - name: callback_private
-  {{- if eq .Values.callbacks.privateTargets "auto" }}
-  value: {{ not (or .Values.exposeServices .Values.ingress.enabled .Values.gatewayApi.enabled) | quote }}
-  {{- else }}
-  value: {{ eq .Values.callbacks.privateTargets "allow" | quote }}
-  {{- end }}
+  value: {{ include "faaslane.callbackPrivate" . | quote }}
 {{- with .Values.callbacks.allow }}
 - name: callback_allow
   value: {{ join "," . | quote }}
@@ -153,7 +158,8 @@ topologySpreadConstraints:
 
 {{- /* Everything secret that the gateway and its workers read, as files of one folder; a volume needs a source. */ -}}
 {{- define "faaslane.natsSecret" -}}
-{{- if include "faaslane.nats" . }}{{ .Values.nats.credentialsSecret }}{{ end }}
+{{- if eq (include "faaslane.nats" .) "own" }}{{ .Values.nats.credentialsSecret | default "nats-credentials" }}
+{{- else if include "faaslane.nats" . }}{{ .Values.nats.credentialsSecret }}{{ end }}
 {{- end }}
 
 {{- define "faaslane.hasSecrets" -}}
