@@ -105,6 +105,12 @@ export class Platform {
     return Number(new URL(this.url).port);
   }
 
+  /** Of the provider; told with `log_level=info` only. */
+  get providerPort(): number {
+    const line = this.stdout.split("\n").find((text) => text.includes("provider is listening")) as string;
+    return Number(new URL((JSON.parse(line) as { url: string }).url).port);
+  }
+
   async authorization(): Promise<string> {
     return basicAuthHeader(await readCredentials(this.#options.dataDir));
   }
