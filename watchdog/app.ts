@@ -58,7 +58,11 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
       whenReady: () => mode.whenReady(),
       kill: () => mode.kill(),
       drain: async (serveOnMs) => {
-        health.refuse();
+        try {
+          health.refuse();
+        } catch (error) {
+          log.print(`Removing the lock file: ${(error as Error).message}`);
+        }
         front.drain();
         log.print(`No new connections in ${serveOnMs}ms, ${metrics.inFlight} calls under way`);
         await wait(serveOnMs);

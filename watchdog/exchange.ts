@@ -1,5 +1,10 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { DeadlineList, Expiring } from "./deadlines.ts";
+import { postponeClosing } from "./discard-rest.ts";
+import { INTERNAL_HEADER, withoutMark } from "./platform-mark.ts";
+
+type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 
 /**
  * A response that carries what the watchdog must remember of its call, so that the hot path needs no closures and no side
@@ -16,6 +21,8 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
   onExpire: ((exchange: Exchange) => void) | null = null;
   /** What happens when the time is up, the answer is complete, and the caller has not yet taken all of it. */
   onUnsent: ((exchange: Exchange) => void) | null = null;
+  /** The function itself writes this answer, and cannot speak for the platform in it. */
+  byFunction = false;
   expiresAt = 0;
   earlier: Expiring | null = null;
   later: Expiring | null = null;
@@ -24,6 +31,30 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
   expire(): void {
     this.onExpire?.(this);
     if (this.writableEnded && !this.writableFinished && this.waitsIn === null) this.onUnsent?.(this);
+  }
+
+  override writeHead(status: number, reason?: string | Headers, headers?: Headers): this {
+    if (!this.byFunction) return super.writeHead(status, reason as string, headers);
+    this.removeHeader(INTERNAL_HEADER);
+    return typeof reason === "string" || headers !== undefined
+      ? super.writeHead(status, reason as string, withoutMark(headers))
+      : super.writeHead(status, withoutMark(reason as Headers | undefined));
+  }
+
+  override detachSocket(socket: Socket): void {
+    super.detachSocket(socket);
+    if (!this.req.complete) postponeClosing(socket);
+  }
+
+  override addTrailers(trailers: OutgoingHttpHeaders | readonly [string, string][]): void {
+    super.addTrailers(this.byFunction ? (withoutMark(trailers as OutgoingHttpHeaders) ?? {}) : trailers);
+  }
+
+  /** Makes an answer that the function had begun, but not sent, the watchdog's own. */
+  takeOver(): void {
+    this.byFunction = false;
+    this.statusMessage = ""; // what was refused as a reason would be refused again
+    for (const name of this.getHeaderNames()) this.removeHeader(name);
   }
 
   /** Keeps the call counted as under way until a matching `release`, even if its connection closes before. */

@@ -1,10 +1,14 @@
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { describeThrown } from "./describe-thrown.ts";
+import { discardRest } from "./discard-rest.ts";
 import { Exchange } from "./exchange.ts";
+import { failCall } from "./fail-call.ts";
 import type { Health } from "./health.ts";
 import type { CallMetrics } from "./metrics.ts";
-import { INTERNAL_HEADER, type Mode } from "./modes/mode.ts";
+import type { Mode } from "./modes/mode.ts";
+import { INTERNAL_HEADER } from "./platform-mark.ts";
 
 export interface FrontDeps {
   readonly config: WatchdogConfig;
@@ -34,6 +38,7 @@ export class Front {
     // One function for all requests; as a listener it finds its exchange in `this`.
     this.#closed = function (this: Exchange): void {
       this.release();
+      if (!this.req.complete) discardRest(this.req);
     };
     const { readTimeoutMs } = deps.config;
     this.server = createServer(
@@ -70,7 +75,7 @@ export class Front {
   }
 
   readonly #onRequest = (req: IncomingMessage, res: Exchange): void => {
-    const { config, mode, metrics } = this.#deps;
+    const { config, metrics } = this.#deps;
     if (this.#draining) res.shouldKeepAlive = false;
     res.startedAt = performance.now();
     res.on("close", this.#closed);
@@ -90,8 +95,17 @@ export class Front {
     metrics.inFlight++;
     res.onSettled = this.#settle;
     res.onUnsent = this.#limitSending;
-    mode.handle(req, res);
+    this.#handle(req, res);
   };
+
+  #handle(req: IncomingMessage, res: Exchange): void {
+    try {
+      this.#deps.mode.handle(req, res);
+    } catch (error) {
+      this.#deps.print(`Call failed: ${describeThrown(error)}`);
+      failCall(res);
+    }
+  }
 
   readonly #settle = (res: Exchange): void => {
     this.#deps.metrics.inFlight--;
@@ -123,7 +137,7 @@ export class Front {
   };
 
   #answerProbe(path: "/_/health" | "/_/ready", req: IncomingMessage, res: Exchange): void {
-    const { config, mode } = this.#deps;
+    const { config } = this.#deps;
     const status = this.#probeStatus(path, req.method as string);
     if (status !== 200) {
       answerEmpty(res, status);
@@ -141,7 +155,7 @@ export class Front {
       // The function itself says whether it is ready; neither limited nor counted, as probes must not look like load.
       req.url = config.readyPath;
       res.onSettled = this.#settleProbe;
-      mode.handle(req, res);
+      this.#handle(req, res);
     }
   }
 

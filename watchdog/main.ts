@@ -1,6 +1,7 @@
 import { openAnnouncer, resolveHost } from "./announce.ts";
 import { startWatchdog, type Watchdog } from "./app.ts";
 import { loadConfig, type WatchdogConfig } from "./config.ts";
+import { describeThrown } from "./describe-thrown.ts";
 import { droppedNotice, Log } from "./log.ts";
 import { dropExcess } from "./log-output.ts";
 
@@ -31,7 +32,7 @@ try {
   await watchdog.whenReady();
   announce(watchdog);
 } catch (error) {
-  await end(1, (error as Error).message);
+  await end(1, error instanceof Error ? error.message : describeThrown(error));
 }
 
 function readConfig(): WatchdogConfig {
@@ -46,14 +47,20 @@ function readConfig(): WatchdogConfig {
 function announce({ port, metricsPort }: Watchdog): void {
   if (ending) return;
   void announcer?.announce();
-  if (process.send !== undefined && process.connected) process.send({ type: "listening", port, metricsPort });
+  if (process.send === undefined || !process.connected) return;
+  // A channel that breaks under it says so by its end.
+  process.send({ type: "listening", port, metricsPort }, undefined, undefined, () => {});
 }
 
 async function drain(serveOnMs: number): Promise<void> {
   if (ending) return;
   ending = true;
   announcer?.stop();
-  if (watchdog !== undefined) await stop(serveOnMs); // else it stops as soon as it has started
+  try {
+    if (watchdog !== undefined) await stop(serveOnMs); // else it stops as soon as it has started
+  } catch (error) {
+    await end(1, `Stopping failed: ${describeThrown(error)}`);
+  }
 }
 
 async function stop(serveOnMs: number): Promise<void> {

@@ -31,7 +31,11 @@ function renderProcess(): string {
     .join("");
 }
 
-/** -1 where the system does not tell. */
+/** -1 where the system does not tell, or has no descriptor left to look with. */
 function countOpenFiles(): number {
-  return process.platform === "linux" ? readdirSync("/proc/self/fd").length : -1;
+  try {
+    return process.platform === "linux" ? readdirSync("/proc/self/fd").length : -1;
+  } catch {
+    return -1;
+  }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { Command } from "./config.ts";
 import type { Env } from "./env.ts";
 import { findProgram } from "./find-program.ts";
@@ -39,8 +39,9 @@ export async function startPiped(command: Command, env: Env): Promise<PipedChild
 }
 
 function startDirectly([program, ...args]: Command, env: Env): PipedChild {
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-  return { process: child, stdout: child.stdout, stderr: child.stderr };
+  const child: ChildProcess = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  // Where the system had no descriptors left there are no streams either; the child's error says why.
+  return { process: child, stdout: child.stdout ?? Readable.from([]), stderr: child.stderr ?? Readable.from([]) };
 }
 
 async function startThroughShell([name, ...args]: Command, env: Env): Promise<PipedChild | undefined> {
@@ -49,23 +50,26 @@ async function startThroughShell([name, ...args]: Command, env: Env): Promise<Pi
   if (process.platform !== "linux" || program === undefined || !Object.keys(env).every(isShellName)) return undefined;
   const unwanted = OWN_VARIABLES.filter((variable) => env[variable] === undefined);
   const script = SCRIPT.replace("UNWANTED", unwanted.join(" "));
-  const shell = spawn("/bin/sh", ["-c", script, "sh", program, ...args], { env, stdio: ["pipe", "pipe", "ignore"] });
+  const shell: ChildProcess = spawn("/bin/sh", ["-c", script, "sh", program, ...args], {
+    env,
+    stdio: ["pipe", "pipe", "ignore"],
+  });
   const opened = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), HANDSHAKE_MS);
     const settle = (how: boolean) => {
       clearTimeout(timer);
       resolve(how);
     };
-    shell.stdout.once("data", () => settle(true));
-    shell.once("error", () => settle(false));
+    shell.on("error", () => settle(false));
+    shell.stdout?.once("data", () => settle(true));
     shell.once("exit", () => settle(false));
   });
-  shell.stdin.on("error", () => {}); // it may end at any time; its exit says so
+  shell.stdin?.on("error", () => {}); // it may end at any time; its exit says so
   try {
     if (!opened || shell.pid === undefined) throw new Error("no shell to start through");
     const stdout = openPipeReader(shell.pid, STDOUT_FD);
     const stderr = openPipeReader(shell.pid, STDERR_FD);
-    shell.stdin.end("\n");
+    shell.stdin?.end("\n");
     return { process: shell, stdout, stderr };
   } catch {
     shell.kill("SIGKILL");

@@ -46,6 +46,7 @@ function writeNow(fd: number, input: Buffer): number {
 /** Resolves when nothing more will be read from it. */
 export function closed(stream: Readable): Promise<void> {
   if (stream.closed) return Promise.resolve();
+  stream.on("error", () => {}); // it closes after that too
   return new Promise((resolve) => {
     stream.once("close", resolve);
   });

@@ -50,7 +50,7 @@ async function exchange(port: number, request: string | Buffer, timeoutMs: numbe
 
 /** Answers that only announce another. */
 function skipInterim(text: string): string {
-  return text.replace(/^HTTP\/1\.1 1\d\d[^\r]*\r\n(?:[^\r]+\r\n)*\r\n/, "");
+  return text.replace(/^(?:HTTP\/1\.1 1\d\d[^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, "");
 }
 
 function isComplete(text: string, isHead: boolean): boolean {

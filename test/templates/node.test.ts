@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
+import { uploadThenCall } from "../support/upload-then-call.ts";
 import { layOut } from "./support/build-context.ts";
 import { type FunctionProcess, startFunction } from "./support/function-process.ts";
 
@@ -222,6 +223,20 @@ async function pipelined(port: number, requests: string): Promise<string> {
   for await (const text of socket) received += text;
   return received;
 }
+
+test("a refused upload holds up no other call on its connection", async () => {
+  const fn = await startFunction("node", { handler: "node" });
+  try {
+    for (const bytes of [200_000, 20_000_000]) {
+      const { statuses, text, tookMs } = await uploadThenCall(fn.port, "/describe", bytes);
+      expect(statuses[0]).toBe(413);
+      expect(text).toContain("MAX_TEXT_SIZE");
+      expect(tookMs).toBeLessThan(4_000);
+    }
+  } finally {
+    await fn.remove();
+  }
+});
 
 describe("a handler that names a callback", () => {
   let fn: FunctionProcess;

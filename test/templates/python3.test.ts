@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test as jestTest } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
+import { uploadThenCall } from "../support/upload-then-call.ts";
 import { type BuildContext, layOut } from "./support/build-context.ts";
 import { type FunctionProcess, startFunction } from "./support/function-process.ts";
 import { hasPrograms } from "./support/programs.ts";
@@ -68,6 +69,15 @@ describe("behind the watchdog", () => {
     const head = `POST / HTTP/1.1\r\nHost: f\r\nContent-Length: ${1024 * 1024 + 1}\r\n\r\n`;
     const answer = await rawRequest(fn.port, head + "x".repeat(1024 * 1024 + 1));
     expect([answer?.status, answer?.body]).toEqual([413, "body is larger than 1048576 bytes (MAX_BODY_SIZE)\n"]);
+  });
+
+  test("a refused upload holds up no other call on its connection", async () => {
+    for (const bytes of [1_100_000, 20_000_000]) {
+      const { statuses, text, tookMs } = await uploadThenCall(fn.port, "/text", bytes);
+      expect(statuses[0]).toBe(413);
+      expect(text).toContain("MAX_BODY_SIZE");
+      expect(tookMs).toBeLessThan(4_000);
+    }
   });
 
   test.each<[path: string, status: number, type: string | null, body: string]>([

@@ -5,6 +5,13 @@ import { callerTimeoutMs } from "../../watchdog/modes/http-proxy.ts";
 test.each<[rule: string, method: string, sent: string[], passed: string[], hasBody: boolean]>([
   ["spelling, order and repeats stay", "GET", ["x-A", "1", "X-a", "2"], ["x-A", "1", "X-a", "2"], false],
   ["the length stays", "POST", ["Content-Length", "5"], ["Content-Length", "5"], true],
+  [
+    "trailers are announced",
+    "PUT",
+    ["Trailer", "X-T", "Transfer-Encoding", "chunked"],
+    ["Transfer-Encoding", "chunked", "Trailer", "X-T"],
+    true,
+  ],
   ["chunks stay chunks", "POST", ["Transfer-Encoding", "chunked"], ["Transfer-Encoding", "chunked"], true],
   ["no length on a POST is an empty body", "POST", [], ["Content-Length", "0"], false],
   ["the connection's own headers go", "GET", ["Connection", "close", "Keep-Alive", "x", "TE", "trailers"], [], false],
@@ -22,7 +29,25 @@ test.each<[rule: string, method: string, sent: string[], passed: string[], hasBo
 
 test("an answer loses its framing and the connection's own", () => {
   const raw = ["Transfer-Encoding", "chunked", "Connection", "close", "Set-Cookie", "a", "Set-Cookie", "b"];
-  expect(buildResponseHeaders(raw)).toEqual({ headers: ["Set-Cookie", "a", "Set-Cookie", "b"], hasLength: false });
+  const headers = ["Set-Cookie", "a", "Set-Cookie", "b"];
+  expect(buildResponseHeaders(raw, true, true)).toEqual({ headers, hasLength: false });
+});
+
+test("an answer without a body says nothing of its length", () => {
+  const raw = ["content-length", "2", "Trailer", "X-T"];
+  expect(buildResponseHeaders(raw, false, true)).toEqual({ headers: [], hasLength: true });
+});
+
+test.each<[rule: string, raw: string[], canTrail: boolean, headers: string[]]>([
+  ["are announced before a body in chunks", ["Trailer", "X-T"], true, ["Trailer", "X-T"]],
+  ["are not beside a length", ["Trailer", "X-T", "Content-Length", "2"], true, ["Content-Length", "2"]],
+  ["are not to a caller that takes none", ["Trailer", "X-T"], false, []],
+])("trailers %s", (_rule, raw, canTrail, headers) => {
+  expect(buildResponseHeaders(raw, true, canTrail).headers).toEqual(headers);
+});
+
+test.each(["X-OpenFaaS-Internal", "x-openfaas-internal"])("a function cannot set %s", (name) => {
+  expect(buildResponseHeaders([name, "gateway", "X-A", "1"], true, true).headers).toEqual(["X-A", "1"]);
 });
 
 test.each([

@@ -41,6 +41,7 @@ const IGNORED_HEADERS = new Set([
   "keep-alive", // and for how long
   "content-length", // bodies are compared; ours come in chunks where a part is sent at once
   "transfer-encoding",
+  "trailer", // announced as the function does; the original drops them
 ]);
 
 function comparableHeaders({ headers }: RawResponse): Record<string, readonly string[]> {

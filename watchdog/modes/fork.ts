@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import type { ModeConfig } from "../config.ts";
+import { describeThrown } from "../describe-thrown.ts";
 import type { Env } from "../env.ts";
 import type { Exchange } from "../exchange.ts";
+import { failCall } from "../fail-call.ts";
 import type { ForkDeps } from "./fork/call.ts";
 import { handleClassic } from "./fork/classic.ts";
 import { openLauncher } from "./fork/open-launcher.ts";
@@ -24,9 +26,9 @@ export async function openForkMode(config: ForkConfig, { env, ...settings }: For
     ready: true,
     whenReady: () => Promise.resolve(),
     handle(req, res) {
-      handle(req, res, deps).catch((error: Error) => {
-        settings.log.print(`Call failed: ${error.stack}`);
-        res.destroy();
+      handle(req, res, deps).catch((error: unknown) => {
+        settings.log.print(`Call failed: ${describeThrown(error)}`);
+        failCall(res);
       });
     },
     // Calls are over; what still runs has outlived its answer.

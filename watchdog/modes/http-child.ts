@@ -44,7 +44,7 @@ export async function startChild(
     clearTimeout(timer);
     onEnd(end);
   };
-  child.once("error", (error) => {
+  child.on("error", (error) => {
     // Also raised when a signal cannot be sent; only a child without a pid never started.
     if (child.pid === undefined) void report({ kind: "unstarted", error });
     else log.print(`Child process: ${error.message}`);

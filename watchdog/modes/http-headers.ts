@@ -1,4 +1,6 @@
+import type { OutgoingMessage } from "node:http";
 import { connectionNames, isHopByHop } from "../../http/forwarding.ts";
+import { isPlatformMark } from "../platform-mark.ts";
 
 /** What a caller's request tells about itself beyond its headers. */
 export interface ForwardedRequest {
@@ -16,20 +18,25 @@ export function buildRequestHeaders(rawHeaders: readonly string[], method: strin
   const named = connectionNames(connectionOf(rawHeaders));
   const headers: string[] = [];
   let hasBody = false;
+  let chunked = false;
+  let trailer: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     const value = rawHeaders[i + 1] as string;
     const lower = name.toLowerCase();
     if (lower === "transfer-encoding") {
       hasBody = true;
+      chunked = true;
       headers.push(name, "chunked"); // the body is framed anew
       continue;
     }
+    if (lower === "trailer") trailer = value;
     // Our server has already answered `Expect: 100-continue`.
     if (isHopByHop(lower) || lower === "expect" || named?.has(lower)) continue;
     if (lower === "content-length") hasBody = value !== "0";
     headers.push(name, value);
   }
+  if (trailer !== undefined && chunked) headers.push("Trailer", trailer);
   if (!hasBody && method !== "GET" && method !== "HEAD" && !hasHeader(headers, "content-length")) {
     headers.push("Content-Length", "0");
   }
@@ -41,19 +48,70 @@ export interface ForwardedResponse {
   readonly hasLength: boolean;
 }
 
-/** The headers for the caller. Framing is ours, so the function's `Transfer-Encoding` goes too. */
-export function buildResponseHeaders(rawHeaders: readonly string[]): ForwardedResponse {
+/**
+ * The headers for the caller. Framing is ours, so the function's `Transfer-Encoding` goes too, and so does the platform's
+ * mark: a function does not speak for the platform.
+ * @param mayHaveBody whether the status allows a body, and a length that speaks of it
+ * @param canTrail whether the caller can be sent trailers
+ */
+export function buildResponseHeaders(
+  rawHeaders: readonly string[],
+  mayHaveBody: boolean,
+  canTrail: boolean,
+): ForwardedResponse {
   const named = connectionNames(connectionOf(rawHeaders));
   const headers: string[] = [];
-  let hasLength = false;
+  let hasLength = !mayHaveBody;
+  let trailer: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
+    const value = rawHeaders[i + 1] as string;
     const lower = name.toLowerCase();
-    if (isHopByHop(lower) || named?.has(lower)) continue;
-    if (lower === "content-length") hasLength = true;
-    headers.push(name, rawHeaders[i + 1] as string);
+    if (lower === "trailer") trailer = value;
+    if (isHopByHop(lower) || isPlatformMark(lower) || named?.has(lower)) continue;
+    if (lower === "content-length") {
+      if (!mayHaveBody) continue;
+      hasLength = true;
+    }
+    headers.push(name, value);
   }
+  // Trailers follow the chunks of a body that has no length.
+  if (trailer !== undefined && canTrail && !hasLength) headers.push("Trailer", trailer);
   return { headers, hasLength };
+}
+
+/** What a trailer cannot be: it comes too late to frame a message, to route it, or to say who may read it. */
+const NO_TRAILER = new Set([
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "set-cookie",
+]);
+
+/**
+ * Sends a message's trailers on, but for those that cannot be.
+ * @param rawTrailers names and values in turn
+ */
+export function passTrailers(rawTrailers: readonly string[], target: OutgoingMessage): void {
+  try {
+    target.addTrailers(buildTrailers(rawTrailers));
+  } catch {
+    // A character that no header may hold. The body, which is what matters, is whole.
+  }
+}
+
+function buildTrailers(rawTrailers: readonly string[]): [name: string, value: string][] {
+  const trailers: [string, string][] = [];
+  for (let i = 0; i + 1 < rawTrailers.length; i += 2) {
+    const name = rawTrailers[i] as string;
+    const lower = name.toLowerCase();
+    if (!isHopByHop(lower) && !isPlatformMark(lower) && !NO_TRAILER.has(lower)) {
+      trailers.push([name, rawTrailers[i + 1] as string]);
+    }
+  }
+  return trailers;
 }
 
 /** The value of `Connection`, repeated ones joined. */

@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Deadlines } from "../deadlines.ts";
+import { describeThrown } from "../describe-thrown.ts";
 import type { Exchange } from "../exchange.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG, type Mode } from "./mode.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
+import type { Mode } from "./mode.ts";
 
 /** What a handler module exports by default. */
 export type RequestListener = (req: IncomingMessage, res: ServerResponse) => unknown;
@@ -40,7 +42,7 @@ export function openInproc(handler: RequestListener, { deadlines, print, timeout
       res.destroy();
       return;
     }
-    for (const name of res.getHeaderNames()) res.removeHeader(name);
+    res.takeOver();
     res.writeHead(504, {
       "X-Duration-Seconds": res.durationSeconds(),
       [INTERNAL_HEADER]: INTERNAL_WATCHDOG,
@@ -51,18 +53,21 @@ export function openInproc(handler: RequestListener, { deadlines, print, timeout
   };
 
   const fail = (res: Exchange, thrown: unknown): void => {
-    print(`Handler failed: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+    print(`Handler failed: ${describeThrown(thrown)}`);
     if (res.writableEnded) return;
     if (res.headersSent) {
       silence(res);
       res.destroy();
       return;
     }
-    for (const name of res.getHeaderNames()) res.removeHeader(name);
+    res.takeOver();
     res.writeHead(500, { "Content-Type": "text/plain; charset=utf-8", "Content-Length": FAILED.length });
     res.end(FAILED);
     silence(res);
   };
+
+  // What is written after an answer's end is raised here; without a listener it would end the process.
+  const onError = (error: Error): void => print(`Handler's answer: ${describeThrown(error)}`);
 
   return {
     ready: true,
@@ -72,6 +77,8 @@ export function openInproc(handler: RequestListener, { deadlines, print, timeout
         res.onExpire = onExpire;
         deadlines.start(res, timeoutMs, res.startedAt);
       }
+      res.byFunction = true;
+      res.on("error", onError);
       try {
         const pending = handler(req, res);
         if (isThenable(pending)) pending.then(undefined, (thrown: unknown) => fail(res, thrown));

@@ -14,7 +14,3 @@ export interface Mode {
   /** Ends whatever runs at once, for when nobody waits for it any more. */
   kill(): void;
 }
-
-/** Marks an answer that the function did not make, so that callers know it is safe to try again. */
-export const INTERNAL_HEADER = "X-OpenFaaS-Internal";
-export const INTERNAL_WATCHDOG = "of-watchdog";

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { collect, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
 import type { Exchange } from "../../exchange.ts";
-import { answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
+import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
 import type { Run } from "./launch.ts";
 
 /** How a call that was read whole, run and collected came out. */
@@ -51,7 +51,7 @@ async function runWith(input: Buffer, res: Exchange, call: BufferedCall, deps: F
   const launched = deps.launcher.launch({ variables: call.variables, input, combineOutput: call.combineOutput });
   const outcome = await Promise.race([collectOutcome(launched, deps), timedOut.promise]);
   // What the process left behind may hold its output open; nobody reads it any more.
-  if (outcome.kind !== "ended") void launched.then((run) => run.kill());
+  if (outcome.kind !== "ended") abandon(launched);
   return outcome;
 }
 

@@ -3,9 +3,9 @@ import type { ProcessEnd } from "../../child.ts";
 import type { Deadlines } from "../../deadlines.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import { buildCgiVariables, type CgiStyle, UnrepresentableError } from "./cgi.ts";
-import type { Launcher } from "./launch.ts";
+import type { Launcher, Run } from "./launch.ts";
 
 /** What every way to fork a process per call needs. */
 export interface ForkDeps {
@@ -55,6 +55,14 @@ export function answer(
   if (res.headersSent || res.destroyed) return;
   res.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) });
   res.end(body);
+}
+
+/** Kills a process that nobody waits for any more, as soon as it has started. */
+export function abandon(launched: Promise<Run>): void {
+  launched.then(
+    (run) => run.kill(),
+    () => {}, // never started; whoever waited for it has seen why
+  );
 }
 
 /** The request's headers did not fit into an environment, whose size the system limits. */

@@ -3,7 +3,7 @@ import { describeEnd } from "../../child.ts";
 import type { ClassicConfig } from "../../config.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
 import {
   answer,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { PassThrough, type Readable, type Writable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { type ProcessEnd, processEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
@@ -37,20 +37,22 @@ function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
   try {
     child = spawn(program, args, { env, stdio: ["pipe", "pipe", "pipe"] });
   } catch (error) {
-    return unstarted(error as NodeJS.ErrnoException); // the system's limits on arguments and environment, say
+    // The system's limits on arguments and environment, say.
+    return unstarted(Promise.resolve({ kind: "unstarted", error: error as NodeJS.ErrnoException }));
   }
-  const { stdin, stdout, stderr } = child as ChildProcess & { stdin: Writable; stdout: Readable; stderr: Readable };
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    child.on("error", (error) => {
+      if (child.pid === undefined) resolve({ kind: "unstarted", error });
+    });
+    child.once("exit", (code, signal) => resolve(processEnd(code, signal)));
+  });
+  const { stdin, stdout, stderr } = child;
+  if (!stdin || !stdout || !stderr) return unstarted(ended); // no descriptors are left
   // A program need not read its input: it may end, or close it, before all is written.
   stdin.on("error", () => {});
   const stream = Buffer.isBuffer(job.input) ? undefined : job.input;
   if (stream === undefined) stdin.end(job.input);
   else stream.pipe(stdin);
-  const ended = new Promise<ProcessEnd>((resolve) => {
-    child.once("error", (error) => {
-      if (child.pid === undefined) resolve({ kind: "unstarted", error });
-    });
-    child.once("exit", (code, signal) => resolve(processEnd(code, signal)));
-  });
   return {
     stdout: job.combineOutput ? merge(stdout, stderr) : stdout,
     stderr: job.combineOutput ? undefined : stderr,
@@ -64,9 +66,9 @@ function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
   };
 }
 
-function unstarted(error: NodeJS.ErrnoException): Run {
+function unstarted(ended: Promise<ProcessEnd>): Run {
   const nothing = () => new PassThrough().end();
-  return { stdout: nothing(), stderr: nothing(), ended: Promise.resolve({ kind: "unstarted", error }), kill: () => {} };
+  return { stdout: nothing(), stderr: nothing(), ended, kill: () => {} };
 }
 
 /** Both streams in the order in which their parts arrive. */

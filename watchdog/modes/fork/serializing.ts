@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { describeEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
 import type { Exchange } from "../../exchange.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import { type Outcome, runBuffered } from "./buffered.ts";
 import {
   answer,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
-import { Readable } from "node:stream";
+import { Readable, type Writable } from "node:stream";
 import type { ProcessEnd } from "../../child.ts";
 import type { Env } from "../../env.ts";
 import { killTree } from "../../kill-tree.ts";
@@ -38,7 +38,7 @@ export class Shell {
     this.ready = promise;
     this.#becomeReady = resolve;
     this.#process = spawn(SHELL, [], { env, stdio: ["pipe", "pipe", "ignore"] });
-    this.#process.once("error", () => this.retire());
+    this.#process.on("error", () => this.retire());
     this.#process.once("exit", () => this.retire());
     this.#process.stdin?.on("error", () => this.retire());
     const lines = new LineSplitter(64);
@@ -94,10 +94,7 @@ export class Shell {
   }
 
   #connect({ job, ended }: Current): Run {
-    const pid = this.#process.pid as number;
-    const stdout = openPipeReader(pid, STDOUT_FD);
-    const stderr = job.combineOutput ? undefined : openPipeReader(pid, STDERR_FD);
-    const stdin = sendInput(openPipeWriter(pid, STDIN_FD), job.input);
+    const { stdin, stdout, stderr } = this.#openPipes(job);
     const closeInput = () => {
       if (stdin === undefined) return;
       if (job.input instanceof Readable) job.input.unpipe(stdin);
@@ -110,6 +107,22 @@ export class Shell {
       stderr?.destroy();
     };
     return { stdout, stderr, ended: ended.promise, kill };
+  }
+
+  /** @throws when the system has no descriptor for one of them; the others are closed again */
+  #openPipes(job: Job): { stdin: Writable | undefined; stdout: Readable; stderr: Readable | undefined } {
+    const pid = this.#process.pid as number;
+    const opened: Readable[] = [];
+    try {
+      const stdout = openPipeReader(pid, STDOUT_FD);
+      opened.push(stdout);
+      const stderr = job.combineOutput ? undefined : openPipeReader(pid, STDERR_FD);
+      if (stderr !== undefined) opened.push(stderr);
+      return { stdin: sendInput(openPipeWriter(pid, STDIN_FD), job.input), stdout, stderr };
+    } catch (error) {
+      for (const stream of opened) stream.destroy();
+      throw error;
+    }
   }
 
   #end(end: ProcessEnd): void {

@@ -2,8 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { describeEnd, type ProcessEnd } from "../../child.ts";
 import type { Exchange } from "../../exchange.ts";
 import { closed } from "../../pipes.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../mode.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import {
+  abandon,
   answer,
   buildCallVariables,
   type ForkDeps,
@@ -38,7 +39,7 @@ export async function handleStreaming(
     res.once("close", () => abandoned.resolve(undefined));
     const launched = deps.launcher.launch({ variables, input: req, combineOutput: false });
     const end = await Promise.race([passOn(launched, res, config, deps), abandoned.promise]);
-    if (end === undefined) void launched.then((run) => run.kill());
+    if (end === undefined) abandon(launched);
     else if (end.kind === "exited" && end.code === 0) finish(res, config.contentType);
     else fail(res, end, config, deps);
   } finally {
