@@ -10,6 +10,7 @@ export default {
       { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "es6" } },
     ],
   },
+  reporters: ["default", "<rootDir>/test/support/hostile-reporter.mjs"],
   globalSetup: "<rootDir>/test/support/global-setup.mjs",
   testTimeout: 30_000,
   watchman: false,

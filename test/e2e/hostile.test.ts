@@ -3,7 +3,6 @@ import { memoryOf } from "../bench/memory.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
-import { rawRequest } from "../support/raw-http.ts";
 
 /** Functions and clients that misbehave, against the whole platform; a healthy function answers all the while. */
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -147,14 +146,6 @@ test.each(["not json", "[]", "null", "{", '{"service":1}', ""])("%j is no deploy
   const answer = await control("/system/functions", "POST", body);
   expect([answer.status, (await answer.text()).trim()]).toEqual([400, expect.stringMatching(/./)]);
 });
-
-test.each(["X-Call-Id: a\rb", "X-Evil: a\0b", "X-Call-Id : a", "X-Callback-Url: http://a\nX-More: 1\n"])(
-  "the malformed header %j is refused",
-  async (header) => {
-    const answer = await rawRequest(platform.port, `GET /function/healthy HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n`);
-    expect(answer?.status).toBe(400);
-  },
-);
 
 test("an image that was never built is refused with what to do", async () => {
   const answer = await control("/system/functions", "POST", { service: "unbuilt", image: "nobody/knows:1" });

@@ -7,7 +7,6 @@ import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryFolder } from "../support/platform.ts";
-import { rawRequest } from "../support/raw-http.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { LineReader, serveProvider, type TestProvider } from "./support.ts";
 
@@ -101,83 +100,6 @@ test.each<[rule: string, thrown: Error, error: string]>([
     { status: "in_progress", log: ["hello"] },
     { status: "failed", error },
   ]);
-  await noUploads();
-});
-
-const large = (bytes: number) => new Blob([Buffer.alloc(bytes)]);
-const twoParts = "build: there must be one part context and one part config, and no other";
-
-test.each<[rule: string, parts: Part[], expected: string]>([
-  ["no context", [config], '400 build: part "context": is missing'],
-  ["no config", [context], '400 build: part "config": is missing'],
-  ["context as a field", [["context", "text"], config], '400 build: part "context": must be a file, not a field'],
-  [
-    "config as a file",
-    [context, ["config", new Blob(["{}"]), "config.json"]],
-    '400 build: part "config": must be a field with JSON, not a file',
-  ],
-  ["config that is not JSON", [context, ["config", "hunter2"]], '400 build: part "config": must be JSON'],
-  ["config without an image", [context, ["config", "{}"]], "400 config: image: "],
-  ["config with an empty image", [context, ["config", '{"image":""}']], "400 config: image: "],
-  ["config of a wrong type", [context, ["config", '{"image":"x","buildArgs":{"a":1}}']], "400 config: buildArgs.a: "],
-  ["two contexts", [context, context, config], `400 ${twoParts}`],
-  ["two configs", [context, config, config], `400 ${twoParts}`],
-  [
-    "another file",
-    [context, config, ["more\r\nX: y", new Blob(["x"]), "x"]],
-    '400 build: part "more\\r\\nX: y": is not known',
-  ],
-  ["another file alone", [["more", new Blob(["x"]), "x"]], '400 build: part "more": is not known'],
-  ["another field", [context, config, ["more", "x"]], '400 build: part "more": is not known'],
-  ["a huge config", [context, ["config", "x".repeat(70_000)]], '413 build: part "config": is over 65536 bytes'],
-  [
-    "a context over the limit",
-    [["context", large(1001), "x"], config],
-    "413 build: the upload is larger than 1000 bytes",
-  ],
-  [
-    "a body far over the limit",
-    [["context", large(3 * 1024 ** 2), "x"], config],
-    "413 build: the upload is larger than 1000 bytes",
-  ],
-])("%s", async (_rule, parts, expected) => {
-  await open({ maxUploadBytes: 1000 });
-  const response = await upload(...parts);
-  expect(`${response.status} ${await response.text()}`).toContain(expected);
-  expect(response.headers.has("x")).toBe(false);
-  expect(builder.built).toEqual([]);
-  await noUploads();
-});
-
-const post = (type: string, body: string) =>
-  `POST /system/build HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-
-test.each<[rule: string, request: string]>([
-  ["another content type", post("application/json", "{}")],
-  ["no content type", "POST /system/build HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"],
-  ["no boundary", post("multipart/form-data", "x")],
-  ["a boundary that never comes", post("multipart/form-data; boundary=b", "x")],
-  ["no parts", post("multipart/form-data; boundary=b", "--b--\r\n")],
-  [
-    "a cut part",
-    post(
-      "multipart/form-data; boundary=b",
-      '--b\r\nContent-Disposition: form-data; name="context"; filename="x"\r\n\r\nabc',
-    ),
-  ],
-  [
-    "a part without a name",
-    post("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--b--\r\n"),
-  ],
-  [
-    "a part with a broken head",
-    post("multipart/form-data; boundary=b", "--b\r\n\u0000nonsense\r\n\r\nabc\r\n--b--\r\n"),
-  ],
-])("a body with %s is a 400", async (_rule, text) => {
-  const answer = await rawRequest(provider.port, text);
-  expect(answer?.status).toBe(400);
-  expect(answer?.body).toMatch(/^build: /);
-  expect(builder.built).toEqual([]);
   await noUploads();
 });
 

@@ -97,3 +97,75 @@ function dechunk(body: string): string {
     rest = rest.slice(lineEnd + 2 + size + 2);
   }
 }
+
+export interface Conversation {
+  /** Every answer that came, interim ones left out. */
+  readonly answers: readonly RawResponse[];
+  /** What came after them and is none. */
+  readonly rest: string;
+}
+
+/**
+ * Sends bytes, and `last` once the first answer is whole; reads until the other side closes.
+ * @param last a request with `Connection: close`; what is answered between it and the first answer nobody has asked for
+ */
+export async function converse(
+  port: number,
+  bytes: string | Buffer,
+  last: string,
+  timeoutMs = 8_000,
+): Promise<Conversation> {
+  const { promise, resolve, reject } = Promise.withResolvers<Conversation>();
+  const socket = connect(port, "127.0.0.1");
+  const isHead = bytes.toString().trimStart().startsWith("HEAD ");
+  let received = "";
+  let sentLast = false;
+  const timer = setTimeout(() => {
+    socket.destroy();
+    reject(new Error(`the connection is still open after ${timeoutMs} ms; got: ${received.slice(0, 300)}`));
+  }, timeoutMs);
+  socket.setEncoding("latin1");
+  socket.on("data", (chunk: string) => {
+    received += chunk;
+    if (sentLast || !isComplete(received, isHead)) return;
+    sentLast = true;
+    socket.write(last);
+  });
+  socket.on("error", () => {}); // closed for writing by the other side, which `close` tells too
+  socket.on("close", () => {
+    clearTimeout(timer);
+    resolve(splitAnswers(received, isHead));
+  });
+  socket.write(bytes);
+  return await promise;
+}
+
+/** All answers on one connection, the first to a `HEAD` if `isHead`. */
+function splitAnswers(text: string, isHead: boolean): Conversation {
+  const answers: RawResponse[] = [];
+  let rest = skipInterim(text);
+  for (;;) {
+    const headEnd = rest.indexOf("\r\n\r\n");
+    if (headEnd < 0) return { answers, rest };
+    const { status, headers } = parseHead(rest.slice(0, headEnd));
+    const hasBody = !(isHead && answers.length === 0) && status !== 204 && status !== 304;
+    const end = headEnd + 4 + (hasBody ? bodyLength(rest.slice(headEnd + 4), headers) : 0);
+    answers.push(parseResponse(rest.slice(0, end)));
+    rest = skipInterim(rest.slice(end));
+  }
+}
+
+/** A body without a length goes on to the end. */
+function bodyLength(text: string, headers: ReadonlyMap<string, readonly string[]>): number {
+  const length = headers.get("content-length")?.[0];
+  if (length !== undefined) return Number(length);
+  if (!headers.has("transfer-encoding")) return text.length;
+  let at = 0;
+  for (;;) {
+    const lineEnd = text.indexOf("\r\n", at);
+    const size = Number.parseInt(text.slice(at, lineEnd), 16);
+    if (lineEnd < 0 || Number.isNaN(size)) return text.length;
+    at = lineEnd + 2 + size + 2;
+    if (size === 0) return at;
+  }
+}

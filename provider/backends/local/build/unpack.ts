@@ -12,6 +12,9 @@ export interface Unpacked {
   readonly bytes: number;
 }
 
+/** Everything in a tar is a multiple of these. */
+const BLOCK_BYTES = 512;
+const CUT_SHORT = "build context: the archive is cut short";
 /** Heads of an entry: its own, and those of a long name. */
 const OVERHEAD_PER_ENTRY = 4096;
 const KIND: ReadonlyMap<string, string> = new Map([
@@ -42,6 +45,7 @@ export async function unpackContext(
   const counts = { entries: 0, files: 0, bytes: 0 };
   let writing = Promise.resolve();
   let sawEnd = false;
+  let read = 0;
 
   const parser = new Parser({ strict: true, zstd: false, brotli: false });
   parser.on("error", (cause: Error) => fail(new FaasError("invalid", explain(cause), { cause })));
@@ -65,9 +69,12 @@ export async function unpackContext(
     for await (const chunk of readArchive(archive, maxTarBytes, stop)) {
       // Past the end mark the parser only piles up what it gets. The rest is still read: gzip's checksum comes last.
       if (sawEnd) continue;
+      read += chunk.length;
       if (!parser.write(chunk) && !sawEnd) await Promise.race([once(parser, "drain", { signal: stop }), parsed]);
       stop.throwIfAborted();
     }
+    // The parser says nothing of a header that is not whole.
+    if (!sawEnd && read % BLOCK_BYTES !== 0) throw new FaasError("invalid", CUT_SHORT);
     parser.end();
     await parsed;
     await writing;
@@ -82,7 +89,7 @@ export async function unpackContext(
 
 function explain({ message }: Error): string {
   return message.includes("Truncated")
-    ? "build context: the archive is cut short"
+    ? CUT_SHORT
     : "build context: is no tar archive, nor one packed with gzip, or it is damaged";
 }
 
