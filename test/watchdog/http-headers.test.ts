@@ -13,6 +13,13 @@ test.each<[rule: string, method: string, sent: string[], passed: string[], hasBo
     true,
   ],
   ["chunks stay chunks", "POST", ["Transfer-Encoding", "chunked"], ["Transfer-Encoding", "chunked"], true],
+  [
+    "and are named once",
+    "POST",
+    ["Transfer-Encoding", "identity", "transfer-encoding", "chunked"],
+    ["Transfer-Encoding", "chunked"],
+    true,
+  ],
   ["no length on a POST is an empty body", "POST", [], ["Content-Length", "0"], false],
   ["the connection's own headers go", "GET", ["Connection", "close", "Keep-Alive", "x", "TE", "trailers"], [], false],
   ["and those it names", "GET", ["Connection", "close, X-Hop", "X-Hop", "1", "X-End", "2"], ["X-End", "2"], false],

@@ -25,9 +25,10 @@ export function buildRequestHeaders(rawHeaders: readonly string[], method: strin
     const value = rawHeaders[i + 1] as string;
     const lower = name.toLowerCase();
     if (lower === "transfer-encoding") {
+      // The body is framed anew: once, whatever list of encodings it came with.
+      if (!chunked) headers.push(name, "chunked");
       hasBody = true;
       chunked = true;
-      headers.push(name, "chunked"); // the body is framed anew
       continue;
     }
     if (lower === "trailer") trailer = value;
