@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type BuildConfig, type BuildEvent, decodeBuildEvent } from "../provider/contract/build.ts";
+import { parseJson } from "../provider/contract/decode.ts";
 import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
 import {
   decodeFunctionList,
@@ -88,7 +89,7 @@ export class GatewayClient {
   async getFunction(name: string, namespace?: string): Promise<FunctionStatus | undefined> {
     const path = PATHS.function + encodeURIComponent(name) + query({ namespace, usage: "1" });
     const answer = await this.#call({ method: "GET", path });
-    return answer.status === 404 ? undefined : decodeFunctionStatus(parseJson(expectStatus(answer, [200]).text));
+    return answer.status === 404 ? undefined : decodeFunctionStatus(readJson(expectStatus(answer, [200]).text));
   }
 
   /** Any status but 401 is the caller's to judge, as in all writes here. */
@@ -204,7 +205,7 @@ export class GatewayClient {
 
   async #getJson(path: string): Promise<unknown> {
     const { text } = expectStatus(await this.#call({ method: "GET", path }), [200, 202]);
-    return text.trim() === "" ? undefined : parseJson(text);
+    return text.trim() === "" ? undefined : readJson(text);
   }
 
   async #stream(request: GatewayRequest): Promise<IncomingMessage> {
@@ -248,9 +249,9 @@ function failureOf({ status, statusText, text }: Answer): FaasError {
   return new FaasError(kindOfStatus(status), `the gateway answered ${status} ${statusText}${said}`);
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text, "answer");
   } catch (cause) {
     throw new FaasError("upstream", `the gateway's answer is not JSON: ${text.slice(0, 120)}`, { cause });
   }

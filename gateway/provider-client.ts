@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { parseJson } from "../provider/contract/decode.ts";
 import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../provider/contract/endpoints.ts";
 import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
 import {
@@ -9,6 +10,7 @@ import {
 } from "../provider/contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
 import { PATHS } from "../provider/contract/paths.ts";
+import { LineCutter } from "../provider/kit/line-cutter.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 
@@ -116,13 +118,12 @@ export class ProviderClient {
       }
       onConnect();
       this.#connected = true;
-      let rest = "";
+      const lines = new LineCutter(MAX_LINE_CHARS);
       for await (const text of body.setEncoding("utf8")) {
         alarm.refresh();
-        const lines = (rest + (text as string)).split("\n");
-        rest = lines.pop() as string;
-        if (rest.length > MAX_LINE_CHARS) throw new Error("a line of the endpoints stream is too long");
-        for (const line of lines) if (line !== "") yield decodeEndpointsEvent(JSON.parse(line));
+        for (const line of lines.push(text as string)) {
+          if (line !== "") yield decodeEndpointsEvent(parseJson(line, "endpoints event"));
+        }
       }
     } finally {
       this.#connected = false;
@@ -131,7 +132,7 @@ export class ProviderClient {
   }
 
   async #json(path: string): Promise<unknown> {
-    return JSON.parse(await this.#request("GET", path));
+    return parseJson(await this.#request("GET", path), "the provider's answer");
   }
 
   async #request(method: string, path: string, body?: object): Promise<string> {

@@ -10,7 +10,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
 };
-const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+const DURATION_PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 /** Node's timers overflow above this many milliseconds and would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -88,6 +88,13 @@ export interface Upstream {
   readonly prefix: string;
 }
 
+/** Without the slashes that end it. */
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === "/") end -= 1;
+  return path.slice(0, end);
+}
+
 export function parseUpstream(text: string): Upstream {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== "http:" || url.username !== "" || url.search !== "" || url.hash !== "") {
@@ -96,6 +103,6 @@ export function parseUpstream(text: string): Upstream {
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: url.port === "" ? 80 : Number(url.port),
-    prefix: url.pathname.replace(/\/+$/, ""),
+    prefix: withoutSlashes(url.pathname),
   };
 }

@@ -124,7 +124,8 @@ function headersOf(flags: Flags): Record<string, string[]> {
   if (flags.auth && !flags.token) throw new CliError("--auth needs --token");
   const headers: Record<string, string[]> = { "Content-Type": [flags.contentType] };
   for (const text of flags.header ?? []) {
-    const [, name = "", value = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?::[ \t]*|=)([^\r\n]*)$/.exec(text) ?? [];
+    const [, name = "", rest = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[:=]([^\r\n]*)$/.exec(text) ?? [];
+    const value = text[name.length] === ":" ? rest.replace(/^[ \t]+/, "") : rest;
     if (name === "") throw new CliError("--header must be 'Name: value'");
     const known = Object.keys(headers).find((other) => other.toLowerCase() === name.toLowerCase());
     // The default type gives way; a header given twice is sent twice.

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { type CallReport, decodeCallReport } from "../../provider/contract/calls.ts";
+import { parseJson } from "../../provider/contract/decode.ts";
 import { FaasError, kindOfStatus } from "../../provider/contract/errors.ts";
 import { CliError } from "../errors.ts";
 import { readText } from "../gateway/read-body.ts";
@@ -73,7 +74,7 @@ async function look({ send, url, path, headers }: WaitOptions, waitMs: number): 
     throw explainNetworkError(url, error);
   }
   if (status !== 200) throw new FaasError(kindOfStatus(status), text.trim() || `the gateway answered ${status}`);
-  return decodeCallReport(JSON.parse(text));
+  return decodeCallReport(parseJson(text, "call status"));
 }
 
 function mayPass(error: unknown): boolean {

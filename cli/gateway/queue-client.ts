@@ -7,6 +7,7 @@ import {
   decodeQueueReport,
   type QueueReport,
 } from "../../provider/contract/calls.ts";
+import { parseJson } from "../../provider/contract/decode.ts";
 import { FaasError, kindOfStatus } from "../../provider/contract/errors.ts";
 import { PATHS } from "../../provider/contract/paths.ts";
 import type { Answer, GatewayClient } from "../gateway-client.ts";
@@ -68,7 +69,7 @@ export class QueueClient {
     const text = new URLSearchParams(given).toString();
     const answer = check(await this.#client.ask(method, text === "" ? path : `${path}?${text}`));
     try {
-      return JSON.parse(answer.text);
+      return parseJson(answer.text, "answer");
     } catch (cause) {
       throw new FaasError("upstream", "the gateway's answer is not JSON; is it a faaslane gateway?", { cause });
     }

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { parseJson } from "../../provider/contract/decode.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { LineCutter } from "../../provider/kit/line-cutter.ts";
 
 /** The whole answer as text. @throws {FaasError} `tooLarge` over `limitBytes` */
 export async function readText(response: IncomingMessage, limitBytes: number): Promise<string> {
@@ -19,19 +21,26 @@ export async function readText(response: IncomingMessage, limitBytes: number): P
  */
 export async function* readNdjson(source: AsyncIterable<Uint8Array>, lineLimitBytes: number): AsyncGenerator<unknown> {
   const decoder = new TextDecoder();
-  let rest = "";
+  const lines = new LineCutter(lineLimitBytes);
   for await (const chunk of source) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() as string;
-    if (rest.length > lineLimitBytes) throw new FaasError("upstream", "the gateway sent a line that is too long");
-    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+    for (const line of cut(lines, decoder.decode(chunk, { stream: true }))) {
+      if (line.trim() !== "") yield parseLine(line);
+    }
   }
-  if (rest.trim() !== "") yield parseLine(rest);
+  if (lines.rest.trim() !== "") yield parseLine(lines.rest);
+}
+
+function cut(lines: LineCutter, piece: string): string[] {
+  try {
+    return lines.push(piece);
+  } catch (cause) {
+    throw new FaasError("upstream", "the gateway sent a line that is too long", { cause });
+  }
 }
 
 function parseLine(line: string): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line, "line");
   } catch (cause) {
     throw new FaasError("upstream", `the gateway sent a line that is not JSON: ${line.slice(0, 120)}`, { cause });
   }

@@ -1,3 +1,4 @@
+import { parseJson } from "../../provider/contract/decode.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { PATHS } from "../../provider/contract/paths.ts";
 import { decodeScalingReport, type ScalingReport } from "../../provider/contract/scaling.ts";
@@ -13,12 +14,7 @@ export class ScalingClient {
 
   async explain(name: string, namespace?: string): Promise<ScalingReport> {
     const text = await this.#get(name, "", { namespace });
-    try {
-      return decodeScalingReport(JSON.parse(text));
-    } catch (cause) {
-      if (cause instanceof FaasError) throw cause;
-      throw new FaasError("upstream", "the gateway's answer is not JSON; is it a faaslane gateway?", { cause });
-    }
+    return decodeScalingReport(readJson(text));
   }
 
   /** @param since milliseconds since the epoch @returns NDJSON */
@@ -34,5 +30,13 @@ export class ScalingClient {
     const text = new URLSearchParams(given).toString();
     const path = `${PATHS.scaling}${encodeURIComponent(name)}${below}${text === "" ? "" : `?${text}`}`;
     return expectStatus(await this.#client.ask("GET", path), [200]).text;
+  }
+}
+
+function readJson(text: string): unknown {
+  try {
+    return parseJson(text, "answer");
+  } catch (cause) {
+    throw new FaasError("upstream", "the gateway's answer is not JSON; is it a faaslane gateway?", { cause });
   }
 }

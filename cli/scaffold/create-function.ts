@@ -1,6 +1,7 @@
 import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isFunctionName } from "../../provider/contract/functions.ts";
+import { stripEnd } from "../../provider/contract/strip-end.ts";
 import { copyTree } from "../build/copy-tree.ts";
 import { findTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
@@ -38,7 +39,7 @@ export async function createFunction(request: CreateRequest): Promise<Created> {
   const template = await findTemplate(lang, request.templateDirs);
   const sample = join(template.folder, template.handlerFolder);
   if (!(await exists(sample))) throw new CliError(`the template ${lang} has no sample handler`);
-  const image = `${prefix === "" ? "" : `${prefix.replace(/\/+$/, "")}/`}${name}:latest`;
+  const image = `${prefix === "" ? "" : `${stripEnd(prefix, "/")}/`}${name}:latest`;
   const plan = await planStackFile(request, { ...request, handler: `./${folder.replace(/^\.\//, "")}`, image });
 
   await copyTree(sample, handler, { directoryMode: 0o700 });
@@ -61,7 +62,7 @@ async function planStackFile(request: CreateRequest, fn: NewFunction) {
   });
   const known = parseStack(text, { file: append, env: {}, envsubst: false }).functions;
   if (known.some(({ name }) => name === fn.name)) throw new CliError(`${append} has a function ${fn.name} already`);
-  const extended = `${text.replace(/\n*$/, "\n")}${formatEntry(fn)}`;
+  const extended = `${stripEnd(text, "\n")}\n${formatEntry(fn)}`;
   if (!landsInFunctions(extended, append, fn.name)) {
     throw new CliError(`cannot append to ${append}: functions must be its last block, indented by two spaces`);
   }

@@ -1,4 +1,5 @@
 import type { Sample } from "../../gateway/core/scaling/sample.ts";
+import { parseJson } from "../../provider/contract/decode.ts";
 import { decodeScalingSample } from "../../provider/contract/scaling.ts";
 import { CliError } from "../errors.ts";
 
@@ -27,10 +28,11 @@ export function parseHistory(text: string): Sample[] {
 
 function parseLine(line: string, number: number): Sample {
   try {
-    const { cpu, custom, ...facts } = decodeScalingSample(JSON.parse(line));
+    const { cpu, custom, ...facts } = decodeScalingSample(parseJson(line, "sample"));
     return { ...facts, ...(cpu !== undefined && { cpu }), ...(custom !== undefined && { custom }) };
   } catch (cause) {
-    const why = cause instanceof SyntaxError ? "it is not JSON" : (cause as Error).message;
+    const { cause: inner, message } = cause as Error;
+    const why = inner instanceof SyntaxError ? "it is not JSON" : message;
     throw new CliError(`line ${number} of the history: ${why}`, { cause });
   }
 }

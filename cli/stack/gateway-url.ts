@@ -1,3 +1,5 @@
+import { stripEnd } from "../../provider/contract/strip-end.ts";
+
 export const DEFAULT_GATEWAY = "http://127.0.0.1:8080";
 
 export interface GatewaySources {
@@ -22,6 +24,6 @@ export function resolveGatewayUrl({ flag = "", stack = "", env = "" }: GatewaySo
 }
 
 export function normalizeGatewayUrl(text: string): string {
-  const url = text.trim().toLowerCase().replace(/\/+$/, "");
+  const url = stripEnd(text.trim().toLowerCase(), "/");
   return url === "" || url.startsWith("http") ? url : `http://${url}`;
 }

@@ -3,6 +3,9 @@ import { SubstitutionError, substitute } from "./substitute.ts";
 import type { Stack, StackFunction, StackResources, TemplateSource } from "./types.ts";
 import { YamlReader, type YamlValue } from "./yaml-reader.ts";
 
+/** Of one file; each is built and deployed on its own. */
+const MAX_FUNCTIONS = 5_000;
+
 export interface ParseOptions {
   /** How errors name the file. */
   readonly file: string;
@@ -29,9 +32,10 @@ export function parseStack(text: string, { file, env, envsubst = true }: ParseOp
   const name = reader.text(provider.get("name"));
   if (name !== "openfaas") reader.fail(provider.get("name") ?? providerValue, "the name must be openfaas");
 
-  const functions = [...reader.entries(top.get("functions") ?? { node: null, path: "functions" })].map(
-    ([functionName, value]) => parseFunction(reader, functionName, value),
-  );
+  const functionsValue = top.get("functions") ?? { node: null, path: "functions" };
+  const entries = [...reader.entries(functionsValue)];
+  if (entries.length > MAX_FUNCTIONS) reader.fail(functionsValue, `must be at most ${MAX_FUNCTIONS} functions`);
+  const functions = entries.map(([functionName, value]) => parseFunction(reader, functionName, value));
   const configuration = reader.entries(top.get("configuration") ?? { node: null, path: "configuration" });
   return {
     ...given("gateway", reader.text(provider.get("gateway"))),

@@ -1,5 +1,5 @@
 import { CliError } from "../errors.ts";
-import { escapeRegExp } from "./glob.ts";
+import { matchesStars } from "./glob.ts";
 import type { StackFunction } from "./types.ts";
 
 export interface Selection {
@@ -16,8 +16,9 @@ export function selectFunctions(
 ): readonly StackFunction[] {
   if (filter === "" && regex === "") return functions;
   if (filter !== "" && regex !== "") throw new CliError("--filter and --regex cannot be used together");
-  const pattern = filter === "" ? compile(regex) : globToRegExp(filter);
-  const selected = functions.filter(({ name }) => pattern.test(name));
+  const selected = functions.filter(
+    filter === "" ? matching(compile(regex)) : ({ name }) => matchesStars(name, filter),
+  );
   if (selected.length === 0) {
     const [flag, text] = filter === "" ? ["--regex", regex] : ["--filter", filter];
     throw new CliError(`no function of the stack file matches ${flag} ${JSON.stringify(text)}`);
@@ -25,9 +26,10 @@ export function selectFunctions(
   return selected;
 }
 
-function globToRegExp(glob: string): RegExp {
-  return new RegExp(`^${glob.split("*").map(escapeRegExp).join(".*")}$`, "s");
-}
+const matching =
+  (pattern: RegExp) =>
+  ({ name }: StackFunction) =>
+    pattern.test(name);
 
 function compile(source: string): RegExp {
   try {

@@ -1,4 +1,4 @@
-import { escapeRegExp } from "./glob.ts";
+import { matchEnd, matchStart } from "./glob.ts";
 
 /** What may follow the name in `${NAME…}`. `default` is any of `:-`, `:=`, `:?`, `:+` and `=`. */
 export type Operator =
@@ -37,26 +37,16 @@ export function applyOperator(operator: Operator, value: string, args: readonly 
     case ",,":
       return value.toLowerCase();
     case "#":
-      return value.replace(
-        globPattern(first, "lazy", (glob) => `^${glob}`),
-        "",
-      );
-    case "##":
-      return value.replace(
-        globPattern(first, "greedy", (glob) => `^${glob}`),
-        "",
-      );
+    case "##": {
+      const chars = [...value];
+      return chars.slice(matchStart(first, chars, operator === "#" ? "shortest" : "longest") ?? 0).join("");
+    }
     case "%":
-      // The greedy head leaves the pattern the shortest tail it can match.
-      return value.replace(
-        globPattern(first, "lazy", (glob) => `^(.*)${glob}$`),
-        "$1",
-      );
-    case "%%":
-      return value.replace(
-        globPattern(first, "greedy", (glob) => `${glob}$`),
-        "",
-      );
+    case "%%": {
+      const chars = [...value];
+      const tail = matchEnd(first, chars, operator === "%" ? "shortest" : "longest") ?? 0;
+      return chars.slice(0, chars.length - tail).join("");
+    }
     default:
       return replace(operator, value, first, second);
   }
@@ -90,7 +80,7 @@ function replace(
     case "/":
       return value.replace(pattern, () => replacement);
     case "//":
-      return value.replaceAll(pattern, () => replacement);
+      return replaceAll(value, pattern, replacement);
     case "/#":
       return value.startsWith(pattern) ? replacement + value.slice(pattern.length) : value;
     case "/%":
@@ -98,26 +88,11 @@ function replace(
   }
 }
 
-/** A glob (`*`, `?`, `[…]`, `\x`) as a regular expression; `*` crosses slashes. */
-function globPattern(glob: string, stars: "lazy" | "greedy", wrap: (source: string) => string): RegExp {
-  if (glob === "") throw new Error("there is no pattern");
-  const star = stars === "lazy" ? ".*?" : ".*";
-  const source = glob.replace(/\\(.)|\[[!^]?\]?[^\]]*\]|./gsu, (token, escaped: string | undefined) => {
-    if (escaped !== undefined) return escapeRegExp(escaped);
-    if (token === "*") return star;
-    if (token === "?") return ".";
-    if (token.length > 1 && token.startsWith("[")) return classPattern(token);
-    return escapeRegExp(token);
-  });
-  try {
-    return new RegExp(wrap(`(?:${source})`), "su");
-  } catch (cause) {
-    throw new Error("the pattern is not a valid glob", { cause });
-  }
-}
+/** Not more than one variable is ever given. */
+const MAX_RESULT_CHARS = 4 * 1024 ** 2;
 
-function classPattern(token: string): string {
-  const negated = /^\[[!^]/.test(token);
-  const members = token.slice(negated ? 2 : 1, -1).replace(/[\\[\]^$.*+?(){}|/]/g, "\\$&");
-  return `[${negated ? "^" : ""}${members}]`;
+function replaceAll(value: string, pattern: string, replacement: string): string {
+  const parts = value.split(pattern);
+  if (parts.length * replacement.length > MAX_RESULT_CHARS) throw new Error("the text becomes too long");
+  return parts.join(replacement);
 }

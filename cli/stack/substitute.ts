@@ -15,6 +15,8 @@ export class SubstitutionError extends Error {
 
 /** Deeper nesting than anybody writes; it keeps a hostile file from exhausting the call stack. */
 const MAX_DEPTH = 64;
+/** Characters that all expressions together may come to. */
+const MAX_EXPANDED_CHARS = 4 * 1024 ** 2;
 
 const NAME = /[\p{L}\p{Nd}_]+/uy;
 
@@ -32,6 +34,7 @@ class Expansion {
   readonly #text: string;
   readonly #lookup: (name: string) => string | undefined;
   #pos = 0;
+  #expanded = 0;
 
   constructor(text: string, lookup: (name: string) => string | undefined) {
     this.#text = text;
@@ -100,6 +103,8 @@ class Expansion {
       }
     }
     if (this.#take("}") === "") fail("no closing brace");
+    this.#expanded += result.length;
+    if (this.#expanded > MAX_EXPANDED_CHARS) fail("the text becomes too long");
     return result;
   }
 

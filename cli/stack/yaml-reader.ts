@@ -11,12 +11,18 @@ import {
   type YAMLParseError,
 } from "yaml";
 import { CliError } from "../errors.ts";
+import { surveyDocument } from "./yaml-survey.ts";
 
 /** A value of a document together with how to name it in an error: its path from the top, e.g. `functions.a.image`. */
 export interface YamlValue {
   readonly node: Node | null;
   readonly path: string;
 }
+
+/** Of a text, far above any stack file; reading takes time in proportion. */
+const MAX_CHARS = 1024 ** 2;
+/** Entries of mappings and lists that a document may come to. */
+const MAX_ENTRIES = 300_000;
 
 /** YAML 1.1 words too: the format's own tools take them where a boolean is wanted. */
 const TRUE = /^(true|True|TRUE|y|Y|yes|Yes|YES|on|On|ON)$/;
@@ -31,23 +37,31 @@ export class YamlReader {
   readonly root: YamlValue;
   readonly #file: string;
   readonly #lines = new LineCounter();
-  readonly #document;
+  readonly #aliases: ReadonlyMap<Alias, Node | undefined>;
   readonly #merging = new Set<YAMLMap>();
+  /** Entries that have been read so far, those of an alias each time anew. */
+  #read = 0;
 
   /** @throws {CliError} for what is not YAML, and for a mapping with the same key twice */
   constructor(text: string, file: string) {
     this.#file = file;
-    this.#document = parseDocument(text, {
+    if (text.length > MAX_CHARS) throw new CliError(`${file}: is larger than ${MAX_CHARS / 1024 ** 2} MiB`);
+    const document = parseDocument(text, {
       schema: "failsafe",
-      uniqueKeys: true,
+      // Its search compares each key with all before it; `surveyDocument` looks them up.
+      uniqueKeys: false,
       prettyErrors: false,
       lineCounter: this.#lines,
     });
-    const [error] = this.#document.errors;
-    if (error) {
-      throw new CliError(`${this.#position(error.pos[0])}: ${explain(error, text)}`, { cause: error });
+    const [error] = document.errors;
+    if (error) throw new CliError(`${this.#position(error.pos[0])}: ${explain(error)}`, { cause: error });
+    const { aliases, repeated } = surveyDocument(document);
+    if (repeated) {
+      const where = this.#position(repeated.offset);
+      throw new CliError(`${where}: the key ${repeated.key} appears twice in one mapping`);
     }
-    this.root = { node: this.#document.contents, path: "" };
+    this.#aliases = aliases;
+    this.root = { node: document.contents, path: "" };
   }
 
   /** The entries of a mapping in their order; none when absent. Anchors and `<<` are resolved. */
@@ -55,6 +69,7 @@ export class YamlReader {
     const node = this.#resolve(value);
     if (node === null) return new Map();
     if (!isMap(node)) return this.fail(value, "must be a mapping");
+    this.#charge(node.items.length, value);
     return this.#entriesOf(node as YAMLMap, value);
   }
 
@@ -62,6 +77,7 @@ export class YamlReader {
     const node = this.#resolve(value);
     if (node === null) return [];
     if (!isSeq(node)) return this.fail(value, "must be a list");
+    this.#charge(node.items.length, value);
     return node.items.map((item, index) => ({ node: item as Node | null, path: `${value.path}[${index}]` }));
   }
 
@@ -95,6 +111,12 @@ export class YamlReader {
     throw new CliError(`${where}: ${value.path === "" ? "the document" : value.path}: ${why}`);
   }
 
+  /** Aliases and merges can stand for far more than the text that they are written with. */
+  #charge(entries: number, value: YamlValue): void {
+    this.#read += entries + 1;
+    if (this.#read > MAX_ENTRIES) this.fail(value, `there are more than ${MAX_ENTRIES} entries, aliases resolved`);
+  }
+
   #position(offset: number): string {
     const { line, col } = this.#lines.linePos(offset);
     return `${this.#file}:${line}:${col}`;
@@ -104,7 +126,7 @@ export class YamlReader {
   #resolve(value: YamlValue): Node | null {
     let node = value.node;
     if (isAlias(node)) {
-      node = (node as Alias).resolve(this.#document) ?? this.fail(value, `nothing is anchored as ${node.source}`);
+      node = this.#aliases.get(node as Alias) ?? this.fail(value, `nothing is anchored as ${node.source}`);
     }
     if (node === null || node === undefined) return null;
     const untagged = node.tag === undefined || node.tag === "tag:yaml.org,2002:null";
@@ -139,9 +161,7 @@ export class YamlReader {
   }
 }
 
-function explain({ code, message, pos }: YAMLParseError, text: string): string {
+function explain({ code, message }: YAMLParseError): string {
   if (code === "MULTIPLE_DOCS") return "must hold one document only";
-  if (code !== "DUPLICATE_KEY") return message;
-  const key = /^[^:\n]*/.exec(text.slice(pos[0]))?.[0].trim() ?? "";
-  return `the key ${key} appears twice in one mapping`;
+  return code === "RESOURCE_EXHAUSTION" ? "is nested too deep" : message;
 }

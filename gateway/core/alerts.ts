@@ -1,17 +1,14 @@
 import { z } from "zod";
+import { atMost, parseJson, stringMap } from "../../provider/contract/decode.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
 
-const alerts = z.object({
-  alerts: z
-    .array(
-      z.object({
-        status: z.string().default(""),
-        labels: z.record(z.string(), z.string()).default({}),
-      }),
-    )
-    .default([]),
+const alert = z.object({
+  status: z.string().default(""),
+  labels: atMost(1_000, stringMap).default({}),
 });
+/** One webhook carries the alerts of one group. */
+const alerts = z.object({ alerts: atMost(10_000, z.array(alert)).default([]) });
 
 export interface Alert {
   /** As the alert names it, with or without namespace. */
@@ -24,18 +21,23 @@ export interface Alert {
  * @throws {FaasError} `invalid`
  */
 export function parseAlerts(text: string): Alert[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = undefined;
-  }
-  const parsed = alerts.safeParse(json);
+  const parsed = alerts.safeParse(readJson(text));
   if (!parsed.success) throw new FaasError("invalid", "Unable to parse alert, bad format.");
   return parsed.data.alerts.flatMap(({ status, labels }) => {
     const name = labels.function_name;
     return name ? [{ function: name, firing: status === "firing" }] : [];
   });
+}
+
+/** With some twenty labels and annotations for each of the alerts that there may be. */
+const MAX_VALUES = 200_000;
+
+function readJson(text: string): unknown {
+  try {
+    return parseJson(text, "alerts", MAX_VALUES);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Replicas after an alert: a share of the largest number more while it fires, the least number otherwise. */

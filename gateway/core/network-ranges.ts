@@ -57,7 +57,7 @@ export function blockListOf(ranges: readonly string[]): BlockList {
 
 /** `address` as the network sees it: without a zone, and as IPv4 where it only dresses one up. */
 export function plainAddress(address: string): string {
-  const bare = address.replace(/%.*$/, "");
+  const [bare = ""] = address.split("%", 1);
   if (!isIPv6(bare) || !embeddingV6.check(bare, "ipv6")) return bare;
   // The URL parser writes all IPv6 addresses in one way, which ends in two groups of hexadecimal digits here.
   const groups = new URL(`http://[${bare}]`).hostname.slice(1, -1).split(":");

@@ -17,9 +17,12 @@ const UNIT: Record<string, number> = {
 /** Parts of one. Dividing by a whole number keeps 2300m and 2.3 equal; multiplying by a fraction does not. */
 const PART: Record<string, number> = { n: 1e9, u: 1e6, m: 1e3 };
 
+const QUANTITY = /^\+?(\d+(?:\.\d*)?|\.\d+)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?$/;
+const MAX_CHARS = 64;
+
 /** Value of a Kubernetes quantity such as `128Mi`, `100m` or `1e9`; undefined for anything else, negative ones too. */
 export function parseQuantity(text: string): number | undefined {
-  const match = /^\+?(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?$/.exec(text);
+  const match = text.length <= MAX_CHARS ? QUANTITY.exec(text) : null;
   if (!match) return undefined;
   const number = Number(match[1]);
   if (match[2]) return number * Number(`1${match[2]}`);

@@ -6,12 +6,15 @@ export interface JsonBounds {
   readonly maxBytes: number;
   /** Arrays and objects in one another; `[[1]]` has 2. */
   readonly maxDepth: number;
+  /** Members of all arrays and objects together; any number unless given. */
+  readonly maxValues?: number;
 }
 
 /** Nothing that the platform itself reads is as deep as this. */
 export const MAX_JSON_DEPTH = 100;
 
 const QUOTE = 0x22;
+const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
 /** `[` and `{`, `]` and `}`: these differ from each other in one bit, as no other characters do. */
 const BRACKET_BIT = 0x20;
@@ -21,13 +24,16 @@ const CLOSE = 0x7d;
 /**
  * Checks that it is safe to parse `source`, in one look at each character; whether it is JSON at all shows only then.
  * @param what is being read, e.g. `failed to unmarshal request`; it opens the message
- * @throws {FaasError} `tooLarge` when it is too long, `invalid` when it is too deep
+ * @throws {FaasError} `tooLarge` when it is too long, `invalid` when it is too deep or has too many values
  */
-export function checkJsonBounds(source: string | Uint8Array, { maxBytes, maxDepth }: JsonBounds, what: string): void {
+export function checkJsonBounds(source: string | Uint8Array, bounds: JsonBounds, what: string): void {
+  const { maxBytes, maxDepth, maxValues = Number.POSITIVE_INFINITY } = bounds;
   if (source.length > maxBytes) throw new FaasError("tooLarge", `${what}: JSON must have at most ${maxBytes} bytes`);
-  if (isDeeper(source, maxDepth)) {
+  const excess = findExcess(source, maxDepth, maxValues);
+  if (excess === "depth") {
     throw new FaasError("invalid", `${what}: JSON must be nested at most ${maxDepth} levels deep`);
   }
+  if (excess === "values") throw new FaasError("invalid", `${what}: JSON must have at most ${maxValues} values`);
 }
 
 /**
@@ -42,9 +48,11 @@ export function parseBoundedJson(source: string | Uint8Array, bounds: JsonBounds
   return JSON.parse(Buffer.from(source.buffer, source.byteOffset, source.byteLength).toString("utf8"));
 }
 
-function isDeeper(source: string | Uint8Array, maxDepth: number): boolean {
+function findExcess(source: string | Uint8Array, maxDepth: number, maxValues: number): "depth" | "values" | undefined {
   const codeAt = typeof source === "string" ? (i: number) => source.charCodeAt(i) : (i: number) => source[i];
   let depth = 0;
+  // A comma stands before each value but the first of its array or object.
+  let values = 1;
   let inString = false;
   for (let i = 0; i < source.length; i++) {
     const code = codeAt(i) as number;
@@ -53,8 +61,9 @@ function isDeeper(source: string | Uint8Array, maxDepth: number): boolean {
       else if (code === QUOTE) inString = false;
     } else if (code === QUOTE) inString = true;
     else if ((code | BRACKET_BIT) === OPEN) {
-      if (++depth > maxDepth) return true;
+      if (++depth > maxDepth) return "depth";
     } else if ((code | BRACKET_BIT) === CLOSE) depth--;
+    else if (code === COMMA && ++values > maxValues) return "values";
   }
-  return false;
+  return undefined;
 }

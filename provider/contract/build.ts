@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { decode, maybe, stringMap } from "./decode.ts";
+import { atMost, decode, maybe, stringMap } from "./decode.ts";
 
 const buildConfig = z.object({
   image: z.string().min(1),
-  buildArgs: maybe(stringMap),
-  platforms: maybe(z.array(z.string())),
+  buildArgs: maybe(atMost(1_000, stringMap)),
+  platforms: maybe(atMost(100, z.array(z.string()))),
 });
 /** Part `config` of `POST /system/build`. */
 export type BuildConfig = z.output<typeof buildConfig>;

@@ -1,8 +1,11 @@
 const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 const PART = /^(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/;
 
+const MAX_CHARS = 200;
+
 /** @returns milliseconds of a duration as in Go (`1m30s`, `250ms`), undefined for anything else, negative ones included */
 export function parseGoDuration(text: string): number | undefined {
+  if (text.length > MAX_CHARS) return undefined;
   let rest = text;
   let totalMs = 0;
   while (rest !== "") {

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { decode, maybe, stringMap } from "./decode.ts";
+import { listProblems } from "./clip.ts";
+import { atMost, decode, maybe, stringMap } from "./decode.ts";
 import { FaasError } from "./errors.ts";
 
 /** Where a function lives. `namespace` is always resolved; the wire may omit it. */
@@ -17,16 +18,21 @@ export function qualifiedName({ name, namespace }: FunctionRef): string {
 const functionResources = z.object({ memory: maybe(z.string()), cpu: maybe(z.string()) });
 export type FunctionResources = z.output<typeof functionResources>;
 
+/** Of each map and list of a deployment: more than anybody sets, few enough to look at each. */
+const MAX_ENTRIES = 1_000;
+const settings = maybe(atMost(MAX_ENTRIES, stringMap));
+const names = maybe(atMost(MAX_ENTRIES, z.array(z.string())));
+
 const functionDeployment = z.object({
   service: z.string(),
   image: z.string(),
   namespace: maybe(z.string()),
   envProcess: maybe(z.string()),
-  envVars: maybe(stringMap),
-  constraints: maybe(z.array(z.string())),
-  secrets: maybe(z.array(z.string())),
-  labels: maybe(stringMap),
-  annotations: maybe(stringMap),
+  envVars: settings,
+  constraints: names,
+  secrets: names,
+  labels: settings,
+  annotations: settings,
   limits: maybe(functionResources),
   requests: maybe(functionResources),
   readOnlyRootFilesystem: maybe(z.boolean()),
@@ -69,16 +75,19 @@ export function missingSecret(name: string): string {
 export function brokenRules(problems: readonly string[]): FaasError {
   // As faas-netes says it, whose clients may look for these words at the beginning.
   const isBare = problems.every((problem) => problem.startsWith(MISSING_SECRET));
-  return new FaasError("invalid", `${isBare ? "" : "validation failed: "}${problems.join("; ")}`);
+  return new FaasError("invalid", `${isBare ? "" : "validation failed: "}${listProblems(problems)}`);
 }
 
-const QUANTITY = /^[+-]?(\d+\.?\d*|\.\d+)(m|k|[KMGTPE]i?|[eE][+-]?\d+)?$/;
+const QUANTITY = /^[+-]?(\d+(\.\d*)?|\.\d+)(m|k|[KMGTPE]i?|[eE][+-]?\d+)?$/;
+const MAX_QUANTITY_CHARS = 64;
+
+const isQuantity = (text: string) => text.length <= MAX_QUANTITY_CHARS && QUANTITY.test(text);
 
 /** Fields whose quantity Kubernetes would refuse, one line each. */
 export function quantityProblems({ limits, requests }: Pick<FunctionDeployment, "limits" | "requests">): string[] {
   return Object.entries({ limits, requests }).flatMap(([group, resources]) =>
     Object.entries(resources ?? {}).flatMap(([field, text]) =>
-      text !== undefined && text !== "" && !QUANTITY.test(text)
+      text !== undefined && text !== "" && !isQuantity(text)
         ? [`${group}.${field}: "${text}" is not a quantity such as 128Mi or 100m`]
         : [],
     ),
@@ -133,12 +142,15 @@ export function decodeDeleteRequest(value: unknown): z.output<typeof deleteReque
   return decode(deleteRequest, value, "failed to unmarshal request");
 }
 
+/** Far above what any backend runs of one function. */
+const MAX_REPLICAS = 10_000;
+
 const scaleRequest = z.object({
   serviceName: maybe(z.string()),
   replicas: z.number().int().min(0),
   namespace: maybe(z.string()),
   /** Calls at each replica, by its address, so that idle ones go first. An addition of ours. */
-  inFlight: maybe(z.record(z.string(), z.number().int().min(0))),
+  inFlight: maybe(atMost(MAX_REPLICAS, z.record(z.string(), z.number().int().min(0)))),
 });
 /** Body of `POST /system/scale-function/{name}`. */
 export type ScaleRequest = z.output<typeof scaleRequest>;

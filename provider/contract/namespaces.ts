@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { decode, maybe, stringMap } from "./decode.ts";
+import { atMost, decode, maybe, stringMap } from "./decode.ts";
+
+const MAX_ENTRIES = 1_000;
 
 const functionNamespace = z.object({
   name: z.string(),
-  annotations: maybe(stringMap),
-  labels: maybe(stringMap),
+  annotations: maybe(atMost(MAX_ENTRIES, stringMap)),
+  labels: maybe(atMost(MAX_ENTRIES, stringMap)),
 });
 /** A namespace for functions. Those we create carry the label and annotation `openfaas: "1"`. */
 export type FunctionNamespace = z.output<typeof functionNamespace>;

@@ -1,4 +1,6 @@
 import { Cron } from "croner";
+import { clip } from "./clip.ts";
+import { parseJson } from "./decode.ts";
 import { parseGoDuration } from "./duration.ts";
 
 /** What a function is scaled by. */
@@ -106,6 +108,11 @@ const DOWN_DELAY_MS: Readonly<Record<ScaleType, number>> = {
   custom: 30_000,
 };
 const MAX_WINDOWS = 20;
+const MAX_WINDOWS_CHARS = 16 * 1024;
+const MAX_QUERY_CHARS = 16 * 1024;
+
+/** Whether `text` may be a number, a duration, a schedule or a time zone; none is nearly as long. */
+const isShort = (text: string) => text.length <= 200;
 
 /** Reads settings, notes what is wrong with them, and goes on with the default. */
 class Settings {
@@ -129,13 +136,13 @@ class Settings {
   }
 
   refuse(name: string, rule: string): void {
-    this.problems.push(`${name}: "${this.#values.get(name) ?? ""}" ${rule}`);
+    this.problems.push(`${name}: "${clip(this.#values.get(name) ?? "", 100)}" ${rule}`);
   }
 
   number(name: string, fallback: number, least: number, most: number, whole = false): number {
     const text = this.#values.get(name);
     if (text === undefined) return fallback;
-    const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+    const value = isShort(text) && /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
     const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
     this.refuse(name, `must be a ${whole ? "whole number" : "number"} ${range}`);
@@ -151,7 +158,7 @@ class Settings {
   duration(name: string, fallback: number, leastMs: number, most: string): number {
     const text = this.#values.get(name);
     if (text === undefined) return fallback;
-    const ms = /^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
+    const ms = isShort(text) && /^\d+$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
     if (ms === undefined) this.refuse(name, "must be a duration such as 30s or 5m");
     else if (ms < leastMs) this.refuse(name, `must be at least ${leastMs / 1000}s`);
     else if (ms > (parseGoDuration(most) as number)) this.refuse(name, `must be at most ${most}`);
@@ -216,6 +223,9 @@ function readType(read: Settings): { type: ScaleType; query?: string } {
   const given = read.text(name) ?? "rps";
   const type = SCALE_TYPES.find((known) => known === given);
   if (type === undefined) read.refuse(name, `must be one of ${SCALE_TYPES.join(", ")}`);
+  if (query !== undefined && query.length > MAX_QUERY_CHARS) {
+    read.problems.push(`${FAASLANE}query: must have at most ${MAX_QUERY_CHARS} characters`);
+  }
   if (type === "custom" && !query) read.refuse(`${FAASLANE}query`, "must be a PromQL expression for type custom");
   if (type !== "custom" && query !== undefined) {
     read.refuse(`${FAASLANE}query`, `is for ${name}: custom only`);
@@ -250,7 +260,7 @@ function readWindows(read: Settings, max: number): ScaleWindow[] {
   if (text === undefined) return [];
   let list: unknown;
   try {
-    list = JSON.parse(text);
+    list = text.length <= MAX_WINDOWS_CHARS ? parseJson(text, name) : undefined;
   } catch {
     list = undefined;
   }
@@ -290,7 +300,7 @@ function readWindow(item: unknown, functionMax: number): ScaleWindow | string {
 }
 
 function isSchedule(text: string): boolean {
-  if (!/^(\S+\s+){4,5}\S+$/.test(text)) return false;
+  if (!isShort(text) || !/^(\S+\s+){4,5}\S+$/.test(text)) return false;
   try {
     return new Cron(text, { paused: true }).nextRun() !== null;
   } catch {
@@ -299,6 +309,7 @@ function isSchedule(text: string): boolean {
 }
 
 function isTimeZone(name: string): boolean {
+  if (!isShort(name)) return false;
   try {
     return new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined;
   } catch {

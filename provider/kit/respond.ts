@@ -5,6 +5,8 @@ import express, {
   type RequestHandler,
   type Response,
 } from "express";
+import { clip } from "../contract/clip.ts";
+import { parseJson } from "../contract/decode.ts";
 import { FaasError, STATUS, toFaasError } from "../contract/errors.ts";
 import type { Logger } from "./log.ts";
 
@@ -27,6 +29,12 @@ export function sendJson(res: Response, value: unknown, status = 200): void {
   res.setHeader("Content-Length", body.length);
   res.end(body);
 }
+
+/** Of a control request; each map and list in it has a bound of its own besides. */
+const MAX_VALUES = 20_000;
+
+/** Of what a failure says of itself; a name that is quoted in it may be as long as a request's head. */
+const MAX_MESSAGE_CHARS = 8_000;
 
 /** Errors that the body parser and multer throw, as the contract's. */
 function kindOfForeign(thrown: unknown): FaasError {
@@ -51,7 +59,7 @@ export function errorResponder(log: Logger): ErrorRequestHandler {
       res.destroy();
       return;
     }
-    sendText(res, STATUS[error.kind], error.message);
+    sendText(res, STATUS[error.kind], clip(error.message, MAX_MESSAGE_CHARS));
   };
 }
 
@@ -85,13 +93,7 @@ export function bodyText(req: Request): string {
  * @throws {FaasError} `invalid`
  */
 export function bodyJson(req: Request, prefix: string): unknown {
-  const text = bodyText(req);
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const why = text.trim() === "" ? "unexpected end of JSON input" : (cause as Error).message;
-    throw new FaasError("invalid", `${prefix}: ${why}`, { cause });
-  }
+  return parseJson(bodyText(req), prefix, MAX_VALUES);
 }
 
 /** A query parameter; of a repeated one the last counts, as OpenFaaS reads them. Empty is the same as absent. */

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import type { Request, Response } from "express";
 import multer from "multer";
+import { MAX_JSON_DEPTH } from "../contract/bounded-json.ts";
 import { type BuildConfig, decodeBuildConfig } from "../contract/build.ts";
+import { parseJson } from "../contract/decode.ts";
 import { FaasError } from "../contract/errors.ts";
 
 export interface Upload {
@@ -45,9 +47,9 @@ function wrongParts(cause?: unknown): FaasError {
 function readConfig(text: string): BuildConfig {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text, "config", 2_000);
   } catch {
-    throw wrongPart("config", "must be JSON");
+    throw wrongPart("config", `must be JSON of at most ${MAX_JSON_DEPTH} levels`);
   }
   return decodeBuildConfig(value);
 }

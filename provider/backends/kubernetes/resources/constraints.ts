@@ -1,5 +1,16 @@
-/** `key=value` or, as Swarm wrote it, `key == value`. */
-const CONSTRAINT = /^\s*([^=!\s]+)\s*={1,2}\s*([^=\s]*)\s*$/;
+import { clip } from "../../../contract/clip.ts";
+
+/** A label's name with its prefix, and its value, are not nearly as long. */
+const MAX_CHARS = 1_000;
+
+/** Reads `key=value` or, as Swarm wrote it, `key == value`; undefined for anything else. */
+function parseConstraint(text: string): readonly [key: string, value: string] | undefined {
+  const at = text.indexOf("=");
+  if (at < 0 || text.length > MAX_CHARS) return undefined;
+  const key = text.slice(0, at).trim();
+  const value = text.slice(text[at + 1] === "=" ? at + 2 : at + 1).trim();
+  return /^[^!\s]+$/.test(key) && /^[^=\s]*$/.test(value) ? [key, value] : undefined;
+}
 
 const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -24,9 +35,9 @@ export function isDnsSubdomain(name: string): boolean {
 export function constraintProblems(constraints: readonly string[] = []): string[] {
   const seen = new Map<string, string>();
   return constraints.flatMap((constraint) => {
-    const [, key = "", value = ""] = CONSTRAINT.exec(constraint) ?? [];
+    const [key, value] = parseConstraint(constraint) ?? ["", ""];
     if (!isQualifiedName(key) || !isLabelValue(value)) {
-      return [`constraints: "${constraint}" is not a node label such as kubernetes.io/arch=arm64`];
+      return [`constraints: "${clip(constraint, 100)}" is not a node label such as kubernetes.io/arch=arm64`];
     }
     const other = seen.get(key);
     seen.set(key, value);
@@ -37,8 +48,8 @@ export function constraintProblems(constraints: readonly string[] = []): string[
 /** Labels that a node has to have; undefined when any node will do. */
 export function buildNodeSelector(constraints: readonly string[] = []): Record<string, string> | undefined {
   const pairs = constraints.flatMap((constraint) => {
-    const match = CONSTRAINT.exec(constraint);
-    return match ? [[match[1] as string, match[2] as string] as const] : [];
+    const pair = parseConstraint(constraint);
+    return pair ? [pair] : [];
   });
   if (pairs.length === 0) return undefined;
   return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));

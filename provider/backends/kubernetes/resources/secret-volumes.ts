@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { V1PodSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
+import { stripEnd } from "../../../contract/strip-end.ts";
 import { SECRETS_PATH } from "./names.ts";
 import type { SecretFacts } from "./settings.ts";
 
@@ -22,7 +23,7 @@ export function splitSecrets(names: readonly string[] = [], known: ReadonlyMap<s
 function volumeName(service: string): string {
   // As OpenFaaS names it; a volume's name is a DNS label, so long function names are cut.
   const suffix = "-projected-secrets";
-  return service.slice(0, 63 - suffix.length).replace(/-+$/, "") + suffix;
+  return stripEnd(service.slice(0, 63 - suffix.length), "-") + suffix;
 }
 
 /**
