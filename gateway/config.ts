@@ -22,8 +22,13 @@ export interface GatewayConfig {
   readonly metricsPort: number;
   readonly providerUrl: URL;
   readonly defaultNamespace: string;
-  /** Longest wait for a function's response headers, and between two pieces of its body, in milliseconds. */
+  /**
+   * Longest wait for a function's response headers, and between two pieces of its body, in milliseconds, where the
+   * function does not say how long it may take.
+   */
   readonly upstreamTimeoutMs: number;
+  /** Whether that was set, so that no function gets less. */
+  readonly upstreamTimeoutGiven: boolean;
   /** Longest time a caller may take to send a request, in milliseconds. */
   readonly readTimeoutMs: number;
   /** Longest wait of a call for a replica, in milliseconds. */
@@ -42,12 +47,15 @@ export interface GatewayConfig {
   readonly logLevel: LogLevel;
 }
 
+export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
+
 /** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
 export function loadConfig(env: Env): GatewayConfig {
   return readEnv(env, (read) => {
     const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
     const async = readAsyncConfig(read, secretMountPath, dataDir);
+    const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
     return {
       port: read.optional("port", parsePort) ?? 8080,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
@@ -55,7 +63,8 @@ export function loadConfig(env: Env): GatewayConfig {
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
       providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
-      upstreamTimeoutMs: read.optional("upstream_timeout", parseDuration) ?? 60_000,
+      upstreamTimeoutMs: upstreamTimeoutMs ?? DEFAULT_UPSTREAM_TIMEOUT_MS,
+      upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
       scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
       maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,

@@ -11,6 +11,7 @@ import { LoginAttempts } from "../provider/kit/login-attempts.ts";
 import { type DrainingServer, listen } from "../provider/kit/server.ts";
 import { readVersion } from "../provider/kit/version.ts";
 import { buildGateway, buildMetricsApp } from "./app.ts";
+import { callTimeLimit } from "./async/call-time.ts";
 import { workerAgent } from "./async/function-caller.ts";
 import { ProxyCaller } from "./async/proxy-caller.ts";
 import type { GatewayConfig } from "./config.ts";
@@ -77,6 +78,7 @@ export async function openGateway(
     defaultNamespace: config.defaultNamespace,
     maxHeld: config.maxHeldCalls,
     timeoutMs: config.upstreamTimeoutMs,
+    ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
 
@@ -144,7 +146,11 @@ export async function openGateway(
     // Closed after the worker, which the next part closes.
     const caller = new ProxyCaller({
       proxy,
-      timeoutMs: config.scaleUpTimeoutMs + config.upstreamTimeoutMs + CONNECT_TIMEOUT_MS,
+      timeLimit: callTimeLimit({
+        table,
+        timeoutMs: config.upstreamTimeoutMs,
+        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
+      }),
       userAgent: workerAgent(version.release),
     });
     opened.push(caller);

@@ -75,9 +75,8 @@ export function buildProvider(options: ProviderOptions): RequestListener {
   } = options;
   const app = buildControl(options, defaultNamespace, closing);
   const proxy = proxyFunctions({
-    picture: openEndpointPicture(backend, log, closing),
+    picture: openEndpointPicture(backend, functionTimeoutMs, log, closing),
     fallbackNamespace: defaultNamespace,
-    headTimeoutMs: functionTimeoutMs,
     log,
   });
   return (req, res) => (isFunctionUrl(req.url ?? "") ? proxy(req, res) : app(req, res));

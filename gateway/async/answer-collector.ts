@@ -49,6 +49,11 @@ export class AnswerCollector {
     return this.#over;
   }
 
+  /** Whether the answer's head is there. */
+  get begun(): boolean {
+    return this.#status !== 0;
+  }
+
   begin(status: number, headers: ResponseHeaders): void {
     this.#status = status;
     this.#headers = headers;

@@ -23,6 +23,12 @@ export type Answer =
   /** The stored call cannot be made into a request. */
   | { readonly kind: "unsendable"; readonly reason: string };
 
+/**
+ * How long `call` may take from its start, in milliseconds.
+ * @param begun whether its answer has begun, and it is the end of that which is waited for
+ */
+export type CallTimeLimit = (call: QueuedCall, begun: boolean) => number;
+
 /** Makes stored calls, each to its end. */
 export interface FunctionCaller {
   /**

@@ -4,7 +4,13 @@ import type { QueuedCall } from "../queue/queue.ts";
 import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import { findDefect } from "./defects.ts";
-import { type Answer, type FunctionCaller, platformAnswer, type ResponseHeaders } from "./function-caller.ts";
+import {
+  type Answer,
+  type CallTimeLimit,
+  type FunctionCaller,
+  platformAnswer,
+  type ResponseHeaders,
+} from "./function-caller.ts";
 import { buildCallHeaders } from "./headers.ts";
 import type { ResultLimits } from "./result.ts";
 
@@ -12,8 +18,8 @@ export interface GatewayCallerOptions {
   /** Base of the gateway, below which `/function/` lies. */
   readonly gatewayUrl: URL;
   readonly connections: number;
-  /** From sending the request to the end of the response. Longer than the gateway's own limits. */
-  readonly timeoutMs: number;
+  /** Longer than the gateway's own limits. */
+  readonly timeLimit: CallTimeLimit;
   readonly userAgent: string;
 }
 
@@ -23,11 +29,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export class GatewayCaller implements FunctionCaller {
   readonly #options: GatewayCallerOptions;
   readonly #pool: Pool;
-  readonly #underWay: CallsUnderWay;
+  readonly #underWay = new CallsUnderWay();
 
   constructor(options: GatewayCallerOptions) {
     this.#options = options;
-    this.#underWay = new CallsUnderWay(options.timeoutMs);
     this.#pool = new Pool(options.gatewayUrl.origin, {
       connections: options.connections,
       pipelining: 1,
@@ -42,7 +47,7 @@ export class GatewayCaller implements FunctionCaller {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();
-    const { gatewayUrl, userAgent } = this.#options;
+    const { gatewayUrl, timeLimit, userAgent } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");
     const target = qualifiedName({ name: call.function, namespace: call.namespace });
     const request: Dispatcher.DispatchOptions = {
@@ -50,9 +55,12 @@ export class GatewayCaller implements FunctionCaller {
       path: `${base}/function/${target}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
       headers: buildCallHeaders(call, userAgent),
       body: call.body,
+      // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.
+      bodyTimeout: timeLimit(call, false),
     };
     const response = new GatewayResponse({ keep, signal, turn: this.#underWay.turn });
-    return await this.#underWay.run(response.collector, () => this.#pool.dispatch(request, response));
+    const limit = (begun: boolean) => timeLimit(call, begun);
+    return await this.#underWay.run(response.collector, limit, () => this.#pool.dispatch(request, response));
   }
 
   async close(): Promise<void> {

@@ -4,26 +4,25 @@ import { FUNCTION_PREFIX, type FunctionProxy } from "../proxy/function-proxy.ts"
 import type { QueuedCall } from "../queue/queue.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import { findDefect } from "./defects.ts";
-import type { Answer, FunctionCaller } from "./function-caller.ts";
+import type { Answer, CallTimeLimit, FunctionCaller } from "./function-caller.ts";
 import type { ResultLimits } from "./result.ts";
 import { StoredExchange } from "./stored-exchange.ts";
 
 export interface ProxyCallerOptions {
   readonly proxy: Pick<FunctionProxy, "forward">;
-  /** From the start of a call to the end of its answer. Longer than the proxy's own limits. */
-  readonly timeoutMs: number;
+  /** Longer than the proxy's own limits. */
+  readonly timeLimit: CallTimeLimit;
   readonly userAgent: string;
 }
 
 /** Hands stored calls to the gateway's proxy in the same process, which treats them as it does those of callers. */
 export class ProxyCaller implements FunctionCaller {
   readonly #options: ProxyCallerOptions;
-  readonly #underWay: CallsUnderWay;
+  readonly #underWay = new CallsUnderWay();
   #closed = false;
 
   constructor(options: ProxyCallerOptions) {
     this.#options = options;
-    this.#underWay = new CallsUnderWay(options.timeoutMs);
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
@@ -33,9 +32,10 @@ export class ProxyCaller implements FunctionCaller {
     if (this.#closed) {
       return { kind: "unreachable", error: new FaasError("unavailable", "the gateway is stopping") };
     }
-    const { proxy, userAgent } = this.#options;
+    const { proxy, timeLimit, userAgent } = this.#options;
     const exchange = new StoredExchange(call, userAgent, { keep, signal, turn: this.#underWay.turn });
-    return await this.#underWay.run(exchange.collector, () => {
+    const limit = (begun: boolean) => timeLimit(call, begun);
+    return await this.#underWay.run(exchange.collector, limit, () => {
       proxy.forward(urlOf(call), call.callId, exchange)?.catch(() => exchange.breakOff());
     });
   }

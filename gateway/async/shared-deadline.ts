@@ -24,9 +24,9 @@ export class SharedDeadline<T> {
     this.#items.delete(item);
   }
 
-  /** Those whose time runs. */
-  items(): Iterable<T> {
-    return this.#items.keys();
+  /** How many there are whose time runs. */
+  get size(): number {
+    return this.#items.size;
   }
 
   /** Whoever waits for an item keeps the process alive, if anybody does. */

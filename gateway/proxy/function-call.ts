@@ -126,12 +126,15 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     this.#wait?.sent();
     this.#replica = replica;
     replica.outstanding++;
+    const timeoutMs = this.#entry.answerTimeoutMs;
     replica.pool.dispatch(
       {
         path: this.#url,
         method: this.#exchange.method as Dispatcher.HttpMethod,
         headers: this.#upstreamHeaders,
         body: this.#body as Buffer | Readable | null,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
       },
       this,
     );

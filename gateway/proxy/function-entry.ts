@@ -2,13 +2,14 @@ import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { qualifiedName } from "../../provider/contract/functions.ts";
 import { parseScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { answerTimeoutMs, type WaitLimits } from "../../provider/contract/timeouts.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "../metrics/function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { Replica, type UpstreamOptions } from "./replica.ts";
 
-export interface FunctionEntryOptions extends UpstreamOptions {
+export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
   readonly maxHeld: number;
 }
@@ -24,10 +25,11 @@ export class FunctionEntry {
   readonly load = new LoadMeter(performance.now());
   readonly held: HeldCalls;
   readonly #maxHeld: number;
-  readonly #options: UpstreamOptions;
+  readonly #options: UpstreamOptions & WaitLimits;
   #picture: FunctionEndpoints;
   #replicas: Replica[] = [];
   #turn = 0;
+  #answerTimeoutMs: number;
   #queueSize: number | undefined;
 
   constructor(picture: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
@@ -38,10 +40,16 @@ export class FunctionEntry {
     this.#maxHeld = maxHeld;
     this.#options = options;
     this.#picture = picture;
+    this.#answerTimeoutMs = answerTimeoutMs(picture, options);
   }
 
   get picture(): FunctionEndpoints {
     return this.#picture;
+  }
+
+  /** Longest wait for the head of its answer, and between two pieces of the body. */
+  get answerTimeoutMs(): number {
+    return this.#answerTimeoutMs;
   }
 
   /** Whether calls wait when all replicas have as many as they take, as the function asks for; others are refused. */
@@ -80,6 +88,7 @@ export class FunctionEntry {
   /** Takes the provider's newest picture; calls that waited for what it brings go on, or learn why they cannot. */
   update(picture: FunctionEndpoints): void {
     this.#picture = picture;
+    this.#answerTimeoutMs = answerTimeoutMs(picture, this.#options);
     this.#queueSize = parseScalePolicy(picture.labels, picture.annotations).policy.queueSize;
     this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));

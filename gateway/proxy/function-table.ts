@@ -1,10 +1,11 @@
 import { EventEmitter, once } from "node:events";
 import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
+import type { WaitLimits } from "../../provider/contract/timeouts.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 
-export interface FunctionTableOptions extends UpstreamOptions {
+export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
   /** Namespace of names written without one. */
   readonly defaultNamespace: string;
   /** Calls of one function that may wait for a replica. */

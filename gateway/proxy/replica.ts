@@ -3,8 +3,6 @@ import type { Startup } from "../../provider/contract/endpoints.ts";
 import type { Candidate } from "../core/choose-replica.ts";
 
 export interface UpstreamOptions {
-  /** Longest wait for response headers, and between two pieces of a body, in milliseconds. */
-  readonly timeoutMs: number;
   readonly connectTimeoutMs: number;
 }
 
@@ -27,13 +25,11 @@ export class Replica implements Candidate {
   /** Milliseconds since the epoch; 0 unless it has just refused a connection. */
   #avoidUntil = 0;
 
-  constructor(address: string, announced: boolean, { timeoutMs, connectTimeoutMs }: UpstreamOptions) {
+  constructor(address: string, announced: boolean, { connectTimeoutMs }: UpstreamOptions) {
     this.address = address;
     this.announced = announced;
     this.pool = new Pool(`http://${address}`, {
       pipelining: 1,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
       connect: { timeout: connectTimeoutMs },
       // Shorter than any watchdog's own, so that we never send into a connection the other side is closing.
       keepAliveTimeout: 20_000,

@@ -3,6 +3,7 @@ import { type Env, readEnv } from "../../provider/kit/env.ts";
 import { LOG_LEVELS, type LogLevel } from "../../provider/kit/log.ts";
 import { oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../provider/kit/parse.ts";
 import { type AsyncConfig, readAsyncConfig, readGatewayUrl } from "../async-config.ts";
+import { DEFAULT_UPSTREAM_TIMEOUT_MS } from "../config.ts";
 
 export interface QueueWorkerConfig {
   readonly bindAddress: string;
@@ -12,22 +13,21 @@ export interface QueueWorkerConfig {
   readonly gatewayUrl: URL;
   readonly defaultNamespace: string;
   readonly basicAuth: boolean;
-  /** Longest call, in milliseconds: what the gateway waits for a replica and for its answer, and a little more. */
-  readonly callTimeoutMs: number;
+  /** As the gateway has them, in milliseconds. */
+  readonly upstreamTimeoutMs: number;
+  readonly upstreamTimeoutGiven: boolean;
+  readonly scaleUpTimeoutMs: number;
   readonly async: AsyncConfig;
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
 }
 
-const SLACK_MS = 5_000;
-
 /** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
 export function loadConfig(env: Env): QueueWorkerConfig {
   return readEnv(env, (read) => {
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
-    const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration) ?? 60_000;
-    const scaleUpTimeoutMs = read.optional("scale_up_timeout", parseDuration) ?? 60_000;
+    const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
     return {
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
       metricsPort: read.optional("metrics_port", parsePort) ?? 8083,
@@ -35,7 +35,9 @@ export function loadConfig(env: Env): QueueWorkerConfig {
       gatewayUrl: readGatewayUrl(read),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
-      callTimeoutMs: upstreamTimeoutMs + scaleUpTimeoutMs + SLACK_MS,
+      upstreamTimeoutMs: upstreamTimeoutMs ?? DEFAULT_UPSTREAM_TIMEOUT_MS,
+      upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
+      scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
       async: readAsyncConfig(read, secretMountPath),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",

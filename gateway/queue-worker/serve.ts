@@ -5,6 +5,7 @@ import type { Logger } from "../../provider/kit/log.ts";
 import { listen } from "../../provider/kit/server.ts";
 import { readVersion } from "../../provider/kit/version.ts";
 import { buildMetricsApp } from "../app.ts";
+import { callTimeLimit } from "../async/call-time.ts";
 import { workerAgent } from "../async/function-caller.ts";
 import { GatewayCaller } from "../async/gateway-caller.ts";
 import { maxAside } from "../core/places.ts";
@@ -26,6 +27,8 @@ export interface OpenQueueWorker {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than the gateway takes to find out that there is no connection to a replica. */
+const SLACK_MS = 10_000;
 
 /**
  * Starts a queue worker of its own: it takes calls from the queue and makes them through the gateway. Any number of
@@ -46,14 +49,15 @@ export async function openQueueWorker(
   const connection = new ProviderConnection({
     url: config.providerUrl,
     connections: shares.toProvider,
-    timeoutMs: config.callTimeoutMs,
+    timeoutMs: config.upstreamTimeoutMs,
     ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
   });
   // A picture only: no call goes straight from here to a replica.
   const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: 1,
-    timeoutMs: config.callTimeoutMs,
+    timeoutMs: config.upstreamTimeoutMs,
+    ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
   opened.push(connection, table);
@@ -61,7 +65,7 @@ export async function openQueueWorker(
     const queueing = await openQueue(config.async, log);
     if (!queueing) throw new Error("a queue worker needs a queue");
     opened.push(queueing.queue);
-    const provider = new ProviderClient({ connection, timeoutMs: config.callTimeoutMs, log });
+    const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
     opened.push(followProvider(provider, table));
     const meter = new QueueMeter();
     const { release } = readVersion();
@@ -69,7 +73,11 @@ export async function openQueueWorker(
       gatewayUrl: config.gatewayUrl,
       // Calls that have lent their places wait here all the same.
       connections: config.async.worker.concurrency + maxAside(config.async.worker.concurrency),
-      timeoutMs: config.callTimeoutMs,
+      timeLimit: callTimeLimit({
+        table,
+        timeoutMs: config.upstreamTimeoutMs,
+        aroundMs: config.scaleUpTimeoutMs + SLACK_MS,
+      }),
       userAgent: workerAgent(release),
     });
     opened.push(caller);

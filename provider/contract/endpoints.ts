@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { decode, maybe, stringMap } from "./decode.ts";
+import { functionTimeouts } from "./timeouts.ts";
 
 /** What a replica goes through on its way to its first call, in order. */
 export const STARTUP_PHASES = ["scheduled", "sandbox", "started", "listening", "announced", "offered"] as const;
@@ -44,6 +45,8 @@ const functionEndpoints = z.object({
   generation: z.number().int(),
   /** Calls one replica takes at a time (`max_inflight` of the function); absent means no limit. */
   maxInflight: maybe(z.number().int()),
+  /** How long the function itself may take; absent where it says nothing. */
+  timeouts: maybe(functionTimeouts),
   /** Why no replica comes up, after several that did not in a row; callers that wait for one are told. */
   problem: maybe(z.string()),
   endpoints: z.array(endpoint),

@@ -1,33 +1,44 @@
 import type { Backend } from "../backends/backend.ts";
 import type { FunctionEndpoints } from "../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../contract/functions.ts";
+import { answerTimeoutMs } from "../contract/timeouts.ts";
 import type { Logger } from "../kit/log.ts";
+
+/** How a function can be called. */
+export interface Callable {
+  /** `host:port` of every replica that is ready. */
+  readonly addresses: readonly string[];
+  /** Longest wait for the head of its answer, in milliseconds. */
+  readonly timeoutMs: number;
+}
 
 /** Which replicas can be called, as the backend last told. */
 export interface EndpointPicture {
-  /** `host:port` of every replica of a function that is ready; empty for functions that do not exist too. */
-  ready(ref: FunctionRef): Promise<readonly string[]>;
+  /** Undefined for functions that do not exist. */
+  find(ref: FunctionRef): Promise<Callable | undefined>;
 }
 
 /**
  * A picture that starts to watch at its first use, since a gateway of ours never asks for it, and again after a failure.
+ * @param timeoutMs longest wait for functions that do not say how long they may take
  * @param closing ends it
  */
 export function openEndpointPicture(
   backend: Pick<Backend, "watch">,
+  timeoutMs: number,
   log: Logger,
   closing: AbortSignal,
 ): EndpointPicture {
-  let current: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
+  let current: Promise<ReadonlyMap<string, Callable>> | undefined;
 
   const watch = () => {
-    const functions = new Map<string, readonly string[]>();
+    const functions = new Map<string, Callable>();
     const { promise: whole, resolve, reject } = Promise.withResolvers<typeof functions>();
     const follow = async () => {
       for await (const event of backend.watch(closing)) {
         if (event.type === "heartbeat") resolve(functions);
         else if (event.type === "removed") functions.delete(qualifiedName(event.function));
-        else functions.set(qualifiedName(event.function), readyAddresses(event.function));
+        else functions.set(qualifiedName(event.function), callable(event.function, timeoutMs));
       }
       throw new Error("the backend's watch ended");
     };
@@ -40,13 +51,14 @@ export function openEndpointPicture(
   };
 
   return {
-    async ready(ref) {
+    async find(ref) {
       current ??= watch();
-      return (await current).get(qualifiedName(ref)) ?? [];
+      return (await current).get(qualifiedName(ref));
     },
   };
 }
 
-function readyAddresses({ endpoints }: FunctionEndpoints): readonly string[] {
-  return endpoints.filter(({ state }) => state === "ready").map(({ address }) => address);
+function callable(picture: FunctionEndpoints, timeoutMs: number): Callable {
+  const ready = picture.endpoints.filter(({ state }) => state === "ready");
+  return { addresses: ready.map(({ address }) => address), timeoutMs: answerTimeoutMs(picture, { timeoutMs }) };
 }

@@ -11,8 +11,6 @@ import { parseFunctionUrl } from "./function-url.ts";
 export interface FunctionProxyOptions {
   readonly picture: EndpointPicture;
   readonly fallbackNamespace: string;
-  /** Longest wait for the head of a function's answer, in milliseconds. */
-  readonly headTimeoutMs: number;
   readonly log: Logger;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
@@ -25,7 +23,7 @@ const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
 export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
-  const { picture, fallbackNamespace, headTimeoutMs, log, random = Math.random } = options;
+  const { picture, fallbackNamespace, log, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 
   return async (req, res) => {
@@ -40,13 +38,13 @@ export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
     }
     const { name } = target.ref;
     try {
-      const addresses = await picture.ready(target.ref);
+      const { addresses = [], timeoutMs = 0 } = (await picture.find(target.ref)) ?? {};
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {
         fail(res, 503, `No endpoints available for: ${name}.`, true);
         return;
       }
-      await forward(req, res, { address, path: target.path, agent, headTimeoutMs });
+      await forward(req, res, { address, path: target.path, agent, timeoutMs });
     } catch (err) {
       log.debug({ err, function: name, namespace: target.ref.namespace }, "call failed");
       if (res.headersSent || res.destroyed) res.destroy();
@@ -68,7 +66,8 @@ interface Hop {
   readonly address: string;
   readonly path: string;
   readonly agent: HttpAgent;
-  readonly headTimeoutMs: number;
+  /** Longest wait for the head of the answer, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** Streams the call to the replica and its answer back; whoever leaves first takes the other side along. */
@@ -77,10 +76,10 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
   const left = () => upstream.destroy(new Error("the client left"));
   res.once("close", left);
   try {
-    const answer = await head(upstream, hop.headTimeoutMs).catch((error: NodeJS.ErrnoException) => {
+    const answer = await head(upstream, hop.timeoutMs).catch((error: NodeJS.ErrnoException) => {
       if (!metClosingConnection(req, upstream, error)) throw error;
       upstream = send(req, hop);
-      return head(upstream, hop.headTimeoutMs);
+      return head(upstream, hop.timeoutMs);
     });
     const status = answer.statusCode as number;
     if (!isFinalStatus(status)) throw new Error(`the function answered with status ${status}`);

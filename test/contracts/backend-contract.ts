@@ -116,6 +116,27 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         );
       });
 
+      test("limits of time are in the picture that gateways get, and those that contradict are warned of", async () => {
+        const limits = { exec_timeout: "10m", write_timeout: "10m", read_timeout: "30s" };
+        await backend().functions.create(deployment("fn", { envVars: limits }));
+        await ready("fn");
+        expect((await endpoints("fn"))?.timeouts).toEqual({ execMs: 600_000, writeMs: 600_000, readMs: 30_000 });
+        expect(await backend().functions.warningsFor?.(deployment("fn", { envVars: limits }))).toEqual([]);
+
+        const annotations = { "com.faaslane.timeout": "1m" };
+        const contradicting = deployment("fn", { envVars: { ...limits, write_timeout: "5m" }, annotations });
+        await backend().functions.update(contradicting);
+        expect(await backend().functions.warningsFor?.(contradicting)).toEqual([
+          "exec_timeout: 10m does not hold, write_timeout ends the answer after 5m",
+          "write_timeout: 5m does not hold, com.faaslane.timeout lets gateways give up after 1m",
+        ]);
+        await fails(
+          "invalid",
+          /annotations\.com\.faaslane\.timeout: "soon" must be a duration/,
+          backend().functions.update(deployment("fn", { annotations: { "com.faaslane.timeout": "soon" } })),
+        );
+      });
+
       test("an unknown function is undefined, not an error", async () => {
         expect(await get("nobody")).toBeUndefined();
         expect(await backend().functions.list(subject.defaultNamespace)).toEqual([]);

@@ -6,7 +6,12 @@ import { Site } from "../gateway/async/worker-setup.ts";
 import { functionCallerContract, storedCall, USER_AGENT } from "./function-caller-contract.ts";
 
 const callerOf = (gatewayUrl: string, timeoutMs = 20_000) =>
-  new GatewayCaller({ gatewayUrl: new URL(gatewayUrl), connections: 8, timeoutMs, userAgent: USER_AGENT });
+  new GatewayCaller({
+    gatewayUrl: new URL(gatewayUrl),
+    connections: 8,
+    timeLimit: () => timeoutMs,
+    userAgent: USER_AGENT,
+  });
 
 functionCallerContract("GatewayCaller", async (proxy, timeoutMs) => {
   const server = createServer((req, res) => proxy.handle(req, res));

@@ -13,6 +13,7 @@ test("without variables, the defaults hold", () => {
     bindAddress: "127.0.0.1",
     basicAuth: true,
     upstreamTimeoutMs: 60_000,
+    upstreamTimeoutGiven: false,
     ownWorker: true,
     async: {
       queue: {
@@ -40,6 +41,7 @@ test("values are parsed as OpenFaaS writes them", () => {
   expect(config).toMatchObject({
     port: 9000,
     upstreamTimeoutMs: 90_000,
+    upstreamTimeoutGiven: true,
     readTimeoutMs: 45_000,
     async: { queue: { kind: "none" } },
     ownWorker: false,
@@ -105,7 +107,9 @@ test("a queue worker reads the same settings, and needs a server", () => {
   });
   expect(config).toMatchObject({
     metricsPort: 8083,
-    callTimeoutMs: 155_000,
+    upstreamTimeoutMs: 120_000,
+    upstreamTimeoutGiven: true,
+    scaleUpTimeoutMs: 30_000,
     async: { queue: { kind: "jetstream", servers: ["nats://nats:4222"] }, worker: { concurrency: 7 } },
   });
   expect(config.gatewayUrl.href).toBe("http://gateway.openfaas:8088/");

@@ -308,6 +308,38 @@ test("a function that does not answer in time is 504", async () => {
   expect([response.status, await response.text()]).toEqual([504, "function f.openfaas-fn did not answer in time\n"]);
 });
 
+const LATE_MS = 2_500;
+
+test.each<[what: string, picture: Partial<FunctionEndpoints>, answers: boolean]>([
+  ["its environment", { timeouts: { execMs: 20_000 } }, true],
+  ["its annotation", { annotations: { "com.faaslane.timeout": "20s" } }, true],
+  ["nothing", {}, false],
+])(
+  "a function whose time is told by %s is waited for as long, and its quiet stream too",
+  async (_what, picture, answers) => {
+    const gateway = await openProxy({ timeoutMs: 300 });
+    const replica = await serve((req, res) => {
+      if (req.url === "/stream") res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      setTimeout(() => res.end("late"), LATE_MS).unref();
+    });
+    gateway.put({ ...picture, endpoints: at(replica.address) });
+    const [answer, stream] = await Promise.all([get(gateway.port), get(gateway.port, "/function/f/stream")]);
+    const streamed = await stream.text().catch(() => "cut");
+    expect([answer.status, stream.status, streamed]).toEqual(answers ? [200, 200, "late"] : [504, 200, "cut"]);
+  },
+);
+
+test("a limit that changes counts for the next call", async () => {
+  const gateway = await openProxy({ timeoutMs: 300 });
+  const { address } = await serve((_req, res) => void setTimeout(() => res.end("late"), LATE_MS).unref());
+  gateway.put({ endpoints: at(address) });
+  expect((await get(gateway.port)).status).toBe(504);
+  gateway.put({ endpoints: at(address), timeouts: { writeMs: 20_000 } });
+  expect((await get(gateway.port)).status).toBe(200);
+  gateway.put({ endpoints: at(address) });
+  expect((await get(gateway.port)).status).toBe(504);
+});
+
 test("an answer that is cut short is cut for the caller too", async () => {
   const gateway = await openProxy();
   gateway.put({ endpoints: at((await serve(reflect)).address) });

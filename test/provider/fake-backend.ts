@@ -149,7 +149,12 @@ export class FakeBackend implements Backend {
   }
 
   /** Sets where a function can be called. */
-  point(name: string, addresses: readonly string[], state: "ready" | "starting" | "draining" = "ready"): void {
+  point(
+    name: string,
+    addresses: readonly string[],
+    state: "ready" | "starting" | "draining" = "ready",
+    more: Partial<FunctionEndpoints> = {},
+  ): void {
     const picture: FunctionEndpoints = {
       name,
       namespace: "openfaas-fn",
@@ -158,6 +163,7 @@ export class FakeBackend implements Backend {
       replicas: addresses.length,
       generation: 1,
       endpoints: addresses.map((address, i) => ({ address, instance: `${name}-${i}`, state })),
+      ...more,
     };
     this.pictures.set(name, picture);
     this.#events.emit("endpoints", { type: "changed", function: picture } satisfies EndpointsEvent);

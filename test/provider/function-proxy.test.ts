@@ -320,3 +320,14 @@ test("a call under way is finished when the provider closes", async () => {
   expect(await answer).toBe("first last");
   await draining.close();
 });
+
+test("a function is waited for as long as it says it may take", async () => {
+  const address = await replica((_req, res) => void setTimeout(() => res.end("late"), 900).unref());
+  const get = () => fetch(`http://127.0.0.1:${provider.port}/function/f`);
+  expect((await get()).status).toBe(500);
+  backend.point("f", [address], "ready", { timeouts: { execMs: 20_000 } });
+  const answer = await get();
+  expect([answer.status, await answer.text()]).toEqual([200, "late"]);
+  backend.point("f", [address], "ready", { annotations: { "com.faaslane.timeout": "100ms" } });
+  expect((await get()).status).toBe(500);
+});

@@ -7,6 +7,7 @@ import {
   isFunctionName,
   qualifiedName,
 } from "../../contract/functions.ts";
+import { timeoutWarnings } from "../../contract/timeouts.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
@@ -137,6 +138,10 @@ export class KubernetesFunctions implements FunctionStore {
         this.#tell(object, around, deployment, written);
       });
     });
+  }
+
+  async warningsFor({ envVars = {}, annotations }: ResolvedDeployment): Promise<readonly string[]> {
+    return timeoutWarnings(envVars, annotations);
   }
 
   /**

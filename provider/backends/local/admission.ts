@@ -1,5 +1,6 @@
 import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
+import { timeoutProblems } from "../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { probeProblems } from "../probe-annotations.ts";
 import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
@@ -33,6 +34,7 @@ export function admit(deployment: ResolvedDeployment, around: Surroundings): Adm
     ...quantityProblems(deployment),
     ...environmentProblems(deployment),
     ...probeProblems(deployment.annotations),
+    ...timeoutProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...scaleProblems(deployment, around.maxReplicas),
   ];

@@ -42,6 +42,8 @@ export interface RunnerSettings {
 interface Generation {
   readonly record: FunctionRecord;
   workspace: Promise<Workspace> | undefined;
+  /** Environment of its artefact, once that has been read. */
+  artefactEnv: Readonly<Record<string, string>>;
   graceMs: number;
 }
 
@@ -90,12 +92,17 @@ export class FunctionRunner {
     return [...this.#replicas.values()];
   }
 
+  /** Environment that comes with the artefact of the present version; empty until it has been read. */
+  get artefactEnv(): Readonly<Record<string, string>> {
+    return this.#generations.get(this.#record.generation)?.artefactEnv ?? {};
+  }
+
   /** Goes for a new state; what is not right yet follows in the background. */
   apply(record: FunctionRecord, inFlight?: CallsInFlight): void {
     this.#record = record;
     this.#inFlight = inFlight;
     if (!this.#generations.has(record.generation)) {
-      const generation: Generation = { record, workspace: undefined, graceMs: 0 };
+      const generation: Generation = { record, workspace: undefined, artefactEnv: {}, graceMs: 0 };
       this.#generations.set(record.generation, generation);
       // Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is
       // reported by the replica that needs it.
@@ -256,11 +263,17 @@ export class FunctionRunner {
       artefact: artefactPath(record.digest),
       secrets: record.deployment.secrets ?? [],
       readSecret: (name) => readSecret(record.namespace, name),
-    }).catch((error) => {
-      // The next attempt starts over.
-      generation.workspace = undefined;
-      throw error;
-    });
+    })
+      .then((workspace) => {
+        generation.artefactEnv = workspace.descriptor.env;
+        this.#schedule();
+        return workspace;
+      })
+      .catch((error) => {
+        // The next attempt starts over.
+        generation.workspace = undefined;
+        throw error;
+      });
     return generation.workspace;
   }
 

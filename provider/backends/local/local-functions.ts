@@ -2,10 +2,12 @@ import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
 import { definitionProblems, type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
 import type { SecretName } from "../../contract/secrets.ts";
+import { timeoutWarnings } from "../../contract/timeouts.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { admit, type Surroundings } from "./admission.ts";
 import { type FunctionRecord, isUnchanged, normaliseDeployment } from "./definition.ts";
+import { readDescriptor } from "./descriptor.ts";
 import { sweepFolder } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionTable } from "./function-table.ts";
@@ -107,7 +109,13 @@ export class LocalFunctions implements FunctionStore {
   }
 
   async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
-    return deploymentWarnings(deployment, this.#options.enforcement);
+    const artefact = this.#options.around.resolveImage(deployment.image);
+    // An artefact that cannot be read has warned by itself: nothing of it starts.
+    const { env } = await readDescriptor(artefact?.path ?? "").catch(() => ({ env: {} }));
+    return [
+      ...deploymentWarnings(deployment, this.#options.enforcement),
+      ...timeoutWarnings({ ...env, ...deployment.envVars }, deployment.annotations),
+    ];
   }
 
   async remove(ref: FunctionRef): Promise<void> {
@@ -170,7 +178,9 @@ export class LocalFunctions implements FunctionStore {
     const key = qualifiedName(record);
     const publish = (runner: FunctionRunner) => {
       // A function that was removed has nothing to say any more, above all not about its successor.
-      if (this.#runners.get(key) === runner) hub.publish(buildEndpoints(runner.record, runner.replicas));
+      if (this.#runners.get(key) === runner) {
+        hub.publish(buildEndpoints(runner.record, runner.replicas, runner.artefactEnv));
+      }
     };
     const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish);
     this.#runners.set(key, runner);

@@ -1,5 +1,6 @@
 import type { FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
+import { readTimeouts } from "../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
@@ -70,18 +71,24 @@ export function buildStatus(
   };
 }
 
-function maxInflightOf({ deployment }: FunctionRecord): number | undefined {
-  const text = deployment.envVars?.max_inflight ?? "";
+function maxInflightOf({ max_inflight: text = "" }: Readonly<Record<string, string>>): number | undefined {
   return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
 }
 
 /**
  * One function as gateways see it. Replicas without an address cannot be called and are left out. A start that merely
  * takes long is no problem here, nor is a replica that starts again: callers who wait should go on waiting.
+ * @param artefactEnv environment that comes with its artefact
  */
-export function buildEndpoints(record: FunctionRecord, replicas: readonly VisibleReplica[]): FunctionEndpoints {
+export function buildEndpoints(
+  record: FunctionRecord,
+  replicas: readonly VisibleReplica[],
+  artefactEnv: Readonly<Record<string, string>> = {},
+): FunctionEndpoints {
   const { name, namespace, generation } = record;
-  const maxInflight = maxInflightOf(record);
+  const env = { ...artefactEnv, ...record.deployment.envVars };
+  const maxInflight = maxInflightOf(env);
+  const timeouts = readTimeouts(env);
   const problem = areHopeless(replicas) ? firstOf(record, replicas, "problem") : undefined;
   return {
     name,
@@ -91,6 +98,7 @@ export function buildEndpoints(record: FunctionRecord, replicas: readonly Visibl
     replicas: record.replicas,
     generation,
     ...(maxInflight !== undefined && { maxInflight }),
+    ...(timeouts && { timeouts }),
     ...(problem !== undefined && { problem }),
     endpoints: replicas.flatMap(({ address, instance, state, startup }) =>
       address !== undefined && (state === "ready" || state === "draining")

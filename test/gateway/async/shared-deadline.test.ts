@@ -33,7 +33,7 @@ test("closing forgets all of them", async () => {
   const other = new SharedDeadline<string>(30, () => expired.push("other"));
   deadline.add("a");
   other.add("b");
-  expect([...deadline.items()]).toEqual(["a"]);
+  expect(deadline.size).toBe(1);
   deadline.close();
   await eventually("longer than that has passed", () => expired.length > 0);
   expect(expired).toEqual(["other"]);

@@ -131,7 +131,7 @@ export class WorkerSetup {
     const caller = new GatewayCaller({
       gatewayUrl: new URL(`${this.gateway.url}/`),
       connections: 8,
-      timeoutMs: 20_000,
+      timeLimit: () => 20_000,
       userAgent: "faaslane-queue-worker/1.2.3",
     });
     this.#callers.push(caller);

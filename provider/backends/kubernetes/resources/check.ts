@@ -1,4 +1,5 @@
 import { brokenRules, definitionProblems, missingSecret } from "../../../contract/functions.ts";
+import { timeoutProblems } from "../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
@@ -29,6 +30,7 @@ export function deploymentProblems(deployment: ResolvedDeployment, around: Facts
     ...constraintProblems(constraints),
     ...annotationProblems(deployment),
     ...probeProblems(annotations),
+    ...timeoutProblems(annotations),
     ...profileProblems(annotations, around.profiles),
   ];
 }

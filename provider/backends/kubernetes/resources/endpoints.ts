@@ -1,5 +1,6 @@
 import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
+import { readTimeouts } from "../../../contract/timeouts.ts";
 import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
 import { readHopeless } from "./problem.ts";
@@ -60,8 +61,7 @@ export function sliceEndpoints(slices: readonly V1EndpointSlice[], answering: An
   return [...byName.values()].sort(byInstance);
 }
 
-function maxInflightOf(deployment: V1Deployment): number | undefined {
-  const text = readEnvironment(functionContainer(deployment)?.env).envVars?.max_inflight ?? "";
+function maxInflightOf({ max_inflight: text = "" }: Readonly<Record<string, string>>): number | undefined {
   return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
 }
 
@@ -76,7 +76,9 @@ export function readEndpoints(
   pods: readonly V1Pod[] = [],
 ): FunctionEndpoints {
   const { metadata, spec } = deployment;
-  const maxInflight = maxInflightOf(deployment);
+  const { envVars = {} } = readEnvironment(functionContainer(deployment)?.env);
+  const maxInflight = maxInflightOf(envVars);
+  const timeouts = readTimeouts(envVars);
   const problem = readHopeless(deployment, pods);
   return {
     name: metadata?.name ?? "",
@@ -86,6 +88,7 @@ export function readEndpoints(
     replicas: metadata?.deletionTimestamp ? 0 : (spec?.replicas ?? 1),
     generation: metadata?.generation ?? 0,
     ...(maxInflight !== undefined && { maxInflight }),
+    ...(timeouts && { timeouts }),
     // Who waits for a node, a slow registry or a container that starts again should go on waiting.
     ...(problem !== undefined && { problem }),
     endpoints: [...endpoints],
