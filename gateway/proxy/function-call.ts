@@ -54,6 +54,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   #holdDeadline = 0;
   #wait: ColdWait | undefined;
   #startedAt = 0;
+  #sentAt = 0;
   /** Of the answer; 0 until it has begun. */
   #status = 0;
   #callerLeft = false;
@@ -122,10 +123,13 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   }
 
   #dispatch(replica: Replica): void {
-    if (this.#startedAt === 0) this.#count();
+    const now = performance.now();
+    if (this.#startedAt === 0) this.#count(now);
     this.#wait?.sent();
     this.#replica = replica;
+    this.#sentAt = now;
     replica.outstanding++;
+    replica.silence.sent(now);
     const timeoutMs = this.#entry.answerTimeoutMs;
     replica.pool.dispatch(
       {
@@ -140,21 +144,23 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     );
   }
 
-  #count(): void {
-    this.#startedAt = performance.now();
+  #count(now: number): void {
+    this.#startedAt = now;
     this.#entry.meter.start();
   }
 
-  #release(): void {
+  /** @param inVain whether its replica has let someone wait for too long */
+  #release(inVain = false): void {
     const replica = this.#replica;
     if (!replica) return;
     this.#replica = undefined;
     replica.outstanding--;
+    if (this.#status === 0) replica.silence.unanswered(inVain);
     this.#entry.releaseHeld();
   }
 
-  #end(status: number): void {
-    this.#release();
+  #end(status: number, inVain = false): void {
+    this.#release(inVain);
     const now = performance.now();
     this.#leave(now);
     if (this.#startedAt === 0) return;
@@ -177,8 +183,8 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   }
 
   #fail(error: FaasError, internal = "proxy"): void {
-    if (this.#startedAt === 0) this.#count(); // refused before it was sent: it counts among the answers all the same
-    this.#end(STATUS[error.kind]);
+    if (this.#startedAt === 0) this.#count(performance.now()); // refused before it was sent: it counts among the answers all the same
+    this.#end(STATUS[error.kind], error.kind === "timeout");
     if (this.#status !== 0) {
       this.#exchange.breakOff();
       return;
@@ -226,6 +232,9 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     try {
       this.#exchange.begin(status, statusMessage, answerHeaders);
       this.#status = status;
+      const now = performance.now();
+      this.#replica?.silence.answered(now);
+      this.#entry.pace.note(now - this.#sentAt, now);
     } catch (cause) {
       const why = `function ${this.#entry.qualifiedName} sent an answer that cannot be passed on`;
       controller.abort(new FaasError("upstream", why, { cause }));
@@ -252,7 +261,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   onResponseError(_controller: Controller | undefined, error: Error): void {
     const replica = this.#replica;
     if (this.#callerLeft) {
-      this.#end(499); // nginx's code for a caller that left; nobody receives it, the metrics show it
+      this.#end(499, replica?.silence.isStalled(this.#entry.pace, performance.now())); // nginx's code for a caller that left; nobody receives it, the metrics show it
       return;
     }
     if (error instanceof FaasError) {

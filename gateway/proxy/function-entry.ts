@@ -8,6 +8,7 @@ import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "../metrics/function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { Replica, type UpstreamOptions } from "./replica.ts";
+import { AnswerPace } from "./silence.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
@@ -24,6 +25,7 @@ export class FunctionEntry {
   /** What the autoscaler reads. */
   readonly load = new LoadMeter(performance.now());
   readonly held: HeldCalls;
+  readonly pace = new AnswerPace();
   readonly #maxHeld: number;
   readonly #options: UpstreamOptions & WaitLimits;
   #picture: FunctionEndpoints;
@@ -69,6 +71,10 @@ export class FunctionEntry {
   /** @param avoid a replica that has just refused this call */
   choose(avoid?: Replica): Choice<Replica> {
     const replicas = avoid ? this.#replicas.filter((replica) => replica !== avoid) : this.#replicas;
+    if (replicas.length > 1) {
+      const now = performance.now();
+      for (const replica of replicas) replica.lagging = replica.silence.lags(this.pace, now);
+    }
     return chooseReplica(replicas, this.#picture.maxInflight ?? 0, this.#turn++);
   }
 
@@ -99,6 +105,7 @@ export class FunctionEntry {
         known.delete(address);
         if (replica.announced !== (state === "ready")) {
           replica.trust();
+          replica.silence.forgive();
           replica.announcedAt = performance.now();
         }
         replica.announced = state === "ready";

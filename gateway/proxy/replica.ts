@@ -1,6 +1,7 @@
 import { Pool } from "undici";
 import type { Startup } from "../../provider/contract/endpoints.ts";
 import type { Candidate } from "../core/choose-replica.ts";
+import { Silence } from "./silence.ts";
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
@@ -17,12 +18,15 @@ export class Replica implements Candidate {
   /** Whether the provider says that it is ready. */
   announced: boolean;
   outstanding = 0;
+  /** Whether it answers. */
+  readonly silence = new Silence();
+  lagging = false;
   /** How it came up, if that was a short time ago. */
   startup: Startup | undefined;
   /** When `announced` became what it is, by `performance.now()`. */
   announcedAt = performance.now();
   #refusals = 0;
-  /** Milliseconds since the epoch; 0 unless it has just refused a connection. */
+  /** By `performance.now()`; 0 unless it has just refused a connection. */
   #avoidUntil = 0;
 
   constructor(address: string, announced: boolean, { connectTimeoutMs }: UpstreamOptions) {
@@ -40,7 +44,7 @@ export class Replica implements Candidate {
   }
 
   get ready(): boolean {
-    return this.announced && (this.#avoidUntil === 0 || Date.now() >= this.#avoidUntil);
+    return this.announced && (this.#avoidUntil === 0 || performance.now() >= this.#avoidUntil);
   }
 
   /**
@@ -49,7 +53,7 @@ export class Replica implements Candidate {
    */
   avoid(): number {
     const avoidMs = Math.min(MIN_AVOID_MS * 2 ** this.#refusals++, MAX_AVOID_MS);
-    this.#avoidUntil = Date.now() + avoidMs;
+    this.#avoidUntil = performance.now() + avoidMs;
     return avoidMs;
   }
 
@@ -58,7 +62,7 @@ export class Replica implements Candidate {
    * @returns whether it may be chosen again; it may have refused another connection since
    */
   readmit(): boolean {
-    if (this.#avoidUntil - Date.now() > TIMER_SLACK_MS) return false;
+    if (this.#avoidUntil - performance.now() > TIMER_SLACK_MS) return false;
     this.#avoidUntil = 0;
     return true;
   }

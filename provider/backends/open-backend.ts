@@ -45,6 +45,8 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     defaultNamespace,
     environment,
     log,
+    probes: settings.kubernetes.resources,
+    httpProbe: settings.kubernetes.resources.httpProbe,
     version: readVersion(),
     nodePath: process.execPath,
     watchdogPath: await findWatchdog(),

@@ -7,6 +7,12 @@ export interface ProbeTiming {
   readonly failureThreshold: number;
 }
 
+/** Those of OpenFaaS's chart, but that functions are asked for readiness at once. */
+export const DEFAULT_PROBES: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming } = {
+  liveness: { initialDelaySeconds: 2, periodSeconds: 2, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 },
+  readiness: { initialDelaySeconds: 0, periodSeconds: 2, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 },
+};
+
 /** How replicas of a function are asked. */
 export interface ProbeRule extends ProbeTiming {
   /** Asked over HTTP; undefined where the function names none. */

@@ -3,7 +3,7 @@ import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { descendants } from "../support/platform.ts";
 import { seededRandom } from "../support/seeded-random.ts";
-import { call, inProcess, type Operated, operate, Traffic } from "./support.ts";
+import { call, inProcess, type Operated, operate } from "./support.ts";
 
 /** Replicas that are killed while calls come. */
 let on: Operated;
@@ -21,7 +21,7 @@ const UNDER_WAY = 10;
 test("calls wait for a replica that was killed, and for one that is killed again and again", async () => {
   await on.deploy("single");
   await on.whenReady("single", 1);
-  const traffic = new Traffic(on.url("single"), PER_SECOND);
+  const traffic = on.traffic(on.url("single"), PER_SECOND);
   const kills = 3;
   for (let i = 0; i < kills; i++) {
     const { text: pid } = await call(on.url("single"));
@@ -45,7 +45,7 @@ test("with four replicas of which one is killed every half second, or all at onc
   await on.whenReady("four", 4);
   const random = seededRandom(11);
   const single = Number((await call(on.url("single"))).text);
-  const traffic = new Traffic(on.url("four", "?ms=5"), PER_SECOND);
+  const traffic = on.traffic(on.url("four", "?ms=5"), PER_SECOND);
   const kills = 16;
   for (let i = 0; i < kills; i++) {
     const alive = (await descendants(on.platform.pid)).filter((pid) => pid !== single);

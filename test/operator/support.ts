@@ -12,6 +12,8 @@ export interface Operated {
   /** Waits until so many replicas serve. */
   whenReady(name: string, replicas: number): Promise<void>;
   url(name: string, rest?: string): string;
+  /** Calls a function from now on; what was begun before so ends. */
+  traffic(url: string, perSecond: number, timeoutMs?: number): Traffic;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,7 @@ export async function operate(options: Partial<PlatformOptions> = {}): Promise<O
   const platform = await Platform.start({ dataDir, cwd: folder.path, ...options });
   await buildImage(platform, "pid:1", inProcess(PID));
   const status = async (name: string) => (await (await platform.control(`/system/function/${name}`)).json()) as Status;
+  let traffic: Traffic | undefined;
   return {
     platform,
     dataDir,
@@ -67,7 +70,13 @@ export async function operate(options: Partial<PlatformOptions> = {}): Promise<O
       );
     },
     url: (name, rest = "") => `${platform.url}/function/${name}${rest}`,
+    traffic: (...what) => {
+      traffic?.halt();
+      traffic = new Traffic(...what);
+      return traffic;
+    },
     close: async () => {
+      traffic?.halt();
       await platform.stop();
       await folder.remove();
     },
@@ -109,9 +118,14 @@ export class Traffic {
     }, 1000 / perSecond);
   }
 
+  /** Begins no more calls. */
+  halt(): void {
+    clearInterval(this.#timer);
+  }
+
   /** Begins no more calls and waits for those under way. @returns how many ended with each status */
   async stop(): Promise<Record<number, number>> {
-    clearInterval(this.#timer);
+    this.halt();
     await Promise.all(this.#running);
     const counts: Record<number, number> = {};
     for (const { status } of this.answers) counts[status] = (counts[status] ?? 0) + 1;

@@ -35,7 +35,7 @@ export function buildEnvironment(
     PATH: DEFAULT_PATH,
     ...Object.fromEntries(lent),
     HOME: place.code,
-    // Nothing probes a local replica, so there is no probe to wait for before it stops listening.
+    // Gateways are told before a replica drains, so there is no probe to wait for before it stops listening.
     healthcheck_interval: "0s",
     ...artefact,
     ...(envProcess ? { fprocess: envProcess } : {}),
@@ -52,6 +52,7 @@ export function buildEnvironment(
 }
 
 const DEFAULT_WRITE_TIMEOUT_MS = 30_000;
+const DEFAULT_EXEC_TIMEOUT_MS = 30_000;
 /** For the watchdog to notice that it may go, and its child to obey. */
 const MARGIN_MS = 3_000;
 
@@ -68,4 +69,10 @@ function durationOr(text: string | undefined, fallbackMs: number): number {
 export function drainGraceMs(environment: Readonly<Record<string, string>>): number {
   const health = durationOr(environment.healthcheck_interval, 0);
   return health + durationOr(environment.write_timeout, DEFAULT_WRITE_TIMEOUT_MS) + MARGIN_MS;
+}
+
+/** Longest time a handler may keep a replica with this environment from answering anything else, in milliseconds. */
+export function longestCallMs({ exec_timeout, write_timeout }: Readonly<Record<string, string>>): number {
+  const exec = durationOr(exec_timeout, DEFAULT_EXEC_TIMEOUT_MS);
+  return Math.max(exec, durationOr(write_timeout, DEFAULT_WRITE_TIMEOUT_MS)) + MARGIN_MS;
 }

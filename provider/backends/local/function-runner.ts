@@ -6,12 +6,14 @@ import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
+import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
 import type { FunctionRecord } from "./definition.ts";
-import { buildEnvironment, drainGraceMs } from "./environment.ts";
+import { buildEnvironment, drainGraceMs, longestCallMs } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
 import type { Gate } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
 import { heapArguments } from "./memory-limit.ts";
+import type { Prober } from "./probes/prober.ts";
 import { Replica, type ReplicaTimes } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import { decideRollout } from "./rollout.ts";
@@ -29,6 +31,9 @@ export interface RunnerSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly times: ReplicaTimes;
   readonly gate: Gate;
+  readonly prober: Prober;
+  /** How replicas are probed whose function does not say. */
+  readonly probes: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming };
   readonly logLimitBytes: number;
   readonly log: Logger;
   readonly now: () => number;
@@ -45,6 +50,7 @@ interface Generation {
   /** Environment of its artefact, once that has been read. */
   artefactEnv: Readonly<Record<string, string>>;
   graceMs: number;
+  longestCallMs: number;
 }
 
 /** Makes the replicas of one function what its record says, and goes on doing so. */
@@ -102,7 +108,13 @@ export class FunctionRunner {
     this.#record = record;
     this.#inFlight = inFlight;
     if (!this.#generations.has(record.generation)) {
-      const generation: Generation = { record, workspace: undefined, artefactEnv: {}, graceMs: 0 };
+      const generation: Generation = {
+        record,
+        workspace: undefined,
+        artefactEnv: {},
+        graceMs: 0,
+        longestCallMs: 0,
+      };
       this.#generations.set(record.generation, generation);
       // Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is
       // reported by the replica that needs it.
@@ -181,7 +193,7 @@ export class FunctionRunner {
 
   #start(number: number): void {
     const generation = this.#generations.get(number) as Generation;
-    const { times, gate, log, now } = this.#settings;
+    const { times, gate, prober, probes, log, now } = this.#settings;
     const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
     const replica = new Replica({
       instance,
@@ -189,6 +201,9 @@ export class FunctionRunner {
       order: this.#started,
       times,
       gate,
+      prober,
+      probes: readProbeRules(generation.record.deployment.annotations, probes),
+      longestCallMs: () => generation.longestCallMs,
       log: log.child({ function: this.#record.name, namespace: this.#record.namespace }),
       output: this.logs.open(instance),
       now,
@@ -290,6 +305,7 @@ export class FunctionRunner {
       mark: strays.mark(instance),
     });
     generation.graceMs = drainGraceMs(env);
+    generation.longestCallMs = longestCallMs(env);
     const guard = env.mode === "inproc" ? deathSignal : [];
     const [command = nodePath, ...args] = [
       ...guard,

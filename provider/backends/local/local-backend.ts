@@ -8,16 +8,19 @@ import type { SecretName } from "../../contract/secrets.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
+import { DEFAULT_PROBES } from "../probe-annotations.ts";
 import { WatchHub } from "../watch-hub.ts";
 import { DEFAULT_BACKOFF } from "./backoff.ts";
 import { openDatabase } from "./database.ts";
 import { findDeathSignal } from "./death-signal.ts";
 import { ensureFolder } from "./files.ts";
+import type { RunnerSettings } from "./function-runner.ts";
 import { openFunctionTable } from "./function-table.ts";
 import { Gate } from "./gate.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
+import { Prober } from "./probes/prober.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
 import { Strays } from "./strays.ts";
@@ -39,6 +42,10 @@ export interface LocalBackendOptions {
   /** Log kept per replica, and once more for all replicas of a function that are gone; 10 MiB unless given. */
   readonly logLimitBytes?: number;
   readonly times?: Partial<ReplicaTimes>;
+  /** How replicas are probed whose function does not say; as on Kubernetes unless given. */
+  readonly probes?: RunnerSettings["probes"];
+  /** Whether also those are probed whose function names no path; true unless given. */
+  readonly httpProbe?: boolean;
   readonly now?: () => number;
   /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
   openBuilder?(images: Images, strays: Strays): Builder | Promise<Builder>;
@@ -74,6 +81,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     const images = await openImages(db, dataDir);
     await images.sweep(new Set(table.all().map(({ digest }) => digest)));
     const hub = new WatchHub();
+    const prober = new Prober(options.httpProbe);
     const coldStarts = new ColdStarts();
     const namespaces = openNamespaces(db, options.defaultNamespace, {
       hasFunctions: (name) => functions.hasAny(name),
@@ -102,6 +110,8 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
         gate: new Gate(STARTS_PER_CORE * availableParallelism()),
+        prober,
+        probes: options.probes ?? DEFAULT_PROBES,
         logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,
         log: options.log,
         now: options.now ?? Date.now,
@@ -130,6 +140,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       close(drainTimeoutMs) {
         closing ??= functions.close(drainTimeoutMs).finally(() => {
           hub.end();
+          prober.close();
           db.close();
         });
         return closing;

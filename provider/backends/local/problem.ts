@@ -3,6 +3,7 @@ export type ProcessEnd =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "killed"; readonly signal: string }
   | { readonly kind: "silent"; readonly afterMs: number }
+  | { readonly kind: "hung"; readonly afterMs: number }
   | { readonly kind: "failed"; readonly message: string };
 
 const MAX_OUTPUT_CHARS = 200;
@@ -30,6 +31,8 @@ function describeEnd(end: ProcessEnd): string {
       return `was killed by ${end.signal}`;
     case "silent":
       return `did not start listening within ${end.afterMs / 1000} s`;
+    case "hung":
+      return `did not pass its health check for ${Math.round(end.afterMs / 1000)} s`;
     case "failed":
       return end.message;
   }

@@ -5,6 +5,8 @@ import { namesIn } from "./files.ts";
 export interface ProcessInfo {
   readonly pid: number;
   readonly group: number;
+  /** `R` for one that runs, `S` and `D` for those that wait, `T` and `t` for stopped ones, … */
+  readonly state: string;
   /** User and system time so far, in clock ticks of 10 ms. */
   readonly cpuTicks: number;
 }
@@ -13,9 +15,11 @@ export interface ProcessInfo {
 export function parseProcStat(text: string): ProcessInfo | undefined {
   const match = /^(\d+) \(.*\) (.*)$/s.exec(text);
   const fields = match?.[2]?.split(" ") ?? [];
+  const [state] = fields;
   const [group, user, system] = [fields[2], fields[11], fields[12]].map(Number);
-  if (!match || group === undefined || user === undefined || system === undefined) return undefined;
-  return { pid: Number(match[1]), group, cpuTicks: user + system };
+  if (!match || state === undefined || group === undefined || user === undefined || system === undefined)
+    return undefined;
+  return { pid: Number(match[1]), group, state, cpuTicks: user + system };
 }
 
 /** Files of `/proc` that are open at a time: all at once would use up the descriptors of a small limit. */

@@ -1,9 +1,11 @@
 import type { Startup } from "../../contract/endpoints.ts";
 import type { Logger } from "../../kit/log.ts";
 import { pause } from "../pause.ts";
+import type { ProbeRules } from "../probe-annotations.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
+import { type Prober, saysWhenReady } from "./probes/prober.ts";
 import { describeProblem, type ProcessEnd, redact, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import { ReplicaStartup } from "./replica-startup.ts";
@@ -25,10 +27,14 @@ export interface ReplicaOptions {
   readonly order: number;
   readonly times: ReplicaTimes;
   readonly gate: Gate;
+  readonly prober: Pick<Prober, "watch">;
+  readonly probes: ProbeRules;
   readonly log: Logger;
   readonly output: ReplicaLog;
   /** Makes everything ready for a process. @throws with a message that people may see, as a `FaasError` */
   prepare(): Promise<ProcessSpec>;
+  /** How long it may be at work without answering anything else, in milliseconds; known once it is prepared. */
+  longestCallMs(): number;
   /** Values that must not appear in a problem's text. */
   secretValues(): Promise<string[]>;
   readonly now: () => number;
@@ -109,7 +115,7 @@ export class Replica implements ReplicaView {
    */
   async stop(graceMs: number, lingerMs = this.#options.times.lingerMs): Promise<void> {
     if (this.#stopping.signal.aborted) return await this.gone;
-    const served = this.#state === "ready";
+    const served = this.#state === "ready" || this.#state === "unready";
     this.#become("draining");
     this.#stopping.abort();
     if (served) await Promise.race([pause(lingerMs, new AbortController().signal), this.gone]);
@@ -148,7 +154,7 @@ export class Replica implements ReplicaView {
 
   /** @returns `readyMs`: how long it had been ready; undefined when it never was */
   async #runOnce(): Promise<{ end: ProcessEnd; readyMs: number | undefined }> {
-    const { gate, prepare, output, times, now, log, instance } = this.#options;
+    const { gate, prepare, output, probes, times, now, log, instance } = this.#options;
     const { signal } = this.#stopping;
     const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
     this.#become("starting");
@@ -156,7 +162,8 @@ export class Replica implements ReplicaView {
     if (!leave) return notStarted("was stopped");
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;
-    let silent = false;
+    let killedFor: ProcessEnd | undefined;
+    let stopProbing = () => {};
     const timers: NodeJS.Timeout[] = [];
     try {
       const spec = await prepare();
@@ -168,9 +175,19 @@ export class Replica implements ReplicaView {
         onListening: (port) => {
           leave();
           for (const timer of timers) clearTimeout(timer);
-          if (signal.aborted) return;
-          readyAt = now();
-          this.#ready(`127.0.0.1:${port}`);
+          if (signal.aborted || started.pid === undefined) return;
+          const serve = () => {
+            readyAt ??= now();
+            this.#ready();
+          };
+          this.#address = `127.0.0.1:${port}`;
+          this.#startup.reach("listening");
+          stopProbing = this.#probe(started.pid, this.#address, serve, (afterMs) => {
+            killedFor = { kind: "hung", afterMs };
+            log.warn({ instance, afterMs }, "replica does not pass its health check and is started again");
+            started.kill();
+          });
+          if (!saysWhenReady(probes)) serve();
         },
       });
       this.#process = started;
@@ -179,18 +196,19 @@ export class Replica implements ReplicaView {
         setTimeout(leave, GATE_PLACE_MS),
         setTimeout(() => this.#slow(), times.slowStartMs),
         setTimeout(() => {
-          silent = true;
+          killedFor = { kind: "silent", afterMs: times.startTimeoutMs };
           started.kill();
         }, times.startTimeoutMs),
       );
       const end = await started.ended;
       const readyMs = readyAt === undefined ? undefined : now() - readyAt;
-      return { end: silent ? { kind: "silent", afterMs: times.startTimeoutMs } : end, readyMs };
+      return { end: killedFor ?? end, readyMs };
     } catch (error) {
       log.warn({ instance, err: error }, "replica could not be prepared");
       return notStarted(`could not be prepared: ${reasonOf(error)}`);
     } finally {
       leave();
+      stopProbing();
       for (const timer of timers) clearTimeout(timer);
       this.#startup.fail();
       this.#process = undefined;
@@ -211,8 +229,30 @@ export class Replica implements ReplicaView {
     }
   }
 
-  #ready(address: string): void {
-    this.#address = address;
+  /** @returns ends it */
+  #probe(pid: number, address: string, serve: () => void, onDead: (silentMs: number) => void): () => void {
+    const { prober, probes, longestCallMs } = this.#options;
+    const { signal } = this.#stopping;
+    const stop = prober.watch(
+      { pid, address, rules: probes, patienceMs: longestCallMs() },
+      { onReadiness: (ready, why) => (ready ? serve() : this.#unready(why)), onDead },
+    );
+    // One that drains is left to its calls.
+    signal.addEventListener("abort", stop, { once: true });
+    return () => {
+      stop();
+      signal.removeEventListener("abort", stop);
+    };
+  }
+
+  #unready(why: string): void {
+    this.#notice = why;
+    // One that has never been ready goes on starting.
+    if (this.#state === "ready") this.#become("unready");
+    else this.#options.onChange();
+  }
+
+  #ready(): void {
     this.#problem = undefined;
     this.#notice = undefined;
     this.#proven = true;

@@ -1,6 +1,7 @@
 import type { CallsInFlight } from "../backend.ts";
 
-export type ReplicaState = "starting" | "ready" | "waiting" | "draining" | "gone";
+/** `unready`: it was ready, and is to get no calls until it is again. */
+export type ReplicaState = "starting" | "ready" | "unready" | "waiting" | "draining" | "gone";
 
 /** What a decision about replicas needs to know of one. */
 export interface ReplicaView {

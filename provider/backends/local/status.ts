@@ -1,4 +1,4 @@
-import type { FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
+import type { Endpoint, FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
 import { readTimeouts } from "../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
@@ -100,10 +100,15 @@ export function buildEndpoints(
     ...(maxInflight !== undefined && { maxInflight }),
     ...(timeouts && { timeouts }),
     ...(problem !== undefined && { problem }),
-    endpoints: replicas.flatMap(({ address, instance, state, startup }) =>
-      address !== undefined && (state === "ready" || state === "draining")
-        ? [{ address, instance, state, ...(startup && { startup }) }]
-        : [],
-    ),
+    endpoints: replicas.flatMap((replica) => endpointOf(replica) ?? []),
   };
+}
+
+function endpointOf({ address, instance, state, startup }: VisibleReplica): Endpoint | undefined {
+  if (address === undefined) return undefined;
+  // Its calls go on: some of them may yet be answered.
+  if (state === "unready") return { address, instance, state: "starting" };
+  return state === "ready" || state === "draining"
+    ? { address, instance, state, ...(startup && { startup }) }
+    : undefined;
 }

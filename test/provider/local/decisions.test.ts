@@ -306,6 +306,7 @@ test("what /proc says is read whatever a program calls itself", () => {
   expect(parseProcStat(`12 (a) b (c) S 1 7 7 0 -1 4194304 1 2 3 4 50 6 ${rest}`)).toEqual({
     pid: 12,
     group: 7,
+    state: "S",
     cpuTicks: 56,
   });
   expect(parseProcStat("")).toBeUndefined();

@@ -1,5 +1,5 @@
 import type { V1OwnerReference } from "@kubernetes/client-node";
-import type { ProbeTiming } from "../../probe-annotations.ts";
+import { DEFAULT_PROBES, type ProbeTiming } from "../../probe-annotations.ts";
 import type { Profile } from "./profile.ts";
 
 export type PullPolicy = "Always" | "IfNotPresent" | "Never";
@@ -22,20 +22,7 @@ export interface ResourceSettings {
 export const DEFAULT_SETTINGS: ResourceSettings = {
   httpProbe: true,
   nonRoot: true,
-  liveness: {
-    initialDelaySeconds: 2,
-    periodSeconds: 2,
-    timeoutSeconds: 1,
-    successThreshold: 1,
-    failureThreshold: 3,
-  },
-  readiness: {
-    initialDelaySeconds: 0,
-    periodSeconds: 2,
-    timeoutSeconds: 1,
-    successThreshold: 1,
-    failureThreshold: 3,
-  },
+  ...DEFAULT_PROBES,
   maxReplicas: 1000,
 };
 

@@ -1,0 +1,62 @@
+import { expect, test } from "@jest/globals";
+import { AnswerPace, Silence } from "../../gateway/proxy/silence.ts";
+
+/** One replica that was sent a call at 0, beside others that answered at the times given, each after 10 ms. */
+function beside(...answeredAt: number[]): { silence: Silence; pace: AnswerPace } {
+  const pace = new AnswerPace();
+  for (const at of answeredAt) pace.note(10, at);
+  const silence = new Silence();
+  silence.sent(0);
+  return { silence, pace };
+}
+
+test.each<[what: string, answeredAt: number[], now: number, lags: boolean]>([
+  ["that has just been called", [100], 200, false],
+  ["that is silent while others answer", [100, 400], 600, true],
+  ["that is silent as all are", [], 10_000, false],
+  ["that is silent as others have been since it was called", [-100], 10_000, false],
+])("a replica %s", (_what, answeredAt, now, lags) => {
+  const { silence, pace } = beside(...answeredAt);
+  expect(silence.lags(pace, now)).toBe(lags);
+});
+
+test("where answers take long, silence is no wonder for longer", () => {
+  const { silence, pace } = beside();
+  for (let i = 0; i < 100; i++) pace.note(1_000, 100);
+  expect(silence.isStalled(pace, 3_000)).toBe(false);
+  expect(silence.isStalled(pace, 4_500)).toBe(true);
+});
+
+test("it is tried now and then, less and less often, until it answers", () => {
+  const { silence, pace } = beside(100);
+  const tried: number[] = [];
+  for (let now = 600; now < 60_000; now += 100) if (!silence.lags(pace, now)) tried.push(now);
+  expect(tried).toEqual([1_600, 3_600, 7_600, 15_600, 31_600]);
+  silence.answered(60_000);
+  expect(silence.lags(pace, 60_001)).toBe(false);
+});
+
+test("one that let its callers wait in vain lags although it has no calls any more, until there is news of it", () => {
+  const { silence, pace } = beside(100);
+  silence.unanswered(true);
+  expect(silence.lags(pace, 700)).toBe(true);
+  silence.forgive();
+  expect(silence.lags(pace, 701)).toBe(false);
+});
+
+test("a call that ended without an answer for other reasons says nothing", () => {
+  const { silence, pace } = beside(100);
+  silence.unanswered(false);
+  expect(silence.lags(pace, 10_000)).toBe(false);
+});
+
+test("whoever answers some of its calls does not lag because of one that takes long", () => {
+  const { silence, pace } = beside(100);
+  for (let now = 0; now < 10_000; now += 400) {
+    silence.sent(now);
+    silence.answered(now + 10);
+    pace.note(10, now + 10);
+  }
+  pace.note(10, 10_000);
+  expect(silence.lags(pace, 10_050)).toBe(false);
+});
