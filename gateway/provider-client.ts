@@ -4,11 +4,14 @@ import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from
 import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
 import {
   decodeFunctionList,
+  decodeFunctionNames,
   decodeFunctionStatus,
   type FunctionRef,
   type FunctionStatus,
+  qualifiedName,
 } from "../provider/contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
+import { decodeNamespaceList } from "../provider/contract/namespaces.ts";
 import { PATHS } from "../provider/contract/paths.ts";
 import { LineCutter } from "../provider/kit/line-cutter.ts";
 import type { Logger } from "../provider/kit/log.ts";
@@ -21,6 +24,8 @@ export interface ProviderClientOptions {
   readonly log: Logger;
 }
 
+/** Of more functions, or namespaces, that are asked for at a time, a list tells. */
+const MAX_ONE_BY_ONE = 4;
 /** Longest line of the endpoints stream: a function with thousands of replicas fits. */
 const MAX_LINE_CHARS = 4 * 1024 * 1024;
 const RECONNECT_MIN_MS = 50;
@@ -30,6 +35,8 @@ const RECONNECT_MAX_MS = 5_000;
 export class ProviderClient {
   readonly #options: ProviderClientOptions;
   #connected = false;
+  /** Ends the wait for the next try to connect the stream. */
+  #hurry = new AbortController();
 
   constructor(options: ProviderClientOptions) {
     this.#options = options;
@@ -45,15 +52,40 @@ export class ProviderClient {
     return decodeFunctionList(await this.#json(PATHS.functions + query));
   }
 
-  async exists({ name, namespace }: FunctionRef): Promise<boolean> {
-    try {
-      await this.#request("GET", `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`);
-      return true;
-    } catch (error) {
-      // A namespace that is not there has no functions.
-      if (error instanceof FaasError && (error.kind === "notFound" || error.kind === "invalid")) return false;
-      throw error;
+  /**
+   * Which of these functions there are, by `name.namespace`: a few are asked for one by one, and of many the lists of
+   * their namespaces.
+   */
+  async exist(refs: readonly FunctionRef[], signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const names = new Map(refs.map((ref) => [qualifiedName(ref), ref]));
+    if (names.size > MAX_ONE_BY_ONE)
+      return await this.#namesIn(new Set(refs.map(({ namespace }) => namespace)), signal);
+    const known = await Promise.all(
+      [...names].map(async ([name, ref]) => ((await this.#has(ref, signal)) ? [name] : [])),
+    );
+    return new Set(known.flat());
+  }
+
+  async #has({ name, namespace }: FunctionRef, signal: AbortSignal): Promise<boolean> {
+    const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`;
+    return (await found(this.#request("GET", path, undefined, signal))) !== undefined;
+  }
+
+  async #namesIn(asked: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    let namespaces = [...asked];
+    if (namespaces.length > MAX_ONE_BY_ONE) {
+      const known = decodeNamespaceList(JSON.parse(await this.#request("GET", PATHS.namespaces, undefined, signal)));
+      namespaces = known.filter((name) => asked.has(name));
     }
+    const names = new Set<string>();
+    for (const namespace of namespaces) {
+      const path = `${PATHS.functions}?namespace=${encodeURIComponent(namespace)}`;
+      const list = await found(this.#request("GET", path, undefined, signal));
+      for (const name of list === undefined ? [] : decodeFunctionNames(JSON.parse(list))) {
+        names.add(qualifiedName({ name, namespace }));
+      }
+    }
+    return names;
   }
 
   async info(): Promise<ProviderInfo> {
@@ -74,6 +106,11 @@ export class ProviderClient {
   async usage({ name, namespace }: FunctionRef): Promise<FunctionStatus["usage"]> {
     const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}&usage=true`;
     return decodeFunctionStatus(await this.#json(path)).usage;
+  }
+
+  /** The provider answers: a stream that is broken is connected anew at once. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   /**
@@ -97,7 +134,9 @@ export class ProviderClient {
         if (!reported) log.warn({ err }, "endpoints stream broke; calls go on with the last picture");
         reported = true;
       }
-      await delay(waitMs, undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+      this.#hurry = new AbortController();
+      const early = AbortSignal.any([signal, this.#hurry.signal]);
+      await delay(waitMs, undefined, { signal: early }).catch(() => undefined); // the loop ends, or goes on early
       waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
     }
   }
@@ -135,11 +174,12 @@ export class ProviderClient {
     return parseJson(await this.#request("GET", path), "the provider's answer");
   }
 
-  async #request(method: string, path: string, body?: object): Promise<string> {
+  async #request(method: string, path: string, body?: object, given?: AbortSignal): Promise<string> {
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs);
     const answer = await this.#options.connection.request({
       method,
       path,
-      signal: AbortSignal.timeout(this.#options.timeoutMs),
+      signal: given ? AbortSignal.any([given, timeout]) : timeout,
       ...(body ? { headers: ["Content-Type", "application/json"], body: JSON.stringify(body) } : {}),
     });
     const text = await answer.body.text();
@@ -148,5 +188,15 @@ export class ProviderClient {
       kindOfStatus(answer.statusCode),
       text.trim() || `the provider answered ${answer.statusCode} to ${method} ${path}`,
     );
+  }
+}
+
+/** @returns undefined for what is not there; a namespace that is none has no functions */
+async function found(answer: Promise<string>): Promise<string | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof FaasError && (error.kind === "notFound" || error.kind === "invalid")) return undefined;
+    throw error;
   }
 }

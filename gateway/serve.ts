@@ -16,7 +16,6 @@ import { workerAgent } from "./async/function-caller.ts";
 import { ProxyCaller } from "./async/proxy-caller.ts";
 import type { GatewayConfig } from "./config.ts";
 import { CallbackTargets } from "./core/callback-targets.ts";
-import { parseTarget } from "./core/function-path.ts";
 import { followProvider } from "./follow-provider.ts";
 import { createMetrics } from "./metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "./metrics/queue-meter.ts";
@@ -194,7 +193,7 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
   });
   return new FunctionProxy({
     table,
-    exists: (target) => provider.exists(parseTarget(target, config.defaultNamespace)),
+    provider,
     wake: (entry) => waker.wake(entry),
     holdTimeoutMs: config.scaleUpTimeoutMs,
     release,

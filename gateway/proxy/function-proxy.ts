@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { toFaasError } from "../../provider/contract/errors.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
@@ -7,7 +8,7 @@ import { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 import type { CallHeaders } from "./headers.ts";
 import { HttpExchange, writeAnswer } from "./http-exchange.ts";
-import { LateArrivals } from "./late-arrivals.ts";
+import { LateArrivals, type ProviderQuestions } from "./late-arrivals.ts";
 import {
   noFunctionAnswer,
   unknownFunctionAnswer,
@@ -21,8 +22,8 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIO
 
 export interface FunctionProxyOptions {
   readonly table: FunctionTable;
-  /** See {@link LateArrivals}. */
-  readonly exists: (target: string) => Promise<boolean>;
+  /** Asked for functions that the table does not know. */
+  readonly provider: ProviderQuestions;
   /** Asks the provider for replicas; see {@link CallContext}. */
   readonly wake: (entry: FunctionEntry) => void;
   readonly holdTimeoutMs: number;
@@ -37,9 +38,9 @@ export class FunctionProxy {
   readonly #context: CallContext;
   readonly #userAgent: string;
 
-  constructor({ table, exists, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
+  constructor({ table, provider, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
     this.#table = table;
-    this.#late = new LateArrivals({ table, exists });
+    this.#late = new LateArrivals({ table, provider });
     this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#userAgent = `faaslane-gateway/${release}`;
   }
@@ -95,15 +96,14 @@ export class FunctionProxy {
   }
 
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
-    let sure = this.#table.synced;
-    try {
-      const entry = sure ? await this.#late.find(target) : undefined;
-      if (entry) return entry;
-    } catch {
-      sure = false; // the provider is away, which its own stream has logged already
-    }
     const ours = this.responseHeaders(headers);
-    return sure ? unknownFunctionAnswer(target, ours) : unsureFunctionAnswer(target, ours);
+    if (!this.#table.synced) return unsureFunctionAnswer(target, "the provider has not told which there are", ours);
+    try {
+      return (await this.#late.find(target)) ?? unknownFunctionAnswer(target, ours);
+    } catch (error) {
+      // A provider that is away is logged by whoever follows its stream.
+      return unsureFunctionAnswer(target, toFaasError(error).message, ours);
+    }
   }
 
   responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {

@@ -28,6 +28,11 @@ export class FunctionTable {
     this.#options = options;
   }
 
+  /** Namespace of names written without one. */
+  get defaultNamespace(): string {
+    return this.#options.defaultNamespace;
+  }
+
   /** Whether a whole picture has arrived since the start; until then an unknown function may yet exist. */
   get synced(): boolean {
     return this.#synced;

@@ -1,61 +1,141 @@
 import { FaasError } from "../../provider/contract/errors.ts";
+import { type FunctionRef, isFunctionName, qualifiedName } from "../../provider/contract/functions.ts";
+import { isNamespaceName } from "../../provider/contract/namespaces.ts";
+import { parseTarget } from "../core/function-path.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 
-export interface LateArrivalsOptions {
-  readonly table: FunctionTable;
-  /** Whether the provider has the function, by `name` or `name.namespace`. Rejects when it cannot tell. */
-  readonly exists: (target: string) => Promise<boolean>;
+export interface ProviderQuestions {
+  /**
+   * Which of these functions the provider has, by `name.namespace`. Rejects when it cannot tell, and when `signal`
+   * aborts.
+   */
+  exist(refs: readonly FunctionRef[], signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** The endpoints stream lags behind; should it be broken, it is not to wait for its next try. */
+  hurry?(): void;
 }
 
-/** Questions to the provider under way at a time: names that nobody deployed must not become a flood of them. */
-const MAX_QUESTIONS = 16;
+export interface LateArrivalsOptions {
+  readonly table: Pick<FunctionTable, "waitFor" | "defaultNamespace">;
+  readonly provider: ProviderQuestions;
+}
+
+/** Names that may wait for the next question; more are too many to ask for. */
+const MAX_WAITING = 50_000;
+/** Longest wait for the answer to a question. */
+const QUESTION_MS = 5_000;
+/** So few functions are asked for without a pause: somebody deploys and calls. */
+const FEW = 4;
+/** After a question about more, a pause of so many times its time keeps strangers from keeping the provider busy. */
+const PAUSES = 9;
+const MAX_PAUSE_MS = 2_000;
 /** A function that the provider has reaches the table within this time, or something is broken. */
-const ARRIVAL_MS = 2_000;
+const ARRIVAL_MS = 10_000;
 /** How long a "no" is remembered. */
 const FORGET_MS = 250;
-const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED = 10_000;
+
+interface Question {
+  readonly ref: FunctionRef;
+  readonly answer: Promise<FunctionEntry | undefined>;
+  resolve(entry: FunctionEntry | undefined | Promise<FunctionEntry>): void;
+  reject(error: unknown): void;
+}
 
 /**
  * Functions that are called before the endpoints stream has brought them: somebody deploys and calls at once, perhaps
- * through different gateways. Only names that the table does not know come here.
+ * through different gateways. Only names that the table does not know come here. One question at a time asks for all
+ * names that wait, so that a flood of names that nobody deployed does not become one of questions.
  */
 export class LateArrivals {
-  readonly #table: FunctionTable;
-  readonly #exists: (target: string) => Promise<boolean>;
-  readonly #questions = new Map<string, Promise<FunctionEntry | undefined>>();
-  /** When each unknown name may be asked for again, in milliseconds since the epoch. */
+  readonly #table: LateArrivalsOptions["table"];
+  readonly #provider: ProviderQuestions;
+  /** For the next question; like all here by `name.namespace`. */
+  #waiting = new Map<string, Question>();
+  #asking = false;
+  readonly #arriving = new Map<string, Promise<FunctionEntry>>();
+  /** Until when each is known to be unknown, by `performance.now()`. */
   readonly #unknown = new Map<string, number>();
 
-  constructor({ table, exists }: LateArrivalsOptions) {
+  constructor({ table, provider }: LateArrivalsOptions) {
     this.#table = table;
-    this.#exists = exists;
+    this.#provider = provider;
   }
 
   /**
    * The function once it is in the table, or undefined when there is none.
-   * @throws when nobody can tell now
+   * @param target `name` or `name.namespace`
+   * @throws {FaasError} with the reason when nobody can tell now
    */
   async find(target: string): Promise<FunctionEntry | undefined> {
-    const pending = this.#questions.get(target);
-    if (pending) return await pending;
-    const again = this.#unknown.get(target);
-    if (again !== undefined && again > Date.now()) return undefined;
-    if (this.#questions.size >= MAX_QUESTIONS)
-      throw new FaasError("unavailable", "too many functions are being asked for");
-    const question = this.#ask(target).finally(() => this.#questions.delete(target));
-    this.#questions.set(target, question);
-    return await question;
+    const ref = parseTarget(target, this.#table.defaultNamespace);
+    if (!isFunctionName(ref.name) || !isNamespaceName(ref.namespace)) return undefined;
+    const key = qualifiedName(ref);
+    if ((this.#unknown.get(key) ?? 0) > performance.now()) return undefined;
+    return await (this.#arriving.get(key) ?? this.#ask(key, ref).answer);
   }
 
-  async #ask(target: string): Promise<FunctionEntry | undefined> {
-    if (await this.#exists(target)) {
-      const entry = await this.#table.waitFor(target, ARRIVAL_MS);
-      if (!entry) throw new FaasError("unavailable", "the endpoints stream has not brought the function");
-      return entry;
+  /** What is being asked already may have been asked before the function was deployed. */
+  #ask(key: string, ref: FunctionRef): Question {
+    const known = this.#waiting.get(key);
+    if (known) return known;
+    if (this.#waiting.size >= MAX_WAITING) throw new FaasError("unavailable", "too many unknown functions are called");
+    const { promise: answer, resolve, reject } = Promise.withResolvers<FunctionEntry | undefined>();
+    const question = { ref, answer, resolve, reject };
+    this.#waiting.set(key, question);
+    this.#askSoon();
+    return question;
+  }
+
+  /** What comes in one turn of the event loop is one question. */
+  #askSoon(): void {
+    if (this.#asking || this.#waiting.size === 0) return;
+    this.#asking = true;
+    setImmediate(() => void this.#askAll());
+  }
+
+  async #askAll(): Promise<void> {
+    const questions = this.#waiting;
+    this.#waiting = new Map();
+    const begun = performance.now();
+    try {
+      const refs = [...questions.values()].map(({ ref }) => ref);
+      const known = await this.#provider.exist(refs, AbortSignal.timeout(QUESTION_MS));
+      for (const [key, { resolve }] of questions) {
+        if (known.has(key)) resolve(this.#arrive(key));
+        else {
+          this.#remember(key);
+          resolve(undefined);
+        }
+      }
+    } catch (cause) {
+      const error = new FaasError("unavailable", "the provider does not answer", { cause });
+      for (const { reject } of questions.values()) reject(error);
     }
+    const pauseMs = questions.size > FEW ? Math.min(MAX_PAUSE_MS, PAUSES * (performance.now() - begun)) : 0;
+    setTimeout(() => {
+      this.#asking = false;
+      this.#askSoon();
+    }, pauseMs).unref();
+  }
+
+  #arrive(key: string): Promise<FunctionEntry> {
+    const known = this.#arriving.get(key);
+    if (known) return known;
+    this.#provider.hurry?.();
+    const arrival = this.#table
+      .waitFor(key, ARRIVAL_MS)
+      .then((entry) => {
+        if (entry) return entry;
+        throw new FaasError("unavailable", "it is deployed, but the provider has not told where it runs");
+      })
+      .finally(() => this.#arriving.delete(key));
+    this.#arriving.set(key, arrival);
+    return arrival;
+  }
+
+  #remember(key: string): void {
     if (this.#unknown.size >= MAX_REMEMBERED) this.#unknown.clear();
-    this.#unknown.set(target, Date.now() + FORGET_MS);
-    return undefined;
+    this.#unknown.set(key, performance.now() + FORGET_MS);
   }
 }

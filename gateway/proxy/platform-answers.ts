@@ -28,11 +28,11 @@ export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAn
 }
 
 /** Nobody can tell whether there is such a function: worth another try. */
-export function unsureFunctionAnswer(target: string, ours: Headers): PlatformAnswer {
+export function unsureFunctionAnswer(target: string, why: string, ours: Headers): PlatformAnswer {
   return {
     status: 503,
     headers: { ...ours, "retry-after": "1", [INTERNAL_HEADER]: "proxy", ...PLAIN_TEXT },
-    text: `cannot tell whether function ${target} exists: the provider does not answer\n`,
+    text: `cannot tell whether function ${target} exists: ${why}\n`,
   };
 }
 

@@ -135,6 +135,13 @@ export function decodeFunctionList(value: unknown): FunctionStatus[] {
   return decode(functionList, value, "function list");
 }
 
+const nameList = z.array(z.object({ name: z.string() }));
+
+/** The names alone of such a list. @throws {FaasError} `invalid` */
+export function decodeFunctionNames(value: unknown): string[] {
+  return decode(nameList, value, "function list").map(({ name }) => name);
+}
+
 const deleteRequest = z.object({ functionName: z.string().min(1), namespace: maybe(z.string()) });
 
 /** Body of `DELETE /system/functions`. @throws {FaasError} `invalid` */

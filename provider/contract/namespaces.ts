@@ -11,6 +11,13 @@ const functionNamespace = z.object({
 /** A namespace for functions. Those we create carry the label and annotation `openfaas: "1"`. */
 export type FunctionNamespace = z.output<typeof functionNamespace>;
 
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Whether `name` may name a namespace: a DNS label. */
+export function isNamespaceName(name: string): boolean {
+  return DNS_LABEL.test(name);
+}
+
 /** @throws {FaasError} `invalid` */
 export function decodeFunctionNamespace(value: unknown): FunctionNamespace {
   return decode(functionNamespace, value, "namespace");

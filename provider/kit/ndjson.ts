@@ -7,7 +7,14 @@ export interface NdjsonOptions {
   /** Aborted when the stream should end; the iterable has to end by itself then. */
   readonly signal: AbortSignal;
   /** A line sent so often, so that both ends notice a dead connection. A reader that lets {@link MISSED_BEATS} pass is cut. */
-  readonly heartbeat?: { readonly everyMs: number; readonly value: unknown };
+  readonly heartbeat?: Heartbeat;
+}
+
+export interface Heartbeat {
+  readonly everyMs: number;
+  readonly value: unknown;
+  /** Tells the item from which on `value` may be sent; before, an empty line says that there is somebody. Default: the first. */
+  readonly begins?: (item: unknown) => boolean;
 }
 
 /** Heartbeats in a row that a reader may be too slow for. */
@@ -33,10 +40,14 @@ export async function sendNdjson(
   res.statusCode = 200;
   res.setHeader("Content-Type", NDJSON);
   res.flushHeaders();
-  const stopBeating = heartbeat ? beat(res, heartbeat.everyMs, line(heartbeat.value)) : undefined;
+  const begins = heartbeat?.begins;
+  let begun = begins === undefined;
+  const beatLine = line(heartbeat?.value);
+  const stopBeating = heartbeat && beat(res, heartbeat.everyMs, () => (begun ? beatLine : "\n"));
   try {
     for await (const item of items) {
       if (res.destroyed) return;
+      begun ||= begins?.(item) ?? true;
       if (!res.write(line(item))) await drained(res);
     }
   } catch (error) {
@@ -49,13 +60,13 @@ export async function sendNdjson(
 
 const line = (value: unknown) => `${JSON.stringify(value)}\n`;
 
-function beat(res: ServerResponse, everyMs: number, text: string): () => void {
+function beat(res: ServerResponse, everyMs: number, text: () => string): () => void {
   let missed = 0;
   const timer = setInterval(() => {
     if (res.destroyed) return;
     if (!res.writableNeedDrain) {
       missed = 0;
-      res.write(text);
+      res.write(text());
     } else if (++missed >= MISSED_BEATS) res.destroy();
   }, everyMs);
   return () => clearInterval(timer);

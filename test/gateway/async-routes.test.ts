@@ -44,7 +44,7 @@ beforeEach(async () => {
   });
   const proxy = new FunctionProxy({
     table,
-    exists: (name) => client.exists({ name, namespace: "openfaas-fn" }),
+    provider: client,
     wake: () => {},
     holdTimeoutMs: 1_000,
     release: "1.2.3",

@@ -32,7 +32,7 @@ async function openGateway() {
   });
   const proxy = new FunctionProxy({
     table,
-    exists: async () => false,
+    provider: { exist: async () => new Set<string>() },
     wake: () => {},
     holdTimeoutMs: 10_000,
     release: "test",

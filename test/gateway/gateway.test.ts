@@ -70,6 +70,42 @@ test("calls go on while the provider's stream is cut, and what a new one leaves 
   expect((await call("/function/f")).status).toBe(200);
 });
 
+test("a function that is deployed while the stream is broken can be called, which mends the stream", async () => {
+  provider.put({ name: "f", endpoints: ready() });
+  await eventually("it is known", async () => (await call("/function/f")).status === 200);
+  provider.streams = false;
+  provider.cutStreams();
+  // By then the gateway waits for seconds between its tries.
+  const cutAt = performance.now();
+  await eventually("the stream has been away for a while", () => performance.now() - cutAt > 2_000);
+  expect((await call("/function/f")).status).toBe(200);
+  provider.streams = true;
+  provider.respond = (_request, res) => res.writeHead(200).end("{}");
+  provider.put({ name: "new", endpoints: ready() });
+  const since = performance.now();
+  expect(await (await call("/function/new/x")).text()).toBe("GET /x");
+  expect(performance.now() - since).toBeLessThan(1_000);
+});
+
+test("unknown names by the thousand are 404, and few questions to the provider", async () => {
+  provider.put({ name: "f", endpoints: ready() });
+  await eventually("it is known", async () => (await call("/function/f")).status === 200);
+  const before = provider.requests.length;
+  provider.respond = ({ url }, res) => {
+    const text = url === "/system/namespaces" ? '["openfaas-fn","other"]' : '[{"name":"f"}]';
+    if (url.startsWith("/system/function/")) res.writeHead(404).end();
+    else res.writeHead(200, { "content-type": "application/json" }).end(text);
+  };
+  const path = (i: number) => `/function/nobody-${i}${i % 3 === 0 ? `.nowhere-${i}` : ""}`;
+  const statuses = await Promise.all(Array.from({ length: 3_000 }, async (_, i) => (await call(path(i))).status));
+  expect(new Set(statuses)).toEqual(new Set([404]));
+  expect(provider.requests.length - before).toBeLessThan(50);
+  const asynchronous = await Promise.all(
+    Array.from({ length: 500 }, async (_, i) => (await call(`/async-function/other-${i}`, { method: "POST" })).status),
+  );
+  expect(new Set(asynchronous)).toEqual(new Set([404]));
+}, 60_000);
+
 test("a call to a function at zero asks for replicas once, by its minimum, and is answered", async () => {
   provider.put({ name: "f", replicas: 0, labels: { "com.openfaas.scale.min": "3" } });
   provider.respond = (request, res) => {

@@ -43,7 +43,7 @@ async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 1
   };
   const proxy = new FunctionProxy({
     table,
-    exists: async (target) => deployed.has(target),
+    provider: { exist: async () => deployed },
     wake,
     holdTimeoutMs,
     release: "test",
@@ -143,7 +143,7 @@ test("an unknown function is 404, or 503 while the picture is not whole", async 
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld: 1, timeoutMs: 1, connectTimeoutMs: 1 });
   const proxy = new FunctionProxy({
     table,
-    exists: async () => true,
+    provider: { exist: async () => new Set<string>() },
     wake: () => {},
     holdTimeoutMs: 1,
     release: "test",

@@ -44,7 +44,7 @@ const FRONTS: Readonly<Record<string, () => Promise<number>>> = {
     const table = new FunctionTable(options);
     const proxy = new FunctionProxy({
       table,
-      exists: async () => false,
+      provider: { exist: async () => new Set<string>() },
       wake: () => {},
       holdTimeoutMs: 500,
       release: "test",

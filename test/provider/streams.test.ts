@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import type { LogMessage } from "../../provider/contract/logs.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeBackend } from "./fake-backend.ts";
@@ -128,6 +129,36 @@ test("endpoints have a heartbeat now and then", async () => {
     const lines = new LineReader(await quick.call("GET", "/system/endpoints"));
     for (let beat = 0; beat < 4; beat++) expect(await lines.next()).toEqual({ type: "heartbeat" });
     await lines.leave();
+  } finally {
+    await quick.close();
+  }
+});
+
+test("no heartbeat comes before the picture is whole: gateways would take what is missing for gone", async () => {
+  const whole = Promise.withResolvers<void>();
+  const watch = backend.watch.bind(backend);
+  backend.point("shout", ["127.0.0.1:1"]);
+  backend.watch = async function* (signal) {
+    yield { type: "snapshot", function: backend.pictures.get("shout") as FunctionEndpoints };
+    await whole.promise;
+    yield* watch(signal);
+  };
+  const quick = await serveProvider({ backend, heartbeatMs: 10 });
+  try {
+    const reader = (await quick.call("GET", "/system/endpoints")).body
+      ?.pipeThrough(new TextDecoderStream())
+      .getReader();
+    let text = "";
+    const read = async (enough: () => boolean) => {
+      while (!enough()) text += (await reader?.read())?.value ?? "";
+    };
+    await read(() => text.split("\n").length > 6);
+    expect(new Set(text.split("\n").slice(1))).toEqual(new Set([""]));
+    whole.resolve();
+    await read(() => text.includes("heartbeat"));
+    const lines = text.split("\n").filter((line) => line !== "");
+    expect(lines.map((line) => JSON.parse(line).type).slice(0, 3)).toEqual(["snapshot", "snapshot", "heartbeat"]);
+    await reader?.cancel();
   } finally {
     await quick.close();
   }

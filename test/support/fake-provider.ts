@@ -15,6 +15,8 @@ export class FakeProvider {
   readonly requests: ProviderRequest[] = [];
   readonly #server: Server;
   readonly #streams = new Set<ServerResponse>();
+  /** Whether the endpoints stream can be had. */
+  streams = true;
   readonly #functions = new Map<string, FunctionEndpoints>();
   /** Answers requests other than the endpoints stream; 202 unless replaced. */
   respond: (request: ProviderRequest, res: ServerResponse) => void = (_request, res) => res.writeHead(202).end();
@@ -73,6 +75,10 @@ export class FakeProvider {
 
   async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.url === "/system/endpoints") {
+      if (!this.streams) {
+        res.writeHead(503).end();
+        return;
+      }
       res.writeHead(200, { "content-type": "application/x-ndjson" });
       for (const picture of this.#functions.values()) {
         res.write(`${JSON.stringify({ type: "snapshot", function: picture })}\n`);

@@ -77,7 +77,7 @@ export class CallerSetup {
     });
     const proxy = new FunctionProxy({
       table,
-      exists: async (target) => this.deployed.has(target),
+      provider: { exist: async () => this.deployed },
       wake: ({ qualifiedName }) => this.woken.push(qualifiedName),
       holdTimeoutMs,
       release: "test",
