@@ -47,7 +47,10 @@ const functionEndpoints = z.object({
   maxInflight: maybe(z.number().int()),
   /** How long the function itself may take; absent where it says nothing. */
   timeouts: maybe(functionTimeouts),
-  /** Why no replica comes up, after several that did not in a row; callers that wait for one are told. */
+  /**
+   * Why no replica comes up, after several that did not in a row. Callers that wait for one are told, so it is what
+   * anybody may know; a function's status says more.
+   */
   problem: maybe(z.string()),
   endpoints: z.array(endpoint),
 });

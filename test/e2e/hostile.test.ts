@@ -44,6 +44,38 @@ test("a function that exits at once fails its callers quickly, with the reason",
   expect(status.problem).toMatch(/exit/);
 });
 
+test("what a crashing function says is for those who are logged in, without secrets", async () => {
+  const value = "hunter2-and-more";
+  expect((await control("/system/secrets", "POST", { name: "db", value })).status).toBe(202);
+  const script = `
+    read -r secret < "$FAASLANE_SECRETS_DIR/db"
+    encoded=$(printf 'app:%s' "$secret" | base64)
+    echo "Error: cannot reach $DATABASE_URL with $secret, $encoded, license $API_KEY" >&2
+    exit 3`;
+  const env = { mode: "http", fprocess: "sh crash.sh", upstream_url: "http://127.0.0.1:0" };
+  await buildImage(platform, "leaks:1", { "faaslane.json": JSON.stringify({ env }), "crash.sh": script });
+  const envVars = { DATABASE_URL: "postgres://app:s3cr3t@db.internal/x", API_KEY: "0123456789" };
+  const definition = { service: "leaks", image: "leaks:1", envVars, secrets: ["db"] };
+  expect((await control("/system/functions", "POST", definition)).status).toBe(202);
+
+  const response = await fetch(`${platform.url}/function/leaks`);
+  const told = await response.text();
+  expect([response.status, told]).toEqual([
+    503,
+    expect.stringMatching(/^function leaks\.openfaas-fn cannot start: exited with code \d+(, \d+ restarts?)?\n$/),
+  ]);
+  expect(response.headers.get("x-call-id")).toMatch(/./);
+  const queued = await fetch(`${platform.url}/async-function/leaks`, { method: "POST" });
+  expect(await queued.text()).not.toMatch(/Error|postgres/);
+
+  const status = (await (await platform.control("/system/function/leaks")).json()) as { problem: string };
+  expect(status.problem).toMatch(/^exited with code \d+.*; last output: /);
+  for (const secret of [value, "s3cr3t", "0123456789", Buffer.from(`app:${value}`).toString("base64").slice(6, -4)]) {
+    expect(status.problem).not.toContain(secret);
+  }
+  await control("/system/functions", "DELETE", { functionName: "leaks" });
+});
+
 test("a function that never listens fails its callers at their deadline, and its status says why", async () => {
   await deploy("deaf", { mode: "http", fprocess: "sleep 1000", upstream_url: "http://127.0.0.1:0" });
   const response = await fetch(`${platform.url}/function/deaf`);

@@ -7,6 +7,7 @@ import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
+import { sensitiveValues } from "../redact.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { buildEnvironment, drainGraceMs, longestCallMs } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
@@ -316,10 +317,12 @@ export class FunctionRunner {
     return { command, args, cwd: code, env, killStrays: () => strays.kill(instance) };
   }
 
-  async #secretValues({ workspace }: Generation): Promise<string[]> {
+  async #secretValues({ workspace, record }: Generation): Promise<string[]> {
+    const given = sensitiveValues(record.deployment.envVars ?? {});
     const ready = await workspace?.catch(() => undefined);
-    if (!ready) return [];
+    if (!ready) return given;
     const files = await namesIn(ready.secrets);
-    return await Promise.all(files.map((file) => readFile(join(ready.secrets, file), "utf8")));
+    const values = await Promise.all(files.map((file) => readFile(join(ready.secrets, file), "utf8")));
+    return [...given, ...sensitiveValues(ready.descriptor.env), ...values];
   }
 }

@@ -15,14 +15,6 @@ export function tellingLine(recent: readonly string[]): string | undefined {
   return recent.findLast((line) => TELLING.test(line) && !/^\s/.test(line)) ?? recent.at(-1);
 }
 
-/** `text` with every one of `secrets` blanked out: what describes a problem is shown to whoever calls the function. */
-export function redact(text: string, secrets: readonly string[]): string {
-  // A line of output holds one line of a secret at most. Very short ones would blank out half of any text.
-  const parts = secrets.flatMap((secret) => secret.split("\n").map((line) => line.trim()));
-  const telling = parts.filter((part) => part.length >= 4).sort((a, b) => b.length - a.length);
-  return telling.reduce((left, part) => left.replaceAll(part, "***"), text);
-}
-
 function describeEnd(end: ProcessEnd): string {
   switch (end.kind) {
     case "exited":
@@ -38,13 +30,19 @@ function describeEnd(end: ProcessEnd): string {
   }
 }
 
-/** One short line for people: how the process ended, how often by now, and what it said last. */
+/** What anybody may know of how a process ended and how often by now: nothing that it or the system said. */
+export function describeKind(end: ProcessEnd, restarts: number): string {
+  return withRestarts(end.kind === "failed" ? "could not be started" : describeEnd(end), restarts);
+}
+
+function withRestarts(text: string, restarts: number): string {
+  return restarts === 0 ? text : `${text}, ${restarts} restart${restarts === 1 ? "" : "s"}`;
+}
+
+/** One short line for those who run the function: how the process ended, how often by now, and what it said last. */
 export function describeProblem(end: ProcessEnd, restarts: number, output: string | undefined): string {
-  const parts = [
-    restarts === 0 ? describeEnd(end) : `${describeEnd(end)}, ${restarts} restart${restarts === 1 ? "" : "s"}`,
-  ];
+  const what = withRestarts(describeEnd(end), restarts);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   const printable = output?.replace(/[\u0000-\u001f\u007f]+/g, " ").trim();
-  if (printable) parts.push(`last output: ${printable.slice(0, MAX_OUTPUT_CHARS)}`);
-  return parts.join("; ");
+  return printable ? `${what}; last output: ${printable.slice(0, MAX_OUTPUT_CHARS)}` : what;
 }

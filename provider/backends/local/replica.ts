@@ -2,11 +2,12 @@ import type { Startup } from "../../contract/endpoints.ts";
 import type { Logger } from "../../kit/log.ts";
 import { pause } from "../pause.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
+import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
 import { type Prober, saysWhenReady } from "./probes/prober.ts";
-import { describeProblem, type ProcessEnd, redact, tellingLine } from "./problem.ts";
+import { describeKind, describeProblem, type ProcessEnd, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import { ReplicaStartup } from "./replica-startup.ts";
 import type { ReplicaState, ReplicaView } from "./rollout.ts";
@@ -35,7 +36,7 @@ export interface ReplicaOptions {
   prepare(): Promise<ProcessSpec>;
   /** How long it may be at work without answering anything else, in milliseconds; known once it is prepared. */
   longestCallMs(): number;
-  /** Values that must not appear in a problem's text. */
+  /** Values that must not appear in a problem's text: those of secrets, and of variables that look like some. */
   secretValues(): Promise<string[]>;
   readonly now: () => number;
   readonly onChange: () => void;
@@ -57,6 +58,7 @@ export class Replica implements ReplicaView {
   #address: string | undefined;
   #process: ReplicaProcess | undefined;
   #problem: string | undefined;
+  #problemKind: string | undefined;
   #notice: string | undefined;
   #failedStarts = 0;
   readonly #startup: ReplicaStartup;
@@ -91,6 +93,10 @@ export class Replica implements ReplicaView {
   /** Why it is not ready although it was started, e.g. how its process ended. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+  /** What of {@link problem} anybody may know. */
+  get problemKind(): string | undefined {
+    return this.#problemKind;
   }
   /** Like {@link problem}, but things may still come right by themselves. */
   get notice(): string | undefined {
@@ -143,6 +149,7 @@ export class Replica implements ReplicaView {
       const decision = decideRestart(failures, readyMs ?? 0, times.backoff);
       failures = decision.failures;
       this.#problem = await this.#describe(end, failures - 1);
+      this.#problemKind = describeKind(end, failures - 1);
       log.warn({ instance, end, failures, delayMs: decision.delayMs }, "replica ended");
       this.#become("waiting");
       await pause(decision.delayMs, signal);
@@ -254,6 +261,7 @@ export class Replica implements ReplicaView {
 
   #ready(): void {
     this.#problem = undefined;
+    this.#problemKind = undefined;
     this.#notice = undefined;
     this.#proven = true;
     this.#failedStarts = 0;

@@ -9,6 +9,8 @@ import type { ReplicaView } from "./rollout.ts";
 export interface VisibleReplica extends ReplicaView {
   readonly address: string | undefined;
   readonly problem: string | undefined;
+  /** What of it anybody may know. */
+  readonly problemKind: string | undefined;
   readonly notice: string | undefined;
   /** Starts in a row that failed. */
   readonly failedStarts: number;
@@ -36,7 +38,7 @@ function annotationsOf({ deployment }: FunctionRecord): Record<string, string> {
 function firstOf(
   record: FunctionRecord,
   replicas: readonly VisibleReplica[],
-  field: "problem" | "notice",
+  field: "problem" | "problemKind" | "notice",
 ): string | undefined {
   const current = replicas.filter(({ generation }) => generation === record.generation);
   return [...current, ...replicas].find((replica) => replica[field] !== undefined)?.[field];
@@ -89,7 +91,7 @@ export function buildEndpoints(
   const env = { ...artefactEnv, ...record.deployment.envVars };
   const maxInflight = maxInflightOf(env);
   const timeouts = readTimeouts(env);
-  const problem = areHopeless(replicas) ? firstOf(record, replicas, "problem") : undefined;
+  const problem = areHopeless(replicas) ? firstOf(record, replicas, "problemKind") : undefined;
   return {
     name,
     namespace,

@@ -5,7 +5,7 @@ import { parseDescriptor } from "../../../provider/backends/local/descriptor.ts"
 import { buildEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
 import { parseImageReference } from "../../../provider/backends/local/images.ts";
 import { heapArguments } from "../../../provider/backends/local/memory-limit.ts";
-import { describeProblem, redact, tellingLine } from "../../../provider/backends/local/problem.ts";
+import { describeKind, describeProblem, tellingLine } from "../../../provider/backends/local/problem.ts";
 import { parseProcStat } from "../../../provider/backends/local/processes.ts";
 import { decideRollout, type ReplicaView } from "../../../provider/backends/local/rollout.ts";
 import { buildEndpoints, buildStatus } from "../../../provider/backends/local/status.ts";
@@ -93,7 +93,8 @@ test.each<[rule: string, failures: number, readyMs: number, expected: { failures
 const seen = (failedStarts: number, state: ReplicaView["state"] = "waiting", generation = 2) => ({
   ...replica(`r${failedStarts}`, generation, state),
   address: state === "ready" ? "127.0.0.1:1" : undefined,
-  problem: state === "ready" ? undefined : "exited with code 1",
+  problem: state === "ready" ? undefined : "exited with code 1; last output: no licence",
+  problemKind: state === "ready" ? undefined : "exited with code 1",
   notice: undefined,
   failedStarts,
 });
@@ -122,7 +123,7 @@ test.each<[what: string, replicas: ReturnType<typeof seen>[], told: boolean]>([
 });
 
 test("people are told of the first death", () => {
-  expect(buildStatus(record, [seen(0)]).problem).toBe("exited with code 1");
+  expect(buildStatus(record, [seen(0)]).problem).toBe("exited with code 1; last output: no licence");
 });
 
 test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds]>([
@@ -244,9 +245,11 @@ test("a problem is one short line without control characters", () => {
   expect(describeProblem({ kind: "failed", message: "x" }, 0, "y".repeat(1000)).length).toBeLessThan(300);
 });
 
-test("secrets are blanked out of a problem", () => {
-  expect(redact("token hunter2 and hunter2", ["hunter2\n", "a"])).toBe("token *** and ***");
-  expect(redact("-- line two --", ["line one\nline two\n"])).toBe("-- *** --");
+test("what anybody may know of an end is its kind", () => {
+  expect(describeKind({ kind: "exited", code: 1 }, 0)).toBe("exited with code 1");
+  expect(describeKind({ kind: "failed", message: "spawn /srv/secret-place ENOENT" }, 2)).toBe(
+    "could not be started, 2 restarts",
+  );
 });
 
 test("two deployments that mean the same are the same", () => {
