@@ -117,8 +117,10 @@ export class GatewayClient {
     return await this.#write("PUT", PATHS.secrets, secret);
   }
 
-  async removeSecret(name: string, namespace?: string): Promise<Answer> {
-    return await this.#write("DELETE", PATHS.secrets, { name, namespace });
+  /** @param force also when functions use it */
+  async removeSecret(name: string, namespace?: string, force = false): Promise<Answer> {
+    const path = PATHS.secrets + query({ force: force ? "true" : undefined });
+    return await this.#write("DELETE", path, { name, namespace });
   }
 
   async listNamespaces(): Promise<string[]> {

@@ -63,11 +63,15 @@ export function secretCommand(io: Io): Command {
     else io.stdout.write(["NAME", ...secrets.map(({ name }) => name)].map((line) => `${line}\n`).join(""));
   });
 
-  const remove = add("remove", "remove a secret").aliases(["rm", "delete"]).argument("<name>", "the secret");
+  const remove = add("remove", "remove a secret")
+    .aliases(["rm", "delete"])
+    .argument("<name>", "the secret")
+    .option("--force", "also when functions use it; those that run keep their copy");
   remove.action(async (name: string) => {
-    const flags = remove.opts<GatewayFlags>();
+    const flags = remove.opts<GatewayFlags & { force?: boolean }>();
     const { client } = await connect(io, flags);
-    const answer = await client.removeSecret(name, flags.namespace);
+    const answer = await client.removeSecret(name, flags.namespace, flags.force);
+    if (answer.status === 409) throw new CliError(answer.text.trim());
     demand(answer, [200, 202], name);
     io.stdout.write(`Removed: ${answer.status} ${answer.statusText}\n`);
   });

@@ -99,12 +99,18 @@ export interface FunctionStore {
 export interface SecretStore {
   /** @throws {FaasError} `invalid` for an unknown namespace */
   list(namespace: string): Promise<SecretName[]>;
-  /** @throws {FaasError} `conflict` when it exists; `invalid` for an unknown namespace */
+  /**
+   * Running functions see the value too, should they have a copy of one that was removed.
+   * @throws {FaasError} `conflict` when it exists; `invalid` for an unknown namespace
+   */
   create(secret: SecretName, value: Buffer): Promise<void>;
   /** Running functions see the new value too. @throws {FaasError} `notFound` */
   update(secret: SecretName, value: Buffer): Promise<void>;
-  /** Functions that run keep their copy; the next deploy that names it fails. @throws {FaasError} `notFound` */
-  remove(secret: SecretName): Promise<void>;
+  /**
+   * @param force also when functions use it: those that run keep their copy, and the next deploy that names it fails
+   * @throws {FaasError} `notFound`; `conflict`, naming the functions that use it
+   */
+  remove(secret: SecretName, force?: boolean): Promise<void>;
 }
 
 export interface NamespaceStore {

@@ -31,6 +31,20 @@ export function secretBytes({ value, rawValue }: SecretRequest): Buffer {
   return rawValue ? Buffer.from(rawValue, "base64") : Buffer.from(value ?? "", "utf8");
 }
 
+/** Functions named in a message; the rest are counted. */
+const MAX_NAMED = 10;
+
+/** Why a secret cannot be removed that functions use. @param users their names, one at least */
+export function secretInUse({ name }: SecretName, users: readonly string[]): FaasError {
+  const named = [...users].sort().slice(0, MAX_NAMED).join(", ");
+  const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : "";
+  const what = users.length === 1 ? "function" : "functions";
+  return new FaasError(
+    "conflict",
+    `secret ${name} is in use by the ${what} ${named}${more}; force removes it all the same`,
+  );
+}
+
 const secretList = z.array(z.object({ name: z.string(), namespace: maybe(z.string()) }));
 /** A secret as lists show it: never its value. */
 export interface SecretName {

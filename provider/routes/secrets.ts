@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from "express";
 import type { SecretStore } from "../backends/backend.ts";
 import { FaasError } from "../contract/errors.ts";
 import { decodeSecretRequest, type SecretRequest, secretBytes } from "../contract/secrets.ts";
-import { bodyJson, sendJson } from "../kit/respond.ts";
+import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
 import { namespaceOf } from "./request-target.ts";
 
 /** `GET /system/secrets` → 200 with names, never values. */
@@ -28,12 +28,21 @@ export function updateSecret(store: Pick<SecretStore, "update">, fallback: strin
   };
 }
 
-/** `DELETE /system/secrets` → 202; fails as `invalid`, `unprocessable` or `notFound`. */
+/**
+ * `DELETE /system/secrets` → 202; fails as `invalid`, `unprocessable` or `notFound`, and unless `force=true` is asked for
+ * as `conflict` when functions use it.
+ */
 export function removeSecret(store: Pick<SecretStore, "remove">, fallback: string): RequestHandler {
   return async (req, res) => {
-    await store.remove(nameOf(req, readSecret(req), fallback));
+    await store.remove(nameOf(req, readSecret(req), fallback), readForce(req));
     res.status(202).end();
   };
+}
+
+function readForce(req: Request): boolean {
+  const text = queryText(req, "force") ?? "false";
+  if (text !== "true" && text !== "false") throw new FaasError("invalid", "force: must be true or false");
+  return text === "true";
 }
 
 const readSecret = (req: Request) => decodeSecretRequest(secretJson(req));

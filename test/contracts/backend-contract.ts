@@ -377,9 +377,33 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         await backend().secrets.create(secret("a"), value);
         await backend().functions.create(deployment("fn", { secrets: ["b", "a"] }));
         expect(await ready("fn")).toMatchObject({ secrets: ["a", "b"] });
-        await backend().secrets.remove(secret("b"));
+        await backend().secrets.remove(secret("b"), true);
         const again = backend().functions.update(deployment("fn", { secrets: ["b"], envVars: { x: "1" } }));
         await fails("invalid", /unable to fetch secrets: secrets "b" not found/, again);
+      });
+    });
+
+    describe("secrets in use", () => {
+      const value = Buffer.from("v");
+
+      test("removing one is refused, naming the functions, until none uses it or it is forced", async () => {
+        for (const name of ["a", "b"]) await backend().secrets.create(ref(name), value);
+        await backend().functions.create(deployment("two", { secrets: ["a", "b"] }));
+        await backend().functions.create(deployment("one", { secrets: ["a"] }));
+        // Whether it runs makes no difference: it needs them when it wakes.
+        await backend().functions.scale(ref("one"), 0);
+        const inUse = /^secret a is in use by the functions one, two; force removes it all the same$/;
+        await fails("conflict", inUse, backend().secrets.remove(ref("a")));
+        await fails("conflict", /^secret b is in use by the function two;/, backend().secrets.remove(ref("b"), false));
+        expect(await backend().secrets.list(subject.defaultNamespace)).toEqual([ref("a"), ref("b")]);
+
+        await backend().functions.update(deployment("two", { secrets: ["a"] }));
+        await backend().secrets.remove(ref("b"));
+        await backend().functions.remove(ref("one"));
+        await fails("conflict", /by the function two;/, backend().secrets.remove(ref("a")));
+        await backend().secrets.remove(ref("a"), true);
+        expect(await backend().secrets.list(subject.defaultNamespace)).toEqual([]);
+        await fails("notFound", /a/, backend().secrets.remove(ref("a"), true));
       });
     });
 

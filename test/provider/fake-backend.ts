@@ -13,7 +13,7 @@ import {
 } from "../../provider/contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
 import type { FunctionNamespace } from "../../provider/contract/namespaces.ts";
-import type { SecretName } from "../../provider/contract/secrets.ts";
+import { type SecretName, secretInUse } from "../../provider/contract/secrets.ts";
 
 const secretKey = ({ name, namespace }: SecretName) => `${namespace}/${name}`;
 
@@ -101,7 +101,13 @@ export class FakeBackend implements Backend {
       if (!this.secretValues.has(secretKey(secret))) throw new FaasError("notFound", `secret ${secret.name} not found`);
       this.secretValues.set(secretKey(secret), value);
     },
-    remove: async (secret: SecretName) => {
+    remove: async (secret: SecretName, force = false) => {
+      const users = [...this.deployed.values()].filter(({ secrets }) => secrets?.includes(secret.name));
+      if (users.length > 0 && !force)
+        throw secretInUse(
+          secret,
+          users.map(({ name }) => name),
+        );
       if (!this.secretValues.delete(secretKey(secret))) {
         throw new FaasError("notFound", `secret ${secret.name} not found`);
       }

@@ -184,6 +184,17 @@ test.each<[rule: string, query: string, body: string | undefined, expected: stri
   expect(backend.deployed.size).toBe(0);
 });
 
+test("a secret in use is removed by force only", async () => {
+  await provider.call("POST", "/system/secrets", { name: "key", value: "v" });
+  await provider.call("POST", "/system/functions", { service: "f", image: "f:1", secrets: ["key"] });
+  const remove = (query: string) => answer("DELETE", `/system/secrets${query}`, { name: "key" });
+  const refused = "409 secret key is in use by the function f; force removes it all the same\n";
+  expect(await remove("")).toBe(refused);
+  expect(await remove("?force=false")).toBe(refused);
+  expect(await remove("?force=yes")).toBe("400 force: must be true or false\n");
+  expect(await remove("?force=true")).toBe("202 ");
+});
+
 test.each<[path: string]>([["/system/functions"], ["/system/secrets"]])("%s of an unknown namespace", async (path) => {
   expect(await answer("GET", `${path}?namespace=elsewhere`)).toBe("400 namespace not found: elsewhere\n");
 });

@@ -141,7 +141,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       features: [FEATURES.endpoints],
     },
     functions,
-    secrets: new KubernetesSecrets({ client, requireNamespace }),
+    secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => picture.usersOf(secret) }),
     namespaces,
     coldStarts,
     ...(announceUrl && { announce: (...announced) => picture.announce(...announced) }),

@@ -2,6 +2,7 @@ import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { Announcement } from "../../contract/announce.ts";
 import type { Endpoint } from "../../contract/endpoints.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import type { SecretName } from "../../contract/secrets.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { EarlyPods } from "./early-pods.ts";
@@ -9,6 +10,7 @@ import { isAnnounceToken } from "./resources/announce-token.ts";
 import { podEndpoints, readEndpoints } from "./resources/endpoints.ts";
 import { FUNCTION_LABEL } from "./resources/names.ts";
 import { isFunction } from "./resources/read-deployment.ts";
+import { readSecrets } from "./resources/secret-volumes.ts";
 import { readStatus } from "./resources/status.ts";
 import { trimDeployment } from "./resources/trim.ts";
 import type { Identified, WatchSink } from "./watcher.ts";
@@ -191,6 +193,14 @@ export class Picture {
       ({ metadata }) => metadata?.namespace === namespace && !metadata.deletionTimestamp,
     );
     return own.map(({ metadata }) => metadata?.name ?? "").sort();
+  }
+
+  /** Names of the functions that are deployed with a secret. */
+  usersOf({ name, namespace }: SecretName): string[] {
+    return this.names(namespace).filter((user) => {
+      const pod = this.find({ name: user, namespace })?.spec?.template.spec;
+      return pod !== undefined && readSecrets(pod).includes(name);
+    });
   }
 
   /** Pods of a function that are there. */

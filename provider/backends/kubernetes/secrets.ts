@@ -1,7 +1,7 @@
 import type { V1Secret } from "@kubernetes/client-node";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
-import type { SecretName } from "../../contract/secrets.ts";
+import { type SecretName, secretInUse } from "../../contract/secrets.ts";
 import type { SecretStore } from "../backend.ts";
 import { hasStatus } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
@@ -13,6 +13,8 @@ export interface SecretsOptions {
   readonly client: KubernetesClient;
   /** @throws {FaasError} `invalid` for an unknown namespace, `unavailable` once closed */
   requireNamespace(name: string): Promise<void>;
+  /** Names of the functions that are deployed with it. */
+  usersOf(secret: SecretName): readonly string[];
 }
 
 interface Page {
@@ -60,8 +62,11 @@ export class KubernetesSecrets implements SecretStore {
     await this.#options.client.mergePatch(apiPath.secret(secret.namespace, secret.name), { data });
   }
 
-  async remove(secret: SecretName): Promise<void> {
+  /** Pods keep the files that they have until there is one of that name again, whose value they get. */
+  async remove(secret: SecretName, force = false): Promise<void> {
     const { metadata } = await this.#require(secret);
+    const users = force ? [] : this.#options.usersOf(secret);
+    if (users.length > 0) throw secretInUse(secret, users);
     await this.#options.client.remove(apiPath.secret(secret.namespace, secret.name), metadata?.uid);
   }
 

@@ -87,9 +87,10 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       hasFunctions: (name) => functions.hasAny(name),
       removeSecrets: (name) => secretFiles.removeNamespace(name),
     });
-    const secretFiles = await openSecretFiles(join(dataDir, "secrets"), namespaces.names(), (secret, value) =>
-      functions.refreshSecret(secret, value),
-    );
+    const secretFiles = await openSecretFiles(join(dataDir, "secrets"), namespaces.names(), {
+      usersOf: (secret) => functions.usersOf(secret),
+      refresh: (secret, value) => functions.refreshSecret(secret, value),
+    });
     await ensureFolder(folder);
     const functions = await LocalFunctions.open({
       folder,
@@ -171,6 +172,6 @@ function buildSecretStore(files: SecretFiles, namespaces: LocalNamespaces): Secr
       await files.create(secret, value);
     },
     update: (secret, value) => files.update(secret, value),
-    remove: (secret) => files.remove(secret),
+    remove: (secret, force = false) => files.remove(secret, force),
   };
 }

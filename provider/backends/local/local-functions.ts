@@ -155,6 +155,15 @@ export class LocalFunctions implements FunctionStore {
     return [...this.#runners.values()].some(({ record }) => record.namespace === namespace);
   }
 
+  /** Names of the functions that are deployed with a secret. */
+  usersOf({ name, namespace }: SecretName): string[] {
+    const records = [...this.#runners.values()].map(({ record }) => record);
+    const users = records.filter(
+      (record) => record.namespace === namespace && record.deployment.secrets?.includes(name),
+    );
+    return users.map((record) => record.name);
+  }
+
   /** Hands a secret's new value to the functions that have it. */
   async refreshSecret({ name, namespace }: SecretName, value: Buffer): Promise<void> {
     const users = [...this.#runners.values()].filter(({ record }) => record.namespace === namespace);

@@ -1,7 +1,7 @@
 import { readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
-import type { SecretName } from "../../contract/secrets.ts";
+import { type SecretName, secretInUse } from "../../contract/secrets.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder, syncFolder, writeFileDurably } from "./files.ts";
 
 /** Values on disk: `<folder>/<namespace>/<name>`, mode 0600. Names were checked at the door, see the contract. */
@@ -10,26 +10,31 @@ export interface SecretFiles {
   names(namespace: string): string[];
   /** @throws {FaasError} `notFound` */
   read(secret: SecretName): Promise<Buffer>;
-  /** @throws {FaasError} `conflict` */
+  /** @throws {FaasError} `conflict` when there is one */
   create(secret: SecretName, value: Buffer): Promise<void>;
   /** @throws {FaasError} `notFound` */
   update(secret: SecretName, value: Buffer): Promise<void>;
-  /** @throws {FaasError} `notFound` */
-  remove(secret: SecretName): Promise<void>;
+  /** @throws {FaasError} `notFound`; `conflict` when it is in use, unless by `force` */
+  remove(secret: SecretName, force: boolean): Promise<void>;
   removeNamespace(namespace: string): Promise<void>;
 }
 
 // The contract's decoder guards the wire; this guards the disk, whoever calls.
 const SAFE_NAME = /^[a-z0-9][-a-z0-9.]{0,252}$/;
 
-/**
- * @param namespaces those that exist; folders of others are leftovers and go
- * @param onUpdate spreads a new value; the next write waits for it, so that the last one written is the last one spread
- */
+/** Whoever has copies of secrets. */
+export interface SecretUsers {
+  /** Names of the functions that are deployed with it. */
+  usersOf(secret: SecretName): readonly string[];
+  /** Spreads a value; the next write waits for it, so that the last one written is the last one spread. */
+  refresh(secret: SecretName, value: Buffer): Promise<void>;
+}
+
+/** @param namespaces those that exist; folders of others are leftovers and go */
 export async function openSecretFiles(
   folder: string,
   namespaces: readonly string[],
-  onUpdate: (secret: SecretName, value: Buffer) => Promise<void>,
+  users: SecretUsers,
 ): Promise<SecretFiles> {
   const known = new Map<string, Set<string>>();
   await ensureFolder(folder);
@@ -70,19 +75,29 @@ export async function openSecretFiles(
         await syncFolder(folder);
         const names = known.get(namespace) ?? new Set();
         known.set(namespace, names.add(name));
+        await users.refresh(secret, value);
       }),
     update: (secret, value) =>
       inTurn(async () => {
         require(secret);
         await writeFileDurably(fileOf(secret), value);
-        await onUpdate(secret, value);
+        await users.refresh(secret, value);
       }),
-    remove: (secret) =>
+    remove: (secret, force) =>
       inTurn(async () => {
         require(secret);
-        await unlink(fileOf(secret));
+        const inUse = force ? [] : users.usersOf(secret);
+        if (inUse.length > 0) throw secretInUse(secret, inUse);
+        // At once, so that nothing is deployed with it meanwhile.
+        const names = known.get(secret.namespace);
+        names?.delete(secret.name);
+        try {
+          await unlink(fileOf(secret));
+        } catch (error) {
+          names?.add(secret.name);
+          throw error;
+        }
         await syncFolder(join(folder, secret.namespace));
-        known.get(secret.namespace)?.delete(secret.name);
       }),
     removeNamespace: (namespace) =>
       inTurn(async () => {

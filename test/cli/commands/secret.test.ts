@@ -39,6 +39,17 @@ describe("secret", () => {
     });
   });
 
+  test("one that is in use is removed by force only, and the functions are named", async () => {
+    const text = "secret one is in use by the functions a, b; force removes it all the same";
+    await using scene = await openScene(
+      ({ path }) => ({ status: path.includes("force=true") ? 202 : 409, body: text }),
+      {},
+    );
+    expect(await scene.run("secret remove one")).toMatchObject({ code: 1, stderr: `Error: ${text}\n` });
+    expect(await scene.run("secret remove one --force")).toMatchObject({ code: 0 });
+    expect(scene.asked()).toEqual(["DELETE /system/secrets", "DELETE /system/secrets?force=true"]);
+  });
+
   test("apply stores every file of ./.secrets", async () => {
     const files = {
       ".secrets/known": "k\n",

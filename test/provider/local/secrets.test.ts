@@ -48,6 +48,38 @@ test("a new value reaches running functions without a restart", async () => {
   expect(await echo(backend, "fn", "/?secret=a")).toMatchObject({ pid, secret: "value 5", secrets: ["a"] });
 });
 
+test.each<[how: string, after: (fixture: LocalFixture) => Promise<void>]>([
+  ["at once", async () => {}],
+  ["after a restart of the platform", (fixture) => fixture.reopen()],
+])("the value of one that was removed and made again reaches running functions, %s", async (_how, after) => {
+  await fixture.backend.functions.create(deployment("fn", "echo", { secrets: ["a", "b"] }));
+  await untilReady(fixture.backend, "fn");
+  await fixture.backend.secrets.remove(ref("a"), true);
+  await after(fixture);
+  await untilReady(fixture.backend, "fn");
+  const { pid, secret } = await echo(fixture.backend, "fn", "/?secret=a");
+  expect(secret).toBe("value of a");
+  await fixture.backend.secrets.create(ref("a"), Buffer.from("another"));
+  expect(await echo(fixture.backend, "fn", "/?secret=a")).toMatchObject({
+    pid,
+    secret: "another",
+    secrets: ["a", "b"],
+  });
+  await fixture.backend.secrets.update(ref("a"), Buffer.from("a third"));
+  expect(await echo(fixture.backend, "fn", "/?secret=a")).toMatchObject({ pid, secret: "a third" });
+});
+
+test("a secret of that name in another namespace reaches nobody", async () => {
+  const { backend } = fixture;
+  await backend.namespaces.create({ name: "other" });
+  await backend.functions.create(deployment("fn", "echo", { secrets: ["a"] }));
+  await untilReady(backend, "fn");
+  const other = { name: "a", namespace: "other" };
+  await backend.secrets.create(other, Buffer.from("not theirs"));
+  expect((await echo(backend, "fn", "/?secret=a")).secret).toBe("value of a");
+  await backend.secrets.remove(other);
+});
+
 test("a sleeping function wakes with the new value, also after a restart of the platform", async () => {
   await fixture.backend.functions.create(deployment("fn", "echo", { secrets: ["a"] }));
   await fixture.backend.functions.scale(ref("fn"), 0);
@@ -74,7 +106,7 @@ test("an update changes which secrets a function has", async () => {
 test("a function keeps the copy of a secret that was removed, also after a restart", async () => {
   await fixture.backend.functions.create(deployment("fn", "echo", { secrets: ["a"] }));
   await untilReady(fixture.backend, "fn");
-  await fixture.backend.secrets.remove(ref("a"));
+  await fixture.backend.secrets.remove(ref("a"), true);
   await fixture.reopen();
   await untilReady(fixture.backend, "fn");
   expect((await echo(fixture.backend, "fn", "/?secret=a")).secret).toBe("value of a");
