@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /**
  * Kills a process and everything it has started, which a signal to the process alone would leave running, with our pipes
@@ -10,12 +10,25 @@ export function killTree(pid: number): void {
   signal(pid, "SIGKILL");
 }
 
-/** Processes that `pid` has started and that still run; none where the system does not tell. */
+/** A process and everything it has started. */
+export function listTree(pid: number): number[] {
+  return [pid, ...listChildren(pid).flatMap(listTree)];
+}
+
+/** Processes that `pid` has started, by any of its threads, and that still run; none where the system does not tell. */
 export function listChildren(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOfThread(pid, thread));
   } catch {
     return []; // ended meanwhile, or no /proc: the process itself is all we know
+  }
+}
+
+function childrenOfThread(pid: number, thread: string): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
 

@@ -3,7 +3,8 @@ import type { ModeConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { killTree } from "../kill-tree.ts";
 import type { Log } from "../log.ts";
-import { pickFreePort, startChild, waitForPort } from "./http-child.ts";
+import { buildChildEnv, chooseChildPort, describeTaken, waitForListener } from "./child-port.ts";
+import { startChild } from "./http-child.ts";
 import { HttpProxy, type HttpProxyDeps } from "./http-proxy.ts";
 import type { Mode } from "./mode.ts";
 
@@ -22,23 +23,33 @@ export async function openHttpMode(
   config: Extract<ModeConfig, { kind: "http" }>,
   { env, log, onFailure, ...proxyDeps }: HttpModeDeps,
 ): Promise<Mode> {
-  const port = config.upstream.port === 0 ? await pickFreePort(config.upstream.host) : config.upstream.port;
-  const upstream = { ...config.upstream, port };
-  const childEnv = config.upstream.port === 0 ? { ...env, http_port: String(port) } : env;
+  const childPort = await chooseChildPort(config.upstream);
+  const { upstream } = childPort;
+  const taken = describeTaken(childPort);
+  if (taken !== undefined) log.print(`Note: ${taken}`);
+  const childEnv = buildChildEnv(env, config.upstream, upstream);
   const proxy = new HttpProxy({ ...proxyDeps, upstream, bufferBody: config.bufferBody, print: log.print });
 
   const startup = new AbortController();
   let closing = false;
   let ready = false;
   const onEnd = (end: ProcessEnd) => {
+    const why = ready || taken === undefined ? "" : `; ${taken}`;
     ready = false;
     startup.abort();
-    if (!closing) onFailure(`Forked function has terminated: ${describeEnd(end, config.command[0])}`);
+    if (!closing) onFailure(`Forked function has terminated: ${describeEnd(end, config.command[0])}${why}`);
   };
   const child = await startChild(config.command, childEnv, log, onEnd);
-  const readiness = waitForPort(upstream.host, port, startup.signal).then(() => {
-    ready = !startup.signal.aborted;
-  });
+  const { pid } = child;
+  const readiness = waitForListener(childPort, { pid, signal: startup.signal, print: log.print }).then(
+    () => {
+      ready = !startup.signal.aborted;
+    },
+    (error: Error) => {
+      if (!startup.signal.aborted) onFailure(error.message);
+      throw error;
+    },
+  );
   // Whoever waits sees the failure; that nobody may be waiting is no error of its own.
   readiness.catch(() => {});
 

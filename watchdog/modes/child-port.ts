@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import type { Env } from "../env.ts";
+import { listTree } from "../kill-tree.ts";
+import { findPortOwner, isLoopback, type Process, portsOf } from "../listeners.ts";
+import type { Upstream } from "../parse.ts";
+
+/** Where the function is to listen. */
+export interface ChildPort {
+  readonly upstream: Upstream;
+  /** The port of `upstream_url`, where somebody else holds it. */
+  readonly taken: { readonly port: number; readonly holder: Process | undefined } | undefined;
+}
+
+/**
+ * Chooses the port for the function: that of `upstream_url`, and a free one where that is 0, or is in use already, by
+ * another replica of the same function, say.
+ */
+export async function chooseChildPort(wanted: Upstream): Promise<ChildPort> {
+  const { host, port } = wanted;
+  if (port === 0) return { upstream: { ...wanted, port: await pickFreePort(host) }, taken: undefined };
+  // Elsewhere it is no business of ours who listens.
+  if (!isLoopback(host) || !(await accepts(host, port))) return { upstream: wanted, taken: undefined };
+  const owner = findPortOwner(host, port, []);
+  const holder = owner.kind === "others" ? owner.holder : undefined;
+  return { upstream: { ...wanted, port: await pickFreePort(host) }, taken: { port, holder } };
+}
+
+/** A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted. */
+async function pickFreePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/**
+ * The function's environment: the variables in which programs look for their port tell it. One that somebody has set to
+ * another port is left alone, as it means something else.
+ * @param wanted as in `upstream_url`
+ */
+export function buildChildEnv(env: Env, wanted: Upstream, { port }: Upstream): Env {
+  const told: Record<string, string> = { port: String(port) }; // ours would lead it to listen where we do
+  for (const name of ["PORT", "http_port"]) {
+    if (env[name] === undefined || env[name] === "" || env[name] === String(wanted.port)) told[name] = String(port);
+  }
+  if (port !== wanted.port) {
+    const host = wanted.host.includes(":") ? `[${wanted.host}]` : wanted.host;
+    const url = `http://${host}:${port}${wanted.prefix}`;
+    for (const name of ["upstream_url", "http_upstream_url"]) if (env[name]) told[name] = url;
+  }
+  return { ...env, ...told };
+}
+
+/** What the function does wrong when it does not get the port that it should listen at. */
+export function describeTaken({ upstream, taken }: ChildPort): string | undefined {
+  if (taken === undefined) return undefined;
+  return (
+    `port ${taken.port} of upstream_url is in use by ${describeHolder(taken.holder)}, so the function cannot have it: ` +
+    `it must listen at port ${upstream.port}, as PORT and http_port tell it, or upstream_url must name a port of its own`
+  );
+}
+
+function describeHolder(holder: Process | undefined): string {
+  return holder === undefined ? "a process that cannot be seen from here" : `process ${holder.pid} (${holder.program})`;
+}
+
+const FIRST_POLL_MS = 5;
+const SLOWEST_POLL_MS = 100;
+/** When a function that listens nowhere, or elsewhere, is looked at for the reason. */
+const FIRST_LOOK_MS = 1000;
+const SECOND_LOOK_MS = 5000;
+
+export interface ListenerWatch {
+  /** The function's process; undefined where it could not be started. */
+  readonly pid: number | undefined;
+  readonly signal: AbortSignal;
+  readonly print: (message: string) => void;
+}
+
+/**
+ * Waits until the function itself accepts connections, asking often at first: a start is what callers wait for.
+ * @throws when somebody else does, or when the function takes a part of somebody else's connections
+ */
+export async function waitForListener(child: ChildPort, { pid, signal, print }: ListenerWatch): Promise<void> {
+  const { host, port } = child.upstream;
+  const startedAt = performance.now();
+  const looks = [FIRST_LOOK_MS, SECOND_LOOK_MS];
+  for (let waitMs = FIRST_POLL_MS; ; waitMs = Math.min(waitMs * 1.1, SLOWEST_POLL_MS)) {
+    if (pid !== undefined && (await accepts(host, port)) && isOurs(child, pid)) return;
+    signal.throwIfAborted();
+    if (pid !== undefined && performance.now() - startedAt > (looks[0] ?? Number.POSITIVE_INFINITY)) {
+      looks.shift();
+      lookForReason(child, pid, print);
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    signal.throwIfAborted();
+  }
+}
+
+function isOurs({ upstream: { host, port } }: ChildPort, pid: number): boolean {
+  if (!isLoopback(host)) return true;
+  const owner = findPortOwner(host, port, listTree(pid));
+  if (owner.kind !== "others") return owner.kind !== "nobody";
+  const holder = describeHolder(owner.holder);
+  throw new Error(
+    `port ${port} of upstream_url is in use by ${holder}, which cannot serve for the function: ` +
+      "set upstream_url to a port of its own, or to port 0 if the function listens where PORT or http_port tells it",
+  );
+}
+
+function lookForReason(child: ChildPort, pid: number, print: (message: string) => void): void {
+  const ports = portsOf(listTree(pid));
+  const { taken, upstream } = child;
+  if (taken !== undefined && ports.includes(taken.port)) throw new Error(describeTaken(child));
+  const elsewhere = ports.length === 0 ? "" : `; it does at ${ports.join(", ")}`;
+  print(`The function does not listen at port ${upstream.port} yet${elsewhere}`);
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
