@@ -55,7 +55,7 @@ export interface ScalingApi {
 export interface AsyncParts {
   readonly intake: Pick<AsyncIntake, "handle">;
   readonly calls: Pick<CallRoutes, "handle">;
-  readonly queue: Pick<Queue, "stats" | "deadLetters">;
+  readonly queue: Pick<Queue, "stats" | "purge" | "deadLetters">;
 }
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */

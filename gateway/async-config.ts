@@ -10,6 +10,7 @@ import {
 } from "../provider/kit/parse.ts";
 import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "./core/callback-targets.ts";
 import type { RetryPolicy } from "./core/retry-policy.ts";
+import type { CallLimits } from "./queue/queue.ts";
 
 /** Where accepted calls wait. `none` leaves `/async-function/` out. */
 export type QueueConfig = { readonly kind: "none" } | EmbeddedConfig | JetStreamConfig;
@@ -19,12 +20,16 @@ interface QueueLimits {
   /** How long results are kept, in milliseconds; 0 keeps none. */
   readonly resultTtlMs: number;
   readonly maxResultBytes: number;
+  /** Unfinished calls that are taken; what is absent is for the queue to say. */
+  readonly callLimits: Partial<CallLimits>;
 }
 
 export interface EmbeddedConfig extends QueueLimits {
   readonly kind: "embedded";
   /** File of the queue. */
   readonly path: string;
+  /** Of its disk, in bytes: with less, no new calls are taken. Absent where that depends on the disk. */
+  readonly minFreeBytes?: number;
 }
 
 /** NATS, and how what is kept there is stored. */
@@ -74,6 +79,7 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
     maxBodyBytes: read.optional("async_max_body", parseBytes) ?? 10 * 1024 ** 2,
     resultTtlMs: read.optional("async_result_ttl", parseDuration) ?? 15 * 60_000,
     maxResultBytes: read.optional("async_max_result", parseBytes) ?? 1024 ** 2,
+    callLimits: readCallLimits(read),
   };
   const queues = read.optional("async_queues", parseQueues);
   return {
@@ -99,6 +105,16 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
   };
 }
 
+function readCallLimits(read: EnvReader): Partial<CallLimits> {
+  const given = {
+    calls: read.optional("async_max_calls", integerFrom(1)),
+    bytes: read.optional("async_max_bytes", parseBytes),
+    functionCalls: read.optional("async_function_max_calls", integerFrom(1)),
+    functionBytes: read.optional("async_function_max_bytes", parseBytes),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
 function readQueue(
   read: EnvReader,
   limits: QueueLimits,
@@ -112,12 +128,16 @@ function readQueue(
   const replicas = read.optional("nats_stream_replicas", integerFrom(1)) ?? 1;
   const storage = read.optional("nats_storage", oneOf<"file" | "memory">("file", "memory")) ?? "file";
   const ackWaitMs = read.optional("ack_wait", parseDuration) ?? 30_000;
+  const minFreeBytes = dataDir === undefined ? undefined : read.optional("async_min_free", parseBytes);
   const servers = urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]);
   const kind = asked ?? (servers || dataDir === undefined ? "jetstream" : "embedded");
   const nats = { replicas, storage };
   const named = servers && { nats: { servers, ...nats } };
   if (kind === "none") return { queue: { kind }, ...named };
-  if (kind === "embedded") return { queue: { kind, path: `${dataDir}/queue.db`, ...limits }, ...named };
+  if (kind === "embedded") {
+    const floor = minFreeBytes === undefined ? {} : { minFreeBytes };
+    return { queue: { kind, path: `${dataDir}/queue.db`, ...floor, ...limits }, ...named };
+  }
   const needed = { servers: servers ?? read.required("nats_url", parseServers), ...nats };
   return { queue: { kind, ...needed, ackWaitMs, ...limits }, nats: needed };
 }

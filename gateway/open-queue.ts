@@ -21,13 +21,13 @@ export async function openQueue(config: AsyncConfig, log: Logger): Promise<OpenQ
   return queue.kind === "embedded" ? await openEmbedded(queue, log) : await openJetStream(queue, config, log);
 }
 
-async function openEmbedded({ kind: _kind, ...settings }: EmbeddedConfig, log: Logger): Promise<OpenQueue> {
+async function openEmbedded({ kind: _kind, callLimits, ...settings }: EmbeddedConfig, log: Logger): Promise<OpenQueue> {
   const { openEmbeddedQueue } = await import("./queue/embedded.ts");
   let failure: string | undefined;
   const onFailure = (error: Error) => {
     failure = `the queue has failed: ${error.message}`;
   };
-  const queue = await openEmbeddedQueue({ ...settings, log, onFailure });
+  const queue = await openEmbeddedQueue({ ...settings, limits: callLimits, log, onFailure });
   return { queue, whenOpen: Promise.resolve(), problem: () => failure };
 }
 

@@ -1,3 +1,4 @@
+import { formatBytes } from "../../provider/contract/bytes.ts";
 import type { CallReport, DeadLetterReport, QueueReport } from "../../provider/contract/calls.ts";
 import { formatDuration } from "../../provider/contract/duration.ts";
 import { formatTable } from "../table.ts";
@@ -6,7 +7,7 @@ const age = (ms: number) => (ms === 0 ? "-" : formatDuration(ms));
 const rate = (perSecond: number) => perSecond.toFixed(perSecond < 10 ? 1 : 0);
 
 /** @param withTotal whether the totals of the whole queue belong to what was asked */
-export function formatQueue({ functions, ...total }: QueueReport, withTotal: boolean): string {
+export function formatQueue({ functions, limits, ...total }: QueueReport, withTotal: boolean): string {
   const head = ["FUNCTION", "QUEUE", "WAITING", "RUNNING", "DEAD", "OLDEST", "ACCEPTED/S", "FINISHED/S"];
   const rows = functions.map((fn) => [
     `${fn.name}.${fn.namespace}`,
@@ -19,7 +20,15 @@ export function formatQueue({ functions, ...total }: QueueReport, withTotal: boo
     rate(fn.finishedPerSecond),
   ]);
   const all = ["(all)", "", `${total.waiting}`, `${total.inFlight}`, `${total.dead}`, age(total.oldestMs), "", ""];
-  return formatTable([head, ...rows, ...(withTotal ? [all] : [])]);
+  const table = formatTable([head, ...rows, ...(withTotal ? [all] : [])]);
+  return limits ? `${table}${formatLimits(limits, withTotal ? total.bytes : undefined)}` : table;
+}
+
+function formatLimits(limits: NonNullable<QueueReport["limits"]>, bytes: number | undefined): string {
+  const { calls, functionCalls, functionBytes } = limits;
+  const taken = bytes === undefined ? "" : `, of which ${formatBytes(bytes)} are taken`;
+  const all = `${calls} calls and ${formatBytes(limits.bytes)} in all${taken}`;
+  return `Limits: ${all}; ${functionCalls} calls and ${formatBytes(functionBytes)} of a function.\n`;
 }
 
 export function formatCall(call: CallReport): string {

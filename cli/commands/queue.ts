@@ -17,6 +17,7 @@ export function queueCommand(io: Io): Command {
   queue.addCommand(statusCommand(io));
   queue.addCommand(getCommand(io));
   queue.addCommand(cancelCommand(io));
+  queue.addCommand(purgeCommand(io));
   queue.addCommand(deadLettersCommand(io));
   return queue;
 }
@@ -67,5 +68,17 @@ function cancelCommand(io: Io): Command {
     const { state } = await client.call(id);
     const ended = state === "done" || state === "dead" || state === "expired";
     io.stdout.write(ended ? `Had ended before (${state}): ${id}\n` : `Cancelled: ${id}\n`);
+  });
+}
+
+function purgeCommand(io: Io): Command {
+  const command = new Command("purge")
+    .description("cancel all calls of a function that wait; those that run go on, dead letters stay")
+    .argument("<name>", "the function");
+  addNamespaceOption(addGatewayOptions(command));
+  return command.action(async (name: string) => {
+    const flags = command.opts<Flags>();
+    const client = await connectQueue(io, flags);
+    io.stdout.write(`Purged: ${await client.purge({ function: name, namespace: flags.namespace })}\n`);
   });
 }

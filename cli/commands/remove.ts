@@ -10,24 +10,41 @@ import {
   type StackFlags,
 } from "./options.ts";
 import { chooseFunctions, namespaceOf, readStackFile } from "./selection.ts";
+import { settleWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 
-interface Flags extends GatewayFlags, StackFlags {}
+interface Flags extends GatewayFlags, StackFlags {
+  readonly purgeCalls?: boolean;
+  readonly keepCalls?: boolean;
+}
+
+function wishOf({ purgeCalls, keepCalls }: Flags): WaitingCalls {
+  if (purgeCalls && keepCalls) throw new CliError("--purge-calls and --keep-calls exclude each other");
+  return purgeCalls ? "purge" : keepCalls ? "keep" : "ask";
+}
 
 /** `faaslane remove [NAME]`: one function, or all of the stack file that match. */
 export function removeCommand(io: Io): Command {
   const command = new Command("remove").argument("[name]", "the function (default: those of the stack file)");
+  command
+    .option("--purge-calls", "drop asynchronous calls that wait for it (default: ask, where somebody can be asked)")
+    .option("--keep-calls", "keep them: they are made should the function come back, else they become dead letters");
   addNamespaceOption(addGatewayOptions(addStackOptions(command)));
   return command.action(async (name: string | undefined) => {
     const flags = command.optsWithGlobals<Flags>();
     const stack = await readStackFile(io, flags);
     const names = name === undefined ? chooseFunctions(stack, flags, "a name").map((fn) => fn.name) : [name];
+    const wish = wishOf(flags);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
+    const { QueueClient } = await import("../gateway/queue-client.ts");
+    const queue = new QueueClient(client);
 
     const failures: string[] = [];
     for (const target of names) {
       io.stdout.write(`Deleting: ${target}.\n`);
       try {
-        const answer = await client.removeFunction(target, namespaceOf(target, flags.namespace, stack));
+        const namespace = namespaceOf(target, flags.namespace, stack);
+        await settleWaitingCalls(io, queue, { function: target, namespace }, wish);
+        const answer = await client.removeFunction(target, namespace);
         if ([200, 201, 202].includes(answer.status)) {
           io.stdout.write("Removing old function.\n");
         } else if (answer.status === 404 && name === undefined) {

@@ -2,7 +2,7 @@ import {
   type CallReport,
   type DeadLetterList,
   decodeCallReport,
-  decodeDeadLetterCount,
+  decodeChangeCount,
   decodeDeadLetterList,
   decodeQueueReport,
   type QueueReport,
@@ -46,6 +46,11 @@ export class QueueClient {
     return decodeCallReport(await this.#json("GET", pathOf(id), { wait }));
   }
 
+  /** Cancels the calls of a function that wait. @returns how many */
+  async purge(which: { readonly function: string; readonly namespace?: string | undefined }): Promise<number> {
+    return decodeChangeCount(await this.#json("DELETE", PATHS.queue, { ...which }));
+  }
+
   async cancel(id: string): Promise<void> {
     check(await this.#client.ask("DELETE", pathOf(id)));
   }
@@ -56,12 +61,12 @@ export class QueueClient {
 
   /** @param filter empty for all @returns how many */
   async replay(filter: DeadLetterFilter): Promise<number> {
-    return decodeDeadLetterCount(await this.#json("POST", PATHS.deadLetters, orAll(filter)));
+    return decodeChangeCount(await this.#json("POST", PATHS.deadLetters, orAll(filter)));
   }
 
   /** @param filter empty for all @returns how many */
   async drop(filter: DeadLetterFilter): Promise<number> {
-    return decodeDeadLetterCount(await this.#json("DELETE", PATHS.deadLetters, orAll(filter)));
+    return decodeChangeCount(await this.#json("DELETE", PATHS.deadLetters, orAll(filter)));
   }
 
   async #json(method: string, path: string, query: Readonly<Record<string, string | undefined>>): Promise<unknown> {

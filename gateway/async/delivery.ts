@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import { Slices } from "../../provider/kit/slices.ts";
+import { isExcusable, refusalWait } from "../core/call-limit.ts";
 import { decideRetry, fullJitterBackoff } from "../core/retry-policy.ts";
 import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../queue/queue.ts";
 import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
@@ -91,11 +92,15 @@ export class Delivery {
     // The gateway was away until the call's time had passed.
     if (answer.kind === "unreachable") return await this.#expired(task);
     try {
-      if (answer.status === 429 && answer.internal) return await this.#refused(task, startedAt);
+      if (isRefusal(answer) && this.#isExcused(call)) return await this.#refused(task, startedAt);
       return await this.#conclude(task, answer, startedAt);
     } finally {
       await answer.result.discard();
     }
+  }
+
+  #isExcused({ refused }: QueuedCall): boolean {
+    return !refused || isExcusable({ times: refused.times, forMs: this.#options.now() - refused.since });
   }
 
   /** Whether the call's time has passed in `ms` from now. */
@@ -175,11 +180,12 @@ export class Delivery {
    */
   async #refused(task: Task, startedAt: number): Promise<Disposition> {
     const { call } = task;
-    const { limits, events } = this.#options;
+    const { limits, events, random } = this.#options;
     events.refused?.(placeOf(call));
-    const afterMs = limits.refused(refOf(call), startedAt);
+    const pauseMs = limits.refused(refOf(call), startedAt);
+    const afterMs = Math.max(pauseMs, refusalWait(call.refused?.times ?? 0, random()));
     if (this.#expiresBy(call, afterMs)) return await this.#expired(task);
-    return { kind: "retry", afterMs, counted: false };
+    return { kind: "retry", afterMs, counted: false, refused: true };
   }
 
   async #conclude({ call, attempt, signal, place }: Task, answer: Answered, startedAt: number): Promise<Disposition> {
@@ -201,7 +207,13 @@ export class Delivery {
     events.attempted?.({ ...placeOf(call), status, durationMs, decision });
     log.debug({ ...factsOf(call), attempt, status, durationMs, decision }, "attempt ended");
     if (decision.kind === "retry") {
-      return { kind: "retry", afterMs: decision.afterMs, outcome: { status, durationMs: Math.round(durationMs) } };
+      const attempted = { status, durationMs: Math.round(durationMs) };
+      return {
+        kind: "retry",
+        afterMs: decision.afterMs,
+        outcome: attempted,
+        ...(isRefusal(answer) && { refused: true }),
+      };
     }
     const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
     const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
@@ -233,6 +245,11 @@ export class Delivery {
     this.#options.log.warn({ ...factsOf(call), attempt, reason }, "a call is dead");
     return { kind: "dead", reason, ...(outcome ? { outcome } : {}) };
   }
+}
+
+/** The platform had no room for the call, or so it seems. */
+function isRefusal({ status, internal }: Answered): boolean {
+  return status === 429 && internal;
 }
 
 function refOf({ function: name, namespace }: QueuedCall): FunctionRef {

@@ -85,6 +85,30 @@ export function afterSuccess(
   return { ...backOff, share, vain: 0 };
 }
 
+/** Attempts of a call that the platform refused, in a row. */
+export interface Refusals {
+  readonly times: number;
+  /** Since the first of them. */
+  readonly forMs: number;
+}
+
+const MAX_REFUSALS = 200;
+const MAX_REFUSED_MS = 3600_000;
+const MAX_REFUSED_WAIT_MS = 30_000;
+
+/**
+ * Whether one more refusal says nothing about the call. A function that is full has room within the hour, or its calls
+ * are better told of as failed; and a refusal may be none of the platform's, though it looks like one.
+ */
+export function isExcusable({ times, forMs }: Refusals): boolean {
+  return times < MAX_REFUSALS && forMs < MAX_REFUSED_MS;
+}
+
+/** How long a call waits after a refusal: longer each time. @param times that it was refused before */
+export function refusalWait(times: number, random: number): number {
+  return fullJitterBackoff(times + 1, MIN_PAUSE_MS, MAX_REFUSED_WAIT_MS, random);
+}
+
 /** Whether nothing of it matters any more. */
 export function isCalm(backOff: BackOff, now: number): boolean {
   return (backOff.share === 1 && backOff.vain === 0) || now - backOff.cutAt > FORGOTTEN_AFTER_MS;

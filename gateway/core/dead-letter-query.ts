@@ -78,6 +78,15 @@ export function readFunction(given: Parameters, defaultNamespace: string): Funct
   return namespace === undefined ? parseTarget(name, defaultNamespace) : { name, namespace };
 }
 
+/**
+ * The parameters of what purges the queue: the function, which must be named.
+ * @throws {FaasError} `invalid`, naming the parameter and its rule
+ */
+export function readPurge(given: Parameters, defaultNamespace: string): FunctionRef {
+  refuseOthers(given, ["function", "namespace"]);
+  return readFunction(given, defaultNamespace) ?? fail("function", "must name the function whose calls are to go");
+}
+
 /** A moment, or a duration back from now. */
 function readTime(name: string, text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined;

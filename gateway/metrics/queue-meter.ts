@@ -103,5 +103,10 @@ export function meterQueue(queue: Queue, meter: QueueMeter): ApiQueue {
       if (before === "waiting" || before === "running") meter.cancelled++;
       return before;
     },
+    async purge(ref) {
+      const count = await queue.purge(ref);
+      meter.cancelled += count;
+      return count;
+    },
   };
 }

@@ -7,6 +7,8 @@ export interface CallToStore {
   readonly acceptedAt: number;
   readonly callId?: string;
   readonly idempotencyKey?: string;
+  /** Of the request that the key stands for. */
+  readonly print?: string;
   readonly notBefore?: number;
   readonly notAfter?: number;
   /** When the queue itself is to end it. */
@@ -24,6 +26,8 @@ export interface CallFacts {
   readonly key: string;
   /** 0 when its turn may come at any time. */
   readonly due: number;
+  /** That it counts for. */
+  readonly bytes: number;
   readonly attempts: number;
   readonly acceptedAt: number;
   readonly startedAt: number | undefined;
@@ -39,6 +43,8 @@ export interface CallFacts {
 /** How an attempt went that is not the last. */
 export interface Tried {
   readonly counted: boolean;
+  /** By the platform. */
+  readonly refused: boolean;
   readonly startedAt: number | undefined;
   readonly status: number | undefined;
   readonly durationMs: number | undefined;
@@ -47,7 +53,8 @@ export interface Tried {
 /** In the column `member`: not one, but all of a batch. */
 export const WHOLE = -1;
 
-const FACTS = "seq, fn, due, attempts, accepted, started, status, duration, not_after, call_id, idem, whole, member";
+const FACTS =
+  "seq, fn, due, bytes, attempts, accepted, started, status, duration, not_after, call_id, idem, whole, member";
 
 /** A call that is now under way. */
 export interface Begun {
@@ -68,10 +75,11 @@ export class EmbeddedCalls {
     const { key, acceptedAt, callId, idempotencyKey, notBefore, notAfter, expires, member, isBatch, meta, body } = call;
     return this.#db.run(
       `INSERT INTO calls
-         (fn, due, attempts, interruptions, accepted, not_after, expires, call_id, idem, whole, member, meta, body)
-       VALUES (?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         (fn, due, bytes, attempts, interruptions, accepted, not_after, expires, call_id, idem, whole, member, meta, body)
+       VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       key,
       notBefore === undefined ? 0 : Math.max(1, Math.ceil(notBefore)),
+      bytesOf(call),
       acceptedAt,
       notAfter ?? null,
       expires ?? null,
@@ -111,7 +119,10 @@ export class EmbeddedCalls {
 
   /** Notes that the call is being tried and gives it out; undefined when its time has passed at `now`. */
   begin(seq: number, now: number): Begun | undefined {
-    const row = this.#db.get("SELECT attempts, accepted, expires, member, meta, body FROM calls WHERE seq = ?", seq);
+    const row = this.#db.get(
+      "SELECT attempts, accepted, expires, refusals, refused, member, meta, body FROM calls WHERE seq = ?",
+      seq,
+    );
     if (row === undefined) throw new Error(`the call in place ${seq} is not there`);
     if (row.expires !== null && (row.expires as number) < now) return undefined;
     this.#db.run("INSERT INTO under_way (seq) VALUES (?)", seq);
@@ -120,6 +131,9 @@ export class EmbeddedCalls {
         seq,
         attempt: (row.attempts as number) + 1,
         acceptedAt: row.accepted as number,
+        ...(row.refused !== null && {
+          refused: { times: row.refusals as number, since: row.refused as number },
+        }),
         meta: row.meta as string,
         body: row.body as Uint8Array<ArrayBuffer>,
       },
@@ -133,13 +147,18 @@ export class EmbeddedCalls {
   }
 
   /** The next attempt may start at `due`. */
-  retryAt(seq: number, due: number, { counted, startedAt, status, durationMs }: Tried): void {
+  retryAt(seq: number, due: number, tried: Tried, now: number): void {
+    const { counted, refused, startedAt, status, durationMs } = tried;
     this.handBack(seq);
     this.#db.run(
-      `UPDATE calls SET due = ?, attempts = attempts + ?, started = coalesce(?, started), status = coalesce(?, status),
+      `UPDATE calls SET due = ?, attempts = attempts + ?, refusals = iif(?, refusals + 1, 0),
+         refused = iif(?, coalesce(refused, ?), NULL), started = coalesce(?, started), status = coalesce(?, status),
          duration = coalesce(?, duration) WHERE seq = ?`,
       Math.max(1, Math.ceil(due)),
       counted ? 1 : 0,
+      refused ? 1 : 0,
+      refused ? 1 : 0,
+      now,
       startedAt ?? null,
       status ?? null,
       durationMs ?? null,
@@ -158,6 +177,28 @@ export class EmbeddedCalls {
     return this.#db.get("SELECT meta FROM calls WHERE seq = ?", seq)?.meta as string | undefined;
   }
 
+  /** All that its caller sent. */
+  content(seq: number): { readonly meta: string; readonly body: Uint8Array } | undefined {
+    const row = this.#db.get("SELECT meta, body FROM calls WHERE seq = ?", seq);
+    return row && { meta: row.meta as string, body: row.body as Uint8Array };
+  }
+
+  lastPlace(): number {
+    return this.#db.number("SELECT max(seq) FROM calls") ?? 0;
+  }
+
+  /** Calls of a key that are not being tried, up to a place. */
+  waiting(key: string, upTo: number, limit: number): number[] {
+    return this.#db
+      .all(
+        "SELECT seq FROM calls WHERE fn = ? AND seq <= ? AND seq NOT IN (SELECT seq FROM under_way) LIMIT ?",
+        key,
+        upTo,
+        limit,
+      )
+      .map((row) => row.seq as number);
+  }
+
   /**
    * Counts an interruption for every call that was under way when the process died.
    * @returns those interrupted `limit` times or more
@@ -172,11 +213,11 @@ export class EmbeddedCalls {
     return rows.filter((row) => (row.interruptions as number) >= limit).map((row) => row.seq as number);
   }
 
-  /** How many calls each key has. */
-  countByKey(): [key: string, calls: number][] {
+  /** How many calls each key has, and bytes. */
+  countByKey(): { readonly key: string; readonly calls: number; readonly bytes: number }[] {
     return this.#db
-      .all("SELECT fn, count(*) AS calls FROM calls GROUP BY fn")
-      .map(({ fn, calls }) => [fn as string, calls as number]);
+      .all("SELECT fn, count(*) AS calls, sum(bytes) AS bytes FROM calls GROUP BY fn")
+      .map(({ fn, calls, bytes }) => ({ key: fn as string, calls: calls as number, bytes: bytes as number }));
   }
 
   /** Keys with a call that comes due after `after` and until `until`. */
@@ -233,12 +274,33 @@ export class EmbeddedCalls {
   }
 }
 
+/** Bytes that a call counts for. */
+export function bytesOf({ meta, body }: Pick<CallToStore, "meta" | "body">): number {
+  return meta.length + body.byteLength;
+}
+
 function toFacts(row: Row): CallFacts {
-  const { seq, fn, due, attempts, accepted, started, status, duration, not_after, call_id, idem, whole, member } = row;
+  const {
+    seq,
+    fn,
+    due,
+    bytes,
+    attempts,
+    accepted,
+    started,
+    status,
+    duration,
+    not_after,
+    call_id,
+    idem,
+    whole,
+    member,
+  } = row;
   return {
     seq: seq as number,
     key: fn as string,
     due: due as number,
+    bytes: bytes as number,
     attempts: attempts as number,
     acceptedAt: accepted as number,
     startedAt: (started as number | null) ?? undefined,

@@ -1,9 +1,20 @@
+import type { KeyCounters } from "./embedded-counts.ts";
 import type { EmbeddedDispatch } from "./embedded-dispatch.ts";
 import type { Draft } from "./embedded-draft.ts";
 import type { ExpiryWatch } from "./embedded-expiry.ts";
 import type { Batch } from "./embedded-inbox.ts";
 import type { EmbeddedLedger, Inserted } from "./embedded-ledger.ts";
-import type { AskOf, Change, FromWorker, Moved, Refusal, Settlement, WireCall } from "./embedded-protocol.ts";
+import {
+  type AskOf,
+  type Change,
+  type FromWorker,
+  functionOf,
+  type Moved,
+  type Purged,
+  type Refusal,
+  type Settlement,
+  type WireCall,
+} from "./embedded-protocol.ts";
 import type { EmbeddedReader } from "./embedded-reader.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
 import type { CallState } from "./queue.ts";
@@ -12,6 +23,8 @@ type StoredReply = Extract<FromWorker, { kind: "stored" }>;
 
 /** Dead letters that one transaction moves. */
 const LETTERS_AT_A_TIME = 200;
+/** Calls that one transaction cancels, unless some of them are batches. */
+const PURGED_AT_A_TIME = 200;
 
 /** What the main thread asks to be changed, done inside a transaction and on its draft. */
 export class EmbeddedChanges {
@@ -20,6 +33,7 @@ export class EmbeddedChanges {
   readonly #dispatch: EmbeddedDispatch;
   readonly #expiry: ExpiryWatch;
   readonly #reader: Pick<EmbeddedReader, "seqOf">;
+  readonly #counters: Pick<KeyCounters, "all">;
 
   constructor(
     store: EmbeddedStore,
@@ -27,12 +41,14 @@ export class EmbeddedChanges {
     dispatch: EmbeddedDispatch,
     expiry: ExpiryWatch,
     reader: Pick<EmbeddedReader, "seqOf">,
+    counters: Pick<KeyCounters, "all">,
   ) {
     this.#store = store;
     this.#ledger = ledger;
     this.#dispatch = dispatch;
     this.#expiry = expiry;
     this.#reader = reader;
+    this.#counters = counters;
   }
 
   settle(settlement: Settlement, draft: Draft): void {
@@ -65,7 +81,9 @@ export class EmbeddedChanges {
       case "retry": {
         const due = draft.now + Math.ceil(settlement.afterMs);
         const { status, durationMs } = settlement.outcome ?? {};
-        this.#store.calls.retryAt(seq, due, { counted: settlement.counted !== false, startedAt, status, durationMs });
+        const { refused = false } = settlement;
+        const counted = settlement.counted !== false;
+        this.#store.calls.retryAt(seq, due, { counted, refused, startedAt, status, durationMs }, draft.now);
         this.#dispatch.wake(call.key, due);
         this.#expiry.look();
         break;
@@ -111,10 +129,23 @@ export class EmbeddedChanges {
     return inserted;
   }
 
-  change(ask: Change, draft: Draft): CallState | Moved | undefined {
+  change(ask: Change, draft: Draft): CallState | Moved | Purged | undefined {
+    if (ask.kind === "purge") return this.#purge(ask, draft);
     if (ask.kind !== "cancel") return this.#moveLetters(ask, draft);
     const seq = this.#reader.seqOf(ask.of);
     return seq === undefined ? undefined : this.#ledger.cancel(seq, draft);
+  }
+
+  #purge({ fn, upTo = this.#store.calls.lastPlace() }: AskOf<"purge">, draft: Draft): Purged {
+    let count = 0;
+    // A function's calls may lie in several queues.
+    for (const { key } of this.#counters.all(draft.now)) {
+      if (functionOf(key) !== fn) continue;
+      for (const seq of this.#store.calls.waiting(key, upTo, PURGED_AT_A_TIME - count)) {
+        if (this.#ledger.cancel(seq, draft) === "waiting") count++;
+      }
+    }
+    return { count, upTo };
   }
 
   #moveLetters(ask: AskOf<"replay"> | AskOf<"drop">, draft: Draft): Moved {

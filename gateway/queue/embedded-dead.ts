@@ -73,8 +73,8 @@ export class EmbeddedDead {
    */
   revive(place: number, now: number): number | undefined {
     return this.#db.number(
-      `INSERT INTO calls (seq, fn, due, attempts, interruptions, accepted, call_id, idem, member, meta, body)
-       SELECT CASE WHEN whole IS NULL THEN seq END, fn, ?, 0, 0, accepted, call_id, CASE WHEN whole IS NULL THEN idem END,
+      `INSERT INTO calls (seq, fn, due, bytes, attempts, interruptions, accepted, call_id, idem, member, meta, body)
+       SELECT CASE WHEN whole IS NULL THEN seq END, fn, ?, bytes, 0, 0, accepted, call_id, CASE WHEN whole IS NULL THEN idem END,
          CASE WHEN json_valid(meta) AND json_extract(meta, '$.batch.kind') = 'whole' THEN ${WHOLE} END,
          CASE WHEN NOT json_valid(meta) THEN meta
               WHEN whole IS NULL THEN json_remove(meta, '$.notAfter', '$.notBefore')

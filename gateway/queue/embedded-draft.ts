@@ -1,11 +1,12 @@
-import type { Delta } from "./embedded-counts.ts";
-import type { DeliveredCall } from "./embedded-protocol.ts";
+import { type Delta, type Load, NO_LOAD } from "./embedded-counts.ts";
+import { type DeliveredCall, functionOf } from "./embedded-protocol.ts";
 import type { FunctionTurns, UnderWay } from "./embedded-turns.ts";
 
 /** What the file holds in all. */
 export interface Totals {
-  /** Calls that have not ended. */
+  /** Calls that have not ended, and their bytes. */
   readonly calls: number;
+  readonly bytes: number;
   readonly dead: number;
   readonly deadBytes: number;
   readonly finished: number;
@@ -16,6 +17,7 @@ export interface Totals {
 export class Draft {
   readonly now: number;
   calls: number;
+  bytes: number;
   dead: number;
   deadBytes: number;
   finished: number;
@@ -35,11 +37,13 @@ export class Draft {
   forgetAt: number | undefined;
   readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
   readonly #begun: number[] = [];
+  readonly #loads = new Map<string, Load>();
   readonly #turns: FunctionTurns;
 
   constructor(now: number, totals: Totals, forgetAt: number | undefined, turns: FunctionTurns) {
     this.now = now;
     this.calls = totals.calls;
+    this.bytes = totals.bytes;
     this.dead = totals.dead;
     this.deadBytes = totals.deadBytes;
     this.finished = totals.finished;
@@ -59,10 +63,36 @@ export class Draft {
   of(key: string): Delta {
     let delta = this.deltas.get(key);
     if (!delta) {
-      delta = { calls: 0, dead: 0, accepted: 0, finished: 0 };
+      delta = { calls: 0, bytes: 0, dead: 0, accepted: 0, finished: 0 };
       this.deltas.set(key, delta);
     }
     return delta;
+  }
+
+  /** A call that has not ended has come. */
+  entered(key: string, bytes: number): void {
+    this.#change(key, 1, bytes);
+  }
+
+  /** It has ended. */
+  left(key: string, bytes: number): void {
+    this.#change(key, -1, -bytes);
+  }
+
+  #change(key: string, calls: number, bytes: number): void {
+    this.calls += calls;
+    this.bytes += bytes;
+    const delta = this.of(key);
+    delta.calls += calls;
+    delta.bytes += bytes;
+    const fn = functionOf(key);
+    const load = this.#loads.get(fn) ?? { calls: 0, bytes: 0 };
+    this.#loads.set(fn, { calls: load.calls + calls, bytes: load.bytes + bytes });
+  }
+
+  /** What this transaction changes for a function, by `name.namespace`. */
+  loadOf(fn: string): Load {
+    return this.#loads.get(fn) ?? NO_LOAD;
   }
 
   begin(key: string, seq: number, isBatch: boolean): void {

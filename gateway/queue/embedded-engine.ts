@@ -10,6 +10,7 @@ import { EmbeddedLedger } from "./embedded-ledger.ts";
 import type { EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from "./embedded-protocol.ts";
 import { EmbeddedReader } from "./embedded-reader.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
+import type { FreeSpace } from "./free-space.ts";
 import type { SpareSpace } from "./spare-space.ts";
 
 /** What one transaction is to do, beside settling what is to be settled. */
@@ -36,6 +37,7 @@ export class EmbeddedEngine {
   readonly #settings: EmbeddedSettings;
   readonly #now: () => number;
   readonly #post: (message: FromWorker) => void;
+  readonly #space: Pick<FreeSpace, "take">;
   readonly #counters = new KeyCounters();
   readonly #ends = new BatchEnds();
   readonly #dispatch: EmbeddedDispatch;
@@ -45,6 +47,8 @@ export class EmbeddedEngine {
   readonly #changes: EmbeddedChanges;
   #totals: Totals;
   #pausing = false;
+  /** New calls were refused as too little of the disk is free. */
+  #short = false;
   /** New calls were refused by the disk, and none has been stored since. */
   #failing = false;
   /** Not even the old calls can be settled or given out; to be tried again. */
@@ -59,34 +63,40 @@ export class EmbeddedEngine {
     settings: EmbeddedSettings,
     now: () => number,
     post: (message: FromWorker) => void,
+    space: Pick<FreeSpace, "take"> = { take: () => undefined },
   ) {
     this.#store = store;
     this.#spare = spare;
     this.#settings = settings;
     this.#now = now;
     this.#post = post;
+    this.#space = space;
     const dispatch = new EmbeddedDispatch(store);
     this.#dispatch = dispatch;
-    this.#ledger = new EmbeddedLedger(store, settings, (seq) => dispatch.startedAt(seq));
-    this.#reader = new EmbeddedReader(store, dispatch, this.#counters, settings.resultTtlMs);
+    this.#ledger = new EmbeddedLedger(store, settings, {
+      startedAt: (seq) => dispatch.startedAt(seq),
+      loadOf: (fn) => this.#counters.loadOf(fn),
+    });
+    this.#reader = new EmbeddedReader(store, dispatch, this.#counters, settings);
     this.#totals = this.#count();
     this.#recover();
     for (const seq of store.batches.complete()) this.#ends.add(seq);
     dispatch.open();
     this.#expiry = new ExpiryWatch(store.calls);
-    this.#changes = new EmbeddedChanges(store, this.#ledger, dispatch, this.#expiry, this.#reader);
+    this.#changes = new EmbeddedChanges(store, this.#ledger, dispatch, this.#expiry, this.#reader, this.#counters);
   }
 
   #count(): Totals {
     const draft = new Draft(
       this.#now(),
-      { calls: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 },
+      { calls: 0, bytes: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 },
       0,
       this.#dispatch.turns,
     );
-    for (const [key, calls] of this.#store.calls.countByKey()) {
+    for (const { key, calls, bytes } of this.#store.calls.countByKey()) {
       draft.calls += calls;
-      draft.of(key).calls = calls;
+      draft.bytes += bytes;
+      Object.assign(draft.of(key), { calls, bytes });
       this.#dispatch.wake(key);
     }
     for (const { key, count, bytes } of this.#store.dead.countByKey()) {
@@ -173,6 +183,8 @@ export class EmbeddedEngine {
       // What little room there is belongs to the calls that are there already.
       return [...refuseAll(work.batches, "the disk is full"), ...this.#attemptWithoutNew(work.changes)];
     }
+    const shortage = this.#shortage(work.batches);
+    if (shortage !== undefined) return [...refuseAll(work.batches, shortage), ...this.#attemptWithoutNew(work.changes)];
     try {
       return this.#attempt(work);
     } catch (error) {
@@ -180,6 +192,16 @@ export class EmbeddedEngine {
       // Where there is no room for new calls, old ones can often still go, which makes room.
       return [...refuseAll(work.batches, reasonOf(error)), ...this.#attemptWithoutNew(work.changes)];
     }
+  }
+
+  #shortage(batches: Work["batches"]): string | undefined {
+    if (batches.length === 0) return undefined;
+    const bytes = batches.reduce((sum, { bodies }) => sum + bodies.byteLength, 0);
+    const shortage = this.#space.take(bytes, this.#now());
+    if (shortage !== undefined && !this.#short)
+      this.#log("error", "the queue takes no new calls", { reason: shortage });
+    this.#short = shortage !== undefined;
+    return shortage;
   }
 
   #attemptWithoutNew(changes: Work["changes"]): FromWorker[] {

@@ -147,17 +147,23 @@ export class EmbeddedHistory {
     return this.#db.number("SELECT max(seq) FROM names WHERE call_id = ?", callId);
   }
 
-  /** The call that stands for all of this function with this key. */
-  known(key: string, idempotencyKey: string): number | undefined {
-    return this.#db.number("SELECT seq FROM idempotency WHERE fn = ? AND idem = ?", functionOf(key), idempotencyKey);
+  /** The call that stands for all of this function with this key, and the request that they are. */
+  known(key: string, idempotencyKey: string): { readonly seq: number; readonly print: string | undefined } | undefined {
+    const row = this.#db.get(
+      "SELECT seq, print FROM idempotency WHERE fn = ? AND idem = ?",
+      functionOf(key),
+      idempotencyKey,
+    );
+    return row && { seq: row.seq as number, print: (row.print as string | null) ?? undefined };
   }
 
-  remember(key: string, idempotencyKey: string, seq: number): void {
+  remember(key: string, idempotencyKey: string, seq: number, print: string | undefined): void {
     this.#db.run(
-      "INSERT OR IGNORE INTO idempotency (fn, idem, seq) VALUES (?, ?, ?)",
+      "INSERT OR IGNORE INTO idempotency (fn, idem, seq, print) VALUES (?, ?, ?, ?)",
       functionOf(key),
       idempotencyKey,
       seq,
+      print ?? null,
     );
   }
 

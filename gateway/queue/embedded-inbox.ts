@@ -34,7 +34,7 @@ export function sortInbox(messages: readonly ToWorker[]): Inbox {
         break;
       case "ask": {
         const { question, ask } = message;
-        if (ask.kind === "cancel" || ask.kind === "replay" || ask.kind === "drop") changes.push({ question, ask });
+        if (isChange(ask)) changes.push({ question, ask });
         else questions.push({ question, ask });
         break;
       }
@@ -45,6 +45,10 @@ export function sortInbox(messages: readonly ToWorker[]): Inbox {
     }
   }
   return { orders, batches, settlements, changes, questions };
+}
+
+function isChange(ask: Ask): ask is Change {
+  return ask.kind === "cancel" || ask.kind === "replay" || ask.kind === "drop" || ask.kind === "purge";
 }
 
 function unpack({ settlement, result }: WireSettlement, bodies: ArrayBuffer): Settlement {

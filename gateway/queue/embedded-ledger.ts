@@ -1,12 +1,22 @@
+import { printWhole } from "../core/request-print.ts";
 import { isComplete, PHASE } from "./embedded-batches.ts";
-import type { CallFacts, CallToStore } from "./embedded-calls.ts";
+import { bytesOf, type CallFacts, type CallToStore } from "./embedded-calls.ts";
+import type { Load } from "./embedded-counts.ts";
 import type { Draft } from "./embedded-draft.ts";
-import type { EmbeddedSettings, Refusal, StoredOutcome } from "./embedded-protocol.ts";
+import {
+  decodeCall,
+  type EmbeddedSettings,
+  functionOf,
+  type Refusal,
+  type StoredOutcome,
+} from "./embedded-protocol.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
-import type { CallState, FinalState } from "./queue.ts";
+import type { CallLimits, CallState, FinalState } from "./queue.ts";
 
 /** How long it is known at least what became of a call. */
 const MIN_KNOWN_MS = 60_000;
+
+const OTHER_REQUEST = "X-Idempotency-Key: is the key of another request";
 
 /** How a call ends. */
 export interface Ending {
@@ -24,59 +34,81 @@ export type Inserted =
   | { readonly kind: "duplicate"; readonly seq: number; readonly callId: string | undefined }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
+/** What the file does not know. */
+export interface Surroundings {
+  /** When a call under way was begun. */
+  startedAt(seq: number): number | undefined;
+  /** Unfinished calls of a function, by `name.namespace`, before this transaction. */
+  loadOf(fn: string): Load;
+}
+
 /** What can happen to calls, and all that each of these changes. Works inside a transaction and on its draft. */
 export class EmbeddedLedger {
   readonly #store: EmbeddedStore;
   readonly #settings: EmbeddedSettings;
-  readonly #startedAt: (seq: number) => number | undefined;
+  readonly #around: Surroundings;
   /** How long it is known what became of a call. */
   readonly #knownMs: number;
 
-  /** @param startedAt when a call under way was begun: who is under way is not for the file to know */
-  constructor(store: EmbeddedStore, settings: EmbeddedSettings, startedAt: (seq: number) => number | undefined) {
+  constructor(store: EmbeddedStore, settings: EmbeddedSettings, around: Surroundings) {
     this.#store = store;
     this.#settings = settings;
-    this.#startedAt = startedAt;
+    this.#around = around;
     this.#knownMs = Math.max(MIN_KNOWN_MS, settings.resultTtlMs);
   }
 
   insert(call: CallToStore, wholeSize: number | undefined, draft: Draft): Inserted {
-    const { key, callId, idempotencyKey, member } = call;
+    const { key, callId, idempotencyKey, print, member } = call;
     const { history, batches, calls } = this.#store;
-    const known =
-      member !== undefined
-        ? batches.member(member.whole, member.index)
-        : idempotencyKey !== undefined
-          ? history.known(key, idempotencyKey)
-          : undefined;
-    if (known !== undefined) return { kind: "duplicate", seq: known, callId: this.#callIdOf(known) };
-    const refusal = this.#refuse(call, draft);
-    if (refusal) return { kind: "refused", refusal };
+    const known = this.#known(call) ?? this.#refuse(call, draft);
+    if (known) return known;
     const seq = calls.insert(call);
-    draft.calls++;
-    const delta = draft.of(key);
-    delta.calls++;
-    delta.accepted++;
+    draft.entered(key, bytesOf(call));
+    draft.of(key).accepted++;
     if (member !== undefined) batches.addMember(member.whole, member.index, seq);
     else {
       // A member bears the name of its batch, and is not what is meant by it.
       if (callId !== undefined) history.name(callId, seq);
-      if (idempotencyKey !== undefined) history.remember(key, idempotencyKey, seq);
+      if (idempotencyKey !== undefined) history.remember(key, idempotencyKey, seq, print);
       if (wholeSize !== undefined) batches.add(seq, wholeSize);
     }
     return { kind: "new", seq };
   }
 
-  #refuse({ member }: CallToStore, draft: Draft): Refusal | undefined {
-    if (draft.calls >= this.#settings.maxWaiting) {
-      return { kind: "overloaded", message: `the queue is full: ${draft.calls} calls are waiting` };
+  /** The call that there is already in its place, by its key or in its batch. */
+  #known({ key, idempotencyKey, print, member }: CallToStore): Inserted | undefined {
+    const { history, batches } = this.#store;
+    if (member !== undefined) {
+      const seq = batches.member(member.whole, member.index);
+      return seq === undefined ? undefined : { kind: "duplicate", seq, callId: this.#callIdOf(seq) };
     }
+    const known = idempotencyKey === undefined ? undefined : history.known(key, idempotencyKey);
+    if (!known) return undefined;
+    const { seq } = known;
+    // Of a call that an earlier release took and that has ended it cannot be told whether it was the same.
+    if (print === undefined || print !== (known.print ?? this.#printOf(seq)))
+      return refused("unprocessable", OTHER_REQUEST);
+    return { kind: "duplicate", seq, callId: this.#callIdOf(seq) };
+  }
+
+  /** Of a call that has not ended. */
+  #printOf(seq: number): string | undefined {
+    const content = this.#store.calls.content(seq);
+    try {
+      return content && printWhole(decodeCall({ ...content, acceptedAt: 0, body: Uint8Array.from(content.body) }, ""));
+    } catch {
+      return undefined; // what is stored is no call, as will show when its turn comes
+    }
+  }
+
+  #refuse(call: CallToStore, draft: Draft): Inserted | undefined {
+    const full = fullQueue(call, draft, this.#around, this.#settings.limits);
+    if (full !== undefined) return refused("overloaded", full);
+    const { member } = call;
     if (member === undefined) return undefined;
     const batch = this.#store.batches.find(member.whole);
-    if (!batch || batch.ending || batch.phase === PHASE.told) {
-      return { kind: "conflict", message: "the batch has ended" };
-    }
-    if (member.index >= batch.progress.size) return { kind: "conflict", message: "the batch has no such line" };
+    if (!batch || batch.ending || batch.phase === PHASE.told) return refused("conflict", "the batch has ended");
+    if (member.index >= batch.progress.size) return refused("conflict", "the batch has no such line");
     return undefined;
   }
 
@@ -127,12 +159,11 @@ export class EmbeddedLedger {
     if (state === "dead") this.#limitDead(draft);
   }
 
-  #count({ key }: CallFacts, state: FinalState, draft: Draft): void {
-    draft.calls--;
+  #count({ key, bytes }: CallFacts, state: FinalState, draft: Draft): void {
+    draft.left(key, bytes);
     draft.finished++;
     draft.forgetAt ??= draft.now + this.#knownMs;
     const delta = draft.of(key);
-    delta.calls--;
     delta.finished++;
     if (state === "dead") delta.dead++;
   }
@@ -158,8 +189,7 @@ export class EmbeddedLedger {
     if (published < progress.size) return `only ${published} of ${progress.size} lines were queued`;
     batches.spread(call, call.attempts + 1, startedAt, calls.meta(seq) ?? "");
     calls.remove(seq);
-    draft.calls--;
-    draft.of(call.key).calls--;
+    draft.left(call.key, call.bytes);
     this.#noteIfComplete(seq, draft);
     return undefined;
   }
@@ -181,7 +211,7 @@ export class EmbeddedLedger {
   cancel(seq: number, draft: Draft): CallState | undefined {
     const { calls, history, batches, dead } = this.#store;
     if (calls.find(seq)) {
-      const since = this.#startedAt(seq);
+      const since = this.#around.startedAt(seq);
       if (since !== undefined) draft.cancelled.push(seq);
       this.end(seq, { state: "cancelled", counted: false, startedAt: since }, draft);
       return since === undefined ? "waiting" : "running";
@@ -258,15 +288,19 @@ export class EmbeddedLedger {
     const [letter] = dead.list({}, place - 1, place, 1);
     if (!letter) return undefined;
     // Before the call comes back: forgetting it takes its names along.
-    if (history.find(letter.seq)?.whole === undefined) this.#forgetOne(letter.seq, draft);
+    const before = history.find(letter.seq);
+    const key = before?.idempotencyKey;
+    const print = before && key !== undefined ? history.known(before.key, key)?.print : undefined;
+    if (before?.whole === undefined) this.#forgetOne(letter.seq, draft);
     const seq = dead.revive(place, draft.now);
     const call = seq === undefined ? undefined : calls.find(seq);
     if (!call) return undefined;
     if (call.callId !== undefined && !this.#namesBatch(call.callId)) history.name(call.callId, call.seq);
-    if (call.idempotencyKey !== undefined) history.remember(call.key, call.idempotencyKey, call.seq);
+    if (call.idempotencyKey !== undefined) {
+      history.remember(call.key, call.idempotencyKey, call.seq, print ?? this.#printOf(call.seq));
+    }
     if (size !== undefined) batches.add(call.seq, size);
-    draft.calls++;
-    draft.of(call.key).calls++;
+    draft.entered(call.key, call.bytes);
     this.drop(place, draft);
     return call.key;
   }
@@ -284,4 +318,31 @@ export class EmbeddedLedger {
     draft.deadBytes -= letter.bytes;
     draft.of(letter.key).dead--;
   }
+}
+
+function refused(kind: Refusal["kind"], message: string): Inserted {
+  return { kind: "refused", refusal: { kind, message } };
+}
+
+/** @returns which limit one more call would pass, for callers to read */
+function fullQueue(
+  call: CallToStore,
+  draft: Draft,
+  around: Pick<Surroundings, "loadOf">,
+  limits: CallLimits,
+): string | undefined {
+  const bytes = bytesOf(call);
+  if (draft.calls >= limits.calls) return `the queue is full: it takes ${limits.calls} calls (async_max_calls)`;
+  if (draft.bytes + bytes > limits.bytes) {
+    return `the queue is full: its calls may take ${limits.bytes} bytes (async_max_bytes)`;
+  }
+  const fn = functionOf(call.key);
+  const [before, now] = [around.loadOf(fn), draft.loadOf(fn)];
+  if (before.calls + now.calls >= limits.functionCalls) {
+    return `the function has ${limits.functionCalls} calls in the queue, which is as many as it may have (async_function_max_calls)`;
+  }
+  if (before.bytes + now.bytes + bytes > limits.functionBytes) {
+    return `the function's calls in the queue may take ${limits.functionBytes} bytes (async_function_max_bytes)`;
+  }
+  return undefined;
 }

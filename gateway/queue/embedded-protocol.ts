@@ -1,5 +1,16 @@
 import type { Hold } from "./aside.ts";
-import type { BatchProgress, CallState, CallStatus, FinalState, NewCall, QueuedCall, QueueStats } from "./queue.ts";
+import type { IdKey } from "./embedded-ids.ts";
+import type {
+  BatchProgress,
+  CallLimits,
+  CallState,
+  CallStatus,
+  FinalState,
+  NewCall,
+  QueuedCall,
+  QueueStats,
+  RefusalStreak,
+} from "./queue.ts";
 import { DEFAULT_QUEUE } from "./queue.ts";
 
 /** What main thread and worker thread of the embedded queue say to each other. The frequent ones carry many at once. */
@@ -12,6 +23,8 @@ export interface WireCall {
   /** Absent unless the caller chose it. */
   readonly callId?: string;
   readonly idempotencyKey?: string;
+  /** Of the request that the key stands for. */
+  readonly print?: string;
   readonly notBefore?: number;
   readonly notAfter?: number;
   /** Somebody is to be told when it expires, so that it has to be delivered all the same. */
@@ -30,6 +43,7 @@ export interface DeliveredCall {
   readonly seq: number;
   readonly attempt: number;
   readonly acceptedAt: number;
+  readonly refused?: RefusalStreak;
   readonly meta: string;
   readonly body: Uint8Array<ArrayBuffer>;
 }
@@ -54,6 +68,7 @@ export type Settlement =
       readonly kind: "retry";
       readonly afterMs: number;
       readonly counted?: false;
+      readonly refused?: true;
       readonly outcome?: StoredOutcome;
     }
   | { readonly seq: number; readonly kind: "dead"; readonly reason: string; readonly outcome?: StoredOutcome }
@@ -69,7 +84,7 @@ export interface WireSettlement {
 }
 
 export interface Refusal {
-  readonly kind: "overloaded" | "unavailable" | "conflict";
+  readonly kind: "overloaded" | "unavailable" | "conflict" | "unprocessable";
   readonly message: string;
 }
 
@@ -100,6 +115,8 @@ interface Asks {
   /** Some of them at a time. */
   readonly replay: Move;
   readonly drop: Move;
+  /** Some of them at a time, up to the place that the first answer names. */
+  readonly purge: { readonly fn: string; readonly upTo?: number };
   readonly members: { readonly whole: number; readonly after: number };
 }
 
@@ -107,7 +124,7 @@ export type AskKind = keyof Asks;
 export type AskOf<K extends AskKind> = { readonly kind: K } & Asks[K];
 export type Ask = { readonly [K in AskKind]: AskOf<K> }[AskKind];
 /** Changes something. */
-export type Change = AskOf<"cancel"> | AskOf<"replay"> | AskOf<"drop">;
+export type Change = AskOf<"cancel"> | AskOf<"replay"> | AskOf<"drop"> | AskOf<"purge">;
 
 export interface Answers {
   readonly find: StoredStatus | undefined;
@@ -117,8 +134,15 @@ export interface Answers {
   readonly letters: { readonly letters: readonly StoredLetter[]; readonly next?: number };
   readonly replay: Moved;
   readonly drop: Moved;
+  /** None when all have been. */
+  readonly purge: Purged;
   /** An empty page is the last. */
   readonly members: readonly StoredMember[];
+}
+
+export interface Purged {
+  readonly count: number;
+  readonly upTo: number;
 }
 
 /** `after` is where to go on; absent at the end. */
@@ -183,8 +207,7 @@ export type ToWorker =
   | { readonly kind: "close" };
 
 export type FromWorker =
-  /** The key of {@link CallIds}. */
-  | { readonly kind: "opened"; readonly key: Uint8Array }
+  | { readonly kind: "opened"; readonly key: IdKey }
   | { readonly kind: "refusedToOpen"; readonly message: string }
   /** The batch is durable but for its refused calls; places of all, refused and duplicates are listed by position. */
   | {
@@ -213,8 +236,10 @@ export type FromWorker =
 /** What opening needs; handed over as `workerData`. */
 export interface EmbeddedSettings {
   readonly path: string;
-  /** Unfinished calls it holds at most. */
-  readonly maxWaiting: number;
+  /** Unfinished calls that it takes at most. */
+  readonly limits: CallLimits;
+  /** Of the file's disk, in bytes: with less, no new calls are taken. */
+  readonly minFreeBytes: number;
   /** Size the database file may reach. */
   readonly maxBytes: number;
   readonly maxDead: number;
@@ -228,7 +253,7 @@ export interface EmbeddedSettings {
   readonly maxFinishedBytes: number;
 }
 
-type CallMeta = Omit<NewCall, "acceptedAt" | "body">;
+type CallMeta = Omit<NewCall, "acceptedAt" | "body" | "requestPrint">;
 
 /** `name.namespace`, and behind `@` the queue if it is not the default one. None of these holds an `@`. */
 export function keyOf({ function: name, namespace, queue }: Pick<NewCall, "function" | "namespace" | "queue">): string {
@@ -253,13 +278,13 @@ export function refOf(fn: string): { readonly name: string; readonly namespace: 
 }
 
 /** All of a call but time and body as JSON text. */
-export function encodeMeta({ acceptedAt: _, body: __, ...meta }: NewCall): string {
+export function encodeMeta({ acceptedAt: _, body: __, requestPrint: ___, ...meta }: NewCall): string {
   return JSON.stringify(meta);
 }
 
 /** @throws {SyntaxError | TypeError} when the stored text is not what {@link encodeMeta} made */
 export function decodeCall(
-  { acceptedAt, meta, body }: Pick<DeliveredCall, "acceptedAt" | "meta" | "body">,
+  { acceptedAt, refused, meta, body }: Pick<DeliveredCall, "acceptedAt" | "refused" | "meta" | "body">,
   id: string,
 ): QueuedCall {
   const stored = JSON.parse(meta) as CallMeta;
@@ -267,7 +292,15 @@ export function decodeCall(
     throw new TypeError("the stored call names no function");
   }
   // Calls of an earlier release name no queue.
-  return { ...stored, queue: stored.queue ?? DEFAULT_QUEUE, callId: stored.callId ?? id, id, acceptedAt, body };
+  return {
+    ...stored,
+    queue: stored.queue ?? DEFAULT_QUEUE,
+    callId: stored.callId ?? id,
+    id,
+    acceptedAt,
+    body,
+    ...(refused && { refused }),
+  };
 }
 
 /** Lays bodies one after another into one buffer. */

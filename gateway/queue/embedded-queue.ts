@@ -1,5 +1,8 @@
 import { FaasError } from "../../provider/contract/errors.ts";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+import { qualifiedName } from "../../provider/contract/functions.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import { printWhole } from "../core/request-print.ts";
 import { EmbeddedConsumer } from "./embedded-consumer.ts";
 import { EmbeddedDeadLetters } from "./embedded-dead-letters.ts";
 import { CallIds } from "./embedded-ids.ts";
@@ -51,7 +54,7 @@ export class EmbeddedQueue implements Queue {
   readonly #outbox: EmbeddedOutbox;
   readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
   #lastQuestion = 0;
-  #ids = new CallIds(new Uint8Array(32));
+  #ids = new CallIds({ secret: new Uint8Array(32), hiddenFrom: 0 });
   #consumer: { readonly consumer: EmbeddedConsumer; readonly options: ConsumeOptions } | undefined;
   #closing: Promise<void> | undefined;
 
@@ -87,6 +90,7 @@ export class EmbeddedQueue implements Queue {
     const refused = this.#thread.failure ?? this.#refuse(call);
     if (refused) throw refused;
     const { batch, callId, idempotencyKey, notBefore, notAfter } = call;
+    const print = idempotencyKey === undefined ? undefined : (call.requestPrint ?? printWhole(call));
     const member = batch?.kind === "member" ? this.#memberOf(batch) : undefined;
     const stored = await this.#outbox.publish(
       {
@@ -95,6 +99,7 @@ export class EmbeddedQueue implements Queue {
         meta: encodeMeta(call),
         ...(callId !== undefined && { callId }),
         ...(idempotencyKey !== undefined && { idempotencyKey }),
+        ...(print !== undefined && { print }),
         ...(notBefore !== undefined && { notBefore }),
         ...(notAfter !== undefined && { notAfter }),
         ...(call.callbackUrl !== undefined && { tellExpiry: true }),
@@ -176,6 +181,19 @@ export class EmbeddedQueue implements Queue {
 
   async cancel(id: string): Promise<CallState | undefined> {
     return await this.#ask({ kind: "cancel", of: this.#nameOf(id) });
+  }
+
+  /** Some at a time, so that calls that arrive meanwhile hardly wait. */
+  async purge(ref: FunctionRef): Promise<number> {
+    const fn = qualifiedName(ref);
+    let count = 0;
+    for (let upTo: number | undefined; ; ) {
+      const purged: Answers["purge"] = await this.#ask({ kind: "purge", fn, ...(upTo !== undefined && { upTo }) });
+      if (purged.count === 0) return count;
+      count += purged.count;
+      // Those that arrive while this goes on are not meant.
+      upTo = purged.upTo;
+    }
   }
 
   async stats(): Promise<QueueStats> {

@@ -6,6 +6,7 @@ import type {
   AskKind,
   CallName,
   Change,
+  EmbeddedSettings,
   LetterFilter,
   StoredMember,
   StoredOutcome,
@@ -13,7 +14,7 @@ import type {
 } from "./embedded-protocol.ts";
 import { functionOf, queueOf, refOf } from "./embedded-protocol.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
-import type { FunctionQueueStats, QueueStats } from "./queue.ts";
+import type { CallLimits, FunctionQueueStats, QueueStats } from "./queue.ts";
 
 /** Members read at a time, each perhaps with a large result. */
 const MEMBERS_AT_A_TIME = 32;
@@ -34,12 +35,19 @@ export class EmbeddedReader {
   readonly #running: Running;
   readonly #counters: KeyCounters;
   readonly #resultTtlMs: number;
+  readonly #limits: CallLimits;
 
-  constructor(store: EmbeddedStore, running: Running, counters: KeyCounters, resultTtlMs: number) {
+  constructor(
+    store: EmbeddedStore,
+    running: Running,
+    counters: KeyCounters,
+    { resultTtlMs, limits }: Pick<EmbeddedSettings, "resultTtlMs" | "limits">,
+  ) {
     this.#store = store;
     this.#running = running;
     this.#counters = counters;
     this.#resultTtlMs = resultTtlMs;
+    this.#limits = limits;
   }
 
   answer(ask: Exclude<Ask, Change>, now: number): Answers[AskKind] {
@@ -148,6 +156,7 @@ export class EmbeddedReader {
     let waiting = 0;
     let inFlight = 0;
     let dead = 0;
+    let bytes = 0;
     const functions = this.#counters.all(now).map((counts): FunctionQueueStats => {
       const { key, acceptedPerSecond, finishedPerSecond } = counts;
       const underWay = running.get(key) ?? 0;
@@ -155,6 +164,7 @@ export class EmbeddedReader {
       waiting += left;
       inFlight += underWay;
       dead += counts.dead;
+      bytes += counts.bytes;
       return {
         ...refOf(functionOf(key)),
         queue: queueOf(key),
@@ -162,12 +172,13 @@ export class EmbeddedReader {
         inFlight: underWay,
         dead: counts.dead,
         oldestMs: left > 0 ? ageOf(this.#store.calls.oldestAcceptedOf(key), now) : 0,
+        bytes: counts.bytes,
         acceptedPerSecond,
         finishedPerSecond,
       };
     });
     const oldestMs = waiting > 0 ? ageOf(this.#store.calls.oldestAccepted(), now) : 0;
-    return { waiting, inFlight, dead, oldestMs, functions };
+    return { waiting, inFlight, dead, oldestMs, bytes, limits: this.#limits, functions };
   }
 
   #letters(filter: LetterFilter, after: number, limit: number): Answers["letters"] {

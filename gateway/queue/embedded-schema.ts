@@ -2,7 +2,7 @@ import type { EmbeddedDatabase } from "./embedded-database.ts";
 
 /** Marks a file as ours ("FSLQ"), so that another program's database is never taken for a queue. */
 const APPLICATION_ID = 0x46534c51;
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 const PAGE_BYTES = 4096;
 /** Calls moved at a time from an earlier release's table: their room is used again for those that follow. */
 const MOVED_AT_A_TIME = 500;
@@ -10,21 +10,27 @@ const MOVED_AT_A_TIME = 500;
 // calls: what has not ended. `fn` is the key of turns. Large bodies follow the small columns, so that scans and updates
 //   of those seldom touch overflow pages. `due` is 0 for a call whose turn may come at any time or that is being tried,
 //   else the time of its retry or the end of its delay: the index thus gives both the order of acceptance and what is
-//   due. `expires` is set for those that the queue itself is to end.
+//   due, and how much there is of each function. `expires` is set for those that the queue itself is to end. `refusals`
+//   counts attempts in a row that the platform refused, since `refused`. `bytes` is 0 for calls of an earlier release.
+// identity: `hidden_from` is the first place whose call has an id that does not tell its place.
 // under_way: a row that is there on opening is a call that a crash cut off.
 // finished: what is remembered of calls that have ended; results are apart, so that counting stays cheap.
-// names: ids that callers chose. idempotency: by function, whatever its queue.
+// names: ids that callers chose. idempotency: by function, whatever its queue; `print` says of which request, null for
+//   those of an earlier release.
 // batches: `phase` is 0 while the lines are made members, 1 while these run, 2 when the end has been told.
 //   Members, and what is remembered of them, go with the batch.
 const SCHEMA = `
-  CREATE TABLE identity (key BLOB NOT NULL) STRICT;
+  CREATE TABLE identity (key BLOB NOT NULL, hidden_from INTEGER NOT NULL DEFAULT 0) STRICT;
   INSERT INTO identity (key) VALUES (randomblob(32));
   CREATE TABLE calls (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     fn TEXT NOT NULL,
     due INTEGER NOT NULL,
+    bytes INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL,
     interruptions INTEGER NOT NULL,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER,
     accepted INTEGER NOT NULL,
     started INTEGER,
     status INTEGER,
@@ -38,7 +44,7 @@ const SCHEMA = `
     meta TEXT NOT NULL,
     body BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX calls_by_function ON calls (fn, due);
+  CREATE INDEX calls_by_function ON calls (fn, due, seq, bytes);
   CREATE INDEX calls_by_due ON calls (due, fn) WHERE due > 0;
   CREATE INDEX calls_by_expiry ON calls (expires) WHERE expires IS NOT NULL;
   CREATE TABLE under_way (seq INTEGER PRIMARY KEY) STRICT;
@@ -63,7 +69,7 @@ const SCHEMA = `
   CREATE TABLE results (seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL) STRICT;
   CREATE TABLE names (call_id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (call_id, seq)) STRICT, WITHOUT ROWID;
   CREATE TABLE idempotency (
-    fn TEXT NOT NULL, idem TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (fn, idem)
+    fn TEXT NOT NULL, idem TEXT NOT NULL, seq INTEGER NOT NULL, print TEXT, PRIMARY KEY (fn, idem)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE batches (
     seq INTEGER PRIMARY KEY,
@@ -109,7 +115,7 @@ const SCHEMA = `
 `;
 
 /**
- * Makes a database a queue, or sees that it is one; one of the release before becomes one of this.
+ * Makes a database a queue, or sees that it is one; one of an earlier release becomes one of this.
  * @throws {Error} when it is locked, damaged, someone else's or of an unknown schema
  */
 export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
@@ -125,12 +131,29 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
     throw new Error("the file is a database of something else");
   } else if (version === 1) {
     db.transaction(() => setAside(db));
+  } else if (version === 2) {
+    db.transaction(() => upgradeVersion2(db));
   } else if (version !== SCHEMA_VERSION) {
-    throw new Error(`it has schema version ${version}, this release reads versions 1 and ${SCHEMA_VERSION}`);
+    throw new Error(`it has schema version ${version}, this release reads versions 1 to ${SCHEMA_VERSION}`);
   }
   // Not in one transaction: a process that dies over a large file goes on where it was.
   for (const move of [moveCalls, moveDead]) while (db.transaction(() => move(db)));
   db.exec(`PRAGMA max_page_count = ${Math.max(64, Math.floor(maxBytes / PAGE_BYTES))}`);
+}
+
+/** Rows stay as they are, so that a large file is not written anew. */
+function upgradeVersion2(db: EmbeddedDatabase): void {
+  db.exec(`
+    ALTER TABLE calls ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN refused INTEGER;
+    DROP INDEX calls_by_function;
+    CREATE INDEX calls_by_function ON calls (fn, due, seq, bytes);
+    ALTER TABLE idempotency ADD COLUMN print TEXT;
+    ALTER TABLE identity ADD COLUMN hidden_from INTEGER NOT NULL DEFAULT 0;
+    UPDATE identity SET hidden_from = 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'calls'), 0);
+    PRAGMA user_version = ${SCHEMA_VERSION};
+  `);
 }
 
 const OLD_CALLS = "calls_of_version_1";
@@ -169,8 +192,8 @@ function moveCalls(db: EmbeddedDatabase): boolean {
     return false;
   }
   db.exec(`
-    INSERT INTO calls (seq, fn, due, attempts, interruptions, accepted, call_id, meta, body)
-      SELECT seq, fn, due, attempts, interruptions, accepted, ${CALL_ID}, meta, body FROM ${OLD_CALLS} WHERE seq <= ${last};
+    INSERT INTO calls (seq, fn, due, bytes, attempts, interruptions, accepted, call_id, meta, body)
+      SELECT seq, fn, due, length(meta) + length(body), attempts, interruptions, accepted, ${CALL_ID}, meta, body FROM ${OLD_CALLS} WHERE seq <= ${last};
     INSERT INTO names (call_id, seq)
       SELECT ${CALL_ID}, seq FROM ${OLD_CALLS} WHERE seq <= ${last} AND ${CALL_ID} IS NOT NULL;
     DELETE FROM ${OLD_CALLS} WHERE seq <= ${last};

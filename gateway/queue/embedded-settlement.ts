@@ -7,11 +7,12 @@ export function toSettlement(seq: number, disposition: Disposition, maxResultByt
     case "done":
       return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes) };
     case "retry": {
-      const { afterMs, counted, outcome } = disposition;
+      const { afterMs, counted, refused, outcome } = disposition;
       if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
       // Results are for the end of a call.
       const brief = outcome && { outcome: { status: outcome.status, durationMs: outcome.durationMs } };
-      return { seq, kind: "retry", afterMs: Math.max(0, afterMs), ...(counted === false && { counted }), ...brief };
+      const how = { ...(counted === false && { counted }), ...(refused && { refused }) };
+      return { seq, kind: "retry", afterMs: Math.max(0, afterMs), ...how, ...brief };
     }
     case "dead":
       return { seq, kind: "dead", reason: disposition.reason, ...stored(disposition.outcome, maxResultBytes) };

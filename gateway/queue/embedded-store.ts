@@ -3,6 +3,7 @@ import { EmbeddedCalls } from "./embedded-calls.ts";
 import { EmbeddedDatabase, isBusy } from "./embedded-database.ts";
 import { EmbeddedDead } from "./embedded-dead.ts";
 import { EmbeddedHistory } from "./embedded-history.ts";
+import type { IdKey } from "./embedded-ids.ts";
 import { prepareDatabase } from "./embedded-schema.ts";
 
 /** The queue's file. */
@@ -11,8 +12,7 @@ export class EmbeddedStore {
   readonly history: EmbeddedHistory;
   readonly batches: EmbeddedBatches;
   readonly dead: EmbeddedDead;
-  /** For {@link CallIds}. */
-  readonly key: Uint8Array;
+  readonly key: IdKey;
   readonly #db: EmbeddedDatabase;
 
   /** @throws {Error} when the file is locked, damaged, someone else's or of another schema */
@@ -20,7 +20,8 @@ export class EmbeddedStore {
     this.#db = new EmbeddedDatabase(path);
     try {
       prepareDatabase(this.#db, maxBytes);
-      this.key = this.#db.get("SELECT key FROM identity")?.key as Uint8Array;
+      const identity = this.#db.get("SELECT key, hidden_from FROM identity");
+      this.key = { secret: identity?.key as Uint8Array, hiddenFrom: identity?.hidden_from as number };
     } catch (cause) {
       this.#db.close();
       if (isBusy(cause)) throw new Error("another process has it open", { cause });

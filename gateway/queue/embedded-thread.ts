@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { FaasError } from "../../provider/contract/errors.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import type { IdKey } from "./embedded-ids.ts";
 import type { FromWorker, ToWorker } from "./embedded-protocol.ts";
 
 export interface EmbeddedThreadOptions {
@@ -16,7 +17,7 @@ export interface EmbeddedThreadOptions {
 
 export interface ThreadListener {
   /** @param again whether the one before has died */
-  opened(key: Uint8Array, again: boolean): void;
+  opened(key: IdKey, again: boolean): void;
   received(message: FromWorker): void;
   /** The thread is gone, and with it what was handed to it and is not on disk. Another one waits for the promise. */
   lost(error: FaasError): Promise<void>;
@@ -91,7 +92,7 @@ export class EmbeddedThread {
     else this.#listener.received(message);
   }
 
-  #onOpened(key: Uint8Array): void {
+  #onOpened(key: IdKey): void {
     if (this.#state === "closed") return;
     const again = this.#wasOpen;
     this.#state = "open";

@@ -3,6 +3,7 @@ import { EmbeddedEngine } from "./embedded-engine.ts";
 import { EmbeddedHousekeeper } from "./embedded-housekeeper.ts";
 import type { EmbeddedSettings, FromWorker, ToWorker } from "./embedded-protocol.ts";
 import { EmbeddedStore } from "./embedded-store.ts";
+import { FreeSpace } from "./free-space.ts";
 import { SpareSpace } from "./spare-space.ts";
 
 /** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
@@ -67,7 +68,8 @@ function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): 
   try {
     store = new EmbeddedStore(settings.path, settings.maxBytes);
     const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
-    return { store, spare, engine: new EmbeddedEngine(store, spare, settings, Date.now, post) };
+    const space = new FreeSpace(settings.path, settings.minFreeBytes);
+    return { store, spare, engine: new EmbeddedEngine(store, spare, settings, Date.now, post, space) };
   } catch (error) {
     store?.close();
     const why = (error as Error).message;

@@ -1,20 +1,27 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../provider/kit/log.ts";
+import { completeLimits } from "./call-limits.ts";
 import type { EmbeddedSettings } from "./embedded-protocol.ts";
 import { EmbeddedQueue } from "./embedded-queue.ts";
-import type { Queue } from "./queue.ts";
+import type { CallLimits, Queue } from "./queue.ts";
 
 const MIB = 1024 ** 2;
+const GIB = 1024 * MIB;
 
 export interface EmbeddedQueueOptions {
   /** The database file; it and its folder are made when missing. One process at a time can have it open. */
   readonly path: string;
   readonly maxBodyBytes: number;
-  /** Unfinished calls it holds; more are `overloaded`. Default 1,000,000. */
-  readonly maxWaiting?: number;
-  /** Size the file may reach, beside a log of some 64 MiB; more is `unavailable`. Default 16 GiB. */
+  /** Unfinished calls it takes; more are `overloaded`. Defaults: {@link completeLimits}. */
+  readonly limits?: Partial<CallLimits>;
+  /** While less of the disk is free, new calls are `unavailable`. Default 5 % of it, at most 1 GiB. */
+  readonly minFreeBytes?: number;
+  /**
+   * Size the file may reach, beside a log of some 64 MiB; more is `unavailable`. Default 16 GiB, and always enough for
+   * all that the other limits allow.
+   */
   readonly maxBytes?: number;
   /** Calls on their way to the disk, in bytes; more are `overloaded`. Default 64 MiB. */
   readonly maxUnstoredBytes?: number;
@@ -56,17 +63,20 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
     (file) => file.close(),
     () => undefined,
   );
+  const disk = await lookAtDisk(options.path);
+  const limits = completeLimits(options.limits ?? {}, disk.usableBytes);
   const resultTtlMs = options.resultTtlMs ?? 15 * 60_000;
   const settings: EmbeddedSettings = {
     path: options.path,
-    maxWaiting: options.maxWaiting ?? 1_000_000,
-    maxBytes: options.maxBytes ?? 16 * 1024 * MIB,
+    limits,
+    minFreeBytes: options.minFreeBytes ?? Math.min(GIB, Math.floor(disk.bytes / 20)),
+    maxBytes: options.maxBytes ?? Math.max(16 * GIB, 2 * limits.bytes),
     maxDead: options.maxDead ?? 10_000,
     maxDeadBytes: options.maxDeadBytes ?? 256 * MIB,
     maxInterruptions: options.maxInterruptions ?? 10,
     resultTtlMs,
     maxFinished: options.maxFinished ?? 1_000_000,
-    maxFinishedBytes: options.maxFinishedBytes ?? 1024 * MIB,
+    maxFinishedBytes: options.maxFinishedBytes ?? GIB,
   };
   const start = options.startThread ?? startThread;
   const queue = new EmbeddedQueue({
@@ -80,6 +90,15 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
   });
   await queue.opened;
   return queue;
+}
+
+/** Of the disk that the file lies on, or is to lie on. */
+async function lookAtDisk(path: string): Promise<{ readonly bytes: number; readonly usableBytes: number }> {
+  const [file, disk] = await Promise.all([
+    stat(path).catch(() => undefined), // no file yet, or none that can be looked at, as opening it will show
+    statfs(dirname(path)),
+  ]);
+  return { bytes: disk.blocks * disk.bsize, usableBytes: disk.bavail * disk.bsize + (file?.size ?? 0) };
 }
 
 function startThread(settings: EmbeddedSettings): Worker {

@@ -1,4 +1,5 @@
 import { FaasError } from "../../provider/contract/errors.ts";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
 import { cancelCall } from "./jetstream/cancel.ts";
 import { openLink } from "./jetstream/connection.ts";
 import { JetStreamConsumer } from "./jetstream/consumer.ts";
@@ -8,20 +9,20 @@ import { Intake } from "./jetstream/intake.ts";
 import { findCall } from "./jetstream/lookup.ts";
 import { SIGNALS } from "./jetstream/names.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./jetstream/options.ts";
+import { purgeFunction } from "./jetstream/purge.ts";
 import { outcomeOf, statusOf } from "./jetstream/record.ts";
 import { countCalls } from "./jetstream/stats.ts";
-import {
-  type CallState,
-  type CallStatus,
-  type ConsumeOptions,
-  type Consumer,
-  DEFAULT_QUEUE,
-  type Deliver,
-  type NewCall,
-  type Outcome,
-  type Queue,
-  type QueueStats,
-  type Receipt,
+import type {
+  CallState,
+  CallStatus,
+  ConsumeOptions,
+  Consumer,
+  Deliver,
+  NewCall,
+  Outcome,
+  Queue,
+  QueueStats,
+  Receipt,
 } from "./queue.ts";
 
 export type { JetStreamLimits, JetStreamQueueOptions, NatsCredentials } from "./jetstream/options.ts";
@@ -39,8 +40,7 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
   if (options.onReconnect) link.onReconnect(options.onReconnect);
   const context = new Context(link, settings);
   try {
-    await context.ensureStreams();
-    await context.ensureQueue(DEFAULT_QUEUE);
+    await context.open();
     context.server.renew();
     await context.server.known;
   } catch (cause) {
@@ -70,7 +70,9 @@ class JetStreamQueue implements Queue {
     this.deadLetters = new JetStreamDeadLetters(context);
     this.#intake = new Intake(context);
     context.link.onReconnect(() => {
-      if (context.server.renew() && this.#consumer) context.strays.sweepAll();
+      if (!context.server.renew()) return;
+      context.serverChanged();
+      if (this.#consumer) context.strays.sweepAll();
     });
     this.#telling = this.#tellActivity();
   }
@@ -107,6 +109,10 @@ class JetStreamQueue implements Queue {
 
   async cancel(id: string): Promise<CallState | undefined> {
     return await cancelCall(this.#context, id);
+  }
+
+  async purge(ref: FunctionRef): Promise<number> {
+    return await purgeFunction(this.#context, ref);
   }
 
   async stats(): Promise<QueueStats> {

@@ -69,6 +69,10 @@ export class LateQueue implements Queue {
     return await this.#opened().cancel(id);
   }
 
+  async purge(ref: Parameters<Queue["purge"]>[0]) {
+    return await this.#opened().purge(ref);
+  }
+
   async stats() {
     return await this.#opened().stats();
   }

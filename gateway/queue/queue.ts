@@ -7,8 +7,13 @@ export const DEFAULT_QUEUE = "faas-request";
 export interface NewCall {
   /** `X-Call-Id` as the caller chose it; many calls can have the same. The queue chooses one when absent. */
   readonly callId?: string;
-  /** Calls of one function with one key are one call, for as long as the first of them is known. */
+  /**
+   * Calls of one function with one key are one call, for as long as the first of them is known: requests of which all is
+   * the same. Others with that key are refused.
+   */
   readonly idempotencyKey?: string;
+  /** As `printRequest` makes it of this call, whose key it is for; made by the queue when absent. */
+  readonly requestPrint?: string;
   /** Lower-case letters, digits, `-` and `_`. */
   readonly queue: string;
   readonly function: string;
@@ -48,6 +53,14 @@ export interface QueuedCall extends NewCall {
   readonly id: string;
   /** The caller's own, else equal to `id`. */
   readonly callId: string;
+  /** Attempts in a row, up to now, that the platform refused. */
+  readonly refused?: RefusalStreak;
+}
+
+export interface RefusalStreak {
+  readonly times: number;
+  /** When the first of them ended. */
+  readonly since: number;
 }
 
 export interface Receipt {
@@ -75,8 +88,17 @@ export interface Result {
 /** What becomes of a call after an attempt. */
 export type Disposition =
   | { readonly kind: "done"; readonly outcome?: Outcome }
-  /** Try again after `afterMs`; as the same attempt when `counted` is false, since the function has not seen it. */
-  | { readonly kind: "retry"; readonly afterMs: number; readonly outcome?: Outcome; readonly counted?: false }
+  /**
+   * Try again after `afterMs`; as the same attempt when `counted` is false, since the function has not seen it. `refused`
+   * when the platform had no room for it: how often in a row is for the queue to count, see {@link QueuedCall.refused}.
+   */
+  | {
+      readonly kind: "retry";
+      readonly afterMs: number;
+      readonly outcome?: Outcome;
+      readonly counted?: false;
+      readonly refused?: true;
+    }
   /** Keep it for a person to look at; it is not tried again by itself. */
   | { readonly kind: "dead"; readonly reason: string; readonly outcome?: Outcome }
   /** Its time had passed; it was not tried. */
@@ -230,8 +252,19 @@ export interface QueueStats {
   readonly dead: number;
   /** Milliseconds since the oldest call that waits was accepted; 0 when none does. */
   readonly oldestMs: number;
+  /** That unfinished calls take. */
+  readonly bytes: number;
+  readonly limits: CallLimits;
   /** Those with anything to tell. */
   readonly functions: readonly FunctionQueueStats[];
+}
+
+/** Unfinished calls that a queue takes, and their bytes: headers, bodies and what else is stored of them. */
+export interface CallLimits {
+  readonly calls: number;
+  readonly bytes: number;
+  readonly functionCalls: number;
+  readonly functionBytes: number;
 }
 
 export interface FunctionQueueStats extends FunctionRef {
@@ -240,6 +273,8 @@ export interface FunctionQueueStats extends FunctionRef {
   readonly inFlight: number;
   readonly dead: number;
   readonly oldestMs: number;
+  /** That its unfinished calls take; absent where that is not known. */
+  readonly bytes?: number;
   /** Over the last minute, by all processes. */
   readonly acceptedPerSecond: number;
   readonly finishedPerSecond: number;
@@ -256,7 +291,8 @@ export interface Queue {
   readonly maxResultBytes: number;
   /**
    * Resolves once the call is durable.
-   * @throws {FaasError} `tooLarge`; `overloaded` when full; `unavailable` when it cannot store
+   * @throws {FaasError} `tooLarge`; `overloaded` when full; `unavailable` when it cannot store; `unprocessable` when its
+   *   key stands for another request
    */
   publish(call: NewCall): Promise<Receipt>;
   /** Starts delivering. A `deliver` that throws counts as a retry with the queue's own backoff. */
@@ -271,6 +307,12 @@ export interface Queue {
    * @returns its state before, undefined when it is not known
    */
   cancel(id: string): Promise<CallState | undefined>;
+  /**
+   * Cancels all calls of a function that wait, for their turn or their time; of a batch, its calls one by one. Those under
+   * way go on, dead letters stay.
+   * @returns how many
+   */
+  purge(ref: FunctionRef): Promise<number>;
   readonly deadLetters: DeadLetters;
   stats(): Promise<QueueStats>;
   /** May be called twice. Consumers are to be closed before. */

@@ -7,6 +7,7 @@ import { type BatchHead, checkBatch, checkCopies } from "../core/batch.ts";
 import type { CallbackTargets } from "../core/callback-targets.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { readQueueName } from "../core/queue-name.ts";
+import { BodyDigest, printRequest } from "../core/request-print.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
@@ -96,10 +97,14 @@ export class AsyncIntake {
       headers: forFunction(req, headers),
       acceptedAt,
     };
-    return await this.#bodies.with(req, async (body) => {
+    // What a key stands for; nobody waits for a large body to be read once more for it.
+    const digest = asked.idempotencyKey === undefined ? undefined : new BodyDigest();
+    const use = async (body: Buffer) => {
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
-      return await inTime(queue.publish({ ...head, ...batch, body }), queueTimeoutMs);
-    });
+      const print = digest && { requestPrint: printRequest({ ...head, ...batch }, digest.finish()) };
+      return await inTime(queue.publish({ ...head, ...batch, ...print, body }), queueTimeoutMs);
+    };
+    return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)));
   }
 
   async #batchSize(head: BatchHead, body: Buffer): Promise<number> {

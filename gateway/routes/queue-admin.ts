@@ -7,13 +7,14 @@ import {
   readDeadLetterPage,
   readDeadLetterSelection,
   readFunction,
+  readPurge,
 } from "../core/dead-letter-query.ts";
 import type { Queue, QueueStats } from "../queue/queue.ts";
 import { inTime } from "./answers.ts";
 import { buildDeadLetterList } from "./reports.ts";
 
 export interface QueueAdminDeps {
-  readonly queue: Pick<Queue, "stats" | "deadLetters">;
+  readonly queue: Pick<Queue, "stats" | "purge" | "deadLetters">;
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
@@ -22,13 +23,17 @@ export interface QueueAdminDeps {
 const CHANGE_TIMEOUT_MS = 60_000;
 const READ_TIMEOUT_MS = 10_000;
 
-/** `GET /system/queue`, and `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`. */
+/** `GET` and `DELETE` (purge) `/system/queue`, and `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`. */
 export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespace }: QueueAdminDeps): void {
   const { deadLetters } = queue;
   const status: RequestHandler = async (req, res) => {
     const ref = readFunction(parametersOf(req), defaultNamespace);
     const stats = await inTime(queue.stats(), READ_TIMEOUT_MS);
     sendJson(res, ref ? { ...stats, functions: stats.functions.filter(isOf(ref)) } : stats);
+  };
+  const purge: RequestHandler = async (req, res) => {
+    const ref = readPurge(parametersOf(req), defaultNamespace);
+    sendJson(res, { count: await inTime(queue.purge(ref), CHANGE_TIMEOUT_MS) });
   };
   const list: RequestHandler = async (req, res) => {
     const { filter, page } = readDeadLetterPage(parametersOf(req), defaultNamespace, Date.now());
@@ -40,7 +45,7 @@ export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespac
       const filter = readDeadLetterSelection(parametersOf(req), defaultNamespace, Date.now());
       sendJson(res, { count: await inTime(deadLetters[action](filter), CHANGE_TIMEOUT_MS) });
     };
-  route(app, PATHS.queue, { GET: [authorized, status] });
+  route(app, PATHS.queue, { GET: [authorized, status], DELETE: [authorized, purge] });
   route(app, PATHS.deadLetters, {
     GET: [authorized, list],
     POST: [authorized, change("replay")],

@@ -53,6 +53,8 @@ const functionQueue = z.object({
   inFlight: count,
   dead: count,
   oldestMs: count,
+  /** That its unfinished calls take, where that is known. */
+  bytes: maybe(count),
   acceptedPerSecond: count,
   finishedPerSecond: count,
 });
@@ -64,6 +66,10 @@ const queueReport = z.object({
   dead: count,
   /** Milliseconds since the oldest call that waits was accepted; 0 when none does. */
   oldestMs: count,
+  /** That unfinished calls take. */
+  bytes: maybe(count),
+  /** How many unfinished calls are taken, and how many bytes of them; in all and of a function. */
+  limits: maybe(z.object({ calls: count, bytes: count, functionCalls: count, functionBytes: count })),
   /** Those with anything to tell; rates are over the last minute. */
   functions: z.array(functionQueue),
 });
@@ -106,9 +112,9 @@ export function decodeDeadLetterList(value: unknown): DeadLetterList {
   return decode(deadLetterList, value, "dead letters");
 }
 
-const deadLetterCount = z.object({ count });
+const changeCount = z.object({ count });
 
-/** How many dead letters a `POST` has replayed or a `DELETE` dropped. @throws {FaasError} `invalid` */
-export function decodeDeadLetterCount(value: unknown): number {
-  return decode(deadLetterCount, value, "dead letters").count;
+/** How many calls or dead letters a `POST` or a `DELETE` has changed. @throws {FaasError} `invalid` */
+export function decodeChangeCount(value: unknown): number {
+  return decode(changeCount, value, "the number of calls").count;
 }

@@ -10,16 +10,14 @@ describeWithNats("with nats-server", () => {
 async function newStorage(): Promise<QueueStorage> {
   const server = await NatsServer.start();
   return {
-    open: ({ maxBodyBytes, maxResultBytes, resultTtlMs, maxWaiting, maxDead }: QueueLimits = {}) =>
+    open: ({ maxBodyBytes, maxResultBytes, resultTtlMs, calls, maxDead }: QueueLimits = {}) =>
       openJetStreamQueue({
         servers: [server.address],
         maxBodyBytes: maxBodyBytes ?? 10 * 1024 ** 2,
         maxResultBytes: maxResultBytes ?? 1024 ** 2,
         resultTtlMs: resultTtlMs ?? 900_000,
-        limits: {
-          ...(maxWaiting !== undefined && { maxWaiting }),
-          ...(maxDead !== undefined && { maxDead }),
-        },
+        limits: { ...(maxDead !== undefined && { maxDead }) },
+        callLimits: calls ?? {},
         pollMs: 200,
         log: silent,
       }),

@@ -7,6 +7,8 @@ import { deadLettersContract } from "./queue/dead-letters.ts";
 import { deliveryContract } from "./queue/delivery.ts";
 import { idempotencyContract } from "./queue/idempotency.ts";
 import { limitsContract } from "./queue/limits.ts";
+import { purgeContract } from "./queue/purge.ts";
+import { roomContract } from "./queue/room.ts";
 import { QueueSetup, type QueueStorage } from "./queue/setup.ts";
 import { statusContract } from "./queue/status.ts";
 
@@ -30,6 +32,8 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     "calls aside": asideContract,
     status: statusContract,
     cancelling: cancelContract,
+    purging: purgeContract,
+    room: roomContract,
     "dead letters": deadLettersContract,
     batches: batchesContract,
   };

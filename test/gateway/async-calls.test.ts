@@ -170,15 +170,33 @@ function calls(start: (providerUrl: string, folder: string) => Promise<Running>)
 
   test("posts with one key are one call", async () => {
     const first = await post("one", { "x-idempotency-key": "k" });
-    const again = await post("two", { "x-idempotency-key": "k" });
+    const again = await post("one", { "x-idempotency-key": "k" });
     expect(again.id).toBe(first.id);
     expect([first.headers, again.headers].map((headers) => headers.get("x-faaslane-duplicate"))).toEqual([
       null,
       "true",
     ]);
     expect((await ended(first.id)).state).toBe("done");
-    expect((await post("three", { "x-idempotency-key": "k" })).id).toBe(first.id);
+    expect((await post("one", { "x-idempotency-key": "k" })).id).toBe(first.id);
     expect(seen.map(({ body }) => body)).toEqual(["one"]);
+  });
+
+  test.each<[difference: string, body: string, headers: Record<string, string>, path?: string]>([
+    ["body", "two", { authorization: "Bearer mine" }],
+    ["caller", "one", { authorization: "Bearer other" }],
+    ["caller without credentials", "one", {}],
+    ["path", "one", { authorization: "Bearer mine" }, "/async-function/f/x"],
+    ["query", "one", { authorization: "Bearer mine" }, "/async-function/f?x"],
+  ])("somebody else's post with the same key, of another %s, tells nothing of the call", async (...given) => {
+    const [, body, headers, path = "/async-function/f"] = given;
+    const key = { "x-idempotency-key": "k" };
+    const first = await post("one", { ...key, authorization: "Bearer mine" });
+    const other = await ask(path, { method: "POST", body, headers: { ...key, ...headers } });
+    expect([other.status, await other.text()]).toEqual([422, "X-Idempotency-Key: is the key of another request\n"]);
+    expect(other.headers.get("location")).toBeNull();
+    expect(JSON.stringify([...other.headers])).not.toContain(first.id);
+    expect((await ended(first.id)).state).toBe("done");
+    expect(seen.map(({ body: made }) => made)).toEqual(["one"]);
   });
 
   test("a batch is a call per line, with progress in its status", async () => {

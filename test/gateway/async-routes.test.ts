@@ -409,6 +409,7 @@ describe("/system/queue", () => {
   test("wants the password", async () => {
     for (const [method, path] of [
       ["GET", "/system/queue"],
+      ["DELETE", "/system/queue?function=f"],
       ["GET", "/system/queue/dead-letters"],
       ["POST", "/system/queue/dead-letters?all=true"],
       ["DELETE", "/system/queue/dead-letters?all=true"],
@@ -419,11 +420,24 @@ describe("/system/queue", () => {
   });
 
   test("tells the totals and each function, or one", async () => {
-    queue.stats_ = { waiting: 4, inFlight: 2, dead: 0, oldestMs: 7, functions };
+    queue.stats_ = { ...queue.stats_, waiting: 4, inFlight: 2, dead: 0, oldestMs: 7, bytes: 12, functions };
     expect(await (await asked("/system/queue")).json()).toEqual(queue.stats_);
     const one = await asked("/system/queue?function=g");
     expect(await one.json()).toMatchObject({ waiting: 4, functions: [functions[1]] });
     expect(await (await asked("/system/queue?function=g&namespace=dev")).json()).toMatchObject({ functions: [] });
+  });
+
+  test("purges the calls of one function, which must be named", async () => {
+    const purge = (query: string) => asked(`/system/queue${query}`, "DELETE");
+    expect(await (await purge("?function=f")).json()).toEqual({ count: 5 });
+    expect(await (await purge("?function=g&namespace=dev")).json()).toEqual({ count: 5 });
+    expect(queue.asked).toEqual([
+      ["purge", { name: "f", namespace: "openfaas-fn" }],
+      ["purge", { name: "g", namespace: "dev" }],
+    ]);
+    for (const query of ["", "?all=true", "?namespace=dev", "?functoin=f"])
+      expect((await purge(query)).status).toBe(400);
+    expect(queue.asked).toHaveLength(2);
   });
 
   test("lists dead letters", async () => {

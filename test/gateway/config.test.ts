@@ -69,9 +69,24 @@ test.each<[what: string, env: Env, servers: readonly string[]]>([
     maxBodyBytes: 10 * 1024 ** 2,
     resultTtlMs: 0,
     maxResultBytes: 1024 ** 2,
+    callLimits: {},
   });
   // Workers are processes of their own then, unless told otherwise.
   expect([config.ownWorker, loadConfig({ ...env, async_worker: "true" }).ownWorker]).toEqual([false, true]);
+});
+
+test("how much is queued can be said, and how much of the disk stays free", () => {
+  const env = {
+    async_max_calls: "1000",
+    async_max_bytes: "2Gi",
+    async_function_max_calls: "100",
+    async_function_max_bytes: "1Mi",
+    async_min_free: "10Mi",
+  };
+  const callLimits = { calls: 1000, bytes: 2 * 1024 ** 3, functionCalls: 100, functionBytes: 1024 ** 2 };
+  expect(loadConfig(env).async.queue).toMatchObject({ callLimits, minFreeBytes: 10 * 1024 ** 2 });
+  expect(loadConfig({ ...env, nats_url: "nats://a" }).async.queue).toMatchObject({ callLimits });
+  for (const name of Object.keys(env)) expect(() => loadConfig({ ...env, [name]: "-1" })).toThrow(name);
 });
 
 test("the kind that is asked for wins over an address that is there", () => {

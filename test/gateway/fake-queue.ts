@@ -9,8 +9,17 @@ import type {
   QueueStats,
   Receipt,
 } from "../../gateway/queue/queue.ts";
+import type { FunctionRef } from "../../provider/contract/functions.ts";
 
-const STATS: QueueStats = { waiting: 0, inFlight: 0, dead: 0, oldestMs: 0, functions: [] };
+const STATS: QueueStats = {
+  waiting: 0,
+  inFlight: 0,
+  dead: 0,
+  oldestMs: 0,
+  bytes: 0,
+  limits: { calls: 100, bytes: 2000, functionCalls: 50, functionBytes: 1000 },
+  functions: [],
+};
 
 /** A queue that remembers what it was asked and answers as a test says. Delivers nothing. */
 export class FakeQueue {
@@ -83,6 +92,11 @@ export class FakeQueue {
     await this.#answer("cancel", id);
     this.cancelled.push(id);
     return this.statuses.get(id)?.state;
+  }
+
+  async purge(ref: FunctionRef): Promise<number> {
+    await this.#answer("purge", ref);
+    return 5;
   }
 
   async stats(): Promise<QueueStats> {

@@ -15,6 +15,8 @@ const stats: QueueStats = {
   inFlight: 2,
   dead: 1,
   oldestMs: 1500,
+  bytes: 500,
+  limits: { calls: 100, bytes: 2000, functionCalls: 50, functionBytes: 1000 },
   functions: [
     {
       name: "f",

@@ -14,16 +14,43 @@ export type Alias =
   | { readonly kind: "member"; readonly of: string; readonly index: number }
   | { readonly kind: "server"; readonly id: string };
 
-export async function readAlias({ link }: Pick<Context, "link">, alias: Alias): Promise<string | undefined> {
-  const { stream, subject } = placeOf(alias);
-  const message = await readMessage(link, stream, { last_by_subj: subject });
-  return message?.data.toString();
+export async function readAlias(context: Pick<Context, "link">, alias: Alias): Promise<string | undefined> {
+  return (await readKeyAlias(context, alias))?.id;
 }
 
-/** The last one counts. @throws as {@link Context.publisher} does */
-export async function writeAlias({ publisher }: Pick<Context, "publisher">, alias: Alias, to: string): Promise<void> {
-  await publisher.publish(placeOf(alias).subject, Buffer.from(to));
+/** What an idempotency key leads to. */
+export interface KeyedCall {
+  readonly id: string;
+  /** Of the request that the key stands for; absent for those of an earlier release. */
+  readonly print?: string;
 }
+
+export async function readKeyAlias({ link }: Pick<Context, "link">, alias: Alias): Promise<KeyedCall | undefined> {
+  const { stream, subject } = placeOf(alias);
+  const message = await readMessage(link, stream, { last_by_subj: subject });
+  if (!message) return undefined;
+  const print = PRINT.exec(message.headers)?.[1];
+  return { id: message.data.toString(), ...(print !== undefined && { print }) };
+}
+
+/**
+ * The last one counts.
+ * @param print for a key: of the request that it stands for
+ * @throws as {@link Context.publisher} does
+ */
+export async function writeAlias(
+  { publisher }: Pick<Context, "publisher">,
+  alias: Alias,
+  to: string,
+  print?: string,
+): Promise<void> {
+  // In a header, so that a process of an earlier release reads the id all the same.
+  const headers = print === undefined ? undefined : ([[PRINT_HEADER, print]] as const);
+  await publisher.publish(placeOf(alias).subject, Buffer.from(to), { ...(headers && { headers }) });
+}
+
+const PRINT_HEADER = "Faaslane-Print";
+const PRINT = /^Faaslane-Print: ?([\w-]{1,64})\r?$/m;
 
 /** For the stream's window of duplicates. */
 export function messageIdOf(alias: Alias): string {

@@ -1,12 +1,14 @@
-import type { BatchPlace, NewCall, QueuedCall } from "../queue.ts";
+import type { BatchPlace, NewCall, QueuedCall, RefusalStreak } from "../queue.ts";
 import type { BodyRef } from "./bodies.ts";
-import { encodeCallId } from "./call-id.ts";
+import type { CallIds } from "./call-id.ts";
 import type { Lane } from "./names.ts";
 
 /** A call as it travels in a message: a line of JSON, then the body. */
 export interface StoredCall {
   readonly call: Omit<NewCall, "body">;
   readonly nonce: string;
+  /** Its id does not tell the number of its message; absent for calls of an earlier release. */
+  readonly hidden?: true;
   /** Of a call that has moved to another message since it was accepted. */
   readonly id?: string;
   /** How often it has moved; 0 in the message that it was accepted as. */
@@ -15,18 +17,23 @@ export interface StoredCall {
   readonly attempts: number;
   /** Not before this, in milliseconds since the epoch: of a call put off. */
   readonly dueAt?: number;
+  /** Attempts in a row that the platform refused. */
+  readonly refused?: RefusalStreak;
   readonly body: Uint8Array | BodyRef;
 }
 
 /** Names are short as every message holds them. */
 interface Meta {
   readonly n: string;
+  readonly v?: 1 | undefined;
   readonly i?: string | undefined;
   readonly o?: number | undefined;
   readonly a?: number | undefined;
   readonly d?: number | undefined;
+  readonly x?: readonly [times: number, since: number] | undefined;
   readonly c?: string | undefined;
   readonly k?: string | undefined;
+  readonly w?: string | undefined;
   readonly q: string;
   readonly f: string;
   readonly ns: string;
@@ -46,16 +53,20 @@ const NEWLINE = 10;
 /** Id, attempts and time of a call that moves. */
 const GROWTH_BYTES = 4096;
 
-export function encodeCall({ call, nonce, id, moves, attempts, dueAt, body }: StoredCall): Buffer {
+export function encodeCall(stored: StoredCall): Buffer {
+  const { call, nonce, hidden, id, moves, attempts, dueAt, refused, body } = stored;
   const inline = body instanceof Uint8Array;
   const meta: Meta = {
     n: nonce,
+    v: hidden && 1,
     i: id,
     o: moves === 0 ? undefined : moves,
     a: attempts === 0 ? undefined : attempts,
     d: dueAt,
+    x: refused && [refused.times, refused.since],
     c: call.callId,
     k: call.idempotencyKey,
+    w: call.requestPrint,
     q: call.queue,
     f: call.function,
     ns: call.namespace,
@@ -92,14 +103,17 @@ export function decodeCall(data: Uint8Array): StoredCall {
   }
   return {
     nonce: meta.n,
+    ...(meta.v === 1 && { hidden: true }),
     ...(meta.i !== undefined && { id: meta.i }),
     moves: meta.o ?? 0,
     attempts: meta.a ?? 0,
     ...(meta.d !== undefined && { dueAt: meta.d }),
+    ...(meta.x !== undefined && { refused: { times: meta.x[0], since: meta.x[1] } }),
     body: meta.r ?? data.subarray(end + 1),
     call: {
       ...(meta.c !== undefined && { callId: meta.c }),
       ...(meta.k !== undefined && { idempotencyKey: meta.k }),
+      ...(meta.w !== undefined && { requestPrint: meta.w }),
       queue: meta.q,
       function: meta.f,
       namespace: meta.ns,
@@ -117,12 +131,17 @@ export function decodeCall(data: Uint8Array): StoredCall {
 }
 
 /** @param seq of the message */
-export function idOf({ id, nonce }: Pick<StoredCall, "id" | "nonce">, seq: number): string {
-  return id ?? encodeCallId({ seq, nonce });
+export function idOf(
+  { id, nonce, hidden }: Pick<StoredCall, "id" | "nonce" | "hidden">,
+  seq: number,
+  ids: Pick<CallIds, "encode">,
+): string {
+  return id ?? ids.encode({ seq, nonce, hidden: hidden === true });
 }
 
-export function queuedCall({ call }: StoredCall, id: string, body: Uint8Array): QueuedCall {
-  return { ...call, id, callId: call.callId ?? id, body };
+export function queuedCall({ call, refused }: StoredCall, id: string, body: Uint8Array): QueuedCall {
+  const { requestPrint: _, ...asked } = call;
+  return { ...asked, id, callId: call.callId ?? id, body, ...(refused && { refused }) };
 }
 
 export function laneOf({ queue, namespace, function: name }: Pick<NewCall, "queue" | "namespace" | "function">): Lane {

@@ -14,10 +14,13 @@ const AT_A_TIME = 32;
 
 /** @returns the state before, undefined for a call that is not known */
 export async function cancelCall(context: Context, asked: string): Promise<CallState | undefined> {
-  const { records, link } = context;
   const found = await findCall(context, asked);
-  if (!found) return undefined;
-  const { record } = found;
+  return found && (await cancelRecorded(context, found.record));
+}
+
+/** @returns the state before */
+export async function cancelRecorded(context: Context, record: CallRecord): Promise<CallState | undefined> {
+  const { records, link } = context;
   if (record.state === "cancelled") {
     // Whoever cancelled it may have been cut off before its message went.
     await clear(context, record);

@@ -207,7 +207,7 @@ export class JetStreamConsumer implements Consumer {
       acknowledge(this.#context.link, delivery);
       return;
     }
-    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq), feed.lane);
+    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, this.#context.ids), feed.lane);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);
     this.#context.activity.taken(feed.subject);

@@ -1,7 +1,11 @@
+import { DEFAULT_QUEUE } from "../queue.ts";
 import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";
 import { encodeCall, type StoredCall } from "./call-codec.ts";
+import { CallIds } from "./call-id.ts";
+import { CallRoom } from "./call-room.ts";
 import type { Link } from "./connection.ts";
+import { ensureIdKey } from "./id-key.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
 import type { JetStreamSettings } from "./options.ts";
 import { Publisher } from "./publisher.ts";
@@ -24,6 +28,9 @@ export class Context {
   readonly activity = new Activity();
   readonly strays: StraySweeper;
   readonly server: ServerLife;
+  readonly room: CallRoom;
+  #idKey = "";
+  #ids = new CallIds("");
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
@@ -42,6 +49,34 @@ export class Context {
     this.records = new Records(link, this.publisher, results);
     this.strays = new StraySweeper(this);
     this.server = new ServerLife(this);
+    this.room = new CallRoom({
+      link,
+      limits: settings.callLimits,
+      queues: () => this.queues(),
+      failed: (err) => settings.log.debug({ err }, "calls could not be counted"),
+    });
+  }
+
+  /** To be waited for before anything else. @throws {Error} when the server cannot have the streams */
+  async open(): Promise<void> {
+    await this.ensureStreams();
+    await this.#readIdKey();
+    await this.ensureQueue(DEFAULT_QUEUE);
+    await this.room.count();
+  }
+
+  get ids(): CallIds {
+    return this.#ids;
+  }
+
+  /** The server is another one, or has been started anew: it may have lost what it had. */
+  serverChanged(): void {
+    this.#readIdKey().catch((err: unknown) => this.settings.log.warn({ err }, "the key of ids cannot be read"));
+  }
+
+  async #readIdKey(): Promise<void> {
+    this.#idKey = await ensureIdKey(this, this.#idKey === "" ? undefined : this.#idKey);
+    this.#ids = new CallIds(this.#idKey);
   }
 
   /** @throws {Error} when the server cannot have the streams */
@@ -56,7 +91,10 @@ export class Context {
     const ensuring = this.#ensure(buildQueueStream(queue, this.settings));
     this.#ready.set(queue, ensuring);
     ensuring.then(
-      () => this.#ready.set(queue, READY),
+      () => {
+        this.#ready.set(queue, READY);
+        this.#names = undefined;
+      },
       () => this.#ready.delete(queue),
     );
     return ensuring;

@@ -3,7 +3,7 @@ import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../provider/contract/errors.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../queue.ts";
 import { decodeCall, laneOf } from "./call-codec.ts";
-import { decodeCallId } from "./call-id.ts";
+import { isCallId } from "./call-id.ts";
 import { openReader } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { decodeLetter, LETTER_HEADER } from "./dead-message.ts";
@@ -160,7 +160,7 @@ export class JetStreamDeadLetters implements DeadLetters {
 
 /** @returns undefined for what nothing can match */
 function subjectOf({ id, function: ref }: DeadLetterFilter): string | undefined {
-  if (id !== undefined && !decodeCallId(id)) return undefined;
+  if (id !== undefined && !isCallId(id)) return undefined;
   return `FAASLANE.dead.*.${ref ? `${token(ref.namespace)}.${token(ref.name)}` : "*.*"}.${id ?? "*"}`;
 }
 

@@ -1,11 +1,13 @@
 import { FaasError } from "../../../provider/contract/errors.ts";
+import { printWhole } from "../../core/request-print.ts";
 import type { NewCall, Receipt } from "../queue.ts";
-import { type Alias, messageIdOf, readAlias, writeAlias } from "./aliases.ts";
-import { decodeCall, encodeSmall, idOf, laneOf } from "./call-codec.ts";
-import { encodeCallId, Nonces } from "./call-id.ts";
+import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "./aliases.ts";
+import { decodeCall, encodeSmall, idOf, laneOf, type StoredCall } from "./call-codec.ts";
+import { Nonces } from "./call-id.ts";
+import type { CallRoom } from "./call-room.ts";
 import type { Context } from "./context.ts";
 import { bucketOf, bucketToken, laterSubject } from "./later-bucket.ts";
-import { findCall } from "./lookup.ts";
+import { findCall, findMessage } from "./lookup.ts";
 import { MemberRoom } from "./member-room.ts";
 import { isQueueName, laneSubject, queueStream, SIGNALS } from "./names.ts";
 import { readMessage } from "./stored-message.ts";
@@ -18,10 +20,12 @@ export class Intake {
   readonly #context: Context;
   readonly #nonces = new Nonces();
   readonly #room: MemberRoom;
+  readonly #callRoom: CallRoom;
   readonly #signalled = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
+    this.#callRoom = context.room;
     this.#room = new MemberRoom(context.link, context.settings.limits.maxMembers);
   }
 
@@ -34,7 +38,8 @@ export class Intake {
     }
     if (idempotencyKey !== undefined) {
       const name = { name: call.function, namespace: call.namespace };
-      return this.#publishOnce(call, { kind: "key", function: name, key: idempotencyKey });
+      const keyed = { ...call, requestPrint: call.requestPrint ?? printWhole(call) };
+      return this.#publishOnce(keyed, { kind: "key", function: name, key: idempotencyKey });
     }
     return this.#publish(call);
   }
@@ -49,44 +54,83 @@ export class Intake {
     return undefined;
   }
 
+  /**
+   * Of a call that is not known yet.
+   * @returns undefined when there is nothing to wait for
+   * @throws {FaasError} `overloaded`
+   */
+  #takeRoom(call: NewCall): undefined | Promise<void> {
+    const full = this.#callRoom.take(laneSubject(laneOf(call)), call.body.byteLength + headBytes(call));
+    return full?.then((why) => {
+      if (why !== undefined) throw new FaasError("overloaded", why);
+    });
+  }
+
   async #publish(call: NewCall): Promise<Receipt> {
+    const room = this.#takeRoom(call);
+    if (room) await room;
     const nonce = this.#nonces.next();
     const { seq } = await this.#store(call, nonce, nonce);
-    return await this.#accepted(call, encodeCallId({ seq, nonce }));
+    return await this.#accepted(call, this.#idOf(seq, nonce));
   }
 
   /** One call for each alias. The window of duplicates covers those at the same time, the alias those that follow. */
   async #publishOnce(call: NewCall, alias: Alias): Promise<Receipt> {
     const known = await this.#known(call, alias);
     if (known) return known;
+    await this.#takeRoom(call);
     if (alias.kind === "member") await this.#room.take();
     const nonce = this.#nonces.next();
     const at = await this.#store(call, nonce, messageIdOf(alias));
     if (at.duplicate) {
-      const other = (await this.#read(at.stream, at.seq, alias)) ?? (await this.#known(call, alias));
+      const other = (await this.#read(call, at.stream, at.seq, alias)) ?? (await this.#known(call, alias));
       if (other) return other;
       // That call has ended and is forgotten, sooner than the window.
       const again = await this.#store(call, nonce, nonce);
-      return await this.#accepted(call, encodeCallId({ seq: again.seq, nonce }), alias);
+      return await this.#accepted(call, this.#idOf(again.seq, nonce), alias);
     }
-    return await this.#accepted(call, encodeCallId({ seq: at.seq, nonce }), alias);
+    return await this.#accepted(call, this.#idOf(at.seq, nonce), alias);
+  }
+
+  #idOf(seq: number, nonce: string): string {
+    return this.#context.ids.encode({ seq, nonce, hidden: true });
   }
 
   async #known(call: NewCall, alias: Alias): Promise<Receipt | undefined> {
-    const id = await readAlias(this.#context, alias);
-    if (id === undefined) return undefined;
+    const known = await readKeyAlias(this.#context, alias);
+    if (!known) return undefined;
+    const { id } = known;
     if (alias.kind === "member") return { id, callId: call.callId ?? id, duplicate: true };
     const found = await findCall(this.#context, id);
-    return found && { id: found.record.id, callId: found.record.callId, duplicate: true };
+    if (!found) return undefined;
+    await this.#checkSame(call, known);
+    return { id: found.record.id, callId: found.record.callId, duplicate: true };
+  }
+
+  /**
+   * Of a call that an earlier release took and that has ended it cannot be told whether it was the same.
+   * @throws {FaasError} `unprocessable` when the key stands for another request
+   */
+  async #checkSame({ requestPrint }: NewCall, { id, print }: KeyedCall, stored?: StoredCall): Promise<void> {
+    if (requestPrint === (print ?? (await this.#printOf(id, stored)))) return;
+    throw new FaasError("unprocessable", "X-Idempotency-Key: is the key of another request");
+  }
+
+  async #printOf(id: string, known: StoredCall | undefined): Promise<string | undefined> {
+    const open = known ? undefined : await this.#context.records.findOpen(id);
+    const stored = known ?? (await findMessage(this.#context, id, open))?.stored;
+    if (!stored) return undefined;
+    return stored.call.requestPrint ?? printWhole({ ...stored.call, body: await this.#context.bodyOf(stored) });
   }
 
   /** The call of a message that has been stored before; its publisher may have died before writing the alias. */
-  async #read(stream: string, seq: number, alias: Alias): Promise<Receipt | undefined> {
+  async #read(call: NewCall, stream: string, seq: number, alias: Alias): Promise<Receipt | undefined> {
     const message = await readMessage(this.#context.link, stream, { seq });
     if (!message) return undefined;
     const stored = decodeCall(message.data);
-    const id = idOf(stored, seq);
-    await writeAlias(this.#context, alias, id);
+    const id = idOf(stored, seq, this.#context.ids);
+    if (alias.kind === "key") await this.#checkSame(call, { id }, stored);
+    await writeAlias(this.#context, alias, id, call.requestPrint);
     return { id, callId: stored.call.callId ?? id, duplicate: true };
   }
 
@@ -99,7 +143,15 @@ export class Intake {
     const lane = laneOf(call);
     const bucket = notBefore !== undefined && notBefore > now ? bucketOf(notBefore, now) : undefined;
     const { body, ...rest } = call;
-    const stored = { call: rest, nonce, moves: 0, attempts: 0, ...(bucket && { dueAt: notBefore as number }), body };
+    const stored = {
+      call: rest,
+      nonce,
+      hidden: true as const,
+      moves: 0,
+      attempts: 0,
+      ...(bucket && { dueAt: notBefore as number }),
+      body,
+    };
     // Without waiting for anything where nothing is to be waited for, so that calls keep their order.
     const inline = encodeSmall(stored, publisher.maxBytes);
     const payload = inline ?? (await this.#context.encodeFitting(stored));
@@ -124,7 +176,9 @@ export class Intake {
     const aliases: Alias[] = alias ? [alias] : [];
     // The id that members share is the batch's.
     if (callId !== undefined && batch?.kind !== "member") aliases.push({ kind: "call", callId });
-    if (aliases.length > 0) await Promise.all(aliases.map((one) => writeAlias(this.#context, one, id)));
+    const write = (one: Alias) =>
+      writeAlias(this.#context, one, id, one.kind === "key" ? call.requestPrint : undefined);
+    if (aliases.length > 0) await Promise.all(aliases.map(write));
     this.#context.activity.accepted(laneSubject(laneOf(call)), Date.now());
     return { id, callId: callId ?? id, duplicate: false };
   }
@@ -143,4 +197,9 @@ export class Intake {
     if (cause instanceof FaasError) throw cause;
     throw new FaasError("unavailable", "the queue's stream cannot be made", { cause });
   };
+}
+
+/** About what is stored of a call beside its body. */
+function headBytes({ headers, path, query }: NewCall): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length, path.length + query.length);
 }

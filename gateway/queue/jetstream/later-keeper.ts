@@ -256,7 +256,7 @@ class OpenBucket {
   }
 
   async #move(place: Delivery, stored: StoredCall): Promise<void> {
-    const id = idOf(stored, place.seq);
+    const id = idOf(stored, place.seq, this.#context.ids);
     const past = await lookUpPast(this.#context, id, place, stored);
     if (past.kind === "ended") await clearUp(this.#context, { id, stored, record: past.record });
     if (past.kind === "open") await moveOn(this.#context, { id, place, stored, open: past.record });

@@ -1,6 +1,6 @@
 import { readAlias } from "./aliases.ts";
 import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
-import { decodeCallId } from "./call-id.ts";
+import { type CallPlace, isCallId } from "./call-id.ts";
 import type { Context } from "./context.ts";
 import { queueStream, STREAMS } from "./names.ts";
 import { type CallRecord, type Place, waitingRecord } from "./record.ts";
@@ -22,8 +22,7 @@ export async function findCall(context: Context, asked: string): Promise<FoundCa
 }
 
 async function findById(context: Context, id: string): Promise<FoundCall | undefined> {
-  const place = decodeCallId(id);
-  if (!place) return undefined;
+  if (!isCallId(id)) return undefined;
   // Between one look and the next a call may have moved on, but never back: the record of its end comes last.
   return (await findRecorded(context, id)) ?? (await findWaiting(context, id)) ?? (await findRecorded(context, id));
 }
@@ -41,7 +40,7 @@ export async function findMessage(
   }
   const message = await readMessage(context.link, place.stream, { seq: place.seq });
   const stored = message && decodeCall(message.data);
-  return stored && idOf(stored, place.seq) === id ? { place, stored } : undefined;
+  return stored && idOf(stored, place.seq, context.ids) === id ? { place, stored } : undefined;
 }
 
 async function findRecorded({ records }: Context, id: string): Promise<FoundCall | undefined> {
@@ -51,9 +50,21 @@ async function findRecorded({ records }: Context, id: string): Promise<FoundCall
   return { record, ...(record.location && { place: record.location }) };
 }
 
-/** The message whose number is in the id, in whatever stream its nonce is the right one. */
+/** The message whose number is in the id. */
 async function findWaiting(context: Context, id: string): Promise<Required<FoundCall> | undefined> {
-  const { seq, nonce } = decodeCallId(id) as NonNullable<ReturnType<typeof decodeCallId>>;
+  for (const place of context.ids.decode(id)) {
+    const found = await findAt(context, id, place);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** In whatever stream the nonce is the right one. */
+async function findAt(
+  context: Context,
+  id: string,
+  { seq, nonce, hidden }: CallPlace,
+): Promise<Required<FoundCall> | undefined> {
   const streams = [...(await context.queues()).map(queueStream), STREAMS.later];
   const looked = await Promise.all(
     streams.map(async (stream) => ({ stream, message: await readMessage(context.link, stream, { seq }) })),
@@ -62,7 +73,7 @@ async function findWaiting(context: Context, id: string): Promise<Required<Found
     if (!message) continue;
     const stored = decodeCall(message.data);
     // A call that has moved keeps its nonce, but its id tells of the place before.
-    if (stored.nonce !== nonce || stored.id !== undefined) continue;
+    if (stored.nonce !== nonce || (stored.hidden ?? false) !== hidden || stored.id !== undefined) continue;
     return { record: waitingRecord(stored, id), place: { stream, seq }, stored };
   }
   return undefined;

@@ -13,6 +13,7 @@ export const STREAMS = {
   aliases: "FAASLANE_ALIASES",
   batches: "FAASLANE_BATCHES",
   members: "FAASLANE_MEMBERS",
+  keys: "FAASLANE_KEYS",
 } as const;
 
 const QUEUE_STREAM_PREFIX = "OF_";
@@ -79,6 +80,9 @@ export function finishedSubject(id: string): string {
 export function aliasSubject(kind: "call" | "key" | "server", digest: string): string {
   return `FAASLANE.alias.${kind}.${digest}`;
 }
+
+/** What ids are made with. */
+export const ID_KEY_SUBJECT = "FAASLANE.key.ids";
 
 /** Of bodies too large for a message: of calls, and of results, which go with the records of finished calls. */
 export const BODY_PREFIX = "FAASLANE.body";

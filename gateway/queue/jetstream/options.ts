@@ -1,4 +1,6 @@
 import type { Logger } from "../../../provider/kit/log.ts";
+import { completeLimits } from "../call-limits.ts";
+import type { CallLimits } from "../queue.ts";
 
 /** How to log in; at most one way of them. */
 export interface NatsCredentials {
@@ -10,13 +12,6 @@ export interface NatsCredentials {
 }
 
 export interface JetStreamLimits {
-  /** Unfinished calls of each named queue; more are `overloaded`. Default 1,000,000. */
-  readonly maxWaiting?: number;
-  /**
-   * Size of each named queue in bytes; more is `overloaded`. The server sets it aside at once, so the default is -1, as
-   * much as the server has.
-   */
-  readonly maxBytes?: number;
   /** Calls on their way to the server; more are `overloaded`. Default 16,384 and 64 MiB. */
   readonly maxUnstored?: number;
   readonly maxUnstoredBytes?: number;
@@ -47,6 +42,8 @@ export interface JetStreamQueueOptions {
   /** How long the status of a finished call is known, and its result; 0 keeps no results, and a status for a minute. */
   readonly resultTtlMs: number;
   readonly limits?: JetStreamLimits;
+  /** Unfinished calls that are taken; more are `overloaded`. Defaults: {@link completeLimits}. */
+  readonly callLimits?: Partial<CallLimits>;
   /** A worker that has been silent for so long is gone, and its calls are delivered again. Default 30 s. */
   readonly ackWaitMs?: number;
   /** How long a publisher waits at most for a server that is away. Default 2 s. */
@@ -59,14 +56,17 @@ export interface JetStreamQueueOptions {
 }
 
 /** {@link JetStreamQueueOptions} with every default filled in. */
-export type JetStreamSettings = Required<Omit<JetStreamQueueOptions, "credentials" | "limits" | "onReconnect">> & {
+export type JetStreamSettings = Required<
+  Omit<JetStreamQueueOptions, "credentials" | "limits" | "callLimits" | "onReconnect">
+> & {
   readonly limits: Required<JetStreamLimits>;
+  readonly callLimits: CallLimits;
 };
 
 const MIB = 1024 ** 2;
 
 export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings {
-  const { credentials: _, limits, onReconnect: _o, ...rest } = options;
+  const { credentials: _, limits, callLimits, onReconnect: _o, ...rest } = options;
   return {
     replicas: 1,
     storage: "file",
@@ -74,9 +74,8 @@ export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings 
     publishTimeoutMs: 2000,
     pollMs: 1500,
     ...rest,
+    callLimits: completeLimits(callLimits ?? {}),
     limits: {
-      maxWaiting: 1_000_000,
-      maxBytes: -1,
       maxUnstored: 16_384,
       maxUnstoredBytes: 64 * MIB,
       maxDead: 10_000,

@@ -122,13 +122,14 @@ export class Settlement {
   async #over(held: HeldCall, record: CallRecord): Promise<void> {
     const { link, records, bodies } = this.#context;
     const { stored, id } = held;
-    const { batch, idempotencyKey, function: name, namespace } = stored.call;
+    const { batch, idempotencyKey, requestPrint, function: name, namespace } = stored.call;
     if (batch?.kind === "whole" && record.state === "cancelled") await this.#dropMembers(held);
     if (batch?.kind === "member") {
       await endMember(this.#context, batch, record);
     } else if (idempotencyKey !== undefined) {
       // Its publisher may have died before.
-      await writeAlias(this.#context, { kind: "key", function: { name, namespace }, key: idempotencyKey }, id);
+      const key = { kind: "key", function: { name, namespace }, key: idempotencyKey } as const;
+      await writeAlias(this.#context, key, id, requestPrint);
     }
     await held.running;
     // Of a call that has moved there may be a record that was not there yet when it was looked up.
@@ -147,7 +148,7 @@ export class Settlement {
     await purgeSubject(this.#context.link, STREAMS.members, membersOf(id));
   }
 
-  async #retry(held: HeldCall, { afterMs, outcome, counted }: Retry): Promise<void> {
+  async #retry(held: HeldCall, { afterMs, outcome, counted, refused }: Retry): Promise<void> {
     if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
     const { publisher, records, link, settings } = this.#context;
     const { stored, id, delivery } = held;
@@ -157,14 +158,16 @@ export class Settlement {
     const attempts = stored.attempts + (counted === false ? 0 : 1);
     const bucket = bucketOf(dueAt, now);
     const moves = nextMove(stored, held.open);
-    const moved = { ...stored, id, moves, attempts, dueAt };
+    const { refused: before, ...rest } = stored;
+    const streak = { refused: { times: (before?.times ?? 0) + 1, since: before?.since ?? now } };
+    const moved = { ...rest, id, moves, attempts, dueAt, ...(refused && streak) };
     const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
       id: moveId(id, delivery),
     });
-    const { outcome: last, ...before } = held.open ?? waitingRecord(stored, id);
+    const { outcome: last, ...record } = held.open ?? waitingRecord(stored, id);
     const shown = outcome ? this.#kept(outcome) : last;
     await records.putOpen({
-      ...before,
+      ...record,
       state: "waiting",
       attempts,
       nextAttemptAt: dueAt,

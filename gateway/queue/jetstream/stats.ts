@@ -1,6 +1,7 @@
 import type { FunctionQueueStats, QueueStats } from "../queue.ts";
 import type { LaneActivity } from "./activity.ts";
 import { decodeCall } from "./call-codec.ts";
+import { countStored } from "./call-room.ts";
 import { listConsumers } from "./consumers.ts";
 import type { Context } from "./context.ts";
 import { countSubjects } from "./discovery.ts";
@@ -45,7 +46,11 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
     for (const [subject, count] of await countSubjects(link, stream, ">")) of(subject).queued = count;
   };
   const queues = await context.queues();
+  let bytes = 0;
   await Promise.all([
+    countStored(link, queues.map(queueStream)).then((stored) => {
+      bytes = stored.bytes;
+    }),
     ...queues.map((queue) => countQueue(queueStream(queue))),
     countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
       for (const [subject, count] of counts) {
@@ -62,10 +67,13 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
     counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
   }
   await findOldest(context, lanes, now);
-  return summary(lanes, activity);
+  return { ...summary(lanes, activity), bytes, limits: context.settings.callLimits };
 }
 
-function summary(lanes: ReadonlyMap<string, Counts>, activity: ReadonlyMap<string, LaneActivity>): QueueStats {
+function summary(
+  lanes: ReadonlyMap<string, Counts>,
+  activity: ReadonlyMap<string, LaneActivity>,
+): Omit<QueueStats, "bytes" | "limits"> {
   const functions: FunctionQueueStats[] = [];
   for (const subject of new Set([...lanes.keys(), ...activity.keys()])) {
     const lane = parseLane(subject);

@@ -147,7 +147,7 @@ export class StraySweeper {
       await deleteMessage(link, stream, seq);
       return false;
     }
-    const id = idOf(stored, seq);
+    const id = idOf(stored, seq, this.#context.ids);
     const place = { stream, seq };
     const past = await lookUpPast(this.#context, id, place, stored);
     if (past.kind === "ended") await clearUp(this.#context, { id, stored, record: past.record });

@@ -81,7 +81,8 @@ Usage:               RAM: 3.0 MiB
       stderr: "",
     });
     expect(await scene.run("rm -n prod")).toMatchObject({ code: 0 });
-    expect(scene.gateway.seen.map((request) => [request.method, request.path, jsonOf(request)])).toEqual([
+    const removals = scene.gateway.seen.filter(({ method }) => method === "DELETE");
+    expect(removals.map((request) => [request.method, request.path, jsonOf(request)])).toEqual([
       ["DELETE", "/system/functions", { functionName: "hello", namespace: "dev" }],
       ["DELETE", "/system/functions", { functionName: "hello", namespace: "prod" }],
       ["DELETE", "/system/functions", { functionName: "second", namespace: "prod" }],
@@ -98,6 +99,64 @@ Usage:               RAM: 3.0 MiB
       code: 1,
       stderr: "Error: hello: the gateway answered 500: no\nError: second: the gateway answered 500: no\n",
     });
+  });
+
+  const waiting = (count: number) => {
+    const one = { name: "hello", namespace: "dev", queue: "q", inFlight: 1, dead: 2, oldestMs: 3 };
+    const rates = { acceptedPerSecond: 0, finishedPerSecond: 0 };
+    return json({ waiting: 9, inFlight: 1, dead: 2, oldestMs: 3, functions: [{ ...one, ...rates, waiting: count }] });
+  };
+
+  test.each<[args: string, count: number, asked: string[], said: string]>([
+    [
+      "remove hello",
+      7,
+      ["GET /system/queue?function=hello&namespace=dev", "DELETE /system/functions"],
+      "7 calls wait for hello, and will be kept. To drop them: faaslane queue purge hello\n",
+    ],
+    ["remove hello", 0, ["GET /system/queue?function=hello&namespace=dev", "DELETE /system/functions"], ""],
+    [
+      "remove hello --purge-calls",
+      7,
+      ["DELETE /system/queue?function=hello&namespace=dev", "DELETE /system/functions"],
+      "Dropped waiting calls of hello: 7.\n",
+    ],
+    ["remove hello --keep-calls", 7, ["DELETE /system/functions"], ""],
+  ])("%s, for which %i calls wait", async (args, count, asked, said) => {
+    await using scene = await openScene(({ method, path }) => {
+      if (!path.startsWith("/system/queue")) return { status: 202 };
+      return method === "GET" ? waiting(count) : json({ count });
+    });
+    expect(await scene.run(args)).toEqual({
+      code: 0,
+      stdout: `Deleting: hello.\n${said}Removing old function.\n`,
+      stderr: "",
+    });
+    expect(scene.asked()).toEqual(asked);
+  });
+
+  test.each<[answer: string, purged: boolean]>([
+    ["y", true],
+    ["YES", true],
+    ["", false],
+    ["no", false],
+  ])("who removes a function at a terminal is asked about its calls, and answers %j", async (answer, purged) => {
+    await using scene = await openScene(({ method, path }) => {
+      if (!path.startsWith("/system/queue")) return { status: 202 };
+      return method === "GET" ? waiting(1) : json({ count: 1 });
+    });
+    const { code, stderr } = await scene.run("remove hello", { input: `${answer}\n`, terminal: true });
+    expect(code).toBe(0);
+    expect(stderr).toContain("1 call waits for hello. Drop them? [y/N]");
+    expect(scene.asked().includes("DELETE /system/queue?function=hello&namespace=dev")).toBe(purged);
+  });
+
+  test("calls are not dropped when the gateway will not have it, nor is the function removed", async () => {
+    await using scene = await openScene(() => ({ status: 401, body: "no" }));
+    const { code, stderr } = await scene.run("remove hello --purge-calls");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("Error: hello: unauthorized")]);
+    expect(await scene.run("remove hello --purge-calls --keep-calls")).toMatchObject({ code: 1 });
+    expect(scene.asked()).toEqual(["DELETE /system/queue?function=hello&namespace=dev"]);
   });
 });
 

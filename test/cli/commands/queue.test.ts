@@ -69,12 +69,27 @@ describe("queue status", () => {
     expect(scene.asked()).toEqual(["GET /system/queue"]);
   });
 
+  test("tells what the queue takes at most", async () => {
+    const limits = { calls: 1_000_000, bytes: 8 * 1024 ** 3, functionCalls: 500_000, functionBytes: 1_600_000_000 };
+    await using scene = await openScene(() => json({ ...stats, bytes: 123_456, limits }), {});
+    expect((await scene.run("queue status")).stdout).toMatch(
+      /\nLimits: 1000000 calls and 8Gi in all, of which 121Ki are taken; 500000 calls and 1\.5Gi of a function\.\n$/,
+    );
+  });
+
   test("of one function, as JSON", async () => {
     await using scene = await openScene(() => json(stats), {});
     const { stdout } = await scene.run("queue status hello -n dev -j");
     expect(JSON.parse(stdout)).toEqual(stats);
     expect(scene.asked()).toEqual(["GET /system/queue?function=hello&namespace=dev"]);
   });
+});
+
+test("queue purge drops the calls of a function that wait", async () => {
+  await using scene = await openScene(() => json({ count: 12 }), {});
+  expect(await scene.run("queue purge hello -n dev")).toEqual({ code: 0, stdout: "Purged: 12\n", stderr: "" });
+  expect(scene.asked()).toEqual(["DELETE /system/queue?function=hello&namespace=dev"]);
+  expect((await scene.run("queue purge")).code).not.toBe(0);
 });
 
 describe("queue get and cancel", () => {

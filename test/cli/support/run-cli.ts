@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether somebody sits there who can be asked. */
+  readonly terminal?: boolean;
 }
 
 /** A folder of files that goes away with its test. */
@@ -35,13 +37,14 @@ export async function makeWorkspace(files: Readonly<Record<string, string>> = {}
 }
 
 /** The command line in this process, with a home, environment and streams of its own. */
-export async function runHere(args: readonly string[], { cwd, input = "", env = {} }: RunOptions): Promise<Outcome> {
+export async function runHere(args: readonly string[], options: RunOptions): Promise<Outcome> {
+  const { cwd, input = "", env = {}, terminal = false } = options;
   const stdout = collect();
   const stderr = collect();
   const code = await runCli(args, {
     stdout: stdout.stream,
-    stderr: stderr.stream,
-    stdin: Readable.from([Buffer.from(input)]),
+    stderr: Object.assign(stderr.stream, { isTTY: terminal }),
+    stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: terminal }),
     env,
     cwd,
     home: join(cwd, "home"),

@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import type { Deliver, RefusalStreak } from "../../../gateway/queue/queue.ts";
 import { Deliveries, DONE, limited, type QueueSetup, soon } from "./setup.ts";
 
 /** Retries, what dies, delays and what is handed back. */
@@ -28,6 +29,29 @@ export function attemptsContract(setup: QueueSetup): void {
     });
     await soon("three deliveries", () => attempts.length === 3);
     expect(attempts).toEqual([1, 1, 1]);
+  });
+
+  test("says how often in a row an attempt was refused, and since when, over restarts", async () => {
+    const before = Date.now();
+    const { id } = await setup.publish();
+    const seen: (RefusalStreak | undefined)[] = [];
+    const ends = [{ refused: true, counted: false }, { refused: true }, {}, { refused: true, counted: false }] as const;
+    const deliver: Deliver = async ({ refused }) => {
+      seen.push(refused);
+      const afterMs = seen.length === 2 ? 1500 : 1;
+      const end = ends[seen.length - 1];
+      return end ? { kind: "retry", afterMs, ...end } : DONE;
+    };
+    await setup.consume(deliver);
+    await soon("two deliveries", () => seen.length === 2);
+    await setup.reopen();
+    await setup.consume(deliver);
+    await setup.untilState(id, "done");
+    expect(seen.map((refused) => refused?.times)).toEqual([undefined, 1, 2, undefined, 1]);
+    const [, first, second, , later] = seen;
+    expect(second?.since).toBe(first?.since);
+    expect(first?.since).toBeGreaterThanOrEqual(before);
+    expect(later?.since).toBeGreaterThan(first?.since as number);
   });
 
   test("a call that waits for its retry holds up nobody, not even at a limit of one", async () => {

@@ -119,7 +119,7 @@ export function batchesContract(setup: QueueSetup): void {
     const { id } = await publishWhole(2, "mine");
     await consume(async () => ({ kind: "retry", afterMs: 3_600_000 }), undefined);
     await soon("both members wait", async () => (await setup.queue.stats()).waiting === 2);
-    expect(await setup.status("mine")).toMatchObject({ id, state: "running" });
+    expect(await setup.untilState("mine", "running")).toMatchObject({ id });
     expect(await setup.queue.cancel("mine")).toBe("running");
     await setup.untilState(id, "cancelled");
   });

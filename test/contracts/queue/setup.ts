@@ -1,5 +1,6 @@
 import { afterEach, beforeEach } from "@jest/globals";
 import type {
+  CallLimits,
   CallState,
   CallStatus,
   ConsumeOptions,
@@ -16,8 +17,7 @@ import { eventually } from "../../support/eventually.ts";
 
 export interface QueueLimits {
   readonly maxBodyBytes?: number;
-  /** Calls that may wait, over all functions. */
-  readonly maxWaiting?: number;
+  readonly calls?: Partial<CallLimits>;
   readonly maxResultBytes?: number;
   readonly resultTtlMs?: number;
   /** Dead letters kept. */

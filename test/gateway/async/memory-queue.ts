@@ -12,6 +12,7 @@ import type {
   Queue,
   QueuedCall,
   Receipt,
+  RefusalStreak,
 } from "../../../gateway/queue/queue.ts";
 import { qualifiedName } from "../../../provider/contract/functions.ts";
 
@@ -22,6 +23,7 @@ export interface MemoryRecord {
   /** Attempts that count. */
   attempts: number;
   dueAt: number;
+  refused?: RefusalStreak;
   reason?: string;
   outcome?: Outcome;
 }
@@ -87,7 +89,8 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
         setImmediate(pump);
       });
       holds.set(record, "both");
-      const end = deliver(record.call, record.attempts + 1, stop.signal, place)
+      const call = { ...record.call, ...(record.refused && { refused: record.refused }) };
+      const end = deliver(call, record.attempts + 1, stop.signal, place)
         .catch((): Disposition => ({ kind: "retry", afterMs: 10 }))
         .then((disposition) => {
           place.end();
@@ -102,6 +105,11 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
     const settle = (record: MemoryRecord, disposition: Disposition) => {
       if (disposition.kind === "retry") {
         if (disposition.counted !== false) record.attempts++;
+        if (!disposition.refused) delete record.refused;
+        else {
+          const { times, since } = record.refused ?? { times: 0, since: Date.now() };
+          record.refused = { times: times + 1, since };
+        }
         record.state = "waiting";
         record.dueAt = Date.now() + disposition.afterMs;
         return;

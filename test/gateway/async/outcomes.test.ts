@@ -229,3 +229,39 @@ test("a worker that has closed listens to nothing", async () => {
   await worker.close(0);
   expect(setup.functions.listeners).toBe(0);
 });
+
+test.each<[what: string, times: number, forMs: number]>([
+  ["too often", 199, 1000],
+  ["for too long", 10, 3_599_000],
+])("refusals %s count as attempts, whoever they are from", async (_what, times, forMs) => {
+  setup.gateway.answer = (_request, res) => res.writeHead(429, { "x-openfaas-internal": "of-watchdog" }).end();
+  const id = await setup.publish({ callbackUrl: setup.callbackUrl });
+  setup.record(id).refused = { times, since: Date.now() - forMs };
+  let now = Date.now();
+  await setup.start({
+    random: () => 0,
+    now: () => {
+      now += 500;
+      return now;
+    },
+  });
+  await setup.settled();
+  expect(setup.record(id)).toMatchObject({
+    state: "dead",
+    attempts: 4,
+    reason: "gave up after attempt 4, which ended with status 429",
+  });
+  expect(setup.receiver.received[0]?.headers).toMatchObject({ "x-call-state": "dead", "x-function-status": "429" });
+  expect(setup.gateway.received.length).toBeLessThan(10);
+});
+
+test("a call that is refused again and again waits longer each time", async () => {
+  setup.gateway.answer = (_request, res) => res.writeHead(429, refuse).end();
+  await setup.start({ random: () => 1 });
+  await setup.publish();
+  await eventually("it has been refused six times", () => setup.gateway.received.length === 6);
+  const at = setup.gateway.received.map((request) => request.at);
+  const waits = at.slice(1).map((time, i) => time - (at[i] as number));
+  expect((waits[4] as number) / (waits[0] as number)).toBeGreaterThan(4);
+  expect(waits[4]).toBeGreaterThan(700);
+});

@@ -7,8 +7,10 @@ import {
   CALM,
   fullLimit,
   isCalm,
+  isExcusable,
   type LimitPicture,
   limitNow,
+  refusalWait,
 } from "../../../gateway/core/call-limit.ts";
 
 const MAX_PAUSE_MS = 2000;
@@ -146,4 +148,18 @@ test("finds a limit that nobody announces, without many refusals", () => {
       if (full <= room) expect(refusedCalls).toBe(0);
     }),
   );
+});
+
+test.each<[times: number, forMs: number, excusable: boolean]>([
+  [0, 0, true],
+  [199, 3_599_999, true],
+  [200, 0, false],
+  [1, 3_600_000, false],
+])("%i refusals in %i ms are excusable: %p", (times, forMs, excusable) => {
+  expect(isExcusable({ times, forMs })).toBe(excusable);
+});
+
+test("waits after refusals grow, and end growing", () => {
+  expect([0, 1, 2, 5, 10, 100].map((times) => refusalWait(times, 1))).toEqual([50, 100, 200, 1600, 30_000, 30_000]);
+  expect(refusalWait(10, 0)).toBe(0);
 });

@@ -17,7 +17,8 @@ import type { CallState } from "../../../gateway/queue/queue.ts";
 
 export const SETTINGS: EmbeddedSettings = {
   path: ":memory:",
-  maxWaiting: 1000,
+  limits: { calls: 1000, bytes: 1024 ** 3, functionCalls: 1000, functionBytes: 1024 ** 3 },
+  minFreeBytes: 0,
   maxBytes: 1024 ** 3,
   maxDead: 100,
   maxDeadBytes: 1024 ** 2,

@@ -153,19 +153,19 @@ const finish = (seq: number | undefined, result?: string) => {
 const find = (seq: number | undefined) => bench.ask({ kind: "find", of: { seq: seq as number } });
 
 test("what became of a call is forgotten after its time, and its names with it", () => {
-  const seq = bench.publish("a", "fn", { callId: "mine", idempotencyKey: "k" });
+  const seq = bench.publish("a", "fn", { callId: "mine", idempotencyKey: "k", print: "p" });
   bench.consume();
   finish(seq);
   expect(bench.engine.sleepMs).toBe(60_000);
   bench.now += 59_999;
   bench.handle();
   expect(find(seq)).toMatchObject({ state: "done", status: 200, callId: "mine" });
-  expect(bench.publish("again", "fn", { idempotencyKey: "k" })).toBe(seq);
+  expect(bench.publish("again", "fn", { idempotencyKey: "k", print: "p" })).toBe(seq);
   bench.now += 1;
   bench.handle();
   expect(find(seq)).toBeUndefined();
   expect(bench.ask({ kind: "find", of: { callId: "mine" } })).toBeUndefined();
-  expect(bench.publish("anew", "fn", { idempotencyKey: "k" })).not.toBe(seq);
+  expect(bench.publish("anew", "fn", { idempotencyKey: "k", print: "p" })).not.toBe(seq);
 });
 
 test("no more calls that have ended are known than allowed, the latest", () => {
@@ -320,7 +320,8 @@ test("a call whose delay is over when it is stored is delivered at once, whateve
 
 test("calls that expire together hold up others for a moment at most", () => {
   const crowd = 3000;
-  const run = new Bench({ ...SETTINGS, maxWaiting: crowd, maxFinished: 2 * crowd });
+  const limits = { ...SETTINGS.limits, calls: crowd, functionCalls: crowd };
+  const run = new Bench({ ...SETTINGS, limits, maxFinished: 2 * crowd });
   for (let i = 0; i < crowd; i++) run.publish(`call-${i}`, "fn", { notAfter: run.now + 1000 });
   run.now += 2000;
   run.consume();

@@ -39,7 +39,8 @@ test("what somebody waits for waits for the disk; giving calls out and ending th
   const store = new NotingStore(join(folder, "queue.db"), 1024 ** 3);
   const settings = {
     path: "",
-    maxWaiting: 10,
+    limits: { calls: 10, bytes: 1024 ** 2, functionCalls: 10, functionBytes: 1024 ** 2 },
+    minFreeBytes: 0,
     maxBytes: 1024 ** 3,
     maxDead: 10,
     maxDeadBytes: 1024 ** 2,

@@ -7,7 +7,7 @@ import { createLogger } from "../../../provider/kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
 
 const log = createLogger("silent");
-const opened: FromWorker = { kind: "opened", key: new Uint8Array(32) };
+const opened: FromWorker = { kind: "opened", key: { secret: new Uint8Array(32), hiddenFrom: 0 } };
 const refused: FromWorker = { kind: "refusedToOpen", message: "another process has it open" };
 
 /** Says this, and ends at the first message. */

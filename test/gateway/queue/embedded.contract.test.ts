@@ -8,11 +8,12 @@ import { queueContract } from "../../contracts/queue-contract.ts";
 queueContract("the embedded queue", async () => {
   const folder = await mkdtemp(join(tmpdir(), "faaslane-queue-"));
   return {
-    open: (limits) =>
+    open: ({ calls, ...limits } = {}) =>
       openEmbeddedQueue({
         path: join(folder, "queue.db"),
         maxBodyBytes: 1024 ** 2,
         log: createLogger("silent"),
+        limits: calls ?? {},
         ...limits,
       }),
     remove: () => rm(folder, { recursive: true, force: true }),

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Activity } from "../../../gateway/queue/jetstream/activity.ts";
 import { decodeMemberEnd, encodeMemberEnd, finishedMember } from "../../../gateway/queue/jetstream/batch-members.ts";
 import { decodeCall, encodeCall, encodeSmall, idOf, queuedCall } from "../../../gateway/queue/jetstream/call-codec.ts";
-import { decodeCallId, encodeCallId, Nonces } from "../../../gateway/queue/jetstream/call-id.ts";
+import { CallIds, isCallId, Nonces } from "../../../gateway/queue/jetstream/call-id.ts";
 import {
   bucketOf,
   bucketToken,
@@ -30,26 +30,42 @@ const seqs = fc.oneof(
 
 describe("ids of calls", () => {
   const nonces = new Nonces();
+  const ids = new CallIds("a key");
 
   test("give back what they were made of, and look like UUIDs", () => {
     fc.assert(
       fc.property(seqs, (seq) => {
         const nonce = nonces.next();
-        const id = encodeCallId({ seq, nonce });
+        const id = ids.encode({ seq, nonce, hidden: true });
         expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-        expect(decodeCallId(id)).toEqual({ seq, nonce });
+        expect(ids.decode(id)[0]).toEqual({ seq, nonce, hidden: true });
+        expect(new CallIds("another key").decode(id)[0]?.seq).not.toBe(seq);
       }),
     );
   });
 
+  test("without the key nothing in an id tells its number", () => {
+    const strangers = new CallIds("");
+    for (let seq = 0; seq < 500; seq++) {
+      const id = ids.encode({ seq, nonce: nonces.next(), hidden: true });
+      expect(strangers.decode(id).map((place) => place.seq)).not.toContain(seq);
+    }
+  });
+
+  test("that an earlier release gave out are understood", () => {
+    const nonce = "0123456789abcdef012";
+    expect(ids.encode({ seq: 7, nonce, hidden: false })).toBe("427911a8-bad7-4012-b456-789abcdef012");
+    expect(ids.decode("427911a8-bad7-4012-b456-789abcdef012")).toContainEqual({ seq: 7, nonce, hidden: false });
+  });
+
   test("of neighbours have nothing in common", () => {
-    const ids = Array.from({ length: 1000 }, (_, seq) => encodeCallId({ seq, nonce: nonces.next() }));
-    expect(new Set(ids.map((id) => id.slice(0, 8))).size).toBeGreaterThan(990);
-    expect(new Set(ids.map((id) => id.slice(-12))).size).toBe(1000);
+    const all = Array.from({ length: 1000 }, (_, seq) => ids.encode({ seq, nonce: nonces.next(), hidden: true }));
+    expect(new Set(all.map((id) => id.slice(0, 8))).size).toBeGreaterThan(990);
+    expect(new Set(all.map((id) => id.slice(-12))).size).toBe(1000);
   });
 
   test("are told from everything else", () => {
-    const id = encodeCallId({ seq: 1, nonce: nonces.next() });
+    const id = ids.encode({ seq: 1, nonce: nonces.next(), hidden: true });
     for (const other of [
       "",
       "x",
@@ -59,19 +75,19 @@ describe("ids of calls", () => {
       id.slice(1),
       `\n${id}`,
     ]) {
-      expect(decodeCallId(other)).toBeUndefined();
+      expect([isCallId(other), ids.decode(other)]).toEqual([false, []]);
     }
     fc.assert(
       fc.property(fc.uuid({ version: 4 }), (uuid) => {
-        const place = decodeCallId(uuid);
-        expect(place && encodeCallId(place)).toBe(uuid);
+        expect(isCallId(uuid)).toBe(true);
+        for (const place of ids.decode(uuid)) expect(ids.encode(place)).toBe(uuid);
       }),
     );
   });
 
   test("hold no number beyond 48 bits", () => {
     for (const seq of [2 ** 48, -1, 0.5, Number.NaN]) {
-      expect(() => encodeCallId({ seq, nonce: nonces.next() })).toThrow(RangeError);
+      expect(() => ids.encode({ seq, nonce: nonces.next(), hidden: true })).toThrow(RangeError);
     }
   });
 
@@ -89,6 +105,7 @@ describe("calls in messages", () => {
       {
         callId: text,
         idempotencyKey: text,
+        requestPrint: text,
         queue: fc.constant("q"),
         function: text,
         namespace: text,
@@ -111,9 +128,11 @@ describe("calls in messages", () => {
   test("come out as they went in", () => {
     fc.assert(
       fc.property(calls, ({ call, moves, attempts, body }) => {
-        const stored = { call, nonce: "n", moves, attempts, body };
-        const { body: read, ...rest } = decodeCall(encodeCall(stored));
-        expect(rest).toEqual({ call, nonce: "n", moves, attempts });
+        const refused = attempts % 2 === 0 ? { refused: { times: attempts, since: moves } } : {};
+        const hidden = moves % 2 === 0 ? { hidden: true as const } : {};
+        const facts = { call, nonce: "n", moves, attempts, ...refused, ...hidden };
+        const { body: read, ...rest } = decodeCall(encodeCall({ ...facts, body }));
+        expect(rest).toEqual(facts);
         expect(Buffer.compare(read as Uint8Array, body)).toBe(0);
       }),
     );
@@ -122,10 +141,12 @@ describe("calls in messages", () => {
   test("keep their id when they move, and have that of their place before", () => {
     const { body, ...call } = newCall();
     const nonce = new Nonces().next();
-    const id = idOf(decodeCall(encodeCall({ call, nonce, moves: 0, attempts: 0, body })), 7);
-    expect(decodeCallId(id)).toEqual({ seq: 7, nonce });
+    const ids = new CallIds("a key");
+    const stored = { call, nonce, hidden: true as const, moves: 0, attempts: 0, body };
+    const id = idOf(decodeCall(encodeCall(stored)), 7, ids);
+    expect(ids.decode(id)).toContainEqual({ seq: 7, nonce, hidden: true });
     const moved = decodeCall(encodeCall({ call, nonce, id, moves: 2, attempts: 1, dueAt: 5, body }));
-    expect(idOf(moved, 99)).toBe(id);
+    expect(idOf(moved, 99, ids)).toBe(id);
     expect(moved).toMatchObject({ moves: 2, attempts: 1, dueAt: 5 });
     expect(queuedCall(moved, id, body)).toMatchObject({ id, callId: id });
   });

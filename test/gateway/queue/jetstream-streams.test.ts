@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type ConsumerInfo, connect, type JetStreamManager, type NatsConnection } from "nats";
 import { encodeCall, laneOf } from "../../../gateway/queue/jetstream/call-codec.ts";
-import { encodeCallId } from "../../../gateway/queue/jetstream/call-id.ts";
+import { CallIds } from "../../../gateway/queue/jetstream/call-id.ts";
 import { openLink } from "../../../gateway/queue/jetstream/connection.ts";
 import { laneSubject } from "../../../gateway/queue/jetstream/names.ts";
 import { Pull } from "../../../gateway/queue/jetstream/pull.ts";
@@ -45,9 +45,9 @@ describeWithNats("streams of the queue", () => {
   const countOf = async (stream: string) => (await jsm.streams.info(stream)).state.messages;
 
   test("of older settings are changed, and keep their calls", async () => {
-    const old = await open({ limits: { maxWaiting: 5, maxDead: 7 }, resultTtlMs: 60_000 });
+    const old = await open({ callLimits: { calls: 5 }, limits: { maxDead: 7 }, resultTtlMs: 60_000 });
     const { id } = await old.publish(newCall());
-    const queue = await open({ limits: { maxWaiting: 50, maxDead: 70 }, resultTtlMs: 600_000 });
+    const queue = await open({ callLimits: { calls: 50 }, limits: { maxDead: 70 }, resultTtlMs: 600_000 });
     expect((await jsm.streams.info("OF_faas-request")).config).toMatchObject({ max_msgs: 50, retention: "workqueue" });
     expect((await jsm.streams.info("FAASLANE_DEAD")).config.max_msgs).toBe(70);
     expect((await jsm.streams.info("FAASLANE_FINISHED")).config.max_age).toBe(600_000 * 1e6);
@@ -221,7 +221,7 @@ describeWithNats("streams of the queue", () => {
   test("hold nothing of a call that ends before who moved it has written down where", async () => {
     const queue = await open();
     const nonce = "0123456789abcdef012";
-    const id = encodeCallId({ seq: 1, nonce });
+    const id = new CallIds("").encode({ seq: 1, nonce, hidden: false });
     const late = encodeRecord({
       ...waitingRecord({ call: newCall(), nonce, moves: 0, attempts: 0, body: Buffer.alloc(0) }, id),
     });

@@ -69,7 +69,8 @@ describeWithNats("looking for calls that nobody gets", () => {
   };
 
   /** What a worker looks with, without the worker. Tells what it warns of. */
-  const openSweeper = async (limits = {}) => {
+  /** @param callLimits of the streams that it makes */
+  const openSweeper = async (callLimits = {}) => {
     const warnings: { readonly stream?: string; readonly calls?: number }[] = [];
     const log = { ...silent, warn: (facts: object) => void warnings.push(facts) };
     const settings = withDefaults({
@@ -77,7 +78,7 @@ describeWithNats("looking for calls that nobody gets", () => {
       maxBodyBytes: 1024 ** 2,
       maxResultBytes: 1024,
       resultTtlMs: 900_000,
-      limits,
+      callLimits,
       log: log as typeof silent,
     });
     const context = new Context(await openLink(settings), settings);
@@ -136,8 +137,7 @@ describeWithNats("looking for calls that nobody gets", () => {
   }, 60_000);
 
   test("goes on behind a call that cannot be queued anew", async () => {
-    const limits = { maxWaiting: 2 };
-    const queue = await open({ limits });
+    const queue = await open();
     await queue.publish(newCall({ queue: "full" }));
     await queue.publish(newCall({ queue: "full" }));
     const notBefore = Date.now() + 2500;
@@ -145,7 +145,7 @@ describeWithNats("looking for calls that nobody gets", () => {
     await queue.publish(newCall({ notBefore }));
     await soon("their time has come", () => Date.now() > notBefore);
     const [subject = ""] = Object.keys((await jsm.streams.info(LATER, { subjects_filter: ">" })).state.subjects ?? {});
-    const { strays } = await openSweeper(limits);
+    const { strays } = await openSweeper({ calls: 2 });
     strays.sweep(LATER, { filter: bucketFilter(parseLater(subject)?.token as string), lasts: () => true });
     await soon("the other one is queued", async () => (await stateOf(QUEUE)).messages === 1);
     await soon("only the one that cannot be is left", async () => (await stateOf(LATER)).messages === 1);

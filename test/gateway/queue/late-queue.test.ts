@@ -46,6 +46,7 @@ test("everything is unavailable until the queue has been opened, and goes to it 
     () => queue.find("a"),
     () => queue.result("a"),
     () => queue.cancel("a"),
+    () => queue.purge({ name: "f", namespace: "n" }),
     () => queue.stats(),
     () => queue.consume(async () => ({ kind: "done" }), { concurrency: 1, limitOf: () => 1 }),
     () => queue.deadLetters.list({}, { limit: 1 }),
@@ -59,6 +60,7 @@ test("everything is unavailable until the queue has been opened, and goes to it 
   await queue.whenOpen;
   expect((await queue.publish(call)).duplicate).toBe(false);
   expect(await queue.deadLetters.drop({})).toBe(4);
+  expect(await queue.purge({ name: "f", namespace: "n" })).toBe(5);
   expect([queue.maxBodyBytes, queue.maxResultBytes]).toEqual([10, 20]);
   await queue.close();
   expect(opened.closes).toBe(1);
