@@ -48,6 +48,8 @@ export interface ProviderOptions {
   readonly maxUploadBytes?: number;
   /** Build requests at a time, those that wait included. */
   readonly maxBuildRequests?: number;
+  /** How long a build may be silent before its answer begins all the same, in milliseconds. */
+  readonly buildHeadAfterMs?: number;
   /** Longest stream of logs, in milliseconds. */
   readonly maxLogStreamMs?: number;
   /** Longest wait for the head of a function's answer, in milliseconds. */
@@ -130,6 +132,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
     maxUploadBytes: options.maxUploadBytes ?? 256 * 1024 ** 2,
     maxRequests: options.maxBuildRequests ?? 16,
     heartbeatMs,
+    headAfterMs: options.buildHeadAfterMs ?? 10_000,
     log,
     closing,
   };

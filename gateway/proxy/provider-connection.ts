@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
 import { endToEndHeaders } from "../../http/forwarding.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { PATHS } from "../../provider/contract/paths.ts";
 
 /**
  * Headers of the caller that do not concern the provider: its credentials, and what a browser says of the page that
@@ -15,6 +16,8 @@ const NOT_FOR_THE_PROVIDER: ReadonlySet<string> = new Set([
   "origin",
   "sec-fetch-site",
 ]);
+
+const BUILD_TIMEOUT_MS = 15 * 60_000;
 
 export interface ProviderConnectionOptions {
   readonly url: URL;
@@ -34,6 +37,8 @@ export interface ProviderRequest {
   readonly headers?: readonly string[];
   readonly body?: string | IncomingMessage;
   readonly signal?: AbortSignal;
+  /** Longest wait for response headers, in milliseconds; the connection's own unless given. */
+  readonly timeoutMs?: number;
 }
 
 /** HTTP to the provider, with the gateway's own credentials. */
@@ -50,7 +55,14 @@ export class ProviderConnection {
   }
 
   /** @throws {FaasError} `upstream` when the provider does not answer */
-  async request({ method, path, headers = [], body, signal }: ProviderRequest): Promise<Dispatcher.ResponseData> {
+  async request({
+    method,
+    path,
+    headers = [],
+    body,
+    signal,
+    timeoutMs,
+  }: ProviderRequest): Promise<Dispatcher.ResponseData> {
     try {
       return await this.#pool.request({
         path: this.#basePath + path,
@@ -58,6 +70,7 @@ export class ProviderConnection {
         headers: [...headers, ...this.#credentials],
         body: body ?? null,
         ...(signal ? { signal } : {}),
+        ...(timeoutMs !== undefined && { headersTimeout: timeoutMs }),
       });
     } catch (cause) {
       throw new FaasError("upstream", "the provider does not answer", { cause });
@@ -79,6 +92,8 @@ export class ProviderConnection {
         headers: endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER),
         signal: leaving.signal,
         ...(hasBody(req) ? { body: req } : {}),
+        // A large context takes its time on a slow line, and then to be unpacked.
+        ...(path.startsWith(PATHS.build) && { timeoutMs: BUILD_TIMEOUT_MS }),
       });
     } catch (error) {
       if (leaving.signal.aborted) return;

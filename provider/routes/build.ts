@@ -15,6 +15,8 @@ export interface BuildRouteOptions {
   /** Requests at a time, those that wait included; each may hold `maxUploadBytes` of disk. */
   readonly maxRequests: number;
   readonly heartbeatMs: number;
+  /** Longest wait for the first event. From then on the answer has begun, so that no hop in between gives it up. */
+  readonly headAfterMs: number;
   readonly log: Logger;
   /** Aborted when the provider closes. */
   readonly closing: AbortSignal;
@@ -22,10 +24,10 @@ export interface BuildRouteOptions {
 
 /**
  * `POST /system/build` → 200 with an NDJSON stream of build events; fails as `invalid`, `tooLarge`, `overloaded` or
- * `unsupported` before the first of them, and with a `failed` event afterwards.
+ * `unsupported` before the first of them, unless that takes long, and with a `failed` event afterwards.
  */
 export function postBuild(builder: Builder | undefined, options: BuildRouteOptions): RequestHandler {
-  const { uploadDir, maxUploadBytes, maxRequests, heartbeatMs, log, closing } = options;
+  const { uploadDir, maxUploadBytes, maxRequests, heartbeatMs, headAfterMs, log, closing } = options;
   // An empty event shows every hop in between that a quiet install step is alive.
   const heartbeat = { everyMs: heartbeatMs, value: { status: "in_progress", log: [] } satisfies BuildEvent };
   let running = 0;
@@ -41,7 +43,8 @@ export function postBuild(builder: Builder | undefined, options: BuildRouteOptio
       const signal = AbortSignal.any([closing, clientGone(res)]);
       const { archive, config } = await receiveUpload(req, res, folder, maxUploadBytes);
       const events = builder.build(archive, config, signal)[Symbol.asyncIterator]();
-      const first = await events.next();
+      const first = events.next();
+      await earlier(first, headAfterMs);
       await sendNdjson(res, continued(first, events, log), { signal, heartbeat });
     } finally {
       running -= 1;
@@ -50,14 +53,25 @@ export function postBuild(builder: Builder | undefined, options: BuildRouteOptio
   };
 }
 
+/** Waits for `work` or for so long. @throws what `work` throws in time */
+async function earlier(work: Promise<unknown>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The events from `first` on; a failure becomes the last one, as the status has already been sent. */
 async function* continued(
-  first: IteratorResult<BuildEvent>,
+  first: Promise<IteratorResult<BuildEvent>>,
   rest: AsyncIterator<BuildEvent>,
   log: Logger,
 ): AsyncGenerator<BuildEvent> {
   try {
-    for (let next = first; !next.done; next = await rest.next()) yield next.value;
+    for (let next = await first; !next.done; next = await rest.next()) yield next.value;
   } catch (thrown) {
     const error = toFaasError(thrown);
     if (error.kind === "internal") log.error({ err: error.cause ?? error }, "build failed");

@@ -157,6 +157,39 @@ test("a quiet build shows that it is alive, and ends when the provider closes", 
   expect(builder.built[0]?.signal.aborted).toBe(true);
 });
 
+test("a build that is silent for long has its answer begun, so that no hop gives it up", async () => {
+  await open({ heartbeatMs: 10, buildHeadAfterMs: 50 });
+  const { promise: unpacked, resolve: unpack } = Promise.withResolvers<void>();
+  builder.script = async function* () {
+    await unpacked;
+    yield { status: "success", image: "x@sha256:abc" };
+  };
+  const answer = await upload(context, config);
+  expect(answer.status).toBe(200);
+  const lines = new LineReader(answer);
+  expect(await lines.next()).toEqual({ status: "in_progress", log: [] });
+  unpack();
+  expect((await lines.rest()).at(-1)).toEqual({ status: "success", image: "x@sha256:abc" });
+  await noUploads();
+});
+
+test.each<[when: string, headAfterMs: number, expected: string]>([
+  ["soon is a 400", 5_000, "400 build context: is broken\n"],
+  ["late is its last event", 0, '200 {"status":"failed","error":"build context: is broken"}\n'],
+])("a context that is found broken %s", async (_when, buildHeadAfterMs, expected) => {
+  await open({ buildHeadAfterMs });
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  // biome-ignore lint/correctness/useYield: it fails before there is anything to tell
+  builder.script = async function* () {
+    if (buildHeadAfterMs === 0) await begun;
+    throw new FaasError("invalid", "build context: is broken");
+  };
+  const answer = await upload(context, config);
+  begin();
+  expect(`${answer.status} ${await answer.text()}`).toBe(expected);
+  await noUploads();
+});
+
 test("more builds than allowed are turned away before they are received", async () => {
   await open({ maxBuildRequests: 1 });
   builder.script = endless;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { open, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../kit/private-folder.ts";
 
 /** Makes `folder` and its missing parents, readable by this user only; see {@link ensurePrivateFolder}. */
@@ -14,7 +14,8 @@ export async function ensureFolder(folder: string): Promise<void> {
  * @param staging folder for the unfinished file, on the same file system; its name starts with a dot
  */
 export async function writeFileDurably(file: string, bytes: Uint8Array, staging = dirname(file)): Promise<void> {
-  const unfinished = join(staging, `.${basename(file)}.${randomBytes(6).toString("hex")}`);
+  // Without the file's own name, which may be as long as a name can be.
+  const unfinished = join(staging, `.${randomBytes(12).toString("hex")}`);
   try {
     const handle = await open(unfinished, "wx", 0o600);
     try {

@@ -38,6 +38,17 @@ test("a function reads its own secrets and no others, from files that only this 
   expect((await stat(join(fixture.dataDir, "provider.db"))).mode & 0o777).toBe(0o600);
 });
 
+test("a secret's name may be as long as the contract allows, in the store and in a function", async () => {
+  const { backend } = fixture;
+  const name = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
+  expect(name).toHaveLength(253);
+  await backend.secrets.create(ref(name), Buffer.from("first"));
+  await backend.functions.create(deployment("fn", "echo", { secrets: [name] }));
+  await untilReady(backend, "fn");
+  await backend.secrets.update(ref(name), Buffer.from("second"));
+  expect(await echo(backend, "fn", `/?secret=${name}`)).toMatchObject({ secret: "second" });
+});
+
 test("a new value reaches running functions without a restart", async () => {
   const { backend } = fixture;
   await backend.functions.create(deployment("fn", "echo", { secrets: ["a"] }));

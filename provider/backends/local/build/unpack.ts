@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Parser, type ReadEntry } from "tar";
 import { FaasError } from "../../../contract/errors.ts";
 import { readArchive } from "./archive-stream.ts";
+import { Disk } from "./disk.ts";
 import { parseEntryPath, refuseEntry } from "./entry-path.ts";
 import type { BuildLimits } from "./limits.ts";
 
@@ -14,6 +15,8 @@ export interface Unpacked {
 
 /** Everything in a tar is a multiple of these. */
 const BLOCK_BYTES = 512;
+/** Up to here a file is taken as a whole, and written while the next ones are read. */
+const WHOLE_BYTES = 64 * 1024;
 const CUT_SHORT = "build context: the archive is cut short";
 /** Heads of an entry: its own, and those of a long name. */
 const OVERHEAD_PER_ENTRY = 4096;
@@ -43,6 +46,7 @@ export async function unpackContext(
   const fail = (error: unknown) => failed.abort(error);
   const stop = AbortSignal.any([signal, failed.signal]);
   const counts = { entries: 0, files: 0, bytes: 0 };
+  const disk = new Disk(root);
   let writing = Promise.resolve();
   let sawEnd = false;
   let read = 0;
@@ -56,7 +60,7 @@ export async function unpackContext(
   parser.on("entry", (entry: ReadEntry) => {
     try {
       const segments = admit(entry, counts, limits);
-      writing = writing.then(() => write(entry, join(root, ...segments), segments.length === 0, stop));
+      writing = writing.then(() => write(entry, join(root, ...segments), disk, stop));
       writing.catch(fail);
     } catch (error) {
       fail(error);
@@ -78,9 +82,11 @@ export async function unpackContext(
     parser.end();
     await parsed;
     await writing;
+    await disk.settled();
   } catch (error) {
     fail(error);
     await writing.catch(() => {});
+    await disk.settled().catch(() => {});
     throw failed.signal.reason;
   }
   stop.throwIfAborted();
@@ -119,32 +125,47 @@ function admit(
   return segments;
 }
 
-async function write(entry: ReadEntry, path: string, isRoot: boolean, stop: AbortSignal): Promise<void> {
+/**
+ * Takes what the archive holds of an entry and writes it. A small file may still be on its way to the disk when this
+ * resolves.
+ */
+async function write(entry: ReadEntry, path: string, disk: Disk, stop: AbortSignal): Promise<void> {
   stop.throwIfAborted();
   // The rest of the entry may never come.
   const giveUp = () => void entry.destroy();
   stop.addEventListener("abort", giveUp, { once: true });
   try {
     if (entry.type === "Directory") {
-      if (!isRoot) await mkdir(path, { recursive: true, mode: 0o755 });
+      await disk.folder(path);
       entry.resume();
       return;
     }
-    await mkdir(join(path, ".."), { recursive: true, mode: 0o755 });
     const mode = ((entry.mode ?? 0) & 0o111) !== 0 ? 0o755 : 0o644;
+    await disk.folder(dirname(path));
+    if (entry.size <= WHOLE_BYTES) {
+      // Each time before the entry is asked: one that is destroyed already does not answer.
+      stop.throwIfAborted();
+      const content = await entry.concat();
+      stop.throwIfAborted();
+      await disk.writeSoon(path, mode, content, (error) => explainWrite(error, entry));
+      return;
+    }
+    await disk.settled();
     await using file = await open(path, "w", mode);
     await file.chmod(mode);
-    // Each time before the entry is asked: one that is destroyed already does not answer.
     stop.throwIfAborted();
     for await (const chunk of entry as AsyncIterable<Buffer>) {
       await file.writeFile(chunk);
       stop.throwIfAborted();
     }
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (!["EEXIST", "ENOTDIR", "EISDIR"].includes(code)) throw error;
-    throw refuseEntry(entry.path, "is both a file and a folder");
+    throw explainWrite(error, entry);
   } finally {
     stop.removeEventListener("abort", giveUp);
   }
+}
+
+function explainWrite(error: unknown, { path }: ReadEntry): unknown {
+  const { code = "" } = error as NodeJS.ErrnoException;
+  return ["EEXIST", "ENOTDIR", "EISDIR"].includes(code) ? refuseEntry(path, "is both a file and a folder") : error;
 }
