@@ -67,7 +67,11 @@ export class BodyReader {
       this.#uploads.delete(upload);
       upload.finish();
     });
-    req.on("error", (cause) => this.#giveUp(upload, new FaasError("invalid", "the request body broke off", { cause })));
+    const breakOff = (cause?: Error) =>
+      this.#giveUp(upload, new FaasError("invalid", "the request body broke off", { cause }));
+    req.on("error", breakOff);
+    // Its connection may have closed while the function was looked for; then nothing more is heard of it.
+    if (req.destroyed && !req.readableEnded) breakOff();
     return await upload.body;
   }
 

@@ -12,6 +12,13 @@ export interface Upload {
   readonly config: BuildConfig;
 }
 
+export interface ReceiveOptions {
+  readonly folder: string;
+  /** Of the context. */
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
 const MAX_CONFIG_BYTES = 64 * 1024;
 
 /** What a body may hold next to its archive: boundaries, part heads and the config. */
@@ -20,10 +27,15 @@ const MAX_ENVELOPE_BYTES = 1024 * 1024;
 /**
  * Receives `multipart/form-data` with the parts `context` (file) and `config` (JSON text) into `folder`, which the
  * caller removes.
- * @throws {FaasError} `invalid` naming the part that is missing or wrong, `tooLarge`
+ * @param signal aborted when nobody waits for it any more
+ * @throws {FaasError} `invalid` naming the part that is missing or wrong, or when `signal` aborts; `tooLarge`
  */
-export async function receiveUpload(req: Request, res: Response, folder: string, maxBytes: number): Promise<Upload> {
-  await receiveParts(req, res, folder, maxBytes);
+export async function receiveUpload(
+  req: Request,
+  res: Response,
+  { folder, maxBytes, signal }: ReceiveOptions,
+): Promise<Upload> {
+  await receiveParts(req, res, { folder, maxBytes, signal });
   const fields = (req.body ?? {}) as Record<string, unknown>;
   if (!req.file) {
     throw wrongPart("context", Object.hasOwn(fields, "context") ? "must be a file, not a field" : "is missing");
@@ -54,7 +66,7 @@ function readConfig(text: string): BuildConfig {
   return decodeBuildConfig(value);
 }
 
-async function receiveParts(req: Request, res: Response, folder: string, maxBytes: number): Promise<void> {
+async function receiveParts(req: Request, res: Response, { folder, maxBytes, signal }: ReceiveOptions): Promise<void> {
   if (!/^multipart\/form-data\b/i.test(req.headers["content-type"] ?? "")) {
     throw new FaasError("invalid", "build: the body must be multipart/form-data with the parts context and config");
   }
@@ -77,6 +89,10 @@ async function receiveParts(req: Request, res: Response, folder: string, maxByte
   }).single("context");
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // A request whose connection has closed before anybody read it says nothing more, not even that it has broken off.
+  const stop = () => reject(new FaasError("invalid", "build: the upload broke off"));
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
   let received = 0;
   // Multer reports an error only once it has read the whole body, which may never end.
   req.on("data", (chunk: Buffer) => {
@@ -84,7 +100,11 @@ async function receiveParts(req: Request, res: Response, folder: string, maxByte
     if (received > maxBodyBytes) reject(tooLarge);
   });
   parse(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(asUploadError(error, tooLarge))));
-  await promise;
+  try {
+    await promise;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function asUploadError(error: unknown, tooLarge: FaasError): unknown {

@@ -41,7 +41,7 @@ export function postBuild(builder: Builder | undefined, options: BuildRouteOptio
       await mkdir(uploadDir, { recursive: true, mode: 0o700 });
       folder = await mkdtemp(join(uploadDir, "upload-"));
       const signal = AbortSignal.any([closing, clientGone(res)]);
-      const { archive, config } = await receiveUpload(req, res, folder, maxUploadBytes);
+      const { archive, config } = await receiveUpload(req, res, { folder, maxBytes: maxUploadBytes, signal });
       const events = builder.build(archive, config, signal)[Symbol.asyncIterator]();
       const first = events.next();
       await earlier(first, headAfterMs);

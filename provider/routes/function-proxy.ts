@@ -39,6 +39,7 @@ export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
     const { name } = target.ref;
     try {
       const { addresses = [], timeoutMs = 0 } = (await picture.find(target.ref)) ?? {};
+      if (res.destroyed) return; // the client has left meanwhile, and nothing would tell that again
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {
         fail(res, 503, `No endpoints available for: ${name}.`, true);

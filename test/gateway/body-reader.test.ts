@@ -148,3 +148,18 @@ test("a body that is refused while it is sent closes its connection", async () =
   await eventually("it is closed", () => client.closed);
   expect(client.status).toBe(413);
 });
+
+test("a body whose connection has closed before anybody read it breaks off", async () => {
+  const reader = new BodyReader({ limitBytes: 100 * KB, totalBytes: 300 * KB });
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  server.removeAllListeners("request").on("request", (req) => {
+    client.abort();
+    req.on("error", () => {
+      // As while a function is looked for: the news of the end has passed by then.
+      setImmediate(() => reader.with(req, async () => "read").then(resolve, resolve));
+    });
+  });
+  const client = new Client("/late", 10 * KB);
+  await client.send(KB);
+  expect(await promise).toMatchObject({ kind: "invalid", message: "the request body broke off" });
+});
