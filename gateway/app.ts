@@ -21,6 +21,7 @@ import type { CallRoutes } from "./routes/call-routes.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
 import { addQueueAdmin } from "./routes/queue-admin.ts";
+import { scaleByHand } from "./routes/scale-by-hand.ts";
 import { addScalingRoutes } from "./routes/scaling.ts";
 import type { Autoscaler } from "./scaling/autoscaler.ts";
 
@@ -90,6 +91,8 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   if (scaling) {
     const { alerts, autoscaler } = scaling;
     route(app, PATHS.alert, { POST: [authorized, readBody(MAX_ALERT_BYTES), alertRoute(alerts)] });
+    const byHand = scaleByHand({ autoscaler, connection, find: (target) => table.find(target), defaultNamespace });
+    app.post(`${PATHS.scale}:name`, authorized, byHand);
     addScalingRoutes(app, { autoscaler, find: (target) => table.find(target), authorized, defaultNamespace });
   }
   app.all("/system/{*rest}", authorized, forward());

@@ -187,7 +187,10 @@ interface ProxyDeps {
 
 function openProxy({ config, table, provider, autoscaler, release, log }: ProxyDeps): FunctionProxy {
   const waker = new Waker<FunctionEntry>({
-    scale: (ref, replicas) => provider.scale(ref, replicas),
+    scale: async (ref, replicas) => {
+      autoscaler.ordered(qualifiedName(ref), replicas);
+      await provider.scale(ref, replicas);
+    },
     wanted: (entry) => autoscaler.waking(entry),
     log,
   });
@@ -217,7 +220,10 @@ function openAlerts({
         watched?.policyFor(picture) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
       return { ref: picture, replicas: picture.replicas, policy };
     },
-    scale: (ref, replicas) => provider.scale(ref, replicas),
+    scale: async (ref, replicas) => {
+      autoscaler.ordered(qualifiedName(ref), replicas);
+      await provider.scale(ref, replicas);
+    },
     alerted: (ref) => autoscaler.alerted(qualifiedName(ref)),
   };
 }

@@ -17,7 +17,7 @@ export function formatReport(report: ScalingReport, now: number): string {
 }
 
 function formatState(report: ScalingReport, now: number): string {
-  const { replicas, ready, leading, leader, prewarm, alerted, refused, problems } = report;
+  const { replicas, ready, leading, leader, prewarm, byHand, alerted, refused, problems } = report;
   const idle = now - Date.parse(report.lastBusyAt);
   const rows: (readonly [string, string] | false | undefined)[] = [
     ["Function:", `${report.function}.${report.namespace}`],
@@ -28,6 +28,10 @@ function formatState(report: ScalingReport, now: number): string {
     prewarm && [
       "Prewarm:",
       `a call is ${prewarm.likely ? "" : "not "}likely now; ${prewarm.hits} hits, ${prewarm.misses} misses`,
+    ],
+    byHand && [
+      "By hand:",
+      `scaled to ${byHand.replicas} at ${clock(byHand.at)}, which holds until ${clock(byHand.until)}`,
     ],
     alerted && ["Alerts:", "left to alerts for now"],
     refused !== undefined && ["REFUSED:", refused],

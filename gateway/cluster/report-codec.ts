@@ -10,6 +10,8 @@ const MAX_PARTS = 64;
 const MAX_INCOMPLETE = 256;
 /** What is around the functions and alerts in a message. */
 const FRAME_BYTES = 400;
+/** Of a whole number as JSON writes it, with what is around it. */
+const MAX_COUNT_CHARS = 20;
 
 const name = z.string().min(1).max(256);
 const amount = z.number().min(0);
@@ -32,6 +34,8 @@ const part = z.object({
     }),
   ),
   alerted: z.array(name).exactOptional(),
+  orders: z.record(name, count).exactOptional(),
+  byHand: z.record(name, count).exactOptional(),
   last: z.boolean().exactOptional(),
 });
 type ReportPart = z.output<typeof part>;
@@ -39,6 +43,8 @@ type ReportPart = z.output<typeof part>;
 interface Draft {
   functions: Record<string, FunctionLoad>;
   alerted: string[];
+  orders: Record<string, number>;
+  byHand: Record<string, number>;
   bytes: number;
 }
 
@@ -56,7 +62,7 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
       last.bytes += bytes;
       return last;
     }
-    const fresh: Draft = { functions: {}, alerted: [], bytes };
+    const fresh: Draft = { functions: {}, alerted: [], orders: {}, byHand: {}, bytes };
     drafts.push(fresh);
     return fresh;
   };
@@ -70,9 +76,14 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
     }
   }
   for (const alerted of report.alerted ?? []) draftFor(sizeOf(alerted)).alerted.push(alerted);
+  for (const kind of ["orders", "byHand"] as const) {
+    for (const [function_, replicas] of Object.entries(report[kind] ?? {})) {
+      draftFor(sizeOf(function_) + MAX_COUNT_CHARS)[kind][function_] = replicas;
+    }
+  }
   if (drafts.length > MAX_PARTS) throw new FaasError("tooLarge", `a report of ${drafts.length} messages`);
   if (drafts.length === 0) draftFor(0);
-  return drafts.map(({ functions, alerted }, i) => {
+  return drafts.map(({ functions, alerted, orders, byHand }, i) => {
     const message: ReportPart = {
       gateway: report.gateway,
       report: number,
@@ -80,6 +91,8 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
       parts: drafts.length,
       functions: functions as ReportPart["functions"],
       ...(alerted.length > 0 && { alerted }),
+      ...(Object.keys(orders).length > 0 && { orders }),
+      ...(Object.keys(byHand).length > 0 && { byHand }),
       ...(report.last && { last: true }),
     };
     return Buffer.from(JSON.stringify(message));
@@ -121,10 +134,14 @@ export class ReportReader {
 function merge(parts: readonly ReportPart[]): LoadReport {
   const [{ gateway, last }] = parts as [ReportPart];
   const alerted = parts.flatMap((each) => each.alerted ?? []);
+  const orders = Object.assign({}, ...parts.map((each) => each.orders));
+  const byHand = Object.assign({}, ...parts.map((each) => each.byHand));
   return {
     gateway,
     functions: Object.assign({}, ...parts.map(({ functions }) => functions)),
     ...(alerted.length > 0 && { alerted }),
+    ...(Object.keys(orders).length > 0 && { orders }),
+    ...(Object.keys(byHand).length > 0 && { byHand }),
     ...(last && { last }),
   };
 }

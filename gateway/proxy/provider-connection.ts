@@ -35,7 +35,7 @@ export interface ProviderRequest {
   readonly path: string;
   /** Names and values in turn. */
   readonly headers?: readonly string[];
-  readonly body?: string | IncomingMessage;
+  readonly body?: string | Buffer | IncomingMessage;
   readonly signal?: AbortSignal;
   /** Longest wait for response headers, in milliseconds; the connection's own unless given. */
   readonly timeoutMs?: number;
@@ -79,9 +79,10 @@ export class ProviderConnection {
 
   /**
    * Streams a caller's request to the provider as it is, and the answer back.
+   * @param body of the request, where that has been read already
    * @throws {FaasError} `upstream` when the provider does not answer
    */
-  async forward(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+  async forward(req: IncomingMessage, res: ServerResponse, path: string, body?: Buffer): Promise<void> {
     const leaving = new AbortController();
     res.on("close", () => leaving.abort());
     let answer: Dispatcher.ResponseData;
@@ -91,7 +92,7 @@ export class ProviderConnection {
         path,
         headers: endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER),
         signal: leaving.signal,
-        ...(hasBody(req) ? { body: req } : {}),
+        ...(body ? { body } : hasBody(req) ? { body: req } : {}),
         // A large context takes its time on a slow line, and then to be unpacked.
         ...(path.startsWith(PATHS.build) && { timeoutMs: BUILD_TIMEOUT_MS }),
       });

@@ -28,11 +28,18 @@ export function buildScalingReport(
     leading,
     ...(leader !== undefined && { leader }),
     lastBusyAt: iso(watched.lastBusyAt),
+    ...handOf(watched, policy, now),
     alerted: watched.isAlerted(now),
     ...(policy.prewarm && { prewarm: { likely: watched.pattern.likely(now), ...watched.pattern.score } }),
     ...(watched.last && { last: buildDecision(watched.last) }),
     decisions: watched.recorded.map(buildDecision),
   };
+}
+
+function handOf({ byHand }: WatchedFunction, { windowMs }: ScalePolicy, now: number): Pick<ScalingReport, "byHand"> {
+  const set = byHand.last;
+  if (!set || now >= set.at + windowMs) return {};
+  return { byHand: { replicas: set.replicas, at: iso(set.at), until: iso(set.at + windowMs) } };
 }
 
 function buildDecision({ at, from, ready, decision }: RecordedDecision): ScalingDecision {

@@ -5,7 +5,7 @@ import type { ScaleDefaults } from "../../provider/contract/scale-policy.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision } from "../core/scaling/decision.ts";
-import { type FunctionLoad, LoadBook } from "../core/scaling/load-book.ts";
+import { type FunctionLoad, LoadBook, type LoadReport } from "../core/scaling/load-book.ts";
 import type { LoadMeter } from "../core/scaling/load-meter.ts";
 import type { Leadership, LoadExchange } from "./load-exchange.ts";
 import { OutsideLoads, type OutsideSources } from "./outside-loads.ts";
@@ -62,6 +62,8 @@ export class Autoscaler {
   readonly #refused = new Map<string, string>();
   /** Not told to the other gateways yet. */
   readonly #alerts = new Set<string>();
+  readonly #orders = new Map<string, number>();
+  readonly #handSet = new Map<string, number>();
   /** As of the last second, of all gateways. */
   #loads: ReadonlyMap<string, FunctionLoad> = new Map();
   #seconds = 0;
@@ -77,7 +79,14 @@ export class Autoscaler {
     this.#outside = new OutsideLoads(options.outside, options.log);
     options.exchange?.onReport((report) => {
       this.#book.write(report, this.#now());
-      for (const name of report.alerted ?? []) this.#watched.get(name)?.alerted(this.#now());
+      const now = this.#now();
+      for (const name of report.alerted ?? []) this.#watched.get(name)?.alerted(now);
+      for (const [name, replicas] of Object.entries(report.orders ?? {})) {
+        this.#watched.get(name)?.byHand.claimed(replicas, now);
+      }
+      for (const [name, replicas] of Object.entries(report.byHand ?? {})) {
+        this.#watched.get(name)?.byHand.told(replicas, now);
+      }
     });
   }
 
@@ -112,6 +121,18 @@ export class Autoscaler {
   alerted(name: string): void {
     this.#watched.get(name)?.alerted(this.#now());
     this.#alerts.add(name);
+  }
+
+  /** Somebody has had a function scaled through this gateway. */
+  scaledByHand(name: string, replicas: number): void {
+    this.#watched.get(name)?.byHand.told(replicas, this.#now());
+    this.#handSet.set(name, replicas);
+  }
+
+  /** This gateway orders replicas for calls that wait, or by an alert. */
+  ordered(name: string, replicas: number): void {
+    this.#watched.get(name)?.byHand.ordered(replicas, this.#now());
+    this.#orders.set(name, replicas);
   }
 
   /** What the provider last refused for a function; undefined when it did not. */
@@ -175,9 +196,14 @@ export class Autoscaler {
       const replicas = entry.readyReplicas > 1 ? { replicas: entry.outstanding() } : {};
       own[entry.qualifiedName] = { concurrency, started, inFlight, held, ...replicas };
     }
-    const alerted = this.#alerts.size > 0 ? { alerted: [...this.#alerts] } : {};
-    this.#alerts.clear();
-    const report = { gateway: this.#options.gateway, functions: own, ...alerted };
+    const report: LoadReport = {
+      gateway: this.#options.gateway,
+      functions: own,
+      ...(this.#alerts.size > 0 && { alerted: [...this.#alerts] }),
+      ...(this.#orders.size > 0 && { orders: Object.fromEntries(this.#orders) }),
+      ...(this.#handSet.size > 0 && { byHand: Object.fromEntries(this.#handSet) }),
+    };
+    for (const told of [this.#alerts, this.#orders, this.#handSet]) told.clear();
     this.#book.write(report, now);
     this.#options.exchange?.publish(report);
 
@@ -230,6 +256,10 @@ export class Autoscaler {
     if (this.#scaling.has(name)) return;
     this.#scaling.add(name);
     const { log, scale } = this.#options;
+    const { byHand } = this.#watch(name, picture, this.#now());
+    byHand.ordered(decision.replicas, this.#now());
+    // What restores a number that was set by hand is nobody's own order.
+    if (decision.reason !== "by-hand") this.#orders.set(name, decision.replicas);
     const facts = { function: name, from: picture.replicas, to: decision.replicas, reason: decision.reason };
     scale(picture, decision.replicas, decision.replicas < picture.replicas ? inFlight : undefined)
       .then(() => {
@@ -237,6 +267,7 @@ export class Autoscaler {
         log.info(facts, "scaled function");
       })
       .catch((err: unknown) => {
+        byHand.refused(decision.replicas);
         this.#refused.set(name, err instanceof FaasError ? err.message : "the provider failed");
         log.warn({ ...facts, err }, "could not scale function");
       })

@@ -1,5 +1,6 @@
 import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { ByHand } from "../core/scaling/by-hand.ts";
 import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision, ScaleInput } from "../core/scaling/decision.ts";
 import { FunctionScaler } from "../core/scaling/function-scaler.ts";
@@ -32,6 +33,7 @@ const ALERT_MS = 5 * 60_000;
 /** All that the autoscaler remembers of one function. */
 export class WatchedFunction {
   readonly history = new SampleHistory();
+  readonly byHand = new ByHand();
   readonly pattern: DailyPattern;
   readonly recorded: RecordedDecision[] = [];
   last: RecordedDecision | undefined;
@@ -91,6 +93,7 @@ export class WatchedFunction {
     deaf = false,
   ): void {
     const { type } = this.policyFor(picture);
+    this.#see(now, picture);
     const { concurrency, started, inFlight, held } = load;
     const { queued = 0, cpu, custom } = outside;
     const sample: Sample = {
@@ -126,6 +129,7 @@ export class WatchedFunction {
     sight: Pick<ScaleInput, "blind" | "partial"> = {},
   ): Decision {
     const policy = this.policyFor(picture);
+    this.#see(now, picture);
     const scheduled = scheduledBounds(policy.windows, now);
     const { replicas } = picture;
     const decision = this.#scaler.decide({
@@ -139,9 +143,14 @@ export class WatchedFunction {
       ...sight,
       ...(scheduled && { scheduled }),
       prewarm: policy.prewarm && this.pattern.likely(now),
+      byHand: this.byHand.last,
     });
     this.#record({ at: now, from: replicas, ready, decision });
     return decision;
+  }
+
+  #see(now: number, { replicas }: FunctionEndpoints): void {
+    this.byHand.see(replicas, { now, decided: this.last?.decision.replicas, least: this.#policy.min });
   }
 
   #record(made: RecordedDecision): void {

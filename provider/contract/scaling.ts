@@ -46,6 +46,8 @@ const scalingReport = z.object({
   leading: z.boolean(),
   leader: maybe(z.string()),
   lastBusyAt: time,
+  /** The last number set by hand, and until when it stands at least; absent once it counts no more. */
+  byHand: maybe(z.object({ replicas: count, at: time, until: time })),
   /** Left to alerts for now. */
   alerted: z.boolean(),
   /** Of functions that ask for it: whether a call is likely now, and how often that was right. */

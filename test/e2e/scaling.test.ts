@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { decodeScalingReport } from "../../provider/contract/scaling.ts";
 import { Callers } from "../support/callers.ts";
+import { eventually } from "../support/eventually.ts";
 import { ScalingPlatform } from "../support/scaling-platform.ts";
 
 /** Replicas follow the load, on the real platform: gateway, provider and watchdogs over real sockets. */
@@ -63,4 +65,32 @@ test("replicas follow a ramp up and down, without a failed call", async () => {
   expect(rising).toEqual([...rising].sort((a, b) => a - b));
   expect(falling).toEqual([...falling].sort((a, b) => b - a));
   await on.remove("ramp");
+}, 90_000);
+
+test("what somebody scales stays so for a window and the delay, and explain says why", async () => {
+  const labels = { ...FOUR_EACH, "com.faaslane.scale.down-delay": "4s" };
+  await on.deploy("byhand", { labels });
+  await on.whenScaled("byhand", 1);
+  // Long enough for load to have been measured, so that a decision could be made against it.
+  await on.whenSeen("byhand", 8);
+  await on.scale("byhand", 3);
+  const since = performance.now();
+  await on.whenScaled("byhand", 3);
+  const report = async () => decodeScalingReport(await (await on.platform.control("/system/scaling/byhand")).json());
+  const told = await eventually("a decision was made", async () => {
+    const now = await report();
+    return now.last?.reason === "by-hand" && now;
+  });
+  expect(told.byHand).toMatchObject({ replicas: 3 });
+  expect(told.last?.steps.map(({ text }) => text).join()).toMatch(/scaled by hand to 3, which holds for [1-6] s more/);
+  await eventually("it is less", async () => (await on.replicas("byhand")).wanted < 3, 30_000, 50);
+  expect(performance.now() - since).toBeGreaterThan(9_000);
+  expect((await report()).byHand).toBeUndefined();
+  await on.whenScaled("byhand", 1);
+
+  // What is set at zero is not sent to sleep at once, nor is what sleeps kept from waking.
+  await on.scale("byhand", 0);
+  await on.whenScaled("byhand", 0);
+  expect((await fetch(on.url("byhand"))).status).toBe(200);
+  await on.remove("byhand");
 }, 90_000);

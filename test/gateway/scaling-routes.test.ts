@@ -69,6 +69,41 @@ test("a function that alerts scale is left alone", async () => {
   expect(lab.orders()).toContainEqual({ serviceName: "alerted", namespace: "openfaas-fn", replicas: 5 });
 });
 
+const byHand = async (name: string) => decodeScalingReport(await (await get(name)).json()).byHand;
+
+test.each<[how: string, path: string, init: RequestInit]>([
+  ["as faas-cli asks", "", { body: '{"serviceName": "hand", "replicas": 1}' }],
+  ["with the namespace in the query", "?namespace=openfaas-fn", { body: '{"replicas":1}' }],
+  ["with the namespace in the body", "", { body: '{"replicas":1,"namespace":"openfaas-fn"}' }],
+])("an order passes through as it is, and is known to be by hand: %s", async (how, query, init) => {
+  const name = `hand-${how.length}`;
+  await deploy({}, name);
+  const path = `/system/scale-function/${name}${query}`;
+  expect((await lab.control(path, { method: "POST", ...init })).status).toBe(202);
+  expect(lab.provider.requests.at(-1)).toMatchObject({ method: "POST", url: path, body: init.body });
+  expect(await byHand(name)).toMatchObject({ replicas: 1 });
+});
+
+test.each<[what: string, status: number, init: RequestInit]>([
+  ["one that the provider refuses", 400, { body: '{"replicas":3}' }],
+  ["one that says nothing", 202, { body: "{}" }],
+  ["one that is no JSON", 202, { body: "3" }],
+  ["one without a body", 202, {}],
+  ["one that is larger than orders are", 202, { body: `{"replicas":3,"x":"${"x".repeat(70_000)}"}` }],
+])("%s is answered by the provider, and holds nothing", async (_what, status, init) => {
+  await deploy({}, "nothing");
+  lab.provider.respond = (_request, res) => res.writeHead(status).end("said");
+  const answer = await lab.control("/system/scale-function/nothing", { method: "POST", ...init });
+  expect([answer.status, await answer.text()]).toEqual([status, "said"]);
+  expect(lab.provider.requests.at(-1)?.body).toBe(init.body ?? "");
+  expect(await byHand("nothing")).toBeUndefined();
+});
+
+test("to scale needs the password", async () => {
+  const init = { method: "POST", body: '{"replicas":3}', headers: { "content-type": "application/json" } };
+  expect((await fetch(`${lab.gateway.url}/system/scale-function/f`, init)).status).toBe(401);
+});
+
 test("the history is NDJSON, oldest first, from the moment that is asked for", async () => {
   await deploy();
   const read = async (query: string) => {

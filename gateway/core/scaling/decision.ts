@@ -1,4 +1,5 @@
 import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { SetByHand } from "./by-hand.ts";
 
 /** What a decision is made from, beside the load recorded before. Times in milliseconds since the epoch. */
 export interface ScaleInput {
@@ -21,6 +22,8 @@ export interface ScaleInput {
   readonly scheduled?: { readonly min: number; readonly max?: number };
   /** Whether a call is likely, so that a replica is to be kept. */
   readonly prewarm?: boolean;
+  /** The number that somebody set last; it counts for a while. */
+  readonly byHand?: SetByHand | undefined;
 }
 
 /** What bent or made the result; each goes with a sentence in {@link Decision.steps}. */
@@ -39,6 +42,7 @@ export type ScaleReason =
   | "schedule"
   | "prewarm"
   | "static"
+  | "by-hand"
   | "blind"
   | "no-data"
   | "asleep"
@@ -90,7 +94,8 @@ export class Steps {
     let reason: ScaleReason = this.list[0]?.reason ?? "load";
     let replicas = this.list[0]?.replicas;
     for (const step of this.list) {
-      if (step.replicas !== replicas) reason = step.reason;
+      // What is wanted by hand is so because of that, also when something else comes to the same.
+      if (step.replicas !== replicas || step.reason === "by-hand") reason = step.reason;
       replicas = step.replicas;
     }
     return reason;

@@ -96,6 +96,7 @@ export class FunctionScaler {
     if (blind !== undefined) steps.take("blind", replicas, `its load is not known: ${blind}; ${replicas} are kept`);
     else if (!loads) steps.take("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
     else this.#follow(input, loads, steps);
+    if (handLeftMs(input) > 0) this.#keepHand(input, loads, steps);
     if (partial !== undefined) {
       steps.bend(
         "blind",
@@ -113,9 +114,30 @@ export class FunctionScaler {
     steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
   }
 
-  #sleepy({ now, policy, busy, lastBusyAt, blind, partial, scheduled, prewarm }: ScaleInput): boolean {
+  #sleepy(input: ScaleInput): boolean {
+    const { now, policy, busy, lastBusyAt, blind, partial, scheduled, prewarm } = input;
+    if (input.byHand && handLeftMs(input) + policy.downDelayMs > 0) return false;
     if (!policy.zero || busy || (blind ?? partial) !== undefined || scheduled || prewarm) return false;
     return now - lastBusyAt >= policy.zeroDurationMs;
+  }
+
+  /**
+   * A number set by hand stands for a window, and counts as a wish of that time. More load than that gets more, but what
+   * was taken away by hand comes back only for load that would want more than there was.
+   */
+  #keepHand(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
+    const { now, policy, byHand } = input;
+    if (!byHand) return;
+    const { replicas, before } = byHand;
+    const wish =
+      loads && replicasFor(Math.max(loads.stableLoad, loads.panicLoad) + policy.burst, policy, policy.upProportion);
+    const isMore = wish !== undefined && wish > Math.max(replicas, before);
+    if (!isMore) {
+      const left = Math.ceil(handLeftMs(input) / 1000);
+      steps.take("by-hand", replicas, `scaled by hand to ${replicas}, which holds for ${left} s more`);
+    }
+    this.#highest.record(now, steps.replicas, policy.downDelayMs);
+    this.#lowest.record(now, steps.replicas, policy.upDelayMs);
   }
 
   #follow({ now, policy, replicas, ready }: ScaleInput, { stableLoad, panicLoad }: Loads, steps: Steps): void {
@@ -167,6 +189,11 @@ export class FunctionScaler {
 interface Loads {
   readonly stableLoad: number;
   readonly panicLoad: number;
+}
+
+/** How long a number set by hand stands; not above 0 when it does not. */
+function handLeftMs({ now, policy, byHand }: ScaleInput): number {
+  return byHand ? byHand.at + policy.windowMs - now : 0;
 }
 
 /** Least and most replicas while it is awake. */

@@ -18,6 +18,10 @@ export interface LoadReport {
   readonly functions: Readonly<Record<string, FunctionLoad>>;
   /** Functions that it got alerts for since its last report. */
   readonly alerted?: readonly string[];
+  /** Replicas that it has ordered since, by function: for load, calls that wait or an alert. */
+  readonly orders?: Readonly<Record<string, number>>;
+  /** Replicas that it was asked for by hand since. */
+  readonly byHand?: Readonly<Record<string, number>>;
   /** Its last one: the gateway stops. */
   readonly last?: boolean;
 }

@@ -38,6 +38,8 @@ test("what is encoded is read again, in messages that are small enough", () => {
       gateway: name,
       functions: fc.dictionary(name, functionLoad, { maxKeys: 30 }),
       alerted: fc.array(name, { minLength: 1, maxLength: 10 }),
+      orders: fc.dictionary(name, count, { minKeys: 1, maxKeys: 10 }),
+      byHand: fc.dictionary(name, count, { minKeys: 1, maxKeys: 10 }),
       last: fc.constant(true as const),
     },
     { requiredKeys: ["gateway", "functions"] },

@@ -217,6 +217,51 @@ describe("one gateway", () => {
     expect(f.picture.replicas).toBe(1);
   });
 
+  const QUICK = { ...CAPACITY, "com.faaslane.scale.window": "10s", "com.faaslane.scale.down-delay": "6s" };
+
+  test("what somebody sets at the provider stands for a window and the delay", async () => {
+    lab = new Lab();
+    const f = lab.add(QUICK);
+    const gateway = lab.gateway("a");
+    await lab.run(30, gateway);
+    f.become(3);
+    await lab.run(16, gateway);
+    expect([f.picture.replicas, lab.orders]).toEqual([3, []]);
+    const reasons = gateway.watched(f.qualifiedName)?.recorded.map(({ decision }) => decision.reason);
+    expect(reasons).toContain("by-hand");
+    await lab.run(8, gateway);
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test("what a gateway is asked for holds, also when it is the present number", async () => {
+    lab = new Lab();
+    const f = lab.add(QUICK);
+    const gateway = lab.gateway("a");
+    for (let i = 0; i < 6; i++) f.load.enter(lab.now);
+    await lab.run(30, gateway);
+    expect(f.picture.replicas).toBe(3);
+    for (let i = 0; i < 6; i++) f.load.leave(lab.now);
+    await lab.run(10, gateway);
+    gateway.scaledByHand(f.qualifiedName, 3);
+    await lab.run(12, gateway);
+    expect(f.picture.replicas).toBe(3);
+    await lab.run(20, gateway);
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test("an order that crosses it on the way is put right", async () => {
+    lab = new Lab();
+    const f = lab.add(QUICK, 2);
+    const gateway = lab.gateway("a");
+    await lab.run(18, gateway);
+    gateway.ordered(f.qualifiedName, 1);
+    f.become(3);
+    await lab.run(1, gateway);
+    f.become(1);
+    await lab.run(3, gateway);
+    expect(f.picture.replicas).toBe(3);
+  });
+
   test("a function that was removed is forgotten", async () => {
     lab = new Lab();
     const f = lab.add(CAPACITY);
@@ -315,6 +360,42 @@ describe("several gateways", () => {
     for (let i = 0; i < 10; i++) other.load.leave(lab.now);
     await lab.run(100, a, b);
     expect(f.picture.replicas).toBe(1);
+  });
+
+  test("what was set by hand through one of them is known to the one that leads", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add({ ...CAPACITY, "com.faaslane.scale.window": "10s" });
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false) });
+    await lab.run(30, a, b);
+    b.scaledByHand(f.qualifiedName, 3);
+    f.become(3);
+    await lab.run(9, a, b);
+    expect([f.picture.replicas, lab.orders]).toEqual([3, []]);
+    for (const gateway of [a, b]) {
+      expect(gateway.watched(f.qualifiedName)?.last?.decision.reason).toBe("by-hand");
+    }
+    await lab.run(10, a, b);
+    expect(f.picture.replicas).toBe(1);
+  });
+
+  test("what one of them orders is not by hand for the others, whichever they hear of first", async () => {
+    lab = new Lab();
+    const bus = new Bus();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true" }, 0);
+    const a = lab.gateway("a", { exchange: bus.exchange("a"), leadership: leader(true) });
+    const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false) });
+    await lab.run(4, a, b);
+    // One wakes it for calls that wait there.
+    b.ordered(f.qualifiedName, 2);
+    f.become(2);
+    await lab.run(2, a, b);
+    expect(a.watched(f.qualifiedName)?.byHand.last).toBeUndefined();
+    for (let i = 0; i < 10; i++) f.load.enter(lab.now);
+    await lab.run(8, a, b);
+    expect(f.picture.replicas).toBeGreaterThan(2);
+    expect(b.watched(f.qualifiedName)?.byHand.last).toBeUndefined();
   });
 
   test("a function that only others call does not sleep for not hearing them", async () => {

@@ -337,3 +337,83 @@ describe("for any load", () => {
     );
   });
 });
+
+describe("a number set by hand", () => {
+  const policy = policyOf({ target: 1, windowMs: 30_000, downDelayMs: 20_000, max: 20 });
+
+  /** One that has watched a steady load for long, and is then set to `replicas`. */
+  function setTo(replicas: number, load: number, changes: Partial<ScalePolicy> = {}) {
+    const f = new Simulated({ ...policy, ...changes }, Math.max(1, load));
+    f.run(120, () => load);
+    const byHand = { at: f.now, replicas, before: f.replicas };
+    f.replicas = replicas;
+    f.ready = replicas;
+    const run = (seconds: number, loadNow = load) => {
+      const wanted: number[] = [];
+      for (let second = 0; second < seconds; second++) {
+        f.now += SECOND;
+        if (loadNow > 0) f.lastBusyAt = f.now;
+        f.scaler.record(f.now, loadNow);
+        if (second % 2 === 0) continue;
+        f.replicas = f.decide({ busy: loadNow > 0, byHand }).replicas;
+        f.ready = f.replicas;
+        wanted.push(f.replicas);
+      }
+      return wanted;
+    };
+    return { f, run };
+  }
+
+  test("stands for a window and the delay, then goes as any other; the step says so", () => {
+    const { f, run } = setTo(3, 0);
+    expect(new Set(run(28))).toEqual(new Set([3]));
+    expect(f.decision).toMatchObject({ replicas: 3, reason: "by-hand" });
+    expect(f.decision?.steps.at(-1)?.text).toBe("scaled by hand to 3, which holds for 2 s more");
+    expect(new Set(run(20))).toEqual(new Set([3]));
+    expect(f.decision?.reason).toBe("down-delay");
+    expect(run(10).at(-1)).toBe(1);
+  });
+
+  test("keeps a function awake that would sleep", () => {
+    const { run } = setTo(2, 0, { zero: true, zeroDurationMs: 10_000 });
+    expect(new Set(run(48))).toEqual(new Set([2]));
+    expect(run(6).at(-1)).toBe(0);
+  });
+
+  test("gives way to load that needs more", () => {
+    const { run } = setTo(3, 1);
+    expect(run(6).at(-1)).toBe(3);
+    expect(run(10, 8).at(-1)).toBe(8);
+  });
+
+  test("that is less stands against the load that there was, not against more", () => {
+    const { f, run } = setTo(2, 5);
+    expect(new Set(run(28))).toEqual(new Set([2]));
+    expect(f.decision?.reason).toBe("by-hand");
+    expect(run(6).at(-1)).toBe(5);
+    const more = setTo(2, 5);
+    expect(more.run(4).at(-1)).toBe(2);
+    expect(more.run(10, 9).at(-1)).toBeGreaterThan(5);
+  });
+
+  test.each<[rule: string, replicas: number, changes: Partial<ScalePolicy>, expected: number, reason: string]>([
+    ["max", 50, {}, 20, "max"],
+    ["min", 1, { min: 2 }, 2, "min"],
+    ["a fixed number", 3, { min: 2, max: 2 }, 2, "static"],
+  ])("does not go beyond %s", (_rule, replicas, changes, expected, reason) => {
+    const { f, run } = setTo(replicas, 0, changes);
+    expect(run(2)).toEqual([expected]);
+    expect(f.decision?.reason).toBe(reason);
+  });
+
+  test("stands while nothing is known of the load", () => {
+    const { f } = setTo(3, 0);
+    const byHand = { at: f.now, replicas: 3, before: 1 };
+    expect(f.decide({ byHand, blind: "no Prometheus", replicas: 1 }).replicas).toBe(3);
+  });
+
+  test("0 is sleep, which calls end", () => {
+    const { f } = setTo(0, 0);
+    expect(f.decide({ replicas: 0, held: 1, busy: true }).reason).toBe("woken");
+  });
+});
