@@ -51,7 +51,7 @@ function readTable(name: string): Listener[] {
   }
 }
 
-const TABLE_CHUNK_BYTES = 16 * 1024;
+const TABLE_CHUNK_BYTES = 4096;
 
 function openTable(name: string): number | undefined {
   try {

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Installs the packages of function/package.json; without any it ends at once and needs no network.
+# Looks at the handler, and installs the packages of function/package.json; without any it needs no network.
 set -eu
 cd "$(dirname "$0")/function"
+
+node ../runtime/check.mjs
 
 grep -qs 'ependencies"' package.json || exit 0
 count=$(node -p 'const p = require("./package.json"); Object.keys({ ...p.dependencies, ...p.optionalDependencies }).length')

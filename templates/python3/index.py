@@ -16,8 +16,7 @@ def main():
     sys.stdout.reconfigure(line_buffering=True)
     settings = read_settings(os.environ)
     # The port opens last, because the watchdog takes an open port for readiness.
-    respond = responder(load_handler(), settings.hostname, settings.secrets_dir)
-    Server(respond, settings).run()
+    Server(responder(load_handler(), settings), settings).run()
 
 
 if __name__ == "__main__":

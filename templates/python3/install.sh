@@ -1,7 +1,10 @@
 #!/bin/sh
-# Installs function/requirements.txt into packages/; without a requirement it ends at once and needs no network.
+# Looks at the handler, and installs function/requirements.txt into packages/; without a requirement it ends at once and
+# needs no network.
 set -eu
 cd "$(dirname "$0")"
+
+python3 -B -m faaslane_runtime.check
 
 grep -qsv '^[[:space:]]*\(#.*\)\{0,1\}$' function/requirements.txt || exit 0
 

@@ -24,6 +24,13 @@ export async function readBody(req, settings) {
   return kind === "form" ? parseForm(text) : text;
 }
 
+/** The body as text, whatever its type says that it is. */
+export async function readText(req, limit) {
+  if (!hasBody(req.headers)) return "";
+  const { charset } = parseContentType(req.headers["content-type"]);
+  return decodeText(await inflate(await collect(req, limit), req.headers["content-encoding"], limit), charset);
+}
+
 function parseContentType(header = "text/plain") {
   const end = header.indexOf(";");
   if (end === -1) return { type: header.trim().toLowerCase(), charset: "utf-8" };

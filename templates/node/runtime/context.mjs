@@ -1,4 +1,5 @@
 import { encode, encodeFailure, send } from "./reply.mjs";
+import { sendStream } from "./stream.mjs";
 
 /** One answer, given once: by `succeed`, `fail`, the callback, the returned value or the thrown error. */
 export class Answer {
@@ -9,8 +10,8 @@ export class Answer {
     this.#res = res;
   }
 
-  succeed(context, value) {
-    if (this.#settle()) this.#send(context.statusCode, context.headerValues, encode, value);
+  succeed(context, value, encoder = encode) {
+    if (this.#settle()) this.#send(context.statusCode, context.headerValues, encoder, value);
   }
 
   /** A status that the function has set is kept; 200 becomes 500. */
@@ -41,14 +42,24 @@ export class Answer {
   }
 
   #send(status, headers, encoder, value) {
+    const res = this.#res;
     // The watchdog may have given up on the call, or the caller on us.
-    if (this.#res.headersSent || this.#res.destroyed) return;
+    if (res.headersSent || res.destroyed) return;
     try {
-      send(this.#res, status, headers, encoder(value));
+      const answer = encoder(value);
+      if (answer.source === undefined) send(res, status, headers, answer);
+      else sendStream(res, status, headers, answer).catch((error) => this.#unsendable(error));
     } catch (error) {
-      console.error("the function's answer cannot be sent:", error);
-      send(this.#res, 500, {}, encodeFailure("the function's answer cannot be sent\n"));
+      this.#unsendable(error);
     }
+  }
+
+  #unsendable(error) {
+    if (this.#res.destroyed) return; // the caller has left, and what was sent to it broke off
+    console.error("the function's answer cannot be sent:", error);
+    // A part must not pass for the whole.
+    if (this.#res.headersSent) this.#res.destroy();
+    else send(this.#res, 500, {}, encodeFailure("the function's answer cannot be sent\n"));
   }
 }
 

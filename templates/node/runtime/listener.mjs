@@ -1,8 +1,19 @@
 import { parse } from "node:querystring";
 import { hasBody, readBody } from "./body.mjs";
 import { Answer, Context } from "./context.mjs";
+import { contractOf } from "./contract.mjs";
 import { Refusal } from "./refusal.mjs";
 import { encodeFailure, send } from "./reply.mjs";
+
+/**
+ * The listener for a handler, by the contract that it keeps.
+ * @param settings as of `readSettings`
+ */
+export async function listenerFor(handler, readSecret, settings) {
+  if (contractOf(handler) === "event") return createListener({ handler, readSecret, body: settings.body });
+  const { createTextListener } = await import("./text-call.mjs");
+  return createTextListener(handler, settings.textContract, refuse);
+}
 
 /**
  * A `node:http` request listener that turns each request into a call of `handler(event, context, callback)`.

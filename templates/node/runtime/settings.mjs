@@ -15,9 +15,11 @@ function parseSize(name, text) {
  * @throws {Error} naming the bad variable
  */
 export function readSettings(env) {
-  const limit = (name) => ({ name, bytes: parseSize(name, env[name] || "100kb") });
+  const limit = (name, size = "100kb") => ({ name, bytes: parseSize(name, env[name] || size) });
   return {
     secretsDir: env.FAASLANE_SECRETS_DIR || "/var/openfaas/secrets",
+    // Functions that get all of a request as text were never told of a limit.
+    textContract: limit("MAX_TEXT_SIZE", "16mb"),
     body: {
       raw: env.RAW_BODY === "true",
       limits: { json: limit("MAX_JSON_SIZE"), text: limit("MAX_TEXT_SIZE"), raw: limit("MAX_RAW_SIZE") },

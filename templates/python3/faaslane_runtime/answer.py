@@ -2,10 +2,13 @@
 
 import json
 
+from .response import is_response, unpack
+
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 BINARY = "application/octet-stream"
-ANSWER_KEYS = ("statusCode", "body", "headers")
+ANSWER_KEYS = {"statusCode", "body", "headers"}
+READ_BYTES = 64 * 1024
 
 
 class BadAnswer(Exception):
@@ -31,34 +34,77 @@ def to_answer(result):
 
 
 def split_result(result):
-    if isinstance(result, dict) and (not result or any(key in result for key in ANSWER_KEYS)):
+    """(status, headers, body) of what may be all of them, or the body alone."""
+    # One key more, and the dict is the function's own: an answer must not lose what it holds.
+    if isinstance(result, dict) and ANSWER_KEYS.issuperset(result):
         return result.get("statusCode", 200), result.get("headers"), result.get("body")
     if isinstance(result, tuple) and 0 < len(result) <= 3:  # as Flask has it: body, status, headers
-        body, rest = result[0], result[1:]
-        if len(rest) == 1 and isinstance(rest[0], (dict, list)):
-            return 200, rest[0], body
-        return (rest[0] if rest else 200), (rest[1] if len(rest) == 2 else None), body
+        return split_tuple(*result)
+    if is_response(result):
+        return unpack(result)
     return 200, None, result
+
+
+def split_tuple(body, *rest):
+    if len(rest) == 1 and isinstance(rest[0], (dict, list)):
+        rest = (None, rest[0])
+    status, headers, body = unpack(body) if is_response(body) else (200, None, body)
+    if rest and rest[0] is not None:
+        status = rest[0]
+    if len(rest) == 2:
+        headers = header_pairs(headers) + header_pairs(rest[1])
+    return status, headers, body
 
 
 def to_payload(body):
     if isinstance(body, str):
-        return body.encode(), HTML
+        return body.encode("utf-8", "surrogateescape"), HTML
     if body is None:
         return b"", None
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body), BINARY
     if isinstance(body, (dict, list, tuple, bool, int, float)):
         return json.dumps(body, ensure_ascii=False, allow_nan=False, default=str).encode(), JSON
+    if hasattr(body, "read"):
+        return file_chunks(body), file_type(body)
     if hasattr(body, "__next__"):
         return body, HTML
+    if hasattr(body, "__aiter__") or hasattr(body, "__await__"):
+        raise BadAnswer("%s cannot be sent: each call has its own thread, nothing async runs here" % type(body).__name__)
     return str(body).encode(), HTML
 
 
+def file_chunks(file):
+    try:
+        while True:
+            chunk = file.read(READ_BYTES)
+            if not chunk:
+                return
+            yield chunk
+    finally:
+        if hasattr(file, "close"):
+            file.close()
+
+
+def file_type(file):
+    name = getattr(file, "name", None)
+    if isinstance(name, str):
+        import mimetypes  # slow to import
+
+        guessed, encoding = mimetypes.guess_type(name)
+        if guessed and not encoding:
+            return guessed
+    return "text/plain; charset=utf-8" if hasattr(file, "encoding") else BINARY
+
+
 def header_pairs(headers):
+    """Names and values; a list of values is as many headers."""
     if not headers:
         return []
-    return list(headers.items()) if hasattr(headers, "items") else list(headers)
+    pairs = []
+    for name, value in headers.items() if hasattr(headers, "items") else headers:
+        pairs += [(name, one) for one in value] if isinstance(value, (list, tuple)) else [(name, value)]
+    return pairs
 
 
 def check_header(name, value):
@@ -94,6 +140,8 @@ def write_answer(connection, method, answer, keep_alive):
         lines.append("Content-Length: %d" % len(payload))
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     if bodyless:
+        if hasattr(payload, "close"):
+            payload.close()
         connection.write(head)
     elif streamed:
         write_chunks(connection, head, payload)

@@ -4,9 +4,9 @@ import importlib
 import sys
 
 from .answer import to_answer
+from .contract import ASYNC, EVENT_ALONE, MISSING, TEXT, contract_of, is_async, signature_of
 from .secrets import read_secret
 
-CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which is slow to import
 FAILED = (500, [("Content-Type", "text/plain; charset=utf-8")], b"Internal Server Error\n")
 
 
@@ -17,7 +17,7 @@ class Query(dict):
         from urllib.parse import parse_qsl  # slow to import, and most calls have no query
 
         self._lists = {}
-        for name, value in parse_qsl(text, keep_blank_values=True):
+        for name, value in parse_qsl(from_bytes(text), keep_blank_values=True):
             self._lists.setdefault(name, []).append(value)
         super().__init__((name, values[0]) for name, values in self._lists.items())
 
@@ -35,15 +35,20 @@ class Query(dict):
             return default
 
 
+def from_bytes(text):
+    """What came over the wire byte by byte, as the UTF-8 that it is where it is any."""
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
+
+
 class Event:
     """One request: body (bytes), headers, method, path and query."""
 
     def __init__(self, request):
-        path, _, self._query_text = request.target.partition("?")
+        self._query_text = request.target.partition("?")[2]
         self.body = request.body
         self.headers = request.headers
         self.method = request.method
-        self.path = path if "%" not in path else decode_path(path)
+        self.path = request.path
         self._query = None
 
     @property
@@ -51,12 +56,6 @@ class Event:
         if self._query is None:
             self._query = Query(self._query_text)
         return self._query
-
-
-def decode_path(path):
-    from urllib.parse import unquote
-
-    return unquote(path)
 
 
 class Context:
@@ -73,18 +72,32 @@ def load_handler():
     module = importlib.import_module("function.handler")
     handle = getattr(module, "handle", None)
     if not callable(handle):
-        raise SystemExit("function/handler.py has no function handle(event, context)")
-    if getattr(getattr(handle, "__code__", None), "co_flags", 0) & CO_COROUTINE:
-        raise SystemExit("handle(event, context) in function/handler.py must not be async: each call has its own thread")
+        raise SystemExit(MISSING)
+    if is_async(handle):
+        raise SystemExit(ASYNC)
     return handle
 
 
-def responder(handle, hostname, secrets_dir):
+def caller(handle, settings):
+    """A function that turns a request into an answer by the contract that the handler keeps."""
+    contract = contract_of(signature_of(handle))
+    if contract == TEXT:
+        from .text_call import text_call
+
+        return text_call(handle, settings.raw_body)
+    if contract == EVENT_ALONE:
+        return lambda request: to_answer(handle(Event(request)))
+    hostname, secrets_dir = settings.hostname, settings.secrets_dir
+    return lambda request: to_answer(handle(Event(request), Context(hostname, secrets_dir)))
+
+
+def responder(handle, settings):
     """A function that turns a request into an answer, whatever the handler does."""
+    call = caller(handle, settings)
 
     def respond(request):
         try:
-            return to_answer(handle(Event(request), Context(hostname, secrets_dir)))
+            return call(request)
         except BaseException:  # even sys.exit in a handler must not leave the caller without an answer
             report()
             return FAILED

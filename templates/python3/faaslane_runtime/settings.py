@@ -5,7 +5,7 @@ DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 class Settings:
-    __slots__ = ("port", "max_body_bytes", "drain_seconds", "hostname", "secrets_dir")
+    __slots__ = ("port", "max_body_bytes", "drain_seconds", "hostname", "secrets_dir", "raw_body")
 
 
 def read_settings(env):
@@ -16,6 +16,7 @@ def read_settings(env):
     settings.drain_seconds = parse_seconds(env.get("write_timeout"), 30)
     settings.hostname = env.get("HOSTNAME", "localhost")
     settings.secrets_dir = env.get("FAASLANE_SECRETS_DIR") or "/var/openfaas/secrets"
+    settings.raw_body = env.get("RAW_BODY", "").lower() in ("1", "true")
     return settings
 
 

@@ -3,7 +3,7 @@
 http.server would do, but importing it doubles the time to start and its parser costs more than most handlers.
 """
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 256 * 1024  # as much as the gateway takes
 MAX_LINE_BYTES = 4 * 1024
 RECV_BYTES = 64 * 1024
 # Below this, copying head and body into one buffer is cheaper than a second system call.
@@ -37,7 +37,24 @@ class Headers(dict):
 
 
 class Request:
-    __slots__ = ("method", "target", "headers", "body", "keep_alive")
+    __slots__ = ("method", "target", "headers", "body", "keep_alive", "_path")
+
+    @property
+    def path(self):
+        """Decoded, without the query."""
+        try:
+            return self._path
+        except AttributeError:
+            self._path = decode_path(self.target.partition("?")[0])
+            return self._path
+
+
+def decode_path(path):
+    if "%" not in path and path.isascii():
+        return path
+    from urllib.parse import unquote_to_bytes  # slow to import, and most paths need no decoding
+
+    return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace")
 
 
 class Connection:
