@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { isPlatformAt, PLATFORM_FILE } from "./local-platform.ts";
 import { parseCliConfig, type StoredAuth, withAuth, withoutAuth } from "./stack/cli-config.ts";
 
 type Surroundings = Pick<Io, "env" | "home" | "cwd" | "sourceRoot">;
@@ -16,7 +17,7 @@ export function configFile({ env, home, cwd }: Surroundings): string {
 
 /**
  * The `Authorization` header for a gateway: stored basic credentials, else `token`, else a stored token, else, on this
- * machine, the password that the platform made for itself. Undefined when there is none of these.
+ * machine, the password that the platform which listens there made for itself. Undefined when there is none of these.
  */
 export async function findAuthorization(
   url: string,
@@ -28,7 +29,7 @@ export async function findAuthorization(
   if (stored?.auth === "basic" && stored.token !== "") return `Basic ${stored.token}`;
   const bearer = token || stored?.token;
   if (bearer) return `Bearer ${bearer}`;
-  return isLoopback(url) ? await findLocalAuthorization(around) : undefined;
+  return isLoopback(url) ? await findLocalAuthorization(url, around) : undefined;
 }
 
 export function basicToken(user: string, password: string): string {
@@ -48,16 +49,21 @@ export async function forgetAuth(url: string, around: Surroundings): Promise<boo
   return text !== undefined;
 }
 
-/** The address is on this machine, so nobody else can be listening to what is sent. */
+/** The address is on this machine, so nothing is sent over a network. */
 export function isLoopback(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { hostname } = new URL(url);
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
-async function findLocalAuthorization({ env, cwd, sourceRoot }: Surroundings): Promise<string | undefined> {
+/** Of the platform that listens at `url`: whoever else does on this machine must not get its password. */
+async function findLocalAuthorization(
+  url: string,
+  { env, cwd, sourceRoot }: Surroundings,
+): Promise<string | undefined> {
   const folders = env.data_dir ? [resolve(cwd, env.data_dir)] : [join(cwd, ".faaslane"), join(sourceRoot, ".faaslane")];
   for (const folder of folders) {
+    if (!isPlatformAt(url, await readOr(join(folder, PLATFORM_FILE), ""))) continue;
     const user = (await readOr(join(folder, "basic-auth-user"), "")).trim();
     const password = (await readOr(join(folder, "basic-auth-password"), "")).trim();
     if (user !== "" && password !== "") return `Basic ${basicToken(user, password)}`;

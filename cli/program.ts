@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { CliError, describeError, SilentFailure } from "./errors.ts";
 import { type Io, isDebug } from "./io.ts";
 import { normalizeBooleans } from "./normalize-booleans.ts";
+import { guardTerminal } from "./printable.ts";
 
 interface Entry {
   readonly name: string;
@@ -118,7 +119,12 @@ const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
  * @param argv without the executable and the script
  * @returns the exit code: 0, or 1 when anything failed
  */
-export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+export async function runCli(argv: readonly string[], given: Io): Promise<number> {
+  // Inherits what it does not have: standard input is opened by who asks for it.
+  const io: Io = Object.create(given, {
+    stdout: { value: guardTerminal(given.stdout), enumerable: true },
+    stderr: { value: guardTerminal(given.stderr), enumerable: true },
+  });
   try {
     const program = await buildProgram(argv, io);
     await program.parseAsync(normalizeBooleans(argv), { from: "user" });

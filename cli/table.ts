@@ -1,10 +1,13 @@
+import { printableLine } from "./printable.ts";
+
 /** Columns as wide as their widest cell, two blanks apart; each line with its newline. */
 export function formatTable(rows: readonly (readonly string[])[], indent = ""): string {
   const widths: number[] = [];
-  for (const row of rows) {
+  const shown = rows.map((row) => row.map(printableLine));
+  for (const row of shown) {
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   }
-  const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "));
+  const lines = shown.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "));
   return lines.map((line) => `${indent}${line.trimEnd()}\n`).join("");
 }
 

@@ -1,9 +1,12 @@
-import { copyFile, mkdir, readdir, realpath, stat } from "node:fs/promises";
+import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CliError } from "../errors.ts";
+import { isWithin } from "./project-root.ts";
 
 export interface CopyOptions {
   readonly directoryMode: number;
+  /** Links must not lead out of it; absent lets them. Absolute, without links. */
+  readonly root?: string;
   /** Whether to leave out the entry at `path`; `depth` is 0 for the entries of the source itself. */
   readonly skip?: (path: string, depth: number) => boolean;
 }
@@ -11,7 +14,8 @@ export interface CopyOptions {
 /**
  * Copies a file, or all that is in a folder, over what is at `target`. Links are followed and become what they point
  * to; file modes are kept.
- * @throws {CliError} for a link that leads nowhere or back to a folder that holds it, and for what is no file
+ * @throws {CliError} for a link that leads nowhere, back to a folder that holds it or out of the root, and for what is
+ * no file
  */
 export async function copyTree(source: string, target: string, options: CopyOptions): Promise<void> {
   await copyEntry(source, target, options, []);
@@ -23,6 +27,7 @@ async function copyEntry(source: string, target: string, options: CopyOptions, p
       cause.code === "ENOENT" || cause.code === "ELOOP" ? "does not exist, or is a link to nothing" : cause.message;
     throw new CliError(`cannot copy ${source}: ${why}`, { cause });
   });
+  await checkLink(source, options.root);
   if (stats.isFile()) {
     await mkdir(dirname(target), { recursive: true, mode: options.directoryMode });
     await copyFile(source, target);
@@ -39,4 +44,13 @@ async function copyEntry(source: string, target: string, options: CopyOptions, p
     if (options.skip?.(from, parents.length)) continue;
     await copyEntry(from, join(target, name), options, path);
   }
+}
+
+async function checkLink(source: string, root: string | undefined): Promise<void> {
+  if (root === undefined || !(await lstat(source)).isSymbolicLink()) return;
+  const real = await realpath(source);
+  if (isWithin(real, root)) return;
+  throw new CliError(
+    `cannot copy ${source}: it is a link to ${real}, outside of ${root}; --allow-outside follows it all the same`,
+  );
 }

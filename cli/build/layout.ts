@@ -1,8 +1,9 @@
-import { rm, stat } from "node:fs/promises";
+import { realpath, rm, stat } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import { CliError } from "../errors.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { type CopyOptions, copyTree } from "./copy-tree.ts";
+import { isWithin } from "./project-root.ts";
 import type { FoundTemplate } from "./templates.ts";
 
 export interface LayoutSettings {
@@ -12,6 +13,8 @@ export interface LayoutSettings {
   readonly buildDir: string;
   /** Paths that go into the handler folder, keeping their path below `baseDir`. */
   readonly copyExtra: readonly string[];
+  /** Nothing from outside of it is packed, be it named or linked; absent packs from anywhere. */
+  readonly projectRoot?: string;
   /** Opens the folders to everybody, as CI runners of several users need. */
   readonly shared: boolean;
 }
@@ -39,22 +42,31 @@ export async function layOutContext(
     () => false,
   );
   if (!isFolder) throw new CliError(`handler: the folder ${fn.handler} does not exist`);
+  const { projectRoot: root } = settings;
+  if (root !== undefined && !isWithin(await realpath(handler), root)) {
+    throw new CliError(
+      `handler: ${fn.handler} is outside of the project in ${root}; --allow-outside packs it all the same`,
+    );
+  }
   const extras = settings.copyExtra.map((path) => ({ path, inside: insidePath(path, baseDir) }));
 
   const context = join(resolve(baseDir, buildDir), fn.name);
   await rm(context, { recursive: true, force: true });
   const directoryMode = settings.shared ? 0o777 : 0o700;
+  const own = { directoryMode, ...(root !== undefined && { root }) };
   const options: CopyOptions = {
-    directoryMode,
+    ...own,
     // `build` and `template` are the tool's own folders when the handler is the working directory itself.
     skip: (path, depth) =>
       path === resolve(baseDir, buildDir) || (depth === 0 && /^(build|template)$/.test(basename(path))),
   };
-  if (template) await copyTree(template.folder, context, { directoryMode });
+  if (template) {
+    const ofTemplate = root !== undefined && { root: await realpath(template.folder) };
+    await copyTree(template.folder, context, { directoryMode, ...ofTemplate });
+  }
   const target = template ? join(context, insidePath(template.handlerFolder, context)) : context;
   await copyTree(handler, target, options);
-  for (const { path, inside } of extras)
-    await copyTree(resolve(baseDir, path), join(target, inside), { directoryMode });
+  for (const { path, inside } of extras) await copyTree(resolve(baseDir, path), join(target, inside), own);
   return context;
 }
 

@@ -1,5 +1,6 @@
 import { Listr } from "listr2";
 import type { Io } from "../io.ts";
+import { printable, printableLine } from "../printable.ts";
 import type { BuildOutcome } from "./build-functions.ts";
 import { type BuildProgress, describeOutcome } from "./progress.ts";
 
@@ -26,15 +27,16 @@ export function createTerminalProgress(
   const of = (name: string) => running.get(name) as Running;
   const tasks = new Listr(
     names.map((name) => ({
-      title: name,
+      title: printableLine(name),
       task: async (_context, task) => {
         of(name).show = (line) => {
           task.output = line;
         };
         const outcome = await of(name).finished.promise;
-        if (outcome.kind === "skipped") task.skip(describeOutcome(outcome, cwd));
-        if (outcome.kind === "failed") throw new Error(describeOutcome(outcome, cwd));
-        task.title = describeOutcome(outcome, cwd);
+        const told = printable(describeOutcome(outcome, cwd));
+        if (outcome.kind === "skipped") task.skip(told);
+        if (outcome.kind === "failed") throw new Error(told);
+        task.title = told;
       },
     })),
     {
@@ -51,7 +53,7 @@ export function createTerminalProgress(
       const { tail, show } = of(name);
       tail.push(line);
       if (tail.length > TAIL_LINES) tail.shift();
-      show(line);
+      show(printable(line));
     },
     finished: (outcome) => of(outcome.name).finished.resolve(outcome),
     async settled() {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import {
   type BuildOutcome,
@@ -8,6 +9,7 @@ import {
   type Uploader,
 } from "../build/build-functions.ts";
 import { createPlainProgress } from "../build/progress.ts";
+import { findProjectRoot } from "../build/project-root.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { parsePairs } from "../key-values.ts";
@@ -24,6 +26,7 @@ export interface BuildFlags {
   readonly cache?: boolean;
   readonly quiet?: boolean;
   readonly shrinkwrap?: boolean;
+  readonly allowOutside?: boolean;
 }
 
 export function addBuildOptions(command: Command): Command {
@@ -32,18 +35,23 @@ export function addBuildOptions(command: Command): Command {
     .option("-b, --build-arg <key=value>", "build argument (repeatable)", collect)
     .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collect)
     .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collect)
+    .option("--allow-outside", "pack handlers and follow links that are outside of the project")
     .option("--no-cache", "build even what has been built before")
     .option("--quiet", "do not show what the builds write");
 }
 
-/** @throws {CliError} */
-export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefined): BuildSettings {
+/**
+ * @throws {CliError}
+ * @param project a path that is in the project; the working directory is unless given
+ */
+export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefined, project = "."): BuildSettings {
   if (!/^[1-9]\d{0,3}$/.test(flags.parallel)) throw new CliError("--parallel must be a whole number of at least 1");
   return {
     baseDir: io.cwd,
     buildDir: "build",
     templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
     copyExtra: [...new Set([...(stack?.copy ?? []), ...(flags.copyExtra ?? [])])],
+    ...(!flags.allowOutside && { projectRoot: findProjectRoot(resolve(io.cwd, project), io.home) }),
     shared: io.env.CI === "true" || io.env.CI === "1",
     // Builders know a context by its files and arguments, so an argument never seen before makes it a new one.
     buildArgs: [

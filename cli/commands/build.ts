@@ -29,7 +29,8 @@ export function buildCommand(io: Io): Command {
     const byFlags = functionFromFlags(flags);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
     const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image, --handler, --name and --lang");
-    const settings = buildSettingsOf(io, flags, stack);
+    // Whoever names the handler on the command line means it, wherever it is.
+    const settings = buildSettingsOf(io, flags, stack, byFlags?.handler);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const quiet = flags.quiet ?? false;
     const outcomes = await buildWithProgress(io, functions, settings, { uploader: client, quiet });

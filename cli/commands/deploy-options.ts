@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { templateDirsOf } from "../build/build-functions.ts";
+import { findProjectRoot } from "../build/project-root.ts";
 import { type DeployMode, type DeployOutcome, deployFunctions } from "../deploy/deploy-functions.ts";
 import { type DeployPlan, planDeployment } from "../deploy/plan-deployments.ts";
 import { CliError, describeError } from "../errors.ts";
@@ -22,6 +23,7 @@ export interface DeployFlags {
   readonly readTemplate?: boolean;
   readonly namespace?: string;
   readonly tag?: string;
+  readonly allowOutside?: boolean;
 }
 
 export function addDeployOptions(command: Command): Command {
@@ -52,6 +54,7 @@ export function deployPlanOf(io: Io, flags: DeployFlags): DeployPlan {
   return {
     baseDir: io.cwd,
     templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
+    ...(!flags.allowOutside && { projectRoot: findProjectRoot(io.cwd, io.home) }),
     readTemplate: flags.readTemplate ?? true,
     tag: parseTagMode(flags.tag ?? ""),
     environment: parseRecord("--env", flags.env),

@@ -40,6 +40,7 @@ export function deployCommand(io: Io): Command {
     .option("--memory-request <quantity>", "e.g. 64Mi")
     .option("--cpu-limit <quantity>", "e.g. 100m")
     .option("--cpu-request <quantity>", "e.g. 50m")
+    .option("--allow-outside", "read environment files that are outside of the project")
     .option("--timeout <duration>", "for each request", "60s");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(command))));
   return command.action(async () => {

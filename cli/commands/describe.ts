@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { FunctionStatus } from "../../provider/contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { printableLine } from "../printable.ts";
 import { connect } from "./connect.ts";
 import {
   addGatewayOptions,
@@ -68,7 +69,7 @@ function format(fn: FunctionStatus, url: string, namespace: string | undefined, 
   return fields
     .filter(([, lines]) => verbose || lines.length > 0)
     .map(([title, lines]) => {
-      const [first = "<none>", ...rest] = lines;
+      const [first = "<none>", ...rest] = lines.map(printableLine);
       return [`${`${title}:`.padEnd(21)}${first}\n`, ...rest.map((line) => `${" ".repeat(21)}${line}\n`)].join("");
     })
     .join("");

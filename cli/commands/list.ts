@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { FunctionStatus } from "../../provider/contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { printableLine } from "../printable.ts";
 import { connect } from "./connect.ts";
 import {
   addGatewayOptions,
@@ -49,7 +50,13 @@ export function listCommand(io: Io): Command {
 function format(functions: readonly FunctionStatus[], { json, quiet, verbose }: Flags): string {
   if (json) return `${JSON.stringify(functions, null, 2)}\n`;
   if (quiet) return functions.map(({ name }) => `${name}\n`).join("");
-  const rows = functions.map((fn) => ({ ...fn, invocations: fn.invocationCount ?? 0, count: fn.replicas ?? 0 }));
+  const rows = functions.map((fn) => ({
+    ...fn,
+    name: printableLine(fn.name),
+    image: printableLine(fn.image),
+    invocations: fn.invocationCount ?? 0,
+    count: fn.replicas ?? 0,
+  }));
   if (!verbose) {
     const row = (name: string, calls: string, replicas: string) =>
       `${name.padEnd(30)}\t${calls.padEnd(15)}\t${replicas.padEnd(5)}\n`;

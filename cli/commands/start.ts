@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { runProcess } from "../../provider/kit/process.ts";
+import { guardTerminal } from "../printable.ts";
 
 /** `faaslane start`: the whole platform in the foreground, until Ctrl-C. Settings come from the environment. */
 export function startCommand(): Command {
@@ -9,6 +10,7 @@ export function startCommand(): Command {
     )
     .action(async () => {
       const { openPlatform } = await import("../start/platform.ts");
-      await runProcess((signal) => openPlatform(process.env, (line) => process.stdout.write(`${line}\n`), signal));
+      const stdout = guardTerminal(process.stdout);
+      await runProcess((signal) => openPlatform(process.env, (line) => stdout.write(`${line}\n`), signal));
     });
 }

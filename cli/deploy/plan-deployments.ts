@@ -1,6 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import { isWithin } from "../build/project-root.ts";
 import { createTagFacts } from "../build/tag-facts.ts";
 import { findTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
@@ -13,6 +14,8 @@ export interface DeployPlan {
   /** Where environment files and handlers are looked for. */
   readonly baseDir: string;
   readonly templateDirs: readonly string[];
+  /** Environment files from outside of it are not read; absent reads any. */
+  readonly projectRoot?: string;
   /** Whether the template's `fprocess` counts when the stack file has none. */
   readonly readTemplate: boolean;
   readonly tag: TagMode;
@@ -29,7 +32,7 @@ export async function planDeployment(fn: StackFunction, plan: DeployPlan): Promi
     fn,
     {
       image: await tagImage(fn.image, plan.tag, facts),
-      environment: await resolveEnvironment(fn, plan.environment, (path) => readEnvironmentFile(path, plan.baseDir)),
+      environment: await resolveEnvironment(fn, plan.environment, (path) => readEnvironmentFile(path, plan)),
       templateProcess: await templateProcess(fn, plan),
     },
     plan.flags,
@@ -41,10 +44,15 @@ async function templateProcess(fn: StackFunction, plan: DeployPlan): Promise<str
   return (await findTemplate(fn.lang, plan.templateDirs)).fprocess;
 }
 
-async function readEnvironmentFile(path: string, baseDir: string): Promise<string> {
-  try {
-    return await readFile(resolve(baseDir, path), "utf8");
-  } catch (cause) {
-    throw new CliError(`environment_file: cannot read ${path}: ${(cause as Error).message}`, { cause });
+async function readEnvironmentFile(path: string, { baseDir, projectRoot: root }: DeployPlan): Promise<string> {
+  const file = resolve(baseDir, path);
+  const failed = (cause: Error) => {
+    throw new CliError(`environment_file: cannot read ${path}: ${cause.message}`, { cause });
+  };
+  if (root !== undefined && !isWithin(await realpath(file).catch(failed), root)) {
+    throw new CliError(
+      `environment_file: ${path} is outside of the project in ${root}; --allow-outside reads it all the same`,
+    );
   }
+  return await readFile(file, "utf8").catch(failed);
 }

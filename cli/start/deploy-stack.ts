@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { homedir } from "node:os";
 import { type BuildObserver, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
+import { findProjectRoot } from "../build/project-root.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { NO_OVERRIDES } from "../deploy/deployment.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
@@ -25,6 +27,7 @@ export interface StackDeployment {
 export async function deployStack(deployment: StackDeployment): Promise<StackFunction[]> {
   const { stack, client, buildDir, sourceRoot, print, signal } = deployment;
   const baseDir = process.cwd();
+  const projectRoot = findProjectRoot(baseDir, homedir());
   const templateDirs = templateDirsOf(baseDir, sourceRoot);
   await ensureSecrets(deployment);
 
@@ -42,6 +45,7 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
       buildDir,
       copyExtra: stack.copy,
       shared: false,
+      projectRoot,
       templateDirs,
       buildArgs: [],
       buildOptions: [],
@@ -62,6 +66,7 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
   const plan = {
     baseDir,
     templateDirs,
+    projectRoot,
     readTemplate: true,
     tag: "latest",
     environment: {},

@@ -8,6 +8,7 @@ import { createLogger } from "../../provider/kit/log.ts";
 import type { Running } from "../../provider/kit/process.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../gateway-client.ts";
+import { forgetPlatform, recordPlatform } from "../local-platform.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { deployStack } from "./deploy-stack.ts";
 import { ensureCredentials } from "./ensure-credentials.ts";
@@ -39,6 +40,8 @@ export async function openPlatform(env: Env, print: (line: string) => void, sign
     opened.push(provider);
     const gateway = await openGateway({ ...config.gateway, providerUrl: new URL(provider.url) }, credentials, log);
     opened.push(gateway);
+    recordPlatform(config.dataDir, gateway.url);
+    opened.push({ close: () => forgetPlatform(config.dataDir) });
 
     const client = new GatewayClient({
       url: gateway.url,

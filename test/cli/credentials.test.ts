@@ -87,9 +87,10 @@ describe("where credentials are kept", () => {
 });
 
 describe("which credentials are sent", () => {
-  const platform = (folder: string, password: string) => ({
+  const platform = (folder: string, password: string, url = LOCAL, pid = process.pid) => ({
     [`${folder}/basic-auth-user`]: "admin\n",
     [`${folder}/basic-auth-password`]: `${password}\n`,
+    [`${folder}/platform.json`]: JSON.stringify({ url, pid }),
   });
 
   test("none when nothing is known", async () => {
@@ -106,11 +107,14 @@ describe("which credentials are sent", () => {
   });
 
   test("a platform on this machine lends its own password", async () => {
-    const files = { ...platform("cwd/.faaslane", "here"), ...platform("source/.faaslane", "there") };
+    const files = {
+      ...platform("cwd/.faaslane", "here"),
+      ...platform("source/.faaslane", "there", "http://127.0.0.1:9"),
+    };
     await using scene = await makeSurroundings({}, files);
-    expect(await findAuthorization("http://localhost:9", undefined, scene.around)).toBe(basic("admin", "here"));
-    const elsewhere = { ...scene.around, cwd: scene.at("nowhere") };
-    expect(await findAuthorization("http://[::1]:9", undefined, elsewhere)).toBe(basic("admin", "there"));
+    expect(await findAuthorization(LOCAL, undefined, scene.around)).toBe(basic("admin", "here"));
+    expect(await findAuthorization("http://localhost:8080", undefined, scene.around)).toBe(basic("admin", "here"));
+    expect(await findAuthorization("http://127.0.0.1:9", undefined, scene.around)).toBe(basic("admin", "there"));
     expect(await findAuthorization("http://gw.example", undefined, scene.around)).toBeUndefined();
     expect(await findAuthorization(LOCAL, "t", scene.around)).toBe("Bearer t");
   });
@@ -202,6 +206,8 @@ describe("login", () => {
     await using workspace = await makeWorkspace();
     await mkdir(join(workspace.path, ".faaslane/basic-auth-user"), { recursive: true });
     await writeFile(join(workspace.path, ".faaslane/basic-auth-password"), "x");
+    const running = JSON.stringify({ url: LOCAL, pid: process.pid });
+    await writeFile(join(workspace.path, ".faaslane/platform.json"), running);
     const { code, stderr } = await runHere(["list"], { cwd: workspace.path });
     expect(code).toBe(1);
     expect(stderr).toMatch(/^Error: cannot read .*basic-auth-user: EISDIR/);

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether somebody sits there who can be asked. */
   readonly terminal?: boolean;
+  /** Whether the output is shown by a terminal. */
+  readonly screen?: boolean;
 }
 
 /** A folder of files that goes away with its test. */
@@ -38,12 +40,12 @@ export async function makeWorkspace(files: Readonly<Record<string, string>> = {}
 
 /** The command line in this process, with a home, environment and streams of its own. */
 export async function runHere(args: readonly string[], options: RunOptions): Promise<Outcome> {
-  const { cwd, input = "", env = {}, terminal = false } = options;
+  const { cwd, input = "", env = {}, terminal = false, screen = false } = options;
   const stdout = collect();
   const stderr = collect();
   const code = await runCli(args, {
-    stdout: stdout.stream,
-    stderr: Object.assign(stderr.stream, { isTTY: terminal }),
+    stdout: Object.assign(stdout.stream, { isTTY: screen }),
+    stderr: Object.assign(stderr.stream, { isTTY: terminal || screen }),
     stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: terminal }),
     env,
     cwd,
