@@ -110,5 +110,5 @@ async function closeAll(
   // Streams that would go on for ever end now; requests that only take their time go on.
   closing.abort();
   await draining;
-  await backend.close(Math.max(LEAST_DRAIN_MS, withinMs - (performance.now() - startedAt)));
+  await backend.close(Math.max(LEAST_DRAIN_MS, Math.round(withinMs - (performance.now() - startedAt))));
 }
