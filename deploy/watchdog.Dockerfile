@@ -2,6 +2,7 @@
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 WORKDIR /faaslane
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts && node node_modules/esbuild/install.js
@@ -11,3 +12,6 @@ RUN node watchdog/bundle.mjs
 
 FROM scratch
 COPY --from=build /faaslane/dist/watchdog.mjs /watchdog.mjs
+# For templates: the first process of a container, and what fills a compile cache.
+COPY --from=build /usr/bin/tini-static /tini
+COPY --from=build /faaslane/watchdog/warm.mjs /warm.mjs

@@ -1,34 +1,44 @@
 // Bundles the watchdog into one file without dependencies: it is copied into every function image, and a single file
 // starts faster than a tree of modules.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * An ES import of `node:http` reads every export, among them the getter that loads Node's WebSocket with all of its
- * HTTP client: 13 MB and some milliseconds for nothing. What a CommonJS module exports is read only when it is used.
+ * What a process does until it knows better. The first process of a container has no default for SIGTERM: one that came
+ * before there is a handler would be lost, and the container would wait out all of its grace. What takes over later adds
+ * a handler of its own.
  */
-const lazyHttp = {
-  name: "lazy-http",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:http$/ }, () => ({ path: "node:http", namespace: "lazy-http" }));
-    onLoad({ filter: /.*/, namespace: "lazy-http" }, () => ({
-      contents: 'module.exports = process.getBuiltinModule("node:http");',
-      loader: "js",
-    }));
-  },
-};
+const FIRST = 'process.on("SIGTERM", () => process.listenerCount("SIGTERM") === 1 && process.exit(0));';
 
-await build({
+/**
+ * Imports are done before any statement, and an ES import of a module of Node's reads every export of it, among them
+ * getters that load more: streams and promises of files, an HTTP client for WebSockets. What is asked for by name is all
+ * that is read.
+ */
+function importLater(text) {
+  const later = text.replace(
+    /^import \{([^}]*)\} from "(node:[\w/]+)";$/gm,
+    (_whole, names, module) => `const {${names.replaceAll(" as ", ": ")}} = process.getBuiltinModule("${module}");`,
+  );
+  const left = /^import .*$/m.exec(later)?.[0];
+  if (left) throw new Error(`watchdog: import modules of Node's by names, unlike ${left}`);
+  return later;
+}
+
+const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: ["watchdog/main.ts"],
-  outfile: "dist/watchdog.mjs",
+  write: false,
   bundle: true,
   platform: "node",
   format: "esm",
   target: "node22",
-  plugins: [lazyHttp],
   legalComments: "none",
   logLevel: "warning",
 });
+mkdirSync(join(root, "dist"), { recursive: true });
+writeFileSync(join(root, "dist/watchdog.mjs"), `${FIRST}\n${importLater(outputFiles[0].text)}`);

@@ -57,7 +57,9 @@ async function drain(serveOnMs: number): Promise<void> {
   ending = true;
   announcer?.stop();
   try {
-    if (watchdog !== undefined) await stop(serveOnMs); // else it stops as soon as it has started
+    if (watchdog !== undefined) await stop(serveOnMs);
+    // Loading a function may take for ever, and nothing else has been started; anything else stops once it has started.
+    else if (config.mode.kind === "inproc") await end(0, "Stopped before it took calls");
   } catch (error) {
     await end(1, `Stopping failed: ${describeThrown(error)}`);
   }

@@ -1,58 +1,13 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { builtinModules } from "node:module";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { ROOT } from "../support/platform.ts";
 import { render } from "./chart-support.ts";
-
-interface Instruction {
-  readonly name: string;
-  readonly args: string;
-}
-
-interface Stage {
-  readonly from: string;
-  readonly name: string | undefined;
-  readonly instructions: readonly Instruction[];
-}
-
-/** The stages of a Dockerfile; lines that go on are joined. */
-function parseDockerfile(path: string): Stage[] {
-  const text = readFileSync(join(ROOT, path), "utf8")
-    .replace(/^\s*#.*\n/gm, "")
-    .replace(/\\\n/g, " ");
-  const stages: { from: string; name: string | undefined; instructions: Instruction[] }[] = [];
-  for (const line of text.split("\n").filter((line) => line.trim() !== "")) {
-    const [, name = "", args = ""] = /^(\w+)\s+(.*)$/.exec(line.trim()) ?? [];
-    if (name === "FROM") {
-      const [from = "", , stage] = args.split(/\s+/);
-      stages.push({ from, name: stage, instructions: [] });
-    } else {
-      stages.at(-1)?.instructions.push({ name, args });
-    }
-  }
-  return stages;
-}
-
-interface Copy {
-  readonly stage: string | undefined;
-  readonly sources: readonly string[];
-  readonly target: string;
-}
-
-function copies({ instructions }: Stage): Copy[] {
-  return instructions.flatMap(({ name, args }) => {
-    if (name !== "COPY") return [];
-    const words = args.split(/\s+/);
-    const stage = /^--from=(.*)$/.exec(words[0] ?? "")?.[1];
-    const paths = stage === undefined ? words : words.slice(1);
-    return [{ stage, sources: paths.slice(0, -1), target: paths.at(-1) as string }];
-  });
-}
+import { copies, entrypoint, imageVariables, instruction, layOutImage, PLATFORM, parseDockerfile } from "./image.ts";
 
 describe.each(["deploy/Dockerfile", "deploy/watchdog.Dockerfile"])("%s", (path) => {
   const stages = parseDockerfile(path);
@@ -71,25 +26,11 @@ describe.each(["deploy/Dockerfile", "deploy/watchdog.Dockerfile"])("%s", (path) 
   });
 });
 
-const final = parseDockerfile("deploy/Dockerfile").at(-1) as Stage;
-const instruction = (name: string) => final.instructions.find((i) => i.name === name)?.args ?? "";
-
 describe("the image of the platform", () => {
   let image = "";
 
-  /** The files of the last stage, laid out as it does, with the modules of this working copy. */
   beforeAll(() => {
-    image = mkdtempSync(join(tmpdir(), "faaslane-image-"));
-    for (const { stage, sources, target } of copies(final)) {
-      if (target.startsWith("/")) continue;
-      for (const source of sources) {
-        const from = stage === undefined ? source : source.replace("/faaslane/", "");
-        const to = join(image, target.endsWith("/") ? join(target, source) : target);
-        mkdirSync(dirname(to), { recursive: true });
-        if (from === "node_modules") symlinkSync(join(ROOT, from), to);
-        else cpSync(join(ROOT, from), to, { recursive: true });
-      }
-    }
+    image = layOutImage();
   });
 
   afterAll(() => rmSync(image, { recursive: true, force: true }));
@@ -98,10 +39,28 @@ describe("the image of the platform", () => {
     expect(instruction("USER")).toBe("65532:65532");
   });
 
-  test("has the node that the last stage starts", () => {
-    const [node = ""] = JSON.parse(instruction("ENTRYPOINT")) as string[];
-    expect(copies(final).map(({ target }) => target)).toContain(node);
+  test("has the programs that the last stage starts", () => {
+    const programs = entrypoint().filter((word) => word.startsWith("/"));
+    expect(programs.map((program) => basename(program))).toEqual(["tini", "node"]);
+    expect(copies(PLATFORM).map(({ target }) => target)).toEqual(expect.arrayContaining(programs));
   });
+
+  test("keeps what Node has compiled, for the user that it runs as", () => {
+    const [, warm, uids, ...program] = JSON.parse(instruction("RUN")) as [string, string, string, ...string[]];
+    const cache = join(image, "cache");
+    const warming = spawnSync(process.execPath, [warm, uids, ...program], {
+      cwd: image,
+      env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache },
+      encoding: "utf8",
+    });
+    expect(warming.stdout).toMatch(/^compiled ahead: \d{3,} modules\n$/);
+    expect(instruction("USER")).toBe(`${uids}:${uids}`);
+    expect(imageVariables().NODE_COMPILE_CACHE).toMatch(/^\/faaslane\//);
+    const [made = "", ...others] = readdirSync(cache);
+    expect([made.endsWith(`-${uids}`), others]).toEqual([true, []]);
+    for (const file of readdirSync(join(cache, made)))
+      expect(statSync(join(cache, made, file)).mode & 0o444).toBe(0o444);
+  }, 60_000);
 
   test("has every role that the chart starts", () => {
     const { objects } = render({ queue: { kind: "none" } });
@@ -163,7 +122,7 @@ describe("the image of the platform", () => {
   });
 
   function start(args: readonly string[], env: Record<string, string>) {
-    const [, ...options] = JSON.parse(instruction("ENTRYPOINT")) as string[];
+    const options = entrypoint().slice(entrypoint().findIndex((word) => word.endsWith("/node")) + 1);
     const child = spawn(process.execPath, [...options, ...args], {
       cwd: image,
       env: { PATH: process.env.PATH, basic_auth: "false", ...env },

@@ -18,7 +18,10 @@ describe.each(["node", "python3", "bash"])("%s", (name) => {
   const read = (file: string) => readFile(join(TEMPLATES, name, file), "utf8");
 
   test("runs with the same settings with and without a container", async () => {
-    expect((await readDescriptor(name)).env).toEqual(imageEnv(await read("Dockerfile")));
+    const { NODE_COMPILE_CACHE: cache, ...settings } = imageEnv(await read("Dockerfile"));
+    expect((await readDescriptor(name)).env).toEqual(settings);
+    // What an image has compiled ahead lies in it.
+    expect(cache).toBe("/home/app/.compile-cache");
   });
 
   test("names the same process when it is deployed", async () => {
@@ -31,7 +34,11 @@ describe.each(["node", "python3", "bash"])("%s", (name) => {
     const ship = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "));
     expect(ship).toContain("\nUSER app\n");
     expect(ship).toContain("COPY --from=watchdog /watchdog.mjs /usr/bin/watchdog.mjs\n");
-    expect(ship).toContain('\nCMD ["node", "/usr/bin/watchdog.mjs"]\n');
+    expect(ship).toContain(
+      '\nENTRYPOINT ["/usr/bin/tini", "-e", "143", "--"]\nCMD ["node", "/usr/bin/watchdog.mjs"]\n',
+    );
+    expect(ship).toContain("COPY --from=watchdog /tini /usr/bin/tini\n");
+    expect(ship.indexOf("/tmp/warm.mjs")).toBeLessThan(ship.indexOf("\nUSER app\n"));
     expect(dockerfile).toContain(`\nRUN ${(await readDescriptor(name)).install?.join(" ")}\n`);
   });
 
