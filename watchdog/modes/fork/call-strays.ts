@@ -5,9 +5,13 @@ import { killTree, listChildren } from "../../kill-tree.ts";
 /** Every process of a call inherits it, whichever group or session it has moved to. */
 const MARK_VARIABLE = "FAASLANE_CALL";
 
-/** Looking costs a few reads for each process that runs beside ours, so under load one look serves many calls. */
+/**
+ * Looking costs a few reads for each process that runs beside ours, so under load one look serves many calls, and looking
+ * takes a hundredth of the time at most.
+ */
 const SOON_MS = 50;
 const BETWEEN_LOOKS_MS = 1000;
+const PAUSE_PER_LOOK = 100;
 /** For processes that start others as fast as they are killed. */
 const MAX_ROUNDS = 20;
 
@@ -20,7 +24,7 @@ export class CallStrays {
   readonly #active = new Set<string>();
   #lastCall = 0;
   #timer: NodeJS.Timeout | undefined;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  #nextLookAt = 0;
 
   /** The variable, as a name and a value, for the processes of a call that begins now. */
   begin(): readonly [name: string, mark: string] {
@@ -33,7 +37,7 @@ export class CallStrays {
   /** The call is over; what it has left will be looked for soon. */
   end(mark: string): void {
     if (!this.#active.delete(mark)) return;
-    const waitMs = Math.max(SOON_MS, this.#lookedAt + BETWEEN_LOOKS_MS - performance.now());
+    const waitMs = Math.max(SOON_MS, this.#nextLookAt - performance.now());
     this.#timer ??= setTimeout(() => this.look(), waitMs).unref();
   }
 
@@ -41,13 +45,15 @@ export class CallStrays {
   look(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    const startedAt = performance.now();
     const parents = [process.pid, ...ancestors(process.ppid)];
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const strays = parents.flatMap(listChildren).filter((pid) => this.#isOver(markOf(pid)));
       if (strays.length === 0) break;
       for (const pid of strays) killTree(pid);
     }
-    this.#lookedAt = performance.now();
+    const endedAt = performance.now();
+    this.#nextLookAt = endedAt + Math.max(BETWEEN_LOOKS_MS, PAUSE_PER_LOOK * (endedAt - startedAt));
   }
 
   /** No call is under way any more. */
