@@ -84,6 +84,6 @@ function base64Within(bytes: Buffer, before: number): string[] {
 
 function withoutCredentials(text: string): string {
   return text
-    .replace(/([a-z][a-z0-9+.-]{0,30}:\/\/)[^/?#\s@"'`]{1,500}@/gi, `$1${BLANK}@`)
+    .replace(/:\/\/[^/?#\s@"'`]{1,500}@/g, `://${BLANK}@`)
     .replace(/\b(bearer|basic)(\s{1,3})[a-z0-9+/=._~-]{6,4000}/gi, `$1$2${BLANK}`);
 }
