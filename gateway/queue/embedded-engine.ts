@@ -22,6 +22,8 @@ const MAX_SLEEP_MS = 60_000;
 const STORAGE_RETRY_MS = 1000;
 /** Ended calls forgotten in a transaction, beside two for each that ends in it, so that it keeps pace. */
 const FORGOTTEN_AT_LEAST = 100;
+/** What a call takes on the disk beside its body, about. */
+const HEAD_BYTES = 1024;
 /** Pause between transactions that only forget. */
 const FORGET_PAUSE_MS = 20;
 /** Results that one transaction gives up while the disk is full. */
@@ -196,7 +198,7 @@ export class EmbeddedEngine {
 
   #shortage(batches: Work["batches"]): string | undefined {
     if (batches.length === 0) return undefined;
-    const bytes = batches.reduce((sum, { bodies }) => sum + bodies.byteLength, 0);
+    const bytes = batches.reduce((sum, { bodies, calls }) => sum + bodies.byteLength + calls.length * HEAD_BYTES, 0);
     const shortage = this.#space.take(bytes, this.#now());
     if (shortage !== undefined && !this.#short)
       this.#log("error", "the queue takes no new calls", { reason: shortage });

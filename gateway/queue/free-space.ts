@@ -1,16 +1,20 @@
 import { statfsSync } from "node:fs";
 import { formatBytes } from "../../provider/contract/bytes.ts";
 
-/** How long a look at the disk holds. */
+/** How long a look at the disk holds, unless much is written meanwhile. */
 const LOOK_EVERY_MS = 1000;
+/** Part of what may be taken that is taken without another look. */
+const UNSEEN = 1 / 8;
+/** What is stored lies in the log and in the file for a while. */
+const COPIES = 3;
 
 /** Watches how much of a disk is free, so that a queue leaves some of it to others. */
 export class FreeSpace {
   readonly #path: string;
   readonly #minBytes: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
-  /** As of the last look, without what has been taken since. */
-  #freeBytes = Number.POSITIVE_INFINITY;
+  /** That may be taken before the next look. */
+  #budget = 0;
 
   /** @param path of a file or folder that is there */
   constructor(path: string, minBytes: number) {
@@ -19,22 +23,27 @@ export class FreeSpace {
   }
 
   /**
-   * Takes some bytes, if that leaves enough.
-   * @param now milliseconds that only go forward
+   * Takes room for so many bytes, if that leaves enough.
+   * @param now milliseconds
    * @returns why not
    */
   take(bytes: number, now: number): string | undefined {
-    if (now - this.#lookedAt >= LOOK_EVERY_MS) {
+    const needed = bytes * COPIES;
+    if (needed > this.#budget || Math.abs(now - this.#lookedAt) >= LOOK_EVERY_MS) {
+      const left = this.#freeBytes() - this.#minBytes;
       this.#lookedAt = now;
-      this.#freeBytes = this.#look();
+      this.#budget = Math.max(needed, left * UNSEEN);
+      if (left < needed) {
+        this.#budget = 0;
+        return `less than ${formatBytes(this.#minBytes)} of its disk would be free (async_min_free)`;
+      }
     }
-    this.#freeBytes -= bytes;
-    if (this.#freeBytes >= this.#minBytes) return undefined;
-    return `less than ${formatBytes(this.#minBytes)} of its disk would be free (async_min_free)`;
+    this.#budget -= needed;
+    return undefined;
   }
 
   /** A file system that cannot tell does not keep anybody from writing. */
-  #look(): number {
+  #freeBytes(): number {
     try {
       const { bavail, bsize } = statfsSync(this.#path);
       return bavail * bsize;

@@ -76,11 +76,13 @@ class Scene {
   spread(whole: number): void {
     for (let index = 0; index < SIZE; index++) {
       const meta = metaOf({ kind: "member", of: `${whole}`, index, size: SIZE });
+      const { spare, store } = this.run;
+      const inTrouble = !spare.held || store.refusals > 0;
       const seq = this.run.publish("", "fn", { member: { whole, index }, meta });
       const refused = seq === undefined && !this.cancelled.has(whole);
       if (refused) {
         // Nothing else keeps it from taking a line.
-        expect(this.run.spare.held && this.run.store.refusals === 0).toBe(false);
+        expect(inTrouble).toBe(true);
         this.run.settle({ seq: whole, kind: "retry", afterMs: 10, counted: false });
         return;
       }

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect, test } from "@jest/globals";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
 
 const run = promisify(execFile);
 const FILL_DISK = fileURLToPath(new URL("./fixtures/fill-disk.ts", import.meta.url));
+const MIB = 1024 ** 2;
 
 /** Runs a shell script in a mount namespace of its own, where anybody may mount a small file system. */
 const inNamespace = (script: string, ...args: string[]) =>
@@ -15,26 +16,65 @@ const inNamespace = (script: string, ...args: string[]) =>
 
 const MOUNT = 'mount -t tmpfs -o size=24m tmpfs "$1"';
 
-test("a queue that has filled its disk can be emptied, and then takes calls again", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "faaslane-disk-"));
-  try {
-    const refused = await inNamespace(MOUNT, folder).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    if (refused !== undefined) {
-      process.stderr.write(`skipped: this machine lets us mount no small disk to fill: ${refused}\n`);
-      return;
-    }
-    const node = [process.execPath, "--disable-warning=ExperimentalWarning", FILL_DISK];
-    const { stdout } = await inNamespace(`${MOUNT}; shift; exec "$@"`, folder, ...node, folder);
-    const { accepted, refusal, delivered, messages } = JSON.parse(stdout);
-    expect(refusal).toBe("unavailable");
-    expect(accepted).toBeGreaterThan(100);
-    expect(delivered).toBeGreaterThanOrEqual(accepted);
-    expect(messages).toContain("the queue cannot store");
-    expect(messages).toContain("the queue can store calls again");
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+let folder: string;
+let unable: string | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "faaslane-disk-"));
+  unable = await inNamespace(MOUNT, folder).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly accepted: number;
+  readonly refusal: string;
+  readonly freeBytes: number;
+  readonly delivered: number;
+  readonly messages: readonly string[];
+}
+
+/** Undefined, and told why, where no small disk can be had. */
+async function fill(options: object): Promise<Outcome | undefined> {
+  if (unable !== undefined) {
+    process.stderr.write(`skipped: this machine lets us mount no small disk to fill: ${unable}\n`);
+    return undefined;
   }
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", FILL_DISK];
+  const script = `${MOUNT}; shift; exec "$@"`;
+  const { stdout } = await inNamespace(script, folder, ...node, folder, JSON.stringify(options));
+  const outcome = JSON.parse(stdout) as Outcome;
+  expect(outcome.accepted).toBeGreaterThan(100);
+  expect(outcome.delivered).toBeGreaterThanOrEqual(outcome.accepted);
+  return outcome;
+}
+
+/** As if calls were not bounded. */
+const limits = { bytes: 1024 * MIB, functionBytes: 1024 * MIB };
+
+test("a queue that has filled its disk can be emptied, and then takes calls again", async () => {
+  const outcome = await fill({ limits, minFreeBytes: 0 });
+  if (!outcome) return;
+  expect(outcome.refusal).toMatch(/^unavailable: /);
+  expect(outcome.messages).toContain("the queue cannot store");
+  expect(outcome.messages).toContain("the queue can store calls again");
+});
+
+test("a queue leaves some of its disk to others, and takes calls again when there is room", async () => {
+  const outcome = await fill({ limits, minFreeBytes: 6 * MIB });
+  if (!outcome) return;
+  expect(outcome.refusal).toMatch(/^unavailable: .*less than 6Mi of its disk would be free \(async_min_free\)/);
+  // What was taken within a second may lie in the log and in the file.
+  expect(outcome.freeBytes).toBeGreaterThan(2 * MIB);
+  expect(outcome.messages).toContain("the queue takes no new calls");
+  expect(outcome.messages).not.toContain("the queue cannot store");
+});
+
+test("calls take no more than half of what the disk has free, one function's half of that", async () => {
+  const outcome = await fill({});
+  if (!outcome) return;
+  expect(outcome.refusal).toMatch(/^overloaded: .*async_function_max_bytes/);
+  expect(outcome.accepted * 5000).toBeLessThan(6.5 * MIB);
 });
