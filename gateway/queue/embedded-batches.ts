@@ -115,6 +115,33 @@ export class EmbeddedBatches {
       .map(({ place, seq }) => ({ index: place as number, seq: seq as number }));
   }
 
+  /** Members after a line that have not ended, in the order of lines. */
+  openMembers(whole: number, after: number, limit: number): { readonly index: number; readonly seq: number }[] {
+    return this.#db
+      .all(
+        `SELECT place, members.seq FROM members CROSS JOIN calls ON calls.seq = members.seq
+         WHERE members.whole = ? AND place > ? ORDER BY place LIMIT ?`,
+        whole,
+        after,
+        limit,
+      )
+      .map(({ place, seq }) => ({ index: place as number, seq: seq as number }));
+  }
+
+  /** Those that have been cancelled, or have failed, and still have calls that have not ended. */
+  ending(): number[] {
+    return this.#db
+      .all(
+        `SELECT seq FROM batches WHERE ending = 1 AND EXISTS
+           (SELECT 1 FROM members CROSS JOIN calls ON calls.seq = members.seq WHERE members.whole = batches.seq)`,
+      )
+      .map(({ seq }) => seq as number);
+  }
+
+  forgetMember(whole: number, index: number): void {
+    this.#db.run("DELETE FROM members WHERE whole = ? AND place = ?", whole, index);
+  }
+
   forget(seq: number): void {
     this.#db.run("DELETE FROM batches WHERE seq = ?", seq);
     this.#db.run("DELETE FROM members WHERE whole = ?", seq);

@@ -23,7 +23,7 @@ type StoredReply = Extract<FromWorker, { kind: "stored" }>;
 
 /** Dead letters that one transaction moves. */
 const LETTERS_AT_A_TIME = 200;
-/** Calls that one transaction cancels, unless some of them are batches. */
+/** Calls that one transaction cancels. */
 const PURGED_AT_A_TIME = 200;
 
 /** What the main thread asks to be changed, done inside a transaction and on its draft. */
@@ -137,11 +137,14 @@ export class EmbeddedChanges {
   }
 
   #purge({ fn, upTo = this.#store.calls.lastPlace() }: AskOf<"purge">, draft: Draft): Purged {
+    const before = draft.finished;
     let count = 0;
     // A function's calls may lie in several queues.
     for (const { key } of this.#counters.all(draft.now)) {
       if (functionOf(key) !== fn) continue;
       for (const seq of this.#store.calls.waiting(key, upTo, PURGED_AT_A_TIME - count)) {
+        // A batch may have brought some others along.
+        if (count > 0 && draft.finished - before >= PURGED_AT_A_TIME) break;
         if (this.#ledger.cancel(seq, draft) === "waiting") count++;
       }
     }

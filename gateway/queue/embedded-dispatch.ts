@@ -1,3 +1,4 @@
+import type { Begun } from "./embedded-calls.ts";
 import type { Draft } from "./embedded-draft.ts";
 import { functionOf, queueOf, type ToWorker } from "./embedded-protocol.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
@@ -6,7 +7,15 @@ import { FunctionTurns, type UnderWay } from "./embedded-turns.ts";
 type Consume = Extract<ToWorker, { kind: "consume" }>;
 
 /** Calls that come to their turn too late and are ended in one commit; others wait meanwhile. */
-const EXPIRED_AT_A_TIME = 500;
+const ENDED_AT_A_TIME = 200;
+
+/** Calls that come to their turn and must not begin. */
+export interface Stale {
+  /** Ends a call whose time has passed. */
+  expire(seq: number): void;
+  /** Ends a call of a batch that has been cancelled. @returns false for any other */
+  cancel(seq: number): boolean;
+}
 
 /** Gives calls to the consumer: knows who is under way, whose turn it is and what is due. */
 export class EmbeddedDispatch {
@@ -116,13 +125,13 @@ export class EmbeddedDispatch {
 
   /**
    * Begins as many calls as there is room for, fewer when it comes upon many whose time has passed.
-   * @param expire ends a call whose time has passed
+   * @param stale ends calls that are not to begin
    */
-  take(draft: Draft, expire: (seq: number) => void): void {
+  take(draft: Draft, stale: Stale): void {
     if (!this.#consume) return;
     this.#wakeDue(draft.now);
     const { concurrency } = this.#consume;
-    let expired = 0;
+    let ended = 0;
     while (this.turns.taken < concurrency) {
       const key = this.turns.next(this.#hasRoom, concurrency);
       if (key === undefined) return;
@@ -132,16 +141,21 @@ export class EmbeddedDispatch {
         this.turns.sleep(key);
         continue;
       }
-      const begun = this.#store.calls.begin(seq, draft.now);
+      const begun = stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
       if (!begun) {
-        expire(seq);
         // There may be a great many; the next commit goes on at once.
-        if (++expired === EXPIRED_AT_A_TIME) return;
+        if (++ended === ENDED_AT_A_TIME) return;
         continue;
       }
       draft.begin(key, seq, begun.isBatch);
       draft.deliveries.push(begun.delivery);
     }
+  }
+
+  #begin(seq: number, now: number, { expire }: Stale): Begun | undefined {
+    const begun = this.#store.calls.begin(seq, now);
+    if (!begun) expire(seq);
+    return begun;
   }
 
   readonly #hasRoom = (fn: string, underWay: number): boolean => {

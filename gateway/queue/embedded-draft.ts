@@ -28,6 +28,8 @@ export class Draft {
   readonly begunBatches: number[] = [];
   /** Cancelled while under way. */
   readonly cancelled: number[] = [];
+  /** Batches whose calls are being ended, and the line to go on after. */
+  readonly ending = new Map<number, number>();
   /** Batches whose members have all ended. */
   readonly complete: number[] = [];
   /** Batches whose end has been told, and those for which that failed. */

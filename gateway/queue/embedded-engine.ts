@@ -5,6 +5,7 @@ import { isDamage } from "./embedded-database.ts";
 import { EmbeddedDispatch } from "./embedded-dispatch.ts";
 import { Draft, type Totals } from "./embedded-draft.ts";
 import { ExpiryWatch } from "./embedded-expiry.ts";
+import { EmbeddedForgetting } from "./embedded-forgetting.ts";
 import { type Inbox, type Order, sortInbox } from "./embedded-inbox.ts";
 import { EmbeddedLedger } from "./embedded-ledger.ts";
 import type { EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from "./embedded-protocol.ts";
@@ -42,9 +43,12 @@ export class EmbeddedEngine {
   readonly #space: Pick<FreeSpace, "take">;
   readonly #counters = new KeyCounters();
   readonly #ends = new BatchEnds();
+  /** Batches whose calls are being ended, and the line to go on after. */
+  readonly #ending = new Map<number, number>();
   readonly #dispatch: EmbeddedDispatch;
   readonly #expiry: ExpiryWatch;
   readonly #ledger: EmbeddedLedger;
+  readonly #forgetting: EmbeddedForgetting;
   readonly #reader: EmbeddedReader;
   readonly #changes: EmbeddedChanges;
   #totals: Totals;
@@ -75,7 +79,8 @@ export class EmbeddedEngine {
     this.#space = space;
     const dispatch = new EmbeddedDispatch(store);
     this.#dispatch = dispatch;
-    this.#ledger = new EmbeddedLedger(store, settings, {
+    this.#forgetting = new EmbeddedForgetting(store, settings);
+    this.#ledger = new EmbeddedLedger(store, settings, this.#forgetting, {
       startedAt: (seq) => dispatch.startedAt(seq),
       loadOf: (fn) => this.#counters.loadOf(fn),
     });
@@ -83,6 +88,7 @@ export class EmbeddedEngine {
     this.#totals = this.#count();
     this.#recover();
     for (const seq of store.batches.complete()) this.#ends.add(seq);
+    for (const seq of store.batches.ending()) this.#ending.set(seq, -1);
     dispatch.open();
     this.#expiry = new ExpiryWatch(store.calls);
     this.#changes = new EmbeddedChanges(store, this.#ledger, dispatch, this.#expiry, this.#reader, this.#counters);
@@ -172,6 +178,7 @@ export class EmbeddedEngine {
   /** Milliseconds until {@link handle} is to be called without a message; undefined while nothing is to come. */
   get sleepMs(): number | undefined {
     if (this.#stuck) return STORAGE_RETRY_MS;
+    if (this.#ending.size > 0) return 0;
     const now = this.#now();
     const times = [this.#expiry.nextAt, this.#dispatch.nextDue];
     if (this.#forgetAt !== undefined) times.push(Math.max(this.#forgetAt, now + FORGET_PAUSE_MS));
@@ -236,6 +243,7 @@ export class EmbeddedEngine {
   #attempt({ batches, changes }: Work): FromWorker[] {
     const draft = this.#draft();
     const replies: FromWorker[] = [];
+    const [next] = this.#ending;
     // What somebody waits for must not be undone. What calls came to may be: they would be made again, as after any other
     // sudden end. To wait for the disk there would leave replicas idle.
     const flush = batches.length > 0 || changes.length > 0;
@@ -249,9 +257,10 @@ export class EmbeddedEngine {
         const expire = (seq: number) =>
           this.#ledger.end(seq, { state: "expired", counted: false, startedAt: undefined }, draft);
         this.#expiry.expire(draft.now, expire);
-        this.#dispatch.take(draft, expire);
-        this.#ledger.forget(FORGOTTEN_AT_LEAST + 2 * draft.ended.length, draft);
-        if (!this.#spare.held) this.#ledger.dropResults(RESULTS_DROPPED_WHEN_FULL, draft);
+        if (next) this.#ledger.endSome(...next, draft);
+        this.#dispatch.take(draft, { expire, cancel: (seq) => this.#cancelIfEnding(seq, draft) });
+        this.#forgetting.forget(FORGOTTEN_AT_LEAST + 2 * draft.ended.length, draft);
+        if (!this.#spare.held) this.#forgetting.dropResults(RESULTS_DROPPED_WHEN_FULL, draft);
       }, flush);
     } catch (error) {
       draft.undo();
@@ -260,7 +269,7 @@ export class EmbeddedEngine {
     }
     this.#unsettled = [];
     this.#stuck = false;
-    this.#adopt(draft);
+    this.#adopt(draft, next);
     if (this.#failing && batches.length > 0) {
       this.#failing = false;
       this.#log("info", "the queue can store calls again", {});
@@ -272,8 +281,19 @@ export class EmbeddedEngine {
     return replies;
   }
 
+  #cancelIfEnding(seq: number, draft: Draft): boolean {
+    if (this.#ending.size + draft.ending.size === 0) return false;
+    const whole = this.#store.calls.find(seq)?.whole;
+    if (whole === undefined || !(this.#ending.has(whole) || draft.ending.has(whole))) return false;
+    this.#ledger.cancel(seq, draft);
+    return true;
+  }
+
   /** What has been committed counts. */
-  #adopt(draft: Draft): void {
+  #adopt(draft: Draft, ended?: readonly [whole: number, after: number]): void {
+    // Each in its turn.
+    if (ended) this.#ending.delete(ended[0]);
+    for (const [whole, after] of draft.ending) this.#ending.set(whole, after);
     this.#totals = draft;
     this.#forgetAt = draft.forgetAt;
     this.#counters.apply(draft.deltas, draft.now);

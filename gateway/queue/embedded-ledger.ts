@@ -3,18 +3,14 @@ import { isComplete, PHASE } from "./embedded-batches.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "./embedded-calls.ts";
 import type { Load } from "./embedded-counts.ts";
 import type { Draft } from "./embedded-draft.ts";
-import {
-  decodeCall,
-  type EmbeddedSettings,
-  functionOf,
-  type Refusal,
-  type StoredOutcome,
-} from "./embedded-protocol.ts";
+import type { EmbeddedForgetting } from "./embedded-forgetting.ts";
+import { decodeCall, type EmbeddedSettings, type Refusal, type StoredOutcome } from "./embedded-protocol.ts";
+import { fullQueue } from "./embedded-room.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
-import type { CallLimits, CallState, FinalState } from "./queue.ts";
+import type { CallState, FinalState } from "./queue.ts";
 
-/** How long it is known at least what became of a call. */
-const MIN_KNOWN_MS = 60_000;
+/** Members of a batch that one transaction ends. */
+const MEMBERS_AT_A_TIME = 200;
 
 const OTHER_REQUEST = "X-Idempotency-Key: is the key of another request";
 
@@ -47,14 +43,13 @@ export class EmbeddedLedger {
   readonly #store: EmbeddedStore;
   readonly #settings: EmbeddedSettings;
   readonly #around: Surroundings;
-  /** How long it is known what became of a call. */
-  readonly #knownMs: number;
+  readonly #forgetting: EmbeddedForgetting;
 
-  constructor(store: EmbeddedStore, settings: EmbeddedSettings, around: Surroundings) {
+  constructor(store: EmbeddedStore, settings: EmbeddedSettings, forgetting: EmbeddedForgetting, around: Surroundings) {
     this.#store = store;
     this.#settings = settings;
     this.#around = around;
-    this.#knownMs = Math.max(MIN_KNOWN_MS, settings.resultTtlMs);
+    this.#forgetting = forgetting;
   }
 
   insert(call: CallToStore, wholeSize: number | undefined, draft: Draft): Inserted {
@@ -102,7 +97,7 @@ export class EmbeddedLedger {
   }
 
   #refuse(call: CallToStore, draft: Draft): Inserted | undefined {
-    const full = fullQueue(call, draft, this.#around, this.#settings.limits);
+    const full = fullQueue(call, draft, (fn) => this.#around.loadOf(fn), this.#settings.limits);
     if (full !== undefined) return refused("overloaded", full);
     const { member } = call;
     if (member === undefined) return undefined;
@@ -162,7 +157,7 @@ export class EmbeddedLedger {
   #count({ key, bytes }: CallFacts, state: FinalState, draft: Draft): void {
     draft.left(key, bytes);
     draft.finished++;
-    draft.forgetAt ??= draft.now + this.#knownMs;
+    draft.forgetAt ??= draft.now + this.#forgetting.knownMs;
     const delta = draft.of(key);
     delta.finished++;
     if (state === "dead") delta.dead++;
@@ -202,7 +197,7 @@ export class EmbeddedLedger {
     const state = batch.ending ? "cancelled" : "done";
     this.#store.history.add({ ...batch, state, endedAt: draft.now }, undefined);
     draft.finished++;
-    draft.forgetAt ??= draft.now + this.#knownMs;
+    draft.forgetAt ??= draft.now + this.#forgetting.knownMs;
     draft.of(batch.key).finished++;
     draft.told.push(seq);
   }
@@ -225,60 +220,28 @@ export class EmbeddedLedger {
   }
 
   #endMembers(whole: number, draft: Draft): void {
-    const { batches, calls } = this.#store;
-    batches.end(whole);
-    const { size } = batches.find(whole)?.progress ?? { size: 0 };
-    for (const { seq } of batches.members(whole, -1, size)) {
-      if (calls.find(seq)) this.cancel(seq, draft);
-    }
+    this.#store.batches.end(whole);
+    this.endSome(whole, -1, draft);
+  }
+
+  /**
+   * Ends some of the calls of a batch that is ending, after a line. There may be thousands, and others would wait for all
+   * of them: where to go on, if there are more, is in `draft.ending`.
+   */
+  endSome(whole: number, after: number, draft: Draft): void {
+    const { batches } = this.#store;
+    draft.ending.delete(whole);
+    // Not one that has been replayed meanwhile.
+    if (!batches.find(whole)?.ending) return;
+    const some = batches.openMembers(whole, after, MEMBERS_AT_A_TIME);
+    for (const { seq } of some) this.cancel(seq, draft);
+    const last = some.at(-1);
+    if (last && some.length === MEMBERS_AT_A_TIME) draft.ending.set(whole, last.index);
   }
 
   #noteIfComplete(whole: number, draft: Draft): void {
     const batch = this.#store.batches.find(whole);
     if (batch && isComplete(batch)) draft.complete.push(whole);
-  }
-
-  /** Forgets up to about `budget` calls that ended long ago, or of which there are too many. */
-  forget(budget: number, draft: Draft): void {
-    const { maxFinished, maxFinishedBytes } = this.#settings;
-    for (let dropped = 0; draft.finishedBytes > maxFinishedBytes && dropped < budget; dropped++) {
-      const bytes = this.#store.history.dropOldestResult();
-      if (bytes === undefined) break;
-      draft.finishedBytes -= bytes;
-    }
-    if (draft.finished <= maxFinished && (draft.forgetAt === undefined || draft.forgetAt > draft.now)) return;
-    const oldest = this.#store.history.oldest(budget);
-    // What is left beyond these is to be looked at again at once.
-    draft.forgetAt = oldest.length < budget ? undefined : draft.now;
-    for (const { seq, endedAt } of oldest) {
-      if (draft.finished <= maxFinished && endedAt + this.#knownMs > draft.now) {
-        draft.forgetAt = endedAt + this.#knownMs;
-        break;
-      }
-      this.#forgetOne(seq, draft);
-    }
-  }
-
-  #forgetOne(seq: number, draft: Draft): void {
-    const { history, batches } = this.#store;
-    const batch = batches.find(seq);
-    const all = [seq, ...(batch ? batches.members(seq, -1, batch.progress.size).map((member) => member.seq) : [])];
-    for (const one of all) {
-      const bytes = history.forget(one);
-      if (bytes === undefined) continue;
-      draft.finished--;
-      draft.finishedBytes -= bytes;
-    }
-    if (batch) batches.forget(seq);
-  }
-
-  /** Makes room for what is more important than results. */
-  dropResults(limit: number, draft: Draft): void {
-    for (let dropped = 0; dropped < limit; dropped++) {
-      const bytes = this.#store.history.dropOldestResult();
-      if (bytes === undefined) return;
-      draft.finishedBytes -= bytes;
-    }
   }
 
   /** Makes a dead letter a call again. @returns its key */
@@ -291,7 +254,15 @@ export class EmbeddedLedger {
     const before = history.find(letter.seq);
     const key = before?.idempotencyKey;
     const print = before && key !== undefined ? history.known(before.key, key)?.print : undefined;
-    if (before?.whole === undefined) this.#forgetOne(letter.seq, draft);
+    if (before?.whole === undefined) {
+      for (let whole = draft.ending.get(letter.seq) ?? -1; size !== undefined; ) {
+        this.endSome(letter.seq, whole, draft);
+        const next = draft.ending.get(letter.seq);
+        if (next === undefined) break;
+        whole = next;
+      }
+      this.#forgetting.forgetOne(letter.seq, Number.MAX_SAFE_INTEGER, draft);
+    }
     const seq = dead.revive(place, draft.now);
     const call = seq === undefined ? undefined : calls.find(seq);
     if (!call) return undefined;
@@ -322,27 +293,4 @@ export class EmbeddedLedger {
 
 function refused(kind: Refusal["kind"], message: string): Inserted {
   return { kind: "refused", refusal: { kind, message } };
-}
-
-/** @returns which limit one more call would pass, for callers to read */
-function fullQueue(
-  call: CallToStore,
-  draft: Draft,
-  around: Pick<Surroundings, "loadOf">,
-  limits: CallLimits,
-): string | undefined {
-  const bytes = bytesOf(call);
-  if (draft.calls >= limits.calls) return `the queue is full: it takes ${limits.calls} calls (async_max_calls)`;
-  if (draft.bytes + bytes > limits.bytes) {
-    return `the queue is full: its calls may take ${limits.bytes} bytes (async_max_bytes)`;
-  }
-  const fn = functionOf(call.key);
-  const [before, now] = [around.loadOf(fn), draft.loadOf(fn)];
-  if (before.calls + now.calls >= limits.functionCalls) {
-    return `the function has ${limits.functionCalls} calls in the queue, which is as many as it may have (async_function_max_calls)`;
-  }
-  if (before.bytes + now.bytes + bytes > limits.functionBytes) {
-    return `the function's calls in the queue may take ${limits.functionBytes} bytes (async_function_max_bytes)`;
-  }
-  return undefined;
 }
