@@ -74,14 +74,14 @@ export class ProviderClient {
   async #namesIn(asked: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>> {
     let namespaces = [...asked];
     if (namespaces.length > MAX_ONE_BY_ONE) {
-      const known = decodeNamespaceList(JSON.parse(await this.#request("GET", PATHS.namespaces, undefined, signal)));
+      const known = decodeNamespaceList(readJson(await this.#request("GET", PATHS.namespaces, undefined, signal)));
       namespaces = known.filter((name) => asked.has(name));
     }
     const names = new Set<string>();
     for (const namespace of namespaces) {
       const path = `${PATHS.functions}?namespace=${encodeURIComponent(namespace)}`;
       const list = await found(this.#request("GET", path, undefined, signal));
-      for (const name of list === undefined ? [] : decodeFunctionNames(JSON.parse(list))) {
+      for (const name of list === undefined ? [] : decodeFunctionNames(readJson(list))) {
         names.add(qualifiedName({ name, namespace }));
       }
     }
@@ -171,7 +171,7 @@ export class ProviderClient {
   }
 
   async #json(path: string): Promise<unknown> {
-    return parseJson(await this.#request("GET", path), "the provider's answer");
+    return readJson(await this.#request("GET", path));
   }
 
   async #request(method: string, path: string, body?: object, given?: AbortSignal): Promise<string> {
@@ -199,4 +199,8 @@ async function found(answer: Promise<string>): Promise<string | undefined> {
     if (error instanceof FaasError && (error.kind === "notFound" || error.kind === "invalid")) return undefined;
     throw error;
   }
+}
+
+function readJson(text: string): unknown {
+  return parseJson(text, "the provider's answer");
 }

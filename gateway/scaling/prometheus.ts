@@ -1,5 +1,6 @@
 import { request } from "undici";
 import { z } from "zod";
+import { parseJson } from "../../provider/contract/decode.ts";
 
 const TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -39,7 +40,7 @@ export async function queryPrometheus(base: URL, expression: string): Promise<nu
 function readAnswer(text: string): number {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text, "answer");
   } catch (cause) {
     throw new Error("Prometheus did not answer JSON", { cause });
   }
