@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { ClusterPlace } from "./backends/kubernetes/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
+import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
 import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
 import { type Env, readEnv } from "./kit/env.ts";
 import { parseHosts } from "./kit/hosts.ts";
@@ -49,6 +50,10 @@ export interface ProviderConfig {
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes: number;
   readonly build: BuildLimits;
+  /** What functions of the backend `local` run within. */
+  readonly sandbox: SandboxSetting;
+  /** Most that fits into the `/tmp` of a function in a sandbox, in bytes. */
+  readonly sandboxTmpBytes: number;
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterPlace;
@@ -88,6 +93,8 @@ export function loadConfig(env: Env): ProviderConfig {
         concurrency: read.optional("build_concurrency", integerFrom(1)) ?? 2,
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
+      sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
+      sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
       kubernetes: readKubernetesSettings(read),
       cluster: {
         ...(kubeconfig !== undefined && { kubeconfig }),

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
-import type { AddressInfo, Server as NetServer } from "node:net";
+import type { AddressInfo, ListenOptions, Server as NetServer } from "node:net";
 import type { WatchdogConfig } from "./config.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Env } from "./env.ts";
@@ -22,6 +22,7 @@ export interface WatchdogDeps {
 
 /** A watchdog that serves. */
 export interface Watchdog {
+  /** 0 when it listens on a socket in the file system. */
   readonly port: number;
   readonly metricsPort: number;
   /** Resolves once the function takes calls; rejects when it ended before. */
@@ -48,10 +49,12 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
   const front = new Front({ config, mode, health, metrics, deadlines, print: log.print });
   const metricsServer = createMetricsServer(metrics);
   try {
-    const metricsPort = await listen(metricsServer, config.metricsPort, config.bindAddress);
-    const port = await listen(front.server, config.port, config.bindAddress);
+    const { listenSocket, bindAddress: host } = config;
+    const metricsPort = await listen(metricsServer, { port: config.metricsPort, host });
+    const port = await listen(front.server, listenSocket ? { path: listenSocket } : { port: config.port, host });
     health.accept(!config.suppressLock);
-    log.print(`Watchdog mode: ${config.mode.kind}, listening on port ${port}, metrics on port ${metricsPort}`);
+    const where = listenSocket ?? `port ${port}`;
+    log.print(`Watchdog mode: ${config.mode.kind}, listening on ${where}, metrics on port ${metricsPort}`);
     return {
       port,
       metricsPort,
@@ -79,10 +82,12 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
   }
 }
 
-async function listen(server: NetServer, port: number, host: string | undefined): Promise<number> {
-  server.listen({ port, host });
+/** @returns the port; 0 for a socket in the file system */
+async function listen(server: NetServer, where: ListenOptions): Promise<number> {
+  server.listen(where);
   await once(server, "listening");
-  return (server.address() as AddressInfo).port;
+  const address = server.address() as AddressInfo | string;
+  return typeof address === "string" ? 0 : address.port;
 }
 
 function wait(ms: number): Promise<void> {

@@ -42,6 +42,8 @@ export interface WatchdogConfig {
   readonly mode: ModeConfig;
   readonly port: number;
   readonly metricsPort: number;
+  /** Path of a Unix socket to listen on instead of the port. */
+  readonly listenSocket: string | undefined;
   /** Undefined listens on every interface. */
   readonly bindAddress: string | undefined;
   /** Longest time to receive a request, body included. */
@@ -86,6 +88,7 @@ export function loadConfig(env: Env): WatchdogConfig {
       mode: readMode(read, modeName),
       port: read.optional("port", parsePort) ?? 8080,
       metricsPort: read.optional("metrics_port", parsePort) ?? 8081,
+      listenSocket: read.optional("listen_socket", parseAbsolute),
       bindAddress,
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 30_000,
       writeTimeoutMs,
@@ -94,7 +97,7 @@ export function loadConfig(env: Env): WatchdogConfig {
       maxInflight: read.optional("max_inflight", parseCount) ?? 0,
       maxBodyBytes: read.optional("max_body_bytes", parseCount) ?? 64 * 1024 * 1024,
       readyPath: read.optional("ready_path", parsePath),
-      lockFile: join(read.optional("TMPDIR", parseFolder) ?? tmpdir(), ".lock"),
+      lockFile: join(read.optional("TMPDIR", parseAbsolute) ?? tmpdir(), ".lock"),
       suppressLock: read.optional("suppress_lock", parseBool) ?? false,
       prefixLogs: read.optional("prefix_logs", parseBool) ?? true,
       logLineBytes: read.optional("log_buffer_size", parseLogLine) ?? 65_536,
@@ -152,7 +155,7 @@ function parseHeaderValue(text: string): string {
   return text;
 }
 
-function parseFolder(text: string): string {
+function parseAbsolute(text: string): string {
   if (!isAbsolute(text)) throw new Error("must be an absolute path");
   return text;
 }

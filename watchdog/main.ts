@@ -20,6 +20,10 @@ let exiting = false;
 
 process.on("disconnect", endWithSupervisor);
 process.on("SIGTERM", () => void drain(config.healthcheckIntervalMs));
+// A supervisor on the other side of a process namespace has no signals for us.
+process.on("message", (message) => {
+  if ((message as { type?: unknown } | null)?.type === "drain") void drain(config.healthcheckIntervalMs);
+});
 // A person at a terminal waits for no router to notice, and may lose patience.
 process.on("SIGINT", () => void (ending ? end(1, "Interrupted again: stopping at once") : drain(0)));
 try {

@@ -64,6 +64,7 @@ function format(fn: FunctionStatus, url: string, namespace: string | undefined, 
     ["Requests", resources(fn.requests)],
     ["Limits", resources(fn.limits)],
     ["Read-only FS", fn.readOnlyRootFilesystem ? ["true"] : []],
+    ["Sandbox", fn.sandbox ? [fn.sandbox] : []],
     ["Usage", usage(fn.usage)],
   ];
   return fields

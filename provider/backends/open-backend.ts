@@ -9,10 +9,14 @@ import type { ClusterPlace } from "./kubernetes/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
 import type { BuildLimits } from "./local/build/limits.ts";
+import type { SandboxSetting } from "./local/sandbox/level.ts";
 
 export interface BackendSettings {
   readonly backend: "local" | "kubernetes";
   readonly dataDir: string;
+  readonly secretMountPath: string;
+  readonly sandbox: SandboxSetting;
+  readonly sandboxTmpBytes: number;
   readonly defaultNamespace: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
@@ -34,7 +38,7 @@ export async function openBackend(settings: BackendSettings, log: Logger): Promi
 }
 
 async function openLocal(settings: BackendSettings, log: Logger): Promise<Backend> {
-  const { dataDir, defaultNamespace, environment } = settings;
+  const { dataDir, defaultNamespace, environment, sandbox, sandboxTmpBytes: tmpBytes } = settings;
   const [{ openLocalBackend }, { openBuilder }] = await Promise.all([
     import("./local/local-backend.ts"),
     import("./local/build/builder.ts"),
@@ -47,11 +51,14 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     log,
     probes: settings.kubernetes.resources,
     httpProbe: settings.kubernetes.resources.httpProbe,
+    sandbox,
+    tmpBytes,
+    hidden: [settings.secretMountPath],
     version: readVersion(),
     nodePath: process.execPath,
     watchdogPath: await findWatchdog(),
-    openBuilder: (images, strays) => {
-      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, strays });
+    openBuilder: (images, strays, isolation) => {
+      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, strays, isolation });
       return builder;
     },
   });

@@ -119,6 +119,8 @@ const functionStatus = z.object({
   usage: maybe(z.object({ cpu: maybe(z.number()), totalMemoryBytes: maybe(z.number()) })),
   /** Why replicas do not come up, e.g. a crash loop. An addition of ours; absent while all is well. */
   problem: maybe(z.string()),
+  /** What keeps it from everything else on its machine. An addition of ours; absent where the backend does not say. */
+  sandbox: maybe(z.string()),
 });
 /** One function as `GET /system/functions` lists it. @see reference gateway-and-provider §1.2 */
 export type FunctionStatus = z.output<typeof functionStatus>;

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
-import { descendants, isAlive, Platform, runCli, temporaryFolder } from "../support/platform.ts";
+import { descendants, Platform, runCli, running, temporaryFolder } from "../support/platform.ts";
 
 /**
  * The main job, as a user does it: a project with a function, the real platform as a child process, the real CLI.
@@ -215,7 +215,7 @@ test("after kill -9 with 200 accepted calls outstanding, all 200 callbacks arriv
   platform.kill("SIGKILL");
   await platform.ended;
   expect(before).toBeLessThan(200);
-  await eventually("no replica outlives the platform", () => children.every((pid) => !isAlive(pid)));
+  await eventually("no replica outlives the platform", async () => (await running(children)).length === 0);
 
   platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path });
   await eventually(
@@ -241,5 +241,5 @@ test("SIGTERM stops every child and exits with 0", async () => {
   const children = await descendants(platform.pid);
   expect(children.length).toBeGreaterThan(0);
   expect(await platform.stop()).toBe(0);
-  expect(children.filter(isAlive)).toEqual([]);
+  expect(await running(children)).toEqual([]);
 });

@@ -1,12 +1,15 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { openBuilder } from "../../provider/backends/local/build/builder.ts";
 import type { BuildLimits } from "../../provider/backends/local/build/limits.ts";
 import { openDatabase } from "../../provider/backends/local/database.ts";
 import { type Images, openImages } from "../../provider/backends/local/images.ts";
+import { openIsolation } from "../../provider/backends/local/sandbox/isolation.ts";
+import type { SandboxSetting } from "../../provider/backends/local/sandbox/level.ts";
 import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
 import { createLogger } from "../../provider/kit/log.ts";
-import { isAlive, temporaryFolder } from "../support/platform.ts";
+import { ROOT, temporaryFolder } from "../support/platform.ts";
 
 /** A real builder in a folder of its own. */
 export interface BuildFixture {
@@ -24,12 +27,25 @@ export interface BuildFixture {
 export async function openBuildFixture(
   limits: Partial<BuildLimits> = {},
   env: Record<string, string | undefined> = { PATH: process.env.PATH },
+  sandbox: SandboxSetting = "off",
 ): Promise<BuildFixture> {
   const folder = await temporaryFolder();
   const dataDir = folder.path;
   const db = openDatabase(dataDir);
   const images = await openImages(db, dataDir);
-  const builder = openBuilder({ dataDir, images, log: createLogger("silent"), limits, env });
+  const log = createLogger("silent");
+  const isolation = await openIsolation({
+    setting: sandbox,
+    path: env.PATH ?? "",
+    home: homedir(),
+    nodePath: process.execPath,
+    watchdogPath: join(ROOT, "dist/watchdog.mjs"),
+    dataDir,
+    hidden: [],
+    tmpBytes: 64 * 1024 ** 2,
+    log,
+  });
+  const builder = openBuilder({ dataDir, images, log, limits, env, isolation });
   let sequence = 0;
   const start = async (archive: Buffer, signal: AbortSignal, config: Partial<BuildConfig> = {}) => {
     const file = join(dataDir, `context-${sequence++}.tar`);
@@ -52,6 +68,7 @@ export async function openBuildFixture(
     },
     async close() {
       await builder.close();
+      await isolation.close();
       if (db.isOpen) db.close();
       await folder.remove();
     },
@@ -68,11 +85,4 @@ export function digestOf(events: readonly BuildEvent[]): string {
   const last = events.at(-1);
   if (last?.status !== "success") throw new Error(`build did not succeed: ${JSON.stringify(events)}`);
   return last.image.replace(/^.*@sha256:/, "");
-}
-
-/** Whether a process runs; one that only waits for init to take note of its end does not. */
-export async function isRunning(pid: number): Promise<boolean> {
-  if (!isAlive(pid)) return false;
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return stat === undefined ? isAlive(pid) : !/\) Z /.test(stat);
 }

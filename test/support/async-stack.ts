@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
 import { freePort, NatsServer } from "./nats-server.ts";
-import { descendants, isAlive, runCli, temporaryFolder } from "./platform.ts";
+import { descendants, runCli, running, temporaryFolder } from "./platform.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 
 export interface StackFunction {
@@ -71,7 +71,9 @@ export class AsyncStack {
 
   async #start(): Promise<void> {
     const { workers = 1, queue } = this.#options;
-    this.provider = await startServerProcess("provider/main.ts", { data_dir: join(this.folder, "provider") });
+    // Functions write down what happens to them in a file that only this test knows, and are told apart by process ids.
+    const env = { data_dir: join(this.folder, "provider"), sandbox: "off" };
+    this.provider = await startServerProcess("provider/main.ts", env);
     await this.startGateway();
     await this.#deploy();
     for (let i = 0; i < (queue === "jetstream" ? workers : 0); i++) await this.startWorker(i);
@@ -164,6 +166,6 @@ export class AsyncStack {
     await this.provider?.stop();
     await Promise.all(this.nats.map((server) => server.remove()));
     await this.#removeFolder();
-    return children.filter(isAlive);
+    return await running(children);
   }
 }

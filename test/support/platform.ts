@@ -150,6 +150,19 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether a process runs; one that only waits for init to take note of its end does not. */
+export async function isRunning(pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return stat === undefined ? isAlive(pid) : !/\) Z /.test(stat);
+}
+
+/** Those of `pids` that run. */
+export async function running(pids: readonly number[]): Promise<number[]> {
+  const run = await Promise.all(pids.map(isRunning));
+  return pids.filter((_, index) => run[index]);
+}
+
 export interface CliResult {
   readonly code: number | null;
   readonly stdout: string;

@@ -58,7 +58,12 @@ export class ScalingPlatform {
 
   static async start(): Promise<ScalingPlatform> {
     const folder = await temporaryFolder();
-    const platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path });
+    const platform = await Platform.start({
+      dataDir: join(folder.path, "data"),
+      cwd: folder.path,
+      // Replicas are told apart by process ids, which are all the same behind a wall.
+      env: { sandbox: "off" },
+    });
     await buildImage(platform, "patient:1", inProcess(PATIENT));
     await buildImage(platform, "broken:1", inProcess(`throw new Error("no licence for this");`));
     return new ScalingPlatform(platform, folder.path, folder.remove);

@@ -5,12 +5,15 @@ import type { ResolvedDeployment } from "../backend.ts";
 import { probeProblems } from "../probe-annotations.ts";
 import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
+import { networkProblems } from "./network.ts";
 
 /** What a deployment is checked against. */
 export interface Surroundings {
   hasSecret(secret: SecretName): boolean;
   resolveImage(image: string): Artefact | undefined;
   readonly maxReplicas: number;
+  /** Functions run behind a wall of namespaces. */
+  readonly walled: boolean;
 }
 
 /** What a sound deployment comes to here. */
@@ -33,6 +36,7 @@ export function admit(deployment: ResolvedDeployment, around: Surroundings): Adm
     ...(artefact || image === "" ? [] : [missingImage(parseImageReference(image))]),
     ...quantityProblems(deployment),
     ...environmentProblems(deployment),
+    ...networkProblems(deployment, around.walled),
     ...probeProblems(deployment.annotations),
     ...timeoutProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),

@@ -1,10 +1,12 @@
 import { parseDuration } from "../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import type { FunctionRecord } from "./definition.ts";
+import type { Descriptor } from "./descriptor.ts";
 import { MARK_VARIABLE } from "./strays.ts";
 
 /** Variables of the platform that a function may see. */
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface ReplicaPlace {
   /** Working copy of the artefact. */
@@ -49,6 +51,20 @@ export function buildEnvironment(
     FAASLANE_SECRETS_DIR: place.secrets,
     [MARK_VARIABLE]: place.mark,
   };
+}
+
+/** Programs that the function names itself: the first word of its process, and what its template needs. */
+export function programsOf(
+  { requires, env }: Pick<Descriptor, "requires" | "env">,
+  { deployment: { envProcess, envVars } }: Pick<FunctionRecord, "deployment">,
+): string[] {
+  const all: Record<string, string | undefined> = {
+    ...env,
+    ...(envProcess ? { fprocess: envProcess } : {}),
+    ...envVars,
+  };
+  const processes = [all.fprocess, all.function_process].flatMap((text) => text?.trim().split(/\s+/)[0] ?? []);
+  return [...requires, ...processes].filter((name) => name !== "");
 }
 
 const DEFAULT_WRITE_TIMEOUT_MS = 30_000;

@@ -9,27 +9,20 @@ import type { ColdStarts } from "../cold-starts.ts";
 import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
 import { sensitiveValues } from "../redact.ts";
 import type { FunctionRecord } from "./definition.ts";
-import { buildEnvironment, drainGraceMs, longestCallMs } from "./environment.ts";
-import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
+import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
+import { namesIn, removeTree, sweepFolder } from "./files.ts";
 import type { Gate } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
-import { heapArguments } from "./memory-limit.ts";
 import type { Prober } from "./probes/prober.ts";
 import { Replica, type ReplicaTimes } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
+import { prepareReplica, type SpecSettings } from "./replica-spec.ts";
 import { decideRollout } from "./rollout.ts";
-import type { Strays } from "./strays.ts";
+import type { SandboxLevel } from "./sandbox/level.ts";
 import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from "./workspace.ts";
 
 /** What all functions of the backend have in common. */
-export interface RunnerSettings {
-  readonly nodePath: string;
-  readonly watchdogPath: string;
-  /** Put before the command of replicas that run their handler in the watchdog; see `findDeathSignal`. */
-  readonly deathSignal: readonly string[];
-  readonly strays: Pick<Strays, "mark" | "kill">;
-  /** The platform's own environment. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
+export interface RunnerSettings extends SpecSettings {
   readonly times: ReplicaTimes;
   readonly gate: Gate;
   readonly prober: Prober;
@@ -50,6 +43,8 @@ interface Generation {
   workspace: Promise<Workspace> | undefined;
   /** Environment of its artefact, once that has been read. */
   artefactEnv: Readonly<Record<string, string>>;
+  /** Paths of programs that its sandbox has to show. */
+  programs: readonly string[] | undefined;
   graceMs: number;
   longestCallMs: number;
 }
@@ -94,6 +89,14 @@ export class FunctionRunner {
     return this.#record;
   }
 
+  /** What keeps the deployed version from everything else; told once its files are there. */
+  async sandbox(): Promise<SandboxLevel> {
+    const { deployment, generation } = this.#record;
+    const workspace = await this.#generations.get(generation)?.workspace?.catch(() => undefined);
+    const mode = deployment.envVars?.mode ?? workspace?.descriptor.env.mode;
+    return this.#settings.isolation.levelOf(mode);
+  }
+
   /** Oldest first, those that drain included. */
   get replicas(): readonly Replica[] {
     return [...this.#replicas.values()];
@@ -113,6 +116,7 @@ export class FunctionRunner {
         record,
         workspace: undefined,
         artefactEnv: {},
+        programs: undefined,
         graceMs: 0,
         longestCallMs: 0,
       };
@@ -294,27 +298,15 @@ export class FunctionRunner {
   }
 
   async #specOf(generation: Generation, instance: string): Promise<ProcessSpec> {
-    const { nodePath, watchdogPath, deathSignal, environment, strays } = this.#settings;
-    const { deployment } = generation.record;
-    const { code, secrets, descriptor } = await this.#workspaceOf(generation);
-    const tmp = this.#tmpOf(generation.record.generation, instance);
-    await Promise.all([ensureFolder(tmp), this.logs.prepare()]);
-    const env = buildEnvironment(environment, descriptor.env, deployment, {
-      code,
-      secrets,
-      tmp,
-      mark: strays.mark(instance),
-    });
-    generation.graceMs = drainGraceMs(env);
-    generation.longestCallMs = longestCallMs(env);
-    const guard = env.mode === "inproc" ? deathSignal : [];
-    const [command = nodePath, ...args] = [
-      ...guard,
-      nodePath,
-      ...heapArguments(deployment.limits?.memory, env),
-      watchdogPath,
-    ];
-    return { command, args, cwd: code, env, killStrays: () => strays.kill(instance) };
+    const workspace = await this.#workspaceOf(generation);
+    generation.programs ??= await this.#settings.isolation.pathsOf(programsOf(workspace.descriptor, generation.record));
+    const { programs, record } = generation;
+    await this.logs.prepare();
+    const tmp = this.#tmpOf(record.generation, instance);
+    const spec = await prepareReplica(this.#settings, { record, instance, workspace, programs, tmp });
+    generation.graceMs = drainGraceMs(spec.env);
+    generation.longestCallMs = longestCallMs(spec.env);
+    return spec;
   }
 
   async #secretValues({ workspace, record }: Generation): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { realpath } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
@@ -13,6 +13,7 @@ import { WatchHub } from "../watch-hub.ts";
 import { DEFAULT_BACKOFF } from "./backoff.ts";
 import { openDatabase } from "./database.ts";
 import { findDeathSignal } from "./death-signal.ts";
+import { DEFAULT_PATH } from "./environment.ts";
 import { ensureFolder } from "./files.ts";
 import type { RunnerSettings } from "./function-runner.ts";
 import { openFunctionTable } from "./function-table.ts";
@@ -22,6 +23,8 @@ import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ReplicaTimes } from "./replica.ts";
+import { type Isolation, openIsolation } from "./sandbox/isolation.ts";
+import type { SandboxSetting } from "./sandbox/level.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
 import { Strays } from "./strays.ts";
 
@@ -37,6 +40,12 @@ export interface LocalBackendOptions {
   /** The platform's environment, of which replicas only get paths and locale. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** `off` unless given. */
+  readonly sandbox?: SandboxSetting;
+  /** Most that fits into the `/tmp` of a function in a sandbox; 256 MiB unless given. */
+  readonly tmpBytes?: number;
+  /** Folders that no function may see, next to `dataDir`. */
+  readonly hidden?: readonly string[];
   /** Per function; 100 unless given. */
   readonly maxReplicas?: number;
   /** Log kept per replica, and once more for all replicas of a function that are gone; 10 MiB unless given. */
@@ -48,7 +57,7 @@ export interface LocalBackendOptions {
   readonly httpProbe?: boolean;
   readonly now?: () => number;
   /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
-  openBuilder?(images: Images, strays: Strays): Builder | Promise<Builder>;
+  openBuilder?(images: Images, strays: Strays, isolation: Isolation): Builder | Promise<Builder>;
 }
 
 const DEFAULT_TIMES: ReplicaTimes = {
@@ -70,12 +79,16 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
   // One spelling of the folder, whatever links lead to it: leftovers are recognised by it.
   const dataDir = await realpath(options.dataDir);
   const db = openDatabase(dataDir);
+  let isolation: Isolation | undefined;
   try {
     const folder = join(dataDir, "functions");
     // A watchdog whose handler never yields, for one, cannot notice that its supervisor is gone.
     const strays = new Strays(dataDir, options.log);
     const killed = await strays.killAll();
     if (killed > 0) options.log.warn({ killed }, "processes of an earlier run were still there");
+
+    isolation = await isolate(options, dataDir);
+    const { wall } = isolation;
 
     const table = openFunctionTable(db);
     const images = await openImages(db, dataDir);
@@ -97,17 +110,20 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       table,
       hub,
       hasNamespace: namespaces.has,
-      enforcement: { walled: false, cpu: false },
+      enforcement: { walled: wall !== undefined, cpu: isolation.holds("cpu") },
       around: {
         hasSecret: secretFiles.has,
         resolveImage: images.resolve,
         maxReplicas: options.maxReplicas ?? 100,
+        walled: wall !== undefined,
       },
       runner: {
         nodePath: options.nodePath,
         watchdogPath: options.watchdogPath,
-        deathSignal: findDeathSignal(options.environment.PATH ?? ""),
+        // Behind a wall everything dies with its parent.
+        deathSignal: wall ? [] : findDeathSignal(options.environment.PATH ?? ""),
         strays,
+        isolation,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
         gate: new Gate(STARTS_PER_CORE * availableParallelism()),
@@ -122,7 +138,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
           secretFiles.has({ namespace, name }) ? await secretFiles.read({ namespace, name }) : undefined,
       },
     });
-    const builder = await options.openBuilder?.(images, strays);
+    const builder = await options.openBuilder?.(images, strays, isolation);
     let closing: Promise<void> | undefined;
 
     return {
@@ -139,18 +155,36 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       coldStarts,
       watch: (signal) => hub.watch(signal),
       close(drainTimeoutMs) {
-        closing ??= functions.close(drainTimeoutMs).finally(() => {
+        closing ??= functions.close(drainTimeoutMs).finally(async () => {
           hub.end();
           prober.close();
           db.close();
+          await isolation?.close();
         });
         return closing;
       },
     };
   } catch (error) {
     db.close();
+    await isolation?.close();
     throw error;
   }
+}
+
+async function isolate(options: LocalBackendOptions, dataDir: string): Promise<Isolation> {
+  const { sandbox: setting = "off", tmpBytes = 256 * 1024 ** 2, hidden = [], environment, log } = options;
+  const real = await Promise.all(hidden.map((path) => realpath(path).catch(() => path)));
+  return await openIsolation({
+    setting,
+    path: environment.PATH || DEFAULT_PATH,
+    home: homedir(),
+    nodePath: options.nodePath,
+    watchdogPath: options.watchdogPath,
+    dataDir,
+    hidden: real,
+    tmpBytes,
+    log,
+  });
 }
 
 function buildInfo(version: VersionInfo, builds: boolean): ProviderInfo {

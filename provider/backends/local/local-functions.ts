@@ -60,7 +60,12 @@ export class LocalFunctions implements FunctionStore {
   async list(namespace: string): Promise<FunctionStatus[]> {
     this.#requireNamespace(namespace);
     const runners = [...this.#runners.values()].filter(({ record }) => record.namespace === namespace);
-    const statuses = runners.map(({ record, replicas }) => buildStatus(record, replicas));
+    const statuses = await Promise.all(
+      runners.map(async (runner) => {
+        const sandbox = await runner.sandbox();
+        return buildStatus(runner.record, runner.replicas, undefined, sandbox);
+      }),
+    );
     return statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -69,7 +74,8 @@ export class LocalFunctions implements FunctionStore {
     if (!runner) return undefined;
     const pids = runner.replicas.flatMap(({ pid }) => pid ?? []);
     const measured = usage ? await measureUsage(pids) : undefined;
-    return buildStatus(runner.record, runner.replicas, measured);
+    const sandbox = await runner.sandbox();
+    return buildStatus(runner.record, runner.replicas, measured, sandbox);
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {

@@ -4,6 +4,9 @@ export type ProcessEnd =
   | { readonly kind: "killed"; readonly signal: string }
   | { readonly kind: "silent"; readonly afterMs: number }
   | { readonly kind: "hung"; readonly afterMs: number }
+  /** `limit` as it was deployed. */
+  | { readonly kind: "outOfMemory"; readonly limit: string }
+  | { readonly kind: "tooMany"; readonly processes: number }
   | { readonly kind: "failed"; readonly message: string };
 
 const MAX_OUTPUT_CHARS = 200;
@@ -25,6 +28,10 @@ function describeEnd(end: ProcessEnd): string {
       return `did not start listening within ${end.afterMs / 1000} s`;
     case "hung":
       return `did not pass its health check for ${Math.round(end.afterMs / 1000)} s`;
+    case "outOfMemory":
+      return `OOMKilled, used more than its limit of ${end.limit} of memory`;
+    case "tooMany":
+      return `was killed, had more than ${end.processes} processes`;
     case "failed":
       return end.message;
   }

@@ -4,22 +4,26 @@ import { namesIn } from "./files.ts";
 /** What `/proc` tells about a process. */
 export interface ProcessInfo {
   readonly pid: number;
+  readonly parent: number;
   readonly group: number;
   /** `R` for one that runs, `S` and `D` for those that wait, `T` and `t` for stopped ones, … */
   readonly state: string;
   /** User and system time so far, in clock ticks of 10 ms. */
   readonly cpuTicks: number;
+  /** In RAM, what it shares with others included. */
+  readonly residentPages: number;
 }
 
 /** Parses `/proc/<pid>/stat`; the program's name may hold spaces and parentheses. */
 export function parseProcStat(text: string): ProcessInfo | undefined {
   const match = /^(\d+) \(.*\) (.*)$/s.exec(text);
   const fields = match?.[2]?.split(" ") ?? [];
-  const [state] = fields;
-  const [group, user, system] = [fields[2], fields[11], fields[12]].map(Number);
-  if (!match || state === undefined || group === undefined || user === undefined || system === undefined)
-    return undefined;
-  return { pid: Number(match[1]), group, state, cpuTicks: user + system };
+  if (!match || fields.length < 22) return undefined;
+  const [state = ""] = fields;
+  const [parent = 0, group = 0, user = 0, system = 0, residentPages = 0] = [1, 2, 11, 12, 21].map((at) =>
+    Number(fields[at]),
+  );
+  return { pid: Number(match[1]), parent, group, state, cpuTicks: user + system, residentPages };
 }
 
 /** Files of `/proc` that are open at a time: all at once would use up the descriptors of a small limit. */
@@ -55,4 +59,17 @@ export async function listPids(): Promise<number[]> {
 export async function listProcesses(): Promise<ProcessInfo[]> {
   const stats = await readProcFiles(await listPids(), "stat");
   return stats.flatMap((text) => (text === undefined ? [] : (parseProcStat(text) ?? [])));
+}
+
+/** The processes of `leaders`, with all that descends from them and all of their groups. */
+export function membersOf(leaders: readonly number[], processes: readonly ProcessInfo[]): ProcessInfo[] {
+  const roots = new Set(leaders);
+  const members = new Map<number, ProcessInfo>();
+  const isMember = ({ pid, group, parent }: ProcessInfo) => roots.has(pid) || roots.has(group) || members.has(parent);
+  // Children may be listed before their parents, as process ids are used again.
+  for (let before = -1; before < members.size; ) {
+    before = members.size;
+    for (const one of processes) if (isMember(one)) members.set(one.pid, one);
+  }
+  return [...members.values()];
 }

@@ -3,7 +3,20 @@ import type { Readable } from "node:stream";
 import { getSystemErrorMessage } from "node:util";
 import { z } from "zod";
 import type { ProcessEnd } from "./problem.ts";
-import { signalQuietly } from "./signal.ts";
+import { signalOfCode, signalQuietly } from "./signal.ts";
+
+/** What goes along with a process, from before its start until after its end. */
+export interface Escort {
+  /** `host:port` at which it is called, if not at the port of 127.0.0.1 that it tells. */
+  readonly address?: string;
+  /** @param kill ends the process at once */
+  started(pid: number, kill: () => void): void;
+  /**
+   * Clears away what was prepared; called once, also when nothing was started.
+   * @returns how the process really ended
+   */
+  ended(end: ProcessEnd): Promise<ProcessEnd>;
+}
 
 /** A watchdog to start. */
 export interface ProcessSpec {
@@ -13,6 +26,9 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Ends what the process has started and what has left its group since. */
   killStrays?(): Promise<void>;
+  /** Signals reach what the watchdog runs in, not the watchdog: it is told by its channel. */
+  readonly enclosed?: boolean;
+  readonly escort?: Escort;
 }
 
 /** Where one stream of output goes. */
@@ -22,8 +38,8 @@ export interface OutputSink {
 }
 
 export interface ProcessEvents {
-  /** At most once: the watchdog serves on this port of 127.0.0.1. */
-  onListening(port: number): void;
+  /** At most once: the watchdog serves at this `host:port`. */
+  onListening(address: string): void;
   /** Called for standard output and for standard error. */
   openOutput(): OutputSink;
 }
@@ -39,7 +55,7 @@ export interface ReplicaProcess {
   kill(): void;
 }
 
-const listening = z.object({ type: z.literal("listening"), port: z.number().int().min(1).max(65535) });
+const listening = z.object({ type: z.literal("listening"), port: z.number().int().min(0).max(65535) });
 
 /** For output that is still in the pipes of a process that has ended; a stray grandchild may hold them open forever. */
 const OUTPUT_GRACE_MS = 500;
@@ -50,9 +66,8 @@ const OUTPUT_GRACE_MS = 500;
  */
 export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaProcess {
   const child = trySpawn(spec);
-  if ("kind" in child) {
-    return { pid: undefined, ended: Promise.resolve(child), terminate: () => {}, kill: () => {} };
-  }
+  const settle = async (end: ProcessEnd) => (await spec.escort?.ended(end)) ?? end;
+  if ("kind" in child) return { pid: undefined, ended: settle(child), terminate: () => {}, kill: () => {} };
   const unstarted = new Promise<ProcessEnd>((resolve) => {
     // Listened to before anything else: after some failures the child has nothing else that could be used.
     child.on("error", (error) => {
@@ -66,7 +81,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
     const parsed = listening.safeParse(message);
     if (!parsed.success) return;
     child.off("message", onMessage);
-    events.onListening(parsed.data.port);
+    events.onListening(spec.escort?.address ?? `127.0.0.1:${parsed.data.port}`);
   });
 
   const killGroup = () => {
@@ -77,15 +92,21 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
     killGroup();
     await spec.killStrays?.();
   };
+  const runs = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  const kill = () => {
+    if (runs()) killGroup();
+  };
+  if (child.pid !== undefined) spec.escort?.started(child.pid, kill);
   return {
     pid: child.pid,
-    ended: Promise.race([unstarted, ending(child, outputs, clear)]),
+    ended: Promise.race([unstarted, ending(child, outputs, clear, spec.enclosed ?? false)]).then(settle),
     terminate: () => {
-      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      if (!runs()) return;
+      // A channel that is closed already has told the watchdog that it is over.
+      if (spec.enclosed) child.send({ type: "drain" }, () => {});
+      else child.kill("SIGTERM");
     },
-    kill: () => {
-      if (child.exitCode === null && child.signalCode === null) killGroup();
-    },
+    kill,
   };
 }
 
@@ -116,12 +137,13 @@ async function ending(
   child: ChildProcess,
   outputs: readonly Readable[],
   clear: () => Promise<void>,
+  enclosed: boolean,
 ): Promise<ProcessEnd> {
   const closed = new Promise<void>((done) => child.once("close", () => done()));
   const { promise, resolve } = Promise.withResolvers<{ end: ProcessEnd; cleared: Promise<void> }>();
   child.once("exit", (code, signal) => {
     const end: ProcessEnd = signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 };
-    resolve({ end, cleared: clear() });
+    resolve({ end: enclosed ? unwrap(end) : end, cleared: clear() });
   });
   const { end, cleared } = await promise;
   const cut = setTimeout(() => {
@@ -130,4 +152,9 @@ async function ending(
   await Promise.all([closed, cleared]);
   clearTimeout(cut);
   return end;
+}
+
+function unwrap(end: ProcessEnd): ProcessEnd {
+  const signal = end.kind === "exited" ? signalOfCode(end.code) : undefined;
+  return signal === undefined ? end : { kind: "killed", signal };
 }

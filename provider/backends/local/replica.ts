@@ -175,11 +175,14 @@ export class Replica implements ReplicaView {
     try {
       const spec = await prepare();
       this.#startup.reach("sandbox");
-      if (signal.aborted) return notStarted("was stopped");
+      if (signal.aborted) {
+        await spec.escort?.ended({ kind: "failed", message: "was stopped" });
+        return notStarted("was stopped");
+      }
       output.forgetRecent();
       const started = startProcess(spec, {
         openOutput: () => output.input(),
-        onListening: (port) => {
+        onListening: (address) => {
           leave();
           for (const timer of timers) clearTimeout(timer);
           if (signal.aborted || started.pid === undefined) return;
@@ -187,9 +190,9 @@ export class Replica implements ReplicaView {
             readyAt ??= now();
             this.#ready();
           };
-          this.#address = `127.0.0.1:${port}`;
+          this.#address = address;
           this.#startup.reach("listening");
-          stopProbing = this.#probe(started.pid, this.#address, serve, (afterMs) => {
+          stopProbing = this.#probe(started.pid, address, serve, (afterMs) => {
             killedFor = { kind: "hung", afterMs };
             log.warn({ instance, afterMs }, "replica does not pass its health check and is started again");
             started.kill();

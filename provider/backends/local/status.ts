@@ -4,6 +4,7 @@ import { readTimeouts } from "../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
+import type { SandboxLevel } from "./sandbox/level.ts";
 
 /** What can be seen of a replica from outside. */
 export interface VisibleReplica extends ReplicaView {
@@ -55,6 +56,7 @@ export function buildStatus(
   record: FunctionRecord,
   replicas: readonly VisibleReplica[],
   usage?: Usage,
+  sandbox?: SandboxLevel,
 ): FunctionStatus {
   const { service: name, namespace, ...rest } = record.deployment;
   const available = replicas.filter(({ state }) => state === "ready").length;
@@ -69,6 +71,7 @@ export function buildStatus(
     ...(available > 0 && { availableReplicas: available }),
     createdAt: record.createdAt,
     ...(usage && { usage: { ...usage } }),
+    ...(sandbox && { sandbox }),
     ...(problem !== undefined && { problem }),
   };
 }

@@ -1,5 +1,5 @@
 import { pause } from "../pause.ts";
-import { listProcesses, readProcFiles } from "./processes.ts";
+import { listProcesses, membersOf, readProcFiles } from "./processes.ts";
 import type { Usage } from "./status.ts";
 
 const SAMPLE_MS = 200;
@@ -10,10 +10,9 @@ export function parseResidentBytes(status: string): number {
   return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** What the processes of `groups` use now: CPU over a fifth of a second, and memory. */
-export async function measureUsage(groups: readonly number[]): Promise<Usage> {
-  const wanted = new Set(groups);
-  const members = async () => (await listProcesses()).filter(({ group }) => wanted.has(group));
+/** What the replicas with these first processes use now: CPU over a fifth of a second, and memory. */
+export async function measureUsage(leaders: readonly number[]): Promise<Usage> {
+  const members = async () => membersOf(leaders, await listProcesses());
   const before = new Map((await members()).map(({ pid, cpuTicks }) => [pid, cpuTicks]));
   const startedAt = performance.now();
   await pause(SAMPLE_MS, new AbortController().signal);

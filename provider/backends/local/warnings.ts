@@ -1,8 +1,6 @@
 import type { ResolvedDeployment } from "../backend.ts";
 import { parseQuantity } from "../quantity.ts";
-
-/** Below this a limit of memory is taken for a slip, and holds nobody to anything. */
-export const SMALLEST_MEMORY_LIMIT = 2 ** 20;
+import { SMALLEST_MEMORY_LIMIT } from "./memory-limit.ts";
 
 /** What functions are held to on this machine. */
 export interface Enforcement {

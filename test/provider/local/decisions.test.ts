@@ -308,9 +308,11 @@ test("what /proc says is read whatever a program calls itself", () => {
   const rest = Array.from({ length: 40 }, (_, n) => n).join(" ");
   expect(parseProcStat(`12 (a) b (c) S 1 7 7 0 -1 4194304 1 2 3 4 50 6 ${rest}`)).toEqual({
     pid: 12,
+    parent: 1,
     group: 7,
     state: "S",
     cpuTicks: 56,
+    residentPages: 8,
   });
   expect(parseProcStat("")).toBeUndefined();
   expect(parseResidentBytes("Name:\tx\nVmRSS:\t    2048 kB\n")).toBe(2048 * 1024);

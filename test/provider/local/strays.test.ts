@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
 import { MARK_VARIABLE, Strays } from "../../../provider/backends/local/strays.ts";
 import { createLogger } from "../../../provider/kit/log.ts";
-import { isRunning, openBuildFixture } from "../build-fixture.ts";
+import { isRunning } from "../../support/platform.ts";
+import { openBuildFixture } from "../build-fixture.ts";
 import { descriptor, tarOf } from "../tar-fixture.ts";
 import {
   call,

@@ -7,6 +7,7 @@ import type { Logger } from "../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
 import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
 import type { Images } from "../images.ts";
+import type { Isolation } from "../sandbox/isolation.ts";
 import { Strays } from "../strays.ts";
 import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
@@ -21,6 +22,8 @@ export interface BuilderOptions {
   readonly limits?: Partial<BuildLimits> | undefined;
   /** The backend's, which finds what builds of an earlier life have left. */
   readonly strays?: Pick<Strays, "mark" | "kill">;
+  /** What install steps run within; nothing unless given. */
+  readonly isolation?: Isolation;
   /** The platform's environment; install steps see its `PATH` and locale, nothing else of it. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -39,7 +42,7 @@ const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
  * same context is installed once.
  */
 export function openBuilder(options: BuilderOptions): LocalBuilder {
-  const { dataDir, images, log, limits: given, env, strays = new Strays(dataDir, log) } = options;
+  const { dataDir, images, log, limits: given, env, strays = new Strays(dataDir, log), isolation } = options;
   const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...given };
   const baseEnv = pickEnv(env);
   const buildsDir = join(dataDir, "builds");
@@ -101,6 +104,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
         limits,
         baseEnv,
         strays,
+        isolation,
         lock,
         signal,
       })) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
+import { signalOfCode } from "../signal.ts";
 import { LineCutter, OutputBudget } from "./output-lines.ts";
 
 export interface InstallStep {
@@ -10,6 +11,8 @@ export interface InstallStep {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly maxOutputBytes: number;
+  /** It runs in something that ends for it, see `signalOfCode`. */
+  readonly enclosed?: boolean;
   /** Ends what the command has started and what has left its group since. */
   killStrays?(): Promise<void>;
 }
@@ -121,7 +124,7 @@ function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void
 /** Why the command failed, once it and its output have ended; undefined when it did not. */
 async function waitForEnd(
   child: ChildProcess,
-  { killStrays }: Pick<InstallStep, "killStrays">,
+  { killStrays, enclosed = false }: Pick<InstallStep, "killStrays" | "enclosed">,
 ): Promise<string | undefined> {
   const closed = once(child, "close");
   // `close` may follow an `error` without an `exit`; its listener must not leave a rejection behind.
@@ -137,7 +140,8 @@ async function waitForEnd(
     await Promise.all([closed, killStrays?.()]);
     clearTimeout(cut);
     if (code === 0) return undefined;
-    return code === null ? `was ended by ${signal}` : `ended with exit code ${code}`;
+    const told = signal ?? (enclosed ? signalOfCode(code ?? 0) : undefined);
+    return told ? `was ended by ${told}` : `ended with exit code ${code}`;
   } catch (error) {
     return couldNotStart(error);
   }

@@ -6,6 +6,8 @@ import { FaasError } from "../../../contract/errors.ts";
 import { DESCRIPTOR_FILE, type Descriptor, readDescriptor } from "../descriptor.ts";
 import { syncFolder } from "../files.ts";
 import type { Images } from "../images.ts";
+import type { Enclosed, Isolation } from "../sandbox/isolation.ts";
+import { type Cell, INSIDE } from "../sandbox/wall.ts";
 import { MARK_VARIABLE, type Strays } from "../strays.ts";
 import { digestContext } from "./digest.ts";
 import { missingPrograms } from "./find-program.ts";
@@ -28,6 +30,7 @@ export interface ArtefactJob {
   /** Environment that every install step gets next to its own folders; `PATH` tells where programs are. */
   readonly baseEnv: Readonly<Record<string, string>>;
   readonly strays: Pick<Strays, "mark" | "kill">;
+  readonly isolation: Isolation | undefined;
   /** Keeps two builds of one digest apart. */
   readonly lock: KeyedLock;
   readonly signal: AbortSignal;
@@ -93,13 +96,15 @@ async function demandDescriptor(context: string): Promise<void> {
 
 /** Runs the install step, if any; returns why it failed. */
 async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerator<BuildEvent, string | undefined> {
-  const { id, context, tmp, limits, baseEnv, strays, signal } = job;
+  const { id, context, limits, baseEnv, strays, isolation, signal } = job;
   if (!descriptor.install) return undefined;
   yield progress(`running ${descriptor.install.join(" ")}`);
+  const wall = isolation?.wall;
+  const tmp = wall ? INSIDE.tmp : job.tmp;
   const env = {
     ...job.config.buildArgs,
     ...baseEnv,
-    HOME: context,
+    HOME: wall?.codeFolder ?? context,
     TMPDIR: tmp,
     // What package managers cache is of no use to the function.
     XDG_CACHE_HOME: join(tmp, "cache"),
@@ -107,13 +112,24 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
     [MARK_VARIABLE]: strays.mark(id),
   };
   const { timeoutMs, maxOutputBytes } = limits;
+  const cell = async () => ({
+    code: context,
+    readOnly: false,
+    tmp: job.tmp,
+    programs: (await isolation?.pathsOf([...descriptor.requires, ...(descriptor.install?.slice(0, 1) ?? [])])) ?? [],
+    network: true,
+  });
+  const enclosed = await encloseStep(isolation, id, cell, descriptor.install);
+  if (typeof enclosed === "string") return enclosed;
+  const { command, group } = enclosed;
   const step = runInstall(
     {
-      command: descriptor.install,
+      command,
       cwd: context,
       env,
       timeoutMs,
       maxOutputBytes,
+      enclosed: wall !== undefined,
       killStrays: () => strays.kill(id),
     },
     signal,
@@ -125,6 +141,23 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
   } finally {
     // The reader may stop at any event; nothing of the step may stay behind.
     await step.return({ kind: "done" });
+    await group?.close();
+  }
+}
+
+/** @returns what to run, or why it must not be run */
+async function encloseStep(
+  isolation: Isolation | undefined,
+  id: string,
+  cell: () => Promise<Cell>,
+  command: readonly string[],
+): Promise<Enclosed | string> {
+  if (!isolation) return { command, group: undefined };
+  try {
+    return await isolation.enclose(id, cell, command, {});
+  } catch (error) {
+    if (error instanceof FaasError) return `the install step cannot run: ${error.message}`;
+    throw error;
   }
 }
 

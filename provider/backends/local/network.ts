@@ -1,0 +1,20 @@
+import type { ResolvedDeployment } from "../backend.ts";
+
+export const NETWORK_ANNOTATION = "com.faaslane.network";
+
+/** Whether the function asks for no network at all. */
+export function isOffNetwork({ annotations }: Pick<ResolvedDeployment, "annotations">): boolean {
+  return annotations?.[NETWORK_ANNOTATION] === "none";
+}
+
+/** Why a function that asks for none is not run. */
+export const OFF_NETWORK_NEEDS = `annotations.${NETWORK_ANNOTATION}: none needs a sandbox, and there is none here`;
+
+/** Rules that the annotation breaks: whoever mistypes it must not believe that it holds. */
+export function networkProblems(deployment: Pick<ResolvedDeployment, "annotations">, walled: boolean): string[] {
+  const value = deployment.annotations?.[NETWORK_ANNOTATION];
+  if (value === undefined || value === "host") return [];
+  if (value !== "none")
+    return [`annotations.${NETWORK_ANNOTATION}: must be none or host, not ${JSON.stringify(value)}`];
+  return walled ? [] : [OFF_NETWORK_NEEDS];
+}

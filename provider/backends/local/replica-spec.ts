@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import { FaasError } from "../../contract/errors.ts";
+import { parseQuantity } from "../quantity.ts";
+import type { FunctionRecord } from "./definition.ts";
+import { buildEnvironment } from "./environment.ts";
+import { ensureFolder } from "./files.ts";
+import { enforcedMemory, heapArguments } from "./memory-limit.ts";
+import { isOffNetwork, OFF_NETWORK_NEEDS } from "./network.ts";
+import type { ProcessSpec } from "./replica-process.ts";
+import { buildEscort } from "./sandbox/escort.ts";
+import { MAX_PROCESSES } from "./sandbox/harness.ts";
+import type { Isolation } from "./sandbox/isolation.ts";
+import { permissionsBehindWall, permissionsWithoutWall } from "./sandbox/permissions.ts";
+import { openRelay, SOCKET } from "./sandbox/relay.ts";
+import { type Cell, INSIDE } from "./sandbox/wall.ts";
+import type { Strays } from "./strays.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** What replicas of all functions have in common. */
+export interface SpecSettings {
+  readonly nodePath: string;
+  readonly watchdogPath: string;
+  /** Put before the command of replicas that run their handler in the watchdog; see `findDeathSignal`. */
+  readonly deathSignal: readonly string[];
+  readonly strays: Pick<Strays, "mark" | "kill">;
+  readonly isolation: Isolation;
+  /** The platform's own environment. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** One replica that is to be started. */
+export interface ReplicaPlan {
+  readonly record: FunctionRecord;
+  readonly instance: string;
+  readonly workspace: Workspace;
+  /** Programs from outside the usual folders, see `Isolation`. */
+  readonly programs: readonly string[];
+  /** A folder of its own. */
+  readonly tmp: string;
+}
+
+/**
+ * Makes everything ready for a replica's process.
+ * @throws {FaasError} `unavailable` where it must not run like this; file system errors
+ */
+export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan): Promise<ProcessSpec> {
+  const { isolation, strays, deathSignal } = settings;
+  const { record, instance, workspace, programs, tmp } = plan;
+  const { deployment } = record;
+  const { wall, guard } = isolation;
+  const offNetwork = isOffNetwork(deployment);
+  if (offNetwork && !wall) throw new FaasError("unavailable", OFF_NETWORK_NEEDS);
+
+  const inside = wall
+    ? { code: wall.codeFolder, secrets: INSIDE.secrets, tmp: INSIDE.tmp }
+    : { code: workspace.code, secrets: workspace.secrets, tmp };
+  const run = join(tmp, "run");
+  const place = { ...inside, mark: strays.mark(instance) };
+  const env = buildEnvironment(settings.environment, workspace.descriptor.env, deployment, place);
+  // Where it listens is ours to say.
+  if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
+  else delete env.listen_socket;
+  const inproc = env.mode === "inproc";
+  const cell = async (): Promise<Cell> => ({
+    code: workspace.code,
+    readOnly: deployment.readOnlyRootFilesystem ?? false,
+    secrets: workspace.secrets,
+    ...(offNetwork && { run }),
+    programs,
+    network: !offNetwork,
+  });
+  const memoryBytes = enforcedMemory(deployment.limits?.memory);
+  const cpu = parseQuantity(deployment.limits?.cpu ?? "") || undefined;
+  const limits = { ...(memoryBytes && { memoryBytes }), ...(cpu && { cpu }) };
+
+  await ensureFolder(offNetwork ? run : tmp);
+  const relay = offNetwork ? await openRelay(run) : undefined;
+  const enclosed = isolation.enclose(
+    instance,
+    cell,
+    nodeCommand(settings, plan, env),
+    limits,
+    inproc ? deathSignal : [],
+  );
+  const { command, group } = await enclosed.catch((error) => {
+    relay?.close();
+    throw error;
+  });
+  const [program = "", ...args] = command;
+  return {
+    command: program,
+    args,
+    cwd: workspace.code,
+    env,
+    enclosed: wall !== undefined,
+    // Behind a wall they end with their namespace.
+    ...(!wall && { killStrays: () => strays.kill(instance) }),
+    escort: buildEscort({
+      guard,
+      bounds: {
+        ...(memoryBytes && !isolation.holds("memory") && { memoryBytes }),
+        ...(!isolation.boundsProcesses && { processes: MAX_PROCESSES }),
+      },
+      group,
+      memoryLimit: memoryBytes ? deployment.limits?.memory : undefined,
+      relay,
+    }),
+  };
+}
+
+/** Node with the watchdog, and what holds a handler in its process. */
+function nodeCommand(
+  { nodePath, watchdogPath, isolation }: SpecSettings,
+  { record, workspace, tmp }: ReplicaPlan,
+  env: Readonly<Record<string, string>>,
+): string[] {
+  const { limits, readOnlyRootFilesystem: readOnly = false } = record.deployment;
+  const { wall, readable, hidden } = isolation;
+  const { code, secrets } = workspace;
+  let permissions: string[] = [];
+  if (env.mode === "inproc" && wall) permissions = permissionsBehindWall();
+  else if (env.mode === "inproc" && readable) {
+    const [major = 0] = process.versions.node.split(".").map(Number);
+    const allowance = { code, readOnly, secrets, tmp, watchdog: watchdogPath, system: readable, hidden };
+    permissions = permissionsWithoutWall(allowance, major);
+  }
+  return [nodePath, ...heapArguments(limits?.memory, env), ...permissions, watchdogPath];
+}

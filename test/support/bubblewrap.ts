@@ -1,0 +1,28 @@
+import { spawnSync } from "node:child_process";
+import { describe } from "@jest/globals";
+
+/** Why no functions can be put behind a wall here; undefined when they can. */
+function missing(): string | undefined {
+  const { error, status, stderr } = spawnSync("bwrap", [
+    "--unshare-pid",
+    "--unshare-user-try",
+    "--bind",
+    "/",
+    "/",
+    "true",
+  ]);
+  if (error) return "bubblewrap is not installed";
+  return status === 0 ? undefined : `bubblewrap does not work here: ${stderr}`;
+}
+
+/** Tests that need `bwrap`. Where there is none they are skipped, or fail when `REQUIRE_SERVICES=1`. */
+export function describeWithBubblewrap(name: string, tests: () => void): void {
+  const why = missing();
+  if (why === undefined) {
+    describe(name, tests);
+    return;
+  }
+  if (process.env.REQUIRE_SERVICES === "1") throw new Error(`REQUIRE_SERVICES=1, but ${why}`);
+  process.stderr.write(`skipped: ${name}: ${why}\n`);
+  describe.skip(name, tests);
+}
