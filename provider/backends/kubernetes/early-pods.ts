@@ -1,8 +1,9 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { qualifiedName } from "../../contract/functions.ts";
 import { Announcements, type HeardAnnouncement } from "./announcements.ts";
-import { announcedTarget, Prober, probeTarget } from "./prober.ts";
+import { Prober } from "./prober.ts";
 import type { Answering } from "./resources/endpoints.ts";
+import { announcedTarget, probeTarget } from "./resources/probe-target.ts";
 import { Startups, type StartupsOptions } from "./startups.ts";
 
 export interface EarlyPodsOptions extends StartupsOptions {
@@ -60,7 +61,11 @@ export class EarlyPods {
     if (!target || (podIP && podIP !== heard.address)) return;
     this.#startups.announced(key, heard);
     if (!podIP) this.#announced.set(key, heard.address);
-    if (this.#answering.get(key) !== target.ip) this.#prober.hurry(key, announcedTarget(target));
+    if (this.#answering.get(key) === target.ip) return;
+    const asked = announcedTarget(target);
+    // A delay that has begun goes on.
+    if (asked.delayMs > 0) this.#prober.watch(key, asked);
+    else this.#prober.hurry(key, asked);
   }
 
   /** The pod is gone, or another one of its name has come. */

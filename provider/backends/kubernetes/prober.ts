@@ -1,38 +1,6 @@
-import type { V1Pod } from "@kubernetes/client-node";
 import { request } from "../../kit/http.ts";
 import { FUNCTION_PORT, HEALTH_PATH, READY_PATH } from "./resources/names.ts";
-
-/** One run of a pod's container that is worth asking whether it answers. */
-export interface ProbeTarget {
-  /** Different for every pod, and every start of its container. */
-  readonly run: string;
-  readonly ip: string;
-  /** What its kubelet asks, as anything else may be a call of the function; undefined when that is no HTTP path. */
-  readonly path: string | undefined;
-}
-
-/**
- * Undefined while there is nobody to ask, and once the kubelet has seen for itself.
- * @param announced the address that the pod has told of itself; counts until the API shows one
- */
-export function probeTarget({ metadata, spec, status }: V1Pod, announced?: string): ProbeTarget | undefined {
-  const { podIP = announced, phase, conditions = [], containerStatuses = [] } = status ?? {};
-  if (!podIP || !metadata?.uid || metadata.deletionTimestamp || phase === "Failed" || phase === "Succeeded") return;
-  if (conditions.some(({ type, status }) => type === "Ready" && status === "True")) return;
-  const restarts = containerStatuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0);
-  const isDown = containerStatuses.some(
-    ({ state, lastState }) => state?.terminated || (state?.waiting && lastState?.terminated),
-  );
-  // The objects of bookmarks have no containers at all.
-  const path = spec?.containers?.[0]?.readinessProbe?.httpGet?.path;
-  return isDown ? undefined : { run: `${metadata.uid}/${restarts}`, ip: podIP, path };
-}
-
-/** Who announces itself has a watchdog that knows better than by its health whether it takes calls. */
-export function announcedTarget(target: ProbeTarget): ProbeTarget {
-  const isOwn = target.path !== undefined && target.path !== HEALTH_PATH;
-  return isOwn ? target : { ...target, path: READY_PATH };
-}
+import type { ProbeTarget } from "./resources/probe-target.ts";
 
 /** Questions a millisecond at most, however many pods there are to ask. */
 const ASKED_PER_MS = 2;
@@ -46,29 +14,47 @@ export function decideInterval(askedMs: number, pods: number): number {
   return Math.max(interval, pods / ASKED_PER_MS);
 }
 
-/** A watchdog that listens answers at once; a kernel without a listener refuses at once. */
-const ANSWER_TIMEOUT_MS = 1_000;
-
 /** With it a watchdog says along with its health where it tells whether the function takes calls. */
 const READY_HEADER = "x-faaslane-ready-path";
 
-/** Asks once. "elsewhere": its watchdog is up, and {@link READY_PATH} tells more. */
-export function askPod(ip: string, path: string, signal: AbortSignal): Promise<"yes" | "no" | "elsewhere"> {
+/**
+ * What a pod answers. "elsewhere": its watchdog is up, and {@link READY_PATH} tells more. "alive": its watchdog is up,
+ * and may be so long before the function is, as there is nothing else that it could be asked.
+ */
+type PodAnswer = "yes" | "no" | "elsewhere" | "alive";
+
+interface Question {
+  readonly ip: string;
+  readonly path: string;
+  readonly timeoutMs: number;
+}
+
+/** Asks once. A watchdog that listens answers at once; a kernel without a listener refuses at once. */
+export function askPod({ ip, path, timeoutMs }: Question, signal: AbortSignal): Promise<PodAnswer> {
   return new Promise((resolve) => {
-    const req = request(
-      { host: ip, port: FUNCTION_PORT, path, agent: false, timeout: ANSWER_TIMEOUT_MS, signal },
-      (res) => {
-        const { statusCode = 0, headers } = res;
-        res.on("error", () => resolve("no")).resume();
-        // As kubelets judge.
-        if (statusCode < 200 || statusCode >= 400) resolve("no");
-        else resolve(path !== READY_PATH && headers[READY_HEADER] === READY_PATH ? "elsewhere" : "yes");
-      },
-    );
+    const req = request({ host: ip, port: FUNCTION_PORT, path, agent: false, timeout: timeoutMs, signal }, (res) => {
+      const { statusCode = 0, headers } = res;
+      res.on("error", () => resolve("no")).resume();
+      // As kubelets judge.
+      if (statusCode < 200 || statusCode >= 400) resolve("no");
+      else if (path !== READY_PATH && headers[READY_HEADER] === READY_PATH) resolve("elsewhere");
+      else resolve(path === HEALTH_PATH ? "alive" : "yes");
+    });
     // Refused, unreachable, silent: all the same, it does not answer yet.
     req.on("timeout", () => req.destroy()).on("error", () => resolve("no"));
     req.on("close", () => resolve("no")).end();
   });
+}
+
+/** How far the questions to one pod have come. */
+interface Asking {
+  readonly key: string;
+  readonly target: ProbeTarget;
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly begunAt: number;
+  /** Answers in a row. */
+  readonly successes: number;
 }
 
 /** Asks pods that are not Ready yet until they answer, so that calls need not wait for the kubelet to notice. */
@@ -89,9 +75,13 @@ export class Prober {
     current?.stop.abort();
     this.#running.delete(key);
     if (target?.path === undefined || this.#closed) return;
+    // Nobody knows since when it runs.
+    if (target.delayMs > 0 && !target.running) return;
     const stop = new AbortController();
     this.#running.set(key, { target, stop });
-    this.#ask(key, { ip: target.ip, path: target.path }, stop.signal, Date.now());
+    const { path, delayMs } = target;
+    const begunAt = performance.now() + delayMs;
+    this.#askLater({ key, target, path, signal: stop.signal, begunAt, successes: 0 }, delayMs);
   }
 
   /** There is reason to believe that it answers now. */
@@ -106,14 +96,23 @@ export class Prober {
     this.#running.clear();
   }
 
-  #ask(key: string, where: { readonly ip: string; readonly path: string }, signal: AbortSignal, begunAt: number): void {
-    const askedAt = Date.now();
-    void askPod(where.ip, where.path, signal).then((answer) => {
+  #askLater(asking: Asking, waitMs: number): void {
+    if (waitMs <= 0) this.#ask(asking);
+    else setTimeout(() => !asking.signal.aborted && this.#ask(asking), waitMs).unref();
+  }
+
+  #ask(asking: Asking): void {
+    const { key, target, path, signal, begunAt } = asking;
+    const askedAt = performance.now();
+    void askPod({ ip: target.ip, path, timeoutMs: target.timeoutMs }, signal).then((answer) => {
       if (signal.aborted) return;
-      if (answer === "yes") return this.#onAnswer(key, where.ip);
-      if (answer === "elsewhere") return this.#ask(key, { ...where, path: READY_PATH }, signal, begunAt);
-      const wait = Math.max(0, askedAt + decideInterval(askedAt - begunAt, this.#running.size) - Date.now());
-      setTimeout(() => !signal.aborted && this.#ask(key, where, signal, begunAt), wait).unref();
+      // Its kubelet decides: health would be all that there is to ask, and says nothing of the function.
+      if (answer === "alive") return;
+      if (answer === "elsewhere") return this.#ask({ ...asking, path: READY_PATH });
+      const successes = answer === "yes" ? asking.successes + 1 : 0;
+      if (successes >= target.successes) return this.#onAnswer(key, target.ip);
+      const interval = successes > 0 ? target.periodMs : decideInterval(askedAt - begunAt, this.#running.size);
+      this.#askLater({ ...asking, successes }, Math.max(0, askedAt + interval - performance.now()));
     });
   }
 }

@@ -170,3 +170,43 @@ test("what has crashed is offered again only when it answers again", async () =>
   await eventually("it is again", () => provider.endpoints("fn")[0]?.state === "ready");
   expect((await pods(kube))[0].status.containerStatuses[0].restartCount).toBe(1);
 }, 30_000);
+
+/** As the original watchdog: it is well at once, and the server behind it listens later. */
+const LATE_SERVER: ImageSpec = {
+  command: [process.execPath, "watchdog.mjs"],
+  files: {
+    "watchdog.mjs": `
+      import { createServer } from "node:http";
+      let listens = false;
+      setTimeout(() => (listens = true), 1_000);
+      createServer((req, res) => {
+        if (req.url === "/_/health") res.end("OK");
+        else if (req.url === "/up") res.writeHead(listens ? 200 : 503).end();
+        else if (listens) res.end("hi");
+        else res.writeHead(500).end("dial tcp 127.0.0.1:3000: connect: connection refused");
+      }).listen(8080, process.env.bind_address);
+    `,
+  },
+};
+
+test.each<[what: string, annotations: Record<string, string>]>([
+  ["is left to its kubelet, with its delay", { "com.openfaas.ready.http.initialDelaySeconds": "2" }],
+  ["is offered by a path of its own", { "com.openfaas.ready.http.path": "/up" }],
+])(
+  "an image whose watchdog is up before its server: %s",
+  async (_what, annotations) => {
+    const kube = await openKube({ sandboxMs: 20, reportMs: 50, eagerProbeMs: undefined }, LATE_SERVER);
+    const { provider, call } = await openPlatform(kube, true);
+    await provider.backend.functions.create({ ...create, annotations });
+    await eventually("it is ready", () => provider.endpoints("fn")[0]?.state === "ready", 20_000);
+    for (let start = 0; start < 2; start += 1) {
+      await provider.backend.functions.scale(ref, 0);
+      await eventually("its pods are gone", () => provider.endpoints("fn").length === 0);
+      const begunAt = performance.now();
+      const answer = await call();
+      expect([answer.status, await answer.text()]).toEqual([200, "hi"]);
+      expect(performance.now() - begunAt).toBeGreaterThan(900);
+    }
+  },
+  60_000,
+);

@@ -4,7 +4,8 @@ import { hasStatus, readApiError } from "../../../provider/backends/kubernetes/a
 import { readLines } from "../../../provider/backends/kubernetes/lines.ts";
 import { mergeByTime } from "../../../provider/backends/kubernetes/logs.ts";
 import { isOlder } from "../../../provider/backends/kubernetes/picture.ts";
-import { decideInterval, probeTarget } from "../../../provider/backends/kubernetes/prober.ts";
+import { decideInterval } from "../../../provider/backends/kubernetes/prober.ts";
+import { probeTarget } from "../../../provider/backends/kubernetes/resources/probe-target.ts";
 import { decideRetry, type FailedRequest, parseRetryAfter } from "../../../provider/backends/kubernetes/retry.ts";
 import { decidePause } from "../../../provider/backends/kubernetes/watcher.ts";
 import type { LogMessage } from "../../../provider/contract/logs.ts";

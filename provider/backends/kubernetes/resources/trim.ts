@@ -23,9 +23,13 @@ function trimStatus({ name, ready, started, restartCount, state, lastState }: V1
 function trimSpec(spec: V1PodSpec, name: string | undefined): V1PodSpec {
   const containers = spec.containers ?? [];
   const own = containers.find((container) => container.name === name) ?? containers[0];
-  const path = own?.readinessProbe?.httpGet?.path;
+  const { httpGet, initialDelaySeconds, successThreshold, periodSeconds, timeoutSeconds } = own?.readinessProbe ?? {};
+  const timing = { initialDelaySeconds, successThreshold, periodSeconds, timeoutSeconds };
+  const set = Object.fromEntries(Object.entries(timing).filter(([, seconds]) => seconds !== undefined));
   const asked: V1Container[] =
-    own && path !== undefined ? [{ name: own.name, readinessProbe: { httpGet: { path, port: FUNCTION_PORT } } }] : [];
+    own && httpGet?.path !== undefined
+      ? [{ name: own.name, readinessProbe: { httpGet: { path: httpGet.path, port: FUNCTION_PORT }, ...set } }]
+      : [];
   return { containers: asked, ...(seesSecrets(spec) && { volumes: [{ name: "any", secret: {} }] }) };
 }
 
