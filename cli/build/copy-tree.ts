@@ -7,8 +7,8 @@ export interface CopyOptions {
   readonly directoryMode: number;
   /** Links must not lead out of it; absent lets them. Absolute, without links. */
   readonly root?: string;
-  /** Whether to leave out the entry at `path`; `depth` is 0 for the entries of the source itself. */
-  readonly skip?: (path: string, depth: number) => boolean;
+  /** Whether to leave out the entry at `path`. */
+  readonly skip?: (path: string) => boolean;
 }
 
 /**
@@ -41,7 +41,7 @@ async function copyEntry(source: string, target: string, options: CopyOptions, p
   const path = [...parents, real];
   for (const name of await readdir(source)) {
     const from = join(source, name);
-    if (options.skip?.(from, parents.length)) continue;
+    if (options.skip?.(from)) continue;
     await copyEntry(from, join(target, name), options, path);
   }
 }

@@ -1,8 +1,9 @@
 import { realpath, rm, stat } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { CliError } from "../errors.ts";
 import type { StackFunction } from "../stack/types.ts";
-import { type CopyOptions, copyTree } from "./copy-tree.ts";
+import { copyTree } from "./copy-tree.ts";
+import { type IgnoreRules, readIgnoreFile } from "./ignore-file.ts";
 import { isWithin } from "./project-root.ts";
 import type { FoundTemplate } from "./templates.ts";
 
@@ -54,20 +55,48 @@ export async function layOutContext(
   await rm(context, { recursive: true, force: true });
   const directoryMode = settings.shared ? 0o777 : 0o700;
   const own = { directoryMode, ...(root !== undefined && { root }) };
-  const options: CopyOptions = {
-    ...own,
-    // `build` and `template` are the tool's own folders when the handler is the working directory itself.
-    skip: (path, depth) =>
-      path === resolve(baseDir, buildDir) || (depth === 0 && /^(build|template)$/.test(basename(path))),
-  };
+  // The tool's own folders, which a handler that is the working directory itself holds too. Elsewhere the names are free.
+  const tools = [buildDir, "build", "template"].map((folder) => resolve(baseDir, folder));
+  const ignored: Ignored[] = [];
+  let target = context;
   if (template) {
+    ignored.push({ rules: await readIgnoreFile(template.folder), below: context });
     const ofTemplate = root !== undefined && { root: await realpath(template.folder) };
-    await copyTree(template.folder, context, { directoryMode, ...ofTemplate });
+    const skip = skipIgnored(template.folder, context, ignored);
+    await copyTree(template.folder, context, { directoryMode, ...ofTemplate, skip });
+    target = join(context, insidePath(template.handlerFolder, context));
   }
-  const target = template ? join(context, insidePath(template.handlerFolder, context)) : context;
-  await copyTree(handler, target, options);
-  for (const { path, inside } of extras) await copyTree(resolve(baseDir, path), join(target, inside), own);
+  ignored.push({ rules: await readIgnoreFile(handler), below: target });
+  const skip = skipIgnored(handler, target, ignored);
+  await copyTree(handler, target, { ...own, skip: (path) => tools.includes(path) || skip(path) });
+  for (const { path, inside } of extras) {
+    const source = resolve(baseDir, path);
+    await copyTree(source, join(target, inside), { ...own, skip: skipIgnored(source, join(target, inside), ignored) });
+  }
   return context;
+}
+
+/** Rules for what is below a folder of the context. */
+interface Ignored {
+  readonly rules: IgnoreRules;
+  readonly below: string;
+}
+
+/** What every build needs, whatever a `.dockerignore` says: it is about what goes into the image. */
+const NEEDED = /^(Dockerfile|faaslane\.json|template\.yml|\.dockerignore)$/;
+
+/**
+ * Tells what not to copy from `source` to `target`.
+ * @param ignored all rules, of the template and of the handler, each of which may leave out
+ */
+function skipIgnored(source: string, target: string, ignored: readonly Ignored[]): (path: string) => boolean {
+  return (path) => {
+    const place = join(target, relative(source, path));
+    return ignored.some(({ rules, below }) => {
+      const inside = relative(below, place).split(sep).join("/");
+      return !NEEDED.test(inside) && rules.ignores(inside) && !rules.hasException(inside);
+    });
+  };
 }
 
 /** `path` relative to `folder`. @throws {CliError} when it is `folder` itself or outside of it */

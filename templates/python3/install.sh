@@ -12,5 +12,8 @@ if ! python3 -m pip --version >/dev/null 2>&1; then
   echo "function/requirements.txt lists packages, but python3 has no pip" >&2
   exit 1
 fi
+if [ -f function/pip.conf ]; then
+  export PIP_CONFIG_FILE=function/pip.conf
+fi
 exec python3 -m pip install --disable-pip-version-check --no-input --upgrade \
   --target packages --requirement function/requirements.txt

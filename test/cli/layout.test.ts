@@ -79,6 +79,67 @@ test("the working directory itself can be the handler: the tool's own folders st
   ]);
 });
 
+test.each(["build", "template"])("a handler may have a folder %s of its own", async (name) => {
+  const context = await layOut({ "fn/a": "a", [`fn/${name}/x`]: "x", [`fn/lib/${name}/y`]: "y" });
+  expect(context).toMatchObject({ [`function/${name}/x`]: "x", [`function/lib/${name}/y`]: "y" });
+  const files = { "fn/Dockerfile": "FROM x", [`fn/${name}/x`]: "x" };
+  expect(await layOut(files, { lang: "dockerfile" })).toMatchObject({ [`${name}/x`]: "x" });
+});
+
+test("what the template's .dockerignore names stays out, of the template and of the handler", async () => {
+  const context = await layOut({
+    "template/node/.dockerignore": "**/node_modules\n*.md\n*.json\n",
+    "template/node/node_modules/a.js": "a",
+    "template/node/faaslane.json": "{}",
+    "template/node/README.md": "r",
+    "fn/node_modules/b.js": "b",
+    "fn/lib/node_modules/c.js": "c",
+    "fn/README.md": "kept: the pattern is for the root of the context",
+  });
+  expect(Object.keys(context)).toEqual([
+    ".dockerignore",
+    "Dockerfile",
+    "faaslane.json",
+    "function/README.md",
+    "function/handler.js",
+    "function/package.json",
+    "index.js",
+    "template.yml",
+  ]);
+});
+
+test("a handler's own .dockerignore is about its own folder", async () => {
+  const context = await layOut(
+    {
+      "fn/.dockerignore": "*.js\ndata\n!data/kept\ncommon/private",
+      "fn/a.js": "a",
+      "fn/data/left": "l",
+      "fn/data/kept/b": "b",
+      "common/private/p": "p",
+      "common/c": "c",
+    },
+    { copyExtra: ["common"] },
+  );
+  expect(Object.keys(context).filter((path) => path.startsWith("function/"))).toEqual([
+    "function/.dockerignore",
+    "function/common/c",
+    "function/data/kept/b",
+    "function/handler.js",
+    "function/package.json",
+  ]);
+  expect(context["index.js"]).toBe("template\n");
+});
+
+test("a Dockerfile's folder keeps what every build needs", async () => {
+  const files = { "fn/Dockerfile": "FROM x", "fn/faaslane.json": "{}", "fn/.dockerignore": "*\n!src", "fn/src/a": "a" };
+  const context = await layOut({ ...files, "fn/other": "o" }, { lang: "dockerfile" });
+  expect(Object.keys(context)).toEqual([".dockerignore", "Dockerfile", "faaslane.json", "src/a"]);
+});
+
+test("a .dockerignore that makes no sense is named", async () => {
+  await expect(layOut({ "fn/.dockerignore": "[z-a]" })).rejects.toThrow(/fn\/\.dockerignore: "\[z-a\]" is no pattern/);
+});
+
 test("what an earlier build left is gone", async () => {
   const context = await layOut({ "fn/a": "a", "build/fn/function/stale.js": "stale", "build/other/kept": "kept" });
   expect(Object.keys(context)).not.toContain("function/stale.js");

@@ -41,6 +41,43 @@ test("what the install step makes is part of the artefact, and its output is sho
   expect(await fixture.leftovers()).toEqual([]);
 });
 
+test("proxies, registries and certificates of the platform reach the step, other variables do not", async () => {
+  const lent = { https_proxy: "http://p:1", NODE_EXTRA_CA_CERTS: "/ca.pem", PIP_INDEX_URL: "http://r", NO_PROXY: "x" };
+  const env = { PATH: process.env.PATH ?? "", SECRET: "s", npm_config_local_prefix: "/elsewhere", ...lent };
+  await open({}, env);
+  const events = await fixture.build(script("env"), { buildArgs: { PIP_INDEX_URL: "http://mine", PATH: "/nowhere" } });
+  const lines = outputOf(events);
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      "https_proxy=http://p:1",
+      "NODE_EXTRA_CA_CERTS=/ca.pem",
+      "NO_PROXY=x",
+      "PIP_INDEX_URL=http://mine",
+      `PATH=${env.PATH}`,
+    ]),
+  );
+  expect(lines.filter((line) => /^(SECRET|npm_config_local_prefix)=/.test(line))).toEqual([]);
+});
+
+test.each([
+  ["npm error code SELF_SIGNED_CERT_IN_CHAIN", "NODE_EXTRA_CA_CERTS"],
+  ["npm error unable to get local issuer certificate", "PIP_CERT"],
+  ["[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", "PIP_CERT"],
+  ["npm error code ENOTFOUND", "https_proxy"],
+  ["ERROR: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution", "PIP_INDEX_URL"],
+])("a step that fails with %j names the cure", async (line, cure) => {
+  const [failed] = (await fixture.build(script(`echo '${line}' >&2; exit 1`))).slice(-1);
+  expect(failed).toMatchObject({ status: "failed", error: expect.stringContaining("ended with exit code 1; ") });
+  expect(failed).toMatchObject({ error: expect.stringContaining(cure) });
+});
+
+test("output that tells of such trouble is no failure by itself", async () => {
+  const events = await fixture.build(script("echo ECONNREFUSED; exit 0"));
+  expect(events.at(-1)?.status).toBe("success");
+  const [failed] = (await fixture.build(script("echo other; exit 1"))).slice(-1);
+  expect(failed).toEqual({ status: "failed", error: "the install step ended with exit code 1" });
+});
+
 test("output is streamed line by line while the step runs", async () => {
   const gate = join(fixture.dataDir, "gate");
   const running = await fixture.start(

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "@jest/globals";
 import type { LocalBackendOptions } from "../../../provider/backends/local/local-backend.ts";
 import { describeWithBubblewrap } from "../../support/bubblewrap.ts";
-import { isRunning } from "../../support/platform.ts";
+import { isRunning, temporaryFolder } from "../../support/platform.ts";
 import { openBuildFixture, outputOf } from "../build-fixture.ts";
 import { descriptor, tarOf } from "../tar-fixture.ts";
 import {
@@ -214,6 +214,26 @@ describeWithBubblewrap("behind a wall", () => {
     await backend.functions.create(deployment("fn", "tool"));
     await untilReady(backend, "fn");
     expect((await call((await readyAddresses(backend, "fn"))[0] ?? "")).body).toBe("from its librarytool-1.2\n");
+  });
+
+  test("a build reads the certificates that its environment names", async () => {
+    const folder = await temporaryFolder();
+    const ca = join(folder.path, "ca.pem");
+    await writeFile(ca, "trusted\n", { mode: 0o644 });
+    const building = await openBuildFixture({}, { PATH: process.env.PATH, PIP_CERT: ca }, "required");
+    try {
+      const text = "cat $PIP_CERT; ls -A $(dirname $PIP_CERT)";
+      const context = tarOf(descriptor({ install: ["sh", "install.sh"] }), { name: "install.sh", content: text });
+      expect(outputOf(await building.build(context))).toEqual(expect.arrayContaining(["trusted", "ca.pem"]));
+      // A build argument names no file of the platform's.
+      const other = join(folder.path, "other.pem");
+      await writeFile(other, "private\n");
+      const events = await building.build(context, { buildArgs: { PIP_CERT: other } });
+      expect(outputOf(events)).not.toContain("private");
+    } finally {
+      await building.close();
+      await folder.remove();
+    }
   });
 
   test("an install step has its context, the network and the programs, and nothing of the platform", async () => {

@@ -11,6 +11,7 @@ import type { Isolation } from "../sandbox/isolation.ts";
 import { Strays } from "../strays.ts";
 import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
+import { pickLent } from "./lent-variables.ts";
 import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "./limits.ts";
 import { makeArtefact, progress } from "./make-artefact.ts";
 import { createSlots } from "./slots.ts";
@@ -24,7 +25,7 @@ export interface BuilderOptions {
   readonly strays?: Pick<Strays, "mark" | "kill">;
   /** What install steps run within; nothing unless given. */
   readonly isolation?: Isolation;
-  /** The platform's environment; install steps see its `PATH` and locale, nothing else of it. */
+  /** The platform's environment; install steps see its `PATH`, its locale, and what leads to registries. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -45,6 +46,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
   const { dataDir, images, log, limits: given, env, strays = new Strays(dataDir, log), isolation } = options;
   const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...given };
   const baseEnv = pickEnv(env);
+  const lentEnv = pickLent(env);
   const buildsDir = join(dataDir, "builds");
   const prepared = prepare(buildsDir);
   // Every build awaits it and tells; before the first one there is nobody to tell.
@@ -103,6 +105,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
         images,
         limits,
         baseEnv,
+        lentEnv,
         strays,
         isolation,
         lock,

@@ -9,10 +9,12 @@ import type { Images } from "../images.ts";
 import type { Enclosed, Isolation } from "../sandbox/isolation.ts";
 import { type Cell, INSIDE } from "../sandbox/wall.ts";
 import { MARK_VARIABLE, type Strays } from "../strays.ts";
+import { cureFor } from "./cures.ts";
 import { digestContext } from "./digest.ts";
 import { missingPrograms } from "./find-program.ts";
 import { runInstall } from "./install.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import { lentFiles } from "./lent-variables.ts";
 import type { BuildLimits } from "./limits.ts";
 import { syncTree } from "./sync-tree.ts";
 import { unpackContext } from "./unpack.ts";
@@ -29,6 +31,8 @@ export interface ArtefactJob {
   readonly limits: BuildLimits;
   /** Environment that every install step gets next to its own folders; `PATH` tells where programs are. */
   readonly baseEnv: Readonly<Record<string, string>>;
+  /** Variables of the platform that build arguments may replace. */
+  readonly lentEnv: Readonly<Record<string, string>>;
   readonly strays: Pick<Strays, "mark" | "kill">;
   readonly isolation: Isolation | undefined;
   /** Keeps two builds of one digest apart. */
@@ -96,12 +100,13 @@ async function demandDescriptor(context: string): Promise<void> {
 
 /** Runs the install step, if any; returns why it failed. */
 async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerator<BuildEvent, string | undefined> {
-  const { id, context, limits, baseEnv, strays, isolation, signal } = job;
+  const { id, context, limits, baseEnv, lentEnv, strays, isolation, signal } = job;
   if (!descriptor.install) return undefined;
   yield progress(`running ${descriptor.install.join(" ")}`);
   const wall = isolation?.wall;
   const tmp = wall ? INSIDE.tmp : job.tmp;
   const env = {
+    ...lentEnv,
     ...job.config.buildArgs,
     ...baseEnv,
     HOME: wall?.codeFolder ?? context,
@@ -116,7 +121,10 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
     code: context,
     readOnly: false,
     tmp: job.tmp,
-    programs: (await isolation?.pathsOf([...descriptor.requires, ...(descriptor.install?.slice(0, 1) ?? [])])) ?? [],
+    programs: [
+      ...((await isolation?.pathsOf([...descriptor.requires, ...(descriptor.install?.slice(0, 1) ?? [])])) ?? []),
+      ...lentFiles(lentEnv),
+    ],
     network: true,
   });
   const enclosed = await encloseStep(isolation, id, cell, descriptor.install);
@@ -136,8 +144,13 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
   );
   try {
     let next = await step.next();
-    for (; !next.done; next = await step.next()) yield { status: "in_progress", log: next.value };
-    return next.value.kind === "failed" ? `the install step ${next.value.why}` : undefined;
+    let cure: string | undefined;
+    for (; !next.done; next = await step.next()) {
+      for (const line of next.value) cure ??= cureFor(line);
+      yield { status: "in_progress", log: next.value };
+    }
+    if (next.value.kind !== "failed") return undefined;
+    return `the install step ${next.value.why}${cure === undefined ? "" : `; ${cure}`}`;
   } finally {
     // The reader may stop at any event; nothing of the step may stay behind.
     await step.return({ kind: "done" });
