@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { closeSocket, closingAnswer } from "./close-socket.ts";
+import { EscapedSocket } from "./raw-target.ts";
 
 /** What connections may take of a server; what goes beyond is closed, not kept. Durations in milliseconds. */
 export interface ConnectionLimits {
@@ -56,12 +57,15 @@ class Connection {
   /** When the last answer was complete. */
   idleAt: number;
   readonly onAnswered: () => void;
+  /** Whether it serves one request only. */
+  readonly once: boolean;
 
   constructor(socket: Socket, now: number, answered: (connection: Connection) => void) {
     this.socket = socket;
     this.readAt = now;
     this.idleAt = now;
     this.onAnswered = () => answered(this);
+    this.once = socket instanceof EscapedSocket;
   }
 
   get idle(): boolean {
@@ -114,9 +118,22 @@ export class Connections {
     const connection = this.#all.get(req.socket);
     // It was turned away, and what it had sent already is of no interest.
     if (connection === undefined) return;
+    if (connection.once) res.shouldKeepAlive = false;
     if (connection.current === undefined) this.#serve(connection, req, res);
     else this.#postpone(connection, req, res);
   };
+
+  /** Whether nothing of a request had come before `packet`, the last that has, and no answer is owed. */
+  startsAnew(socket: Socket, packet: Buffer | undefined): boolean {
+    const connection = this.#all.get(socket);
+    if (!connection?.idle || (connection.req && !connection.req.complete)) return false;
+    return connection.headFrom === socket.bytesRead - (packet?.length ?? 0);
+  }
+
+  /** Has nothing to do with a connection any more: it goes on as another. */
+  release(socket: Socket): void {
+    this.#forget(socket);
+  }
 
   /** Every connection's last answer, complete or not; undefined for one without. */
   *answers(): Generator<ServerResponse> {

@@ -68,6 +68,50 @@ export function endToEndHeaders(
   return kept;
 }
 
+/**
+ * What a trailer cannot be: it comes too late to frame a message, to route it, or to say who may read it.
+ * @see RFC 9110 §6.5.1
+ */
+const NO_TRAILER: ReadonlySet<string> = new Set([
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "set-cookie",
+]);
+
+/** @param lower name of a field in lower case */
+export function mayBeTrailer(lower: string): boolean {
+  return !HOP_BY_HOP.has(lower) && !NO_TRAILER.has(lower);
+}
+
+const TRAILERS = /(^|,)\s*trailers\s*(,|$)/i;
+
+/** @param te value of the header `TE`, of which nothing else travels on */
+export function wantsTrailers(te: string): boolean {
+  return TRAILERS.test(te);
+}
+
+/**
+ * What of a message's trailers, or of an interim answer's headers, travels on.
+ * @param raw names and values in turn
+ */
+export function trailerFields(raw: readonly string[]): [name: string, value: string][] {
+  const fields: [string, string][] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (mayBeTrailer(name.toLowerCase())) fields.push([name, raw[i + 1] as string]);
+  }
+  return fields;
+}
+
+/** Bytes that all headers of a function's answer may have. */
+export const MAX_ANSWER_HEAD_BYTES = 256 * 1024;
+
+/** The same for hops after the function's own watchdog: each of them adds a few headers to what has passed the one before. */
+export const MAX_FORWARDED_HEAD_BYTES = MAX_ANSWER_HEAD_BYTES + 16 * 1024;
+
 /** Interim answers (1xx) to one request. A server that sends more is not going to answer. */
 export const MAX_INTERIM_ANSWERS = 100;
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { request as httpRequest } from "../../provider/kit/http.ts";
 
@@ -59,6 +60,8 @@ async function sendOne(url: string, tlsVerify: boolean, given: GatewayRequest): 
     method,
     headers: headersOf(headers, body),
     rejectUnauthorized: tlsVerify,
+    // A function's answer, and what the platform has added on its way.
+    maxHeaderSize: 2 * MAX_ANSWER_HEAD_BYTES,
     // A connection of its own: one kept from before may be closed by the gateway just as a write goes out on it.
     agent: false,
   });

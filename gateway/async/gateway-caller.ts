@@ -1,4 +1,5 @@
 import { type Dispatcher, errors, Pool } from "undici";
+import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import { qualifiedName } from "../../provider/contract/functions.ts";
 import type { QueuedCall } from "../queue/queue.ts";
 import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
@@ -24,6 +25,7 @@ export interface GatewayCallerOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+const GATEWAY_HEAD_BYTES = 16 * 1024;
 
 /** Makes stored calls through the `/function/` route of a gateway in another process. */
 export class GatewayCaller implements FunctionCaller {
@@ -37,6 +39,8 @@ export class GatewayCaller implements FunctionCaller {
       connections: options.connections,
       pipelining: 1,
       connect: { timeout: CONNECT_TIMEOUT_MS },
+      // As much as the gateway has taken, and what it adds.
+      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES + GATEWAY_HEAD_BYTES,
       // The deadline of the whole call is the only one: a function may think for long before its first byte.
       headersTimeout: 0,
       bodyTimeout: 0,

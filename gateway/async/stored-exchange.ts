@@ -48,7 +48,11 @@ export class StoredExchange implements Exchange {
     call.send(body.byteLength === 0 ? null : Buffer.from(body.buffer, body.byteOffset, body.byteLength));
   }
 
+  /** Nobody is there to hear of it. */
+  inform(): void {}
+
   begin(status: number, _reason: string | undefined, headers: AnswerHeaders): void {
+    delete headers.trailer; // none are kept
     // As a server adds it. RFC 9110 §6.6.1
     headers.date ??= new Date().toUTCString();
     this.collector.begin(status, headers);

@@ -37,6 +37,8 @@ export interface Exchange {
   upstreamHeaders(call: CallHeaders): string[];
   /** Reads the request and then lets `call` go on; tells it when whom it is made for leaves before the answer is whole. */
   open(call: OpenCall): void;
+  /** An interim answer, perhaps one of several, for those who can be sent any. */
+  inform(status: number, headers: AnswerHeaders): void;
   /**
    * @param headers by lower-case name; may be kept
    * @throws when the answer cannot be sent as it is; {@link refuse} may follow
@@ -44,7 +46,8 @@ export interface Exchange {
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void;
   /** Holds up `flow` while it cannot take more. */
   data(piece: Buffer, flow: Flow): void;
-  end(): void;
+  /** @param trailers fields that follow the body */
+  end(trailers?: [name: string, value: string][]): void;
   /** The answer breaks off after it has begun. */
   breakOff(): void;
   /** The whole answer is the platform's. May come without {@link open}. */

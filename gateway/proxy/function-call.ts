@@ -1,11 +1,11 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import { MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
 import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
 import { ColdWait } from "./cold-wait.ts";
 import type { Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
-import { buildClientHeaders, type CallHeaders } from "./headers.ts";
+import { buildClientHeaders, buildClientTrailers, buildInterimHeaders, type CallHeaders } from "./headers.ts";
 import { failureAnswer } from "./platform-answers.ts";
 import type { Replica } from "./replica.ts";
 
@@ -29,10 +29,16 @@ const OUR_OWN = new Set([
   "UND_ERR_NOT_SUPPORTED",
 ]);
 
+const TOO_LARGE_A_HEAD = `sent an answer that cannot be passed on: its headers have more than ${MAX_ANSWER_HEAD_BYTES / 1024} KiB`;
+
 /** How long interim answers may put off the final one. */
 const MAX_INTERIM_MS = 120_000;
 
+/** Early hints that are passed on; the others are only counted. */
+const MAX_HINTS = 10;
+
 type Controller = Dispatcher.DispatchController;
+type UpstreamHeaders = Record<string, string | string[] | undefined>;
 
 /**
  * One call on its way to a replica. A replica that refuses the connection is passed over for another; once the request
@@ -216,14 +222,9 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     if (this.#callerLeft) controller.abort(new Error("the caller has left"));
   }
 
-  onResponseStart(
-    controller: Controller,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-    statusMessage?: string,
-  ): void {
+  onResponseStart(controller: Controller, status: number, headers: UpstreamHeaders, statusMessage?: string): void {
     if (status < 200) {
-      this.#countInterim(controller, status);
+      if (this.#countInterim(controller, status) && status === 103) this.#inform(status, headers);
       return;
     }
     const { contentType } = this.#exchange;
@@ -241,21 +242,31 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     }
   }
 
-  /** Each of them lets the time for the answer begin anew, so a few are enough. */
-  #countInterim(controller: Controller, status: number): void {
+  /**
+   * Each of them lets the time for the answer begin anew, so a few are enough.
+   * @returns whether the call goes on
+   */
+  #countInterim(controller: Controller, status: number): boolean {
     this.#interimAnswers++;
     const late = performance.now() - this.#startedAt > MAX_INTERIM_MS;
-    if (status >= 100 && this.#interimAnswers <= MAX_INTERIM_ANSWERS && !late) return;
+    if (status >= 100 && this.#interimAnswers <= MAX_INTERIM_ANSWERS && !late) return true;
     controller.abort(new FaasError("upstream", `function ${this.#entry.qualifiedName} sends no final answer`));
+    return false;
+  }
+
+  #inform(status: number, headers: UpstreamHeaders): void {
+    if (this.#interimAnswers > MAX_HINTS) return;
+    const hints = buildInterimHeaders(headers);
+    if (hints) this.#exchange.inform(status, hints);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     this.#exchange.data(chunk, controller);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Controller, trailers: UpstreamHeaders): void {
     this.#end(this.#status);
-    this.#exchange.end();
+    this.#exchange.end(buildClientTrailers(trailers));
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
@@ -279,6 +290,8 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     }
     if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
       this.#fail(new FaasError("timeout", `function ${this.#entry.qualifiedName} did not answer in time`));
+    } else if (code === "UND_ERR_HEADERS_OVERFLOW") {
+      this.#fail(new FaasError("upstream", `function ${this.#entry.qualifiedName} ${TOO_LARGE_A_HEAD}`));
     } else if (OUR_OWN.has(code ?? "")) {
       this.#fail(new FaasError("unavailable", `the gateway cannot send the call: ${code}`, { cause: error }));
     } else {

@@ -1,4 +1,4 @@
-import { connectionNames, isHopByHop, mayHaveBody } from "../../http/forwarding.ts";
+import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 export interface CallHeaders {
   readonly callId: string;
@@ -28,7 +28,12 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
     const name = raw[i] as string;
     const value = raw[i + 1] as string;
     const lower = name.toLowerCase();
-    if (isHopByHop(lower) || named?.has(lower)) continue;
+    if (isHopByHop(lower)) {
+      // For servers that send trailers only to those who want them.
+      if (lower === "te" && wantsTrailers(value)) headers.push("TE", "trailers");
+      continue;
+    }
+    if (named?.has(lower)) continue;
     switch (lower) {
       case "host": // set anew by the HTTP client
       case "expect": // answered by Node before a handler runs
@@ -57,7 +62,8 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
 }
 
 /**
- * The function's answer headers as the caller gets them: connection headers dropped, ours where it set none.
+ * The function's answer headers as the caller gets them: connection headers dropped but for `Trailer`, which is for the
+ * exchange to send or not; ours where it set none.
  * @param ours becomes the result
  */
 export function buildClientHeaders(
@@ -71,7 +77,7 @@ export function buildClientHeaders(
   const named = connectionNames(typeof connection === "object" ? connection.join(",") : connection);
   for (const name in upstream) {
     const value = upstream[name];
-    if (value === undefined || isHopByHop(name) || named?.has(name)) continue;
+    if (value === undefined || (isHopByHop(name) && name !== "trailer") || named?.has(name)) continue;
     // A name like any other, but to assign to it would change what the object inherits.
     if (name === "__proto__") Object.defineProperty(headers, name, { value, enumerable: true });
     else headers[name] = value;
@@ -80,4 +86,30 @@ export function buildClientHeaders(
   if (mayHaveBody(status)) headers["content-type"] ??= requestContentType ?? "text/plain";
   else delete headers["content-length"];
   return headers;
+}
+
+/** What an interim answer says to the caller; undefined for nothing. */
+export function buildInterimHeaders(
+  upstream: Record<string, string | string[] | undefined>,
+): Record<string, string | string[]> | undefined {
+  const { connection } = upstream;
+  const named = connectionNames(typeof connection === "object" ? connection.join(",") : connection);
+  const kept = Object.entries(upstream).filter(
+    (entry): entry is [string, string | string[]] =>
+      entry[1] !== undefined && mayBeTrailer(entry[0]) && !named?.has(entry[0]),
+  );
+  return kept.length > 0 ? Object.fromEntries(kept) : undefined;
+}
+
+/** Names and values of what follows the body; undefined for nothing. */
+export function buildClientTrailers(
+  upstream: Record<string, string | string[] | undefined>,
+): [name: string, value: string][] | undefined {
+  let trailers: [string, string][] | undefined;
+  for (const name in upstream) {
+    if (!mayBeTrailer(name)) continue;
+    trailers ??= [];
+    for (const value of [upstream[name] ?? []].flat()) trailers.push([name, value]);
+  }
+  return trailers;
 }

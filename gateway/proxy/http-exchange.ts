@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
-import { sendableReason } from "../../http/forwarding.ts";
+import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 
@@ -60,13 +60,30 @@ export class HttpExchange implements Exchange {
     this.#req.on("error", () => this.#closed(call));
   }
 
+  inform(status: number, headers: AnswerHeaders): void {
+    const res = this.#res;
+    if (res.headersSent || res.destroyed || this.#req.httpVersionMinor === 0) return;
+    try {
+      res.writeInformation(status, headers);
+    } catch {
+      // A character that no header may hold; it was a hint only.
+    }
+  }
+
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void {
     const res = this.#res;
+    if (headers.trailer !== undefined && !this.#trails(status, headers)) delete headers.trailer;
     const sendable = sendableReason(reason);
     if (sendable === undefined) res.writeHead(status, headers);
     else res.writeHead(status, sendable, headers);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.
     if (headers["content-length"] === undefined) res.flushHeaders();
+  }
+
+  /** Trailers follow the chunks of a body that has no length. */
+  #trails(status: number, headers: AnswerHeaders): boolean {
+    const { httpVersionMinor, method } = this.#req;
+    return httpVersionMinor > 0 && method !== "HEAD" && headers["content-length"] === undefined && mayHaveBody(status);
   }
 
   data(piece: Buffer, flow: Flow): void {
@@ -75,8 +92,17 @@ export class HttpExchange implements Exchange {
     this.#res.once("drain", () => flow.resume());
   }
 
-  end(): void {
+  end(trailers?: [name: string, value: string][]): void {
+    if (trailers) this.#addTrailers(trailers);
     this.#res.end();
+  }
+
+  #addTrailers(trailers: [name: string, value: string][]): void {
+    try {
+      this.#res.addTrailers(trailers);
+    } catch {
+      // A character that no header may hold. The body, which is what matters, is whole.
+    }
   }
 
   breakOff(): void {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
-import { endToEndHeaders } from "../../http/forwarding.ts";
+import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
 import { PATHS } from "../../provider/contract/paths.ts";
 
@@ -49,7 +49,12 @@ export class ProviderConnection {
 
   constructor({ url, authorization, connections, timeoutMs }: ProviderConnectionOptions) {
     // Streams may be silent for as long as their function is.
-    this.#pool = new Pool(url.origin, { headersTimeout: timeoutMs, bodyTimeout: 0, connections });
+    this.#pool = new Pool(url.origin, {
+      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
+      headersTimeout: timeoutMs,
+      bodyTimeout: 0,
+      connections,
+    });
     this.#basePath = url.pathname.replace(/\/$/, "");
     this.#credentials = authorization ? ["Authorization", authorization] : [];
   }

@@ -1,4 +1,5 @@
 import { Pool } from "undici";
+import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Startup } from "../../provider/contract/endpoints.ts";
 import type { Candidate } from "../core/choose-replica.ts";
 import { Silence } from "./silence.ts";
@@ -38,8 +39,7 @@ export class Replica implements Candidate {
       // Shorter than any watchdog's own, so that we never send into a connection the other side is closing.
       keepAliveTimeout: 20_000,
       keepAliveMaxTimeout: 60_000,
-      // Function answers have headers of their own choosing; Node's default of 16 KiB is too little for some.
-      maxHeaderSize: 256 * 1024,
+      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
     });
   }
 

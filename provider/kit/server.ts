@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeSocket, closingAnswer } from "../../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../../http/connections.ts";
+import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../../http/raw-target.ts";
 import { checkHead } from "../../http/request-head.ts";
 import { descriptorLimit, shareConnections } from "./descriptors.ts";
 import { createServer } from "./http.ts";
@@ -46,7 +47,18 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...timeouts(options.server), ...options.server });
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
-  server.on("clientError", answerMalformed);
+  server.on("clientError", (error: ParseError, socket) => {
+    if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {
+      const escaped = escapeTarget(error);
+      if (escaped) {
+        connections.release(socket);
+        server.emit("connection", new EscapedSocket(socket, escaped));
+        return;
+      }
+    }
+    // It is no longer this server's business what its first parser thinks of the connection.
+    if (!isEscaped(socket)) answerMalformed(error, socket);
+  });
   server.on("connect", refuseTunnel);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);

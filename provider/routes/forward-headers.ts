@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { endToEndHeaders, mayHaveBody } from "../../http/forwarding.ts";
+import { endToEndHeaders, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 type HeadersOf = Pick<IncomingMessage, "rawHeaders" | "headers">;
 
@@ -12,6 +12,7 @@ const OF_THE_BODY: ReadonlySet<string> = new Set(["content-length"]);
 export function requestHeaders(req: HeadersOf & Pick<IncomingMessage, "socket">, address: string): string[] {
   const headers = ["Host", address, ...endToEndHeaders(req.rawHeaders, req.headers.connection, OF_THE_REQUEST)];
   if (req.headers["transfer-encoding"] !== undefined) headers.push("Transfer-Encoding", "chunked");
+  if (wantsTrailers(String(req.headers.te ?? ""))) headers.push("TE", "trailers");
   if (req.headers["x-forwarded-host"] === undefined && req.headers.host !== undefined) {
     headers.push("X-Forwarded-Host", req.headers.host);
   }
@@ -22,11 +23,17 @@ export function requestHeaders(req: HeadersOf & Pick<IncomingMessage, "socket">,
 }
 
 /** Headers of the answer to the client. Without a type of its own it gets the request's, as OpenFaaS has it. */
-export function responseHeaders(answer: HeadersOf & Pick<IncomingMessage, "statusCode">, asked: HeadersOf): string[] {
+export function responseHeaders(
+  answer: HeadersOf & Pick<IncomingMessage, "statusCode">,
+  asked: HeadersOf & Pick<IncomingMessage, "method" | "httpVersionMinor">,
+): string[] {
   const hasBody = mayHaveBody(answer.statusCode as number);
   const headers = endToEndHeaders(answer.rawHeaders, answer.headers.connection, hasBody ? undefined : OF_THE_BODY);
   if (hasBody && answer.headers["content-type"] === undefined) {
     headers.push("Content-Type", asked.headers["content-type"] ?? "text/plain");
   }
+  const { trailer, "content-length": length } = answer.headers;
+  const trails = hasBody && asked.httpVersionMinor > 0 && asked.method !== "HEAD" && length === undefined;
+  if (trailer !== undefined && trails) headers.push("Trailer", trailer);
   return headers;
 }

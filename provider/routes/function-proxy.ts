@@ -1,6 +1,19 @@
-import type { ClientRequest, Agent as HttpAgent, IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
-import { isFinalStatus, MAX_INTERIM_ANSWERS, sendableReason } from "../../http/forwarding.ts";
+import type {
+  ClientRequest,
+  Agent as HttpAgent,
+  IncomingMessage,
+  InformationEvent,
+  RequestListener,
+  ServerResponse,
+} from "node:http";
+import { finished, pipeline } from "node:stream/promises";
+import {
+  isFinalStatus,
+  MAX_FORWARDED_HEAD_BYTES,
+  MAX_INTERIM_ANSWERS,
+  sendableReason,
+  trailerFields,
+} from "../../http/forwarding.ts";
 import { INTERNAL_HEADER } from "../contract/paths.ts";
 import { Agent, request, STATUS_CODES } from "../kit/http.ts";
 import type { Logger } from "../kit/log.ts";
@@ -15,6 +28,9 @@ export interface FunctionProxyOptions {
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
 }
+
+/** Early hints that are passed on; the others are only counted. */
+const MAX_HINTS = 10;
 
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
 
@@ -77,10 +93,11 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
   const left = () => upstream.destroy(new Error("the client left"));
   res.once("close", left);
   try {
-    const answer = await head(upstream, hop.timeoutMs).catch((error: NodeJS.ErrnoException) => {
+    const hint = (information: InformationEvent) => passHint(information, req, res);
+    const answer = await head(upstream, hop.timeoutMs, hint).catch((error: NodeJS.ErrnoException) => {
       if (!metClosingConnection(req, upstream, error)) throw error;
       upstream = send(req, hop);
-      return head(upstream, hop.timeoutMs);
+      return head(upstream, hop.timeoutMs, hint);
     });
     const status = answer.statusCode as number;
     if (!isFinalStatus(status)) throw new Error(`the function answered with status ${status}`);
@@ -88,7 +105,10 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
     res.writeHead(status, reason, responseHeaders(answer, req));
     // A stream of unknown length may stay silent for long; its reader wants to know that it has begun.
     if (answer.headers["content-length"] === undefined) res.flushHeaders();
-    await pipeline(answer, res);
+    await pipeline(answer, res, { end: false });
+    if (answer.rawTrailers.length > 0) passTrailers(answer.rawTrailers, res);
+    res.end();
+    await finished(res);
   } finally {
     res.off("close", left);
     req.unpipe(upstream);
@@ -106,7 +126,10 @@ function send(req: IncomingMessage, { address, path, agent }: Hop): ClientReques
     method: req.method as string,
     path,
     headers: requestHeaders(req, address),
+    maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
   });
+  // Node drops headers past a count without a word; their size has a limit.
+  upstream.maxHeadersCount = 0;
   // Not `pipeline`: upon a failure it would destroy the client's connection, which still awaits its answer.
   req.pipe(upstream);
   // A body that has not begun to arrive must not hold up the head: the function may want to answer to that alone.
@@ -114,13 +137,19 @@ function send(req: IncomingMessage, { address, path, agent }: Hop): ClientReques
   return upstream;
 }
 
-async function head(upstream: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
+async function head(
+  upstream: ClientRequest,
+  timeoutMs: number,
+  hint: (information: InformationEvent) => void,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const late = setTimeout(() => upstream.destroy(new Error("no answer in time")), timeoutMs);
   upstream.once("response", resolve);
   let interimAnswers = 0;
-  upstream.on("information", () => {
-    if (++interimAnswers > MAX_INTERIM_ANSWERS) upstream.destroy(new Error("no final answer"));
+  upstream.on("information", (information) => {
+    interimAnswers++;
+    if (interimAnswers > MAX_INTERIM_ANSWERS) upstream.destroy(new Error("no final answer"));
+    else if (interimAnswers <= MAX_HINTS) hint(information);
   });
   // Stays on, as errors that follow the head come with the answer's stream too and must not go unhandled here.
   upstream.on("error", reject);
@@ -128,6 +157,24 @@ async function head(upstream: ClientRequest, timeoutMs: number): Promise<Incomin
     return await promise;
   } finally {
     clearTimeout(late);
+  }
+}
+
+/** Early hints reach those who can be sent any. */
+function passHint({ statusCode, rawHeaders }: InformationEvent, req: IncomingMessage, res: ServerResponse): void {
+  if (statusCode !== 103 || res.headersSent || res.destroyed || req.httpVersionMinor === 0) return;
+  try {
+    res.writeInformation(statusCode, Object.fromEntries(trailerFields(rawHeaders)));
+  } catch {
+    // A character that no header may hold; it was a hint only.
+  }
+}
+
+function passTrailers(rawTrailers: readonly string[], res: ServerResponse): void {
+  try {
+    res.addTrailers(trailerFields(rawTrailers));
+  } catch {
+    // The same. The body, which is what matters, is whole.
   }
 }
 

@@ -82,7 +82,7 @@ test("end-to-end headers are passed on as they are, hop-by-hop ones are not", as
   });
   const answer = await rawRequest(
     provider.port,
-    "GET /function/f HTTP/1.1\r\nHost: gw.test\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\n" +
+    "GET /function/f HTTP/1.1\r\nHost: gw.test\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nTE: trailers, gzip\r\n" +
       "Proxy-Authorization: x\r\nAuthorization: Basic abc\r\nX-TWICE: a\r\nX-Twice: b\r\nUpgrade: h2c\r\n\r\n",
   );
   expect(answer?.statusLine).toBe("HTTP/1.1 200 Fine");
@@ -98,6 +98,8 @@ test("end-to-end headers are passed on as they are, hop-by-hop ones are not", as
     "a",
     "X-Twice",
     "b",
+    "TE",
+    "trailers",
     "X-Forwarded-Host",
     "gw.test",
     "X-Forwarded-For",

@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from "node:http";
-import { connectionNames, isHopByHop } from "../../http/forwarding.ts";
+import { connectionNames, isHopByHop, mayBeTrailer, wantsTrailers } from "../../http/forwarding.ts";
 import { isPlatformMark } from "../platform-mark.ts";
 
 /** What a caller's request tells about itself beyond its headers. */
@@ -32,6 +32,7 @@ export function buildRequestHeaders(rawHeaders: readonly string[], method: strin
       continue;
     }
     if (lower === "trailer") trailer = value;
+    if (lower === "te" && wantsTrailers(value)) headers.push("TE", "trailers");
     // Our server has already answered `Expect: 100-continue`.
     if (isHopByHop(lower) || lower === "expect" || named?.has(lower)) continue;
     if (lower === "content-length") hasBody = value !== "0";
@@ -81,16 +82,6 @@ export function buildResponseHeaders(
   return { headers, hasLength };
 }
 
-/** What a trailer cannot be: it comes too late to frame a message, to route it, or to say who may read it. */
-const NO_TRAILER = new Set([
-  "content-length",
-  "content-encoding",
-  "content-type",
-  "content-range",
-  "host",
-  "set-cookie",
-]);
-
 /**
  * Sends a message's trailers on, but for those that cannot be.
  * @param rawTrailers names and values in turn
@@ -108,7 +99,7 @@ function buildTrailers(rawTrailers: readonly string[]): [name: string, value: st
   for (let i = 0; i + 1 < rawTrailers.length; i += 2) {
     const name = rawTrailers[i] as string;
     const lower = name.toLowerCase();
-    if (!isHopByHop(lower) && !isPlatformMark(lower) && !NO_TRAILER.has(lower)) {
+    if (mayBeTrailer(lower) && !isPlatformMark(lower)) {
       trailers.push([name, rawTrailers[i + 1] as string]);
     }
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
 import { readBody } from "../body.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { Exchange } from "../exchange.ts";
@@ -22,8 +23,6 @@ export interface HttpProxyDeps {
 
 /** Idle connections to the function end soon: sooner than any server's own idle limit, which would race the next call. */
 const IDLE_UPSTREAM_MS = 500;
-/** Headers of an answer, all together; as much as the gateway takes. */
-const MAX_ANSWER_HEADER_BYTES = 256 * 1024;
 
 /** Forwards calls to the function's own server. */
 export class HttpProxy {
@@ -71,7 +70,7 @@ export class HttpProxy {
       headers,
       agent: this.#agent,
       setHost: false,
-      maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
+      maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
     };
     const call = new ForwardedCall(res, { options, freshAgent: this.#freshAgent, streaming, print });
     res.onExpire = () => call.timeOut();

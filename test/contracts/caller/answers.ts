@@ -165,4 +165,17 @@ export function answersContract(setup: CallerSetup): void {
     await eventually("all have ended", () => meter.inFlight === 0 && load.inFlight === 0);
     expect([meter.started, meter.codes.get(200)?.count, load.read(performance.now()).started]).toEqual([5, 5, 5]);
   });
+
+  test("headers of 200 KiB are taken, and what follows or precedes an answer is nobody's", async () => {
+    setup.site.answer = (_request, res) => {
+      res.writeInformation(103, { link: "</a>" });
+      res.writeHead(200, { "x-large": "x".repeat(200 * 1024), trailer: "x-t" });
+      res.addTrailers({ "x-t": "1" });
+      res.end("body");
+    };
+    await setup.start();
+    const { status, text, headers } = await setup.answered();
+    expect([status, text, String(headers["x-large"]).length]).toEqual([200, "body", 200 * 1024]);
+    expect(headers["x-t"]).toBeUndefined();
+  });
 }
