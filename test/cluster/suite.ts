@@ -196,7 +196,9 @@ export function describeCluster(name: string, cluster: () => ClusterUnderTest): 
           await update(reader);
           await soon("the new value is there", async () => (await call("keeper")).text === "the second");
         } finally {
-          expect(await send("DELETE", "/system/secrets", { name: "api-key" })).toMatchObject({ status: 202 });
+          expect(await send("DELETE", "/system/secrets?force=true", { name: "api-key" })).toMatchObject({
+            status: 202,
+          });
         }
         expect(JSON.parse((await send("GET", "/system/secrets")).text)).toEqual([]);
       },

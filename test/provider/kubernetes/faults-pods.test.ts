@@ -74,7 +74,7 @@ describe("a function that cannot start says why, in its status and, when that la
     await backend.secrets.create(key, Buffer.from("1"));
     await backend.functions.create({ ...definition, secrets: ["key"] });
     await ready(1);
-    await backend.secrets.remove(key);
+    await backend.secrets.remove(key, true);
     await backend.functions.scale(ref, 2);
     await says(/^the container cannot be created: MountVolume\.SetUp failed for volume.*secret "key" not found$/);
     expect(await backend.functions.get(ref)).toMatchObject({ replicas: 2, availableReplicas: 1 });
