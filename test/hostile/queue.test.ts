@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
@@ -10,8 +12,11 @@ let platform: Platform;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  platform = await Platform.start({ dataDir: folder.path });
-  await deploy("echo", { mode: "inproc", inproc_handler: "./f.mjs" }, "export default (req, res) => res.end('ok');\n");
+  const limits = { async_max_bytes: "400Mi", async_function_max_bytes: "120Mi", async_function_max_calls: "3000" };
+  const retries = { max_retry_attempts: "1", initial_retry_wait: "10ms" };
+  platform = await Platform.start({ dataDir: folder.path, env: { ...limits, ...retries } });
+  const echo = "export default (req, res) => res.end('ok');\n";
+  for (const name of ["echo", "other"]) await deploy(name, { mode: "inproc", inproc_handler: "./f.mjs" }, echo);
 }, 60_000);
 
 afterAll(async () => {
@@ -50,8 +55,10 @@ async function longestMeanwhile(work: Promise<unknown>): Promise<number> {
   return longest;
 }
 
-/** For others on a busy machine; what is done in one piece takes seconds. */
-const SHORT_MS = 700;
+/** What is done in one piece takes seconds. */
+const SHORT_MS = 400;
+/** A busy machine can hold everybody up once, or twice. */
+const ROUNDS = 4;
 
 test.each<[attack: string, body: Buffer, status: number]>([
   ["five million brackets", Buffer.alloc(5_000_000, "["), 400],
@@ -59,9 +66,13 @@ test.each<[attack: string, body: Buffer, status: number]>([
   ["10 MB of newlines", Buffer.alloc(10_000_000, "\n"), 400],
   ["10 MB of blanks", Buffer.alloc(10_000_000, " \t\r\n"), 400],
 ])("a batch of %s holds nobody up", async (_attack, body, status) => {
-  const sending = Promise.all(Array.from({ length: 4 }, async () => (await post(BATCH, body)).status));
-  expect(await longestMeanwhile(sending)).toBeLessThan(SHORT_MS);
-  expect(new Set(await sending)).toEqual(new Set([status]));
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < ROUNDS && shortest >= SHORT_MS; round++) {
+    const sending = Promise.all(Array.from({ length: 4 }, async () => (await post(BATCH, body)).status));
+    shortest = Math.min(shortest, await longestMeanwhile(sending));
+    expect(new Set(await sending)).toEqual(new Set([status]));
+  }
+  expect(shortest).toBeLessThan(SHORT_MS);
 });
 
 test("the headers of a batch are not copied into the queue without end", async () => {
@@ -111,4 +122,129 @@ test("names of built-in properties are names like any other, of functions and of
   expect((await platform.control("/async-function/__proto__")).status).toBe(200);
   expect((await platform.control("/async-function/constructor")).status).toBe(404);
   expect((await platform.control("/system/queue?function=constructor")).status).toBe(200);
+});
+
+const queueBytes = async () => (await stat(join(folder.path, "queue.db"))).size;
+const queueOf = async (name: string) =>
+  (await (await platform.control(`/system/queue?function=${name}`)).json()) as {
+    readonly bytes: number;
+    readonly functions: readonly { readonly waiting: number }[];
+  };
+
+test.each<[what: string, headers: Record<string, string>, body: Buffer, most: number]>([
+  ["bodies", {}, Buffer.alloc(4_000_000), 31],
+  ["headers", { "x-large": "x".repeat(900_000) }, Buffer.alloc(1), 140],
+])("delayed calls with large %s do not fill the disk, and can be purged", async (_what, headers, body, most) => {
+  const before = await queueBytes();
+  let accepted = 0;
+  let refusal: Response | undefined;
+  while (!refusal && accepted <= most) {
+    const answer = await post({ ...headers, "x-delay": "1h" }, body);
+    if (answer.status === 202) accepted++;
+    else refusal = answer;
+  }
+  expect([refusal?.status, await refusal?.text()]).toEqual([429, expect.stringContaining("async_function_max_bytes")]);
+  expect((await queueBytes()) - before).toBeLessThan(150 * 1024 ** 2);
+  // One function's calls leave room for another's.
+  expect((await post({ "x-delay": "1h" }, body, "/async-function/other")).status).toBe(202);
+  expect((await platform.control("/system/queue", { method: "DELETE" })).status).toBe(400);
+  const purge = (init: RequestInit) =>
+    fetch(`${platform.url}/system/queue?function=echo`, { method: "DELETE", ...init });
+  expect((await purge({})).status).toBe(401);
+  const purged = await purge({ headers: { authorization: await platform.authorization() } });
+  expect(await purged.json()).toEqual({ count: accepted });
+  expect((await post({}, body)).status).toBe(202);
+});
+
+test("a batch of as many calls as one may have is bounded as all calls are", async () => {
+  const lines = "1\n".repeat(3_000);
+  const batches = await Promise.all(Array.from({ length: 3 }, () => post({ ...BATCH, "x-delay": "2s" }, lines)));
+  expect(new Set(batches.map(({ status }) => status))).toEqual(new Set([202]));
+  let most = 0;
+  await eventually(
+    "they are made calls of",
+    async () => {
+      const { functions } = await queueOf("echo");
+      most = Math.max(most, functions[0]?.waiting ?? 0);
+      return functions.length === 0 || functions[0]?.waiting === 0;
+    },
+    60_000,
+  );
+  expect(most).toBeLessThanOrEqual(3_000);
+}, 90_000);
+
+test("a stranger with somebody's idempotency key learns nothing of the call and cannot end it", async () => {
+  const key = { "x-idempotency-key": "order-7", "x-delay": "1h" };
+  const mine = await post({ ...key, authorization: "Bearer mine" }, "my order");
+  expect(mine.status).toBe(202);
+  const id = mine.headers.get("location")?.slice("/async-function/".length) as string;
+  for (const [headers, body, path] of [
+    [{}, "my order", undefined],
+    [{ authorization: "Bearer guess" }, "my order", undefined],
+    [{ authorization: "Bearer mine" }, "another order", undefined],
+    [{ authorization: "Bearer mine" }, "my order", "/async-function/echo/other"],
+    [{ authorization: "Bearer mine" }, "my order", "/async-function/echo?other"],
+  ] as const) {
+    const answer = await post({ ...key, ...headers }, body, path);
+    expect([answer.status, answer.headers.get("location")]).toEqual([422, null]);
+    expect(JSON.stringify([[...answer.headers], await answer.text()])).not.toContain(id);
+  }
+  const again = await post({ ...key, authorization: "Bearer mine" }, "my order");
+  expect([again.status, again.headers.get("location")]).toEqual([202, mine.headers.get("location")]);
+  expect((await fetch(`${platform.url}/async-function/${id}`, { method: "DELETE" })).status).toBe(202);
+});
+
+test("ids of calls tell neither how many there were nor what others are", async () => {
+  const ids: string[] = [];
+  for (let i = 0; i < 20; i++) ids.push((await post({}, "x")).headers.get("x-call-id") as string);
+  const parts = ids.map((id) => id.replaceAll("-", "").match(/.{12}/g) as string[]);
+  // Neither as they are, nor by what they hold themselves, nor by the distance of one from the next.
+  const views = [
+    parts.map(([place = ""]) => BigInt(`0x${place}`)),
+    parts.map(([place = "", mask = ""]) => BigInt(`0x${place}`) ^ BigInt(`0x${mask}`)),
+    ids.map((id) => BigInt(`0x${id.replaceAll("-", "").slice(0, 12)}`) ^ BigInt(`0x${id.slice(-12)}`)),
+  ];
+  for (const numbers of views) {
+    expect(numbers.filter((number) => number < 2n ** 32n)).toEqual([]);
+    const steps = numbers.slice(1).map((number, i) => number - (numbers[i] as bigint));
+    expect(steps.filter((step) => step > 0n && step < 2n ** 24n)).toEqual([]);
+  }
+  const [id = ""] = ids;
+  for (let at = 0; at < id.length; at++) {
+    if (id[at] === "-" || at === 14) continue;
+    const digit = (Number.parseInt(id[at] as string, 16) ^ 1).toString(16);
+    const guess = id.slice(0, at) + digit + id.slice(at + 1);
+    expect((await fetch(`${platform.url}/async-function/${guess}`)).status).toBe(404);
+  }
+});
+
+test("a function that answers as if the platform had refused the call is not called for ever", async () => {
+  const handler = `let calls = 0;
+    export default (req, res) => {
+      if (req.method === "GET") return res.end(String(calls));
+      calls++;
+      res.writeHead(429, { "X-OpenFaaS-Internal": "of-watchdog" });
+      res.end();
+    };\n`;
+  await deploy("liar", { mode: "inproc", inproc_handler: "./f.mjs" }, handler);
+  const accepted = await post({}, "x", "/async-function/liar");
+  const report = await (await fetch(`${platform.url + accepted.headers.get("location")}?wait=20s`)).json();
+  const calls = Number(await (await fetch(`${platform.url}/function/liar`)).text());
+  // Its answer counts, or at least the waits between its calls grow.
+  expect(calls).toBeLessThan(25);
+  expect(report).toMatchObject({ state: "dead", attempts: 2 });
+});
+
+test("an upload that is refused at once does not hang its connection", async () => {
+  for (const head of ["X-Delay: soon", "X-Batch: maybe", `X-Idempotency-Key: ${"k".repeat(300)}`]) {
+    const socket = connect(platform.port, "127.0.0.1");
+    let received = "";
+    socket.on("data", (text) => {
+      received += text;
+    });
+    socket.on("error", () => undefined); // it is closed with a part of the request unread
+    socket.write(`POST /async-function/echo HTTP/1.1\r\nHost: x\r\n${head}\r\nContent-Length: 1000000\r\n\r\nx`);
+    await eventually("it is answered and closed", () => received.startsWith("HTTP/1.1 400") && socket.closed);
+    socket.destroy();
+  }
 });
