@@ -13,6 +13,8 @@ export interface ConnectionLimits {
   readonly maxPipelinedTotal: number;
   /** Bytes of unfinished request heads, over all connections. */
   readonly maxHeadBytesTotal: number;
+  /** Longest time from a request's head to its end, unless it is given more by {@link giveTime}. */
+  readonly requestMs: number;
   /** A request's body from which nothing has come for so long, while somebody waits for it, is not going to be whole. */
   readonly bodyStallMs: number;
   /** An answer of which nothing has been taken for so long is not going to be read. */
@@ -26,6 +28,7 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   maxPipelined: 100,
   maxPipelinedTotal: 10_000,
   maxHeadBytesTotal: 32 * 1024 ** 2,
+  requestMs: Number.POSITIVE_INFINITY,
   bodyStallMs: 30_000,
   answerStallMs: 60_000,
   lingerMs: 30_000,
@@ -38,6 +41,14 @@ const SWEEP_MS = 100;
 
 const TIMED_OUT = closingAnswer(408, "Request Timeout");
 
+/** Requests that may take longer than others. */
+const longer = new WeakMap<IncomingMessage, number>();
+
+/** The whole of `req` may take so long to come, in milliseconds, when that is more than its server gives. */
+export function giveTime(req: IncomingMessage, ms: number): void {
+  longer.set(req, ms);
+}
+
 /** One connection of a server. Plain fields: it is touched by every request. */
 class Connection {
   readonly socket: Socket;
@@ -45,6 +56,8 @@ class Connection {
   req: IncomingMessage | undefined;
   /** The answer to it; undefined between two requests. */
   current: ServerResponse | undefined;
+  /** When the request under way was given to the handler. */
+  servedAt = 0;
   /** Requests that came meanwhile. */
   pending: Pending[] | undefined;
   /** Bytes read when the last answer was complete: what has come since belongs to the next head. */
@@ -159,6 +172,7 @@ export class Connections {
   #serve(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     connection.req = req;
     connection.current = res;
+    connection.servedAt = this.#now;
     connection.readAt = this.#now;
     res.on("close", connection.onAnswered);
     this.#handler(req, res);
@@ -231,10 +245,12 @@ export class Connections {
 
   #lookAtBody(connection: Connection): void {
     const { socket, req, current, idleAt } = connection;
-    const { bodyStallMs, lingerMs } = this.#limits;
+    const { bodyStallMs, lingerMs, requestMs } = this.#limits;
+    const late = this.#now - connection.servedAt > requestMs && this.#isLate(connection);
     const read = socket.bytesRead;
     connection.headFrom = read;
     if (!current && this.#now - idleAt > lingerMs) closeSocket(socket);
+    else if (late) closeSocket(socket, current && !current.headersSent ? TIMED_OUT : undefined);
     // Bytes that nobody has taken yet are not the sender's fault.
     else if (read !== connection.bytesRead || (req?.readableLength ?? 0) > 0) {
       connection.bytesRead = read;
@@ -242,6 +258,11 @@ export class Connections {
     } else if (this.#now - connection.readAt > bodyStallMs) {
       closeSocket(socket, current && !current.headersSent ? TIMED_OUT : undefined);
     }
+  }
+
+  #isLate({ req, servedAt }: Connection): boolean {
+    const ms = (req && longer.get(req)) ?? 0;
+    return this.#now - servedAt > ms;
   }
 
   /** The socket's own timer knows whether a write moves; but while nothing is to be written, silence is no fault. */

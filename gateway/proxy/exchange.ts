@@ -35,8 +35,11 @@ export interface Exchange {
   readonly left: boolean;
   /** What the function gets: names and values in turn. */
   upstreamHeaders(call: CallHeaders): string[];
-  /** Reads the request and then lets `call` go on; tells it when whom it is made for leaves before the answer is whole. */
-  open(call: OpenCall): void;
+  /**
+   * Reads the request and then lets `call` go on; tells it when whom it is made for leaves before the answer is whole.
+   * @param readTimeoutMs how long the function lets a request take; absent when it does not say
+   */
+  open(call: OpenCall, readTimeoutMs: number | undefined): void;
   /** An interim answer, perhaps one of several, for those who can be sent any. */
   inform(status: number, headers: AnswerHeaders): void;
   /**

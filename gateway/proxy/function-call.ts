@@ -80,7 +80,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     this.#upstreamHeaders = this.#exchange.upstreamHeaders(this.#headers);
     this.#measured = true;
     this.#entry.load.enter(performance.now());
-    this.#exchange.open(this);
+    this.#exchange.open(this, this.#entry.picture.timeouts?.readMs);
   }
 
   send(body: Parameters<OpenCall["send"]>[0]): void {

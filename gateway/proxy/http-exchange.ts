@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
+import { giveTime } from "../../http/connections.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
@@ -33,12 +34,15 @@ export class HttpExchange implements Exchange {
     return buildUpstreamHeaders(this.#req, call);
   }
 
-  open(call: OpenCall): void {
+  open(call: OpenCall, readTimeoutMs: number | undefined): void {
     this.#res.on("close", () => this.#closed(call));
     const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
     if (encoding === undefined && (length === undefined || length === "0")) call.send(null);
     else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) this.#readBody(call);
-    else call.send(this.#bodyStream());
+    else {
+      if (readTimeoutMs !== undefined) giveTime(this.#req, readTimeoutMs);
+      call.send(this.#bodyStream());
+    }
   }
 
   #closed(call: OpenCall): void {

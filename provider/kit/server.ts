@@ -42,9 +42,20 @@ const REQUEST_TIMEOUT_MS = 300_000;
 /** @throws the listen error, e.g. code `EADDRINUSE` */
 export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
   const { port, host, log } = options;
-  const limits = { maxConnections: shareConnections(descriptorLimit()).calls, ...options.limits };
+  const { requestTimeout = REQUEST_TIMEOUT_MS, ...others } = options.server ?? {};
+  const limits = {
+    maxConnections: shareConnections(descriptorLimit()).calls,
+    requestMs: requestTimeout || Number.POSITIVE_INFINITY,
+    ...options.limits,
+  };
   const connections = new Connections(guarded(handler, log), limits, sayNowAndThen(limits.maxConnections, port, log));
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, ...timeouts(options.server), ...options.server });
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    ...others,
+    ...headTimeouts(requestTimeout, others.headersTimeout),
+    // Node has but one for all requests.
+    requestTimeout: 0,
+  });
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
   server.on("clientError", (error: ParseError, socket) => {
@@ -93,16 +104,13 @@ function sayNowAndThen(connections: number, port: number, log: ListenOptions["lo
   };
 }
 
-/** Node looks at its deadlines now and then only; the shortest of them says how often that must be. */
-function timeouts({ headersTimeout, requestTimeout }: ServerOptions = {}): ServerOptions {
-  const request = requestTimeout ?? REQUEST_TIMEOUT_MS;
+/** Node looks at its deadlines now and then only; how long a head may take says how often that must be. */
+function headTimeouts(requestTimeout: number, given: number | undefined): ServerOptions {
   // 0 turns a limit off. That of a head stays, as there is no reason to be slow with it.
-  const head = headersTimeout ?? Math.min(HEAD_TIMEOUT_MS, request || HEAD_TIMEOUT_MS);
-  const shortest = Math.min(head, request || head);
+  const head = given ?? Math.min(HEAD_TIMEOUT_MS, requestTimeout || HEAD_TIMEOUT_MS);
   return {
-    requestTimeout: request,
     headersTimeout: head,
-    connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(shortest / 10))),
+    connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(head / 10))),
   };
 }
 

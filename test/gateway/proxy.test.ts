@@ -34,7 +34,12 @@ interface GatewayUnderTest {
   put(picture: Partial<FunctionEndpoints>): void;
 }
 
-async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 100 } = {}): Promise<GatewayUnderTest> {
+async function openProxy({
+  timeoutMs = 5_000,
+  holdTimeoutMs = 2_000,
+  maxHeld = 100,
+  readTimeoutMs = 60_000,
+} = {}): Promise<GatewayUnderTest> {
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld, timeoutMs, connectTimeoutMs: 500 });
   const woken: string[] = [];
   const deployed = new Set<string>();
@@ -48,7 +53,11 @@ async function openProxy({ timeoutMs = 5_000, holdTimeoutMs = 2_000, maxHeld = 1
     holdTimeoutMs,
     release: "test",
   });
-  const server = await listen((req, res) => proxy.handle(req, res), { port: 0, host: "127.0.0.1" });
+  const server = await listen((req, res) => proxy.handle(req, res), {
+    port: 0,
+    host: "127.0.0.1",
+    server: { requestTimeout: readTimeoutMs },
+  });
   opened.push(() => server.drain(0));
   const { port } = server;
   opened.push(() => table.close());
@@ -328,6 +337,27 @@ test.each<[what: string, picture: Partial<FunctionEndpoints>, answers: boolean]>
     expect([answer.status, stream.status, streamed]).toEqual(answers ? [200, 200, "late"] : [504, 200, "cut"]);
   },
 );
+
+test.each<[what: string, picture: Partial<FunctionEndpoints>, expected: number]>([
+  ["longer than the gateway's", { timeouts: { readMs: 20_000 } }, 200],
+  ["shorter than the gateway's", { timeouts: { readMs: 10 } }, 408],
+  ["not told", {}, 408],
+])("a caller may take as long to send as the function says, which is %s", async (_what, picture, expected) => {
+  const gateway = await openProxy({ readTimeoutMs: 500 });
+  const replica = await serve((req, res) => req.resume().on("end", () => res.end("all of it")));
+  gateway.put({ ...picture, endpoints: at(replica.address) });
+  const upload = request({ port: gateway.port, path: "/function/f", method: "POST" });
+  const answer = new Promise<number>((resolve, reject) => {
+    upload.once("response", (head) => resolve(head.resume().statusCode as number)).once("error", reject);
+  });
+  const begun = performance.now();
+  await eventually("it took a while", () => {
+    if (!upload.destroyed) upload.write("a piece");
+    return performance.now() - begun > 1_500;
+  });
+  upload.end();
+  expect(await answer).toBe(expected);
+});
 
 test("a limit that changes counts for the next call", async () => {
   const gateway = await openProxy({ timeoutMs: 300 });
