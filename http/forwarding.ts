@@ -125,6 +125,21 @@ export function mayHaveBody(status: number): boolean {
   return status !== 204 && status !== 304;
 }
 
+/**
+ * Whether the content of an answer may be looked at to tell its type: it has some, says nothing of its type, and is no
+ * archive of what it is.
+ * @param headers by lower-case name
+ */
+export function isUntyped(status: number, method: string, headers: Readonly<Record<string, unknown>>): boolean {
+  return (
+    headers["content-type"] === undefined &&
+    mayHaveBody(status) &&
+    method !== "HEAD" &&
+    headers["content-length"] !== "0" &&
+    !headers["content-encoding"]
+  );
+}
+
 const REASON = /^[\t\x20-\x7e\x80-\xff]{1,256}$/;
 
 /** The reason phrase as it may be sent; undefined for one that could not be, which says nothing that the status does not. */

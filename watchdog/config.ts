@@ -18,10 +18,19 @@ export type Command = readonly [program: string, ...args: string[]];
 
 /** How the function is run; `kind` is the value of `mode`. */
 export type ModeConfig =
-  | { readonly kind: "http"; readonly command: Command; readonly upstream: Upstream; readonly bufferBody: boolean }
+  | HttpConfig
   | { readonly kind: "streaming" | "serializing"; readonly command: Command; readonly contentType: string }
   | ClassicConfig
   | { readonly kind: "inproc"; readonly handler: string };
+
+export interface HttpConfig {
+  readonly kind: "http";
+  readonly command: Command;
+  readonly upstream: Upstream;
+  /** Whoever listens at `upstream` serves for the function, also a process that the watchdog has not started. */
+  readonly anyUpstream: boolean;
+  readonly bufferBody: boolean;
+}
 
 export interface ClassicConfig {
   readonly kind: "classic";
@@ -117,7 +126,8 @@ function readMode(read: EnvReader, kind: ModeName): ModeConfig {
       const bufferBody = either(read, "http_buffer_req_body", "buffer_http", parseBool) ?? false;
       const upstream =
         read.optional("http_upstream_url", parseUpstream) ?? (read.required("upstream_url", parseUpstream) as Upstream);
-      return { kind, command, upstream, bufferBody };
+      const anyUpstream = read.optional("upstream_external", parseBool) ?? false;
+      return { kind, command, upstream, anyUpstream, bufferBody };
     }
     case "classic":
       return {

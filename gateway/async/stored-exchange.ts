@@ -29,10 +29,6 @@ export class StoredExchange implements Exchange {
     return this.#stored.method;
   }
 
-  get contentType(): string | undefined {
-    return this.#stored.headers.find(([name]) => name.toLowerCase() === "content-type")?.[1];
-  }
-
   get left(): boolean {
     return this.collector.over;
   }

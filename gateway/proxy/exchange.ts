@@ -29,8 +29,6 @@ export type AnswerHeaders = Record<string, string | string[]>;
  */
 export interface Exchange {
   readonly method: string;
-  /** Of the request; answers without a type get it. */
-  readonly contentType: string | undefined;
   /** Whether nobody waits for the answer any more. */
   readonly left: boolean;
   /** What the function gets: names and values in turn. */

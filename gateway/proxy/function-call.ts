@@ -1,13 +1,14 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import { MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
 import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
 import { ColdWait } from "./cold-wait.ts";
-import type { Exchange, OpenCall } from "./exchange.ts";
+import type { AnswerHeaders, Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import { buildClientHeaders, buildClientTrailers, buildInterimHeaders, type CallHeaders } from "./headers.ts";
 import { failureAnswer } from "./platform-answers.ts";
 import type { Replica } from "./replica.ts";
+import { UntypedHead } from "./untyped-head.ts";
 
 /** What a call needs of the proxy that it belongs to. */
 export interface CallContext {
@@ -61,8 +62,11 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   #wait: ColdWait | undefined;
   #startedAt = 0;
   #sentAt = 0;
-  /** Of the answer; 0 until it has begun. */
+  /** Of the answer; 0 until the replica has given one. */
   #status = 0;
+  /** Whether any of it has been passed on. */
+  #begun = false;
+  #untyped: UntypedHead | undefined;
   #callerLeft = false;
   #interimAnswers = 0;
   /** Whether the load meter has it. */
@@ -166,6 +170,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   }
 
   #end(status: number, inVain = false): void {
+    this.#untyped?.drop();
     this.#release(inVain);
     const now = performance.now();
     this.#leave(now);
@@ -191,7 +196,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   #fail(error: FaasError, internal = "proxy"): void {
     if (this.#startedAt === 0) this.#count(performance.now()); // refused before it was sent: it counts among the answers all the same
     this.#end(STATUS[error.kind], error.kind === "timeout");
-    if (this.#status !== 0) {
+    if (this.#begun) {
       this.#exchange.breakOff();
       return;
     }
@@ -227,15 +232,27 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
       if (this.#countInterim(controller, status) && status === 103) this.#inform(status, headers);
       return;
     }
-    const { contentType } = this.#exchange;
-    const answerHeaders = buildClientHeaders(headers, this.#ownHeaders(), status, contentType);
+    const answerHeaders = buildClientHeaders(headers, this.#ownHeaders(), status);
     this.#wait?.tell(answerHeaders, this.#replica, this.#entry.meter);
+    this.#status = status;
+    const now = performance.now();
+    this.#replica?.silence.answered(now);
+    this.#entry.pace.note(now - this.#sentAt, now);
+    if (!isUntyped(status, this.#exchange.method, answerHeaders)) {
+      this.#begin(controller, statusMessage, answerHeaders);
+      return;
+    }
+    this.#untyped = new UntypedHead((type) => {
+      this.#untyped = undefined;
+      if (type !== undefined) answerHeaders["content-type"] = type;
+      this.#begin(controller, statusMessage, answerHeaders);
+    });
+  }
+
+  #begin(controller: Controller, reason: string | undefined, headers: AnswerHeaders): void {
     try {
-      this.#exchange.begin(status, statusMessage, answerHeaders);
-      this.#status = status;
-      const now = performance.now();
-      this.#replica?.silence.answered(now);
-      this.#entry.pace.note(now - this.#sentAt, now);
+      this.#exchange.begin(this.#status, reason, headers);
+      this.#begun = true;
     } catch (cause) {
       const why = `function ${this.#entry.qualifiedName} sent an answer that cannot be passed on`;
       controller.abort(new FaasError("upstream", why, { cause }));
@@ -261,10 +278,12 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#untyped?.release(chunk);
     this.#exchange.data(chunk, controller);
   }
 
   onResponseEnd(_controller: Controller, trailers: UpstreamHeaders): void {
+    this.#untyped?.release();
     this.#end(this.#status);
     this.#exchange.end(buildClientTrailers(trailers));
   }

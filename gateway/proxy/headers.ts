@@ -70,7 +70,6 @@ export function buildClientHeaders(
   upstream: Record<string, string | string[] | undefined>,
   ours: Record<string, string>,
   status: number,
-  requestContentType: string | undefined,
 ): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = ours;
   const { connection } = upstream;
@@ -82,9 +81,7 @@ export function buildClientHeaders(
     if (name === "__proto__") Object.defineProperty(headers, name, { value, enumerable: true });
     else headers[name] = value;
   }
-  // OpenFaaS's provider falls back to the request's type; clients have come to rely on it.
-  if (mayHaveBody(status)) headers["content-type"] ??= requestContentType ?? "text/plain";
-  else delete headers["content-length"];
+  if (!mayHaveBody(status)) delete headers["content-length"];
   return headers;
 }
 

@@ -22,10 +22,6 @@ export class HttpExchange implements Exchange {
     return this.#req.method as string;
   }
 
-  get contentType(): string | undefined {
-    return this.#req.headers["content-type"];
-  }
-
   get left(): boolean {
     return this.#res.destroyed;
   }

@@ -22,16 +22,13 @@ export function requestHeaders(req: HeadersOf & Pick<IncomingMessage, "socket">,
   return headers;
 }
 
-/** Headers of the answer to the client. Without a type of its own it gets the request's, as OpenFaaS has it. */
+/** Headers of the answer to the client. */
 export function responseHeaders(
   answer: HeadersOf & Pick<IncomingMessage, "statusCode">,
-  asked: HeadersOf & Pick<IncomingMessage, "method" | "httpVersionMinor">,
+  asked: Pick<IncomingMessage, "method" | "httpVersionMinor">,
 ): string[] {
   const hasBody = mayHaveBody(answer.statusCode as number);
   const headers = endToEndHeaders(answer.rawHeaders, answer.headers.connection, hasBody ? undefined : OF_THE_BODY);
-  if (hasBody && answer.headers["content-type"] === undefined) {
-    headers.push("Content-Type", asked.headers["content-type"] ?? "text/plain");
-  }
   const { trailer, "content-length": length } = answer.headers;
   const trails = hasBody && asked.httpVersionMinor > 0 && asked.method !== "HEAD" && length === undefined;
   if (trailer !== undefined && trails) headers.push("Trailer", trailer);

@@ -9,11 +9,13 @@ import type {
 import { finished, pipeline } from "node:stream/promises";
 import {
   isFinalStatus,
+  isUntyped,
   MAX_FORWARDED_HEAD_BYTES,
   MAX_INTERIM_ANSWERS,
   sendableReason,
   trailerFields,
 } from "../../http/forwarding.ts";
+import { sniffContentType } from "../../http/sniff.ts";
 import { INTERNAL_HEADER } from "../contract/paths.ts";
 import { Agent, request, STATUS_CODES } from "../kit/http.ts";
 import type { Logger } from "../kit/log.ts";
@@ -102,7 +104,12 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
     const status = answer.statusCode as number;
     if (!isFinalStatus(status)) throw new Error(`the function answered with status ${status}`);
     const reason = sendableReason(answer.statusMessage) ?? STATUS_CODES[status] ?? "";
-    res.writeHead(status, reason, responseHeaders(answer, req));
+    const headers = responseHeaders(answer, req);
+    if (isUntyped(status, req.method as string, answer.headers)) {
+      const piece = await firstPiece(answer);
+      if (piece !== undefined) headers.push("Content-Type", sniffContentType(piece));
+    }
+    res.writeHead(status, reason, headers);
     // A stream of unknown length may stay silent for long; its reader wants to know that it has begun.
     if (answer.headers["content-length"] === undefined) res.flushHeaders();
     await pipeline(answer, res, { end: false });
@@ -135,6 +142,23 @@ function send(req: IncomingMessage, { address, path, agent }: Hop): ClientReques
   // A body that has not begun to arrive must not hold up the head: the function may want to answer to that alone.
   if (hasBody(req) && req.readableLength === 0) upstream.flushHeaders();
   return upstream;
+}
+
+/** For the first piece of a body to say what the body is; a stream's reader wants to know that it is connected. */
+const PATIENCE_MS = 100;
+
+/** The first piece of a body, left in its place; undefined for none, and for one that is long in coming. */
+async function firstPiece(answer: IncomingMessage): Promise<Buffer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const late = setTimeout(resolve, PATIENCE_MS);
+  const events = ["readable", "end", "close"] as const;
+  for (const event of events) answer.once(event, resolve);
+  await promise;
+  clearTimeout(late);
+  for (const event of events) answer.off(event, resolve);
+  const piece = answer.read() as Buffer | null;
+  if (piece !== null) answer.unshift(piece);
+  return piece ?? undefined;
 }
 
 async function head(

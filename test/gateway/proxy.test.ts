@@ -8,6 +8,7 @@ import { listen } from "../../provider/kit/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import reflect from "../support/reflect.mjs";
+import { silentStream, UNTYPED_ANSWERS } from "../support/untyped-answers.ts";
 
 const opened: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -516,4 +517,34 @@ test("an answer before the whole upload leaves the caller's connection usable", 
     expect((await send("POST", Buffer.alloc(3_000_000))).status).toBe(413);
     expect((await send("GET")).status).toBe(200);
   }
+});
+
+test.each(UNTYPED_ANSWERS)("an answer without a type: %s", async (_rule, listener, type) => {
+  const gateway = await openProxy();
+  gateway.put({ endpoints: at((await serve(listener)).address) });
+  const init = { method: "POST", body: "x", headers: { "content-type": "multipart/form-data; boundary=x" } };
+  const answer = await get(gateway.port, "/function/f", init);
+  expect(answer.headers.get("content-type")).toBe(type);
+  await answer.arrayBuffer();
+});
+
+test("a stream without a type begins before its first piece", async () => {
+  const gateway = await openProxy();
+  const stream = silentStream();
+  gateway.put({ endpoints: at((await serve(stream.listener)).address) });
+  const answer = await get(gateway.port);
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, null]);
+  stream.more();
+  expect(await answer.text()).toBe("late");
+});
+
+test("a function that breaks off before the first piece of an answer without a type has failed", async () => {
+  const gateway = await openProxy();
+  const { address } = await serve((_req, res) => {
+    res.flushHeaders();
+    setImmediate(() => res.destroy());
+  });
+  gateway.put({ endpoints: at(address) });
+  const answer = await get(gateway.port);
+  expect([answer.status, answer.headers.get("x-openfaas-internal")]).toEqual([500, "proxy"]);
 });

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
+import { silentStream, UNTYPED_ANSWERS } from "../support/untyped-answers.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { serveProvider, type TestProvider } from "./support.ts";
 
@@ -88,7 +89,7 @@ test("end-to-end headers are passed on as they are, hop-by-hop ones are not", as
   expect(answer?.statusLine).toBe("HTTP/1.1 200 Fine");
   expect(answer?.headers.get("x-multi")).toEqual(["one", "two"]);
   expect(answer?.headers.has("x-hop")).toBe(false);
-  expect(answer?.headers.get("content-type")).toEqual(["text/plain"]);
+  expect(answer?.headers.get("content-type")).toEqual(["text/plain; charset=utf-8"]);
   expect(JSON.parse(answer?.body ?? "")).toEqual([
     "Host",
     address,
@@ -121,10 +122,20 @@ test("forwarding headers of a gateway in front are kept", async () => {
   expect(joined.match(/x-forwarded/g)).toHaveLength(2);
 });
 
-test("an answer without a type gets the request's", async () => {
-  await replica((_req, res) => res.end("x"));
-  const answer = await provider.call("POST", "/function/f", "x", { "content-type": "text/css" });
-  expect(answer.headers.get("content-type")).toBe("text/css");
+test.each(UNTYPED_ANSWERS)("an answer without a type: %s", async (_rule, listener, type) => {
+  await replica(listener);
+  const answer = await provider.call("POST", "/function/f", "x", { "content-type": "multipart/form-data; boundary=x" });
+  expect(answer.headers.get("content-type")).toBe(type);
+  await answer.arrayBuffer();
+});
+
+test("a stream without a type begins before its first piece", async () => {
+  const stream = silentStream();
+  await replica(stream.listener);
+  const answer = await provider.call("GET", "/function/f");
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, null]);
+  stream.more();
+  expect(await answer.text()).toBe("late");
 });
 
 test.each([201, 204, 301, 304, 404, 429, 500, 503])("the function's %d is passed on", async (status) => {

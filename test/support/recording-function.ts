@@ -41,7 +41,8 @@ export class RecordingFunction {
 
   /** Deploys a function whose calls come here. */
   async deploy(platform: Platform, service: string): Promise<void> {
-    const env = { mode: "http", fprocess: "sleep 100000", upstream_url: `http://127.0.0.1:${this.port}` };
+    const upstream = { upstream_url: `http://127.0.0.1:${this.port}`, upstream_external: "true" };
+    const env = { mode: "http", fprocess: "sleep 100000", ...upstream };
     await buildImage(platform, `${service}:1`, { "faaslane.json": JSON.stringify({ env }) });
     const body = JSON.stringify({ service, image: `${service}:1` });
     const answer = await platform.control("/system/functions", { method: "POST", body });

@@ -77,6 +77,7 @@ test("a port that somebody takes after the start is an error, too", async () => 
   expect(await late.ended).toEqual({ code: 1, signal: null });
   await late.logged(`port ${port} of upstream_url is in use by process ${process.pid} (`);
   await late.logged("set upstream_url to a port of its own");
+  await late.logged("upstream_external=true if that process is meant");
 });
 
 test("a function that would share another's port, and get a part of its calls, is ended", async () => {
@@ -91,6 +92,12 @@ test("a listener at another address of the machine is in nobody's way", async ()
   await hold("127.0.0.2");
   await using own = await startWatchdog(fn("own"));
   expect(await say(own)).toBe("own");
+});
+
+test("with upstream_external another process may serve", async () => {
+  await using other = await startWatchdog(fn("other"));
+  await using front = await startWatchdog({ ...fn("front"), fprocess: "sleep 1000", upstream_external: "true" });
+  expect(await Promise.all([other, front].map(say))).toEqual(["other", "other"]);
 });
 
 test("a listener of a grandchild is the function's own", async () => {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
+import type { HttpConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { listTree } from "../kill-tree.ts";
 import { findPortOwner, isLoopback, type Process, portsOf } from "../listeners.ts";
@@ -8,22 +9,27 @@ import type { Upstream } from "../parse.ts";
 /** Where the function is to listen. */
 export interface ChildPort {
   readonly upstream: Upstream;
+  /** Whether it has to be the function itself that listens there. */
+  readonly own: boolean;
   /** The port of `upstream_url`, where somebody else holds it. */
   readonly taken: { readonly port: number; readonly holder: Process | undefined } | undefined;
 }
+
+type WantedUpstream = Pick<HttpConfig, "upstream" | "anyUpstream">;
 
 /**
  * Chooses the port for the function: that of `upstream_url`, and a free one where that is 0, or is in use already, by
  * another replica of the same function, say.
  */
-export async function chooseChildPort(wanted: Upstream): Promise<ChildPort> {
+export async function chooseChildPort({ upstream: wanted, anyUpstream }: WantedUpstream): Promise<ChildPort> {
   const { host, port } = wanted;
-  if (port === 0) return { upstream: { ...wanted, port: await pickFreePort(host) }, taken: undefined };
-  // Elsewhere it is no business of ours who listens.
-  if (!isLoopback(host) || !(await accepts(host, port))) return { upstream: wanted, taken: undefined };
+  // At addresses of other machines it cannot be told who listens.
+  const own = !anyUpstream && isLoopback(host);
+  if (port === 0) return { upstream: { ...wanted, port: await pickFreePort(host) }, own, taken: undefined };
+  if (!own || !(await accepts(host, port))) return { upstream: wanted, own, taken: undefined };
   const owner = findPortOwner(host, port, []);
   const holder = owner.kind === "others" ? owner.holder : undefined;
-  return { upstream: { ...wanted, port: await pickFreePort(host) }, taken: { port, holder } };
+  return { upstream: { ...wanted, port: await pickFreePort(host) }, own, taken: { port, holder } };
 }
 
 /** A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted. */
@@ -59,7 +65,8 @@ export function describeTaken({ upstream, taken }: ChildPort): string | undefine
   if (taken === undefined) return undefined;
   return (
     `port ${taken.port} of upstream_url is in use by ${describeHolder(taken.holder)}, so the function cannot have it: ` +
-    `it must listen at port ${upstream.port}, as PORT and http_port tell it, or upstream_url must name a port of its own`
+    `it must listen at port ${upstream.port}, as PORT and http_port tell it, or upstream_url must name a port of its own ` +
+    "(upstream_external=true if that process is meant)"
   );
 }
 
@@ -100,14 +107,15 @@ export async function waitForListener(child: ChildPort, { pid, signal, print }: 
   }
 }
 
-function isOurs({ upstream: { host, port } }: ChildPort, pid: number): boolean {
-  if (!isLoopback(host)) return true;
+function isOurs({ upstream: { host, port }, own }: ChildPort, pid: number): boolean {
+  if (!own) return true;
   const owner = findPortOwner(host, port, listTree(pid));
   if (owner.kind !== "others") return owner.kind !== "nobody";
   const holder = describeHolder(owner.holder);
   throw new Error(
     `port ${port} of upstream_url is in use by ${holder}, which cannot serve for the function: ` +
-      "set upstream_url to a port of its own, or to port 0 if the function listens where PORT or http_port tells it",
+      "set upstream_url to a port of its own, or to port 0 if the function listens where PORT or http_port tells it; " +
+      "upstream_external=true if that process is meant",
   );
 }
 

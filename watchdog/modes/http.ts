@@ -1,5 +1,5 @@
 import { describeEnd, type ProcessEnd, waitForExit } from "../child.ts";
-import type { ModeConfig } from "../config.ts";
+import type { HttpConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { killTree } from "../kill-tree.ts";
 import type { Log } from "../log.ts";
@@ -20,10 +20,10 @@ const TERM_GRACE_MS = 5000;
 
 /** The function is a server of its own, started once and proxied to. */
 export async function openHttpMode(
-  config: Extract<ModeConfig, { kind: "http" }>,
+  config: HttpConfig,
   { env, log, onFailure, ...proxyDeps }: HttpModeDeps,
 ): Promise<Mode> {
-  const childPort = await chooseChildPort(config.upstream);
+  const childPort = await chooseChildPort(config);
   const { upstream } = childPort;
   const taken = describeTaken(childPort);
   if (taken !== undefined) log.print(`Note: ${taken}`);

@@ -18,7 +18,8 @@ const ANSWER =
  */
 export async function openChildTarget({ platform, deploy }: PlatformUnderFuzz): Promise<FuzzTarget> {
   const child = await ChildServer.open();
-  await deploy("odd", { mode: "http", fprocess: "sleep 100000", upstream_url: `http://${child.address}` });
+  const upstream = { upstream_url: `http://${child.address}`, upstream_external: "true" };
+  await deploy("odd", { mode: "http", fprocess: "sleep 100000", ...upstream });
   const bareProvider = await startServerProcess("test/fuzz/bare-provider.ts", { odd_address: child.address });
   const fake = await FakeProvider.open();
   fake.put({ name: "odd", endpoints: [{ address: child.address, instance: "odd", state: "ready" }] });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { sniffContentType } from "../../../http/sniff.ts";
 import { describeEnd } from "../../child.ts";
 import type { ClassicConfig } from "../../config.ts";
 import type { Exchange } from "../../exchange.ts";
@@ -15,7 +16,6 @@ import {
   TEXT,
 } from "./call.ts";
 import { buildEnvelope } from "./envelope.ts";
-import { sniffContentType } from "./sniff.ts";
 
 const METHODS = new Set(["POST", "PUT", "PATCH", "DELETE", "GET"]);
 const INTERNAL = { [INTERNAL_HEADER]: INTERNAL_WATCHDOG };

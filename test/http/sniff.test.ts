@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { sniffContentType } from "../../watchdog/modes/fork/sniff.ts";
+import { sniffContentType } from "../../http/sniff.ts";
 
 test.each<[content: string, type: string]>([
   ["plain words", "text/plain; charset=utf-8"],
