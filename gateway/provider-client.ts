@@ -35,6 +35,7 @@ const RECONNECT_MAX_MS = 5_000;
 export class ProviderClient {
   readonly #options: ProviderClientOptions;
   #connected = false;
+  #lacksStream = false;
   /** Ends the wait for the next try to connect the stream. */
   #hurry = new AbortController();
 
@@ -45,6 +46,15 @@ export class ProviderClient {
   /** Whether the endpoints stream flows; without it what is known of functions grows old. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /**
+   * Why this provider will never tell where functions run, as far as it has answered; it may be replaced by one that
+   * does.
+   */
+  get streamProblem(): string | undefined {
+    if (!this.#lacksStream) return undefined;
+    return `the provider has no ${PATHS.endpoints}, by which one of faaslane's tells where functions run`;
   }
 
   async list(namespace?: string): Promise<FunctionStatus[]> {
@@ -131,7 +141,7 @@ export class ProviderClient {
         }
       } catch (err) {
         if (signal.aborted) return;
-        if (!reported) log.warn({ err }, "endpoints stream broke; calls go on with the last picture");
+        if (!reported) this.#report(err);
         reported = true;
       }
       this.#hurry = new AbortController();
@@ -139,6 +149,13 @@ export class ProviderClient {
       await delay(waitMs, undefined, { signal: early }).catch(() => undefined); // the loop ends, or goes on early
       waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
     }
+  }
+
+  #report(err: unknown): void {
+    const { log } = this.#options;
+    const problem = this.streamProblem;
+    if (problem === undefined) log.warn({ err }, "endpoints stream broke; calls go on with the last picture");
+    else log.warn({ problem }, "there is no endpoints stream: no function can be called");
   }
 
   async *#events(onConnect: () => void, signal: AbortSignal): AsyncGenerator<EndpointsEvent> {
@@ -151,6 +168,7 @@ export class ProviderClient {
         path: PATHS.endpoints,
         signal: AbortSignal.any([signal, silence.signal]),
       });
+      this.#lacksStream = statusCode === 404 || statusCode === 405;
       if (statusCode !== 200) {
         await body.dump();
         throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);

@@ -97,7 +97,10 @@ export class FunctionProxy {
 
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
     const ours = this.responseHeaders(headers);
-    if (!this.#table.synced) return unsureFunctionAnswer(target, "the provider has not told which there are", ours);
+    if (!this.#table.synced) {
+      const why = this.#late.streamProblem ?? "the provider has not told which there are";
+      return unsureFunctionAnswer(target, why, ours);
+    }
     try {
       return (await this.#late.find(target)) ?? unknownFunctionAnswer(target, ours);
     } catch (error) {

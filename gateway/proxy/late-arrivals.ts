@@ -11,6 +11,8 @@ export interface ProviderQuestions {
    * aborts.
    */
   exist(refs: readonly FunctionRef[], signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Why the endpoints stream will never tell which functions there are; undefined unless that is so. */
+  readonly streamProblem?: string | undefined;
   /** The endpoints stream lags behind; should it be broken, it is not to wait for its next try. */
   hurry?(): void;
 }
@@ -60,6 +62,11 @@ export class LateArrivals {
   constructor({ table, provider }: LateArrivalsOptions) {
     this.#table = table;
     this.#provider = provider;
+  }
+
+  /** See {@link ProviderQuestions}. */
+  get streamProblem(): string | undefined {
+    return this.#provider.streamProblem;
   }
 
   /**

@@ -243,3 +243,32 @@ test("a call id that its caller has chosen is no way to try passwords without en
   expect([seen.slice(0, 10), seen.slice(10)]).toEqual([new Array(10).fill(401), [429, 429]]);
   expect((await call("/async-function/chosen", { headers: { authorization: basic } })).status).toBe(200);
 });
+
+test("a provider without an endpoints stream is told from one that is away", async () => {
+  const stock = await FakeProvider.open();
+  stock.streams = 404;
+  const config = loadConfig({
+    port: "0",
+    metrics_port: "0",
+    functions_provider_url: stock.url.href,
+    queue: "none",
+  });
+  const other = await openGateway(config, credentials, createLogger("silent"));
+  try {
+    const text = await eventually("it is known", async () => {
+      const answer = await fetch(`${other.url}/function/f`);
+      const said = await answer.text();
+      return answer.status === 503 && said.includes("/system/endpoints") && said;
+    });
+    expect(text).toBe(
+      "cannot tell whether function f exists: the provider has no /system/endpoints, by which one of faaslane's tells where functions run\n",
+    );
+    // It may be replaced by one that has.
+    stock.streams = true;
+    stock.put({ name: "f", endpoints: ready() });
+    await eventually("it is called", async () => (await fetch(`${other.url}/function/f`)).status === 200);
+  } finally {
+    await other.close();
+    await stock.close();
+  }
+});

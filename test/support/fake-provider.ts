@@ -15,8 +15,8 @@ export class FakeProvider {
   readonly requests: ProviderRequest[] = [];
   readonly #server: Server;
   readonly #streams = new Set<ServerResponse>();
-  /** Whether the endpoints stream can be had. */
-  streams = true;
+  /** Whether the endpoints stream can be had; a status says why not, 503 unless given. */
+  streams: boolean | number = true;
   readonly #functions = new Map<string, FunctionEndpoints>();
   /** Answers requests other than the endpoints stream; 202 unless replaced. */
   respond: (request: ProviderRequest, res: ServerResponse) => void = (_request, res) => res.writeHead(202).end();
@@ -75,8 +75,8 @@ export class FakeProvider {
 
   async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.url === "/system/endpoints") {
-      if (!this.streams) {
-        res.writeHead(503).end();
+      if (this.streams !== true) {
+        res.writeHead(this.streams || 503).end();
         return;
       }
       res.writeHead(200, { "content-type": "application/x-ndjson" });
