@@ -5,7 +5,7 @@ import { Notifier } from "../notifier.ts";
 import { pause } from "../pause.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import type { Picture } from "./picture.ts";
-import { followPodLog, type PodLogSpec, readPodLog } from "./pod-log.ts";
+import { followPodLog, type PodLogSpec, readPodLog, START_WITHIN_MS } from "./pod-log.ts";
 
 interface Around {
   readonly client: Pick<KubernetesClient, "stream">;
@@ -22,10 +22,21 @@ const LOOK_MS = 100;
 export async function* readLogs(query: LogQuery, around: Around, signal: AbortSignal): AsyncGenerator<LogMessage> {
   if (!around.picture.find(query)) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
   if (query.follow) return yield* follow(query, around, signal);
+  await untilAny(query, around, signal);
   const sources = instances(query, around).map(({ name, restarts }) =>
     readPodLog(around.client, specOf(query, name), restarts, signal),
   );
   yield* mergeByTime(sources);
+}
+
+/** A function that was deployed or woken just now has no pods for a moment. */
+async function untilAny(query: LogQuery, around: Around, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + START_WITHIN_MS;
+  const isExpected = () => (around.picture.find(query)?.spec?.replicas ?? 0) > 0;
+  while (isExpected() && around.picture.instances(query).length === 0 && performance.now() < deadline) {
+    await pause(LOOK_MS, signal);
+    if (signal.aborted) return;
+  }
 }
 
 function instances(query: LogQuery, { picture }: Around) {

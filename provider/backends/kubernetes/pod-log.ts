@@ -46,19 +46,69 @@ function hasNoLog(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 404 || error.status === 400);
 }
 
-/** What a pod's container has written, its run before the last restart included. */
+/** What a container waits for that has not been started, in the API's words. */
+function waitReason(error: unknown): string | undefined {
+  if (!(error instanceof ApiError) || error.status !== 400) return undefined;
+  return /is waiting to start: (.{1,500})/.exec(error.message)?.[1];
+}
+
+/** Over within seconds, where everything goes well. */
+const PASSING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
+/** How long such a start is waited for. */
+export const START_WITHIN_MS = 5_000;
+
+/** What a pod's container has written, its run before the last restart included. One that is starting is waited for. */
 export async function* readPodLog(
   client: Pick<KubernetesClient, "stream">,
   spec: PodLogSpec,
   restarts: number,
   signal: AbortSignal,
 ): AsyncGenerator<LogMessage> {
-  for (const previous of restarts > 0 ? [true, false] : [false]) {
-    try {
-      yield* read(client, spec, { previous: previous || undefined }, signal);
-    } catch (error) {
-      if (!hasNoLog(error)) throw error;
+  if (restarts > 0) yield* readIfAny(client, spec, { previous: true }, signal);
+  const deadline = performance.now() + START_WITHIN_MS;
+  for (let waited = false; ; waited = true) {
+    const { lines, reason } = yield* readIfAny(client, spec, {}, signal);
+    // Who was waited for has not had the time to say anything yet.
+    const passes = reason === undefined ? waited && lines === 0 : PASSING.has(reason);
+    if (signal.aborted) return;
+    if (passes && performance.now() < deadline) {
+      await pause(RETRY_MS, signal);
+      continue;
     }
+    // Nothing at all would look like a function that is silent.
+    if (reason !== undefined) yield note(spec, `no output yet: the replica is waiting to start: ${reason}`);
+    return;
+  }
+}
+
+function note({ name, namespace, instance }: PodLogSpec, text: string): LogMessage {
+  return { name, namespace, instance, timestamp: new Date().toISOString(), text: `${text}\n` };
+}
+
+/** What there was of a log. */
+interface Found {
+  readonly lines: number;
+  /** What the container waits for, when it has no log for that. */
+  readonly reason?: string | undefined;
+}
+
+async function* readIfAny(
+  client: Pick<KubernetesClient, "stream">,
+  spec: PodLogSpec,
+  more: Query,
+  signal: AbortSignal,
+): AsyncGenerator<LogMessage, Found> {
+  let lines = 0;
+  try {
+    for await (const line of read(client, spec, more, signal)) {
+      yield line;
+      lines += 1;
+    }
+    return { lines };
+  } catch (error) {
+    if (signal.aborted) return { lines };
+    if (!hasNoLog(error)) throw error;
+    return { lines, reason: waitReason(error) };
   }
 }
 
