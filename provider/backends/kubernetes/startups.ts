@@ -22,6 +22,20 @@ export interface StartupsOptions {
 /** Gateways need it when the pod becomes ready; the picture of thousands of pods need not carry it for ever. */
 const TOLD_MS = 30_000;
 
+/**
+ * No phase is later than those that came after it: the API tells late, and to the second, what the pod and our own clock
+ * tell better.
+ */
+function inOrder(at: Map<ColdStartPhase, number>): void {
+  let bound = Number.POSITIVE_INFINITY;
+  for (const phase of STARTUP_PHASES.toReversed()) {
+    const reached = at.get(phase);
+    if (reached === undefined) continue;
+    bound = Math.min(bound, reached);
+    at.set(phase, bound);
+  }
+}
+
 /** How far each pod has come that is starting for the first time. */
 export class Startups {
   readonly #options: StartupsOptions;
@@ -89,6 +103,7 @@ export class Startups {
     const { at, createdAt } = startup;
     const now = this.#options.now();
     at.set("offered", now);
+    inOrder(at);
     const told: [string, number][] = [];
     for (const phase of STARTUP_PHASES) {
       const reached = at.get(phase);

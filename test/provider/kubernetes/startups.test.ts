@@ -129,6 +129,21 @@ describe("the phases of a pod", () => {
     expect(startups.told("p")).toBeUndefined();
   });
 
+  test("are in order, however late the API tells of what the pod has told of itself", () => {
+    const { startups, counted, see, at: clock } = open();
+    see(1, {}, true);
+    // Told late: to the end of the second for all that anybody knows.
+    see(630, { conditions: [scheduled, condition("PodReadyToStartContainers", 400)] });
+    startups.announced("p", heard("f", clock(640)));
+    clock(650);
+    startups.offer("p");
+    const told = startups.told("p") ?? {};
+    expect(Object.keys(told)).toEqual(["scheduled", "sandbox", "started", "listening", "announced", "offered"]);
+    expect(Object.values(told)).toEqual(Object.values(told).toSorted((a, b) => Number(a) - Number(b)));
+    expect(told.sandbox).toBe(told.started);
+    expect(Object.fromEntries(counted)).toEqual(told);
+  });
+
   test("without an announcement are those of the API, as closely as it tells", () => {
     const { startups, counted, see } = open();
     see(1, { conditions: [scheduled] }, true);
