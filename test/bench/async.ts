@@ -44,7 +44,12 @@ const DRAINERS: Readonly<Record<Kind, readonly Drainer[]>> = {
 
 const FUNCTIONS = { bench: { handler: 'module.exports = async () => "hello";\n' } };
 /** A quarter of the places is kept for others, so there are more of them than synchronous calls at a time. */
-const ENV = { async_concurrency: "86", async_function_concurrency: String(IN_FLIGHT), drain_timeout: "1s" };
+const ENV = {
+  async_concurrency: "86",
+  async_function_concurrency: String(IN_FLIGHT),
+  async_function_max_calls: "1000000",
+  drain_timeout: "1s",
+};
 const PROFILE = options.profile ? { NODE_OPTIONS: "--cpu-prof --cpu-prof-dir=profiles" } : {};
 
 const startStack = (queue: Kind) =>
