@@ -10,7 +10,7 @@ export default {
       { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "es6" } },
     ],
   },
-  reporters: ["default", "<rootDir>/test/support/hostile-reporter.mjs"],
+  reporters: ["default", "<rootDir>/test/support/hostile-reporter.mjs", "<rootDir>/test/support/skipped-reporter.mjs"],
   globalSetup: "<rootDir>/test/support/global-setup.mjs",
   testTimeout: 30_000,
   watchman: false,

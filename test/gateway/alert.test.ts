@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
-import { readRecording, testWith } from "../support/recordings.ts";
 import { ScalingGateway } from "./scaling-gateway.ts";
 
 let lab: ScalingGateway;
@@ -126,23 +125,4 @@ test("the platform's own largest number counts where a function names none", asy
   await deploy("f", 1);
   await post(alerts(["firing", "f"], ["firing", "f"]));
   expect(lab.orders()).toEqual([3, 3].map((replicas) => ({ serviceName: "f", namespace: "openfaas-fn", replicas })));
-});
-
-interface Probe {
-  readonly case: string;
-  readonly request: string;
-  readonly response: { readonly head: string; readonly body: string };
-}
-
-const recording = readRecording("gateway-probes.json");
-testWith(recording)("what the original was asked is answered as it did", async () => {
-  const probes = (JSON.parse(recording as string) as Probe[]).filter(({ request }) =>
-    request.startsWith("POST /system/alert"),
-  );
-  expect(probes.length).toBeGreaterThan(0);
-  await deploy("reflect", 1);
-  for (const { request, response } of probes) {
-    const answer = await post(request.slice(request.indexOf("\r\n\r\n") + 4));
-    expect(`${answer.status} ${await answer.text()}`).toBe(`${response.head.split(" ")[1]} ${response.body}`);
-  }
 });

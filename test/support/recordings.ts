@@ -3,6 +3,11 @@ import { join } from "node:path";
 import { test } from "@jest/globals";
 import { ROOT } from "./platform.ts";
 
+/** Why nothing is compared with what the original programs answered; undefined when the recordings are here. */
+export const noRecordings: string | undefined = existsSync(join(ROOT, "../shared/recordings"))
+  ? undefined
+  : "the recordings of the original programs are not on this machine";
+
 /**
  * A file of the recordings of the original programs, which lie beside the project where it is developed and are not
  * part of it; undefined, with a printed reason, where they are missing.

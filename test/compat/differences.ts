@@ -1,0 +1,60 @@
+/** Where we answer otherwise than OpenFaaS, on purpose. */
+export interface Difference {
+  /** What the original does: its status, or in words where the status is the same. */
+  readonly original: number | string;
+  readonly why: string;
+}
+
+/** By the name of the row. */
+export type Differences = Readonly<Record<string, Difference>>;
+
+const unworded = (why = "an error says what is wrong"): Difference => ({ original: "has no body", why });
+const SMUGGLING = "a message that two parsers read differently is how requests are smuggled";
+const RAW = "the path is the function's: it is passed on as it came";
+const OWN_MISTAKE = "what the client left out or got wrong is the client's error";
+
+export const GATEWAY: Differences = {
+  "address of the caller": {
+    original: "adds the caller's port",
+    why: "X-Forwarded-For is a list of addresses, and parsers take a port for part of one",
+  },
+  "encoded slash": { original: "decodes it", why: RAW },
+  "encoded question mark": { original: "decodes it", why: RAW },
+  "encoded percent": { original: "closes the connection", why: RAW },
+  "method CONNECT": { original: "gives it a call id", why: "a refused tunnel is no call" },
+  "own X-Call-Id": { original: "answers with another", why: "callers look for the id that they chose" },
+  "own X-Start-Time": { original: "sends both", why: "the time is the gateway's to tell" },
+  "own X-Forwarded-For and -Host": {
+    original: "passes the caller's list on as it is",
+    why: "each proxy adds the address that it saw, so that the last of the list can be trusted",
+  },
+  "hop-by-hop headers": {
+    original: "passes on what Connection names",
+    why: "RFC 9110 §7.6.1: such fields end at the proxy",
+  },
+  trailers: { original: "drops the announcement", why: "trailers are passed on, so they are announced" },
+  "function slower than the upstream timeout": { original: 502, why: "a timeout says that it is one, in words" },
+  "length and chunked": { original: 200, why: `${SMUGGLING} (RFC 9112 §6.1)` },
+  "bare LF": { original: 200, why: `${SMUGGLING} (RFC 9112 §2.2)` },
+  "no host": { original: "names the missing header", why: "Node's parser answers by itself" },
+  "async known": { original: 404, why: "the original had no queue when it was asked" },
+  "async unknown": { original: "knows no such route", why: "the original had no queue when it was asked" },
+  "async GET": {
+    original: "knows no such route",
+    why: "GET asks for a call by its id, and no call is named like the function",
+  },
+  ui: { original: 404, why: "what is behind the login asks for it" },
+  "list of another namespace": { original: "allows one namespace", why: "there can be several" },
+  "create, existing": { original: 500, why: "a name that is taken is a conflict" },
+  "delete, empty body": unworded(),
+  "scale to 0": { original: 202, why: "the row before deleted the function; the original had not got round to it" },
+  "scale unknown": { original: 500, why: "what does not exist is no fault of the server" },
+  "secret create again": unworded(),
+  "secret without name": { original: 500, why: OWN_MISTAKE },
+  "secret bad name": unworded(),
+  "secret update unknown": unworded(),
+  "secret delete unknown": unworded(),
+  "logs without name": { original: 500, why: OWN_MISTAKE },
+  "logs bad tail": { original: 500, why: "the provider's own status and words are passed on" },
+  "logs bad since": { original: 500, why: "the provider's own status and words are passed on" },
+};

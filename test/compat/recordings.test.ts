@@ -1,0 +1,66 @@
+import { expect } from "@jest/globals";
+import { testNeeding } from "../support/needing.ts";
+import { parseResponse } from "../support/raw-http.ts";
+import { noRecordings, readRecording } from "../support/recordings.ts";
+import { CALL_ROWS } from "./call-rows.ts";
+import { CONTROL_ROWS } from "./control-rows.ts";
+import { type Differences, GATEWAY } from "./differences.ts";
+import { expectFacts, type Row } from "./facts.ts";
+
+/*
+ * The facts of these tables are those of the original programs: what they answered, where it was recorded, has them
+ * too, but for the differences that are listed, and each of those is one.
+ */
+
+const testRecorded = testNeeding(noRecordings);
+
+/** Times, ids and ports are replaced in the recordings. */
+const restored = (text: string) =>
+  text
+    .replaceAll("<unix-ns>", "1795220745525343116")
+    .replaceAll("<uuid>", "3867ebd5-b896-4149-9fc3-cac7a510a7ba")
+    .replaceAll("<port>", "40000");
+
+interface Recorded {
+  readonly name: string;
+  readonly requestLine: string;
+  readonly answer: string;
+}
+
+/** Compares row by row; the differences that are found have to be those that are listed. */
+function compare(rows: readonly Row[], recorded: readonly Recorded[], listed: Differences): void {
+  const found = new Map<string, string>();
+  for (const { name, requestLine, answer } of recorded) {
+    const row = rows.find(([each]) => each === name);
+    expect([name, row?.[1].split(/\r?\n/)[0]]).toEqual([name, requestLine]);
+    const theirs = answer === "" ? undefined : parseResponse(restored(answer));
+    const { original } = listed[name] ?? {};
+    if (typeof original === "number") expect([name, theirs?.status]).toEqual([name, original]);
+    try {
+      expectFacts(theirs, row as Row);
+    } catch (error) {
+      found.set(name, (error as Error).message);
+    }
+  }
+  const unlisted = [...found].filter(([name]) => !(name in listed));
+  const unfound = Object.keys(listed).filter((name) => !found.has(name));
+  expect({ unlisted, unfound }).toEqual({ unlisted: [], unfound: [] });
+}
+
+interface Probe {
+  readonly case: string;
+  readonly request: string;
+  readonly response: { readonly head: string; readonly body: string };
+}
+
+testRecorded("a gateway", () => {
+  const probes = JSON.parse(readRecording("gateway-probes.json") as string) as Probe[];
+  const recorded = probes.map(({ case: name, request, response: { head, body } }): Recorded => {
+    const answer = head === "" ? "" : `${head}\r\n\r\n${body}`;
+    return { name, requestLine: request.split(/\r?\n/)[0] as string, answer };
+  });
+  const plain = recorded.find(({ name }) => name === "plain GET") as Recorded;
+  // Bodies that are cut in the recording are no JSON.
+  const whole = recorded.filter(({ name }) => name !== "large header");
+  compare([...CALL_ROWS, ...CONTROL_ROWS], [...whole, { ...plain, name: "address of the caller" }], GATEWAY);
+});
