@@ -177,6 +177,17 @@ test.each(["classic", "serializing"])("%s kills a process that prints without en
   expect(await response.text()).toContain("max_body_bytes");
 });
 
+test("classic logs each call as OpenFaaS's watchdog does, with its output on demand", async () => {
+  await using usual = await startWatchdog({ mode: "classic", fprocess: "cat" });
+  await post(usual, "hello");
+  await usual.logged(/Forking fprocess\.\n\S+ \S+ Wrote 5 Bytes - Duration: \d+\.\d{6}s\n/);
+  await using debugging = await startWatchdog({ mode: "classic", fprocess: "both-exit-1", write_debug: "true" });
+  await (await fetch(`${debugging.url}/a?b=c`)).text();
+  await debugging.logged(/Forking fprocess\.\n\S+ \S+ Query {2}b=c\n\S+ \S+ Path {2}\/a\n/);
+  await debugging.logged("Success=false, Error=exit status 1");
+  await debugging.logged("out\nerr\n");
+});
+
 test("headers in the debug log leave secrets out", async () => {
   await using watchdog = await startWatchdog({ mode: "classic", fprocess: "cat", debug_headers: "true" });
   await post(watchdog, "", { authorization: "Bearer hidden", "x-plain": "shown" });

@@ -11,6 +11,8 @@ interface Recording {
   readonly env: Readonly<Record<string, string>>;
   readonly answers: readonly Exchange[];
   readonly afterSigterm: { readonly endedByItself?: number };
+  /** What it printed, times left out. */
+  readonly log: string;
 }
 
 interface Exchange {
@@ -122,6 +124,27 @@ async function compare(watchdog: TestWatchdog, recording: Recording, exchange: E
   expect(comparableBody(answer.body)).toEqual(comparableBody(body));
 }
 
+/** Lines about calls, without times and without what depends on the machine. */
+function linesOfCalls(log: string): string[] {
+  const lines = log.split("\n").map((line) => line.replace(/^(<time>|\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d) /, ""));
+  return lines
+    .filter((line) => /^(Forking|Wrote|Duration|Killing|stderr:|Query|Path|Success)/.test(line))
+    .map((line) => line.replace(/Duration: \d+\.\d{6}s$/, "Duration: <seconds>"));
+}
+
+async function compareLog(watchdog: TestWatchdog, recording: Recording): Promise<void> {
+  const ours = () =>
+    linesOfCalls(watchdog.log).map((line) => (PRINTS_SIZE(recording) ? line.replace(/\d+/, "n") : line));
+  // Theirs forks for a probe of readiness, and knows no more of it than of any other call.
+  const theirs = linesOfCalls(recording.log).map((line) => (PRINTS_SIZE(recording) ? line.replace(/\d+/, "n") : line));
+  const forProbes = recording.answers.some((exchange) => exchange.case === "ready") ? 2 : 0;
+  await eventually("the log says the same", () => ours().length >= theirs.length - forProbes);
+  expect(ours()).toEqual(theirs.slice(0, theirs.length - forProbes));
+}
+
+/** What prints its environment, or the request's headers, prints another's length. */
+const PRINTS_SIZE = ({ env }: Recording) => env.fprocess === "env" || env.marshal_request !== undefined;
+
 async function startUnready(recording: Recording): Promise<TestWatchdog> {
   const watchdog = spawnWatchdog(settings(recording));
   await watchdog.logged("listening on port");
@@ -147,6 +170,7 @@ if (text === undefined) {
           return;
         }
         for (const exchange of recording.answers) await compare(watchdog, recording, exchange);
+        if (recording.watchdog === "classic-watchdog") await compareLog(watchdog, recording);
       });
     },
   );

@@ -37,17 +37,39 @@ export async function handleClassic(
   if (config.debugHeaders) printHeaders(log, "in", req.rawHeaders);
   const variables = config.cgiHeaders ? buildCallVariables(req, res, "classic") : {};
   if (variables === undefined) return;
-  if (config.writeDebug) log.print(`Forking ${config.command[0]} for ${req.method} ${req.url}`);
+  log.print("Forking fprocess.");
+  if (config.writeDebug) printTarget(log, req.url as string);
   const buildInput = (body: Buffer) => (config.marshalRequest ? buildEnvelope(req, body) : body);
   const call = { variables, combineOutput: config.combineOutput, buildInput };
   const outcome = await runBuffered(req, res, call, deps);
   if (outcome === undefined) return;
-  if (config.writeDebug && outcome.kind === "ended") log.copy(outcome.output);
 
   const { status, headers, body } = buildAnswer(outcome, req.headers["content-type"], config);
   const sent = status === 200 ? { ...headers, "X-Duration-Seconds": res.durationSeconds() } : headers;
   if (config.debugHeaders) printHeaders(log, "out", Object.entries(sent).flat());
   answer(res, status, sent, body);
+  printOutcome(log, outcome, config, res);
+}
+
+function printTarget(log: Log, url: string): void {
+  const mark = url.indexOf("?");
+  log.print(`Query  ${mark === -1 ? "" : url.slice(mark + 1)}`);
+  log.print(`Path  ${mark === -1 ? url : url.slice(0, mark)}`);
+}
+
+/** The lines of OpenFaaS's watchdog, which tools look for; how a call failed is part of its answer, and logged only on demand. */
+function printOutcome(log: Log, outcome: Outcome, { command, writeDebug }: ClassicConfig, res: Exchange): void {
+  if (outcome.kind === "timedOut") log.print(`Killing process: ${command.join(" ")}`);
+  if (outcome.kind === "outputTooLarge") log.print(OUTPUT_TOO_LARGE);
+  if (outcome.kind !== "ended") return;
+  const { end, output } = outcome;
+  const duration = `Duration: ${res.durationSeconds()}s`;
+  const succeeded = end.kind === "exited" && end.code === 0;
+  if (writeDebug) {
+    if (!succeeded) log.print(`Success=false, Error=${describeEnd(end, command[0])}`);
+    log.copy(output);
+    if (succeeded) log.print(duration);
+  } else if (succeeded) log.print(`Wrote ${output.length} Bytes - ${duration}`);
 }
 
 interface Answer {
