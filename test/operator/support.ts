@@ -48,7 +48,13 @@ export const inProcess = (source: string, env: Readonly<Record<string, string>> 
 export async function operate(options: Partial<PlatformOptions> = {}): Promise<Operated> {
   const folder = await temporaryFolder();
   const dataDir = options.dataDir ?? join(folder.path, "data");
-  const platform = await Platform.start({ dataDir, cwd: folder.path, ...options });
+  const platform = await Platform.start({
+    dataDir,
+    cwd: folder.path,
+    ...options,
+    // Replicas are stopped and killed by the process ids that they tell, which mean nothing outside a sandbox.
+    env: { sandbox: "off", ...options.env },
+  });
   await buildImage(platform, "pid:1", inProcess(PID));
   const status = async (name: string) => (await (await platform.control(`/system/function/${name}`)).json()) as Status;
   let traffic: Traffic | undefined;
