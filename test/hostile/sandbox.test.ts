@@ -101,7 +101,7 @@ const ATTEMPTS: readonly Attempt[] = [
   },
   {
     what: "fill the memory behind /dev/shm",
-    order: () => ({ kind: "fill", folder: "/dev/shm", bytes: 16 * 2 ** 20 }),
+    order: () => ({ kind: "fill", folder: "/dev/shm", bytes: 80 * 2 ** 20 }),
     expected: { ...walls(/ENOSPC/), permission: restricted, none: "done" },
   },
   {

@@ -4,8 +4,8 @@ export type ProcessEnd =
   | { readonly kind: "killed"; readonly signal: string }
   | { readonly kind: "silent"; readonly afterMs: number }
   | { readonly kind: "hung"; readonly afterMs: number }
-  /** `limit` as it was deployed. */
-  | { readonly kind: "outOfMemory"; readonly limit: string }
+  /** `limit` as it was deployed, if there is one. */
+  | { readonly kind: "outOfMemory"; readonly limit: string | undefined }
   | { readonly kind: "tooMany"; readonly processes: number }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -16,6 +16,15 @@ const TELLING = /error|exception|panic|fatal|cannot|can't|not found|no such|deni
 export function tellingLine(recent: readonly string[]): string | undefined {
   // Runtimes end a crash with a stack or their version; the message is further up, and never indented.
   return recent.findLast((line) => TELLING.test(line) && !/^\s/.test(line)) ?? recent.at(-1);
+}
+
+/** What V8 says of a heap that has no room left. */
+const HEAP_IS_FULL = /JavaScript heap out of memory/;
+
+/** How a process ended, seen in the light of what it said last. */
+export function readEnd(end: ProcessEnd, recent: readonly string[]): ProcessEnd {
+  const isFull = end.kind === "killed" && recent.some((line) => HEAP_IS_FULL.test(line));
+  return isFull ? { kind: "outOfMemory", limit: undefined } : end;
 }
 
 function describeEnd(end: ProcessEnd): string {
@@ -29,7 +38,9 @@ function describeEnd(end: ProcessEnd): string {
     case "hung":
       return `did not pass its health check for ${Math.round(end.afterMs / 1000)} s`;
     case "outOfMemory":
-      return `OOMKilled, used more than its limit of ${end.limit} of memory`;
+      return end.limit
+        ? `OOMKilled, used more than its limit of ${end.limit} of memory`
+        : "OOMKilled, its heap was full";
     case "tooMany":
       return `was killed, had more than ${end.processes} processes`;
     case "failed":

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { getSystemErrorMessage } from "node:util";
 import { z } from "zod";
+import { CHANNEL_ENVIRONMENT, openChannel } from "./channel.ts";
 import type { ProcessEnd } from "./problem.ts";
 import { signalOfCode, signalQuietly } from "./signal.ts";
 
@@ -77,17 +78,21 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
   // After the same failures they are undefined.
   const outputs = [child.stdout, child.stderr].filter((stream) => stream != null);
   for (const stream of outputs) forward(stream, events.openOutput());
-  child.on("message", function onMessage(message) {
-    const parsed = listening.safeParse(message);
-    if (!parsed.success) return;
-    child.off("message", onMessage);
-    events.onListening(spec.escort?.address ?? `127.0.0.1:${parsed.data.port}`);
-  });
+  // The pipe at the place of the channel goes both ways.
+  const pipe = child.stdio?.[3] as Duplex | null | undefined;
+  const channel =
+    pipe &&
+    openChannel(pipe, (message) => {
+      const parsed = listening.safeParse(message);
+      if (parsed.success) events.onListening(spec.escort?.address ?? `127.0.0.1:${parsed.data.port}`);
+      return parsed.success;
+    });
 
   const killGroup = () => {
     if (child.pid !== undefined) signalQuietly(-child.pid, "SIGKILL");
   };
   const clear = async () => {
+    channel?.close();
     // What the watchdog has left behind goes with it.
     killGroup();
     await spec.killStrays?.();
@@ -102,8 +107,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
     ended: Promise.race([unstarted, ending(child, outputs, clear, spec.enclosed ?? false)]).then(settle),
     terminate: () => {
       if (!runs()) return;
-      // A channel that is closed already has told the watchdog that it is over.
-      if (spec.enclosed) child.send({ type: "drain" }, () => {});
+      if (spec.enclosed) channel?.send({ type: "drain" });
       else child.kill("SIGTERM");
     },
     kill,
@@ -112,7 +116,12 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
 
 function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | ProcessEnd {
   try {
-    return spawn(command, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    return spawn(command, args, {
+      cwd,
+      env: { ...env, ...CHANNEL_ENVIRONMENT },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    });
   } catch (error) {
     // Some failures of the system call are thrown, the others are emitted.
     return couldNotStart(error);

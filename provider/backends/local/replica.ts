@@ -7,7 +7,7 @@ import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
 import { type Prober, saysWhenReady } from "./probes/prober.ts";
-import { describeKind, describeProblem, type ProcessEnd, tellingLine } from "./problem.ts";
+import { describeKind, describeProblem, type ProcessEnd, readEnd, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import { ReplicaStartup } from "./replica-startup.ts";
 import type { ReplicaState, ReplicaView } from "./rollout.ts";
@@ -143,7 +143,8 @@ export class Replica implements ReplicaView {
     await Promise.resolve();
     let failures = 0;
     while (!signal.aborted) {
-      const { end, readyMs } = await this.#runOnce();
+      const { end: bare, readyMs } = await this.#runOnce();
+      const end = readEnd(bare, this.#options.output.recentLines);
       if (signal.aborted) break;
       if (readyMs === undefined) this.#failedStarts += 1;
       const decision = decideRestart(failures, readyMs ?? 0, times.backoff);

@@ -64,3 +64,39 @@ test("a function that floods its log costs no memory, no disk, and starves neith
   const lines = await readLogs(backend, { name: "flood" });
   expect(lines.some(({ text }) => /bytes of output were dropped/.test(text))).toBe(true);
 });
+
+test("what a function sends over its watchdog's channel, without an end, costs no memory", async () => {
+  fixture = await openFixture();
+  const { backend } = fixture;
+  await fixture.addImage(
+    "talker",
+    inProcess(`
+      import { readdirSync, readlinkSync, writeSync } from "node:fs";
+      const piece = Buffer.alloc(65_536, "x");
+      let written = 0;
+      const channel = readdirSync("/proc/self/fd").map(Number).find((fd) => {
+        try { return fd > 2 && readlinkSync("/proc/self/fd/" + fd).startsWith("socket:"); } catch { return false; }
+      });
+      const send = () => {
+        try { for (let n = 0; n < 100; n += 1) written += writeSync(channel, piece); } catch (error) { if (error.code !== "EAGAIN") throw error; }
+      };
+      export default (req, res) => {
+        if (req.url === "/send") setInterval(send, 1);
+        res.end(String(written));
+      };
+    `),
+  );
+  await backend.functions.create(deployment("talker", "talker"));
+  await untilReady(backend, "talker");
+  const [address = ""] = await readyAddresses(backend, "talker");
+  const before = process.memoryUsage().rss;
+  await call(address, "/send");
+  const until = performance.now() + 3_000;
+  let written = 0;
+  while (performance.now() < until) written = Number((await call(address)).body);
+  // No more than fits into the socket.
+  expect(written).toBeLessThan(4 * MIB);
+  expect(process.memoryUsage().rss - before).toBeLessThan(128 * MIB);
+  await backend.functions.scale({ name: "talker", namespace: "openfaas-fn" }, 0);
+  await untilReady(backend, "talker", 0);
+});

@@ -15,14 +15,15 @@ export interface EscortParts {
 }
 
 /** Holds a replica to its limits while it runs, and clears away what was prepared for it. */
-export function buildEscort({ guard, bounds, group, memoryLimit = "", relay }: EscortParts): Escort {
+export function buildEscort({ guard, bounds, group, memoryLimit, relay }: EscortParts): Escort {
   let excess: ProcessEnd | undefined;
   let unwatch = () => {};
   const outOfMemory: ProcessEnd = { kind: "outOfMemory", limit: memoryLimit };
   return {
     ...(relay && { address: relay.address }),
     started(pid, kill) {
-      const isOut = group && bounds.memoryBytes === undefined && memoryLimit !== "" ? group.outOfMemory : undefined;
+      const isOut =
+        group && bounds.memoryBytes === undefined && memoryLimit !== undefined ? group.outOfMemory : undefined;
       unwatch = guard.watch(pid, { ...bounds, ...(isOut && { isOut }) }, (what) => {
         excess = what === "memory" ? outOfMemory : { kind: "tooMany", processes: bounds.processes ?? 0 };
         kill();

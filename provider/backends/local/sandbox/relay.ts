@@ -10,7 +10,8 @@ export interface Relay {
 
 /** Name of the replica's socket in its folder. */
 export const SOCKET = "watchdog.sock";
-const MAX_CONNECTIONS = 1_024;
+/** Each takes two descriptors of the platform. */
+const MAX_CONNECTIONS = 512;
 
 /**
  * Listens on a free port of 127.0.0.1 and passes connections on to the socket in `folder`. It costs a copy of every byte

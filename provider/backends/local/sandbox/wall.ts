@@ -39,7 +39,7 @@ export interface WallParts {
   readonly codeFolder: string;
   /** Makes a user namespace: where the platform is not root it could do nothing without. */
   readonly userNamespace: boolean;
-  /** Most that fits into `/tmp`, and once more into `/dev/shm`, in bytes. */
+  /** Most that fits into `/tmp`, in bytes. */
   readonly tmpBytes: number;
 }
 
@@ -99,7 +99,10 @@ function coveredFolders({ shown, hidden }: WallParts): string[] {
   return hidden.filter((path) => shown.some(({ kind, path: one }) => kind === "bind" && isWithin(one, path)));
 }
 
-function commonArguments({ shown, userNamespace, tmpBytes }: WallParts, covered: readonly string[]): string[] {
+/** As containers have it. */
+const SHARED_MEMORY_BYTES = 64 * 2 ** 20;
+
+function commonArguments({ shown, userNamespace }: WallParts, covered: readonly string[]): string[] {
   return [
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(userNamespace ? ["--unshare-user"] : []),
@@ -109,7 +112,18 @@ function commonArguments({ shown, userNamespace, tmpBytes }: WallParts, covered:
       one.kind === "link" ? ["--symlink", one.to, one.path] : ["--ro-bind", one.from, one.path],
     ),
     ...covered.flatMap((path) => ["--size", "65536", "--tmpfs", path]),
-    ...["--proc", "/proc", "--dev", "/dev", "--size", `${tmpBytes}`, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
+    ...[
+      "--proc",
+      "/proc",
+      "--dev",
+      "/dev",
+      "--size",
+      `${SHARED_MEMORY_BYTES}`,
+      "--tmpfs",
+      "/dev/shm",
+      "--remount-ro",
+      "/dev",
+    ],
     ...["--dir", "/run", "--symlink", "/run", "/var/run", "--symlink", "/tmp", "/var/tmp"],
   ];
 }
