@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { signalQuietly } from "../../provider/backends/local/signal.ts";
 import { NAMESPACE, ref, statusOf, untilReady } from "../provider/local/support.ts";
+import { serveProvider } from "../provider/support.ts";
 import { describeWithBubblewrap } from "../support/bubblewrap.ts";
 import { eventually } from "../support/eventually.ts";
 import { COLUMNS, type Column, isWalled, openScene, processesWith, type Scene } from "./sandbox-support.ts";
@@ -221,6 +222,20 @@ describeWithBubblewrap("how a function can stay or grow", () => {
       else await eventually("they are killed", () => processesWith(seconds).length === 0, 15_000, 500);
     },
   );
+
+  test.each(COLUMNS)("%s: order the provider about without credentials", async (column) => {
+    scene = await openScene(column);
+    await scene.deploy("attacker");
+    const { backend } = scene.fixture;
+    const provider = await serveProvider({ backend, credentials: { user: "admin", password: "hunter2" } });
+    try {
+      for (const path of ["functions", "secrets", "logs?name=attacker", "endpoints"]) {
+        expect(await scene.attack("attacker", { kind: "ask", url: `${provider.url}/system/${path}` })).toBe("401");
+      }
+    } finally {
+      await provider.close();
+    }
+  });
 
   test("without network there is nothing to reach, while calls still come through", async () => {
     const server = createServer((_req, res) => res.end("reached")).listen(0, "127.0.0.1");

@@ -10,6 +10,7 @@ import {
 import { timeoutWarnings } from "../../contract/timeouts.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
+import { networkWarnings } from "../network-annotation.ts";
 import { hasStatus } from "./api-error.ts";
 import { writeDeletionCosts } from "./deletion-costs.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
@@ -140,8 +141,9 @@ export class KubernetesFunctions implements FunctionStore {
     });
   }
 
-  async warningsFor({ envVars = {}, annotations }: ResolvedDeployment): Promise<readonly string[]> {
-    return timeoutWarnings(envVars, annotations);
+  async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
+    const { envVars = {}, annotations } = deployment;
+    return [...timeoutWarnings(envVars, annotations), ...networkWarnings(deployment)];
   }
 
   /**

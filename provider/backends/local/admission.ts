@@ -2,10 +2,10 @@ import { brokenRules, definitionProblems, missingSecret, quantityProblems } from
 import type { SecretName } from "../../contract/secrets.ts";
 import { timeoutProblems } from "../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import { networkProblems } from "../network-annotation.ts";
 import { probeProblems } from "../probe-annotations.ts";
 import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
-import { networkProblems } from "./network.ts";
 
 /** What a deployment is checked against. */
 export interface Surroundings {

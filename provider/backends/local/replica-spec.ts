@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
+import { isOffNetwork, OFF_NETWORK_NEEDS } from "../network-annotation.ts";
 import { parseQuantity } from "../quantity.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { buildEnvironment } from "./environment.ts";
 import { ensureFolder } from "./files.ts";
 import { enforcedMemory, heapArguments } from "./memory-limit.ts";
-import { isOffNetwork, OFF_NETWORK_NEEDS } from "./network.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import { buildEscort } from "./sandbox/escort.ts";
 import { MAX_PROCESSES } from "./sandbox/harness.ts";

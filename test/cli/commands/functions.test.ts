@@ -36,6 +36,7 @@ describe("list, describe and remove", () => {
       labels: { team: "x" },
       secrets: ["s", "t"],
       limits: { memory: "1Gi" },
+      sandbox: "bubblewrap+cgroup",
       usage: { cpu: 12.4, totalMemoryBytes: 3 * 1024 * 1024 },
     };
     await using scene = await openScene(
@@ -61,6 +62,7 @@ Environment:         A: 1
 Secrets:             s
                      t
 Limits:              Memory: 1Gi
+Sandbox:             bubblewrap+cgroup
 Usage:               RAM: 3.0 MiB
                      CPU: 12m
 `);

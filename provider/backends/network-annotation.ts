@@ -1,6 +1,6 @@
-import type { ResolvedDeployment } from "../backend.ts";
+import type { ResolvedDeployment } from "./backend.ts";
 
-export const NETWORK_ANNOTATION = "com.faaslane.network";
+const NETWORK_ANNOTATION = "com.faaslane.network";
 
 /** Whether the function asks for no network at all. */
 export function isOffNetwork({ annotations }: Pick<ResolvedDeployment, "annotations">): boolean {
@@ -17,4 +17,11 @@ export function networkProblems(deployment: Pick<ResolvedDeployment, "annotation
   if (value !== "none")
     return [`annotations.${NETWORK_ANNOTATION}: must be none or host, not ${JSON.stringify(value)}`];
   return walled ? [] : [OFF_NETWORK_NEEDS];
+}
+
+/** What is said where pods have the network that their policies give them. */
+export function networkWarnings(deployment: Pick<ResolvedDeployment, "annotations">): string[] {
+  return isOffNetwork(deployment)
+    ? [`annotations.${NETWORK_ANNOTATION}: does not hold here; a NetworkPolicy for the function does the same`]
+    : [];
 }
