@@ -15,8 +15,13 @@ export const PLATFORM_FILE = "platform.json";
 export function recordPlatform(dataDir: string, url: string): void {
   const file = join(dataDir, PLATFORM_FILE);
   const platform: LocalPlatform = { url, pid: process.pid };
-  writeFileSync(`${file}.new`, `${JSON.stringify(platform)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, `${JSON.stringify(platform)}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    throw error;
+  }
 }
 
 /** It does not listen any more. */

@@ -1,3 +1,4 @@
+import { shortageOf } from "../provider/contract/shortages.ts";
 import type { Logger } from "../provider/kit/log.ts";
 import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
 import { LateQueue } from "./queue/late-queue.ts";
@@ -27,8 +28,18 @@ async function openEmbedded({ kind: _kind, callLimits, ...settings }: EmbeddedCo
   const onFailure = (error: Error) => {
     failure = `the queue has failed: ${error.message}`;
   };
-  const queue = await openEmbeddedQueue({ ...settings, limits: callLimits, log, onFailure });
-  return { queue, whenOpen: Promise.resolve(), problem: () => failure };
+  const open = async () => await openEmbeddedQueue({ ...settings, limits: callLimits, log, onFailure });
+  try {
+    return { queue: await open(), whenOpen: Promise.resolve(), problem: () => failure };
+  } catch (error) {
+    // A full disk passes, and synchronous calls need none.
+    if (!shortageOf(error)) throw error;
+    log.error({ err: error }, "the queue cannot be opened yet; asynchronous calls are refused until it can");
+  }
+  const { maxBodyBytes, maxResultBytes } = settings;
+  const queue = new LateQueue({ maxBodyBytes, maxResultBytes, open, log });
+  await queue.whenTried;
+  return { queue, whenOpen: queue.whenOpen, problem: () => failure };
 }
 
 async function openJetStream(

@@ -1,10 +1,11 @@
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type OpenGateway, openGateway } from "../../gateway/serve.ts";
+import { isOutOfSpace } from "../../provider/contract/shortages.ts";
 import { basicAuthHeader } from "../../provider/kit/basic-auth.ts";
 import type { Env } from "../../provider/kit/env.ts";
 import { lockFolder } from "../../provider/kit/folder-lock.ts";
-import { createLogger } from "../../provider/kit/log.ts";
+import { createLogger, type Logger } from "../../provider/kit/log.ts";
 import type { Running } from "../../provider/kit/process.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../gateway-client.ts";
@@ -40,8 +41,7 @@ export async function openPlatform(env: Env, print: (line: string) => void, sign
     opened.push(provider);
     const gateway = await openGateway({ ...config.gateway, providerUrl: new URL(provider.url) }, credentials, log);
     opened.push(gateway);
-    recordPlatform(config.dataDir, gateway.url);
-    opened.push({ close: () => forgetPlatform(config.dataDir) });
+    opened.push(keepRecorded(config.dataDir, gateway.url, log));
 
     const client = new GatewayClient({
       url: gateway.url,
@@ -63,6 +63,30 @@ export async function openPlatform(env: Env, print: (line: string) => void, sign
     await close();
     throw error;
   }
+}
+
+/** Until there is room for the record, clients here have to be told the password. */
+const RECORD_AGAIN_MS = 5_000;
+
+/** Has clients on this machine find the platform, until it is closed. */
+function keepRecorded(dataDir: string, url: string, log: Logger): { close(): void } {
+  let again: NodeJS.Timeout | undefined;
+  const record = () => {
+    try {
+      recordPlatform(dataDir, url);
+    } catch (err) {
+      if (!isOutOfSpace(err)) throw err;
+      if (!again) log.warn({ err }, "clients on this machine do not find the platform until there is room on its disk");
+      again = setTimeout(record, RECORD_AGAIN_MS).unref();
+    }
+  };
+  record();
+  return {
+    close: () => {
+      clearTimeout(again);
+      forgetPlatform(dataDir);
+    },
+  };
 }
 
 function welcome(

@@ -1,3 +1,4 @@
+import type { SpareSpace } from "../../provider/kit/spare-space.ts";
 import { BatchEnds } from "./embedded-batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./embedded-changes.ts";
 import { KeyCounters } from "./embedded-counts.ts";
@@ -12,7 +13,6 @@ import type { EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from
 import { EmbeddedReader } from "./embedded-reader.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
 import type { FreeSpace } from "./free-space.ts";
-import type { SpareSpace } from "./spare-space.ts";
 
 /** What one transaction is to do, beside settling what is to be settled. */
 type Work = Pick<Inbox, "batches" | "changes">;
@@ -231,7 +231,17 @@ export class EmbeddedEngine {
     } catch (error) {
       if (isDamage(error) || !this.#spare.release()) throw error;
       this.#log("error", "the disk is full; the queue lives on its reserve and takes no new calls", {});
+      this.#emptyLog();
       return work();
+    }
+  }
+
+  /** Before others have taken what was given up: with that done, what is there already needs no more room. */
+  #emptyLog(): void {
+    try {
+      this.#store.checkpoint();
+    } catch (error) {
+      if (isDamage(error)) throw error;
     }
   }
 

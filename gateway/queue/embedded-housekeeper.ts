@@ -1,6 +1,7 @@
+import { isOutOfSpace } from "../../provider/contract/shortages.ts";
+import type { SpareSpace } from "../../provider/kit/spare-space.ts";
 import type { FromWorker } from "./embedded-protocol.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
-import type { SpareSpace } from "./spare-space.ts";
 
 /** How long after a change the file is tidied, and the pause between two steps of that. */
 const TIDY_AFTER_MS = 1000;
@@ -50,7 +51,7 @@ export class EmbeddedHousekeeper {
         this.#tidyIn(TIDY_PAUSE_MS);
         return;
       }
-      this.#store.checkpoint();
+      this.#emptyLog();
       this.#failing = false;
       this.#ensureReserve();
     } catch (error) {
@@ -58,6 +59,16 @@ export class EmbeddedHousekeeper {
       if (!this.#failing) this.#post({ kind: "log", level: "warn", message: "cannot tidy the queue's file", facts });
       this.#failing = true;
       this.#tidyIn(RESERVE_RETRY_MS);
+    }
+  }
+
+  /** While what is new is only in the log, the queue depends on room for it; the reserve is given up for that at once. */
+  #emptyLog(): void {
+    try {
+      this.#store.checkpoint();
+    } catch (error) {
+      if (!isOutOfSpace(error) || !this.#spare.release()) throw error;
+      this.#store.checkpoint();
     }
   }
 

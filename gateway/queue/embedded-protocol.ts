@@ -206,9 +206,16 @@ export type ToWorker =
   | { readonly kind: "ask"; readonly question: number; readonly ask: Ask }
   | { readonly kind: "close" };
 
+/** What is left of an error's cause on its way between threads. */
+export interface ErrorCodes {
+  readonly code?: string;
+  /** Of SQLite. */
+  readonly errcode?: number;
+}
+
 export type FromWorker =
   | { readonly kind: "opened"; readonly key: IdKey }
-  | { readonly kind: "refusedToOpen"; readonly message: string }
+  | { readonly kind: "refusedToOpen"; readonly message: string; readonly cause?: ErrorCodes }
   /** The batch is durable but for its refused calls; places of all, refused and duplicates are listed by position. */
   | {
       readonly kind: "stored";

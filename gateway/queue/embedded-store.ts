@@ -46,9 +46,9 @@ export class EmbeddedStore {
     return surplus > pages;
   }
 
-  /** Moves the log's content into the database file and empties it. */
+  /** Moves the log's content into the database file. Its room stays its own, so that it is there when the disk is full. */
   checkpoint(): void {
-    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
   close(): void {

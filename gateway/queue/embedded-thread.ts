@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { shortageOf } from "../../provider/contract/shortages.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import type { IdKey } from "./embedded-ids.ts";
 import type { FromWorker, ToWorker } from "./embedded-protocol.ts";
@@ -87,7 +88,7 @@ export class EmbeddedThread {
   }
 
   #receive(message: FromWorker): void {
-    if (message.kind === "refusedToOpen") this.#died(new Error(message.message));
+    if (message.kind === "refusedToOpen") this.#died(new Error(message.message, { cause: message.cause }));
     else if (message.kind === "opened") this.#onOpened(message.key);
     else this.#listener.received(message);
   }
@@ -117,7 +118,9 @@ export class EmbeddedThread {
     const stopped = this.#listener.lost(this.#failure);
     if (this.#openedAt !== undefined && this.#clock() - this.#openedAt > HEALTHY_MS) this.#deaths = 0;
     this.#openedAt = undefined;
-    const waitMs = this.#options.restartWaitsMs[this.#deaths++];
+    // What has run out comes back, sooner or later, and is no fault of the queue's.
+    const waits = this.#options.restartWaitsMs;
+    const waitMs = shortageOf(cause) ? waits.at(-1) : waits[this.#deaths++];
     if (waitMs === undefined) {
       this.#state = "failed";
       this.#options.log.error({ err: cause }, "the queue has failed for good");

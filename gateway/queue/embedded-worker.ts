@@ -1,10 +1,11 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { isOutOfSpace } from "../../provider/contract/shortages.ts";
+import { SpareSpace } from "../../provider/kit/spare-space.ts";
 import { EmbeddedEngine } from "./embedded-engine.ts";
 import { EmbeddedHousekeeper } from "./embedded-housekeeper.ts";
-import type { EmbeddedSettings, FromWorker, ToWorker } from "./embedded-protocol.ts";
+import type { EmbeddedSettings, ErrorCodes, FromWorker, ToWorker } from "./embedded-protocol.ts";
 import { EmbeddedStore } from "./embedded-store.ts";
 import { FreeSpace } from "./free-space.ts";
-import { SpareSpace } from "./spare-space.ts";
 
 /** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
 
@@ -66,15 +67,26 @@ interface Opened {
 function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): Opened | undefined {
   let store: EmbeddedStore | undefined;
   try {
-    store = new EmbeddedStore(settings.path, settings.maxBytes);
     const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
+    store = openStore(settings, spare);
     const space = new FreeSpace(settings.path, settings.minFreeBytes);
     return { store, spare, engine: new EmbeddedEngine(store, spare, settings, Date.now, post, space) };
   } catch (error) {
     store?.close();
-    const why = (error as Error).message;
-    post({ kind: "refusedToOpen", message: `cannot open the queue ${settings.path}: ${why}` });
+    const { message, code, errcode } = error as Error & ErrorCodes;
+    const cause = { ...(code !== undefined && { code }), ...(errcode !== undefined && { errcode }) };
+    post({ kind: "refusedToOpen", message: `cannot open the queue ${settings.path}: ${message}`, cause });
     return undefined;
+  }
+}
+
+/** Even to be opened the file needs some room beside it. */
+function openStore({ path, maxBytes }: EmbeddedSettings, spare: SpareSpace): EmbeddedStore {
+  try {
+    return new EmbeddedStore(path, maxBytes);
+  } catch (error) {
+    if (!isOutOfSpace(error) || !spare.release()) throw error;
+    return new EmbeddedStore(path, maxBytes);
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { shortageOf } from "../../provider/contract/shortages.ts";
 import type { Logger } from "../../provider/kit/log.ts";
 import type { ConsumeOptions, Consumer, Deliver, Queue } from "./queue.ts";
 
@@ -14,7 +15,7 @@ export interface LateQueueOptions {
 }
 
 /**
- * A queue whose server may not be there yet: it is opened in the background, and everything is
+ * A queue whose server, or the room for its file, may not be there yet: it is opened in the background, and everything is
  * `unavailable` until then. A gateway that did not start without its queue would turn an outage of one into one of both.
  */
 export class LateQueue implements Queue {
@@ -31,6 +32,8 @@ export class LateQueue implements Queue {
   readonly #closing = new AbortController();
   readonly #opening: Promise<void>;
   #queue: Queue | undefined;
+  /** Why it could not be opened when that was tried last, where that may be told. */
+  #problem: string | undefined;
 
   constructor(options: LateQueueOptions) {
     this.#options = options;
@@ -85,7 +88,8 @@ export class LateQueue implements Queue {
 
   #opened(): Queue {
     if (this.#queue) return this.#queue;
-    throw new FaasError("unavailable", "the queue is not there yet");
+    const why = this.#problem === undefined ? "" : `: ${this.#problem}`;
+    throw new FaasError("unavailable", `the queue is not there yet${why}`);
   }
 
   async #open(): Promise<void> {
@@ -99,6 +103,7 @@ export class LateQueue implements Queue {
         this.#whenOpen.resolve();
         return;
       } catch (err) {
+        this.#problem = shortageOf(err)?.message;
         log.warn({ err }, "the queue cannot be opened; trying again");
       } finally {
         this.#whenTried.resolve();

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 
@@ -29,6 +29,11 @@ export async function readPatterns(path: string): Promise<Record<string, StoredP
 /** The old file stays whole until the new one is. */
 export async function writePatterns(path: string, learned: Readonly<Record<string, StoredPattern>>): Promise<void> {
   const draft = `${path}.new`;
-  await writeFile(draft, JSON.stringify(learned), { mode: 0o600 });
-  await rename(draft, path);
+  try {
+    await writeFile(draft, JSON.stringify(learned), { mode: 0o600 });
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
 }

@@ -1,3 +1,5 @@
+import { shortageOf } from "./shortages.ts";
+
 /** HTTP status of every failure the contract knows. Each status appears once, so clients can read the table backwards. */
 export const STATUS = {
   invalid: 400,
@@ -15,6 +17,7 @@ export const STATUS = {
   upstream: 502,
   unavailable: 503,
   timeout: 504,
+  noSpace: 507,
 } as const;
 export type ErrorKind = keyof typeof STATUS;
 
@@ -30,7 +33,9 @@ export class FaasError extends Error {
 
 /** Anything thrown, as the contract's error. What we did not foresee stays private to the log. */
 export function toFaasError(thrown: unknown): FaasError {
-  return thrown instanceof FaasError ? thrown : new FaasError("internal", "internal error", { cause: thrown });
+  if (thrown instanceof FaasError) return thrown;
+  const { kind, message } = shortageOf(thrown) ?? { kind: "internal", message: "internal error" };
+  return new FaasError(kind, message, { cause: thrown });
 }
 
 const kindByStatus = new Map<number, ErrorKind>(

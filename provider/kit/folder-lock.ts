@@ -1,7 +1,10 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ensurePrivateFolder } from "./private-folder.ts";
 import { StartError } from "./process.ts";
+
+/** Primary result codes of SQLite for a file that somebody else has. */
+const TAKEN: readonly unknown[] = [5, 6];
 
 /**
  * Makes `folder`, if missing, this process's own until it is released or the process dies. The lock is the operating
@@ -15,14 +18,25 @@ export function lockFolder(folder: string): () => void {
   } catch (cause) {
     throw new StartError(`data_dir: cannot use ${folder}: ${(cause as Error).message}`, { cause });
   }
-  const lock = new DatabaseSync(join(folder, "instance.lock"));
-  try {
-    lock.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
-  } catch (cause) {
-    lock.close();
-    throw new StartError(`data_dir: another faaslane is using ${folder}`, { cause });
-  }
+  const lock = open(join(folder, "instance.lock"));
   return () => {
     if (lock.isOpen) lock.close();
   };
+}
+
+function open(file: string): DatabaseSync {
+  let lock: DatabaseSync | undefined;
+  try {
+    lock = new DatabaseSync(file);
+    // In memory: a journal beside the file would want space, and nothing is ever written to it.
+    lock.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (cause) {
+    lock?.close();
+    const { errcode, message } = cause as Error & { errcode?: number };
+    const why = TAKEN.includes((errcode ?? 0) & 0xff)
+      ? `another faaslane is using ${dirname(file)}`
+      : `cannot lock ${dirname(file)}: ${message}`;
+    throw new StartError(`data_dir: ${why}`, { cause });
+  }
 }

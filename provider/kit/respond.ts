@@ -8,6 +8,7 @@ import express, {
 import { clip } from "../contract/clip.ts";
 import { parseJson } from "../contract/decode.ts";
 import { FaasError, STATUS, toFaasError } from "../contract/errors.ts";
+import { shortageOf } from "../contract/shortages.ts";
 import type { Logger } from "./log.ts";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
@@ -55,6 +56,8 @@ export function errorResponder(log: Logger): ErrorRequestHandler {
     const error = kindOfForeign(thrown);
     if (error.kind === "internal")
       log.error({ err: error.cause ?? error, method: req.method, path: req.path }, "request failed");
+    else if (shortageOf(error.cause))
+      log.warn({ err: error.cause, method: req.method, path: req.path }, "request failed as something has run out");
     if (res.headersSent) {
       res.destroy();
       return;

@@ -69,7 +69,7 @@ export async function openBuildFixture(
     async close() {
       await builder.close();
       await isolation.close();
-      if (db.isOpen) db.close();
+      if (db.sql.isOpen) db.close();
       await folder.remove();
     },
   };

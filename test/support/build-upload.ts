@@ -23,6 +23,7 @@ export async function buildImage(
     form.set("context", new Blob([(await archive.concat()) as Uint8Array<ArrayBuffer>]), "context.tar.gz");
     const response = await platform.control("/system/build", { method: "POST", body: form });
     const text = await response.text();
+    if (response.status !== 200) throw new Error(`build refused: ${response.status} ${text}`);
     const last = text.trim().split("\n").at(-1) as string;
     const ended = JSON.parse(last) as { status: string; image?: string };
     if (ended.status !== "success") throw new Error(`build failed: ${text}`);

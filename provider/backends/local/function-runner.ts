@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import { isOutOfSpace } from "../../contract/shortages.ts";
+import { readTimeoutAnnotation } from "../../contract/timeouts.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
@@ -10,7 +12,7 @@ import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
 import { sensitiveValues } from "../redact.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
-import { namesIn, removeTree, sweepFolder } from "./files.ts";
+import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
 import type { Gate } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
 import type { Prober } from "./probes/prober.ts";
@@ -270,6 +272,18 @@ export class FunctionRunner {
     return join(generationFolder(this.#home, generation), "tmp", instance);
   }
 
+  /** A folder of its own; when there is no room even for that, it has to do with the one that is there for all. */
+  async #ensureTmp(generation: number, instance: string): Promise<string> {
+    const own = this.#tmpOf(generation, instance);
+    try {
+      await ensureFolder(own);
+      return own;
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      return dirname(own);
+    }
+  }
+
   #graceOf(generation: number): number {
     return this.#generations.get(generation)?.graceMs ?? 0;
   }
@@ -301,11 +315,15 @@ export class FunctionRunner {
     const workspace = await this.#workspaceOf(generation);
     generation.programs ??= await this.#settings.isolation.pathsOf(programsOf(workspace.descriptor, generation.record));
     const { programs, record } = generation;
-    await this.logs.prepare();
-    const tmp = this.#tmpOf(record.generation, instance);
+    await this.logs.prepare().catch((err) => {
+      // Its log is lost then, and told so; the function runs.
+      if (!isOutOfSpace(err)) throw err;
+    });
+    const tmp = await this.#ensureTmp(record.generation, instance);
     const spec = await prepareReplica(this.#settings, { record, instance, workspace, programs, tmp });
+    const told = readTimeoutAnnotation(record.deployment.annotations ?? {}) ?? 0;
     generation.graceMs = drainGraceMs(spec.env);
-    generation.longestCallMs = longestCallMs(spec.env);
+    generation.longestCallMs = Math.max(longestCallMs(spec.env), told);
     return spec;
   }
 

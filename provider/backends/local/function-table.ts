@@ -1,14 +1,15 @@
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { SQLOutputValue } from "node:sqlite";
 import type { FunctionRef } from "../../contract/functions.ts";
 import type { ResolvedDeployment } from "../backend.ts";
+import type { ProviderDatabase } from "./database.ts";
 import type { FunctionRecord } from "./definition.ts";
 
 /** Definitions on disk; whatever has returned is durable. */
 export interface FunctionTable {
   all(): FunctionRecord[];
-  /** Gives it a generation, and its `uid` by that. */
+  /** Gives it a generation, and its `uid` by that. @throws {FaasError} `noSpace` */
   insert(draft: Omit<FunctionRecord, "uid" | "generation">): FunctionRecord;
-  /** Gives it a new generation. */
+  /** Gives it a new generation. @throws {FaasError} `noSpace` */
   replace(record: Omit<FunctionRecord, "generation">): FunctionRecord;
   setReplicas(record: FunctionRecord, replicas: number): FunctionRecord;
   remove(ref: FunctionRef): void;
@@ -30,30 +31,20 @@ function recordOf(row: Row): FunctionRecord {
   };
 }
 
-export function openFunctionTable(db: DatabaseSync): FunctionTable {
-  const all = db.prepare("SELECT * FROM functions ORDER BY namespace, name");
-  const count = db.prepare("UPDATE counters SET value = value + 1 WHERE name = 'generation' RETURNING value");
-  const insert = db.prepare(
+export function openFunctionTable({ sql, add, change }: ProviderDatabase): FunctionTable {
+  const all = sql.prepare("SELECT * FROM functions ORDER BY namespace, name");
+  const count = sql.prepare("UPDATE counters SET value = value + 1 WHERE name = 'generation' RETURNING value");
+  const insert = sql.prepare(
     `INSERT INTO functions (namespace, name, deployment, digest, replicas, uid, generation, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const replace = db.prepare(
+  const replace = sql.prepare(
     `UPDATE functions SET deployment = ?, digest = ?, replicas = ?, generation = ? WHERE namespace = ? AND name = ?`,
   );
-  const scale = db.prepare("UPDATE functions SET replicas = ? WHERE namespace = ? AND name = ?");
-  const remove = db.prepare("DELETE FROM functions WHERE namespace = ? AND name = ?");
+  const scale = sql.prepare("UPDATE functions SET replicas = ? WHERE namespace = ? AND name = ?");
+  const remove = sql.prepare("DELETE FROM functions WHERE namespace = ? AND name = ?");
 
-  const withGeneration = <T>(write: (generation: number) => T): T => {
-    db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = write(count.get()?.value as number);
-      db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      db.exec("ROLLBACK");
-      throw error;
-    }
-  };
+  const withGeneration = <T>(write: (generation: number) => T): T => add(() => write(count.get()?.value as number));
 
   return {
     all: () => all.all().map(recordOf),
@@ -71,11 +62,11 @@ export function openFunctionTable(db: DatabaseSync): FunctionTable {
         return { ...record, generation };
       }),
     setReplicas: (record, replicas) => {
-      scale.run(replicas, record.namespace, record.name);
+      change(() => scale.run(replicas, record.namespace, record.name));
       return { ...record, replicas };
     },
     remove: ({ namespace, name }) => {
-      remove.run(namespace, name);
+      change(() => remove.run(namespace, name));
     },
   };
 }

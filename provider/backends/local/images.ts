@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
+import type { ProviderDatabase } from "./database.ts";
 
 /** A built function: a folder that never changes once it is registered. */
 export interface Artefact {
@@ -18,7 +18,7 @@ export interface Images {
   resolve(image: string): Artefact | undefined;
   /**
    * Makes `reference` name `digest` from now on, durably. The artefact's folder has to be complete and on disk before.
-   * @throws when the digest is malformed or has no folder
+   * @throws when the digest is malformed or has no folder; {FaasError} `noSpace`
    */
   register(reference: string, digest: string): void;
   /** Where the artefact of `digest` belongs, whether or not it is there. */
@@ -48,13 +48,13 @@ export function parseImageReference(image: string): ImageReference {
 
 const canonical = ({ name, tag }: ImageReference) => `${name}:${tag}`;
 
-/** Images recorded in `db`, with their artefacts below `dataDir`. */
-export async function openImages(db: DatabaseSync, dataDir: string): Promise<Images> {
+/** Images recorded in the database, with their artefacts below `dataDir`. */
+export async function openImages({ sql, add }: ProviderDatabase, dataDir: string): Promise<Images> {
   const artefactsDir = join(dataDir, "artefacts");
   await mkdir(artefactsDir, { recursive: true, mode: 0o700 });
-  const find = db.prepare("SELECT digest FROM images WHERE reference = ?");
-  const all = db.prepare("SELECT digest FROM images");
-  const put = db.prepare(
+  const find = sql.prepare("SELECT digest FROM images WHERE reference = ?");
+  const all = sql.prepare("SELECT digest FROM images");
+  const put = sql.prepare(
     "INSERT INTO images (reference, digest) VALUES (?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest",
   );
   const artefactPath = (digest: string) => {
@@ -75,7 +75,7 @@ export async function openImages(db: DatabaseSync, dataDir: string): Promise<Ima
     },
     register(reference, digest) {
       if (!existsSync(artefactPath(digest))) throw new Error(`artefact ${digest} has no folder`);
-      put.run(canonical(parseImageReference(reference)), digest);
+      add(() => put.run(canonical(parseImageReference(reference)), digest));
     },
     async sweep(inUse) {
       const named = new Set(all.all().map((row) => row.digest as string));

@@ -1,7 +1,7 @@
-import type { DatabaseSync } from "node:sqlite";
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
+import type { ProviderDatabase } from "./database.ts";
 
 /** What the store has to know and to do elsewhere when a namespace goes. */
 export interface NamespaceUse {
@@ -17,19 +17,23 @@ export interface LocalNamespaces extends NamespaceStore {
   names(): string[];
 }
 
-/** Namespaces in `db`. The default one needs no row and is always there. */
-export function openNamespaces(db: DatabaseSync, defaultName: string, use: NamespaceUse): LocalNamespaces {
-  const all = db.prepare("SELECT name FROM namespaces ORDER BY name");
-  const find = db.prepare("SELECT labels, annotations FROM namespaces WHERE name = ?");
-  const put = db.prepare(
+/** Namespaces in the database. The default one needs no row and is always there. */
+export function openNamespaces(
+  { sql, add, change }: ProviderDatabase,
+  defaultName: string,
+  use: NamespaceUse,
+): LocalNamespaces {
+  const all = sql.prepare("SELECT name FROM namespaces ORDER BY name");
+  const find = sql.prepare("SELECT labels, annotations FROM namespaces WHERE name = ?");
+  const put = sql.prepare(
     `INSERT INTO namespaces (name, labels, annotations) VALUES (?, ?, ?)
      ON CONFLICT DO UPDATE SET labels = excluded.labels, annotations = excluded.annotations`,
   );
-  const remove = db.prepare("DELETE FROM namespaces WHERE name = ?");
+  const remove = sql.prepare("DELETE FROM namespaces WHERE name = ?");
 
   const has = (name: string) => name === defaultName || find.get(name) !== undefined;
   const save = ({ name, labels, annotations }: FunctionNamespace) => {
-    put.run(name, JSON.stringify({ ...labels, ...MARK }), JSON.stringify({ ...annotations, ...MARK }));
+    add(() => put.run(name, JSON.stringify({ ...labels, ...MARK }), JSON.stringify({ ...annotations, ...MARK })));
   };
   const require = (name: string) => {
     if (!has(name)) throw new FaasError("notFound", `namespace ${name} not found`);
@@ -67,7 +71,7 @@ export function openNamespaces(db: DatabaseSync, defaultName: string, use: Names
       if (name === defaultName)
         throw new FaasError("invalid", `namespace ${name} is the default and cannot be removed`);
       if (use.hasFunctions(name)) throw new FaasError("conflict", `namespace ${name} still has functions`);
-      remove.run(name);
+      change(() => remove.run(name));
       await use.removeSecrets(name);
     },
   };

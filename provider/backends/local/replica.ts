@@ -1,4 +1,5 @@
 import type { Startup } from "../../contract/endpoints.ts";
+import { shortageOf } from "../../contract/shortages.ts";
 import type { Logger } from "../../kit/log.ts";
 import { pause } from "../pause.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
@@ -289,5 +290,5 @@ export class Replica implements ReplicaView {
 /** Messages of the file system name folders of the platform, which are nobody's business. */
 function reasonOf(error: unknown): string {
   const { name, message, code } = error as NodeJS.ErrnoException;
-  return name === "FaasError" ? message : (code ?? "internal error");
+  return name === "FaasError" ? message : (shortageOf(error)?.message ?? code ?? "internal error");
 }

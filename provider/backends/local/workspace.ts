@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { cp, rename } from "node:fs/promises";
+import { cp, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { FaasError } from "../../contract/errors.ts";
 import { type Descriptor, readDescriptor } from "./descriptor.ts";
@@ -64,8 +64,10 @@ async function refreshSecrets(plan: WorkspacePlan, folder: string): Promise<void
   const copies = await namesIn(folder);
   for (const name of plan.secrets) {
     const value = await plan.readSecret(name);
-    if (value) await writeSecret(plan.home, folder, name, value);
-    else if (!copies.includes(name)) throw new FaasError("invalid", `secret "${name}" not found`);
+    const copy = copies.includes(name) ? await readFile(join(folder, name)) : undefined;
+    if (!value && !copy) throw new FaasError("invalid", `secret "${name}" not found`);
+    // Left alone when it is right, so that functions start on a full disk.
+    if (value && !copy?.equals(value)) await writeSecret(plan.home, folder, name, value);
   }
 }
 

@@ -83,3 +83,28 @@ test("a thread that lived long begins its tries anew", async () => {
   }
   expect(failures).toEqual([]);
 });
+
+test("a thread that finds no room on the disk is started until it does", async () => {
+  const full: FromWorker = { kind: "refusedToOpen", message: "disk full", cause: { errcode: 13 } };
+  let started = 0;
+  let current: Worker | undefined;
+  const failures: Error[] = [];
+  const thread = new EmbeddedThread(
+    {
+      startThread: () => {
+        started++;
+        current = threadThatSays(started === 1 || started > 5 ? opened : full);
+        return current;
+      },
+      restartWaitsMs: [1],
+      log,
+      onFailure: (error) => failures.push(error),
+    },
+    { opened: () => {}, received: () => {}, lost: async () => {} },
+  );
+  threads.push(thread);
+  await thread.opened;
+  thread.post({ kind: "pause" });
+  await eventually("it works again", () => started === 6 && thread.failure === undefined);
+  expect(failures).toEqual([]);
+});

@@ -212,8 +212,9 @@ test("gives the space of finished calls back", async () => {
   await Promise.all(Array.from({ length: 2000 }, () => queue.publish(newCall({ body: new Uint8Array(5000) }))));
   const consumer = await queue.consume(async () => ({ kind: "done" }), WIDE);
   await eventually("the files are small again", async () => {
-    const sizes = await Promise.all([stat(path), stat(`${path}-wal`)]);
-    return (await queue.stats()).waiting === 0 && sizes.every(({ size }) => size < 5_000_000);
+    const [file, log] = await Promise.all([stat(path), stat(`${path}-wal`)]);
+    // The log keeps some room, for when there is no other.
+    return (await queue.stats()).waiting === 0 && file.size < 5_000_000 && log.size <= 8 * 1024 ** 2;
   });
   await consumer.close(0);
 });

@@ -88,3 +88,20 @@ test("closing ends the tries, and closes what one of them still opens", async ()
   await never.whenTried;
   await never.close();
 });
+
+test("why it cannot be opened is told where that is for callers to know", async () => {
+  const full = Object.assign(new Error("cannot open /a/path"), { cause: { code: "ERR_SQLITE_ERROR", errcode: 13 } });
+  const lost = new Error("cannot reach nats://user:password@host");
+  for (const [error, text] of [
+    [full, /^the queue is not there yet: no space is left/],
+    [lost, /^the queue is not there yet$/],
+  ] as const) {
+    const queue = new LateQueue({ ...options, open: () => Promise.reject(error) });
+    await queue.whenTried;
+    await expect(queue.publish(call)).rejects.toMatchObject({
+      kind: "unavailable",
+      message: expect.stringMatching(text),
+    });
+    await queue.close();
+  }
+});

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ensureFolder, removeTree } from "../files.ts";
+import { ensureFolder } from "../files.ts";
 import type { Wall } from "./wall.ts";
 
 const LONGEST_MS = 10_000;
@@ -18,20 +18,16 @@ exec "$NODE" --version
 /**
  * Runs something behind the wall and looks around: there are machines where bubblewrap is installed and may make no
  * namespaces.
- * @param scratch a folder of the platform's for the attempt, made and removed
+ * @param scratch a folder of the platform's for the attempt; it stays, so that the next start needs no room for it
  * @returns what went wrong; undefined when functions can be run like that
  */
 export async function proveWall(wall: Wall, node: string, scratch: string): Promise<string | undefined> {
   await ensureFolder(scratch);
-  try {
-    const probe = join(scratch, "probe");
-    await writeFile(probe, "");
-    const cell = { code: scratch, readOnly: true, programs: [node], network: true };
-    const [program = "", ...args] = wall.enclose(cell, ["/bin/sh", "-c", SCRIPT, "sh", probe]);
-    return await run(program, args, { NODE: node });
-  } finally {
-    await removeTree(scratch);
-  }
+  const probe = join(scratch, "probe");
+  await writeFile(probe, "");
+  const cell = { code: scratch, readOnly: true, programs: [node], network: true };
+  const [program = "", ...args] = wall.enclose(cell, ["/bin/sh", "-c", SCRIPT, "sh", probe]);
+  return await run(program, args, { NODE: node });
 }
 
 function run(program: string, args: readonly string[], more: Record<string, string>): Promise<string | undefined> {

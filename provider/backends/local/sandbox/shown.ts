@@ -1,6 +1,18 @@
-import { constants } from "node:fs";
-import { copyFile, lstat, mkdir, readdir, readlink, realpath, stat, symlink, writeFile } from "node:fs/promises";
+import { constants, existsSync } from "node:fs";
+import {
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { isOutOfSpace } from "../../../contract/shortages.ts";
 import { ensureFolder, removeTree } from "../files.ts";
 
 /** Part of the machine that functions see read-only: a file or a folder, or a symbolic link. */
@@ -42,19 +54,31 @@ export async function readablePaths(): Promise<string[]> {
 /**
  * What of this machine functions see behind a wall. Every mount makes a start slower, so the small files of `/etc` are
  * copied into one folder, once.
- * @param scratch is made anew for them
+ * @param scratch is made anew for them; with no room for that, what an earlier start has left there serves as well
  */
 export async function prepareShown(scratch: string): Promise<Shown[]> {
-  await removeTree(scratch);
-  await ensureFolder(scratch);
-  for (const name of FILES) await copySetting(name, scratch);
   const live = await existing(LIVE_FILES.map((name) => join(ETC, name)));
   const folders = await existing((await settingFolders()).map((name) => join(ETC, name)));
-  // What they are mounted on.
-  for (const path of live) await writeFile(join(scratch, path.slice(ETC.length)), "");
-  for (const path of folders) await mkdir(join(scratch, path.slice(ETC.length)), { recursive: true });
+  const draft = `${scratch}.new`;
+  try {
+    await removeTree(draft);
+    await layOut(draft, live, folders);
+    await removeTree(scratch);
+    await rename(draft, scratch);
+  } catch (error) {
+    await removeTree(draft);
+    if (!isOutOfSpace(error) || !existsSync(scratch)) throw error;
+  }
   const binds = [...live, ...folders].map((path): Shown => ({ kind: "bind", path, from: path }));
   return [...(await Promise.all(SYSTEM.map(systemPart))).flat(), { kind: "bind", path: ETC, from: scratch }, ...binds];
+}
+
+async function layOut(folder: string, live: readonly string[], folders: readonly string[]): Promise<void> {
+  await ensureFolder(folder);
+  for (const name of FILES) await copySetting(name, folder);
+  // What they are mounted on.
+  for (const path of live) await writeFile(join(folder, path.slice(ETC.length)), "");
+  for (const path of folders) await mkdir(join(folder, path.slice(ETC.length)), { recursive: true });
 }
 
 async function settingFolders(): Promise<string[]> {
@@ -85,7 +109,8 @@ async function copySetting(name: string, scratch: string): Promise<void> {
     if (target !== undefined && SYSTEM.some((folder) => isWithin(folder, resolve(ETC, target)))) {
       await symlink(target, copy);
     } else await copyFile(await realpath(path), copy, constants.COPYFILE_EXCL);
-  } catch {
+  } catch (error) {
+    if (isOutOfSpace(error)) throw error;
     // Not on this machine, a link to nothing, or not for us to read: programs do without.
   }
 }
