@@ -133,6 +133,7 @@ describe("the phases of a pod", () => {
     const { startups, counted, see, at: clock } = open();
     see(1, {}, true);
     // Told late: to the end of the second for all that anybody knows.
+    see(4, { conditions: [scheduled] });
     see(630, { conditions: [scheduled, condition("PodReadyToStartContainers", 400)] });
     startups.announced("p", heard("f", clock(640)));
     clock(650);
