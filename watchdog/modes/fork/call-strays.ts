@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { killTree, listChildren } from "../../kill-tree.ts";
 
@@ -20,7 +19,7 @@ const MAX_ROUNDS = 20;
  * parent, and are told from strangers by a mark in their environment; one that has cleared it is not found.
  */
 export class CallStrays {
-  readonly #prefix = `${randomUUID()}.`;
+  readonly #prefix = `${crypto.randomUUID()}.`;
   readonly #active = new Set<string>();
   #lastCall = 0;
   #timer: NodeJS.Timeout | undefined;
