@@ -22,11 +22,11 @@ const PROGRAMS = ["bwrap", "nsenter", "setpriv", "tini"] as const;
 
 /** Why containers cannot be run on this machine; undefined when they can. */
 export function whyNoContainers(): string | undefined {
-  if (process.geteuid?.() !== 0) return "only root can start processes as other users";
+  if (process.geteuid?.() !== 0) return "containers cannot be run here: only root can start processes as other users";
   const missing = PROGRAMS.filter((program) => spawnSync(program, ["--version"]).error);
-  if (missing.length > 0) return `${missing.join(", ")} not found`;
+  if (missing.length > 0) return `containers cannot be run here: ${missing.join(", ")} not found`;
   const tried = spawnSync("bwrap", ["--ro-bind", "/", "/", "--unshare-all", "true"], { encoding: "utf8" });
-  return tried.status === 0 ? undefined : `bwrap: ${tried.stderr.trim()}`;
+  return tried.status === 0 ? undefined : `containers cannot be run here: bwrap: ${tried.stderr.trim()}`;
 }
 
 const findProgram = (name: string) => spawnSync("which", [name], { encoding: "utf8" }).stdout.trim();

@@ -1,18 +1,17 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "@jest/globals";
 import type { KubernetesObject, Values } from "../../deploy/render/render-chart.ts";
 import { eventually } from "../support/eventually.ts";
+import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { find, render } from "./chart-support.ts";
 import { type Container, Network, whyNoContainers } from "./container.ts";
 import { layOutImage } from "./image.ts";
 import { containerOf, podSpecOf, type Secrets } from "./pod.ts";
 
-const why = whyNoContainers();
-if (why && process.env.REQUIRE_SERVICES) throw new Error(`containers cannot be run here: ${why}`);
-if (why) process.stderr.write(`skipped: what the chart renders is not run: ${why}\n`);
-const testContainers = why ? test.skip : test;
+const why = unlessRequired(whyNoContainers());
+const testContainers = testNeeding(why);
 
 const STARTS_WITHIN_MS = 60_000;
 const ENDS_WITHIN_MS = 20_000;

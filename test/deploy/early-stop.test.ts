@@ -2,18 +2,17 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { describeNeeding, unlessRequired } from "../support/needing.ts";
 import { ROOT } from "../support/platform.ts";
 import { find, render } from "./chart-support.ts";
 import { type Container, type ContainerSpec, IMAGE_PROGRAMS, Network, whyNoContainers } from "./container.ts";
 import { layOutImage } from "./image.ts";
 import { containerOf } from "./pod.ts";
 
-const why = whyNoContainers();
-if (why && process.env.REQUIRE_SERVICES) throw new Error(`containers cannot be run here: ${why}`);
-if (why) process.stderr.write(`skipped: first processes of containers are not stopped early: ${why}\n`);
-const describeContainers = why ? describe.skip : describe;
+const why = unlessRequired(whyNoContainers());
+const describeContainers = describeNeeding(why);
 
 /** Far less than any grace, and far more than a busy machine needs. */
 const ENDS_WITHIN_MS = 15_000;

@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect } from "@jest/globals";
 import { parseAllDocuments, stringify } from "yaml";
+import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { CHART, RELEASE, render, VARIANTS, withoutRandom } from "./chart-support.ts";
 
 /** Where Debian puts the Go libraries that Helm is made of. */
@@ -26,14 +27,11 @@ function findEngine(): Engine | undefined {
   if (has("go", "version") && LIBRARIES.every((library) => existsSync(join(GO_LIBRARIES, "src", library)))) {
     return (values) => [join(folder, "engine"), CHART, values, RELEASE.namespace];
   }
-  if (process.env.REQUIRE_SERVICES) throw new Error("neither helm nor Go with sprig and yaml is on this machine");
-  process.stderr.write(
-    "skipped: neither helm nor Go with sprig and yaml is on this machine to compare our rendering with\n",
-  );
   return undefined;
 }
 
-const testWithEngine = engine ? test : test.skip;
+const missing = engine ? undefined : "neither helm nor Go with sprig and yaml is on this machine";
+const testWithEngine = testNeeding(unlessRequired(missing));
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "faaslane-engine-"));

@@ -4,13 +4,13 @@ import { expect, test } from "@jest/globals";
 import { decode } from "../support/kube/schema/decode.ts";
 import { generateTypes } from "../support/kube/schema/generate.ts";
 import { TypeLibrary } from "../support/kube/schema/notation.ts";
+import { testNeeding } from "../support/needing.ts";
 import { ROOT } from "../support/platform.ts";
 
 const openapi = join(ROOT, "../shared/kubernetes/openapi");
-const present = existsSync(openapi);
-if (!present) process.stderr.write("skipped: the API's OpenAPI documents are not on this machine\n");
+const missing = existsSync(openapi) ? undefined : "the API's OpenAPI documents are not on this machine";
 
-(present ? test : test.skip)("the types are those of the API's OpenAPI documents", () => {
+testNeeding(missing)("the types are those of the API's OpenAPI documents", () => {
   const written = readFileSync(new URL("../support/kube/schema/types.json", import.meta.url), "utf8");
   expect(JSON.parse(written)).toEqual(generateTypes(openapi));
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { describe } from "@jest/globals";
+import { describeNeeding, unlessRequired } from "./needing.ts";
 
 /** Why no functions can be put behind a wall here; undefined when they can. */
 function missing(): string | undefined {
@@ -17,12 +17,5 @@ function missing(): string | undefined {
 
 /** Tests that need `bwrap`. Where there is none they are skipped, or fail when `REQUIRE_SERVICES=1`. */
 export function describeWithBubblewrap(name: string, tests: () => void): void {
-  const why = missing();
-  if (why === undefined) {
-    describe(name, tests);
-    return;
-  }
-  if (process.env.REQUIRE_SERVICES === "1") throw new Error(`REQUIRE_SERVICES=1, but ${why}`);
-  process.stderr.write(`skipped: ${name}: ${why}\n`);
-  describe.skip(name, tests);
+  describeNeeding(unlessRequired(missing()))(name, tests);
 }

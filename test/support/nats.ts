@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { describe } from "@jest/globals";
+import { describeNeeding, unlessRequired } from "./needing.ts";
 
 export { type NatsOptions, NatsServer } from "./nats-server.ts";
 
@@ -13,12 +13,5 @@ function missing(): string | undefined {
 
 /** Tests that need `nats-server`. Where it is not installed they are skipped, or fail when `REQUIRE_SERVICES=1`. */
 export function describeWithNats(name: string, tests: () => void): void {
-  const why = missing();
-  if (why === undefined) {
-    describe(name, tests);
-    return;
-  }
-  if (process.env.REQUIRE_SERVICES === "1") throw new Error(`REQUIRE_SERVICES=1, but ${why}`);
-  process.stderr.write(`skipped: ${name}: ${why}\n`);
-  describe.skip(name, tests);
+  describeNeeding(unlessRequired(missing()))(name, tests);
 }

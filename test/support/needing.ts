@@ -16,6 +16,15 @@ export function describeNeeding(missing: string | undefined): typeof describe.sk
   return missing === undefined ? describe : saying(missing, describe.skip);
 }
 
+/**
+ * Passes on why something is missing that machines which run all tests have to have.
+ * @throws when there is a reason and `REQUIRE_SERVICES=1`
+ */
+export function unlessRequired(missing: string | undefined): string | undefined {
+  if (missing === undefined || process.env.REQUIRE_SERVICES !== "1") return missing;
+  throw new Error(`REQUIRE_SERVICES=1, but ${missing}`);
+}
+
 interface Declares {
   (name: string, body: () => void): void;
   readonly each: (rows: readonly unknown[]) => (name: string, body: () => void) => void;

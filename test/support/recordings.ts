@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "@jest/globals";
+import { testNeeding } from "./needing.ts";
 import { ROOT } from "./platform.ts";
 
 /** Why nothing is compared with what the original programs answered; undefined when the recordings are here. */
@@ -15,11 +15,10 @@ export const noRecordings: string | undefined = existsSync(join(ROOT, "../shared
 export function readRecording(name: string): string | undefined {
   const path = join(ROOT, "../shared/recordings", name);
   if (existsSync(path)) return readFileSync(path, "utf8");
-  process.stderr.write(`skipped: the recording ${name} is not on this machine\n`);
   return undefined;
 }
 
 /** `test`, or its skipping form when the recording is missing. */
-export function testWith(recording: unknown): typeof test | typeof test.skip {
-  return recording === undefined ? test.skip : test;
+export function testWith(recording: unknown): ReturnType<typeof testNeeding> {
+  return testNeeding(recording === undefined ? noRecordings : undefined);
 }

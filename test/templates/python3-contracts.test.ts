@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, test as jestTest } from "@jest/globals";
+import { describe, expect } from "@jest/globals";
+import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { TEMPLATES } from "./support/build-context.ts";
 import type { FunctionOptions } from "./support/function-process.ts";
-import { hasPrograms } from "./support/programs.ts";
+import { missingPrograms } from "./support/programs.ts";
 import { startWritten } from "./support/written-function.ts";
 
-const test = hasPrograms("python3") ? jestTest : jestTest.skip;
+const test = testNeeding(unlessRequired(missingPrograms("python3")));
 
 const JSON_TYPE = "application/json";
 

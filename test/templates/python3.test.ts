@@ -4,17 +4,18 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test as jestTest } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { uploadThenCall } from "../support/upload-then-call.ts";
 import { type BuildContext, layOut } from "./support/build-context.ts";
 import { type FunctionProcess, startFunction } from "./support/function-process.ts";
-import { hasPrograms } from "./support/programs.ts";
+import { missingPrograms } from "./support/programs.ts";
 import { startWritten } from "./support/written-function.ts";
 
-const available = hasPrograms("python3");
-const test = available ? jestTest : jestTest.skip;
+const missing = unlessRequired(missingPrograms("python3"));
+const test = testNeeding(missing);
 const HTML = "text/html; charset=utf-8";
 const TEXT = "text/plain; charset=utf-8";
 const FAILED = "Internal Server Error\n";
@@ -22,7 +23,7 @@ const FAILED = "Internal Server Error\n";
 describe("behind the watchdog", () => {
   let fn: FunctionProcess;
   beforeAll(async () => {
-    if (!available) return;
+    if (missing) return;
     fn = await startFunction("python3", {
       handler: "python3",
       secrets: { one: "s3cret\r\n" },
@@ -182,7 +183,7 @@ describe("the server by itself", () => {
   let log = "";
 
   beforeAll(async () => {
-    if (!available) return;
+    if (missing) return;
     context = await layOut("python3", "python3");
     port = await freePort();
     child = spawn("python3", ["index.py"], {

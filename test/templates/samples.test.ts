@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { parseStack } from "../../cli/stack/parse.ts";
+import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { TEMPLATES } from "./support/build-context.ts";
 import { type FunctionProcess, startFunction } from "./support/function-process.ts";
-import { hasPrograms } from "./support/programs.ts";
+import { missingPrograms } from "./support/programs.ts";
 
 const ROOT = join(TEMPLATES, "..");
 const FUNCTIONS = join(ROOT, "functions");
-const testPython = hasPrograms("python3") ? test : test.skip;
+const testPython = testNeeding(unlessRequired(missingPrograms("python3")));
 
 describe("their own tests pass", () => {
   // Jest's own settings must not reach another runner.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { parseResponse, type RawResponse, rawRequest } from "../support/raw-http.ts";
-import { readRecording } from "../support/recordings.ts";
+import { readRecording, testWith } from "../support/recordings.ts";
 import { spawnWatchdog, startWatchdog, type TestWatchdog } from "./support/start-watchdog.ts";
 
 /** One setting of one of OpenFaaS's watchdogs, and what it answered. */
@@ -153,7 +153,7 @@ async function startUnready(recording: Recording): Promise<TestWatchdog> {
 }
 
 if (text === undefined) {
-  test.skip("the recordings of OpenFaaS's watchdogs are not on this machine", () => {});
+  testWith(text)("the recordings of OpenFaaS's watchdogs", () => {});
 } else {
   describe.each(served.map((recording) => [`${recording.watchdog}, ${recording.setup}`, recording] as const))(
     "%s",
@@ -184,6 +184,4 @@ if (text === undefined) {
       });
     },
   );
-
-  test.skip("mode=static is recorded, but not there yet", () => {});
 }

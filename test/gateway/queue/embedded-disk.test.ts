@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, expect } from "@jest/globals";
+import { testNeeding } from "../../support/needing.ts";
 
 const run = promisify(execFile);
 const FILL_DISK = fileURLToPath(new URL("./fixtures/fill-disk.ts", import.meta.url));
@@ -17,14 +18,16 @@ const inNamespace = (script: string, ...args: string[]) =>
 const MOUNT = 'mount -t tmpfs -o size=24m tmpfs "$1"';
 
 let folder: string;
-let unable: string | undefined;
+
+const testDisk = testNeeding(
+  await inNamespace(MOUNT, tmpdir()).then(
+    () => undefined,
+    (error: Error) => `this machine lets us mount no small disk to fill: ${error.message.trim()}`,
+  ),
+);
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "faaslane-disk-"));
-  unable = await inNamespace(MOUNT, folder).then(
-    () => undefined,
-    (error: Error) => error.message,
-  );
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -36,12 +39,8 @@ interface Outcome {
   readonly messages: readonly string[];
 }
 
-/** Undefined, and told why, where no small disk can be had. */
-async function fill(options: object): Promise<Outcome | undefined> {
-  if (unable !== undefined) {
-    process.stderr.write(`skipped: this machine lets us mount no small disk to fill: ${unable}\n`);
-    return undefined;
-  }
+/** Fills a small disk, and looks at what the queue makes of it. */
+async function fill(options: object): Promise<Outcome> {
   const node = [process.execPath, "--disable-warning=ExperimentalWarning", FILL_DISK];
   const script = `${MOUNT}; shift; exec "$@"`;
   const { stdout } = await inNamespace(script, folder, ...node, folder, JSON.stringify(options));
@@ -54,17 +53,15 @@ async function fill(options: object): Promise<Outcome | undefined> {
 /** As if calls were not bounded. */
 const limits = { bytes: 1024 * MIB, functionBytes: 1024 * MIB };
 
-test("a queue that has filled its disk can be emptied, and then takes calls again", async () => {
+testDisk("a queue that has filled its disk can be emptied, and then takes calls again", async () => {
   const outcome = await fill({ limits, minFreeBytes: 0 });
-  if (!outcome) return;
   expect(outcome.refusal).toMatch(/^unavailable: /);
   expect(outcome.messages).toContain("the queue cannot store");
   expect(outcome.messages).toContain("the queue can store calls again");
 });
 
-test("a queue leaves some of its disk to others, and takes calls again when there is room", async () => {
+testDisk("a queue leaves some of its disk to others, and takes calls again when there is room", async () => {
   const outcome = await fill({ limits, minFreeBytes: 6 * MIB });
-  if (!outcome) return;
   expect(outcome.refusal).toMatch(/^unavailable: .*less than 6Mi of its disk would be free \(async_min_free\)/);
   // What was taken within a second may lie in the log and in the file.
   expect(outcome.freeBytes).toBeGreaterThan(2 * MIB);
@@ -72,9 +69,8 @@ test("a queue leaves some of its disk to others, and takes calls again when ther
   expect(outcome.messages).not.toContain("the queue cannot store");
 });
 
-test("calls take no more than half of what the disk has free, one function's half of that", async () => {
+testDisk("calls take no more than half of what the disk has free, one function's half of that", async () => {
   const outcome = await fill({});
-  if (!outcome) return;
   expect(outcome.refusal).toMatch(/^overloaded: .*async_function_max_bytes/);
   expect(outcome.accepted * 5000).toBeLessThan(6.5 * MIB);
 });

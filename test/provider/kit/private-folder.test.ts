@@ -2,8 +2,9 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { ensurePrivateFile, ensurePrivateFolder } from "../../../provider/kit/private-folder.ts";
+import { describeNeeding } from "../../support/needing.ts";
 import { ROOT } from "../../support/platform.ts";
 
 let top = "";
@@ -30,8 +31,9 @@ test("what was there and is ours is taken from others", () => {
   expect(modeOf(join(top, "file"))).toBe(0o600);
 });
 
-const isRoot = process.geteuid?.() === 0;
-if (!isRoot) process.stderr.write("skipped: only root can make folders that belong to somebody else\n");
+const describeAsRoot = describeNeeding(
+  process.geteuid?.() === 0 ? undefined : "only root can make folders that belong to somebody else",
+);
 
 /** The user and group that the chart runs the platform as. */
 const OTHER = 65532;
@@ -52,7 +54,7 @@ const lock = (folder: string) =>
   `const { lockFolder } = await import(${JSON.stringify(join(ROOT, "provider/kit/folder-lock.ts"))});
    lockFolder(${JSON.stringify(folder)})();`;
 
-(isRoot ? describe : describe.skip)("what belongs to somebody else", () => {
+describeAsRoot("what belongs to somebody else", () => {
   /** A folder as the kubelet leaves an emptyDir with `fsGroup`, or as told. */
   function folderOf(name: string, mode: number): string {
     const folder = join(top, name);

@@ -3,15 +3,17 @@ import { once } from "node:events";
 import { expect, test } from "@jest/globals";
 import { findDeathSignal } from "../../../provider/backends/local/death-signal.ts";
 import { eventually } from "../../support/eventually.ts";
+import { testNeeding } from "../../support/needing.ts";
 import { isAlive } from "../../support/platform.ts";
 
 const prefix = findDeathSignal(process.env.PATH ?? "");
+const testWithPrefix = testNeeding(prefix.length > 0 ? undefined : "util-linux's setpriv is not on this machine");
 
 test("without the program there is no prefix", () => {
   expect(findDeathSignal("/nowhere:relative")).toEqual([]);
 });
 
-(prefix.length > 0 ? test : test.skip)("a process that never yields dies with the one that started it", async () => {
+testWithPrefix("a process that never yields dies with the one that started it", async () => {
   const busy = [...prefix, process.execPath, "-e", "console.log(process.pid); for (;;);"];
   const script = `
     const { spawn } = require("node:child_process");
@@ -27,4 +29,3 @@ test("without the program there is no prefix", () => {
   parent.kill("SIGKILL");
   await eventually("it is gone", () => !isAlive(pid));
 });
-if (prefix.length === 0) process.stderr.write("skipped: util-linux's setpriv is not on this machine\n");

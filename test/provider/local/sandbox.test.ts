@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "@jest/globals";
 import type { LocalBackendOptions } from "../../../provider/backends/local/local-backend.ts";
 import { describeWithBubblewrap } from "../../support/bubblewrap.ts";
+import { testNeeding } from "../../support/needing.ts";
 import { isRunning, temporaryFolder } from "../../support/platform.ts";
 import { openBuildFixture, outputOf } from "../build-fixture.ts";
 import { descriptor, tarOf } from "../tar-fixture.ts";
@@ -31,6 +32,10 @@ import {
 } from "./support.ts";
 
 let fixture: LocalFixture | undefined;
+const testAsRoot = testNeeding(
+  process.getuid?.() === 0 ? undefined : "only root can become another user to try as that one",
+);
+
 const folders: string[] = [];
 afterEach(async () => {
   await fixture?.close();
@@ -263,7 +268,7 @@ describeWithBubblewrap("behind a wall", () => {
     }
   });
 
-  (process.getuid?.() === 0 ? test : test.skip)("the same holds for a user without privileges", async () => {
+  testAsRoot("the same holds for a user without privileges", async () => {
     const folder = await temporary();
     await chmod(folder, 0o777);
     const child = fileURLToPath(new URL("./sandbox-child.ts", import.meta.url));
@@ -284,4 +289,3 @@ describeWithBubblewrap("behind a wall", () => {
     expect(await isRunning(other.pid ?? 0)).toBe(false);
   });
 });
-if (process.getuid?.() !== 0) process.stderr.write("skipped: only root can become another user to try as that one\n");

@@ -27,14 +27,14 @@ type Definitions = ReadonlyMap<string, Schema>;
 
 const FOLDER = join(ROOT, "../shared/kubernetes/openapi");
 
-/** Schemas as an API server publishes them, which lie beside the project; empty, with a printed reason, where missing. */
+/** Why unknown fields are not looked for; undefined when they are. */
+export const noOpenApi: string | undefined = existsSync(FOLDER)
+  ? undefined
+  : "the API's OpenAPI documents are not on this machine";
+
+/** Schemas as an API server publishes them, which lie beside the project; empty where they are missing. */
 export function readOpenApi(): Definitions {
-  if (!existsSync(FOLDER)) {
-    process.stderr.write(
-      "skipped: unknown fields are not looked for, as the OpenAPI documents are not on this machine\n",
-    );
-    return new Map();
-  }
+  if (noOpenApi) return new Map();
   return new Map(
     readdirSync(FOLDER).flatMap((file) => {
       const { components } = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as {
