@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
 import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
+import { isUnheard } from "../core/unheard.ts";
 import { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -38,12 +39,16 @@ const MAX_INTERIM_MS = 120_000;
 /** Early hints that are passed on; the others are only counted. */
 const MAX_HINTS = 10;
 
+/** Breaks off an answer that says that the function has not got the call. */
+const UNHEARD = new Error("the function does not listen yet");
+
 type Controller = Dispatcher.DispatchController;
 type UpstreamHeaders = Record<string, string | string[] | undefined>;
 
 /**
  * One call on its way to a replica. A replica that refuses the connection is passed over for another; once the request
- * has been given to a connection it is never sent again, as the function may have run.
+ * has been given to a connection it is never sent again, as the function may have run, but when its watchdog says that it
+ * could not even begin to.
  */
 export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
   readonly #context: CallContext;
@@ -232,6 +237,11 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
       if (this.#countInterim(controller, status) && status === 103) this.#inform(status, headers);
       return;
     }
+    if (status === 500 && this.#isUnheard(headers)) {
+      controller.abort(UNHEARD);
+      return;
+    }
+    if (this.#replica) this.#replica.heard = true;
     const answerHeaders = buildClientHeaders(headers, this.#ownHeaders(), status);
     this.#wait?.tell(answerHeaders, this.#replica, this.#entry.meter);
     this.#status = status;
@@ -247,6 +257,13 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
       if (type !== undefined) answerHeaders["content-type"] = type;
       this.#begin(controller, statusMessage, answerHeaders);
     });
+  }
+
+  /** Of a replica that has ever answered otherwise it says that its server is gone, and of a stream there is no other copy. */
+  #isUnheard(headers: UpstreamHeaders): boolean {
+    const replica = this.#replica;
+    if (!replica || replica.heard || !(this.#body === null || Buffer.isBuffer(this.#body))) return false;
+    return isUnheard(500, headers, performance.now() - replica.announcedAt);
   }
 
   #begin(controller: Controller, reason: string | undefined, headers: AnswerHeaders): void {
@@ -294,6 +311,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
       this.#end(499, replica?.silence.isStalled(this.#entry.pace, performance.now())); // nginx's code for a caller that left; nobody receives it, the metrics show it
       return;
     }
+    if (error === UNHEARD) this.#controller = undefined;
     if (error instanceof FaasError) {
       this.#fail(error);
       return;

@@ -22,6 +22,8 @@ export class Replica implements Candidate {
   /** Whether it answers. */
   readonly silence = new Silence();
   lagging = false;
+  /** Whether its function has ever answered a call. */
+  heard = false;
   /** How it came up, if that was a short time ago. */
   startup: Startup | undefined;
   /** When `announced` became what it is, by `performance.now()`. */
