@@ -90,18 +90,22 @@ export function answersContract(setup: CallerSetup): void {
   });
 
   test.each([
-    ["the request's", [["Content-Type", "text/css"]], "text/css"],
-    ["plain text when that has none either", [], "text/plain"],
-  ] as const)("an answer without a type gets one, and a date: %s", async (_rule, headers, type) => {
-    setup.site.answer = (_request, res) => {
-      res.sendDate = false;
-      res.end("x");
-    };
-    await setup.start();
-    const answer = await setup.answered({ headers });
-    expect(answer.headers["content-type"]).toBe(type);
-    expect(Math.abs(Date.parse(answer.headers.date as string) - Date.now())).toBeLessThan(60_000);
-  });
+    ["plain text", [], "x", "text/plain; charset=utf-8"],
+    ["whatever the request's", [["Content-Type", "text/css"]], "x", "text/plain; charset=utf-8"],
+    ["of a page", [], "<!DOCTYPE html><p>x", "text/html; charset=utf-8"],
+  ] as const)(
+    "an answer without a type gets that of its content, and a date: %s",
+    async (_rule, headers, text, type) => {
+      setup.site.answer = (_request, res) => {
+        res.sendDate = false;
+        res.end(text);
+      };
+      await setup.start();
+      const answer = await setup.answered({ headers });
+      expect(answer.headers["content-type"]).toBe(type);
+      expect(Math.abs(Date.parse(answer.headers.date as string) - Date.now())).toBeLessThan(60_000);
+    },
+  );
 
   test.each([200, 204, 301, 404, 418, 429, 500, 503])("status %i of the function is its own", async (status) => {
     setup.site.answer = (_request, res) => res.writeHead(status, { "retry-after": "7" }).end();
