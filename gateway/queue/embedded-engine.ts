@@ -229,14 +229,15 @@ export class EmbeddedEngine {
     try {
       return work();
     } catch (error) {
-      if (isDamage(error) || !this.#spare.release()) throw error;
-      this.#log("error", "the disk is full; the queue lives on its reserve and takes no new calls", {});
+      if (isDamage(error)) throw error;
+      if (this.#spare.release())
+        this.#log("error", "the disk is full; the queue lives on its reserve and takes no new calls", {});
+      // At once, before others have taken what was given up; and the log then begins anew in the room that it has.
       this.#emptyLog();
       return work();
     }
   }
 
-  /** Before others have taken what was given up: with that done, what is there already needs no more room. */
   #emptyLog(): void {
     try {
       this.#store.checkpoint();

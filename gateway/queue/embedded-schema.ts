@@ -4,6 +4,8 @@ import type { EmbeddedDatabase } from "./embedded-database.ts";
 const APPLICATION_ID = 0x46534c51;
 const SCHEMA_VERSION = 3;
 const PAGE_BYTES = 4096;
+/** Of the log, once its content has been moved to the file. */
+export const LOG_KEEPS_BYTES = 1024 ** 2;
 /** Calls moved at a time from an earlier release's table: their room is used again for those that follow. */
 const MOVED_AT_A_TIME = 500;
 
@@ -122,7 +124,7 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
   // Exclusive locking keeps a second platform off the same file, and spares the shared-memory index.
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL;");
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0;");
-  db.exec("PRAGMA wal_autocheckpoint = 1500; PRAGMA journal_size_limit = 8388608;");
+  db.exec(`PRAGMA wal_autocheckpoint = 1500; PRAGMA journal_size_limit = ${LOG_KEEPS_BYTES};`);
   const version = db.number("PRAGMA user_version");
   const owner = db.number("PRAGMA application_id");
   if (owner === 0 && version === 0 && db.number("SELECT count(*) FROM sqlite_schema") === 0) {

@@ -1,10 +1,11 @@
+import { statSync } from "node:fs";
 import { EmbeddedBatches } from "./embedded-batches.ts";
 import { EmbeddedCalls } from "./embedded-calls.ts";
 import { EmbeddedDatabase, isBusy } from "./embedded-database.ts";
 import { EmbeddedDead } from "./embedded-dead.ts";
 import { EmbeddedHistory } from "./embedded-history.ts";
 import type { IdKey } from "./embedded-ids.ts";
-import { prepareDatabase } from "./embedded-schema.ts";
+import { LOG_KEEPS_BYTES, prepareDatabase } from "./embedded-schema.ts";
 
 /** The queue's file. */
 export class EmbeddedStore {
@@ -14,9 +15,11 @@ export class EmbeddedStore {
   readonly dead: EmbeddedDead;
   readonly key: IdKey;
   readonly #db: EmbeddedDatabase;
+  readonly #path: string;
 
   /** @throws {Error} when the file is locked, damaged, someone else's or of another schema */
   constructor(path: string, maxBytes: number) {
+    this.#path = path;
     this.#db = new EmbeddedDatabase(path);
     try {
       prepareDatabase(this.#db, maxBytes);
@@ -46,12 +49,19 @@ export class EmbeddedStore {
     return surplus > pages;
   }
 
-  /** Moves the log's content into the database file. Its room stays its own, so that it is there when the disk is full. */
+  /** Moves the log's content into the database file. The log keeps some room, for when there is no other. */
   checkpoint(): void {
     this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    // It is only cut to its limit by what is written next, which may be long in coming.
+    const version = this.#db.number("PRAGMA user_version");
+    if (logBytes(this.#path) > LOG_KEEPS_BYTES) this.#db.exec(`PRAGMA user_version = ${version}`);
   }
 
   close(): void {
     this.#db.close();
   }
+}
+
+function logBytes(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }

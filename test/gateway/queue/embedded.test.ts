@@ -214,7 +214,7 @@ test("gives the space of finished calls back", async () => {
   await eventually("the files are small again", async () => {
     const [file, log] = await Promise.all([stat(path), stat(`${path}-wal`)]);
     // The log keeps some room, for when there is no other.
-    return (await queue.stats()).waiting === 0 && file.size < 5_000_000 && log.size <= 8 * 1024 ** 2;
+    return (await queue.stats()).waiting === 0 && file.size < 5_000_000 && log.size <= 1024 ** 2;
   });
   await consumer.close(0);
 });
