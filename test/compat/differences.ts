@@ -12,6 +12,10 @@ const unworded = (why = "an error says what is wrong"): Difference => ({ origina
 const SMUGGLING = "a message that two parsers read differently is how requests are smuggled";
 const RAW = "the path is the function's: it is passed on as it came";
 const OWN_MISTAKE = "what the client left out or got wrong is the client's error";
+const UNTYPED: Difference = {
+  original: "takes the request's type, or text/plain",
+  why: "what answers are is told by their content, not by who asks",
+};
 
 export const GATEWAY: Differences = {
   "address of the caller": {
@@ -32,6 +36,8 @@ export const GATEWAY: Differences = {
     original: "passes on what Connection names",
     why: "RFC 9110 §7.6.1: such fields end at the proxy",
   },
+  "function without content type": UNTYPED,
+  "function without content type, POST text/css": UNTYPED,
   trailers: { original: "drops the announcement", why: "trailers are passed on, so they are announced" },
   "function slower than the upstream timeout": { original: 502, why: "a timeout says that it is one, in words" },
   "length and chunked": { original: 200, why: `${SMUGGLING} (RFC 9112 §6.1)` },
@@ -58,3 +64,27 @@ export const GATEWAY: Differences = {
   "logs bad tail": { original: 500, why: "the provider's own status and words are passed on" },
   "logs bad since": { original: 500, why: "the provider's own status and words are passed on" },
 };
+
+const KEPT: Difference = {
+  original: "forgets variables, constraints and readOnlyRootFilesystem",
+  why: "who reads a function's status to deploy it again would lose them",
+};
+
+export const CLI: Differences = {
+  list: KEPT,
+  "list verbose": KEPT,
+  describe: KEPT,
+  "describe, 2": KEPT,
+  "secret create, exists": unworded(),
+  "secret remove unknown": unworded(),
+  "deploy into unknown namespace": { original: "allows one namespace", why: "there can be several" },
+  "logs of an unknown function": { original: 500, why: "what does not exist is no fault of the server" },
+};
+
+const LOOKS: Difference = {
+  original: "asks nothing before",
+  why: "asynchronous calls that wait for the function would be lost without a word",
+};
+
+/** Of our client from theirs, by command. */
+export const CLIENT: Differences = { remove: LOOKS, "remove unknown": LOOKS };

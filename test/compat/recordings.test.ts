@@ -1,10 +1,11 @@
 import { expect } from "@jest/globals";
 import { testNeeding } from "../support/needing.ts";
-import { parseResponse } from "../support/raw-http.ts";
+import { parseResponse, type RawResponse } from "../support/raw-http.ts";
 import { noRecordings, readRecording } from "../support/recordings.ts";
 import { CALL_ROWS } from "./call-rows.ts";
+import { CLI_ROWS, COMMANDS } from "./cli-commands.ts";
 import { CONTROL_ROWS } from "./control-rows.ts";
-import { type Differences, GATEWAY } from "./differences.ts";
+import { CLI, type Differences, GATEWAY } from "./differences.ts";
 import { expectFacts, type Row } from "./facts.ts";
 
 /*
@@ -24,7 +25,8 @@ const restored = (text: string) =>
 interface Recorded {
   readonly name: string;
   readonly requestLine: string;
-  readonly answer: string;
+  /** Undefined where the connection was closed without one. */
+  readonly answer: RawResponse | undefined;
 }
 
 /** Compares row by row; the differences that are found have to be those that are listed. */
@@ -33,11 +35,10 @@ function compare(rows: readonly Row[], recorded: readonly Recorded[], listed: Di
   for (const { name, requestLine, answer } of recorded) {
     const row = rows.find(([each]) => each === name);
     expect([name, row?.[1].split(/\r?\n/)[0]]).toEqual([name, requestLine]);
-    const theirs = answer === "" ? undefined : parseResponse(restored(answer));
     const { original } = listed[name] ?? {};
-    if (typeof original === "number") expect([name, theirs?.status]).toEqual([name, original]);
+    if (typeof original === "number") expect([name, answer?.status]).toEqual([name, original]);
     try {
-      expectFacts(theirs, row as Row);
+      expectFacts(answer, row as Row);
     } catch (error) {
       found.set(name, (error as Error).message);
     }
@@ -56,11 +57,40 @@ interface Probe {
 testRecorded("a gateway", () => {
   const probes = JSON.parse(readRecording("gateway-probes.json") as string) as Probe[];
   const recorded = probes.map(({ case: name, request, response: { head, body } }): Recorded => {
-    const answer = head === "" ? "" : `${head}\r\n\r\n${body}`;
+    const answer = head === "" ? undefined : parseResponse(restored(`${head}\r\n\r\n${body}`));
     return { name, requestLine: request.split(/\r?\n/)[0] as string, answer };
   });
   const plain = recorded.find(({ name }) => name === "plain GET") as Recorded;
   // Bodies that are cut in the recording are no JSON.
   const whole = recorded.filter(({ name }) => name !== "large header");
   compare([...CALL_ROWS, ...CONTROL_ROWS], [...whole, { ...plain, name: "address of the caller" }], GATEWAY);
+});
+
+interface Step {
+  readonly step: string;
+  readonly request: { readonly method: string; readonly path: string; readonly body: string };
+  readonly response: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
+}
+
+/** Names of the recorded function and its image, as the table has them. */
+const renamed = (text: string) => text.replaceAll("fn-echo", "greet").replaceAll("shout", "greet");
+
+testRecorded("faas-cli", () => {
+  const steps = JSON.parse(renamed(readRecording("faas-cli.json") as string)) as Step[];
+  const recorded = steps.map(({ step, request, response }, index): Recorded => {
+    const place = steps.slice(0, index).filter((each) => each.step === step).length;
+    const headers = new Map(Object.entries(response.headers).map(([name, value]) => [name, [value]]));
+    return {
+      name: place === 0 ? step : `${step}, ${place + 1}`,
+      requestLine: `${request.method} ${request.path} HTTP/1.1`,
+      answer: { status: response.status, statusLine: "", headers, body: response.body },
+    };
+  });
+  compare(CLI_ROWS, recorded, CLI);
+  const bodies = COMMANDS.flatMap(({ asks }) => asks.map(({ sends = "" }) => sends));
+  expect(steps.map(({ request: { body } }) => (body.startsWith("{") ? JSON.parse(body) : body))).toEqual(bodies);
 });
