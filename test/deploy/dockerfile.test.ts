@@ -46,6 +46,16 @@ describe("the image of the platform", () => {
   });
 
   test("keeps what Node has compiled, for the user that it runs as", () => {
+    // Whatever user the base has, only root may write where the image's files are.
+    const names = PLATFORM.instructions.map(({ name, args }) => (name === "USER" ? `USER ${args}` : name));
+    expect(names.slice(names.indexOf("RUN") - 1)).toEqual([
+      "USER 0:0",
+      "RUN",
+      "USER 65532:65532",
+      "EXPOSE",
+      "ENTRYPOINT",
+      "CMD",
+    ]);
     const [, warm, uids, ...program] = JSON.parse(instruction("RUN")) as [string, string, string, ...string[]];
     const cache = join(image, "cache");
     const warming = spawnSync(process.execPath, [warm, uids, ...program], {

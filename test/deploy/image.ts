@@ -51,8 +51,8 @@ export function copies({ instructions }: Stage): Copy[] {
 /** The stage that becomes the platform's image. */
 export const PLATFORM = parseDockerfile("deploy/Dockerfile").at(-1) as Stage;
 
-/** Arguments of an instruction of the platform's image; "" when it has none. */
-export const instruction = (name: string) => PLATFORM.instructions.find((one) => one.name === name)?.args ?? "";
+/** Arguments of the last instruction of a name in the platform's image, which counts; "" when it has none. */
+export const instruction = (name: string) => PLATFORM.instructions.findLast((one) => one.name === name)?.args ?? "";
 
 /** Program and arguments that every container of the platform begins with. */
 export const entrypoint = () => JSON.parse(instruction("ENTRYPOINT")) as string[];
