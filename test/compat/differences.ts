@@ -88,3 +88,46 @@ const LOOKS: Difference = {
 
 /** Of our client from theirs, by command. */
 export const CLIENT: Differences = { remove: LOOKS, "remove unknown": LOOKS };
+
+const BY_US: Difference = {
+  original: "does not say that the answer is its own",
+  why: "callers know by X-OpenFaaS-Internal that the function has not answered",
+};
+const PANICS: Difference = { original: 2, why: "a wrong setting is told in one line, not in a panic" };
+
+/** By row, or by setting where the watchdog does not serve; a status stands for an exit code there. */
+export const WATCHDOG: Differences = {
+  "classic, cat: ready": {
+    original: "starts the function for the probe",
+    why: "a watchdog that forks is ready as soon as it listens",
+  },
+  "classic, exec_timeout, sleeps: post": BY_US,
+  "classic, fprocess missing program: post": BY_US,
+  "classic, no fprocess": PANICS,
+  "of, http to reflect: post with headers, path, query": {
+    original: "passes on what Connection names, and drops the length",
+    why: "RFC 9110 §7.6.1: such fields end at the proxy; a known length stays known",
+  },
+  "of, http to reflect: trailers": {
+    original: "drops the announcement",
+    why: "trailers are passed on, so they are announced",
+  },
+  "of, http to reflect: no content type": {
+    original: "guesses text/plain",
+    why: "guessing a type for another's content opens holes",
+  },
+  "of, http, ready_path: ready": {
+    original: "sends the function its own address as Host",
+    why: "the probe is passed on as it came",
+  },
+  "of, streaming, exec_timeout, sleeps: post": {
+    original: 200,
+    why: "a call that was killed is no success: 504 while nothing has been sent, a cut connection after",
+  },
+  "of, serializing, exec_timeout, sleeps: post": BY_US,
+  "of, static": {
+    original: "serves files",
+    why: "the mode is not there; the watchdog refuses to start rather than to serve something else",
+  },
+  "of, unknown mode": PANICS,
+};

@@ -9,8 +9,11 @@ export type HeaderFact = string | readonly string[] | RegExp | typeof ABSENT;
 /** By lower-case name. Further headers are allowed. */
 export type HeaderFacts = Readonly<Record<string, HeaderFact>>;
 
-/** The whole text, a pattern, or fields that the JSON has; undefined where clients do not look at the body. */
-export type BodyFacts = string | RegExp | object | undefined;
+/**
+ * The whole text, a pattern, fields that the JSON has, or a check of its own; undefined where clients do not look at the
+ * body.
+ */
+export type BodyFacts = string | RegExp | object | ((body: string) => void) | undefined;
 
 /** One request, and what clients rely on in its answer. */
 export type Row = readonly [name: string, request: string, status: number, headers: HeaderFacts, body?: BodyFacts];
@@ -37,6 +40,7 @@ export function expectFacts(answer: RawResponse | undefined, [name, , status, he
   expect({ status: answer.status, body: answer.body.slice(0, 500) }).toMatchObject({ status });
   for (const [header, fact] of Object.entries(headers)) expectHeader(header, answer.headers.get(header), fact);
   if (typeof body === "string") expect(answer.body).toBe(body);
+  else if (typeof body === "function") body(answer.body);
   else if (body instanceof RegExp) expect(answer.body).toMatch(body);
   else if (body !== undefined) expectFields(JSON.parse(answer.body), body);
 }
@@ -79,3 +83,9 @@ export const TEXT: HeaderFacts = { "content-type": "text/plain; charset=utf-8" }
 export const NO_ROUTE = [404, { ...TEXT, "x-content-type-options": "nosniff" }, "404 page not found\n"] as const;
 /** An answer with JSON. */
 export const JSON_TYPE: HeaderFacts = { "content-type": "application/json" };
+
+/** What a classic watchdog's log tells of calls, without its times. */
+export function linesOfCalls(log: string): string[] {
+  const lines = log.split("\n").map((line) => line.replace(/^(<time>|\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d) /, ""));
+  return lines.filter((line) => /^(Forking|Wrote|Duration|Killing|stderr:|Query|Path|Success)/.test(line));
+}

@@ -5,8 +5,10 @@ import { noRecordings, readRecording } from "../support/recordings.ts";
 import { CALL_ROWS } from "./call-rows.ts";
 import { CLI_ROWS, COMMANDS } from "./cli-commands.ts";
 import { CONTROL_ROWS } from "./control-rows.ts";
-import { CLI, type Differences, GATEWAY } from "./differences.ts";
-import { expectFacts, type Row } from "./facts.ts";
+import { CLI, type Differences, GATEWAY, WATCHDOG } from "./differences.ts";
+import { expectFacts, linesOfCalls, type Row } from "./facts.ts";
+import { expectSeries, GATEWAY_SERIES, WATCHDOG_SERIES } from "./series.ts";
+import { SETTINGS } from "./watchdog-settings.ts";
 
 /*
  * The facts of these tables are those of the original programs: what they answered, where it was recorded, has them
@@ -20,7 +22,9 @@ const restored = (text: string) =>
   text
     .replaceAll("<unix-ns>", "1795220745525343116")
     .replaceAll("<uuid>", "3867ebd5-b896-4149-9fc3-cac7a510a7ba")
-    .replaceAll("<port>", "40000");
+    .replaceAll("<port>", "40000")
+    .replaceAll("<seconds>", "0.001841")
+    .replaceAll("fn.test", "gw.test");
 
 interface Recorded {
   readonly name: string;
@@ -93,4 +97,55 @@ testRecorded("faas-cli", () => {
   compare(CLI_ROWS, recorded, CLI);
   const bodies = COMMANDS.flatMap(({ asks }) => asks.map(({ sends = "" }) => sends));
   expect(steps.map(({ request: { body } }) => (body.startsWith("{") ? JSON.parse(body) : body))).toEqual(bodies);
+});
+
+interface Watched {
+  readonly watchdog: "classic-watchdog" | "of-watchdog";
+  readonly setup: string;
+  readonly answers: readonly { readonly case: string; readonly request: string; readonly response: string }[];
+  readonly afterSigterm: { readonly endedByItself?: number };
+  readonly log: string;
+}
+
+testRecorded("the watchdogs", () => {
+  const watched = JSON.parse(readRecording("watchdog-probes.json") as string) as Watched[];
+  const nameOf = ({ watchdog, setup }: Watched) =>
+    `${watchdog.replace("-watchdog", "")}, ${setup.replace("exec_timeout=1s, sleeps 3", "exec_timeout, sleeps")}`;
+  expect(watched.map(nameOf).sort()).toEqual(SETTINGS.map(({ name }) => name).sort());
+
+  const endings: Record<string, unknown> = {};
+  const recorded: Recorded[] = [];
+  for (const each of watched) {
+    const setting = SETTINGS.find(({ name }) => name === nameOf(each));
+    if (setting?.ends !== undefined) {
+      const { endedByItself } = each.afterSigterm;
+      if (endedByItself !== setting.ends) endings[setting.name] = endedByItself ?? "serves files";
+      continue;
+    }
+    for (const { case: row, request, response } of each.answers) {
+      const requestLine = request.split("\r\n")[0] as string;
+      recorded.push({ name: `${nameOf(each)}: ${row}`, requestLine, answer: parseResponse(restored(response)) });
+    }
+    // The original forks for probes as well, which were the last.
+    const lines = linesOfCalls(each.log).slice(0, setting?.log?.length);
+    if (setting?.log) {
+      expect(lines).toEqual(setting.log.map((line) => (typeof line === "string" ? line : expect.stringMatching(line))));
+    }
+  }
+  const served = Object.entries(WATCHDOG).filter(([name]) => !SETTINGS.some((setting) => setting.name === name));
+  compare(
+    SETTINGS.flatMap(({ rows }) => rows),
+    recorded,
+    Object.fromEntries(served),
+  );
+  const notServed = Object.entries(WATCHDOG).filter(([name]) => SETTINGS.some((setting) => setting.name === name));
+  expect(endings).toEqual(Object.fromEntries(notServed.map(([name, { original }]) => [name, original])));
+});
+
+testRecorded.each([
+  ["metrics-gateway.txt", GATEWAY_SERIES],
+  ["metrics-classic-watchdog.txt", WATCHDOG_SERIES],
+  ["metrics-of-watchdog.txt", WATCHDOG_SERIES],
+])("%s", (file, series) => {
+  expectSeries(readRecording(file) as string, series);
 });
