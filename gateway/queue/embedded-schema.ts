@@ -3,7 +3,7 @@ import type { EmbeddedDatabase } from "./embedded-database.ts";
 /** Marks a file as ours ("FSLQ"), so that another program's database is never taken for a queue. */
 const APPLICATION_ID = 0x46534c51;
 const SCHEMA_VERSION = 3;
-const PAGE_BYTES = 4096;
+export const PAGE_BYTES = 4096;
 /** Of the log, once its content has been moved to the file. */
 export const LOG_KEEPS_BYTES = 1024 ** 2;
 /** Calls moved at a time from an earlier release's table: their room is used again for those that follow. */

@@ -5,7 +5,7 @@ import { EmbeddedDatabase, isBusy } from "./embedded-database.ts";
 import { EmbeddedDead } from "./embedded-dead.ts";
 import { EmbeddedHistory } from "./embedded-history.ts";
 import type { IdKey } from "./embedded-ids.ts";
-import { LOG_KEEPS_BYTES, prepareDatabase } from "./embedded-schema.ts";
+import { LOG_KEEPS_BYTES, PAGE_BYTES, prepareDatabase } from "./embedded-schema.ts";
 
 /** The queue's file. */
 export class EmbeddedStore {
@@ -47,6 +47,11 @@ export class EmbeddedStore {
     if (surplus <= 0) return false;
     this.#db.exec(`PRAGMA incremental_vacuum(${Math.min(pages, surplus)})`);
     return surplus > pages;
+  }
+
+  /** In the file, for what comes next. */
+  unusedBytes(): number {
+    return (this.#db.number("PRAGMA freelist_count") ?? 0) * PAGE_BYTES;
   }
 
   /** Moves the log's content into the database file. The log keeps some room, for when there is no other. */

@@ -68,9 +68,10 @@ function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): 
   let store: EmbeddedStore | undefined;
   try {
     const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
-    store = openStore(settings, spare);
-    const space = new FreeSpace(settings.path, settings.minFreeBytes);
-    return { store, spare, engine: new EmbeddedEngine(store, spare, settings, Date.now, post, space) };
+    const opened = openStore(settings, spare);
+    store = opened;
+    const space = new FreeSpace(settings.path, settings.minFreeBytes, () => opened.unusedBytes());
+    return { store, spare, engine: new EmbeddedEngine(opened, spare, settings, Date.now, post, space) };
   } catch (error) {
     store?.close();
     const { message, code, errcode } = error as Error & ErrorCodes;

@@ -12,14 +12,19 @@ const COPIES = 3;
 export class FreeSpace {
   readonly #path: string;
   readonly #minBytes: number;
+  readonly #reusableBytes: () => number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** That may be taken before the next look. */
   #budget = 0;
 
-  /** @param path of a file or folder that is there */
-  constructor(path: string, minBytes: number) {
+  /**
+   * @param path of a file or folder that is there
+   * @param reusableBytes that are taken already, and not in use
+   */
+  constructor(path: string, minBytes: number, reusableBytes: () => number) {
     this.#path = path;
     this.#minBytes = minBytes;
+    this.#reusableBytes = reusableBytes;
   }
 
   /**
@@ -30,7 +35,7 @@ export class FreeSpace {
   take(bytes: number, now: number): string | undefined {
     const needed = bytes * COPIES;
     if (needed > this.#budget || Math.abs(now - this.#lookedAt) >= LOOK_EVERY_MS) {
-      const left = this.#freeBytes() - this.#minBytes;
+      const left = this.#freeBytes() + this.#reusableBytes() - this.#minBytes;
       this.#lookedAt = now;
       this.#budget = Math.max(needed, left * UNSEEN);
       if (left < needed) {
