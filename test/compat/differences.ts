@@ -131,3 +131,106 @@ export const WATCHDOG: Differences = {
   },
   "of, unknown mode": PANICS,
 };
+
+/** Where an object of ours differs, in the order of the fields' paths: `-` what the original has, `+` what ours has. */
+export interface ObjectDifference {
+  readonly lines: readonly (string | RegExp)[];
+  readonly why: string;
+}
+
+const UNCHANGED = "tells that a deploy changes nothing";
+const TOOLS: ObjectDifference = {
+  lines: [
+    '+ .metadata.labels.app.kubernetes.io/component = "function"',
+    '+ .metadata.labels.app.kubernetes.io/managed-by = "faaslane"',
+    '+ .metadata.labels.app.kubernetes.io/name = "shout"',
+  ],
+  why: "tools for Kubernetes look for these labels",
+};
+const POD = ".spec.template.spec";
+const CONTAINER = `${POD}.containers[shout]`;
+const UNPRIVILEGED = "a function gets no rights that it does not ask for";
+const SPREAD = `${POD}.topologySpreadConstraints`;
+const spread = (index: number, key: string): readonly string[] => [
+  `+ ${SPREAD}[${index}].labelSelector.matchLabels.faas_function = "shout"`,
+  `+ ${SPREAD}[${index}].maxSkew = 1`,
+  `+ ${SPREAD}[${index}].topologyKey = "${key}"`,
+  `+ ${SPREAD}[${index}].whenUnsatisfiable = "ScheduleAnyway"`,
+];
+const SECRET_ITEM = `${POD}.volumes[shout-projected-secrets].projected.sources[0].secret.items[0]`;
+
+export const DEPLOYMENT: readonly ObjectDifference[] = [
+  { lines: [/^\+ \.metadata\.annotations\.com\.faaslane\.hash = "[0-9a-f]{16}"$/], why: UNCHANGED },
+  TOOLS,
+  {
+    lines: ["- .spec.revisionHistoryLimit = 10", "+ .spec.revisionHistoryLimit = 3"],
+    why: "thousands of functions times ten old ReplicaSets is too many objects",
+  },
+  {
+    lines: ["- .spec.strategy.rollingUpdate.maxSurge = 1", '+ .spec.strategy.rollingUpdate.maxSurge = "25%"'],
+    why: "a large function is replaced by the quarter, not one by one",
+  },
+  {
+    lines: [/^\+ \.spec\.template\.metadata\.annotations\.com\.faaslane\.secrets = "[0-9a-f]{16}"$/],
+    why: "a deploy after a secret has changed starts new pods",
+  },
+  { lines: ['- .spec.template.metadata.name = "shout"'], why: "Kubernetes ignores the name of a pod template" },
+  { lines: [`+ ${POD}.automountServiceAccountToken = false`], why: UNPRIVILEGED },
+  {
+    lines: [
+      `+ ${CONTAINER}.env[OPENFAAS_NAMESPACE].name = "OPENFAAS_NAMESPACE"`,
+      `+ ${CONTAINER}.env[OPENFAAS_NAMESPACE].value = "openfaas-fn"`,
+      `+ ${CONTAINER}.env[OPENFAAS_NAME].name = "OPENFAAS_NAME"`,
+      `+ ${CONTAINER}.env[OPENFAAS_NAME].value = "shout"`,
+    ],
+    why: "a function knows its name, as with OpenFaaS Pro",
+  },
+  {
+    lines: [
+      `- ${CONTAINER}.readinessProbe.initialDelaySeconds = 2`,
+      `+ ${CONTAINER}.readinessProbe.initialDelaySeconds = 0`,
+    ],
+    why: "a pod is asked at once, so that it is ready as soon as it answers",
+  },
+  {
+    lines: [
+      `+ ${CONTAINER}.securityContext.allowPrivilegeEscalation = false`,
+      `+ ${CONTAINER}.securityContext.capabilities.drop[0] = "ALL"`,
+    ],
+    why: UNPRIVILEGED,
+  },
+  {
+    lines: [
+      `- ${CONTAINER}.terminationMessagePolicy = "File"`,
+      `+ ${CONTAINER}.terminationMessagePolicy = "FallbackToLogsOnError"`,
+    ],
+    why: "the status of a pod says what its process printed last",
+  },
+  { lines: [`+ ${POD}.enableServiceLinks = false`], why: "a variable for each Service slows the start of processes" },
+  {
+    lines: [
+      `+ ${POD}.securityContext.runAsNonRoot = true`,
+      `+ ${POD}.securityContext.runAsUser = 12000`,
+      `+ ${POD}.securityContext.seccompProfile.type = "RuntimeDefault"`,
+    ],
+    why: UNPRIVILEGED,
+  },
+  {
+    lines: [`- ${POD}.terminationGracePeriodSeconds = 30`, `+ ${POD}.terminationGracePeriodSeconds = 23`],
+    why: "twice the function's write_timeout of 10 s, and a margin",
+  },
+  {
+    lines: [...spread(0, "kubernetes.io/hostname"), ...spread(1, "topology.kubernetes.io/zone")],
+    why: "replicas outlive a node and a zone",
+  },
+  {
+    lines: [`- ${SECRET_ITEM}.key = "api-key"`, `- ${SECRET_ITEM}.path = "api-key"`],
+    why: "every key is a file without being named, so that nobody has to read the secret in order to deploy",
+  },
+];
+
+export const SERVICE: readonly ObjectDifference[] = [
+  { lines: [/^\+ \.metadata\.annotations\.com\.faaslane\.hash = /], why: UNCHANGED },
+  TOOLS,
+  { lines: ['+ .metadata.labels.faas_function = "shout"'], why: "the Services of functions can be listed by it" },
+];

@@ -1,4 +1,5 @@
 import { expect } from "@jest/globals";
+import { theirDeployment, theirSecret, theirService } from "../support/faas-netes.ts";
 import { testNeeding } from "../support/needing.ts";
 import { parseResponse, type RawResponse } from "../support/raw-http.ts";
 import { noRecordings, readRecording } from "../support/recordings.ts";
@@ -59,7 +60,7 @@ interface Probe {
 }
 
 testRecorded("a gateway", () => {
-  const probes = JSON.parse(readRecording("gateway-probes.json") as string) as Probe[];
+  const probes = JSON.parse(readRecording("gateway-probes.json")) as Probe[];
   const recorded = probes.map(({ case: name, request, response: { head, body } }): Recorded => {
     const answer = head === "" ? undefined : parseResponse(restored(`${head}\r\n\r\n${body}`));
     return { name, requestLine: request.split(/\r?\n/)[0] as string, answer };
@@ -84,7 +85,7 @@ interface Step {
 const renamed = (text: string) => text.replaceAll("fn-echo", "greet").replaceAll("shout", "greet");
 
 testRecorded("faas-cli", () => {
-  const steps = JSON.parse(renamed(readRecording("faas-cli.json") as string)) as Step[];
+  const steps = JSON.parse(renamed(readRecording("faas-cli.json"))) as Step[];
   const recorded = steps.map(({ step, request, response }, index): Recorded => {
     const place = steps.slice(0, index).filter((each) => each.step === step).length;
     const headers = new Map(Object.entries(response.headers).map(([name, value]) => [name, [value]]));
@@ -108,7 +109,7 @@ interface Watched {
 }
 
 testRecorded("the watchdogs", () => {
-  const watched = JSON.parse(readRecording("watchdog-probes.json") as string) as Watched[];
+  const watched = JSON.parse(readRecording("watchdog-probes.json")) as Watched[];
   const nameOf = ({ watchdog, setup }: Watched) =>
     `${watchdog.replace("-watchdog", "")}, ${setup.replace("exec_timeout=1s, sleeps 3", "exec_timeout, sleeps")}`;
   expect(watched.map(nameOf).sort()).toEqual(SETTINGS.map(({ name }) => name).sort());
@@ -147,5 +148,19 @@ testRecorded.each([
   ["metrics-classic-watchdog.txt", WATCHDOG_SERIES],
   ["metrics-of-watchdog.txt", WATCHDOG_SERIES],
 ])("%s", (file, series) => {
-  expectSeries(readRecording(file) as string, series);
+  expectSeries(readRecording(file), series);
+});
+
+/** Without what is of one time, or of one cluster. */
+function lasting(object: object): unknown {
+  const volatile = /^(creationTimestamp|last\w+Time|resourceVersion|uid|message|clusterIPs?)$/;
+  return JSON.parse(JSON.stringify(object, (key, value) => (volatile.test(key) ? undefined : value)));
+}
+
+testRecorded.each([
+  ["k8s-shout-deployment.json", theirDeployment()],
+  ["k8s-shout-service.json", theirService()],
+  ["k8s-secret.json", theirSecret()],
+])("%s", (file, object) => {
+  expect(lasting(JSON.parse(readRecording(file)))).toEqual(lasting(object));
 });

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { theirDeployment, theirSecret, theirService } from "../support/faas-netes.ts";
 import { KubeServer } from "../support/kube/server.ts";
 import type { KubeObject } from "../support/kube/types.ts";
-import { readRecording, testWith } from "../support/recordings.ts";
+import { testNeeding } from "../support/needing.ts";
+import { noRecordings, readRecording } from "../support/recordings.ts";
 import { type Answer, CORE, DEPLOYMENTS, KubeClient, OpenWatch, PODS, SERVICES, SLICES } from "./client.ts";
 
 /** What the API server of a real cluster answered; see the README beside the recordings. */
@@ -18,12 +20,7 @@ interface RecordedCase {
   readonly body: Answer;
 }
 
-const text = readRecording("k8s-errors.json");
-const cases = text === undefined ? [] : (JSON.parse(text) as RecordedCase[]);
-const watched = readRecording("k8s-watch-scale.ndjson");
-const shout = readRecording("k8s-shout-deployment.json");
-const shoutService = readRecording("k8s-shout-service.json");
-const secret = readRecording("k8s-secret.json");
+const testRecorded = testNeeding(noRecordings);
 
 let kube: KubeServer;
 let client: KubeClient;
@@ -37,17 +34,12 @@ afterAll(async () => {
   await kube.close();
 });
 
-describe("answers to wrong requests", () => {
-  beforeAll(() => {
-    const stale = cases.find((each) => each.case.startsWith("update with a stale"));
-    if (stale === undefined) return;
-    // The controllers have nothing to do for it: it stays at zero.
-    kube.store.put("deployments.apps", stale.request.body as KubeObject);
-  });
-
-  if (cases.length === 0) testWith(undefined)("replay k8s-errors.json", () => {});
-
-  testWith(text).each(cases.map((each) => [each.case, each] as const))("%s", async (_name, recorded) => {
+testRecorded("wrong requests are answered as by a real API server", async () => {
+  const cases = JSON.parse(readRecording("k8s-errors.json")) as RecordedCase[];
+  // The controllers have nothing to do for it: it stays at zero.
+  const stale = cases.find((each) => each.case.startsWith("update with a stale")) as RecordedCase;
+  kube.store.put("deployments.apps", stale.request.body as KubeObject);
+  for (const recorded of cases) {
     const { method, path, contentType } = recorded.request;
     let body = recorded.request.body as Answer;
     const live = () => kube.object("deployments.apps", "openfaas-fn", "plain").metadata.resourceVersion;
@@ -55,9 +47,9 @@ describe("answers to wrong requests", () => {
       body = { ...body, metadata: { ...body.metadata, resourceVersion: live() } };
     if (recorded.case.startsWith("watch from an expired")) kube.compact();
     const reply = await client.send(method, path, body ?? undefined, { "content-type": contentType });
-    expect(reply.status).toBe(recorded.status);
-    expect(withoutRevisions(reply.body)).toEqual(withoutRevisions(recorded.body));
-  });
+    expect([recorded.case, reply.status]).toEqual([recorded.case, recorded.status]);
+    expect([recorded.case, withoutRevisions(reply.body)]).toEqual([recorded.case, withoutRevisions(recorded.body)]);
+  }
 });
 
 /** Revisions depend on what else happened. */
@@ -87,8 +79,8 @@ describe("objects of a real cluster", () => {
     return { apiVersion: "apps/v1", kind: "Deployment", metadata: { name, annotations, labels }, spec };
   }
 
-  testWith(shout)("a deployment gets the same defaults and ends with the same status", async () => {
-    const recorded = JSON.parse(shout as string);
+  test("a deployment gets the same defaults and ends with the same status", async () => {
+    const recorded = theirDeployment() as Answer;
     await client.create(`${CORE}/secrets`, { metadata: { name: "api-key" }, stringData: { "api-key": "hunter2" } });
     await client.create(`${DEPLOYMENTS}?fieldValidation=Strict`, asSent(recorded));
     const live = await eventually("it is available", async () => {
@@ -104,8 +96,8 @@ describe("objects of a real cluster", () => {
     expect(plain(live.status)).toEqual(plain(recorded.status));
   });
 
-  testWith(shoutService)("a service gets the same defaults", async () => {
-    const recorded = JSON.parse(shoutService as string);
+  test("a service gets the same defaults", async () => {
+    const recorded = theirService() as Answer;
     const { clusterIP, clusterIPs, internalTrafficPolicy, ipFamilies, ipFamilyPolicy, sessionAffinity, ...spec } =
       recorded.spec;
     const { name, annotations } = recorded.metadata;
@@ -117,8 +109,8 @@ describe("objects of a real cluster", () => {
     expect(created.spec.clusterIPs).toEqual([created.spec.clusterIP]);
   });
 
-  testWith(secret)("a secret is encoded the same way", async () => {
-    const { data, type } = JSON.parse(secret as string);
+  test("a secret is encoded the same way", async () => {
+    const { data, type } = theirSecret();
     const stored = await client.get(`${CORE}/secrets/api-key`);
     expect({ data: stored.data, type: stored.type }).toEqual({ data, type });
   });
@@ -131,8 +123,8 @@ function fieldPaths(value: Answer, prefix = ""): string[] {
   return Object.entries(value).flatMap(([name, item]) => fieldPaths(item, `${prefix}.${name}`));
 }
 
-testWith(watched)("what is watched of a ready pod and its endpoint has the fields of a real cluster's", async () => {
-  const lines = (watched as string)
+testRecorded("what is watched of a ready pod and its endpoint has the fields of a real cluster's", async () => {
+  const lines = readRecording("k8s-watch-scale.ndjson")
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Answer);

@@ -3,15 +3,12 @@ import type { Backend } from "../../../provider/backends/backend.ts";
 import { measureUsage } from "../../../provider/backends/kubernetes/usage.ts";
 import { type Answer, deployment, KubeClient, service } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import { theirDeployment, theirService } from "../../support/faas-netes.ts";
 import { KubeServer } from "../../support/kube/server.ts";
-import { readRecording, testWith } from "../../support/recordings.ts";
 import { NAMESPACE, openBackend } from "./support.ts";
 
 const DEPLOYMENTS = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`;
 const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
-
-const texts = ["k8s-shout-deployment.json", "k8s-shout-service.json"].flatMap((name) => readRecording(name) ?? []);
-const recorded = texts.length === 2 ? texts : undefined;
 
 let kube: KubeServer;
 let client: KubeClient;
@@ -101,11 +98,10 @@ describe("a function of faas-netes", () => {
     expect(left.fieldsV1).toEqual({ "f:metadata": { "f:annotations": { "f:owner": {} } } });
   });
 
-  testWith(recorded)("as it was recorded is taken over", async () => {
+  test("that says everything that a stack file can is taken over", async () => {
     await client.create(`/api/v1/namespaces/${NAMESPACE}/secrets`, { metadata: { name: "api-key" } });
-    const [theirDeployment, theirService] = (recorded ?? []).map((text) => withoutSystemFields(JSON.parse(text)));
-    await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, theirDeployment);
-    await client.create(`${SERVICES}?fieldManager=faas-netes`, theirService);
+    await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, withoutSystemFields(theirDeployment()));
+    await client.create(`${SERVICES}?fieldManager=faas-netes`, withoutSystemFields(theirService()));
     const before = await seen("shout");
     expect(before).toMatchObject({ secrets: ["api-key"], limits: { memory: "128Mi", cpu: "100m" } });
     await backend.functions.update({ service: "shout", image: "docker.io/local/fn-echo:2", namespace: NAMESPACE });

@@ -5,7 +5,7 @@ import { buildDeployment, withReplicas } from "../../../../provider/backends/kub
 import { planUpdate, serviceNeedsApply } from "../../../../provider/backends/kubernetes/resources/plan-update.ts";
 import { buildService } from "../../../../provider/backends/kubernetes/resources/service.ts";
 import { parseQuantity } from "../../../../provider/backends/quantity.ts";
-import { readRecording, testWith } from "../../../support/recordings.ts";
+import { theirDeployment } from "../../../support/faas-netes.ts";
 import { around, CASES, deployment } from "./fixtures.ts";
 
 /** What the API server makes of an object that it was sent. */
@@ -150,11 +150,9 @@ describe("putting things right", () => {
   });
 });
 
-const recorded = readRecording("k8s-shout-deployment.json");
-
 describe("a function that faas-netes made", () => {
-  testWith(recorded)("is taken over, with its replicas and the fields that faas-netes owned", () => {
-    const existing = JSON.parse(recorded ?? "") as V1Deployment;
+  test("is taken over, with its replicas and the fields that faas-netes owned", () => {
+    const existing = theirDeployment();
     const entry = (manager: string, fieldsV1: object, more: Partial<V1ManagedFieldsEntry> = {}) =>
       ({ manager, operation: "Update", apiVersion: "apps/v1", fieldsType: "FieldsV1", fieldsV1, ...more }) as const;
     const managedFields = [

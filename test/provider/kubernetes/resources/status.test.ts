@@ -15,8 +15,9 @@ import {
 import { isFunction } from "../../../../provider/backends/kubernetes/resources/read-deployment.ts";
 import { isManagedSecret } from "../../../../provider/backends/kubernetes/resources/secret.ts";
 import { readStatus } from "../../../../provider/backends/kubernetes/resources/status.ts";
-import { trimDeployment, trimPod } from "../../../../provider/backends/kubernetes/resources/trim.ts";
-import { readRecording, testWith } from "../../../support/recordings.ts";
+import { trimPod } from "../../../../provider/backends/kubernetes/resources/trim.ts";
+import { testNeeding } from "../../../support/needing.ts";
+import { noRecordings, readRecording } from "../../../support/recordings.ts";
 import { around, deployment } from "./fixtures.ts";
 
 const running = (name: string, podIP: string, ready: boolean, more: Partial<V1Pod["metadata"]> = {}): V1Pod => ({
@@ -122,43 +123,12 @@ test("replicas that answer count as available before their kubelet has said so",
   expect(readStatus(stored(2), { endpoints }).availableReplicas).toBe(1);
 });
 
-const recorded = readRecording("k8s-shout-deployment.json");
-const answers = readRecording("faas-cli.json");
-
-testWith(recorded && answers)("a Deployment that faas-netes made reads as faas-netes read it, and says more", () => {
-  const steps = (answers ?? "").trimStart().startsWith("[")
-    ? (JSON.parse(answers ?? "") as Step[])
-    : (answers ?? "")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as Step);
-  const described = steps.find(({ step, request }) => step === "describe" && request.path.includes("/shout"));
-  const theirs = JSON.parse(described?.response.body ?? "") as object;
-  const object = JSON.parse(recorded ?? "") as V1Deployment;
-  expect(isFunction(object)).toBe(true);
-  expect(readStatus(trimDeployment(object))).toEqual({
-    ...theirs,
-    // Defect 22 of the original: it forgot these.
-    envVars: { exec_timeout: "10s", flag: "true", ratio: "1.10", write_timeout: "10s" },
-    constraints: ["kubernetes.io/os=linux"],
-    readOnlyRootFilesystem: true,
-  });
-});
-
-interface Step {
-  readonly step: string;
-  readonly request: { readonly path: string };
-  readonly response: { readonly body: string };
-}
-
-const watched = readRecording("k8s-watch-scale.ndjson");
-
-testWith(watched)("a recorded scale-up is seen as address, readiness, drain", () => {
+testNeeding(noRecordings)("a recorded scale-up is seen as address, readiness, drain", () => {
   interface Line {
     readonly watch?: string;
     readonly event?: { readonly type: string; readonly object: V1Pod };
   }
-  const lines = (watched ?? "")
+  const lines = readRecording("k8s-watch-scale.ndjson")
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Line);
