@@ -67,6 +67,7 @@ test("one session, from nothing to an answer", async () => {
     "POST /system/functions",
     "GET /system/functions",
     "POST /function/hi.openfaas-fn",
+    "GET /system/queue?function=hi",
     "DELETE /system/functions",
   ]);
 });

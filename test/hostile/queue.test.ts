@@ -57,23 +57,44 @@ async function longestMeanwhile(work: Promise<unknown>): Promise<number> {
 
 /** What is done in one piece takes seconds. */
 const SHORT_MS = 400;
-/** A busy machine can hold everybody up once, or twice. */
+/** A busy machine can hold everybody up once, or twice, */
 const ROUNDS = 4;
+/** and calls take their time on one, whatever else is sent. */
+const TIMES_USUAL = 4;
+
+/** The longest of some calls while nobody sends anything else. */
+async function usualLongest(): Promise<number> {
+  let calls = 0;
+  const enough = eventually("some calls are over", () => calls >= 30, 20_000);
+  const counted = async () => {
+    while (calls < 30) {
+      await (await fetch(`${platform.url}/function/echo`, { method: "POST" })).text();
+      calls++;
+    }
+  };
+  const [longest] = await Promise.all([longestMeanwhile(enough), counted()]);
+  return longest;
+}
 
 test.each<[attack: string, body: Buffer, status: number]>([
   ["five million brackets", Buffer.alloc(5_000_000, "["), 400],
   ["two million brackets side by side", Buffer.from(`[${"[],".repeat(2_000_000)}1]`), 202],
   ["10 MB of newlines", Buffer.alloc(10_000_000, "\n"), 400],
   ["10 MB of blanks", Buffer.alloc(10_000_000, " \t\r\n"), 400],
-])("a batch of %s holds nobody up", async (_attack, body, status) => {
-  let shortest = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < ROUNDS && shortest >= SHORT_MS; round++) {
-    const sending = Promise.all(Array.from({ length: 4 }, async () => (await post(BATCH, body)).status));
-    shortest = Math.min(shortest, await longestMeanwhile(sending));
-    expect(new Set(await sending)).toEqual(new Set([status]));
-  }
-  expect(shortest).toBeLessThan(SHORT_MS);
-});
+])(
+  "a batch of %s holds nobody up",
+  async (_attack, body, status) => {
+    const short = Math.max(SHORT_MS, TIMES_USUAL * (await usualLongest()));
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < ROUNDS && shortest >= short; round++) {
+      const sending = Promise.all(Array.from({ length: 4 }, async () => (await post(BATCH, body)).status));
+      shortest = Math.min(shortest, await longestMeanwhile(sending));
+      expect(new Set(await sending)).toEqual(new Set([status]));
+    }
+    expect(shortest).toBeLessThan(short);
+  },
+  60_000,
+);
 
 test("the headers of a batch are not copied into the queue without end", async () => {
   const answer = await post({ ...BATCH, "x-large": "x".repeat(100_000) }, "1\n".repeat(10_000));
