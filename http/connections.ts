@@ -21,6 +21,8 @@ export interface ConnectionLimits {
   readonly answerStallMs: number;
   /** How long the rest of a body is read off that came too late for its answer. */
   readonly lingerMs: number;
+  /** How often a connection is read on which requests wait already: who has left is not noticed otherwise. */
+  readonly peekMs: number;
 }
 
 export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
@@ -32,6 +34,7 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   bodyStallMs: 30_000,
   answerStallMs: 60_000,
   lingerMs: 30_000,
+  peekMs: 10_000,
 };
 
 type Pending = readonly [req: IncomingMessage, res: ServerResponse];
@@ -62,6 +65,10 @@ class Connection {
   pending: Pending[] | undefined;
   /** Bytes read when the last answer was complete: what has come since belongs to the next head. */
   headFrom = 0;
+  /** The answer under way when `headFrom` was set last: what comes meanwhile belongs to the heads behind it. */
+  headBehind: ServerResponse | undefined;
+  /** When it was last read although requests wait on it. */
+  peekedAt = 0;
   /** Bytes read when last they were seen to have changed, and when that was. */
   bytesRead = 0;
   readAt: number;
@@ -185,6 +192,7 @@ export class Connections {
       closeSocket(connection.socket);
       return;
     }
+    if (connection.pending.length === 0) connection.peekedAt = this.#now;
     connection.pending.push([req, res]);
     this.#pending++;
     // Not yet: Node's parser lets the socket go on at the end of each message.
@@ -232,13 +240,13 @@ export class Connections {
     const heads: { readonly connection: Connection; readonly bytes: number }[] = [];
     for (const connection of this.#all.values()) {
       if (connection.req && !connection.req.complete) this.#lookAtBody(connection);
-      else if (connection.idle) {
-        const bytes = connection.socket.bytesRead - connection.headFrom;
-        if (bytes === 0) continue;
+      else {
+        const bytes = headBytesOf(connection);
         headBytes += bytes;
-        heads.push({ connection, bytes });
+        if (bytes > 0) heads.push({ connection, bytes });
       }
       if (connection.current) this.#lookAtAnswer(connection);
+      if (connection.pending && connection.pending.length > 0) this.#peek(connection);
     }
     if (headBytes > this.#limits.maxHeadBytesTotal) closeLargest(heads, headBytes - this.#limits.maxHeadBytesTotal);
   };
@@ -260,6 +268,13 @@ export class Connections {
     }
   }
 
+  /** Its socket is paused again by the next request, if there is one. */
+  #peek(connection: Connection): void {
+    if (this.#now - connection.peekedAt < this.#limits.peekMs) return;
+    connection.peekedAt = this.#now;
+    connection.socket.resume();
+  }
+
   #isLate({ req, servedAt }: Connection): boolean {
     const ms = (req && longer.get(req)) ?? 0;
     return this.#now - servedAt > ms;
@@ -278,6 +293,16 @@ function readOff(req: IncomingMessage | undefined): void {
   if (!req || req.complete) return;
   req.unpipe();
   req.resume();
+}
+
+/** Bytes of heads that are not whole yet, or wait. */
+function headBytesOf(connection: Connection): number {
+  const { socket, current } = connection;
+  if (current && current !== connection.headBehind) {
+    connection.headBehind = current;
+    connection.headFrom = socket.bytesRead;
+  }
+  return socket.bytesRead - connection.headFrom;
 }
 
 function pauseSocket({ socket, pending }: Connection): void {

@@ -139,6 +139,19 @@ test("pipelined requests of many connections have a limit in common", async () =
   await eventually("those over it are closed", () => clients.filter((client) => client.closed).length === 5);
 });
 
+test.each(["ends", "breaks off"])(
+  "a caller that %s its connection is noticed although more requests wait on it",
+  async (way) => {
+    const left = Promise.withResolvers<void>();
+    const server = await open((_req, res) => void res.on("close", () => left.resolve()), { peekMs: 200 });
+    const { socket } = await dial(server, GET.repeat(3));
+    await eventually("they are there", () => socket.bytesWritten === GET.length * 3);
+    if (way === "ends") socket.end();
+    else socket.resetAndDestroy();
+    await left.promise;
+  },
+);
+
 test.each([
   ["an unfinished head", "GET / HTTP/1.1\r\nHost: x\r\n"],
   ["an unfinished body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegun"],
@@ -208,6 +221,19 @@ test("unfinished heads have a limit in common; the largest go first", async () =
   await eventually("most are closed", () => large.filter((client) => client.closed).length >= 26);
   small.socket.write("Host: x\r\n\r\n");
   await eventually("the small one is served", () => answers(small) === 1);
+});
+
+test("unfinished heads behind a request that is being served count like any", async () => {
+  const server = await open(() => {}, { maxHeadBytesTotal: 2 * 1024 ** 2 });
+  const clients = await Promise.all(Array.from({ length: 20 }, () => dial(server, `${GET}GET / HTTP/1.1\r\nX: `)));
+  let sent = 0;
+  const grow = () => {
+    // Each stays far below what one head may have.
+    if (sent < 400_000) for (const { socket, closed } of clients) if (!closed) socket.write("a".repeat(40_000));
+    sent += 40_000;
+    return clients.filter((client) => client.closed).length >= 10;
+  };
+  await eventually("many are closed", grow, 10_000, 50);
 });
 
 test("over the limit of connections the one that has been idle for longest makes room", async () => {
