@@ -6,6 +6,8 @@ import fc from "fast-check";
 import { parseEntryPath } from "../../provider/backends/local/build/entry-path.ts";
 import { unpackContext } from "../../provider/backends/local/build/unpack.ts";
 import { FaasError } from "../../provider/contract/errors.ts";
+import { descriptorsOf } from "../support/descriptors.ts";
+import { eventually } from "../support/eventually.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { tarOf } from "./tar-fixture.ts";
 
@@ -85,5 +87,15 @@ test("unpacking stops when nobody wants it any more", async () => {
   const unpacking = unpackContext(archive, root, { maxContextBytes: 1024 ** 2, maxEntries: 20 }, left.signal);
   left.abort();
   await expect(unpacking).rejects.toMatchObject({ name: "AbortError" });
+  await rm(root, { recursive: true });
+});
+
+test("an archive that nobody wants any more is not kept open", async () => {
+  const archive = join(folder.path, "archive");
+  await writeFile(archive, valid);
+  const root = await mkdtemp(join(folder.path, "root-"));
+  const limits = { maxContextBytes: 1024 ** 2, maxEntries: 20 };
+  await expect(unpackContext(archive, root, limits, AbortSignal.abort())).rejects.toMatchObject({ name: "AbortError" });
+  await eventually("it is closed", async () => !(await descriptorsOf(process.pid)).includes(archive));
   await rm(root, { recursive: true });
 });

@@ -15,6 +15,8 @@ const isGzip = (head: Buffer) => head.subarray(0, 2).equals(GZIP_MAGIC);
  */
 export async function* readArchive(archive: string, maxBytes: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   const packed = await startsAsGzip(archive);
+  // A stream that is made with a signal that has aborted opens its file and never closes it.
+  signal.throwIfAborted();
   const file = createReadStream(archive, { signal });
   const source = packed ? gunzip(file) : file;
   let head = Buffer.alloc(0);
