@@ -60,7 +60,11 @@ const share = (name: string): number => {
 const fuzzed = await startPlatform();
 using _ = whenToldToStop(() => fuzzed.stop());
 const { platform } = fuzzed;
-const watch = new Watch({ pid: platform.pid, output: () => platform.stdout + platform.stderr }, fuzzed.probes);
+const watch = new Watch(
+  { pid: platform.pid, output: () => platform.stdout + platform.stderr },
+  fuzzed.probes,
+  fuzzed.helpers,
+);
 const problems: string[] = [];
 try {
   for (const name of names) {
@@ -74,7 +78,7 @@ try {
   await fuzzed.stop();
 }
 if (problems.length > 0) {
-  process.stdout.write(`fuzz: ${problems.length} problems\n${problems.join("\n")}\n`);
+  process.stdout.write(`fuzz: --seed ${seed} found problems\n${problems.join("\n")}\n`);
   process.exitCode = 1;
 }
 

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { readCredentials } from "../../provider/kit/basic-auth.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
-import { Platform, temporaryFolder } from "../support/platform.ts";
+import { descendants, Platform, temporaryFolder } from "../support/platform.ts";
+import { ask } from "./ask.ts";
 
 /** Functions of the platform, by what they do with a call. */
 const HANDLERS: Readonly<Record<string, string>> = {
@@ -23,6 +24,8 @@ const HANDLERS: Readonly<Record<string, string>> = {
 
 const ENV = {
   log_level: "info",
+  // What is still referred to cannot hide behind a heap that only has not been tidied up yet.
+  NODE_OPTIONS: "--max-old-space-size=128",
   // As much as there may be of what is kept for later.
   async_result_ttl: "10s",
   max_retry_attempts: "1",
@@ -40,8 +43,10 @@ export interface PlatformUnderFuzz {
   readonly platform: Platform;
   readonly authorization: string;
   readonly dataDir: string;
-  /** Answers 200 with the same text as long as all is well. */
+  /** Answer 200 with the same text as long as all is well. */
   readonly probes: readonly string[];
+  /** Processes of the function among them. */
+  readonly helpers: readonly number[];
   /** Builds an image and deploys it as a function of the same name. */
   deploy(name: string, env: Readonly<Record<string, string>>, files?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
@@ -59,10 +64,12 @@ export async function startPlatform(): Promise<PlatformUnderFuzz> {
     const answer = await platform.control("/system/functions", { method: "POST", body });
     if (answer.status !== 202) throw new Error(`deploying ${service}: ${answer.status} ${await answer.text()}`);
   };
+  const helpers: number[] = [];
   for (const [name, handler] of Object.entries(HANDLERS)) {
     await deploy(name, { mode: "inproc", inproc_handler: "./f.mjs" }, { "f.mjs": handler });
     const url = `${platform.url}/function/${name}`;
-    await eventually(`${name} answers`, async () => (await fetch(url, { method: "POST" })).status === 200);
+    await eventually(`${name} answers`, async () => (await ask(url, { method: "POST" })).status === 200);
+    if (name === "probed") helpers.push(...(await descendants(platform.pid)));
   }
   const { user, password } = await readCredentials(dataDir);
   return {
@@ -75,6 +82,7 @@ export async function startPlatform(): Promise<PlatformUnderFuzz> {
       `${platform.metricsUrl}/healthz`,
       `http://127.0.0.1:${platform.providerPort}/healthz`,
     ],
+    helpers,
     deploy,
     async stop() {
       await platform.stop();

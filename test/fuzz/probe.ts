@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { parentPort, workerData } from "node:worker_threads";
 
 /** What the probe tells its parent after each call. */
 export interface ProbeReport {
   readonly url: string;
-  /** From the call to its answer, in milliseconds, as far as this thread itself was awake. */
+  /** From the call to its answer, in milliseconds, without what the machine had no processor for. */
   readonly ms: number;
   /** What was wrong with the answer, if anything. */
   readonly problem?: string;
@@ -12,8 +13,8 @@ export interface ProbeReport {
   readonly text?: string;
 }
 
-/** Calls a URL over and over, on a kept connection and on new ones in turn, in a thread that has nothing else to do. */
-const { urls } = workerData as { readonly urls: readonly string[] };
+/** Calls URLs over and over, on a kept connection and on new ones in turn, in a thread that has nothing else to do. */
+const { pids, urls } = workerData as { readonly pids: readonly number[]; readonly urls: readonly string[] };
 const PAUSE_MS = 25;
 const GIVE_UP_MS = 10_000;
 const TICK_MS = 20;
@@ -28,9 +29,23 @@ setInterval(() => {
   tickAt = now;
 }, TICK_MS);
 
+/** For how long all who take part in a call have been waiting for a processor so far. */
+function waitedMs(): number {
+  return asleepMs + pids.reduce((total, id) => total + runDelayMs(id), 0);
+}
+
+/** @see https://docs.kernel.org/scheduler/sched-stats.html */
+function runDelayMs(id: number): number {
+  try {
+    return Number(readFileSync(`/proc/${id}/schedstat`, "utf8").split(" ")[1]) / 1e6;
+  } catch {
+    return 0; // it has ended, or the kernel does not count
+  }
+}
+
 async function call(url: string, agent: Agent | false): Promise<ProbeReport> {
   const from = performance.now();
-  const asleepFrom = asleepMs;
+  const waitedFrom = waitedMs();
   const { promise, resolve } = Promise.withResolvers<{ problem?: string; text?: string }>();
   const sent = request(url, { agent, timeout: GIVE_UP_MS }, (answer) => {
     let text = "";
@@ -44,7 +59,8 @@ async function call(url: string, agent: Agent | false): Promise<ProbeReport> {
   sent.on("error", (error) => resolve({ problem: error.message }));
   sent.end();
   const outcome = await promise;
-  return { url, ms: performance.now() - from - (asleepMs - asleepFrom), ...outcome };
+  const ms = Math.max(0, performance.now() - from - (waitedMs() - waitedFrom));
+  return { url, ms, ...outcome };
 }
 
 for (let round = 0; ; round++) {

@@ -35,13 +35,16 @@ export async function runTarget(target: FuzzTarget, options: RunOptions): Promis
   let tidying: Promise<void> | undefined;
   const isOver = () => problems.length > 0 || (cases ? next > cases[1] : performance.now() >= deadline);
 
+  /** The first is of interest: others follow from it, or come again. */
   const save = async (indices: Iterable<number>, why: string) => {
+    if (problems.length > 0) return;
+    problems.push(`${target.name}: ${why}`);
     await mkdir(folder, { recursive: true });
-    const files = [...indices].map(
-      (index) => [`${target.name}-${index}`, recent.get(index) ?? Buffer.alloc(0)] as const,
-    );
-    for (const [name, input] of files) await writeFile(join(folder, name), input);
-    problems.push(`${why}\n  saved in ${folder}: ${files.map(([name]) => name).join(" ")}`);
+    const names = [...indices].sort((a, b) => a - b).map((index) => `${target.name}-${index}`);
+    for (const name of names) {
+      await writeFile(join(folder, name), recent.get(Number(name.slice(target.name.length + 1))) ?? "");
+    }
+    problems.push(`  saved in ${folder}: ${names[0]}${names.length > 1 ? ` to ${names.at(-1)}` : ""}`);
   };
 
   const one = async (index: number) => {
@@ -53,12 +56,16 @@ export async function runTarget(target: FuzzTarget, options: RunOptions): Promis
     try {
       await Promise.race([run(), late.promise]);
     } catch (error) {
-      await save([index], `${target.name}: case ${index}: ${(error as Error).message}`);
+      await save([index], `case ${index}: ${(error as Error).message}`);
     } finally {
       clearTimeout(timer);
     }
-    const common = problems.length === 0 ? problem() : undefined;
-    if (common !== undefined) await save(recent.keys(), `${target.name}: at case ${index}: ${common}`);
+    const common = problem();
+    if (common !== undefined) await save(recent.keys(), `at case ${index}: ${common}`);
+  };
+
+  const tidy = async () => {
+    await target.tidy?.().catch((error: Error) => save(recent.keys(), `after case ${next - 1}: ${error.message}`));
   };
 
   const lane = async () => {
@@ -67,13 +74,13 @@ export async function runTarget(target: FuzzTarget, options: RunOptions): Promis
       const index = next++;
       await one(index);
       if (index % TIDY_EVERY === TIDY_EVERY - 1) {
-        tidying = target.tidy?.();
+        tidying = tidy();
         await tidying;
       }
     }
   };
   await Promise.all(Array.from({ length: cases ? 1 : target.lanes }, lane));
-  await target.tidy?.();
-  await target.close().catch((error: Error) => problems.push(`${target.name}: ${error.message}`));
+  await tidy();
+  await target.close().catch((error: Error) => save(recent.keys(), `at the end: ${error.message}`));
   return { cases: next - (cases?.[0] ?? 0), problems };
 }

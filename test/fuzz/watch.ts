@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { memoryOf } from "../bench/memory.ts";
+import { descriptorsOf, explainDescriptors } from "../support/descriptors.ts";
 import { eventually } from "../support/eventually.ts";
 import { descendants, isAlive } from "../support/platform.ts";
-import { descriptorsOf, explainDescriptors } from "./descriptors.ts";
 import type { ProbeReport } from "./probe.ts";
 
 /** Longest that anybody else may have to wait for an answer. */
@@ -10,7 +10,7 @@ const MAX_GAP_MS = 1_000;
 /** Heaps settle some way above where they began; what goes on growing passes this in minutes. */
 const MAX_GROWTH_MB = 150;
 /** Connections that are kept for the next call. */
-const SPARE_DESCRIPTORS = 12;
+const SPARE_DESCRIPTORS = 40;
 const SETTLES_WITHIN_MS = 45_000;
 
 /** A process that takes hostile input. */
@@ -38,10 +38,15 @@ export class Watch {
   readonly #answers = new Map<string, string>();
   #read = 0;
 
-  /** @param urls answer 200 with the same text as long as the same process answers */
-  constructor(subject: Subject, urls: readonly string[]) {
+  /**
+   * @param urls answer 200 with the same text as long as the same process answers
+   * @param helpers other processes that take part in the answers
+   */
+  constructor(subject: Subject, urls: readonly string[], helpers: readonly number[] = []) {
     this.#subject = subject;
-    this.#probe = new Worker(new URL("./probe.ts", import.meta.url), { workerData: { urls } });
+    this.#probe = new Worker(new URL("./probe.ts", import.meta.url), {
+      workerData: { pids: [subject.pid, ...helpers], urls },
+    });
     this.#probe.on("message", (report: ProbeReport) => this.#judge(report));
     this.#probe.on("error", (error) => this.#note(`the probe failed: ${error.stack}`));
   }
@@ -97,7 +102,7 @@ export class Watch {
 
   #judge({ url, ms, problem, text = "" }: ProbeReport): void {
     this.#largestGapMs = Math.max(this.#largestGapMs, ms);
-    if (problem !== undefined) this.#note(`${url} failed: ${problem}`);
+    if (problem !== undefined) this.#note(`${url} failed: ${problem}\n${this.#subject.output().slice(-2000)}`);
     if (ms > MAX_GAP_MS) this.#note(`${url} was answered after ${ms.toFixed(0)} ms`);
     const known = this.#answers.get(url);
     if (known !== undefined && known !== text) this.#note(`${url} is another process now: ${known}, then ${text}`);

@@ -1,4 +1,5 @@
 import { eventually } from "../../support/eventually.ts";
+import { ask } from "../ask.ts";
 import type { Dice } from "../dice.ts";
 import { mutateBytes } from "../mutate-bytes.ts";
 import { mutateJson } from "../mutate-json.ts";
@@ -14,9 +15,9 @@ function body(dice: Dice): Buffer {
         Array.from({ length: dice.size(40) }, () => mutateJson([{ a: [1, "b", null] }], dice)).join("\n"),
       );
     case 1: {
-      // Much of one thing.
-      const unit = dice.pick(["\n", "[", "{}\n", '{"a":', '"', "\\u0000", "1\n", "[1,", "\r\n"]);
-      return Buffer.alloc(dice.size(8 * 1024 ** 2), unit);
+      // Much of one thing. What is a line for each is accepted, and has to be run.
+      const unit = dice.pick(["\n", "[", '{"a":', '"', "\\u0000", "[1,", "\r\n", "{}\n", "1\n"]);
+      return Buffer.alloc(dice.size(/[}1]\n/.test(unit) ? 2 ** 10 : 2 ** 23), unit);
     }
     default:
       return mutateBytes(BODIES, dice);
@@ -25,6 +26,15 @@ function body(dice: Dice): Buffer {
 
 /** Batches of asynchronous calls. */
 export function batchTarget({ platform, authorization }: PlatformUnderFuzz): FuzzTarget {
+  async function idle(): Promise<void> {
+    const isIdle = async () => {
+      const queue = await ask(`${platform.url}/system/queue`, { headers: { authorization } });
+      const { waiting, inFlight } = (await queue.json()) as { waiting: number; inFlight: number };
+      return waiting + inFlight === 0;
+    };
+    await eventually("nothing waits and nothing runs", isIdle, 120_000, 50);
+  }
+
   return {
     name: "batch",
     lanes: 4,
@@ -35,19 +45,14 @@ export function batchTarget({ platform, authorization }: PlatformUnderFuzz): Fuz
         input,
         async run() {
           const url = `${platform.url}/async-function/plain`;
-          const answer = await fetch(url, { method: "POST", headers, body: new Uint8Array(input) });
+          const answer = await ask(url, { method: "POST", headers, body: new Uint8Array(input) });
           const text = await answer.text();
           if (![202, 400, 413, 429].includes(answer.status)) throw new Error(`${answer.status} ${text}`);
         },
       };
     },
-    async close() {
-      const isIdle = async () => {
-        const queue = await fetch(`${platform.url}/system/queue`, { headers: { authorization } });
-        const { waiting, inFlight } = (await queue.json()) as { waiting: number; inFlight: number };
-        return waiting + inFlight === 0;
-      };
-      await eventually("nothing waits and nothing runs", isIdle, 120_000, 200);
-    },
+    // Calls are accepted faster than they are run.
+    tidy: idle,
+    close: idle,
   };
 }

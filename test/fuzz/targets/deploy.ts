@@ -1,4 +1,5 @@
-import { PATHS } from "../../../provider/contract/paths.ts";
+import { DEFAULT_NAMESPACE, PATHS } from "../../../provider/contract/paths.ts";
+import { ask } from "../ask.ts";
 import { mutateJson } from "../mutate-json.ts";
 import type { PlatformUnderFuzz } from "../platform-under-fuzz.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -63,7 +64,7 @@ export function deployTarget({ platform, authorization }: PlatformUnderFuzz): Fu
   const doors = [platform.url, `http://127.0.0.1:${platform.providerPort}`];
   const headers = { authorization, "content-type": "application/json" };
   const call = (url: string, method: string, body?: string) =>
-    fetch(url, { method, headers, ...(body !== undefined && { body }) });
+    ask(url, { method, headers, ...(body !== undefined && { body }) });
 
   async function remove(
     path: string,
@@ -92,11 +93,15 @@ export function deployTarget({ platform, authorization }: PlatformUnderFuzz): Fu
       };
     },
     async tidy() {
-      const list = async (path: string) =>
-        (await (await call(platform.url + path, "GET")).json()) as { name: string; namespace?: string }[];
-      const made = (await list(PATHS.functions)).filter(({ name }) => !KEPT.includes(name));
-      await remove(PATHS.functions, made, "functionName");
-      await remove(PATHS.secrets, await list(PATHS.secrets), "name");
+      const list = async <T>(path: string) => (await (await call(platform.url + path, "GET")).json()) as T[];
+      for (const namespace of await list<string>(PATHS.namespaces)) {
+        const query = `?namespace=${encodeURIComponent(namespace)}`;
+        const functions = await list<{ name: string }>(PATHS.functions + query);
+        const made = functions.filter(({ name }) => !KEPT.includes(name)).map(({ name }) => ({ name, namespace }));
+        await remove(PATHS.functions, made, "functionName");
+        await remove(PATHS.secrets, await list(PATHS.secrets + query), "name");
+        if (namespace !== DEFAULT_NAMESPACE) await remove(PATHS.namespace + namespace, [{ name: namespace }], "name");
+      }
     },
     async close() {},
   };

@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { startServerProcess } from "../../support/server-process.ts";
+import { ask } from "../ask.ts";
 import type { Dice } from "../dice.ts";
 import { mutateBytes } from "../mutate-bytes.ts";
 import { mutateJson } from "../mutate-json.ts";
@@ -66,7 +67,7 @@ export async function openEndpointsTarget(): Promise<FuzzTarget> {
           waiting.push(resolve);
           const res = await promise;
           res.end(input);
-          const call = fetch(`${gateway.url}/function/f`, { signal: AbortSignal.timeout(300) });
+          const call = ask(`${gateway.url}/function/f`, { signal: AbortSignal.timeout(300) });
           await Promise.all([
             new Promise((done) => res.once("close", done)),
             call.then((answer) => answer.text()).catch(() => undefined),

@@ -1,3 +1,4 @@
+import { ask } from "../ask.ts";
 import { mutateBytes } from "../mutate-bytes.ts";
 import type { PlatformUnderFuzz } from "../platform-under-fuzz.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -29,11 +30,11 @@ export function logsTarget({ platform, authorization }: PlatformUnderFuzz): Fuzz
         input,
         async run() {
           await (
-            await fetch(`${platform.url}/function/noisy`, { method: "POST", body: new Uint8Array(input) })
+            await ask(`${platform.url}/function/noisy`, { method: "POST", body: new Uint8Array(input) })
           ).arrayBuffer();
           const asked = `${platform.url}/system/logs?tail=100&${String(query).replace(/[^\x21-\x7e]/g, encodeURIComponent.bind(undefined, "\u00e9"))}`;
           const stop = AbortSignal.timeout(2_000);
-          const answer = await fetch(asked, { headers: { authorization }, signal: stop });
+          const answer = await ask(asked, { headers: { authorization }, signal: stop });
           if (answer.status >= 500) throw new Error(`${answer.status} ${await answer.text()}`);
           if (answer.status !== 200) return void (await answer.arrayBuffer());
           // One that follows goes on until it is left.
