@@ -26,7 +26,7 @@ const NONE: FunctionPath = { kind: "none" };
  * Splits `<prefix>NAME[/rest][?query]` by hand: the rest stays as it was sent, byte for byte.
  * @param url the raw request target, which starts with `prefix`
  * @param prefix e.g. `/function/`
- * @see reference gateway-and-provider §0, §5.4
+ * @see test/compat/call-rows.ts for paths and where they lead
  */
 export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   const queryAt = url.indexOf("?");

@@ -30,7 +30,7 @@ const MAX_CHARS = 1000;
 /**
  * A function's own retry policy: what its annotations say, and `defaults` where they say nothing or nothing valid.
  * @param parseDuration text such as `5s` to milliseconds; throws on anything else
- * @see reference async-scaling-events §1.4
+ * @see docs/async.md for the annotations
  */
 export function parseRetryPolicy(
   annotations: Readonly<Record<string, string>> | undefined,

@@ -15,7 +15,7 @@ export interface GatewayMetricsOptions {
   readonly queue?: QueueMetricsOptions;
 }
 
-/** All series of the gateway, under OpenFaaS's names where it has them. @see reference gateway-and-provider §6.1 */
+/** All series of the gateway, under OpenFaaS's names where it has them: those of `test/compat/series.ts`. */
 export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

@@ -37,7 +37,7 @@ const functionDeployment = z.object({
   requests: maybe(functionResources),
   readOnlyRootFilesystem: maybe(z.boolean()),
 });
-/** What `POST` and `PUT /system/functions` carry. @see reference gateway-and-provider §1.1 */
+/** What `POST` and `PUT /system/functions` carry. @see test/compat/cli-commands.ts for one of faas-cli */
 export type FunctionDeployment = z.output<typeof functionDeployment>;
 
 // A missing service or image has messages of its own, given by `definitionProblems`, so decoding lets them be empty.
@@ -122,7 +122,7 @@ const functionStatus = z.object({
   /** What keeps it from everything else on its machine. An addition of ours; absent where the backend does not say. */
   sandbox: maybe(z.string()),
 });
-/** One function as `GET /system/functions` lists it. @see reference gateway-and-provider §1.2 */
+/** One function as `GET /system/functions` lists it. @see test/compat/control-rows.ts for its fields */
 export type FunctionStatus = z.output<typeof functionStatus>;
 
 const functionList = z.array(functionStatus);

@@ -7,7 +7,7 @@ import { testNeeding } from "../support/needing.ts";
 import { noRecordings, readRecording } from "../support/recordings.ts";
 import { type Answer, CORE, DEPLOYMENTS, KubeClient, OpenWatch, PODS, SERVICES, SLICES } from "./client.ts";
 
-/** What the API server of a real cluster answered; see the README beside the recordings. */
+/** What the API server of a real cluster answered. */
 interface RecordedCase {
   readonly case: string;
   readonly request: {

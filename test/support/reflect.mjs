@@ -1,4 +1,4 @@
-// The function of the recordings: answers with what it received, or misbehaves as its query asks. An inproc handler for
+// The function of the tables in test/compat: answers with what it received, or misbehaves as its query asks. An inproc handler for
 // the watchdog, and a listener for plain `node:http` servers.
 import { setTimeout as delay } from "node:timers/promises";
 
