@@ -54,6 +54,8 @@ export interface ProviderConfig {
   readonly sandbox: SandboxSetting;
   /** Most that fits into the `/tmp` of a function in a sandbox, in bytes. */
   readonly sandboxTmpBytes: number;
+  /** Most that a function of the backend `local` may add to its folder on the disk, in bytes. */
+  readonly functionDiskBytes: number;
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterPlace;
@@ -95,6 +97,7 @@ export function loadConfig(env: Env): ProviderConfig {
       },
       sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
       sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
+      functionDiskBytes: read.optional("function_disk_bytes", parseBytes) ?? 1024 ** 3,
       kubernetes: readKubernetesSettings(read),
       cluster: {
         ...(kubeconfig !== undefined && { kubeconfig }),

@@ -17,6 +17,7 @@ export interface BackendSettings {
   readonly secretMountPath: string;
   readonly sandbox: SandboxSetting;
   readonly sandboxTmpBytes: number;
+  readonly functionDiskBytes: number;
   readonly defaultNamespace: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
@@ -53,6 +54,7 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     httpProbe: settings.kubernetes.resources.httpProbe,
     sandbox,
     tmpBytes,
+    diskBytes: settings.functionDiskBytes,
     hidden: [settings.secretMountPath],
     version: readVersion(),
     nodePath: process.execPath,

@@ -10,7 +10,7 @@ import { NAMESPACE, ref, statusOf, untilReady } from "../provider/local/support.
 import { serveProvider } from "../provider/support.ts";
 import { describeWithBubblewrap } from "../support/bubblewrap.ts";
 import { eventually } from "../support/eventually.ts";
-import { COLUMNS, type Column, isWalled, openScene, processesWith, type Scene } from "./sandbox-support.ts";
+import { COLUMNS, type Column, isWalled, openScene, processesWith, type Scene, sizeOf } from "./sandbox-support.ts";
 
 /** How an attempt ends in each column; a pattern is a refusal. */
 type Expected = Readonly<Record<Column, "done" | RegExp>>;
@@ -198,6 +198,24 @@ describeWithBubblewrap("how a function can stay or grow", () => {
       await untilReady(scene.fixture.backend, "attacker");
     },
   );
+
+  test.each<[Column, folder: "." | "tmp"]>([
+    ["wall, in-process", "."],
+    ["wall, forked", "."],
+    ["permission", "tmp"],
+    ["none", "."],
+    ["none", "tmp"],
+  ])("%s: fill the disk by %s", async (column, folder) => {
+    scene = await openScene(column, { diskBytes: 24 * 2 ** 20 });
+    await scene.deploy("attacker");
+    scene.attack("attacker", { kind: "hoard", folder, bytes: 64 * 2 ** 20 }).catch(() => {});
+    await eventually("it was killed for it", async () =>
+      (await statusOf(scene.fixture.backend, "attacker")).problem?.includes("wrote more than 24 MiB of files"),
+    );
+    await untilReady(scene.fixture.backend, "attacker");
+    expect(await scene.attack("attacker", { kind: "list", path: "." })).toBe("done");
+    expect(await sizeOf(join(scene.fixture.dataDir, "functions"))).toBeLessThan(8 * 2 ** 20);
+  });
 
   test.each<[Column]>([["wall, in-process"], ["wall, forked"], ["none"]])(
     "%s: start processes without end",

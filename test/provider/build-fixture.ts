@@ -43,6 +43,7 @@ export async function openBuildFixture(
     dataDir,
     hidden: [],
     tmpBytes: 64 * 1024 ** 2,
+    diskBytes: 1024 ** 3,
     log,
   });
   const builder = openBuilder({ dataDir, images, log, limits, env, isolation });

@@ -47,6 +47,8 @@ interface Generation {
   artefactEnv: Readonly<Record<string, string>>;
   /** Paths of programs that its sandbox has to show. */
   programs: readonly string[] | undefined;
+  /** Its code has been written to without end: the next replica gets a copy anew. */
+  spoiled: boolean;
   graceMs: number;
   longestCallMs: number;
 }
@@ -119,6 +121,7 @@ export class FunctionRunner {
         workspace: undefined,
         artefactEnv: {},
         programs: undefined,
+        spoiled: false,
         graceMs: 0,
         longestCallMs: 0,
       };
@@ -291,7 +294,11 @@ export class FunctionRunner {
   #workspaceOf(generation: Generation): Promise<Workspace> {
     const { record } = generation;
     const { artefactPath, readSecret } = this.#settings;
+    const renew = generation.spoiled;
+    if (renew) generation.workspace = undefined;
+    generation.spoiled = false;
     generation.workspace ??= prepareWorkspace({
+      renew,
       home: this.#home,
       generation: record.generation,
       artefact: artefactPath(record.digest),
@@ -320,7 +327,20 @@ export class FunctionRunner {
       if (!isOutOfSpace(err)) throw err;
     });
     const tmp = await this.#ensureTmp(record.generation, instance);
-    const spec = await prepareReplica(this.#settings, { record, instance, workspace, programs, tmp });
+    const spec = await prepareReplica(this.#settings, {
+      record,
+      instance,
+      workspace,
+      programs,
+      tmp,
+      copy: {
+        folder: generationFolder(this.#home, record.generation),
+        artefact: this.#settings.artefactPath(record.digest),
+      },
+      onSpoiled: () => {
+        generation.spoiled = true;
+      },
+    });
     const told = readTimeoutAnnotation(record.deployment.annotations ?? {}) ?? 0;
     generation.graceMs = drainGraceMs(spec.env);
     generation.longestCallMs = Math.max(longestCallMs(spec.env), told);

@@ -44,6 +44,8 @@ export interface LocalBackendOptions {
   readonly sandbox?: SandboxSetting;
   /** Most that fits into the `/tmp` of a function in a sandbox; 256 MiB unless given. */
   readonly tmpBytes?: number;
+  /** Most that a function may add to its folder on the disk; 1 GiB unless given. */
+  readonly diskBytes?: number;
   /** Folders that no function may see, next to `dataDir`. */
   readonly hidden?: readonly string[];
   /** Per function; 100 unless given. */
@@ -183,6 +185,7 @@ async function isolate(options: LocalBackendOptions, dataDir: string): Promise<I
     dataDir,
     hidden: real,
     tmpBytes,
+    diskBytes: options.diskBytes ?? 1024 ** 3,
     log,
   });
 }

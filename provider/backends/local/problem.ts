@@ -7,6 +7,8 @@ export type ProcessEnd =
   /** `limit` as it was deployed, if there is one. */
   | { readonly kind: "outOfMemory"; readonly limit: string | undefined }
   | { readonly kind: "tooMany"; readonly processes: number }
+  /** It wrote more files than `limitBytes`. */
+  | { readonly kind: "tooLarge"; readonly limitBytes: number }
   | { readonly kind: "failed"; readonly message: string };
 
 const MAX_OUTPUT_CHARS = 200;
@@ -41,6 +43,8 @@ function describeEnd(end: ProcessEnd): string {
       return end.limit
         ? `OOMKilled, used more than its limit of ${end.limit} of memory`
         : "OOMKilled, its heap was full";
+    case "tooLarge":
+      return `was killed, wrote more than ${Math.round(end.limitBytes / 2 ** 20)} MiB of files`;
     case "tooMany":
       return `was killed, had more than ${end.processes} processes`;
     case "failed":

@@ -4,9 +4,10 @@ import { isOffNetwork, OFF_NETWORK_NEEDS } from "../network-annotation.ts";
 import { parseQuantity } from "../quantity.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { buildEnvironment } from "./environment.ts";
-import { ensureFolder } from "./files.ts";
+import { ensureFolder, sweepFolder } from "./files.ts";
 import { enforcedMemory, heapArguments } from "./memory-limit.ts";
 import type { ProcessSpec } from "./replica-process.ts";
+import type { WorkingCopy } from "./sandbox/disk-guard.ts";
 import { buildEscort } from "./sandbox/escort.ts";
 import { MAX_PROCESSES } from "./sandbox/harness.ts";
 import type { Isolation } from "./sandbox/isolation.ts";
@@ -37,6 +38,10 @@ export interface ReplicaPlan {
   readonly programs: readonly string[];
   /** A folder of its own. */
   readonly tmp: string;
+  /** All that belongs to the deployed version, `tmp` and its code among it; and what the code was copied from. */
+  readonly copy: WorkingCopy;
+  /** Its code has to be copied anew. */
+  onSpoiled(): void;
 }
 
 /**
@@ -61,9 +66,10 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
   if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
   else delete env.listen_socket;
   const inproc = env.mode === "inproc";
+  const readOnly = deployment.readOnlyRootFilesystem ?? false;
   const cell = async (): Promise<Cell> => ({
     code: workspace.code,
-    readOnly: deployment.readOnlyRootFilesystem ?? false,
+    readOnly,
     secrets: workspace.secrets,
     ...(offNetwork && { run }),
     programs,
@@ -102,10 +108,16 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
         ...(!isolation.boundsProcesses && { processes: MAX_PROCESSES }),
       },
       group,
+      disk: wall && readOnly ? undefined : { guard: isolation.disk, copy: plan.copy, onExcess: () => clear(plan) },
       memoryLimit: memoryBytes ? deployment.limits?.memory : undefined,
       relay,
     }),
   };
+}
+
+async function clear({ tmp, onSpoiled }: ReplicaPlan): Promise<void> {
+  onSpoiled();
+  await sweepFolder(tmp, () => false);
 }
 
 /** Node with the watchdog, and what holds a handler in its process. */

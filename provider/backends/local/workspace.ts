@@ -19,6 +19,8 @@ export interface WorkspacePlan {
   /** Folder of the artefact to copy. */
   readonly artefact: string;
   readonly secrets: readonly string[];
+  /** Takes a fresh copy of the artefact, although there is one. */
+  readonly renew?: boolean;
   /** Value of a secret; undefined when it is gone from the store. */
   readSecret(name: string): Promise<Buffer | undefined>;
 }
@@ -40,10 +42,23 @@ export async function prepareWorkspace(plan: WorkspacePlan): Promise<Workspace> 
     await ensureFolder(join(unfinished, "secrets"));
     await ensureFolder(join(unfinished, "tmp"));
     await copyArtefact(artefact, join(unfinished, "code"));
+    // What is there without code was left by a renewal that did not come to its end.
+    await removeTree(folder);
     await rename(unfinished, folder);
-  }
+  } else if (plan.renew) await renewCode(home, artefact, code);
   await refreshSecrets(plan, join(folder, "secrets"));
   return { code, secrets: join(folder, "secrets"), descriptor: await readDescriptor(code) };
+}
+
+/** Processes that still run in the old copy keep it for as long as they do. */
+async function renewCode(home: string, artefact: string, code: string): Promise<void> {
+  const [renewed, spoiled] = [join(home, ".renewed"), join(home, ".spoiled")];
+  for (const left of [renewed, spoiled]) await removeTree(left);
+  // First, as there may be no room for a second one.
+  await rename(code, spoiled);
+  await removeTree(spoiled);
+  await copyArtefact(artefact, renewed);
+  await rename(renewed, code);
 }
 
 async function copyArtefact(artefact: string, code: string): Promise<void> {

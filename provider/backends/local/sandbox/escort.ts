@@ -1,6 +1,7 @@
 import type { ProcessEnd } from "../problem.ts";
 import type { Escort } from "../replica-process.ts";
 import type { ReplicaGroup } from "./cgroups.ts";
+import type { DiskGuard, WorkingCopy } from "./disk-guard.ts";
 import type { Bounds, ResourceGuard } from "./guard.ts";
 
 export interface EscortParts {
@@ -10,30 +11,48 @@ export interface EscortParts {
   readonly group: ReplicaGroup | undefined;
   /** As it was deployed, for people. */
   readonly memoryLimit: string | undefined;
+  /** Absent where it can write nothing to the disk. */
+  readonly disk?:
+    | {
+        readonly guard: Pick<DiskGuard, "watch" | "limitBytes">;
+        readonly copy: WorkingCopy;
+        /** Clears away what it has written. */
+        onExcess(): Promise<void>;
+      }
+    | undefined;
   /** Where it can be called, if not at the port that it tells. */
   readonly relay?: { readonly address: string; close(): void } | undefined;
 }
 
 /** Holds a replica to its limits while it runs, and clears away what was prepared for it. */
-export function buildEscort({ guard, bounds, group, memoryLimit, relay }: EscortParts): Escort {
+export function buildEscort({ guard, bounds, group, memoryLimit, disk, relay }: EscortParts): Escort {
   let excess: ProcessEnd | undefined;
-  let unwatch = () => {};
+  const watches: (() => void)[] = [];
   const outOfMemory: ProcessEnd = { kind: "outOfMemory", limit: memoryLimit };
   return {
     ...(relay && { address: relay.address }),
     started(pid, kill) {
       const isOut =
         group && bounds.memoryBytes === undefined && memoryLimit !== undefined ? group.outOfMemory : undefined;
-      unwatch = guard.watch(pid, { ...bounds, ...(isOut && { isOut }) }, (what) => {
-        excess = what === "memory" ? outOfMemory : { kind: "tooMany", processes: bounds.processes ?? 0 };
+      const onExcess = (end: ProcessEnd) => {
+        excess ??= end;
         kill();
-      });
+      };
+      watches.push(
+        guard.watch(pid, { ...bounds, ...(isOut && { isOut }) }, (what) =>
+          onExcess(what === "memory" ? outOfMemory : { kind: "tooMany", processes: bounds.processes ?? 0 }),
+        ),
+      );
+      if (!disk) return;
+      const { limitBytes } = disk.guard;
+      watches.push(disk.guard.watch(disk.copy, () => onExcess({ kind: "tooLarge", limitBytes })));
     },
     async ended(end) {
-      unwatch();
+      for (const unwatch of watches) unwatch();
       relay?.close();
       const killed = excess ?? ((await group?.outOfMemory()) ? outOfMemory : undefined);
       await group?.close();
+      if (killed?.kind === "tooLarge") await disk?.onExcess();
       return killed ?? end;
     },
   };

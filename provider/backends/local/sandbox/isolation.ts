@@ -6,6 +6,7 @@ import { FaasError } from "../../../contract/errors.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { Controller, ResourceLimits } from "./cgroup-tree.ts";
 import { type Cgroups, openCgroups, ownGroups, type ReplicaGroup } from "./cgroups.ts";
+import { DiskGuard } from "./disk-guard.ts";
 import { ResourceGuard } from "./guard.ts";
 import { harness, MAX_OPEN_FILES, MAX_PROCESSES } from "./harness.ts";
 import type { SandboxLevel, SandboxSetting } from "./level.ts";
@@ -28,6 +29,8 @@ export interface IsolationOptions {
   readonly hidden: readonly string[];
   /** Most that fits into a function's `/tmp`. */
   readonly tmpBytes: number;
+  /** Most that a function may add to its folder on the disk. */
+  readonly diskBytes: number;
   readonly log: Logger;
 }
 
@@ -42,6 +45,7 @@ export interface Enclosed {
 export class Isolation {
   readonly wall: Wall | undefined;
   readonly guard: ResourceGuard;
+  readonly disk: DiskGuard;
   /** What of the system functions may read without a wall; undefined where Node's permission model is not used. */
   readonly readable: readonly string[] | undefined;
   readonly hidden: readonly string[];
@@ -60,7 +64,9 @@ export class Isolation {
     this.hidden = [dataDir, ...hidden];
     this.#cgroups = parts.cgroups;
     this.#refusal = parts.refusal;
-    this.guard = new ResourceGuard((err) => log.warn({ err }, "what functions use could not be looked at"));
+    const onError = (err: unknown) => log.warn({ err }, "what functions use could not be looked at");
+    this.guard = new ResourceGuard(onError);
+    this.disk = new DiskGuard({ folder: dataDir, limitBytes: options.diskBytes, onError });
   }
 
   /** Whether the kernel holds functions to their limits of it. */
