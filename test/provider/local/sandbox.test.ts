@@ -138,6 +138,23 @@ test("a seat belt is no noose: what handlers usually do goes on", async () => {
   expect(JSON.parse(body)).toEqual(["kept", "worked", true, true]);
 });
 
+test.each<[what: string, envVars: Record<string, string>, answer: RegExp]>([
+  ["may not start programs", {}, /ERR_ACCESS_DENIED/],
+  ["that has to may say so", { NODE_OPTIONS: "--allow-child-process" }, /^started$/],
+])("without a wall, a handler in the watchdog's process %s", async (_what, envVars, answer) => {
+  const { backend, addImage } = await open({ sandbox: "auto", environment: await withoutBubblewrap() });
+  const source = `
+    import { execFileSync } from "node:child_process";
+    export default (req, res) => {
+      try { res.end(execFileSync("/bin/echo", ["-n", "started"])); } catch (error) { res.end(error.code); }
+    };
+  `;
+  await addImage("starter", inProcess(source));
+  await backend.functions.create(deployment("fn", "starter", { envVars }));
+  await untilReady(backend, "fn");
+  expect((await call((await readyAddresses(backend, "fn"))[0] ?? "")).body).toMatch(answer);
+});
+
 describeWithBubblewrap("behind a wall", () => {
   const walled = (more: Partial<LocalBackendOptions> = {}) => open({ sandbox: "required", ...more });
 

@@ -180,7 +180,7 @@ async function findWall(options: IsolationOptions): Promise<Wall | string> {
   // Root needs no user namespace, unless it is a container's root.
   for (const userNamespace of process.getuid?.() === 0 ? [false, true] : [true]) {
     const wall = new Wall({ ...parts, userNamespace });
-    const problem = await proveWall(wall, nodePath, join(scratch, "probe"));
+    const problem = await proveWall(wall, nodePath, join(dataDir, "sandbox-trial"));
     if (problem === undefined) return wall;
     why ||= problem;
   }

@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { isOutOfSpace } from "../../../contract/shortages.ts";
 import { ensureFolder } from "../files.ts";
 import type { Wall } from "./wall.ts";
 
 const LONGEST_MS = 10_000;
 
-/** Its own code, a low process id, no programs to write to, and nothing at its argument, which is there outside. */
+/** A folder to work in, a low process id, no programs to write to, and nothing at its argument, which is there outside. */
 const SCRIPT = `
-test -f probe || { echo "the working folder is not there" >&2; exit 1; }
+test -n "$(ls -A)" || { echo "the working folder is not there" >&2; exit 1; }
 test "$$" -lt 50 || { echo "processes of others are visible" >&2; exit 1; }
 test ! -w /usr || { echo "programs can be written to" >&2; exit 1; }
 test ! -e "$1" || { echo "the platform's files are visible" >&2; exit 1; }
@@ -18,16 +19,28 @@ exec "$NODE" --version
 /**
  * Runs something behind the wall and looks around: there are machines where bubblewrap is installed and may make no
  * namespaces.
- * @param scratch a folder of the platform's for the attempt; it stays, so that the next start needs no room for it
+ * @param scratch a folder in the platform's own for the attempt; where there is no room for it, the platform's own does
  * @returns what went wrong; undefined when functions can be run like that
  */
 export async function proveWall(wall: Wall, node: string, scratch: string): Promise<string | undefined> {
-  await ensureFolder(scratch);
-  const probe = join(scratch, "probe");
-  await writeFile(probe, "");
-  const cell = { code: scratch, readOnly: true, programs: [node], network: true };
-  const [program = "", ...args] = wall.enclose(cell, ["/bin/sh", "-c", SCRIPT, "sh", probe]);
+  const code = await prepare(scratch);
+  const cell = { code, readOnly: true, programs: [node], network: true };
+  const [program = "", ...args] = wall.enclose(cell, ["/bin/sh", "-c", SCRIPT, "sh", join(code, PROBE)]);
   return await run(program, args, { NODE: node });
+}
+
+const PROBE = "probe";
+
+/** @returns a folder with something in it */
+async function prepare(scratch: string): Promise<string> {
+  try {
+    await ensureFolder(scratch);
+    await writeFile(join(scratch, PROBE), "");
+    return scratch;
+  } catch (error) {
+    if (!isOutOfSpace(error)) throw error;
+    return dirname(scratch);
+  }
 }
 
 function run(program: string, args: readonly string[], more: Record<string, string>): Promise<string | undefined> {

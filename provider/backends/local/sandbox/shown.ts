@@ -54,7 +54,8 @@ export async function readablePaths(): Promise<string[]> {
 /**
  * What of this machine functions see behind a wall. Every mount makes a start slower, so the small files of `/etc` are
  * copied into one folder, once.
- * @param scratch is made anew for them; with no room for that, what an earlier start has left there serves as well
+ * @param scratch is made anew for them; with no room for that, what an earlier start has left there serves as well, or
+ * each of them is shown by itself
  */
 export async function prepareShown(scratch: string): Promise<Shown[]> {
   const live = await existing(LIVE_FILES.map((name) => join(ETC, name)));
@@ -67,10 +68,13 @@ export async function prepareShown(scratch: string): Promise<Shown[]> {
     await rename(draft, scratch);
   } catch (error) {
     await removeTree(draft);
-    if (!isOutOfSpace(error) || !existsSync(scratch)) throw error;
+    if (!isOutOfSpace(error)) throw error;
   }
-  const binds = [...live, ...folders].map((path): Shown => ({ kind: "bind", path, from: path }));
-  return [...(await Promise.all(SYSTEM.map(systemPart))).flat(), { kind: "bind", path: ETC, from: scratch }, ...binds];
+  const gathered = existsSync(scratch);
+  const files = gathered ? [] : await existing(FILES.map((name) => join(ETC, name)));
+  const binds = [...files, ...live, ...folders].map((path): Shown => ({ kind: "bind", path, from: path }));
+  const system = (await Promise.all(SYSTEM.map(systemPart))).flat();
+  return [...system, ...(gathered ? [{ kind: "bind", path: ETC, from: scratch } as const] : []), ...binds];
 }
 
 async function layOut(folder: string, live: readonly string[], folders: readonly string[]): Promise<void> {
