@@ -61,7 +61,7 @@ test.each([
   "Proxy-Connection: keep-alive",
   "Proxy-Authenticate: Basic",
   "Proxy-Authorization: Basic YTpi",
-  "TE: trailers",
+  "TE: deflate;q=0.5",
   "Trailer: X-A",
   "Upgrade: h2c",
   "Expect: 100-continue",
@@ -69,7 +69,9 @@ test.each([
   const { status, headers } = await call(line, "X-Kept: 1");
   expect(status).toBe(200);
   expect(headers.get("x-kept")).toEqual(["1"]);
-  expect(headers.has((line.split(":")[0] as string).toLowerCase())).toBe(false);
+  // The platform may say something of its own there.
+  const [name = "", value] = line.split(": ");
+  expect(headers.get(name.toLowerCase()) ?? []).not.toContain(value);
 });
 
 test("a header that `Connection` names stays on the caller's connection", async () => {
@@ -153,7 +155,8 @@ test("an asynchronous call keeps nothing of its caller's connection", async () =
   const later = await eventually("it is called", () => recording.of("/later")[0]);
   const names = later.headers.map(([name]) => name.toLowerCase());
   expect(names).toContain("x-kept");
-  for (const gone of ["proxy-authorization", "te", "x-mine"]) expect(names).not.toContain(gone);
+  for (const gone of ["proxy-authorization", "x-mine"]) expect(names).not.toContain(gone);
+  expect(later.headers.filter(([, value]) => value.includes("deflate"))).toEqual([]);
   expect(later.body).toBe("hi");
 });
 
