@@ -117,7 +117,9 @@ export class LateArrivals {
       }
     } catch (cause) {
       const error = new FaasError("unavailable", "the provider does not answer", { cause });
-      for (const { reject } of questions.values()) reject(error);
+      // Those who have come meanwhile have waited too, and would for as long again.
+      for (const { reject } of [...questions.values(), ...this.#waiting.values()]) reject(error);
+      this.#waiting.clear();
     }
     const pauseMs = questions.size > FEW ? Math.min(MAX_PAUSE_MS, PAUSES * (performance.now() - begun)) : 0;
     setTimeout(() => {

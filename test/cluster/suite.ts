@@ -89,6 +89,8 @@ export function describeCluster(name: string, cluster: () => ClusterUnderTest): 
         await available("echo", 3);
         const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => call("echo", `${index}`)));
         expect(answers).toEqual(Array.from({ length: 30 }, (_, index) => ({ status: 200, text: `${index}` })));
+        // What was set by hand stands, although so few calls need no three.
+        expect(await status("echo")).toMatchObject({ replicas: 3 });
         await scale("echo", 1);
         await available("echo", 1);
 
