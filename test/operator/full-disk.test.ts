@@ -1,15 +1,18 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, expect } from "@jest/globals";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
+import { testNeeding } from "../support/needing.ts";
 import { Platform, ROOT } from "../support/platform.ts";
-import { mountSmallDisk, type SmallDisk } from "../support/small-disk.ts";
+import { missingSmallDisk, mountSmallDisk, type SmallDisk } from "../support/small-disk.ts";
 import { call, inProcess, type Operated, operate } from "./support.ts";
 
+const testDisk = testNeeding(missingSmallDisk());
+
 /** A platform whose data is on a disk that is full. */
-let disk: SmallDisk | undefined;
+let disk: SmallDisk;
 let on: Operated | undefined;
 let later: Platform | undefined;
 
@@ -20,8 +23,8 @@ beforeEach(() => {
 afterEach(async () => {
   await later?.stop();
   await on?.close();
-  disk?.remove();
-  [later, on, disk] = [undefined, undefined, undefined];
+  disk.remove();
+  [later, on] = [undefined, undefined];
 });
 
 const NO_SPACE = /^no space is left on the platform's disk/;
@@ -102,10 +105,9 @@ async function expectWell(platform: Platform): Promise<void> {
   }
 }
 
-test.each(["SIGTERM", "SIGKILL"] as const)(
+testDisk.each(["SIGTERM", "SIGKILL"] as const)(
   "what needs no room goes on while a disk is full, over a %s and a start too; then all is well without another",
   async (signal) => {
-    if (!disk) return;
     const { platform, dataDir } = await prepare(disk);
     await fillUp(disk);
     await expectFull(platform, "gone");
@@ -122,97 +124,113 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
   90_000,
 );
 
-test("a start succeeds even when the reserves are gone; the queue follows when there is room", async () => {
-  if (!disk) return;
-  const { platform, dataDir } = await prepare(disk);
-  const queued = await fetch(`${platform.url}/async-function/kept?ms=60000`, { method: "POST", body: "x" });
-  expect(queued.status).toBe(202);
-  platform.kill("SIGKILL");
-  await platform.ended;
-  for (const file of ["provider.db-spare", "queue.db-spare"]) rmSync(join(dataDir, file));
-  disk.fill();
-  later = await Platform.start({ dataDir });
-  await fillUp(disk);
-  await expectFull(later, "gone");
-  disk.clear();
-  await expectWell(later);
-}, 90_000);
-
-test("a second start on the same folder is told from a full disk", async () => {
-  if (!disk) return;
-  const { dataDir } = await prepare(disk);
-  disk.fill();
-  const second = new Platform({ dataDir });
-  expect([await second.ended, second.stdout + second.stderr]).toEqual([
-    1,
-    expect.stringContaining(`another faaslane is using ${dataDir}`),
-  ]);
-}, 60_000);
-
-test("calls that were queued before are made while the disk is full", async () => {
-  if (!disk) return;
-  const { platform, url } = await prepare(disk);
-  const ids: string[] = [];
-  for (let i = 0; i < 50; i++) {
-    const body = "x".repeat(20_000);
-    const queued = await fetch(`${platform.url}/async-function/kept?ms=200`, { method: "POST", body });
+testDisk(
+  "a start succeeds even when the reserves are gone; the queue follows when there is room",
+  async () => {
+    const { platform, dataDir } = await prepare(disk);
+    const queued = await fetch(`${platform.url}/async-function/kept?ms=60000`, { method: "POST", body: "x" });
     expect(queued.status).toBe(202);
-    ids.push(queued.headers.get("x-call-id") as string);
-  }
-  disk.fill();
-  expect((await call(url("kept"))).status).toBe(200);
-  for (const id of ids) {
-    const ended = async () => {
-      const state = await fetch(`${platform.url}/async-function/${id}?wait=5s`);
-      return ((await state.json()) as { state: string }).state === "done";
-    };
-    await eventually(`${id} is made`, ended, 30_000, 50);
-  }
-}, 90_000);
+    platform.kill("SIGKILL");
+    await platform.ended;
+    for (const file of ["provider.db-spare", "queue.db-spare"]) rmSync(join(dataDir, file));
+    disk.fill();
+    later = await Platform.start({ dataDir });
+    await fillUp(disk);
+    await expectFull(later, "gone");
+    disk.clear();
+    await expectWell(later);
+  },
+  90_000,
+);
 
-test("a log that goes to the full disk does not end the platform", async () => {
-  if (!disk) return;
-  const log = join(disk.path, "log");
-  const out = openSync(log, "a");
-  const dataDir = join(disk.path, "data");
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, "cli/main.ts"), "start"], {
-    cwd: disk.path,
-    stdio: ["ignore", out, "ignore"],
-    env: {
-      PATH: process.env.PATH,
-      port: "0",
-      metrics_port: "0",
-      provider_port: "0",
-      data_dir: dataDir,
-      stack_file: "",
-    },
-  });
-  closeSync(out);
-  const ended = new Promise<unknown>((resolve) => child.on("close", resolve));
-  try {
-    const url = await eventually(
-      "it runs",
-      () => /running at (http:\S+)/.exec(readFileSync(log, "utf8"))?.[1],
-      30_000,
-      50,
-    );
-    const password = readFileSync(join(dataDir, "basic-auth-password"), "utf8").trim();
-    const headers = {
-      authorization: `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`,
-      "content-type": "application/json",
-    };
+testDisk(
+  "a second start on the same folder is told from a full disk",
+  async () => {
+    const { dataDir } = await prepare(disk);
+    disk.fill();
+    const second = new Platform({ dataDir });
+    expect([await second.ended, second.stdout + second.stderr]).toEqual([
+      1,
+      expect.stringContaining(`another faaslane is using ${dataDir}`),
+    ]);
+  },
+  60_000,
+);
+
+testDisk(
+  "calls that were queued before are made while the disk is full",
+  async () => {
+    const { platform, url } = await prepare(disk);
+    const ids: string[] = [];
     for (let i = 0; i < 50; i++) {
-      disk.fill();
-      // Each refusal is a line.
-      const answer = await fetch(`${url}/system/secrets`, {
-        method: "POST",
-        headers,
-        body: `{"name":"s${i}","value":"v"}`,
-      });
-      expect(answer.status).toBe(507);
+      const body = "x".repeat(20_000);
+      const queued = await fetch(`${platform.url}/async-function/kept?ms=200`, { method: "POST", body });
+      expect(queued.status).toBe(202);
+      ids.push(queued.headers.get("x-call-id") as string);
     }
-  } finally {
-    child.kill("SIGTERM");
-  }
-  expect(await ended).toBe(0);
-}, 60_000);
+    disk.fill();
+    expect((await call(url("kept"))).status).toBe(200);
+    for (const id of ids) {
+      const ended = async () => {
+        const state = await fetch(`${platform.url}/async-function/${id}?wait=5s`);
+        return ((await state.json()) as { state: string }).state === "done";
+      };
+      await eventually(`${id} is made`, ended, 30_000, 50);
+    }
+  },
+  90_000,
+);
+
+testDisk(
+  "a log that goes to the full disk does not end the platform",
+  async () => {
+    const log = join(disk.path, "log");
+    const out = openSync(log, "a");
+    const dataDir = join(disk.path, "data");
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", join(ROOT, "cli/main.ts"), "start"],
+      {
+        cwd: disk.path,
+        stdio: ["ignore", out, "ignore"],
+        env: {
+          PATH: process.env.PATH,
+          port: "0",
+          metrics_port: "0",
+          provider_port: "0",
+          data_dir: dataDir,
+          stack_file: "",
+        },
+      },
+    );
+    closeSync(out);
+    const ended = new Promise<unknown>((resolve) => child.on("close", resolve));
+    try {
+      const url = await eventually(
+        "it runs",
+        () => /running at (http:\S+)/.exec(readFileSync(log, "utf8"))?.[1],
+        30_000,
+        50,
+      );
+      const password = readFileSync(join(dataDir, "basic-auth-password"), "utf8").trim();
+      const headers = {
+        authorization: `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`,
+        "content-type": "application/json",
+      };
+      for (let i = 0; i < 50; i++) {
+        disk.fill();
+        // Each refusal is a line.
+        const answer = await fetch(`${url}/system/secrets`, {
+          method: "POST",
+          headers,
+          body: `{"name":"s${i}","value":"v"}`,
+        });
+        expect(answer.status).toBe(507);
+      }
+    } finally {
+      child.kill("SIGTERM");
+    }
+    expect(await ended).toBe(0);
+  },
+  60_000,
+);

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { unlessRequired } from "./needing.ts";
 
 /** A file system of a few MiB, to be filled. */
 export interface SmallDisk {
@@ -14,21 +15,31 @@ export interface SmallDisk {
   remove(): void;
 }
 
+/** Why no small disk can be had; undefined when it can. Root can be required to have one. */
+export function missingSmallDisk(): string | undefined {
+  try {
+    mountSmallDisk(1).remove();
+    return undefined;
+  } catch (error) {
+    const { message } = error as Error;
+    // Of what mount prints, the line that says why comes first; the path in it is another each time.
+    const said = /^mount: \S+: (.*)$/m.exec(message)?.[1] ?? message;
+    const why = `this machine lets us mount no small disk to fill: ${said}`;
+    return process.geteuid?.() === 0 ? unlessRequired(why) : why;
+  }
+}
+
 /**
  * Mounts one, which takes root.
- * @returns undefined after saying why not
- * @throws where services are required and we are root
+ * @throws when that is not allowed
  */
-export function mountSmallDisk(mebibytes: number): SmallDisk | undefined {
+export function mountSmallDisk(mebibytes: number): SmallDisk {
   const path = mkdtempSync(join(tmpdir(), "faaslane-disk-"));
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", path], { stdio: "pipe" });
   } catch (error) {
     rmSync(path, { recursive: true });
-    if (process.env.REQUIRE_SERVICES === "1" && process.geteuid?.() === 0) throw error;
-    const why = (error as Error).message.split("\n").at(-1);
-    process.stderr.write(`skipped: this machine lets us mount no small disk to fill: ${why}\n`);
-    return undefined;
+    throw error;
   }
   const filler = join(path, "filler");
   return {

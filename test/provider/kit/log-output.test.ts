@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
+import { testNeeding } from "../../support/needing.ts";
 
 const LOG = new URL("../../../provider/kit/log.ts", import.meta.url).href;
 
@@ -38,19 +39,18 @@ test.each(["", "process.exit(0);", "setTimeout(() => process.exit(0), 50);"])(
   },
 );
 
-test("a log that can never be written ends nothing, and keeps nothing from ending", () => {
-  if (!existsSync("/dev/full")) {
-    process.stderr.write("skipped: this machine has no /dev/full\n");
-    return;
-  }
-  const full = openSync("/dev/full", "w");
-  const { status, stderr } = spawnSync(process.execPath, script(`${COUNT} setTimeout(() => process.exit(7), 300);`), {
-    stdio: ["ignore", full, "pipe"],
-    timeout: 20_000,
-  });
-  closeSync(full);
-  expect([status, stderr.toString()]).toEqual([7, ""]);
-});
+testNeeding(existsSync("/dev/full") ? undefined : "this machine has no /dev/full")(
+  "a log that can never be written ends nothing, and keeps nothing from ending",
+  () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, script(`${COUNT} setTimeout(() => process.exit(7), 300);`), {
+      stdio: ["ignore", full, "pipe"],
+      timeout: 20_000,
+    });
+    closeSync(full);
+    expect([status, stderr.toString()]).toEqual([7, ""]);
+  },
+);
 
 test("a reader that goes ends nothing", async () => {
   const source = "setInterval(() => log.info('x'), 1); process.on('SIGTERM', () => process.exit(3));";
