@@ -211,3 +211,21 @@ test("the provider's own port slows them down too", async () => {
   expect(answers.filter((status) => status === 401)).toHaveLength(10);
   expect((await send(provider, { method: "GET" })).status).toBe(200);
 });
+
+test("with basic_auth=false, pages of other sites are refused all the same", async () => {
+  const env = {
+    port: "0",
+    metrics_port: "0",
+    functions_provider_url: provider.url,
+    queue: "none",
+    drain_timeout: "1s",
+  };
+  const open = await openGateway(loadGatewayConfig({ ...env, basic_auth: "false" }), undefined, log);
+  try {
+    expect((await send(open, { headers: { ...json, ...foreign }, body: deployment })).status).toBe(403);
+    expect((await send(open, { method: "GET", host: "evil.example" })).status).toBe(403);
+    expect((await send(open, { method: "GET", path: "/system/scaling/nobody" })).status).toBe(404);
+  } finally {
+    await open.close();
+  }
+});
