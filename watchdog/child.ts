@@ -37,11 +37,12 @@ export function describeEnd(end: ProcessEnd, program: string): string {
   }
 }
 
-function describeStartFailure(error: NodeJS.ErrnoException, program: string): string {
-  if (error.code !== "ENOENT") return `fork/exec ${program}: ${error.message}`;
-  return program.includes("/")
-    ? `fork/exec ${program}: no such file or directory`
-    : `exec: "${program}": executable file not found in $PATH`;
+/** In the words of Go, whose look-up passes over folders of PATH and files there that it may not use. */
+function describeStartFailure({ code, message }: NodeJS.ErrnoException, program: string): string {
+  const isPath = program.includes("/");
+  if (!isPath && (code === "ENOENT" || code === "EACCES"))
+    return `exec: "${program}": executable file not found in $PATH`;
+  return `fork/exec ${program}: ${code === "ENOENT" ? "no such file or directory" : message}`;
 }
 
 /** The arguments of a child's `exit` event as a value. */

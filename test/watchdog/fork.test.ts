@@ -195,3 +195,12 @@ test("headers in the debug log leave secrets out", async () => {
   await watchdog.logged("[redacted]");
   expect(watchdog.log).not.toContain("hidden");
 });
+
+test("a file in PATH that cannot be run is no program, as in Go", async () => {
+  await using watchdog = await startWatchdog({ mode: "classic", fprocess: "handler.mjs" });
+  const answer = await fetch(watchdog.url, { method: "POST", body: "x" });
+  expect([answer.status, await answer.text()]).toEqual([
+    500,
+    'exec: "handler.mjs": executable file not found in $PATH\n',
+  ]);
+});
