@@ -21,6 +21,12 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
   onExpire: ((exchange: Exchange) => void) | null = null;
   /** What happens when the time is up, the answer is complete, and the caller has not yet taken all of it. */
   onUnsent: ((exchange: Exchange) => void) | null = null;
+  /** The call to the function's own server, if it has one. */
+  upstream: { timeOut(): void; callerLeft(): void } | null = null;
+  /** Called once when the connection is done with it, the answer complete or not. */
+  onClosed: ((exchange: Exchange) => void) | null = null;
+  /** Gets an error of the answer that nobody else listens to; without it that is an uncaught exception, as ever. */
+  onUnheard: ((error: Error) => void) | null = null;
   /** The function itself writes this answer, and cannot speak for the platform in it. */
   byFunction = false;
   expiresAt = 0;
@@ -31,6 +37,18 @@ export class Exchange extends ServerResponse<IncomingMessage> implements Expirin
   expire(): void {
     this.onExpire?.(this);
     if (this.writableEnded && !this.writableFinished && this.waitsIn === null) this.onUnsent?.(this);
+  }
+
+  /** Events that concern the watchdog are taken here, without a listener for each. */
+  override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
+    if (event === "close") {
+      this.upstream?.callerLeft();
+      this.onClosed?.(this);
+    } else if (event === "error" && this.onUnheard !== null && this.listenerCount("error") === 0) {
+      this.onUnheard(first as Error);
+      return true;
+    }
+    return super.emit(event, first, second);
   }
 
   override writeHead(status: number, reason?: string | Headers, headers?: Headers): this {

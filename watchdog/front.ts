@@ -1,4 +1,6 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Connections } from "../http/connections.ts";
+import { checkHead } from "../http/request-head.ts";
 import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { describeThrown } from "./describe-thrown.ts";
@@ -9,6 +11,7 @@ import type { Health } from "./health.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { Mode } from "./modes/mode.ts";
 import { INTERNAL_HEADER } from "./platform-mark.ts";
+import { createGuardedServer } from "./serve.ts";
 
 export interface FrontDeps {
   readonly config: WatchdogConfig;
@@ -26,33 +29,27 @@ const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** The function's public server: probes, the concurrency limit, counting, and everything else to the mode. */
 export class Front {
-  readonly server: Server<typeof IncomingMessage, typeof Exchange>;
+  readonly server: Server;
   readonly #deps: FrontDeps;
-  readonly #closed: (this: Exchange) => void;
+  readonly #connections: Connections;
   /** Answer `Connection: close`, so that callers move to other replicas. */
   #draining = false;
   #closing = false;
 
   constructor(deps: FrontDeps) {
     this.#deps = deps;
-    // One function for all requests; as a listener it finds its exchange in `this`.
-    this.#closed = function (this: Exchange): void {
-      this.release();
-      if (!this.req.complete) discardRest(this.req);
-    };
-    const { readTimeoutMs } = deps.config;
-    this.server = createServer(
+    const guarded = createGuardedServer(
       {
-        ServerResponse: Exchange,
+        ServerResponse: Exchange as unknown as typeof ServerResponse,
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: MAX_HEADER_BYTES,
-        requestTimeout: readTimeoutMs,
-        headersTimeout: readTimeoutMs,
-        connectionsCheckingInterval: Math.min(30_000, Math.max(500, readTimeoutMs / 4)),
         noDelay: true,
+        requestMs: deps.config.readTimeoutMs,
       },
-      this.#onRequest,
+      (req, res) => this.#onRequest(req, res as Exchange),
     );
+    this.server = guarded.server;
+    this.#connections = guarded.connections;
     // Node drops headers past a count without a word; the size limit above is enough.
     this.server.maxHeadersCount = 0;
   }
@@ -69,16 +66,21 @@ export class Front {
     const timer = setTimeout(() => {
       this.#deps.print(`Calls still under way after ${limitMs}ms are cut`);
       this.server.closeAllConnections();
+      this.#connections.closeAll(); // those too that have left the server
     }, limitMs);
     await closed;
     clearTimeout(timer);
   }
 
-  readonly #onRequest = (req: IncomingMessage, res: Exchange): void => {
+  #onRequest(req: IncomingMessage, res: Exchange): void {
     const { config, metrics } = this.#deps;
     if (this.#draining) res.shouldKeepAlive = false;
     res.startedAt = performance.now();
-    res.on("close", this.#closed);
+    res.onClosed = closed;
+    if ((req.url as string).charCodeAt(0) !== SLASH && checkHead(req) !== undefined) {
+      answerEmpty(res, 400);
+      return;
+    }
     const url = req.url as string;
     if (url.startsWith("/_/")) {
       const path = url.split("?", 1)[0];
@@ -96,7 +98,7 @@ export class Front {
     res.onSettled = this.#settle;
     res.onUnsent = this.#limitSending;
     this.#handle(req, res);
-  };
+  }
 
   #handle(req: IncomingMessage, res: Exchange): void {
     try {
@@ -171,8 +173,15 @@ export class Front {
 
 const SENDING_GRACE_MS = 1000;
 
+const SLASH = 0x2f;
+
 /** nginx's name for a call whose caller left before the answer. */
 const CLIENT_WENT_AWAY = 499;
+
+function closed(res: Exchange): void {
+  res.release();
+  if (!res.req.complete) discardRest(res.req);
+}
 
 function cut(res: Exchange): void {
   res.destroy();

@@ -1,10 +1,11 @@
 import { readdirSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { CallMetrics } from "./metrics.ts";
+import { createGuardedServer } from "./serve.ts";
 
 /** Serves `/metrics` on a port of its own, so that scraping never meets the function's limits. */
 export function createMetricsServer(metrics: CallMetrics): Server {
-  const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (req, res) => {
+  const { server } = createGuardedServer({ requestMs: 5000 }, (req, res) => {
     if (req.url?.split("?", 1)[0] !== "/metrics") {
       res.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" }).end("404 page not found\n");
       return;

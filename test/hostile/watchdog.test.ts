@@ -164,3 +164,88 @@ describe.each<[what: string, env: Record<string, string>, path: string, status: 
     }
   });
 });
+
+/** Sends bytes and waits until the other side has closed, which it has to. */
+async function untilClosed(port: number, sent: string, more?: (socket: Socket) => void): Promise<[string, number]> {
+  const startedAt = performance.now();
+  const socket = connect(port, "127.0.0.1").setEncoding("latin1");
+  let text = "";
+  socket.on("error", () => {}); // a reset closes as well
+  socket.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  socket.write(sent);
+  more?.(socket);
+  await new Promise((resolve) => socket.once("close", resolve));
+  return [text, performance.now() - startedAt];
+}
+
+describe("a connection", () => {
+  let watchdog: TestWatchdog;
+  beforeAll(async () => {
+    const inproc = { mode: "inproc", inproc_handler: "./hostile-handler.mjs" };
+    watchdog = await startWatchdog({ ...inproc, read_timeout: "1s" });
+  });
+  afterAll(() => watchdog[Symbol.asyncDispose]());
+
+  test("is served one request at a time, in order, however many it sends", async () => {
+    const last = "GET /count HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    const [text] = await untilClosed(watchdog.port, get("/count").repeat(19) + last);
+    expect(text.match(/most \d+;/g)).toEqual(Array.from({ length: 20 }, () => "most 1;"));
+  });
+
+  test("that sends requests without end and reads nothing is closed, and holds up nobody", async () => {
+    const flood = untilClosed(watchdog.port, get("/count").repeat(50_000), (socket) => socket.pause());
+    const answers = await Promise.all(Array.from({ length: 10 }, () => rawRequest(watchdog.port, get("/"), 2_000)));
+    expect(answers.map((answer) => answer?.status)).toEqual(Array.from({ length: 10 }, () => 200));
+    await flood;
+    await expectIdle(watchdog);
+  });
+
+  test.each<[what: string, sent: string, trickle: string]>([
+    ["says nothing of a request it began", "GET / HT", ""],
+    ["never ends its head", "GET / HTTP/1.1\r\nHost: h\r\n", "X-A: b\r\n"],
+    ["stalls within its body", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\npart", ""],
+    ["never ends its body", "POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"],
+  ])("that %s is closed at read_timeout", async (_what, sent, trickle) => {
+    let timer: NodeJS.Timeout | undefined;
+    const [, tookMs] = await untilClosed(watchdog.port, sent, (socket) => {
+      timer = setInterval(() => trickle !== "" && socket.writable && socket.write(trickle), 50);
+    });
+    clearInterval(timer);
+    expect(tookMs).toBeGreaterThan(800);
+    expect(tookMs).toBeLessThan(5_000);
+    await expectIdle(watchdog);
+  });
+
+  test.each<[what: string, sent: string, status: string]>([
+    ["asks for a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "405"],
+    ["speaks another protocol", "SSH-2.0-x\r\n\r\n", "400"],
+    ["names no path", "GET x:1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "400"],
+    ["sends a head of two megabytes", `GET / HTTP/1.1\r\nX: ${"x".repeat(2_000_000)}\r\n\r\n`, "431"],
+  ])("that %s is told so and closed", async (_what, sent, status) => {
+    for (const port of [watchdog.port, watchdog.metricsPort]) {
+      const [text] = await untilClosed(port, sent);
+      // A metrics server takes heads of the usual size, and any path for one that it does not have.
+      if (port === watchdog.port || status !== "400") expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    }
+    await expectIdle(watchdog);
+  });
+
+  test("leaves no descriptor behind, whatever it did", async () => {
+    const open = async () => Number(/^process_open_fds (\d+)$/m.exec(await watchdog.metrics())?.[1]);
+    const before = await open();
+    const all = [...STAGES, ...STAGES].map(([sent, wait = false]) => resetAfter(watchdog.port, sent, wait));
+    await Promise.all([...all, untilClosed(watchdog.port, "GET / HT"), untilClosed(watchdog.port, "x\r\n\r\n")]);
+    await eventually("they are gone", async () => (await open()) <= before + 2);
+  });
+});
+
+test("a path in raw UTF-8 reaches the function", async () => {
+  await using watchdog = await startWatchdog(server("reflect-server"));
+  const answer = await rawRequest(
+    watchdog.port,
+    Buffer.from("GET /gr\u00fc\u00dfe?q=\u00e4 HTTP/1.1\r\nHost: h\r\n\r\n"),
+  );
+  expect(JSON.parse(answer?.body ?? "")).toMatchObject({ requestURI: "/gr%C3%BC%C3%9Fe?q=%C3%A4" });
+});

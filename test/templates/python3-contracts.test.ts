@@ -233,3 +233,10 @@ test("headers of 200 kB reach the handler", async () => {
   const answer = await rawRequest(fn.port, `GET / HTTP/1.1\r\nHost: f\r\nX-Big: ${"b".repeat(200_000)}\r\n\r\n`);
   expect(answer?.body).toBe("200000");
 });
+
+test("a path in raw UTF-8 reaches the handler decoded", async () => {
+  await using fn = await start("def handle(event, context):\n  return event.path + event.query['q']\n");
+  const request = Buffer.from("GET /gr\u00fc\u00dfe?q=\u00e4 HTTP/1.1\r\nHost: f\r\n\r\n", "utf8");
+  const answer = await rawRequest(fn.port, request);
+  expect(Buffer.from(answer?.body ?? "", "latin1").toString()).toBe("/grüßeä");
+});

@@ -1,17 +1,20 @@
-import type { RequestOptions } from "node:http";
-import { type Agent, type ClientRequest, type IncomingMessage, type InformationEvent, request } from "node:http";
+import { type Agent, ClientRequest, type IncomingMessage, type InformationEvent, type RequestOptions } from "node:http";
+import type { Socket } from "node:net";
 import { isFinalStatus, MAX_INTERIM_ANSWERS, mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import type { Exchange } from "../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
 import { buildResponseHeaders, passTrailers } from "./http-headers.ts";
 
-export interface CallPlan {
-  readonly options: RequestOptions;
-  /** For a second try. */
+/** What is the same for all calls. */
+export interface CallContext {
+  /** For a second try: its connections are new ones. */
   readonly freshAgent: Agent;
-  /** The caller asked for a stream. */
-  readonly streaming: boolean;
   readonly print: (message: string) => void;
+}
+
+/** The function's answer, which knows its call: its listeners are the same for all. */
+interface Answer extends IncomingMessage {
+  call: ForwardedCall;
 }
 
 /** Methods that may be sent again when a connection broke without an answer. @see RFC 9110 §9.2.2 */
@@ -20,79 +23,99 @@ const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Servers read this much with a request's head, whether they want it or not. */
 const READ_AT_ONCE_BYTES = 64 * 1024;
 
-/** One call on its way. It ends once, by whichever of the function, the caller and the clock comes first. */
-export class ForwardedCall {
+/**
+ * One call on its way. It ends once, by whichever of the function, the caller and the clock comes first.
+ * It is the request to the function itself, so that a call costs no objects and no listeners beside it.
+ */
+export class ForwardedCall extends ClientRequest {
   readonly #res: Exchange;
-  readonly #plan: CallPlan;
-  #outgoing: ClientRequest;
+  readonly #context: CallContext;
+  readonly #options: RequestOptions;
+  /** The caller asked for a stream. */
+  readonly #streaming: boolean;
   #incoming: IncomingMessage | undefined;
   #interimAnswers = 0;
   #repeatable = false;
   #piped = false;
   #over = false;
 
-  constructor(res: Exchange, plan: CallPlan) {
+  constructor(res: Exchange, options: RequestOptions, streaming: boolean, context: CallContext) {
+    super(options);
     this.#res = res;
-    this.#plan = plan;
-    this.#outgoing = this.#open(plan.options);
+    this.#options = options;
+    this.#streaming = streaming;
+    this.#context = context;
+    // Node drops headers past a count without a word; their size has a limit.
+    this.maxHeadersCount = 0;
+    res.upstream = this;
   }
 
   /** Sends a request whose body is at hand, or that has none. */
   send(body?: Buffer): void {
-    this.#repeatable = body === undefined && REPEATABLE.has(this.#plan.options.method as string);
-    this.#outgoing.end(body);
+    this.#repeatable = body === undefined && REPEATABLE.has(this.#options.method as string);
+    this.end(body);
   }
 
   /** Sends the request's body as it comes. */
-  pipe(): void {
+  pipeBody(): void {
     const { req } = this.#res;
-    const outgoing = this.#outgoing;
     this.#piped = true;
-    if (req.headers.trailer !== undefined) {
-      req.once("end", () => passTrailers(req.rawTrailers, outgoing));
-    }
-    req.pipe(outgoing);
+    if (req.headers.trailer !== undefined) req.once("end", () => passTrailers(req.rawTrailers, this));
+    req.pipe(this);
   }
 
   timeOut(): void {
     if (this.#over) return;
-    this.#plan.print("Upstream HTTP request ran out of time");
-    this.#end(504);
+    this.#context.print("Upstream HTTP request ran out of time");
+    this.#finish(504);
   }
 
+  /** The connection to the caller has ended, or is done with the call. */
   callerLeft(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#outgoing.destroy();
+    this.destroy();
   }
 
-  #open(options: RequestOptions): ClientRequest {
-    const outgoing = request(options);
-    // Node drops headers past a count without a word; their size has a limit.
-    outgoing.maxHeadersCount = 0;
-    return outgoing
-      .on("information", (information) => this.#passInterim(information))
-      .once("response", (incoming) => this.#answer(incoming))
-      .once("upgrade", (_incoming, socket) => {
-        socket.destroy();
+  /** Events that concern the call are taken here, without a listener for each. */
+  override emit(event: string | symbol, first?: unknown, second?: unknown, third?: unknown): boolean {
+    switch (event) {
+      case "response":
+        this.#answer(first as Answer);
+        return true;
+      case "information":
+        this.#passInterim(first as InformationEvent);
+        return true;
+      case "upgrade":
+        (second as Socket).destroy();
         this.#fail(new Error("the function switched protocols, which nobody had asked for"));
-      })
-      .on("error", (error) => this.#fail(error));
+        return true;
+      case "error":
+        this.#fail(first as Error);
+        return true;
+      default:
+        return super.emit(event, first, second, third);
+    }
   }
 
-  #answer(incoming: IncomingMessage): void {
+  /** Without a listener Node would leave a connection that switches protocols to itself. */
+  override listenerCount(event: string | symbol, listener?: (...parameters: unknown[]) => void): number {
+    return event === "upgrade" ? 1 : super.listenerCount(event, listener);
+  }
+
+  #answer(incoming: Answer): void {
     const res = this.#res;
     const status = incoming.statusCode as number;
-    if (!isFinalStatus(status)) {
+    if (this.#over || !isFinalStatus(status)) {
       this.#fail(new Error(`the function answered with status ${status}`));
       return;
     }
     this.#incoming = incoming;
     // What the function leaves unread would be the beginning of the next request on its connection.
-    if (!this.#outgoing.writableFinished || this.#isUpload()) this.#outgoing.shouldKeepAlive = false;
+    if (!this.writableFinished || this.#isUpload()) this.shouldKeepAlive = false;
     const canTrail = res.req.httpVersionMinor > 0 && res.req.method !== "HEAD";
     const { headers, hasLength } = buildResponseHeaders(incoming.rawHeaders, mayHaveBody(status), canTrail);
-    if (!this.#plan.streaming) headers.push("X-Duration-Seconds", res.durationSeconds());
+    if (!this.#streaming) headers.push("X-Duration-Seconds", res.durationSeconds());
     try {
       res.writeHead(status, sendableReason(incoming.statusMessage), headers);
     } catch (error) {
@@ -101,17 +124,30 @@ export class ForwardedCall {
     }
     // A stream's first event may be long in coming; its headers are news by themselves.
     if (!hasLength) res.flushHeaders();
-    incoming.on("error", (error) => this.#fail(error));
-    incoming.once("end", () => this.#complete(incoming));
-    incoming.pipe(res);
+    incoming.call = this;
+    incoming.on("data", onData);
+    incoming.on("end", onEnd);
+    incoming.on("error", onError);
   }
 
-  /** The last listener of the answer's end before the pipe's own, which ends ours. */
-  #complete(incoming: IncomingMessage): void {
+  /** Passes a piece of the answer on, at the caller's pace. */
+  passData(incoming: IncomingMessage, chunk: Buffer): void {
+    if (this.#over || this.#res.write(chunk)) return;
+    incoming.pause();
+    this.#res.once("drain", () => incoming.resume());
+  }
+
+  complete(incoming: IncomingMessage): void {
     if (this.#over) return;
     this.#over = true;
     if (incoming.rawTrailers.length > 0) passTrailers(incoming.rawTrailers, this.#res);
-    if (!this.#outgoing.writableFinished) this.#dropRequest(); // nobody is going to read the rest of it
+    if (!this.writableFinished) this.#dropRequest(); // nobody is going to read the rest of it
+    this.#res.end();
+  }
+
+  /** The answer breaks off. */
+  fail(error: Error): void {
+    this.#fail(error);
   }
 
   #passInterim({ statusCode, headers }: InformationEvent): void {
@@ -135,12 +171,12 @@ export class ForwardedCall {
   /** The function hung up, cannot be reached, or speaks no HTTP. */
   #fail(error: Error): void {
     if (this.#over || this.#endsInOrder()) return;
-    if (this.#incoming === undefined && this.#repeatable && this.#outgoing.reusedSocket) {
+    if (this.#incoming === undefined && this.#repeatable && this.reusedSocket) {
       this.#sendAgain();
       return;
     }
-    this.#plan.print(`Upstream HTTP request error: ${error.message}`);
-    this.#end(this.#plan.streaming ? 502 : 500);
+    this.#context.print(`Upstream HTTP request error: ${error.message}`);
+    this.#finish(this.#streaming ? 502 : 500);
   }
 
   /** What breaks behind a whole answer takes nothing from it. */
@@ -161,13 +197,13 @@ export class ForwardedCall {
 
   /** The function had closed the connection before it saw the request. */
   #sendAgain(): void {
-    this.#repeatable = false;
-    this.#outgoing.destroy();
-    this.#outgoing = this.#open({ ...this.#plan.options, agent: this.#plan.freshAgent });
-    this.#outgoing.end();
+    this.#over = true;
+    this.destroy();
+    const options = { ...this.#options, agent: this.#context.freshAgent };
+    new ForwardedCall(this.#res, options, this.#streaming, this.#context).end();
   }
 
-  #end(status: number): void {
+  #finish(status: number): void {
     this.#over = true;
     const res = this.#res;
     this.#dropRequest();
@@ -177,9 +213,21 @@ export class ForwardedCall {
   }
 
   #dropRequest(): void {
-    this.#res.req.unpipe(this.#outgoing);
-    this.#outgoing.destroy();
+    this.#res.req.unpipe(this);
+    this.destroy();
   }
+}
+
+function onData(this: IncomingMessage, chunk: Buffer): void {
+  (this as Answer).call.passData(this, chunk);
+}
+
+function onEnd(this: IncomingMessage): void {
+  (this as Answer).call.complete(this);
+}
+
+function onError(this: IncomingMessage, error: Error): void {
+  (this as Answer).call.fail(error);
 }
 
 /** An answer of the watchdog's own. */

@@ -5,7 +5,7 @@ import type { Deadlines } from "../deadlines.ts";
 import type { Exchange } from "../exchange.ts";
 import { failCall } from "../fail-call.ts";
 import { parseDuration, type Upstream } from "../parse.ts";
-import { answerFailure, ForwardedCall } from "./forwarded-call.ts";
+import { answerFailure, type CallContext, ForwardedCall } from "./forwarded-call.ts";
 import { buildRequestHeaders, wantsStream } from "./http-headers.ts";
 import { UpstreamAgent } from "./upstream-agent.ts";
 
@@ -28,16 +28,16 @@ const IDLE_UPSTREAM_MS = 500;
 export class HttpProxy {
   readonly #deps: HttpProxyDeps;
   readonly #agent = new UpstreamAgent({ keepAlive: true, scheduling: "lifo", timeout: IDLE_UPSTREAM_MS });
-  /** Its connections are new ones. */
-  readonly #freshAgent = new UpstreamAgent({ keepAlive: false });
+  readonly #context: CallContext;
 
   constructor(deps: HttpProxyDeps) {
     this.#deps = deps;
+    this.#context = { freshAgent: new UpstreamAgent({ keepAlive: false }), print: deps.print };
   }
 
   close(): void {
     this.#agent.destroy();
-    this.#freshAgent.destroy();
+    this.#context.freshAgent.destroy();
   }
 
   handle(req: IncomingMessage, res: Exchange): void {
@@ -57,7 +57,7 @@ export class HttpProxy {
   }
 
   #forward(req: IncomingMessage, res: Exchange, body: Buffer | undefined): void {
-    const { upstream, deadlines, print } = this.#deps;
+    const { upstream, deadlines } = this.#deps;
     const method = req.method as string;
     const streaming = wantsStream(req.headers.accept);
     const { headers, hasBody } = buildRequestHeaders(req.rawHeaders, method);
@@ -72,12 +72,11 @@ export class HttpProxy {
       setHost: false,
       maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
     };
-    const call = new ForwardedCall(res, { options, freshAgent: this.#freshAgent, streaming, print });
-    res.onExpire = () => call.timeOut();
+    const call = new ForwardedCall(res, options, streaming, this.#context);
+    res.onExpire = timeOut;
     deadlines.start(res, this.#limitMs(req, streaming), res.startedAt);
-    res.once("close", () => call.callerLeft());
     if (body !== undefined) call.send(body);
-    else if (hasBody) call.pipe();
+    else if (hasBody) call.pipeBody();
     else call.send();
   }
 
@@ -86,6 +85,10 @@ export class HttpProxy {
     if (streaming || execTimeoutMs === 0) return writeTimeoutMs;
     return Math.min(callerTimeoutMs(req.headers["x-timeout"], execTimeoutMs), writeTimeoutMs);
   }
+}
+
+function timeOut(res: Exchange): void {
+  res.upstream?.timeOut();
 }
 
 /** `X-Timeout` may shorten the limit; what would lengthen it or says nothing is ignored. Whole milliseconds. */

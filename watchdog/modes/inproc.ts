@@ -78,7 +78,7 @@ export function openInproc(handler: RequestListener, { deadlines, print, timeout
         deadlines.start(res, timeoutMs, res.startedAt);
       }
       res.byFunction = true;
-      res.on("error", onError);
+      res.onUnheard = onError;
       try {
         const pending = handler(req, res);
         if (isThenable(pending)) pending.then(undefined, (thrown: unknown) => fail(res, thrown));
