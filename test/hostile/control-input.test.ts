@@ -72,13 +72,14 @@ async function send(server: { readonly url: string }, { method = "GET", path = "
   return answer;
 }
 
-/** What `work` gives, and how long it takes at best: others use the machine too. */
+/** What `work` gives, and what it costs this process, which is the servers' too, at best. On a busy machine all take long. */
 async function timed<T>(work: () => T | Promise<T>): Promise<{ readonly result: T; readonly ms: number }> {
   let ms = Number.POSITIVE_INFINITY;
   for (let attempt = 1; ; attempt++) {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     const result = await work();
-    ms = Math.min(ms, performance.now() - startedAt);
+    const { user, system } = process.cpuUsage(before);
+    ms = Math.min(ms, (user + system) / 1000);
     if (ms <= MOST_MS || attempt === 3) return { result, ms };
   }
 }
