@@ -31,10 +31,10 @@ const STATUS_LIMIT_BYTES = 1024 * 1024;
  */
 export async function waitForCall(options: WaitOptions): Promise<CallReport> {
   const { timeoutMs, path } = options;
-  const deadline = timeoutMs > 0 ? Date.now() + timeoutMs : Number.POSITIVE_INFINITY;
+  const deadline = timeoutMs > 0 ? performance.now() + timeoutMs : Number.POSITIVE_INFINITY;
   let silentSince: number | undefined;
   for (;;) {
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0)
       throw new CliError(`the call has not ended within ${timeoutMs / 1000} s; it goes on: ${idOf(path)}`);
     try {
@@ -44,9 +44,9 @@ export async function waitForCall(options: WaitOptions): Promise<CallReport> {
       if (call.state !== "waiting" && call.state !== "running") throw new CliError(describeEnd(call));
     } catch (error) {
       if (!mayPass(error)) throw error;
-      silentSince ??= Date.now();
-      if (Date.now() - silentSince > PATIENCE_MS) throw error;
-      await delay(Math.min(PAUSE_MS, Math.max(0, deadline - Date.now())));
+      silentSince ??= performance.now();
+      if (performance.now() - silentSince > PATIENCE_MS) throw error;
+      await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())));
     }
   }
 }

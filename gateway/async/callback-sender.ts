@@ -83,7 +83,7 @@ export class CallbackSender {
     } catch (error) {
       return { kind: "failed", tries: 0, reason: (error as Error).message, again: false };
     }
-    const start = now();
+    const startedAt = performance.now();
     for (let tries = 1; ; tries++) {
       const outcome = await this.#try(target, message, signal);
       if (outcome.kind !== "failed") return { ...outcome, tries };
@@ -92,7 +92,7 @@ export class CallbackSender {
         fullJitterBackoff(tries, retry.minWaitMs, retry.maxWaitMs, random()),
         Math.min(retry.maxWaitMs, parseRetryAfter(retryAfter, now()) ?? 0),
       );
-      if (!again || tries >= retry.tries || now() + waitMs - start > retry.deadlineMs) {
+      if (!again || tries >= retry.tries || performance.now() + waitMs - startedAt > retry.deadlineMs) {
         return { kind: "failed", tries, reason, again };
       }
       await delay(waitMs, undefined, { signal });

@@ -111,7 +111,7 @@ export class FunctionCall implements Dispatcher.DispatchHandler, OpenCall {
     this.#holding ??= new AbortController();
     if (first) {
       this.#place = this.#entry.held.newPlace();
-      this.#holdDeadline = Date.now() + this.#context.holdTimeoutMs;
+      this.#holdDeadline = performance.now() + this.#context.holdTimeoutMs;
       this.#wait = new ColdWait();
     }
     this.#refused = undefined;

@@ -7,7 +7,7 @@ export interface Wait {
   readonly place: number;
   /** Whether it waits again: it was let go, but what was free was gone. */
   readonly again: boolean;
-  /** Milliseconds since the epoch. */
+  /** By `performance.now()`. */
   readonly deadline: number;
   readonly signal: AbortSignal;
 }
@@ -63,7 +63,7 @@ export class HeldCalls {
     const expired = () =>
       reject(new FaasError("unavailable", `no replica of function ${this.#function} became ready in time`));
     const left = () => reject(new FaasError("unavailable", "the caller has left"));
-    const timer = setTimeout(expired, Math.max(0, deadline - Date.now()));
+    const timer = setTimeout(expired, Math.max(0, deadline - performance.now()));
     signal.addEventListener("abort", left, { once: true });
     if (again) this.#return(call);
     else this.#calls.add(call);

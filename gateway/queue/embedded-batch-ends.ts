@@ -2,6 +2,7 @@
 const MAX_AT_A_TIME = 8;
 
 interface Pending {
+  /** Milliseconds of a clock that only goes forward, as all times here. */
   due: number;
   tries: number;
   out: boolean;

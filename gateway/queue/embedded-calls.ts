@@ -146,6 +146,12 @@ export class EmbeddedCalls {
     this.#db.run("DELETE FROM under_way WHERE seq = ?", seq);
   }
 
+  /** The clock was set: calls wait as long as they had to before their next attempt. */
+  shiftRetries(ms: number): void {
+    this.#db.run("UPDATE calls SET due = max(1, due + ?) WHERE due > 0 AND (attempts > 0 OR refusals > 0)", ms);
+    this.#db.run("UPDATE calls SET refused = refused + ? WHERE refused IS NOT NULL", ms);
+  }
+
   /** The next attempt may start at `due`. */
   retryAt(seq: number, due: number, tried: Tried, now: number): void {
     const { counted, refused, startedAt, status, durationMs } = tried;

@@ -58,7 +58,7 @@ export class EmbeddedChanges {
       return;
     }
     if (settlement.kind === "untold") {
-      draft.untold.push({ seq, due: draft.now + settlement.afterMs });
+      draft.untold.push({ seq, due: draft.steady + settlement.afterMs });
       return;
     }
     const call = this.#dispatch.find(seq);
@@ -140,7 +140,7 @@ export class EmbeddedChanges {
     const before = draft.finished;
     let count = 0;
     // A function's calls may lie in several queues.
-    for (const { key } of this.#counters.all(draft.now)) {
+    for (const { key } of this.#counters.all()) {
       if (functionOf(key) !== fn) continue;
       for (const seq of this.#store.calls.waiting(key, upTo, PURGED_AT_A_TIME - count)) {
         // A batch may have brought some others along.

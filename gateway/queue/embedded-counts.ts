@@ -21,7 +21,6 @@ class Rate {
 
   #turn(now: number): void {
     const current = Math.floor(now / BUCKET_MS);
-    // A clock that is set back stays in its bucket for that long; one set forward empties them all.
     for (let passed = 0; this.#current < current && passed < BUCKETS; passed++) {
       this.#buckets[++this.#current % BUCKETS] = 0;
     }
@@ -69,8 +68,15 @@ export class KeyCounters {
   readonly #counts = new Map<string, Count>();
   /** Of functions that have any. */
   readonly #loads = new Map<string, Load>();
+  readonly #clock: () => number;
 
-  apply(deltas: ReadonlyMap<string, Delta>, now: number): void {
+  /** @param clock milliseconds that only go forward */
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  apply(deltas: ReadonlyMap<string, Delta>): void {
+    const now = this.#clock();
     for (const [key, { calls, bytes, dead, accepted, finished }] of deltas) {
       let count = this.#counts.get(key);
       if (!count) {
@@ -99,7 +105,8 @@ export class KeyCounters {
   }
 
   /** Of keys with anything to tell; others are forgotten. */
-  all(now: number): KeyCounts[] {
+  all(): KeyCounts[] {
+    const now = this.#clock();
     const all: KeyCounts[] = [];
     for (const [key, { calls, bytes, dead, accepted, finished }] of this.#counts) {
       const acceptedPerSecond = accepted.perSecond(now);

@@ -40,8 +40,9 @@ export class EmbeddedDispatch {
     this.#store = store;
   }
 
-  /** Once the store is as it is to be: no call is under way. */
-  open(): void {
+  /** To be called once the store is as it is to be, with no call under way, and when what is due has changed by itself. */
+  look(): void {
+    this.#wokenUntil = 0;
     this.#nextDue = this.#store.calls.nextDue(0);
   }
 

@@ -1,3 +1,4 @@
+import type { QueueClock } from "./embedded-clock.ts";
 import { type Delta, type Load, NO_LOAD } from "./embedded-counts.ts";
 import { type DeliveredCall, functionOf } from "./embedded-protocol.ts";
 import type { FunctionTurns, UnderWay } from "./embedded-turns.ts";
@@ -15,7 +16,12 @@ export interface Totals {
 
 /** What one transaction does beside the file; it counts only once that is committed. */
 export class Draft {
+  /** By the system's clock. */
   readonly now: number;
+  /** See {@link QueueClock.sure}. */
+  readonly sure: number;
+  /** See {@link QueueClock.steady}. */
+  readonly steady: number;
   calls: number;
   bytes: number;
   dead: number;
@@ -35,15 +41,22 @@ export class Draft {
   /** Batches whose end has been told, and those for which that failed. */
   readonly told: number[] = [];
   readonly untold: { readonly seq: number; readonly due: number }[] = [];
-  /** Something that has ended may be forgotten from then on. */
+  /** Something that has ended may be forgotten from then on, by what is sure. */
   forgetAt: number | undefined;
   readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
   readonly #begun: number[] = [];
   readonly #loads = new Map<string, Load>();
   readonly #turns: FunctionTurns;
 
-  constructor(now: number, totals: Totals, forgetAt: number | undefined, turns: FunctionTurns) {
+  constructor(
+    { now, sure, steady }: Pick<QueueClock, "now" | "sure" | "steady">,
+    totals: Totals,
+    forgetAt: number | undefined,
+    turns: FunctionTurns,
+  ) {
     this.now = now;
+    this.sure = sure;
+    this.steady = steady;
     this.calls = totals.calls;
     this.bytes = totals.bytes;
     this.dead = totals.dead;

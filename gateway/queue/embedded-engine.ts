@@ -1,6 +1,7 @@
 import type { SpareSpace } from "../../provider/kit/spare-space.ts";
 import { BatchEnds } from "./embedded-batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./embedded-changes.ts";
+import { QueueClock } from "./embedded-clock.ts";
 import { KeyCounters } from "./embedded-counts.ts";
 import { isDamage } from "./embedded-database.ts";
 import { EmbeddedDispatch } from "./embedded-dispatch.ts";
@@ -17,7 +18,7 @@ import type { FreeSpace } from "./free-space.ts";
 /** What one transaction is to do, beside settling what is to be settled. */
 type Work = Pick<Inbox, "batches" | "changes">;
 
-/** Longest sleep: a clock that is set forward is noticed after this time. */
+/** Longest sleep: a clock that is set is noticed after this time. */
 const MAX_SLEEP_MS = 60_000;
 /** Pause before the next try while the disk refuses to store. */
 const STORAGE_RETRY_MS = 1000;
@@ -38,10 +39,10 @@ export class EmbeddedEngine {
   readonly #store: EmbeddedStore;
   readonly #spare: Pick<SpareSpace, "held" | "release">;
   readonly #settings: EmbeddedSettings;
-  readonly #now: () => number;
+  readonly #clock: QueueClock;
   readonly #post: (message: FromWorker) => void;
   readonly #space: Pick<FreeSpace, "take">;
-  readonly #counters = new KeyCounters();
+  readonly #counters: KeyCounters;
   readonly #ends = new BatchEnds();
   /** Batches whose calls are being ended, and the line to go on after. */
   readonly #ending = new Map<number, number>();
@@ -61,6 +62,8 @@ export class EmbeddedEngine {
   #stuck = false;
   /** Settlements that are not on disk yet. Their calls keep their places, which bounds the list. */
   #unsettled: Settlement[] = [];
+  /** By how much the clock has been set, and what waits has not been adapted to. */
+  #jumped = 0;
   #forgetAt: number | undefined = 0;
 
   constructor(
@@ -70,16 +73,18 @@ export class EmbeddedEngine {
     now: () => number,
     post: (message: FromWorker) => void,
     space: Pick<FreeSpace, "take"> = { take: () => undefined },
+    steady: () => number = now,
   ) {
     this.#store = store;
     this.#spare = spare;
     this.#settings = settings;
-    this.#now = now;
     this.#post = post;
     this.#space = space;
     const dispatch = new EmbeddedDispatch(store);
     this.#dispatch = dispatch;
     this.#forgetting = new EmbeddedForgetting(store, settings);
+    this.#clock = new QueueClock(now, steady, this.#forgetting.knownMs);
+    this.#counters = new KeyCounters(steady);
     this.#ledger = new EmbeddedLedger(store, settings, this.#forgetting, {
       startedAt: (seq) => dispatch.startedAt(seq),
       loadOf: (fn) => this.#counters.loadOf(fn),
@@ -89,14 +94,14 @@ export class EmbeddedEngine {
     this.#recover();
     for (const seq of store.batches.complete()) this.#ends.add(seq);
     for (const seq of store.batches.ending()) this.#ending.set(seq, -1);
-    dispatch.open();
+    dispatch.look();
     this.#expiry = new ExpiryWatch(store.calls);
     this.#changes = new EmbeddedChanges(store, this.#ledger, dispatch, this.#expiry, this.#reader, this.#counters);
   }
 
   #count(): Totals {
     const draft = new Draft(
-      this.#now(),
+      this.#clock,
       { calls: 0, bytes: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 },
       0,
       this.#dispatch.turns,
@@ -113,7 +118,7 @@ export class EmbeddedEngine {
       draft.of(key).dead = count;
     }
     ({ count: draft.finished, bytes: draft.finishedBytes } = this.#store.history.count());
-    this.#counters.apply(draft.deltas, draft.now);
+    this.#counters.apply(draft.deltas);
     return draft;
   }
 
@@ -141,12 +146,13 @@ export class EmbeddedEngine {
     const { orders, batches, settlements, changes, questions } = sortInbox(inbox);
     for (const settlement of settlements) this.#unsettled.push(settlement);
     for (const order of orders) this.#obey(order);
+    this.#jumped += this.#clock.takeJump();
     for (const reply of this.#commit({ batches, changes })) this.#post(reply);
-    const now = this.#now();
+    const { sure } = this.#clock;
     for (const { question, ask } of questions) {
-      this.#post({ kind: "answer", question, value: this.#reader.answer(ask, now) });
+      this.#post({ kind: "answer", question, value: this.#reader.answer(ask, sure) });
     }
-    this.#tell(now);
+    this.#tell();
     if (this.#pausing && this.#dispatch.turns.inFlight + this.#ends.out + this.#unsettled.length === 0) {
       this.#pausing = false;
       this.#post({ kind: "idle" });
@@ -158,7 +164,7 @@ export class EmbeddedEngine {
       case "consume":
         this.#dispatch.start(
           order,
-          this.#counters.all(this.#now()).map(({ key }) => key),
+          this.#counters.all().map(({ key }) => key),
         );
         break;
       case "limits":
@@ -179,12 +185,12 @@ export class EmbeddedEngine {
   get sleepMs(): number | undefined {
     if (this.#stuck) return STORAGE_RETRY_MS;
     if (this.#ending.size > 0) return 0;
-    const now = this.#now();
-    const times = [this.#expiry.nextAt, this.#dispatch.nextDue];
-    if (this.#forgetAt !== undefined) times.push(Math.max(this.#forgetAt, now + FORGET_PAUSE_MS));
-    if (this.#dispatch.consuming) times.push(this.#ends.nextDue);
-    const next = times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined);
-    return next === undefined ? undefined : Math.min(MAX_SLEEP_MS, Math.max(0, Math.ceil(next - now)));
+    const { now, sure, steady } = this.#clock;
+    const waits = [left(this.#expiry.nextAt, now), left(this.#dispatch.nextDue, now)];
+    waits.push(this.#forgetAt === undefined ? undefined : Math.max(FORGET_PAUSE_MS, this.#forgetAt - sure));
+    if (this.#dispatch.consuming) waits.push(left(this.#ends.nextDue, steady));
+    const next = waits.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined);
+    return next === undefined ? undefined : Math.min(MAX_SLEEP_MS, Math.max(0, Math.ceil(next)));
   }
 
   #commit(work: Work): FromWorker[] {
@@ -206,7 +212,7 @@ export class EmbeddedEngine {
   #shortage(batches: Work["batches"]): string | undefined {
     if (batches.length === 0) return undefined;
     const bytes = batches.reduce((sum, { bodies, calls }) => sum + bodies.byteLength + calls.length * HEAD_BYTES, 0);
-    const shortage = this.#space.take(bytes, this.#now());
+    const shortage = this.#space.take(bytes, this.#clock.steady);
     if (shortage !== undefined && !this.#short)
       this.#log("error", "the queue takes no new calls", { reason: shortage });
     this.#short = shortage !== undefined;
@@ -247,7 +253,7 @@ export class EmbeddedEngine {
   }
 
   #draft(): Draft {
-    return new Draft(this.#now(), this.#totals, this.#forgetAt, this.#dispatch.turns);
+    return new Draft(this.#clock, this.#totals, this.#forgetAt, this.#dispatch.turns);
   }
 
   /** @throws what the store threw, with everything left as it was */
@@ -260,6 +266,7 @@ export class EmbeddedEngine {
     const flush = batches.length > 0 || changes.length > 0;
     try {
       this.#store.transaction(() => {
+        if (this.#jumped !== 0) this.#adaptWaits(this.#jumped);
         for (const settlement of this.#unsettled) this.#changes.settle(settlement, draft);
         for (const batch of batches) replies.push(this.#changes.insertAll(batch, draft));
         for (const { question, ask } of changes) {
@@ -279,6 +286,7 @@ export class EmbeddedEngine {
       throw error;
     }
     this.#unsettled = [];
+    this.#jumped = 0;
     this.#stuck = false;
     this.#adopt(draft, next);
     if (this.#failing && batches.length > 0) {
@@ -300,6 +308,11 @@ export class EmbeddedEngine {
     return true;
   }
 
+  #adaptWaits(jump: number): void {
+    this.#store.calls.shiftRetries(jump);
+    this.#dispatch.look();
+  }
+
   /** What has been committed counts. */
   #adopt(draft: Draft, ended?: readonly [whole: number, after: number]): void {
     // Each in its turn.
@@ -307,7 +320,7 @@ export class EmbeddedEngine {
     for (const [whole, after] of draft.ending) this.#ending.set(whole, after);
     this.#totals = draft;
     this.#forgetAt = draft.forgetAt;
-    this.#counters.apply(draft.deltas, draft.now);
+    this.#counters.apply(draft.deltas);
     this.#dispatch.adopt(draft);
     for (const seq of draft.complete) this.#ends.add(seq);
     for (const seq of draft.told) this.#ends.told(seq);
@@ -317,9 +330,9 @@ export class EmbeddedEngine {
     }
   }
 
-  #tell(now: number): void {
+  #tell(): void {
     if (!this.#dispatch.consuming) return;
-    const batches = this.#ends.take(now).flatMap(({ seq, tries }) => {
+    const batches = this.#ends.take(this.#clock.steady).flatMap(({ seq, tries }) => {
       const batch = this.#store.batches.findSpread(seq);
       return batch ? [{ seq, acceptedAt: batch.acceptedAt, meta: batch.meta, tries, progress: batch.progress }] : [];
     });
@@ -336,6 +349,10 @@ export class EmbeddedEngine {
   #log(level: "info" | "warn" | "error", message: string, facts: object): void {
     this.#post({ kind: "log", level, message, facts });
   }
+}
+
+function left(at: number | undefined, now: number): number | undefined {
+  return at === undefined ? undefined : at - now;
 }
 
 function reasonOf(error: unknown): string {

@@ -26,19 +26,19 @@ export class EmbeddedForgetting {
       if (bytes === undefined) break;
       draft.finishedBytes -= bytes;
     }
-    if (draft.finished <= maxFinished && (draft.forgetAt === undefined || draft.forgetAt > draft.now)) return;
+    if (draft.finished <= maxFinished && (draft.forgetAt === undefined || draft.forgetAt > draft.sure)) return;
     const oldest = this.#store.history.oldest(budget);
     // What is left beyond these is to be looked at again at once.
-    draft.forgetAt = oldest.length < budget ? undefined : draft.now;
+    draft.forgetAt = oldest.length < budget ? undefined : draft.sure;
     let left = budget;
     for (const { seq, endedAt } of oldest) {
-      if (draft.finished <= maxFinished && endedAt + this.knownMs > draft.now) {
+      if (draft.finished <= maxFinished && endedAt + this.knownMs > draft.sure) {
         draft.forgetAt = endedAt + this.knownMs;
         break;
       }
       left -= this.forgetOne(seq, left, draft);
       if (left > 0) continue;
-      draft.forgetAt = draft.now;
+      draft.forgetAt = draft.sure;
       break;
     }
   }

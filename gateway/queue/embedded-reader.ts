@@ -157,7 +157,7 @@ export class EmbeddedReader {
     let inFlight = 0;
     let dead = 0;
     let bytes = 0;
-    const functions = this.#counters.all(now).map((counts): FunctionQueueStats => {
+    const functions = this.#counters.all().map((counts): FunctionQueueStats => {
       const { key, acceptedPerSecond, finishedPerSecond } = counts;
       const underWay = running.get(key) ?? 0;
       const left = counts.calls - underWay;

@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { isOutOfSpace } from "../../provider/contract/shortages.ts";
 import { SpareSpace } from "../../provider/kit/spare-space.ts";
+import { steadyNow } from "../../provider/kit/steady-clock.ts";
 import { EmbeddedEngine } from "./embedded-engine.ts";
 import { EmbeddedHousekeeper } from "./embedded-housekeeper.ts";
 import type { EmbeddedSettings, ErrorCodes, FromWorker, ToWorker } from "./embedded-protocol.ts";
@@ -71,7 +72,7 @@ function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): 
     const opened = openStore(settings, spare);
     store = opened;
     const space = new FreeSpace(settings.path, settings.minFreeBytes, () => opened.unusedBytes());
-    return { store, spare, engine: new EmbeddedEngine(opened, spare, settings, Date.now, post, space) };
+    return { store, spare, engine: new EmbeddedEngine(opened, spare, settings, Date.now, post, space, steadyNow) };
   } catch (error) {
     store?.close();
     const { message, code, errcode } = error as Error & ErrorCodes;

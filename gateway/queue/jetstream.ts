@@ -1,5 +1,6 @@
 import { FaasError } from "../../provider/contract/errors.ts";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
+import { steadyNow } from "../../provider/kit/steady-clock.ts";
 import { cancelCall } from "./jetstream/cancel.ts";
 import { openLink } from "./jetstream/connection.ts";
 import { JetStreamConsumer } from "./jetstream/consumer.ts";
@@ -99,12 +100,12 @@ class JetStreamQueue implements Queue {
 
   async find(id: string): Promise<CallStatus | undefined> {
     const found = await findCall(this.#context, id);
-    return found && statusOf(found.record, Date.now());
+    return found && statusOf(found.record, sureNow());
   }
 
   async result(id: string): Promise<Outcome | undefined> {
     const found = await findCall(this.#context, id);
-    return found && outcomeOf(found.record, Date.now());
+    return found && outcomeOf(found.record, sureNow());
   }
 
   async cancel(id: string): Promise<CallState | undefined> {
@@ -116,7 +117,7 @@ class JetStreamQueue implements Queue {
   }
 
   async stats(): Promise<QueueStats> {
-    return await countCalls(this.#context, Date.now());
+    return await countCalls(this.#context, sureNow());
   }
 
   close(): Promise<void> {
@@ -141,12 +142,12 @@ class JetStreamQueue implements Queue {
       callback: (err, msg) => {
         if (err) return;
         const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof activity.hear>[1] }>();
-        if (process !== self) activity.hear(process, lanes, Date.now());
+        if (process !== self) activity.hear(process, lanes, performance.now());
       },
     });
     let told = false;
     const timer = setInterval(() => {
-      const lanes = activity.own(Date.now());
+      const lanes = activity.own(performance.now());
       const any = Object.keys(lanes).length > 0;
       if (any || told) link.send({ subject: SIGNALS.activity, payload: JSON.stringify({ process: self, lanes }) });
       told = any;
@@ -154,4 +155,9 @@ class JetStreamQueue implements Queue {
     timer.unref();
     return timer;
   }
+}
+
+/** What began before this is as old as it seems, should the system's clock have been set forward since. */
+function sureNow(): number {
+  return Math.min(Date.now(), steadyNow());
 }

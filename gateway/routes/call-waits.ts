@@ -32,7 +32,7 @@ export class CallWaits {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<CallStatus | undefined> {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     let status = await look();
     if (!status || isFinal(status) || waitMs === 0) return status;
     if (this.#waits >= this.#maxWaits) throw new FaasError("overloaded", "wait: too many callers wait already");
@@ -44,7 +44,7 @@ export class CallWaits {
         status && !isFinal(status);
         pauseMs = Math.min(pauseMs * 1.5, PAUSE_MS[1])
       ) {
-        const leftMs = deadline - Date.now();
+        const leftMs = deadline - performance.now();
         if (leftMs <= 0 || stop.aborted) break;
         await delay(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => undefined); // aborted: one last look
         status = await look();

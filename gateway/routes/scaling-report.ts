@@ -4,15 +4,14 @@ import type { ScalingDecision, ScalingReport } from "../../provider/contract/sca
 import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
 import type { RecordedDecision, WatchedFunction } from "../scaling/watched-function.ts";
 
-const iso = (ms: number) => new Date(ms).toISOString();
-
 /** A function's scaling as clients get it. */
 export function buildScalingReport(
   { picture, readyReplicas, qualifiedName }: Scalable,
   watched: WatchedFunction,
-  autoscaler: Pick<Autoscaler, "leading" | "leader" | "refused">,
-  now: number = Date.now(),
+  autoscaler: Pick<Autoscaler, "leading" | "leader" | "refused" | "wallOf" | "now">,
 ): ScalingReport {
+  const { now } = autoscaler;
+  const iso = (ms: number) => new Date(autoscaler.wallOf(ms)).toISOString();
   const policy = watched.policyFor(picture);
   const { leading, leader } = autoscaler;
   const refused = autoscaler.refused(qualifiedName);
@@ -28,21 +27,30 @@ export function buildScalingReport(
     leading,
     ...(leader !== undefined && { leader }),
     lastBusyAt: iso(watched.lastBusyAt),
-    ...handOf(watched, policy, now),
+    ...handOf(watched, policy, now, iso),
     alerted: watched.isAlerted(now),
-    ...(policy.prewarm && { prewarm: { likely: watched.pattern.likely(now), ...watched.pattern.score } }),
-    ...(watched.last && { last: buildDecision(watched.last) }),
-    decisions: watched.recorded.map(buildDecision),
+    ...(policy.prewarm && {
+      prewarm: { likely: watched.pattern.likely(autoscaler.wallOf(now)), ...watched.pattern.score },
+    }),
+    ...(watched.last && { last: buildDecision(watched.last, iso) }),
+    decisions: watched.recorded.map((made) => buildDecision(made, iso)),
   };
 }
 
-function handOf({ byHand }: WatchedFunction, { windowMs }: ScalePolicy, now: number): Pick<ScalingReport, "byHand"> {
+type Iso = (ms: number) => string;
+
+function handOf(
+  { byHand }: WatchedFunction,
+  { windowMs }: ScalePolicy,
+  now: number,
+  iso: Iso,
+): Pick<ScalingReport, "byHand"> {
   const set = byHand.last;
   if (!set || now >= set.at + windowMs) return {};
   return { byHand: { replicas: set.replicas, at: iso(set.at), until: iso(set.at + windowMs) } };
 }
 
-function buildDecision({ at, from, ready, decision }: RecordedDecision): ScalingDecision {
+function buildDecision({ at, from, ready, decision }: RecordedDecision, iso: Iso): ScalingDecision {
   const { replicas, reason, panic, stableLoad, panicLoad, steps } = decision;
   return {
     at: iso(at),

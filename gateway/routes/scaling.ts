@@ -33,7 +33,9 @@ export function addScalingRoutes(app: Express, deps: ScalingRoutesDeps): void {
     const { watched } = target(req);
     const since = req.query.since === undefined ? 0 : Date.parse(String(req.query.since));
     if (Number.isNaN(since)) throw new FaasError("invalid", "since: must be a time such as 2026-01-31T12:00:00Z");
-    const lines = [...watched.history.read(since)].map((sample) => `${JSON.stringify(sample)}\n`);
+    const ahead = autoscaler.wallOf(0);
+    const samples = watched.history.read(since - ahead);
+    const lines = [...samples].map((sample) => `${JSON.stringify({ ...sample, t: sample.t + ahead })}\n`);
     res.type("application/x-ndjson").send(lines.join(""));
   };
   route(app, `${PATHS.scaling}:name`, { GET: [authorized, explain] });

@@ -3,6 +3,7 @@ import { FaasError } from "../../provider/contract/errors.ts";
 import type { FunctionRef } from "../../provider/contract/functions.ts";
 import type { ScaleDefaults } from "../../provider/contract/scale-policy.ts";
 import type { Logger } from "../../provider/kit/log.ts";
+import { steadyNow } from "../../provider/kit/steady-clock.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision } from "../core/scaling/decision.ts";
 import { type FunctionLoad, LoadBook, type LoadReport } from "../core/scaling/load-book.ts";
@@ -36,8 +37,10 @@ export interface AutoscalerOptions {
   readonly gateway: string;
   readonly defaults: ScaleDefaults;
   readonly log: Pick<Logger, "debug" | "info" | "warn">;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds that only go forward, for all intervals. */
   readonly now?: () => number;
+  /** Milliseconds since the epoch as people read them, for schedules and times of day. */
+  readonly wall?: () => number;
   /** The clock of the functions' load meters. */
   readonly clock?: () => number;
 }
@@ -51,6 +54,7 @@ const NO_LOAD: FunctionLoad = { concurrency: 0, started: 0, inFlight: 0, held: 0
 export class Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #now: () => number;
+  readonly #wall: () => number;
   readonly #clock: () => number;
   readonly #book = new LoadBook();
   readonly #outside: OutsideLoads;
@@ -74,7 +78,8 @@ export class Autoscaler {
 
   constructor(options: AutoscalerOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? steadyNow;
+    this.#wall = options.wall ?? options.now ?? Date.now;
     this.#clock = options.clock ?? (() => performance.now());
     this.#outside = new OutsideLoads(options.outside, options.log);
     options.exchange?.onReport((report) => {
@@ -88,6 +93,16 @@ export class Autoscaler {
         this.#watched.get(name)?.byHand.told(replicas, now);
       }
     });
+  }
+
+  /** A time of the autoscaler's as people read it. */
+  wallOf(ms: number): number {
+    return ms + this.#wall() - this.#now();
+  }
+
+  /** Now, as all times of the autoscaler. */
+  get now(): number {
+    return this.#now();
   }
 
   get leading(): boolean {
@@ -179,7 +194,13 @@ export class Autoscaler {
   #watch(name: string, picture: FunctionEndpoints, now: number): WatchedFunction {
     let watched = this.#watched.get(name);
     if (!watched) {
-      watched = new WatchedFunction(picture, now, this.#options.defaults, this.#learned.get(name));
+      watched = new WatchedFunction(
+        picture,
+        now,
+        this.#options.defaults,
+        (ms) => this.wallOf(ms),
+        this.#learned.get(name),
+      );
       this.#learned.delete(name);
       this.#watched.set(name, watched);
     }

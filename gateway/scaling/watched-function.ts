@@ -40,6 +40,7 @@ export class WatchedFunction {
   problems: readonly string[] = [];
   lastBusyAt: number;
   readonly #defaults: ScaleDefaults;
+  readonly #wallOf: (ms: number) => number;
   #scaler: FunctionScaler;
   #policy: ScalePolicy;
   #parsed: FunctionEndpoints;
@@ -47,12 +48,23 @@ export class WatchedFunction {
   #deaf = false;
   #alertUntil = 0;
 
-  constructor(picture: FunctionEndpoints, now: number, defaults: ScaleDefaults, pattern?: StoredPattern) {
+  /**
+   * @param now milliseconds of a clock that only goes forward, as all times here
+   * @param wallOf such a time by the system's clock, which schedules and times of day go by
+   */
+  constructor(
+    picture: FunctionEndpoints,
+    now: number,
+    defaults: ScaleDefaults,
+    wallOf: (ms: number) => number,
+    pattern?: StoredPattern,
+  ) {
+    this.#wallOf = wallOf;
     this.#defaults = defaults;
     this.#parsed = picture;
     this.#policy = this.#parse(picture);
     this.#scaler = new FunctionScaler(this.#policy);
-    this.pattern = new DailyPattern(now, pattern);
+    this.pattern = new DailyPattern(wallOf(now), pattern);
     this.lastBusyAt = now;
   }
 
@@ -110,7 +122,7 @@ export class WatchedFunction {
     };
     this.#busy = isBusy(sample) || outside.queued === undefined || deaf;
     if (this.#busy) this.lastBusyAt = now;
-    if (started > 0) this.pattern.called(now);
+    if (started > 0) this.pattern.called(this.#wallOf(now));
     this.history.add(sample);
     // What is missing must not look like less load, then or later: it begins anew, as after a restart.
     if (this.#deaf && !deaf) this.#scaler = new FunctionScaler(this.#policy);
@@ -130,7 +142,7 @@ export class WatchedFunction {
   ): Decision {
     const policy = this.policyFor(picture);
     this.#see(now, picture);
-    const scheduled = scheduledBounds(policy.windows, now);
+    const scheduled = scheduledBounds(policy.windows, this.#wallOf(now));
     const { replicas } = picture;
     const decision = this.#scaler.decide({
       now,
@@ -142,7 +154,7 @@ export class WatchedFunction {
       lastBusyAt: this.lastBusyAt,
       ...sight,
       ...(scheduled && { scheduled }),
-      prewarm: policy.prewarm && this.pattern.likely(now),
+      prewarm: policy.prewarm && this.pattern.likely(this.#wallOf(now)),
       byHand: this.byHand.last,
     });
     this.#record({ at: now, from: replicas, ready, decision });

@@ -13,7 +13,7 @@ class Line {
     const again = this.#places.has(name);
     const place = this.#places.get(name) ?? this.held.newPlace();
     this.#places.set(name, place);
-    const waiting = this.held.wait({ place, again, deadline: Date.now() + 60_000, signal: this.#signal });
+    const waiting = this.held.wait({ place, again, deadline: performance.now() + 60_000, signal: this.#signal });
     return waiting.then(() => void this.gone.push(name));
   }
 }

@@ -1,7 +1,7 @@
 import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
 import type { SetByHand } from "./by-hand.ts";
 
-/** What a decision is made from, beside the load recorded before. Times in milliseconds since the epoch. */
+/** What a decision is made from, beside the load recorded before. Times in milliseconds of a clock that only goes forward. */
 export interface ScaleInput {
   readonly now: number;
   readonly policy: ScalePolicy;

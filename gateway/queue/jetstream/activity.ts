@@ -46,7 +46,10 @@ export interface LaneActivity {
 /** Of what other processes have told; they do so every second. */
 const MAX_AGE_MS = 5000;
 
-/** Counts what this process does with calls, and hears what others tell of themselves. Lanes go by their subjects. */
+/**
+ * Counts what this process does with calls, and hears what others tell of themselves. Lanes go by their subjects; all
+ * times are milliseconds of a clock of this process that only goes forward.
+ */
 export class Activity {
   /** Names this process to the others. */
   readonly self: string = randomUUID();

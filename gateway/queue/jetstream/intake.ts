@@ -179,7 +179,7 @@ export class Intake {
     const write = (one: Alias) =>
       writeAlias(this.#context, one, id, one.kind === "key" ? call.requestPrint : undefined);
     if (aliases.length > 0) await Promise.all(aliases.map(write));
-    this.#context.activity.accepted(laneSubject(laneOf(call)), Date.now());
+    this.#context.activity.accepted(laneSubject(laneOf(call)), performance.now());
     return { id, callId: callId ?? id, duplicate: false };
   }
 

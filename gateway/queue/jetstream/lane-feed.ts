@@ -102,7 +102,7 @@ export class LaneFeed {
   shareOf(limit: number): number {
     if (this.#room.latest === 0) return limit;
     const { activity } = this.#context;
-    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, Date.now()));
+    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, performance.now()));
   }
 
   /** @param count how many calls there is room for */
@@ -116,7 +116,7 @@ export class LaneFeed {
 
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
-    const { held, finished } = this.#context.activity.of(this.subject, Date.now());
+    const { held, finished } = this.#context.activity.of(this.subject, performance.now());
     this.#strays.seen({ calls, held, finished });
     const backlog = calls - this.held - this.expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
@@ -139,7 +139,7 @@ export class LaneFeed {
   }
 
   #roomAside(now: number): number {
-    return this.#room.for(this.#context.activity.free(this.subject, Date.now()), now);
+    return this.#room.for(this.#context.activity.free(this.subject, performance.now()), now);
   }
 
   /** To be called every second or so. */
@@ -186,7 +186,7 @@ export class LaneFeed {
       lasts: () =>
         servings === this.#strays.servings &&
         !this.#closed.signal.aborted &&
-        this.#context.activity.of(this.subject, Date.now()).held === 0,
+        this.#context.activity.of(this.subject, performance.now()).held === 0,
     };
   }
 

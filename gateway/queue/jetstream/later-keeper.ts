@@ -1,4 +1,5 @@
 import type { ConsumerInfo } from "nats";
+import { ClockJumps, steadyNow } from "../../../provider/kit/steady-clock.ts";
 import { decodeCall, idOf, type StoredCall } from "./call-codec.ts";
 import { clearUp } from "./clear-up.ts";
 import { ensureConsumer } from "./consumers.ts";
@@ -27,11 +28,13 @@ export class LaterKeeper {
   readonly #open = new Map<string, OpenBucket>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #off: (() => void)[] = [];
+  readonly #jumps: ClockJumps;
   #working: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#jumps = new ClockJumps(Date.now, steadyNow);
   }
 
   start(): void {
@@ -58,6 +61,7 @@ export class LaterKeeper {
   }
 
   #look(): void {
+    if (this.#jumps.take() > 0) this.#awaitAnew();
     if (!this.#context.link.connected) return;
     countSubjects(this.#context.link, STREAMS.later, "FAASLANE.later.>").then(
       (counts) => {
@@ -66,6 +70,14 @@ export class LaterKeeper {
       },
       (err: unknown) => this.#context.settings.log.debug({ err }, "calls for later could not be looked through"),
     );
+  }
+
+  /** The clock was set forward: buckets may have begun. Set back, they open as they would have, for the retries in them. */
+  #awaitAnew(): void {
+    const tokens = [...this.#timers.keys()];
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    for (const token of tokens) this.#await(token);
   }
 
   /** Opens the bucket when it begins. */
@@ -101,16 +113,19 @@ interface HeldForLater {
 class OpenBucket {
   readonly #context: Context;
   readonly #token: string;
+  readonly #startsAt: number;
   readonly #endsAt: number;
   readonly #onEmpty: () => void;
   readonly #pull: Pull;
   readonly #held = new Map<number, HeldForLater>();
+  /** By `performance.now()`. */
   #silentSince: number | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: Context, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
     this.#context = context;
     this.#token = token;
+    this.#startsAt = start * 1000;
     this.#endsAt = (start + widthS) * 1000;
     this.#onEmpty = onEmpty;
     this.#pull = new Pull(context.link, STREAMS.later, this.#name, {
@@ -183,10 +198,10 @@ class OpenBucket {
       this.#ask();
       return;
     }
-    const now = Date.now();
-    this.#silentSince ??= now;
+    const [now, steady] = [Date.now(), performance.now()];
+    this.#silentSince ??= steady;
     const patienceMs = PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs;
-    const silent = now > patienceMs + Math.min(this.#silentSince, this.#endsAt);
+    const silent = steady > patienceMs + this.#silentSince || now > patienceMs + this.#endsAt;
     if (silent || now > this.#endsAt) void this.#finish(silent);
     else this.#ask();
   }
@@ -237,8 +252,9 @@ class OpenBucket {
       return;
     }
     const now = Date.now();
-    const dueAt = stored.dueAt ?? now;
-    this.#moveAfter(delivery, stored, isNear(dueAt, now) ? Math.max(0, dueAt - now) : 0);
+    const due = adaptWait(stored, this.#startsAt, now);
+    const dueAt = due.dueAt ?? now;
+    this.#moveAfter(delivery, due, isNear(dueAt, now) ? Math.max(0, dueAt - now) : 0);
   }
 
   #moveAfter(delivery: Delivery, stored: StoredCall, waitMs: number): void {
@@ -262,4 +278,15 @@ class OpenBucket {
     if (past.kind === "open") await moveOn(this.#context, { id, place, stored, open: past.record });
     acknowledge(this.#context.link, place);
   }
+}
+
+/**
+ * A call as it is to wait on. Its bucket has been opened at the right time by a timer; if that is not so by the system's
+ * clock, this was set back meanwhile, which must not make the wait before an attempt longer.
+ */
+function adaptWait(stored: StoredCall, bucketStartsAt: number, now: number): StoredCall {
+  const { dueAt, attempts, refused } = stored;
+  const isRetry = attempts > 0 || refused !== undefined;
+  const setBackBy = bucketStartsAt - now;
+  return dueAt !== undefined && isRetry && setBackBy > 1000 ? { ...stored, dueAt: dueAt - setBackBy } : stored;
 }

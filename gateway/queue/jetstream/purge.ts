@@ -32,7 +32,7 @@ export async function purgeFunction(context: Context, { name, namespace }: Funct
 
 /** Of a lane's messages, those up to this number may be in somebody's hands; 0 when none is. */
 async function inHandUpTo({ link, activity }: Context, queue: string, subject: string): Promise<number> {
-  if (activity.of(subject, Date.now()).held === 0) return 0;
+  if (activity.of(subject, performance.now()).held === 0) return 0;
   try {
     const name = `CONSUMER.INFO.${queueStream(queue)}.${consumerName(subject)}`;
     return (await link.api<ConsumerInfo>(name)).delivered.stream_seq;

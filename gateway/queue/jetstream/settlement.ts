@@ -85,7 +85,7 @@ export class Settlement {
       await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
     }
     await this.#over(held, counts ?? record);
-    this.#context.activity.finished(held.delivery.subject, Date.now());
+    this.#context.activity.finished(held.delivery.subject, performance.now());
   }
 
   #finalRecord(held: HeldCall, conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" }>): CallRecord {

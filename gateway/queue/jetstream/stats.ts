@@ -62,7 +62,7 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
       for (const [subject, count] of counts) of(subject.split(".").slice(2, 5).join(".")).dead += count;
     }),
   ]);
-  const activity = context.activity.all(now);
+  const activity = context.activity.all(performance.now());
   for (const [subject, counts] of lanes) {
     counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
   }

@@ -41,7 +41,7 @@ export async function openClusterAccess({ kubeconfig, inCluster }: ClusterPlace)
 export async function openServiceAccount(
   { host, port }: { readonly host: string; readonly port: number },
   folder = SERVICE_ACCOUNT,
-  now: () => number = Date.now,
+  now: () => number = () => performance.now(),
 ): Promise<ClusterAccess> {
   const ca = await renewed(join(folder, "ca.crt"), "the service account's ca.crt")();
   const token = renewed(join(folder, "token"), "the service account's token", now);

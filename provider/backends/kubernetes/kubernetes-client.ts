@@ -104,7 +104,7 @@ export class KubernetesClient {
   }
 
   async #json<T>(method: string, path: string, spec: RequestSpec): Promise<T> {
-    const since = Date.now();
+    const since = performance.now();
     for (let attempts = 1; ; attempts += 1) {
       try {
         const response = await this.#open(method, path, spec);
@@ -112,7 +112,7 @@ export class KubernetesClient {
       } catch (error) {
         if (!(error instanceof ApiError) || error.kind !== "unavailable") throw error;
         const { status, retryAfterMs } = error;
-        const failed = { method, status, attempts, elapsedMs: Date.now() - since };
+        const failed = { method, status, attempts, elapsedMs: Math.round(performance.now() - since) };
         const waitMs = decideRetry({ ...failed, ...(retryAfterMs !== undefined && { retryAfterMs }) }, Math.random());
         if (waitMs === undefined) throw error;
         await pause(waitMs, this.#within(spec.signal));

@@ -88,7 +88,7 @@ export class KubernetesNamespaces implements NamespaceStore {
     if (name === this.#options.defaultName) throw new FaasError("conflict", `namespace ${name} already exists`);
     this.#requireSeveral();
     const { client, onChange } = this.#options;
-    const deadline = Date.now() + GONE_WITHIN_MS;
+    const deadline = performance.now() + GONE_WITHIN_MS;
     for (;;) {
       try {
         await client.create(apiPath.namespaces, buildNamespace(namespace));
@@ -100,7 +100,7 @@ export class KubernetesNamespaces implements NamespaceStore {
         if (found && !found.metadata?.deletionTimestamp) {
           throw new FaasError("conflict", `namespace ${name} already exists`, { cause });
         }
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
           throw new FaasError("conflict", `namespace ${name} is still being removed`, { cause });
         }
         await pause(100, AbortSignal.timeout(GONE_WITHIN_MS));

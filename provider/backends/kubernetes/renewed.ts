@@ -9,7 +9,11 @@ const MAX_AGE_MS = 30_000;
  * @param what names the file in errors
  * @returns fails as `invalid` when the file cannot be read
  */
-export function renewed(path: string, what: string, now: () => number = Date.now): () => Promise<string> {
+export function renewed(
+  path: string,
+  what: string,
+  now: () => number = () => performance.now(),
+): () => Promise<string> {
   let text: string | undefined;
   let readAt = 0;
   return async () => {

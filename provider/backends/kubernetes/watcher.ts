@@ -87,9 +87,10 @@ export async function watchObjects<T extends Identified, R = T>(
   while (!signal.aborted) {
     let accepted = false;
     let askedMs = 0;
-    const since = Date.now();
+    const since = performance.now();
     // Watches that are cut again and again are resumed without much of a pause: nothing is wrong with the API server.
-    const next = () => (Date.now() - since >= SOUND_MS ? 0 : accepted ? Math.min(failures + 1, 3) : failures + 1);
+    const next = () =>
+      performance.now() - since >= SOUND_MS ? 0 : accepted ? Math.min(failures + 1, 3) : failures + 1;
     try {
       version ??= await listAll(options, signal);
       absent = false;

@@ -203,7 +203,7 @@ export class FunctionRunner {
 
   #start(number: number): void {
     const generation = this.#generations.get(number) as Generation;
-    const { times, gate, prober, probes, log, now } = this.#settings;
+    const { times, gate, prober, probes, log } = this.#settings;
     const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
     const replica = new Replica({
       instance,
@@ -216,7 +216,7 @@ export class FunctionRunner {
       longestCallMs: () => generation.longestCallMs,
       log: log.child({ function: this.#record.name, namespace: this.#record.namespace }),
       output: this.logs.open(instance),
-      now,
+      now: () => performance.now(),
       prepare: () => this.#specOf(generation, instance),
       secretValues: () => this.#secretValues(generation),
       onChange: () => this.#schedule(),

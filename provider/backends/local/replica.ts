@@ -39,6 +39,7 @@ export interface ReplicaOptions {
   longestCallMs(): number;
   /** Values that must not appear in a problem's text: those of secrets, and of variables that look like some. */
   secretValues(): Promise<string[]>;
+  /** Milliseconds that only go forward. */
   readonly now: () => number;
   readonly onChange: () => void;
   /** It is ready for the first time, with its first process. */

@@ -45,6 +45,8 @@ class UnreliableStore extends EmbeddedStore {
 /** The engine with a clock of its own, and all it has said so far. */
 export class Bench {
   now = 1_000_000;
+  /** A clock that only goes forward, apart from the other; undefined for the same. */
+  steady: number | undefined;
   readonly store = new UnreliableStore(":memory:", SETTINGS.maxBytes);
   readonly said: FromWorker[] = [];
   readonly spare = {
@@ -75,6 +77,8 @@ export class Bench {
       this.settings,
       () => this.now,
       (message) => this.said.push(message),
+      undefined,
+      () => this.steady ?? this.now,
     );
     return this.engine;
   }

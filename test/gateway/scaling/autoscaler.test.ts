@@ -447,3 +447,50 @@ describe("what was learned", () => {
     expect(gateway.patterns()).toEqual({});
   });
 });
+
+describe("the system's clock is set", () => {
+  const HOUR = 3_600_000;
+
+  /** Calls come and go over five minutes; the clock is `ahead` by what is told for each second. */
+  async function course(ahead: (second: number) => number): Promise<{ orders: Order[]; replicas: number[] }> {
+    lab = new Lab();
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "90s" });
+    let second = 0;
+    const gateway = lab.gateway("a", { wall: () => lab.now + ahead(second) });
+    const replicas: number[] = [];
+    for (second = 1; second <= 300; second++) {
+      if (second === 20) for (let i = 0; i < 12; i++) f.load.enter(lab.now);
+      if (second === 80) for (let i = 0; i < 12; i++) f.load.leave(lab.now);
+      await lab.run(1, gateway);
+      replicas.push(f.picture.replicas);
+    }
+    return { orders: lab.orders, replicas };
+  }
+
+  test.each<[what: string, ahead: (second: number) => number]>([
+    ["back", (second) => (second > 60 ? -HOUR : 0)],
+    ["forward", (second) => (second > 60 ? HOUR : 0)],
+    ["back and forth", (second) => (second > 60 && second < 120 ? -HOUR : second > 180 ? HOUR : 0)],
+  ])("%s: nothing is decided otherwise", async (_what, ahead) => {
+    const undisturbed = await course(() => 0);
+    expect([Math.max(...undisturbed.replicas), undisturbed.replicas.at(-1)]).toEqual([6, 0]);
+    expect(await course(ahead)).toEqual(undisturbed);
+  });
+
+  test("schedules follow it, and what is shown is told by it", async () => {
+    lab = new Lab();
+    const noon = Date.UTC(2026, 0, 15, 12);
+    const f = lab.add({ ...CAPACITY, "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "9" });
+    const windows = JSON.stringify([{ schedule: "0 12 * * *", duration: "1h", min: 4 }]);
+    f.picture = { ...f.picture, annotations: { "com.faaslane.scale.windows": windows } };
+    let wall = noon - HOUR;
+    const gateway = lab.gateway("a", { wall: () => wall });
+    await lab.run(6, gateway);
+    expect(f.picture.replicas).toBe(1);
+    wall = noon + 60_000;
+    await lab.run(6, gateway);
+    expect(f.picture.replicas).toBe(4);
+    const last = gateway.watched(f.qualifiedName)?.last;
+    expect(Math.abs(gateway.wallOf(last?.at ?? 0) - wall)).toBeLessThan(10_000);
+  });
+});
