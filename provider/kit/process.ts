@@ -12,6 +12,9 @@ export interface Running {
   close(): Promise<void>;
 }
 
+/** How long a start goes on that is asked to stop: what it waits for, a server's name say, may never come. */
+const OPENING_MS = 5_000;
+
 /** What closing may take beyond the drain: files are written, processes ended. */
 const CLOSING_MS = 5_000;
 
@@ -26,15 +29,20 @@ export async function runProcess(open: (signal: AbortSignal) => Promise<Running>
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
   let signals = 0;
+  let isOpen = false;
+  let unopened: NodeJS.Timeout | undefined;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       signals++;
       if (signals > 1) process.exit(1);
+      if (!isOpen) unopened = setTimeout(() => process.exit(0), OPENING_MS);
       stopping.abort();
     });
   }
   try {
     const opened = await open(stopping.signal);
+    isOpen = true;
+    clearTimeout(unopened);
     await stopped;
     setTimeout(() => {
       process.stderr.write("faaslane: could not stop in time; what was under way is cut\n");
