@@ -28,6 +28,8 @@ export interface ProviderClientOptions {
 const MAX_ONE_BY_ONE = 4;
 /** Longest line of the endpoints stream: a function with thousands of replicas fits. */
 const MAX_LINE_CHARS = 4 * 1024 * 1024;
+/** How providers answer to what they do not know. */
+const UNKNOWN_ROUTE: ReadonlySet<string> = new Set(["notFound", "notAllowed", "unsupported", "upstream"]);
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 5_000;
 
@@ -35,6 +37,8 @@ const RECONNECT_MAX_MS = 5_000;
 export class ProviderClient {
   readonly #options: ProviderClientOptions;
   #connected = false;
+  /** Whether the provider starts functions in an order; until it says otherwise. */
+  #hurries = true;
   #lacksStream = false;
   /** Ends the wait for the next try to connect the stream. */
   #hurry = new AbortController();
@@ -112,6 +116,18 @@ export class ProviderClient {
     await this.#request("POST", path, { serviceName: name, namespace, replicas, ...(inFlight && { inFlight }) });
   }
 
+  /** Calls wait for the function. Providers whose replicas all start at once do not know that, and are told no more. */
+  async hurryFunction({ name, namespace }: FunctionRef): Promise<void> {
+    if (!this.#hurries) return;
+    const path = `${PATHS.hurry}${name}?namespace=${encodeURIComponent(namespace)}`;
+    try {
+      await this.#request("POST", path, {});
+    } catch (error) {
+      if (!(error instanceof FaasError) || !UNKNOWN_ROUTE.has(error.kind)) throw error;
+      this.#hurries = false;
+    }
+  }
+
   /** What a function uses, all replicas together; undefined where that is not measured. */
   async usage({ name, namespace }: FunctionRef): Promise<FunctionStatus["usage"]> {
     const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}&usage=true`;
@@ -174,6 +190,7 @@ export class ProviderClient {
         throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);
       }
       onConnect();
+      this.#hurries = true;
       this.#connected = true;
       const lines = new LineCutter(MAX_LINE_CHARS);
       for await (const text of body.setEncoding("utf8")) {

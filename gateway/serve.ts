@@ -191,6 +191,7 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
       autoscaler.ordered(qualifiedName(ref), replicas);
       await provider.scale(ref, replicas);
     },
+    hurry: (ref) => provider.hurryFunction(ref),
     wanted: (entry) => autoscaler.waking(entry),
     log,
   });

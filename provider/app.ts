@@ -29,7 +29,7 @@ import {
   updateNamespace,
 } from "./routes/namespaces.ts";
 import { pathLabel } from "./routes/path-label.ts";
-import { scaleFunction } from "./routes/scale.ts";
+import { hurryFunction, scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
 
 export interface ProviderOptions {
@@ -80,6 +80,7 @@ export function buildProvider(options: ProviderOptions): RequestListener {
     picture: openEndpointPicture(backend, functionTimeoutMs, log, closing),
     fallbackNamespace: defaultNamespace,
     log,
+    hurry: backend.functions.hurry && ((ref) => backend.functions.hurry?.(ref)),
   });
   return (req, res) => (isFunctionUrl(req.url ?? "") ? proxy(req, res) : app(req, res));
 }
@@ -107,6 +108,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   });
   route(app, `${PATHS.function}:name`, { GET: [getFunction(functions, fallback)] });
   route(app, `${PATHS.scale}:name`, { POST: [body, scaleFunction(functions, fallback)] });
+  route(app, `${PATHS.hurry}:name`, { POST: [hurryFunction(functions, fallback)] });
   route(app, PATHS.secrets, {
     GET: [listSecrets(secrets, fallback)],
     POST: [body, createSecret(secrets, fallback)],

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { toFaasError } from "../../provider/contract/errors.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
@@ -17,6 +18,9 @@ import {
 } from "./platform-answers.ts";
 
 export const FUNCTION_PREFIX = "/function/";
+
+/** Between two looks whether it is still worth waiting for the first picture. */
+const FIRST_LOOK_MS = 50;
 
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
 
@@ -36,12 +40,16 @@ export class FunctionProxy {
   readonly #table: FunctionTable;
   readonly #late: LateArrivals;
   readonly #context: CallContext;
+  /** Calls wait for the first picture of functions no longer than this, by `performance.now()`. */
+  readonly #patientUntil: number;
+  #firstPicture: Promise<void> | undefined;
   readonly #userAgent: string;
 
   constructor({ table, provider, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
     this.#table = table;
     this.#late = new LateArrivals({ table, provider });
     this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
+    this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
   }
 
@@ -98,6 +106,11 @@ export class FunctionProxy {
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
     const ours = this.responseHeaders(headers);
     if (!this.#table.synced) {
+      await this.#untilFirstPicture();
+      const known = this.#table.find(target);
+      if (known) return known;
+    }
+    if (!this.#table.synced) {
       const why = this.#late.streamProblem ?? "the provider has not told which there are";
       return unsureFunctionAnswer(target, why, ours);
     }
@@ -107,6 +120,17 @@ export class FunctionProxy {
       // A provider that is away is logged by whoever follows its stream.
       return unsureFunctionAnswer(target, toFaasError(error).message, ours);
     }
+  }
+
+  /** A gateway that has just begun is told in a moment, which callers need not notice. */
+  #untilFirstPicture(): Promise<void> {
+    this.#firstPicture ??= (async () => {
+      while (!this.#table.synced && !this.#late.streamProblem && performance.now() < this.#patientUntil) {
+        await Promise.race([this.#table.whenSynced, delay(FIRST_LOOK_MS)]);
+      }
+      this.#firstPicture = undefined;
+    })();
+    return this.#firstPicture;
   }
 
   responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {

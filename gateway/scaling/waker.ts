@@ -13,6 +13,8 @@ export interface Sleeper {
 
 export interface WakerOptions<S extends Sleeper> {
   readonly scale: (ref: FunctionRef, replicas: number) => Promise<void>;
+  /** Calls wait although replicas are wanted: they are to come before others that nobody waits for. */
+  readonly hurry?: (ref: FunctionRef) => Promise<void>;
   /** Replicas that the calls held now need; 0 for none. */
   readonly wanted: (sleeper: S) => number;
   readonly log: Pick<Logger, "info" | "warn">;
@@ -20,6 +22,8 @@ export interface WakerOptions<S extends Sleeper> {
 
 /** Between two looks at how many calls wait, and between two tries. */
 const AGAIN_MS = 100;
+/** How often the provider is told that calls wait for replicas that it is to start. */
+const HURRY_EVERY_MS = 5_000;
 /** An order that has not been seen for so long is given again; someone else may have undone it. */
 const UNSEEN_MS = 2000;
 
@@ -50,6 +54,7 @@ export class Waker<S extends Sleeper> {
     let asked = 0;
     let askedAt = 0;
     let askedOf: FunctionEndpoints | undefined;
+    let hurriedAt = Number.NEGATIVE_INFINITY;
     while (sleeper.held.count > 0 && sleeper.readyReplicas === 0) {
       const { name, namespace, replicas } = sleeper.picture;
       // Another picture with none wanted: the order was carried out and undone, or somebody else's came after it.
@@ -69,6 +74,12 @@ export class Waker<S extends Sleeper> {
             return;
           }
         }
+      }
+      if (replicas > 0 && performance.now() - hurriedAt > HURRY_EVERY_MS) {
+        hurriedAt = performance.now();
+        this.#options.hurry?.({ name, namespace }).catch((err: unknown) => {
+          log.warn({ function: name, namespace, err }, "could not say that calls wait for a function");
+        });
       }
       await delay(AGAIN_MS);
     }

@@ -94,6 +94,8 @@ export interface FunctionStore {
    * @throws {FaasError} `notFound`; `invalid` over the backend's limit
    */
   scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void>;
+  /** Calls wait for the function: its replicas start before others. Absent where they all start at once. */
+  hurry?(ref: FunctionRef): void;
 }
 
 export interface SecretStore {

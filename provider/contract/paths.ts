@@ -3,6 +3,8 @@ export const PATHS = {
   functions: "/system/functions",
   function: "/system/function/",
   scale: "/system/scale-function/",
+  /** Calls wait for a function: its replicas are to be started before others. */
+  hurry: "/system/hurry-function/",
   secrets: "/system/secrets",
   namespaces: "/system/namespaces",
   namespace: "/system/namespace/",

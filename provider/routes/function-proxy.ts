@@ -16,6 +16,7 @@ import {
   trailerFields,
 } from "../../http/forwarding.ts";
 import { sniffContentType } from "../../http/sniff.ts";
+import type { FunctionRef } from "../contract/functions.ts";
 import { INTERNAL_HEADER } from "../contract/paths.ts";
 import { Agent, request, STATUS_CODES } from "../kit/http.ts";
 import type { Logger } from "../kit/log.ts";
@@ -27,6 +28,8 @@ export interface FunctionProxyOptions {
   readonly picture: EndpointPicture;
   readonly fallbackNamespace: string;
   readonly log: Logger;
+  /** Somebody has called a function of which no replica is ready. */
+  readonly hurry?: ((ref: FunctionRef) => void) | undefined;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
 }
@@ -41,7 +44,7 @@ const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
 export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
-  const { picture, fallbackNamespace, log, random = Math.random } = options;
+  const { picture, fallbackNamespace, log, hurry, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 
   return async (req, res) => {
@@ -60,6 +63,7 @@ export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
       if (res.destroyed) return; // the client has left meanwhile, and nothing would tell that again
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {
+        hurry?.(target.ref);
         fail(res, 503, `No endpoints available for: ${name}.`, true);
         return;
       }

@@ -1,5 +1,6 @@
 import type { RequestHandler } from "express";
 import type { FunctionStore } from "../backends/backend.ts";
+import { FaasError } from "../contract/errors.ts";
 import { decodeScaleRequest } from "../contract/functions.ts";
 import { bodyJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
@@ -13,6 +14,15 @@ export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: str
     const body = decodeScaleRequest(bodyJson(req, "Error unmarshalling request body"));
     const namespace = namespaceOf(req, body, fallback);
     await store.scale({ name: pathName(req), namespace }, body.replicas, body.inFlight);
+    res.status(202).end();
+  };
+}
+
+/** `POST /system/hurry-function/{name}` → 202, whether or not there is such a function; fails as `unsupported`. */
+export function hurryFunction(store: Pick<FunctionStore, "hurry">, fallback: string): RequestHandler {
+  return (req, res) => {
+    if (!store.hurry) throw new FaasError("unsupported", "functions start as soon as they are wanted");
+    store.hurry({ name: pathName(req), namespace: namespaceOf(req, {}, fallback) });
     res.status(202).end();
   };
 }

@@ -164,6 +164,34 @@ test("an unknown function is 404, or 503 while the picture is not whole", async 
   expect((await get(port, "/function/nope")).status).toBe(503);
 });
 
+test("calls that come before the first picture wait for it", async () => {
+  const table = new FunctionTable({
+    defaultNamespace: "openfaas-fn",
+    maxHeld: 1,
+    timeoutMs: 1_000,
+    connectTimeoutMs: 500,
+  });
+  opened.push(() => table.close());
+  const proxy = new FunctionProxy({
+    table,
+    provider: { exist: async () => new Set<string>() },
+    wake: () => {},
+    holdTimeoutMs: 10_000,
+    release: "test",
+  });
+  const server = await listen((req, res) => proxy.handle(req, res), { port: 0, host: "127.0.0.1" });
+  opened.push(() => server.drain(0));
+  const replica = await serve((_req, res) => res.end("there"));
+  const [known, unknown] = [get(server.port), get(server.port, "/function/nope")];
+  const early = await Promise.race([known, unknown, new Promise((resolve) => setTimeout(resolve, 200))]);
+  expect(early).toBeUndefined();
+  const picture = { name: "f", namespace: "openfaas-fn", labels: {}, annotations: {}, replicas: 1, generation: 1 };
+  table.apply({ type: "snapshot", function: { ...picture, endpoints: at(replica.address) } });
+  table.apply({ type: "heartbeat" });
+  expect(await (await known).text()).toBe("there");
+  expect((await unknown).status).toBe(404);
+});
+
 test("a function that is called before the stream has brought it is waited for", async () => {
   const gateway = await openProxy();
   gateway.deployed.add("f.openfaas-fn");

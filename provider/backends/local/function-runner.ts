@@ -13,7 +13,7 @@ import { sensitiveValues } from "../redact.ts";
 import type { FunctionRecord } from "./definition.ts";
 import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Rank } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
 import type { Prober } from "./probes/prober.ts";
 import { Replica, type ReplicaTimes } from "./replica.ts";
@@ -27,6 +27,8 @@ import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from 
 export interface RunnerSettings extends SpecSettings {
   readonly times: ReplicaTimes;
   readonly gate: Gate;
+  /** For files of functions that nobody waits for. */
+  readonly chores: Gate;
   readonly prober: Prober;
   /** How replicas are probed whose function does not say. */
   readonly probes: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming };
@@ -66,16 +68,24 @@ export class FunctionRunner {
   #inFlight: CallsInFlight | undefined;
   #started = 0;
   #stopped = false;
+  readonly #stopping = new AbortController();
+  #tidied: Promise<void> | undefined;
+  readonly #recovered: boolean;
+  #rank: Rank;
   #scheduled = false;
   /** Clearing up after replicas and generations that are gone. */
   readonly #chores = new Set<Promise<void>>();
 
-  /** @param home folder for all files of the function, its own */
+  /**
+   * @param home folder for all files of the function, its own
+   * @param recovered whether it was there before the platform was started: nobody waits for it then
+   */
   constructor(
     home: string,
     record: FunctionRecord,
     settings: RunnerSettings,
     onChange: (runner: FunctionRunner) => void,
+    recovered = false,
   ) {
     const { logLimitBytes: limitBytes, now, log } = settings;
     const onError = (err: unknown) => log.warn({ ...this.#ref(), err }, "output of a function could not be kept");
@@ -84,8 +94,8 @@ export class FunctionRunner {
     this.#onChange = onChange;
     this.#record = record;
     this.logs = new FunctionLogs({ folder: join(home, "logs"), limitBytes, now, onError });
-    // Replicas that were killed with the platform count among those that are gone from now on.
-    this.#chore(() => this.logs.prune());
+    this.#recovered = recovered;
+    this.#rank = recovered ? "idle" : "wanted";
     this.apply(record);
   }
 
@@ -126,17 +136,50 @@ export class FunctionRunner {
         longestCallMs: 0,
       };
       this.#generations.set(record.generation, generation);
-      // Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is
-      // reported by the replica that needs it.
-      this.#workspaceOf(generation).catch(() => {});
+      this.#chore(() => this.#prepareAhead(generation));
     }
     this.#schedule();
   }
 
+  /** Somebody wants replicas of it. */
+  want(): void {
+    if (this.#rank === "idle") this.#rank = "wanted";
+    this.#settings.gate.look();
+  }
+
+  /** Calls wait for it: it is started before all others, until it serves. */
+  hurry(): void {
+    if (this.#replicas.size > 0 && this.replicas.every(({ state }) => state === "ready")) return;
+    this.#rank = "called";
+    this.#settings.gate.look();
+  }
+
+  /**
+   * Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is reported by
+   * the replica that needs it.
+   */
+  async #prepareAhead(generation: Generation): Promise<void> {
+    const idle = this.#rank === "idle";
+    // After a start there may be a thousand of them.
+    const leave = idle ? await this.#settings.chores.enter(this.#stopping.signal, () => "idle") : () => {};
+    if (!leave) return;
+    try {
+      await this.#workspaceOf(generation).catch(() => {});
+    } finally {
+      leave();
+    }
+  }
+
   /** Clears what an earlier life of the platform has left in the function's folder. */
-  static async sweep(home: string, record: FunctionRecord): Promise<void> {
-    await sweepFolder(home, (name) => name === "logs" || name === String(record.generation));
-    await sweepFolder(join(generationFolder(home, record.generation), "tmp"), () => false);
+  #tidy(): Promise<void> {
+    const { record } = this;
+    this.#tidied ??= (async () => {
+      await sweepFolder(this.#home, (name) => name === "logs" || name === String(record.generation));
+      await sweepFolder(join(generationFolder(this.#home, record.generation), "tmp"), () => false);
+      // Replicas that were killed with the platform count among those that are gone from now on.
+      await this.logs.prune();
+    })().catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clear up after an earlier run"));
+    return this.#tidied;
   }
 
   /** Replaces the value of a secret for all generations that were deployed with it. */
@@ -151,7 +194,7 @@ export class FunctionRunner {
 
   /** Drains and stops all, then removes every file of the function. */
   async retire(): Promise<void> {
-    this.#stopped = true;
+    this.#stop();
     this.logs.end();
     await Promise.all(this.replicas.map((replica) => replica.stop(this.#graceOf(replica.generation))));
     await this.#settle();
@@ -160,7 +203,7 @@ export class FunctionRunner {
 
   /** Drains and stops all within `drainTimeoutMs`; files stay. */
   async close(drainTimeoutMs: number): Promise<void> {
-    this.#stopped = true;
+    this.#stop();
     const cut = setTimeout(() => {
       for (const replica of this.#replicas.values()) replica.kill();
     }, drainTimeoutMs);
@@ -168,6 +211,11 @@ export class FunctionRunner {
     clearTimeout(cut);
     await this.#settle();
     this.logs.end();
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#stopping.abort();
   }
 
   #ref(): FunctionRef {
@@ -198,6 +246,7 @@ export class FunctionRunner {
       if (replica) void replica.stop(this.#graceOf(replica.generation));
     }
     for (let missing = decision.start; missing > 0; missing -= 1) this.#start(generation);
+    if (this.#rank === "called" && this.replicas.some(({ state }) => state === "ready")) this.#rank = "wanted";
     this.#dropGenerations();
   }
 
@@ -211,6 +260,7 @@ export class FunctionRunner {
       order: this.#started,
       times,
       gate,
+      rank: () => this.#rank,
       prober,
       probes: readProbeRules(generation.record.deployment.annotations, probes),
       longestCallMs: () => generation.longestCallMs,
@@ -297,14 +347,16 @@ export class FunctionRunner {
     const renew = generation.spoiled;
     if (renew) generation.workspace = undefined;
     generation.spoiled = false;
-    generation.workspace ??= prepareWorkspace({
-      renew,
-      home: this.#home,
-      generation: record.generation,
-      artefact: artefactPath(record.digest),
-      secrets: record.deployment.secrets ?? [],
-      readSecret: (name) => readSecret(record.namespace, name),
-    })
+    const prepare = () =>
+      prepareWorkspace({
+        renew,
+        home: this.#home,
+        generation: record.generation,
+        artefact: artefactPath(record.digest),
+        secrets: record.deployment.secrets ?? [],
+        readSecret: (name) => readSecret(record.namespace, name),
+      });
+    generation.workspace ??= (this.#recovered ? this.#tidy().then(prepare) : prepare())
       .then((workspace) => {
         generation.artefactEnv = workspace.descriptor.env;
         this.#schedule();

@@ -18,6 +18,7 @@ import { ensureFolder } from "./files.ts";
 import type { RunnerSettings } from "./function-runner.ts";
 import { openFunctionTable } from "./function-table.ts";
 import { Gate } from "./gate.ts";
+import { idleStarts } from "./idle-starts.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
@@ -69,6 +70,8 @@ const DEFAULT_TIMES: ReplicaTimes = {
   lingerMs: 250,
 };
 
+/** Functions whose files are looked after at a time while nobody waits for them. */
+const CHORES = 2;
 /** Replicas that start at the same moment, per core: more of them would only slow each other down. */
 const STARTS_PER_CORE = 2;
 
@@ -128,7 +131,12 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         isolation,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
-        gate: new Gate(STARTS_PER_CORE * availableParallelism()),
+        gate: new Gate({
+          places: STARTS_PER_CORE * availableParallelism(),
+          idlePlaces: availableParallelism(),
+          admitsIdle: idleStarts(options.log),
+        }),
+        chores: new Gate({ places: CHORES, idlePlaces: CHORES }),
         prober,
         probes: options.probes ?? DEFAULT_PROBES,
         logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,
@@ -191,7 +199,7 @@ async function isolate(options: LocalBackendOptions, dataDir: string): Promise<I
 }
 
 function buildInfo(version: VersionInfo, builds: boolean): ProviderInfo {
-  const features = builds ? [FEATURES.endpoints, FEATURES.build] : [FEATURES.endpoints];
+  const features = [FEATURES.endpoints, FEATURES.hurry, ...(builds ? [FEATURES.build] : [])];
   return { provider: "faaslane", orchestration: "local", version, features };
 }
 

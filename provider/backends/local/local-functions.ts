@@ -52,8 +52,7 @@ export class LocalFunctions implements FunctionStore {
     for (const namespace of namespaces) {
       await sweepFolder(join(options.folder, namespace), (name) => homes.has(join(namespace, name)));
     }
-    await Promise.all(records.map((record) => FunctionRunner.sweep(functions.#homeOf(record), record)));
-    for (const record of records) functions.#run(record);
+    for (const record of records) functions.#run(record, true);
     return functions;
   }
 
@@ -111,6 +110,7 @@ export class LocalFunctions implements FunctionStore {
     const next = normaliseDeployment(deployment);
     if (isUnchanged(runner.record, next, digest)) return;
     const replicas = Math.max(runner.record.replicas, bounds.min);
+    runner.want();
     runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
   }
 
@@ -150,7 +150,14 @@ export class LocalFunctions implements FunctionStore {
       throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${maxReplicas}`);
     }
     if (replicas === runner.record.replicas) return;
+    // Nobody wakes a function that is not called.
+    if (runner.record.replicas === 0) runner.hurry();
+    else runner.want();
     runner.apply(this.#options.table.setReplicas(runner.record, replicas), inFlight);
+  }
+
+  hurry(ref: FunctionRef): void {
+    this.find(ref)?.hurry();
   }
 
   find(ref: FunctionRef): FunctionRunner | undefined {
@@ -188,7 +195,7 @@ export class LocalFunctions implements FunctionStore {
     await Promise.all(this.#retiring.values());
   }
 
-  #run(record: FunctionRecord): void {
+  #run(record: FunctionRecord, recovered = false): void {
     const { runner: settings, hub } = this.#options;
     const key = qualifiedName(record);
     const publish = (runner: FunctionRunner) => {
@@ -197,7 +204,7 @@ export class LocalFunctions implements FunctionStore {
         hub.publish(buildEndpoints(runner.record, runner.replicas, runner.artefactEnv));
       }
     };
-    const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish);
+    const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish, recovered);
     this.#runners.set(key, runner);
     publish(runner);
   }

@@ -5,7 +5,7 @@ import { pause } from "../pause.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
 import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Rank } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
 import { type Prober, saysWhenReady } from "./probes/prober.ts";
 import { describeKind, describeProblem, type ProcessEnd, readEnd, tellingLine } from "./problem.ts";
@@ -29,6 +29,8 @@ export interface ReplicaOptions {
   readonly order: number;
   readonly times: ReplicaTimes;
   readonly gate: Gate;
+  /** How urgent its start is now. */
+  rank(): Rank;
   readonly prober: Pick<Prober, "watch">;
   readonly probes: ProbeRules;
   readonly log: Logger;
@@ -168,7 +170,7 @@ export class Replica implements ReplicaView {
     const { signal } = this.#stopping;
     const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
     this.#become("starting");
-    const leave = await gate.enter(signal);
+    const leave = await gate.enter(signal, () => this.#rank());
     if (!leave) return notStarted("was stopped");
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;
@@ -240,6 +242,12 @@ export class Replica implements ReplicaView {
       log.warn({ instance, err }, "secrets of a replica could not be read");
       return describeProblem(end, restarts, undefined);
     }
+  }
+
+  /** One that has served is missed, whether or not anybody has called since. */
+  #rank(): Rank {
+    const rank = this.#options.rank();
+    return rank === "idle" && this.#proven ? "wanted" : rank;
   }
 
   /** @returns ends it */

@@ -23,15 +23,17 @@ class FakeSleeper implements Sleeper {
 
 function wakerOf(scale: (replicas: number) => Promise<void> = async () => {}) {
   const orders: number[] = [];
+  const hurried: string[] = [];
   const waker = new Waker<FakeSleeper>({
     scale: async (_ref, replicas) => {
       orders.push(replicas);
       await scale(replicas);
     },
+    hurry: async ({ name }) => void hurried.push(name),
     wanted: ({ held }) => Math.ceil(held.count / 10),
     log: { info() {}, warn() {} },
   });
-  return { waker, orders };
+  return { waker, orders, hurried };
 }
 
 test("calls that come together are counted together; more calls ask for more", async () => {
@@ -70,4 +72,16 @@ test("a provider that fails is asked again, one that refuses is not", async () =
   await eventually("it asked twice", () => orders.length === 2);
   failure = new FaasError("invalid", "over the limit");
   await eventually("the calls failed", () => sleeper.failure === failure);
+});
+
+test("a provider whose replicas are still to start is told once that calls wait, not with each of them", async () => {
+  const { waker, orders, hurried } = wakerOf();
+  const sleeper = new FakeSleeper();
+  sleeper.become(1, 0);
+  for (let i = 0; i < 10; i++) waker.wake(sleeper);
+  await eventually("it was told", () => hurried.length > 0);
+  waker.wake(sleeper);
+  await new Promise((resolve) => setTimeout(resolve, 250)); // some more looks
+  sleeper.held.count = 0;
+  expect([orders, hurried]).toEqual([[], ["f"]]);
 });
