@@ -68,6 +68,11 @@ export class FunctionEntry {
     return this.#replicas.reduce((count, replica) => count + (replica.ready ? 1 : 0), 0);
   }
 
+  /** The longest that a replica has let somebody wait for a word of it, in milliseconds. */
+  silentMs(now: number): number {
+    return this.#replicas.reduce((most, { silence }) => Math.max(most, silence.silentMs(now)), 0);
+  }
+
   /** @param avoid a replica that has just refused this call */
   choose(avoid?: Replica): Choice<Replica> {
     const replicas = avoid ? this.#replicas.filter((replica) => replica !== avoid) : this.#replicas;

@@ -53,6 +53,11 @@ export class Silence {
     this.#overdue ||= inVain;
   }
 
+  /** Milliseconds that somebody has waited for a word of it. */
+  silentMs(now: number): number {
+    return this.#awaited > 0 ? now - this.#since : 0;
+  }
+
   /** Whether it has been silent for too long while others answered. */
   isStalled({ heardAt, stallMs }: AnswerPace, now: number): boolean {
     return this.#awaited > 0 && heardAt > this.#since && now - this.#since > stallMs;

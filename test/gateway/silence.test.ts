@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { AnswerPace, Silence } from "../../gateway/proxy/silence.ts";
+import { SilenceWatch } from "../../gateway/proxy/silence-watch.ts";
 
 /** One replica that was sent a call at 0, beside others that answered at the times given, each after 10 ms. */
 function beside(...answeredAt: number[]): { silence: Silence; pace: AnswerPace } {
@@ -59,4 +60,37 @@ test("whoever answers some of its calls does not lag because of one that takes l
   }
   pace.note(10, 10_000);
   expect(silence.lags(pace, 10_050)).toBe(false);
+});
+
+test("the provider is told of functions that do not answer, each for a while once and not of too many at a time", async () => {
+  const silentMs = new Map<string, number>();
+  const functions = Array.from({ length: 8 }, (_, i) => ({
+    name: `fn-${i}`,
+    namespace: "ns",
+    silentMs: () => silentMs.get(`fn-${i}`) ?? 0,
+  }));
+  const told: string[] = [];
+  const watch = new SilenceWatch({
+    functions: () => functions,
+    hurry: async ({ name }) => void told.push(name),
+    log: { debug() {} },
+  });
+  try {
+    silentMs.set("fn-2", 1_900);
+    watch.look(0);
+    expect(told).toEqual([]);
+    silentMs.set("fn-2", 2_100);
+    for (let now = 1_000; now < 11_000; now += 1_000) watch.look(now);
+    expect(told).toEqual(["fn-2"]);
+    watch.look(11_000);
+    expect(told).toEqual(["fn-2", "fn-2"]);
+    told.length = 0;
+    for (const { name } of functions) silentMs.set(name, 5_000);
+    watch.look(12_000);
+    expect(told).toHaveLength(5);
+    watch.look(13_000);
+    expect(new Set(told)).toEqual(new Set(functions.map(({ name }) => name).filter((name) => name !== "fn-2")));
+  } finally {
+    await watch.close();
+  }
 });

@@ -147,8 +147,9 @@ export class FunctionRunner {
     this.#settings.gate.look();
   }
 
-  /** Calls wait for it: it is started before all others, until it serves. */
+  /** Calls wait for it: it is started before all others until it serves, and asked whether it does. */
   hurry(): void {
+    for (const replica of this.#replicas.values()) replica.hurry();
     if (this.#replicas.size > 0 && this.replicas.every(({ state }) => state === "ready")) return;
     this.#rank = "called";
     this.#settings.gate.look();

@@ -7,7 +7,7 @@ import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate, Rank } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
-import { type Prober, saysWhenReady } from "./probes/prober.ts";
+import { type Prober, type Probing, saysWhenReady } from "./probes/prober.ts";
 import { describeKind, describeProblem, type ProcessEnd, readEnd, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import { ReplicaStartup } from "./replica-startup.ts";
@@ -65,6 +65,7 @@ export class Replica implements ReplicaView {
   #problemKind: string | undefined;
   #notice: string | undefined;
   #failedStarts = 0;
+  #probing: Probing | undefined;
   readonly #startup: ReplicaStartup;
   /** Resolves when it has been stopped and nothing of it runs. */
   readonly gone: Promise<void>;
@@ -128,11 +129,18 @@ export class Replica implements ReplicaView {
     const served = this.#state === "ready" || this.#state === "unready";
     this.#become("draining");
     this.#stopping.abort();
+    // One that drains is left to its calls.
+    this.#probing?.stop();
     if (served) await Promise.race([pause(lingerMs, new AbortController().signal), this.gone]);
     this.#process?.terminate();
     const cut = setTimeout(() => this.kill(), served ? graceMs : Math.min(graceMs, UNREADY_GRACE_MS));
     await this.gone;
     clearTimeout(cut);
+  }
+
+  /** Calls wait for its answers: it is asked at once whether it is well. */
+  hurry(): void {
+    this.#probing?.hurry();
   }
 
   /** Ends its process at once; only a stopped replica stays down. */
@@ -175,7 +183,6 @@ export class Replica implements ReplicaView {
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;
     let killedFor: ProcessEnd | undefined;
-    let stopProbing = () => {};
     const timers: NodeJS.Timeout[] = [];
     try {
       const spec = await prepare();
@@ -197,7 +204,7 @@ export class Replica implements ReplicaView {
           };
           this.#address = address;
           this.#startup.reach("listening");
-          stopProbing = this.#probe(started.pid, address, serve, (afterMs) => {
+          this.#probe(started.pid, address, serve, (afterMs) => {
             killedFor = { kind: "hung", afterMs };
             log.warn({ instance, afterMs }, "replica does not pass its health check and is started again");
             started.kill();
@@ -223,7 +230,8 @@ export class Replica implements ReplicaView {
       return notStarted(`could not be prepared: ${reasonOf(error)}`);
     } finally {
       leave();
-      stopProbing();
+      this.#probing?.stop();
+      this.#probing = undefined;
       for (const timer of timers) clearTimeout(timer);
       this.#startup.fail();
       this.#process = undefined;
@@ -250,20 +258,12 @@ export class Replica implements ReplicaView {
     return rank === "idle" && this.#proven ? "wanted" : rank;
   }
 
-  /** @returns ends it */
-  #probe(pid: number, address: string, serve: () => void, onDead: (silentMs: number) => void): () => void {
+  #probe(pid: number, address: string, serve: () => void, onDead: (silentMs: number) => void): void {
     const { prober, probes, longestCallMs } = this.#options;
-    const { signal } = this.#stopping;
-    const stop = prober.watch(
+    this.#probing = prober.watch(
       { pid, address, rules: probes, patienceMs: longestCallMs() },
       { onReadiness: (ready, why) => (ready ? serve() : this.#unready(why)), onDead },
     );
-    // One that drains is left to its calls.
-    signal.addEventListener("abort", stop, { once: true });
-    return () => {
-      stop();
-      signal.removeEventListener("abort", stop);
-    };
   }
 
   #unready(why: string): void {

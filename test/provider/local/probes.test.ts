@@ -93,6 +93,25 @@ test("a stopped replica gets no calls, and is started again", async () => {
   expect(await statusOf(backend, "fn")).not.toHaveProperty("problem");
 });
 
+test("one that is asked seldom is asked at once when calls wait for its answers", async () => {
+  const seldom = { ...probe, periodSeconds: 0.1, initialDelaySeconds: 0 };
+  const { backend } = await open({ probes: { liveness: { ...seldom, failureThreshold: 1_000 }, readiness: seldom } });
+  // So many that each has its turn only every few seconds.
+  for (let i = 0; i < 20; i++) await backend.functions.create(deployment(`fn-${i}`, "echo"));
+  for (let i = 0; i < 20; i++) await untilReady(backend, `fn-${i}`);
+  const { pid } = await echo(backend, "fn-7");
+  process.kill(pid, "SIGSTOP");
+  const noticed = async () => (await endpointsOf(backend, "fn-7")).endpoints[0]?.state === "starting";
+  const startedAt = performance.now();
+  await until("it is noticed", () => {
+    backend.functions.hurry?.({ name: "fn-7", namespace: "openfaas-fn" });
+    return noticed();
+  });
+  // Two questions, a tenth of a second apart, each with its time to answer; left alone, four seconds may pass before one.
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  process.kill(pid, "SIGCONT");
+});
+
 test("one that goes on before it is given up gets calls again", async () => {
   const { backend } = await open({ probes: { ...often, liveness: { ...probe, failureThreshold: 1_000 } } });
   await backend.functions.create(deployment("fn", "echo"));

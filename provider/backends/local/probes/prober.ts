@@ -25,10 +25,10 @@ export interface ProbeListener {
 /** What every OpenFaaS watchdog answers without asking its function. */
 const HEALTH_PATH = "/_/health";
 /**
- * Questions a second for all replicas together: each costs one to two milliseconds of CPU, most of it at the replica.
- * Where there are more replicas, each is asked less often.
+ * Questions a second for all replicas together: each wakes two processes, which costs some milliseconds of CPU. Where
+ * there are more replicas, each is asked less often, unless somebody waits for its answers.
  */
-const MAX_PER_SECOND = 25;
+const MAX_PER_SECOND = 5;
 /** Connections that are kept between questions: each takes a descriptor, here and at the replica. */
 const MAX_KEPT = 256;
 /** Longer ones may find their connection closed by the other side. */
@@ -53,6 +53,13 @@ export function saysWhenReady({ readiness }: ProbeRules): boolean {
   return readiness.path !== undefined || readiness.initialDelaySeconds > 0 || readiness.successThreshold > 1;
 }
 
+/** A replica that is being asked. */
+export interface Probing {
+  /** Asks now: calls wait for its answers. */
+  hurry(): void;
+  stop(): void;
+}
+
 /** Asks replicas whether they live and whether they take calls, as a kubelet does. */
 export class Prober {
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 2 });
@@ -64,19 +71,23 @@ export class Prober {
     this.#asksAll = asksAll;
   }
 
-  /** @returns ends it */
-  watch(replica: ProbedReplica, listener: ProbeListener): () => void {
+  watch(replica: ProbedReplica, listener: ProbeListener): Probing {
     const stop = new AbortController();
+    const rest = { current: new AbortController() };
     this.#watched += 1;
     const ready = readinessRound(replica, listener);
     const alive = livenessRound(replica, listener, stop.signal);
     for (const round of canShare(ready.rule, alive.rule) ? [shared(ready, alive)] : [ready, alive]) {
-      if (this.#asksAll || round.rule.path !== undefined) void this.#ask(replica.address, round, stop.signal);
+      if (this.#asksAll || round.rule.path !== undefined) void this.#ask(replica.address, round, stop.signal, rest);
     }
-    return () => {
-      if (stop.signal.aborted) return;
-      this.#watched -= 1;
-      stop.abort();
+    return {
+      hurry: () => rest.current.abort(),
+      stop: () => {
+        if (stop.signal.aborted) return;
+        this.#watched -= 1;
+        stop.abort();
+        rest.current.abort();
+      },
     };
   }
 
@@ -84,7 +95,8 @@ export class Prober {
     this.#agent.destroy();
   }
 
-  async #ask(address: string, round: Round, signal: AbortSignal): Promise<void> {
+  /** @param rest aborts a pause between two questions */
+  async #ask(address: string, round: Round, signal: AbortSignal, rest: { current: AbortController }): Promise<void> {
     const { path = HEALTH_PATH, timeoutSeconds } = round.rule;
     await pause(round.firstMs, signal);
     while (!signal.aborted) {
@@ -97,7 +109,8 @@ export class Prober {
       if (signal.aborted) return;
       if (status !== undefined) round.onAnswer(status);
       const waits = { eager: Math.min(EAGER_MS, periodMs), closely: periodMs, seldom: seldomMs };
-      await pause(Math.max(0, askedAt + waits[round.pace()] - performance.now()), signal);
+      if (rest.current.signal.aborted) rest.current = new AbortController();
+      await pause(Math.max(0, askedAt + waits[round.pace()] - performance.now()), rest.current.signal);
     }
   }
 }

@@ -1,0 +1,55 @@
+import type { FunctionRef } from "../../provider/contract/functions.ts";
+import type { Logger } from "../../provider/kit/log.ts";
+
+/** A function with calls. */
+export interface Answerer extends FunctionRef {
+  /** The longest that a replica of it has let somebody wait for a word, in milliseconds. */
+  silentMs(now: number): number;
+}
+
+export interface SilenceWatchOptions {
+  readonly functions: () => Iterable<Answerer>;
+  /** Tells the provider that calls wait. */
+  readonly hurry: (ref: FunctionRef) => Promise<void>;
+  readonly log: Pick<Logger, "debug">;
+}
+
+const LOOK_EVERY_MS = 1_000;
+/** Of a replica that says nothing for so long the provider should make sure that it is well. */
+const SILENT_MS = 2_000;
+/** Functions whose calls take long are silent for a good reason. */
+const AGAIN_MS = 10_000;
+/** Told at a time. */
+const AT_A_TIME = 5;
+
+/** Has the provider look at replicas that do not answer: it asks those that nobody waits for but seldom. */
+export class SilenceWatch {
+  readonly #options: SilenceWatchOptions;
+  readonly #toldAt = new Map<Answerer, number>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: SilenceWatchOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.look(performance.now()), LOOK_EVERY_MS).unref();
+  }
+
+  /** @param now by the clock of the functions */
+  look(now: number): void {
+    const { functions, hurry, log } = this.#options;
+    for (const [known, at] of this.#toldAt) if (now - at >= AGAIN_MS) this.#toldAt.delete(known);
+    let told = 0;
+    for (const one of functions()) {
+      if (one.silentMs(now) < SILENT_MS || this.#toldAt.has(one)) continue;
+      this.#toldAt.set(one, now);
+      const { name, namespace } = one;
+      hurry({ name, namespace }).catch((err: unknown) => {
+        log.debug({ function: name, namespace, err }, "could not say that a function does not answer");
+      });
+      if (++told === AT_A_TIME) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+  }
+}
