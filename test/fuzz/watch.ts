@@ -7,8 +7,8 @@ import type { ProbeReport } from "./probe.ts";
 
 /** Longest that anybody else may have to wait for an answer. */
 const MAX_GAP_MS = 1_000;
-/** Heaps settle some way above where they began; what goes on growing passes this in minutes. */
-const MAX_GROWTH_MB = 150;
+/** Heaps settle some 100 MB above where they began, the watchdogs' too; what goes on growing passes this in minutes. */
+const MAX_GROWTH_MB = 250;
 /** Connections that are kept for the next call. */
 const SPARE_DESCRIPTORS = 40;
 const SETTLES_WITHIN_MS = 45_000;

@@ -93,7 +93,12 @@ export function deployTarget({ platform, authorization }: PlatformUnderFuzz): Fu
       };
     },
     async tidy() {
-      const list = async <T>(path: string) => (await (await call(platform.url + path, "GET")).json()) as T[];
+      // A namespace may be gone by now; another case has removed it.
+      const list = async <T>(path: string): Promise<T[]> => {
+        const answer = await call(platform.url + path, "GET");
+        const text = await answer.text();
+        return answer.status === 200 ? (JSON.parse(text) as T[]) : [];
+      };
       for (const namespace of await list<string>(PATHS.namespaces)) {
         const query = `?namespace=${encodeURIComponent(namespace)}`;
         const functions = await list<{ name: string }>(PATHS.functions + query);
