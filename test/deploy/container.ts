@@ -69,6 +69,18 @@ export interface Container {
   terminate(): void;
 }
 
+const SIGTTIN_BIT = 1n << 20n;
+
+/** Whether tini has set up its signals: those of the terminal it ignores, once it holds all others back to look at them. */
+function takesSignals(pid: number): boolean {
+  try {
+    const ignored = /^SigIgn:\s+([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return (BigInt(`0x${ignored ?? 0}`) & SIGTTIN_BIT) !== 0n;
+  } catch {
+    return true; // it has ended already
+  }
+}
+
 /** A network that containers share, so that each can have the ports that it was given. */
 export class Network {
   readonly #holder: ChildProcess;
@@ -115,6 +127,8 @@ export class Network {
     this.#containers.add({ pid, ended });
     // From then on it is the container's own, and not what prepares it.
     await eventually("its program runs", () => isRunning(pid, command[0] as string), 30_000, 1);
+    // An init, too, needs a blink of an eye, in which the kernel keeps signals from the first process of a tree.
+    if (command[0]?.endsWith("/tini")) await eventually("its init takes signals", () => takesSignals(pid), 30_000, 1);
     return {
       pid,
       ended,
