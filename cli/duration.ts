@@ -1,4 +1,4 @@
-import { parseGoDuration } from "../provider/contract/duration.ts";
+import { parseGoDuration } from "../contract/duration.ts";
 import { CliError } from "./errors.ts";
 
 /** A duration as in Go (`1m30s`, `250ms`) or bare seconds, in milliseconds. @throws {CliError} naming `flag` */

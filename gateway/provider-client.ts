@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { parseJson } from "../provider/contract/decode.ts";
-import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../provider/contract/endpoints.ts";
-import { FaasError, kindOfStatus } from "../provider/contract/errors.ts";
+import { parseJson } from "../contract/decode.ts";
+import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../contract/endpoints.ts";
+import { FaasError, kindOfStatus } from "../contract/errors.ts";
 import {
   decodeFunctionList,
   decodeFunctionNames,
@@ -9,12 +9,12 @@ import {
   type FunctionRef,
   type FunctionStatus,
   qualifiedName,
-} from "../provider/contract/functions.ts";
-import { decodeProviderInfo, type ProviderInfo } from "../provider/contract/info.ts";
-import { decodeNamespaceList } from "../provider/contract/namespaces.ts";
-import { PATHS } from "../provider/contract/paths.ts";
-import { LineCutter } from "../provider/kit/line-cutter.ts";
-import type { Logger } from "../provider/kit/log.ts";
+} from "../contract/functions.ts";
+import { decodeProviderInfo, type ProviderInfo } from "../contract/info.ts";
+import { decodeNamespaceList } from "../contract/namespaces.ts";
+import { PATHS } from "../contract/paths.ts";
+import { LineCutter } from "../kit/line-cutter.ts";
+import type { Logger } from "../kit/log.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 
 export interface ProviderClientOptions {

@@ -1,11 +1,11 @@
 import type { RequestListener } from "node:http";
 import type { RequestHandler } from "express";
+import { PATHS } from "../contract/paths.ts";
+import { descriptorLimit, shareConnections } from "../kit/descriptors.ts";
+import type { Logger } from "../kit/log.ts";
+import { createApp, errorResponder, notFoundResponder, route } from "../kit/respond.ts";
+import { type DrainingServer, listen } from "../kit/server.ts";
 import type { Backend } from "./backends/backend.ts";
-import { PATHS } from "./contract/paths.ts";
-import { descriptorLimit, shareConnections } from "./kit/descriptors.ts";
-import type { Logger } from "./kit/log.ts";
-import { createApp, errorResponder, notFoundResponder, route } from "./kit/respond.ts";
-import { type DrainingServer, listen } from "./kit/server.ts";
 import { announceReplica } from "./routes/announce.ts";
 import { RateLimit } from "./routes/rate-limit.ts";
 

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import type { ClusterPlace } from "./backends/kubernetes/cluster-access.ts";
+import { DEFAULT_NAMESPACE } from "../contract/paths.ts";
+import { type Env, readEnv } from "../kit/env.ts";
+import { parseHosts } from "../kit/hosts.ts";
+import { LOG_LEVELS, type LogLevel } from "../kit/log.ts";
+import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "../kit/parse.ts";
+import type { ClusterPlace } from "./backends/kubernetes/client/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
-import { DEFAULT_NAMESPACE } from "./contract/paths.ts";
-import { type Env, readEnv } from "./kit/env.ts";
-import { parseHosts } from "./kit/hosts.ts";
-import { LOG_LEVELS, type LogLevel } from "./kit/log.ts";
-import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "./kit/parse.ts";
 
 export const BACKENDS = ["local", "kubernetes"] as const;
 export type BackendKind = (typeof BACKENDS)[number];

@@ -1,9 +1,9 @@
+import { readCredentials } from "../kit/basic-auth.ts";
+import { lockFolder } from "../kit/folder-lock.ts";
+import { createLogger } from "../kit/log.ts";
+import { runProcess } from "../kit/process.ts";
+import { preferSmallHeap } from "../kit/small-heap.ts";
 import { loadConfig } from "./config.ts";
-import { readCredentials } from "./kit/basic-auth.ts";
-import { lockFolder } from "./kit/folder-lock.ts";
-import { createLogger } from "./kit/log.ts";
-import { runProcess } from "./kit/process.ts";
-import { preferSmallHeap } from "./kit/small-heap.ts";
 import { openProvider } from "./serve.ts";
 
 preferSmallHeap();

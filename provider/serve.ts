@@ -1,15 +1,15 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Credentials } from "../kit/basic-auth.ts";
+import { descriptorLimit, shareConnections } from "../kit/descriptors.ts";
+import { hostsOf } from "../kit/hosts.ts";
+import type { Logger } from "../kit/log.ts";
+import { type DrainingServer, listen } from "../kit/server.ts";
 import { listenForAnnouncements } from "./announce-app.ts";
 import { buildProvider, createProviderMetrics } from "./app.ts";
 import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
-import type { Credentials } from "./kit/basic-auth.ts";
-import { descriptorLimit, shareConnections } from "./kit/descriptors.ts";
-import { hostsOf } from "./kit/hosts.ts";
-import type { Logger } from "./kit/log.ts";
-import { type DrainingServer, listen } from "./kit/server.ts";
 
 export interface OpenProvider {
   /** `http://host:port`. */

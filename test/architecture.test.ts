@@ -5,13 +5,53 @@ import { expect, test } from "@jest/globals";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Who may import what: the table of the conventions. The first layer whose pattern fits a file is its own. */
-const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly imports: readonly string[] }[] = [
+interface Layer {
+  readonly name: string;
+  readonly files: RegExp;
+  /** Layers that it may import, beside itself and {@link EVERYBODYS}. */
+  readonly imports: readonly string[];
+}
+
+/** Who may import what. The first layer whose pattern fits a file is its own; none imports one that comes after it. */
+const LAYERS: readonly Layer[] = [
   { name: "http", files: /^http\//, imports: [] },
-  { name: "contract", files: /^provider\/contract\//, imports: [] },
-  { name: "kit", files: /^provider\/kit\//, imports: ["contract"] },
-  { name: "backend", files: /^provider\/backends\/backend\.ts$/, imports: ["contract", "kit"] },
-  { name: "backends", files: /^provider\/backends\//, imports: ["backend", "contract", "kit"] },
+  { name: "contract", files: /^contract\//, imports: [] },
+  { name: "kit", files: /^kit\//, imports: ["contract"] },
+
+  { name: "watchdog", files: /^watchdog\//, imports: [] },
+
+  { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
+  { name: "local", files: /^provider\/backends\/local\//, imports: ["backend", "contract", "kit"] },
+  {
+    name: "resources",
+    files: /^provider\/backends\/kubernetes\/resources\//,
+    imports: ["backend", "contract", "kit"],
+  },
+  {
+    name: "cluster client",
+    files: /^provider\/backends\/kubernetes\/client\//,
+    imports: ["resources", "backend", "contract", "kit"],
+  },
+  {
+    name: "cluster cache",
+    files: /^provider\/backends\/kubernetes\/cache\//,
+    imports: ["cluster client", "resources", "backend", "contract", "kit"],
+  },
+  {
+    name: "pods",
+    files: /^provider\/backends\/kubernetes\/pods\//,
+    imports: ["cluster cache", "cluster client", "resources", "backend", "contract", "kit"],
+  },
+  {
+    name: "kubernetes",
+    files: /^provider\/backends\/kubernetes\//,
+    imports: ["pods", "cluster cache", "cluster client", "resources", "backend", "contract", "kit"],
+  },
+  {
+    name: "backends",
+    files: /^provider\/backends\/open-backend\.ts$/,
+    imports: ["local", "kubernetes", "cluster client", "resources", "backend", "contract", "kit"],
+  },
   {
     name: "provider routes",
     files: /^provider\/(routes\/|(announce-)?app\.ts)/,
@@ -20,49 +60,87 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   {
     name: "provider process",
     files: /^provider\/(config|serve|main)\.ts$/,
-    imports: ["provider routes", "backends", "backend", "contract", "kit"],
+    imports: ["provider routes", "backends", "cluster client", "resources", "local", "backend", "contract", "kit"],
   },
+
   { name: "gateway core", files: /^gateway\/core\//, imports: ["contract"] },
-  { name: "queue", files: /^gateway\/queue\/queue\.ts$/, imports: ["contract"] },
-  { name: "queues", files: /^gateway\/queue\//, imports: ["queue", "gateway core", "contract", "kit"] },
+  { name: "nats", files: /^gateway\/nats\//, imports: ["contract", "kit"] },
+  { name: "queue", files: /^gateway\/queue\/[^/]+\.ts$/, imports: ["contract", "kit"] },
+  { name: "queue worker", files: /^gateway\/queue\/worker\//, imports: ["queue", "contract", "kit"] },
   {
-    name: "gateway parts",
-    files: /^gateway\/((scaling|proxy|metrics|routes|async)\/|(app|provider-client)\.ts$)/,
-    imports: ["gateway core", "queue", "contract", "kit"],
+    name: "embedded queue",
+    files: /^gateway\/queue\/embedded\//,
+    imports: ["queue worker", "queue", "gateway core", "contract", "kit"],
   },
   {
-    name: "gateway cluster",
-    files: /^gateway\/cluster\//,
-    imports: ["gateway parts", "gateway core", "queues", "contract", "kit"],
+    name: "JetStream queue",
+    files: /^gateway\/queue\/jetstream\//,
+    imports: ["queue worker", "queue", "nats", "gateway core", "contract", "kit"],
+  },
+  { name: "proxy", files: /^gateway\/(proxy\/|provider-client\.ts$)/, imports: ["gateway core", "contract", "kit"] },
+  { name: "scaling", files: /^gateway\/scaling\//, imports: ["gateway core", "contract", "kit"] },
+  { name: "cluster", files: /^gateway\/cluster\//, imports: ["scaling", "nats", "gateway core", "contract", "kit"] },
+  { name: "async", files: /^gateway\/async\/[^/]+\.ts$/, imports: ["queue", "gateway core", "contract", "kit"] },
+  { name: "intake", files: /^gateway\/async\/intake\//, imports: ["gateway core", "contract", "kit"] },
+  {
+    name: "callbacks",
+    files: /^gateway\/async\/callbacks\//,
+    imports: ["async", "queue", "gateway core", "contract", "kit"],
+  },
+  {
+    name: "async worker",
+    files: /^gateway\/async\/worker\//,
+    imports: ["callbacks", "intake", "async", "proxy", "queue", "gateway core", "contract", "kit"],
+  },
+  {
+    name: "metrics",
+    files: /^gateway\/metrics\//,
+    imports: ["scaling", "proxy", "async", "queue", "contract", "kit"],
+  },
+  {
+    name: "gateway routes",
+    files: /^gateway\/(routes\/|app\.ts$)/,
+    imports: ["intake", "callbacks", "scaling", "proxy", "queue", "gateway core", "contract", "kit"],
   },
   {
     name: "gateway process",
-    files:
-      /^gateway\/((queue-worker\/)?(config|serve|main)|async-config|follow-provider|open-queue|open-scaling|run-worker|scaling-config|secret-files)\.ts$/,
-    imports: ["gateway parts", "gateway cluster", "gateway core", "queues", "queue", "contract", "kit"],
+    files: /^gateway\/process\//,
+    imports: [
+      ...["gateway routes", "metrics", "async worker", "callbacks", "intake", "async", "cluster", "scaling", "proxy"],
+      ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],
+    ],
   },
-  { name: "watchdog", files: /^watchdog\//, imports: [] },
+
   {
-    name: "cli start",
-    files: /^cli\/(start\/|commands\/(start|gateway|provider|queue-worker|watchdog)\.ts)/,
+    name: "cli",
+    files: /^cli\/(?!start\/|processes\/|commands\/|(main|program)\.ts$)/,
+    imports: ["gateway core", "contract", "kit"],
+  },
+  {
+    name: "cli processes",
+    files: /^cli\/(start|processes)\//,
     imports: ["cli", "provider process", "gateway process", "contract", "kit"],
   },
-  { name: "cli", files: /^cli\//, imports: ["cli start", "gateway core", "contract", "kit"] },
+  {
+    name: "commands",
+    files: /^cli\//,
+    imports: ["cli", "cli processes", "gateway core", "contract", "kit"],
+  },
 ];
 
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(provider\/contract|provider\/backends|gateway\/core|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
-  pino: /^provider\/kit\//,
-  express: /^(provider\/(kit|routes)\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
-  multer: /^provider\/(kit|routes)\//,
-  "prom-client": /^(provider\/kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
-  nats: /^gateway\/(queue\/jetstream|cluster\/)/,
+  zod: /^(contract|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
+  pino: /^kit\//,
+  express: /^(kit\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
+  multer: /^(kit|provider\/routes)\//,
+  "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
+  nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
   undici: /^gateway\/(proxy|async|scaling)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,
-  croner: /^(provider\/contract\/scale-policy|gateway\/core\/scaling\/)/,
+  croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
   listr2: /^cli\//,
 };
@@ -70,7 +148,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 /** Rules of HTTP, which need nothing but Node; all may import them, the watchdog's bundle too. */
 const EVERYBODYS = "http";
 
-const SOURCE_FOLDERS = ["http", "provider", "gateway", "watchdog", "cli"];
+const SOURCE_FOLDERS = ["http", "contract", "kit", "provider", "gateway", "watchdog", "cli"];
 
 const CLAUSE = String.raw`(?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)`;
 /** Static imports and re-exports, imports for effect, dynamic imports, and the files that workers are started from. */
@@ -84,7 +162,7 @@ interface Import {
   readonly target: string;
 }
 
-function layerOf(file: string): (typeof LAYERS)[number] | undefined {
+function layerOf(file: string): Layer | undefined {
   return LAYERS.find(({ files }) => files.test(file));
 }
 
@@ -120,6 +198,36 @@ test("imports point one way, as the table of the conventions says", () => {
       return allowed ? [] : [`${file} (${from?.name}) imports ${imported} (${to?.name})`];
     });
   expect(wrong).toEqual([]);
+});
+
+test("no layer imports one that comes after it", () => {
+  const place = new Map(LAYERS.map(({ name }, index) => [name, index]));
+  const upwards = LAYERS.flatMap(({ name, imports }, index) =>
+    imports.filter((below) => (place.get(below) ?? Infinity) >= index).map((below) => `${name} imports ${below}`),
+  );
+  expect(upwards).toEqual([]);
+});
+
+test("no files import each other in a circle", () => {
+  const next = new Map<string, string[]>();
+  for (const { file, target } of imports) {
+    if (file.startsWith("gateway/queue/jetstream/")) continue; // its context makes what works with it
+    if (target.startsWith("."))
+      next.set(file, [...(next.get(file) ?? []), relative(root, join(root, dirname(file), target))]);
+  }
+  const done = new Set<string>();
+  /** @returns the circle that `file` is on, if there is one further down. */
+  const circleFrom = (file: string, path: readonly string[]): readonly string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const target of next.get(file) ?? []) {
+      const circle = circleFrom(target, [...path, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  expect([...next.keys()].map((file) => circleFrom(file, [])).find((circle) => circle)).toBeUndefined();
 });
 
 test("each package is imported in its own home only", () => {

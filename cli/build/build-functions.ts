@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
+import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
 import { CliError } from "../errors.ts";
 import { type TagMode, tagImage } from "../stack/image-tag.ts";
 import type { StackFunction } from "../stack/types.ts";

@@ -1,5 +1,5 @@
+import type { GatewayClient } from "../client/gateway-client.ts";
 import { findAuthorization, isLoopback } from "../credentials.ts";
-import type { GatewayClient } from "../gateway-client.ts";
 import { type Io, isDebug } from "../io.ts";
 import { resolveGatewayUrl } from "../stack/gateway-url.ts";
 import type { GatewayFlags } from "./options.ts";
@@ -24,7 +24,7 @@ export async function connect(io: Io, flags: GatewayFlags, options: ConnectOptio
   const url = resolveGatewayUrl(sources, explicitFlag);
   warnOfPlainHttp(io, url);
   const authorization = await findAuthorization(url, flags.token, io);
-  const { GatewayClient } = await import("../gateway-client.ts");
+  const { GatewayClient } = await import("../client/gateway-client.ts");
   return { url, client: new GatewayClient({ url, authorization, timeoutMs, ...clientOptions(io, flags) }) };
 }
 

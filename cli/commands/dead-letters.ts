@@ -1,6 +1,6 @@
 import { Command } from "commander";
+import type { DeadLetterFilter } from "../client/queue-client.ts";
 import { CliError } from "../errors.ts";
-import type { DeadLetterFilter } from "../gateway/queue-client.ts";
 import type { Io } from "../io.ts";
 import { connectQueue } from "./connect-queue.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { Command } from "commander";
-import { DEFAULT_NAMESPACE } from "../../provider/contract/paths.ts";
+import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError } from "../errors.ts";
 import { type Io, readAll, writeOut } from "../io.ts";
@@ -66,14 +66,14 @@ export function invokeCommand(io: Io): Command {
       headers[flags.sign] = [`sha256=${createHmac("sha256", flags.key).update(body).digest("hex")}`];
     }
     const { userAgent, tlsVerify, trace } = clientOptions(io, flags);
-    const { createTransport, explainNetworkError } = await import("../gateway/transport.ts");
+    const { createTransport, explainNetworkError } = await import("../client/transport.ts");
     const send = createTransport({ url, tlsVerify, ...(trace && { trace }) });
     const request = { method: flags.method, path, headers: { "User-Agent": [userAgent], ...headers }, body };
     const response = await send({ ...request, ...(timeoutMs > 0 && { timeoutMs }) });
     try {
       const status = response.statusCode ?? 0;
       if (status < 200 || status > 299) {
-        const { readText } = await import("../gateway/read-body.ts");
+        const { readText } = await import("../client/read-body.ts");
         const said = await readText(response, ERROR_LIMIT_BYTES).catch(() => "(more than can be shown)");
         throw new CliError(`Server returned unexpected status code: ${status} - ${said.trim()}`);
       }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { FunctionStatus } from "../../provider/contract/functions.ts";
+import type { FunctionStatus } from "../../contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { printableLine } from "../printable.ts";

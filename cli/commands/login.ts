@@ -33,7 +33,7 @@ export function loginCommand(io: Io): Command {
     const gateway = resolveGatewayUrl({ flag: flags.gateway, env: io.env.OPENFAAS_URL }, true);
     warnOfPlainHttp(io, gateway);
 
-    const { GatewayClient } = await import("../gateway-client.ts");
+    const { GatewayClient } = await import("../client/gateway-client.ts");
     const token = basicToken(flags.username, password);
     const common = clientOptions(io, flags.tlsNoVerify ? { tlsNoVerify: true } : {});
     const client = new GatewayClient({ url: gateway, authorization: `Basic ${token}`, timeoutMs, ...common });

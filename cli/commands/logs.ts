@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { LogMessage } from "../../provider/contract/logs.ts";
+import type { LogMessage } from "../../contract/logs.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError } from "../errors.ts";
 import { type Io, writeOut } from "../io.ts";

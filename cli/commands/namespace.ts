@@ -1,6 +1,6 @@
 import { Command } from "commander";
+import type { Answer } from "../client/gateway-client.ts";
 import { CliError } from "../errors.ts";
-import type { Answer } from "../gateway-client.ts";
 import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
 import { connect } from "./connect.ts";

@@ -1,6 +1,6 @@
-import { formatBytes } from "../../provider/contract/bytes.ts";
-import type { CallReport, DeadLetterReport, QueueReport } from "../../provider/contract/calls.ts";
-import { formatDuration } from "../../provider/contract/duration.ts";
+import { formatBytes } from "../../contract/bytes.ts";
+import type { CallReport, DeadLetterReport, QueueReport } from "../../contract/calls.ts";
+import { formatDuration } from "../../contract/duration.ts";
 import { formatTable } from "../table.ts";
 
 const age = (ms: number) => (ms === 0 ? "-" : formatDuration(ms));

@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import { Command } from "commander";
+import type { GatewayClient } from "../client/gateway-client.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError, describeError } from "../errors.ts";
-import type { GatewayClient } from "../gateway-client.ts";
 import type { Io } from "../io.ts";
 import { connect } from "./connect.ts";
 import {

@@ -35,7 +35,7 @@ export function removeCommand(io: Io): Command {
     const names = name === undefined ? chooseFunctions(stack, flags, "a name").map((fn) => fn.name) : [name];
     const wish = wishOf(flags);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
-    const { QueueClient } = await import("../gateway/queue-client.ts");
+    const { QueueClient } = await import("../client/queue-client.ts");
     const queue = new QueueClient(client);
 
     const failures: string[] = [];

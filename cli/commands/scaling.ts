@@ -1,7 +1,7 @@
 import { Command } from "commander";
+import type { ScalingClient } from "../client/scaling-client.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError } from "../errors.ts";
-import type { ScalingClient } from "../gateway/scaling-client.ts";
 import { type Io, writeOut } from "../io.ts";
 import { formatReport } from "../scaling/format-report.ts";
 import { connect } from "./connect.ts";
@@ -53,7 +53,7 @@ function historyCommand(io: Io): Command {
 }
 
 async function connectScaling(io: Io, flags: GatewayFlags): Promise<ScalingClient> {
-  const { ScalingClient } = await import("../gateway/scaling-client.ts");
+  const { ScalingClient } = await import("../client/scaling-client.ts");
   const { client } = await connect(io, flags);
   return new ScalingClient(client);
 }

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import type { Answer, GatewayClient } from "../client/gateway-client.ts";
 import { CliError, SilentFailure } from "../errors.ts";
-import type { Answer, GatewayClient } from "../gateway-client.ts";
 import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { runProcess } from "../../provider/kit/process.ts";
+import { runProcess } from "../../kit/process.ts";
 import { guardTerminal } from "../printable.ts";
 
 /** `faaslane start`: the whole platform in the foreground, until Ctrl-C. Settings come from the environment. */

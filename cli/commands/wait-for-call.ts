@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { type CallReport, decodeCallReport } from "../../provider/contract/calls.ts";
-import { parseJson } from "../../provider/contract/decode.ts";
-import { FaasError, kindOfStatus } from "../../provider/contract/errors.ts";
+import { type CallReport, decodeCallReport } from "../../contract/calls.ts";
+import { parseJson } from "../../contract/decode.ts";
+import { FaasError, kindOfStatus } from "../../contract/errors.ts";
+import { readText } from "../client/read-body.ts";
+import { explainNetworkError, type Transport } from "../client/transport.ts";
 import { CliError } from "../errors.ts";
-import { readText } from "../gateway/read-body.ts";
-import { explainNetworkError, type Transport } from "../gateway/transport.ts";
 
 export interface WaitOptions {
   readonly send: Transport;

@@ -1,6 +1,6 @@
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { askYesNo, canAsk } from "../ask.ts";
-import type { QueueClient } from "../gateway/queue-client.ts";
+import type { QueueClient } from "../client/queue-client.ts";
 import type { Io } from "../io.ts";
 
 /** What is to become of a function's calls that wait when the function goes; `ask` where somebody can be asked. */

@@ -1,7 +1,7 @@
-import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import type { FunctionDeployment } from "../../contract/functions.ts";
 import { runPool } from "../build/pool.ts";
+import type { Answer } from "../client/gateway-client.ts";
 import { CliError } from "../errors.ts";
-import type { Answer } from "../gateway-client.ts";
 import type { StackFunction } from "../stack/types.ts";
 
 /** `update` rolls over what runs and creates what is new; `create` refuses what exists; `replace` removes it first. */

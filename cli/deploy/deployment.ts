@@ -1,4 +1,4 @@
-import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import type { FunctionDeployment } from "../../contract/functions.ts";
 import type { StackFunction, StackResources } from "../stack/types.ts";
 
 /** What flags of `deploy` say; they win over the stack file, but for constraints. */

@@ -1,6 +1,6 @@
 import { readFile, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import type { FunctionDeployment } from "../../contract/functions.ts";
 import { isWithin } from "../build/project-root.ts";
 import { createTagFacts } from "../build/tag-facts.ts";
 import { findTemplate } from "../build/templates.ts";

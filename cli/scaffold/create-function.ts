@@ -1,7 +1,7 @@
 import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { isFunctionName } from "../../provider/contract/functions.ts";
-import { stripEnd } from "../../provider/contract/strip-end.ts";
+import { isFunctionName } from "../../contract/functions.ts";
+import { stripEnd } from "../../contract/strip-end.ts";
 import { copyTree } from "../build/copy-tree.ts";
 import { findTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";

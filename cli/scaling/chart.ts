@@ -1,4 +1,4 @@
-import { formatDuration } from "../../provider/contract/duration.ts";
+import { formatDuration } from "../../contract/duration.ts";
 
 export interface ChartSecond {
   readonly t: number;

@@ -1,5 +1,5 @@
-import { formatDuration } from "../../provider/contract/duration.ts";
-import type { ScalingDecision, ScalingReport } from "../../provider/contract/scaling.ts";
+import { formatDuration } from "../../contract/duration.ts";
+import type { ScalingDecision, ScalingReport } from "../../contract/scaling.ts";
 import { formatNumber, formatTable } from "../table.ts";
 
 /** Decisions that are shown; all of them are in the JSON. */

@@ -1,4 +1,4 @@
-import { formatDuration } from "../../provider/contract/duration.ts";
+import { formatDuration } from "../../contract/duration.ts";
 
 /** Values from 0 to at least `most`, in steps of 1, 2 or 5 times a power of ten; about `count` steps. */
 export function niceTicks(most: number, count: number, whole = false): number[] {

@@ -1,6 +1,6 @@
+import { parseJson } from "../../contract/decode.ts";
+import { decodeScalingSample } from "../../contract/scaling.ts";
 import type { Sample } from "../../gateway/core/scaling/sample.ts";
-import { parseJson } from "../../provider/contract/decode.ts";
-import { decodeScalingSample } from "../../provider/contract/scaling.ts";
 import { CliError } from "../errors.ts";
 
 /** Longest time that is replayed; a history holds a few hours. */

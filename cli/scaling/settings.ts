@@ -1,4 +1,4 @@
-import { parseScalePolicy, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { parseScalePolicy, type ScalePolicy } from "../../contract/scale-policy.ts";
 import { CliError } from "../errors.ts";
 
 /** Names that OpenFaaS has; all others are ours. */

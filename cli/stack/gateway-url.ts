@@ -1,4 +1,4 @@
-import { stripEnd } from "../../provider/contract/strip-end.ts";
+import { stripEnd } from "../../contract/strip-end.ts";
 
 export const DEFAULT_GATEWAY = "http://127.0.0.1:8080";
 

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { type BuildObserver, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
 import { findProjectRoot } from "../build/project-root.ts";
+import { expectStatus, type GatewayClient } from "../client/gateway-client.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { NO_OVERRIDES } from "../deploy/deployment.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
-import { expectStatus, type GatewayClient } from "../gateway-client.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
 
 export interface StackDeployment {

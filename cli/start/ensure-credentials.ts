@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Credentials, readCredentials } from "../../provider/kit/basic-auth.ts";
+import { type Credentials, readCredentials } from "../../kit/basic-auth.ts";
 
 /** The credentials kept in `dataDir`, made on the first start: user `admin`, a random password, readable by the owner only. */
 export async function ensureCredentials(dataDir: string): Promise<Credentials> {

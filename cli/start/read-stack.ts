@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { StartError } from "../../provider/kit/process.ts";
+import { StartError } from "../../kit/process.ts";
 import { CliError } from "../errors.ts";
 import { parseStack } from "../stack/parse.ts";
 import type { Stack } from "../stack/types.ts";

@@ -1,5 +1,5 @@
 import { type KV, NatsError, StorageType } from "nats";
-import { API_ERRORS, type Link } from "../queue/jetstream/connection.ts";
+import { API_ERRORS, type Link } from "../nats/connection.ts";
 
 export interface BucketOptions {
   /** Copies in the cluster, 1 to 5. */

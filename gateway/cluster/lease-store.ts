@@ -1,7 +1,7 @@
 import { type KV, NatsError } from "nats";
 import { z } from "zod";
-import { decodeJson } from "../../provider/contract/decode.ts";
-import type { Link } from "../queue/jetstream/connection.ts";
+import { decodeJson } from "../../contract/decode.ts";
+import type { Link } from "../nats/connection.ts";
 import { type BucketOptions, isOutdated, openBucket } from "./buckets.ts";
 import type { Claim, LeaseEntry } from "./lease.ts";
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "../../provider/kit/log.ts";
-import type { Link } from "../queue/jetstream/connection.ts";
+import type { Logger } from "../../kit/log.ts";
+import type { Link } from "../nats/connection.ts";
+import type { LateLink } from "../nats/late-link.ts";
 import type { Leadership } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
-import type { LateLink } from "./late-link.ts";
 import { Lease } from "./lease.ts";
 import { LeaseStore } from "./lease-store.ts";
 

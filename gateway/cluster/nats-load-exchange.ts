@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "../../provider/kit/log.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { LoadReport } from "../core/scaling/load-book.ts";
-import type { Link } from "../queue/jetstream/connection.ts";
+import type { Link } from "../nats/connection.ts";
+import type { LateLink } from "../nats/late-link.ts";
 import type { LoadExchange } from "../scaling/load-exchange.ts";
-import type { LateLink } from "./late-link.ts";
 import { encodeReport, ReportReader } from "./report-codec.ts";
 
 const SUBJECT = "faaslane.load";

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "../../provider/kit/log.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
-import { type Link, openLink } from "../queue/jetstream/connection.ts";
-import type { NatsCredentials } from "../queue/jetstream/options.ts";
+import { type Link, openLink } from "../nats/connection.ts";
+import type { NatsCredentials } from "../nats/credentials.ts";
+import { LateLink } from "../nats/late-link.ts";
 import type { Leadership, LoadExchange } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
-import { LateLink } from "./late-link.ts";
 import { NatsLeadership } from "./nats-leadership.ts";
 import { NatsLoadExchange } from "./nats-load-exchange.ts";
 import { PatternStore } from "./pattern-store.ts";

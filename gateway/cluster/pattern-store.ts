@@ -1,7 +1,7 @@
 import type { KV } from "nats";
-import { decodeJson } from "../../provider/contract/decode.ts";
+import { decodeJson } from "../../contract/decode.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
-import type { Link } from "../queue/jetstream/connection.ts";
+import type { Link } from "../nats/connection.ts";
 import { storedPattern } from "../scaling/pattern-file.ts";
 import { type BucketOptions, openBucket } from "./buckets.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { decodeJson } from "../../provider/contract/decode.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
+import { decodeJson } from "../../contract/decode.ts";
+import { FaasError } from "../../contract/errors.ts";
 import type { FunctionLoad, LoadReport } from "../core/scaling/load-book.ts";
 
 /** A message is no larger, whatever the server would take: what is decoded at a time must not hold up calls. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { atMost, parseJson, stringMap } from "../../provider/contract/decode.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
-import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { atMost, parseJson, stringMap } from "../../contract/decode.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { ScalePolicy } from "../../contract/scale-policy.ts";
 
 const alert = z.object({
   status: z.string().default(""),

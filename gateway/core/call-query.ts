@@ -1,4 +1,4 @@
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { parseSpan } from "./instants.ts";
 
 /** What `GET /async-function/<call-id>` is asked. */

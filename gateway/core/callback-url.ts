@@ -1,4 +1,4 @@
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 
 const MAX_LENGTH = 8192;
 

@@ -1,5 +1,5 @@
-import { FaasError } from "../../provider/contract/errors.ts";
-import type { FunctionRef } from "../../provider/contract/functions.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
 import { parseTarget } from "./function-path.ts";
 import { parseMoment, parseSpan } from "./instants.ts";
 

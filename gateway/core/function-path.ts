@@ -1,4 +1,4 @@
-import type { FunctionRef } from "../../provider/contract/functions.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
 
 /** Where a function URL leads. */
 export type FunctionPath =

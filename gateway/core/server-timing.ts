@@ -1,4 +1,4 @@
-import { STARTUP_PHASES, type Startup } from "../../provider/contract/endpoints.ts";
+import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
 
 /** How a call fared that had to wait for a replica; all in milliseconds. */
 export interface ColdCall {

@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { registerHistogram } from "../../provider/kit/histogram.ts";
+import { registerHistogram } from "../../kit/histogram.ts";
+import { type CodeTally, DURATION_BUCKETS } from "../proxy/function-meter.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
-import { type CodeTally, DURATION_BUCKETS } from "./function-meter.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
 import { register, type Value } from "./series.ts";

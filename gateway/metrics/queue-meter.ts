@@ -1,4 +1,4 @@
-import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { CallPlace, DeliveryEnd, QueueWorkerEvents } from "../async/events.ts";
 import type { NewCall, Queue } from "../queue/queue.ts";
 

@@ -1,5 +1,5 @@
 import type { Registry } from "prom-client";
-import { qualifiedName } from "../../provider/contract/functions.ts";
+import { qualifiedName } from "../../contract/functions.ts";
 import type { FunctionQueueStats, QueueStats } from "../queue/queue.ts";
 import type { CallTally, QueueMeter } from "./queue-meter.ts";
 import { register, type Value } from "./series.ts";

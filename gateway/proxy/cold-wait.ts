@@ -1,5 +1,5 @@
 import { buildServerTiming } from "../core/server-timing.ts";
-import type { FunctionMeter } from "../metrics/function-meter.ts";
+import type { FunctionMeter } from "./function-meter.ts";
 import type { Replica } from "./replica.ts";
 
 /** The time of one call that has to wait for a replica. Calls that need not wait never make one. */

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
+import { FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
 import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
-import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
 import { isUnheard } from "../core/unheard.ts";
 import { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange, OpenCall } from "./exchange.ts";

@@ -1,11 +1,11 @@
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
-import { qualifiedName } from "../../provider/contract/functions.ts";
-import { parseScalePolicy } from "../../provider/contract/scale-policy.ts";
-import { answerTimeoutMs, type WaitLimits } from "../../provider/contract/timeouts.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { qualifiedName } from "../../contract/functions.ts";
+import { parseScalePolicy } from "../../contract/scale-policy.ts";
+import { answerTimeoutMs, type WaitLimits } from "../../contract/timeouts.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
-import { FunctionMeter } from "../metrics/function-meter.ts";
+import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { Replica, type UpstreamOptions } from "./replica.ts";
 import { AnswerPace } from "./silence.ts";

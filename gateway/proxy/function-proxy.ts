@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { toFaasError } from "../../provider/contract/errors.ts";
+import { toFaasError } from "../../contract/errors.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
-import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
-import type { WaitLimits } from "../../provider/contract/timeouts.ts";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import type { WaitLimits } from "../../contract/timeouts.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 

@@ -1,4 +1,4 @@
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { DrainRate } from "./drain-rate.ts";
 
 /** A call's wait. */

@@ -1,6 +1,6 @@
-import { FaasError } from "../../provider/contract/errors.ts";
-import { type FunctionRef, isFunctionName, qualifiedName } from "../../provider/contract/functions.ts";
-import { isNamespaceName } from "../../provider/contract/namespaces.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { type FunctionRef, isFunctionName, qualifiedName } from "../../contract/functions.ts";
+import { isNamespaceName } from "../../contract/namespaces.ts";
 import { parseTarget } from "../core/function-path.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";

@@ -1,5 +1,5 @@
-import { type FaasError, STATUS } from "../../provider/contract/errors.ts";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import { type FaasError, STATUS } from "../../contract/errors.ts";
+import { INTERNAL_HEADER } from "../../contract/paths.ts";
 import type { FunctionPath } from "../core/function-path.ts";
 import type { PlatformAnswer } from "./exchange.ts";
 

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
+import { FaasError } from "../../contract/errors.ts";
+import { PATHS } from "../../contract/paths.ts";
 import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
-import { PATHS } from "../../provider/contract/paths.ts";
 
 /**
  * Headers of the caller that do not concern the provider: its credentials, and what a browser says of the page that

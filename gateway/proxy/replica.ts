@@ -1,6 +1,6 @@
 import { Pool } from "undici";
+import type { Startup } from "../../contract/endpoints.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
-import type { Startup } from "../../provider/contract/endpoints.ts";
 import type { Candidate } from "../core/choose-replica.ts";
 import { Silence } from "./silence.ts";
 

@@ -1,5 +1,5 @@
-import type { FunctionRef } from "../../provider/contract/functions.ts";
-import type { Logger } from "../../provider/kit/log.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
+import type { Logger } from "../../kit/log.ts";
 
 /** A function with calls. */
 export interface Answerer extends FunctionRef {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { FaasError } from "../../provider/contract/errors.ts";
-import { shortageOf } from "../../provider/contract/shortages.ts";
-import type { Logger } from "../../provider/kit/log.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { shortageOf } from "../../contract/shortages.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { ConsumeOptions, Consumer, Deliver, Queue } from "./queue.ts";
 
 export interface LateQueueOptions {

@@ -1,4 +1,4 @@
-import type { FunctionRef } from "../../provider/contract/functions.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
 
 /** Queue of functions that name none. */
 export const DEFAULT_QUEUE = "faas-request";

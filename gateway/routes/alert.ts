@@ -1,8 +1,8 @@
 import type { RequestHandler } from "express";
-import { FaasError } from "../../provider/contract/errors.ts";
-import type { FunctionRef } from "../../provider/contract/functions.ts";
-import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
-import { bodyText } from "../../provider/kit/respond.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
+import type { ScalePolicy } from "../../contract/scale-policy.ts";
+import { bodyText } from "../../kit/respond.ts";
 import { parseAlerts, replicasAfterAlert } from "../core/alerts.ts";
 
 /** A function that alerts may scale. */

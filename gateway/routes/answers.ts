@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { FaasError, STATUS } from "../../provider/contract/errors.ts";
-import { INTERNAL_HEADER } from "../../provider/contract/paths.ts";
+import { FaasError, STATUS } from "../../contract/errors.ts";
+import { INTERNAL_HEADER } from "../../contract/paths.ts";
 
 /** Answers with an error of the platform, as plain text, and says when to come back if that can help. */
 export function answerError(res: ServerResponse, error: FaasError, headers: Readonly<Record<string, string>>): void {

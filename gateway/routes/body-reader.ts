@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { chooseToGiveUp, UploadProgress } from "../core/upload-progress.ts";
 
 export interface BodyReaderOptions {

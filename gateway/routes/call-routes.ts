@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { FaasError, toFaasError } from "../../provider/contract/errors.ts";
-import type { Logger } from "../../provider/kit/log.ts";
-import { clientGone } from "../../provider/kit/ndjson.ts";
+import { FaasError, toFaasError } from "../../contract/errors.ts";
+import type { Logger } from "../../kit/log.ts";
+import { clientGone } from "../../kit/ndjson.ts";
 import { type CallPath, parseCallPath } from "../core/call-path.ts";
 import { readCallQuery } from "../core/call-query.ts";
 import type { CallStatus, Outcome, Queue } from "../queue/queue.ts";

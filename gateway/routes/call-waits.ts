@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import type { CallStatus } from "../queue/queue.ts";
 
 const FINAL: ReadonlySet<string> = new Set(["done", "dead", "cancelled", "expired"]);

@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
-import { type FunctionStatus, qualifiedName } from "../../provider/contract/functions.ts";
-import { sendJson } from "../../provider/kit/respond.ts";
+import { type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
+import { sendJson } from "../../kit/respond.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 
 export interface FunctionListDeps {

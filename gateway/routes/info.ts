@@ -1,7 +1,7 @@
 import type { RequestHandler } from "express";
-import type { GatewayInfo, ProviderInfo, VersionInfo } from "../../provider/contract/info.ts";
-import type { Logger } from "../../provider/kit/log.ts";
-import { sendJson } from "../../provider/kit/respond.ts";
+import type { GatewayInfo, ProviderInfo, VersionInfo } from "../../contract/info.ts";
+import type { Logger } from "../../kit/log.ts";
+import { sendJson } from "../../kit/respond.ts";
 
 export interface InfoDeps {
   readonly provider: { info(): Promise<ProviderInfo> };

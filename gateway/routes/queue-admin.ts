@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Express, Request, RequestHandler } from "express";
-import { FaasError } from "../../provider/contract/errors.ts";
-import { PATHS } from "../../provider/contract/paths.ts";
-import { route, sendJson } from "../../provider/kit/respond.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { PATHS } from "../../contract/paths.ts";
+import { route, sendJson } from "../../kit/respond.ts";
 import {
   type Parameters,
   readDeadLetterPage,

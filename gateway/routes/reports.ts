@@ -1,4 +1,4 @@
-import type { CallReport, DeadLetterList, DeadLetterReport } from "../../provider/contract/calls.ts";
+import type { CallReport, DeadLetterList, DeadLetterReport } from "../../contract/calls.ts";
 import type { CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
 
 const iso = (ms: number) => new Date(ms).toISOString();

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Request, RequestHandler } from "express";
-import { parseJson } from "../../provider/contract/decode.ts";
-import { decodeScaleRequest, type ScaleRequest } from "../../provider/contract/functions.ts";
-import { queryText } from "../../provider/kit/respond.ts";
+import { parseJson } from "../../contract/decode.ts";
+import { decodeScaleRequest, type ScaleRequest } from "../../contract/functions.ts";
+import { queryText } from "../../kit/respond.ts";
 import type { ProviderConnection } from "../proxy/provider-connection.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 

@@ -1,6 +1,6 @@
-import { formatDuration } from "../../provider/contract/duration.ts";
-import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
-import type { ScalingDecision, ScalingReport } from "../../provider/contract/scaling.ts";
+import { formatDuration } from "../../contract/duration.ts";
+import type { ScalePolicy } from "../../contract/scale-policy.ts";
+import type { ScalingDecision, ScalingReport } from "../../contract/scaling.ts";
 import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
 import type { RecordedDecision, WatchedFunction } from "../scaling/watched-function.ts";
 

@@ -1,7 +1,7 @@
 import type { Express, Request, RequestHandler } from "express";
-import { FaasError } from "../../provider/contract/errors.ts";
-import { PATHS } from "../../provider/contract/paths.ts";
-import { route, sendJson } from "../../provider/kit/respond.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { PATHS } from "../../contract/paths.ts";
+import { route, sendJson } from "../../kit/respond.ts";
 import { parseTarget } from "../core/function-path.ts";
 import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
 import { buildScalingReport } from "./scaling-report.ts";

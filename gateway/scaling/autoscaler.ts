@@ -1,9 +1,9 @@
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
-import type { FunctionRef } from "../../provider/contract/functions.ts";
-import type { ScaleDefaults } from "../../provider/contract/scale-policy.ts";
-import type { Logger } from "../../provider/kit/log.ts";
-import { steadyNow } from "../../provider/kit/steady-clock.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
+import type { ScaleDefaults } from "../../contract/scale-policy.ts";
+import type { Logger } from "../../kit/log.ts";
+import { steadyNow } from "../../kit/steady-clock.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision } from "../core/scaling/decision.ts";
 import { type FunctionLoad, LoadBook, type LoadReport } from "../core/scaling/load-book.ts";

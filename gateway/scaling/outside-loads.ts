@@ -1,6 +1,6 @@
-import { type FunctionRef, qualifiedName } from "../../provider/contract/functions.ts";
-import type { ScalePolicy } from "../../provider/contract/scale-policy.ts";
-import type { Logger } from "../../provider/kit/log.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import type { ScalePolicy } from "../../contract/scale-policy.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { OutsideLoad } from "./watched-function.ts";
 
 /** Where loads come from that gateways do not see. Each may fail; absent ones are not there. */

@@ -1,6 +1,6 @@
 import { request } from "undici";
 import { z } from "zod";
-import { parseJson } from "../../provider/contract/decode.ts";
+import { parseJson } from "../../contract/decode.ts";
 
 const TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
-import type { FunctionRef } from "../../provider/contract/functions.ts";
-import type { Logger } from "../../provider/kit/log.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
+import type { Logger } from "../../kit/log.ts";
 
 /** A function that calls wait for. */
 export interface Sleeper {

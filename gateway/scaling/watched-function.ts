@@ -1,5 +1,5 @@
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../contract/scale-policy.ts";
 import { ByHand } from "../core/scaling/by-hand.ts";
 import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision, ScaleInput } from "../core/scaling/decision.ts";

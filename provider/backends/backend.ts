@@ -1,12 +1,12 @@
-import type { Announcement } from "../contract/announce.ts";
-import type { BuildConfig, BuildEvent } from "../contract/build.ts";
-import type { EndpointsEvent, StartupPhase } from "../contract/endpoints.ts";
-import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../contract/functions.ts";
-import type { ProviderInfo } from "../contract/info.ts";
-import type { LogMessage, LogQuery } from "../contract/logs.ts";
-import type { FunctionNamespace } from "../contract/namespaces.ts";
-import type { SecretName } from "../contract/secrets.ts";
-import type { Tally } from "../kit/histogram.ts";
+import type { Announcement } from "../../contract/announce.ts";
+import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
+import type { EndpointsEvent, StartupPhase } from "../../contract/endpoints.ts";
+import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../../contract/functions.ts";
+import type { ProviderInfo } from "../../contract/info.ts";
+import type { LogMessage, LogQuery } from "../../contract/logs.ts";
+import type { FunctionNamespace } from "../../contract/namespaces.ts";
+import type { SecretName } from "../../contract/secrets.ts";
+import type { Tally } from "../../kit/histogram.ts";
 
 /** A deployment whose namespace the route has resolved. */
 export type ResolvedDeployment = FunctionDeployment & { readonly namespace: string };

@@ -1,5 +1,5 @@
-import { type FunctionRef, qualifiedName } from "../contract/functions.ts";
-import { Tally } from "../kit/histogram.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import { Tally } from "../../kit/histogram.ts";
 import type { ColdStartPhase, ColdStartTallies, TotalTime } from "./backend.ts";
 
 /** Seconds: from a process on this machine to an image that has to be pulled. */

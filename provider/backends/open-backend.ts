@@ -1,11 +1,11 @@
 import { access } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { FaasError } from "../contract/errors.ts";
-import type { Logger } from "../kit/log.ts";
-import { StartError } from "../kit/process.ts";
-import { readVersion } from "../kit/version.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { Logger } from "../../kit/log.ts";
+import { StartError } from "../../kit/process.ts";
+import { readVersion } from "../../kit/version.ts";
 import type { Backend } from "./backend.ts";
-import type { ClusterPlace } from "./kubernetes/cluster-access.ts";
+import type { ClusterPlace } from "./kubernetes/client/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
 import type { BuildLimits } from "./local/build/limits.ts";
@@ -78,7 +78,7 @@ async function openKubernetes(settings: BackendSettings, log: Logger): Promise<B
   const { kubernetes, cluster, defaultNamespace } = settings;
   const [{ openKubernetesBackend }, { openClusterAccess }] = await Promise.all([
     import("./kubernetes/kubernetes-backend.ts"),
-    import("./kubernetes/cluster-access.ts"),
+    import("./kubernetes/client/cluster-access.ts"),
   ]);
   try {
     const access = await openClusterAccess(cluster);

@@ -1,4 +1,4 @@
-import { parseScalePolicy } from "../contract/scale-policy.ts";
+import { parseScalePolicy } from "../../contract/scale-policy.ts";
 import type { ResolvedDeployment } from "./backend.ts";
 
 type Labelled = Pick<ResolvedDeployment, "labels" | "annotations">;

@@ -1,5 +1,5 @@
-import type { EndpointsEvent, FunctionEndpoints } from "../contract/endpoints.ts";
-import { type FunctionRef, qualifiedName } from "../contract/functions.ts";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import { Notifier } from "./notifier.ts";
 
 type Change = Extract<EndpointsEvent, { type: "changed" | "removed" }>;

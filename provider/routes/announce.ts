@@ -1,8 +1,8 @@
 import type { Request, RequestHandler } from "express";
+import { decodeAnnouncement } from "../../contract/announce.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { bodyJson, readBody } from "../../kit/respond.ts";
 import type { Backend } from "../backends/backend.ts";
-import { decodeAnnouncement } from "../contract/announce.ts";
-import { FaasError } from "../contract/errors.ts";
-import { bodyJson, readBody } from "../kit/respond.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 /** An announcement with the longest names there are is far smaller. */

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Request, Response } from "express";
 import multer from "multer";
-import { MAX_JSON_DEPTH } from "../contract/bounded-json.ts";
-import { type BuildConfig, decodeBuildConfig } from "../contract/build.ts";
-import { parseJson } from "../contract/decode.ts";
-import { FaasError } from "../contract/errors.ts";
+import { MAX_JSON_DEPTH } from "../../contract/bounded-json.ts";
+import { type BuildConfig, decodeBuildConfig } from "../../contract/build.ts";
+import { parseJson } from "../../contract/decode.ts";
+import { FaasError } from "../../contract/errors.ts";
 
 export interface Upload {
   /** File with the tar or tar.gz. */

@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RequestHandler } from "express";
+import type { BuildEvent } from "../../contract/build.ts";
+import { FaasError, toFaasError } from "../../contract/errors.ts";
+import type { Logger } from "../../kit/log.ts";
+import { clientGone, sendNdjson } from "../../kit/ndjson.ts";
 import type { Builder } from "../backends/backend.ts";
-import type { BuildEvent } from "../contract/build.ts";
-import { FaasError, toFaasError } from "../contract/errors.ts";
-import type { Logger } from "../kit/log.ts";
-import { clientGone, sendNdjson } from "../kit/ndjson.ts";
 import { receiveUpload } from "./build-upload.ts";
 
 export interface BuildRouteOptions {

@@ -1,8 +1,8 @@
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import { answerTimeoutMs } from "../../contract/timeouts.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { Backend } from "../backends/backend.ts";
-import type { FunctionEndpoints } from "../contract/endpoints.ts";
-import { type FunctionRef, qualifiedName } from "../contract/functions.ts";
-import { answerTimeoutMs } from "../contract/timeouts.ts";
-import type { Logger } from "../kit/log.ts";
 
 /** How a function can be called. */
 export interface Callable {

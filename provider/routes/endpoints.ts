@@ -1,7 +1,7 @@
 import type { RequestHandler } from "express";
+import type { EndpointsEvent } from "../../contract/endpoints.ts";
+import { clientGone, type Heartbeat, sendNdjson } from "../../kit/ndjson.ts";
 import type { Backend } from "../backends/backend.ts";
-import type { EndpointsEvent } from "../contract/endpoints.ts";
-import { clientGone, type Heartbeat, sendNdjson } from "../kit/ndjson.ts";
 
 export interface EndpointsOptions {
   readonly heartbeatMs: number;

@@ -7,6 +7,8 @@ import type {
   ServerResponse,
 } from "node:http";
 import { finished, pipeline } from "node:stream/promises";
+import type { FunctionRef } from "../../contract/functions.ts";
+import { INTERNAL_HEADER } from "../../contract/paths.ts";
 import {
   isFinalStatus,
   isUntyped,
@@ -16,10 +18,8 @@ import {
   trailerFields,
 } from "../../http/forwarding.ts";
 import { sniffContentType } from "../../http/sniff.ts";
-import type { FunctionRef } from "../contract/functions.ts";
-import { INTERNAL_HEADER } from "../contract/paths.ts";
-import { Agent, request, STATUS_CODES } from "../kit/http.ts";
-import type { Logger } from "../kit/log.ts";
+import { Agent, request, STATUS_CODES } from "../../kit/http.ts";
+import type { Logger } from "../../kit/log.ts";
 import type { EndpointPicture } from "./endpoint-picture.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";

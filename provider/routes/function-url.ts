@@ -1,4 +1,4 @@
-import type { FunctionRef } from "../contract/functions.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
 
 /** Where a call under `/function/` goes. */
 export interface FunctionTarget {

@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from "express";
+import { decodeDeleteRequest, decodeFunctionDeployment } from "../../contract/functions.ts";
+import { encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
+import { bodyJson, queryText, sendJson } from "../../kit/respond.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
-import { decodeDeleteRequest, decodeFunctionDeployment } from "../contract/functions.ts";
-import { encodeWarnings, WARNING_HEADER } from "../contract/warnings.ts";
-import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
 
 /** `GET /system/functions` → 200 with all functions of the namespace; fails as `invalid` when there is no such one. */

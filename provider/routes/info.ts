@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
+import { sendJson } from "../../kit/respond.ts";
 import type { Backend } from "../backends/backend.ts";
-import { sendJson } from "../kit/respond.ts";
 
 /** `GET /system/info` → 200. */
 export function getInfo({ info }: Pick<Backend, "info">): RequestHandler {

@@ -1,5 +1,5 @@
-import { FaasError } from "../contract/errors.ts";
-import type { LogQuery } from "../contract/logs.ts";
+import { FaasError } from "../../contract/errors.ts";
+import type { LogQuery } from "../../contract/logs.ts";
 
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 const GO_TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);

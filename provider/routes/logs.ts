@@ -1,9 +1,9 @@
 import type { RequestHandler } from "express";
+import { FaasError } from "../../contract/errors.ts";
+import { qualifiedName } from "../../contract/functions.ts";
+import { clientGone, sendNdjson } from "../../kit/ndjson.ts";
+import { queryText } from "../../kit/respond.ts";
 import type { Backend } from "../backends/backend.ts";
-import { FaasError } from "../contract/errors.ts";
-import { qualifiedName } from "../contract/functions.ts";
-import { clientGone, sendNdjson } from "../kit/ndjson.ts";
-import { queryText } from "../kit/respond.ts";
 import { parseLogQuery } from "./log-query.ts";
 import { namespaceOf } from "./request-target.ts";
 

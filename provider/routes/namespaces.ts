@@ -1,8 +1,8 @@
 import type { Request, RequestHandler } from "express";
+import { FaasError } from "../../contract/errors.ts";
+import { decodeFunctionNamespace, type FunctionNamespace } from "../../contract/namespaces.ts";
+import { bodyJson, bodyText, sendJson } from "../../kit/respond.ts";
 import type { NamespaceStore } from "../backends/backend.ts";
-import { FaasError } from "../contract/errors.ts";
-import { decodeFunctionNamespace, type FunctionNamespace } from "../contract/namespaces.ts";
-import { bodyJson, bodyText, sendJson } from "../kit/respond.ts";
 import { pathName } from "./request-target.ts";
 
 /** What marks a namespace as one for functions. Some clients look at the label, others at the annotation. */

@@ -1,4 +1,4 @@
-import { PATHS } from "../contract/paths.ts";
+import { PATHS } from "../../contract/paths.ts";
 
 const WHOLE: ReadonlySet<string> = new Set([
   PATHS.functions,

@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import { queryText } from "../kit/respond.ts";
+import { queryText } from "../../kit/respond.ts";
 
 /**
  * The namespace a request means. Clients of OpenFaaS put it into the query, the body or nowhere, depending on the

@@ -1,8 +1,8 @@
 import type { RequestHandler } from "express";
+import { FaasError } from "../../contract/errors.ts";
+import { decodeScaleRequest } from "../../contract/functions.ts";
+import { bodyJson } from "../../kit/respond.ts";
 import type { FunctionStore } from "../backends/backend.ts";
-import { FaasError } from "../contract/errors.ts";
-import { decodeScaleRequest } from "../contract/functions.ts";
-import { bodyJson } from "../kit/respond.ts";
 import { namespaceOf, pathName } from "./request-target.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { Request, RequestHandler } from "express";
+import { FaasError } from "../../contract/errors.ts";
+import { decodeSecretRequest, type SecretRequest, secretBytes } from "../../contract/secrets.ts";
+import { bodyJson, queryText, sendJson } from "../../kit/respond.ts";
 import type { SecretStore } from "../backends/backend.ts";
-import { FaasError } from "../contract/errors.ts";
-import { decodeSecretRequest, type SecretRequest, secretBytes } from "../contract/secrets.ts";
-import { bodyJson, queryText, sendJson } from "../kit/respond.ts";
 import { namespaceOf } from "./request-target.ts";
 
 /** `GET /system/secrets` → 200 with names, never values. */

@@ -47,7 +47,7 @@ async function measure(what: string, { announces, timing }: { announces: boolean
     ...(announces && { announce_url: `http://127.0.0.1:${announcePort}/`, announce_port: announcePort }),
   });
   opened.defer(async () => void (await provider.stop()));
-  const gateway = await startServerProcess("gateway/main.ts", {
+  const gateway = await startServerProcess("gateway/process/main.ts", {
     functions_provider_url: provider.url,
     data_dir: folder.path,
     queue: "none",

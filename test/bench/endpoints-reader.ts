@@ -1,4 +1,4 @@
-import type { EndpointsEvent } from "../../provider/contract/endpoints.ts";
+import type { EndpointsEvent } from "../../contract/endpoints.ts";
 import { monotonicMs, type PodState } from "./kube-child.ts";
 
 /** A gateway's view of all pods, with the time at which each was first seen as ready, and as leaving. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openEmbeddedQueue } from "../../gateway/queue/embedded.ts";
+import { openEmbeddedQueue } from "../../gateway/queue/embedded/index.ts";
 import { DEFAULT_QUEUE, type Disposition, type NewCall, type Queue } from "../../gateway/queue/queue.ts";
 
 /** How fast the embedded queue takes calls and gives them out again, what became of each kept: `npm run bench:queue`. */

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { SCALE_DEFAULTS } from "../../contract/scale-policy.ts";
 import { LoadMeter } from "../../gateway/core/scaling/load-meter.ts";
 import { Autoscaler, type Scalable } from "../../gateway/scaling/autoscaler.ts";
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { SCALE_DEFAULTS } from "../../provider/contract/scale-policy.ts";
 
 export interface TickOptions {
   readonly functions: number;

@@ -1,9 +1,9 @@
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { expect, test } from "@jest/globals";
-import { readNdjson } from "../../cli/gateway/read-body.ts";
-import { GatewayClient, type GatewayClientOptions } from "../../cli/gateway-client.ts";
-import type { FunctionDeployment } from "../../provider/contract/functions.ts";
+import { GatewayClient, type GatewayClientOptions } from "../../cli/client/gateway-client.ts";
+import { readNdjson } from "../../cli/client/read-body.ts";
+import type { FunctionDeployment } from "../../contract/functions.ts";
 import { type FakeGateway, json, openFakeGateway } from "./support/fake-gateway.ts";
 
 const clientOf = ({ url }: Pick<FakeGateway, "url">, options: Partial<GatewayClientOptions> = {}) =>

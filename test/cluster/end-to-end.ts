@@ -1,8 +1,8 @@
 /** What `npm run test:cluster` has Jest run, once `main.ts` has made the cluster ready. */
 
 import { afterAll } from "@jest/globals";
-import { openClusterAccess } from "../../provider/backends/kubernetes/cluster-access.ts";
-import { KubernetesClient } from "../../provider/backends/kubernetes/kubernetes-client.ts";
+import { openClusterAccess } from "../../provider/backends/kubernetes/client/cluster-access.ts";
+import { KubernetesClient } from "../../provider/backends/kubernetes/client/kubernetes-client.ts";
 import { readHandover } from "./handover.ts";
 import { describeCluster } from "./suite.ts";
 

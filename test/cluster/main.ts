@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { FaasError } from "../../provider/contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { ROOT } from "../support/platform.ts";
 import { type Handover, writeHandover } from "./handover.ts";
 import { ClusterStage } from "./open-cluster.ts";

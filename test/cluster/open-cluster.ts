@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { openClusterAccess } from "../../provider/backends/kubernetes/cluster-access.ts";
-import { KubernetesClient } from "../../provider/backends/kubernetes/kubernetes-client.ts";
-import { apiPath } from "../../provider/backends/kubernetes/paths.ts";
+import { openClusterAccess } from "../../provider/backends/kubernetes/client/cluster-access.ts";
+import { KubernetesClient } from "../../provider/backends/kubernetes/client/kubernetes-client.ts";
+import { apiPath } from "../../provider/backends/kubernetes/client/paths.ts";
 import { buildNamespace, isFunctionNamespace } from "../../provider/backends/kubernetes/resources/namespace.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryFolder } from "../support/platform.ts";
@@ -115,7 +115,7 @@ export class ClusterStage {
   }
 
   async #start(role: "gateway" | "provider", env: Record<string, string>): Promise<ServerProcess> {
-    const started = await startServerProcess(`${role}/main.ts`, env);
+    const started = await startServerProcess(role === "gateway" ? "gateway/process/main.ts" : "provider/main.ts", env);
     this.#cleanups.push({
       what: role,
       run: async () => {

@@ -1,6 +1,6 @@
-import type { KubernetesClient } from "../../provider/backends/kubernetes/kubernetes-client.ts";
-import { apiPath } from "../../provider/backends/kubernetes/paths.ts";
-import type { FunctionStatus } from "../../provider/contract/functions.ts";
+import type { FunctionStatus } from "../../contract/functions.ts";
+import type { KubernetesClient } from "../../provider/backends/kubernetes/client/kubernetes-client.ts";
+import { apiPath } from "../../provider/backends/kubernetes/client/paths.ts";
 import { eventually } from "../support/eventually.ts";
 import { jsonBody } from "../support/json-body.ts";
 import { ClusterProblem } from "./problem.ts";

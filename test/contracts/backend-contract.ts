@@ -1,9 +1,9 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
+import type { ErrorKind } from "../../contract/errors.ts";
+import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import type { Backend, ResolvedDeployment } from "../../provider/backends/backend.ts";
-import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import type { ErrorKind } from "../../provider/contract/errors.ts";
-import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
 
 /** A backend to test, and what functions it can run. */
 export interface BackendUnderTest {

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { GatewayCaller } from "../../gateway/async/gateway-caller.ts";
+import { GatewayCaller } from "../../gateway/async/worker/gateway-caller.ts";
 import { Site } from "../gateway/async/worker-setup.ts";
 import { functionCallerContract, storedCall, USER_AGENT } from "./function-caller-contract.ts";
 

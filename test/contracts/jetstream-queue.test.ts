@@ -1,5 +1,5 @@
-import { openJetStreamQueue } from "../../gateway/queue/jetstream.ts";
-import { silent } from "../gateway/queue/jetstream-support.ts";
+import { openJetStreamQueue } from "../../gateway/queue/jetstream/index.ts";
+import { silent } from "../gateway/queue/jetstream/support.ts";
 import { describeWithNats, NatsServer } from "../support/nats.ts";
 import { type QueueLimits, type QueueStorage, queueContract } from "./queue-contract.ts";
 

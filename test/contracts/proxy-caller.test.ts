@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { ProxyCaller } from "../../gateway/async/proxy-caller.ts";
+import { ProxyCaller } from "../../gateway/async/worker/proxy-caller.ts";
 import { functionCallerContract, storedCall, USER_AGENT } from "./function-caller-contract.ts";
 
 functionCallerContract("ProxyCaller", async (proxy, timeoutMs) => {

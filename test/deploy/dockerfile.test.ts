@@ -79,7 +79,7 @@ describe("the image of the platform", () => {
       const { template } = spec as { template: { spec: { containers: { args: string[] }[] } } };
       return template.spec.containers.map(({ args }) => args[0] as string);
     });
-    expect(roles).toEqual(["gateway/main.ts", "provider/main.ts"]);
+    expect(roles).toEqual(["gateway/process/main.ts", "provider/main.ts"]);
     const [command = ""] = JSON.parse(instruction("CMD")) as string[];
     for (const entry of [...roles, command, "dist/watchdog.mjs"]) expect(existsSync(join(image, entry))).toBe(true);
   });
@@ -111,7 +111,7 @@ describe("the image of the platform", () => {
   });
 
   test("serves as a gateway", async () => {
-    const { output, stop } = start(["gateway/main.ts"], { queue: "none", port: "0", metrics_port: "0" });
+    const { output, stop } = start(["gateway/process/main.ts"], { queue: "none", port: "0", metrics_port: "0" });
     try {
       const { metrics } = await line(output, "gateway is listening");
       const answer = await fetch(new URL("/healthz", metrics));

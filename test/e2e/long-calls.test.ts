@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "@jest/globals";
-import type { CallReport } from "../../provider/contract/calls.ts";
+import type { CallReport } from "../../contract/calls.ts";
 import { AsyncStack, type AsyncStackOptions } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { Ledger, ledgerHandler } from "../support/ledger.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { ScalingReport } from "../../provider/contract/scaling.ts";
+import type { ScalingReport } from "../../contract/scaling.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { jsonBody } from "../support/json-body.ts";
@@ -89,7 +89,7 @@ describeWithNats("three gateways on one NATS", () => {
   }, 60_000);
 
   async function startGateway(): Promise<ServerProcess> {
-    return await startServerProcess("gateway/main.ts", {
+    return await startServerProcess("gateway/process/main.ts", {
       functions_provider_url: provider.url,
       nats_url: `nats://${nats.address}`,
     });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { decodeScalingReport } from "../../provider/contract/scaling.ts";
+import { decodeScalingReport } from "../../contract/scaling.ts";
 import { Callers } from "../support/callers.ts";
 import { eventually } from "../support/eventually.ts";
 import { ScalingPlatform } from "../support/scaling-platform.ts";

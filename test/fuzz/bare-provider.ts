@@ -1,7 +1,8 @@
 /** A provider whose one function, `odd`, is at `odd_address`: as on Kubernetes, there is no watchdog of ours between. */
+
+import { createLogger } from "../../kit/log.ts";
+import { listen } from "../../kit/server.ts";
 import { buildProvider } from "../../provider/app.ts";
-import { createLogger } from "../../provider/kit/log.ts";
-import { listen } from "../../provider/kit/server.ts";
 import { FakeBackend } from "../provider/fake-backend.ts";
 
 const backend = new FakeBackend();

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readCredentials } from "../../provider/kit/basic-auth.ts";
+import { readCredentials } from "../../kit/basic-auth.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { descendants, Platform, temporaryFolder } from "../support/platform.ts";

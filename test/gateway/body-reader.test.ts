@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { toFaasError } from "../../contract/errors.ts";
 import { answerError } from "../../gateway/routes/answers.ts";
 import { BodyReader } from "../../gateway/routes/body-reader.ts";
-import { toFaasError } from "../../provider/contract/errors.ts";
 import { eventually } from "../support/eventually.ts";
 
 const KB = 1000;

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { createMetrics } from "../../gateway/metrics/gateway-metrics.ts";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 import { eventually } from "../support/eventually.ts";
 
 const opened: (() => unknown)[] = [];

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/config.ts";
-import { loadConfig as loadWorkerConfig } from "../../gateway/queue-worker/config.ts";
-import type { Env } from "../../provider/kit/env.ts";
+import { loadConfig } from "../../gateway/process/config.ts";
+import { loadConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
+import type { Env } from "../../kit/env.ts";
 import { ROOT } from "../support/platform.ts";
 
 test("without variables, the defaults hold", () => {
@@ -170,7 +170,7 @@ test("every bad variable is named with its rule, in one error", () => {
 
 test.each<[process: string, load: (env: Env) => unknown, readme: string]>([
   ["gateway", loadConfig, "gateway/README.md"],
-  ["queue worker", (env) => loadWorkerConfig(env), "gateway/queue-worker/README.md"],
+  ["queue worker", (env) => loadWorkerConfig(env), "gateway/process/queue-worker/README.md"],
 ])("the README of the %s lists the variables that are read, no more and no fewer", (_process, load, readme) => {
   const asked = new Set<string>();
   const spy = new Proxy({} as Env, {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { FunctionRef } from "../../contract/functions.ts";
 import type {
   CallState,
   CallStatus,
@@ -9,7 +10,6 @@ import type {
   QueueStats,
   Receipt,
 } from "../../gateway/queue/queue.ts";
-import type { FunctionRef } from "../../provider/contract/functions.ts";
 
 const STATS: QueueStats = {
   waiting: 0,

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
+import { qualifiedName } from "../../contract/functions.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
 import { LateArrivals, type ProviderQuestions } from "../../gateway/proxy/late-arrivals.ts";
-import { qualifiedName } from "../../provider/contract/functions.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** A provider that notes how many functions each question is about. */

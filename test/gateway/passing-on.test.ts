@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
 import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
-import { listen } from "../../provider/kit/server.ts";
+import { listen } from "../../kit/server.ts";
 import { FakeBackend } from "../provider/fake-backend.ts";
 import { serveProvider } from "../provider/support.ts";
 import { rawRequest } from "../support/raw-http.ts";

@@ -1,10 +1,10 @@
 import { Agent, createServer, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { listen } from "../../provider/kit/server.ts";
+import { listen } from "../../kit/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import reflect from "../support/reflect.mjs";

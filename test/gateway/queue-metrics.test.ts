@@ -3,8 +3,8 @@ import { buildMetricsApp } from "../../gateway/app.ts";
 import { createWorkerMetrics } from "../../gateway/metrics/gateway-metrics.ts";
 import { meterQueue, QueueMeter } from "../../gateway/metrics/queue-meter.ts";
 import type { Queue, QueueStats } from "../../gateway/queue/queue.ts";
-import { createLogger } from "../../provider/kit/log.ts";
-import { listen } from "../../provider/kit/server.ts";
+import { createLogger } from "../../kit/log.ts";
+import { listen } from "../../kit/server.ts";
 import { FakeQueue } from "./fake-queue.ts";
 
 const log = createLogger("silent");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { loadConfig } from "../../gateway/config.ts";
-import { type OpenGateway, openGateway } from "../../gateway/serve.ts";
-import { createLogger } from "../../provider/kit/log.ts";
+import { loadConfig } from "../../gateway/process/config.ts";
+import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
+import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
 import { temporaryFolder } from "../support/platform.ts";

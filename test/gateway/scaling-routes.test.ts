@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { decodeScalingReport, decodeScalingSample } from "../../provider/contract/scaling.ts";
+import { decodeScalingReport, decodeScalingSample } from "../../contract/scaling.ts";
 import { eventually } from "../support/eventually.ts";
 import { ScalingGateway } from "./scaling-gateway.ts";
 

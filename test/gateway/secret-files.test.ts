@@ -4,8 +4,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { CallbackSigner } from "../../gateway/async/callback-signer.ts";
-import { readNatsCredentials, readSigningSecrets } from "../../gateway/secret-files.ts";
+import { CallbackSigner } from "../../gateway/async/callbacks/signer.ts";
+import { readNatsCredentials, readSigningSecrets } from "../../gateway/process/secret-files.ts";
 import { ROOT, temporaryFolder } from "../support/platform.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;

@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/config.ts";
-import { type OpenGateway, openGateway } from "../../gateway/serve.ts";
-import { createLogger } from "../../provider/kit/log.ts";
+import { loadConfig } from "../../gateway/process/config.ts";
+import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
+import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
 

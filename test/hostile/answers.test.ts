@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
-import { listen } from "../../provider/kit/server.ts";
+import { listen } from "../../kit/server.ts";
 import { FakeBackend } from "../provider/fake-backend.ts";
 import { serveProvider } from "../provider/support.ts";
 import { rawRequest } from "../support/raw-http.ts";

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { BuildEvent } from "../../provider/contract/build.ts";
+import type { BuildEvent } from "../../contract/build.ts";
 import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 import { ARCHIVE_FORMS, LIMITS } from "./archive-forms.ts";

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import type { ConnectionLimits } from "../../http/connections.ts";
-import { type DrainingServer, type Handler, listen } from "../../provider/kit/server.ts";
+import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 

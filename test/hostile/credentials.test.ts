@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { PATHS } from "../../provider/contract/paths.ts";
-import { readCredentials } from "../../provider/kit/basic-auth.ts";
+import { PATHS } from "../../contract/paths.ts";
+import { readCredentials } from "../../kit/basic-auth.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { Platform, ROOT, temporaryFolder } from "../support/platform.ts";
 import { rawRequest } from "../support/raw-http.ts";
@@ -74,6 +74,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.functions": [PATHS.functions, `${PATHS.functions}?namespace=openfaas-fn`],
   "`${PATHS.function}:name`": [`${PATHS.function}f`],
   "`${PATHS.scale}:name`": [`${PATHS.scale}f`],
+  "`${PATHS.hurry}:name`": [`${PATHS.hurry}f`],
   "PATHS.secrets": [PATHS.secrets],
   "PATHS.namespaces": [PATHS.namespaces],
   // Both `PATHS.namespace` and the plural.

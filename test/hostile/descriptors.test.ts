@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
-import { descriptorLimit, shareConnections } from "../../provider/kit/descriptors.ts";
+import { descriptorLimit, shareConnections } from "../../kit/descriptors.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { PATHS } from "../../provider/contract/paths.ts";
+import { PATHS } from "../../contract/paths.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { escapeTarget } from "../../http/raw-target.ts";
-import { type DrainingServer, listen } from "../../provider/kit/server.ts";
+import { type DrainingServer, listen } from "../../kit/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 

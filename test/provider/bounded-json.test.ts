@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { checkJsonBounds, MAX_JSON_DEPTH, parseBoundedJson } from "../../provider/contract/bounded-json.ts";
+import { checkJsonBounds, MAX_JSON_DEPTH, parseBoundedJson } from "../../contract/bounded-json.ts";
 
 const bounds = { maxBytes: 1000, maxDepth: 3 };
 const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;

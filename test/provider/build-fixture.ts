@@ -1,14 +1,14 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
+import { createLogger } from "../../kit/log.ts";
 import { openBuilder } from "../../provider/backends/local/build/builder.ts";
 import type { BuildLimits } from "../../provider/backends/local/build/limits.ts";
 import { openDatabase } from "../../provider/backends/local/database.ts";
 import { type Images, openImages } from "../../provider/backends/local/images.ts";
 import { openIsolation } from "../../provider/backends/local/sandbox/isolation.ts";
 import type { SandboxSetting } from "../../provider/backends/local/sandbox/level.ts";
-import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
-import { createLogger } from "../../provider/kit/log.ts";
 import { ROOT, temporaryFolder } from "../support/platform.ts";
 
 /** A real builder in a folder of its own. */

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { BuildEvent } from "../../contract/build.ts";
 import type { BuildLimits } from "../../provider/backends/local/build/limits.ts";
-import type { BuildEvent } from "../../provider/contract/build.ts";
 import { eventually } from "../support/eventually.ts";
 import { isRunning } from "../support/platform.ts";
 import { type BuildFixture, digestOf, openBuildFixture, outputOf } from "./build-fixture.ts";
@@ -261,7 +261,7 @@ test("what a crash left of a build is removed by the next start", async () => {
   await mkdir(join(dataDir, "builds", "dead", "context"), { recursive: true });
   await writeFile(join(dataDir, "builds", "dead", "context", "file"), "x");
   const { openBuilder } = await import("../../provider/backends/local/build/builder.ts");
-  const { createLogger } = await import("../../provider/kit/log.ts");
+  const { createLogger } = await import("../../kit/log.ts");
   const again = openBuilder({ dataDir, images: fixture.images, log: createLogger("silent"), env: {} });
   await again.close();
   expect(await fixture.leftovers()).toEqual([]);

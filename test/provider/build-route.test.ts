@@ -1,10 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
+import { FaasError } from "../../contract/errors.ts";
 import type { ProviderOptions } from "../../provider/app.ts";
 import type { Builder } from "../../provider/backends/backend.ts";
-import type { BuildConfig, BuildEvent } from "../../provider/contract/build.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { FakeBackend } from "./fake-backend.ts";

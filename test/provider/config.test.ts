@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "@jest/globals";
+import type { Env } from "../../kit/env.ts";
 import { loadConfig } from "../../provider/config.ts";
-import type { Env } from "../../provider/kit/env.ts";
 import { ROOT } from "../support/platform.ts";
 
 test("without any setting there is a default for each", () => {

@@ -1,7 +1,6 @@
 import { EventEmitter, on } from "node:events";
-import type { Backend, Builder, CallsInFlight, ResolvedDeployment } from "../../provider/backends/backend.ts";
-import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import { FaasError } from "../../provider/contract/errors.ts";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
+import { FaasError } from "../../contract/errors.ts";
 import {
   brokenRules,
   definitionProblems,
@@ -10,10 +9,11 @@ import {
   missingSecret,
   qualifiedName,
   quantityProblems,
-} from "../../provider/contract/functions.ts";
-import type { LogMessage, LogQuery } from "../../provider/contract/logs.ts";
-import type { FunctionNamespace } from "../../provider/contract/namespaces.ts";
-import { type SecretName, secretInUse } from "../../provider/contract/secrets.ts";
+} from "../../contract/functions.ts";
+import type { LogMessage, LogQuery } from "../../contract/logs.ts";
+import type { FunctionNamespace } from "../../contract/namespaces.ts";
+import { type SecretName, secretInUse } from "../../contract/secrets.ts";
+import type { Backend, Builder, CallsInFlight, ResolvedDeployment } from "../../provider/backends/backend.ts";
 
 const secretKey = ({ name, namespace }: SecretName) => `${namespace}/${name}`;
 

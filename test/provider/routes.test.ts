@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { decodeWarnings, encodeWarnings, WARNING_HEADER } from "../../provider/contract/warnings.ts";
+import { decodeWarnings, encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { serveProvider, type TestProvider } from "./support.ts";

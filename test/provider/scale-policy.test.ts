@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { parseScalePolicy, type ScalePolicy } from "../../provider/contract/scale-policy.ts";
+import { parseScalePolicy, type ScalePolicy } from "../../contract/scale-policy.ts";
 
 type Labels = Record<string, string>;
 

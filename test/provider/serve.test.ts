@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import type { Env } from "../../provider/kit/env.ts";
+import type { Env } from "../../kit/env.ts";
 import { eventually } from "../support/eventually.ts";
 import { jsonBody } from "../support/json-body.ts";
 import { descendants, ROOT, temporaryFolder } from "../support/platform.ts";

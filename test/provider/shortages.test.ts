@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { FaasError, STATUS, toFaasError } from "../../provider/contract/errors.ts";
+import { FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
 
 const system = (code: string) => Object.assign(new Error(`${code}: /secret/path`), { code });
 const sqlite = (errcode: number) => Object.assign(new Error("database"), { code: "ERR_SQLITE_ERROR", errcode });

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import type { FunctionEndpoints } from "../../provider/contract/endpoints.ts";
-import type { LogMessage } from "../../provider/contract/logs.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import type { LogMessage } from "../../contract/logs.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { LineReader, serveProvider, type TestProvider } from "./support.ts";

@@ -1,6 +1,6 @@
+import { createLogger, type Logger } from "../../kit/log.ts";
+import { listen } from "../../kit/server.ts";
 import { buildProvider, type ProviderOptions } from "../../provider/app.ts";
-import { createLogger, type Logger } from "../../provider/kit/log.ts";
-import { listen } from "../../provider/kit/server.ts";
 
 export interface TestProvider {
   readonly url: string;

@@ -6,7 +6,7 @@ import {
   timeoutProblems,
   timeoutWarnings,
   type WaitLimits,
-} from "../../provider/contract/timeouts.ts";
+} from "../../contract/timeouts.ts";
 
 type Strings = Record<string, string>;
 

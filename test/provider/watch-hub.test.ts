@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
 import { WatchHub } from "../../provider/backends/watch-hub.ts";
-import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
 
 const seen = (name: string, generation: number): FunctionEndpoints => ({
   name,

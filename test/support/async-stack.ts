@@ -86,11 +86,11 @@ export class AsyncStack {
   /** @param more settings, for as long as it runs */
   async startGateway(more: Env = {}): Promise<void> {
     const env = { ...this.#env, port: String(this.#port), data_dir: join(this.folder, "gateway"), ...more };
-    this.gateway = await startServerProcess("gateway/main.ts", env);
+    this.gateway = await startServerProcess("gateway/process/main.ts", env);
   }
 
   async startWorker(place: number): Promise<void> {
-    this.workers[place] = await startServerProcess("gateway/queue-worker/main.ts", {
+    this.workers[place] = await startServerProcess("gateway/process/queue-worker/main.ts", {
       ...this.#env,
       gateway_url: this.url,
     });

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { EndpointsEvent, FunctionEndpoints } from "../../provider/contract/endpoints.ts";
+import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
 
 /** A request that a {@link FakeProvider} got on any route but the endpoints stream. */
 export interface ProviderRequest {

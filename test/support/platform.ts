@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { basicAuthHeader, readCredentials } from "../../provider/kit/basic-auth.ts";
+import { basicAuthHeader, readCredentials } from "../../kit/basic-auth.ts";
 import { eventually } from "./eventually.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));

@@ -1,4 +1,4 @@
-import type { EndpointsEvent } from "../../provider/contract/endpoints.ts";
+import type { EndpointsEvent } from "../../contract/endpoints.ts";
 import type { Platform } from "./platform.ts";
 
 /** `host:port` of a function's replica, as the provider tells gateways. @throws when none is ready */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { decodeScalingReport, decodeScalingSample, type ScalingSample } from "../../provider/contract/scaling.ts";
+import { decodeScalingReport, decodeScalingSample, type ScalingSample } from "../../contract/scaling.ts";
 import { buildImage } from "./build-upload.ts";
 import { eventually } from "./eventually.ts";
 import { Platform, temporaryFolder } from "./platform.ts";

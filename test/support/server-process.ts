@@ -19,7 +19,11 @@ const LISTENS_WITHIN_MS = 30_000;
 
 /** One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of its metrics. */
 export async function startServerProcess(
-  main: "gateway/main.ts" | "gateway/queue-worker/main.ts" | "provider/main.ts" | "test/fuzz/bare-provider.ts",
+  main:
+    | "gateway/process/main.ts"
+    | "gateway/process/queue-worker/main.ts"
+    | "provider/main.ts"
+    | "test/fuzz/bare-provider.ts",
   env: Readonly<Record<string, string>>,
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {

@@ -1,4 +1,4 @@
-import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import type { SetByHand } from "./by-hand.ts";
 
 /** What a decision is made from, beside the load recorded before. Times in milliseconds of a clock that only goes forward. */

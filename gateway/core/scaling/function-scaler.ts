@@ -1,4 +1,4 @@
-import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import { type Decision, type ScaleInput, Steps } from "./decision.ts";
 import { Hold } from "./hold.ts";
 import { LoadWindow } from "./load-window.ts";

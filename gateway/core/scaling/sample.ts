@@ -1,4 +1,4 @@
-import type { ScaleType } from "../../../provider/contract/scale-policy.ts";
+import type { ScaleType } from "../../../contract/scale-policy.ts";
 
 /** What was known of one function in one second; a line of a recorded history. */
 export interface Sample {

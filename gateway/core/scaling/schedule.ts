@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import type { ScaleWindow } from "../../../provider/contract/scale-policy.ts";
+import type { ScaleWindow } from "../../../contract/scale-policy.ts";
 
 /** Bounds that windows set at `now`, the widest of those that are open; undefined when none is. */
 export function scheduledBounds(

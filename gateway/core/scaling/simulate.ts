@@ -1,4 +1,4 @@
-import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import type { ScaleReason } from "./decision.ts";
 import { FunctionScaler } from "./function-scaler.ts";
 import { isBusy, loadOf, type Sample } from "./sample.ts";

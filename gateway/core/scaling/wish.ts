@@ -1,4 +1,4 @@
-import type { ScalePolicy } from "../../../provider/contract/scale-policy.ts";
+import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 
 /** What floating-point division adds by mistake must not cost a replica. */
 const EPSILON = 1e-9;

@@ -1,15 +1,7 @@
-import type { Logger } from "../../../provider/kit/log.ts";
+import type { Logger } from "../../../kit/log.ts";
+import type { NatsCredentials } from "../../nats/credentials.ts";
 import { completeLimits } from "../call-limits.ts";
 import type { CallLimits } from "../queue.ts";
-
-/** How to log in; at most one way of them. */
-export interface NatsCredentials {
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** Content of a `.creds` file. */
-  readonly creds?: Uint8Array;
-}
 
 export interface JetStreamLimits {
   /** Calls on their way to the server; more are `overloaded`. Default 16,384 and 64 MiB. */

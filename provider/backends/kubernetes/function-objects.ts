@@ -1,9 +1,9 @@
-import { FaasError } from "../../contract/errors.ts";
-import type { FunctionRef } from "../../contract/functions.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import type { FunctionRef } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import { hasStatus } from "./api-error.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
 import { deploymentToFunction, type FunctionObject } from "./resources/function-object.ts";
 import { hashOf } from "./resources/hash.ts";
 

@@ -1,11 +1,11 @@
 import type { V1Deployment, V1Service } from "@kubernetes/client-node";
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { pause } from "../pause.ts";
-import { hasStatus } from "./api-error.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
-import type { Picture } from "./picture.ts";
+import type { Picture } from "./cache/picture.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
 import { adoptFields } from "./resources/adopt.ts";
 import { buildDeployment, initialReplicas, withReplicas } from "./resources/deployment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";

@@ -1,27 +1,27 @@
 import type { V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
-import { FaasError } from "../../contract/errors.ts";
-import { qualifiedName } from "../../contract/functions.ts";
-import { FEATURES, type VersionInfo } from "../../contract/info.ts";
-import type { Logger } from "../../kit/log.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
+import { FEATURES, type VersionInfo } from "../../../contract/info.ts";
+import type { Logger } from "../../../kit/log.ts";
 import type { Backend } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
 import { WatchHub } from "../watch-hub.ts";
-import type { ClusterAccess } from "./cluster-access.ts";
+import { Picture } from "./cache/picture.ts";
+import { StuckPods } from "./cache/stuck-pods.ts";
+import type { ClusterAccess } from "./client/access.ts";
+import { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
+import { type Identified, telling, type WatchSink, watchObjects } from "./client/watcher.ts";
 import { FunctionObjects } from "./function-objects.ts";
-import { KubernetesClient } from "./kubernetes-client.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";
-import { readLogs } from "./logs.ts";
 import { KubernetesNamespaces } from "./namespaces.ts";
 import { type Operator, openOperator } from "./operator/operator.ts";
-import { apiPath } from "./paths.ts";
-import { Picture } from "./picture.ts";
+import { readLogs } from "./pods/logs.ts";
 import { FUNCTION_LABEL } from "./resources/names.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
 import { trimDeployment, trimPod } from "./resources/trim.ts";
 import { KubernetesSecrets } from "./secrets.ts";
-import { StuckPods } from "./stuck-pods.ts";
 import { untilAborted, within } from "./waits.ts";
-import { type Identified, telling, type WatchSink, watchObjects } from "./watcher.ts";
 
 export interface KubernetesBackendOptions {
   readonly access: ClusterAccess;

@@ -1,23 +1,24 @@
 import type { V1Deployment, V1Scale, V1Service } from "@kubernetes/client-node";
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 import {
   definitionProblems,
   type FunctionRef,
   type FunctionStatus,
   isFunctionName,
   qualifiedName,
-} from "../../contract/functions.ts";
-import { timeoutWarnings } from "../../contract/timeouts.ts";
-import type { Logger } from "../../kit/log.ts";
+} from "../../../contract/functions.ts";
+import { timeoutWarnings } from "../../../contract/timeouts.ts";
+import type { Logger } from "../../../kit/log.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { networkWarnings } from "../network-annotation.ts";
-import { hasStatus } from "./api-error.ts";
-import { writeDeletionCosts } from "./deletion-costs.ts";
+import type { Picture } from "./cache/picture.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
-import type { Picture } from "./picture.ts";
+import { writeDeletionCosts } from "./pods/deletion-costs.ts";
+import { measureUsage } from "./pods/usage.ts";
 import { checkDeployment } from "./resources/check.ts";
 import {
   type FunctionObject,
@@ -30,7 +31,6 @@ import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction } from "./resources/read-deployment.ts";
 import type { ResourceSettings, Surroundings } from "./resources/settings.ts";
 import { readSurroundings } from "./surroundings.ts";
-import { measureUsage } from "./usage.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;

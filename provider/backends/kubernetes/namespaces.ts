@@ -1,11 +1,12 @@
 import type { V1Namespace } from "@kubernetes/client-node";
-import { FaasError } from "../../contract/errors.ts";
-import type { FunctionNamespace } from "../../contract/namespaces.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import type { FunctionNamespace } from "../../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
 import { pause } from "../pause.ts";
-import { hasStatus } from "./api-error.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
+import type { WatchSink } from "./client/watcher.ts";
 import { NAMESPACE_MARK } from "./resources/names.ts";
 import {
   buildNamespace,
@@ -15,7 +16,6 @@ import {
   planNamespaceUpdate,
   readNamespace,
 } from "./resources/namespace.ts";
-import type { WatchSink } from "./watcher.ts";
 
 export interface NamespacesOptions {
   readonly client: KubernetesClient;

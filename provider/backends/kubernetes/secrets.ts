@@ -1,11 +1,11 @@
 import type { V1Secret } from "@kubernetes/client-node";
-import { FaasError } from "../../contract/errors.ts";
-import { qualifiedName } from "../../contract/functions.ts";
-import { type SecretName, secretInUse } from "../../contract/secrets.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
+import { type SecretName, secretInUse } from "../../../contract/secrets.ts";
 import type { SecretStore } from "../backend.ts";
-import { hasStatus } from "./api-error.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
 import { SECRET_SELECTOR } from "./resources/names.ts";
 import { buildSecret, isManagedSecret, secretProblems } from "./resources/secret.ts";
 

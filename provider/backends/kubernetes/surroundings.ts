@@ -1,9 +1,9 @@
 import type { V1Secret } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../backend.ts";
-import { hasStatus } from "./api-error.ts";
-import type { KubernetesClient } from "./kubernetes-client.ts";
-import { apiPath } from "./paths.ts";
-import type { Picture } from "./picture.ts";
+import type { Picture } from "./cache/picture.ts";
+import { hasStatus } from "./client/api-error.ts";
+import type { KubernetesClient } from "./client/kubernetes-client.ts";
+import { apiPath } from "./client/paths.ts";
 import { buildAnnounce } from "./resources/announce-token.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isUsableSecret } from "./resources/secret.ts";

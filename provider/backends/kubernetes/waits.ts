@@ -1,4 +1,4 @@
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 /** Resolves when `wait` does, or `signal` aborts. @throws what `wait` throws */
 export async function untilAborted(wait: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
-import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../contract/functions.ts";
-import type { SecretName } from "../../contract/secrets.ts";
-import { timeoutProblems } from "../../contract/timeouts.ts";
+import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../../contract/functions.ts";
+import type { SecretName } from "../../../contract/secrets.ts";
+import { timeoutProblems } from "../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { networkProblems } from "../network-annotation.ts";
 import { probeProblems } from "../probe-annotations.ts";

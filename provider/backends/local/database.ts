@@ -1,10 +1,10 @@
 import { statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { FaasError } from "../../contract/errors.ts";
-import { isOutOfSpace } from "../../contract/shortages.ts";
-import { ensurePrivateFile } from "../../kit/private-folder.ts";
-import { SpareSpace } from "../../kit/spare-space.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { isOutOfSpace } from "../../../contract/shortages.ts";
+import { ensurePrivateFile } from "../../../kit/private-folder.ts";
+import { SpareSpace } from "../../../kit/spare-space.ts";
 
 const SQLITE_BUSY = 5;
 

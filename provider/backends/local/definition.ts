@@ -1,4 +1,4 @@
-import type { FunctionDeployment, FunctionRef } from "../../contract/functions.ts";
+import type { FunctionDeployment, FunctionRef } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 
 /** All that is kept about one function. */

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { decodeJson } from "../../contract/decode.ts";
-import { FaasError } from "../../contract/errors.ts";
+import { decodeJson } from "../../../contract/decode.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 /** The file in the root of a build context that says how to build and run it without a container. */
 export const DESCRIPTOR_FILE = "faaslane.json";

@@ -1,4 +1,4 @@
-import { parseDuration } from "../../kit/parse.ts";
+import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { Descriptor } from "./descriptor.ts";

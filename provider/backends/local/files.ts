@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ensurePrivateFolder } from "../../kit/private-folder.ts";
+import { ensurePrivateFolder } from "../../../kit/private-folder.ts";
 
 /** Makes `folder` and its missing parents, readable by this user only; see {@link ensurePrivateFolder}. */
 export async function ensureFolder(folder: string): Promise<void> {

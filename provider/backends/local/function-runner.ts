@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { STARTUP_PHASES, type Startup } from "../../contract/endpoints.ts";
-import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
-import { isOutOfSpace } from "../../contract/shortages.ts";
-import { readTimeoutAnnotation } from "../../contract/timeouts.ts";
-import type { Logger } from "../../kit/log.ts";
+import { STARTUP_PHASES, type Startup } from "../../../contract/endpoints.ts";
+import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
+import { isOutOfSpace } from "../../../contract/shortages.ts";
+import { readTimeoutAnnotation } from "../../../contract/timeouts.ts";
+import type { Logger } from "../../../kit/log.ts";
 import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";

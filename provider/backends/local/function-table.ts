@@ -1,5 +1,5 @@
 import type { SQLOutputValue } from "node:sqlite";
-import type { FunctionRef } from "../../contract/functions.ts";
+import type { FunctionRef } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { ProviderDatabase } from "./database.ts";
 import type { FunctionRecord } from "./definition.ts";

@@ -1,4 +1,4 @@
-import type { Logger } from "../../kit/log.ts";
+import type { Logger } from "../../../kit/log.ts";
 
 /** The platform itself comes first: it is to listen before anything else takes its time. */
 const FIRST_AFTER_MS = 1_000;

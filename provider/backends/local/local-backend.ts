@@ -1,11 +1,11 @@
 import { realpath } from "node:fs/promises";
 import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
-import { qualifiedName } from "../../contract/functions.ts";
-import { FEATURES, type ProviderInfo, type VersionInfo } from "../../contract/info.ts";
-import type { SecretName } from "../../contract/secrets.ts";
-import type { Logger } from "../../kit/log.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
+import { FEATURES, type ProviderInfo, type VersionInfo } from "../../../contract/info.ts";
+import type { SecretName } from "../../../contract/secrets.ts";
+import type { Logger } from "../../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
 import { DEFAULT_PROBES } from "../probe-annotations.ts";

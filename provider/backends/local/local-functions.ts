@@ -1,8 +1,13 @@
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
-import { definitionProblems, type FunctionRef, type FunctionStatus, qualifiedName } from "../../contract/functions.ts";
-import type { SecretName } from "../../contract/secrets.ts";
-import { timeoutWarnings } from "../../contract/timeouts.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import {
+  definitionProblems,
+  type FunctionRef,
+  type FunctionStatus,
+  qualifiedName,
+} from "../../../contract/functions.ts";
+import type { SecretName } from "../../../contract/secrets.ts";
+import { timeoutWarnings } from "../../../contract/timeouts.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { admit, type Surroundings } from "./admission.ts";

@@ -1,5 +1,5 @@
-import { FaasError } from "../../contract/errors.ts";
-import type { FunctionNamespace } from "../../contract/namespaces.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import type { FunctionNamespace } from "../../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
 import type { ProviderDatabase } from "./database.ts";
 

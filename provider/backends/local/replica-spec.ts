@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 import { isOffNetwork, OFF_NETWORK_NEEDS } from "../network-annotation.ts";
 import { parseQuantity } from "../quantity.ts";
 import type { FunctionRecord } from "./definition.ts";

@@ -1,4 +1,4 @@
-import type { Startup, StartupPhase } from "../../contract/endpoints.ts";
+import type { Startup, StartupPhase } from "../../../contract/endpoints.ts";
 
 /** How far a replica has come that starts for the first time. Later starts of its process are no cold starts. */
 export class ReplicaStartup {

@@ -1,6 +1,6 @@
-import type { Startup } from "../../contract/endpoints.ts";
-import { shortageOf } from "../../contract/shortages.ts";
-import type { Logger } from "../../kit/log.ts";
+import type { Startup } from "../../../contract/endpoints.ts";
+import { shortageOf } from "../../../contract/shortages.ts";
+import type { Logger } from "../../../kit/log.ts";
 import { pause } from "../pause.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
 import { redact } from "../redact.ts";

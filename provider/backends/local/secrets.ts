@@ -1,7 +1,7 @@
 import { readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
-import { type SecretName, secretInUse } from "../../contract/secrets.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { type SecretName, secretInUse } from "../../../contract/secrets.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder, syncFolder, writeFileDurably } from "./files.ts";
 
 /** Values on disk: `<folder>/<namespace>/<name>`, mode 0600. Names were checked at the door, see the contract. */

@@ -1,6 +1,6 @@
-import type { Endpoint, FunctionEndpoints, Startup } from "../../contract/endpoints.ts";
-import type { FunctionStatus } from "../../contract/functions.ts";
-import { readTimeouts } from "../../contract/timeouts.ts";
+import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
+import type { FunctionStatus } from "../../../contract/functions.ts";
+import { readTimeouts } from "../../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
 import type { FunctionRecord } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";

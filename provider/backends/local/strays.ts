@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Logger } from "../../kit/log.ts";
+import type { Logger } from "../../../kit/log.ts";
 import { pause } from "../pause.ts";
 import { listPids, readProcFiles } from "./processes.ts";
 import { signalQuietly } from "./signal.ts";

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { cp, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { FaasError } from "../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 import { type Descriptor, readDescriptor } from "./descriptor.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder, writeFileDurably } from "./files.ts";
 

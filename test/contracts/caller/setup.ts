@@ -2,13 +2,13 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect } from "@jest/globals";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
 import type { Answered, FunctionCaller } from "../../../gateway/async/function-caller.ts";
 import type { ResultLimits } from "../../../gateway/async/result.ts";
 import type { FunctionEntry } from "../../../gateway/proxy/function-entry.ts";
 import { FunctionProxy } from "../../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../../gateway/proxy/function-table.ts";
 import type { NewCall, QueuedCall } from "../../../gateway/queue/queue.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
 import { newCall, Site } from "../../gateway/async/worker-setup.ts";
 
 export interface OpenCaller {

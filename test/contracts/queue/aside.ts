@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { maxAside } from "../../../gateway/core/places.ts";
+import { maxAside } from "../../../gateway/queue/worker/places.ts";
 import { type Deliveries, DONE, limited, type QueueSetup, soon } from "./setup.ts";
 
 /** Calls under way that only wait leave their places to others. */

@@ -26,7 +26,7 @@ export async function openChildTarget({ platform, deploy }: PlatformUnderFuzz): 
   const fake = await FakeProvider.open();
   fake.put({ name: "odd", endpoints: [{ address: child.address, instance: "odd", state: "ready" }] });
   const env = { functions_provider_url: fake.url.href, queue: "none", log_level: "info" };
-  const bareGateway = await startServerProcess("gateway/main.ts", env);
+  const bareGateway = await startServerProcess("gateway/process/main.ts", env);
   // Whatever becomes of calls to that function.
   const metrics = /"metrics":"(http:[^"]+)"/.exec(bareGateway.output)?.[1] as string;
   const watches = [

@@ -1,4 +1,4 @@
-import { DEFAULT_NAMESPACE, PATHS } from "../../../provider/contract/paths.ts";
+import { DEFAULT_NAMESPACE, PATHS } from "../../../contract/paths.ts";
 import { ask } from "../ask.ts";
 import { mutateJson } from "../mutate-json.ts";
 import type { PlatformUnderFuzz } from "../platform-under-fuzz.ts";

@@ -47,7 +47,7 @@ export async function openEndpointsTarget(): Promise<FuzzTarget> {
   });
   await new Promise<void>((resolve) => provider.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/`;
-  const gateway = await startServerProcess("gateway/main.ts", {
+  const gateway = await startServerProcess("gateway/process/main.ts", {
     functions_provider_url: url,
     queue: "none",
     scale_up_timeout: "100ms",

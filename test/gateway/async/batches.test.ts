@@ -1,9 +1,9 @@
 import { createHmac } from "node:crypto";
 import { expect, test } from "@jest/globals";
-import { CallbackSigner } from "../../../gateway/async/callback-signer.ts";
-import { CallbackTargets } from "../../../gateway/core/callback-targets.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { CallbackSigner } from "../../../gateway/async/callbacks/signer.ts";
+import { CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
-import { FaasError } from "../../../provider/contract/errors.ts";
 import { eventually } from "../../support/eventually.ts";
 import { WorkerSetup } from "./worker-setup.ts";
 

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "@jest/globals";
-import { FunctionLimits } from "../../../gateway/async/function-limits.ts";
-import { picturesOf } from "../../../gateway/async/function-pictures.ts";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
+import { FunctionLimits } from "../../../gateway/async/worker/function-limits.ts";
+import { picturesOf } from "../../../gateway/async/worker/function-pictures.ts";
 import { FunctionTable } from "../../../gateway/proxy/function-table.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
 import { eventually } from "../../support/eventually.ts";
 
 const REF = { name: "shout", namespace: "team" };

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Aside, type Hold } from "../../../gateway/queue/aside.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
 import type {
   BatchProgress,
   ConsumeOptions,
@@ -14,7 +14,7 @@ import type {
   Receipt,
   RefusalStreak,
 } from "../../../gateway/queue/queue.ts";
-import { qualifiedName } from "../../../provider/contract/functions.ts";
+import { Aside, type Hold } from "../../../gateway/queue/worker/aside.ts";
 
 /** A call and what has become of it. */
 export interface MemoryRecord {

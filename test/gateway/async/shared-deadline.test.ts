@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { SharedDeadline } from "../../../gateway/async/shared-deadline.ts";
+import { SharedDeadline } from "../../../gateway/async/worker/shared-deadline.ts";
 import { eventually } from "../../support/eventually.ts";
 
 test("each item has the whole time, and expires once", async () => {

@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "@jest/globals";
-import type { FunctionPicture, FunctionPictures } from "../../../gateway/async/function-pictures.ts";
-import { GatewayCaller } from "../../../gateway/async/gateway-caller.ts";
-import { type QueueWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker.ts";
+import type { FunctionRef } from "../../../contract/functions.ts";
+import type { FunctionPicture, FunctionPictures } from "../../../gateway/async/worker/function-pictures.ts";
+import { GatewayCaller } from "../../../gateway/async/worker/gateway-caller.ts";
+import { type QueueWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker/worker.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
-import type { FunctionRef } from "../../../provider/contract/functions.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
+import { createLogger } from "../../../kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
 import { MemoryQueue } from "./memory-queue.ts";
 

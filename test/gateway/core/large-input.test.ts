@@ -1,13 +1,13 @@
 import { expect, test } from "@jest/globals";
-import { readAsyncRequest, takeParameter } from "../../../gateway/core/async-request.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
+import { readAsyncRequest, takeParameter } from "../../../gateway/async/intake/async-request.ts";
+import { readQueueName } from "../../../gateway/async/intake/queue-name.ts";
 import { parseCallPath } from "../../../gateway/core/call-path.ts";
 import { readCallQuery } from "../../../gateway/core/call-query.ts";
-import { ANY_TARGET, CallbackTargets } from "../../../gateway/core/callback-targets.ts";
 import { parseCallbackUrl } from "../../../gateway/core/callback-url.ts";
 import { readDeadLetterPage, readFunction } from "../../../gateway/core/dead-letter-query.ts";
 import { parseFunctionPath } from "../../../gateway/core/function-path.ts";
 import { parseMoment, parseSpan } from "../../../gateway/core/instants.ts";
-import { readQueueName } from "../../../gateway/core/queue-name.ts";
 import { parseRetryAfter, parseRetryPolicy } from "../../../gateway/core/retry-policy.ts";
 
 /** What callers and functions send, at a size that no regular expression or list must be let loose on. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { readQueueName } from "../../../gateway/async/intake/queue-name.ts";
 import { type CallPath, parseCallPath } from "../../../gateway/core/call-path.ts";
 import { MAX_WAIT_MS, readCallQuery } from "../../../gateway/core/call-query.ts";
 import {
@@ -7,7 +8,6 @@ import {
   readDeadLetterPage,
   readDeadLetterSelection,
 } from "../../../gateway/core/dead-letter-query.ts";
-import { readQueueName } from "../../../gateway/core/queue-name.ts";
 
 const NOW = Date.parse("2030-06-01T12:00:00Z");
 const invalid = (message: RegExp) =>

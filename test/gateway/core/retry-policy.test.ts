@@ -8,7 +8,7 @@ import {
   type RetryDecision,
   type RetryPolicy,
 } from "../../../gateway/core/retry-policy.ts";
-import { parseDuration } from "../../../provider/kit/parse.ts";
+import { parseDuration } from "../../../kit/parse.ts";
 
 const defaults: RetryPolicy = {
   attempts: 10,

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { LateQueue } from "../../../gateway/queue/late-queue.ts";
 import type { NewCall, Queue } from "../../../gateway/queue/queue.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
+import { createLogger } from "../../../kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FakeQueue } from "../fake-queue.ts";
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { SCALE_DEFAULTS } from "../../../contract/scale-policy.ts";
 import type { LoadReport } from "../../../gateway/core/scaling/load-book.ts";
 import { LoadMeter } from "../../../gateway/core/scaling/load-meter.ts";
 import { Autoscaler, type AutoscalerOptions, type Scalable } from "../../../gateway/scaling/autoscaler.ts";
 import type { LoadExchange } from "../../../gateway/scaling/load-exchange.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
-import { FaasError } from "../../../provider/contract/errors.ts";
-import { SCALE_DEFAULTS } from "../../../provider/contract/scale-policy.ts";
 
 const START = 1_700_000_000_000;
 const SILENT = { debug() {}, info() {}, warn() {} };

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
+import { FaasError } from "../../../contract/errors.ts";
 import { type Sleeper, Waker } from "../../../gateway/scaling/waker.ts";
-import { FaasError } from "../../../provider/contract/errors.ts";
 import { eventually } from "../../support/eventually.ts";
 
 class FakeSleeper implements Sleeper {

@@ -1,10 +1,10 @@
 import { request } from "node:http";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
+import { createLogger } from "../../../kit/log.ts";
+import { listen } from "../../../kit/server.ts";
 import { listenForAnnouncements } from "../../../provider/announce-app.ts";
 import { buildProvider } from "../../../provider/app.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
-import { listen } from "../../../provider/kit/server.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
 import { type BackendUnderTest, openBackend } from "./support.ts";
 

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { openClusterAccess, openServiceAccount } from "../../../provider/backends/kubernetes/cluster-access.ts";
-import { openPlainKubeconfig } from "../../../provider/backends/kubernetes/plain-kubeconfig.ts";
+import { openClusterAccess, openServiceAccount } from "../../../provider/backends/kubernetes/client/cluster-access.ts";
+import { openPlainKubeconfig } from "../../../provider/backends/kubernetes/client/plain-kubeconfig.ts";
 import { temporaryFolder } from "../../support/platform.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;

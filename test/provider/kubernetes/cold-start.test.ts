@@ -30,7 +30,7 @@ async function openKube(timing: Partial<Timing>, image: ImageSpec = GREETING): P
 async function openPlatform(kube: KubeServer, announces: boolean) {
   const provider = await openProvider(kube, { announces });
   opened.push(() => provider.close());
-  const gateway = await startServerProcess("gateway/main.ts", {
+  const gateway = await startServerProcess("gateway/process/main.ts", {
     functions_provider_url: provider.url,
     data_dir: folder.path,
     queue: "none",

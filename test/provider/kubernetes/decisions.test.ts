@@ -1,14 +1,18 @@
 import { describe, expect, test } from "@jest/globals";
 import type { V1Pod } from "@kubernetes/client-node";
-import { hasStatus, readApiError } from "../../../provider/backends/kubernetes/api-error.ts";
-import { readLines } from "../../../provider/backends/kubernetes/lines.ts";
-import { mergeByTime } from "../../../provider/backends/kubernetes/logs.ts";
-import { isOlder } from "../../../provider/backends/kubernetes/picture.ts";
-import { decideInterval } from "../../../provider/backends/kubernetes/prober.ts";
+import type { LogMessage } from "../../../contract/logs.ts";
+import { isOlder } from "../../../provider/backends/kubernetes/cache/picture.ts";
+import { decideInterval } from "../../../provider/backends/kubernetes/cache/prober.ts";
+import { hasStatus, readApiError } from "../../../provider/backends/kubernetes/client/api-error.ts";
+import { readLines } from "../../../provider/backends/kubernetes/client/lines.ts";
+import {
+  decideRetry,
+  type FailedRequest,
+  parseRetryAfter,
+} from "../../../provider/backends/kubernetes/client/retry.ts";
+import { decidePause } from "../../../provider/backends/kubernetes/client/watcher.ts";
+import { mergeByTime } from "../../../provider/backends/kubernetes/pods/logs.ts";
 import { probeTarget } from "../../../provider/backends/kubernetes/resources/probe-target.ts";
-import { decideRetry, type FailedRequest, parseRetryAfter } from "../../../provider/backends/kubernetes/retry.ts";
-import { decidePause } from "../../../provider/backends/kubernetes/watcher.ts";
-import type { LogMessage } from "../../../provider/contract/logs.ts";
 
 describe("what the API server refuses", () => {
   const body = JSON.stringify({ kind: "Status", reason: "Some", message: "because" });

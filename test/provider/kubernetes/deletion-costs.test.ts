@@ -1,12 +1,12 @@
 import { expect, test } from "@jest/globals";
 import type { V1Pod } from "@kubernetes/client-node";
-import { ApiError } from "../../../provider/backends/kubernetes/api-error.ts";
-import { writeDeletionCosts } from "../../../provider/backends/kubernetes/deletion-costs.ts";
-import type { KubernetesClient } from "../../../provider/backends/kubernetes/kubernetes-client.ts";
+import { FaasError } from "../../../contract/errors.ts";
+import { ApiError } from "../../../provider/backends/kubernetes/client/api-error.ts";
+import type { KubernetesClient } from "../../../provider/backends/kubernetes/client/kubernetes-client.ts";
+import { writeDeletionCosts } from "../../../provider/backends/kubernetes/pods/deletion-costs.ts";
 import { decideDeletionCosts } from "../../../provider/backends/kubernetes/resources/deletion-cost.ts";
 import { DELETION_COST } from "../../../provider/backends/kubernetes/resources/names.ts";
 import { trimPod } from "../../../provider/backends/kubernetes/resources/trim.ts";
-import { FaasError } from "../../../provider/contract/errors.ts";
 
 const pod = (n: number, { cost, leaving = false }: { cost?: string; leaving?: boolean } = {}): V1Pod =>
   trimPod({

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { openClusterAccess } from "../../../provider/backends/kubernetes/cluster-access.ts";
-import { KubernetesClient } from "../../../provider/backends/kubernetes/kubernetes-client.ts";
+import { openClusterAccess } from "../../../provider/backends/kubernetes/client/cluster-access.ts";
+import { KubernetesClient } from "../../../provider/backends/kubernetes/client/kubernetes-client.ts";
 import { describeCluster } from "../../cluster/suite.ts";
 import { jsonBody } from "../../support/json-body.ts";
 import { ProcessRuntime } from "../../support/kube/kubelet/process-runtime.ts";
@@ -26,7 +26,10 @@ beforeAll(async () => {
   api = new KubernetesClient(await openClusterAccess({ kubeconfig: KUBECONFIG }));
   const env = { backend: "kubernetes", cluster_role: "true", KUBECONFIG, data_dir: folder.path };
   provider = await startServerProcess("provider/main.ts", env);
-  gateway = await startServerProcess("gateway/main.ts", { functions_provider_url: provider.url, queue: "none" });
+  gateway = await startServerProcess("gateway/process/main.ts", {
+    functions_provider_url: provider.url,
+    queue: "none",
+  });
 }, 60_000);
 
 afterAll(async () => {

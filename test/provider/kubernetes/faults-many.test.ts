@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import type { FunctionStatus } from "../../../provider/contract/functions.ts";
+import type { FunctionStatus } from "../../../contract/functions.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { jsonBody } from "../../support/json-body.ts";

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { V1Pod } from "@kubernetes/client-node";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
+import { createLogger } from "../../../kit/log.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import { isBeingCreated, latestMessages, StuckPods } from "../../../provider/backends/kubernetes/stuck-pods.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
+import { isBeingCreated, latestMessages, StuckPods } from "../../../provider/backends/kubernetes/cache/stuck-pods.ts";
 import { KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FakeRuntime } from "../../support/kube/kubelet/fake-runtime.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import type { FunctionStatus } from "../../../provider/contract/functions.ts";
+import type { FunctionStatus } from "../../../contract/functions.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { jsonBody } from "../../support/json-body.ts";
@@ -32,7 +32,7 @@ beforeAll(async () => {
   const KUBECONFIG = await writeKubeconfig(kube, folder.path);
   const env = { backend: "kubernetes", KUBECONFIG, data_dir: folder.path };
   provider = await startServerProcess("provider/main.ts", env);
-  gateway = await startServerProcess("gateway/main.ts", {
+  gateway = await startServerProcess("gateway/process/main.ts", {
     functions_provider_url: provider.url,
     data_dir: folder.path,
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import type { FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
 import { KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import type { RequestInfo } from "../../support/kube/http/faults.ts";

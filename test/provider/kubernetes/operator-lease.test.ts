@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { KubernetesClient } from "../../../provider/backends/kubernetes/kubernetes-client.ts";
+import { createLogger } from "../../../kit/log.ts";
+import { KubernetesClient } from "../../../provider/backends/kubernetes/client/kubernetes-client.ts";
 import { holdLease } from "../../../provider/backends/kubernetes/operator/lease.ts";
 import {
   decideLease,
@@ -12,7 +13,6 @@ import {
   sight,
 } from "../../../provider/backends/kubernetes/operator/lease-record.ts";
 import { buildCrds } from "../../../provider/backends/kubernetes/resources/crds.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { jsonBody } from "../../support/json-body.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import { measureUsage } from "../../../provider/backends/kubernetes/usage.ts";
+import { measureUsage } from "../../../provider/backends/kubernetes/pods/usage.ts";
 import { type Answer, deployment, KubeClient, service } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { theirDeployment, theirService } from "../../support/faas-netes.ts";

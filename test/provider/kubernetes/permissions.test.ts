@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
+import type { LogMessage } from "../../../contract/logs.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import { FUNCTION_NAMESPACE } from "../../../provider/backends/kubernetes/resources/permissions.ts";
-import type { LogMessage } from "../../../provider/contract/logs.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { KubeServer } from "../../support/kube/server.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { V1Probe } from "@kubernetes/client-node";
-import { Prober } from "../../../provider/backends/kubernetes/prober.ts";
+import { Prober } from "../../../provider/backends/kubernetes/cache/prober.ts";
 import { announcedTarget, probeTarget } from "../../../provider/backends/kubernetes/resources/probe-target.ts";
 import { trimPod } from "../../../provider/backends/kubernetes/resources/trim.ts";
 import { eventually } from "../../support/eventually.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { V1Pod } from "@kubernetes/client-node";
-import { Announcements, type HeardAnnouncement } from "../../../provider/backends/kubernetes/announcements.ts";
+import { Announcements, type HeardAnnouncement } from "../../../provider/backends/kubernetes/cache/announcements.ts";
+import { Startups } from "../../../provider/backends/kubernetes/cache/startups.ts";
 import { decidePhaseTime, readPhases } from "../../../provider/backends/kubernetes/resources/phases.ts";
-import { Startups } from "../../../provider/backends/kubernetes/startups.ts";
 
 const SECOND = Date.parse("2026-01-01T00:00:10Z");
 

@@ -1,12 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
+import { createLogger } from "../../../kit/log.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import { accessOf } from "../../../provider/backends/kubernetes/kubeconfig.ts";
+import { accessOf } from "../../../provider/backends/kubernetes/client/kubeconfig.ts";
 import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
 import type { OperatorSettings } from "../../../provider/backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
 import type { ImageSpec } from "../../support/kube/kubelet/process-runtime.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
 

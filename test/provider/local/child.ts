@@ -1,8 +1,8 @@
 // A platform of its own for tests that kill it: opens the local backend and tells on standard output what it does.
 
+import { createLogger } from "../../../kit/log.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import { openLocalBackend } from "../../../provider/backends/local/local-backend.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
 import type { Step } from "./steps.ts";
 
 const [dataDir = "", nodePath = "", watchdogPath = "", work = "", seed = "0"] = process.argv.slice(2);
@@ -68,5 +68,6 @@ async function write({ functions, secrets, namespaces }: Backend, start: number)
 
 /** Runs what is deployed, telling where it can be called. */
 async function serve({ watch }: Backend): Promise<void> {
+  setInterval(() => {}, 1 << 30); // keeps the process, as a platform's ports do
   for await (const event of watch(new AbortController().signal)) say(event);
 }

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "@jest/globals";
+import type { EndpointsEvent } from "../../../contract/endpoints.ts";
+import { createLogger } from "../../../kit/log.ts";
 import { Strays } from "../../../provider/backends/local/strays.ts";
-import type { EndpointsEvent } from "../../../provider/contract/endpoints.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
 import {
   call,
   deployment,

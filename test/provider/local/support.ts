@@ -5,13 +5,13 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { EndpointsEvent, FunctionEndpoints } from "../../../contract/endpoints.ts";
+import type { FunctionStatus } from "../../../contract/functions.ts";
+import type { LogMessage, LogQuery } from "../../../contract/logs.ts";
+import { createLogger } from "../../../kit/log.ts";
 import type { Backend, ResolvedDeployment } from "../../../provider/backends/backend.ts";
 import type { Images } from "../../../provider/backends/local/images.ts";
 import { type LocalBackendOptions, openLocalBackend } from "../../../provider/backends/local/local-backend.ts";
-import type { EndpointsEvent, FunctionEndpoints } from "../../../provider/contract/endpoints.ts";
-import type { FunctionStatus } from "../../../provider/contract/functions.ts";
-import type { LogMessage, LogQuery } from "../../../provider/contract/logs.ts";
-import { createLogger } from "../../../provider/kit/log.ts";
 
 export const NAMESPACE = "openfaas-fn";
 export const WATCHDOG = fileURLToPath(new URL("../../../dist/watchdog.mjs", import.meta.url));

@@ -1,8 +1,8 @@
-import type { Logger } from "../../../kit/log.ts";
+import type { Logger } from "../../../../kit/log.ts";
 import { pause } from "../../pause.ts";
-import { hasStatus } from "../api-error.ts";
-import type { KubernetesClient } from "../kubernetes-client.ts";
-import { apiPath } from "../paths.ts";
+import { hasStatus } from "../client/api-error.ts";
+import type { KubernetesClient } from "../client/kubernetes-client.ts";
+import { apiPath } from "../client/paths.ts";
 import { decideLease, heldLease, type Lease, releasedLease, type Sighting, sight } from "./lease-record.ts";
 
 export interface LeaseOptions {

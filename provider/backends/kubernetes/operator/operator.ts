@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { V1Deployment, V1Service } from "@kubernetes/client-node";
-import { qualifiedName } from "../../../contract/functions.ts";
-import type { Logger } from "../../../kit/log.ts";
+import { qualifiedName } from "../../../../contract/functions.ts";
+import type { Logger } from "../../../../kit/log.ts";
 import type { WatchHub } from "../../watch-hub.ts";
-import type { KubernetesClient } from "../kubernetes-client.ts";
+import type { KubernetesClient } from "../client/kubernetes-client.ts";
+import { apiPath } from "../client/paths.ts";
+import { type Identified, telling, type WatchSink, watchObjects } from "../client/watcher.ts";
 import type { AppliedFunction } from "../kubernetes-functions.ts";
-import { apiPath } from "../paths.ts";
 import type { FunctionObject } from "../resources/function-object.ts";
 import { FUNCTION_LABEL } from "../resources/names.ts";
 import type { Profile } from "../resources/profile.ts";
 import { untilAborted } from "../waits.ts";
-import { type Identified, telling, type WatchSink, watchObjects } from "../watcher.ts";
 import { holdLease } from "./lease.ts";
 import { Reconciler, type ReconcilerOptions } from "./reconciler.ts";
 import {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { FaasError } from "../../../contract/errors.ts";
-import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../contract/functions.ts";
-import type { Logger } from "../../../kit/log.ts";
-import { hasStatus } from "../api-error.ts";
-import type { KubernetesClient } from "../kubernetes-client.ts";
+import { FaasError } from "../../../../contract/errors.ts";
+import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../../contract/functions.ts";
+import type { Logger } from "../../../../kit/log.ts";
+import { hasStatus } from "../client/api-error.ts";
+import type { KubernetesClient } from "../client/kubernetes-client.ts";
+import { apiPath } from "../client/paths.ts";
 import type { AppliedFunction } from "../kubernetes-functions.ts";
-import { apiPath } from "../paths.ts";
 import type { Progress } from "../resources/conditions.ts";
 import type { FunctionObject } from "../resources/function-object.ts";
 import { decideFunctionStatus } from "../resources/function-status.ts";

@@ -1,6 +1,6 @@
-import { qualifiedName } from "../../../contract/functions.ts";
-import { isOlder } from "../picture.ts";
-import type { Identified, WatchSink } from "../watcher.ts";
+import { qualifiedName } from "../../../../contract/functions.ts";
+import { isOlder } from "../cache/picture.ts";
+import type { Identified, WatchSink } from "../client/watcher.ts";
 
 /** By namespace and name, as functions are. */
 export function keyOf({ metadata }: Identified): string {

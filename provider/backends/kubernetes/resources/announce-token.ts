@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { V1Deployment } from "@kubernetes/client-node";
-import { PATHS } from "../../../contract/paths.ts";
+import { PATHS } from "../../../../contract/paths.ts";
 import { ANNOUNCE_TOKEN } from "./environment.ts";
 import { functionContainer } from "./read-deployment.ts";
 import type { Announce } from "./settings.ts";

@@ -1,5 +1,5 @@
-import { brokenRules, definitionProblems, missingSecret } from "../../../contract/functions.ts";
-import { timeoutProblems } from "../../../contract/timeouts.ts";
+import { brokenRules, definitionProblems, missingSecret } from "../../../../contract/functions.ts";
+import { timeoutProblems } from "../../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";

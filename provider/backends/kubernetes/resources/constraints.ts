@@ -1,4 +1,4 @@
-import { clip } from "../../../contract/clip.ts";
+import { clip } from "../../../../contract/clip.ts";
 
 /** A label's name with its prefix, and its value, are not nearly as long. */
 const MAX_CHARS = 1_000;

@@ -1,6 +1,6 @@
 import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
-import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
-import { readTimeouts } from "../../../contract/timeouts.ts";
+import type { Endpoint, FunctionEndpoints, Startup } from "../../../../contract/endpoints.ts";
+import { readTimeouts } from "../../../../contract/timeouts.ts";
 import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
 import { readHopeless } from "./problem.ts";

@@ -1,5 +1,5 @@
 import type { V1ObjectMeta } from "@kubernetes/client-node";
-import type { FunctionDeployment, FunctionResources, FunctionStatus } from "../../../contract/functions.ts";
+import type { FunctionDeployment, FunctionResources, FunctionStatus } from "../../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import type { Condition } from "./conditions.ts";
 import { objectLabels, sortKeys } from "./names.ts";

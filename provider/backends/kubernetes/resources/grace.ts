@@ -1,4 +1,4 @@
-import { parseDuration } from "../../../kit/parse.ts";
+import { parseDuration } from "../../../../kit/parse.ts";
 
 /** What watchdogs take when nothing is set. */
 const DEFAULT_WRITE_TIMEOUT_MS = 30_000;

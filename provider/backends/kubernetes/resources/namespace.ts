@@ -1,5 +1,5 @@
 import type { V1ManagedFieldsEntry, V1Namespace } from "@kubernetes/client-node";
-import type { FunctionNamespace } from "../../../contract/namespaces.ts";
+import type { FunctionNamespace } from "../../../../contract/namespaces.ts";
 import { isLabelValue, isQualifiedName } from "./constraints.ts";
 import { FIELD_MANAGER, NAMESPACE_MARK, sortKeys } from "./names.ts";
 import { isAdministrative } from "./reserved-keys.ts";

@@ -1,5 +1,5 @@
 import type { V1Container, V1PodSecurityContext, V1PodSpec, V1TopologySpreadConstraint } from "@kubernetes/client-node";
-import type { FunctionResources } from "../../../contract/functions.ts";
+import type { FunctionResources } from "../../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { buildNodeSelector } from "./constraints.ts";
 import { buildEnvironment } from "./environment.ts";

@@ -1,5 +1,5 @@
 import type { V1Container, V1Deployment } from "@kubernetes/client-node";
-import type { FunctionResources } from "../../../contract/functions.ts";
+import type { FunctionResources } from "../../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { readConstraints } from "./constraints.ts";
 import { readEnvironment } from "./environment.ts";

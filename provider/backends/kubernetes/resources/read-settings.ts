@@ -1,5 +1,13 @@
-import type { EnvReader } from "../../../kit/env.ts";
-import { integerFrom, oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../../kit/parse.ts";
+import type { EnvReader } from "../../../../kit/env.ts";
+import {
+  integerFrom,
+  oneOf,
+  parseBoolean,
+  parseDuration,
+  parsePort,
+  parseText,
+  parseUrl,
+} from "../../../../kit/parse.ts";
 import type { ProbeTiming } from "../../probe-annotations.ts";
 import { DEFAULT_SETTINGS, type PullPolicy, type ResourceSettings } from "./settings.ts";
 

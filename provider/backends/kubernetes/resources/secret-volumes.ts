@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { V1PodSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
-import { stripEnd } from "../../../contract/strip-end.ts";
+import { stripEnd } from "../../../../contract/strip-end.ts";
 import { SECRETS_PATH } from "./names.ts";
 import type { SecretFacts } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
-import type { Endpoint } from "../../../contract/endpoints.ts";
-import type { FunctionStatus } from "../../../contract/functions.ts";
+import type { Endpoint } from "../../../../contract/endpoints.ts";
+import type { FunctionStatus } from "../../../../contract/functions.ts";
 import { readProblem } from "./problem.ts";
 import { readAnnotations, readDeployment, readLabels } from "./read-deployment.ts";
 

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { BuildConfig, BuildEvent } from "../../../contract/build.ts";
-import { FaasError } from "../../../contract/errors.ts";
-import type { Logger } from "../../../kit/log.ts";
+import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
+import { FaasError } from "../../../../contract/errors.ts";
+import type { Logger } from "../../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
 import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
 import type { Images } from "../images.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
-import type { BuildConfig, BuildEvent } from "../../../contract/build.ts";
-import { FaasError } from "../../../contract/errors.ts";
+import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
+import { FaasError } from "../../../../contract/errors.ts";
 import { DESCRIPTOR_FILE, type Descriptor, readDescriptor } from "../descriptor.ts";
 import { syncFolder } from "../files.ts";
 import type { Images } from "../images.ts";

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import type { LogMessage, LogQuery } from "../../../contract/logs.ts";
+import type { LogMessage, LogQuery } from "../../../../contract/logs.ts";
 import { Notifier } from "../../notifier.ts";
 import { ensureFolder, removeTree } from "../files.ts";
 import { findTail, type LogPosition, LogSource } from "./log-source.ts";

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { LogMessage } from "../../../contract/logs.ts";
+import type { LogMessage } from "../../../../contract/logs.ts";
 import type { Segment } from "./segments.ts";
 
 const READ_BYTES = 64 * 1024;

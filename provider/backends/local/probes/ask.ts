@@ -1,5 +1,5 @@
 import type { Agent } from "node:http";
-import { request } from "../../../kit/http.ts";
+import { request } from "../../../../kit/http.ts";
 
 export interface Question {
   /** `host:port`. */

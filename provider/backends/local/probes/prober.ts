@@ -1,4 +1,4 @@
-import { Agent } from "../../../kit/http.ts";
+import { Agent } from "../../../../kit/http.ts";
 import { pause } from "../../pause.ts";
 import type { ProbeRule, ProbeRules } from "../../probe-annotations.ts";
 import { ask } from "./ask.ts";

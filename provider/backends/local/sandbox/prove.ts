@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isOutOfSpace } from "../../../contract/shortages.ts";
+import { isOutOfSpace } from "../../../../contract/shortages.ts";
 import { ensureFolder } from "../files.ts";
 import type { Wall } from "./wall.ts";
 

@@ -12,7 +12,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isOutOfSpace } from "../../../contract/shortages.ts";
+import { isOutOfSpace } from "../../../../contract/shortages.ts";
 import { ensureFolder, removeTree } from "../files.ts";
 
 /** Part of the machine that functions see read-only: a file or a folder, or a symbolic link. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { parseScalePolicy, type ScalePolicy } from "../../../../contract/scale-policy.ts";
 import type { Decision, ScaleInput } from "../../../../gateway/core/scaling/decision.ts";
 import { FunctionScaler } from "../../../../gateway/core/scaling/function-scaler.ts";
 import { excessBurstCapacity, replicasFor } from "../../../../gateway/core/scaling/wish.ts";
-import { parseScalePolicy, type ScalePolicy } from "../../../../provider/contract/scale-policy.ts";
 
 const SECOND = 1000;
 const START = 1_700_000_000_000;

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
+import type { ScaleWindow } from "../../../../contract/scale-policy.ts";
 import { scheduledBounds } from "../../../../gateway/core/scaling/schedule.ts";
-import type { ScaleWindow } from "../../../../provider/contract/scale-policy.ts";
 
 const HOUR = 3600_000;
 const office: ScaleWindow = {

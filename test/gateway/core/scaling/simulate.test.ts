@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
+import { parseScalePolicy } from "../../../../contract/scale-policy.ts";
 import type { Sample } from "../../../../gateway/core/scaling/sample.ts";
 import { simulate } from "../../../../gateway/core/scaling/simulate.ts";
-import { parseScalePolicy } from "../../../../provider/contract/scale-policy.ts";
 
 const START = 1_700_000_000_000;
 

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import type { FunctionDeployment } from "../../../../contract/functions.ts";
 import { deploymentProblems } from "../../../../provider/backends/kubernetes/resources/check.ts";
 import { buildDeployment } from "../../../../provider/backends/kubernetes/resources/deployment.ts";
 import {
@@ -15,7 +16,6 @@ import { planUpdate } from "../../../../provider/backends/kubernetes/resources/p
 import { readDeployment } from "../../../../provider/backends/kubernetes/resources/read-deployment.ts";
 import { buildService } from "../../../../provider/backends/kubernetes/resources/service.ts";
 import { readStatus } from "../../../../provider/backends/kubernetes/resources/status.ts";
-import type { FunctionDeployment } from "../../../../provider/contract/functions.ts";
 import { around } from "./fixtures.ts";
 import { objectProblems, readOpenApi } from "./object-schema.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
+import { type Env, readEnv } from "../../../../kit/env.ts";
 import { readKubernetesSettings } from "../../../../provider/backends/kubernetes/resources/read-settings.ts";
 import { DEFAULT_SETTINGS } from "../../../../provider/backends/kubernetes/resources/settings.ts";
-import { type Env, readEnv } from "../../../../provider/kit/env.ts";
 
 const read = (env: Env) => readEnv(env, readKubernetesSettings);
 

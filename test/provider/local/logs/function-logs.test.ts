@@ -2,8 +2,8 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { LogQuery } from "../../../../contract/logs.ts";
 import { FunctionLogs } from "../../../../provider/backends/local/logs/function-logs.ts";
-import type { LogQuery } from "../../../../provider/contract/logs.ts";
 import { until } from "../support.ts";
 
 let folder: string;

@@ -1,0 +1,101 @@
+import {
+  type CallReport,
+  type DeadLetterList,
+  decodeCallReport,
+  decodeChangeCount,
+  decodeDeadLetterList,
+  decodeQueueReport,
+  type QueueReport,
+} from "../../contract/calls.ts";
+import { parseJson } from "../../contract/decode.ts";
+import { FaasError, kindOfStatus } from "../../contract/errors.ts";
+import { PATHS } from "../../contract/paths.ts";
+import type { Answer, GatewayClient } from "./gateway-client.ts";
+
+/** Which dead letters; empty fields are left out. Times as the gateway takes them: a moment, or a duration ago. */
+export interface DeadLetterFilter {
+  readonly id?: string | undefined;
+  readonly function?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+export interface DeadLetterPageRequest extends DeadLetterFilter {
+  readonly limit: string;
+  readonly after?: string | undefined;
+}
+
+/** A gateway's queue. Every failure is a `FaasError` whose kind is that of the gateway's status. */
+export class QueueClient {
+  readonly #client: Pick<GatewayClient, "ask">;
+
+  constructor(client: Pick<GatewayClient, "ask">) {
+    this.#client = client;
+  }
+
+  async status(which: {
+    readonly function?: string | undefined;
+    readonly namespace?: string | undefined;
+  }): Promise<QueueReport> {
+    return decodeQueueReport(await this.#json("GET", PATHS.queue, { ...which }));
+  }
+
+  /** @param wait how long to wait for its end, as the gateway takes durations */
+  async call(id: string, wait?: string): Promise<CallReport> {
+    return decodeCallReport(await this.#json("GET", pathOf(id), { wait }));
+  }
+
+  /** Cancels the calls of a function that wait. @returns how many */
+  async purge(which: { readonly function: string; readonly namespace?: string | undefined }): Promise<number> {
+    return decodeChangeCount(await this.#json("DELETE", PATHS.queue, { ...which }));
+  }
+
+  async cancel(id: string): Promise<void> {
+    check(await this.#client.ask("DELETE", pathOf(id)));
+  }
+
+  async deadLetters(request: DeadLetterPageRequest): Promise<DeadLetterList> {
+    return decodeDeadLetterList(await this.#json("GET", PATHS.deadLetters, { ...request }));
+  }
+
+  /** @param filter empty for all @returns how many */
+  async replay(filter: DeadLetterFilter): Promise<number> {
+    return decodeChangeCount(await this.#json("POST", PATHS.deadLetters, orAll(filter)));
+  }
+
+  /** @param filter empty for all @returns how many */
+  async drop(filter: DeadLetterFilter): Promise<number> {
+    return decodeChangeCount(await this.#json("DELETE", PATHS.deadLetters, orAll(filter)));
+  }
+
+  async #json(method: string, path: string, query: Readonly<Record<string, string | undefined>>): Promise<unknown> {
+    const given = Object.entries(query).filter((entry): entry is [string, string] => (entry[1] ?? "") !== "");
+    const text = new URLSearchParams(given).toString();
+    const answer = check(await this.#client.ask(method, text === "" ? path : `${path}?${text}`));
+    try {
+      return parseJson(answer.text, "answer");
+    } catch (cause) {
+      throw new FaasError("upstream", "the gateway's answer is not JSON; is it a faaslane gateway?", { cause });
+    }
+  }
+}
+
+function pathOf(id: string): string {
+  return `/async-function/${encodeURIComponent(id)}`;
+}
+
+function orAll(filter: DeadLetterFilter): Record<string, string | undefined> {
+  const empty = Object.values(filter).every((value) => value === undefined || value === "");
+  return empty ? { all: "true" } : { ...filter };
+}
+
+/** @throws {FaasError} with the gateway's own words */
+function check(answer: Answer): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  const said = answer.text.trim();
+  throw new FaasError(
+    kindOfStatus(answer.status),
+    said === "" ? `the gateway answered ${answer.status} ${answer.statusText}` : said,
+  );
+}

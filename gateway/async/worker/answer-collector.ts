@@ -1,0 +1,135 @@
+import { INTERNAL_HEADER } from "../../../contract/paths.ts";
+import { type Answer, platformAnswer, type ResponseHeaders } from "../function-caller.ts";
+import { NO_RESULT, ResultKeeper, type ResultLimits } from "../result.ts";
+import type { Turn } from "./turn.ts";
+
+interface Flow {
+  pause(): void;
+  resume(): void;
+}
+
+export interface AnswerCollectorOptions {
+  /** How much of the body is wanted; undefined for nothing. */
+  readonly keep: ResultLimits | undefined;
+  /** Must not have aborted yet. */
+  readonly signal: AbortSignal;
+  /** With its end a whole answer is told. */
+  readonly turn: Turn;
+  /** Called when nobody waits for the answer any more: the connection that it comes on is to be closed. */
+  readonly leave: () => void;
+}
+
+/** Gathers one answer: its head, and as much of its body as is wanted. The first end counts; what comes later is ignored. */
+export class AnswerCollector {
+  /** Rejects with the reason of the signal when that aborts first. */
+  readonly answer: Promise<Answer>;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #options: AnswerCollectorOptions;
+  readonly #keeper: ResultKeeper | undefined;
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  /** Until the piece before has been stored; undefined in the usual case that it lies in memory. */
+  #storing: Promise<void> | undefined;
+  #over = false;
+  #whole: Answer | undefined;
+
+  constructor(options: AnswerCollectorOptions) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#options = options;
+    this.#keeper = options.keep && new ResultKeeper(options.keep);
+    options.signal.addEventListener("abort", this);
+  }
+
+  /** Whether the answer has come to an end, whole or not. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whether the answer's head is there. */
+  get begun(): boolean {
+    return this.#status !== 0;
+  }
+
+  begin(status: number, headers: ResponseHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  data(piece: Buffer, flow: Flow): void {
+    const keeper = this.#keeper;
+    // All of it is read, also what is not wanted: who stops reading cancels the function. undici begins anew after a pause
+    // with an empty piece; to pause for that one would be for ever.
+    if (!keeper || this.#over || piece.length === 0) return;
+    const before = this.#storing;
+    const storing = before ? before.then(() => keeper.add(piece)) : keeper.add(piece);
+    if (!storing) return;
+    flow.pause();
+    const stored = storing.then(
+      () => {
+        if (this.#storing === stored) this.#storing = undefined;
+        flow.resume();
+      },
+      () => {
+        this.settle(platformAnswer(502));
+        flow.resume();
+      },
+    );
+    this.#storing = stored;
+  }
+
+  /** The answer is whole. */
+  end(): void {
+    if (this.#storing) void this.#storing.then(() => this.end());
+    else if (this.#finish()) {
+      const headers = this.#headers;
+      const result = this.#keeper?.finish() ?? NO_RESULT;
+      this.#whole = { kind: "answered", status: this.#status, internal: INTERNAL_HEADER in headers, headers, result };
+      this.#options.turn.add(this);
+    }
+  }
+
+  /** For the turn to call. */
+  goOn(): void {
+    if (this.#whole) this.#resolve(this.#whole);
+  }
+
+  /** Another answer takes the place of the one that was coming. */
+  settle(answer: Answer): void {
+    if (!this.#finish()) return;
+    this.#discard();
+    this.#resolve(answer);
+  }
+
+  /** The platform gives up waiting. */
+  cut(status: 502 | 504): void {
+    this.settle(platformAnswer(status));
+    this.#options.leave();
+  }
+
+  /** The signal has aborted. */
+  handleEvent(): void {
+    const { signal, leave } = this.#options;
+    if (!this.#finish()) return;
+    this.#discard();
+    this.#reject(signal.reason);
+    leave();
+  }
+
+  /** @returns whether it had not come to an end before */
+  #finish(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#options.signal.removeEventListener("abort", this);
+    return true;
+  }
+
+  #discard(): void {
+    const keeper = this.#keeper;
+    // What cannot be closed is the system's to close, when the process ends.
+    if (keeper) void (this.#storing ?? Promise.resolve()).then(() => keeper.discard()).catch(() => undefined);
+  }
+}

@@ -1,0 +1,261 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { FunctionRef } from "../../../contract/functions.ts";
+import type { Logger } from "../../../kit/log.ts";
+import { Slices } from "../../../kit/slices.ts";
+import { isExcusable, refusalWait } from "../../core/call-limit.ts";
+import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
+import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../../queue/queue.ts";
+import { type Callbacks, factsOf } from "../callbacks/callbacks.ts";
+import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "../events.ts";
+import type { Answer, Answered, FunctionCaller } from "../function-caller.ts";
+import { resultHeaders } from "../headers.ts";
+import { type ResultLimits, readResult } from "../result.ts";
+import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
+import { findDefect } from "./defects.ts";
+import type { FunctionLimits } from "./function-limits.ts";
+import type { FunctionPictures } from "./function-pictures.ts";
+import type { Policies } from "./policies.ts";
+
+export interface DeliveryOptions {
+  readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
+  readonly caller: Pick<FunctionCaller, "call">;
+  readonly callbacks: Callbacks;
+  readonly functions: Pick<FunctionPictures, "find">;
+  readonly policies: Policies;
+  readonly limits: FunctionLimits;
+  /** Of results that a callback wants. */
+  readonly resultLimits: ResultLimits;
+  /** Wait between tries to reach the gateway: its shortest and longest. */
+  readonly unreachableWaitMs: readonly [min: number, max: number];
+  readonly log: Pick<Logger, "debug" | "info" | "warn">;
+  readonly events: QueueWorkerEvents;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Milliseconds with fractions, for durations: that of the limits. */
+  readonly clock: () => number;
+  readonly random: () => number;
+}
+
+/** A call that is tried. */
+interface Task {
+  readonly call: QueuedCall;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly place: Place;
+}
+
+type WholePlace = Extract<QueuedCall["batch"], { kind: "whole" }>;
+
+/** Pause before the members of a batch are published again. */
+const BATCH_RETRY_MS = [500, 5000] as const;
+
+/** Takes one call after the other to its function, and says what becomes of it. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  /** For batches. */
+  readonly #slices = new Slices();
+  #unreachable = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /** A queue's `Deliver`. */
+  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: Place): Promise<Disposition> {
+    const task = { call, attempt, signal, place };
+    const { events } = this.#options;
+    const where = placeOf(call);
+    if (call.batch?.kind === "whole") {
+      const end = await this.#spreadInTime(task, call.batch);
+      // What is spread has not ended: its calls are counted one by one.
+      if (end.kind !== "done") {
+        events.delivered?.(where);
+        events.ended?.({ ...where, end: endOf(end) });
+      }
+      return end;
+    }
+    events.delivered?.(where);
+    let end: Disposition | undefined;
+    try {
+      end = await this.#decide(task);
+      return end;
+    } finally {
+      events.ended?.({ ...where, end: endOf(end) });
+    }
+  }
+
+  async #decide(task: Task): Promise<Disposition> {
+    const { call, attempt } = task;
+    if (this.#expiresBy(call, 0)) return await this.#expired(task);
+    const { answer, startedAt } = await this.#call(task);
+    if (answer.kind === "unsendable") return this.#dead(call, attempt, `the call cannot be sent: ${answer.reason}`);
+    // The gateway was away until the call's time had passed.
+    if (answer.kind === "unreachable") return await this.#expired(task);
+    try {
+      if (isRefusal(answer) && this.#isExcused(call)) return await this.#refused(task, startedAt);
+      return await this.#conclude(task, answer, startedAt);
+    } finally {
+      await answer.result.discard();
+    }
+  }
+
+  #isExcused({ refused }: QueuedCall): boolean {
+    return !refused || isExcusable({ times: refused.times, forMs: this.#options.now() - refused.since });
+  }
+
+  /** Whether the call's time has passed in `ms` from now. */
+  #expiresBy({ notAfter }: QueuedCall, ms: number): boolean {
+    return notAfter !== undefined && this.#options.now() + ms > notAfter;
+  }
+
+  async #expired({ call, attempt, signal, place }: Task): Promise<Disposition> {
+    const { policy } = this.#options.policies.find(refOf(call));
+    if (call.callbackUrl !== undefined) place.free();
+    await this.#options.callbacks.tellExpired(call, attempt - 1, policy.attempts, signal);
+    return { kind: "expired" };
+  }
+
+  async #spreadInTime(task: Task, place: WholePlace): Promise<Disposition> {
+    return this.#expiresBy(task.call, 0)
+      ? await this.#expired(task)
+      : await this.#spread(task.call, place, task.signal);
+  }
+
+  /** Makes a batch's lines calls of their own. */
+  async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
+    const isWhole = await isComplete(call, place, this.#slices);
+    const defect = findDefect(call) ?? (isWhole ? undefined : "some of its lines are missing");
+    if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
+    const { queue, random, log } = this.#options;
+    try {
+      await publishMembers(queue, call, place, this.#slices, signal);
+      return { kind: "done" };
+    } catch (err) {
+      signal.throwIfAborted();
+      if (!isPassing(err)) throw err;
+      log.warn({ ...factsOf(call), err }, "the calls of a batch cannot be queued yet");
+      const [min, max] = BATCH_RETRY_MS;
+      return { kind: "retry", afterMs: min + Math.round((max - min) * random()), counted: false };
+    }
+  }
+
+  /** Waits for the gateway to be there, for as long as the call has time. */
+  async #call({ call, signal, place }: Task): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
+    const { caller, log, clock, random } = this.#options;
+    const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
+    for (let tries = 1; ; tries++) {
+      // It may wait for minutes, and others need not.
+      if (this.#isAsleep(call)) place.lend();
+      const startedAt = clock();
+      const answer = await caller.call(call, this.#keepLimits(call), signal);
+      if (answer.kind !== "unreachable") {
+        if (this.#unreachable) log.info({}, "the gateway can be reached again");
+        this.#unreachable = false;
+        return { answer, startedAt };
+      }
+      if (!this.#unreachable) log.warn({ err: answer.error }, "the gateway cannot be reached; calls wait");
+      this.#unreachable = true;
+      const waitMs = minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, random());
+      if (this.#expiresBy(call, waitMs)) return { answer, startedAt };
+      // All calls go through the gateway, so none waits for the place that this one keeps.
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+
+  #isAsleep(call: QueuedCall): boolean {
+    return this.#options.functions.find(refOf(call))?.readyReplicas === 0;
+  }
+
+  /** Which results are worth keeping: those that somebody may ask for, and in full those that a callback wants. */
+  #keepLimits({ callbackUrl }: QueuedCall): ResultLimits | undefined {
+    const { queue, resultLimits } = this.#options;
+    if (callbackUrl !== undefined) return resultLimits;
+    if (queue.maxResultBytes === 0) return undefined;
+    return { ...resultLimits, memoryBytes: queue.maxResultBytes, maxBytes: queue.maxResultBytes };
+  }
+
+  /**
+   * Refused by the platform before the function saw it: its limit is reached, which says nothing about the call. It
+   * goes back rather than wait in a place that another function's call can have.
+   */
+  async #refused(task: Task, startedAt: number): Promise<Disposition> {
+    const { call } = task;
+    const { limits, events, random } = this.#options;
+    events.refused?.(placeOf(call));
+    const pauseMs = limits.refused(refOf(call), startedAt);
+    const afterMs = Math.max(pauseMs, refusalWait(call.refused?.times ?? 0, random()));
+    if (this.#expiresBy(call, afterMs)) return await this.#expired(task);
+    return { kind: "retry", afterMs, counted: false, refused: true };
+  }
+
+  async #conclude({ call, attempt, signal, place }: Task, answer: Answered, startedAt: number): Promise<Disposition> {
+    const { policies, callbacks, events, log, now, clock, random } = this.#options;
+    const { policy, known } = policies.find(refOf(call));
+    const { status, internal, headers, result } = answer;
+    const durationMs = clock() - startedAt;
+    this.#learn(call, answer, startedAt);
+    const retryAfter = [headers["retry-after"]].flat()[0];
+    const decided = decideRetry({ status, internal, known, retryAfter, attempt, now: now(), random: random() }, policy);
+    // The next try would be too late, so this was the last one.
+    const late = decided.kind === "retry" && this.#expiresBy(call, decided.afterMs);
+    const decision = late
+      ? {
+          kind: "dead" as const,
+          reason: `attempt ${attempt} ended with status ${status}, and no time is left for another`,
+        }
+      : decided;
+    events.attempted?.({ ...placeOf(call), status, durationMs, decision });
+    log.debug({ ...factsOf(call), attempt, status, durationMs, decision }, "attempt ended");
+    if (decision.kind === "retry") {
+      const attempted = { status, durationMs: Math.round(durationMs) };
+      return {
+        kind: "retry",
+        afterMs: decision.afterMs,
+        outcome: attempted,
+        ...(isRefusal(answer) && { refused: true }),
+      };
+    }
+    const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
+    const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
+    // Its receiver may be away for minutes, which is nobody else's business.
+    if (call.callbackUrl !== undefined) place.free();
+    const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
+    if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);
+    return missed === undefined
+      ? { kind: "done", outcome }
+      : this.#dead(call, attempt, `the callback failed: ${missed}`, outcome);
+  }
+
+  #learn(call: QueuedCall, { status, internal }: Answered, startedAt: number): void {
+    const { limits } = this.#options;
+    if (internal && status === 503) limits.refused(refOf(call), startedAt);
+    // Other platform errors tell nothing about how many calls there is room for.
+    else if (!internal) limits.accepted(refOf(call), startedAt);
+  }
+
+  async #outcomeOf({ status, headers, result }: Answered, durationMs: number): Promise<Outcome> {
+    const { maxResultBytes } = this.#options.queue;
+    const pairs = resultHeaders(headers);
+    const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length, result.bytes);
+    if (result.omitted !== undefined || bytes > maxResultBytes) return { status, durationMs };
+    return { status, durationMs, result: { headers: pairs, body: await readResult(result) } };
+  }
+
+  #dead(call: QueuedCall, attempt: number, reason: string, outcome?: Outcome): Disposition {
+    this.#options.log.warn({ ...factsOf(call), attempt, reason }, "a call is dead");
+    return { kind: "dead", reason, ...(outcome ? { outcome } : {}) };
+  }
+}
+
+/** The platform had no room for the call, or so it seems. */
+function isRefusal({ status, internal }: Answered): boolean {
+  return status === 429 && internal;
+}
+
+function refOf({ function: name, namespace }: QueuedCall): FunctionRef {
+  return { name, namespace };
+}
+
+function endOf(end: Disposition | undefined): DeliveryEnd {
+  return !end || (end.kind === "retry" && end.counted === false) ? "handedBack" : end.kind;
+}

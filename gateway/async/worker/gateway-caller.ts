@@ -1,0 +1,125 @@
+import { type Dispatcher, errors, Pool } from "undici";
+import { qualifiedName } from "../../../contract/functions.ts";
+import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
+import type { QueuedCall } from "../../queue/queue.ts";
+import {
+  type Answer,
+  type CallTimeLimit,
+  type FunctionCaller,
+  platformAnswer,
+  type ResponseHeaders,
+} from "../function-caller.ts";
+import { buildCallHeaders } from "../headers.ts";
+import type { ResultLimits } from "../result.ts";
+import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
+import { findDefect } from "./defects.ts";
+
+export interface GatewayCallerOptions {
+  /** Base of the gateway, below which `/function/` lies. */
+  readonly gatewayUrl: URL;
+  readonly connections: number;
+  /** Longer than the gateway's own limits. */
+  readonly timeLimit: CallTimeLimit;
+  readonly userAgent: string;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const GATEWAY_HEAD_BYTES = 16 * 1024;
+
+/** Makes stored calls through the `/function/` route of a gateway in another process. */
+export class GatewayCaller implements FunctionCaller {
+  readonly #options: GatewayCallerOptions;
+  readonly #pool: Pool;
+  readonly #underWay = new CallsUnderWay();
+
+  constructor(options: GatewayCallerOptions) {
+    this.#options = options;
+    this.#pool = new Pool(options.gatewayUrl.origin, {
+      connections: options.connections,
+      pipelining: 1,
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+      // As much as the gateway has taken, and what it adds.
+      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES + GATEWAY_HEAD_BYTES,
+      // The deadline of the whole call is the only one: a function may think for long before its first byte.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+    const defect = findDefect(call);
+    if (defect !== undefined) return { kind: "unsendable", reason: defect };
+    signal.throwIfAborted();
+    const { gatewayUrl, timeLimit, userAgent } = this.#options;
+    const base = gatewayUrl.pathname.replace(/\/$/, "");
+    const target = qualifiedName({ name: call.function, namespace: call.namespace });
+    const request: Dispatcher.DispatchOptions = {
+      method: call.method as Dispatcher.HttpMethod,
+      path: `${base}/function/${target}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
+      headers: buildCallHeaders(call, userAgent),
+      body: call.body,
+      // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.
+      bodyTimeout: timeLimit(call, false),
+    };
+    const response = new GatewayResponse({ keep, signal, turn: this.#underWay.turn });
+    const limit = (begun: boolean) => timeLimit(call, begun);
+    return await this.#underWay.run(response.collector, limit, () => this.#pool.dispatch(request, response));
+  }
+
+  async close(): Promise<void> {
+    this.#underWay.close();
+    await this.#pool.destroy();
+  }
+}
+
+type Controller = Dispatcher.DispatchController;
+
+class GatewayResponse implements Dispatcher.DispatchHandler {
+  readonly collector: AnswerCollector;
+  #controller: Controller | undefined;
+
+  constructor(options: Omit<AnswerCollectorOptions, "leave">) {
+    this.collector = new AnswerCollector({ ...options, leave: () => this.#leave() });
+  }
+
+  #leave(): void {
+    this.#controller?.abort(new Error("nobody waits for the answer any more"));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.collector.over) this.#leave();
+  }
+
+  onResponseStart(_controller: Controller, status: number, headers: ResponseHeaders): void {
+    if (status >= 200) this.collector.begin(status, headers);
+  }
+
+  onResponseData(controller: Controller, piece: Buffer): void {
+    this.collector.data(piece, controller);
+  }
+
+  onResponseEnd(): void {
+    this.collector.end();
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    this.collector.settle(answerTo(error));
+  }
+}
+
+function answerTo(error: Error): Answer {
+  if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
+    return { kind: "unsendable", reason: error.message };
+  }
+  return isUnreachable(error) ? { kind: "unreachable", error } : platformAnswer(502);
+}
+
+/** Whether no connection came about, so that nothing has been sent. */
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof errors.ConnectTimeoutError) return true;
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  // Several addresses failing make one error without a system call.
+  return syscall === "connect" || syscall === "getaddrinfo" || code === "ECONNREFUSED";
+}

@@ -1,0 +1,52 @@
+import { FaasError } from "../../../contract/errors.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
+import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.ts";
+import type { QueuedCall } from "../../queue/queue.ts";
+import type { Answer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
+import type { ResultLimits } from "../result.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
+import { findDefect } from "./defects.ts";
+import { StoredExchange } from "./stored-exchange.ts";
+
+export interface ProxyCallerOptions {
+  readonly proxy: Pick<FunctionProxy, "forward">;
+  /** Longer than the proxy's own limits. */
+  readonly timeLimit: CallTimeLimit;
+  readonly userAgent: string;
+}
+
+/** Hands stored calls to the gateway's proxy in the same process, which treats them as it does those of callers. */
+export class ProxyCaller implements FunctionCaller {
+  readonly #options: ProxyCallerOptions;
+  readonly #underWay = new CallsUnderWay();
+  #closed = false;
+
+  constructor(options: ProxyCallerOptions) {
+    this.#options = options;
+  }
+
+  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+    const defect = findDefect(call);
+    if (defect !== undefined) return { kind: "unsendable", reason: defect };
+    signal.throwIfAborted();
+    if (this.#closed) {
+      return { kind: "unreachable", error: new FaasError("unavailable", "the gateway is stopping") };
+    }
+    const { proxy, timeLimit, userAgent } = this.#options;
+    const exchange = new StoredExchange(call, userAgent, { keep, signal, turn: this.#underWay.turn });
+    const limit = (begun: boolean) => timeLimit(call, begun);
+    return await this.#underWay.run(exchange.collector, limit, () => {
+      proxy.forward(urlOf(call), call.callId, exchange)?.catch(() => exchange.breakOff());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#underWay.close();
+  }
+}
+
+function urlOf({ function: name, namespace, path, query }: QueuedCall): string {
+  const target = qualifiedName({ name, namespace });
+  return query === "" ? `${FUNCTION_PREFIX}${target}${path}` : `${FUNCTION_PREFIX}${target}${path}?${query}`;
+}

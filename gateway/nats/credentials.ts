@@ -1,0 +1,8 @@
+/** How to log in; at most one way of them. */
+export interface NatsCredentials {
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** Content of a `.creds` file. */
+  readonly creds?: Uint8Array;
+}

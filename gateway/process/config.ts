@@ -1,0 +1,73 @@
+import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
+import { type Env, readEnv } from "../../kit/env.ts";
+import { parseHosts } from "../../kit/hosts.ts";
+import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
+import { integerFrom, oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../kit/parse.ts";
+import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
+import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
+
+export interface GatewayConfig {
+  readonly port: number;
+  readonly bindAddress: string;
+  /** Hosts that the control routes are called by; see `hostsOf`. */
+  readonly allowedHosts: readonly string[];
+  readonly metricsPort: number;
+  readonly providerUrl: URL;
+  readonly defaultNamespace: string;
+  /**
+   * Longest wait for a function's response headers, and between two pieces of its body, in milliseconds, where the
+   * function does not say how long it may take.
+   */
+  readonly upstreamTimeoutMs: number;
+  /** Whether that was set, so that no function gets less. */
+  readonly upstreamTimeoutGiven: boolean;
+  /** Longest time a caller may take to send a request, in milliseconds. */
+  readonly readTimeoutMs: number;
+  /** Longest wait of a call for a replica, in milliseconds. */
+  readonly scaleUpTimeoutMs: number;
+  /** Calls of one function that may wait for a replica. */
+  readonly maxHeldCalls: number;
+  readonly basicAuth: boolean;
+  /** Folder of `basic-auth-user` and `basic-auth-password`. */
+  readonly secretMountPath: string;
+  readonly async: AsyncConfig;
+  /** Whether the gateway drains the queue itself; otherwise queue workers do. */
+  readonly ownWorker: boolean;
+  readonly scaling: ScalingConfig;
+  /** How long a stop waits for calls under way, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}
+
+export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
+
+/** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
+export function loadConfig(env: Env): GatewayConfig {
+  return readEnv(env, (read) => {
+    const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";
+    const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
+    const async = readAsyncConfig(read, secretMountPath, dataDir);
+    const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
+    return {
+      port: read.optional("port", parsePort) ?? 8080,
+      bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
+      metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
+      providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
+      defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
+      upstreamTimeoutMs: upstreamTimeoutMs ?? DEFAULT_UPSTREAM_TIMEOUT_MS,
+      upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
+      readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
+      scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
+      maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,
+      basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
+      secretMountPath,
+      async,
+      ownWorker: readOwnWorker(read, async.queue),
+      // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
+      scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
+      drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
+      logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
+    };
+  });
+}

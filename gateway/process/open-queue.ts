@@ -1,0 +1,61 @@
+import { shortageOf } from "../../contract/shortages.ts";
+import type { Logger } from "../../kit/log.ts";
+import { LateQueue } from "../queue/late-queue.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
+import { readNatsCredentials } from "./secret-files.ts";
+
+export interface OpenQueue {
+  readonly queue: Queue;
+  /** Resolves once there is something to take calls from. */
+  readonly whenOpen: Promise<void>;
+  /** Why it will never work again in this process; undefined while there is hope. */
+  problem(): string | undefined;
+  /** Connections to the server that were made anew; absent when there is no server. */
+  readonly reconnects?: () => number;
+}
+
+/** The one switch on the kind of queue; undefined when there is to be none. */
+export async function openQueue(config: AsyncConfig, log: Logger): Promise<OpenQueue | undefined> {
+  const { queue } = config;
+  if (queue.kind === "none") return undefined;
+  return queue.kind === "embedded" ? await openEmbedded(queue, log) : await openJetStream(queue, config, log);
+}
+
+async function openEmbedded({ kind: _kind, callLimits, ...settings }: EmbeddedConfig, log: Logger): Promise<OpenQueue> {
+  const { openEmbeddedQueue } = await import("../queue/embedded/index.ts");
+  let failure: string | undefined;
+  const onFailure = (error: Error) => {
+    failure = `the queue has failed: ${error.message}`;
+  };
+  const open = async () => await openEmbeddedQueue({ ...settings, limits: callLimits, log, onFailure });
+  try {
+    return { queue: await open(), whenOpen: Promise.resolve(), problem: () => failure };
+  } catch (error) {
+    // A full disk passes, and synchronous calls need none.
+    if (!shortageOf(error)) throw error;
+    log.error({ err: error }, "the queue cannot be opened yet; asynchronous calls are refused until it can");
+  }
+  const { maxBodyBytes, maxResultBytes } = settings;
+  const queue = new LateQueue({ maxBodyBytes, maxResultBytes, open, log });
+  await queue.whenTried;
+  return { queue, whenOpen: queue.whenOpen, problem: () => failure };
+}
+
+async function openJetStream(
+  { kind: _kind, ...settings }: JetStreamConfig,
+  { secretMountPath }: AsyncConfig,
+  log: Logger,
+): Promise<OpenQueue> {
+  const { openJetStreamQueue } = await import("../queue/jetstream/index.ts");
+  let reconnects = 0;
+  const onReconnect = () => {
+    reconnects++;
+  };
+  const credentials = await readNatsCredentials(secretMountPath);
+  const open = async () => await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
+  const queue = new LateQueue({ ...settings, open, log });
+  // Where the server is there, nobody who calls at once is to be turned away.
+  await queue.whenTried;
+  return { queue, whenOpen: queue.whenOpen, problem: () => undefined, reconnects: () => reconnects };
+}

@@ -1,0 +1,58 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StartError } from "../../kit/process.ts";
+
+/** How to log in at NATS; all absent where it wants nothing. */
+export interface NatsCredentials {
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** A credentials file as `nsc` makes them. */
+  readonly creds?: Uint8Array;
+}
+
+/**
+ * Reads `nats-user`, `nats-password`, `nats-token` and `nats-creds` below `folder`, as far as they are there.
+ * @throws {StartError} for a file that cannot be read or is empty, and for a user without a password
+ */
+export async function readNatsCredentials(folder: string): Promise<NatsCredentials> {
+  const user = await readSecret(folder, "nats-user");
+  const password = await readSecret(folder, "nats-password");
+  const token = await readSecret(folder, "nats-token");
+  const creds = await readSecret(folder, "nats-creds");
+  if ((user === undefined) !== (password === undefined)) {
+    throw new StartError(`secret_mount_path: ${folder} needs both nats-user and nats-password`);
+  }
+  return {
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(token === undefined ? {} : { token }),
+    ...(creds === undefined ? {} : { creds: Buffer.from(creds) }),
+  };
+}
+
+/**
+ * Reads `callback-signing-secret` below `folder`: one secret a line, each of which signs.
+ * @throws {StartError} when it cannot be read or is empty
+ */
+export async function readSigningSecrets(folder: string): Promise<readonly string[]> {
+  const text = await readSecret(folder, "callback-signing-secret");
+  return (text ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
+/** Trimmed; undefined when there is no such file. */
+async function readSecret(folder: string, name: string): Promise<string | undefined> {
+  const path = join(folder, name);
+  let text: string;
+  try {
+    text = (await readFile(path, "utf8")).trim();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new StartError(`secret_mount_path: cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+  if (text === "") throw new StartError(`secret_mount_path: ${path} is empty`);
+  return text;
+}

@@ -1,0 +1,292 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { FaasError } from "../../contract/errors.ts";
+import { qualifiedName } from "../../contract/functions.ts";
+import { parseScalePolicy } from "../../contract/scale-policy.ts";
+import { basicAuthHeader, type Credentials, checkLogin } from "../../kit/basic-auth.ts";
+import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
+import { hostsOf } from "../../kit/hosts.ts";
+import type { Logger } from "../../kit/log.ts";
+import { LoginAttempts } from "../../kit/login-attempts.ts";
+import { type DrainingServer, listen } from "../../kit/server.ts";
+import { readVersion } from "../../kit/version.ts";
+import { buildGateway, buildMetricsApp } from "../app.ts";
+import { CallbackTargets } from "../async/callbacks/targets.ts";
+import { workerAgent } from "../async/function-caller.ts";
+import { callTimeLimit } from "../async/worker/call-time.ts";
+import { ProxyCaller } from "../async/worker/proxy-caller.ts";
+import { createMetrics } from "../metrics/gateway-metrics.ts";
+import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
+import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
+import { ProviderClient } from "../provider-client.ts";
+import type { FunctionEntry } from "../proxy/function-entry.ts";
+import { FunctionProxy } from "../proxy/function-proxy.ts";
+import { FunctionTable } from "../proxy/function-table.ts";
+import { ProviderConnection } from "../proxy/provider-connection.ts";
+import { SilenceWatch } from "../proxy/silence-watch.ts";
+import type { AlertDeps } from "../routes/alert.ts";
+import { AsyncIntake } from "../routes/async-intake.ts";
+import { CallRoutes } from "../routes/call-routes.ts";
+import type { Autoscaler } from "../scaling/autoscaler.ts";
+import { Waker } from "../scaling/waker.ts";
+import type { GatewayConfig } from "./config.ts";
+import { followProvider } from "./follow-provider.ts";
+import { type OpenQueue, openQueue } from "./open-queue.ts";
+import { openScaling } from "./open-scaling.ts";
+import { type RunningWorker, runWorker } from "./run-worker.ts";
+
+export interface OpenGateway {
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  /** `http://host:port` of `/metrics`. */
+  readonly metricsUrl: string;
+  /** Refuses new work, finishes what is under way, closes everything. May be called twice. */
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
+const KEEP_ALIVE_MS = 120_000;
+
+/**
+ * Starts a gateway.
+ * @param credentials what clients must present, and what the provider gets; absent when authentication is off
+ * @throws the listen error when a port is taken; nothing is left running then
+ */
+export async function openGateway(
+  config: GatewayConfig,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenGateway> {
+  const version = readVersion();
+  const descriptors = descriptorLimit();
+  const shares = shareConnections(descriptors);
+  if (descriptors < LOW_DESCRIPTORS) {
+    log.warn(
+      { descriptors, callers: shares.calls },
+      "few file descriptors: raise the limit (ulimit -n) to serve more callers at a time",
+    );
+  }
+  const connection = new ProviderConnection({
+    url: config.providerUrl,
+    connections: shares.toProvider,
+    timeoutMs: config.upstreamTimeoutMs,
+    ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+  });
+  const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
+  const table = new FunctionTable({
+    defaultNamespace: config.defaultNamespace,
+    maxHeld: config.maxHeldCalls,
+    timeoutMs: config.upstreamTimeoutMs,
+    ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  });
+
+  const opened: { close(): Promise<void> }[] = [connection, table];
+  const closeAll = async () => {
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  try {
+    const queueing = await openQueue(config.async, log);
+    if (queueing) opened.push(queueing.queue);
+    const meter = new QueueMeter();
+    const scaling = await openScaling({
+      config: config.scaling,
+      table,
+      provider,
+      ...(queueing && { queue: queueing.queue }),
+      ...(config.async.nats && { nats: config.async.nats }),
+      secretMountPath: config.async.secretMountPath,
+      gateway: `${hostname()}-${randomUUID().slice(0, 8)}`,
+      log,
+    });
+    opened.push(scaling);
+    const { autoscaler } = scaling;
+    const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
+    opened.push(
+      new SilenceWatch({ functions: () => table.entries(), hurry: (ref) => provider.hurryFunction(ref), log }),
+    );
+    // Closed after the API: calls that are held while it drains still get the replica that they wait for.
+    opened.push(followProvider(provider, table));
+    const attempts = new LoginAttempts({ log });
+    const async =
+      queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, attempts, log });
+    const handler = buildGateway({
+      proxy,
+      table,
+      connection,
+      provider,
+      version,
+      log,
+      scaling: { autoscaler, alerts: openAlerts({ config, table, provider, autoscaler }) },
+      defaultNamespace: config.defaultNamespace,
+      hosts: hostsOf(config.bindAddress, config.allowedHosts),
+      attempts,
+      ...(async ? { async } : {}),
+      ...(credentials ? { credentials } : {}),
+    });
+    let worker: RunningWorker | undefined;
+    const registry = createMetrics({
+      table,
+      autoscaler,
+      ...(queueing ? { queue: queueMetrics(queueing, meter, config.ownWorker) } : {}),
+    });
+    const problem = () => queueing?.problem() ?? worker?.problem();
+    const metrics = await listen(buildMetricsApp(registry, problem, log), {
+      port: config.metricsPort,
+      host: config.bindAddress,
+      limits: { maxConnections: shares.metrics },
+      log,
+    });
+    opened.push(drained(metrics, 1_000));
+    const api = await listen(handler, {
+      port: config.port,
+      host: config.bindAddress,
+      server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      limits: { maxConnections: shares.calls },
+      log,
+    });
+    // Closed after the worker, which the next part closes.
+    const caller = new ProxyCaller({
+      proxy,
+      timeLimit: callTimeLimit({
+        table,
+        timeoutMs: config.upstreamTimeoutMs,
+        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
+      }),
+      userAgent: workerAgent(version.release),
+    });
+    opened.push(caller);
+    opened.push(drainTogether(api, () => worker, async?.calls, table, config.drainTimeoutMs));
+    if (queueing && config.ownWorker) {
+      worker = await runWorker({
+        config: config.async,
+        queue: queueing.queue,
+        whenOpen: queueing.whenOpen,
+        meter,
+        table,
+        caller,
+        release: version.release,
+        drainTimeoutMs: config.drainTimeoutMs,
+        defaultNamespace: config.defaultNamespace,
+        log,
+      });
+    }
+    log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
+    return { url: api.url, metricsUrl: metrics.url, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+interface ProxyDeps {
+  readonly config: GatewayConfig;
+  readonly table: FunctionTable;
+  readonly provider: ProviderClient;
+  readonly autoscaler: Autoscaler;
+  readonly release: string;
+  readonly log: Logger;
+}
+
+function openProxy({ config, table, provider, autoscaler, release, log }: ProxyDeps): FunctionProxy {
+  const waker = new Waker<FunctionEntry>({
+    scale: async (ref, replicas) => {
+      autoscaler.ordered(qualifiedName(ref), replicas);
+      await provider.scale(ref, replicas);
+    },
+    hurry: (ref) => provider.hurryFunction(ref),
+    wanted: (entry) => autoscaler.waking(entry),
+    log,
+  });
+  return new FunctionProxy({
+    table,
+    provider,
+    wake: (entry) => waker.wake(entry),
+    holdTimeoutMs: config.scaleUpTimeoutMs,
+    release,
+  });
+}
+
+function openAlerts({
+  config,
+  table,
+  provider,
+  autoscaler,
+}: Pick<ProxyDeps, "config" | "table" | "provider" | "autoscaler">): AlertDeps {
+  return {
+    find: (target) => {
+      const entry = table.find(target);
+      if (!entry) return undefined;
+      const { picture, qualifiedName } = entry;
+      const { labels, annotations } = picture;
+      const watched = autoscaler.watched(qualifiedName);
+      const policy =
+        watched?.policyFor(picture) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
+      return { ref: picture, replicas: picture.replicas, policy };
+    },
+    scale: async (ref, replicas) => {
+      autoscaler.ordered(qualifiedName(ref), replicas);
+      await provider.scale(ref, replicas);
+    },
+    alerted: (ref) => autoscaler.alerted(qualifiedName(ref)),
+  };
+}
+
+interface AsyncDeps {
+  readonly config: GatewayConfig;
+  readonly table: FunctionTable;
+  readonly proxy: FunctionProxy;
+  readonly credentials: Credentials | undefined;
+  readonly attempts: LoginAttempts;
+  readonly log: Logger;
+}
+
+function openAsync(queue: ApiQueue, { config, table, proxy, credentials, attempts, log }: AsyncDeps) {
+  const targets = new CallbackTargets(config.async.callbackTargets);
+  const intake = new AsyncIntake({ queue, table, proxy, targets, log });
+  const calls = new CallRoutes({
+    queue,
+    isAuthorized: (req) => checkLogin(req, credentials, attempts),
+    log,
+  });
+  return { queue, intake, calls };
+}
+
+/**
+ * The API and the worker, whose calls take the same way to their functions, stop side by side. Calls that still wait for a replica when the
+ * time is almost over are told so, while there is time to answer; those who wait for the end of a call, at once.
+ */
+function drainTogether(
+  api: DrainingServer,
+  worker: () => { close(): Promise<void> } | undefined,
+  calls: { close(): void } | undefined,
+  table: FunctionTable,
+  timeoutMs: number,
+): { close(): Promise<void> } {
+  return {
+    close: async () => {
+      const stopping = new FaasError("unavailable", "the gateway is stopping");
+      const giveUp = setTimeout(() => {
+        for (const entry of table.entries()) entry.held.close(stopping);
+      }, timeoutMs * 0.9);
+      calls?.close();
+      await Promise.all([api.drain(timeoutMs), worker()?.close()]);
+      clearTimeout(giveUp);
+    },
+  };
+}
+
+function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {
+  return { close: () => server.drain(timeoutMs) };
+}
+
+function queueMetrics({ queue, reconnects }: OpenQueue, meter: QueueMeter, ownWorker: boolean): QueueMetricsOptions {
+  const names = ["gateway_nats_reconnect_total", ...(ownWorker ? ["queue_worker_nats_reconnect_total"] : [])];
+  return {
+    stats: () => queue.stats(),
+    meter,
+    instance: hostname(),
+    ...(reconnects ? { reconnects: { names, count: reconnects } } : {}),
+  };
+}

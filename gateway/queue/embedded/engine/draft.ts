@@ -1,0 +1,131 @@
+import { type DeliveredCall, functionOf } from "../protocol.ts";
+import type { QueueClock } from "./clock.ts";
+import { type Delta, type Load, NO_LOAD } from "./counts.ts";
+import type { FunctionTurns, UnderWay } from "./turns.ts";
+
+/** What the file holds in all. */
+export interface Totals {
+  /** Calls that have not ended, and their bytes. */
+  readonly calls: number;
+  readonly bytes: number;
+  readonly dead: number;
+  readonly deadBytes: number;
+  readonly finished: number;
+  readonly finishedBytes: number;
+}
+
+/** What one transaction does beside the file; it counts only once that is committed. */
+export class Draft {
+  /** By the system's clock. */
+  readonly now: number;
+  /** See {@link QueueClock.sure}. */
+  readonly sure: number;
+  /** See {@link QueueClock.steady}. */
+  readonly steady: number;
+  calls: number;
+  bytes: number;
+  dead: number;
+  deadBytes: number;
+  finished: number;
+  finishedBytes: number;
+  droppedDead = 0;
+  readonly deltas = new Map<string, Delta>();
+  readonly deliveries: DeliveredCall[] = [];
+  readonly begunBatches: number[] = [];
+  /** Cancelled while under way. */
+  readonly cancelled: number[] = [];
+  /** Batches whose calls are being ended, and the line to go on after. */
+  readonly ending = new Map<number, number>();
+  /** Batches whose members have all ended. */
+  readonly complete: number[] = [];
+  /** Batches whose end has been told, and those for which that failed. */
+  readonly told: number[] = [];
+  readonly untold: { readonly seq: number; readonly due: number }[] = [];
+  /** Something that has ended may be forgotten from then on, by what is sure. */
+  forgetAt: number | undefined;
+  readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
+  readonly #begun: number[] = [];
+  readonly #loads = new Map<string, Load>();
+  readonly #turns: FunctionTurns;
+
+  constructor(
+    { now, sure, steady }: Pick<QueueClock, "now" | "sure" | "steady">,
+    totals: Totals,
+    forgetAt: number | undefined,
+    turns: FunctionTurns,
+  ) {
+    this.now = now;
+    this.sure = sure;
+    this.steady = steady;
+    this.calls = totals.calls;
+    this.bytes = totals.bytes;
+    this.dead = totals.dead;
+    this.deadBytes = totals.deadBytes;
+    this.finished = totals.finished;
+    this.finishedBytes = totals.finishedBytes;
+    this.forgetAt = forgetAt;
+    this.#turns = turns;
+  }
+
+  get began(): boolean {
+    return this.#begun.length > 0;
+  }
+
+  get ended(): readonly { readonly seq: number }[] {
+    return this.#ended;
+  }
+
+  of(key: string): Delta {
+    let delta = this.deltas.get(key);
+    if (!delta) {
+      delta = { calls: 0, bytes: 0, dead: 0, accepted: 0, finished: 0 };
+      this.deltas.set(key, delta);
+    }
+    return delta;
+  }
+
+  /** A call that has not ended has come. */
+  entered(key: string, bytes: number): void {
+    this.#change(key, 1, bytes);
+  }
+
+  /** It has ended. */
+  left(key: string, bytes: number): void {
+    this.#change(key, -1, -bytes);
+  }
+
+  #change(key: string, calls: number, bytes: number): void {
+    this.calls += calls;
+    this.bytes += bytes;
+    const delta = this.of(key);
+    delta.calls += calls;
+    delta.bytes += bytes;
+    const fn = functionOf(key);
+    const load = this.#loads.get(fn) ?? { calls: 0, bytes: 0 };
+    this.#loads.set(fn, { calls: load.calls + calls, bytes: load.bytes + bytes });
+  }
+
+  /** What this transaction changes for a function, by `name.namespace`. */
+  loadOf(fn: string): Load {
+    return this.#loads.get(fn) ?? NO_LOAD;
+  }
+
+  begin(key: string, seq: number, isBatch: boolean): void {
+    this.#turns.begin(key, seq, this.now);
+    this.#begun.push(seq);
+    if (isBatch) this.begunBatches.push(seq);
+  }
+
+  /** The call is no longer under way; `back` when it waits in its old place again. */
+  end(seq: number, call: UnderWay, back: boolean): void {
+    this.#ended.push({ seq, call });
+    if (back) this.#turns.handBack(seq);
+    else this.#turns.end(seq);
+  }
+
+  /** The file is as it was; so is, from here on, who is under way. */
+  undo(): void {
+    for (const seq of this.#begun) this.#turns.handBack(seq);
+    for (const { seq, call } of this.#ended) this.#turns.resume(seq, call);
+  }
+}

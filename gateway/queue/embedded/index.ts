@@ -1,0 +1,112 @@
+import { mkdir, open, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Logger } from "../../../kit/log.ts";
+import { completeLimits } from "../call-limits.ts";
+import type { CallLimits, Queue } from "../queue.ts";
+import type { EmbeddedSettings } from "./protocol.ts";
+import { EmbeddedQueue } from "./queue.ts";
+
+const MIB = 1024 ** 2;
+const GIB = 1024 * MIB;
+
+export interface EmbeddedQueueOptions {
+  /** The database file; it and its folder are made when missing. One process at a time can have it open. */
+  readonly path: string;
+  readonly maxBodyBytes: number;
+  /** Unfinished calls it takes; more are `overloaded`. Defaults: {@link completeLimits}. */
+  readonly limits?: Partial<CallLimits>;
+  /** While less of the disk is free, new calls are `unavailable`. Default 5 % of it, at most 1 GiB. */
+  readonly minFreeBytes?: number;
+  /**
+   * Size the file may reach, beside a log of some 64 MiB; more is `unavailable`. Default 16 GiB, and always enough for
+   * all that the other limits allow.
+   */
+  readonly maxBytes?: number;
+  /** Calls on their way to the disk, in bytes; more are `overloaded`. Default 64 MiB. */
+  readonly maxUnstoredBytes?: number;
+  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and 256 MiB. */
+  readonly maxDead?: number;
+  readonly maxDeadBytes?: number;
+  /** How often a call may be under way when the process dies before it is dead. Default 10. */
+  readonly maxInterruptions?: number;
+  /** How long results are kept; 0 keeps none. What became of a call is known for a minute at least. Default 15 min. */
+  readonly resultTtlMs?: number;
+  /** Of one result, headers and body. Default 1 MiB. */
+  readonly maxResultBytes?: number;
+  /** Ended calls known, and bytes of their results; the oldest go first. Default 1,000,000 and 1 GiB. */
+  readonly maxFinished?: number;
+  readonly maxFinishedBytes?: number;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+  /** Told once when the queue's thread has died for good. From then on nothing is accepted or delivered. */
+  readonly onFailure?: (error: Error) => void;
+  /** Pauses before the thread is started again, one for each time in a row that it dies. Default 0.1 to 30 s, 6 times. */
+  readonly restartWaitsMs?: readonly number[];
+  /** Starts the thread; another one in tests. */
+  readonly startThread?: (settings: EmbeddedSettings) => Worker;
+}
+
+/**
+ * A queue in one SQLite file, written by a thread of its own, so that neither disk nor database ever blocks the caller.
+ * What is published at the same time shares one commit.
+ *
+ * An attempt that a crash of the process cuts off is not counted as an attempt; a call cut off `maxInterruptions` times
+ * is dead. A call whose time has passed is ended by the queue, unless it has a callback: then it is still delivered, for
+ * the callback to be made.
+ * @throws {Error} naming the file, when it cannot be opened or is not a queue of this release or the one before
+ */
+export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<Queue> {
+  await mkdir(dirname(options.path), { recursive: true, mode: 0o700 });
+  // Bodies and credentials of callers: for nobody else to read. What SQLite puts beside it has the same mode.
+  // A path that cannot be opened is for SQLite to report.
+  await open(options.path, "a", 0o600).then(
+    (file) => file.close(),
+    () => undefined,
+  );
+  const disk = await lookAtDisk(options.path);
+  const limits = completeLimits(options.limits ?? {}, disk.usableBytes);
+  const resultTtlMs = options.resultTtlMs ?? 15 * 60_000;
+  const settings: EmbeddedSettings = {
+    path: options.path,
+    limits,
+    minFreeBytes: options.minFreeBytes ?? Math.min(GIB, Math.floor(disk.bytes / 20)),
+    maxBytes: options.maxBytes ?? Math.max(16 * GIB, 2 * limits.bytes),
+    maxDead: options.maxDead ?? 10_000,
+    maxDeadBytes: options.maxDeadBytes ?? 256 * MIB,
+    maxInterruptions: options.maxInterruptions ?? 10,
+    resultTtlMs,
+    maxFinished: options.maxFinished ?? 1_000_000,
+    maxFinishedBytes: options.maxFinishedBytes ?? GIB,
+  };
+  const start = options.startThread ?? startThread;
+  const queue = new EmbeddedQueue({
+    startThread: () => start(settings),
+    maxBodyBytes: options.maxBodyBytes,
+    maxResultBytes: resultTtlMs === 0 ? 0 : (options.maxResultBytes ?? MIB),
+    maxUnstoredBytes: options.maxUnstoredBytes ?? 64 * MIB,
+    restartWaitsMs: options.restartWaitsMs ?? [100, 1000, 3000, 10_000, 30_000, 30_000],
+    log: options.log,
+    ...(options.onFailure && { onFailure: options.onFailure }),
+  });
+  await queue.opened;
+  return queue;
+}
+
+/** Of the disk that the file lies on, or is to lie on. */
+async function lookAtDisk(path: string): Promise<{ readonly bytes: number; readonly usableBytes: number }> {
+  const [file, disk] = await Promise.all([
+    stat(path).catch(() => undefined), // no file yet, or none that can be looked at, as opening it will show
+    statfs(dirname(path)),
+  ]);
+  return { bytes: disk.blocks * disk.bsize, usableBytes: disk.bavail * disk.bsize + (file?.size ?? 0) };
+}
+
+function startThread(settings: EmbeddedSettings): Worker {
+  return new Worker(new URL("./engine/thread-main.ts", import.meta.url), {
+    name: "faaslane-queue",
+    workerData: settings,
+    env: {},
+    // `node:sqlite` and type stripping say that they are young.
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+  });
+}

@@ -1,0 +1,116 @@
+import { FaasError } from "../../../contract/errors.ts";
+import { type FromWorker, packBodies, type Settlement, type ToWorker, type WireCall } from "./protocol.ts";
+import { toWire } from "./settlement.ts";
+
+/** Where a published call has got to. */
+export interface StoredCall {
+  readonly seq: number;
+  readonly duplicate: boolean;
+  /** Of the first, for a duplicate whose caller chose one. */
+  readonly callId: string | undefined;
+}
+
+interface Unstored {
+  readonly bytes: number;
+  readonly resolve: (stored: StoredCall) => void;
+  readonly reject: (error: Error) => void;
+}
+
+type Batch = Extract<ToWorker, { kind: "batch" }>;
+
+/** Gathers what is published and settled in one turn of the event loop, to travel together. */
+export class EmbeddedOutbox {
+  readonly #send: (batch: Batch) => void;
+  /** Since the last flush. */
+  #calls: { readonly call: WireCall; readonly body: Uint8Array; readonly unstored: Unstored }[] = [];
+  #bodyBytes = 0;
+  #settlements: Settlement[] = [];
+  #flushing = false;
+  /** Sent, not yet durable, by the name of the batch. */
+  readonly #batches = new Map<number, readonly Unstored[]>();
+  #lastBatch = 0;
+  #unstoredBytes = 0;
+
+  constructor(send: (batch: Batch) => void) {
+    this.#send = send;
+  }
+
+  /** Bytes on their way to the disk. */
+  get unstoredBytes(): number {
+    return this.#unstoredBytes;
+  }
+
+  /** Resolves once the call is durable. */
+  publish(call: Omit<WireCall, "bodyAt" | "bodyBytes">, body: Uint8Array): Promise<StoredCall> {
+    const { promise, resolve, reject } = Promise.withResolvers<StoredCall>();
+    const bytes = body.byteLength + call.meta.length;
+    const wire: WireCall = { ...call, bodyAt: this.#bodyBytes, bodyBytes: body.byteLength };
+    this.#calls.push({ call: wire, body, unstored: { bytes, resolve, reject } });
+    this.#bodyBytes += body.byteLength;
+    this.#unstoredBytes += bytes;
+    this.#flushSoon();
+    return promise;
+  }
+
+  settle(settlement: Settlement): void {
+    this.#settlements.push(settlement);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    this.#flushing = false;
+    if (this.#calls.length === 0 && this.#settlements.length === 0) return;
+    const batch = this.#calls.length > 0 ? ++this.#lastBatch : 0;
+    if (batch > 0) {
+      this.#batches.set(
+        batch,
+        this.#calls.map(({ unstored }) => unstored),
+      );
+    }
+    const bodies = this.#calls.map(({ body }) => body);
+    let bodyAt = this.#bodyBytes;
+    const settlements = this.#settlements.map((settlement) => {
+      const { wire, body } = toWire(settlement, bodyAt);
+      if (body) {
+        bodies.push(body);
+        bodyAt += body.byteLength;
+      }
+      return wire;
+    });
+    const calls = this.#calls.map(({ call }) => call);
+    this.#calls = [];
+    this.#settlements = [];
+    this.#bodyBytes = 0;
+    this.#send({ kind: "batch", batch, calls, bodies: packBodies(bodies), settlements });
+  }
+
+  stored({ batch, places, refused, duplicates }: Extract<FromWorker, { kind: "stored" }>): void {
+    const calls = this.#batches.get(batch) ?? [];
+    this.#batches.delete(batch);
+    const refusals = new Map(refused);
+    const firsts = new Map(duplicates);
+    calls.forEach(({ bytes, resolve, reject }, i) => {
+      this.#unstoredBytes -= bytes;
+      const refusal = refusals.get(i);
+      if (refusal) reject(new FaasError(refusal.kind, refusal.message));
+      else resolve({ seq: places[i] as number, duplicate: firsts.has(i), callId: firsts.get(i) });
+    });
+  }
+
+  /** Lets nobody wait for an answer that will not come. */
+  abandon(error: FaasError): void {
+    const unstored = [...[...this.#batches.values()].flat(), ...this.#calls.map((call) => call.unstored)];
+    this.#batches.clear();
+    this.#calls = [];
+    this.#settlements = [];
+    this.#bodyBytes = 0;
+    this.#unstoredBytes = 0;
+    for (const { reject } of unstored) reject(error);
+  }
+}

@@ -1,0 +1,324 @@
+import type {
+  BatchProgress,
+  CallLimits,
+  CallState,
+  CallStatus,
+  FinalState,
+  NewCall,
+  QueuedCall,
+  QueueStats,
+  RefusalStreak,
+} from "../queue.ts";
+import { DEFAULT_QUEUE } from "../queue.ts";
+import type { Hold } from "../worker/aside.ts";
+import type { IdKey } from "./call-ids.ts";
+
+/** What main thread and worker thread of the embedded queue say to each other. The frequent ones carry many at once. */
+
+/** A call to store. Its body lies in the batch's `bodies`, so that one buffer is transferred, not one per call. */
+export interface WireCall {
+  /** Calls with one `key` keep their order: {@link keyOf}. */
+  readonly key: string;
+  readonly acceptedAt: number;
+  /** Absent unless the caller chose it. */
+  readonly callId?: string;
+  readonly idempotencyKey?: string;
+  /** Of the request that the key stands for. */
+  readonly print?: string;
+  readonly notBefore?: number;
+  readonly notAfter?: number;
+  /** Somebody is to be told when it expires, so that it has to be delivered all the same. */
+  readonly tellExpiry?: true;
+  readonly wholeSize?: number;
+  readonly member?: { readonly whole: number; readonly index: number };
+  /** JSON text of {@link CallMeta}; the worker never looks inside. */
+  readonly meta: string;
+  readonly bodyAt: number;
+  readonly bodyBytes: number;
+}
+
+/** A stored call on its way to the consumer. */
+export interface DeliveredCall {
+  /** Place in the order of acceptance; names the call everywhere in the file. */
+  readonly seq: number;
+  readonly attempt: number;
+  readonly acceptedAt: number;
+  readonly refused?: RefusalStreak;
+  readonly meta: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** `headers` is JSON text. */
+export interface StoredResult {
+  readonly headers: string;
+  readonly body: Uint8Array;
+}
+
+export interface StoredOutcome {
+  readonly status: number;
+  readonly durationMs: number;
+  readonly result?: StoredResult;
+}
+
+/** What became of a delivered call, or of a batch whose end was to be told. */
+export type Settlement =
+  | { readonly seq: number; readonly kind: "done"; readonly outcome?: StoredOutcome }
+  | {
+      readonly seq: number;
+      readonly kind: "retry";
+      readonly afterMs: number;
+      readonly counted?: false;
+      readonly refused?: true;
+      readonly outcome?: StoredOutcome;
+    }
+  | { readonly seq: number; readonly kind: "dead"; readonly reason: string; readonly outcome?: StoredOutcome }
+  /** `back` hands it back as if never tried. */
+  | { readonly seq: number; readonly kind: "expired" | "back" }
+  | { readonly seq: number; readonly kind: "told" }
+  | { readonly seq: number; readonly kind: "untold"; readonly afterMs: number };
+
+/** A settlement on its way: the result's body lies in `bodies`. */
+export interface WireSettlement {
+  readonly settlement: Settlement;
+  readonly result?: { readonly headers: string; readonly bodyAt: number; readonly bodyBytes: number };
+}
+
+export interface Refusal {
+  readonly kind: "overloaded" | "unavailable" | "conflict" | "unprocessable";
+  readonly message: string;
+}
+
+/** A call by its place, or by the id that its caller chose. */
+export type CallName = { readonly seq: number } | { readonly callId: string };
+
+export interface LetterFilter {
+  readonly seq?: number;
+  /** `name.namespace` */
+  readonly fn?: string;
+  readonly since?: number;
+  readonly until?: number;
+}
+
+interface Move {
+  readonly filter: LetterFilter;
+  readonly after: number;
+  /** Bounds it to those that were there at first. */
+  readonly upTo?: number;
+}
+
+interface Asks {
+  readonly find: { readonly of: CallName };
+  readonly result: { readonly of: CallName };
+  readonly cancel: { readonly of: CallName };
+  readonly stats: object;
+  readonly letters: { readonly filter: LetterFilter; readonly after: number; readonly limit: number };
+  /** Some of them at a time. */
+  readonly replay: Move;
+  readonly drop: Move;
+  /** Some of them at a time, up to the place that the first answer names. */
+  readonly purge: { readonly fn: string; readonly upTo?: number };
+  readonly members: { readonly whole: number; readonly after: number };
+}
+
+export type AskKind = keyof Asks;
+export type AskOf<K extends AskKind> = { readonly kind: K } & Asks[K];
+export type Ask = { readonly [K in AskKind]: AskOf<K> }[AskKind];
+/** Changes something. */
+export type Change = AskOf<"cancel"> | AskOf<"replay"> | AskOf<"drop"> | AskOf<"purge">;
+
+export interface Answers {
+  readonly find: StoredStatus | undefined;
+  readonly result: StoredOutcome | undefined;
+  readonly cancel: CallState | undefined;
+  readonly stats: QueueStats;
+  readonly letters: { readonly letters: readonly StoredLetter[]; readonly next?: number };
+  readonly replay: Moved;
+  readonly drop: Moved;
+  /** None when all have been. */
+  readonly purge: Purged;
+  /** An empty page is the last. */
+  readonly members: readonly StoredMember[];
+}
+
+export interface Purged {
+  readonly count: number;
+  readonly upTo: number;
+}
+
+/** `after` is where to go on; absent at the end. */
+export interface Moved {
+  readonly count: number;
+  readonly upTo: number;
+  readonly after?: number;
+}
+
+export type StoredStatus = Omit<CallStatus, "id" | "callId" | "queue" | "function" | "namespace"> & {
+  readonly seq: number;
+  readonly key: string;
+  readonly callId?: string;
+};
+
+export interface StoredLetter {
+  readonly place: number;
+  readonly seq: number;
+  readonly key: string;
+  readonly callId?: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly status?: number;
+  readonly acceptedAt: number;
+  readonly diedAt: number;
+  readonly bodyBytes: number;
+}
+
+export interface StoredMember {
+  readonly index: number;
+  readonly state: FinalState;
+  readonly reason?: string;
+  readonly outcome?: StoredOutcome;
+}
+
+/** A batch all of whose members have ended. */
+export interface EndedBatch {
+  readonly seq: number;
+  readonly acceptedAt: number;
+  readonly meta: string;
+  readonly tries: number;
+  readonly progress: BatchProgress;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "batch";
+      /** Names the batch in its {@link FromWorker} `stored`; 0 when it holds settlements only. */
+      readonly batch: number;
+      readonly calls: readonly WireCall[];
+      readonly bodies: ArrayBuffer;
+      readonly settlements: readonly WireSettlement[];
+    }
+  | { readonly kind: "consume"; readonly concurrency: number; readonly queues?: readonly string[] }
+  /** By `name.namespace`; null forgets it, to be asked again. */
+  | { readonly kind: "limits"; readonly limits: readonly (readonly [fn: string, limit: number | null])[] }
+  /** A call under way takes less from now on, see {@link Hold}. */
+  | { readonly kind: "aside"; readonly seq: number; readonly hold: Hold }
+  /** Deliver no more; answered by `idle` once every delivered call is settled. */
+  | { readonly kind: "pause" }
+  | { readonly kind: "ask"; readonly question: number; readonly ask: Ask }
+  | { readonly kind: "close" };
+
+/** What is left of an error's cause on its way between threads. */
+export interface ErrorCodes {
+  readonly code?: string;
+  /** Of SQLite. */
+  readonly errcode?: number;
+}
+
+export type FromWorker =
+  | { readonly kind: "opened"; readonly key: IdKey }
+  | { readonly kind: "refusedToOpen"; readonly message: string; readonly cause?: ErrorCodes }
+  /** The batch is durable but for its refused calls; places of all, refused and duplicates are listed by position. */
+  | {
+      readonly kind: "stored";
+      readonly batch: number;
+      readonly places: readonly number[];
+      readonly refused: readonly (readonly [number, Refusal])[];
+      /** With the call id of the first, if its caller chose one. */
+      readonly duplicates: readonly (readonly [number, string | undefined])[];
+    }
+  | { readonly kind: "deliver"; readonly calls: readonly DeliveredCall[] }
+  /** These have been cancelled. */
+  | { readonly kind: "abort"; readonly calls: readonly number[] }
+  | { readonly kind: "tell"; readonly batches: readonly EndedBatch[] }
+  | { readonly kind: "limitsWanted"; readonly functions: readonly string[] }
+  | { readonly kind: "idle" }
+  | { readonly kind: "answer"; readonly question: number; readonly value: Answers[AskKind] }
+  | { readonly kind: "noAnswer"; readonly question: number; readonly refusal: Refusal }
+  | {
+      readonly kind: "log";
+      readonly level: "info" | "warn" | "error";
+      readonly message: string;
+      readonly facts: object;
+    };
+
+/** What opening needs; handed over as `workerData`. */
+export interface EmbeddedSettings {
+  readonly path: string;
+  /** Unfinished calls that it takes at most. */
+  readonly limits: CallLimits;
+  /** Of the file's disk, in bytes: with less, no new calls are taken. */
+  readonly minFreeBytes: number;
+  /** Size the database file may reach. */
+  readonly maxBytes: number;
+  readonly maxDead: number;
+  readonly maxDeadBytes: number;
+  /** A call under way this often when the process died is dead. */
+  readonly maxInterruptions: number;
+  /** How long results are kept; calls that have ended are known at least for a minute. */
+  readonly resultTtlMs: number;
+  /** Ended calls that are known at most, and the results kept of them. */
+  readonly maxFinished: number;
+  readonly maxFinishedBytes: number;
+}
+
+type CallMeta = Omit<NewCall, "acceptedAt" | "body" | "requestPrint">;
+
+/** `name.namespace`, and behind `@` the queue if it is not the default one. None of these holds an `@`. */
+export function keyOf({ function: name, namespace, queue }: Pick<NewCall, "function" | "namespace" | "queue">): string {
+  return queue === DEFAULT_QUEUE ? `${name}.${namespace}` : `${name}.${namespace}@${queue}`;
+}
+
+/** `name.namespace` of a key. */
+export function functionOf(key: string): string {
+  const at = key.indexOf("@");
+  return at < 0 ? key : key.slice(0, at);
+}
+
+export function queueOf(key: string): string {
+  const at = key.indexOf("@");
+  return at < 0 ? DEFAULT_QUEUE : key.slice(at + 1);
+}
+
+/** @param fn `name.namespace` */
+export function refOf(fn: string): { readonly name: string; readonly namespace: string } {
+  const dot = fn.lastIndexOf(".");
+  return { name: fn.slice(0, dot), namespace: fn.slice(dot + 1) };
+}
+
+/** All of a call but time and body as JSON text. */
+export function encodeMeta({ acceptedAt: _, body: __, requestPrint: ___, ...meta }: NewCall): string {
+  return JSON.stringify(meta);
+}
+
+/** @throws {SyntaxError | TypeError} when the stored text is not what {@link encodeMeta} made */
+export function decodeCall(
+  { acceptedAt, refused, meta, body }: Pick<DeliveredCall, "acceptedAt" | "refused" | "meta" | "body">,
+  id: string,
+): QueuedCall {
+  const stored = JSON.parse(meta) as CallMeta;
+  if (typeof stored !== "object" || stored === null || typeof stored.function !== "string") {
+    throw new TypeError("the stored call names no function");
+  }
+  // Calls of an earlier release name no queue.
+  return {
+    ...stored,
+    queue: stored.queue ?? DEFAULT_QUEUE,
+    callId: stored.callId ?? id,
+    id,
+    acceptedAt,
+    body,
+    ...(refused && { refused }),
+  };
+}
+
+/** Lays bodies one after another into one buffer. */
+export function packBodies(bodies: readonly Uint8Array[]): ArrayBuffer {
+  let size = 0;
+  for (const body of bodies) size += body.byteLength;
+  const packed = new Uint8Array(size);
+  let at = 0;
+  for (const body of bodies) {
+    packed.set(body, at);
+    at += body.byteLength;
+  }
+  return packed.buffer;
+}

@@ -1,0 +1,289 @@
+import { FaasError } from "../../../contract/errors.ts";
+import type { FunctionRef } from "../../../contract/functions.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
+import type { Logger } from "../../../kit/log.ts";
+import { printWhole } from "../../core/request-print.ts";
+import type {
+  CallState,
+  CallStatus,
+  ConsumeOptions,
+  Consumer,
+  DeadLetters,
+  Deliver,
+  FinishedMember,
+  NewCall,
+  Outcome,
+  Queue,
+  QueueStats,
+  Receipt,
+} from "../queue.ts";
+import { CallIds } from "./call-ids.ts";
+import { EmbeddedConsumer } from "./consumer.ts";
+import { EmbeddedDeadLetters } from "./dead-letters.ts";
+import { EmbeddedOutbox } from "./outbox.ts";
+import {
+  type Answers,
+  type Ask,
+  type AskKind,
+  type AskOf,
+  type CallName,
+  encodeMeta,
+  type FromWorker,
+  functionOf,
+  keyOf,
+  queueOf,
+  refOf,
+} from "./protocol.ts";
+import { toOutcome } from "./settlement.ts";
+import { EmbeddedThread, type EmbeddedThreadOptions } from "./thread.ts";
+
+export interface EmbeddedQueueContext extends EmbeddedThreadOptions {
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  readonly maxUnstoredBytes: number;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+}
+
+/** The queue as its callers see it: speaks with the thread that has the file. */
+export class EmbeddedQueue implements Queue {
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  readonly deadLetters: DeadLetters;
+  readonly #context: EmbeddedQueueContext;
+  readonly #thread: EmbeddedThread;
+  readonly #outbox: EmbeddedOutbox;
+  readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
+  #lastQuestion = 0;
+  #ids = new CallIds({ secret: new Uint8Array(32), hiddenFrom: 0 });
+  #consumer: { readonly consumer: EmbeddedConsumer; readonly options: ConsumeOptions } | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: EmbeddedQueueContext) {
+    this.#context = context;
+    this.maxBodyBytes = context.maxBodyBytes;
+    this.maxResultBytes = context.maxResultBytes;
+    this.#thread = new EmbeddedThread(context, {
+      opened: (key, again) => {
+        this.#ids = new CallIds(key);
+        // One that is closing would only hand everything back, again and again.
+        if (again && this.#consumer?.consumer.closing === false) this.#postConsume(this.#consumer.options);
+      },
+      received: (message) => this.#receive(message),
+      lost: async (error) => {
+        this.#abandon(error);
+        await this.#consumer?.consumer.interrupt();
+      },
+    });
+    this.#outbox = new EmbeddedOutbox((batch) => this.#thread.post(batch, [batch.bodies]));
+    this.deadLetters = new EmbeddedDeadLetters(
+      (ask) => this.#ask(ask),
+      () => this.#ids,
+    );
+  }
+
+  /** To be waited for before anything else. */
+  get opened(): Promise<void> {
+    return this.#thread.opened;
+  }
+
+  async publish(call: NewCall): Promise<Receipt> {
+    const refused = this.#thread.failure ?? this.#refuse(call);
+    if (refused) throw refused;
+    const { batch, callId, idempotencyKey, notBefore, notAfter } = call;
+    const print = idempotencyKey === undefined ? undefined : (call.requestPrint ?? printWhole(call));
+    const member = batch?.kind === "member" ? this.#memberOf(batch) : undefined;
+    const stored = await this.#outbox.publish(
+      {
+        key: keyOf(call),
+        acceptedAt: call.acceptedAt,
+        meta: encodeMeta(call),
+        ...(callId !== undefined && { callId }),
+        ...(idempotencyKey !== undefined && { idempotencyKey }),
+        ...(print !== undefined && { print }),
+        ...(notBefore !== undefined && { notBefore }),
+        ...(notAfter !== undefined && { notAfter }),
+        ...(call.callbackUrl !== undefined && { tellExpiry: true }),
+        ...(batch?.kind === "whole" && { wholeSize: batch.size }),
+        ...(member && { member }),
+      },
+      call.body,
+    );
+    const id = this.#ids.encode(stored.seq);
+    const known = stored.duplicate ? stored.callId : callId;
+    return { id, callId: known ?? id, duplicate: stored.duplicate };
+  }
+
+  #memberOf({ of, index }: { readonly of: string; readonly index: number }): { whole: number; index: number } {
+    const whole = this.#ids.decode(of);
+    if (whole === undefined) throw new FaasError("invalid", "batch.of: must be the id of a batch");
+    return { whole, index };
+  }
+
+  #refuse({ body }: NewCall): FaasError | undefined {
+    if (this.#closing) return new FaasError("unavailable", "the queue is closed");
+    if (body.byteLength > this.maxBodyBytes) {
+      return new FaasError("tooLarge", `request body is too large, maximum: ${this.maxBodyBytes} bytes`);
+    }
+    const { unstoredBytes } = this.#outbox;
+    if (unstoredBytes > 0 && unstoredBytes + body.byteLength > this.#context.maxUnstoredBytes) {
+      return new FaasError("overloaded", "the queue is busy: too much waits for the disk");
+    }
+    return undefined;
+  }
+
+  async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
+    if (this.#thread.failure) throw this.#thread.failure;
+    if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
+    if (this.#consumer) throw new FaasError("conflict", "the embedded queue has a consumer already");
+    const consumer = new EmbeddedConsumer(deliver, options, {
+      ids: this.#ids,
+      maxResultBytes: this.maxResultBytes,
+      log: this.#context.log,
+      port: {
+        settle: (settlement) => {
+          // Lost with the thread that wants to know: the next one delivers the call again.
+          if (!this.#thread.failure) this.#outbox.settle(settlement);
+        },
+        limits: (limits) => this.#thread.post({ kind: "limits", limits }),
+        aside: (seq, hold) => this.#thread.post({ kind: "aside", seq, hold }),
+        pause: () => {
+          if (this.#thread.failure) consumer.settled();
+          else this.#thread.post({ kind: "pause" });
+        },
+        members: (whole) => this.#members(whole),
+        closed: () => {
+          this.#consumer = undefined;
+        },
+      },
+    });
+    this.#consumer = { consumer, options };
+    this.#postConsume(options);
+    return consumer;
+  }
+
+  #postConsume({ concurrency, queues }: ConsumeOptions): void {
+    this.#thread.post({ kind: "consume", concurrency, ...(queues && { queues: [...queues] }) });
+  }
+
+  async find(id: string): Promise<CallStatus | undefined> {
+    const found = await this.#ask({ kind: "find", of: this.#nameOf(id) });
+    if (!found) return undefined;
+    const { seq, key, callId, ...status } = found;
+    const own = this.#ids.encode(seq);
+    const { name, namespace } = refOf(functionOf(key));
+    return { id: own, callId: callId ?? own, queue: queueOf(key), function: name, namespace, ...status };
+  }
+
+  async result(id: string): Promise<Outcome | undefined> {
+    const outcome = await this.#ask({ kind: "result", of: this.#nameOf(id) });
+    return outcome && toOutcome(outcome);
+  }
+
+  async cancel(id: string): Promise<CallState | undefined> {
+    return await this.#ask({ kind: "cancel", of: this.#nameOf(id) });
+  }
+
+  /** Some at a time, so that calls that arrive meanwhile hardly wait. */
+  async purge(ref: FunctionRef): Promise<number> {
+    const fn = qualifiedName(ref);
+    let count = 0;
+    for (let upTo: number | undefined; ; ) {
+      const purged: Answers["purge"] = await this.#ask({ kind: "purge", fn, ...(upTo !== undefined && { upTo }) });
+      if (purged.count === 0) return count;
+      count += purged.count;
+      // Those that arrive while this goes on are not meant.
+      upTo = purged.upTo;
+    }
+  }
+
+  async stats(): Promise<QueueStats> {
+    return await this.#ask({ kind: "stats" });
+  }
+
+  #nameOf(id: string): CallName {
+    const seq = this.#ids.decode(id);
+    return seq === undefined ? { callId: id } : { seq };
+  }
+
+  async *#members(whole: number): AsyncGenerator<FinishedMember> {
+    for (let after = -1; ; ) {
+      const page = await this.#ask({ kind: "members", whole, after });
+      for (const { outcome, ...member } of page) {
+        yield { ...member, ...(outcome && { outcome: toOutcome(outcome) }) };
+        after = member.index;
+      }
+      if (page.length === 0) return;
+    }
+  }
+
+  async #ask<K extends AskKind>(ask: AskOf<K>): Promise<Answers[K]> {
+    if (this.#thread.failure) throw this.#thread.failure;
+    if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
+    const question = ++this.#lastQuestion;
+    const answer = Promise.withResolvers<Answers[AskKind]>();
+    this.#questions.set(question, answer);
+    this.#thread.post({ kind: "ask", question, ask: ask as Ask });
+    return (await answer.promise) as Answers[K];
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#outbox.flush();
+    await this.#thread.close();
+    this.#consumer?.consumer.settled();
+    this.#abandon(new FaasError("unavailable", "the queue is closed"));
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case "stored":
+        this.#outbox.stored(message);
+        break;
+      case "deliver":
+        for (const call of message.calls) {
+          if (this.#consumer) this.#consumer.consumer.start(call);
+          else this.#outbox.settle({ seq: call.seq, kind: "back" });
+        }
+        break;
+      case "abort":
+        this.#consumer?.consumer.abort(message.calls);
+        break;
+      case "tell":
+        this.#consumer?.consumer.tell(message.batches);
+        break;
+      case "limitsWanted":
+        this.#consumer?.consumer.limitsWanted(message.functions);
+        break;
+      case "idle":
+        this.#consumer?.consumer.settled();
+        break;
+      case "answer":
+        this.#questions.get(message.question)?.resolve(message.value);
+        this.#questions.delete(message.question);
+        break;
+      case "noAnswer": {
+        const { kind, message: text } = message.refusal;
+        this.#questions.get(message.question)?.reject(new FaasError(kind, text));
+        this.#questions.delete(message.question);
+        break;
+      }
+      case "log":
+        this.#context.log[message.level](message.facts, message.message);
+        break;
+      case "opened":
+      case "refusedToOpen":
+        break; // the thread's business
+    }
+  }
+
+  /** Lets nobody wait for an answer that will not come. */
+  #abandon(error: FaasError): void {
+    this.#outbox.abandon(error);
+    for (const { reject } of this.#questions.values()) reject(error);
+    this.#questions.clear();
+  }
+}

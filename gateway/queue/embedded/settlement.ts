@@ -1,0 +1,47 @@
+import type { Disposition, Outcome } from "../queue.ts";
+import type { Settlement, StoredOutcome, WireSettlement } from "./protocol.ts";
+
+/** What is told to the thread of what became of an attempt. @throws {TypeError} when that makes no sense */
+export function toSettlement(seq: number, disposition: Disposition, maxResultBytes: number): Settlement {
+  switch (disposition.kind) {
+    case "done":
+      return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes) };
+    case "retry": {
+      const { afterMs, counted, refused, outcome } = disposition;
+      if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
+      // Results are for the end of a call.
+      const brief = outcome && { outcome: { status: outcome.status, durationMs: outcome.durationMs } };
+      const how = { ...(counted === false && { counted }), ...(refused && { refused }) };
+      return { seq, kind: "retry", afterMs: Math.max(0, afterMs), ...how, ...brief };
+    }
+    case "dead":
+      return { seq, kind: "dead", reason: disposition.reason, ...stored(disposition.outcome, maxResultBytes) };
+    case "expired":
+      return { seq, kind: "expired" };
+  }
+}
+
+function stored(outcome: Outcome | undefined, maxResultBytes: number): { readonly outcome?: StoredOutcome } {
+  if (!outcome) return {};
+  const { status, durationMs, result } = outcome;
+  const headers = result && JSON.stringify(result.headers);
+  if (!result || headers === undefined || maxResultBytes === 0) return { outcome: { status, durationMs } };
+  const bytes = result.headers.reduce((sum, [name, value]) => sum + name.length + value.length, result.body.byteLength);
+  if (bytes > maxResultBytes) return { outcome: { status, durationMs } };
+  return { outcome: { status, durationMs, result: { headers, body: result.body } } };
+}
+
+/** Takes the result's body out of a settlement, for it to travel in one buffer with others from `bodyAt` on. */
+export function toWire(settlement: Settlement, bodyAt: number): { wire: WireSettlement; body: Uint8Array | undefined } {
+  if (!("outcome" in settlement) || !settlement.outcome?.result) return { wire: { settlement }, body: undefined };
+  const { result, ...outcome } = settlement.outcome;
+  const { headers, body } = result;
+  const wire = { settlement: { ...settlement, outcome }, result: { headers, bodyAt, bodyBytes: body.byteLength } };
+  return { wire, body };
+}
+
+export function toOutcome({ status, durationMs, result }: StoredOutcome): Outcome {
+  if (!result) return { status, durationMs };
+  const headers = JSON.parse(result.headers) as (readonly [string, string])[];
+  return { status, durationMs, result: { headers, body: result.body } };
+}

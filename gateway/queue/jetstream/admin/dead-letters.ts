@@ -1,0 +1,177 @@
+import { randomUUID } from "node:crypto";
+import { type ConsumerInfo, createInbox, type Msg } from "nats";
+import { FaasError } from "../../../../contract/errors.ts";
+import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
+import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
+import { openReader } from "../client/consumers.ts";
+import { laneSubject, queueStream, SIGNALS, STREAMS, token } from "../client/names.ts";
+import { deleteMessage, readMessage } from "../client/stored-message.ts";
+import { decodeCall, laneOf } from "../store/call-codec.ts";
+import { isCallId } from "../store/call-id.ts";
+import type { Context } from "../store/context.ts";
+import { moveId, waitingRecord } from "../store/record.ts";
+
+const READ_BATCH = 500;
+const READ_TIMEOUT_MS = 5000;
+const CURSOR = /^\d{1,15}$/;
+const AT_A_TIME = 16;
+
+interface Found {
+  readonly seq: number;
+  readonly letter: DeadLetter;
+}
+
+export class JetStreamDeadLetters implements DeadLetters {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  async list(
+    filter: DeadLetterFilter,
+    { limit, after }: { readonly limit: number; readonly after?: string },
+  ): Promise<DeadLetterPage> {
+    if (after !== undefined && !CURSOR.test(after)) throw new FaasError("invalid", `after: "${after}" is no page`);
+    const found: Found[] = [];
+    for await (const one of this.#read(filter, after === undefined ? 1 : Number(after) + 1)) {
+      found.push(one);
+      if (found.length > limit) break;
+    }
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      items: page.map(({ letter }) => letter),
+      ...(found.length > limit && last && { next: String(last.seq) }),
+    };
+  }
+
+  async replay(filter: DeadLetterFilter): Promise<number> {
+    return await this.#each(filter, (found) => this.#replay(found));
+  }
+
+  async drop(filter: DeadLetterFilter): Promise<number> {
+    return await this.#each(filter, (found) => this.#drop(found));
+  }
+
+  /** @returns how many `act` did something with */
+  async #each(filter: DeadLetterFilter, act: (found: Found) => Promise<boolean>): Promise<number> {
+    const all: Found[] = [];
+    for await (const found of this.#read(filter, 1)) all.push(found);
+    let count = 0;
+    const rest = all.values();
+    const worker = async () => {
+      for (const found of rest) if (await act(found)) count++;
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+    return count;
+  }
+
+  async #replay({ seq, letter }: Found): Promise<boolean> {
+    const { link, records, publisher } = this.#context;
+    const message = await readMessage(link, STREAMS.dead, { seq });
+    if (!message) return false;
+    const { call, ...stored } = decodeCall(message.data);
+    const { batch, ...alone } = call;
+    // The batch of a member may be over by now, so it goes on by itself.
+    const anew = {
+      ...stored,
+      id: letter.id,
+      moves: stored.moves + 1,
+      attempts: 0,
+      call: batch?.kind === "member" ? alone : call,
+    };
+    const lane = laneOf(call);
+    await this.#context.ensureQueue(lane.queue);
+    await records.removeFinished(letter.id);
+    const subject = laneSubject(lane);
+    const at = await publisher.publish(subject, await this.#context.encodeFitting(anew), {
+      id: moveId(letter.id, { stream: STREAMS.dead, seq }),
+    });
+    await records.putOpen({
+      ...waitingRecord(anew, letter.id),
+      location: { stream: at.stream, seq: at.seq, moves: anew.moves },
+    });
+    link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
+    return await deleteMessage(link, STREAMS.dead, seq);
+  }
+
+  async #drop({ seq }: Found): Promise<boolean> {
+    const { link, bodies } = this.#context;
+    const message = await readMessage(link, STREAMS.dead, { seq });
+    if (!message || !(await deleteMessage(link, STREAMS.dead, seq))) return false;
+    const { body } = decodeCall(message.data);
+    if (!(body instanceof Uint8Array)) await bodies.remove(body);
+    return true;
+  }
+
+  async *#read(filter: DeadLetterFilter, start: number): AsyncGenerator<Found> {
+    const subject = subjectOf(filter);
+    if (subject === undefined) return;
+    const { link } = this.#context;
+    const name = `dead-${randomUUID()}`;
+    const reader = await openReader(link, STREAMS.dead, name, { subject, headersOnly: true, start });
+    try {
+      for (let left = reader.num_pending; left > 0; ) {
+        const batch = Math.min(left, READ_BATCH);
+        const messages = await this.#fetch(reader, batch);
+        left -= batch;
+        for (const message of messages) {
+          const found = foundIn(message);
+          if (found && matches(found.letter, filter)) yield found;
+        }
+        if (messages.length < batch) return; // some went meanwhile
+      }
+    } finally {
+      await link.api(`CONSUMER.DELETE.${STREAMS.dead}.${name}`).catch(() => undefined); // vanishes by itself, too
+    }
+  }
+
+  /** Up to `batch` messages that are there. */
+  async #fetch({ stream_name, name }: ConsumerInfo, batch: number): Promise<Msg[]> {
+    const { nc } = this.#context.link;
+    const messages: Msg[] = [];
+    const done = Promise.withResolvers<void>();
+    const inbox = createInbox();
+    const subscription = nc.subscribe(inbox, {
+      callback: (err, msg) => {
+        if (err) return done.reject(err);
+        if (!msg.reply) return msg.headers?.code === 100 ? undefined : done.resolve();
+        messages.push(msg);
+        if (messages.length === batch) done.resolve();
+      },
+    });
+    const timer = setTimeout(
+      () => done.reject(new FaasError("unavailable", "the queue's NATS server does not answer")),
+      READ_TIMEOUT_MS,
+    );
+    try {
+      nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream_name}.${name}`, JSON.stringify({ batch, no_wait: true }), {
+        reply: inbox,
+      });
+      await done.promise;
+      return messages;
+    } finally {
+      clearTimeout(timer);
+      if (!nc.isClosed()) subscription.unsubscribe();
+    }
+  }
+}
+
+/** @returns undefined for what nothing can match */
+function subjectOf({ id, function: ref }: DeadLetterFilter): string | undefined {
+  if (id !== undefined && !isCallId(id)) return undefined;
+  return `FAASLANE.dead.*.${ref ? `${token(ref.namespace)}.${token(ref.name)}` : "*.*"}.${id ?? "*"}`;
+}
+
+function matches({ diedAt }: DeadLetter, { since, until }: DeadLetterFilter): boolean {
+  return (since === undefined || diedAt >= since) && (until === undefined || diedAt < until);
+}
+
+function foundIn(message: Msg): Found | undefined {
+  const text = message.headers?.get(LETTER_HEADER);
+  // The sequence number in the stream, as the subject for acknowledgements holds it; see `pull.ts`.
+  const tokens = message.reply?.split(".") ?? [];
+  const seq = Number(tokens[tokens.length > 9 ? 7 : 5]);
+  return text ? { seq, letter: decodeLetter(text) } : undefined;
+}

@@ -1,0 +1,129 @@
+import type { FunctionQueueStats, QueueStats } from "../../queue.ts";
+import { listConsumers } from "../client/consumers.ts";
+import { countSubjects } from "../client/count-subjects.ts";
+import { parseLane, queueStream, STREAMS } from "../client/names.ts";
+import { readMessage } from "../client/stored-message.ts";
+import type { LaneActivity } from "../store/activity.ts";
+import { decodeCall } from "../store/call-codec.ts";
+import { countStored } from "../store/call-room.ts";
+import type { Context } from "../store/context.ts";
+import { parseLater } from "../store/later-bucket.ts";
+
+const WINDOW_S = 60;
+const AT_A_TIME = 16;
+/** Functions whose oldest call is looked up for one answer; those with the most calls. */
+const MAX_OLDEST = 500;
+
+interface Counts {
+  /** In its queue, those under way among them. */
+  queued: number;
+  later: number;
+  dead: number;
+  oldestMs: number;
+  /** As the processes tell: what a vanished one had in hand waits. */
+  running: number;
+  /** After this number lie calls that nobody has been given. */
+  deliveredSeq: number;
+}
+
+/** Counts what the server holds; nothing is kept for it in between. */
+export async function countCalls(context: Context, now: number): Promise<QueueStats> {
+  const { link } = context;
+  const lanes = new Map<string, Counts>();
+  const of = (subject: string): Counts => {
+    let counts = lanes.get(subject);
+    if (!counts) {
+      counts = { queued: 0, later: 0, dead: 0, oldestMs: 0, running: 0, deliveredSeq: 0 };
+      lanes.set(subject, counts);
+    }
+    return counts;
+  };
+  const countQueue = async (stream: string) => {
+    const consumers = await listConsumers(link, stream);
+    for (const { config, delivered } of consumers) {
+      if (config.filter_subject !== undefined) of(config.filter_subject).deliveredSeq = delivered.stream_seq;
+    }
+    for (const [subject, count] of await countSubjects(link, stream, ">")) of(subject).queued = count;
+  };
+  const queues = await context.queues();
+  let bytes = 0;
+  await Promise.all([
+    countStored(link, queues.map(queueStream)).then((stored) => {
+      bytes = stored.bytes;
+    }),
+    ...queues.map((queue) => countQueue(queueStream(queue))),
+    countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
+      for (const [subject, count] of counts) {
+        const lane = parseLater(subject)?.lane;
+        if (lane !== undefined) of(lane).later += count;
+      }
+    }),
+    countSubjects(link, STREAMS.dead, "FAASLANE.dead.>").then((counts) => {
+      for (const [subject, count] of counts) of(subject.split(".").slice(2, 5).join(".")).dead += count;
+    }),
+  ]);
+  const activity = context.activity.all(performance.now());
+  for (const [subject, counts] of lanes) {
+    counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
+  }
+  await findOldest(context, lanes, now);
+  return { ...summary(lanes, activity), bytes, limits: context.settings.callLimits };
+}
+
+function summary(
+  lanes: ReadonlyMap<string, Counts>,
+  activity: ReadonlyMap<string, LaneActivity>,
+): Omit<QueueStats, "bytes" | "limits"> {
+  const functions: FunctionQueueStats[] = [];
+  for (const subject of new Set([...lanes.keys(), ...activity.keys()])) {
+    const lane = parseLane(subject);
+    if (!lane) continue;
+    const counts = lanes.get(subject);
+    const waiting = counts ? waitingOf(counts) : 0;
+    const { accepted = 0, finished = 0 } = activity.get(subject) ?? {};
+    const { running: inFlight = 0, dead = 0 } = counts ?? {};
+    if (waiting + inFlight + dead + accepted + finished === 0) continue;
+    functions.push({
+      name: lane.name,
+      namespace: lane.namespace,
+      queue: lane.queue,
+      waiting,
+      inFlight,
+      dead,
+      oldestMs: waiting > 0 ? (counts?.oldestMs ?? 0) : 0,
+      acceptedPerSecond: accepted / WINDOW_S,
+      finishedPerSecond: finished / WINDOW_S,
+    });
+  }
+  const sum = (pick: (of: FunctionQueueStats) => number) => functions.reduce((total, of) => total + pick(of), 0);
+  return {
+    waiting: sum(({ waiting }) => waiting),
+    inFlight: sum(({ inFlight }) => inFlight),
+    dead: sum(({ dead }) => dead),
+    oldestMs: functions.reduce((oldest, { oldestMs }) => Math.max(oldest, oldestMs), 0),
+    functions,
+  };
+}
+
+function waitingOf({ queued, later, running }: Counts): number {
+  return queued - running + later;
+}
+
+async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>, now: number): Promise<void> {
+  const waiting = [...lanes].filter(([, { queued, running }]) => queued > running);
+  waiting.sort(([, a], [, b]) => b.queued - a.queued);
+  const rest = waiting.slice(0, MAX_OLDEST).values();
+  const worker = async () => {
+    for (const [subject, counts] of rest) {
+      const queue = parseLane(subject)?.queue;
+      if (queue === undefined) continue;
+      const seq = counts.running > 0 ? counts.deliveredSeq + 1 : 1;
+      const message =
+        (await readMessage(link, queueStream(queue), { seq, next_by_subj: subject })) ??
+        // All have been given to somebody once, and some of them back.
+        (await readMessage(link, queueStream(queue), { seq: 1, next_by_subj: subject }));
+      if (message) counts.oldestMs = Math.max(0, now - decodeCall(message.data).call.acceptedAt);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}

@@ -1,0 +1,54 @@
+import type { DeadLetter, Outcome } from "../../queue.ts";
+import { deadSubject } from "../client/names.ts";
+import type { Context } from "../store/context.ts";
+import type { HeldCall } from "../store/held-call.ts";
+import { moveId, nextMove } from "../store/record.ts";
+
+/** Holds what there is to tell of a dead letter, so that listing them needs no bodies. */
+export const LETTER_HEADER = "Faaslane-Letter";
+const MAX_REASON = 1000;
+
+/** Keeps the call for a person to look at. */
+export async function buryCall(
+  context: Context,
+  { stored, id, lane, delivery, open }: HeldCall,
+  reason: string,
+  attempts: number,
+  outcome: Outcome | undefined,
+): Promise<void> {
+  const { call, body } = stored;
+  const letter: DeadLetter = {
+    id,
+    callId: call.callId ?? id,
+    queue: call.queue,
+    function: call.function,
+    namespace: call.namespace,
+    reason: reason.slice(0, MAX_REASON),
+    attempts,
+    ...(outcome && { status: outcome.status }),
+    acceptedAt: call.acceptedAt,
+    diedAt: Date.now(),
+    bodyBytes: body instanceof Uint8Array ? body.byteLength : body.bytes,
+  };
+  const { dueAt: _, ...rest } = stored;
+  const header = encodeLetter(letter);
+  const letterCall = { ...rest, id, moves: nextMove(stored, open), attempts: 0 };
+  const payload = await context.encodeFitting(letterCall, header.length);
+  await context.publisher.publish(deadSubject(lane, id), payload, {
+    id: moveId(id, delivery),
+    headers: [[LETTER_HEADER, header]],
+  });
+}
+
+function encodeLetter(letter: DeadLetter): string {
+  // Headers are one line; beyond ASCII, JSON can escape everything.
+  return JSON.stringify(letter).replace(
+    /[\u007f-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** @throws {SyntaxError} for what is no letter */
+export function decodeLetter(text: string): DeadLetter {
+  return JSON.parse(text) as DeadLetter;
+}

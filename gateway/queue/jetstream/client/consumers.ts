@@ -1,0 +1,74 @@
+import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
+import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+
+export interface ConsumerWish {
+  readonly stream: string;
+  readonly name: string;
+  readonly subject: string;
+  /** Messages that may be in hand at a time, over all processes. */
+  readonly maxPending: number;
+  readonly ackWaitMs: number;
+  /** Vanishes when nobody has asked for so long; its messages stay. */
+  readonly inactiveMs: number;
+}
+
+/** Makes the durable consumer of a subject, or gives it other limits. */
+export async function ensureConsumer(link: Link, wish: ConsumerWish): Promise<ConsumerInfo> {
+  const config: Partial<ConsumerConfig> = {
+    durable_name: wish.name,
+    filter_subject: wish.subject,
+    deliver_policy: DeliverPolicy.All,
+    replay_policy: ReplayPolicy.Instant,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(wish.ackWaitMs),
+    max_deliver: -1,
+    max_ack_pending: wish.maxPending,
+    inactive_threshold: nanos(wish.inactiveMs),
+  };
+  return await createConsumer(link, wish.stream, wish.name, config);
+}
+
+/** A consumer that reads without taking anything away, and vanishes soon after it is left alone. */
+export async function openReader(
+  link: Link,
+  stream: string,
+  name: string,
+  { subject, headersOnly = false, start }: { subject: string; headersOnly?: boolean; start?: number },
+): Promise<ConsumerInfo> {
+  return await createConsumer(link, stream, name, {
+    name,
+    filter_subject: subject,
+    replay_policy: ReplayPolicy.Instant,
+    ack_policy: AckPolicy.None,
+    inactive_threshold: nanos(60_000),
+    mem_storage: true,
+    num_replicas: 1,
+    headers_only: headersOnly,
+    ...(start === undefined
+      ? { deliver_policy: DeliverPolicy.All }
+      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: start }),
+  });
+}
+
+async function createConsumer(link: Link, stream: string, name: string, config: Partial<ConsumerConfig>) {
+  const { filter_subject: subject } = config;
+  const request = { stream_name: stream, config };
+  return await link.api<ConsumerInfo>(`CONSUMER.CREATE.${stream}.${name}.${subject}`, request);
+}
+
+/** None when there is no such stream. */
+export async function listConsumers(link: Link, stream: string): Promise<ConsumerInfo[]> {
+  const all: ConsumerInfo[] = [];
+  try {
+    for (;;) {
+      const page = await link.api<{ consumers: ConsumerInfo[] | null; total: number }>(`CONSUMER.LIST.${stream}`, {
+        offset: all.length,
+      });
+      all.push(...(page.consumers ?? []));
+      if (!page.consumers?.length || all.length >= page.total) return all;
+    }
+  } catch (error) {
+    if (isApiError(error, API_ERRORS.streamNotFound)) return all;
+    throw error;
+  }
+}

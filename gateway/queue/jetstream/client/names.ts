@@ -1,0 +1,129 @@
+import type { FunctionRef } from "../../../../contract/functions.ts";
+
+/**
+ * Streams and subjects. Those of calls that wait start with the queue's name, which is in lower case; all others start
+ * with `FAASLANE`, so that no name of a queue meets them.
+ */
+export const STREAMS = {
+  later: "FAASLANE_LATER",
+  open: "FAASLANE_OPEN",
+  finished: "FAASLANE_FINISHED",
+  dead: "FAASLANE_DEAD",
+  bodies: "FAASLANE_BODIES",
+  aliases: "FAASLANE_ALIASES",
+  batches: "FAASLANE_BATCHES",
+  members: "FAASLANE_MEMBERS",
+  keys: "FAASLANE_KEYS",
+} as const;
+
+const QUEUE_STREAM_PREFIX = "OF_";
+const QUEUE_NAME = /^[a-z0-9_-]{1,64}$/;
+
+/** Not stored: between processes that are connected just now. */
+export const SIGNALS = {
+  /** A function has work: `stream subject`. */
+  work: "FAASLANE.signal.work",
+  /** A call is to be stopped: its id. */
+  cancel: "FAASLANE.signal.cancel",
+  /** Calls wait for their time: the first bucket. */
+  later: "FAASLANE.signal.later",
+  /** What a process is doing. */
+  activity: "FAASLANE.signal.activity",
+} as const;
+
+export interface Lane extends FunctionRef {
+  readonly queue: string;
+}
+
+export function isQueueName(queue: string): boolean {
+  return QUEUE_NAME.test(queue);
+}
+
+export function queueStream(queue: string): string {
+  return QUEUE_STREAM_PREFIX + queue;
+}
+
+/** @returns undefined for a stream that is no queue's */
+export function queueOfStream(stream: string): string | undefined {
+  return stream.startsWith(QUEUE_STREAM_PREFIX) ? stream.slice(QUEUE_STREAM_PREFIX.length) : undefined;
+}
+
+/** `queue.namespace.function`, each one token. */
+export function laneSubject({ queue, namespace, name }: Lane): string {
+  return `${queue}.${token(namespace)}.${token(name)}`;
+}
+
+/** @returns undefined for what {@link laneSubject} does not make */
+export function parseLane(subject: string): Lane | undefined {
+  const [queue, namespace, name, ...more] = subject.split(".");
+  if (!queue || !namespace || !name || more.length > 0) return undefined;
+  try {
+    return { queue, namespace: decodeURIComponent(namespace), name: decodeURIComponent(name) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a consumer for one subject: dots are not allowed there. */
+export function consumerName(subject: string): string {
+  return subject.replaceAll(".", "~");
+}
+
+export function openSubject(id: string): string {
+  return `FAASLANE.open.${id}`;
+}
+
+export function finishedSubject(id: string): string {
+  return `FAASLANE.finished.${id}`;
+}
+
+export function aliasSubject(kind: "call" | "key" | "server", digest: string): string {
+  return `FAASLANE.alias.${kind}.${digest}`;
+}
+
+/** What ids are made with. */
+export const ID_KEY_SUBJECT = "FAASLANE.key.ids";
+
+/** Of bodies too large for a message: of calls, and of results, which go with the records of finished calls. */
+export const BODY_PREFIX = "FAASLANE.body";
+export const RESULT_PREFIX = "FAASLANE.result";
+
+export function deadSubject(lane: Lane, id: string): string {
+  return `FAASLANE.dead.${laneSubject(lane)}.${id}`;
+}
+
+/** Of the consumer for batches. */
+export const BATCHES_FILTER = "FAASLANE.batch.*";
+
+export function batchSubject(id: string): string {
+  return `FAASLANE.batch.${id}`;
+}
+
+/** What became of a member. */
+export function endedSubject(batch: string, index: number): string {
+  return `FAASLANE.member.${batch}.ended.${index}`;
+}
+
+export function memberResultSubject(batch: string, index: number): string {
+  return `FAASLANE.member.${batch}.result.${index}`;
+}
+
+/** Which call a member is; `*` for all of them. */
+export function memberSubject(batch: string, index: number | "*"): string {
+  return `FAASLANE.member.${batch}.call.${index}`;
+}
+
+/** All that is stored of one member of a batch. */
+export function memberSubjects(batch: string, index: number): string {
+  return `FAASLANE.member.${batch}.*.${index}`;
+}
+
+/** All that is stored of the members of a batch. */
+export function membersOf(batch: string): string {
+  return `FAASLANE.member.${batch}.>`;
+}
+
+/** As one token of a subject: letters, digits, `-`, `_` and `%` only. */
+export function token(text: string): string {
+  return encodeURIComponent(text).replace(/[.!~*'()]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}

@@ -1,0 +1,164 @@
+import { FaasError } from "../../../contract/errors.ts";
+import type { FunctionRef } from "../../../contract/functions.ts";
+import { steadyNow } from "../../../kit/steady-clock.ts";
+import { openLink } from "../../nats/connection.ts";
+import type {
+  CallState,
+  CallStatus,
+  ConsumeOptions,
+  Consumer,
+  Deliver,
+  NewCall,
+  Outcome,
+  Queue,
+  QueueStats,
+  Receipt,
+} from "../queue.ts";
+import { JetStreamDeadLetters } from "./admin/dead-letters.ts";
+import { countCalls } from "./admin/stats.ts";
+import { cancelCall } from "./calls/cancel.ts";
+import { Intake } from "./calls/intake.ts";
+import { findCall } from "./calls/lookup.ts";
+import { purgeFunction } from "./calls/purge.ts";
+import { SIGNALS } from "./client/names.ts";
+import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
+import { Context } from "./store/context.ts";
+import { outcomeOf, statusOf } from "./store/record.ts";
+import { JetStreamConsumer } from "./worker/consumer.ts";
+
+export type { NatsCredentials } from "../../nats/credentials.ts";
+export type { JetStreamLimits, JetStreamQueueOptions } from "./options.ts";
+
+const TELL_ACTIVITY_MS = 1000;
+
+/**
+ * A queue on NATS JetStream, shared by any number of processes. Streams are made when they are missing and changed when
+ * their settings differ. See `docs/adr/0008-jetstream.md` for what lies where.
+ * @throws {Error} naming the servers, when there is none, it refuses the login, or cannot have the streams
+ */
+export async function openJetStreamQueue(options: JetStreamQueueOptions): Promise<Queue> {
+  const settings = withDefaults(options);
+  const link = await openLink(settings, options.credentials);
+  if (options.onReconnect) link.onReconnect(options.onReconnect);
+  const context = new Context(link, settings);
+  try {
+    await context.open();
+    context.server.renew();
+    await context.server.known;
+  } catch (cause) {
+    context.publisher.close();
+    await link.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the queue's streams cannot be made at NATS ${settings.servers}: ${reason}`, { cause });
+  }
+  return new JetStreamQueue(context);
+}
+
+class JetStreamQueue implements Queue {
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+  readonly deadLetters: JetStreamDeadLetters;
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #publishing = new Set<Promise<Receipt>>();
+  readonly #telling: NodeJS.Timeout;
+  #consumer: JetStreamConsumer | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.maxBodyBytes = context.settings.maxBodyBytes;
+    this.maxResultBytes = context.settings.maxResultBytes;
+    this.deadLetters = new JetStreamDeadLetters(context);
+    this.#intake = new Intake(context);
+    context.link.onReconnect(() => {
+      if (!context.server.renew()) return;
+      context.serverChanged();
+      if (this.#consumer) context.strays.sweepAll();
+    });
+    this.#telling = this.#tellActivity();
+  }
+
+  publish(call: NewCall): Promise<Receipt> {
+    if (this.#closing) return Promise.reject(new FaasError("unavailable", "the queue is closed"));
+    const publishing = this.#intake.publish(call);
+    this.#publishing.add(publishing);
+    const forget = () => this.#publishing.delete(publishing);
+    publishing.then(forget, forget);
+    return publishing;
+  }
+
+  async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
+    if (this.#closing) throw new FaasError("unavailable", "the queue is closed");
+    if (this.#consumer) throw new FaasError("conflict", "this process has a consumer of the queue already");
+    const consumer = new JetStreamConsumer(this.#context, deliver, options, () => {
+      this.#consumer = undefined;
+    });
+    this.#consumer = consumer;
+    consumer.start();
+    return consumer;
+  }
+
+  async find(id: string): Promise<CallStatus | undefined> {
+    const found = await findCall(this.#context, id);
+    return found && statusOf(found.record, sureNow());
+  }
+
+  async result(id: string): Promise<Outcome | undefined> {
+    const found = await findCall(this.#context, id);
+    return found && outcomeOf(found.record, sureNow());
+  }
+
+  async cancel(id: string): Promise<CallState | undefined> {
+    return await cancelCall(this.#context, id);
+  }
+
+  async purge(ref: FunctionRef): Promise<number> {
+    return await purgeFunction(this.#context, ref);
+  }
+
+  async stats(): Promise<QueueStats> {
+    return await countCalls(this.#context, sureNow());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#telling);
+    await this.#consumer?.close(0); // else its timers would keep the process
+    await Promise.allSettled(this.#publishing);
+    this.#context.strays.close();
+    this.#context.publisher.close();
+    await this.#context.link.close();
+  }
+
+  /** What this process does with calls is known to it alone, so it tells the others. */
+  #tellActivity(): NodeJS.Timeout {
+    const { link, activity } = this.#context;
+    const { self } = activity;
+    link.nc.subscribe(SIGNALS.activity, {
+      callback: (err, msg) => {
+        if (err) return;
+        const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof activity.hear>[1] }>();
+        if (process !== self) activity.hear(process, lanes, performance.now());
+      },
+    });
+    let told = false;
+    const timer = setInterval(() => {
+      const lanes = activity.own(performance.now());
+      const any = Object.keys(lanes).length > 0;
+      if (any || told) link.send({ subject: SIGNALS.activity, payload: JSON.stringify({ process: self, lanes }) });
+      told = any;
+    }, TELL_ACTIVITY_MS);
+    timer.unref();
+    return timer;
+  }
+}
+
+/** What began before this is as old as it seems, should the system's clock have been set forward since. */
+function sureNow(): number {
+  return Math.min(Date.now(), steadyNow());
+}

@@ -1,0 +1,196 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { StreamInfo } from "nats";
+import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import type { CallLimits } from "../../queue.ts";
+import { countSubjects } from "../client/count-subjects.ts";
+import { queueStream, STREAMS } from "../client/names.ts";
+import { parseLater } from "./later-bucket.ts";
+
+/** How long a count holds; other processes publish, too, and calls end. */
+const COUNT_AGE_MS = 1000;
+/** Between two counts while there seems to be no room. */
+const COUNT_PAUSE_MS = 100;
+
+/** What is stored of calls that have not ended. */
+export interface StoredCalls {
+  readonly calls: number;
+  readonly bytes: number;
+}
+
+interface Counted extends StoredCalls {
+  /** By the subject of the lane; absent while all calls together are no more than one function may have. */
+  readonly lanes?: ReadonlyMap<string, number>;
+}
+
+export interface CallRoomOptions {
+  readonly link: Link;
+  readonly limits: CallLimits;
+  readonly queues: () => Promise<readonly string[]>;
+  /** Told when the server does not let itself be asked. */
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Bounds unfinished calls where they are taken in. The server is asked in the background, so that nobody waits for a
+ * count; in between, each process adds what it takes itself. The server does not know the bytes of one function: they are
+ * estimated by its calls, and by the size of those that this process has taken.
+ */
+export class CallRoom {
+  readonly #options: CallRoomOptions;
+  #counted: Counted = { calls: 0, bytes: 0 };
+  #countedAt = Number.NEGATIVE_INFINITY;
+  #counting: Promise<void> | undefined;
+  /** A count that has not begun yet, or has just ended. */
+  #looking: Promise<void> | undefined;
+  /** Taken since the count was begun. */
+  #taken = new Map<string, StoredCalls>();
+  #takenInAll: StoredCalls = NONE;
+  /** Mean size of a function's calls, of late. */
+  readonly #sizes = new Map<string, number>();
+
+  constructor(options: CallRoomOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes room for a call. Those that have some wait for nothing, so that calls keep their order.
+   * @param lane its subject
+   * @returns which limit it would pass, for callers to read; it has no room then
+   */
+  take(lane: string, bytes: number): undefined | Promise<string | undefined> {
+    if (this.#isOlderThan(COUNT_AGE_MS)) void this.count();
+    return this.#take(lane, bytes) === undefined ? undefined : this.#lookAgain(lane, bytes);
+  }
+
+  /** What was taken while the last count went on may have been counted twice. */
+  async #lookAgain(lane: string, bytes: number): Promise<string | undefined> {
+    this.#looking ??= this.#countSoon().finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
+    return this.#take(lane, bytes);
+  }
+
+  async #countSoon(): Promise<void> {
+    await this.#counting;
+    await delay(Math.max(0, this.#countedAt + COUNT_PAUSE_MS - performance.now()));
+    await this.count(true);
+  }
+
+  #isOlderThan(ms: number): boolean {
+    return performance.now() - this.#countedAt > ms;
+  }
+
+  #take(lane: string, bytes: number): string | undefined {
+    const size = this.#learn(lane, bytes);
+    const { limits } = this.#options;
+    const calls = this.#counted.calls + this.#takenInAll.calls;
+    if (calls >= limits.calls) return `the queue is full: it takes ${limits.calls} calls (async_max_calls)`;
+    if (this.#counted.bytes + this.#takenInAll.bytes + bytes > limits.bytes) {
+      return `the queue is full: its calls may take ${limits.bytes} bytes (async_max_bytes)`;
+    }
+    const taken = this.#taken.get(lane) ?? NONE;
+    const own = this.#ofLane(lane, size);
+    if (own.calls + taken.calls >= limits.functionCalls) {
+      return `the function has ${limits.functionCalls} calls in the queue, which is as many as it may have (async_function_max_calls)`;
+    }
+    if (own.bytes + taken.bytes + bytes > limits.functionBytes) {
+      return `the function's calls in the queue may take ${limits.functionBytes} bytes (async_function_max_bytes)`;
+    }
+    this.#taken.set(lane, plus(taken, bytes));
+    this.#takenInAll = plus(this.#takenInAll, bytes);
+    return undefined;
+  }
+
+  /** At most, when lanes have not been counted. */
+  #ofLane(lane: string, size: number): StoredCalls {
+    const { lanes, calls, bytes } = this.#counted;
+    if (!lanes) return { calls, bytes };
+    const own = lanes.get(lane) ?? 0;
+    return { calls: own, bytes: Math.min(bytes, own * size) };
+  }
+
+  #learn(lane: string, bytes: number): number {
+    if (this.#sizes.size >= MAX_REMEMBERED) this.#sizes.clear();
+    const before = this.#sizes.get(lane) ?? bytes;
+    const size = before + (bytes - before) * LEARNING;
+    this.#sizes.set(lane, size);
+    return size;
+  }
+
+  /** Asks the server. Never rejects. @param withLanes also where all calls are few */
+  count(withLanes = false): Promise<void> {
+    this.#counting ??= this.#countAnew(withLanes).finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  async #countAnew(withLanes: boolean): Promise<void> {
+    const [taken, takenInAll] = [this.#taken, this.#takenInAll];
+    this.#taken = new Map();
+    this.#takenInAll = NONE;
+    try {
+      this.#counted = await this.#ask(withLanes);
+    } catch (error) {
+      // As it was; publishing will show whether the server is there at all.
+      this.#addBack(taken, takenInAll);
+      this.#options.failed(error);
+    }
+    this.#countedAt = performance.now();
+  }
+
+  #addBack(taken: ReadonlyMap<string, StoredCalls>, inAll: StoredCalls): void {
+    for (const [lane, { calls, bytes }] of taken)
+      this.#taken.set(lane, plus(this.#taken.get(lane) ?? NONE, bytes, calls));
+    this.#takenInAll = plus(this.#takenInAll, inAll.bytes, inAll.calls);
+  }
+
+  async #ask(withLanes: boolean): Promise<Counted> {
+    const { link, limits, queues } = this.#options;
+    const streams = (await queues()).map(queueStream);
+    const { calls, bytes } = await countStored(link, streams);
+    if (!withLanes && calls < limits.functionCalls && bytes < limits.functionBytes) return { calls, bytes };
+    const lanes = new Map<string, number>();
+    const add = (lane: string | undefined, count: number) => {
+      if (lane !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + count);
+    };
+    await Promise.all([
+      ...streams.map(async (stream) => {
+        for (const [subject, count] of await countSubjects(link, stream, ">")) add(subject, count);
+      }),
+      countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
+        for (const [subject, count] of counts) add(parseLater(subject)?.lane, count);
+      }),
+    ]);
+    return { calls, bytes, lanes };
+  }
+}
+
+const NONE: StoredCalls = { calls: 0, bytes: 0 };
+const MAX_REMEMBERED = 10_000;
+/** Weight of the latest call in the mean. */
+const LEARNING = 1 / 16;
+
+function plus(before: StoredCalls, bytes: number, calls = 1): StoredCalls {
+  return { calls: before.calls + calls, bytes: before.bytes + bytes };
+}
+
+/** Calls in these streams and those for later, with the large bodies that lie apart. */
+export async function countStored(link: Link, streams: readonly string[]): Promise<StoredCalls> {
+  const states = await Promise.all([...streams, STREAMS.later].map((stream) => stateOf(link, stream)));
+  const bodies = await stateOf(link, STREAMS.bodies);
+  return {
+    calls: states.reduce((sum, { messages }) => sum + messages, 0),
+    bytes: states.reduce((sum, { bytes }) => sum + bytes, bodies.bytes),
+  };
+}
+
+async function stateOf(link: Link, stream: string): Promise<{ readonly messages: number; readonly bytes: number }> {
+  try {
+    return (await link.api<StreamInfo>(`STREAM.INFO.${stream}`)).state;
+  } catch (error) {
+    if (isApiError(error, API_ERRORS.streamNotFound)) return { messages: 0, bytes: 0 };
+    throw error;
+  }
+}

@@ -1,0 +1,165 @@
+import type { Link } from "../../../nats/connection.ts";
+import { DEFAULT_QUEUE } from "../../queue.ts";
+import { ServerLife } from "../background/server-life.ts";
+import { StraySweeper } from "../background/strays.ts";
+import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
+import { Publisher } from "../client/publisher.ts";
+import { buildQueueStream, buildStreams, ensureStream } from "../client/streams.ts";
+import type { JetStreamSettings } from "../options.ts";
+import { Activity } from "./activity.ts";
+import { Bodies } from "./bodies.ts";
+import { encodeCall, type StoredCall } from "./call-codec.ts";
+import { CallIds } from "./call-id.ts";
+import { CallRoom } from "./call-room.ts";
+import { ensureIdKey } from "./id-key.ts";
+import { Records } from "./records.ts";
+
+const NAMES_AGE_MS = 1000;
+/** Between tries to make a stream that is missing. */
+const MEND_MS = 1000;
+
+/** What all parts of the queue work with. */
+export class Context {
+  readonly link: Link;
+  readonly settings: JetStreamSettings;
+  readonly publisher: Publisher;
+  readonly records: Records;
+  readonly bodies: Bodies;
+  readonly activity = new Activity();
+  readonly strays: StraySweeper;
+  readonly server: ServerLife;
+  readonly room: CallRoom;
+  #idKey = "";
+  #ids = new CallIds("");
+  readonly #ready = new Map<string, Promise<void>>();
+  #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
+  #mendedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(link: Link, settings: JetStreamSettings) {
+    this.link = link;
+    this.settings = settings;
+    this.publisher = new Publisher(link, {
+      timeoutMs: settings.publishTimeoutMs,
+      maxUnstored: settings.limits.maxUnstored,
+      maxUnstoredBytes: settings.limits.maxUnstoredBytes,
+      missing: (subject) => this.#mend(subject),
+    });
+    this.bodies = new Bodies(link, this.publisher, STREAMS.bodies, BODY_PREFIX);
+    const results = new Bodies(link, this.publisher, STREAMS.finished, RESULT_PREFIX);
+    this.records = new Records(link, this.publisher, results);
+    this.strays = new StraySweeper(this);
+    this.server = new ServerLife(this);
+    this.room = new CallRoom({
+      link,
+      limits: settings.callLimits,
+      queues: () => this.queues(),
+      failed: (err) => settings.log.debug({ err }, "calls could not be counted"),
+    });
+  }
+
+  /** To be waited for before anything else. @throws {Error} when the server cannot have the streams */
+  async open(): Promise<void> {
+    await this.ensureStreams();
+    await this.#readIdKey();
+    await this.ensureQueue(DEFAULT_QUEUE);
+    await this.room.count();
+  }
+
+  get ids(): CallIds {
+    return this.#ids;
+  }
+
+  /** The server is another one, or has been started anew: it may have lost what it had. */
+  serverChanged(): void {
+    this.#readIdKey().catch((err: unknown) => this.settings.log.warn({ err }, "the key of ids cannot be read"));
+  }
+
+  async #readIdKey(): Promise<void> {
+    this.#idKey = await ensureIdKey(this, this.#idKey === "" ? undefined : this.#idKey);
+    this.#ids = new CallIds(this.#idKey);
+  }
+
+  /** @throws {Error} when the server cannot have the streams */
+  async ensureStreams(): Promise<void> {
+    await Promise.all(buildStreams(this.settings).map((config) => this.#ensure(config)));
+  }
+
+  /** Looks at the server only once for each queue, unless `again`. */
+  ensureQueue(queue: string, again = false): Promise<void> | undefined {
+    const known = this.#ready.get(queue);
+    if (known && !again) return known === READY ? undefined : known;
+    const ensuring = this.#ensure(buildQueueStream(queue, this.settings));
+    this.#ready.set(queue, ensuring);
+    ensuring.then(
+      () => {
+        this.#ready.set(queue, READY);
+        this.#names = undefined;
+      },
+      () => this.#ready.delete(queue),
+    );
+    return ensuring;
+  }
+
+  /** Queues that have a stream. */
+  queues(): Promise<string[]> {
+    const now = performance.now();
+    if (!this.#names || now - this.#names.at > NAMES_AGE_MS) {
+      const queues = this.#listQueues();
+      this.#names = { at: now, queues };
+      queues.catch(() => {
+        this.#names = undefined;
+      });
+    }
+    return this.#names.queues;
+  }
+
+  /** As a message; a body that does not fit in is stored apart. @param moreBytes of headers */
+  async encodeFitting(stored: StoredCall, moreBytes = 0): Promise<Buffer> {
+    const { body, nonce } = stored;
+    const inline = body instanceof Uint8Array && body.byteLength > 0;
+    if (!inline || !this.bodies.isLarge(body.byteLength)) {
+      const payload = encodeCall(stored);
+      if (!inline || !this.bodies.isLarge(payload.byteLength + moreBytes)) return payload;
+    }
+    return encodeCall({ ...stored, body: await this.bodies.store(nonce, body) });
+  }
+
+  /** @throws {BodyLostError} */
+  async bodyOf({ body }: StoredCall): Promise<Uint8Array> {
+    return body instanceof Uint8Array ? body : await this.bodies.load(body);
+  }
+
+  async #listQueues(): Promise<string[]> {
+    const names: string[] = [];
+    for (;;) {
+      const { streams, total } = await this.link.api<{ streams: string[] | null; total: number }>("STREAM.NAMES", {
+        offset: names.length,
+      });
+      names.push(...(streams ?? []));
+      if (!streams?.length || names.length >= total) break;
+    }
+    return names.flatMap((name) => queueOfStream(name) ?? []);
+  }
+
+  async #ensure(config: Parameters<typeof ensureStream>[1]): Promise<void> {
+    const fixed = await ensureStream(this.link, config);
+    if (fixed.length > 0) {
+      this.settings.log.warn({ stream: config.name, fields: fixed }, "a stream has other settings than it should");
+    }
+  }
+
+  /** Somebody has removed a stream, or its leader is being chosen. */
+  #mend(subject: string): void {
+    const now = performance.now();
+    if (now - this.#mendedAt < MEND_MS) return;
+    this.#mendedAt = now;
+    const queue = subject.split(".", 1)[0] as string;
+    const mending = queue === "FAASLANE" ? this.ensureStreams() : this.ensureQueue(queue, true);
+    mending?.then(
+      () => this.settings.log.info({ stream: queueStream(queue) }, "streams are there"),
+      (err: unknown) => this.settings.log.warn({ err }, "a stream is missing and cannot be made"),
+    );
+  }
+}
+
+const READY = Promise.resolve();

@@ -1,0 +1,116 @@
+import type { BatchProgress, CallStatus, FinalState, Outcome } from "../../queue.ts";
+import type { BodyRef } from "./bodies.ts";
+import type { StoredCall } from "./call-codec.ts";
+
+export interface Place {
+  readonly stream: string;
+  readonly seq: number;
+}
+
+/** Where the message of a call lies that is not where its id says. */
+export interface Location extends Place {
+  /** How often it has moved to get there. */
+  readonly moves: number;
+}
+
+/** What is written down of a call, beside the message that holds it. */
+export interface CallRecord extends CallStatus {
+  /** How often closing workers have handed its message back. */
+  readonly handBacks?: { readonly seq: number; readonly times: number };
+  readonly location?: Location;
+  /** Answer of the last attempt. */
+  readonly outcome?: Outcome;
+}
+
+type Wire = Omit<CallRecord, "outcome"> & {
+  readonly result?: { readonly headers: readonly (readonly [string, string])[]; readonly body?: BodyRef };
+};
+
+const FINAL: Readonly<Record<string, true>> = { done: true, dead: true, cancelled: true, expired: true };
+
+export function isFinal(state: CallStatus["state"]): state is FinalState {
+  return FINAL[state] === true;
+}
+
+/** @param large the result's body, when it is stored elsewhere */
+export function encodeRecord({ outcome, ...record }: CallRecord, large?: BodyRef): Buffer {
+  const { result } = outcome ?? {};
+  const wire: Wire = {
+    ...record,
+    ...(outcome && { status: outcome.status, durationMs: outcome.durationMs }),
+    ...(result && { result: { headers: result.headers, ...(large && { body: large }) } }),
+  };
+  const head = Buffer.from(`${JSON.stringify(wire)}\n`);
+  return result && !large ? Buffer.concat([head, result.body]) : head;
+}
+
+export interface ReadRecord {
+  readonly record: CallRecord;
+  /** The body of the outcome's result lies there. */
+  readonly large?: BodyRef;
+}
+
+/** @throws {Error} for what is no record */
+export function decodeRecord(data: Uint8Array): ReadRecord {
+  const end = data.indexOf(10);
+  if (end < 0) throw new Error("no line of JSON");
+  const { result, ...record } = JSON.parse(Buffer.from(data.buffer, data.byteOffset, end).toString()) as Wire;
+  const { status, durationMs } = record;
+  if (status === undefined || durationMs === undefined) return { record };
+  const outcome: Outcome = {
+    status,
+    durationMs,
+    ...(result && { result: { headers: result.headers, body: Uint8Array.from(data.subarray(end + 1)) } }),
+  };
+  return { record: { ...record, outcome }, ...(result?.body && { large: result.body }) };
+}
+
+/** What callers are told. */
+export function statusOf(record: CallRecord, now: number): CallStatus {
+  const { handBacks: _h, location: _l, outcome: _o, resultUntil, ...status } = record;
+  return { ...status, ...(resultUntil !== undefined && resultUntil > now && { resultUntil }) };
+}
+
+/** Without a result whose time is over. */
+export function outcomeOf({ outcome, resultUntil }: CallRecord, now: number): Outcome | undefined {
+  if (!outcome || (resultUntil !== undefined && resultUntil > now)) return outcome;
+  const { status, durationMs } = outcome;
+  return { status, durationMs };
+}
+
+/** Of a call of which nothing is known but that it waits. */
+export function waitingRecord({ call, attempts, dueAt }: StoredCall, id: string): CallRecord {
+  return {
+    id,
+    callId: call.callId ?? id,
+    queue: call.queue,
+    function: call.function,
+    namespace: call.namespace,
+    state: "waiting",
+    attempts,
+    acceptedAt: call.acceptedAt,
+    ...(dueAt !== undefined && { nextAttemptAt: dueAt }),
+    ...(call.notAfter !== undefined && { notAfter: call.notAfter }),
+    ...(call.batch?.kind === "whole" && { batch: emptyProgress(call.batch.size) }),
+  };
+}
+
+export function emptyProgress(size: number): BatchProgress {
+  return { size, done: 0, dead: 0, cancelled: 0, expired: 0 };
+}
+
+/** Of the message that takes the place of this one. */
+export function nextMove({ moves }: Pick<StoredCall, "moves">, open: CallRecord | undefined): number {
+  return Math.max(moves, open?.location?.moves ?? 0) + 1;
+}
+
+/** A message whose call lies elsewhere by now: a server that is killed can forget that it has deleted it. */
+export function isLeftBehind(place: Place, { moves }: Pick<StoredCall, "moves">, location: Location | undefined) {
+  if (!location || moves > location.moves) return false; // it has just moved here, which is yet to be written down
+  return moves < location.moves || place.stream !== location.stream || place.seq !== location.seq;
+}
+
+/** Of the message that takes the place of another one: stored once, however often that is tried. */
+export function moveId(id: string, from: Place): string {
+  return `${id}>${from.stream}:${from.seq}`;
+}

@@ -1,0 +1,226 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StrayWatch } from "../background/stray-watch.ts";
+import type { Silence } from "../background/strays.ts";
+import { ensureConsumer } from "../client/consumers.ts";
+import { consumerName, type Lane, laneSubject, queueStream } from "../client/names.ts";
+import { type Delivery, Pull } from "../client/pull.ts";
+import type { Context } from "../store/context.ts";
+import type { HeldCall } from "../store/held-call.ts";
+import { shareOfLimit } from "../store/limit-share.ts";
+import { AsideRoom } from "./aside-room.ts";
+
+/** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
+const INACTIVE_MS = 60 * 60_000;
+const KEEP_ALIVE_MS = 60_000;
+/** What a process that vanished had in hand comes again after one. */
+const PATIENCE_ACK_WAITS = 2;
+const LIMIT_EVERY_MS = 1000;
+/** While there is room for calls aside: a process that knew of none of them may have taken it away. */
+const ROOM_AGAIN_MS = 60_000;
+const MEND_MIN_MS = 200;
+const MEND_MAX_MS = 5000;
+
+export interface LaneFeedEvents {
+  delivered(feed: LaneFeed, delivery: Delivery): void;
+  /** It can be asked for more. */
+  askable(feed: LaneFeed): void;
+}
+
+/** The calls of one function, from its consumer on the server. */
+export class LaneFeed {
+  readonly lane: Lane;
+  readonly subject: string;
+  /** Delivered and not started. */
+  readonly waiting: HeldCall[] = [];
+  /** Under way, and counted for the limit. */
+  running = 0;
+  /** Under way, and free of places. */
+  free = 0;
+  /** Calls on the server, as far as is known. */
+  backlog = 0;
+  lastUsedAt = performance.now();
+  /** Asks no more. It can be closed when nothing is expected and it is idle still. */
+  retiring = false;
+  readonly #context: Context;
+  readonly #events: LaneFeedEvents;
+  readonly #pull: Pull;
+  readonly #closed = new AbortController();
+  readonly #room = new AsideRoom();
+  #ready = false;
+  #mending = false;
+  #asked: "backlog" | "idle" | undefined;
+  /** As the server has it. */
+  #limit = 0;
+  #limitAt = Number.NEGATIVE_INFINITY;
+  #limiting = false;
+  readonly #strays: StrayWatch;
+  #aliveAt = performance.now();
+
+  constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
+    this.#context = context;
+    this.lane = lane;
+    this.subject = laneSubject(lane);
+    this.#events = events;
+    this.#strays = new StrayWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
+    this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
+      delivered: (delivery) => {
+        this.backlog = delivery.pending;
+        this.#strays.served();
+        if (this.#pull.outstanding === 0) this.#asked = undefined;
+        events.delivered(this, delivery);
+      },
+      over: (lost) => this.#over(lost),
+    });
+  }
+
+  /** Calls in the hands of this process. */
+  get held(): number {
+    return this.running + this.free + this.waiting.length;
+  }
+
+  /** Calls that are on their way because there is known to be work. */
+  get expected(): number {
+    return this.#asked === "backlog" ? this.#pull.outstanding : 0;
+  }
+
+  /** A call may come at any time. */
+  get asking(): boolean {
+    return this.#pull.outstanding > 0;
+  }
+
+  get askable(): boolean {
+    return this.#ready && !this.asking && !this.retiring && !this.#closed.signal.aborted;
+  }
+
+  /** Makes the consumer on the server. To be called once. */
+  open(limit: number): void {
+    this.#limit = Math.max(1, limit) + this.#roomAside(performance.now());
+    void this.#mend();
+  }
+
+  /** Part of the function's limit that this process keeps to. The server sees to it, but where it has room for more. */
+  shareOf(limit: number): number {
+    if (this.#room.latest === 0) return limit;
+    const { activity } = this.#context;
+    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, performance.now()));
+  }
+
+  /** @param count how many calls there is room for */
+  ask(count: number): void {
+    this.#asked = this.backlog > 0 ? "backlog" : "idle";
+    const batch = this.#asked === "backlog" ? Math.min(count, this.backlog) : 1;
+    this.#aliveAt = performance.now();
+    // Others may have taken what there was. Short, as closing has to wait for it.
+    this.#pull.ask(batch, this.#context.settings.pollMs);
+  }
+
+  /** @param calls that the stream counts, those in hand among them */
+  counted(calls: number): void {
+    const { held, finished } = this.#context.activity.of(this.subject, performance.now());
+    this.#strays.seen({ calls, held, finished });
+    const backlog = calls - this.held - this.expected;
+    if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
+  }
+
+  /** The limit holds over all processes, as the server keeps it; 0 is kept by not asking. */
+  setLimit(limit: number): void {
+    const now = performance.now();
+    if (!this.#ready || this.#limiting || now - this.#limitAt < LIMIT_EVERY_MS) return;
+    const room = this.#roomAside(now);
+    const wanted = Math.max(1, limit) + room;
+    if (wanted === this.#limit && (room === 0 || now - this.#limitAt < ROOM_AGAIN_MS)) return;
+    this.#limitAt = now;
+    this.#limiting = true;
+    this.#ensure(wanted)
+      .catch((err: unknown) => this.#context.settings.log.debug({ err, ...this.lane }, "a limit could not be set"))
+      .finally(() => {
+        this.#limiting = false;
+      });
+  }
+
+  #roomAside(now: number): number {
+    return this.#room.for(this.#context.activity.free(this.subject, performance.now()), now);
+  }
+
+  /** To be called every second or so. */
+  tick(): void {
+    if (this.#pull.outstanding > 0 || !this.#ready) return;
+    const now = performance.now();
+    if (now - this.#aliveAt < KEEP_ALIVE_MS) return;
+    this.#aliveAt = now;
+    this.#pull.keepAlive();
+  }
+
+  /** The connection is a new one: what was asked for over the old one does not come. */
+  reconnected(): void {
+    this.#pull.reset();
+    this.#strays.served();
+    this.#asked = undefined;
+    if (this.#ready) this.#events.askable(this);
+  }
+
+  /** Resolves when nothing comes any more. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#pull.close();
+  }
+
+  #over(lost: boolean): void {
+    this.#asked = undefined;
+    if (lost) {
+      void this.#mend();
+      return;
+    }
+    this.backlog = 0;
+    const suspicion = this.#strays.unanswered(performance.now());
+    if (suspicion) {
+      this.#context.strays.sweep(queueStream(this.lane.queue), suspicion === "silent" ? this.#silence() : undefined);
+    }
+    this.#events.askable(this);
+  }
+
+  #silence(): Silence {
+    const { servings } = this.#strays;
+    return {
+      filter: this.subject,
+      lasts: () =>
+        servings === this.#strays.servings &&
+        !this.#closed.signal.aborted &&
+        this.#context.activity.of(this.subject, performance.now()).held === 0,
+    };
+  }
+
+  /** Until the consumer is there, however long that takes. */
+  async #mend(): Promise<void> {
+    if (this.#mending) return;
+    this.#mending = true;
+    this.#ready = false;
+    const { signal } = this.#closed;
+    for (let waitMs = MEND_MIN_MS; !signal.aborted; waitMs = Math.min(MEND_MAX_MS, waitMs * 2)) {
+      try {
+        await this.#ensure(this.#limit);
+        this.#ready = true;
+        break;
+      } catch (err) {
+        this.#context.settings.log.debug({ err, ...this.lane }, "a consumer cannot be made yet");
+        await delay(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+      }
+    }
+    this.#mending = false;
+    if (this.#ready && !signal.aborted) this.#events.askable(this);
+  }
+
+  async #ensure(limit: number): Promise<void> {
+    const { settings, link } = this.#context;
+    const info = await ensureConsumer(link, {
+      stream: queueStream(this.lane.queue),
+      name: consumerName(this.subject),
+      subject: this.subject,
+      maxPending: limit,
+      ackWaitMs: settings.ackWaitMs,
+      inactiveMs: INACTIVE_MS,
+    });
+    this.#limit = limit;
+    this.backlog = Math.max(this.backlog, info.num_pending);
+  }
+}

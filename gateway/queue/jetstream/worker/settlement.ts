@@ -1,0 +1,205 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Disposition, Outcome } from "../../queue.ts";
+import { dropMembers } from "../calls/cancel.ts";
+import { buryCall } from "../calls/dead-message.ts";
+import { endMember } from "../calls/member-end.ts";
+import { moveToKeeper } from "../calls/move.ts";
+import { deadSubject, membersOf, SIGNALS, STREAMS } from "../client/names.ts";
+import { acknowledge, giveBack } from "../client/pull.ts";
+import { purgeSubject } from "../client/stored-message.ts";
+import { writeAlias } from "../store/aliases.ts";
+import type { Context } from "../store/context.ts";
+import type { Conclusion, HeldCall } from "../store/held-call.ts";
+import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
+import { type CallRecord, moveId, nextMove, waitingRecord } from "../store/record.ts";
+
+type Retry = Extract<Disposition, { kind: "retry" }>;
+
+const MIN_WAIT_MS = 100;
+const MAX_WAIT_MS = 5000;
+/** For an attempt that was aborted, and waits at most for calls that it has published. */
+const MAX_STOP_MS = 5000;
+
+/** What becomes of a call is stored before its message goes, so that a crash in between leaves the message behind. */
+export class Settlement {
+  readonly #context: Context;
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /**
+   * Carried out for as long as it takes; meanwhile the message stays in hand.
+   * @param after what is to be waited for, and never rejects
+   * @returns when it has been
+   */
+  settle(held: HeldCall, conclusion: Conclusion, stop: AbortSignal, after?: Promise<unknown>): Promise<void> {
+    const settling = after
+      ? after.then(() => this.#persist(held, conclusion, stop))
+      : this.#persist(held, conclusion, stop);
+    this.#underWay.add(settling);
+    void settling.then(() => this.#underWay.delete(settling));
+    return settling;
+  }
+
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** Never rejects. When stopped, the message comes again, to somebody else. */
+  async #persist(held: HeldCall, conclusion: Conclusion, stop: AbortSignal): Promise<void> {
+    for (let waitMs = MIN_WAIT_MS; ; waitMs = Math.min(MAX_WAIT_MS, waitMs * 2)) {
+      try {
+        return await this.#conclude(held, conclusion);
+      } catch (err) {
+        if (stop.aborted) return;
+        if (waitMs === MIN_WAIT_MS) {
+          this.#context.settings.log.warn({ err, callId: held.id }, "what became of a call cannot be stored yet");
+        }
+        await delay(waitMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #conclude(held: HeldCall, conclusion: Conclusion): Promise<void> {
+    switch (conclusion.kind) {
+      case "back":
+        return await this.#handBack(held);
+      case "stale":
+        if (conclusion.finished) return await this.#over(held, conclusion.finished);
+        return acknowledge(this.#context.link, held.delivery);
+      case "retry":
+        return await this.#retry(held, conclusion);
+      case "done":
+        if (held.stored.call.batch?.kind === "whole") return await this.#expanded(held);
+        break;
+      case "dead":
+        await buryCall(this.#context, held, conclusion.reason, attemptsOf(held, conclusion), conclusion.outcome);
+    }
+    const record = this.#finalRecord(held, conclusion);
+    const first = await this.#context.records.finish(record);
+    const counts = first ? record : await this.#context.records.findFinished(held.id);
+    if (conclusion.kind === "dead" && counts && counts.state !== "dead") {
+      // It was cancelled in the same moment.
+      await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
+    }
+    await this.#over(held, counts ?? record);
+    this.#context.activity.finished(held.delivery.subject, performance.now());
+  }
+
+  #finalRecord(held: HeldCall, conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" }>): CallRecord {
+    const { settings } = this.#context;
+    const {
+      location: _l,
+      handBacks: _h,
+      nextAttemptAt: _n,
+      ...before
+    } = held.open ?? waitingRecord(held.stored, held.id);
+    const finishedAt = Date.now();
+    const outcome = "outcome" in conclusion && conclusion.outcome ? this.#kept(conclusion.outcome) : before.outcome;
+    return {
+      ...before,
+      state: conclusion.kind,
+      attempts: attemptsOf(held, conclusion),
+      finishedAt,
+      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
+      ...(conclusion.kind === "dead" && { reason: conclusion.reason }),
+      ...(outcome && { outcome }),
+      ...(outcome?.result && { resultUntil: finishedAt + settings.resultTtlMs }),
+    };
+  }
+
+  /** Without a result that is not to be kept. */
+  #kept(outcome: Outcome): Outcome {
+    const { resultTtlMs, maxResultBytes } = this.#context.settings;
+    const { status, durationMs, result } = outcome;
+    if (!result || resultTtlMs === 0 || result.body.byteLength > maxResultBytes) return { status, durationMs };
+    return { status, durationMs, result };
+  }
+
+  /** The call has ended: what belongs to it goes, its message last but one. */
+  async #over(held: HeldCall, record: CallRecord): Promise<void> {
+    const { link, records, bodies } = this.#context;
+    const { stored, id } = held;
+    const { batch, idempotencyKey, requestPrint, function: name, namespace } = stored.call;
+    if (batch?.kind === "whole" && record.state === "cancelled") await this.#dropMembers(held);
+    if (batch?.kind === "member") {
+      await endMember(this.#context, batch, record);
+    } else if (idempotencyKey !== undefined) {
+      // Its publisher may have died before.
+      const key = { kind: "key", function: { name, namespace }, key: idempotencyKey } as const;
+      await writeAlias(this.#context, key, id, requestPrint);
+    }
+    await held.running;
+    // Of a call that has moved there may be a record that was not there yet when it was looked up.
+    if (held.running || held.open || stored.id !== undefined) await records.removeOpen(id);
+    acknowledge(link, held.delivery);
+    // That of a dead call is its dead letter's.
+    if (record.state !== "dead" && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+
+  /** Once no more can be published. */
+  async #dropMembers({ id, delivering }: HeldCall): Promise<void> {
+    const stopped = new AbortController();
+    const patience = delay(MAX_STOP_MS, undefined, { signal: stopped.signal });
+    await Promise.allSettled([Promise.race([delivering, patience]).finally(() => stopped.abort())]);
+    await dropMembers(this.#context, id);
+    await purgeSubject(this.#context.link, STREAMS.members, membersOf(id));
+  }
+
+  async #retry(held: HeldCall, { afterMs, outcome, counted, refused }: Retry): Promise<void> {
+    if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
+    const { publisher, records, link, settings } = this.#context;
+    const { stored, id, delivery } = held;
+    await held.running;
+    const now = Date.now();
+    const dueAt = now + Math.max(0, afterMs);
+    const attempts = stored.attempts + (counted === false ? 0 : 1);
+    const bucket = bucketOf(dueAt, now);
+    const moves = nextMove(stored, held.open);
+    const { refused: before, ...rest } = stored;
+    const streak = { refused: { times: (before?.times ?? 0) + 1, since: before?.since ?? now } };
+    const moved = { ...rest, id, moves, attempts, dueAt, ...(refused && streak) };
+    const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
+      id: moveId(id, delivery),
+    });
+    const { outcome: last, ...record } = held.open ?? waitingRecord(stored, id);
+    const shown = outcome ? this.#kept(outcome) : last;
+    await records.putOpen({
+      ...record,
+      state: "waiting",
+      attempts,
+      nextAttemptAt: dueAt,
+      ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
+      ...(shown && { outcome: shown }),
+      ...(shown?.result && { resultUntil: now + settings.resultTtlMs }),
+      location: { stream: STREAMS.later, seq: at.seq, moves },
+    });
+    acknowledge(link, delivery);
+    link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
+  }
+
+  async #expanded({ id, stored, delivery, open, startedAt, running }: HeldCall): Promise<void> {
+    const { link, bodies } = this.#context;
+    await running;
+    const before = open ?? waitingRecord(stored, id);
+    const started = { ...before, ...(startedAt !== undefined && { startedAt }) };
+    await moveToKeeper(this.#context, { id, place: delivery, stored, open: started });
+    acknowledge(link, delivery);
+    if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  }
+
+  /** Is written down, so that it is not taken for a worker that vanished. */
+  async #handBack({ delivery, stored, id, open, running }: HeldCall): Promise<void> {
+    await running;
+    const before = open ?? waitingRecord(stored, id);
+    const times = (open?.handBacks?.seq === delivery.seq ? open.handBacks.times : 0) + 1;
+    await this.#context.records.putOpen({ ...before, state: "waiting", handBacks: { seq: delivery.seq, times } });
+    giveBack(this.#context.link, delivery);
+  }
+}
+
+function attemptsOf({ stored, startedAt }: HeldCall, { kind }: Conclusion): number {
+  return stored.attempts + ((kind === "done" || kind === "dead") && startedAt !== undefined ? 1 : 0);
+}

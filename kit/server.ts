@@ -1,0 +1,189 @@
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
+import { type AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { closeSocket, closingAnswer } from "../http/close-socket.ts";
+import { type ConnectionLimits, Connections } from "../http/connections.ts";
+import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
+import { checkHead } from "../http/request-head.ts";
+import { descriptorLimit, shareConnections } from "./descriptors.ts";
+import { createServer } from "./http.ts";
+import type { Logger } from "./log.ts";
+
+export interface DrainingServer {
+  readonly server: Server;
+  readonly port: number;
+  /** `http://host:port`, with a host that can be dialled from this machine. */
+  readonly url: string;
+  /** Refuses new connections, lets requests under way finish, and cuts what is left after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly server?: ServerOptions;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
+  readonly log?: Pick<Logger, "error" | "warn">;
+}
+
+/** Answers one request. What it throws, or rejects with, ends that request alone. */
+export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown;
+
+/** Request heads of up to 1 MiB are taken, as Go servers do. */
+export const MAX_HEADER_BYTES = 1024 * 1024;
+
+/** Longest time for a request's head. */
+const HEAD_TIMEOUT_MS = 20_000;
+/** Longest time for a whole request, where nothing else is said. */
+const REQUEST_TIMEOUT_MS = 300_000;
+
+/** @throws the listen error, e.g. code `EADDRINUSE` */
+export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
+  const { port, host, log } = options;
+  const { requestTimeout = REQUEST_TIMEOUT_MS, ...others } = options.server ?? {};
+  const limits = {
+    maxConnections: shareConnections(descriptorLimit()).calls,
+    requestMs: requestTimeout || Number.POSITIVE_INFINITY,
+    ...options.limits,
+  };
+  const connections = new Connections(guarded(handler, log), limits, sayNowAndThen(limits.maxConnections, port, log));
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    ...others,
+    ...headTimeouts(requestTimeout, others.headersTimeout),
+    // Node has but one for all requests.
+    requestTimeout: 0,
+  });
+  server.on("request", connections.onRequest);
+  server.on("connection", connections.onConnection);
+  server.on("clientError", (error: ParseError, socket) => {
+    if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {
+      const escaped = escapeTarget(error);
+      if (escaped) {
+        connections.release(socket);
+        server.emit("connection", new EscapedSocket(socket, escaped));
+        return;
+      }
+    }
+    // It is no longer this server's business what its first parser thinks of the connection.
+    if (!isEscaped(socket)) answerMalformed(error, socket);
+  });
+  server.on("connect", refuseTunnel);
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(port, host, resolve);
+  await listening;
+  server.off("error", reject);
+
+  const bound = (server.address() as AddressInfo).port;
+  const dialled = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  let draining: Promise<void> | undefined;
+  return {
+    server,
+    port: bound,
+    url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
+    drain(timeoutMs) {
+      draining ??= drain(server, connections, timeoutMs);
+      return draining;
+    },
+  };
+}
+
+/** Whoever is at the limit is so many times a second. */
+const SAY_EVERY_MS = 60_000;
+
+function sayNowAndThen(connections: number, port: number, log: ListenOptions["log"]): () => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - saidAt < SAY_EVERY_MS) return;
+    saidAt = now;
+    log?.warn({ port, connections }, "connections are at their limit; idle ones are closed, others turned away");
+  };
+}
+
+/** Node looks at its deadlines now and then only; how long a head may take says how often that must be. */
+function headTimeouts(requestTimeout: number, given: number | undefined): ServerOptions {
+  // 0 turns a limit off. That of a head stays, as there is no reason to be slow with it.
+  const head = given ?? Math.min(HEAD_TIMEOUT_MS, requestTimeout || HEAD_TIMEOUT_MS);
+  return {
+    headersTimeout: head,
+    connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(head / 10))),
+  };
+}
+
+/** Nothing that a request can bring about may become an uncaught exception. */
+function guarded(handler: Handler, log: ListenOptions["log"]): (req: IncomingMessage, res: ServerResponse) => void {
+  const failed = (err: unknown, req: IncomingMessage, res: ServerResponse) => {
+    log?.error({ err, method: req.method }, "a request handler failed");
+    if (res.headersSent) res.destroy();
+    else refuse(res, 500, "internal error");
+  };
+  return (req, res) => {
+    const problem = checkHead(req);
+    if (problem) {
+      refuse(res, problem.status, problem.text);
+      return;
+    }
+    try {
+      const pending = handler(req, res);
+      if (pending instanceof Promise) pending.catch((err: unknown) => failed(err, req, res));
+    } catch (err) {
+      failed(err, req, res);
+    }
+  };
+}
+
+function refuse(res: ServerResponse, status: number, text: string): void {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
+  res.writeHead(status, { ...headers, Connection: "close" }).end(`${text}\n`);
+}
+
+/** What Node's parser refuses never reaches a handler; the client learns why all the same. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // After other answers on the connection, text could end up in the middle of one.
+  if ((socket as Duplex & { bytesWritten: number }).bytesWritten > 0 || error.code === "ECONNRESET") {
+    closeSocket(socket);
+  } else if (error.code === "HPE_HEADER_OVERFLOW") {
+    closeSocket(socket, closingAnswer(431, "Request Header Fields Too Large"));
+  } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    closeSocket(socket, closingAnswer(408, "Request Timeout"));
+  } else closeSocket(socket, closingAnswer(400, "Bad Request"));
+}
+
+/** Node hands `CONNECT` over by itself: a tunnel is not for us. */
+function refuseTunnel(_req: IncomingMessage, socket: Duplex): void {
+  closeSocket(socket, closingAnswer(405, "Method Not Allowed", ""));
+}
+
+/** How soon a kept connection is closed whose last request has just been answered. */
+const IDLE_SWEEP_MS = 20;
+
+/** How long connections are still taken, so that each busy one gets an answer that says it is the last. */
+const LAST_ANSWERS_MS = 150;
+
+async function drain(server: Server, connections: Connections, timeoutMs: number): Promise<void> {
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
+  const cut = setTimeout(() => {
+    server.closeAllConnections();
+    connections.closeAll(); // those too that have left the server, as tunnels do
+    giveUp();
+  }, timeoutMs);
+  // A caller that learns from the answer that the connection ends does not send its next request into the closing.
+  const used = connections.used;
+  for (const res of connections.answers()) res.shouldKeepAlive = false;
+  server.prependListener("request", (_req, res: ServerResponse) => {
+    res.shouldKeepAlive = false;
+  });
+  if (used) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  connections.closeSilent();
+  // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+  await Promise.race([closed, late]);
+  clearInterval(sweep);
+  clearTimeout(cut);
+}

@@ -1,0 +1,46 @@
+import { join } from "node:path";
+import type { ClusterAccess } from "./access.ts";
+import { renewed } from "./renewed.ts";
+
+export interface ClusterPlace {
+  /** Path of a kubeconfig; wins over everything else. */
+  readonly kubeconfig?: string;
+  /** Host and port of the API server, as Kubernetes tells every pod; absent outside of a cluster. */
+  readonly inCluster?: { readonly host: string; readonly port: number };
+}
+
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/**
+ * Without a kubeconfig and outside of a cluster, the user's own kubeconfig is taken.
+ * @throws {FaasError} `invalid` when there is nothing to go by
+ */
+export async function openClusterAccess({ kubeconfig, inCluster }: ClusterPlace): Promise<ClusterAccess> {
+  if (kubeconfig === undefined && inCluster) return await openServiceAccount(inCluster);
+  if (kubeconfig !== undefined) {
+    const { openPlainKubeconfig } = await import("./plain-kubeconfig.ts");
+    const plain = await openPlainKubeconfig(kubeconfig);
+    if (plain) return plain;
+  }
+  // The library takes 30 MB, which most do without.
+  const { openKubeconfig } = await import("./kubeconfig.ts");
+  return openKubeconfig(kubeconfig);
+}
+
+/**
+ * As the service account of the pod that we are in.
+ * @param folder where the kubelet keeps its token and the cluster's certificate
+ */
+export async function openServiceAccount(
+  { host, port }: { readonly host: string; readonly port: number },
+  folder = SERVICE_ACCOUNT,
+  now: () => number = () => performance.now(),
+): Promise<ClusterAccess> {
+  const ca = await renewed(join(folder, "ca.crt"), "the service account's ca.crt")();
+  const token = renewed(join(folder, "token"), "the service account's token", now);
+  await token();
+  return {
+    server: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),
+    credentials: async () => ({ ca, headers: { authorization: `Bearer ${(await token()).trim()}` } }),
+  };
+}
