@@ -101,7 +101,7 @@ export class Connections {
   #pending = 0;
   #sweep: NodeJS.Timeout | undefined;
   /** The time of the last look at them: exact enough to tell who has been idle for longest. */
-  #now = performance.now();
+  #now = 0;
   readonly #onFull: () => void;
 
   /**

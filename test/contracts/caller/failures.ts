@@ -23,7 +23,7 @@ export function failuresContract(setup: CallerSetup): void {
   });
 
   test("while nobody can tell whether it is there, 503 of the platform", async () => {
-    await setup.startEmpty({}, false);
+    await setup.startEmpty({ holdTimeoutMs: 300 }, false);
     const answer = await setup.answered();
     expect(answer).toMatchObject({ status: 503, internal: true, headers: { "retry-after": "1" } });
   });
