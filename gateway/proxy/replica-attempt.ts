@@ -1,0 +1,242 @@
+import type { Dispatcher } from "undici";
+import { FaasError } from "../../contract/errors.ts";
+import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { isUnheard } from "../core/unheard.ts";
+import type { ColdWait } from "./cold-wait.ts";
+import type { AnswerHeaders, Exchange } from "./exchange.ts";
+import type { FunctionEntry } from "./function-entry.ts";
+import { buildClientHeaders, buildClientTrailers, buildInterimHeaders } from "./headers.ts";
+import type { Replica } from "./replica.ts";
+import { UntypedHead } from "./untyped-head.ts";
+
+/** Failures before a connection that are the gateway's, not the replica's. */
+const OUR_OWN = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+  "UND_ERR_INVALID_ARG",
+  "UND_ERR_NOT_SUPPORTED",
+]);
+
+const TOO_LARGE_A_HEAD = `sent an answer that cannot be passed on: its headers have more than ${MAX_ANSWER_HEAD_BYTES / 1024} KiB`;
+
+/** How long interim answers may put off the final one. */
+const MAX_INTERIM_MS = 120_000;
+
+/** Early hints that are passed on; the others are only counted. */
+const MAX_HINTS = 10;
+
+/** nginx's code for a caller that left; nobody receives it, the metrics show it. */
+const CALLER_LEFT = 499;
+
+/** Breaks off an answer that says that the function has not got the call. */
+const UNHEARD = new Error("the function does not listen yet");
+
+type Controller = Dispatcher.DispatchController;
+type UpstreamHeaders = Record<string, string | string[] | undefined>;
+
+/** The request as replicas get it. */
+export interface ReplicaRequest {
+  readonly url: string;
+  /** Names and values in turn. */
+  readonly headers: string[];
+  readonly body: Buffer | NodeJS.ReadableStream | null;
+}
+
+/** The call that an attempt belongs to. Each attempt ends with one of {@link end}, {@link fail} and {@link retry}. */
+export interface AttemptedCall {
+  readonly entry: FunctionEntry;
+  readonly exchange: Exchange;
+  readonly callerLeft: boolean;
+  /** Absent unless the call had to wait for a replica. */
+  readonly coldWait: ColdWait | undefined;
+  /** Headers of the platform's own for the answer. */
+  ownHeaders(): Record<string, string>;
+  end(status: number): void;
+  /** @param begun whether some of an answer has been passed on */
+  fail(error: FaasError, begun: boolean): void;
+  /** The replica has not got the request: another one may have it. */
+  retry(refused: Replica): void;
+}
+
+/** A call at one replica, from its sending to the end of the answer. */
+export class ReplicaAttempt implements Dispatcher.DispatchHandler {
+  readonly #call: AttemptedCall;
+  readonly #replica: Replica;
+  readonly #sentAt: number;
+  /** Whether what is sent could be sent again. */
+  #repeatable = true;
+  /** Once the request has been given to a connection. */
+  #controller: Controller | undefined;
+  /** Once the replica has answered. */
+  #status: number | undefined;
+  /** Whether any of the answer has been passed on. */
+  #begun = false;
+  #untyped: UntypedHead | undefined;
+  #interimAnswers = 0;
+  #over = false;
+
+  /** @param now by `performance.now()` */
+  constructor(call: AttemptedCall, replica: Replica, now: number) {
+    this.#call = call;
+    this.#replica = replica;
+    this.#sentAt = now;
+    replica.outstanding++;
+    replica.silence.sent(now);
+  }
+
+  send({ url, headers, body }: ReplicaRequest): void {
+    const { entry, exchange } = this.#call;
+    const timeoutMs = entry.answerTimeoutMs;
+    this.#repeatable = body === null || Buffer.isBuffer(body);
+    this.#replica.pool.dispatch(
+      {
+        path: url,
+        method: exchange.method as Dispatcher.HttpMethod,
+        headers,
+        body: body as Dispatcher.DispatchOptions["body"] & object,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      },
+      this,
+    );
+  }
+
+  abort(): void {
+    this.#controller?.abort(new Error("the caller has left"));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    this.#replica.trust();
+    if (this.#call.callerLeft) this.abort();
+  }
+
+  onResponseStart(controller: Controller, status: number, headers: UpstreamHeaders, reason?: string): void {
+    if (status < 200) {
+      if (this.#countInterim(controller, status) && status === 103) this.#inform(status, headers);
+      return;
+    }
+    if (status === 500 && this.#isUnheard(headers)) {
+      controller.abort(UNHEARD);
+      return;
+    }
+    const { entry, exchange, coldWait } = this.#call;
+    const now = performance.now();
+    this.#status = status;
+    this.#replica.heard = true;
+    this.#replica.silence.answered(now);
+    entry.pace.note(now - this.#sentAt, now);
+    const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
+    coldWait?.tell(answerHeaders, this.#replica, entry.meter);
+    if (!isUntyped(status, exchange.method, answerHeaders)) {
+      this.#begin(controller, status, reason, answerHeaders);
+      return;
+    }
+    this.#untyped = new UntypedHead((type) => {
+      this.#untyped = undefined;
+      if (type !== undefined) answerHeaders["content-type"] = type;
+      this.#begin(controller, status, reason, answerHeaders);
+    });
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#untyped?.release(chunk);
+    this.#call.exchange.data(chunk, controller);
+  }
+
+  onResponseEnd(_controller: Controller, trailers: UpstreamHeaders): void {
+    this.#untyped?.release();
+    this.#leave(false);
+    this.#call.end(this.#status as number);
+    this.#call.exchange.end(buildClientTrailers(trailers));
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    const { callerLeft, entry } = this.#call;
+    if (callerLeft) {
+      const stalled = this.#replica.silence.isStalled(entry.pace, performance.now());
+      this.#leave(stalled);
+      this.#call.end(CALLER_LEFT);
+    } else if (error === UNHEARD || this.#isRefused(error)) {
+      entry.avoid(this.#replica);
+      this.#leave(false);
+      this.#call.retry(this.#replica);
+    } else {
+      const failure = this.#explain(error);
+      this.#leave(failure.kind === "timeout");
+      this.#call.fail(failure, this.#begun);
+    }
+  }
+
+  /** The replica has one call less. @param inVain whether it has let someone wait for too long */
+  #leave(inVain: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#untyped?.drop();
+    this.#replica.outstanding--;
+    if (this.#status === undefined) this.#replica.silence.unanswered(inVain);
+    this.#call.entry.releaseHeld();
+  }
+
+  /** Never given to a connection, and not for a reason of our own. */
+  #isRefused(error: Error): boolean {
+    return !this.#controller && !(error instanceof FaasError) && !OUR_OWN.has(codeOf(error));
+  }
+
+  /** Of a replica that has ever answered otherwise it says that its server is gone, and of a stream there is no other copy. */
+  #isUnheard(headers: UpstreamHeaders): boolean {
+    if (this.#replica.heard || !this.#repeatable) return false;
+    return isUnheard(500, headers, performance.now() - this.#replica.announcedAt);
+  }
+
+  #begin(controller: Controller, status: number, reason: string | undefined, headers: AnswerHeaders): void {
+    try {
+      this.#call.exchange.begin(status, reason, headers);
+      this.#begun = true;
+    } catch (cause) {
+      const why = `function ${this.#call.entry.qualifiedName} sent an answer that cannot be passed on`;
+      controller.abort(new FaasError("upstream", why, { cause }));
+    }
+  }
+
+  /**
+   * Each of them lets the time for the answer begin anew, so a few are enough.
+   * @returns whether the call goes on
+   */
+  #countInterim(controller: Controller, status: number): boolean {
+    this.#interimAnswers++;
+    const late = performance.now() - this.#sentAt > MAX_INTERIM_MS;
+    if (status >= 100 && this.#interimAnswers <= MAX_INTERIM_ANSWERS && !late) return true;
+    controller.abort(new FaasError("upstream", `function ${this.#call.entry.qualifiedName} sends no final answer`));
+    return false;
+  }
+
+  #inform(status: number, headers: UpstreamHeaders): void {
+    if (this.#interimAnswers > MAX_HINTS) return;
+    const hints = buildInterimHeaders(headers);
+    if (hints) this.#call.exchange.inform(status, hints);
+  }
+
+  #explain(error: Error): FaasError {
+    if (error instanceof FaasError) return error;
+    const { name, qualifiedName } = this.#call.entry;
+    const code = codeOf(error);
+    if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
+      return new FaasError("timeout", `function ${qualifiedName} did not answer in time`);
+    }
+    if (code === "UND_ERR_HEADERS_OVERFLOW") {
+      return new FaasError("upstream", `function ${qualifiedName} ${TOO_LARGE_A_HEAD}`);
+    }
+    if (OUR_OWN.has(code)) {
+      return new FaasError("unavailable", `the gateway cannot send the call: ${code}`, { cause: error });
+    }
+    return new FaasError("internal", `Can't reach service for: ${name}.`, { cause: error });
+  }
+}
+
+function codeOf(error: NodeJS.ErrnoException): string {
+  return error.code ?? "";
+}
