@@ -51,9 +51,14 @@ export async function runProcess(open: (signal: AbortSignal) => Promise<Running>
     await opened.close();
     process.exit(0);
   } catch (error) {
-    process.stderr.write(`faaslane: ${describeStartError(error)}\n`);
-    process.exit(1);
+    failProcess(error);
   }
+}
+
+/** Ends this process, for a reason that no waiting mends, in one line. */
+export function failProcess(error: unknown): never {
+  process.stderr.write(`faaslane: ${describeStartError(error)}\n`);
+  process.exit(1);
 }
 
 /** What a person who starts the process needs to know. */

@@ -6,6 +6,19 @@ export function steadyNow(): number {
   return Math.floor(performance.timeOrigin + performance.now());
 }
 
+/**
+ * Now, by whichever clock is behind: what is over by it is over. The system's may have been set forward since this process
+ * began, or have been wrong when it did.
+ */
+export function earliestNow(): number {
+  return Math.min(Date.now(), steadyNow());
+}
+
+/** Now, by whichever clock is ahead: what is kept until a while after it is kept for that while, see {@link earliestNow}. */
+export function latestNow(): number {
+  return Math.max(Date.now(), steadyNow());
+}
+
 /** Less is how clocks that agree differ between two looks at them. */
 const LEAST_JUMP_MS = 1_000;
 

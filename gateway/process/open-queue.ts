@@ -1,5 +1,6 @@
 import { shortageOf } from "../../contract/shortages.ts";
 import type { Logger } from "../../kit/log.ts";
+import { failProcess, type StartError } from "../../kit/process.ts";
 import { LateQueue } from "../queue/late-queue.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
@@ -54,8 +55,14 @@ async function openJetStream(
   };
   const credentials = await readNatsCredentials(secretMountPath);
   const open = async () => await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
-  const queue = new LateQueue({ ...settings, open, log });
+  let failure: StartError | undefined;
+  let fail = (error: StartError) => {
+    failure = error;
+  };
+  const queue = new LateQueue({ ...settings, open, log, onFailure: (error) => fail(error) });
   // Where the server is there, nobody who calls at once is to be turned away.
   await queue.whenTried;
+  if (failure) throw failure;
+  fail = failProcess;
   return { queue, whenOpen: queue.whenOpen, problem: () => undefined, reconnects: () => reconnects };
 }

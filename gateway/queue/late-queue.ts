@@ -2,11 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../contract/errors.ts";
 import { shortageOf } from "../../contract/shortages.ts";
 import type { Logger } from "../../kit/log.ts";
+import { StartError } from "../../kit/process.ts";
 import type { ConsumeOptions, Consumer, Deliver, Queue } from "./queue.ts";
 
 export interface LateQueueOptions {
-  /** Opens the queue itself; tried until it succeeds. */
+  /** Opens the queue itself; tried until it succeeds, or fails with a {@link StartError}. */
   readonly open: () => Promise<Queue>;
+  /** Told when it has failed for good: it is not tried again. */
+  readonly onFailure?: (error: StartError) => void;
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   /** Wait between two tries: its shortest and longest, in milliseconds. Default 0.25 s and 5 s. */
@@ -103,6 +106,7 @@ export class LateQueue implements Queue {
         this.#whenOpen.resolve();
         return;
       } catch (err) {
+        if (err instanceof StartError) return this.#options.onFailure?.(err);
         this.#problem = shortageOf(err)?.message;
         log.warn({ err }, "the queue cannot be opened; trying again");
       } finally {

@@ -1,5 +1,5 @@
-import { expect, test } from "@jest/globals";
-import { ClockJumps, steadyNow } from "../../kit/steady-clock.ts";
+import { expect, jest, test } from "@jest/globals";
+import { ClockJumps, earliestNow, latestNow, steadyNow } from "../../kit/steady-clock.ts";
 
 test("the steady clock goes with the system's, in whole milliseconds, and never back", () => {
   const before = steadyNow();
@@ -7,6 +7,21 @@ test("the steady clock goes with the system's, in whole milliseconds, and never 
   expect(Math.abs(before - Date.now())).toBeLessThan(60_000);
   for (let i = 0; i < 1000; i++) expect(steadyNow()).toBeGreaterThanOrEqual(before);
 });
+
+test.each([-3_600_000, 0, 3_600_000])(
+  "what is kept for a while is neither over early nor for ever with a clock set by %d ms",
+  (by) => {
+    const until = latestNow() + 60_000;
+    const clock = jest.spyOn(Date, "now").mockImplementation(() => steadyNow() + by);
+    try {
+      expect(earliestNow()).toBeLessThan(until);
+      expect(latestNow() - earliestNow()).toBeGreaterThanOrEqual(Math.abs(by));
+      expect(latestNow() + 60_000).toBeGreaterThanOrEqual(steadyNow() + 60_000);
+    } finally {
+      clock.mockRestore();
+    }
+  },
+);
 
 test("a jump is told once, either way, and a drift is none", () => {
   let [wall, steady] = [1_000_000, 0];

@@ -1,7 +1,9 @@
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
-import { steadyNow } from "../../../kit/steady-clock.ts";
+import { StartError } from "../../../kit/process.ts";
+import { earliestNow } from "../../../kit/steady-clock.ts";
 import { openLink } from "../../nats/connection.ts";
+import { outdated } from "../../nats/server-version.ts";
 import type {
   CallState,
   CallStatus,
@@ -34,11 +36,17 @@ const TELL_ACTIVITY_MS = 1000;
 /**
  * A queue on NATS JetStream, shared by any number of processes. Streams are made when they are missing and changed when
  * their settings differ. See `docs/adr/0008-jetstream.md` for what lies where.
+ * @throws {StartError} naming the versions, when the server is too old
  * @throws {Error} naming the servers, when there is none, it refuses the login, or cannot have the streams
  */
 export async function openJetStreamQueue(options: JetStreamQueueOptions): Promise<Queue> {
   const settings = withDefaults(options);
   const link = await openLink(settings, options.credentials);
+  const tooOld = outdated(link.nc.info?.version ?? "");
+  if (tooOld !== undefined) {
+    await link.close();
+    throw new StartError(`cannot keep the queue at NATS ${settings.servers}: ${tooOld}`);
+  }
   if (options.onReconnect) link.onReconnect(options.onReconnect);
   const context = new Context(link, settings);
   try {
@@ -72,6 +80,8 @@ class JetStreamQueue implements Queue {
     this.deadLetters = new JetStreamDeadLetters(context);
     this.#intake = new Intake(context);
     context.link.onReconnect(() => {
+      const { version = "" } = context.link.nc.info ?? {};
+      if (outdated(version) !== undefined) context.settings.log.warn({ version }, "this NATS server is too old");
       if (!context.server.renew()) return;
       context.serverChanged();
       if (this.#consumer) context.strays.sweepAll();
@@ -101,12 +111,12 @@ class JetStreamQueue implements Queue {
 
   async find(id: string): Promise<CallStatus | undefined> {
     const found = await findCall(this.#context, id);
-    return found && statusOf(found.record, sureNow());
+    return found && statusOf(found.record, earliestNow());
   }
 
   async result(id: string): Promise<Outcome | undefined> {
     const found = await findCall(this.#context, id);
-    return found && outcomeOf(found.record, sureNow());
+    return found && outcomeOf(found.record, earliestNow());
   }
 
   async cancel(id: string): Promise<CallState | undefined> {
@@ -118,7 +128,7 @@ class JetStreamQueue implements Queue {
   }
 
   async stats(): Promise<QueueStats> {
-    return await countCalls(this.#context, sureNow());
+    return await countCalls(this.#context, earliestNow());
   }
 
   close(): Promise<void> {
@@ -156,9 +166,4 @@ class JetStreamQueue implements Queue {
     timer.unref();
     return timer;
   }
-}
-
-/** What began before this is as old as it seems, should the system's clock have been set forward since. */
-function sureNow(): number {
-  return Math.min(Date.now(), steadyNow());
 }

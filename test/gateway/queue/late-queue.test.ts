@@ -2,6 +2,7 @@ import { expect, test } from "@jest/globals";
 import { LateQueue } from "../../../gateway/queue/late-queue.ts";
 import type { NewCall, Queue } from "../../../gateway/queue/queue.ts";
 import { createLogger } from "../../../kit/log.ts";
+import { StartError } from "../../../kit/process.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FakeQueue } from "../fake-queue.ts";
 
@@ -87,6 +88,20 @@ test("closing ends the tries, and closes what one of them still opens", async ()
   });
   await never.whenTried;
   await never.close();
+});
+
+test("is not tried again after a failure that no waiting mends", async () => {
+  const failure = new StartError("the server is too old");
+  const told: Error[] = [];
+  let tries = 0;
+  const open = async () => {
+    tries++;
+    throw tries < 3 ? new Error("nobody listens") : failure;
+  };
+  const queue = new LateQueue({ ...options, open, onFailure: (error) => told.push(error) });
+  await eventually("it is told of", () => told.length > 0);
+  await queue.close();
+  expect([told, tries]).toEqual([[failure], 3]);
 });
 
 test("why it cannot be opened is told where that is for callers to know", async () => {

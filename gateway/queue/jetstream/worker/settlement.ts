@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { latestNow } from "../../../../kit/steady-clock.ts";
 import type { Disposition, Outcome } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { buryCall } from "../calls/dead-message.ts";
@@ -106,7 +107,7 @@ export class Settlement {
       ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
       ...(conclusion.kind === "dead" && { reason: conclusion.reason }),
       ...(outcome && { outcome }),
-      ...(outcome?.result && { resultUntil: finishedAt + settings.resultTtlMs }),
+      ...(outcome?.result && { resultUntil: latestNow() + settings.resultTtlMs }),
     };
   }
 
@@ -173,7 +174,7 @@ export class Settlement {
       nextAttemptAt: dueAt,
       ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
       ...(shown && { outcome: shown }),
-      ...(shown?.result && { resultUntil: now + settings.resultTtlMs }),
+      ...(shown?.result && { resultUntil: latestNow() + settings.resultTtlMs }),
       location: { stream: STREAMS.later, seq: at.seq, moves },
     });
     acknowledge(link, delivery);
