@@ -105,7 +105,7 @@ const CLIENT: readonly Entry[] = [
   },
 ];
 
-/** Commands that run a process of the platform: `commands/<name>.ts` exports `<camelName>Command()`. */
+/** Commands that run a process of the platform: `processes/<name>.ts` exports `<camelName>Command()`. */
 const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
   ["start", "run the whole platform on this machine, in the foreground"],
   ["gateway", "run a gateway"],
@@ -183,7 +183,7 @@ function inherit(parent: Command, command: Command): void {
 
 function processEntries(): Entry[] {
   return PROCESSES.flatMap(([name, summary]) => {
-    const url = new URL(`./commands/${name}.ts`, import.meta.url);
+    const url = new URL(`./processes/${name}.ts`, import.meta.url);
     if (!existsSync(fileURLToPath(url))) return [];
     return [{ name, summary, load: async () => await loadProcess(name, url) }];
   });
