@@ -29,7 +29,7 @@ export async function findAuthorization(
   if (stored?.auth === "basic" && stored.token !== "") return `Basic ${stored.token}`;
   const bearer = token || stored?.token;
   if (bearer) return `Bearer ${bearer}`;
-  return isLoopback(url) ? await findLocalAuthorization(url, around) : undefined;
+  return isLoopbackUrl(url) ? await findLocalAuthorization(url, around) : undefined;
 }
 
 export function basicToken(user: string, password: string): string {
@@ -50,7 +50,7 @@ export async function forgetAuth(url: string, around: Surroundings): Promise<boo
 }
 
 /** The address is on this machine, so nothing is sent over a network. */
-export function isLoopback(url: string): boolean {
+export function isLoopbackUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { hostname } = new URL(url);
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);

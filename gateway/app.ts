@@ -8,7 +8,7 @@ import { demandJson, guardControl } from "../kit/control-guard.ts";
 import type { Hosts } from "../kit/hosts.ts";
 import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
-import { createApp, errorResponder, notFoundResponder, readBody, route } from "../kit/respond.ts";
+import { createApp, errorResponder, notFoundResponder, rawBody, route } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
@@ -90,7 +90,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
   if (scaling) {
     const { alerts, autoscaler } = scaling;
-    route(app, PATHS.alert, { POST: [authorized, readBody(MAX_ALERT_BYTES), alertRoute(alerts)] });
+    route(app, PATHS.alert, { POST: [authorized, rawBody(MAX_ALERT_BYTES), alertRoute(alerts)] });
     const byHand = scaleByHand({ autoscaler, connection, find: (target) => table.find(target), defaultNamespace });
     app.post(`${PATHS.scale}:name`, authorized, byHand);
     addScalingRoutes(app, { autoscaler, find: (target) => table.find(target), authorized, defaultNamespace });

@@ -6,7 +6,7 @@ export class StartError extends Error {
 }
 
 /** What a process runs. */
-export interface Running {
+export interface RunningProcess {
   /** How long a stop waits for what is under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   close(): Promise<void>;
@@ -23,7 +23,7 @@ const CLOSING_MS = 5_000;
  * with 1, and so does a stop that takes much longer than its drain; a second signal does not wait any longer.
  * @param open gets a signal that aborts when the process is to stop, should that happen before it is done
  */
-export async function runProcess(open: (signal: AbortSignal) => Promise<Running>): Promise<void> {
+export async function runProcess(open: (signal: AbortSignal) => Promise<RunningProcess>): Promise<void> {
   // Whoever read it may have gone, and a file may find no room: a server goes on without.
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   const stopping = new AbortController();

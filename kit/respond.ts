@@ -81,17 +81,17 @@ export function route(app: Express, path: string, handlers: Partial<Record<Metho
 }
 
 /** Reads bodies of any type, up to `limitBytes`, for {@link bodyText}. */
-export function readBody(limitBytes: number): RequestHandler {
+export function rawBody(limitBytes: number): RequestHandler {
   return express.raw({ type: () => true, limit: limitBytes });
 }
 
-/** The body that {@link readBody} read, as text; empty when there was none. */
+/** The body that {@link rawBody} read, as text; empty when there was none. */
 export function bodyText(req: Request): string {
   return Buffer.isBuffer(req.body) ? req.body.toString("utf8") : "";
 }
 
 /**
- * The body that {@link readBody} read, as JSON.
+ * The body that {@link rawBody} read, as JSON.
  * @param prefix opens the message, e.g. `failed to unmarshal request`
  * @throws {FaasError} `invalid`
  */

@@ -11,7 +11,7 @@ import type { Hosts } from "../kit/hosts.ts";
 import { createHttpMetrics, type HttpMetrics } from "../kit/http-metrics.ts";
 import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
-import { createApp, errorResponder, notFoundResponder, readBody, route } from "../kit/respond.ts";
+import { createApp, errorResponder, notFoundResponder, rawBody, route } from "../kit/respond.ts";
 import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { postBuild } from "./routes/build.ts";
 import { openEndpointPicture } from "./routes/endpoint-picture.ts";
@@ -88,7 +88,7 @@ export function buildProvider(options: ProviderOptions): RequestListener {
 function buildControl(options: ProviderOptions, fallback: string, closing: AbortSignal): Express {
   const { backend, log, credentials, heartbeatMs = HEARTBEAT_INTERVAL_MS } = options;
   const { functions, secrets, namespaces } = backend;
-  const body = readBody(options.maxBodyBytes ?? 4 * 1024 ** 2);
+  const body = rawBody(options.maxBodyBytes ?? 4 * 1024 ** 2);
   const metrics = options.metrics ?? createProviderMetrics();
   const app = createApp();
 

@@ -14,7 +14,7 @@ export type BackendKind = (typeof BACKENDS)[number];
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
 
 /** Bounds on builds; sizes in bytes. */
-export interface BuildLimits {
+export interface BuildSettings {
   /** Largest build context as it is sent, packed. */
   readonly maxUploadBytes: number;
   /** Largest build context once unpacked. */
@@ -49,7 +49,7 @@ export interface ProviderConfig {
   readonly drainTimeoutMs: number;
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes: number;
-  readonly build: BuildLimits;
+  readonly build: BuildSettings;
   /** What functions of the backend `local` run within. */
   readonly sandbox: SandboxSetting;
   /** Most that fits into the `/tmp` of a function in a sandbox, in bytes. */
@@ -68,7 +68,7 @@ export interface ProviderConfig {
  * @param env a process that runs the gateway too leaves out `port`, which is the gateway's there
  * @throws {ConfigError} naming every bad variable, so one restart mends them all.
  */
-export function loadConfig(env: Env): ProviderConfig {
+export function loadProviderConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
     const port = read.optional("port", parsePort);
     const kubeconfig = read.optional("KUBECONFIG", parseText);

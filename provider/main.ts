@@ -3,12 +3,12 @@ import { lockFolder } from "../kit/folder-lock.ts";
 import { createLogger } from "../kit/log.ts";
 import { runProcess } from "../kit/process.ts";
 import { preferSmallHeap } from "../kit/small-heap.ts";
-import { loadConfig } from "./config.ts";
+import { loadProviderConfig } from "./config.ts";
 import { openProvider } from "./serve.ts";
 
 preferSmallHeap();
 await runProcess(async () => {
-  const config = loadConfig(process.env);
+  const config = loadProviderConfig(process.env);
   const log = createLogger(config.logLevel);
   const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
   const unlock = lockFolder(config.dataDir);

@@ -16,13 +16,13 @@ export async function readBody(req: IncomingMessage, limitBytes: number): Promis
     req.resume();
     return { kind: "tooLarge" };
   }
-  const read = await collect(req, limitBytes);
+  const read = await collectBody(req, limitBytes);
   if (read.kind === "tooLarge") req.resume();
   return read;
 }
 
 /** Reads a stream to its end or to `limitBytes`, where it is left paused. */
-export function collect(source: Readable, limitBytes: number): Promise<BodyRead> {
+export function collectBody(source: Readable, limitBytes: number): Promise<BodyRead> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

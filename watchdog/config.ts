@@ -87,7 +87,7 @@ const LONGEST_LOG_LINE_BYTES = 16 * 1024 * 1024;
  * The watchdog's settings, under OpenFaaS's names.
  * @throws {ConfigError} naming every bad variable
  */
-export function loadConfig(env: Env): WatchdogConfig {
+export function loadWatchdogConfig(env: Env): WatchdogConfig {
   return readEnv(env, (read) => {
     const modeName = read.optional("mode", parseMode) ?? "streaming";
     const writeTimeoutMs = read.optional("write_timeout", parsePositiveDuration) ?? 30_000;

@@ -10,21 +10,21 @@ type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
  * A response that carries what the watchdog must remember of its call, so that the hot path needs no closures and no side
  * table.
  */
-export class Exchange extends ServerResponse<IncomingMessage> implements Expiring {
+export class TrackedResponse extends ServerResponse<IncomingMessage> implements Expiring {
   /** When the request's headers were complete, on the clock of `performance.now()`. */
   startedAt = 0;
   /** Parties that have not finished: the connection, and a process that may outlive it. */
   #openEnds = 1;
   /** Called once when all of them have. */
-  onSettled: ((exchange: Exchange) => void) | null = null;
+  onSettled: ((exchange: TrackedResponse) => void) | null = null;
   /** What happens when the time is up; set by the mode. */
-  onExpire: ((exchange: Exchange) => void) | null = null;
+  onExpire: ((exchange: TrackedResponse) => void) | null = null;
   /** What happens when the time is up, the answer is complete, and the caller has not yet taken all of it. */
-  onUnsent: ((exchange: Exchange) => void) | null = null;
+  onUnsent: ((exchange: TrackedResponse) => void) | null = null;
   /** The call to the function's own server, if it has one. */
   upstream: { timeOut(): void; callerLeft(): void } | null = null;
   /** Called once when the connection is done with it, the answer complete or not. */
-  onClosed: ((exchange: Exchange) => void) | null = null;
+  onClosed: ((exchange: TrackedResponse) => void) | null = null;
   /** Gets an error of the answer that nobody else listens to; without it that is an uncaught exception, as ever. */
   onUnheard: ((error: Error) => void) | null = null;
   /** The function itself writes this answer, and cannot speak for the platform in it. */

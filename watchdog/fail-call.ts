@@ -1,8 +1,8 @@
-import type { Exchange } from "./exchange.ts";
+import type { TrackedResponse } from "./exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "./platform-mark.ts";
 
 /** Ends a call that came upon a mistake of ours, or upon a system without means: it must cost no more than that call. */
-export function failCall(res: Exchange): void {
+export function failCall(res: TrackedResponse): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
     return;

@@ -5,7 +5,7 @@ import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { describeThrown } from "./describe-thrown.ts";
 import { discardRest } from "./discard-rest.ts";
-import { Exchange } from "./exchange.ts";
+import { TrackedResponse } from "./exchange.ts";
 import { failCall } from "./fail-call.ts";
 import type { Health } from "./health.ts";
 import type { CallMetrics } from "./metrics.ts";
@@ -40,13 +40,13 @@ export class Front {
     this.#deps = deps;
     const guarded = createGuardedServer(
       {
-        ServerResponse: Exchange as unknown as typeof ServerResponse,
+        ServerResponse: TrackedResponse as unknown as typeof ServerResponse,
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: MAX_HEADER_BYTES,
         noDelay: true,
         requestMs: deps.config.readTimeoutMs,
       },
-      (req, res) => this.#onRequest(req, res as Exchange),
+      (req, res) => this.#onRequest(req, res as TrackedResponse),
     );
     this.server = guarded.server;
     this.#connections = guarded.connections;
@@ -72,7 +72,7 @@ export class Front {
     clearTimeout(timer);
   }
 
-  #onRequest(req: IncomingMessage, res: Exchange): void {
+  #onRequest(req: IncomingMessage, res: TrackedResponse): void {
     const { config, metrics } = this.#deps;
     if (this.#draining) res.shouldKeepAlive = false;
     res.startedAt = performance.now();
@@ -100,7 +100,7 @@ export class Front {
     this.#handle(req, res);
   }
 
-  #handle(req: IncomingMessage, res: Exchange): void {
+  #handle(req: IncomingMessage, res: TrackedResponse): void {
     try {
       this.#deps.mode.handle(req, res);
     } catch (error) {
@@ -109,12 +109,12 @@ export class Front {
     }
   }
 
-  readonly #settle = (res: Exchange): void => {
+  readonly #settle = (res: TrackedResponse): void => {
     this.#deps.metrics.inFlight--;
     this.#settleRefused(res);
   };
 
-  readonly #settleRefused = (res: Exchange): void => {
+  readonly #settleRefused = (res: TrackedResponse): void => {
     const { config, deadlines, metrics, print } = this.#deps;
     deadlines.stop(res);
     const seconds = (performance.now() - res.startedAt) / 1000;
@@ -126,7 +126,7 @@ export class Front {
   };
 
   /** A caller that reads slowly may do so until `write_timeout`; an answer made only now gets a moment. */
-  readonly #limitSending = (res: Exchange): void => {
+  readonly #limitSending = (res: TrackedResponse): void => {
     const now = performance.now();
     const leftMs = this.#deps.config.writeTimeoutMs - (now - res.startedAt);
     res.onUnsent = null;
@@ -134,11 +134,11 @@ export class Front {
     this.#deps.deadlines.start(res, Math.ceil(Math.max(leftMs, SENDING_GRACE_MS)), now);
   };
 
-  readonly #settleProbe = (res: Exchange): void => {
+  readonly #settleProbe = (res: TrackedResponse): void => {
     this.#deps.deadlines.stop(res);
   };
 
-  #answerProbe(path: "/_/health" | "/_/ready", req: IncomingMessage, res: Exchange): void {
+  #answerProbe(path: "/_/health" | "/_/ready", req: IncomingMessage, res: TrackedResponse): void {
     const { config } = this.#deps;
     const status = this.#probeStatus(path, req.method as string);
     if (status !== 200) {
@@ -178,21 +178,21 @@ const SLASH = 0x2f;
 /** nginx's name for a call whose caller left before the answer. */
 const CLIENT_WENT_AWAY = 499;
 
-function closed(res: Exchange): void {
+function closed(res: TrackedResponse): void {
   res.release();
   if (!res.req.complete) discardRest(res.req);
 }
 
-function cut(res: Exchange): void {
+function cut(res: TrackedResponse): void {
   res.destroy();
 }
 
-function answerEmpty(res: Exchange, status: number): void {
+function answerEmpty(res: TrackedResponse, status: number): void {
   res.writeHead(status, { "Content-Length": 0 });
   res.end();
 }
 
-function refuseForLoad(res: Exchange, limit: number): void {
+function refuseForLoad(res: TrackedResponse, limit: number): void {
   const body = `Concurrent request limit exceeded. Max concurrent requests: ${limit}\n`;
   res.writeHead(429, {
     "Content-Type": "text/plain",
@@ -202,7 +202,7 @@ function refuseForLoad(res: Exchange, limit: number): void {
   res.end(body);
 }
 
-function accessLine(res: Exchange, status: number, seconds: number, withCallId: boolean): string {
+function accessLine(res: TrackedResponse, status: number, seconds: number, withCallId: boolean): string {
   const { method, url, headers } = res.req;
   const callId = withCallId ? ` [${headers["x-call-id"] ?? "none"}]` : "";
   return `${method} ${url} - ${status} ${STATUS_CODES[status] ?? ""} (${seconds.toFixed(4)}s)${callId}`;

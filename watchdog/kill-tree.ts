@@ -11,8 +11,8 @@ export function killTree(pid: number): void {
 }
 
 /** A process and everything it has started. */
-export function listTree(pid: number): number[] {
-  return [pid, ...listChildren(pid).flatMap(listTree)];
+export function listDescendants(pid: number): number[] {
+  return [pid, ...listChildren(pid).flatMap(listDescendants)];
 }
 
 /** Processes that `pid` has started, by any of its threads, and that still run; none where the system does not tell. */

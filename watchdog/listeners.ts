@@ -63,7 +63,7 @@ function openTable(name: string): number | undefined {
 }
 
 /** Whether a host is this machine under one of the names that only it has. */
-export function isLoopback(host: string): boolean {
+export function isLocalListener(host: string): boolean {
   return (
     host === "localhost" || host === "::1" || host === "0.0.0.0" || host === "::" || /^127\.\d+\.\d+\.\d+$/.test(host)
   );

@@ -1,6 +1,6 @@
 import { openAnnouncer, resolveHost } from "./announce.ts";
 import { startWatchdog, type Watchdog } from "./app.ts";
-import { loadConfig, type WatchdogConfig } from "./config.ts";
+import { loadWatchdogConfig, type WatchdogConfig } from "./config.ts";
 import { describeThrown } from "./describe-thrown.ts";
 import { droppedNotice, Log } from "./log.ts";
 import { dropExcess } from "./log-output.ts";
@@ -41,7 +41,7 @@ try {
 
 function readConfig(): WatchdogConfig {
   try {
-    return loadConfig(process.env);
+    return loadWatchdogConfig(process.env);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(1);

@@ -1,7 +1,7 @@
 import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CliError } from "../errors.ts";
-import { isWithin } from "./project-root.ts";
+import { isInProject } from "./project-root.ts";
 
 export interface CopyOptions {
   readonly directoryMode: number;
@@ -49,7 +49,7 @@ async function copyEntry(source: string, target: string, options: CopyOptions, p
 async function checkLink(source: string, root: string | undefined): Promise<void> {
   if (root === undefined || !(await lstat(source)).isSymbolicLink()) return;
   const real = await realpath(source);
-  if (isWithin(real, root)) return;
+  if (isInProject(real, root)) return;
   throw new CliError(
     `cannot copy ${source}: it is a link to ${real}, outside of ${root}; --allow-outside follows it all the same`,
   );

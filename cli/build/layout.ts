@@ -4,7 +4,7 @@ import { CliError } from "../errors.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { copyTree } from "./copy-tree.ts";
 import { type IgnoreRules, readIgnoreFile } from "./ignore-file.ts";
-import { isWithin } from "./project-root.ts";
+import { isInProject } from "./project-root.ts";
 import type { FoundTemplate } from "./templates.ts";
 
 export interface LayoutSettings {
@@ -44,7 +44,7 @@ export async function layOutContext(
   );
   if (!isFolder) throw new CliError(`handler: the folder ${fn.handler} does not exist`);
   const { projectRoot: root } = settings;
-  if (root !== undefined && !isWithin(await realpath(handler), root)) {
+  if (root !== undefined && !isInProject(await realpath(handler), root)) {
     throw new CliError(
       `handler: ${fn.handler} is outside of the project in ${root}; --allow-outside packs it all the same`,
     );

@@ -16,7 +16,7 @@ export function findProjectRoot(baseDir: string, home: string): string {
 }
 
 /** Whether `path` is `root` or below it; both absolute and without links. */
-export function isWithin(path: string, root: string): boolean {
+export function isInProject(path: string, root: string): boolean {
   return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 

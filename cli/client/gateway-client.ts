@@ -31,7 +31,7 @@ export interface GatewayClientOptions {
 }
 
 /** What a gateway said to a write. */
-export interface Answer {
+export interface GatewayAnswer {
   readonly status: number;
   /** e.g. `Accepted`. */
   readonly statusText: string;
@@ -89,15 +89,15 @@ export class GatewayClient {
   }
 
   /** Any status but 401 is the caller's to judge, as in all writes here. */
-  async createFunction(deployment: FunctionDeployment): Promise<Answer> {
+  async createFunction(deployment: FunctionDeployment): Promise<GatewayAnswer> {
     return await this.#write("POST", PATHS.functions, deployment);
   }
 
-  async updateFunction(deployment: FunctionDeployment): Promise<Answer> {
+  async updateFunction(deployment: FunctionDeployment): Promise<GatewayAnswer> {
     return await this.#write("PUT", PATHS.functions, deployment);
   }
 
-  async removeFunction(functionName: string, namespace?: string): Promise<Answer> {
+  async removeFunction(functionName: string, namespace?: string): Promise<GatewayAnswer> {
     return await this.#write("DELETE", PATHS.functions, { functionName, namespace });
   }
 
@@ -105,16 +105,16 @@ export class GatewayClient {
     return decodeSecretList(await this.#getJson(PATHS.secrets + query({ namespace })));
   }
 
-  async createSecret(secret: SecretRequest): Promise<Answer> {
+  async createSecret(secret: SecretRequest): Promise<GatewayAnswer> {
     return await this.#write("POST", PATHS.secrets, secret);
   }
 
-  async updateSecret(secret: SecretRequest): Promise<Answer> {
+  async updateSecret(secret: SecretRequest): Promise<GatewayAnswer> {
     return await this.#write("PUT", PATHS.secrets, secret);
   }
 
   /** @param force also when functions use it */
-  async removeSecret(name: string, namespace?: string, force = false): Promise<Answer> {
+  async removeSecret(name: string, namespace?: string, force = false): Promise<GatewayAnswer> {
     const path = PATHS.secrets + query({ force: force ? "true" : undefined });
     return await this.#write("DELETE", path, { name, namespace });
   }
@@ -128,15 +128,15 @@ export class GatewayClient {
     return decodeFunctionNamespace(await this.#getJson(PATHS.namespace + encodeURIComponent(name)));
   }
 
-  async createNamespace(namespace: FunctionNamespace): Promise<Answer> {
+  async createNamespace(namespace: FunctionNamespace): Promise<GatewayAnswer> {
     return await this.#write("POST", PATHS.namespace, namespace);
   }
 
-  async updateNamespace(namespace: FunctionNamespace): Promise<Answer> {
+  async updateNamespace(namespace: FunctionNamespace): Promise<GatewayAnswer> {
     return await this.#write("PUT", PATHS.namespace + encodeURIComponent(namespace.name), namespace);
   }
 
-  async removeNamespace(namespace: FunctionNamespace): Promise<Answer> {
+  async removeNamespace(namespace: FunctionNamespace): Promise<GatewayAnswer> {
     return await this.#write("DELETE", PATHS.namespace + encodeURIComponent(namespace.name), namespace);
   }
 
@@ -155,7 +155,7 @@ export class GatewayClient {
    * A request with the credentials, for routes that have no method here.
    * @param path with its query
    */
-  async ask(method: string, path: string): Promise<Answer> {
+  async ask(method: string, path: string): Promise<GatewayAnswer> {
     return await this.#call({ method, path });
   }
 
@@ -196,7 +196,7 @@ export class GatewayClient {
     }
   }
 
-  async #write(method: string, path: string, body: object): Promise<Answer> {
+  async #write(method: string, path: string, body: object): Promise<GatewayAnswer> {
     const headers = { ...this.#headers, "Content-Type": "application/json" };
     return await this.#call({ method, path, headers, body: JSON.stringify(body) });
   }
@@ -212,14 +212,14 @@ export class GatewayClient {
     throw failureOf(await this.#answerOf(response));
   }
 
-  async #call(request: GatewayRequest): Promise<Answer> {
+  async #call(request: GatewayRequest): Promise<GatewayAnswer> {
     const response = await this.send({ headers: this.#headers, timeoutMs: this.#timeoutMs, ...request });
     const answer = await this.#answerOf(response);
     if (answer.status === 401) throw failureOf(answer);
     return answer;
   }
 
-  async #answerOf(response: IncomingMessage): Promise<Answer> {
+  async #answerOf(response: IncomingMessage): Promise<GatewayAnswer> {
     try {
       const text = await readText(response, ANSWER_LIMIT_BYTES);
       const warnings = decodeWarnings(response.headers[WARNING_HEADER]);
@@ -231,12 +231,12 @@ export class GatewayClient {
 }
 
 /** @throws {FaasError} of the status's kind unless it is one of `accepted` */
-export function expectStatus(answer: Answer, accepted: readonly number[]): Answer {
+export function expectStatus(answer: GatewayAnswer, accepted: readonly number[]): GatewayAnswer {
   if (accepted.includes(answer.status)) return answer;
   throw failureOf(answer);
 }
 
-function failureOf({ status, statusText, text }: Answer): FaasError {
+function failureOf({ status, statusText, text }: GatewayAnswer): FaasError {
   if (status === 401) {
     return new FaasError(
       "unauthorized",

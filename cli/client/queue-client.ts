@@ -10,10 +10,10 @@ import {
 import { parseJson } from "../../contract/decode.ts";
 import { FaasError, kindOfStatus } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
-import type { Answer, GatewayClient } from "./gateway-client.ts";
+import type { GatewayAnswer, GatewayClient } from "./gateway-client.ts";
 
 /** Which dead letters; empty fields are left out. Times as the gateway takes them: a moment, or a duration ago. */
-export interface DeadLetterFilter {
+export interface DeadLetterSelection {
   readonly id?: string | undefined;
   readonly function?: string | undefined;
   readonly namespace?: string | undefined;
@@ -21,7 +21,7 @@ export interface DeadLetterFilter {
   readonly until?: string | undefined;
 }
 
-export interface DeadLetterPageRequest extends DeadLetterFilter {
+export interface DeadLetterPageRequest extends DeadLetterSelection {
   readonly limit: string;
   readonly after?: string | undefined;
 }
@@ -60,12 +60,12 @@ export class QueueClient {
   }
 
   /** @param filter empty for all @returns how many */
-  async replay(filter: DeadLetterFilter): Promise<number> {
+  async replay(filter: DeadLetterSelection): Promise<number> {
     return decodeChangeCount(await this.#json("POST", PATHS.deadLetters, orAll(filter)));
   }
 
   /** @param filter empty for all @returns how many */
-  async drop(filter: DeadLetterFilter): Promise<number> {
+  async drop(filter: DeadLetterSelection): Promise<number> {
     return decodeChangeCount(await this.#json("DELETE", PATHS.deadLetters, orAll(filter)));
   }
 
@@ -85,13 +85,13 @@ function pathOf(id: string): string {
   return `/async-function/${encodeURIComponent(id)}`;
 }
 
-function orAll(filter: DeadLetterFilter): Record<string, string | undefined> {
+function orAll(filter: DeadLetterSelection): Record<string, string | undefined> {
   const empty = Object.values(filter).every((value) => value === undefined || value === "");
   return empty ? { all: "true" } : { ...filter };
 }
 
 /** @throws {FaasError} with the gateway's own words */
-function check(answer: Answer): Answer {
+function check(answer: GatewayAnswer): GatewayAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const said = answer.text.trim();
   throw new FaasError(

@@ -15,7 +15,7 @@ import type { Io } from "../io.ts";
 import { parsePairs } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
-import { collect } from "./options.ts";
+import { collectValues } from "./options.ts";
 
 export interface BuildFlags {
   readonly parallel: string;
@@ -32,9 +32,9 @@ export interface BuildFlags {
 export function addBuildOptions(command: Command): Command {
   return command
     .option("--parallel <count>", "builds at a time", "1")
-    .option("-b, --build-arg <key=value>", "build argument (repeatable)", collect)
-    .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collect)
-    .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collect)
+    .option("-b, --build-arg <key=value>", "build argument (repeatable)", collectValues)
+    .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collectValues)
+    .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collectValues)
     .option("--allow-outside", "pack handlers and follow links that are outside of the project")
     .option("--no-cache", "build even what has been built before")
     .option("--quiet", "do not show what the builds write");

@@ -1,5 +1,5 @@
 import type { GatewayClient } from "../client/gateway-client.ts";
-import { findAuthorization, isLoopback } from "../credentials.ts";
+import { findAuthorization, isLoopbackUrl } from "../credentials.ts";
 import { type Io, isDebug } from "../io.ts";
 import { resolveGatewayUrl } from "../stack/gateway-url.ts";
 import type { GatewayFlags } from "./options.ts";
@@ -38,7 +38,7 @@ export function clientOptions(io: Io, { tlsNoVerify = false }: GatewayFlags) {
 }
 
 export function warnOfPlainHttp(io: Io, url: string): void {
-  if (url.startsWith("https:") || isLoopback(url)) return;
+  if (url.startsWith("https:") || isLoopbackUrl(url)) return;
   io.stderr.write(
     `Warning: the connection to ${url} is not encrypted, credentials can be read on the way; use https\n`,
   );

@@ -9,7 +9,7 @@ import { parseRecord } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
 import type { StackFunction } from "../stack/types.ts";
 import type { Connection } from "./connect.ts";
-import { collect } from "./options.ts";
+import { collectValues } from "./options.ts";
 
 export interface DeployFlags {
   readonly env?: readonly string[];
@@ -28,11 +28,11 @@ export interface DeployFlags {
 
 export function addDeployOptions(command: Command): Command {
   return command
-    .option("-e, --env <key=value>", "environment variable (repeatable)", collect)
-    .option("-l, --label <key=value>", "label (repeatable)", collect)
-    .option("--annotation <key=value>", "annotation (repeatable)", collect)
-    .option("--constraint <text>", "where the function may run (repeatable)", collect)
-    .option("--secret <name>", "secret the function may read (repeatable)", collect)
+    .option("-e, --env <key=value>", "environment variable (repeatable)", collectValues)
+    .option("-l, --label <key=value>", "label (repeatable)", collectValues)
+    .option("--annotation <key=value>", "annotation (repeatable)", collectValues)
+    .option("--constraint <text>", "where the function may run (repeatable)", collectValues)
+    .option("--secret <name>", "secret the function may read (repeatable)", collectValues)
     .option("--readonly", "read-only root file system")
     .option("--replace", "remove the function before deploying it; needs --update=false")
     .option("--update", "update what is deployed already (default)")

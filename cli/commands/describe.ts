@@ -11,7 +11,7 @@ import {
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { namespaceOf, readStackFile } from "./selection.ts";
+import { readStackFile, selectedNamespace } from "./selection.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
   readonly verbose?: boolean;
@@ -28,7 +28,7 @@ export function describeCommand(io: Io): Command {
   return command.action(async (name: string) => {
     const flags = command.optsWithGlobals<Flags>();
     const stack = await readStackFile(io, flags);
-    const namespace = namespaceOf(name, flags.namespace, stack);
+    const namespace = selectedNamespace(name, flags.namespace, stack);
     const { client, url } = await connect(io, flags, { stackGateway: stack?.gateway });
     const status = await client.getFunction(name, namespace);
     if (!status) throw new CliError(`no such function: ${name}`);

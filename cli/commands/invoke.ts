@@ -11,11 +11,11 @@ import {
   addGatewayOptions,
   addNamespaceOption,
   addStackOptions,
-  collect,
+  collectValues,
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { namespaceOf, readStackFile } from "./selection.ts";
+import { readStackFile, selectedNamespace } from "./selection.ts";
 import type { WaitOptions } from "./wait-for-call.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
@@ -42,8 +42,8 @@ export function invokeCommand(io: Io): Command {
     .argument("<name>", "the function")
     .option("-m, --method <method>", METHODS.join(", "), "POST")
     .option("--content-type <type>", "of what is sent", "text/plain")
-    .option("--query <key=value>", "query parameter (repeatable)", collect)
-    .option("-H, --header <header>", "'Name: value' (repeatable)", collect)
+    .option("--query <key=value>", "query parameter (repeatable)", collectValues)
+    .option("-H, --header <header>", "'Name: value' (repeatable)", collectValues)
     .option("-a, --async", "put the call into the queue and do not wait for it")
     .option("--wait", "wait for the end of an asynchronous call and print its result; --timeout limits that if given")
     .option("--callback <url>", "where the result of an asynchronous call is sent")
@@ -57,7 +57,7 @@ export function invokeCommand(io: Io): Command {
     const timeoutMs = parseDurationFlag("--timeout", flags.timeout);
     const headers = headersOf(flags);
     const stack = await readStackFile(io, flags);
-    const path = pathOf(name, namespaceOf(name, flags.namespace, stack), flags);
+    const path = pathOf(name, selectedNamespace(name, flags.namespace, stack), flags);
     const sources = { flag: flags.gateway, stack: stack?.gateway, env: io.env.OPENFAAS_URL };
     const url = resolveGatewayUrl(sources);
 

@@ -11,7 +11,7 @@ import {
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { namespaceOf, readStackFile } from "./selection.ts";
+import { readStackFile, selectedNamespace } from "./selection.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
   readonly follow?: boolean;
@@ -61,7 +61,7 @@ export function logsCommand(io: Io): Command {
     const stack = await readStackFile(io, flags);
     const options = { stackGateway: stack?.gateway, explicitFlag: true };
     const { client } = await connect(io, flags, options);
-    const namespace = namespaceOf(name, flags.namespace, stack);
+    const namespace = selectedNamespace(name, flags.namespace, stack);
     const { signal } = new AbortController();
     for await (const message of client.logs({ ...request, namespace }, signal)) {
       await writeOut(io.stdout, `${format(message)}\n`);

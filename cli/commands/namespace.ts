@@ -1,10 +1,10 @@
 import { Command } from "commander";
-import type { Answer } from "../client/gateway-client.ts";
+import type { GatewayAnswer } from "../client/gateway-client.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
 import { connect } from "./connect.ts";
-import { addGatewayOptions, collect, type GatewayFlags } from "./options.ts";
+import { addGatewayOptions, collectValues, type GatewayFlags } from "./options.ts";
 
 interface Flags extends GatewayFlags {
   readonly label?: readonly string[];
@@ -26,8 +26,8 @@ export function namespaceCommand(io: Io): Command {
   const withMetadata = (command: Command) =>
     command
       .argument("<name>", "the namespace")
-      .option("-l, --label <key=value>", "label (repeatable)", collect)
-      .option("--annotation <key=value>", "annotation (repeatable)", collect);
+      .option("-l, --label <key=value>", "label (repeatable)", collectValues)
+      .option("--annotation <key=value>", "annotation (repeatable)", collectValues);
 
   const list = add("list", "list namespaces", true).alias("ls").option("-j, --json", "as JSON");
   list.action(async () => {
@@ -83,7 +83,7 @@ function definition(name: string, { label, annotation }: Flags) {
   };
 }
 
-function demand({ status, statusText, text }: Answer, name: string): void {
+function demand({ status, statusText, text }: GatewayAnswer, name: string): void {
   if ([200, 201, 202].includes(status)) return;
   const said = text.trim() || statusText;
   throw new CliError(`namespace ${name}: the gateway answered ${status}: ${said}`);

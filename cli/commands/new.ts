@@ -44,7 +44,7 @@ export function newCommand(io: Io): Command {
     }
     if (!name) throw new CliError("please provide a name for the function");
     if (!flags.lang) throw new CliError("please choose a template with --lang; --list shows them");
-    const { createFunction } = await import("../scaffold/create-function.ts");
+    const { scaffoldFunction: createFunction } = await import("../scaffold/create-function.ts");
     const created = await createFunction({
       name,
       lang: flags.lang,

@@ -38,6 +38,6 @@ export function addStackOptions(command: Command, yamlFlags = "-f, --yaml <file>
 }
 
 /** For flags that may be given more than once. */
-export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+export function collectValues(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
 }

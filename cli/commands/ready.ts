@@ -12,7 +12,7 @@ import {
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { namespaceOf, readStackFile } from "./selection.ts";
+import { readStackFile, selectedNamespace } from "./selection.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
   readonly attempts: string;
@@ -33,7 +33,7 @@ export function readyCommand(io: Io): Command {
     const intervalMs = parseDurationFlag("--interval", flags.interval);
     const stack = await readStackFile(io, flags);
     const { client, url } = await connect(io, flags, { stackGateway: stack?.gateway, timeoutMs: 5_000 });
-    const namespace = name === undefined ? undefined : namespaceOf(name, flags.namespace, stack);
+    const namespace = name === undefined ? undefined : selectedNamespace(name, flags.namespace, stack);
     const what = name === undefined ? `The gateway at ${url}` : `Function ${name}`;
 
     for (let attempt = 1; ; attempt += 1) {

@@ -9,7 +9,7 @@ import {
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { chooseFunctions, namespaceOf, readStackFile } from "./selection.ts";
+import { chooseFunctions, readStackFile, selectedNamespace } from "./selection.ts";
 import { settleWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
@@ -42,7 +42,7 @@ export function removeCommand(io: Io): Command {
     for (const target of names) {
       io.stdout.write(`Deleting: ${target}.\n`);
       try {
-        const namespace = namespaceOf(target, flags.namespace, stack);
+        const namespace = selectedNamespace(target, flags.namespace, stack);
         await settleWaitingCalls(io, queue, { function: target, namespace }, wish);
         const answer = await client.removeFunction(target, namespace);
         if ([200, 201, 202].includes(answer.status)) {

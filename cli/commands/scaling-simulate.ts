@@ -11,7 +11,7 @@ import { renderPlot } from "../scaling/plot.ts";
 import { parseHistory } from "../scaling/read-history.ts";
 import { recordedTotals } from "../scaling/recorded.ts";
 import { policyOf } from "../scaling/settings.ts";
-import { collect } from "./options.ts";
+import { collectValues } from "./options.ts";
 import { wantsJson } from "./output-format.ts";
 
 interface Flags {
@@ -35,7 +35,7 @@ export function simulateCommand(io: Io): Command {
     .option(
       "--set <name=value>",
       "a setting, e.g. target=20, type=capacity, zero=true, down-delay=1m; repeatable",
-      collect,
+      collectValues,
     )
     .option("--start-time <duration>", "how long a replica takes to be ready", "1s")
     .option("--svg <file>", "write a plot")

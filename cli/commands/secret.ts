@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import type { Answer, GatewayClient } from "../client/gateway-client.ts";
+import type { GatewayAnswer, GatewayClient } from "../client/gateway-client.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
@@ -159,7 +159,7 @@ function checkName(name: string): void {
     throw new CliError(`${JSON.stringify(name)} cannot name a secret: it must be a DNS subdomain`);
 }
 
-function demand(answer: Answer, accepted: readonly number[], name: string): void {
+function demand(answer: GatewayAnswer, accepted: readonly number[], name: string): void {
   if (accepted.includes(answer.status)) return;
   if (answer.status === 404) throw new CliError(`unable to find secret: ${name}`);
   if (answer.status === 409) throw new CliError(`secret with the name ${JSON.stringify(name)} already exists`);

@@ -49,6 +49,10 @@ export function functionOfFlags(name: string, fields: Partial<Omit<StackFunction
 }
 
 /** The namespace of a named function: the flag's, else that of the stack file's entry. */
-export function namespaceOf(name: string, flag: string | undefined, stack: Stack | undefined): string | undefined {
+export function selectedNamespace(
+  name: string,
+  flag: string | undefined,
+  stack: Stack | undefined,
+): string | undefined {
   return flag || stack?.functions.find((fn) => fn.name === name)?.namespace;
 }

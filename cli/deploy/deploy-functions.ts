@@ -1,6 +1,6 @@
 import type { FunctionDeployment } from "../../contract/functions.ts";
 import { runPool } from "../build/pool.ts";
-import type { Answer } from "../client/gateway-client.ts";
+import type { GatewayAnswer } from "../client/gateway-client.ts";
 import { CliError } from "../errors.ts";
 import type { StackFunction } from "../stack/types.ts";
 
@@ -8,9 +8,9 @@ import type { StackFunction } from "../stack/types.ts";
 export type DeployMode = "update" | "create" | "replace";
 
 export interface DeployTarget {
-  createFunction(deployment: FunctionDeployment): Promise<Answer>;
-  updateFunction(deployment: FunctionDeployment): Promise<Answer>;
-  removeFunction(functionName: string, namespace?: string): Promise<Answer>;
+  createFunction(deployment: FunctionDeployment): Promise<GatewayAnswer>;
+  updateFunction(deployment: FunctionDeployment): Promise<GatewayAnswer>;
+  removeFunction(functionName: string, namespace?: string): Promise<GatewayAnswer>;
 }
 
 export type DeployOutcome =
@@ -18,7 +18,7 @@ export type DeployOutcome =
       readonly kind: "deployed";
       readonly name: string;
       readonly namespace?: string | undefined;
-      readonly answer: Answer;
+      readonly answer: GatewayAnswer;
     }
   | { readonly kind: "failed"; readonly name: string; readonly error: unknown };
 
@@ -54,7 +54,7 @@ async function deployOne(
   return { kind: "failed", name, error: new CliError(message) };
 }
 
-async function submit(deployment: FunctionDeployment, mode: DeployMode, target: DeployTarget): Promise<Answer> {
+async function submit(deployment: FunctionDeployment, mode: DeployMode, target: DeployTarget): Promise<GatewayAnswer> {
   if (mode === "update") {
     const answer = await target.updateFunction(deployment);
     return answer.status === 404 ? await target.createFunction(deployment) : answer;

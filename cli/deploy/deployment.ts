@@ -30,7 +30,7 @@ export interface DeployFacts {
 }
 
 /** The body that deploys a function: what is empty is left out, but labels and annotations always appear. */
-export function buildDeployment(
+export function buildFunctionDeployment(
   fn: StackFunction,
   { image, environment, templateProcess }: DeployFacts,
   flags: DeployOverrides,

@@ -1,14 +1,14 @@
 import { readFile, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { FunctionDeployment } from "../../contract/functions.ts";
-import { isWithin } from "../build/project-root.ts";
+import { isInProject } from "../build/project-root.ts";
 import { createTagFacts } from "../build/tag-facts.ts";
 import { findTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
 import { resolveEnvironment } from "../stack/environment.ts";
 import { type TagMode, tagImage } from "../stack/image-tag.ts";
 import type { StackFunction } from "../stack/types.ts";
-import { buildDeployment, type DeployOverrides } from "./deployment.ts";
+import { buildFunctionDeployment, type DeployOverrides } from "./deployment.ts";
 
 export interface DeployPlan {
   /** Where environment files and handlers are looked for. */
@@ -28,7 +28,7 @@ export interface DeployPlan {
 export async function planDeployment(fn: StackFunction, plan: DeployPlan): Promise<FunctionDeployment> {
   if (!fn.image) throw new CliError("image: is missing from the stack file");
   const facts = createTagFacts(plan.baseDir, fn.handler);
-  return buildDeployment(
+  return buildFunctionDeployment(
     fn,
     {
       image: await tagImage(fn.image, plan.tag, facts),
@@ -49,7 +49,7 @@ async function readEnvironmentFile(path: string, { baseDir, projectRoot: root }:
   const failed = (cause: Error) => {
     throw new CliError(`environment_file: cannot read ${path}: ${cause.message}`, { cause });
   };
-  if (root !== undefined && !isWithin(await realpath(file).catch(failed), root)) {
+  if (root !== undefined && !isInProject(await realpath(file).catch(failed), root)) {
     throw new CliError(
       `environment_file: ${path} is outside of the project in ${root}; --allow-outside reads it all the same`,
     );

@@ -29,7 +29,7 @@ export interface Created {
 const IGNORED = ["template", "build", ".secrets"];
 
 /** Makes handler folder, stack file and `.gitignore`. Everything is checked before the first of them is touched. */
-export async function createFunction(request: CreateRequest): Promise<Created> {
+export async function scaffoldFunction(request: CreateRequest): Promise<Created> {
   const { name, lang, folder, prefix, baseDir } = request;
   if (!isFunctionName(name)) {
     throw new CliError(`${JSON.stringify(name)} cannot name a function: use lower-case letters, digits and dashes`);

@@ -1,9 +1,9 @@
 import type { Simulation } from "../../gateway/core/scaling/simulate.ts";
 import { formatNumber, formatTable } from "../table.ts";
 import { formatChart } from "./chart.ts";
-import type { Totals } from "./recorded.ts";
+import type { RecordedTotals } from "./recorded.ts";
 
-const ROWS: readonly (readonly [string, keyof Totals])[] = [
+const ROWS: readonly (readonly [string, keyof RecordedTotals])[] = [
   ["Calls that waited for a start", "coldStarts"],
   ["Replica-seconds", "replicaSeconds"],
   ["Overloaded seconds", "overloadedSeconds"],
@@ -11,7 +11,11 @@ const ROWS: readonly (readonly [string, keyof Totals])[] = [
 ];
 
 /** A simulation beside what really happened, for a person to read. */
-export function formatSimulation({ seconds, ...simulated }: Simulation, recorded: Totals, type: string): string {
+export function formatSimulation(
+  { seconds, ...simulated }: Simulation,
+  recorded: RecordedTotals,
+  type: string,
+): string {
   const start = new Date(seconds[0]?.t ?? 0).toISOString();
   const rows = ROWS.map(([name, key]) => [name, formatNumber(simulated[key]), formatNumber(recorded[key])]);
   return [

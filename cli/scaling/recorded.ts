@@ -2,10 +2,13 @@ import type { ScalePolicy } from "../../contract/scale-policy.ts";
 import { loadOf, type Sample } from "../../gateway/core/scaling/sample.ts";
 import { everySecond, type Simulation } from "../../gateway/core/scaling/simulate.ts";
 
-export type Totals = Omit<Simulation, "seconds">;
+export type RecordedTotals = Omit<Simulation, "seconds">;
 
 /** What really happened, in the measures of a simulation; overload by the target that is simulated. */
-export function recordedTotals(history: readonly Sample[], policy: Pick<ScalePolicy, "type" | "target">): Totals {
+export function recordedTotals(
+  history: readonly Sample[],
+  policy: Pick<ScalePolicy, "type" | "target">,
+): RecordedTotals {
   const totals = { coldStarts: 0, replicaSeconds: 0, overloadedSeconds: 0, changes: 0 };
   let before: Sample | undefined;
   for (const sample of everySecond(history)) {

@@ -1,7 +1,7 @@
 import { matchEnd, matchStart } from "./glob.ts";
 
 /** What may follow the name in `${NAME…}`. `default` is any of `:-`, `:=`, `:?`, `:+` and `=`. */
-export type Operator =
+export type SubstitutionOperator =
   | "default"
   | "substring"
   | "^"
@@ -21,7 +21,7 @@ export type Operator =
  * @param args as many as the operator was written with
  * @throws {Error} with the rule that was broken
  */
-export function applyOperator(operator: Operator, value: string, args: readonly string[]): string {
+export function applyOperator(operator: SubstitutionOperator, value: string, args: readonly string[]): string {
   const [first = "", second] = args;
   switch (operator) {
     case "default":

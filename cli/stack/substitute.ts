@@ -1,4 +1,4 @@
-import { applyOperator, type Operator } from "./substitute-operators.ts";
+import { applyOperator, type SubstitutionOperator } from "./substitute-operators.ts";
 
 /** A `${…}` that cannot be understood. Positions count from 1 and are those of its `$`. */
 export class SubstitutionError extends Error {
@@ -121,7 +121,7 @@ class Expansion {
     return token;
   }
 
-  #operator(): Operator | undefined {
+  #operator(): SubstitutionOperator | undefined {
     if (/^:[=\-?+]/.test(this.#text.slice(this.#pos, this.#pos + 2))) {
       this.#pos += 2;
       return "default";
@@ -134,7 +134,7 @@ class Expansion {
     );
   }
 
-  #operands(operator: Operator, depth: number): string[] {
+  #operands(operator: SubstitutionOperator, depth: number): string[] {
     switch (operator) {
       case "default":
       case "#":

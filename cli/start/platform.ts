@@ -6,7 +6,7 @@ import { basicAuthHeader } from "../../kit/basic-auth.ts";
 import type { Env } from "../../kit/env.ts";
 import { lockFolder } from "../../kit/folder-lock.ts";
 import { createLogger, type Logger } from "../../kit/log.ts";
-import type { Running } from "../../kit/process.ts";
+import type { RunningProcess } from "../../kit/process.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { forgetPlatform, recordPlatform } from "../local-platform.ts";
@@ -24,7 +24,11 @@ const SOURCE_ROOT = fileURLToPath(new URL("../..", import.meta.url));
  * @param signal stops a start that is still building
  * @throws when anything of the platform itself cannot start; all that had been started is stopped again by then
  */
-export async function openPlatform(env: Env, print: (line: string) => void, signal: AbortSignal): Promise<Running> {
+export async function openPlatform(
+  env: Env,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<RunningProcess> {
   const config = loadStartConfig(env);
   const stack = readStack(config.stackFile, env);
   const log = createLogger(config.gateway.logLevel);

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { type GatewayConfig, loadConfig as loadGatewayConfig } from "../../gateway/process/config.ts";
+import { type GatewayConfig, loadGatewayConfig } from "../../gateway/process/config.ts";
 import { ConfigError, type Env } from "../../kit/env.ts";
-import { loadConfig as loadProviderConfig, type ProviderConfig } from "../../provider/config.ts";
+import { loadProviderConfig, type ProviderConfig } from "../../provider/config.ts";
 
 export interface StartConfig {
   readonly gateway: GatewayConfig;

@@ -2,7 +2,7 @@ import type { RetryDecision } from "../core/retry-policy.ts";
 import type { FinalState, QueuedCall } from "../queue/queue.ts";
 
 /** The call that an event is about. */
-export interface CallPlace {
+export interface CallOrigin {
   readonly function: string;
   readonly namespace: string;
   readonly queue: string;
@@ -13,20 +13,20 @@ export type DeliveryEnd = Exclude<FinalState, "cancelled"> | "retry" | "handedBa
 
 /** Told what happens, for metrics. Each `delivered` is followed by one `ended`; between them the call is under way. */
 export interface QueueWorkerEvents {
-  delivered?(call: CallPlace): void;
+  delivered?(call: CallOrigin): void;
   /** The function, or the platform in its place, has answered; `decision` says what follows. */
   attempted?(
-    attempt: CallPlace & { readonly status: number; readonly durationMs: number; readonly decision: RetryDecision },
+    attempt: CallOrigin & { readonly status: number; readonly durationMs: number; readonly decision: RetryDecision },
   ): void;
   /** The platform had no room for the call, which goes back without having been tried. */
-  refused?(call: CallPlace): void;
-  ended?(call: CallPlace & { readonly end: DeliveryEnd }): void;
+  refused?(call: CallOrigin): void;
+  ended?(call: CallOrigin & { readonly end: DeliveryEnd }): void;
   /** A callback has been made, or given up. Of a batch: perhaps for the time being only. */
   calledBack?(
-    callback: CallPlace & { readonly outcome: "delivered" | "failed" | "refused"; readonly tries: number },
+    callback: CallOrigin & { readonly outcome: "delivered" | "failed" | "refused"; readonly tries: number },
   ): void;
 }
 
-export function placeOf({ function: name, namespace, queue }: QueuedCall): CallPlace {
+export function placeOf({ function: name, namespace, queue }: QueuedCall): CallOrigin {
   return { function: name, namespace, queue };
 }

@@ -1,5 +1,5 @@
 import type { QueuedCall } from "../queue/queue.ts";
-import { NO_RESULT, type Result, type ResultLimits } from "./result.ts";
+import { NO_RESULT, type ResultLimits, type StoredAnswer } from "./result.ts";
 
 /** By lower-case name. */
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -12,11 +12,11 @@ export interface Answered {
   readonly internal: boolean;
   readonly headers: ResponseHeaders;
   /** Empty unless it was to be kept. */
-  readonly result: Result;
+  readonly result: StoredAnswer;
 }
 
 /** How a call ended. */
-export type Answer =
+export type CallAnswer =
   | Answered
   /** Nobody was there to make it: the function has not seen it. */
   | { readonly kind: "unreachable"; readonly error: unknown }
@@ -35,7 +35,7 @@ export interface FunctionCaller {
    * @param keep how much of the response body is wanted; undefined for nothing
    * @throws the reason of `signal` when that aborts; the function's connection is closed then
    */
-  call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer>;
+  call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer>;
   /** Cuts what is under way. May be called twice. */
   close(): Promise<void>;
 }

@@ -13,7 +13,7 @@ export interface ResultLimits {
 }
 
 /** A response body that may be sent several times. */
-export interface Result {
+export interface StoredAnswer {
   readonly bytes: number;
   /** Why there is none although one came. */
   readonly omitted?: string;
@@ -22,10 +22,10 @@ export interface Result {
   discard(): Promise<void>;
 }
 
-export const NO_RESULT: Result = { bytes: 0, body: () => Buffer.alloc(0), discard: async () => {} };
+export const NO_RESULT: StoredAnswer = { bytes: 0, body: () => Buffer.alloc(0), discard: async () => {} };
 
 /** The whole of a kept result, in memory. */
-export async function readResult(result: Pick<Result, "bytes" | "body">): Promise<Buffer> {
+export async function readResult(result: Pick<StoredAnswer, "bytes" | "body">): Promise<Buffer> {
   const body = result.body();
   if (Buffer.isBuffer(body)) return body;
   const chunks: Buffer[] = [];
@@ -65,7 +65,7 @@ export class ResultKeeper {
     }
   }
 
-  finish(): Result {
+  finish(): StoredAnswer {
     const discard = () => this.discard();
     if (this.#omitted !== undefined) return { ...NO_RESULT, omitted: this.#omitted };
     const file = this.#file;

@@ -21,7 +21,7 @@ export type LeaseStep =
   | { readonly kind: "write"; readonly revision: number; readonly claim: Claim }
   | { readonly kind: "wait"; readonly untilMs: number };
 
-export interface LeaseOptions {
+export interface LeadershipLeaseOptions {
   readonly gateway: string;
   readonly leaseMs: number;
   /** From 0 to 1, of a part of the lease, so that many do not try at once. */
@@ -42,8 +42,8 @@ const MAX_UNANSWERED = 16;
  * saw it later than it was sent, so who leads has stopped when they take over. Times are milliseconds of a clock of this
  * process that only goes forward; clocks of processes need not agree, only go at nearly the same speed.
  */
-export class Lease {
-  readonly #options: LeaseOptions;
+export class LeadershipLease {
+  readonly #options: LeadershipLeaseOptions;
   readonly #random: () => number;
   #until = Number.NEGATIVE_INFINITY;
   /** Revision of its own last known write, as long as nobody has overwritten it. */
@@ -56,7 +56,7 @@ export class Lease {
   #seen: { readonly entry: LeaseEntry; readonly since: number; readonly jitterMs: number } | undefined;
   #lookAt = 0;
 
-  constructor(options: LeaseOptions) {
+  constructor(options: LeadershipLeaseOptions) {
     this.#options = options;
     this.#random = options.random ?? Math.random;
   }

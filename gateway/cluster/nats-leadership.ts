@@ -4,7 +4,7 @@ import type { Link } from "../nats/connection.ts";
 import type { LateLink } from "../nats/late-link.ts";
 import type { Leadership } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
-import { Lease } from "./lease.ts";
+import { LeadershipLease } from "./lease.ts";
 import { LeaseStore } from "./lease-store.ts";
 
 export interface NatsLeadershipOptions {
@@ -26,7 +26,7 @@ const clock = () => performance.now();
 /** Leads by a lease in NATS's key-value store. */
 export class NatsLeadership implements Leadership {
   readonly #options: NatsLeadershipOptions;
-  readonly #lease: Lease;
+  readonly #lease: LeadershipLease;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #store: LeaseStore | undefined;
@@ -35,7 +35,7 @@ export class NatsLeadership implements Leadership {
 
   constructor(options: NatsLeadershipOptions) {
     this.#options = options;
-    this.#lease = new Lease(options);
+    this.#lease = new LeadershipLease(options);
     // Its server may have come back without what was written last.
     options.link.onOpen((link) => link.onReconnect(() => this.#lease.doubt()));
     this.#running = this.#run();

@@ -54,7 +54,7 @@ function wholePlaces(full: number, { share }: BackOff): number {
   return Math.max(1, Math.floor(full * share + 1e-6));
 }
 
-export interface Refusal {
+export interface RefusedCall {
   readonly full: number;
   /** When the refused call was sent. */
   readonly startedAt: number;
@@ -64,7 +64,7 @@ export interface Refusal {
 }
 
 /** Calls that were refused together count once. Below one call at a time, the time between two is what grows. */
-export function afterRefusal(backOff: BackOff, { full, startedAt, now, random }: Refusal): BackOff {
+export function afterRefusal(backOff: BackOff, { full, startedAt, now, random }: RefusedCall): BackOff {
   if (startedAt < backOff.cutAt) return backOff;
   const share = Math.max(1 / full, backOff.share * CUT);
   if (wholePlaces(full, backOff) > 1) return { share, cutAt: now, vain: 0, pausedUntil: backOff.pausedUntil };

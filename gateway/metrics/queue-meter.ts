@@ -1,5 +1,5 @@
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
-import type { CallPlace, DeliveryEnd, QueueWorkerEvents } from "../async/events.ts";
+import type { CallOrigin, DeliveryEnd, QueueWorkerEvents } from "../async/events.ts";
 import type { NewCall, Queue } from "../queue/queue.ts";
 
 type CallbackOutcome = Parameters<NonNullable<QueueWorkerEvents["calledBack"]>>[0]["outcome"];
@@ -57,7 +57,7 @@ export class QueueMeter {
     else tally.accepted++;
   }
 
-  #of({ queue, function: name, namespace }: CallPlace): CallTally {
+  #of({ queue, function: name, namespace }: CallOrigin): CallTally {
     const ref: FunctionRef = { name, namespace };
     const functionName = qualifiedName(ref);
     const known = this.#tallies.get(`${queue} ${functionName}`);

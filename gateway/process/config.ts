@@ -42,7 +42,7 @@ export interface GatewayConfig {
 export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
 
 /** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
-export function loadConfig(env: Env): GatewayConfig {
+export function loadGatewayConfig(env: Env): GatewayConfig {
   return readEnv(env, (read) => {
     const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";

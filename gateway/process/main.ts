@@ -1,11 +1,11 @@
 import { readCredentials } from "../../kit/basic-auth.ts";
 import { createLogger } from "../../kit/log.ts";
 import { runProcess } from "../../kit/process.ts";
-import { loadConfig } from "./config.ts";
+import { loadGatewayConfig } from "./config.ts";
 import { openGateway } from "./serve.ts";
 
 await runProcess(async () => {
-  const config = loadConfig(process.env);
+  const config = loadGatewayConfig(process.env);
   const log = createLogger(config.logLevel);
   const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
   const { close } = await openGateway(config, credentials, log);

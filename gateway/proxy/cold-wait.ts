@@ -1,6 +1,6 @@
 import { buildServerTiming } from "../core/server-timing.ts";
 import type { FunctionMeter } from "./function-meter.ts";
-import type { Replica } from "./replica.ts";
+import type { ReplicaConnection } from "./replica.ts";
 
 /** The time of one call that has to wait for a replica. Calls that need not wait never make one. */
 export class ColdWait {
@@ -14,7 +14,7 @@ export class ColdWait {
   /** The answer begins: whoever waited learns for what, next to what the function itself has to tell. */
   tell(
     headers: Record<string, string | string[]>,
-    replica: Pick<Replica, "announcedAt" | "startup"> | undefined,
+    replica: Pick<ReplicaConnection, "announcedAt" | "startup"> | undefined,
     meter: Pick<FunctionMeter, "firstByte">,
   ): void {
     const firstByteMs = performance.now() - this.#heldAt;

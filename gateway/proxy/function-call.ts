@@ -4,7 +4,7 @@ import type { Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { CallHeaders } from "./headers.ts";
 import { failureAnswer } from "./platform-answers.ts";
-import type { Replica } from "./replica.ts";
+import type { ReplicaConnection } from "./replica.ts";
 import { type AttemptedCall, ReplicaAttempt, type ReplicaRequest } from "./replica-attempt.ts";
 
 /** What a call needs of the proxy that it belongs to. */
@@ -41,7 +41,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   /** Once it had to wait for a replica. */
   #held: Held | undefined;
   /** The replica that has not taken it, to be passed over. */
-  #refused: Replica | undefined;
+  #refused: ReplicaConnection | undefined;
   /** While a replica has it. */
   #attempt: ReplicaAttempt | undefined;
   /** While it counts among the function's answers. */
@@ -108,7 +108,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     else this.#refuse(error, "proxy");
   }
 
-  retry(refused: Replica): void {
+  retry(refused: ReplicaConnection): void {
     this.#attempt = undefined;
     this.#refused = refused;
     if (this.#request) this.#tryReplica(this.#request);
@@ -155,7 +155,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     };
   }
 
-  #dispatch(replica: Replica, request: ReplicaRequest): void {
+  #dispatch(replica: ReplicaConnection, request: ReplicaRequest): void {
     const now = performance.now();
     this.#count(now);
     this.#held?.coldWait.sent();

@@ -7,7 +7,7 @@ import { type Choice, chooseReplica } from "../core/choose-replica.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
-import { Replica, type UpstreamOptions } from "./replica.ts";
+import { ReplicaConnection, type UpstreamOptions } from "./replica.ts";
 import { AnswerPace } from "./silence.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
@@ -29,7 +29,7 @@ export class FunctionEntry {
   readonly #maxHeld: number;
   readonly #options: UpstreamOptions & WaitLimits;
   #picture: FunctionEndpoints;
-  #replicas: Replica[] = [];
+  #replicas: ReplicaConnection[] = [];
   #turn = 0;
   #answerTimeoutMs: number;
   #queueSize: number | undefined;
@@ -74,7 +74,7 @@ export class FunctionEntry {
   }
 
   /** @param avoid a replica that has just refused this call */
-  choose(avoid?: Replica): Choice<Replica> {
+  choose(avoid?: ReplicaConnection): Choice<ReplicaConnection> {
     const replicas = avoid ? this.#replicas.filter((replica) => replica !== avoid) : this.#replicas;
     if (replicas.length > 1) {
       const now = performance.now();
@@ -106,7 +106,7 @@ export class FunctionEntry {
     this.#replicas = picture.endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
       .map(({ address, state, startup }) => {
-        const replica = known.get(address) ?? new Replica(address, false, this.#options);
+        const replica = known.get(address) ?? new ReplicaConnection(address, false, this.#options);
         known.delete(address);
         if (replica.announced !== (state === "ready")) {
           replica.trust();
@@ -126,7 +126,7 @@ export class FunctionEntry {
   }
 
   /** A replica that refuses connections is left out for a moment; calls that found no other then try again. */
-  avoid(replica: Replica): void {
+  avoid(replica: ReplicaConnection): void {
     setTimeout(() => replica.readmit() && this.releaseHeld(), replica.avoid()).unref();
   }
 
@@ -142,6 +142,6 @@ export class FunctionEntry {
 }
 
 /** Closing waits for the calls under way, which have their own deadlines; nobody waits for it. */
-function closeInBackground(replica: Replica): void {
+function closeInBackground(replica: ReplicaConnection): void {
   replica.close().catch(() => replica.destroy());
 }

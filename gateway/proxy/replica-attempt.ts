@@ -6,7 +6,7 @@ import type { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import { buildClientHeaders, buildClientTrailers, buildInterimHeaders } from "./headers.ts";
-import type { Replica } from "./replica.ts";
+import type { ReplicaConnection } from "./replica.ts";
 import { UntypedHead } from "./untyped-head.ts";
 
 /** Failures before a connection that are the gateway's, not the replica's. */
@@ -58,13 +58,13 @@ export interface AttemptedCall {
   /** @param begun whether some of an answer has been passed on */
   fail(error: FaasError, begun: boolean): void;
   /** The replica has not got the request: another one may have it. */
-  retry(refused: Replica): void;
+  retry(refused: ReplicaConnection): void;
 }
 
 /** A call at one replica, from its sending to the end of the answer. */
 export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   readonly #call: AttemptedCall;
-  readonly #replica: Replica;
+  readonly #replica: ReplicaConnection;
   readonly #sentAt: number;
   /** Whether what is sent could be sent again. */
   #repeatable = true;
@@ -79,7 +79,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   #over = false;
 
   /** @param now by `performance.now()` */
-  constructor(call: AttemptedCall, replica: Replica, now: number) {
+  constructor(call: AttemptedCall, replica: ReplicaConnection, now: number) {
     this.#call = call;
     this.#replica = replica;
     this.#sentAt = now;

@@ -2,7 +2,7 @@ import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Candidate } from "../core/choose-replica.ts";
-import { Silence } from "./silence.ts";
+import { Responsiveness } from "./silence.ts";
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
@@ -13,14 +13,14 @@ const MAX_AVOID_MS = 5_000;
 const TIMER_SLACK_MS = 20;
 
 /** One replica of a function and the connections to it. */
-export class Replica implements Candidate {
+export class ReplicaConnection implements Candidate {
   readonly address: string;
   readonly pool: Pool;
   /** Whether the provider says that it is ready. */
   announced: boolean;
   outstanding = 0;
   /** Whether it answers. */
-  readonly silence = new Silence();
+  readonly silence = new Responsiveness();
   lagging = false;
   /** Whether its function has ever answered a call. */
   heard = false;

@@ -25,7 +25,7 @@ export class AnswerPace {
 }
 
 /** Whether one replica answers, told by the calls that it has. Runs for every call. */
-export class Silence {
+export class Responsiveness {
   /** Calls whose answer has not begun. */
   #awaited = 0;
   /** When it was last heard of, or got the first of those calls. */

@@ -7,7 +7,7 @@ import { readCallQuery } from "../core/call-query.ts";
 import type { CallStatus, Outcome, Queue } from "../queue/queue.ts";
 import { answerError, inTime } from "./answers.ts";
 import { ASYNC_PREFIX } from "./async-intake.ts";
-import { CallWaits, isFinal } from "./call-waits.ts";
+import { CallWaits, hasEnded } from "./call-waits.ts";
 import { buildCallReport } from "./reports.ts";
 
 /** The call's state, on every answer about it: a result has the status and headers of its function. */
@@ -76,7 +76,7 @@ export class CallRoutes {
     if (!status) throw unknownCall(id);
     if (!(result || asked.result)) answerStatus(res, 200, status);
     // Not to be taken for the function's own 202: that one has the state `done`.
-    else if (!isFinal(status)) answerStatus(res, 202, status);
+    else if (!hasEnded(status)) answerStatus(res, 202, status);
     else await this.#answerResult(status, res);
   }
 

@@ -4,7 +4,7 @@ import type { CallStatus } from "../queue/queue.ts";
 
 const FINAL: ReadonlySet<string> = new Set(["done", "dead", "cancelled", "expired"]);
 
-export function isFinal({ state }: Pick<CallStatus, "state">): boolean {
+export function hasEnded({ state }: Pick<CallStatus, "state">): boolean {
   return FINAL.has(state);
 }
 
@@ -34,14 +34,14 @@ export class CallWaits {
   ): Promise<CallStatus | undefined> {
     const deadline = performance.now() + waitMs;
     let status = await look();
-    if (!status || isFinal(status) || waitMs === 0) return status;
+    if (!status || hasEnded(status) || waitMs === 0) return status;
     if (this.#waits >= this.#maxWaits) throw new FaasError("overloaded", "wait: too many callers wait already");
     this.#waits++;
     try {
       const stop = AbortSignal.any([signal, this.#closing.signal]);
       for (
         let pauseMs: number = PAUSE_MS[0];
-        status && !isFinal(status);
+        status && !hasEnded(status);
         pauseMs = Math.min(pauseMs * 1.5, PAUSE_MS[1])
       ) {
         const leftMs = deadline - performance.now();

@@ -5,7 +5,7 @@ import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.
 import type { Decision, ScaleInput } from "../core/scaling/decision.ts";
 import { FunctionScaler } from "../core/scaling/function-scaler.ts";
 import type { FunctionLoad } from "../core/scaling/load-book.ts";
-import { isBusy, loadOf, type Sample } from "../core/scaling/sample.ts";
+import { hasWork, loadOf, type Sample } from "../core/scaling/sample.ts";
 import { scheduledBounds } from "../core/scaling/schedule.ts";
 import { SampleHistory } from "./history.ts";
 
@@ -120,7 +120,7 @@ export class WatchedFunction {
       replicas: picture.replicas,
       ready,
     };
-    this.#busy = isBusy(sample) || outside.queued === undefined || deaf;
+    this.#busy = hasWork(sample) || outside.queued === undefined || deaf;
     if (this.#busy) this.lastBusyAt = now;
     if (started > 0) this.pattern.called(this.#wallOf(now));
     this.history.add(sample);

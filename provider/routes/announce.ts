@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from "express";
 import { decodeAnnouncement } from "../../contract/announce.ts";
 import { FaasError } from "../../contract/errors.ts";
-import { bodyJson, readBody } from "../../kit/respond.ts";
+import { bodyJson, rawBody } from "../../kit/respond.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
@@ -27,7 +27,7 @@ export function announceReplica(announce: NonNullable<Backend["announce"]>, limi
     }
     res.status(202).end();
   };
-  return [check, readBody(MAX_BODY_BYTES), handle];
+  return [check, rawBody(MAX_BODY_BYTES), handle];
 }
 
 function bearerOf({ headers }: Request): string | undefined {

@@ -24,7 +24,7 @@ import type { EndpointPicture } from "./endpoint-picture.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";
 
-export interface FunctionProxyOptions {
+export interface ProviderProxyOptions {
   readonly picture: EndpointPicture;
   readonly fallbackNamespace: string;
   readonly log: Logger;
@@ -43,7 +43,7 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIO
 const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
-export function proxyFunctions(options: FunctionProxyOptions): RequestListener {
+export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
   const { picture, fallbackNamespace, log, hurry, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 

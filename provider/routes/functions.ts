@@ -3,18 +3,18 @@ import { decodeDeleteRequest, decodeFunctionDeployment } from "../../contract/fu
 import { encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
 import { bodyJson, queryText, sendJson } from "../../kit/respond.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
-import { namespaceOf, pathName } from "./request-target.ts";
+import { pathName, requestedNamespace } from "./request-target.ts";
 
 /** `GET /system/functions` → 200 with all functions of the namespace; fails as `invalid` when there is no such one. */
 export function listFunctions(store: Pick<FunctionStore, "list">, fallback: string): RequestHandler {
-  return async (req, res) => sendJson(res, await store.list(namespaceOf(req, {}, fallback)));
+  return async (req, res) => sendJson(res, await store.list(requestedNamespace(req, {}, fallback)));
 }
 
 /** `GET /system/function/{name}`, with `usage=1` to measure it too → 200, or 404 without a body. */
 export function getFunction(store: Pick<FunctionStore, "get">, fallback: string): RequestHandler {
   return async (req, res) => {
     const usage = ["1", "true"].includes(queryText(req, "usage") ?? "");
-    const ref = { name: pathName(req), namespace: namespaceOf(req, {}, fallback) };
+    const ref = { name: pathName(req), namespace: requestedNamespace(req, {}, fallback) };
     const status = await store.get(ref, usage);
     if (status) sendJson(res, status);
     else res.status(404).end();
@@ -53,12 +53,12 @@ async function answerDeployed(
 export function removeFunction(store: Pick<FunctionStore, "remove">, fallback: string): RequestHandler {
   return async (req, res) => {
     const body = decodeDeleteRequest(bodyJson(req, "failed to unmarshal request"));
-    await store.remove({ name: body.functionName, namespace: namespaceOf(req, body, fallback) });
+    await store.remove({ name: body.functionName, namespace: requestedNamespace(req, body, fallback) });
     res.status(202).end();
   };
 }
 
 function readDeployment(req: Request, fallback: string): ResolvedDeployment {
   const deployment = decodeFunctionDeployment(bodyJson(req, "failed to unmarshal request"));
-  return { ...deployment, namespace: namespaceOf(req, deployment, fallback) };
+  return { ...deployment, namespace: requestedNamespace(req, deployment, fallback) };
 }

@@ -5,7 +5,7 @@ import { clientGone, sendNdjson } from "../../kit/ndjson.ts";
 import { queryText } from "../../kit/respond.ts";
 import type { Backend } from "../backends/backend.ts";
 import { parseLogQuery } from "./log-query.ts";
-import { namespaceOf } from "./request-target.ts";
+import { requestedNamespace } from "./request-target.ts";
 
 export interface LogLimits {
   readonly fallbackNamespace: string;
@@ -18,7 +18,7 @@ export interface LogLimits {
 /** `GET /system/logs` → 200 with an NDJSON stream of messages; fails as `unprocessable` or `notFound`. */
 export function getLogs(backend: Pick<Backend, "functions" | "logs">, limits: LogLimits): RequestHandler {
   return async (req, res) => {
-    const query = parseLogQuery((name) => queryText(req, name), namespaceOf(req, {}, limits.fallbackNamespace));
+    const query = parseLogQuery((name) => queryText(req, name), requestedNamespace(req, {}, limits.fallbackNamespace));
     // A silent function sends nothing for a long time, so its head cannot wait for the first line to tell a 404.
     if (!(await backend.functions.get(query))) {
       throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);

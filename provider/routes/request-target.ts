@@ -5,7 +5,11 @@ import { queryText } from "../../kit/respond.ts";
  * The namespace a request means. Clients of OpenFaaS put it into the query, the body or nowhere, depending on the
  * operation and on the client, so all three are read in this order.
  */
-export function namespaceOf(req: Request, body: { readonly namespace?: string | undefined }, fallback: string): string {
+export function requestedNamespace(
+  req: Request,
+  body: { readonly namespace?: string | undefined },
+  fallback: string,
+): string {
   return queryText(req, "namespace") ?? (body.namespace || fallback);
 }
 

@@ -3,7 +3,7 @@ import { FaasError } from "../../contract/errors.ts";
 import { decodeScaleRequest } from "../../contract/functions.ts";
 import { bodyJson } from "../../kit/respond.ts";
 import type { FunctionStore } from "../backends/backend.ts";
-import { namespaceOf, pathName } from "./request-target.ts";
+import { pathName, requestedNamespace } from "./request-target.ts";
 
 /**
  * `POST /system/scale-function/{name}` with `{ replicas, namespace?, inFlight? }` → 202; fails as `invalid` or `notFound`. The
@@ -12,7 +12,7 @@ import { namespaceOf, pathName } from "./request-target.ts";
 export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: string): RequestHandler {
   return async (req, res) => {
     const body = decodeScaleRequest(bodyJson(req, "Error unmarshalling request body"));
-    const namespace = namespaceOf(req, body, fallback);
+    const namespace = requestedNamespace(req, body, fallback);
     await store.scale({ name: pathName(req), namespace }, body.replicas, body.inFlight);
     res.status(202).end();
   };
@@ -22,7 +22,7 @@ export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: str
 export function hurryFunction(store: Pick<FunctionStore, "hurry">, fallback: string): RequestHandler {
   return (req, res) => {
     if (!store.hurry) throw new FaasError("unsupported", "functions start as soon as they are wanted");
-    store.hurry({ name: pathName(req), namespace: namespaceOf(req, {}, fallback) });
+    store.hurry({ name: pathName(req), namespace: requestedNamespace(req, {}, fallback) });
     res.status(202).end();
   };
 }

@@ -3,11 +3,11 @@ import { FaasError } from "../../contract/errors.ts";
 import { decodeSecretRequest, type SecretRequest, secretBytes } from "../../contract/secrets.ts";
 import { bodyJson, queryText, sendJson } from "../../kit/respond.ts";
 import type { SecretStore } from "../backends/backend.ts";
-import { namespaceOf } from "./request-target.ts";
+import { requestedNamespace } from "./request-target.ts";
 
 /** `GET /system/secrets` → 200 with names, never values. */
 export function listSecrets(store: Pick<SecretStore, "list">, fallback: string): RequestHandler {
-  return async (req, res) => sendJson(res, await store.list(namespaceOf(req, {}, fallback)));
+  return async (req, res) => sendJson(res, await store.list(requestedNamespace(req, {}, fallback)));
 }
 
 /** `POST /system/secrets` → 202; fails as `invalid`, `unprocessable` (its name) or `conflict`. */
@@ -57,5 +57,5 @@ function secretJson(req: Request): unknown {
 }
 
 function nameOf(req: Request, secret: SecretRequest, fallback: string) {
-  return { name: secret.name, namespace: namespaceOf(req, secret, fallback) };
+  return { name: secret.name, namespace: requestedNamespace(req, secret, fallback) };
 }

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { configFile, findAuthorization, forgetAuth, isLoopback, saveAuth } from "../../cli/credentials.ts";
+import { configFile, findAuthorization, forgetAuth, isLoopbackUrl, saveAuth } from "../../cli/credentials.ts";
 import { json, openFakeGateway } from "./support/fake-gateway.ts";
 import { makeWorkspace, runHere } from "./support/run-cli.ts";
 
@@ -137,7 +137,7 @@ describe("which credentials are sent", () => {
     ["http://10.0.0.1", false],
     ["nonsense", false],
   ])("%s on this machine: %s", (url, expected) => {
-    expect(isLoopback(url)).toBe(expected);
+    expect(isLoopbackUrl(url)).toBe(expected);
   });
 });
 

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -28,7 +28,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
   const address = `127.0.0.1:${(replica.address() as AddressInfo).port}`;
   provider.put({ name: "shout", endpoints: [{ address, instance: "a", state: "ready" }] });
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "0",
     metrics_port: "0",
     functions_provider_url: provider.url.href,

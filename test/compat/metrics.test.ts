@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -16,7 +16,7 @@ test("a gateway counts calls under OpenFaaS's names", async () => {
   const provider = await FakeProvider.open();
   const replica = createServer((_req, res) => res.end("here"));
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "0",
     metrics_port: "0",
     functions_provider_url: provider.url.href,

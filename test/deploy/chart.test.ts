@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { generate } from "../../deploy/render/generate.ts";
 import type { KubernetesObject, Values } from "../../deploy/render/render-chart.ts";
-import { loadConfig as loadGatewayConfig } from "../../gateway/process/config.ts";
-import { loadConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadQueueWorkerConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
 import { readEnv } from "../../kit/env.ts";
 import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
 import { readKubernetesSettings } from "../../provider/backends/kubernetes/resources/read-settings.ts";
-import { loadConfig as loadProviderConfig } from "../../provider/config.ts";
+import { loadProviderConfig } from "../../provider/config.ts";
 import {
   objectProblems,
   readOpenApi,

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { CallReport, DeadLetterList } from "../../contract/calls.ts";
-import { loadConfig } from "../../gateway/process/config.ts";
-import { loadConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadQueueWorkerConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
 import { openQueueWorker } from "../../gateway/process/queue-worker/serve.ts";
 import { openGateway } from "../../gateway/process/serve.ts";
 import { basicAuthHeader } from "../../kit/basic-auth.ts";
@@ -35,7 +35,7 @@ const SETTINGS = {
 };
 
 async function startEmbedded(providerUrl: string, folder: string): Promise<Running> {
-  const config = loadConfig({ ...SETTINGS, functions_provider_url: providerUrl, data_dir: folder });
+  const config = loadGatewayConfig({ ...SETTINGS, functions_provider_url: providerUrl, data_dir: folder });
   const gateway = await openGateway(config, credentials, log);
   return { ...gateway, workerMetricsUrl: gateway.metricsUrl };
 }
@@ -43,7 +43,7 @@ async function startEmbedded(providerUrl: string, folder: string): Promise<Runni
 async function startOnNats(providerUrl: string): Promise<Running> {
   const nats = await NatsServer.start();
   const env = { ...SETTINGS, functions_provider_url: providerUrl, nats_url: `nats://${nats.address}` };
-  const gateway = await openGateway(loadConfig(env), credentials, log);
+  const gateway = await openGateway(loadGatewayConfig(env), credentials, log);
   const worker = await openQueueWorker(loadWorkerConfig({ ...env, gateway_url: gateway.url }), credentials, log);
   return {
     url: gateway.url,

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
-import { loadConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadQueueWorkerConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
 import type { Env } from "../../kit/env.ts";
 import { ROOT } from "../support/platform.ts";
 
 test("without variables, the defaults hold", () => {
-  expect(loadConfig({})).toMatchObject({
+  expect(loadGatewayConfig({})).toMatchObject({
     port: 8080,
     metricsPort: 8082,
     bindAddress: "127.0.0.1",
@@ -30,7 +30,7 @@ test("without variables, the defaults hold", () => {
 });
 
 test("values are parsed as OpenFaaS writes them", () => {
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "9000",
     functions_provider_url: "http://provider:8081",
     upstream_timeout: "1m30s",
@@ -59,7 +59,12 @@ test.each<[what: string, env: Env, servers: readonly string[]]>([
   ["a list of servers", { nats_url: "nats://a:4222, tls://b:4223" }, ["nats://a:4222", "tls://b:4223"]],
   ["its own name and an address", { queue: "jetstream", nats_url: "nats://a" }, ["nats://a"]],
 ])("NATS is chosen by %s", (_what, env, servers) => {
-  const config = loadConfig({ ...env, nats_stream_replicas: "3", nats_storage: "memory", async_result_ttl: "0" });
+  const config = loadGatewayConfig({
+    ...env,
+    nats_stream_replicas: "3",
+    nats_storage: "memory",
+    async_result_ttl: "0",
+  });
   expect(config.async.queue).toEqual({
     kind: "jetstream",
     servers,
@@ -72,7 +77,7 @@ test.each<[what: string, env: Env, servers: readonly string[]]>([
     callLimits: {},
   });
   // Workers are processes of their own then, unless told otherwise.
-  expect([config.ownWorker, loadConfig({ ...env, async_worker: "true" }).ownWorker]).toEqual([false, true]);
+  expect([config.ownWorker, loadGatewayConfig({ ...env, async_worker: "true" }).ownWorker]).toEqual([false, true]);
 });
 
 test("how much is queued can be said, and how much of the disk stays free", () => {
@@ -84,21 +89,21 @@ test("how much is queued can be said, and how much of the disk stays free", () =
     async_min_free: "10Mi",
   };
   const callLimits = { calls: 1000, bytes: 2 * 1024 ** 3, functionCalls: 100, functionBytes: 1024 ** 2 };
-  expect(loadConfig(env).async.queue).toMatchObject({ callLimits, minFreeBytes: 10 * 1024 ** 2 });
-  expect(loadConfig({ ...env, nats_url: "nats://a" }).async.queue).toMatchObject({ callLimits });
-  for (const name of Object.keys(env)) expect(() => loadConfig({ ...env, [name]: "-1" })).toThrow(name);
+  expect(loadGatewayConfig(env).async.queue).toMatchObject({ callLimits, minFreeBytes: 10 * 1024 ** 2 });
+  expect(loadGatewayConfig({ ...env, nats_url: "nats://a" }).async.queue).toMatchObject({ callLimits });
+  for (const name of Object.keys(env)) expect(() => loadGatewayConfig({ ...env, [name]: "-1" })).toThrow(name);
 });
 
 test("the kind that is asked for wins over an address that is there", () => {
-  const { async } = loadConfig({ queue: "embedded", faas_nats_address: "nats" });
+  const { async } = loadGatewayConfig({ queue: "embedded", faas_nats_address: "nats" });
   // Gateways share their work there all the same.
   expect([async.queue.kind, async.nats?.servers]).toEqual(["embedded", ["nats://nats:4222"]]);
-  expect(loadConfig({}).async.nats).toBeUndefined();
-  expect(loadConfig({ async_worker: "false" })).toMatchObject({ ownWorker: false });
+  expect(loadGatewayConfig({}).async.nats).toBeUndefined();
+  expect(loadGatewayConfig({ async_worker: "false" })).toMatchObject({ ownWorker: false });
 });
 
 test("where callbacks may go, and what a worker takes", () => {
-  const { async } = loadConfig({
+  const { async } = loadGatewayConfig({
     callback_private: "false",
     callback_allow: "hooks.internal, 10.1.0.0/16",
     callback_deny: "*.example.com,*",
@@ -160,7 +165,7 @@ test("every bad variable is named with its rule, in one error", () => {
   };
   let message = "";
   try {
-    loadConfig(bad);
+    loadGatewayConfig(bad);
   } catch (error) {
     message = (error as Error).message;
   }
@@ -169,7 +174,7 @@ test("every bad variable is named with its rule, in one error", () => {
 });
 
 test.each<[process: string, load: (env: Env) => unknown, readme: string]>([
-  ["gateway", loadConfig, "gateway/README.md"],
+  ["gateway", loadGatewayConfig, "gateway/README.md"],
   ["queue worker", (env) => loadWorkerConfig(env), "gateway/process/queue-worker/README.md"],
 ])("the README of the %s lists the variables that are read, no more and no fewer", (_process, load, readme) => {
   const asked = new Set<string>();

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -24,7 +24,7 @@ beforeEach(async () => {
   provider = await FakeProvider.open();
   replica = createServer((req, res) => res.end(`${req.method} ${req.url}`));
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "0",
     metrics_port: "0",
     functions_provider_url: provider.url.href,
@@ -248,7 +248,7 @@ test("a call id that its caller has chosen is no way to try passwords without en
 test("a provider without an endpoints stream is told from one that is away", async () => {
   const stock = await FakeProvider.open();
   stock.streams = 404;
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "0",
     metrics_port: "0",
     functions_provider_url: stock.url.href,

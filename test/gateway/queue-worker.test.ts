@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { CallReport } from "../../contract/calls.ts";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -66,7 +66,7 @@ describeWithNats("queue workers of their own", () => {
   });
   const startGateway = () =>
     openGateway(
-      loadConfig({ ...env(), port: "0", metrics_port: "0", drain_timeout: "1s" }),
+      loadGatewayConfig({ ...env(), port: "0", metrics_port: "0", drain_timeout: "1s" }),
       undefined,
       createLogger("silent"),
     );

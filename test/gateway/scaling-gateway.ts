@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -25,7 +25,7 @@ export class ScalingGateway {
   static async open(env: Readonly<Record<string, string>> = {}): Promise<ScalingGateway> {
     const folder = await temporaryFolder();
     const provider = await FakeProvider.open();
-    const config = loadConfig({
+    const config = loadGatewayConfig({
       port: "0",
       metrics_port: "0",
       functions_provider_url: provider.url.href,

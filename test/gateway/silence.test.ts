@@ -1,12 +1,12 @@
 import { expect, test } from "@jest/globals";
-import { AnswerPace, Silence } from "../../gateway/proxy/silence.ts";
+import { AnswerPace, Responsiveness } from "../../gateway/proxy/silence.ts";
 import { SilenceWatch } from "../../gateway/proxy/silence-watch.ts";
 
 /** One replica that was sent a call at 0, beside others that answered at the times given, each after 10 ms. */
-function beside(...answeredAt: number[]): { silence: Silence; pace: AnswerPace } {
+function beside(...answeredAt: number[]): { silence: Responsiveness; pace: AnswerPace } {
   const pace = new AnswerPace();
   for (const at of answeredAt) pace.note(10, at);
-  const silence = new Silence();
+  const silence = new Responsiveness();
   silence.sent(0);
   return { silence, pace };
 }

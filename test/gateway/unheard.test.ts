@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -32,7 +32,7 @@ beforeEach(async () => {
     res.writeHead(500, headers).end();
   });
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
-  const config = loadConfig({
+  const config = loadGatewayConfig({
     port: "0",
     metrics_port: "0",
     functions_provider_url: provider.url.href,

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { loadConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -36,7 +36,7 @@ beforeEach(async () => {
     drain_timeout: "1s",
     read_timeout: "5s",
   };
-  const config = loadConfig({ ...env, functions_provider_url: provider.url.href });
+  const config = loadGatewayConfig({ ...env, functions_provider_url: provider.url.href });
   gateway = await openGateway(config, undefined, createLogger("silent"));
   await eventually("the gateway follows the provider", () => provider.streamCount === 1);
   const { port } = replica.address() as AddressInfo;

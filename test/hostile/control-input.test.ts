@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { loadConfig as loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { deploymentProblems } from "../../provider/backends/kubernetes/resources/check.ts";
-import { loadConfig as loadProviderConfig } from "../../provider/config.ts";
+import { loadProviderConfig } from "../../provider/config.ts";
 import { type OpenProvider, openProvider } from "../../provider/serve.ts";
 import { around } from "../provider/kubernetes/resources/fixtures.ts";
 import { temporaryFolder } from "../support/platform.ts";

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { loadConfig as loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { basicAuthHeader } from "../../kit/basic-auth.ts";
 import { createLogger } from "../../kit/log.ts";
-import { loadConfig as loadProviderConfig } from "../../provider/config.ts";
+import { loadProviderConfig } from "../../provider/config.ts";
 import { type OpenProvider, openProvider } from "../../provider/serve.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { type RawResponse, rawRequest } from "../support/raw-http.ts";

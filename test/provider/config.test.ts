@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "@jest/globals";
 import type { Env } from "../../kit/env.ts";
-import { loadConfig } from "../../provider/config.ts";
+import { loadProviderConfig } from "../../provider/config.ts";
 import { ROOT } from "../support/platform.ts";
 
 test("without any setting there is a default for each", () => {
-  expect(loadConfig({})).toMatchObject({
+  expect(loadProviderConfig({})).toMatchObject({
     port: 8081,
     bindAddress: "127.0.0.1",
     backend: "local",
@@ -26,17 +26,17 @@ test.each<[env: Env, port: number]>([
   [{ port: "9000", provider_port: "9001" }, 9001],
   [{ port: "9000", provider_port: "0" }, 0],
 ])("%j listens on %d", (env, port) => {
-  expect(loadConfig(env).port).toBe(port);
+  expect(loadProviderConfig(env).port).toBe(port);
 });
 
 test("basic auth is off only when it is switched off", () => {
-  expect(loadConfig({ basic_auth: "" }).basicAuth).toBe(true);
-  expect(loadConfig({ basic_auth: "false" }).basicAuth).toBe(false);
-  expect(() => loadConfig({ basic_auth: "no" })).toThrow("basic_auth: must be true or false");
+  expect(loadProviderConfig({ basic_auth: "" }).basicAuth).toBe(true);
+  expect(loadProviderConfig({ basic_auth: "false" }).basicAuth).toBe(false);
+  expect(() => loadProviderConfig({ basic_auth: "no" })).toThrow("basic_auth: must be true or false");
 });
 
 test("functions inherit paths and locale, nothing else", () => {
-  const { environment } = loadConfig({ PATH: "/bin", TZ: "UTC", password: "hunter2", log_level: "warn" });
+  const { environment } = loadProviderConfig({ PATH: "/bin", TZ: "UTC", password: "hunter2", log_level: "warn" });
   expect(environment).toEqual({ PATH: "/bin", TZ: "UTC" });
 });
 
@@ -49,7 +49,7 @@ test("every bad variable is named at once", () => {
     build_concurrency: "0",
     log_level: "loud",
   };
-  expect(() => loadConfig(bad)).toThrow(
+  expect(() => loadProviderConfig(bad)).toThrow(
     [
       "bad settings:",
       "  port: must be a port from 0 to 65535",
@@ -70,7 +70,7 @@ test("the README lists the variables that are read, no more and no fewer", () =>
       return undefined;
     },
   });
-  loadConfig(spy);
+  loadProviderConfig(spy);
   const readme = readFileSync(join(ROOT, "provider/README.md"), "utf8");
   const section = readme.slice(readme.indexOf("## Variables"), readme.indexOf("## Limits"));
   const rows = section.split("\n").filter((line) => line.startsWith("| `"));

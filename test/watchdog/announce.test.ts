@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { openAnnouncer } from "../../watchdog/announce.ts";
-import { loadConfig } from "../../watchdog/config.ts";
+import { loadWatchdogConfig } from "../../watchdog/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { startWatchdog } from "./support/start-watchdog.ts";
 
@@ -198,13 +198,17 @@ describe("its settings", () => {
   const env = { mode: "inproc", inproc_handler: "./h.mjs" };
 
   test("come all together or not at all", () => {
-    expect(loadConfig(env).announce).toBeUndefined();
+    expect(loadWatchdogConfig(env).announce).toBeUndefined();
     const partial = { ...env, announce_url: "http://h:1/announce" };
     for (const name of ["announce_token", "OPENFAAS_NAME", "OPENFAAS_NAMESPACE"]) {
-      expect(() => loadConfig(partial)).toThrow(new RegExp(`^  ${name}: is required`, "m"));
+      expect(() => loadWatchdogConfig(partial)).toThrow(new RegExp(`^  ${name}: is required`, "m"));
     }
-    expect(() => loadConfig({ ...env, ...announced(1), announce_url: "https://h" })).toThrow("announce_url: must be");
-    expect(() => loadConfig({ ...env, ...announced(1), announce_token: "a\r\nb" })).toThrow("announce_token: must be");
+    expect(() => loadWatchdogConfig({ ...env, ...announced(1), announce_url: "https://h" })).toThrow(
+      "announce_url: must be",
+    );
+    expect(() => loadWatchdogConfig({ ...env, ...announced(1), announce_token: "a\r\nb" })).toThrow(
+      "announce_token: must be",
+    );
   });
 
   test.each([
@@ -216,7 +220,7 @@ describe("its settings", () => {
     ["fd00::7", "fd00::7"],
   ])("bind_address %s makes it call from %s", (bindAddress, expected) => {
     const given = { ...env, ...announced(1), ...(bindAddress && { bind_address: bindAddress }) };
-    expect(loadConfig(given).announce).toMatchObject({ instance: "hello-1" });
-    expect(loadConfig(given).announce?.localAddress).toBe(expected);
+    expect(loadWatchdogConfig(given).announce).toMatchObject({ instance: "hello-1" });
+    expect(loadWatchdogConfig(given).announce?.localAddress).toBe(expected);
   });
 });

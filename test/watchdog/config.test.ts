@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "@jest/globals";
-import { loadConfig } from "../../watchdog/config.ts";
+import { loadWatchdogConfig } from "../../watchdog/config.ts";
 import { ConfigError, type Env } from "../../watchdog/env.ts";
 
 const http = { mode: "http", fprocess: "python3 index.py", upstream_url: "http://127.0.0.1:0" };
 
 test("a program alone is enough", () => {
-  expect(loadConfig({ fprocess: "cat" })).toMatchObject({
+  expect(loadWatchdogConfig({ fprocess: "cat" })).toMatchObject({
     mode: { kind: "streaming", command: ["cat"], contentType: "application/octet-stream" },
     port: 8080,
     metricsPort: 8081,
@@ -33,7 +33,7 @@ test.each<[rule: string, env: Env, expected: object]>([
   ["log_callid is an alias", { ...http, log_callid: "true" }, { logCallId: true }],
   ["inproc needs no program", { mode: "inproc", inproc_handler: "./h.mjs" }, { mode: { handler: "./h.mjs" } }],
 ])("%s", (_rule, env, expected) => {
-  expect(loadConfig(env)).toMatchObject(expected);
+  expect(loadWatchdogConfig(env)).toMatchObject(expected);
 });
 
 test("every bad variable is named at once", () => {
@@ -45,22 +45,22 @@ test("every bad variable is named at once", () => {
     max_inflight: "-1",
     upstream_url: "h",
   };
-  expect(() => loadConfig(bad)).toThrow(ConfigError);
+  expect(() => loadWatchdogConfig(bad)).toThrow(ConfigError);
   for (const name of [...Object.keys(bad).slice(1), "fprocess"]) {
-    expect(() => loadConfig(bad)).toThrow(new RegExp(`^  ${name}: `, "m"));
+    expect(() => loadWatchdogConfig(bad)).toThrow(new RegExp(`^  ${name}: `, "m"));
   }
 });
 
 test.each(["static", "afterburn", "nonsense"])("mode %s is refused", (mode) => {
-  expect(() => loadConfig({ mode, fprocess: "cat" })).toThrow("mode: must be one of");
+  expect(() => loadWatchdogConfig({ mode, fprocess: "cat" })).toThrow("mode: must be one of");
 });
 
 test("a function that asks for authentication is not served without it", () => {
-  expect(() => loadConfig({ fprocess: "cat", jwt_auth: "true" })).toThrow("jwt_auth: is not supported");
+  expect(() => loadWatchdogConfig({ fprocess: "cat", jwt_auth: "true" })).toThrow("jwt_auth: is not supported");
 });
 
 test("a content type cannot smuggle headers in", () => {
-  expect(() => loadConfig({ fprocess: "cat", content_type: "a\r\nX-B: c" })).toThrow("content_type");
+  expect(() => loadWatchdogConfig({ fprocess: "cat", content_type: "a\r\nX-B: c" })).toThrow("content_type");
 });
 
 test("the README's table names exactly the variables that are read", () => {
@@ -73,7 +73,7 @@ test("the README's table names exactly the variables that are read", () => {
       },
     });
   for (const mode of ["http", "streaming", "classic", "inproc"]) {
-    loadConfig(watch({ mode, inproc_handler: "./h.mjs", fprocess: "cat", upstream_url: "http://h:1" }));
+    loadWatchdogConfig(watch({ mode, inproc_handler: "./h.mjs", fprocess: "cat", upstream_url: "http://h:1" }));
   }
   const readme = readFileSync(new URL("../../watchdog/README.md", import.meta.url), "utf8");
   const table = readme.slice(readme.indexOf("## Variables"), readme.indexOf("## Under a supervisor"));

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import type { HttpConfig } from "../config.ts";
 import type { Env } from "../env.ts";
-import { listTree } from "../kill-tree.ts";
-import { findPortOwner, isLoopback, type Process, portsOf } from "../listeners.ts";
+import { listDescendants } from "../kill-tree.ts";
+import { findPortOwner, isLocalListener, type Process, portsOf } from "../listeners.ts";
 import type { Upstream } from "../parse.ts";
 
 /** Where the function is to listen. */
@@ -24,7 +24,7 @@ type WantedUpstream = Pick<HttpConfig, "upstream" | "anyUpstream">;
 export async function chooseChildPort({ upstream: wanted, anyUpstream }: WantedUpstream): Promise<ChildPort> {
   const { host, port } = wanted;
   // At addresses of other machines it cannot be told who listens.
-  const own = !anyUpstream && isLoopback(host);
+  const own = !anyUpstream && isLocalListener(host);
   if (port === 0) return { upstream: { ...wanted, port: await pickFreePort(host) }, own, taken: undefined };
   if (!own || !(await accepts(host, port))) return { upstream: wanted, own, taken: undefined };
   const owner = findPortOwner(host, port, []);
@@ -109,7 +109,7 @@ export async function waitForListener(child: ChildPort, { pid, signal, print }: 
 
 function isOurs({ upstream: { host, port }, own }: ChildPort, pid: number): boolean {
   if (!own) return true;
-  const owner = findPortOwner(host, port, listTree(pid));
+  const owner = findPortOwner(host, port, listDescendants(pid));
   if (owner.kind !== "others") return owner.kind !== "nobody";
   const holder = describeHolder(owner.holder);
   throw new Error(
@@ -120,7 +120,7 @@ function isOurs({ upstream: { host, port }, own }: ChildPort, pid: number): bool
 }
 
 function lookForReason(child: ChildPort, pid: number, print: (message: string) => void): void {
-  const ports = portsOf(listTree(pid));
+  const ports = portsOf(listDescendants(pid));
   const { taken, upstream } = child;
   if (taken !== undefined && ports.includes(taken.port)) throw new Error(describeTaken(child));
   const elsewhere = ports.length === 0 ? "" : `; it does at ${ports.join(", ")}`;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { ModeConfig } from "../config.ts";
 import { describeThrown } from "../describe-thrown.ts";
 import type { Env } from "../env.ts";
-import type { Exchange } from "../exchange.ts";
+import type { TrackedResponse } from "../exchange.ts";
 import { failCall } from "../fail-call.ts";
 import type { ForkDeps } from "./fork/call.ts";
 import { CallStrays } from "./fork/call-strays.ts";
@@ -39,7 +39,9 @@ export async function openForkMode(config: ForkConfig, { env, ...settings }: For
   };
 }
 
-function chooseHandler(config: ForkConfig): (req: IncomingMessage, res: Exchange, deps: ForkDeps) => Promise<void> {
+function chooseHandler(
+  config: ForkConfig,
+): (req: IncomingMessage, res: TrackedResponse, deps: ForkDeps) => Promise<void> {
   switch (config.kind) {
     case "classic":
       return (req, res, deps) => handleClassic(req, res, config, deps);

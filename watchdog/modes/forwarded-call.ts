@@ -1,12 +1,12 @@
 import { type Agent, ClientRequest, type IncomingMessage, type InformationEvent, type RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import { isFinalStatus, MAX_INTERIM_ANSWERS, mayHaveBody, sendableReason } from "../../http/forwarding.ts";
-import type { Exchange } from "../exchange.ts";
+import type { TrackedResponse } from "../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
 import { buildResponseHeaders, passTrailers } from "./http-headers.ts";
 
 /** What is the same for all calls. */
-export interface CallContext {
+export interface ForwardContext {
   /** For a second try: its connections are new ones. */
   readonly freshAgent: Agent;
   readonly print: (message: string) => void;
@@ -28,8 +28,8 @@ const READ_AT_ONCE_BYTES = 64 * 1024;
  * It is the request to the function itself, so that a call costs no objects and no listeners beside it.
  */
 export class ForwardedCall extends ClientRequest {
-  readonly #res: Exchange;
-  readonly #context: CallContext;
+  readonly #res: TrackedResponse;
+  readonly #context: ForwardContext;
   readonly #options: RequestOptions;
   /** The caller asked for a stream. */
   readonly #streaming: boolean;
@@ -39,7 +39,7 @@ export class ForwardedCall extends ClientRequest {
   #piped = false;
   #over = false;
 
-  constructor(res: Exchange, options: RequestOptions, streaming: boolean, context: CallContext) {
+  constructor(res: TrackedResponse, options: RequestOptions, streaming: boolean, context: ForwardContext) {
     super(options);
     this.#res = res;
     this.#options = options;
@@ -231,7 +231,7 @@ function onError(this: IncomingMessage, error: Error): void {
 }
 
 /** An answer of the watchdog's own. */
-export function answerFailure(res: Exchange, status: number): void {
+export function answerFailure(res: TrackedResponse, status: number): void {
   res.writeHead(status, {
     "X-Duration-Seconds": res.durationSeconds(),
     [INTERNAL_HEADER]: INTERNAL_WATCHDOG,

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
 import { readBody } from "../body.ts";
 import type { Deadlines } from "../deadlines.ts";
-import type { Exchange } from "../exchange.ts";
+import type { TrackedResponse } from "../exchange.ts";
 import { failCall } from "../fail-call.ts";
 import { parseDuration, type Upstream } from "../parse.ts";
-import { answerFailure, type CallContext, ForwardedCall } from "./forwarded-call.ts";
+import { answerFailure, type ForwardContext, ForwardedCall } from "./forwarded-call.ts";
 import { buildRequestHeaders, wantsStream } from "./http-headers.ts";
 import { UpstreamAgent } from "./upstream-agent.ts";
 
@@ -28,7 +28,7 @@ const IDLE_UPSTREAM_MS = 500;
 export class HttpProxy {
   readonly #deps: HttpProxyDeps;
   readonly #agent = new UpstreamAgent({ keepAlive: true, scheduling: "lifo", timeout: IDLE_UPSTREAM_MS });
-  readonly #context: CallContext;
+  readonly #context: ForwardContext;
 
   constructor(deps: HttpProxyDeps) {
     this.#deps = deps;
@@ -40,7 +40,7 @@ export class HttpProxy {
     this.#context.freshAgent.destroy();
   }
 
-  handle(req: IncomingMessage, res: Exchange): void {
+  handle(req: IncomingMessage, res: TrackedResponse): void {
     if (!this.#deps.bufferBody) {
       this.#forward(req, res, undefined);
       return;
@@ -56,7 +56,7 @@ export class HttpProxy {
       });
   }
 
-  #forward(req: IncomingMessage, res: Exchange, body: Buffer | undefined): void {
+  #forward(req: IncomingMessage, res: TrackedResponse, body: Buffer | undefined): void {
     const { upstream, deadlines } = this.#deps;
     const method = req.method as string;
     const streaming = wantsStream(req.headers.accept);
@@ -87,7 +87,7 @@ export class HttpProxy {
   }
 }
 
-function timeOut(res: Exchange): void {
+function timeOut(res: TrackedResponse): void {
   res.upstream?.timeOut();
 }
 

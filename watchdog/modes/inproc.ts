@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Deadlines } from "../deadlines.ts";
 import { describeThrown } from "../describe-thrown.ts";
-import type { Exchange } from "../exchange.ts";
+import type { TrackedResponse } from "../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
 import type { Mode } from "./mode.ts";
 
@@ -33,7 +33,7 @@ export async function loadHandler(path: string): Promise<RequestListener> {
 
 /** The function's handler runs in the watchdog's own process: no hop, one process per replica. */
 export function openInproc(handler: RequestListener, { deadlines, print, timeoutMs }: InprocDeps): Mode {
-  const onExpire = (res: Exchange): void => {
+  const onExpire = (res: TrackedResponse): void => {
     if (res.writableEnded) return;
     print(`Handler exceeded its time limit: ${timeoutMs}ms`);
     if (res.headersSent) {
@@ -52,7 +52,7 @@ export function openInproc(handler: RequestListener, { deadlines, print, timeout
     silence(res);
   };
 
-  const fail = (res: Exchange, thrown: unknown): void => {
+  const fail = (res: TrackedResponse, thrown: unknown): void => {
     print(`Handler failed: ${describeThrown(thrown)}`);
     if (res.writableEnded) return;
     if (res.headersSent) {
@@ -101,7 +101,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
  * The handler may still be working when its answer has been made for it. What it writes then must go nowhere: Node would
  * raise it as an error outside any request and end the process, with every other call in it.
  */
-function silence(res: Exchange): void {
+function silence(res: TrackedResponse): void {
   const inert = function (this: ServerResponse): ServerResponse {
     return this;
   };

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import type { Exchange } from "../exchange.ts";
+import type { TrackedResponse } from "../exchange.ts";
 
 /** One way to run a function. */
 export interface Mode {
   /** Answers one call, now or later. Never throws. */
-  handle(req: IncomingMessage, res: Exchange): void;
+  handle(req: IncomingMessage, res: TrackedResponse): void;
   /** The function can take calls. */
   readonly ready: boolean;
   /** Resolves when the function can take calls; rejects when it never will. */

@@ -4,7 +4,7 @@ import type { FinishedBatch, QueuedCall } from "../../queue/queue.ts";
 import { placeOf, type QueueWorkerEvents } from "../events.ts";
 import type { ResponseHeaders } from "../function-caller.ts";
 import { buildBatchHeaders, buildCallbackHeaders, type CallbackState } from "../headers.ts";
-import { NO_RESULT, type Result } from "../result.ts";
+import { NO_RESULT, type StoredAnswer } from "../result.ts";
 import { batchResults } from "./batch-results.ts";
 import type { CallbackMessage, CallbackOutcome, CallbackSender } from "./sender.ts";
 
@@ -27,7 +27,7 @@ export interface LastAttempt {
   readonly retry: number;
   readonly retryMax: number;
   readonly headers: ResponseHeaders;
-  readonly result: Result;
+  readonly result: StoredAnswer;
 }
 
 /** Rounds of tries for the callback of one batch. */

@@ -1,5 +1,5 @@
 import { INTERNAL_HEADER } from "../../../contract/paths.ts";
-import { type Answer, platformAnswer, type ResponseHeaders } from "../function-caller.ts";
+import { type CallAnswer, platformAnswer, type ResponseHeaders } from "../function-caller.ts";
 import { NO_RESULT, ResultKeeper, type ResultLimits } from "../result.ts";
 import type { Turn } from "./turn.ts";
 
@@ -22,8 +22,8 @@ export interface AnswerCollectorOptions {
 /** Gathers one answer: its head, and as much of its body as is wanted. The first end counts; what comes later is ignored. */
 export class AnswerCollector {
   /** Rejects with the reason of the signal when that aborts first. */
-  readonly answer: Promise<Answer>;
-  readonly #resolve: (answer: Answer) => void;
+  readonly answer: Promise<CallAnswer>;
+  readonly #resolve: (answer: CallAnswer) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #options: AnswerCollectorOptions;
   readonly #keeper: ResultKeeper | undefined;
@@ -32,10 +32,10 @@ export class AnswerCollector {
   /** Until the piece before has been stored; undefined in the usual case that it lies in memory. */
   #storing: Promise<void> | undefined;
   #over = false;
-  #whole: Answer | undefined;
+  #whole: CallAnswer | undefined;
 
   constructor(options: AnswerCollectorOptions) {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const { promise, resolve, reject } = Promise.withResolvers<CallAnswer>();
     this.answer = promise;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -98,7 +98,7 @@ export class AnswerCollector {
   }
 
   /** Another answer takes the place of the one that was coming. */
-  settle(answer: Answer): void {
+  settle(answer: CallAnswer): void {
     if (!this.#finish()) return;
     this.#discard();
     this.#resolve(answer);

@@ -12,7 +12,7 @@ type Whole = Extract<BatchPlace, { kind: "whole" }>;
 const PARALLEL = 32;
 
 /** Whether the stored body is that of the batch which was accepted. */
-export async function isComplete(
+export async function isWholeBatch(
   { body }: Pick<QueuedCall, "body">,
   { size }: Whole,
   slices: Pick<Slices, "turn">,

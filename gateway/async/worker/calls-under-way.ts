@@ -1,4 +1,4 @@
-import type { Answer } from "../function-caller.ts";
+import type { CallAnswer } from "../function-caller.ts";
 import type { AnswerCollector } from "./answer-collector.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
 import { Turn } from "./turn.ts";
@@ -30,7 +30,7 @@ export class CallsUnderWay {
    * @param limit asked again before a call is cut: meanwhile its answer may have begun, and its function have changed
    * @param start begins the call
    */
-  async run(collector: AnswerCollector, limit: TimeLimit, start: () => void): Promise<Answer> {
+  async run(collector: AnswerCollector, limit: TimeLimit, start: () => void): Promise<CallAnswer> {
     const call: UnderWay = { collector, limit, startedAt: performance.now() };
     const deadline = this.#deadlineOf(limit(false));
     this.#all.add(call);

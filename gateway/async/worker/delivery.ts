@@ -7,12 +7,12 @@ import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
 import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../../queue/queue.ts";
 import { type Callbacks, factsOf } from "../callbacks/callbacks.ts";
 import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "../events.ts";
-import type { Answer, Answered, FunctionCaller } from "../function-caller.ts";
+import type { Answered, CallAnswer, FunctionCaller } from "../function-caller.ts";
 import { resultHeaders } from "../headers.ts";
 import { type ResultLimits, readResult } from "../result.ts";
-import { isComplete, isPassing, publishMembers } from "./batch-members.ts";
+import { isPassing, isWholeBatch, publishMembers } from "./batch-members.ts";
 import { findDefect } from "./defects.ts";
-import type { FunctionLimits } from "./function-limits.ts";
+import type { DeliveryLimits } from "./function-limits.ts";
 import type { FunctionPictures } from "./function-pictures.ts";
 import type { Policies } from "./policies.ts";
 
@@ -22,7 +22,7 @@ export interface DeliveryOptions {
   readonly callbacks: Callbacks;
   readonly functions: Pick<FunctionPictures, "find">;
   readonly policies: Policies;
-  readonly limits: FunctionLimits;
+  readonly limits: DeliveryLimits;
   /** Of results that a callback wants. */
   readonly resultLimits: ResultLimits;
   /** Wait between tries to reach the gateway: its shortest and longest. */
@@ -50,7 +50,7 @@ type WholePlace = Extract<QueuedCall["batch"], { kind: "whole" }>;
 const BATCH_RETRY_MS = [500, 5000] as const;
 
 /** Takes one call after the other to its function, and says what becomes of it. */
-export class Delivery {
+export class CallDelivery {
   readonly #options: DeliveryOptions;
   /** For batches. */
   readonly #slices = new Slices();
@@ -123,7 +123,7 @@ export class Delivery {
 
   /** Makes a batch's lines calls of their own. */
   async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
-    const isWhole = await isComplete(call, place, this.#slices);
+    const isWhole = await isWholeBatch(call, place, this.#slices);
     const defect = findDefect(call) ?? (isWhole ? undefined : "some of its lines are missing");
     if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
     const { queue, random, log } = this.#options;
@@ -140,7 +140,7 @@ export class Delivery {
   }
 
   /** Waits for the gateway to be there, for as long as the call has time. */
-  async #call({ call, signal, place }: Task): Promise<{ readonly answer: Answer; readonly startedAt: number }> {
+  async #call({ call, signal, place }: Task): Promise<{ readonly answer: CallAnswer; readonly startedAt: number }> {
     const { caller, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {

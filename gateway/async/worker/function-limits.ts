@@ -17,7 +17,7 @@ const MIN_WAIT_MS = 50;
 const SWEEP_ABOVE = 1000;
 
 /** How many calls of each function may be under way: as its replicas allow, less while calls are refused. */
-export class FunctionLimits {
+export class DeliveryLimits {
   readonly #options: FunctionLimitsOptions;
   /** Of functions that are held back; the others have no entry. */
   readonly #backOffs = new Map<string, BackOff>();

@@ -3,7 +3,7 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import {
-  type Answer,
+  type CallAnswer,
   type CallTimeLimit,
   type FunctionCaller,
   platformAnswer,
@@ -47,7 +47,7 @@ export class GatewayCaller implements FunctionCaller {
     });
   }
 
-  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();
@@ -109,7 +109,7 @@ class GatewayResponse implements Dispatcher.DispatchHandler {
   }
 }
 
-function answerTo(error: Error): Answer {
+function answerTo(error: Error): CallAnswer {
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
     return { kind: "unsendable", reason: error.message };
   }

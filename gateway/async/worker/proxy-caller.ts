@@ -2,7 +2,7 @@ import { FaasError } from "../../../contract/errors.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
-import type { Answer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
+import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
 import type { ResultLimits } from "../result.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import { findDefect } from "./defects.ts";
@@ -25,7 +25,7 @@ export class ProxyCaller implements FunctionCaller {
     this.#options = options;
   }
 
-  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<Answer> {
+  async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
     const defect = findDefect(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();

@@ -10,8 +10,8 @@ import type { CallbackSigner } from "../callbacks/signer.ts";
 import { ANY_TARGET, CallbackTargets } from "../callbacks/targets.ts";
 import type { QueueWorkerEvents } from "../events.ts";
 import { type FunctionCaller, workerAgent } from "../function-caller.ts";
-import { Delivery } from "./delivery.ts";
-import { FunctionLimits } from "./function-limits.ts";
+import { CallDelivery } from "./delivery.ts";
+import { DeliveryLimits } from "./function-limits.ts";
 import type { FunctionPictures } from "./function-pictures.ts";
 import { Policies } from "./policies.ts";
 
@@ -91,8 +91,8 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
     now,
   });
   const changed = (ref: Parameters<Consumer["limitChanged"]>[0]) => consumer?.limitChanged(ref);
-  const limits = new FunctionLimits({ functions, perFunction, changed, clock, random });
-  const delivery = new Delivery({
+  const limits = new DeliveryLimits({ functions, perFunction, changed, clock, random });
+  const delivery = new CallDelivery({
     queue,
     caller: options.caller,
     callbacks,

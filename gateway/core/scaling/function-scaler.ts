@@ -1,6 +1,6 @@
 import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import { type Decision, type ScaleInput, Steps } from "./decision.ts";
-import { Hold } from "./hold.ts";
+import { WindowExtreme } from "./hold.ts";
 import { LoadWindow } from "./load-window.ts";
 import { Panic } from "./panic.ts";
 import { excessBurstCapacity, rateLimits, replicasFor } from "./wish.ts";
@@ -13,8 +13,8 @@ export class FunctionScaler {
   #stable: LoadWindow;
   #burst: LoadWindow;
   readonly #panic = new Panic();
-  #highest = new Hold("largest");
-  #lowest = new Hold("least");
+  #highest = new WindowExtreme("largest");
+  #lowest = new WindowExtreme("least");
   #begun = false;
   #initialReached = false;
 
@@ -61,8 +61,8 @@ export class FunctionScaler {
   /** From zero: at once as many as the calls that wait need, or as a schedule or experience asks for. */
   #wake(input: ScaleInput, steps: Steps): void {
     const { now, policy, held, scheduled, prewarm } = input;
-    this.#highest = new Hold("largest");
-    this.#lowest = new Hold("least");
+    this.#highest = new WindowExtreme("largest");
+    this.#lowest = new WindowExtreme("least");
     const [least, most] = bounds(input);
     if (held > 0) {
       const needed = replicasFor(held, policy, policy.upProportion);

@@ -38,6 +38,6 @@ export function loadOf(type: ScaleType, sample: Sample): number | undefined {
 }
 
 /** Whether there was anything to do, so that the function may not sleep yet. */
-export function isBusy({ started, inFlight, held, queued }: Omit<Sample, "t">): boolean {
+export function hasWork({ started, inFlight, held, queued }: Omit<Sample, "t">): boolean {
   return started > 0 || inFlight > 0 || held > 0 || queued > 0;
 }

@@ -1,7 +1,7 @@
 import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import type { ScaleReason } from "./decision.ts";
 import { FunctionScaler } from "./function-scaler.ts";
-import { isBusy, loadOf, type Sample } from "./sample.ts";
+import { hasWork, loadOf, type Sample } from "./sample.ts";
 import { scheduledBounds } from "./schedule.ts";
 
 export interface SimulationOptions {
@@ -66,7 +66,7 @@ export function simulate(history: readonly Sample[], { policy, startMs, tickMs }
     const elapsed = (t - previous) / SECOND_MS;
     previous = t;
     const load = loadOf(policy.type, sample);
-    const busy = isBusy(sample);
+    const busy = hasWork(sample);
     // As the autoscaler does it: of a function asleep that nobody calls there is no load to average.
     if (load !== undefined && (busy || wanted > 0)) scaler.record(t, load);
     if (busy) lastBusyAt = t;

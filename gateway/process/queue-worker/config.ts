@@ -24,7 +24,7 @@ export interface QueueWorkerConfig {
 }
 
 /** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
-export function loadConfig(env: Env): QueueWorkerConfig {
+export function loadQueueWorkerConfig(env: Env): QueueWorkerConfig {
   return readEnv(env, (read) => {
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
     const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);

@@ -1,11 +1,11 @@
 import { readCredentials } from "../../../kit/basic-auth.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { runProcess } from "../../../kit/process.ts";
-import { loadConfig } from "./config.ts";
+import { loadQueueWorkerConfig } from "./config.ts";
 import { openQueueWorker } from "./serve.ts";
 
 await runProcess(async () => {
-  const config = loadConfig(process.env);
+  const config = loadQueueWorkerConfig(process.env);
   const log = createLogger(config.logLevel);
   const credentials = config.basicAuth ? await readCredentials(config.async.secretMountPath) : undefined;
   const { close } = await openQueueWorker(config, credentials, log);

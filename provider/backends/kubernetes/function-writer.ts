@@ -11,7 +11,7 @@ import { buildDeployment, initialReplicas, withReplicas } from "./resources/depl
 import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";
 import { planUpdate, serviceNeedsApply, type UpdatePlan } from "./resources/plan-update.ts";
 import { buildService } from "./resources/service.ts";
-import type { Surroundings } from "./resources/settings.ts";
+import type { ResourceContext } from "./resources/settings.ts";
 
 export interface FunctionWriterOptions {
   readonly client: KubernetesClient;
@@ -49,7 +49,7 @@ export class FunctionWriter {
   }
 
   /** For a function without a Deployment. `deployment` has been checked. */
-  async create(deployment: ResolvedDeployment, around: Surroundings): Promise<WrittenObjects> {
+  async create(deployment: ResolvedDeployment, around: ResourceContext): Promise<WrittenObjects> {
     const { client, picture } = this.#options;
     const { namespace, service: name } = deployment;
     const desired = buildDeployment(deployment, around);
@@ -68,7 +68,7 @@ export class FunctionWriter {
   async applyDeployment(
     existing: V1Deployment,
     deployment: ResolvedDeployment,
-    around: Surroundings,
+    around: ResourceContext,
     { purpose, mayAdopt }: { readonly purpose: Purpose; readonly mayAdopt: boolean },
   ): Promise<V1Deployment> {
     const { client, picture } = this.#options;
@@ -88,7 +88,7 @@ export class FunctionWriter {
 
   async applyService(
     deployment: ResolvedDeployment,
-    { owner }: Pick<Surroundings, "owner">,
+    { owner }: Pick<ResourceContext, "owner">,
     purpose: Purpose = "deploy",
   ): Promise<{ readonly service: V1Service; readonly changed: boolean }> {
     const { client } = this.#options;
@@ -133,9 +133,9 @@ export class FunctionWriter {
     }
   }
 
-  #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: Surroundings, purpose: Purpose): UpdatePlan {
+  #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: ResourceContext, purpose: Purpose): UpdatePlan {
     const how = { deploying: purpose === "deploy" };
-    const plan = (known: Surroundings) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
+    const plan = (known: ResourceContext) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
     const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
     if (purpose === "deploy" || secretsMark === undefined) return plan(around);
     // A secret that has changed since starts new pods with the next deploy, not by our looking.

@@ -18,7 +18,7 @@ import { apiPath } from "./client/paths.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
 import { writeDeletionCosts } from "./pods/deletion-costs.ts";
-import { measureUsage } from "./pods/usage.ts";
+import { readPodUsage } from "./pods/usage.ts";
 import { checkDeployment } from "./resources/check.ts";
 import {
   type FunctionObject,
@@ -29,8 +29,8 @@ import {
 import { ownerReference } from "./resources/owner.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction } from "./resources/read-deployment.ts";
-import type { ResourceSettings, Surroundings } from "./resources/settings.ts";
-import { readSurroundings } from "./surroundings.ts";
+import type { ResourceContext, ResourceSettings } from "./resources/settings.ts";
+import { readResourceContext } from "./surroundings.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;
@@ -91,7 +91,7 @@ export class KubernetesFunctions implements FunctionStore {
     const unseen = picture.find(ref) ? undefined : await this.#lookUp(ref);
     // A Function whose objects could not be made says why.
     if (unseen) return unseen.object && readFunctionStatus(unseen.object);
-    return picture.status(ref, usage ? await measureUsage(client, ref) : undefined);
+    return picture.status(ref, usage ? await readPodUsage(client, ref) : undefined);
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
@@ -104,7 +104,7 @@ export class KubernetesFunctions implements FunctionStore {
       // Together, as each takes its time where the API server is slow.
       const [existing, around] = await Promise.all([
         isSound(deployment) ? client.find<V1Deployment>(apiPath.deployment(namespace, name)) : undefined,
-        readSurroundings(deployment, this.#options),
+        readResourceContext(deployment, this.#options),
       ]);
       if (existing) throw taken();
       checkDeployment(deployment, around);
@@ -128,7 +128,7 @@ export class KubernetesFunctions implements FunctionStore {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
         throw new FaasError("notFound", why);
       }
-      const around = await readSurroundings(deployment, this.#options);
+      const around = await readResourceContext(deployment, this.#options);
       checkDeployment(deployment, around);
       await withFunction(await objects?.write(deployment), async (object) => {
         const definition = definitionOf(deployment, object);
@@ -173,7 +173,7 @@ export class KubernetesFunctions implements FunctionStore {
         // The surroundings know its token by that.
         if (existing) picture.learn(existing);
         const deployment = functionToDeployment(object);
-        const around = await readSurroundings(deployment, this.#options);
+        const around = await readResourceContext(deployment, this.#options);
         checkDeployment(deployment, around);
         if (signal.aborted) throw new FaasError("unavailable", "another provider acts on Functions now");
         const written = await this.#write(existing, deployment, ownedBy(around, object), { purpose, mayAdopt });
@@ -260,7 +260,7 @@ export class KubernetesFunctions implements FunctionStore {
   async #write(
     existing: V1Deployment | undefined,
     deployment: ResolvedDeployment,
-    around: Surroundings,
+    around: ResourceContext,
     how: { readonly purpose: Purpose; readonly mayAdopt: boolean },
   ): Promise<WrittenObjects> {
     if (!existing) return await this.#writer.create(deployment, around);
@@ -271,7 +271,7 @@ export class KubernetesFunctions implements FunctionStore {
 
   #tell(
     object: FunctionObject | undefined,
-    around: Surroundings,
+    around: ResourceContext,
     deployment: ResolvedDeployment,
     written: WrittenObjects,
   ): void {
@@ -311,7 +311,7 @@ function ignoreGone(error: unknown): void {
   if (!hasStatus(error, 404)) throw error;
 }
 
-function ownedBy(around: Surroundings, object: FunctionObject | undefined): Surroundings {
+function ownedBy(around: ResourceContext, object: FunctionObject | undefined): ResourceContext {
   const owner = object && ownerReference(object);
   return owner ? { ...around, owner } : around;
 }
@@ -321,6 +321,6 @@ function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | u
   return object ? functionToDeployment(object) : deployment;
 }
 
-function profilesOf({ annotations }: ResolvedDeployment, { profiles }: Surroundings): Profile[] {
+function profilesOf({ annotations }: ResolvedDeployment, { profiles }: ResourceContext): Profile[] {
   return profileNames(annotations).flatMap((name) => profiles.get(name) ?? []);
 }

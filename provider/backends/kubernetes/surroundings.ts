@@ -7,9 +7,9 @@ import { apiPath } from "./client/paths.ts";
 import { buildAnnounce } from "./resources/announce-token.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isUsableSecret } from "./resources/secret.ts";
-import type { ResourceSettings, SecretFacts, Surroundings } from "./resources/settings.ts";
+import type { ResourceContext, ResourceSettings, SecretFacts } from "./resources/settings.ts";
 
-export interface SurroundingsOptions {
+export interface ResourceContextOptions {
   readonly client: Pick<KubernetesClient, "find">;
   readonly settings: ResourceSettings;
   readonly profilesNamespace: string;
@@ -23,10 +23,10 @@ export interface SurroundingsOptions {
  * The secrets and profiles that a deployment names, as far as they exist and are for functions, and how its replicas
  * announce themselves.
  */
-export async function readSurroundings(
+export async function readResourceContext(
   { service: name, namespace, secrets = [], annotations }: ResolvedDeployment,
-  { client, settings, profilesNamespace, announceUrl, picture }: SurroundingsOptions,
-): Promise<Surroundings> {
+  { client, settings, profilesNamespace, announceUrl, picture }: ResourceContextOptions,
+): Promise<ResourceContext> {
   const facts = new Map<string, SecretFacts>();
   const profiles = new Map<string, Profile>();
   const readSecret = async (name: string) => {

@@ -8,7 +8,7 @@ import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-label
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
 /** What a deployment is checked against. */
-export interface Surroundings {
+export interface AdmissionContext {
   hasSecret(secret: SecretName): boolean;
   resolveImage(image: string): Artefact | undefined;
   readonly maxReplicas: number;
@@ -26,7 +26,7 @@ export interface Admission {
  * All checks but those of namespace and existence, in the order of faas-netes: name, secrets, image, specification.
  * @throws {FaasError} `invalid` with every rule broken, in one message
  */
-export function admit(deployment: ResolvedDeployment, around: Surroundings): Admission {
+export function admit(deployment: ResolvedDeployment, around: AdmissionContext): Admission {
   const { service, namespace, image, secrets = [], labels = {} } = deployment;
   const artefact = image === "" ? undefined : around.resolveImage(image);
   const own = labels.faas_function;

@@ -2,7 +2,7 @@ import type { FunctionDeployment, FunctionRef } from "../../../contract/function
 import type { ResolvedDeployment } from "../backend.ts";
 
 /** All that is kept about one function. */
-export interface FunctionRecord extends FunctionRef {
+export interface StoredFunction extends FunctionRef {
   /** Without empty fields, see {@link normaliseDeployment}. */
   readonly deployment: ResolvedDeployment;
   /** Digest of the artefact that `deployment.image` meant when it was deployed. */
@@ -53,6 +53,6 @@ export function normaliseDeployment(deployment: ResolvedDeployment): ResolvedDep
 }
 
 /** Whether deploying `next` with `digest` would leave everything as it is. */
-export function isUnchanged(current: FunctionRecord, next: ResolvedDeployment, digest: string): boolean {
+export function isUnchanged(current: StoredFunction, next: ResolvedDeployment, digest: string): boolean {
   return current.digest === digest && JSON.stringify(current.deployment) === JSON.stringify(next);
 }

@@ -1,6 +1,6 @@
 import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import type { FunctionRecord } from "./definition.ts";
+import type { StoredFunction } from "./definition.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { MARK_VARIABLE } from "./strays.ts";
 
@@ -23,7 +23,7 @@ export interface ReplicaPlace {
  * what makes replicas share a machine.
  * @param platform the platform's environment, of which only paths and locale get through
  */
-export function buildEnvironment(
+export function buildProcessEnvironment(
   platform: Readonly<Record<string, string | undefined>>,
   artefact: Readonly<Record<string, string>>,
   { service, namespace, envProcess, envVars }: ResolvedDeployment,
@@ -56,7 +56,7 @@ export function buildEnvironment(
 /** Programs that the function names itself: the first word of its process, and what its template needs. */
 export function programsOf(
   { requires, env }: Pick<Descriptor, "requires" | "env">,
-  { deployment: { envProcess, envVars } }: Pick<FunctionRecord, "deployment">,
+  { deployment: { envProcess, envVars } }: Pick<StoredFunction, "deployment">,
 ): string[] {
   const all: Record<string, string | undefined> = {
     ...env,

@@ -10,13 +10,13 @@ import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
 import { sensitiveValues } from "../redact.ts";
-import type { FunctionRecord } from "./definition.ts";
+import type { StoredFunction } from "./definition.ts";
 import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
 import type { Gate, Rank } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
-import type { Prober } from "./probes/prober.ts";
-import { Replica, type ReplicaTimes } from "./replica.ts";
+import type { ReplicaProber } from "./probes/prober.ts";
+import { type ReplicaTimes, SupervisedReplica } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import { prepareReplica, type SpecSettings } from "./replica-spec.ts";
 import { decideRollout } from "./rollout.ts";
@@ -29,7 +29,7 @@ export interface RunnerSettings extends SpecSettings {
   readonly gate: Gate;
   /** For files of functions that nobody waits for. */
   readonly chores: Gate;
-  readonly prober: Prober;
+  readonly prober: ReplicaProber;
   /** How replicas are probed whose function does not say. */
   readonly probes: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming };
   readonly logLimitBytes: number;
@@ -43,7 +43,7 @@ export interface RunnerSettings extends SpecSettings {
 
 /** One deployed version of the function, for as long as a replica of it runs or may be started. */
 interface Generation {
-  readonly record: FunctionRecord;
+  readonly record: StoredFunction;
   workspace: Promise<Workspace> | undefined;
   /** Environment of its artefact, once that has been read. */
   artefactEnv: Readonly<Record<string, string>>;
@@ -62,8 +62,8 @@ export class FunctionRunner {
   readonly #settings: RunnerSettings;
   readonly #onChange: (runner: FunctionRunner) => void;
   readonly #generations = new Map<number, Generation>();
-  readonly #replicas = new Map<string, Replica>();
-  #record: FunctionRecord;
+  readonly #replicas = new Map<string, SupervisedReplica>();
+  #record: StoredFunction;
   /** What the last order knew of calls at replicas, until it has been followed. */
   #inFlight: CallsInFlight | undefined;
   #started = 0;
@@ -82,7 +82,7 @@ export class FunctionRunner {
    */
   constructor(
     home: string,
-    record: FunctionRecord,
+    record: StoredFunction,
     settings: RunnerSettings,
     onChange: (runner: FunctionRunner) => void,
     recovered = false,
@@ -99,7 +99,7 @@ export class FunctionRunner {
     this.apply(record);
   }
 
-  get record(): FunctionRecord {
+  get record(): StoredFunction {
     return this.#record;
   }
 
@@ -112,7 +112,7 @@ export class FunctionRunner {
   }
 
   /** Oldest first, those that drain included. */
-  get replicas(): readonly Replica[] {
+  get replicas(): readonly SupervisedReplica[] {
     return [...this.#replicas.values()];
   }
 
@@ -122,7 +122,7 @@ export class FunctionRunner {
   }
 
   /** Goes for a new state; what is not right yet follows in the background. */
-  apply(record: FunctionRecord, inFlight?: CallsInFlight): void {
+  apply(record: StoredFunction, inFlight?: CallsInFlight): void {
     this.#record = record;
     this.#inFlight = inFlight;
     if (!this.#generations.has(record.generation)) {
@@ -255,7 +255,7 @@ export class FunctionRunner {
     const generation = this.#generations.get(number) as Generation;
     const { times, gate, prober, probes, log } = this.#settings;
     const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
-    const replica = new Replica({
+    const replica = new SupervisedReplica({
       instance,
       generation: number,
       order: this.#started,
@@ -286,7 +286,7 @@ export class FunctionRunner {
     }
   }
 
-  #bury(replica: Replica): void {
+  #bury(replica: SupervisedReplica): void {
     this.#replicas.delete(replica.instance);
     this.#chore(async () => {
       await this.logs.close(replica.instance);

@@ -2,22 +2,22 @@ import type { SQLOutputValue } from "node:sqlite";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { ProviderDatabase } from "./database.ts";
-import type { FunctionRecord } from "./definition.ts";
+import type { StoredFunction } from "./definition.ts";
 
 /** Definitions on disk; whatever has returned is durable. */
-export interface FunctionTable {
-  all(): FunctionRecord[];
+export interface FunctionStorage {
+  all(): StoredFunction[];
   /** Gives it a generation, and its `uid` by that. @throws {FaasError} `noSpace` */
-  insert(draft: Omit<FunctionRecord, "uid" | "generation">): FunctionRecord;
+  insert(draft: Omit<StoredFunction, "uid" | "generation">): StoredFunction;
   /** Gives it a new generation. @throws {FaasError} `noSpace` */
-  replace(record: Omit<FunctionRecord, "generation">): FunctionRecord;
-  setReplicas(record: FunctionRecord, replicas: number): FunctionRecord;
+  replace(record: Omit<StoredFunction, "generation">): StoredFunction;
+  setReplicas(record: StoredFunction, replicas: number): StoredFunction;
   remove(ref: FunctionRef): void;
 }
 
 type Row = Record<string, SQLOutputValue>;
 
-function recordOf(row: Row): FunctionRecord {
+function recordOf(row: Row): StoredFunction {
   return {
     name: row.name as string,
     namespace: row.namespace as string,
@@ -31,7 +31,7 @@ function recordOf(row: Row): FunctionRecord {
   };
 }
 
-export function openFunctionTable({ sql, add, change }: ProviderDatabase): FunctionTable {
+export function openFunctionTable({ sql, add, change }: ProviderDatabase): FunctionStorage {
   const all = sql.prepare("SELECT * FROM functions ORDER BY namespace, name");
   const count = sql.prepare("UPDATE counters SET value = value + 1 WHERE name = 'generation' RETURNING value");
   const insert = sql.prepare(

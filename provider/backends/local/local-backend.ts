@@ -22,7 +22,7 @@ import { idleStarts } from "./idle-starts.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
-import { Prober } from "./probes/prober.ts";
+import { ReplicaProber } from "./probes/prober.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { type Isolation, openIsolation } from "./sandbox/isolation.ts";
 import type { SandboxSetting } from "./sandbox/level.ts";
@@ -99,7 +99,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     const images = await openImages(db, dataDir);
     await images.sweep(new Set(table.all().map(({ digest }) => digest)));
     const hub = new WatchHub();
-    const prober = new Prober(options.httpProbe);
+    const prober = new ReplicaProber(options.httpProbe);
     const coldStarts = new ColdStarts();
     const namespaces = openNamespaces(db, options.defaultNamespace, {
       hasFunctions: (name) => functions.hasAny(name),

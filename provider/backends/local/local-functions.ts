@@ -10,21 +10,21 @@ import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutWarnings } from "../../../contract/timeouts.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
-import { admit, type Surroundings } from "./admission.ts";
-import { type FunctionRecord, isUnchanged, normaliseDeployment } from "./definition.ts";
+import { type AdmissionContext, admit } from "./admission.ts";
+import { isUnchanged, normaliseDeployment, type StoredFunction } from "./definition.ts";
 import { readDescriptor } from "./descriptor.ts";
 import { sweepFolder } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
-import type { FunctionTable } from "./function-table.ts";
+import type { FunctionStorage } from "./function-table.ts";
 import { buildEndpoints, buildStatus } from "./status.ts";
-import { measureUsage } from "./usage.ts";
+import { measureReplicaUsage } from "./usage.ts";
 import { deploymentWarnings, type Enforcement } from "./warnings.ts";
 
 export interface LocalFunctionsOptions {
   readonly folder: string;
-  readonly table: FunctionTable;
+  readonly table: FunctionStorage;
   readonly hub: WatchHub;
-  readonly around: Surroundings;
+  readonly around: AdmissionContext;
   readonly runner: RunnerSettings;
   readonly enforcement: Enforcement;
   hasNamespace(name: string): boolean;
@@ -77,7 +77,7 @@ export class LocalFunctions implements FunctionStore {
     const runner = this.find(ref);
     if (!runner) return undefined;
     const pids = runner.replicas.flatMap(({ pid }) => pid ?? []);
-    const measured = usage ? await measureUsage(pids) : undefined;
+    const measured = usage ? await measureReplicaUsage(pids) : undefined;
     const sandbox = await runner.sandbox();
     return buildStatus(runner.record, runner.replicas, measured, sandbox);
   }
@@ -200,7 +200,7 @@ export class LocalFunctions implements FunctionStore {
     await Promise.all(this.#retiring.values());
   }
 
-  #run(record: FunctionRecord, recovered = false): void {
+  #run(record: StoredFunction, recovered = false): void {
     const { runner: settings, hub } = this.#options;
     const key = qualifiedName(record);
     const publish = (runner: FunctionRunner) => {
@@ -214,7 +214,7 @@ export class LocalFunctions implements FunctionStore {
     publish(runner);
   }
 
-  #homeOf(record: FunctionRecord): string {
+  #homeOf(record: StoredFunction): string {
     return join(this.#options.folder, homeName(record));
   }
 
@@ -234,6 +234,6 @@ export class LocalFunctions implements FunctionStore {
 }
 
 /** Folder of a function. A dot cannot be in a name, so no function's folder is another's. */
-function homeName({ namespace, name, uid }: FunctionRecord): string {
+function homeName({ namespace, name, uid }: StoredFunction): string {
   return join(namespace, `${name}.${uid}`);
 }

@@ -1,5 +1,5 @@
 /** How a replica's process ended. */
-export type ProcessEnd =
+export type ReplicaEnd =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "killed"; readonly signal: string }
   | { readonly kind: "silent"; readonly afterMs: number }
@@ -24,12 +24,12 @@ export function tellingLine(recent: readonly string[]): string | undefined {
 const HEAP_IS_FULL = /JavaScript heap out of memory/;
 
 /** How a process ended, seen in the light of what it said last. */
-export function readEnd(end: ProcessEnd, recent: readonly string[]): ProcessEnd {
+export function readEnd(end: ReplicaEnd, recent: readonly string[]): ReplicaEnd {
   const isFull = end.kind === "killed" && recent.some((line) => HEAP_IS_FULL.test(line));
   return isFull ? { kind: "outOfMemory", limit: undefined } : end;
 }
 
-function describeEnd(end: ProcessEnd): string {
+function describeEnd(end: ReplicaEnd): string {
   switch (end.kind) {
     case "exited":
       return `exited with code ${end.code}`;
@@ -53,7 +53,7 @@ function describeEnd(end: ProcessEnd): string {
 }
 
 /** What anybody may know of how a process ended and how often by now: nothing that it or the system said. */
-export function describeKind(end: ProcessEnd, restarts: number): string {
+export function describeKind(end: ReplicaEnd, restarts: number): string {
   return withRestarts(end.kind === "failed" ? "could not be started" : describeEnd(end), restarts);
 }
 
@@ -62,7 +62,7 @@ function withRestarts(text: string, restarts: number): string {
 }
 
 /** One short line for those who run the function: how the process ended, how often by now, and what it said last. */
-export function describeProblem(end: ProcessEnd, restarts: number, output: string | undefined): string {
+export function describeProblem(end: ReplicaEnd, restarts: number, output: string | undefined): string {
   const what = withRestarts(describeEnd(end), restarts);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   const printable = output?.replace(/[\u0000-\u001f\u007f]+/g, " ").trim();

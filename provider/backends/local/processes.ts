@@ -62,7 +62,7 @@ export async function listProcesses(): Promise<ProcessInfo[]> {
 }
 
 /** The processes of `leaders`, with all that descends from them and all of their groups. */
-export function membersOf(leaders: readonly number[], processes: readonly ProcessInfo[]): ProcessInfo[] {
+export function replicaProcesses(leaders: readonly number[], processes: readonly ProcessInfo[]): ProcessInfo[] {
   const roots = new Set(leaders);
   const members = new Map<number, ProcessInfo>();
   const isMember = ({ pid, group, parent }: ProcessInfo) => roots.has(pid) || roots.has(group) || members.has(parent);

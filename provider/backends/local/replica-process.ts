@@ -3,7 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import { getSystemErrorMessage } from "node:util";
 import { z } from "zod";
 import { CHANNEL_ENVIRONMENT, openChannel } from "./channel.ts";
-import type { ProcessEnd } from "./problem.ts";
+import type { ReplicaEnd } from "./problem.ts";
 import { signalOfCode, signalQuietly } from "./signal.ts";
 
 /** What goes along with a process, from before its start until after its end. */
@@ -16,7 +16,7 @@ export interface Escort {
    * Clears away what was prepared; called once, also when nothing was started.
    * @returns how the process really ended
    */
-  ended(end: ProcessEnd): Promise<ProcessEnd>;
+  ended(end: ReplicaEnd): Promise<ReplicaEnd>;
 }
 
 /** A watchdog to start. */
@@ -49,7 +49,7 @@ export interface ReplicaProcess {
   /** Leader of the process group; undefined when it could not be started. */
   readonly pid: number | undefined;
   /** Resolves when the process has ended, all that it has started is gone and its output has been read. */
-  readonly ended: Promise<ProcessEnd>;
+  readonly ended: Promise<ReplicaEnd>;
   /** Asks the watchdog to drain and go. */
   terminate(): void;
   /** Ends the whole process group at once. */
@@ -67,9 +67,9 @@ const OUTPUT_GRACE_MS = 500;
  */
 export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaProcess {
   const child = trySpawn(spec);
-  const settle = async (end: ProcessEnd) => (await spec.escort?.ended(end)) ?? end;
+  const settle = async (end: ReplicaEnd) => (await spec.escort?.ended(end)) ?? end;
   if ("kind" in child) return { pid: undefined, ended: settle(child), terminate: () => {}, kill: () => {} };
-  const unstarted = new Promise<ProcessEnd>((resolve) => {
+  const unstarted = new Promise<ReplicaEnd>((resolve) => {
     // Listened to before anything else: after some failures the child has nothing else that could be used.
     child.on("error", (error) => {
       if (child.pid === undefined) resolve(couldNotStart(error));
@@ -114,7 +114,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
   };
 }
 
-function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | ProcessEnd {
+function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | ReplicaEnd {
   try {
     return spawn(command, args, {
       cwd,
@@ -129,7 +129,7 @@ function trySpawn({ command, args, cwd, env }: ProcessSpec): ChildProcess | Proc
 }
 
 /** Not the whole message: it names paths of the platform, and this one is shown to callers. */
-function couldNotStart(error: unknown): ProcessEnd {
+function couldNotStart(error: unknown): ReplicaEnd {
   const { code = "unknown", errno } = error as NodeJS.ErrnoException;
   const meaning = errno === undefined ? "" : `, ${getSystemErrorMessage(errno)}`;
   return { kind: "failed", message: `could not be started: ${code}${meaning}` };
@@ -147,11 +147,11 @@ async function ending(
   outputs: readonly Readable[],
   clear: () => Promise<void>,
   enclosed: boolean,
-): Promise<ProcessEnd> {
+): Promise<ReplicaEnd> {
   const closed = new Promise<void>((done) => child.once("close", () => done()));
-  const { promise, resolve } = Promise.withResolvers<{ end: ProcessEnd; cleared: Promise<void> }>();
+  const { promise, resolve } = Promise.withResolvers<{ end: ReplicaEnd; cleared: Promise<void> }>();
   child.once("exit", (code, signal) => {
-    const end: ProcessEnd = signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 };
+    const end: ReplicaEnd = signal ? { kind: "killed", signal } : { kind: "exited", code: code ?? 0 };
     resolve({ end: enclosed ? unwrap(end) : end, cleared: clear() });
   });
   const { end, cleared } = await promise;
@@ -163,7 +163,7 @@ async function ending(
   return end;
 }
 
-function unwrap(end: ProcessEnd): ProcessEnd {
+function unwrap(end: ReplicaEnd): ReplicaEnd {
   const signal = end.kind === "exited" ? signalOfCode(end.code) : undefined;
   return signal === undefined ? end : { kind: "killed", signal };
 }

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { FaasError } from "../../../contract/errors.ts";
 import { isOffNetwork, OFF_NETWORK_NEEDS } from "../network-annotation.ts";
 import { parseQuantity } from "../quantity.ts";
-import type { FunctionRecord } from "./definition.ts";
-import { buildEnvironment } from "./environment.ts";
+import type { StoredFunction } from "./definition.ts";
+import { buildProcessEnvironment } from "./environment.ts";
 import { ensureFolder, sweepFolder } from "./files.ts";
 import { enforcedMemory, heapArguments } from "./memory-limit.ts";
 import type { ProcessSpec } from "./replica-process.ts";
@@ -31,7 +31,7 @@ export interface SpecSettings {
 
 /** One replica that is to be started. */
 export interface ReplicaPlan {
-  readonly record: FunctionRecord;
+  readonly record: StoredFunction;
   readonly instance: string;
   readonly workspace: Workspace;
   /** Programs from outside the usual folders, see `Isolation`. */
@@ -61,7 +61,7 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     : { code: workspace.code, secrets: workspace.secrets, tmp };
   const run = join(tmp, "run");
   const place = { ...inside, mark: strays.mark(instance) };
-  const env = buildEnvironment(settings.environment, workspace.descriptor.env, deployment, place);
+  const env = buildProcessEnvironment(settings.environment, workspace.descriptor.env, deployment, place);
   // Where it listens is ours to say.
   if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
   else delete env.listen_socket;

@@ -7,8 +7,8 @@ import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
 import type { Gate, Rank } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
-import { type Prober, type Probing, saysWhenReady } from "./probes/prober.ts";
-import { describeKind, describeProblem, type ProcessEnd, readEnd, tellingLine } from "./problem.ts";
+import { type Probing, type ReplicaProber, saysWhenReady } from "./probes/prober.ts";
+import { describeKind, describeProblem, type ReplicaEnd, readEnd, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
 import { ReplicaStartup } from "./replica-startup.ts";
 import type { ReplicaState, ReplicaView } from "./rollout.ts";
@@ -31,7 +31,7 @@ export interface ReplicaOptions {
   readonly gate: Gate;
   /** How urgent its start is now. */
   rank(): Rank;
-  readonly prober: Pick<Prober, "watch">;
+  readonly prober: Pick<ReplicaProber, "watch">;
   readonly probes: ProbeRules;
   readonly log: Logger;
   readonly output: ReplicaLog;
@@ -54,7 +54,7 @@ const GATE_PLACE_MS = 2_000;
 const UNREADY_GRACE_MS = 1_000;
 
 /** Keeps one watchdog process alive, from its first start until it is stopped for good. */
-export class Replica implements ReplicaView {
+export class SupervisedReplica implements ReplicaView {
   readonly #options: ReplicaOptions;
   readonly #stopping = new AbortController();
   #state: ReplicaState = "starting";
@@ -173,7 +173,7 @@ export class Replica implements ReplicaView {
   }
 
   /** @returns `readyMs`: how long it had been ready; undefined when it never was */
-  async #runOnce(): Promise<{ end: ProcessEnd; readyMs: number | undefined }> {
+  async #runOnce(): Promise<{ end: ReplicaEnd; readyMs: number | undefined }> {
     const { gate, prepare, output, probes, times, now, log, instance } = this.#options;
     const { signal } = this.#stopping;
     const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
@@ -182,7 +182,7 @@ export class Replica implements ReplicaView {
     if (!leave) return notStarted("was stopped");
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;
-    let killedFor: ProcessEnd | undefined;
+    let killedFor: ReplicaEnd | undefined;
     const timers: NodeJS.Timeout[] = [];
     try {
       const spec = await prepare();
@@ -240,7 +240,7 @@ export class Replica implements ReplicaView {
     }
   }
 
-  async #describe(end: ProcessEnd, restarts: number): Promise<string> {
+  async #describe(end: ReplicaEnd, restarts: number): Promise<string> {
     const { output, secretValues, log, instance } = this.#options;
     try {
       const line = tellingLine(output.recentLines);

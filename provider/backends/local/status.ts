@@ -2,7 +2,7 @@ import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/end
 import type { FunctionStatus } from "../../../contract/functions.ts";
 import { readTimeouts } from "../../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
-import type { FunctionRecord } from "./definition.ts";
+import type { StoredFunction } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
 import type { SandboxLevel } from "./sandbox/level.ts";
 
@@ -27,17 +27,17 @@ export interface Usage {
 const sorted = (map: Record<string, string>) =>
   Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-function labelsOf({ name, deployment }: FunctionRecord): Record<string, string> {
+function labelsOf({ name, deployment }: StoredFunction): Record<string, string> {
   return sorted({ ...deployment.labels, faas_function: name });
 }
 
-function annotationsOf({ deployment }: FunctionRecord): Record<string, string> {
+function annotationsOf({ deployment }: StoredFunction): Record<string, string> {
   return sorted({ "prometheus.io.scrape": "false", ...deployment.annotations });
 }
 
 /** Problems of the deployed version first: those of one that is being replaced solve themselves. */
 function firstOf(
-  record: FunctionRecord,
+  record: StoredFunction,
   replicas: readonly VisibleReplica[],
   field: "problem" | "problemKind" | "notice",
 ): string | undefined {
@@ -53,7 +53,7 @@ function areHopeless(replicas: readonly VisibleReplica[]): boolean {
 
 /** One function as lists show it. Numbers that are 0 and fields that were not set are left out. */
 export function buildStatus(
-  record: FunctionRecord,
+  record: StoredFunction,
   replicas: readonly VisibleReplica[],
   usage?: Usage,
   sandbox?: SandboxLevel,
@@ -86,7 +86,7 @@ function maxInflightOf({ max_inflight: text = "" }: Readonly<Record<string, stri
  * @param artefactEnv environment that comes with its artefact
  */
 export function buildEndpoints(
-  record: FunctionRecord,
+  record: StoredFunction,
   replicas: readonly VisibleReplica[],
   artefactEnv: Readonly<Record<string, string>> = {},
 ): FunctionEndpoints {

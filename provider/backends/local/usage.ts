@@ -1,5 +1,5 @@
 import { pause } from "../pause.ts";
-import { listProcesses, membersOf, readProcFiles } from "./processes.ts";
+import { listProcesses, readProcFiles, replicaProcesses } from "./processes.ts";
 import type { Usage } from "./status.ts";
 
 const SAMPLE_MS = 200;
@@ -11,8 +11,8 @@ export function parseResidentBytes(status: string): number {
 }
 
 /** What the replicas with these first processes use now: CPU over a fifth of a second, and memory. */
-export async function measureUsage(leaders: readonly number[]): Promise<Usage> {
-  const members = async () => membersOf(leaders, await listProcesses());
+export async function measureReplicaUsage(leaders: readonly number[]): Promise<Usage> {
+  const members = async () => replicaProcesses(leaders, await listProcesses());
   const before = new Map((await members()).map(({ pid, cpuTicks }) => [pid, cpuTicks]));
   const startedAt = performance.now();
   await pause(SAMPLE_MS, new AbortController().signal);

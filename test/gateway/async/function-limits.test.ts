@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
-import { FunctionLimits } from "../../../gateway/async/worker/function-limits.ts";
+import { DeliveryLimits } from "../../../gateway/async/worker/function-limits.ts";
 import { picturesOf } from "../../../gateway/async/worker/function-pictures.ts";
 import { FunctionTable } from "../../../gateway/proxy/function-table.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -21,7 +21,7 @@ function open() {
   });
   const changes: string[] = [];
   const clock = { now: 1_000_000 };
-  const limits = new FunctionLimits({
+  const limits = new DeliveryLimits({
     functions: picturesOf(table),
     perFunction: 16,
     changed: ({ name, namespace }) => changes.push(`${name}.${namespace}`),

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { Lease, type LeaseEntry, type LeaseStep } from "../../../gateway/cluster/lease.ts";
+import { LeadershipLease, type LeaseEntry, type LeaseStep } from "../../../gateway/cluster/lease.ts";
 
 const LEASE_MS = 6000;
-const open = (gateway: string) => new Lease({ gateway, leaseMs: LEASE_MS, random: () => 0 });
+const open = (gateway: string) => new LeadershipLease({ gateway, leaseMs: LEASE_MS, random: () => 0 });
 const EMPTY: LeaseEntry = { revision: 0 };
 const claimOf = (gateway: string, leaseMs = LEASE_MS) => ({ gateway, write: 1, leaseMs });
 
-function writeAt(lease: Lease, now: number): Extract<LeaseStep, { kind: "write" }> {
+function writeAt(lease: LeadershipLease, now: number): Extract<LeaseStep, { kind: "write" }> {
   const step = lease.next(now);
   if (step.kind !== "write") throw new Error(`${step.kind} at ${now}`);
   return step;
 }
 
 /** A gateway that has led since a write that was sent at `now`. */
-function leaderSince(now: number): Lease {
+function leaderSince(now: number): LeadershipLease {
   const lease = open("a");
   lease.looked({ revision: 3 }, now);
   const { claim } = writeAt(lease, now);
@@ -198,7 +198,7 @@ class World {
 
 class Node {
   readonly name: string;
-  lease: Lease;
+  lease: LeadershipLease;
   led = false;
   dead = false;
   readonly #world: World;
@@ -212,7 +212,7 @@ class Node {
     this.#offset = clock.offset;
     this.#rate = clock.rate;
     this.#dice = dice;
-    this.lease = new Lease({ gateway: name, leaseMs: LEASE_MS, random: dice });
+    this.lease = new LeadershipLease({ gateway: name, leaseMs: LEASE_MS, random: dice });
   }
 
   get clock(): number {

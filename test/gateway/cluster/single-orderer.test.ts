@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadConfig } from "../../../gateway/process/config.ts";
+import { loadGatewayConfig } from "../../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../../gateway/process/serve.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -45,7 +45,7 @@ describeWithNats("gateways that are cut from each other", () => {
       if (method === "POST" && url.startsWith("/system/scale-function/")) orders.push(name);
       res.writeHead(202).end();
     };
-    const config = loadConfig({
+    const config = loadGatewayConfig({
       port: "0",
       metrics_port: "0",
       basic_auth: "false",

@@ -6,7 +6,7 @@ import { decideInterval } from "../../../provider/backends/kubernetes/cache/prob
 import { hasStatus, readApiError } from "../../../provider/backends/kubernetes/client/api-error.ts";
 import { readLines } from "../../../provider/backends/kubernetes/client/lines.ts";
 import {
-  decideRetry,
+  decideResend,
   type FailedRequest,
   parseRetryAfter,
 } from "../../../provider/backends/kubernetes/client/retry.ts";
@@ -111,11 +111,11 @@ describe("a request that failed is sent again", () => {
     ["not when it was asked to wait for long", { status: 429, retryAfterMs: 11_000 }, undefined],
     ["not when it has been tried for long", { status: 429, elapsedMs: 9_500 }, undefined],
   ])("%s", (_rule, given, waitMs) => {
-    expect(decideRetry({ ...failed, ...given }, 0)).toBe(waitMs);
+    expect(decideResend({ ...failed, ...given }, 0)).toBe(waitMs);
   });
 
   test("and not by all at the same time", () => {
-    expect(decideRetry({ ...failed, status: 429 }, 0.8)).toBe(1_200);
+    expect(decideResend({ ...failed, status: 429 }, 0.8)).toBe(1_200);
   });
 
   test("after seconds, if the header has some", () => {

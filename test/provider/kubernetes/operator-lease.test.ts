@@ -7,7 +7,7 @@ import { holdLease } from "../../../provider/backends/kubernetes/operator/lease.
 import {
   decideLease,
   heldLease,
-  type Lease,
+  type LeaseResource,
   type LeaseSpec,
   releasedLease,
   sight,
@@ -27,7 +27,7 @@ const FUNCTIONS = `/apis/openfaas.com/v1/namespaces/${NAMESPACE}/functions`;
 const DURATION_MS = 1_000;
 
 describe("who holds a lease", () => {
-  const lease = (spec: LeaseSpec, resourceVersion = "1"): Lease => ({
+  const lease = (spec: LeaseSpec, resourceVersion = "1"): LeaseResource => ({
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
     metadata: { name: "l", namespace: "n", resourceVersion },
@@ -36,7 +36,7 @@ describe("who holds a lease", () => {
   const theirs = lease({ holderIdentity: "them", leaseDurationSeconds: 15 });
   const seen = { version: "1", atMs: 1_000 };
 
-  test.each<[who: string, lease: Lease, nowMs: number, kind: string]>([
+  test.each<[who: string, lease: LeaseResource, nowMs: number, kind: string]>([
     ["nobody: it may be taken", lease({ holderIdentity: "" }), 1_000, "take"],
     ["nobody yet: it may be taken", lease({}), 1_000, "take"],
     ["we: it is to be renewed", lease({ holderIdentity: "me", leaseDurationSeconds: 15 }), 90_000, "renew"],

@@ -4,7 +4,7 @@ import {
   type Corrections,
   compare,
   decideCorrection,
-  decideRetry,
+  decideRequeueDelay,
   isSettled,
   isUrgent,
   type Prints,
@@ -61,7 +61,7 @@ test("a status of another generation or readiness is written at once, one of oth
 });
 
 test("tries that fail grow apart", () => {
-  expect([1, 2, 3, 7, 50].map(decideRetry)).toEqual([500, 1_000, 2_000, 30_000, 30_000]);
+  expect([1, 2, 3, 7, 50].map(decideRequeueDelay)).toEqual([500, 1_000, 2_000, 30_000, 30_000]);
 });
 
 test("corrections are free at first, and then ever rarer until there is peace", () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Backend } from "../../../provider/backends/backend.ts";
-import { measureUsage } from "../../../provider/backends/kubernetes/pods/usage.ts";
+import { readPodUsage } from "../../../provider/backends/kubernetes/pods/usage.ts";
 import { type Answer, deployment, KubeClient, service } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { theirDeployment, theirService } from "../../support/faas-netes.ts";
@@ -209,6 +209,6 @@ test("usage is summed over containers, in milli-cores and bytes", async () => {
     asked.push(path);
     return { items } as T;
   };
-  expect(await measureUsage({ get }, ref("fn"))).toEqual({ cpu: 2252, totalMemoryBytes: 4 * 1024 ** 2 });
+  expect(await readPodUsage({ get }, ref("fn"))).toEqual({ cpu: 2252, totalMemoryBytes: 4 * 1024 ** 2 });
   expect(asked).toEqual([`/apis/metrics.k8s.io/v1beta1/namespaces/${NAMESPACE}/pods`]);
 });

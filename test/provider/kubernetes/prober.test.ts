@@ -2,21 +2,21 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { V1Probe } from "@kubernetes/client-node";
-import { Prober } from "../../../provider/backends/kubernetes/cache/prober.ts";
+import { ReadinessProber } from "../../../provider/backends/kubernetes/cache/prober.ts";
 import { announcedTarget, probeTarget } from "../../../provider/backends/kubernetes/resources/probe-target.ts";
 import { trimPod } from "../../../provider/backends/kubernetes/resources/trim.ts";
 import { eventually } from "../../support/eventually.ts";
 import { LoopbackSubnet } from "../../support/kube/kubelet/loopback.ts";
 
 let subnet: LoopbackSubnet;
-let prober: Prober;
+let prober: ReadinessProber;
 let answered: string[];
 const opened: (() => unknown)[] = [];
 
 beforeEach(async () => {
   subnet = await LoopbackSubnet.open();
   answered = [];
-  prober = new Prober((key) => answered.push(key));
+  prober = new ReadinessProber((key) => answered.push(key));
 });
 
 afterEach(async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { decideRestart } from "../../../provider/backends/local/backoff.ts";
 import { isUnchanged, normaliseDeployment } from "../../../provider/backends/local/definition.ts";
 import { parseDescriptor } from "../../../provider/backends/local/descriptor.ts";
-import { buildEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
+import { buildProcessEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
 import { parseImageReference } from "../../../provider/backends/local/images.ts";
 import { heapArguments } from "../../../provider/backends/local/memory-limit.ts";
 import { describeKind, describeProblem, tellingLine } from "../../../provider/backends/local/problem.ts";
@@ -189,7 +189,7 @@ test("only a handler in the watchdog's process gets a heap limit, and never one 
 const place = { code: "/code", secrets: "/secrets", tmp: "/tmp/own", mark: "0123.fn-1-ab" };
 test("a replica's environment holds nothing of the platform but paths and locale", () => {
   const platform = { PATH: "/bin", LANG: "C", TZ: "", HOME: "/root", NODE_OPTIONS: "--inspect", basic_auth: "true" };
-  const env = buildEnvironment(platform, {}, { service: "fn", image: "x", namespace: "ns" }, place);
+  const env = buildProcessEnvironment(platform, {}, { service: "fn", image: "x", namespace: "ns" }, place);
   expect(env).toEqual({
     PATH: "/bin",
     LANG: "C",
@@ -207,7 +207,7 @@ test("a replica's environment holds nothing of the platform but paths and locale
 });
 
 test("a replica without a path of the platform's still finds programs", () => {
-  const { PATH } = buildEnvironment({}, {}, { service: "fn", image: "x", namespace: "ns" }, place);
+  const { PATH } = buildProcessEnvironment({}, {}, { service: "fn", image: "x", namespace: "ns" }, place);
   expect(PATH).toContain("/usr/bin");
 });
 

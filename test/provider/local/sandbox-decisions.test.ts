@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
 import { enforcedMemory } from "../../../provider/backends/local/memory-limit.ts";
 import { describeProblem, readEnd } from "../../../provider/backends/local/problem.ts";
-import { membersOf, type ProcessInfo } from "../../../provider/backends/local/processes.ts";
+import { type ProcessInfo, replicaProcesses } from "../../../provider/backends/local/processes.ts";
 import { groupSettings, parseOomKills, parseOwnGroups } from "../../../provider/backends/local/sandbox/cgroup-tree.ts";
 import { openCgroups } from "../../../provider/backends/local/sandbox/cgroups.ts";
 import { parseProportionalBytes } from "../../../provider/backends/local/sandbox/guard.ts";
@@ -145,7 +145,7 @@ test("a replica is all that descends from its first process, and all of its grou
     process(40, 1, 40),
   ];
   expect(
-    membersOf([10], all)
+    replicaProcesses([10], all)
       .map(({ pid }) => pid)
       .sort((a, b) => a - b),
   ).toEqual([5, 6, 10, 20, 30]);

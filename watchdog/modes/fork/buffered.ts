@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { collect, readBody } from "../../body.ts";
+import { collectBody, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { TrackedResponse } from "../../exchange.ts";
 import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
 import type { Run } from "./launch.ts";
 
 /** How a call that was read whole, run and collected came out. */
-export type Outcome =
+export type BufferedOutcome =
   | { readonly kind: "ended"; readonly end: ProcessEnd; readonly output: Buffer }
   | { readonly kind: "timedOut" }
   | { readonly kind: "outputTooLarge" };
@@ -26,10 +26,10 @@ export interface BufferedCall {
  */
 export async function runBuffered(
   req: IncomingMessage,
-  res: Exchange,
+  res: TrackedResponse,
   call: BufferedCall,
   deps: ForkDeps,
-): Promise<Outcome | undefined> {
+): Promise<BufferedOutcome | undefined> {
   const read = await readBody(req, deps.maxBodyBytes);
   if (read.kind === "tooLarge") {
     answer(res, 413, TEXT, `The request body is larger than ${deps.maxBodyBytes} bytes (max_body_bytes)\n`);
@@ -45,8 +45,13 @@ export async function runBuffered(
   }
 }
 
-async function runWith(input: Buffer, res: Exchange, call: BufferedCall, deps: ForkDeps): Promise<Outcome> {
-  const timedOut = Promise.withResolvers<Outcome>();
+async function runWith(
+  input: Buffer,
+  res: TrackedResponse,
+  call: BufferedCall,
+  deps: ForkDeps,
+): Promise<BufferedOutcome> {
+  const timedOut = Promise.withResolvers<BufferedOutcome>();
   watchTime(res, deps, () => timedOut.resolve({ kind: "timedOut" }));
   const launched = deps.launcher.launch({ variables: call.variables, input, combineOutput: call.combineOutput });
   const outcome = await Promise.race([collectOutcome(launched, deps), timedOut.promise]);
@@ -55,10 +60,10 @@ async function runWith(input: Buffer, res: Exchange, call: BufferedCall, deps: F
   return outcome;
 }
 
-async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<Outcome> {
+async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<BufferedOutcome> {
   const run = await launched;
   if (run.stderr !== undefined) deps.log.forward(run.stderr, "stderr");
-  const read = await collect(run.stdout, deps.maxBodyBytes);
+  const read = await collectBody(run.stdout, deps.maxBodyBytes);
   if (read.kind === "tooLarge") return { kind: "outputTooLarge" };
   const end = await run.ended;
   return { kind: "ended", end, output: read.kind === "read" ? read.body : Buffer.alloc(0) };

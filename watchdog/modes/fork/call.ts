@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ProcessEnd } from "../../child.ts";
 import type { Deadlines } from "../../deadlines.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { TrackedResponse } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import { buildCgiVariables, type CgiStyle, UnrepresentableError } from "./cgi.ts";
@@ -24,7 +24,7 @@ export interface ForkDeps {
  * told and the process goes on, as its owner allowed it more.
  * @param onExecTimeout must end the process
  */
-export function watchTime(res: Exchange, deps: ForkDeps, onExecTimeout: () => void): void {
+export function watchTime(res: TrackedResponse, deps: ForkDeps, onExecTimeout: () => void): void {
   const { execTimeoutMs, writeTimeoutMs, deadlines, log } = deps;
   const giveUpAnswering = () => {
     log.print(`No answer within write_timeout (${writeTimeoutMs}ms)`);
@@ -39,7 +39,7 @@ export function watchTime(res: Exchange, deps: ForkDeps, onExecTimeout: () => vo
 }
 
 /** 504, or a cut connection where an answer had begun: ending it in good order would pass the part for the whole. */
-export function failUnanswered(res: Exchange): void {
+export function failUnanswered(res: TrackedResponse): void {
   if (res.writableEnded) return;
   if (res.headersSent) res.destroy();
   else answer(res, 504, { [INTERNAL_HEADER]: INTERNAL_WATCHDOG }, "");
@@ -47,7 +47,7 @@ export function failUnanswered(res: Exchange): void {
 
 /** Sends a whole answer; does nothing when the caller has left or was answered before. */
 export function answer(
-  res: Exchange,
+  res: TrackedResponse,
   status: number,
   headers: Readonly<Record<string, string>>,
   body: string | Buffer,
@@ -73,7 +73,7 @@ export function isTooLargeToPass(end: ProcessEnd): boolean {
 /** The variables for a call, or undefined when the request was answered with the reason why there are none. */
 export function buildCallVariables(
   req: IncomingMessage,
-  res: Exchange,
+  res: TrackedResponse,
   style: CgiStyle,
 ): Record<string, string> | undefined {
   try {

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { sniffContentType } from "../../../http/sniff.ts";
 import { describeEnd } from "../../child.ts";
 import type { ClassicConfig } from "../../config.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { TrackedResponse } from "../../exchange.ts";
 import type { Log } from "../../log.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
-import { type Outcome, runBuffered } from "./buffered.ts";
+import { type BufferedOutcome, runBuffered } from "./buffered.ts";
 import {
   answer,
   buildCallVariables,
@@ -25,7 +25,7 @@ const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie)$|
 /** The first OpenFaaS watchdog's contract: one process per call, its whole output is the answer. */
 export async function handleClassic(
   req: IncomingMessage,
-  res: Exchange,
+  res: TrackedResponse,
   config: ClassicConfig,
   deps: ForkDeps,
 ): Promise<void> {
@@ -58,7 +58,12 @@ function printTarget(log: Log, url: string): void {
 }
 
 /** The lines of OpenFaaS's watchdog, which tools look for; how a call failed is part of its answer, and logged only on demand. */
-function printOutcome(log: Log, outcome: Outcome, { command, writeDebug }: ClassicConfig, res: Exchange): void {
+function printOutcome(
+  log: Log,
+  outcome: BufferedOutcome,
+  { command, writeDebug }: ClassicConfig,
+  res: TrackedResponse,
+): void {
   if (outcome.kind === "timedOut") log.print(`Killing process: ${command.join(" ")}`);
   if (outcome.kind === "outputTooLarge") log.print(OUTPUT_TOO_LARGE);
   if (outcome.kind !== "ended") return;
@@ -78,7 +83,7 @@ interface Answer {
   readonly body: string | Buffer;
 }
 
-function buildAnswer(outcome: Outcome, requestType: string | undefined, config: ClassicConfig): Answer {
+function buildAnswer(outcome: BufferedOutcome, requestType: string | undefined, config: ClassicConfig): Answer {
   if (outcome.kind === "timedOut") return { status: 408, headers: { ...TEXT, ...INTERNAL }, body: "Killed process.\n" };
   if (outcome.kind === "outputTooLarge") {
     return { status: 500, headers: { ...TEXT, ...INTERNAL }, body: `${OUTPUT_TOO_LARGE}\n` };

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { collect } from "../../body.ts";
+import { collectBody } from "../../body.ts";
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
 import { findProgram } from "../../find-program.ts";
@@ -47,7 +47,7 @@ async function printsEnvironment(shell: Shell, script: string, expected: Env): P
     : undefined;
   if (run === undefined) return false;
   run.stderr?.resume();
-  const [read, end] = await Promise.all([collect(run.stdout, 4 * 1024 * 1024), run.ended]);
+  const [read, end] = await Promise.all([collectBody(run.stdout, 4 * 1024 * 1024), run.ended]);
   if (read.kind !== "read" || end.kind !== "exited" || end.code !== 0) return false;
   const own = new Set<string>(OWN_VARIABLES.filter((name) => expected[name] === undefined));
   const lines = read.body.toString().split("\n");

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { describeEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { TrackedResponse } from "../../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
-import { type Outcome, runBuffered } from "./buffered.ts";
+import { type BufferedOutcome, runBuffered } from "./buffered.ts";
 import {
   answer,
   buildCallVariables,
@@ -21,7 +21,7 @@ export interface PerCallConfig {
 /** of-watchdog's buffered contract: like classic, but a failure's output is not shown, and types are fixed. */
 export async function handleSerializing(
   req: IncomingMessage,
-  res: Exchange,
+  res: TrackedResponse,
   { command, contentType }: PerCallConfig,
   deps: ForkDeps,
 ): Promise<void> {
@@ -38,7 +38,7 @@ export async function handleSerializing(
 
 /** `internal`: the answer is ours, not the function's. */
 function describeOutcome(
-  outcome: Outcome,
+  outcome: BufferedOutcome,
   program: string,
 ): { readonly status: number; readonly internal: boolean; readonly body: string | Buffer } {
   if (outcome.kind === "timedOut") return { status: 500, internal: true, body: "signal: killed" };

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { describeEnd, type ProcessEnd } from "../../child.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { TrackedResponse } from "../../exchange.ts";
 import { closed } from "../../pipes.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import {
@@ -20,7 +20,7 @@ import type { PerCallConfig } from "./serializing.ts";
 /** of-watchdog's streaming contract: the connection is the process's stdin and stdout, live in both directions. */
 export async function handleStreaming(
   req: IncomingMessage,
-  res: Exchange,
+  res: TrackedResponse,
   config: PerCallConfig,
   deps: ForkDeps,
 ): Promise<void> {
@@ -50,7 +50,7 @@ export async function handleStreaming(
 /** Sends each part of the output as it comes. */
 async function passOn(
   launched: Promise<Run>,
-  res: Exchange,
+  res: TrackedResponse,
   { contentType }: PerCallConfig,
   { log }: ForkDeps,
 ): Promise<ProcessEnd> {
@@ -66,14 +66,14 @@ async function passOn(
   return ended;
 }
 
-function finish(res: Exchange, contentType: string): void {
+function finish(res: TrackedResponse, contentType: string): void {
   if (res.destroyed || res.writableEnded) return;
   if (res.headersSent) res.end();
   else answer(res, 200, { "Content-Type": contentType }, "");
 }
 
 /** A failure after output is only in the log: what was printed was meant to be. */
-function fail(res: Exchange, end: ProcessEnd, { command, contentType }: PerCallConfig, { log }: ForkDeps): void {
+function fail(res: TrackedResponse, end: ProcessEnd, { command, contentType }: PerCallConfig, { log }: ForkDeps): void {
   const reason = describeEnd(end, command[0]);
   log.print(reason);
   const headers = end.kind === "unstarted" ? { ...TEXT, [INTERNAL_HEADER]: INTERNAL_WATCHDOG } : TEXT;

@@ -3,7 +3,7 @@ import { qualifiedName } from "../../../../contract/functions.ts";
 import type { Answering } from "../resources/endpoints.ts";
 import { announcedTarget, probeTarget } from "../resources/probe-target.ts";
 import { Announcements, type HeardAnnouncement } from "./announcements.ts";
-import { Prober } from "./prober.ts";
+import { ReadinessProber } from "./prober.ts";
 import { Startups, type StartupsOptions } from "./startups.ts";
 
 export interface EarlyPodsOptions extends StartupsOptions {
@@ -14,7 +14,7 @@ export interface EarlyPodsOptions extends StartupsOptions {
 /** What we find out about pods ourselves, ahead of what the API tells: where they are, and whether they answer. */
 export class EarlyPods {
   readonly #options: EarlyPodsOptions;
-  readonly #prober: Prober;
+  readonly #prober: ReadinessProber;
   readonly #startups: Startups;
   readonly #announcements = new Announcements();
   /** Addresses that pods have told of themselves, until the API shows one. */
@@ -25,7 +25,7 @@ export class EarlyPods {
   constructor(options: EarlyPodsOptions) {
     this.#options = options;
     this.#startups = new Startups(options);
-    this.#prober = new Prober((key, ip) => {
+    this.#prober = new ReadinessProber((key, ip) => {
       this.#answering.set(key, ip);
       this.#startups.offer(key);
       options.onAnswer(key);

@@ -58,7 +58,7 @@ interface Asking {
 }
 
 /** Asks pods that are not Ready yet until they answer, so that calls need not wait for the kubelet to notice. */
-export class Prober {
+export class ReadinessProber {
   readonly #running = new Map<string, { readonly target: ProbeTarget; readonly stop: AbortController }>();
   readonly #onAnswer: (key: string, ip: string) => void;
   #closed = false;

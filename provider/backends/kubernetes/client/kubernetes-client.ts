@@ -6,7 +6,7 @@ import { pause } from "../../pause.ts";
 import { FIELD_MANAGER } from "../resources/names.ts";
 import type { ClusterAccess } from "./access.ts";
 import { ApiError, hasStatus, readApiError } from "./api-error.ts";
-import { decideRetry, parseRetryAfter } from "./retry.ts";
+import { decideResend, parseRetryAfter } from "./retry.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -113,7 +113,7 @@ export class KubernetesClient {
         if (!(error instanceof ApiError) || error.kind !== "unavailable") throw error;
         const { status, retryAfterMs } = error;
         const failed = { method, status, attempts, elapsedMs: Math.round(performance.now() - since) };
-        const waitMs = decideRetry({ ...failed, ...(retryAfterMs !== undefined && { retryAfterMs }) }, Math.random());
+        const waitMs = decideResend({ ...failed, ...(retryAfterMs !== undefined && { retryAfterMs }) }, Math.random());
         if (waitMs === undefined) throw error;
         await pause(waitMs, this.#within(spec.signal));
         if (this.#closed.signal.aborted || spec.signal?.aborted) throw error;

@@ -21,7 +21,7 @@ const LEAST_PAUSE_MS = 100;
  * Milliseconds until a request is sent again; undefined when its failure is for the caller.
  * @param random from 0 up to, not including, 1: the longer end of a pause, so that not all come back at once
  */
-export function decideRetry(failed: FailedRequest, random: number): number | undefined {
+export function decideResend(failed: FailedRequest, random: number): number | undefined {
   const { method, status, retryAfterMs, attempts, elapsedMs } = failed;
   const within = (waitMs: number) => {
     const spread = Math.max(waitMs, LEAST_PAUSE_MS) * (1 + random / 4);

@@ -1,5 +1,5 @@
 import type { FunctionObjectStatus } from "../resources/function-object.ts";
-import type { FunctionRecord } from "./records.ts";
+import type { WatchedFunctionResource } from "./records.ts";
 
 /** What the objects of a Function were found or made to be, as far as it can be told without reading them. */
 export interface Prints {
@@ -24,7 +24,7 @@ export function compare(checked: Prints | undefined, now: Prints): Divergence {
  * @param generationOf of a profile by name; undefined when there is none
  */
 export function isSettled(
-  { status, generation, profiles }: Pick<FunctionRecord, "status" | "generation" | "profiles">,
+  { status, generation, profiles }: Pick<WatchedFunctionResource, "status" | "generation" | "profiles">,
   generationOf: (profile: string) => number | undefined,
 ): boolean {
   if (status?.observedGeneration !== generation || readiness(status) !== "True") return false;
@@ -44,7 +44,7 @@ const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 30_000;
 
 /** Milliseconds until the next try after so many failures in a row. */
-export function decideRetry(failures: number): number {
+export function decideRequeueDelay(failures: number): number {
   return Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 20));
 }
 
@@ -66,5 +66,5 @@ export function decideCorrection(
   nowMs: number,
 ): { readonly corrections: Corrections; readonly waitMs: number } {
   const count = before && nowMs - before.lastMs < PEACE_MS ? before.count + 1 : 1;
-  return { corrections: { count, lastMs: nowMs }, waitMs: count < 3 ? 0 : decideRetry(count - 2) };
+  return { corrections: { count, lastMs: nowMs }, waitMs: count < 3 ? 0 : decideRequeueDelay(count - 2) };
 }

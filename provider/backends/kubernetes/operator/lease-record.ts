@@ -1,5 +1,5 @@
 /** A Lease of `coordination.k8s.io/v1`. */
-export interface Lease {
+export interface LeaseResource {
   readonly apiVersion: "coordination.k8s.io/v1";
   readonly kind: "Lease";
   readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion?: string };
@@ -25,16 +25,16 @@ export interface Sighting {
 /** Ours to write, or another's for `waitMs` more unless it is renewed. */
 export type LeaseDecision = { readonly kind: "take" | "renew" } | { readonly kind: "wait"; readonly waitMs: number };
 
-const versionOf = (lease: Lease) => lease.metadata.resourceVersion ?? "";
+const versionOf = (lease: LeaseResource) => lease.metadata.resourceVersion ?? "";
 
 /** What was seen of `lease` so far. */
-export function sight(lease: Lease, before: Sighting | undefined, nowMs: number): Sighting {
+export function sight(lease: LeaseResource, before: Sighting | undefined, nowMs: number): Sighting {
   const version = versionOf(lease);
   return before?.version === version ? before : { version, atMs: nowMs };
 }
 
 /** @param seen of this very `lease` */
-export function decideLease(lease: Lease, me: string, seen: Sighting, nowMs: number): LeaseDecision {
+export function decideLease(lease: LeaseResource, me: string, seen: Sighting, nowMs: number): LeaseDecision {
   const { holderIdentity = "", leaseDurationSeconds = 0 } = lease.spec ?? {};
   if (holderIdentity === me) return { kind: "renew" };
   const waitMs = seen.atMs + leaseDurationSeconds * 1000 - nowMs;
@@ -45,9 +45,9 @@ const microTime = (time: Date) => time.toISOString().replace("Z", "000Z");
 
 /** `before` in the hands of `me`. */
 export function heldLease(
-  before: Omit<Lease, "apiVersion" | "kind">,
+  before: Omit<LeaseResource, "apiVersion" | "kind">,
   { me, durationMs, time }: { readonly me: string; readonly durationMs: number; readonly time: Date },
-): Lease {
+): LeaseResource {
   const { holderIdentity, acquireTime, leaseTransitions = 0 } = before.spec ?? {};
   const { name, namespace, resourceVersion } = before.metadata;
   const isMine = holderIdentity === me;
@@ -66,7 +66,7 @@ export function heldLease(
 }
 
 /** Nobody's, so that the next one need not wait. */
-export function releasedLease(lease: Lease, time: Date): Lease {
+export function releasedLease(lease: LeaseResource, time: Date): LeaseResource {
   const { leaseTransitions = 0 } = lease.spec ?? {};
   return {
     ...heldLease(lease, { me: "", durationMs: 1000, time }),

@@ -3,9 +3,9 @@ import { pause } from "../../pause.ts";
 import { hasStatus } from "../client/api-error.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
-import { decideLease, heldLease, type Lease, releasedLease, type Sighting, sight } from "./lease-record.ts";
+import { decideLease, heldLease, type LeaseResource, releasedLease, type Sighting, sight } from "./lease-record.ts";
 
-export interface LeaseOptions {
+export interface LeaseHolderOptions {
   readonly client: Pick<KubernetesClient, "find" | "create" | "replace">;
   readonly namespace: string;
   readonly name: string;
@@ -30,7 +30,7 @@ const RELEASE_WITHIN_MS = 2_000;
  * @param lead resolves once everything that it began has ended
  */
 export async function holdLease(
-  options: LeaseOptions,
+  options: LeaseHolderOptions,
   lead: (leading: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -59,25 +59,25 @@ export async function holdLease(
   }
 }
 
-function pathOf({ namespace, name }: LeaseOptions): string {
+function pathOf({ namespace, name }: LeaseHolderOptions): string {
   return apiPath.lease(namespace, name);
 }
 
-async function read(options: LeaseOptions, signal: AbortSignal): Promise<Lease | undefined> {
-  return await options.client.find<Lease>(pathOf(options), signal);
+async function read(options: LeaseHolderOptions, signal: AbortSignal): Promise<LeaseResource | undefined> {
+  return await options.client.find<LeaseResource>(pathOf(options), signal);
 }
 
 /** Undefined when somebody else was faster. */
 async function write(
-  options: LeaseOptions,
-  before: Lease | undefined,
+  options: LeaseHolderOptions,
+  before: LeaseResource | undefined,
   signal: AbortSignal,
-): Promise<Lease | undefined> {
+): Promise<LeaseResource | undefined> {
   const { client, namespace, name, identity: me, durationMs } = options;
   const lease = heldLease(before ?? { metadata: { name, namespace } }, { me, durationMs, time: new Date() });
   try {
-    if (!before) return await client.create<Lease>(apiPath.leases(namespace), lease, signal);
-    return await client.replace<Lease>(pathOf(options), lease, signal);
+    if (!before) return await client.create<LeaseResource>(apiPath.leases(namespace), lease, signal);
+    return await client.replace<LeaseResource>(pathOf(options), lease, signal);
   } catch (error) {
     if (hasStatus(error, 409) || (before && hasStatus(error, 404))) return undefined;
     throw error;
@@ -85,8 +85,8 @@ async function write(
 }
 
 async function leadWhileHeld(
-  options: LeaseOptions,
-  first: { readonly held: Lease; readonly startedMs: number },
+  options: LeaseHolderOptions,
+  first: { readonly held: LeaseResource; readonly startedMs: number },
   lead: (leading: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -109,12 +109,12 @@ async function leadWhileHeld(
 
 /** Resolves when the lease is lost, or `signal` aborts. */
 async function renew(
-  options: LeaseOptions,
-  { held, startedMs }: { readonly held: Lease; readonly startedMs: number },
+  options: LeaseHolderOptions,
+  { held, startedMs }: { readonly held: LeaseResource; readonly startedMs: number },
   signal: AbortSignal,
 ): Promise<void> {
   const { durationMs, log } = options;
-  let lease: Lease | undefined = held;
+  let lease: LeaseResource | undefined = held;
   // From before the request: the API server has counted from some moment after that.
   let giveUpAt = startedMs + durationMs * GIVE_UP_SHARE;
   while (!signal.aborted) {
@@ -135,7 +135,7 @@ async function renew(
   }
 }
 
-async function release(options: LeaseOptions): Promise<void> {
+async function release(options: LeaseHolderOptions): Promise<void> {
   const { client, identity, log } = options;
   const limit = AbortSignal.timeout(RELEASE_WITHIN_MS);
   try {

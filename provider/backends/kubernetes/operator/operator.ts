@@ -15,12 +15,12 @@ import { untilAborted } from "../waits.ts";
 import { holdLease } from "./lease.ts";
 import { Reconciler, type ReconcilerOptions } from "./reconciler.ts";
 import {
-  type FunctionRecord,
   type ObjectRecord,
   type ProfileRecord,
   recordFunction,
   recordObject,
   recordProfile,
+  type WatchedFunctionResource,
 } from "./records.ts";
 
 export interface OperatorOptions extends Omit<ReconcilerOptions, "client"> {
@@ -94,7 +94,10 @@ async function act(reconciler: Reconciler, options: OperatorOptions, signal: Abo
   const optional = { absentMs: ABSENT_MS };
   const { functions, profiles, deployments, services } = reconciler;
   const filled = Promise.all([
-    watch<FunctionObject, FunctionRecord>(functions, recordFunction, { path: apiPath.functions(scope), ...optional }),
+    watch<FunctionObject, WatchedFunctionResource>(functions, recordFunction, {
+      path: apiPath.functions(scope),
+      ...optional,
+    }),
     watch<Profile, ProfileRecord>(profiles, recordProfile, { path: apiPath.profiles(profilesNamespace), ...optional }),
     watch<V1Deployment, ObjectRecord>(deployments, recordObject, { path: apiPath.deployments(scope), ...ours }),
     watch<V1Service, ObjectRecord>(services, recordObject, { path: apiPath.services(scope), ...ours }),

@@ -14,19 +14,19 @@ import {
   type Corrections,
   compare,
   decideCorrection,
-  decideRetry,
+  decideRequeueDelay,
   isSettled,
   isUrgent,
   type Prints,
 } from "./decisions.ts";
-import { keyOf, RecordTable } from "./record-table.ts";
+import { objectKey, RecordTable } from "./record-table.ts";
 import {
-  type FunctionRecord,
   type ObjectRecord,
   type ProfileRecord,
   profilePrint,
   recordFunction,
   recordObject,
+  type WatchedFunctionResource,
 } from "./records.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -78,7 +78,7 @@ export class Reconciler {
   readonly #queue = new WorkQueue({ concurrency: CONCURRENCY, work: (key) => this.#work(key) });
   #started = false;
 
-  readonly functions = new RecordTable<FunctionRecord>((key) => this.look(key));
+  readonly functions = new RecordTable<WatchedFunctionResource>((key) => this.look(key));
   readonly deployments = new RecordTable<ObjectRecord>((key) => this.look(key));
   readonly services = new RecordTable<ObjectRecord>((key) => this.look(key));
   readonly profiles = new RecordTable<ProfileRecord>((profile) => {
@@ -109,7 +109,7 @@ export class Reconciler {
   /** Somebody has done for a Function what there was to do. */
   learn({ object, deployment, service, profiles }: AppliedFunction): void {
     const [record, made, served] = [recordFunction(object), recordObject(deployment), recordObject(service)];
-    const state = this.#stateOf(keyOf(record));
+    const state = this.#stateOf(objectKey(record));
     // Thousands of functions may share a large one.
     state.profiles = profiles.map(({ metadata: { name = "", namespace = "", generation = 0 } = {} }) => ({
       metadata: { name, namespace, generation },
@@ -158,7 +158,7 @@ export class Reconciler {
   }
 
   /** @returns whether it is on hold although something has changed */
-  async #check(key: string, record: FunctionRecord, state: State): Promise<boolean> {
+  async #check(key: string, record: WatchedFunctionResource, state: State): Promise<boolean> {
     const now = this.#printsOf(key, record);
     const divergence = compare(state.checked, now);
     if (divergence === "none") return false;
@@ -181,7 +181,7 @@ export class Reconciler {
   }
 
   /** Another definition than before begins anew, whatever was wrong with that. */
-  #notice(record: FunctionRecord, state: State, now: Prints, settled: boolean): void {
+  #notice(record: WatchedFunctionResource, state: State, now: Prints, settled: boolean): void {
     const isNew = compare(state.seen, now) === "definition";
     if (!isNew) {
       // Who took the deploy has applied it, or is about to end with that.
@@ -197,7 +197,7 @@ export class Reconciler {
     if (record.deployed) state.holdUntil = performance.now() + DEPLOYING_MS;
   }
 
-  #corrected({ metadata: { name, namespace } }: FunctionRecord, state: State): void {
+  #corrected({ metadata: { name, namespace } }: WatchedFunctionResource, state: State): void {
     const { corrections, waitMs } = decideCorrection(state.corrections, performance.now());
     state.corrections = corrections;
     state.holdUntil = performance.now() + waitMs;
@@ -205,7 +205,7 @@ export class Reconciler {
     this.#options.log.info(facts, "the objects of a function were put right");
   }
 
-  #refused({ metadata: { name, namespace } }: FunctionRecord, state: State, reason: string): void {
+  #refused({ metadata: { name, namespace } }: WatchedFunctionResource, state: State, reason: string): void {
     if (state.progress?.kind !== "refused" || state.progress.message !== reason) {
       this.#options.log.warn({ function: name, namespace, reason }, "a Function was refused");
     }
@@ -214,7 +214,7 @@ export class Reconciler {
 
   #fail(state: State): void {
     state.failures += 1;
-    state.holdUntil = performance.now() + decideRetry(state.failures);
+    state.holdUntil = performance.now() + decideRequeueDelay(state.failures);
   }
 
   async #writeStatus(key: string, state: State): Promise<void> {
@@ -247,7 +247,7 @@ export class Reconciler {
     }
   }
 
-  #printsOf(key: string, record: FunctionRecord): Prints {
+  #printsOf(key: string, record: WatchedFunctionResource): Prints {
     const profiles = record.profiles.flatMap((name) => this.profiles.get(this.#profileKey(name))?.print ?? []);
     return {
       definition: definitionOf(record),
@@ -270,4 +270,4 @@ export class Reconciler {
   }
 }
 
-const definitionOf = ({ metadata, generation }: FunctionRecord) => `${metadata.uid}:${generation}`;
+const definitionOf = ({ metadata, generation }: WatchedFunctionResource) => `${metadata.uid}:${generation}`;

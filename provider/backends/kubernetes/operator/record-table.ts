@@ -3,7 +3,7 @@ import { isOlder } from "../cache/picture.ts";
 import type { Identified, WatchSink } from "../client/watcher.ts";
 
 /** By namespace and name, as functions are. */
-export function keyOf({ metadata }: Identified): string {
+export function objectKey({ metadata }: Identified): string {
   return qualifiedName({ name: metadata?.name ?? "", namespace: metadata?.namespace ?? "" });
 }
 
@@ -27,13 +27,13 @@ export class RecordTable<T extends Recorded> implements WatchSink<T> {
   }
 
   replace(records: readonly T[]): void {
-    const seen = new Set(records.map(keyOf));
+    const seen = new Set(records.map(objectKey));
     for (const record of records) this.put(record);
     for (const [key, record] of this.#records) if (!seen.has(key)) this.remove(record);
   }
 
   put(record: T): void {
-    const key = keyOf(record);
+    const key = objectKey(record);
     const known = this.#records.get(key);
     if (known && isOlder(record, known)) return;
     this.#records.set(key, record);
@@ -41,7 +41,7 @@ export class RecordTable<T extends Recorded> implements WatchSink<T> {
   }
 
   remove(record: T): void {
-    const key = keyOf(record);
+    const key = objectKey(record);
     // Another one of that name may have been made and learned of meanwhile.
     if (this.#records.get(key)?.metadata.uid !== record.metadata.uid) return;
     this.#records.delete(key);

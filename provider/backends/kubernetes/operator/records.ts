@@ -13,7 +13,7 @@ export interface RecordMetadata {
 }
 
 /** What is kept of a Function. Its definition is read when it is needed. */
-export interface FunctionRecord {
+export interface WatchedFunctionResource {
   readonly metadata: RecordMetadata;
   readonly generation: number;
   readonly leaving: boolean;
@@ -59,7 +59,7 @@ function wasDeployed({ managedFields = [] }: V1ObjectMeta): boolean {
   return writers.filter((entry) => timeOf(entry) === newest).every(({ manager }) => manager === FIELD_MANAGER);
 }
 
-export function recordFunction({ metadata, spec, status }: FunctionObject): FunctionRecord {
+export function recordFunction({ metadata, spec, status }: FunctionObject): WatchedFunctionResource {
   return {
     metadata: trimMetadata(metadata),
     generation: metadata.generation ?? 0,

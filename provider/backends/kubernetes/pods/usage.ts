@@ -12,7 +12,7 @@ interface PodMetricsList {
 }
 
 /** What metrics-server measured, summed over the pods; undefined where there is no metrics-server. */
-export async function measureUsage(
+export async function readPodUsage(
   client: Pick<KubernetesClient, "get">,
   { name, namespace }: FunctionRef,
 ): Promise<FunctionStatus["usage"]> {

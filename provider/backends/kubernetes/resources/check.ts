@@ -9,9 +9,9 @@ import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./names.ts";
 import { profileProblems } from "./profile.ts";
 import { isReservedAnnotation, isReservedLabel } from "./reserved-keys.ts";
-import type { Surroundings } from "./settings.ts";
+import type { ResourceContext } from "./settings.ts";
 
-type Facts = Pick<Surroundings, "secrets" | "profiles"> & { readonly settings: { readonly maxReplicas: number } };
+type Facts = Pick<ResourceContext, "secrets" | "profiles"> & { readonly settings: { readonly maxReplicas: number } };
 
 /** What the API server takes for all annotations of an object. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;

@@ -6,7 +6,7 @@ import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys 
 import { buildPodSpec } from "./pod.ts";
 import { mergeProfiles } from "./profile.ts";
 import { secretsVersion, splitSecrets } from "./secret-volumes.ts";
-import type { Surroundings } from "./settings.ts";
+import type { ResourceContext } from "./settings.ts";
 
 /** New pods serve before old ones go; a quarter at a time, so that large functions are not replaced one by one. */
 const SURGE: V1DeploymentSpec["strategy"] = {
@@ -23,7 +23,7 @@ export function initialReplicas(deployment: Pick<ResolvedDeployment, "labels" | 
  * The Deployment of a function, all that we want to own of it except `spec.replicas`: see `planUpdate` and
  * {@link withReplicas}. `deployment` has been checked by `checkDeployment`. Equal definitions give equal objects.
  */
-export function buildDeployment(deployment: ResolvedDeployment, around: Surroundings): V1Deployment {
+export function buildDeployment(deployment: ResolvedDeployment, around: ResourceContext): V1Deployment {
   const { service: name, namespace, labels = {}, annotations } = deployment;
   const own = objectAnnotations(annotations);
   const { files } = splitSecrets(deployment.secrets, around.secrets);

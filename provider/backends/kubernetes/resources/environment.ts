@@ -26,7 +26,7 @@ export function unescapeValue(value: string): string {
 }
 
 /** The container's environment, sorted by name. */
-export function buildEnvironment(
+export function buildContainerEnvironment(
   { service, namespace, envProcess, envVars }: ResolvedDeployment,
   announce: Announce | undefined,
 ): V1EnvVar[] {

@@ -2,14 +2,14 @@ import type { V1Container, V1PodSecurityContext, V1PodSpec, V1TopologySpreadCons
 import type { FunctionResources } from "../../../../contract/functions.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { buildNodeSelector } from "./constraints.ts";
-import { buildEnvironment } from "./environment.ts";
+import { buildContainerEnvironment } from "./environment.ts";
 import { terminationGraceSeconds } from "./grace.ts";
 import { pullPolicy } from "./image.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
 import { buildProbes } from "./probes.ts";
 import { mergeProfiles, mergeResources, type ProfileSpec } from "./profile.ts";
 import { buildSecretVolume, splitSecrets } from "./secret-volumes.ts";
-import type { Surroundings } from "./settings.ts";
+import type { ResourceContext } from "./settings.ts";
 
 /** The user OpenFaaS gives functions; images made for it expect no other. */
 const NON_ROOT_USER = 12000;
@@ -47,7 +47,7 @@ function buildSpread(name: string, { topologySpreadConstraints = SPREAD }: Profi
 }
 
 /** The pod of one replica. */
-export function buildPodSpec(deployment: ResolvedDeployment, around: Surroundings): V1PodSpec {
+export function buildPodSpec(deployment: ResolvedDeployment, around: ResourceContext): V1PodSpec {
   const { service: name, image, annotations = {}, constraints, readOnlyRootFilesystem = false } = deployment;
   const { settings, secrets, profiles, announce } = around;
   const profile = mergeProfiles(annotations, profiles);
@@ -71,7 +71,7 @@ export function buildPodSpec(deployment: ResolvedDeployment, around: Surrounding
     image,
     imagePullPolicy: settings.imagePullPolicy ?? pullPolicy(image),
     ports: [{ name: "http", containerPort: FUNCTION_PORT, protocol: "TCP" }],
-    env: buildEnvironment(deployment, announce),
+    env: buildContainerEnvironment(deployment, announce),
     ...(resources && { resources }),
     ...buildProbes(annotations, settings),
     securityContext: {

@@ -42,7 +42,7 @@ export interface Announce {
 }
 
 /** What a function's objects depend on besides its definition. */
-export interface Surroundings {
+export interface ResourceContext {
   readonly settings: ResourceSettings;
   /** Secrets of the function's namespace by name; those it does not use do no harm. */
   readonly secrets: ReadonlyMap<string, SecretFacts>;

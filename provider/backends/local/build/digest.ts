@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 const FORMAT = 1;
 
 /** Every path below `root`, folders before what they hold, in an order that depends on the names only. */
-export async function listTree(root: string): Promise<{ path: string; kind: "file" | "folder" | "other" }[]> {
+export async function listFiles(root: string): Promise<{ path: string; kind: "file" | "folder" | "other" }[]> {
   const found: { path: string; kind: "file" | "folder" | "other" }[] = [];
   const visit = async (folder: string): Promise<void> => {
     const entries = await readdir(folder, { withFileTypes: true });
@@ -36,7 +36,7 @@ export async function digestContext(
   const add = (...parts: unknown[]) => hash.update(`${JSON.stringify(parts)}\n`);
   add("faaslane", FORMAT);
   for (const name of Object.keys(buildArgs).sort()) add("arg", name, buildArgs[name]);
-  const tree = await listTree(root);
+  const tree = await listFiles(root);
   for (let from = 0; from < tree.length; from += AT_A_TIME) {
     signal.throwIfAborted();
     const some = tree.slice(from, from + AT_A_TIME);

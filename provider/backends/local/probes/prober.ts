@@ -61,7 +61,7 @@ export interface Probing {
 }
 
 /** Asks replicas whether they live and whether they take calls, as a kubelet does. */
-export class Prober {
+export class ReplicaProber {
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 2 });
   readonly #asksAll: boolean;
   #watched = 0;

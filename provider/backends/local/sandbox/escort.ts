@@ -1,4 +1,4 @@
-import type { ProcessEnd } from "../problem.ts";
+import type { ReplicaEnd } from "../problem.ts";
 import type { Escort } from "../replica-process.ts";
 import type { ReplicaGroup } from "./cgroups.ts";
 import type { DiskGuard, WorkingCopy } from "./disk-guard.ts";
@@ -26,15 +26,15 @@ export interface EscortParts {
 
 /** Holds a replica to its limits while it runs, and clears away what was prepared for it. */
 export function buildEscort({ guard, bounds, group, memoryLimit, disk, relay }: EscortParts): Escort {
-  let excess: ProcessEnd | undefined;
+  let excess: ReplicaEnd | undefined;
   const watches: (() => void)[] = [];
-  const outOfMemory: ProcessEnd = { kind: "outOfMemory", limit: memoryLimit };
+  const outOfMemory: ReplicaEnd = { kind: "outOfMemory", limit: memoryLimit };
   return {
     ...(relay && { address: relay.address }),
     started(pid, kill) {
       const isOut =
         group && bounds.memoryBytes === undefined && memoryLimit !== undefined ? group.outOfMemory : undefined;
-      const onExcess = (end: ProcessEnd) => {
+      const onExcess = (end: ReplicaEnd) => {
         excess ??= end;
         kill();
       };

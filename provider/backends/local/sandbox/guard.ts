@@ -1,5 +1,5 @@
 import { readPageSize } from "../page-size.ts";
-import { listProcesses, membersOf, type ProcessInfo, readProcFiles } from "../processes.ts";
+import { listProcesses, type ProcessInfo, readProcFiles, replicaProcesses } from "../processes.ts";
 
 /** What a replica must not exceed; absent is not looked at. */
 export interface Bounds {
@@ -61,7 +61,7 @@ export class ResourceGuard {
       for (const watched of all) {
         const excess = (await watched.bounds.isOut?.())
           ? "memory"
-          : await findExcess(membersOf([watched.pid], processes), watched.bounds, this.#pageBytes);
+          : await findExcess(replicaProcesses([watched.pid], processes), watched.bounds, this.#pageBytes);
         if (excess !== undefined && this.#watched.delete(watched)) watched.onExcess(excess);
       }
     } catch (error) {

@@ -2,9 +2,9 @@ import type { ResolvedDeployment } from "../../../../provider/backends/backend.t
 import type { Profile } from "../../../../provider/backends/kubernetes/resources/profile.ts";
 import {
   DEFAULT_SETTINGS,
+  type ResourceContext,
   type ResourceSettings,
   type SecretFacts,
-  type Surroundings,
 } from "../../../../provider/backends/kubernetes/resources/settings.ts";
 
 export const deployment = (more: Partial<ResolvedDeployment> = {}): ResolvedDeployment => ({
@@ -63,14 +63,16 @@ const profiles = new Map<string, Profile>([
 ]);
 
 /** What the functions of these tests are deployed into. */
-export function around(more: Partial<Surroundings> & { readonly set?: Partial<ResourceSettings> } = {}): Surroundings {
+export function around(
+  more: Partial<ResourceContext> & { readonly set?: Partial<ResourceSettings> } = {},
+): ResourceContext {
   const { set, ...rest } = more;
   return { settings: { ...DEFAULT_SETTINGS, ...set }, secrets, profiles, ...rest };
 }
 
 interface Case {
   readonly request: ResolvedDeployment;
-  readonly around?: Surroundings;
+  readonly around?: ResourceContext;
 }
 
 /** Deploy requests whose objects are kept in `golden/`. */
