@@ -118,8 +118,8 @@ export interface Place {
 /**
  * Tries a call.
  * @param attempt counts from 1, over restarts too
- * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried), and when
- *   the call is cancelled; what is returned after that changes nothing
+ * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried, unless it is
+ *   done all the same), and when the call is cancelled; what is returned after that changes nothing
  * @param place what the call takes of others meanwhile
  */
 export type Deliver = (call: QueuedCall, attempt: number, signal: AbortSignal, place: Place) => Promise<Disposition>;

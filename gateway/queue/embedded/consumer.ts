@@ -1,32 +1,29 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
-import type { ConsumeOptions, Consumer, Deliver, FinishedMember, Place, QueuedCall } from "../queue.ts";
-import { Aside, type HeldPlace, type Hold } from "../worker/aside.ts";
+import type { ConsumeOptions, Consumer, Deliver, FinishedMember } from "../queue.ts";
+import type { Attempt, ClaimStore, Ending, Lane } from "../worker/store.ts";
+import { within } from "../worker/within.ts";
+import { QueueWorker } from "../worker/worker.ts";
+import { BatchTeller } from "./batch-teller.ts";
 import type { CallIds } from "./call-ids.ts";
-import { FunctionLimits, type Limit } from "./limits.ts";
-import { type DeliveredCall, decodeCall, type EndedBatch, type Settlement } from "./protocol.ts";
+import {
+  type DeliveredCall,
+  decodeCall,
+  type EndedBatch,
+  type FromWorker,
+  functionOf,
+  queueOf,
+  refOf,
+  type Settlement,
+} from "./protocol.ts";
 import { toSettlement } from "./settlement.ts";
 
-/** How long an aborted attempt may take to end before its call is handed back all the same. */
-const ABORT_GRACE_MS = 1000;
 /** How long closing waits for the last settlements to be on disk. What is not is delivered again, which is allowed. */
 const SETTLE_TIMEOUT_MS = 5000;
-/** What throws is tried again after 1 s, doubling up to a minute; an attempt not for ever. */
-const THROWN_MIN_WAIT_MS = 1000;
-const THROWN_MAX_WAIT_MS = 60_000;
-const THROWN_MAX_ATTEMPTS = 20;
-
-interface UnderWay {
-  readonly abort: AbortController;
-  ended: Promise<void>;
-}
 
 export interface ConsumerPort {
+  claim(key: string, count: number): void;
   settle(settlement: Settlement): void;
-  limits(limits: readonly Limit[]): void;
-  /** A call under way takes less from now on. */
-  aside(seq: number, hold: Hold): void;
   /** Asks for no more calls; {@link EmbeddedConsumer.settled} is the answer. */
   pause(): void;
   members(whole: number): AsyncIterable<FinishedMember>;
@@ -40,86 +37,64 @@ export interface ConsumerContext {
   readonly port: ConsumerPort;
 }
 
-/** Runs `deliver` for every call the thread hands over. */
-export class EmbeddedConsumer implements Consumer {
-  readonly #deliver: Deliver;
-  readonly #finishBatch: ConsumeOptions["finishBatch"];
+/** The calls in the thread's file, as a worker claims them. */
+export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
   readonly #context: ConsumerContext;
-  readonly #limits: FunctionLimits;
-  readonly #aside: Aside;
-  readonly #underWay = new Map<number, UnderWay>();
-  /** Batches whose end is being told. */
-  readonly #telling = new Map<number, Promise<void>>();
+  readonly #queues: ReadonlySet<string> | undefined;
+  readonly #worker: QueueWorker<DeliveredCall>;
+  readonly #teller: BatchTeller;
+  /** In the hands of the worker, by their places. */
+  readonly #claimed = new Map<number, DeliveredCall>();
   readonly #settled = Promise.withResolvers<void>();
-  #closing: Promise<void> | undefined;
+  #told: Promise<void> | undefined;
 
   constructor(deliver: Deliver, options: ConsumeOptions, context: ConsumerContext) {
-    this.#deliver = deliver;
-    this.#finishBatch = options.finishBatch?.bind(options);
+    const { ids, log, port } = context;
     this.#context = context;
-    this.#aside = new Aside(options.concurrency);
-    this.#limits = new FunctionLimits(
-      (ref) => options.limitOf(ref),
-      (limits) => context.port.limits(limits),
-    );
+    this.#queues = options.queues && new Set(options.queues);
+    this.#worker = new QueueWorker(this, deliver, options, log);
+    this.#teller = new BatchTeller(options, {
+      ids,
+      log,
+      settle: (settlement) => port.settle(settlement),
+      members: (whole) => port.members(whole),
+    });
   }
 
   get closing(): boolean {
-    return this.#closing !== undefined;
+    return this.#worker.closing;
   }
 
-  start(stored: DeliveredCall): void {
-    const refusal = this.#begin(stored);
-    if (refusal) this.#context.port.settle(refusal);
-  }
-
-  /** @returns what becomes of the call when it does not start */
-  #begin(stored: DeliveredCall): Settlement | undefined {
-    const { seq } = stored;
-    if (this.#closing) return { seq, kind: "back" };
-    const id = this.#context.ids.encode(seq);
-    let call: QueuedCall;
-    try {
-      call = decodeCall(stored, id);
-    } catch (err) {
-      this.#context.log.error({ err, callId: id }, "a stored call cannot be read");
-      return { seq, kind: "dead", reason: "the stored call cannot be read" };
+  /** What comes of claims, and what can be claimed. */
+  receive({ found, answers }: Extract<FromWorker, { kind: "deliver" }>): void {
+    for (const key of found) {
+      if (this.#queues?.has(queueOf(key)) ?? true) this.#worker.ready(laneOf(key), Number.POSITIVE_INFINITY);
     }
-    const fn = `${call.function}.${call.namespace}`;
-    if (!this.#limits.admit(fn)) return { seq, kind: "back" };
-    const abort = new AbortController();
-    // Listed before it begins: it may leave its place at once.
-    const underWay: UnderWay = { abort, ended: Promise.resolve() };
-    this.#underWay.set(seq, underWay);
-    const place = this.#aside.begin((hold) => {
-      if (hold === "nothing") this.#limits.ended(fn);
-      // Else it has been handed back, and may be under way anew by now.
-      if (this.#underWay.get(seq) === underWay) this.#context.port.aside(seq, hold);
-    });
-    underWay.ended = this.#run(stored, call, fn, abort, place);
-    return undefined;
+    for (const { key, calls, missed } of answers) {
+      const lane = laneOf(key);
+      for (const call of calls) this.#claimed.set(call.seq, call);
+      if (calls.length > 0) this.#worker.delivered(lane, calls);
+      if (missed === 0) continue;
+      this.#worker.missed(lane, missed);
+      this.#worker.ready(lane, 0);
+    }
   }
 
   /** These calls have been cancelled. */
   abort(calls: readonly number[]): void {
-    for (const seq of calls) this.#underWay.get(seq)?.abort.abort(new Error("the call has been cancelled"));
-  }
-
-  /** The ends of these batches are to be told. */
-  tell(batches: readonly EndedBatch[]): void {
-    for (const batch of batches) {
-      const { seq } = batch;
-      if (this.#closing) this.#context.port.settle({ seq, kind: "untold", afterMs: 0 });
-      else this.#telling.set(seq, this.#tell(batch));
+    for (const seq of calls) {
+      const call = this.#claimed.get(seq);
+      if (call) this.#worker.cancel(call);
     }
   }
 
-  limitsWanted(functions: readonly string[]): void {
-    this.#limits.wanted(functions);
+  tell(batches: readonly EndedBatch[]): void {
+    this.#teller.tell(batches);
   }
 
-  limitChanged(ref: FunctionRef): void {
-    this.#limits.changed(ref);
+  /** Claims what there is room for, to travel with what is about to be sent. */
+  turn(): void {
+    this.#worker.turn();
   }
 
   /** Every call that was handed over is settled, or never will be because the thread is gone. */
@@ -129,102 +104,71 @@ export class EmbeddedConsumer implements Consumer {
 
   /** The thread is gone: stops what is under way, for another thread to deliver it again. */
   async interrupt(): Promise<void> {
-    for (const { abort } of this.#underWay.values()) abort.abort(new Error("the queue has failed"));
-    if (this.#closing) this.settled();
-    await this.#ended(ABORT_GRACE_MS);
-    this.#underWay.clear();
-    this.#telling.clear();
+    if (this.closing) this.settled();
+    this.#claimed.clear();
+    await Promise.all([this.#teller.lost(), this.#worker.lost()]);
   }
 
-  close(drainTimeoutMs: number): Promise<void> {
-    this.#closing ??= this.#close(drainTimeoutMs);
-    return this.#closing;
+  limitChanged(ref: FunctionRef): void {
+    this.#worker.limitChanged(ref);
   }
 
-  async #close(drainTimeoutMs: number): Promise<void> {
-    const { port } = this.#context;
-    port.pause();
-    await this.#ended(drainTimeoutMs);
-    for (const { abort } of this.#underWay.values()) abort.abort(new Error("the consumer is closing"));
-    await this.#ended(ABORT_GRACE_MS);
-    for (const seq of this.#underWay.keys()) port.settle({ seq, kind: "back" });
-    for (const seq of this.#telling.keys()) port.settle({ seq, kind: "untold", afterMs: 0 });
-    this.#underWay.clear();
-    this.#telling.clear();
-    await within(SETTLE_TIMEOUT_MS, this.#settled.promise);
-    this.#limits.close();
-    port.closed();
+  async close(drainTimeoutMs: number): Promise<void> {
+    this.#told ??= this.#teller.close(drainTimeoutMs);
+    await this.#worker.close(drainTimeoutMs);
   }
 
-  async #ended(timeoutMs: number): Promise<void> {
-    const all = [...[...this.#underWay.values()].map(({ ended }) => ended), ...this.#telling.values()];
-    if (all.length > 0) await within(timeoutMs, Promise.all(all));
+  claim(key: string, count: number): void {
+    this.#context.port.claim(key, count);
   }
 
-  async #run(
-    stored: DeliveredCall,
-    call: QueuedCall,
-    fn: string,
-    abort: AbortController,
-    place: HeldPlace,
-  ): Promise<void> {
-    const settlement = await this.#attempt(stored, call, abort.signal, place);
-    if (place.end() !== "nothing") this.#limits.ended(fn);
-    // Whoever gave up waiting for this attempt has handed its call back, which may be under way anew by now.
-    if (this.#underWay.get(stored.seq)?.abort !== abort) return;
-    this.#underWay.delete(stored.seq);
+  /** The file has one consumer. */
+  share(_key: string, limit: number): number {
+    return limit;
+  }
+
+  open(claim: DeliveredCall): Attempt | undefined {
+    const { ids, log } = this.#context;
+    const id = ids.encode(claim.seq);
+    try {
+      return { call: decodeCall(claim, id), number: claim.attempt };
+    } catch (err) {
+      log.error({ err, callId: id }, "a stored call cannot be read");
+      this.#settle({ seq: claim.seq, kind: "dead", reason: "the stored call cannot be read" });
+      return undefined;
+    }
+  }
+
+  freed(): void {
+    // Limits are the worker's business alone.
+  }
+
+  settle({ seq }: DeliveredCall, ending: Ending): void {
+    // The thread has ended a cancelled call, and only keeps it listed.
+    if (ending.kind === "cancelled") this.#settle({ seq, kind: "back" });
+    else this.#settle(toSettlement(seq, ending, this.#context.maxResultBytes));
+  }
+
+  release({ seq }: DeliveredCall): void {
+    this.#settle({ seq, kind: "back" });
+  }
+
+  #settle(settlement: Settlement): void {
+    this.#claimed.delete(settlement.seq);
     this.#context.port.settle(settlement);
   }
 
-  /** Never rejects. */
-  async #attempt(
-    { seq, attempt }: DeliveredCall,
-    call: QueuedCall,
-    signal: AbortSignal,
-    place: Place,
-  ): Promise<Settlement> {
-    try {
-      const disposition = await this.#deliver(call, attempt, signal, place);
-      if (signal.aborted && disposition.kind !== "done") return { seq, kind: "back" };
-      return toSettlement(seq, disposition, this.#context.maxResultBytes);
-    } catch (err) {
-      if (signal.aborted) return { seq, kind: "back" };
-      const facts = { err, callId: call.id, function: call.function, namespace: call.namespace, attempt };
-      this.#context.log.error(facts, "delivering a call failed");
-      if (attempt >= THROWN_MAX_ATTEMPTS) return { seq, kind: "dead", reason: `delivering failed: ${String(err)}` };
-      return { seq, kind: "retry", afterMs: backoffMs(attempt) };
-    }
+  stop(): void {
+    this.#context.port.pause();
   }
 
-  async #tell(batch: EndedBatch): Promise<void> {
-    const settlement = await this.#tryToTell(batch);
-    if (this.#telling.delete(batch.seq)) this.#context.port.settle(settlement);
-  }
-
-  /** Never rejects. */
-  async #tryToTell({ seq, acceptedAt, meta, tries, progress }: EndedBatch): Promise<Settlement> {
-    const { ids, log, port } = this.#context;
-    // Whatever it does, it does after it is listed as being told.
-    await Promise.resolve();
-    try {
-      const whole = decodeCall({ acceptedAt, meta, body: new Uint8Array() }, ids.encode(seq));
-      await this.#finishBatch?.({ whole, progress, members: () => port.members(seq) });
-      return { seq, kind: "told" };
-    } catch (err) {
-      if (this.#closing) return { seq, kind: "untold", afterMs: 0 };
-      log.warn({ err, callId: ids.encode(seq), tries }, "the end of a batch could not be told yet");
-      return { seq, kind: "untold", afterMs: backoffMs(tries) };
-    }
+  async flush(): Promise<void> {
+    await this.#told;
+    await within(SETTLE_TIMEOUT_MS, this.#settled.promise);
+    this.#context.port.closed();
   }
 }
 
-function backoffMs(tries: number): number {
-  return Math.min(THROWN_MAX_WAIT_MS, THROWN_MIN_WAIT_MS * 2 ** Math.min(tries - 1, 10));
-}
-
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  const timeout = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
-  await Promise.race([work, timeout]);
-  timer.abort();
+function laneOf(key: string): Lane {
+  return { key, ref: refOf(functionOf(key)) };
 }

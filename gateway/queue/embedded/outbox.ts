@@ -1,5 +1,12 @@
 import { FaasError } from "../../../contract/errors.ts";
-import { type FromWorker, packBodies, type Settlement, type ToWorker, type WireCall } from "./protocol.ts";
+import {
+  type FromWorker,
+  type KeyClaim,
+  packBodies,
+  type Settlement,
+  type ToWorker,
+  type WireCall,
+} from "./protocol.ts";
 import { toWire } from "./settlement.ts";
 
 /** Where a published call has got to. */
@@ -18,21 +25,25 @@ interface Unstored {
 
 type Batch = Extract<ToWorker, { kind: "batch" }>;
 
-/** Gathers what is published and settled in one turn of the event loop, to travel together. */
+/** Gathers what is published, settled and claimed in one turn of the event loop, to travel together. */
 export class EmbeddedOutbox {
   readonly #send: (batch: Batch) => void;
+  readonly #beforeFlush: () => void;
   /** Since the last flush. */
   #calls: { readonly call: WireCall; readonly body: Uint8Array; readonly unstored: Unstored }[] = [];
   #bodyBytes = 0;
   #settlements: Settlement[] = [];
+  #claims: KeyClaim[] = [];
   #flushing = false;
   /** Sent, not yet durable, by the name of the batch. */
   readonly #batches = new Map<number, readonly Unstored[]>();
   #lastBatch = 0;
   #unstoredBytes = 0;
 
-  constructor(send: (batch: Batch) => void) {
+  /** @param beforeFlush has the chance to add what is to travel along */
+  constructor(send: (batch: Batch) => void, beforeFlush: () => void) {
     this.#send = send;
+    this.#beforeFlush = beforeFlush;
   }
 
   /** Bytes on their way to the disk. */
@@ -57,6 +68,11 @@ export class EmbeddedOutbox {
     this.#flushSoon();
   }
 
+  claim(key: string, count: number): void {
+    this.#claims.push([key, count]);
+    this.#flushSoon();
+  }
+
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -64,8 +80,10 @@ export class EmbeddedOutbox {
   }
 
   flush(): void {
+    this.#flushing = true;
+    this.#beforeFlush();
     this.#flushing = false;
-    if (this.#calls.length === 0 && this.#settlements.length === 0) return;
+    if (this.#calls.length + this.#settlements.length + this.#claims.length === 0) return;
     const batch = this.#calls.length > 0 ? ++this.#lastBatch : 0;
     if (batch > 0) {
       this.#batches.set(
@@ -84,10 +102,12 @@ export class EmbeddedOutbox {
       return wire;
     });
     const calls = this.#calls.map(({ call }) => call);
+    const claims = this.#claims;
     this.#calls = [];
     this.#settlements = [];
+    this.#claims = [];
     this.#bodyBytes = 0;
-    this.#send({ kind: "batch", batch, calls, bodies: packBodies(bodies), settlements });
+    this.#send({ kind: "batch", batch, calls, bodies: packBodies(bodies), settlements, claims });
   }
 
   stored({ batch, places, refused, duplicates }: Extract<FromWorker, { kind: "stored" }>): void {
@@ -109,6 +129,7 @@ export class EmbeddedOutbox {
     this.#batches.clear();
     this.#calls = [];
     this.#settlements = [];
+    this.#claims = [];
     this.#bodyBytes = 0;
     this.#unstoredBytes = 0;
     for (const { reject } of unstored) reject(error);

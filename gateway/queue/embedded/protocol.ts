@@ -10,7 +10,6 @@ import type {
   RefusalStreak,
 } from "../queue.ts";
 import { DEFAULT_QUEUE } from "../queue.ts";
-import type { Hold } from "../worker/aside.ts";
 import type { IdKey } from "./call-ids.ts";
 
 /** What main thread and worker thread of the embedded queue say to each other. The frequent ones carry many at once. */
@@ -46,6 +45,16 @@ export interface DeliveredCall {
   readonly refused?: RefusalStreak;
   readonly meta: string;
   readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** So many calls of a key are asked for. */
+export type KeyClaim = readonly [key: string, count: number];
+
+/** What comes of claims of a key; what is missed is not to be waited for. */
+export interface Answered {
+  readonly key: string;
+  readonly calls: DeliveredCall[];
+  missed: number;
 }
 
 /** `headers` is JSON text. */
@@ -190,17 +199,15 @@ export interface EndedBatch {
 export type ToWorker =
   | {
       readonly kind: "batch";
-      /** Names the batch in its {@link FromWorker} `stored`; 0 when it holds settlements only. */
+      /** Names the batch in its {@link FromWorker} `stored`; 0 when it holds no calls. */
       readonly batch: number;
       readonly calls: readonly WireCall[];
       readonly bodies: ArrayBuffer;
       readonly settlements: readonly WireSettlement[];
+      readonly claims: readonly KeyClaim[];
     }
-  | { readonly kind: "consume"; readonly concurrency: number; readonly queues?: readonly string[] }
-  /** By `name.namespace`; null forgets it, to be asked again. */
-  | { readonly kind: "limits"; readonly limits: readonly (readonly [fn: string, limit: number | null])[] }
-  /** A call under way takes less from now on, see {@link Hold}. */
-  | { readonly kind: "aside"; readonly seq: number; readonly hold: Hold }
+  /** Somebody is there to claim calls. */
+  | { readonly kind: "consume" }
   /** Deliver no more; answered by `idle` once every delivered call is settled. */
   | { readonly kind: "pause" }
   | { readonly kind: "ask"; readonly question: number; readonly ask: Ask }
@@ -225,11 +232,11 @@ export type FromWorker =
       /** With the call id of the first, if its caller chose one. */
       readonly duplicates: readonly (readonly [number, string | undefined])[];
     }
-  | { readonly kind: "deliver"; readonly calls: readonly DeliveredCall[] }
+  /** Keys that may have calls, until a claim of them is missed; answers to claims. */
+  | { readonly kind: "deliver"; readonly found: readonly string[]; readonly answers: readonly Answered[] }
   /** These have been cancelled. */
   | { readonly kind: "abort"; readonly calls: readonly number[] }
   | { readonly kind: "tell"; readonly batches: readonly EndedBatch[] }
-  | { readonly kind: "limitsWanted"; readonly functions: readonly string[] }
   | { readonly kind: "idle" }
   | { readonly kind: "answer"; readonly question: number; readonly value: Answers[AskKind] }
   | { readonly kind: "noAnswer"; readonly question: number; readonly refusal: Refusal }

@@ -55,7 +55,7 @@ export class EmbeddedQueue implements Queue {
   readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
   #lastQuestion = 0;
   #ids = new CallIds({ secret: new Uint8Array(32), hiddenFrom: 0 });
-  #consumer: { readonly consumer: EmbeddedConsumer; readonly options: ConsumeOptions } | undefined;
+  #consumer: EmbeddedConsumer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: EmbeddedQueueContext) {
@@ -66,15 +66,18 @@ export class EmbeddedQueue implements Queue {
       opened: (key, again) => {
         this.#ids = new CallIds(key);
         // One that is closing would only hand everything back, again and again.
-        if (again && this.#consumer?.consumer.closing === false) this.#postConsume(this.#consumer.options);
+        if (again && this.#consumer?.closing === false) this.#thread.post({ kind: "consume" });
       },
       received: (message) => this.#receive(message),
       lost: async (error) => {
         this.#abandon(error);
-        await this.#consumer?.consumer.interrupt();
+        await this.#consumer?.interrupt();
       },
     });
-    this.#outbox = new EmbeddedOutbox((batch) => this.#thread.post(batch, [batch.bodies]));
+    this.#outbox = new EmbeddedOutbox(
+      (batch) => this.#thread.post(batch, [batch.bodies]),
+      () => this.#consumer?.turn(),
+    );
     this.deadLetters = new EmbeddedDeadLetters(
       (ask) => this.#ask(ask),
       () => this.#ids,
@@ -144,8 +147,9 @@ export class EmbeddedQueue implements Queue {
           // Lost with the thread that wants to know: the next one delivers the call again.
           if (!this.#thread.failure) this.#outbox.settle(settlement);
         },
-        limits: (limits) => this.#thread.post({ kind: "limits", limits }),
-        aside: (seq, hold) => this.#thread.post({ kind: "aside", seq, hold }),
+        claim: (key, count) => {
+          if (!this.#thread.failure) this.#outbox.claim(key, count);
+        },
         pause: () => {
           if (this.#thread.failure) consumer.settled();
           else this.#thread.post({ kind: "pause" });
@@ -156,13 +160,9 @@ export class EmbeddedQueue implements Queue {
         },
       },
     });
-    this.#consumer = { consumer, options };
-    this.#postConsume(options);
+    this.#consumer = consumer;
+    this.#thread.post({ kind: "consume" });
     return consumer;
-  }
-
-  #postConsume({ concurrency, queues }: ConsumeOptions): void {
-    this.#thread.post({ kind: "consume", concurrency, ...(queues && { queues: [...queues] }) });
   }
 
   async find(id: string): Promise<CallStatus | undefined> {
@@ -234,7 +234,7 @@ export class EmbeddedQueue implements Queue {
   async #close(): Promise<void> {
     this.#outbox.flush();
     await this.#thread.close();
-    this.#consumer?.consumer.settled();
+    this.#consumer?.settled();
     this.#abandon(new FaasError("unavailable", "the queue is closed"));
   }
 
@@ -244,22 +244,20 @@ export class EmbeddedQueue implements Queue {
         this.#outbox.stored(message);
         break;
       case "deliver":
-        for (const call of message.calls) {
-          if (this.#consumer) this.#consumer.consumer.start(call);
-          else this.#outbox.settle({ seq: call.seq, kind: "back" });
-        }
+        if (this.#consumer) this.#consumer.receive(message);
+        // What the last one asked for, and did not wait for.
+        else
+          for (const { seq } of message.answers.flatMap(({ calls }) => calls))
+            this.#outbox.settle({ seq, kind: "back" });
         break;
       case "abort":
-        this.#consumer?.consumer.abort(message.calls);
+        this.#consumer?.abort(message.calls);
         break;
       case "tell":
-        this.#consumer?.consumer.tell(message.batches);
-        break;
-      case "limitsWanted":
-        this.#consumer?.consumer.limitsWanted(message.functions);
+        this.#consumer?.tell(message.batches);
         break;
       case "idle":
-        this.#consumer?.consumer.settled();
+        this.#consumer?.settled();
         break;
       case "answer":
         this.#questions.get(message.question)?.resolve(message.value);

@@ -1,14 +1,13 @@
 import type { Disposition, Outcome } from "../queue.ts";
 import type { Settlement, StoredOutcome, WireSettlement } from "./protocol.ts";
 
-/** What is told to the thread of what became of an attempt. @throws {TypeError} when that makes no sense */
+/** What is told to the thread of what became of an attempt. */
 export function toSettlement(seq: number, disposition: Disposition, maxResultBytes: number): Settlement {
   switch (disposition.kind) {
     case "done":
       return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes) };
     case "retry": {
       const { afterMs, counted, refused, outcome } = disposition;
-      if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
       // Results are for the end of a call.
       const brief = outcome && { outcome: { status: outcome.status, durationMs: outcome.durationMs } };
       const how = { ...(counted === false && { counted }), ...(refused && { refused }) };

@@ -70,6 +70,7 @@ export class EmbeddedChanges {
     switch (settlement.kind) {
       case "back":
         this.#store.calls.handBack(seq);
+        this.#dispatch.wake(call.key);
         this.#expiry.look();
         break;
       case "done": {

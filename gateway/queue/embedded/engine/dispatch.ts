@@ -1,10 +1,8 @@
 import type { Begun } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import { functionOf, queueOf, type ToWorker } from "../protocol.ts";
+import type { Answered, KeyClaim } from "../protocol.ts";
 import type { Draft } from "./draft.ts";
-import { FunctionTurns, type UnderWay } from "./turns.ts";
-
-type Consume = Extract<ToWorker, { kind: "consume" }>;
+import { CallsUnderWay, type UnderWay } from "./under-way.ts";
 
 /** Calls that come to their turn too late and are ended in one commit; others wait meanwhile. */
 const ENDED_AT_A_TIME = 200;
@@ -17,17 +15,17 @@ export interface Stale {
   cancel(seq: number): boolean;
 }
 
-/** Gives calls to the consumer: knows who is under way, whose turn it is and what is due. */
+/** Gives claimed calls to the consumer: knows who is under way, who may have a call to give, and what is due. */
 export class EmbeddedDispatch {
-  readonly turns = new FunctionTurns();
+  readonly underWay = new CallsUnderWay();
   readonly #store: EmbeddedStore;
-  #consume: Consume | undefined;
-  #queues: ReadonlySet<string> | undefined;
-  /** What the consumer said of each function since it is there. */
-  readonly #limits = new Map<string, number>();
-  /** Functions whose limit is asked for; those still to be asked. */
-  readonly #asked = new Set<string>();
-  #wanted: string[] = [];
+  #consuming = false;
+  /** Calls that are claimed and have not been given yet, by key. */
+  readonly #claims = new Map<string, number>();
+  /** Keys that the consumer takes to have calls. */
+  readonly #known = new Set<string>();
+  /** Those of them that it is still to be told of. */
+  #found: string[] = [];
   /** Under way, and batches: to be settled as such. */
   readonly #batches = new Set<number>();
   /** Cancelled, while what tries them has not ended yet. */
@@ -47,50 +45,55 @@ export class EmbeddedDispatch {
   }
 
   get consuming(): boolean {
-    return this.#consume !== undefined;
+    return this.#consuming;
   }
 
   /** When a call comes due, while somebody is there to take it. */
   get nextDue(): number | undefined {
-    return this.#consume && this.#nextDue;
+    return this.#consuming ? this.#nextDue : undefined;
   }
 
-  start(consume: Consume, keys: Iterable<string>): void {
-    this.#consume = consume;
-    this.#queues = consume.queues && new Set(consume.queues);
-    this.#limits.clear();
-    this.#asked.clear();
-    for (const key of keys) {
-      this.turns.unblock(functionOf(key));
-      this.turns.wake(key);
-    }
+  /** Some of what is claimed is still to be answered. */
+  get owing(): boolean {
+    return this.#claims.size > 0;
+  }
+
+  start(keys: Iterable<string>): void {
+    this.stop();
+    this.#consuming = true;
+    for (const key of keys) this.wake(key);
   }
 
   stop(): void {
-    this.#consume = undefined;
+    this.#consuming = false;
+    this.#claims.clear();
+    this.#known.clear();
+    this.#found = [];
   }
 
-  setLimit(fn: string, limit: number | null): void {
-    this.#asked.delete(fn);
-    if (limit === null) this.#limits.delete(fn);
-    else this.#limits.set(fn, limit);
-    this.turns.unblock(fn);
+  claim(claims: readonly KeyClaim[]): void {
+    // What a consumer that stops has asked for before.
+    if (!this.#consuming) return;
+    for (const [key, count] of claims) this.#claims.set(key, (this.#claims.get(key) ?? 0) + count);
   }
 
-  /** Functions whose limit is to be asked for. */
-  takeWanted(): readonly string[] {
-    return this.#wanted.splice(0);
+  /** Keys that the consumer is to be told of. */
+  takeFound(): readonly string[] {
+    return this.#found.splice(0);
   }
 
   /** The call may come to its turn at `due`, if given, else at any time. */
   wake(key: string, due?: number): void {
     // Due before all who were due were woken last: nothing else would come to it.
-    if (due === undefined || due <= this.#wokenUntil) this.turns.wake(key);
-    else this.#nextDue = Math.min(due, this.#nextDue ?? due);
+    if (due !== undefined && due > this.#wokenUntil) this.#nextDue = Math.min(due, this.#nextDue ?? due);
+    else if (this.#consuming && !this.#known.has(key)) {
+      this.#known.add(key);
+      this.#found.push(key);
+    }
   }
 
   find(seq: number): UnderWay | undefined {
-    return this.turns.find(seq);
+    return this.underWay.find(seq);
   }
 
   isCancelled(seq: number): boolean {
@@ -103,12 +106,12 @@ export class EmbeddedDispatch {
 
   /** When the attempt of a call under way was begun. */
   startedAt(seq: number): number | undefined {
-    return this.#cancelled.has(seq) ? undefined : this.turns.find(seq)?.since;
+    return this.#cancelled.has(seq) ? undefined : this.underWay.find(seq)?.since;
   }
 
   runningByKey(): Map<string, number> {
     const running = new Map<string, number>();
-    for (const [seq, { key }] of this.turns.all()) {
+    for (const [seq, { key }] of this.underWay.all()) {
       if (!this.#cancelled.has(seq)) running.set(key, (running.get(key) ?? 0) + 1);
     }
     return running;
@@ -122,34 +125,39 @@ export class EmbeddedDispatch {
     for (const seq of draft.cancelled) this.#cancelled.add(seq);
     // Last: a batch may have ended its attempt and begun another one in the same commit.
     for (const seq of draft.begunBatches) this.#batches.add(seq);
+    for (const { key, calls, missed } of draft.answers) {
+      const left = (this.#claims.get(key) ?? 0) - calls.length - missed;
+      if (left > 0) this.#claims.set(key, left);
+      else this.#claims.delete(key);
+      if (missed === 0) continue;
+      this.#known.delete(key);
+      this.underWay.forgetIfIdle(key);
+    }
   }
 
   /**
-   * Begins as many calls as there is room for, fewer when it comes upon many whose time has passed.
+   * Begins the calls that are claimed, fewer when it comes upon many whose time has passed.
    * @param stale ends calls that are not to begin
    */
   take(draft: Draft, stale: Stale): void {
-    if (!this.#consume) return;
+    if (!this.#consuming) return;
     this.#wakeDue(draft.now);
-    const { concurrency } = this.#consume;
     let ended = 0;
-    while (this.turns.taken < concurrency) {
-      const key = this.turns.next(this.#hasRoom, concurrency);
-      if (key === undefined) return;
-      const wanted = this.#queues?.has(queueOf(key)) ?? true;
-      const seq = wanted ? this.#takeOne(key, draft.now) : undefined;
-      if (seq === undefined) {
-        this.turns.sleep(key);
-        continue;
+    for (const [key, count] of this.#claims) {
+      const answer: Answered = { key, calls: [], missed: 0 };
+      draft.answers.push(answer);
+      while (answer.calls.length < count) {
+        const seq = this.#takeOne(key, draft.now);
+        if (seq === undefined) {
+          answer.missed = count - answer.calls.length;
+          break;
+        }
+        const begun = stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
+        if (begun) {
+          draft.begin(key, seq, begun.isBatch);
+          answer.calls.push(begun.delivery);
+        } else if (++ended === ENDED_AT_A_TIME) return; // There may be a great many; the next commit goes on at once.
       }
-      const begun = stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
-      if (!begun) {
-        // There may be a great many; the next commit goes on at once.
-        if (++ended === ENDED_AT_A_TIME) return;
-        continue;
-      }
-      draft.begin(key, seq, begun.isBatch);
-      draft.deliveries.push(begun.delivery);
     }
   }
 
@@ -159,25 +167,15 @@ export class EmbeddedDispatch {
     return begun;
   }
 
-  readonly #hasRoom = (fn: string, underWay: number): boolean => {
-    const limit = this.#limits.get(fn);
-    if (limit !== undefined) return underWay < limit;
-    if (!this.#asked.has(fn)) {
-      this.#asked.add(fn);
-      this.#wanted.push(fn);
-    }
-    return false;
-  };
-
   /** What is due first, else the call accepted first. */
   #takeOne(key: string, now: number): number | undefined {
     const due = this.#store.calls.takeDue(key, now);
     if (due !== undefined) return due;
     for (;;) {
-      const seq = this.#store.calls.nextFresh(key, this.turns.takenUpTo(key));
+      const seq = this.#store.calls.nextFresh(key, this.underWay.takenUpTo(key));
       if (seq === undefined) return undefined;
-      this.turns.skipTo(key, seq);
-      if (this.turns.find(seq) === undefined) return seq;
+      this.underWay.skipTo(key, seq);
+      if (this.underWay.find(seq) === undefined) return seq;
     }
   }
 
@@ -188,7 +186,7 @@ export class EmbeddedDispatch {
       this.#nextDue = this.#store.calls.nextDue(now);
     }
     if (this.#nextDue === undefined || this.#nextDue > now) return;
-    for (const key of this.#store.calls.keysDue(this.#wokenUntil, now)) this.turns.wake(key);
+    for (const key of this.#store.calls.keysDue(this.#wokenUntil, now)) this.wake(key);
     this.#wokenUntil = now;
     this.#nextDue = this.#store.calls.nextDue(now);
   }

@@ -1,7 +1,7 @@
-import { type DeliveredCall, functionOf } from "../protocol.ts";
+import { type Answered, functionOf } from "../protocol.ts";
 import type { QueueClock } from "./clock.ts";
 import { type Delta, type Load, NO_LOAD } from "./counts.ts";
-import type { FunctionTurns, UnderWay } from "./turns.ts";
+import type { CallsUnderWay, UnderWay } from "./under-way.ts";
 
 /** What the file holds in all. */
 export interface Totals {
@@ -30,7 +30,8 @@ export class Draft {
   finishedBytes: number;
   droppedDead = 0;
   readonly deltas = new Map<string, Delta>();
-  readonly deliveries: DeliveredCall[] = [];
+  /** To what is claimed, the calls that begin among them. */
+  readonly answers: Answered[] = [];
   readonly begunBatches: number[] = [];
   /** Cancelled while under way. */
   readonly cancelled: number[] = [];
@@ -46,13 +47,13 @@ export class Draft {
   readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
   readonly #begun: number[] = [];
   readonly #loads = new Map<string, Load>();
-  readonly #turns: FunctionTurns;
+  readonly #underWay: CallsUnderWay;
 
   constructor(
     { now, sure, steady }: Pick<QueueClock, "now" | "sure" | "steady">,
     totals: Totals,
     forgetAt: number | undefined,
-    turns: FunctionTurns,
+    underWay: CallsUnderWay,
   ) {
     this.now = now;
     this.sure = sure;
@@ -64,11 +65,7 @@ export class Draft {
     this.finished = totals.finished;
     this.finishedBytes = totals.finishedBytes;
     this.forgetAt = forgetAt;
-    this.#turns = turns;
-  }
-
-  get began(): boolean {
-    return this.#begun.length > 0;
+    this.#underWay = underWay;
   }
 
   get ended(): readonly { readonly seq: number }[] {
@@ -111,7 +108,7 @@ export class Draft {
   }
 
   begin(key: string, seq: number, isBatch: boolean): void {
-    this.#turns.begin(key, seq, this.now);
+    this.#underWay.begin(seq, { key, since: this.now });
     this.#begun.push(seq);
     if (isBatch) this.begunBatches.push(seq);
   }
@@ -119,13 +116,12 @@ export class Draft {
   /** The call is no longer under way; `back` when it waits in its old place again. */
   end(seq: number, call: UnderWay, back: boolean): void {
     this.#ended.push({ seq, call });
-    if (back) this.#turns.handBack(seq);
-    else this.#turns.end(seq);
+    this.#underWay.end(seq, back);
   }
 
   /** The file is as it was; so is, from here on, who is under way. */
   undo(): void {
-    for (const seq of this.#begun) this.#turns.handBack(seq);
-    for (const { seq, call } of this.#ended) this.#turns.resume(seq, call);
+    for (const seq of this.#begun) this.#underWay.end(seq, true);
+    for (const { seq, call } of this.#ended) this.#underWay.begin(seq, call);
   }
 }

@@ -104,7 +104,7 @@ export class EmbeddedEngine {
       this.#clock,
       { calls: 0, bytes: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 },
       0,
-      this.#dispatch.turns,
+      this.#dispatch.underWay,
     );
     for (const { key, calls, bytes } of this.#store.calls.countByKey()) {
       draft.calls += calls;
@@ -153,7 +153,7 @@ export class EmbeddedEngine {
       this.#post({ kind: "answer", question, value: this.#reader.answer(ask, sure) });
     }
     this.#tell();
-    if (this.#pausing && this.#dispatch.turns.inFlight + this.#ends.out + this.#unsettled.length === 0) {
+    if (this.#pausing && this.#dispatch.underWay.size + this.#ends.out + this.#unsettled.length === 0) {
       this.#pausing = false;
       this.#post({ kind: "idle" });
     }
@@ -162,17 +162,10 @@ export class EmbeddedEngine {
   #obey(order: Order): void {
     switch (order.kind) {
       case "consume":
-        this.#dispatch.start(
-          order,
-          this.#counters.all().map(({ key }) => key),
-        );
+        this.#dispatch.start(this.#counters.all().map(({ key }) => key));
         break;
-      case "limits":
-        for (const [fn, limit] of order.limits) this.#dispatch.setLimit(fn, limit);
-        break;
-      case "aside":
-        // Sent before what became of the call, so it is of this attempt.
-        this.#dispatch.turns.leave(order.seq, order.hold);
+      case "claim":
+        this.#dispatch.claim(order.claims);
         break;
       case "pause":
         this.#dispatch.stop();
@@ -184,7 +177,7 @@ export class EmbeddedEngine {
   /** Milliseconds until {@link handle} is to be called without a message; undefined while nothing is to come. */
   get sleepMs(): number | undefined {
     if (this.#stuck) return STORAGE_RETRY_MS;
-    if (this.#ending.size > 0) return 0;
+    if (this.#ending.size > 0 || this.#dispatch.owing) return 0;
     const { now, sure, steady } = this.#clock;
     const waits = [left(this.#expiry.nextAt, now), left(this.#dispatch.nextDue, now)];
     waits.push(this.#forgetAt === undefined ? undefined : Math.max(FORGET_PAUSE_MS, this.#forgetAt - sure));
@@ -253,7 +246,7 @@ export class EmbeddedEngine {
   }
 
   #draft(): Draft {
-    return new Draft(this.#clock, this.#totals, this.#forgetAt, this.#dispatch.turns);
+    return new Draft(this.#clock, this.#totals, this.#forgetAt, this.#dispatch.underWay);
   }
 
   /** @throws what the store threw, with everything left as it was */
@@ -293,10 +286,10 @@ export class EmbeddedEngine {
       this.#failing = false;
       this.#log("info", "the queue can store calls again", {});
     }
-    if (draft.began) replies.push({ kind: "deliver", calls: draft.deliveries });
+    const found = this.#dispatch.takeFound();
+    const answers = draft.answers.filter(({ calls, missed }) => calls.length + missed > 0);
+    if (found.length + answers.length > 0) replies.push({ kind: "deliver", found, answers });
     if (draft.cancelled.length > 0) replies.push({ kind: "abort", calls: draft.cancelled });
-    const functions = this.#dispatch.takeWanted();
-    if (functions.length > 0) replies.push({ kind: "limitsWanted", functions });
     return replies;
   }
 

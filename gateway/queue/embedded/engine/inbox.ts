@@ -1,8 +1,10 @@
-import type { Ask, Change, Settlement, ToWorker, WireSettlement } from "../protocol.ts";
+import type { Ask, Change, KeyClaim, Settlement, ToWorker, WireSettlement } from "../protocol.ts";
 
 export type Batch = Extract<ToWorker, { kind: "batch" }>;
 /** About giving out calls. */
-export type Order = Extract<ToWorker, { kind: "consume" | "limits" | "aside" | "pause" }>;
+export type Order =
+  | Extract<ToWorker, { kind: "consume" | "pause" }>
+  | { readonly kind: "claim"; readonly claims: readonly KeyClaim[] };
 
 /** Messages by what is to be done for them, each kind in the order of arrival. */
 export interface Inbox {
@@ -25,10 +27,9 @@ export function sortInbox(messages: readonly ToWorker[]): Inbox {
       case "batch":
         if (message.calls.length > 0) batches.push(message);
         for (const wire of message.settlements) settlements.push(unpack(wire, message.bodies));
+        if (message.claims.length > 0) orders.push({ kind: "claim", claims: message.claims });
         break;
       case "consume":
-      case "limits":
-      case "aside":
       case "pause":
         orders.push(message);
         break;

@@ -18,7 +18,7 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     if (message.kind === "deliver")
       port.postMessage(
         message,
-        message.calls.map(({ body }) => body.buffer),
+        message.answers.flatMap(({ calls }) => calls.map(({ body }) => body.buffer)),
       );
     else port.postMessage(message);
   };

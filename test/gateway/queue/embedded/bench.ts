@@ -8,12 +8,16 @@ import {
   type DeliveredCall,
   type EmbeddedSettings,
   type FromWorker,
+  functionOf,
+  type KeyClaim,
   packBodies,
   type Settlement,
   type ToWorker,
   type WireCall,
 } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { CallState } from "../../../../gateway/queue/queue.ts";
+import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
+import { Turns } from "../../../../gateway/queue/worker/turns.ts";
 
 export const SETTINGS: EmbeddedSettings = {
   path: ":memory:",
@@ -42,6 +46,55 @@ class UnreliableStore extends EmbeddedStore {
   }
 }
 
+/** Keeps to limits as the worker does, without trying anything. */
+class ClaimingWorker {
+  readonly #turns: Turns<{ readonly key: string; readonly fn: string }>;
+  readonly #takers = new Map<string, { readonly key: string; readonly fn: string }>();
+  readonly #calls = new Map<number, { readonly key: string; hold: Hold }>();
+  readonly #received = new WeakSet<FromWorker>();
+
+  constructor(concurrency: number, perFunction: number) {
+    this.#turns = new Turns(concurrency, (_, underWay) => underWay < perFunction);
+  }
+
+  receive(message: Extract<FromWorker, { kind: "deliver" }>): void {
+    if (this.#received.has(message)) return;
+    this.#received.add(message);
+    for (const key of message.found) this.#turns.wake(this.#taker(key));
+    for (const { key, calls, missed } of message.answers) {
+      for (const { seq } of calls) this.#calls.set(seq, { key, hold: "both" });
+      for (let left = missed; left > 0; left--) this.#turns.leave(this.#taker(key), "nothing", "both");
+      if (missed > 0) this.#turns.sleep(this.#taker(key));
+    }
+  }
+
+  leave(seq: number, hold: Hold): void {
+    const call = this.#calls.get(seq);
+    if (!call) return;
+    this.#turns.leave(this.#taker(call.key), hold, call.hold);
+    call.hold = hold;
+  }
+
+  end(seq: number): void {
+    this.leave(seq, "nothing");
+    this.#calls.delete(seq);
+  }
+
+  claims(): KeyClaim[] {
+    const claims = new Map<string, number>();
+    for (let taker = this.#turns.next(); taker; taker = this.#turns.next()) {
+      claims.set(taker.key, (claims.get(taker.key) ?? 0) + 1);
+    }
+    return [...claims];
+  }
+
+  #taker(key: string) {
+    const taker = this.#takers.get(key) ?? { key, fn: functionOf(key) };
+    this.#takers.set(key, taker);
+    return taker;
+  }
+}
+
 /** The engine with a clock of its own, and all it has said so far. */
 export class Bench {
   now = 1_000_000;
@@ -58,8 +111,8 @@ export class Bench {
     },
   };
   engine: EmbeddedEngine;
-  perFunction = 10;
   #lastBatch = 0;
+  #worker = new ClaimingWorker(0, 0);
 
   readonly settings: EmbeddedSettings;
 
@@ -83,15 +136,14 @@ export class Bench {
     return this.engine;
   }
 
-  /** Answers what is asked about limits, as a consumer does. */
+  /** Claims what there is room for, as a worker does. */
   handle(...inbox: ToWorker[]): void {
     this.engine.handle(inbox);
     for (;;) {
-      const at = this.said.findIndex(({ kind }) => kind === "limitsWanted");
-      if (at < 0) return;
-      const [wanted] = this.said.splice(at, 1);
-      const functions = wanted?.kind === "limitsWanted" ? wanted.functions : [];
-      this.engine.handle([{ kind: "limits", limits: functions.map((fn) => [fn, this.perFunction]) }]);
+      for (const message of this.said) if (message.kind === "deliver") this.#worker.receive(message);
+      const claims = this.#worker.claims();
+      if (claims.length === 0) return;
+      this.engine.handle([{ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements: [], claims }]);
     }
   }
 
@@ -101,26 +153,34 @@ export class Bench {
     const bodies = packBodies([]);
     const meta = JSON.stringify({ name: id });
     const call = { key, acceptedAt: this.now, meta, bodyAt: 0, bodyBytes: 0, ...given };
-    this.handle({ kind: "batch", batch, calls: [call], bodies, settlements: [] });
+    this.handle({ kind: "batch", batch, calls: [call], bodies, settlements: [], claims: [] });
     const reply = this.said.findLast((message) => message.kind === "stored" && message.batch === batch);
     return reply?.kind === "stored" && reply.refused.length === 0 ? reply.places[0] : undefined;
   }
 
   settle(...settlements: Settlement[]): void {
     const wire = settlements.map((settlement) => ({ settlement }));
-    this.handle({ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements: wire });
+    for (const { seq } of settlements) this.#worker.end(seq);
+    const claims = this.#worker.claims();
+    this.handle({ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements: wire, claims });
   }
 
   consume(concurrency = 10, perFunction = 10): void {
-    this.perFunction = perFunction;
-    this.handle({ kind: "consume", concurrency });
+    this.#worker = new ClaimingWorker(concurrency, perFunction);
+    this.handle({ kind: "consume" });
+  }
+
+  /** A call under way takes less from now on. */
+  leave(seq: number, hold: Hold): void {
+    this.#worker.leave(seq, hold);
+    this.handle();
   }
 
   /** Calls handed out since the last time. */
   delivered(): DeliveredCall[] {
-    const calls = this.said.flatMap((message) => (message.kind === "deliver" ? message.calls : []));
+    const answers = this.said.flatMap((message) => (message.kind === "deliver" ? message.answers : []));
     this.said.splice(0, this.said.length, ...this.said.filter(({ kind }) => kind !== "deliver"));
-    return calls;
+    return answers.flatMap(({ calls }) => calls);
   }
 
   ask<K extends AskKind>(ask: AskOf<K>): Answers[K] {

@@ -459,7 +459,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
             // As a consumer has it: less and less.
             if (seq === undefined || holds.get(seq) === "nothing") break;
             holds.set(seq, step.hold);
-            run.handle({ kind: "aside", seq, hold: step.hold });
+            run.leave(seq, step.hold);
             break;
           }
           case "advance":

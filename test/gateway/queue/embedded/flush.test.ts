@@ -59,14 +59,18 @@ test("what somebody waits for waits for the disk; giving calls out and ending th
   };
   const call = { key: "fn.ns", acceptedAt: 1, meta: "{}", bodyAt: 0, bodyBytes: 0 };
   const bodies = packBodies([]);
-  expect(flushedBy({ kind: "batch", batch: 1, calls: [call, call], bodies, settlements: [] })).toEqual([true]);
-  expect(flushedBy({ kind: "consume", concurrency: 10 })).toEqual([false]);
-  expect(flushedBy({ kind: "limits", limits: [["fn.ns", 10]] })).toEqual([false]);
-  const seqs = said.flatMap((message) => (message.kind === "deliver" ? message.calls.map(({ seq }) => seq) : []));
+  expect(flushedBy({ kind: "batch", batch: 1, calls: [call, call], bodies, settlements: [], claims: [] })).toEqual([
+    true,
+  ]);
+  expect(flushedBy({ kind: "consume" })).toEqual([false]);
+  const claims = [["fn.ns", 2]] as const;
+  expect(flushedBy({ kind: "batch", batch: 0, calls: [], bodies, settlements: [], claims })).toEqual([false]);
+  const answers = said.flatMap((message) => (message.kind === "deliver" ? message.answers : []));
+  const seqs = answers.flatMap(({ calls }) => calls.map(({ seq }) => seq));
   expect(seqs).toHaveLength(2);
   const [first, second] = seqs as [number, number];
   const settlements = [{ settlement: { seq: first, kind: "done" as const } }];
-  expect(flushedBy({ kind: "batch", batch: 0, calls: [], bodies, settlements })).toEqual([false]);
+  expect(flushedBy({ kind: "batch", batch: 0, calls: [], bodies, settlements, claims: [] })).toEqual([false]);
   expect(flushedBy({ kind: "ask", question: 1, ask: { kind: "cancel", of: { seq: second } } })).toEqual([true]);
   store.close();
 });

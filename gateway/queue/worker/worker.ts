@@ -1,0 +1,306 @@
+import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
+import type { Logger } from "../../../kit/log.ts";
+import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
+import { Aside, type HeldPlace } from "./aside.ts";
+import type { Attempt, ClaimStore, Claims, Ending, Lane } from "./store.ts";
+import { type Taker, Turns } from "./turns.ts";
+import { within } from "./within.ts";
+
+/** How long an aborted attempt may take to end before its call goes its way all the same. */
+const ABORT_GRACE_MS = 1000;
+/** How often the limits of functions that are at theirs are looked up. */
+const POLL_MS = 500;
+/** What throws is tried again after 1 s, doubling up to a minute; an attempt not for ever. */
+const THROWN_MIN_WAIT_MS = 1000;
+const THROWN_MAX_WAIT_MS = 60_000;
+const THROWN_MAX_ATTEMPTS = 20;
+
+const BACK = "back";
+
+interface LaneState<C> extends Lane, Taker {
+  /** Calls that can be claimed, as far as is known. */
+  available: number;
+  /** Calls asked for, each of which has its places already. */
+  promised: number;
+  /** Claimed calls that nobody asked for. */
+  readonly waiting: C[];
+}
+
+interface UnderWay<C> {
+  readonly lane: LaneState<C>;
+  readonly abort: AbortController;
+  readonly place: HeldPlace;
+  /** Never rejects. */
+  trying: Promise<unknown>;
+  cancelled: boolean;
+}
+
+/**
+ * Gives the calls of all functions their turns in this process, wherever they lie: claims as many as there is room for,
+ * tries them, and says what became of them.
+ */
+export class QueueWorker<C extends object> implements Consumer, Claims<C> {
+  readonly #store: ClaimStore<C>;
+  readonly #deliver: Deliver;
+  readonly #options: Pick<ConsumeOptions, "concurrency" | "limitOf">;
+  readonly #log: Pick<Logger, "error">;
+  readonly #aside: Aside;
+  readonly #lanes = new Map<string, LaneState<C>>();
+  readonly #underWay = new Map<C, UnderWay<C>>();
+  readonly #poll: NodeJS.Timeout;
+  #turns: Turns<LaneState<C>>;
+  #turning = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+  #losing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    store: ClaimStore<C>,
+    deliver: Deliver,
+    options: Pick<ConsumeOptions, "concurrency" | "limitOf">,
+    log: Pick<Logger, "error">,
+  ) {
+    this.#store = store;
+    this.#deliver = deliver;
+    this.#options = options;
+    this.#log = log;
+    this.#aside = new Aside(options.concurrency);
+    this.#turns = this.#newTurns();
+    this.#poll = setInterval(() => {
+      this.#turns.unblockAll();
+      this.#turnSoon();
+    }, POLL_MS).unref();
+  }
+
+  #newTurns(): Turns<LaneState<C>> {
+    return new Turns(
+      this.#options.concurrency,
+      ({ key, ref }, underWay) => underWay < this.#store.share(key, this.#options.limitOf(ref)),
+    );
+  }
+
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  limitChanged(ref: FunctionRef): void {
+    this.#turns.unblock(qualifiedName(ref));
+    this.#turnSoon();
+  }
+
+  ready(of: Lane, count: number): void {
+    if (this.#closing) return;
+    const lane = this.#laneOf(of);
+    lane.available = count;
+    if (count === 0) this.#restIfDone(lane);
+    else {
+      this.#turns.wake(lane);
+      this.#turnSoon();
+    }
+  }
+
+  delivered(of: Lane, claims: readonly C[]): void {
+    const lane = this.#laneOf(of);
+    for (const claim of claims) {
+      if (this.#closing) this.#store.release(claim);
+      else if (lane.promised > 0) this.#admit(lane, claim);
+      else {
+        lane.waiting.push(claim);
+        this.#turns.wake(lane);
+        this.#turnSoon();
+      }
+    }
+    this.#restIfDone(lane);
+  }
+
+  missed(of: Lane, count: number): void {
+    const lane = this.#laneOf(of);
+    for (let left = Math.min(count, lane.promised); left > 0; left--) this.#unpromise(lane);
+    this.#restIfDone(lane);
+  }
+
+  cancel(claim: C): void {
+    const call = this.#underWay.get(claim);
+    if (!call || call.cancelled) return;
+    call.cancelled = true;
+    call.abort.abort(new Error("the call has been cancelled"));
+    setTimeout(() => this.#end(claim, call, { kind: "cancelled" }), ABORT_GRACE_MS).unref();
+  }
+
+  lost(): Promise<void> {
+    const calls = [...this.#underWay.values()];
+    this.#underWay.clear();
+    this.#lanes.clear();
+    this.#turns = this.#newTurns();
+    for (const { abort, place } of calls) {
+      place.end();
+      abort.abort(new Error("the queue has failed"));
+    }
+    this.#losing = within(ABORT_GRACE_MS, Promise.all(calls.map(({ trying }) => trying)));
+    this.#noteIfIdle();
+    return this.#losing;
+  }
+
+  close(drainTimeoutMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainTimeoutMs);
+    return this.#closing;
+  }
+
+  async #close(drainTimeoutMs: number): Promise<void> {
+    clearInterval(this.#poll);
+    this.#store.stop();
+    for (const { waiting } of this.#lanes.values()) for (const claim of waiting.splice(0)) this.#store.release(claim);
+    await within(drainTimeoutMs, this.#whenIdle());
+    for (const { abort } of this.#underWay.values()) abort.abort(new Error("the worker stops"));
+    await within(ABORT_GRACE_MS, this.#whenIdle());
+    for (const [claim, call] of this.#underWay) this.#end(claim, call, BACK);
+    await this.#losing;
+    await this.#store.flush();
+  }
+
+  /** What happens in one turn of the event loop is dealt with together. */
+  #turnSoon(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    setImmediate(() => this.turn());
+  }
+
+  /** Claims at once what there is room for now, if anything has changed: for a store that is about to send something. */
+  turn(): void {
+    if (!this.#turning) return;
+    this.#turning = false;
+    if (this.#closing) return;
+    const claims = new Map<LaneState<C>, number>();
+    for (let lane = this.#turns.next(); lane; lane = this.#turns.next()) {
+      const claim = lane.waiting.shift();
+      if (claim) this.#start(lane, claim);
+      else {
+        lane.available--;
+        lane.promised++;
+        claims.set(lane, (claims.get(lane) ?? 0) + 1);
+      }
+      this.#restIfDone(lane);
+    }
+    for (const [{ key }, count] of claims) this.#store.claim(key, count);
+  }
+
+  #laneOf({ key, ref }: Lane): LaneState<C> {
+    let lane = this.#lanes.get(key);
+    if (!lane) {
+      lane = { key, ref, fn: qualifiedName(ref), available: 0, promised: 0, waiting: [] };
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  /** A lane that has nothing to give is out of the turns, and forgotten once nothing is to come. */
+  #restIfDone(lane: LaneState<C>): void {
+    if (lane.available > 0 || lane.waiting.length > 0) return;
+    this.#turns.sleep(lane);
+    if (lane.promised === 0) this.#lanes.delete(lane.key);
+  }
+
+  /** A call that was asked for. The limit may have fallen since. */
+  #admit(lane: LaneState<C>, claim: C): void {
+    const underWay = this.#turns.underWay(lane.fn) - lane.promised;
+    if (underWay < this.#options.limitOf(lane.ref)) {
+      lane.promised--;
+      this.#start(lane, claim);
+    } else {
+      this.#unpromise(lane);
+      this.#store.release(claim);
+    }
+  }
+
+  #unpromise(lane: LaneState<C>): void {
+    lane.promised--;
+    this.#turns.leave(lane, "nothing", "both");
+    this.#turnSoon();
+  }
+
+  #start(lane: LaneState<C>, claim: C): void {
+    const turns = this.#turns;
+    const place = this.#aside.begin((now, before) => {
+      turns.leave(lane, now, before);
+      if (now === "nothing") this.#store.freed(claim);
+      this.#turnSoon();
+    });
+    const call: UnderWay<C> = {
+      lane,
+      abort: new AbortController(),
+      place,
+      trying: Promise.resolve(),
+      cancelled: false,
+    };
+    // Listed before it begins: it may leave its place at once.
+    this.#underWay.set(claim, call);
+    call.trying = this.#try(claim, call);
+  }
+
+  /** Never rejects. */
+  async #try(claim: C, call: UnderWay<C>): Promise<void> {
+    const opening = this.#store.open(claim);
+    const attempt = opening instanceof Promise ? await opening : opening;
+    const { signal } = call.abort;
+    if (!attempt) this.#end(claim, call, undefined);
+    else if (signal.aborted) this.#end(claim, call, BACK);
+    else this.#end(claim, call, await this.#attempt(attempt, call));
+  }
+
+  /** Never rejects. */
+  async #attempt({ call, number }: Attempt, { abort, place }: UnderWay<C>): Promise<Ending | typeof BACK> {
+    const { signal } = abort;
+    try {
+      const disposition = await this.#deliver(call, number, signal, place);
+      // It is over and done, so nobody has to do it again.
+      if (signal.aborted && disposition.kind !== "done") return BACK;
+      return checked(disposition);
+    } catch (err) {
+      if (signal.aborted) return BACK;
+      const facts = { err, callId: call.id, function: call.function, namespace: call.namespace, attempt: number };
+      this.#log.error(facts, "delivering a call failed");
+      if (number >= THROWN_MAX_ATTEMPTS) return { kind: "dead", reason: `delivering failed: ${String(err)}` };
+      return { kind: "retry", afterMs: backoffMs(number) };
+    }
+  }
+
+  /** @param ending undefined when the store has seen to it */
+  #end(claim: C, call: UnderWay<C>, ending: Ending | typeof BACK | undefined): void {
+    // Whoever gave up waiting for this attempt has said what becomes of its call, which may be under way anew by now.
+    if (this.#underWay.get(claim) !== call) return;
+    this.#underWay.delete(claim);
+    this.#turns.leave(call.lane, "nothing", call.place.end());
+    this.#turnSoon();
+    this.#noteIfIdle();
+    if (ending === undefined) return;
+    if (call.cancelled) this.#store.settle(claim, { kind: "cancelled" }, call.trying);
+    else if (ending === BACK) this.#store.release(claim);
+    else this.#store.settle(claim, ending, call.trying);
+  }
+
+  /** Resolves when nothing is under way. */
+  async #whenIdle(): Promise<void> {
+    if (this.#underWay.size === 0) return;
+    this.#idle ??= Promise.withResolvers<void>();
+    await this.#idle.promise;
+  }
+
+  #noteIfIdle(): void {
+    if (this.#underWay.size > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  }
+}
+
+/** @throws {TypeError} for what makes no sense */
+function checked(disposition: Disposition): Disposition {
+  if (disposition.kind === "retry" && !Number.isFinite(disposition.afterMs)) {
+    throw new TypeError(`retry: afterMs is ${disposition.afterMs}`);
+  }
+  return disposition;
+}
+
+/** How long what has thrown so often waits. */
+export function backoffMs(tries: number): number {
+  return Math.min(THROWN_MAX_WAIT_MS, THROWN_MIN_WAIT_MS * 2 ** Math.min(tries - 1, 10));
+}
