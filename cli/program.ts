@@ -73,6 +73,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/remove.ts")).removeCommand(io),
   },
   {
+    name: "prune",
+    summary: "remove images that no function uses",
+    load: async (io) => (await import("./commands/prune.ts")).pruneCommand(io),
+  },
+  {
     name: "ready",
     summary: "wait until the gateway or a function is ready",
     load: async (io) => (await import("./commands/ready.ts")).readyCommand(io),

@@ -121,6 +121,8 @@ const functionStatus = z.object({
   problem: maybe(z.string()),
   /** What keeps it from everything else on its machine. An addition of ours; absent where the backend does not say. */
   sandbox: maybe(z.string()),
+  /** Size of the files that it was deployed from, in bytes. An addition of ours; absent where it is not known. */
+  imageBytes: maybe(z.number()),
 });
 /** One function as `GET /system/functions` lists it. @see test/compat/control-rows.ts for its fields */
 export type FunctionStatus = z.output<typeof functionStatus>;

@@ -12,6 +12,8 @@ export const PATHS = {
   logs: "/system/logs",
   endpoints: "/system/endpoints",
   build: "/system/build",
+  /** Removes images that no function uses. */
+  prune: "/system/prune",
   scaling: "/system/scaling/",
   alert: "/system/alert",
   queue: "/system/queue",

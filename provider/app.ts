@@ -29,6 +29,7 @@ import {
   updateNamespace,
 } from "./routes/namespaces.ts";
 import { pathLabel } from "./routes/path-label.ts";
+import { pruneImages } from "./routes/prune.ts";
 import { hurryFunction, scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
 
@@ -139,6 +140,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
     closing,
   };
   route(app, PATHS.build, { POST: [postBuild(backend.builder, build)] });
+  route(app, PATHS.prune, { POST: [body, pruneImages(backend.images)] });
 
   app.use(notFoundResponder());
   app.use(errorResponder(log));

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { parseGoDuration } from "../contract/duration.ts";
 import { DEFAULT_NAMESPACE } from "../contract/paths.ts";
 import { type Env, readEnv } from "../kit/env.ts";
 import { parseHosts } from "../kit/hosts.ts";
@@ -56,12 +57,25 @@ export interface ProviderConfig {
   readonly sandboxTmpBytes: number;
   /** Most that a function of the backend `local` may add to its folder on the disk, in bytes. */
   readonly functionDiskBytes: number;
+  /** How long the backend `local` keeps an image that no function uses, in milliseconds; Infinity for good. */
+  readonly imageKeepMs: number;
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterPlace;
   /** What replicas and install steps see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
+}
+
+/** Less would take images away between their build and their deploy. */
+const LEAST_KEEP_MS = 60_000;
+
+/** Hundreds of hours are usual here, so it is not bounded as timers are. */
+function parseKeep(text: string): number {
+  if (text === "forever") return Number.POSITIVE_INFINITY;
+  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : parseGoDuration(text);
+  if (ms === undefined || ms < LEAST_KEEP_MS) throw new Error("must be forever, or a duration of at least 1m");
+  return ms;
 }
 
 /**
@@ -98,6 +112,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
       sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
       sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
       functionDiskBytes: read.optional("function_disk_bytes", parseBytes) ?? 1024 ** 3,
+      imageKeepMs: read.optional("image_keep", parseKeep) ?? 7 * 24 * 3600e3,
       kubernetes: readKubernetesSettings(read),
       cluster: {
         ...(kubeconfig !== undefined && { kubeconfig }),

@@ -11,6 +11,7 @@ import {
 import { decodeLogMessage, type LogMessage } from "../../contract/logs.ts";
 import { decodeFunctionNamespace, decodeNamespaceList, type FunctionNamespace } from "../../contract/namespaces.ts";
 import { PATHS } from "../../contract/paths.ts";
+import { decodePruneReport, type PruneReport, type PruneRequest } from "../../contract/prune.ts";
 import { decodeSecretList, type SecretRequest } from "../../contract/secrets.ts";
 import { decodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
 import { encodeMultipart } from "./multipart.ts";
@@ -138,6 +139,12 @@ export class GatewayClient {
 
   async removeNamespace(namespace: FunctionNamespace): Promise<GatewayAnswer> {
     return await this.#write("DELETE", PATHS.namespace + encodeURIComponent(namespace.name), namespace);
+  }
+
+  /** Removes images that no function uses. */
+  async prune(request: PruneRequest): Promise<PruneReport> {
+    const { text } = expectStatus(await this.#write("POST", PATHS.prune, request), [200]);
+    return decodePruneReport(readJson(text));
   }
 
   /** `GET /system/info` as it came: gateways of other makes add fields of their own. */

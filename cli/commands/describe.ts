@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { formatBytes } from "../../contract/bytes.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -51,6 +52,7 @@ function format(fn: FunctionStatus, url: string, namespace: string | undefined, 
     ["Available Replicas", [`${fn.availableReplicas ?? 0}`]],
     ["Invocations", [`${fn.invocationCount ?? 0}`]],
     ["Image", [fn.image]],
+    ["Image Size", fn.imageBytes === undefined ? [] : [`${formatBytes(fn.imageBytes)}B`]],
     ["Function Process", [fn.envProcess || "<default>"]],
     ["Namespace", fn.namespace ? [fn.namespace] : []],
     ["URL", [`${url}/function/${path}`]],

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { formatBytes } from "../../contract/bytes.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -63,8 +64,15 @@ function format(functions: readonly FunctionStatus[], { json, quiet, verbose }: 
     const lines = rows.map((fn) => row(fn.name, `${fn.invocations}`, `${fn.count}`));
     return row("Function", "Invocations", "Replicas") + lines.join("");
   }
-  const row = (name: string, image: string, calls: string, replicas: string, created: string) =>
-    `${name.padEnd(30)}\t${image.padEnd(40)}\t${calls.padEnd(15)}\t${replicas.padEnd(10)}\t${created}\n`;
-  const lines = rows.map((fn) => row(fn.name, fn.image, `${fn.invocations}`, `${fn.count}`, fn.createdAt ?? ""));
-  return row("Function", "Image", "Invocations", "Replicas", "CreatedAt") + lines.join("");
+  const row = (name: string, image: string, calls: string, replicas: string, created: string, size?: string) =>
+    `${name.padEnd(30)}\t${image.padEnd(40)}\t${calls.padEnd(15)}\t${replicas.padEnd(10)}\t${created}${size === undefined ? "" : `\t${size}`}\n`;
+  // Only where it is known of any: others have the columns of faas-cli.
+  const isSized = rows.some(({ imageBytes }) => imageBytes !== undefined);
+  const sizeOf = ({ imageBytes }: FunctionStatus) =>
+    isSized ? (imageBytes === undefined ? "" : `${formatBytes(imageBytes)}B`) : undefined;
+  const lines = rows.map((fn) =>
+    row(fn.name, fn.image, `${fn.invocations}`, `${fn.count}`, fn.createdAt ?? "", sizeOf(fn)),
+  );
+  const head = row("Function", "Image", "Invocations", "Replicas", "CreatedAt", isSized ? "ImageSize" : undefined);
+  return head + lines.join("");
 }

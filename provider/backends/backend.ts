@@ -5,6 +5,7 @@ import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../../cont
 import type { ProviderInfo } from "../../contract/info.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
+import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { Tally } from "../../kit/histogram.ts";
 
@@ -19,6 +20,8 @@ export interface Backend {
   readonly namespaces: NamespaceStore;
   /** Absent where functions come as finished images only. */
   readonly builder?: Builder;
+  /** Absent where images are somebody else's to keep. */
+  readonly images?: ImageStore;
 
   readonly coldStarts?: ColdStartTallies;
 
@@ -125,6 +128,14 @@ export interface NamespaceStore {
   update(namespace: FunctionNamespace): Promise<void>;
   /** @throws {FaasError} `notFound`; `invalid` for the default namespace; `conflict` while functions live in it */
   remove(name: string): Promise<void>;
+}
+
+export interface ImageStore {
+  /**
+   * Removes images that no function uses, which also happens by itself: those without a name at once, those with one
+   * after a while, or with `all` now.
+   */
+  prune(request: PruneRequest): Promise<PruneReport>;
 }
 
 export interface Builder {

@@ -18,6 +18,7 @@ export interface BackendSettings {
   readonly sandbox: SandboxSetting;
   readonly sandboxTmpBytes: number;
   readonly functionDiskBytes: number;
+  readonly imageKeepMs: number;
   readonly defaultNamespace: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
@@ -55,6 +56,7 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     sandbox,
     tmpBytes,
     diskBytes: settings.functionDiskBytes,
+    imageKeepMs: settings.imageKeepMs,
     hidden: [settings.secretMountPath],
     version: readVersion(),
     nodePath: process.execPath,

@@ -8,6 +8,7 @@ const WHOLE: ReadonlySet<string> = new Set([
   PATHS.logs,
   PATHS.endpoints,
   PATHS.build,
+  PATHS.prune,
   PATHS.announce,
 ]);
 const PREFIXES = [PATHS.function, PATHS.scale, PATHS.hurry, PATHS.namespace];

@@ -113,7 +113,7 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         const status = await ready("fn");
         expect(
           Object.keys(status)
-            .filter((key) => key !== "sandbox")
+            .filter((key) => key !== "sandbox" && key !== "imageBytes")
             .sort(),
         ).toEqual(
           ["annotations", "availableReplicas", "createdAt", "image", "labels", "name", "namespace", "replicas"].sort(),

@@ -83,6 +83,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.logs": [`${PATHS.logs}?name=f`],
   "PATHS.endpoints": [PATHS.endpoints],
   "PATHS.build": [PATHS.build],
+  "PATHS.prune": [PATHS.prune],
   "PATHS.alert": [PATHS.alert],
   "`${PATHS.scaling}:name`": [`${PATHS.scaling}f`],
   "`${PATHS.scaling}:name/history`": [`${PATHS.scaling}f/history`],
@@ -108,6 +109,7 @@ const BODIES: readonly (readonly [path: string, body: object])[] = [
   [PATHS.functions, { service: "evil", image: "f:1", functionName: "f" }],
   [PATHS.scale, { serviceName: "f", replicas: 3 }],
   [PATHS.secrets, { name: "s", value: "evil" }],
+  [PATHS.prune, { all: true }],
   [PATHS.namespace.slice(0, -1), { name: "evil", labels: { openfaas: "1" } }],
   [PATHS.alert, { alerts: [{ status: "firing", labels: { alertname: "a", function_name: "f.openfaas-fn" } }] }],
 ];

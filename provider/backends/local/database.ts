@@ -25,6 +25,11 @@ const MIGRATIONS = [
   `CREATE TABLE slack (page INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
    WITH RECURSIVE pages (page) AS (SELECT 1 UNION ALL SELECT page + 1 FROM pages WHERE page < 96)
    INSERT INTO slack SELECT page, zeroblob(3900) FROM pages;`,
+  // Images that are there already are kept from now on.
+  `ALTER TABLE images ADD COLUMN kept_since INTEGER NOT NULL DEFAULT 0;
+   UPDATE images SET kept_since = unixepoch() * 1000;
+   CREATE INDEX images_by_digest ON images (digest);
+   CREATE TABLE artefacts (digest TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;`,
 ];
 
 /** The log goes back to its beginning after so many pages, and thus hardly ever needs more than `makeRoom` has made. */

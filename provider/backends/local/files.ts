@@ -2,6 +2,10 @@ import { randomBytes } from "node:crypto";
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../../kit/private-folder.ts";
+import { clearTree } from "./clear-tree.ts";
+
+/** What functions and install steps may make of their folders: some that may not be written to, or lie too deep. */
+const NEEDS_CARE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENAMETOOLONG"]);
 
 /** Makes `folder` and its missing parents, readable by this user only; see {@link ensurePrivateFolder}. */
 export async function ensureFolder(folder: string): Promise<void> {
@@ -60,5 +64,10 @@ export async function sweepFolder(folder: string, keep: (name: string) => boolea
 
 /** Removes a file or a folder with all it holds; retried, as a dying process may still be writing into it. */
 export async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  } catch (error) {
+    if (!NEEDS_CARE.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await clearTree(path);
+  }
 }

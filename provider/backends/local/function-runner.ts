@@ -37,6 +37,8 @@ export interface RunnerSettings extends SpecSettings {
   readonly now: () => number;
   readonly coldStarts?: Pick<ColdStarts, "observe" | "forget">;
   artefactPath(digest: string): string;
+  /** Told when functions have come to need other artefacts than before; those named are not needed any more. */
+  onArtefactsChanged?(released: readonly string[]): void;
   /** Undefined when there is no such secret. */
   readSecret(namespace: string, name: string): Promise<Buffer | undefined>;
 }
@@ -119,6 +121,11 @@ export class FunctionRunner {
   /** Environment that comes with the artefact of the present version; empty until it has been read. */
   get artefactEnv(): Readonly<Record<string, string>> {
     return this.#generations.get(this.#record.generation)?.artefactEnv ?? {};
+  }
+
+  /** Of the artefacts that its versions are copied from, former ones included while a replica of them runs. */
+  get digests(): readonly string[] {
+    return [...this.#generations.values()].map(({ record }) => record.digest);
   }
 
   /** Goes for a new state; what is not right yet follows in the background. */
@@ -297,11 +304,12 @@ export class FunctionRunner {
   /** Generations that are neither wanted nor have replicas leave their folder. */
   #dropGenerations(): void {
     const needed = new Set(this.replicas.map(({ generation }) => generation)).add(this.#record.generation);
-    for (const [number, { workspace }] of this.#generations) {
+    for (const [number, { record, workspace }] of this.#generations) {
       if (needed.has(number)) continue;
       this.#generations.delete(number);
       this.#chore(async () => {
         await workspace?.catch(() => undefined);
+        this.#settings.onArtefactsChanged?.([record.digest]);
         await removeTree(generationFolder(this.#home, number));
       });
     }

@@ -19,6 +19,7 @@ import type { RunnerSettings } from "./function-runner.ts";
 import { openFunctionTable } from "./function-table.ts";
 import { Gate } from "./gate.ts";
 import { idleStarts } from "./idle-starts.ts";
+import { ImageSweeper } from "./image-sweeper.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
@@ -53,6 +54,8 @@ export interface LocalBackendOptions {
   readonly maxReplicas?: number;
   /** Log kept per replica, and once more for all replicas of a function that are gone; 10 MiB unless given. */
   readonly logLimitBytes?: number;
+  /** How long an image is kept that no function uses, in milliseconds; a week unless given. */
+  readonly imageKeepMs?: number;
   readonly times?: Partial<ReplicaTimes>;
   /** How replicas are probed whose function does not say; as on Kubernetes unless given. */
   readonly probes?: RunnerSettings["probes"];
@@ -96,8 +99,14 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     const { wall } = isolation;
 
     const table = openFunctionTable(db);
-    const images = await openImages(db, dataDir);
-    await images.sweep(new Set(table.all().map(({ digest }) => digest)));
+    const images = await openImages(db, dataDir, options.now);
+    const sweeper = new ImageSweeper({
+      images,
+      usage: () => functions.imageUsage(),
+      keepMs: options.imageKeepMs ?? 7 * 24 * 3600e3,
+      log: options.log,
+      ...(options.now && { now: options.now }),
+    });
     const hub = new WatchHub();
     const prober = new ReplicaProber(options.httpProbe);
     const coldStarts = new ColdStarts();
@@ -115,6 +124,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       table,
       hub,
       hasNamespace: namespaces.has,
+      sizeOfArtefact: images.sizeOf,
       enforcement: { walled: wall !== undefined, cpu: isolation.holds("cpu") },
       around: {
         hasSecret: secretFiles.has,
@@ -144,11 +154,18 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         now: options.now ?? Date.now,
         coldStarts,
         artefactPath: images.artefactPath,
+        onArtefactsChanged: (released) => sweeper.request(released),
         readSecret: async (namespace, name) =>
           secretFiles.has({ namespace, name }) ? await secretFiles.read({ namespace, name }) : undefined,
       },
     });
-    const builder = await options.openBuilder?.(images, strays, isolation);
+    const register: Images["register"] = (...what) => {
+      images.register(...what);
+      // The name may have meant another one before.
+      sweeper.request();
+    };
+    const builder = await options.openBuilder?.({ ...images, register }, strays, isolation);
+    sweeper.request();
     let closing: Promise<void> | undefined;
 
     return {
@@ -157,6 +174,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       namespaces,
       secrets: buildSecretStore(secretFiles, namespaces),
       ...(builder && { builder }),
+      images: sweeper,
       async *logs(query, signal) {
         const runner = functions.find(query);
         if (!runner) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
@@ -166,6 +184,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       watch: (signal) => hub.watch(signal),
       close(drainTimeoutMs) {
         closing ??= functions.close(drainTimeoutMs).finally(async () => {
+          await sweeper.close();
           hub.end();
           prober.close();
           db.close();
@@ -199,7 +218,7 @@ async function isolate(options: LocalBackendOptions, dataDir: string): Promise<I
 }
 
 function buildInfo(version: VersionInfo, builds: boolean): ProviderInfo {
-  const features = [FEATURES.endpoints, FEATURES.hurry, ...(builds ? [FEATURES.build] : [])];
+  const features = [FEATURES.endpoints, FEATURES.hurry, FEATURES.prune, ...(builds ? [FEATURES.build] : [])];
   return { provider: "faaslane", orchestration: "local", version, features };
 }
 

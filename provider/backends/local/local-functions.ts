@@ -16,6 +16,8 @@ import { readDescriptor } from "./descriptor.ts";
 import { sweepFolder } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionStorage } from "./function-table.ts";
+import type { ImageUsage } from "./image-rule.ts";
+import { canonicalReference, parseImageReference } from "./images.ts";
 import { buildEndpoints, buildStatus } from "./status.ts";
 import { measureReplicaUsage } from "./usage.ts";
 import { deploymentWarnings, type Enforcement } from "./warnings.ts";
@@ -27,6 +29,8 @@ export interface LocalFunctionsOptions {
   readonly around: AdmissionContext;
   readonly runner: RunnerSettings;
   readonly enforcement: Enforcement;
+  /** Size of an artefact's files in bytes, as far as that is known. */
+  sizeOfArtefact?(digest: string): number | undefined;
   hasNamespace(name: string): boolean;
 }
 
@@ -67,7 +71,7 @@ export class LocalFunctions implements FunctionStore {
     const statuses = await Promise.all(
       runners.map(async (runner) => {
         const sandbox = await runner.sandbox();
-        return buildStatus(runner.record, runner.replicas, undefined, sandbox);
+        return buildStatus(runner.record, runner.replicas, { sandbox, imageBytes: this.#imageBytes(runner) });
       }),
     );
     return statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -79,7 +83,8 @@ export class LocalFunctions implements FunctionStore {
     const pids = runner.replicas.flatMap(({ pid }) => pid ?? []);
     const measured = usage ? await measureReplicaUsage(pids) : undefined;
     const sandbox = await runner.sandbox();
-    return buildStatus(runner.record, runner.replicas, measured, sandbox);
+    const imageBytes = this.#imageBytes(runner);
+    return buildStatus(runner.record, runner.replicas, { usage: measured, sandbox, imageBytes });
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
@@ -99,6 +104,7 @@ export class LocalFunctions implements FunctionStore {
       createdAt: new Date(this.#options.runner.now()).toISOString().replace(/\.\d+Z$/, "Z"),
     });
     this.#run(record);
+    this.#options.runner.onArtefactsChanged?.([]);
   }
 
   async update(deployment: ResolvedDeployment): Promise<void> {
@@ -117,6 +123,7 @@ export class LocalFunctions implements FunctionStore {
     const replicas = Math.max(runner.record.replicas, bounds.min);
     runner.want();
     runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
+    this.#options.runner.onArtefactsChanged?.([]);
   }
 
   async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
@@ -140,7 +147,10 @@ export class LocalFunctions implements FunctionStore {
     const retired = runner
       .retire()
       .catch((err) => log.warn({ function: ref.name, namespace: ref.namespace, err }, "could not clear up a function"))
-      .finally(() => this.#retiring.delete(runner));
+      .finally(() => {
+        this.#retiring.delete(runner);
+        this.#options.runner.onArtefactsChanged?.(runner.digests);
+      });
     this.#retiring.set(runner, retired);
   }
 
@@ -171,6 +181,17 @@ export class LocalFunctions implements FunctionStore {
 
   hasAny(namespace: string): boolean {
     return [...this.#runners.values()].some(({ record }) => record.namespace === namespace);
+  }
+
+  /** What of the images is needed now, by functions that are being removed too. */
+  imageUsage(): Omit<ImageUsage, "isHeld"> {
+    const runners = [...this.#runners.values()];
+    return {
+      digests: new Set([...runners, ...this.#retiring.keys()].flatMap((runner) => runner.digests)),
+      references: new Set(
+        runners.map(({ record }) => canonicalReference(parseImageReference(record.deployment.image))),
+      ),
+    };
   }
 
   /** Names of the functions that are deployed with a secret. */
@@ -212,6 +233,10 @@ export class LocalFunctions implements FunctionStore {
     const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish, recovered);
     this.#runners.set(key, runner);
     publish(runner);
+  }
+
+  #imageBytes({ record }: FunctionRunner): number | undefined {
+    return this.#options.sizeOfArtefact?.(record.digest);
   }
 
   #homeOf(record: StoredFunction): string {

@@ -51,12 +51,18 @@ function areHopeless(replicas: readonly VisibleReplica[]): boolean {
   return alive.length > 0 && alive.every(({ failedStarts }) => failedStarts >= HOPELESS_STARTS);
 }
 
+/** What is known of a function besides its record and its replicas. */
+export interface Particulars {
+  readonly usage?: Usage | undefined;
+  readonly sandbox?: SandboxLevel | undefined;
+  readonly imageBytes?: number | undefined;
+}
+
 /** One function as lists show it. Numbers that are 0 and fields that were not set are left out. */
 export function buildStatus(
   record: StoredFunction,
   replicas: readonly VisibleReplica[],
-  usage?: Usage,
-  sandbox?: SandboxLevel,
+  { usage, sandbox, imageBytes }: Particulars = {},
 ): FunctionStatus {
   const { service: name, namespace, ...rest } = record.deployment;
   const available = replicas.filter(({ state }) => state === "ready").length;
@@ -72,6 +78,7 @@ export function buildStatus(
     createdAt: record.createdAt,
     ...(usage && { usage: { ...usage } }),
     ...(sandbox && { sandbox }),
+    ...(imageBytes !== undefined && { imageBytes }),
     ...(problem !== undefined && { problem }),
   };
 }

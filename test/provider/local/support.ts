@@ -12,6 +12,7 @@ import { createLogger } from "../../../kit/log.ts";
 import type { Backend, ResolvedDeployment } from "../../../provider/backends/backend.ts";
 import type { Images } from "../../../provider/backends/local/images.ts";
 import { type LocalBackendOptions, openLocalBackend } from "../../../provider/backends/local/local-backend.ts";
+import { treeSize } from "../../../provider/backends/local/tree-size.ts";
 
 export const NAMESPACE = "openfaas-fn";
 export const WATCHDOG = fileURLToPath(new URL("../../../dist/watchdog.mjs", import.meta.url));
@@ -119,12 +120,14 @@ export async function openFixture(options: Partial<LocalBackendOptions> = {}): P
 
 async function addImage(images: Images, reference: string, files: Record<string, string>): Promise<string> {
   const digest = createHash("sha256").update(JSON.stringify(files)).digest("hex");
+  const release = images.hold(digest);
   for (const [name, text] of Object.entries(files)) {
     const file = join(images.artefactPath(digest), name);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
   }
-  images.register(reference, digest);
+  images.register(reference, digest, await treeSize(images.artefactPath(digest)));
+  release();
   return digest;
 }
 

@@ -18,7 +18,7 @@ import { createSlots } from "./slots.ts";
 
 export interface BuilderOptions {
   readonly dataDir: string;
-  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "register">;
+  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "hold" | "register">;
   readonly log: Logger;
   readonly limits?: Partial<BuildLimits> | undefined;
   /** The backend's, which finds what builds of an earlier life have left. */

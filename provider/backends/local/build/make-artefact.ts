@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { access, rename } from "node:fs/promises";
+import { access, chmod, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
 import { FaasError } from "../../../../contract/errors.ts";
@@ -9,6 +9,7 @@ import type { Images } from "../images.ts";
 import type { Enclosed, Isolation } from "../sandbox/isolation.ts";
 import { type Cell, INSIDE } from "../sandbox/wall.ts";
 import { MARK_VARIABLE, type Strays } from "../strays.ts";
+import { treeSize } from "../tree-size.ts";
 import { cureFor } from "./cures.ts";
 import { digestContext } from "./digest.ts";
 import { missingPrograms } from "./find-program.ts";
@@ -27,7 +28,7 @@ export interface ArtefactJob {
   /** Empty folders of this build; the caller removes them. `context` is on the file system of the artefacts. */
   readonly context: string;
   readonly tmp: string;
-  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "register">;
+  readonly images: Pick<Images, "artefactPath" | "artefactsDir" | "hold" | "register">;
   readonly limits: BuildLimits;
   /** Environment that every install step gets next to its own folders; `PATH` tells where programs are. */
   readonly baseEnv: Readonly<Record<string, string>>;
@@ -68,7 +69,9 @@ export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent
     return;
   }
   const unlock = await job.lock.acquire(digest, signal);
+  const release = images.hold(digest);
   try {
+    let bytes: number | undefined;
     if (existsSync(images.artefactPath(digest))) {
       yield progress("this context has been built before, nothing to install");
     } else {
@@ -77,10 +80,11 @@ export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent
         yield failed(why);
         return;
       }
-      await publish(context, images, digest);
+      bytes = await publish(context, images, digest, signal);
     }
-    images.register(config.image, digest);
+    images.register(config.image, digest, bytes);
   } finally {
+    release();
     unlock();
   }
   yield { status: "success", image: `${config.image}@sha256:${digest}` };
@@ -174,9 +178,21 @@ async function encloseStep(
   }
 }
 
-/** Moves the finished folder to its place: after a crash it is there as a whole, or not at all. */
-async function publish(context: string, images: ArtefactJob["images"], digest: string): Promise<void> {
+/**
+ * Moves the finished folder to its place: after a crash it is there as a whole, or not at all.
+ * @returns the size of its files, in bytes
+ */
+async function publish(
+  context: string,
+  images: ArtefactJob["images"],
+  digest: string,
+  signal: AbortSignal,
+): Promise<number> {
   await syncTree(context);
+  const bytes = await treeSize(context, signal);
+  // The install step may have made it one that cannot be moved.
+  await chmod(context, 0o700);
   await rename(context, images.artefactPath(digest));
   await syncFolder(images.artefactsDir);
+  return bytes;
 }

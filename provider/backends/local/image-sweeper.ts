@@ -1,0 +1,248 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { FaasError } from "../../../contract/errors.ts";
+import type { PruneReport, PruneRequest } from "../../../contract/prune.ts";
+import type { Logger } from "../../../kit/log.ts";
+import { steadyNow } from "../../../kit/steady-clock.ts";
+import { clearTree } from "./clear-tree.ts";
+import { syncFolder } from "./files.ts";
+import { type ImageUsage, judgeArtefact, namesToRenew, type Verdict } from "./image-rule.ts";
+import type { Images } from "./images.ts";
+import { treeSize } from "./tree-size.ts";
+
+export interface ImageSweeperOptions {
+  readonly images: Images;
+  /** What functions need now. */
+  usage(): Omit<ImageUsage, "isHeld">;
+  /** How long names are kept that no function uses, in milliseconds. */
+  readonly keepMs: number;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+/** Sweeps that are asked for in the meantime are one. */
+const GAP_MS = 1_000;
+/** For names whose time is over although nothing else happens. */
+const EVERY_MS = 3600e3;
+/** Longest wait of a request for files to be gone; clients wait for little longer. */
+const PRUNE_WAIT_MS = 30_000;
+
+interface Order {
+  readonly all: boolean;
+  readonly dryRun: boolean;
+  /** Whether it was asked for: then also that is tried again which could not be removed before. */
+  readonly byHand: boolean;
+}
+
+/** A report in the making. */
+interface Progress {
+  readonly removed: PruneReport["removed"];
+  readonly problems: string[];
+  readonly kept: { images: number; bytes: number };
+  pending: number;
+  /** Whether all that is to go has been named. */
+  decided: boolean;
+}
+
+const AUTOMATIC: Order = { all: false, dryRun: false, byHand: false };
+
+/**
+ * Removes images that nothing needs, one after the other and giving way to everything else. An artefact is taken out of
+ * use in the same turn in which it is found to be free, so that a deploy finds it whole or not at all.
+ */
+export class ImageSweeper {
+  readonly #options: ImageSweeperOptions;
+  readonly #now: () => number;
+  readonly #closing = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #requested: NodeJS.Timeout | undefined;
+  /** Of all sweeps so far: there is one at a time. */
+  #last: Promise<void> = Promise.resolve();
+  /** Artefacts that were in use since the last sweep. */
+  readonly #released = new Set<string>();
+  /** What could not be removed. */
+  readonly #stuck = new Set<string>();
+
+  constructor(options: ImageSweeperOptions) {
+    this.#options = options;
+    this.#now = options.now ?? steadyNow;
+    this.#timer = setInterval(() => this.request(), EVERY_MS).unref();
+  }
+
+  /**
+   * Has a sweep made soon.
+   * @param released artefacts that a function has used until now
+   */
+  request(released: readonly string[] = []): void {
+    for (const digest of released) this.#released.add(digest);
+    if (this.#requested || this.#closing.signal.aborted) return;
+    this.#requested = setTimeout(() => {
+      this.#requested = undefined;
+      void this.#enqueue(AUTOMATIC, newProgress()).catch((err) => {
+        if (!this.#closing.signal.aborted) this.#options.log.warn({ err }, "could not look for images to remove");
+      });
+    }, GAP_MS).unref();
+  }
+
+  /**
+   * Sweeps now. Waits until files are gone, but not for so long that nobody waits for the answer any more.
+   * @throws {FaasError} `unavailable` when it is closed
+   */
+  async prune({ all = false, dryRun = false }: PruneRequest): Promise<PruneReport> {
+    const progress = newProgress();
+    const done = this.#enqueue({ all, dryRun, byHand: true }, progress);
+    const over = new AbortController();
+    const late = delay(PRUNE_WAIT_MS, undefined, { signal: over.signal });
+    try {
+      await Promise.race([done, late]);
+    } finally {
+      over.abort();
+      for (const left of [done, late]) left.catch(() => {});
+    }
+    const { removed, pending, kept, problems } = progress;
+    const bytes = removed.reduce((sum, image) => sum + image.bytes, 0);
+    const unfinished = progress.decided ? [] : ["not all images have been looked at yet; it goes on"];
+    return { removed: [...removed], bytes, pending, kept: { ...kept }, problems: [...problems, ...unfinished] };
+  }
+
+  /** Stops what is under way; the next start goes on with it. May be called twice. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    clearTimeout(this.#requested);
+    this.#closing.abort(new FaasError("unavailable", "the provider is closing"));
+    await this.#last;
+  }
+
+  #enqueue(order: Order, progress: Progress): Promise<void> {
+    const sweep = this.#last.then(() => this.#sweep(order, progress));
+    this.#last = sweep.catch(() => {});
+    return sweep;
+  }
+
+  async #sweep(order: Order, progress: Progress): Promise<void> {
+    const { images } = this.#options;
+    this.#closing.signal.throwIfAborted();
+    const { digests, others } = await images.list();
+    if (!order.dryRun) this.#renew();
+    const withdrawn: string[] = [];
+    for (const digest of this.#candidates(digests)) {
+      const path = await this.#settle(digest, order, progress);
+      if (path === undefined) continue;
+      withdrawn.push(path);
+      progress.pending += 1;
+    }
+    progress.decided = true;
+    if (order.dryRun) return;
+    // What an earlier sweep has left. Without end it would be tried in vain.
+    const leftovers = others.filter((path) => order.byHand || !this.#stuck.has(path));
+    await this.#remove([...withdrawn, ...leftovers], progress);
+    if (!order.byHand) await this.#countSizes(digests);
+  }
+
+  #renew(): void {
+    const { images, keepMs } = this.#options;
+    const usage = this.#usage();
+    const digests = new Set([...usage.digests, ...this.#released]);
+    images.renew(namesToRenew(images.tags(), { ...usage, digests }, { keepMs, nowMs: this.#now() }));
+    this.#released.clear();
+  }
+
+  /** Artefacts that no function uses, and those that names are left of. */
+  #candidates(present: readonly string[]): string[] {
+    const usage = this.#usage();
+    const known = new Set([...present, ...this.#options.images.tags().map(({ digest }) => digest)]);
+    return [...known].filter((digest) => !usage.digests.has(digest) && !usage.isHeld(digest));
+  }
+
+  /** Decides about one artefact and acts on it. @returns what of it is to be removed */
+  async #settle(digest: string, order: Order, { removed, kept, problems }: Progress): Promise<string | undefined> {
+    const { images } = this.#options;
+    const early = this.#judge(digest, order);
+    if (!early.remove && early.forget.length === 0 && !order.byHand) return undefined;
+    const bytes = await this.#sizeOf(digest);
+    // From here on without a pause: nothing comes to need it between the decision and the deed.
+    const { forget, remove } = this.#judge(digest, order);
+    const entry = { images: [...forget], digest: `sha256:${digest}`, bytes };
+    if (!remove) {
+      const usage = this.#usage();
+      if (usage.digests.has(digest) || usage.isHeld(digest)) return undefined;
+      if (!order.dryRun) images.forget(forget);
+      kept.images += 1;
+      kept.bytes += bytes;
+      return undefined;
+    }
+    if (order.dryRun) {
+      removed.push(entry);
+      return undefined;
+    }
+    try {
+      images.forget(forget);
+      const path = images.withdraw(digest);
+      if (path !== undefined) removed.push(entry);
+      return path;
+    } catch (error) {
+      problems.push(`sha256:${digest}: ${reasonOf(error)}`);
+      this.#options.log.warn({ digest, err: error }, "could not remove an image");
+      return undefined;
+    }
+  }
+
+  async #remove(withdrawn: readonly string[], progress: Progress): Promise<void> {
+    const { images, log } = this.#options;
+    // Names first: a crash must not bring one back whose files are already going.
+    if (withdrawn.length > 0) await syncFolder(images.artefactsDir);
+    const { signal } = this.#closing;
+    for (const path of withdrawn) {
+      try {
+        await clearTree(path, signal);
+        this.#stuck.delete(path);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!this.#stuck.has(path)) log.warn({ path, err: error }, "could not remove the files of an image");
+        this.#stuck.add(path);
+        progress.problems.push(`files of an image could not be removed: ${reasonOf(error)}`);
+      }
+      progress.pending = Math.max(0, progress.pending - 1);
+    }
+    const { removed } = progress;
+    const bytes = removed.reduce((sum, image) => sum + image.bytes, 0);
+    if (removed.length > 0) log.info({ images: removed.flatMap((image) => image.images), bytes }, "removed images");
+  }
+
+  /** For those who want to be told; artefacts of earlier releases have none yet. */
+  async #countSizes(digests: readonly string[]): Promise<void> {
+    for (const digest of digests) await this.#sizeOf(digest);
+  }
+
+  async #sizeOf(digest: string): Promise<number> {
+    const { images } = this.#options;
+    const known = images.sizeOf(digest);
+    if (known !== undefined) return known;
+    const path = images.artefactPath(digest);
+    const bytes = await treeSize(path, this.#closing.signal);
+    if (images.resolve(`@sha256:${digest}`)) images.setSize(digest, bytes);
+    return bytes;
+  }
+
+  #judge(digest: string, order: Order): Verdict {
+    return judgeArtefact(digest, this.#options.images.tags(digest), this.#usage(), this.#rule(order));
+  }
+
+  #rule({ all }: Order) {
+    return { keepMs: this.#options.keepMs, nowMs: this.#now(), all };
+  }
+
+  #usage(): ImageUsage {
+    const { images, usage } = this.#options;
+    return { ...usage(), isHeld: images.isHeld };
+  }
+}
+
+function newProgress(): Progress {
+  return { removed: [], problems: [], kept: { images: 0, bytes: 0 }, pending: 0, decided: false };
+}
+
+/** Without paths, which are nobody's concern who asks from afar. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message;
+}

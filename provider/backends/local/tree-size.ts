@@ -1,0 +1,40 @@
+import type { Stats } from "node:fs";
+import { lstat, opendir } from "node:fs/promises";
+import { join } from "node:path";
+import { Pace } from "./pace.ts";
+
+/** Entries of a folder that are read at a time. */
+const READ_AT_A_TIME = 256;
+/** Up to here a file may be kept together with its inode, which takes no block. */
+const INLINE_BYTES = 4096;
+
+/**
+ * What the files of a tree hold, in bytes. Links are not followed, a file with several names counts once, and holes in
+ * files do not count. What cannot be read counts as nothing.
+ * @throws the signal's reason once it has aborted
+ */
+export async function treeSize(root: string, signal?: AbortSignal): Promise<number> {
+  const pace = new Pace(signal);
+  const linked = new Set<number>();
+  const folders = [root];
+  let bytes = 0;
+  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    const folder = await opendir(next, { bufferSize: READ_AT_A_TIME }).catch(() => undefined);
+    if (!folder) continue;
+    for await (const entry of folder) {
+      await pace.step();
+      const path = join(next, entry.name);
+      if (entry.isDirectory()) folders.push(path);
+      if (!entry.isFile()) continue;
+      const stats = await lstat(path).catch(() => undefined);
+      if (!stats || linked.has(stats.ino)) continue;
+      if (stats.nlink > 1) linked.add(stats.ino);
+      bytes += fileSize(stats);
+    }
+  }
+  return bytes;
+}
+
+function fileSize({ size, blocks }: Stats): number {
+  return size <= INLINE_BYTES ? size : Math.min(size, blocks * 512);
+}
