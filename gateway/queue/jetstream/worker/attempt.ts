@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Deliver, Disposition, Place } from "../../queue.ts";
+import type { StartOrder } from "../../worker/start-order.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { BodyLostError } from "../store/bodies.ts";
 import { queuedCall } from "../store/call-codec.ts";
@@ -18,31 +19,72 @@ const THROWN_MAX_ATTEMPTS = 20;
 /** Before what could not be looked up is given to somebody else. */
 const TROUBLE_WAIT_MS = 500;
 
-/** Tries a call unless it is over already. Never rejects. */
-export async function attempt(context: Context, held: HeldCall, deliver: Deliver, place: Place): Promise<Conclusion> {
+/**
+ * Tries a call unless it is over already. Never rejects.
+ * @param order of the calls of its function
+ */
+export async function attempt(
+  context: Context,
+  held: HeldCall,
+  deliver: Deliver,
+  place: Place,
+  order: StartOrder,
+): Promise<Conclusion> {
   if (held.cancelled) return { kind: "cancelled" };
+  const { body: stored } = held.stored;
+  // Most calls have all they need, and wait for nobody.
+  const ready = stored instanceof Uint8Array && !mayBePast(context, held) && order.idle ? stored : undefined;
+  const turn = ready ? undefined : order.join();
   let conclusion: Conclusion;
   try {
-    conclusion = (await checkPast(context, held)) ?? (await run(context, held, deliver, place));
+    const body = ready ?? (await prepare(context, held));
+    await turn?.come;
+    if (!(body instanceof Uint8Array)) {
+      conclusion = body;
+    } else if (held.abort.signal.aborted) {
+      conclusion = { kind: "back" };
+    } else {
+      const running = run(context, held, body, deliver, place);
+      turn?.pass();
+      conclusion = await running;
+    }
   } catch (err) {
     context.settings.log.warn({ err, callId: held.id }, "a call cannot be looked up; it is handed back");
+    turn?.pass();
     await delay(TROUBLE_WAIT_MS);
     return { kind: "back" };
+  } finally {
+    turn?.pass();
   }
   if (held.cancelled && conclusion.kind !== "stale") return { kind: "cancelled" };
   if (held.abort.signal.aborted) return conclusion.kind === "stale" ? conclusion : { kind: "back" };
   return conclusion;
 }
 
-/** A message that comes again, or took the place of another one, may be of a call that is over or has moved on. */
-async function checkPast(context: Context, held: HeldCall): Promise<Conclusion | undefined> {
-  const { server, settings } = context;
-  const { delivery, stored, id } = held;
+/** Whether the call of a message may be over or have moved on: the message comes again, or took the place of another. */
+function mayBePast({ server }: Context, { delivery, stored }: HeldCall): boolean {
   // A server that was killed may have forgotten the last of what had been acknowledged.
   const outlived = delivery.storedAt < server.since + CLOCK_SKEW_MS;
   // A batch that was cancelled leaves its message to whoever gets it, to look for members then.
   const whole = stored.call.batch?.kind === "whole";
-  if (delivery.deliveries === 1 && stored.id === undefined && !outlived && !whole) return undefined;
+  return delivery.deliveries > 1 || stored.id !== undefined || outlived || whole;
+}
+
+/** @returns the body, unless the call is not to be tried */
+async function prepare(context: Context, held: HeldCall): Promise<Uint8Array | Conclusion> {
+  const past = mayBePast(context, held) ? await checkPast(context, held) : undefined;
+  if (past) return past;
+  try {
+    return await context.bodyOf(held.stored);
+  } catch (error) {
+    if (error instanceof BodyLostError) return { kind: "dead", reason: `it cannot be read: ${error.message}` };
+    throw error;
+  }
+}
+
+async function checkPast(context: Context, held: HeldCall): Promise<Conclusion | undefined> {
+  const { settings } = context;
+  const { delivery, stored, id } = held;
   const past = await lookUpPast(context, id, delivery, stored);
   if (past.kind === "ended") return { kind: "stale", finished: past.record };
   if (past.kind === "moved") return { kind: "stale" };
@@ -56,19 +98,18 @@ async function checkPast(context: Context, held: HeldCall): Promise<Conclusion |
   return undefined;
 }
 
-async function run(context: Context, held: HeldCall, deliver: Deliver, place: Place): Promise<Disposition> {
+async function run(
+  context: Context,
+  held: HeldCall,
+  body: Uint8Array,
+  deliver: Deliver,
+  place: Place,
+): Promise<Disposition> {
   const { stored, id, abort } = held;
   const { notAfter, callbackUrl } = stored.call;
   const startedAt = Date.now();
   // Whoever is to be called back is told that it expired, by who gets it delivered.
   if (notAfter !== undefined && startedAt > notAfter && callbackUrl === undefined) return { kind: "expired" };
-  let body: Uint8Array;
-  try {
-    body = await context.bodyOf(stored);
-  } catch (error) {
-    if (error instanceof BodyLostError) return { kind: "dead", reason: `it cannot be read: ${error.message}` };
-    throw error;
-  }
   held.startedAt = startedAt;
   const number = stored.attempts + 1;
   const timer = setTimeout(() => {

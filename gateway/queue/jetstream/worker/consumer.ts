@@ -3,6 +3,7 @@ import type { FunctionRef } from "../../../../contract/functions.ts";
 import type { ConsumeOptions, Consumer, Deliver, Place } from "../../queue.ts";
 import { Aside, type Hold } from "../../worker/aside.ts";
 import { placesFor } from "../../worker/places.ts";
+import type { StartOrder } from "../../worker/start-order.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
 import { type Lane, laneSubject, SIGNALS } from "../client/names.ts";
@@ -260,7 +261,7 @@ export class JetStreamConsumer implements Consumer {
     feed.running++;
     this.#context.activity.started(feed.subject);
     const place = this.#aside.begin((now, before) => this.#left(feed, now, before));
-    const ended = this.#run(held, place).finally(() => {
+    const ended = this.#run(held, place, feed.order).finally(() => {
       const hold = place.end();
       this.#release(feed, "nothing", hold);
       if (hold === "nothing") feed.free--;
@@ -289,8 +290,8 @@ export class JetStreamConsumer implements Consumer {
     if (before !== "nothing" && now === "nothing") feed.running--;
   }
 
-  async #run(held: HeldCall, place: Place): Promise<void> {
-    const trying = attempt(this.#context, held, this.#deliver, place);
+  async #run(held: HeldCall, place: Place, order: StartOrder): Promise<void> {
+    const trying = attempt(this.#context, held, this.#deliver, place, order);
     const conclusion = await Promise.race([trying, held.abandoned.promise]);
     // Storing what became of it needs no place of its own.
     void this.#settle(held, conclusion);

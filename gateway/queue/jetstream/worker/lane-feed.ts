@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { StartOrder } from "../../worker/start-order.ts";
 import { StrayWatch } from "../background/stray-watch.ts";
 import type { Silence } from "../background/strays.ts";
 import { ensureConsumer } from "../client/consumers.ts";
@@ -32,6 +33,7 @@ export class LaneFeed {
   readonly subject: string;
   /** Delivered and not started. */
   readonly waiting: HeldCall[] = [];
+  readonly order = new StartOrder();
   /** Under way, and counted for the limit. */
   running = 0;
   /** Under way, and free of places. */
