@@ -126,6 +126,19 @@ export function deadLettersContract(setup: QueueSetup): void {
     expect(item).not.toHaveProperty("status");
   });
 
+  test("counts what is replayed though it dies again at once, and what came of it lasts", async () => {
+    const ids = await setup.bury(...Array.from({ length: 20 }, () => ({})));
+    await soon("all are listed", async () => (await list()).length === ids.length);
+    await setup.consume(async () => ({ kind: "dead", reason: "still no use" }));
+    expect(await setup.queue.deadLetters.replay({})).toBe(ids.length);
+    const again = await soon("all are listed again", async () => {
+      const now = await list();
+      return now.length === ids.length && now.every(({ reason }) => reason === "still no use") && now;
+    });
+    expect(again.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+    expect(await setup.queue.deadLetters.drop({})).toBe(ids.length);
+  });
+
   test("replays and drops what a filter matches, and tells how many", async () => {
     await setup.bury({ function: "a" }, { function: "a" }, { function: "b" });
     await soon("all are listed", async () => (await list()).length === 3);

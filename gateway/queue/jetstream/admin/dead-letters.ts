@@ -3,6 +3,7 @@ import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
+import { putMoved } from "../calls/move.ts";
 import { openReader } from "../client/consumers.ts";
 import { laneSubject, queueStream, SIGNALS, STREAMS, token } from "../client/names.ts";
 import { deleteMessage, readMessage } from "../client/stored-message.ts";
@@ -88,12 +89,14 @@ export class JetStreamDeadLetters implements DeadLetters {
     const at = await publisher.publish(subject, await this.#context.encodeFitting(anew), {
       id: moveId(letter.id, { stream: STREAMS.dead, seq }),
     });
-    await records.putOpen({
+    await putMoved(this.#context, {
       ...waitingRecord(anew, letter.id),
       location: { stream: at.stream, seq: at.seq, moves: anew.moves },
     });
     link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
-    return await deleteMessage(link, STREAMS.dead, seq);
+    // The call may have died again by now: its new letter has then taken the place of this one.
+    const deleted = await deleteMessage(link, STREAMS.dead, seq);
+    return deleted || !at.duplicate;
   }
 
   async #drop({ seq }: Found): Promise<boolean> {

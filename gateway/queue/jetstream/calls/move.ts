@@ -50,8 +50,11 @@ export async function moveToKeeper(context: Context, { id, place, stored, open }
   await putMoved(context, { ...before, state: "running", location });
 }
 
-/** It may have ended meanwhile, moved by somebody else as well. Its record would outlive that of its end. */
-async function putMoved({ records }: Context, record: CallRecord): Promise<void> {
+/**
+ * Writes down where a call has moved. It may have ended meanwhile, moved by somebody else as well: its record would outlive
+ * that of its end.
+ */
+export async function putMoved({ records }: Pick<Context, "records">, record: CallRecord): Promise<void> {
   await records.putOpen(record);
   if (await records.findFinished(record.id)) await records.removeOpen(record.id);
 }
