@@ -65,7 +65,7 @@ const endpointsEvent = z.discriminatedUnion("type", [
 ]);
 /**
  * One line of `GET /system/endpoints`: a `snapshot` per function, then at once a `heartbeat`, which tells the reader
- * that the picture is whole; from then on changes, and a `heartbeat` every 15 s.
+ * that the snapshot is complete; from then on changes, and a `heartbeat` every 15 s.
  */
 export type EndpointsEvent = z.output<typeof endpointsEvent>;
 

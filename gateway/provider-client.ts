@@ -170,7 +170,7 @@ export class ProviderClient {
   #report(err: unknown): void {
     const { log } = this.#options;
     const problem = this.streamProblem;
-    if (problem === undefined) log.warn({ err }, "endpoints stream broke; calls go on with the last picture");
+    if (problem === undefined) log.warn({ err }, "endpoints stream broke; calls go on with the last snapshot");
     else log.warn({ problem }, "there is no endpoints stream: no function can be called");
   }
 

@@ -14,7 +14,7 @@ import { LoginAttempts } from "../kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, rawBody, route } from "../kit/respond.ts";
 import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { postBuild } from "./routes/build.ts";
-import { openEndpointPicture } from "./routes/endpoint-picture.ts";
+import { openEndpointSnapshot } from "./routes/endpoint-snapshot.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
 import { proxyFunctions } from "./routes/function-proxy.ts";
 import { isFunctionUrl } from "./routes/function-url.ts";
@@ -78,7 +78,7 @@ export function buildProvider(options: ProviderOptions): RequestListener {
   } = options;
   const app = buildControl(options, defaultNamespace, closing);
   const proxy = proxyFunctions({
-    picture: openEndpointPicture(backend, functionTimeoutMs, log, closing),
+    snapshot: openEndpointSnapshot(backend, functionTimeoutMs, log, closing),
     fallbackNamespace: defaultNamespace,
     log,
     hurry: backend.functions.hurry && ((ref) => backend.functions.hurry?.(ref)),

@@ -1,7 +1,7 @@
 import { fullJitterBackoff } from "./retry-policy.ts";
 
 /** What the limit of a function's asynchronous calls depends on. */
-export interface LimitPicture {
+export interface LimitSnapshot {
   readonly readyReplicas: number;
   /** Calls one replica takes at a time; absent or 0 when that is not known. */
   readonly maxInflight?: number | undefined;
@@ -9,14 +9,14 @@ export interface LimitPicture {
 
 /**
  * Calls of a function that may be under way while nobody refuses any.
- * @param picture undefined when the function is not known: its calls then end quickly, one way or another
+ * @param snapshot undefined when the function is not known: its calls then end quickly, one way or another
  * @param perReplica for replicas that do not say how many they take
  */
-export function fullLimit(picture: LimitPicture | undefined, perReplica: number): number {
-  if (!picture) return perReplica;
+export function fullLimit(snapshot: LimitSnapshot | undefined, perReplica: number): number {
+  if (!snapshot) return perReplica;
   // One call wakes a sleeping function; more would only wait with it.
-  if (picture.readyReplicas === 0) return 1;
-  return picture.readyReplicas * (picture.maxInflight || perReplica);
+  if (snapshot.readyReplicas === 0) return 1;
+  return snapshot.readyReplicas * (snapshot.maxInflight || perReplica);
 }
 
 /**

@@ -43,7 +43,7 @@ export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOption
     meters().map(({ meter, ...labels }) => ({ labels, value: meter.inFlight })),
   );
   const perFunction =
-    (value: (entry: { picture: { replicas: number }; readyReplicas: number; held: { count: number } }) => number) =>
+    (value: (entry: { snapshot: { replicas: number }; readyReplicas: number; held: { count: number } }) => number) =>
     () =>
       [...table.entries()].map((entry) => ({ labels: { function_name: entry.qualifiedName }, value: value(entry) }));
   register(
@@ -51,7 +51,7 @@ export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOption
     "gauge",
     "gateway_service_count",
     "Replicas wanted.",
-    perFunction((e) => e.picture.replicas),
+    perFunction((e) => e.snapshot.replicas),
   );
   register(
     registry,

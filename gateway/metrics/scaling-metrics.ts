@@ -33,11 +33,11 @@ export function registerScalingMetrics(registry: Registry, { functions, autoscal
   perFunction(
     "gateway_service_min",
     "Least replicas while awake.",
-    (watched, { picture }) => watched.policyFor(picture).min,
+    (watched, { snapshot }) => watched.policyFor(snapshot).min,
   );
-  perFunction("gateway_service_max", "Most replicas.", (watched, { picture }) => watched.policyFor(picture).max);
-  gauge("gateway_service_target_load", "Load that a replica is meant for.", (watched, { picture, qualifiedName }) => {
-    const { type, target } = watched.policyFor(picture);
+  perFunction("gateway_service_max", "Most replicas.", (watched, { snapshot }) => watched.policyFor(snapshot).max);
+  gauge("gateway_service_target_load", "Load that a replica is meant for.", (watched, { snapshot, qualifiedName }) => {
+    const { type, target } = watched.policyFor(snapshot);
     return [{ labels: { function_name: qualifiedName, scaling_type: type }, value: target }];
   });
   perFunction("gateway_autoscaler_load", "Load over the window.", ({ last }) => last?.decision.stableLoad);
@@ -50,7 +50,7 @@ export function registerScalingMetrics(registry: Registry, { functions, autoscal
     last ? [{ labels: { function_name: qualifiedName, reason: last.decision.reason }, value: 1 }] : [],
   );
   gauge("gateway_prewarm_slots", "Slots of ten minutes foretold, by whether a call came.", (watched, entry) => {
-    if (!watched.policyFor(entry.picture).prewarm) return [];
+    if (!watched.policyFor(entry.snapshot).prewarm) return [];
     const { hits, misses } = watched.pattern.score;
     const labels = { function_name: entry.qualifiedName };
     return [

@@ -2,7 +2,7 @@ import type { Logger } from "../../kit/log.ts";
 import { CallbackSigner } from "../async/callbacks/signer.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import type { FunctionCaller } from "../async/function-caller.ts";
-import { picturesOf } from "../async/worker/function-pictures.ts";
+import { snapshotsOf } from "../async/worker/function-snapshots.ts";
 import { type QueueWorker, startQueueWorker } from "../async/worker/worker.ts";
 import type { QueueMeter } from "../metrics/queue-meter.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
@@ -65,7 +65,7 @@ async function start(parts: WorkerParts, secrets: readonly string[]): Promise<Qu
     queue,
     caller,
     release,
-    functions: picturesOf(table),
+    functions: snapshotsOf(table),
     defaults: retry,
     defaultNamespace,
     targets: new CallbackTargets(config.callbackTargets),

@@ -218,12 +218,12 @@ function openAlerts({
     find: (target) => {
       const entry = table.find(target);
       if (!entry) return undefined;
-      const { picture, qualifiedName } = entry;
-      const { labels, annotations } = picture;
+      const { snapshot, qualifiedName } = entry;
+      const { labels, annotations } = snapshot;
       const watched = autoscaler.watched(qualifiedName);
       const policy =
-        watched?.policyFor(picture) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
-      return { ref: picture, replicas: picture.replicas, policy };
+        watched?.policyFor(snapshot) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
+      return { ref: snapshot, replicas: snapshot.replicas, policy };
     },
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);

@@ -61,7 +61,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   start(): void {
     this.#loads = true;
     this.entry.load.enter(performance.now());
-    this.exchange.open(this, this.entry.picture.timeouts?.readMs);
+    this.exchange.open(this, this.entry.snapshot.timeouts?.readMs);
   }
 
   send(body: ReplicaRequest["body"]): void {
@@ -128,7 +128,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     const again = this.#held !== undefined;
     this.#held ??= this.#newPlace();
     this.#refused = undefined;
-    const { problem } = this.entry.picture;
+    const { problem } = this.entry.snapshot;
     try {
       if (problem && this.entry.readyReplicas === 0) {
         throw new FaasError("unavailable", `function ${this.entry.qualifiedName} cannot start: ${problem}`);
@@ -177,7 +177,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   }
 
   #rejectAsFull(): void {
-    const limit = this.entry.picture.maxInflight ?? 0;
+    const limit = this.entry.snapshot.maxInflight ?? 0;
     const error = new FaasError("overloaded", `Concurrent request limit exceeded. Max concurrent requests: ${limit}`);
     this.#end(error);
     this.#refuse(error, "faas-middleware");

@@ -15,7 +15,7 @@ export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   readonly maxHeld: number;
 }
 
-/** One function: its picture from the provider, its replicas, and the calls that wait for one. */
+/** One function: its snapshot from the provider, its replicas, and the calls that wait for one. */
 export class FunctionEntry {
   readonly name: string;
   readonly namespace: string;
@@ -28,25 +28,25 @@ export class FunctionEntry {
   readonly pace = new AnswerPace();
   readonly #maxHeld: number;
   readonly #options: UpstreamOptions & WaitLimits;
-  #picture: FunctionEndpoints;
+  #snapshot: FunctionEndpoints;
   #replicas: ReplicaConnection[] = [];
   #turn = 0;
   #answerTimeoutMs: number;
   #queueSize: number | undefined;
 
-  constructor(picture: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
-    this.name = picture.name;
-    this.namespace = picture.namespace;
-    this.qualifiedName = qualifiedName(picture);
+  constructor(snapshot: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
+    this.name = snapshot.name;
+    this.namespace = snapshot.namespace;
+    this.qualifiedName = qualifiedName(snapshot);
     this.held = new HeldCalls(this.qualifiedName, maxHeld);
     this.#maxHeld = maxHeld;
     this.#options = options;
-    this.#picture = picture;
-    this.#answerTimeoutMs = answerTimeoutMs(picture, options);
+    this.#snapshot = snapshot;
+    this.#answerTimeoutMs = answerTimeoutMs(snapshot, options);
   }
 
-  get picture(): FunctionEndpoints {
-    return this.#picture;
+  get snapshot(): FunctionEndpoints {
+    return this.#snapshot;
   }
 
   /** Longest wait for the head of its answer, and between two pieces of the body. */
@@ -80,7 +80,7 @@ export class FunctionEntry {
       const now = performance.now();
       for (const replica of replicas) replica.lagging = replica.silence.lags(this.pace, now);
     }
-    return chooseReplica(replicas, this.#picture.maxInflight ?? 0, this.#turn++);
+    return chooseReplica(replicas, this.#snapshot.maxInflight ?? 0, this.#turn++);
   }
 
   /** Lets as many of those that wait go on as there are places for. */
@@ -89,21 +89,21 @@ export class FunctionEntry {
   }
 
   #freePlaces(): number {
-    const limit = this.#picture.maxInflight || Number.POSITIVE_INFINITY;
+    const limit = this.#snapshot.maxInflight || Number.POSITIVE_INFINITY;
     return this.#replicas.reduce(
       (places, { ready, outstanding }) => places + (ready ? Math.max(0, limit - outstanding) : 0),
       0,
     );
   }
 
-  /** Takes the provider's newest picture; calls that waited for what it brings go on, or learn why they cannot. */
-  update(picture: FunctionEndpoints): void {
-    this.#picture = picture;
-    this.#answerTimeoutMs = answerTimeoutMs(picture, this.#options);
-    this.#queueSize = parseScalePolicy(picture.labels, picture.annotations).policy.queueSize;
+  /** Takes the provider's newest snapshot; calls that waited for what it brings go on, or learn why they cannot. */
+  update(snapshot: FunctionEndpoints): void {
+    this.#snapshot = snapshot;
+    this.#answerTimeoutMs = answerTimeoutMs(snapshot, this.#options);
+    this.#queueSize = parseScalePolicy(snapshot.labels, snapshot.annotations).policy.queueSize;
     this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
-    this.#replicas = picture.endpoints
+    this.#replicas = snapshot.endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
       .map(({ address, state, startup }) => {
         const replica = known.get(address) ?? new ReplicaConnection(address, false, this.#options);
@@ -120,8 +120,8 @@ export class FunctionEntry {
     for (const gone of known.values()) closeInBackground(gone);
 
     if (this.readyReplicas > 0) this.releaseHeld();
-    else if (picture.problem) {
-      this.held.fail(new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${picture.problem}`));
+    else if (snapshot.problem) {
+      this.held.fail(new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${snapshot.problem}`));
     }
   }
 

@@ -19,7 +19,7 @@ import {
 
 export const FUNCTION_PREFIX = "/function/";
 
-/** Between two looks whether it is still worth waiting for the first picture. */
+/** Between two looks whether it is still worth waiting for the first snapshot. */
 const FIRST_LOOK_MS = 50;
 
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
@@ -40,9 +40,9 @@ export class FunctionProxy {
   readonly #table: FunctionTable;
   readonly #late: LateArrivals;
   readonly #context: CallContext;
-  /** Calls wait for the first picture of functions no longer than this, by `performance.now()`. */
+  /** Calls wait for the first snapshot of functions no longer than this, by `performance.now()`. */
   readonly #patientUntil: number;
-  #firstPicture: Promise<void> | undefined;
+  #firstSnapshot: Promise<void> | undefined;
   readonly #userAgent: string;
 
   constructor({ table, provider, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
@@ -106,7 +106,7 @@ export class FunctionProxy {
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
     const ours = this.responseHeaders(headers);
     if (!this.#table.synced) {
-      await this.#untilFirstPicture();
+      await this.#untilFirstSnapshot();
       const known = this.#table.find(target);
       if (known) return known;
     }
@@ -123,14 +123,14 @@ export class FunctionProxy {
   }
 
   /** A gateway that has just begun is told in a moment, which callers need not notice. */
-  #untilFirstPicture(): Promise<void> {
-    this.#firstPicture ??= (async () => {
+  #untilFirstSnapshot(): Promise<void> {
+    this.#firstSnapshot ??= (async () => {
       while (!this.#table.synced && !this.#late.streamProblem && performance.now() < this.#patientUntil) {
         await Promise.race([this.#table.whenSynced, delay(FIRST_LOOK_MS)]);
       }
-      this.#firstPicture = undefined;
+      this.#firstSnapshot = undefined;
     })();
-    return this.#firstPicture;
+    return this.#firstSnapshot;
   }
 
   responseHeaders({ callId, startTime }: CallHeaders): Record<string, string> {

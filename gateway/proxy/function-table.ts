@@ -12,7 +12,7 @@ export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
   readonly maxHeld: number;
 }
 
-/** The gateway's picture of all functions, kept current by the endpoints stream. */
+/** The gateway's snapshot of all functions, kept current by the endpoints stream. */
 export class FunctionTable {
   readonly #options: FunctionTableOptions;
   /** By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. */
@@ -33,12 +33,12 @@ export class FunctionTable {
     return this.#options.defaultNamespace;
   }
 
-  /** Whether a whole picture has arrived since the start; until then an unknown function may yet exist. */
+  /** Whether a complete snapshot has arrived since the start; until then an unknown function may yet exist. */
   get synced(): boolean {
     return this.#synced;
   }
 
-  /** Resolves with the first whole picture. */
+  /** Resolves with the first complete snapshot. */
   get whenSynced(): Promise<void> {
     return this.#firstSync.promise;
   }
@@ -74,7 +74,7 @@ export class FunctionTable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** A new stream begins: what its snapshots leave out is gone. The old picture serves until they are complete. */
+  /** A new stream begins: what its snapshots leave out is gone. The old snapshot serves until they are complete. */
   beginSnapshot(): void {
     this.#seen = new Set();
   }
@@ -85,19 +85,19 @@ export class FunctionTable {
     else if (event.type !== "heartbeat") this.#put(event.function);
   }
 
-  #put(picture: FunctionEndpoints): void {
-    let entry = this.#byTarget.get(qualifiedName(picture));
+  #put(snapshot: FunctionEndpoints): void {
+    let entry = this.#byTarget.get(qualifiedName(snapshot));
     if (!entry) {
-      entry = new FunctionEntry(picture, this.#options);
+      entry = new FunctionEntry(snapshot, this.#options);
       this.#byTarget.set(entry.qualifiedName, entry);
       this.#arrivals.emit(entry.qualifiedName, entry);
-      if (picture.namespace === this.#options.defaultNamespace) {
-        this.#byTarget.set(picture.name, entry);
-        this.#arrivals.emit(picture.name, entry);
+      if (snapshot.namespace === this.#options.defaultNamespace) {
+        this.#byTarget.set(snapshot.name, entry);
+        this.#arrivals.emit(snapshot.name, entry);
       }
     }
     this.#seen?.add(entry);
-    entry.update(picture);
+    entry.update(snapshot);
     this.#tell(entry);
   }
 

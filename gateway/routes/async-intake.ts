@@ -114,7 +114,7 @@ export class AsyncIntake {
     return size;
   }
 
-  #queueOf({ picture: { annotations }, qualifiedName }: FunctionEntry): string {
+  #queueOf({ snapshot: { annotations }, qualifiedName }: FunctionEntry): string {
     const known = this.#queues.get(annotations);
     if (known !== undefined) return known;
     const { queue, problem } = readQueueName(annotations, DEFAULT_QUEUE);

@@ -6,19 +6,19 @@ import type { RecordedDecision, WatchedFunction } from "../scaling/watched-funct
 
 /** A function's scaling as clients get it. */
 export function buildScalingReport(
-  { picture, readyReplicas, qualifiedName }: Scalable,
+  { snapshot, readyReplicas, qualifiedName }: Scalable,
   watched: WatchedFunction,
   autoscaler: Pick<Autoscaler, "leading" | "leader" | "refused" | "wallOf" | "now">,
 ): ScalingReport {
   const { now } = autoscaler;
   const iso = (ms: number) => new Date(autoscaler.wallOf(ms)).toISOString();
-  const policy = watched.policyFor(picture);
+  const policy = watched.policyFor(snapshot);
   const { leading, leader } = autoscaler;
   const refused = autoscaler.refused(qualifiedName);
   return {
-    function: picture.name,
-    namespace: picture.namespace,
-    replicas: picture.replicas,
+    function: snapshot.name,
+    namespace: snapshot.namespace,
+    replicas: snapshot.replicas,
     ready: readyReplicas,
     type: policy.type,
     settings: settingsOf(policy),

@@ -15,7 +15,7 @@ import { WatchedFunction } from "./watched-function.ts";
 /** A function as the gateway has it. */
 export interface Scalable {
   readonly qualifiedName: string;
-  readonly picture: FunctionEndpoints;
+  readonly snapshot: FunctionEndpoints;
   readonly readyReplicas: number;
   readonly held: { readonly count: number };
   readonly load: LoadMeter;
@@ -27,7 +27,7 @@ export interface AutoscalerOptions {
   readonly functions: () => Iterable<Scalable>;
   /** @param inFlight calls at each replica, so that idle ones go first */
   readonly scale: (ref: FunctionRef, replicas: number, inFlight?: Readonly<Record<string, number>>) => Promise<void>;
-  /** Why the provider's picture is not to be trusted now; undefined when it is. */
+  /** Why the provider's snapshot is not to be trusted now; undefined when it is. */
   readonly providerAway: () => string | undefined;
   readonly outside: OutsideSources;
   /** Absent: no other gateway. */
@@ -127,9 +127,9 @@ export class Autoscaler {
   }
 
   /** Replicas that the calls held here need, for a function at zero. */
-  waking({ qualifiedName, picture, readyReplicas, held }: Scalable): number {
+  waking({ qualifiedName, snapshot, readyReplicas, held }: Scalable): number {
     const now = this.#now();
-    return this.#watch(qualifiedName, picture, now).decide(now, picture, readyReplicas, held.count).replicas;
+    return this.#watch(qualifiedName, snapshot, now).decide(now, snapshot, readyReplicas, held.count).replicas;
   }
 
   /** Someone scales a function by alerts: it is left alone for a while. */
@@ -170,7 +170,7 @@ export class Autoscaler {
     const learned: Record<string, StoredPattern> = this.#seconds === 0 ? Object.fromEntries(this.#learned) : {};
     for (const entry of this.#options.functions()) {
       const watched = this.#watched.get(entry.qualifiedName);
-      if (watched?.policyFor(entry.picture).prewarm) learned[entry.qualifiedName] = watched.pattern.store();
+      if (watched?.policyFor(entry.snapshot).prewarm) learned[entry.qualifiedName] = watched.pattern.store();
     }
     return learned;
   }
@@ -183,7 +183,8 @@ export class Autoscaler {
     this.#measure(functions, now);
     if (++this.#seconds % TICK === 0) {
       const policies = functions.map(
-        ({ picture, qualifiedName }) => [picture, this.#watch(qualifiedName, picture, now).policyFor(picture)] as const,
+        ({ snapshot, qualifiedName }) =>
+          [snapshot, this.#watch(qualifiedName, snapshot, now).policyFor(snapshot)] as const,
       );
       this.#outside.refresh(now, policies);
       this.#decide(functions, now);
@@ -191,11 +192,11 @@ export class Autoscaler {
     this.tickMs = performance.now() - begun;
   }
 
-  #watch(name: string, picture: FunctionEndpoints, now: number): WatchedFunction {
+  #watch(name: string, snapshot: FunctionEndpoints, now: number): WatchedFunction {
     let watched = this.#watched.get(name);
     if (!watched) {
       watched = new WatchedFunction(
-        picture,
+        snapshot,
         now,
         this.#options.defaults,
         (ms) => this.wallOf(ms),
@@ -232,11 +233,11 @@ export class Autoscaler {
     const sums = this.#book.take();
     this.#loads = sums;
     const seen = new Set<string>();
-    for (const { qualifiedName: name, picture, readyReplicas } of functions) {
+    for (const { qualifiedName: name, snapshot, readyReplicas } of functions) {
       seen.add(name);
-      const watched = this.#watch(name, picture, now);
-      const outside = this.#outside.of(now, name, watched.policyFor(picture));
-      watched.note(now, picture, readyReplicas, sums.get(name) ?? NO_LOAD, outside, deaf);
+      const watched = this.#watch(name, snapshot, now);
+      const outside = this.#outside.of(now, name, watched.policyFor(snapshot));
+      watched.note(now, snapshot, readyReplicas, sums.get(name) ?? NO_LOAD, outside, deaf);
     }
     for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);
   }
@@ -255,34 +256,34 @@ export class Autoscaler {
     const missed = this.#book.missed(now);
     const partial = missed.length > 0 ? { partial: `no word from gateway ${missed.join(", ")}` } : {};
     const away = providerAway() ?? exchange?.away;
-    for (const { qualifiedName: name, picture, readyReplicas } of functions) {
-      const watched = this.#watch(name, picture, now);
+    for (const { qualifiedName: name, snapshot, readyReplicas } of functions) {
+      const watched = this.#watch(name, snapshot, now);
       const load = this.#loads.get(name);
-      const blind = away ?? this.#outside.problem(now, name, watched.policyFor(picture));
+      const blind = away ?? this.#outside.problem(now, name, watched.policyFor(snapshot));
       const sight = blind === undefined ? partial : { blind };
-      const decision = watched.decide(now, picture, readyReplicas, load?.held ?? 0, sight);
-      const wanted = decision.replicas !== picture.replicas && !watched.isAlerted(now);
-      if (leading && wanted) this.#act(name, picture, decision, load?.replicas);
+      const decision = watched.decide(now, snapshot, readyReplicas, load?.held ?? 0, sight);
+      const wanted = decision.replicas !== snapshot.replicas && !watched.isAlerted(now);
+      if (leading && wanted) this.#act(name, snapshot, decision, load?.replicas);
     }
   }
 
   #act(
     name: string,
-    picture: FunctionEndpoints,
+    snapshot: FunctionEndpoints,
     decision: Decision,
     inFlight?: Readonly<Record<string, number>>,
   ): void {
     // Waking is the business of the gateway that holds the call, which does not wait for a tick.
-    if (picture.replicas === 0 && decision.reason === "woken") return;
+    if (snapshot.replicas === 0 && decision.reason === "woken") return;
     if (this.#scaling.has(name)) return;
     this.#scaling.add(name);
     const { log, scale } = this.#options;
-    const { byHand } = this.#watch(name, picture, this.#now());
+    const { byHand } = this.#watch(name, snapshot, this.#now());
     byHand.ordered(decision.replicas, this.#now());
     // What restores a number that was set by hand is nobody's own order.
     if (decision.reason !== "by-hand") this.#orders.set(name, decision.replicas);
-    const facts = { function: name, from: picture.replicas, to: decision.replicas, reason: decision.reason };
-    scale(picture, decision.replicas, decision.replicas < picture.replicas ? inFlight : undefined)
+    const facts = { function: name, from: snapshot.replicas, to: decision.replicas, reason: decision.reason };
+    scale(snapshot, decision.replicas, decision.replicas < snapshot.replicas ? inFlight : undefined)
       .then(() => {
         this.#refused.delete(name);
         log.info(facts, "scaled function");

@@ -6,7 +6,7 @@ import type { Logger } from "../../kit/log.ts";
 
 /** A function that calls wait for. */
 export interface Sleeper {
-  readonly picture: FunctionEndpoints;
+  readonly snapshot: FunctionEndpoints;
   readonly readyReplicas: number;
   readonly held: { readonly count: number; fail(error: FaasError): void };
 }
@@ -50,19 +50,19 @@ export class Waker<S extends Sleeper> {
    */
   async #run(sleeper: S): Promise<void> {
     const { log } = this.#options;
-    /** Not seen in the picture yet. */
+    /** Not seen in the snapshot yet. */
     let asked = 0;
     let askedAt = 0;
     let askedOf: FunctionEndpoints | undefined;
     let hurriedAt = Number.NEGATIVE_INFINITY;
     while (sleeper.held.count > 0 && sleeper.readyReplicas === 0) {
-      const { name, namespace, replicas } = sleeper.picture;
-      // Another picture with none wanted: the order was carried out and undone, or somebody else's came after it.
-      const undone = replicas === 0 && sleeper.picture !== askedOf;
+      const { name, namespace, replicas } = sleeper.snapshot;
+      // Another snapshot with none wanted: the order was carried out and undone, or somebody else's came after it.
+      const undone = replicas === 0 && sleeper.snapshot !== askedOf;
       if (undone || replicas >= asked || performance.now() - askedAt > UNSEEN_MS) asked = 0;
       const wanted = replicas === 0 ? this.#options.wanted(sleeper) : 0;
       if (wanted > asked) {
-        askedOf = sleeper.picture;
+        askedOf = sleeper.snapshot;
         try {
           await this.#options.scale({ name, namespace }, wanted);
           [asked, askedAt] = [wanted, performance.now()];

@@ -53,7 +53,7 @@ export class WatchedFunction {
    * @param wallOf such a time by the system's clock, which schedules and times of day go by
    */
   constructor(
-    picture: FunctionEndpoints,
+    snapshot: FunctionEndpoints,
     now: number,
     defaults: ScaleDefaults,
     wallOf: (ms: number) => number,
@@ -61,8 +61,8 @@ export class WatchedFunction {
   ) {
     this.#wallOf = wallOf;
     this.#defaults = defaults;
-    this.#parsed = picture;
-    this.#policy = this.#parse(picture);
+    this.#parsed = snapshot;
+    this.#policy = this.#parse(snapshot);
     this.#scaler = new FunctionScaler(this.#policy);
     this.pattern = new DailyPattern(wallOf(now), pattern);
     this.lastBusyAt = now;
@@ -74,12 +74,12 @@ export class WatchedFunction {
     return policy;
   }
 
-  policyFor(picture: FunctionEndpoints): ScalePolicy {
+  policyFor(snapshot: FunctionEndpoints): ScalePolicy {
     const { labels, annotations, generation } = this.#parsed;
-    if (picture.generation !== generation || picture.labels !== labels || picture.annotations !== annotations) {
-      this.#policy = this.#parse(picture);
+    if (snapshot.generation !== generation || snapshot.labels !== labels || snapshot.annotations !== annotations) {
+      this.#policy = this.#parse(snapshot);
     }
-    this.#parsed = picture;
+    this.#parsed = snapshot;
     return this.#policy;
   }
 
@@ -98,14 +98,14 @@ export class WatchedFunction {
    */
   note(
     now: number,
-    picture: FunctionEndpoints,
+    snapshot: FunctionEndpoints,
     ready: number,
     load: FunctionLoad,
     outside: OutsideLoad,
     deaf = false,
   ): void {
-    const { type } = this.policyFor(picture);
-    this.#see(now, picture);
+    const { type } = this.policyFor(snapshot);
+    this.#see(now, snapshot);
     const { concurrency, started, inFlight, held } = load;
     const { queued = 0, cpu, custom } = outside;
     const sample: Sample = {
@@ -117,7 +117,7 @@ export class WatchedFunction {
       queued,
       ...(cpu !== undefined && { cpu }),
       ...(custom !== undefined && { custom }),
-      replicas: picture.replicas,
+      replicas: snapshot.replicas,
       ready,
     };
     this.#busy = hasWork(sample) || outside.queued === undefined || deaf;
@@ -129,21 +129,21 @@ export class WatchedFunction {
     this.#deaf = deaf;
     if (deaf) return;
     const value = loadOf(type, sample);
-    if (value !== undefined && (this.#busy || picture.replicas > 0)) this.#scaler.record(now, value);
+    if (value !== undefined && (this.#busy || snapshot.replicas > 0)) this.#scaler.record(now, value);
   }
 
   /** @param sight why its load is not to be trusted, or may be more than is known */
   decide(
     now: number,
-    picture: FunctionEndpoints,
+    snapshot: FunctionEndpoints,
     ready: number,
     held: number,
     sight: Pick<ScaleInput, "blind" | "partial"> = {},
   ): Decision {
-    const policy = this.policyFor(picture);
-    this.#see(now, picture);
+    const policy = this.policyFor(snapshot);
+    this.#see(now, snapshot);
     const scheduled = scheduledBounds(policy.windows, this.#wallOf(now));
-    const { replicas } = picture;
+    const { replicas } = snapshot;
     const decision = this.#scaler.decide({
       now,
       policy,

@@ -4,26 +4,26 @@ import { Notifier } from "./notifier.ts";
 
 type Change = Extract<EndpointsEvent, { type: "changed" | "removed" }>;
 
-/** The present picture of all functions, and those who follow it. */
+/** The present snapshot of all functions, and those who follow it. */
 export class WatchHub {
-  readonly #picture = new Map<string, FunctionEndpoints>();
+  readonly #snapshot = new Map<string, FunctionEndpoints>();
   readonly #readers = new Set<Reader>();
   readonly #ended = new AbortController();
 
   /** Tells every reader, unless nothing is new. */
   publish(seen: FunctionEndpoints): void {
     const key = qualifiedName(seen);
-    const known = this.#picture.get(key);
+    const known = this.#snapshot.get(key);
     if (known && JSON.stringify(known) === JSON.stringify(seen)) return;
-    this.#picture.set(key, seen);
+    this.#snapshot.set(key, seen);
     this.#tell(key, { type: "changed", function: seen });
   }
 
   remove(ref: FunctionRef): void {
     const key = qualifiedName(ref);
-    const known = this.#picture.get(key);
+    const known = this.#snapshot.get(key);
     if (!known) return;
-    this.#picture.delete(key);
+    this.#snapshot.delete(key);
     this.#tell(key, { type: "removed", function: { ...known, replicas: 0, endpoints: [] } });
   }
 
@@ -37,11 +37,11 @@ export class WatchHub {
     const signal = AbortSignal.any([reader, this.#ended.signal]);
     if (signal.aborted) return;
     const own: Reader = { changes: new Map(), notifier: new Notifier() };
-    // Taken together, so that no change falls between the picture and the changes to it.
+    // Taken together, so that no change falls between the snapshot and the changes to it.
     this.#readers.add(own);
-    const picture = [...this.#picture.values()];
+    const snapshot = [...this.#snapshot.values()];
     try {
-      for (const seen of picture) {
+      for (const seen of snapshot) {
         if (signal.aborted) return;
         yield { type: "snapshot", function: seen };
       }

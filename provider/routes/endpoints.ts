@@ -14,7 +14,7 @@ export function streamEndpoints(backend: Pick<Backend, "watch">, options: Endpoi
   const heartbeat: Heartbeat = {
     everyMs: options.heartbeatMs,
     value: { type: "heartbeat" },
-    // The first one says that the picture is whole, which is the backend's to say.
+    // The first one says that the snapshot is complete, which is the backend's to say.
     begins: (item) => (item as EndpointsEvent).type === "heartbeat",
   };
   return async (_req, res) => {

@@ -20,12 +20,12 @@ import {
 import { sniffContentType } from "../../http/sniff.ts";
 import { Agent, request, STATUS_CODES } from "../../kit/http.ts";
 import type { Logger } from "../../kit/log.ts";
-import type { EndpointPicture } from "./endpoint-picture.ts";
+import type { EndpointSnapshot } from "./endpoint-snapshot.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";
 
 export interface ProviderProxyOptions {
-  readonly picture: EndpointPicture;
+  readonly snapshot: EndpointSnapshot;
   readonly fallbackNamespace: string;
   readonly log: Logger;
   /** Somebody has called a function of which no replica is ready. */
@@ -44,7 +44,7 @@ const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
 export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
-  const { picture, fallbackNamespace, log, hurry, random = Math.random } = options;
+  const { snapshot, fallbackNamespace, log, hurry, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 
   return async (req, res) => {
@@ -59,7 +59,7 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
     }
     const { name } = target.ref;
     try {
-      const { addresses = [], timeoutMs = 0 } = (await picture.find(target.ref)) ?? {};
+      const { addresses = [], timeoutMs = 0 } = (await snapshot.find(target.ref)) ?? {};
       if (res.destroyed) return; // the client has left meanwhile, and nothing would tell that again
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {

@@ -94,7 +94,7 @@ async function bench(): Promise<void> {
   // A second one finds everything there, in one go, and takes the way that needs the official client library.
   const other = await startProvider(await writePluginKubeconfig());
   const otherReader = await EndpointsReader.open(other.url);
-  await eventually("it has the whole picture", () => otherReader.readyPods === FUNCTIONS * PODS_EACH, 60_000);
+  await eventually("it has the whole snapshot", () => otherReader.readyPods === FUNCTIONS * PODS_EACH, 60_000);
   await loadLightly(other);
   await idle();
   report("… of another one that joins, with a credential plugin (RSS)", megabytes((await memoryOf(other.pid)).rss), "");

@@ -30,7 +30,7 @@ class LoadedFunction implements Scalable {
   readonly qualifiedName: string;
   readonly load: LoadMeter;
   readonly held = { count: 0 };
-  picture: FunctionEndpoints;
+  snapshot: FunctionEndpoints;
 
   constructor(index: number, now: number) {
     const name = `fn-${index}`;
@@ -43,25 +43,25 @@ class LoadedFunction implements Scalable {
       "com.faaslane.scale.prewarm": String(index % 10 === 0),
     };
     const fixed = { name, namespace: "openfaas-fn", labels, annotations: {}, generation: 1 };
-    this.picture = { ...fixed, replicas: 0, endpoints: [] };
+    this.snapshot = { ...fixed, replicas: 0, endpoints: [] };
     this.become(1);
   }
 
   get readyReplicas(): number {
-    return this.picture.endpoints.length;
+    return this.snapshot.endpoints.length;
   }
 
   outstanding(): Record<string, number> {
-    return Object.fromEntries(this.picture.endpoints.map(({ address }, i) => [address, i]));
+    return Object.fromEntries(this.snapshot.endpoints.map(({ address }, i) => [address, i]));
   }
 
   become(replicas: number): void {
     const endpoints = Array.from({ length: replicas }, (_, i) => ({
       address: `127.0.0.1:${40_000 + i}`,
-      instance: `${this.picture.name}-${i}`,
+      instance: `${this.snapshot.name}-${i}`,
       state: "ready" as const,
     }));
-    this.picture = { ...this.picture, replicas, endpoints };
+    this.snapshot = { ...this.snapshot, replicas, endpoints };
   }
 
   /** A second with so many calls, each of half a second. */
@@ -76,7 +76,7 @@ export async function measureTicks({ functions, active, seconds }: TickOptions):
   let now = Date.now();
   let orders = 0;
   const all = Array.from({ length: functions }, (_, i) => new LoadedFunction(i, now));
-  const byName = new Map(all.map((entry) => [entry.picture.name, entry]));
+  const byName = new Map(all.map((entry) => [entry.snapshot.name, entry]));
   const autoscaler = new Autoscaler({
     functions: () => all,
     scale: async ({ name }, replicas) => {

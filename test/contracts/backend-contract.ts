@@ -120,7 +120,7 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         );
       });
 
-      test("limits of time are in the picture that gateways get, and those that contradict are warned of", async () => {
+      test("limits of time are in the snapshot that gateways get, and those that contradict are warned of", async () => {
         const limits = { exec_timeout: "10m", write_timeout: "10m", read_timeout: "30s" };
         await backend().functions.create(deployment("fn", { envVars: limits }));
         await ready("fn");
@@ -523,7 +523,7 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
         return event && event.type !== "heartbeat" ? event : undefined;
       };
 
-      test("starts with a picture that is closed by one heartbeat", async () => {
+      test("starts with a snapshot that is closed by one heartbeat", async () => {
         await backend().functions.create(deployment("a", { envVars: { max_inflight: "4" }, labels: { x: "y" } }));
         await backend().functions.create(deployment("b"));
         await ready("a");

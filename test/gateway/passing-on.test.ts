@@ -39,8 +39,8 @@ const FRONTS: Readonly<Record<string, (address: string) => Promise<number>>> = {
     opened.push(() => table.close());
     opened.push(() => server.drain(0));
     const endpoints = [{ address, instance: "a", state: "ready" as const }];
-    const picture = { namespace: "openfaas-fn", labels: {}, annotations: {}, replicas: 1, generation: 1, endpoints };
-    table.apply({ type: "changed", function: { name: "f", ...picture } });
+    const snapshot = { namespace: "openfaas-fn", labels: {}, annotations: {}, replicas: 1, generation: 1, endpoints };
+    table.apply({ type: "changed", function: { name: "f", ...snapshot } });
     return server.port;
   },
   provider: async (address) => {

@@ -32,7 +32,7 @@ interface GatewayUnderTest {
   readonly woken: string[];
   /** Functions that the provider has, whether or not the table knows them. */
   readonly deployed: Set<string>;
-  put(picture: Partial<FunctionEndpoints>): void;
+  put(snapshot: Partial<FunctionEndpoints>): void;
 }
 
 async function openProxy({
@@ -44,8 +44,8 @@ async function openProxy({
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld, timeoutMs, connectTimeoutMs: 500 });
   const woken: string[] = [];
   const deployed = new Set<string>();
-  const wake = (entry: { qualifiedName: string; picture: FunctionEndpoints }) => {
-    if (entry.picture.replicas === 0) woken.push(entry.qualifiedName);
+  const wake = (entry: { qualifiedName: string; snapshot: FunctionEndpoints }) => {
+    if (entry.snapshot.replicas === 0) woken.push(entry.qualifiedName);
   };
   const proxy = new FunctionProxy({
     table,
@@ -68,7 +68,7 @@ async function openProxy({
     table,
     woken,
     deployed,
-    put: (picture) =>
+    put: (snapshot) =>
       table.apply({
         type: "changed",
         function: {
@@ -79,7 +79,7 @@ async function openProxy({
           replicas: 1,
           generation: 1,
           endpoints: [],
-          ...picture,
+          ...snapshot,
         },
       }),
   };
@@ -147,7 +147,7 @@ test.each([0, 5, 70_000, 3_000_000])(
   },
 );
 
-test("an unknown function is 404, or 503 while the picture is not whole", async () => {
+test("an unknown function is 404, or 503 while the snapshot is not whole", async () => {
   const gateway = await openProxy();
   expect((await get(gateway.port, "/function/nope")).status).toBe(404);
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld: 1, timeoutMs: 1, connectTimeoutMs: 1 });
@@ -164,7 +164,7 @@ test("an unknown function is 404, or 503 while the picture is not whole", async 
   expect((await get(port, "/function/nope")).status).toBe(503);
 });
 
-test("calls that come before the first picture wait for it", async () => {
+test("calls that come before the first snapshot wait for it", async () => {
   const table = new FunctionTable({
     defaultNamespace: "openfaas-fn",
     maxHeld: 1,
@@ -185,8 +185,8 @@ test("calls that come before the first picture wait for it", async () => {
   const [known, unknown] = [get(server.port), get(server.port, "/function/nope")];
   const early = await Promise.race([known, unknown, new Promise((resolve) => setTimeout(resolve, 200))]);
   expect(early).toBeUndefined();
-  const picture = { name: "f", namespace: "openfaas-fn", labels: {}, annotations: {}, replicas: 1, generation: 1 };
-  table.apply({ type: "snapshot", function: { ...picture, endpoints: at(replica.address) } });
+  const snapshot = { name: "f", namespace: "openfaas-fn", labels: {}, annotations: {}, replicas: 1, generation: 1 };
+  table.apply({ type: "snapshot", function: { ...snapshot, endpoints: at(replica.address) } });
   table.apply({ type: "heartbeat" });
   expect(await (await known).text()).toBe("there");
   expect((await unknown).status).toBe(404);
@@ -348,33 +348,33 @@ test("a function that does not answer in time is 504", async () => {
 
 const LATE_MS = 2_500;
 
-test.each<[what: string, picture: Partial<FunctionEndpoints>, answers: boolean]>([
+test.each<[what: string, snapshot: Partial<FunctionEndpoints>, answers: boolean]>([
   ["its environment", { timeouts: { execMs: 20_000 } }, true],
   ["its annotation", { annotations: { "com.faaslane.timeout": "20s" } }, true],
   ["nothing", {}, false],
 ])(
   "a function whose time is told by %s is waited for as long, and its quiet stream too",
-  async (_what, picture, answers) => {
+  async (_what, snapshot, answers) => {
     const gateway = await openProxy({ timeoutMs: 300 });
     const replica = await serve((req, res) => {
       if (req.url === "/stream") res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
       setTimeout(() => res.end("late"), LATE_MS).unref();
     });
-    gateway.put({ ...picture, endpoints: at(replica.address) });
+    gateway.put({ ...snapshot, endpoints: at(replica.address) });
     const [answer, stream] = await Promise.all([get(gateway.port), get(gateway.port, "/function/f/stream")]);
     const streamed = await stream.text().catch(() => "cut");
     expect([answer.status, stream.status, streamed]).toEqual(answers ? [200, 200, "late"] : [504, 200, "cut"]);
   },
 );
 
-test.each<[what: string, picture: Partial<FunctionEndpoints>, expected: number]>([
+test.each<[what: string, snapshot: Partial<FunctionEndpoints>, expected: number]>([
   ["longer than the gateway's", { timeouts: { readMs: 20_000 } }, 200],
   ["shorter than the gateway's", { timeouts: { readMs: 10 } }, 408],
   ["not told", {}, 408],
-])("a caller may take as long to send as the function says, which is %s", async (_what, picture, expected) => {
+])("a caller may take as long to send as the function says, which is %s", async (_what, snapshot, expected) => {
   const gateway = await openProxy({ readTimeoutMs: 500 });
   const replica = await serve((req, res) => req.resume().on("end", () => res.end("all of it")));
-  gateway.put({ ...picture, endpoints: at(replica.address) });
+  gateway.put({ ...snapshot, endpoints: at(replica.address) });
   const upload = request({ port: gateway.port, path: "/function/f", method: "POST" });
   const answer = new Promise<number>((resolve, reject) => {
     upload.once("response", (head) => resolve(head.resume().statusCode as number)).once("error", reject);
@@ -488,7 +488,7 @@ test("held calls of a function that is removed are 404, also one that comes back
   await expect(entry?.held.wait(again)).rejects.toMatchObject({ kind: "notFound" });
 });
 
-test("a function that a new snapshot leaves out is gone; the old picture serves until then", async () => {
+test("a function that a new snapshot leaves out is gone; the old snapshot serves until then", async () => {
   const gateway = await openProxy();
   gateway.put({ endpoints: at((await serve((_req, res) => res.end())).address) });
   gateway.table.beginSnapshot();

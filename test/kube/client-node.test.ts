@@ -139,7 +139,7 @@ test("the official client watches", async () => {
   controller.abort();
 });
 
-test("the official client's informer keeps a picture, also over a 410", async () => {
+test("the official client's informer keeps a snapshot, also over a 410", async () => {
   const core = config.makeApiClient(CoreV1Api);
   const informer = makeInformer(config, `/api/v1/namespaces/${namespace}/secrets`, () =>
     core.listNamespacedSecret({ namespace }),

@@ -28,7 +28,7 @@ export class FakeBackend implements Backend {
   readonly deployed = new Map<string, FunctionStatus>();
   readonly secretValues = new Map<string, Buffer>();
   readonly known = new Map<string, FunctionNamespace>([["openfaas-fn", { name: "openfaas-fn" }]]);
-  readonly pictures = new Map<string, FunctionEndpoints>();
+  readonly snapshots = new Map<string, FunctionEndpoints>();
   /** What `logs` yields before it follows, and what it was asked for. */
   logLines: LogMessage[] = [];
   logQueries: LogQuery[] = [];
@@ -149,7 +149,7 @@ export class FakeBackend implements Backend {
   async *watch(signal: AbortSignal): AsyncGenerator<EndpointsEvent> {
     this.watchers.push(signal);
     const changes = on(this.#events, "endpoints", { signal });
-    for (const picture of this.pictures.values()) yield { type: "snapshot", function: picture };
+    for (const snapshot of this.snapshots.values()) yield { type: "snapshot", function: snapshot };
     yield { type: "heartbeat" };
     for await (const [event] of changes) yield event as EndpointsEvent;
   }
@@ -161,7 +161,7 @@ export class FakeBackend implements Backend {
     state: "ready" | "starting" | "draining" = "ready",
     more: Partial<FunctionEndpoints> = {},
   ): void {
-    const picture: FunctionEndpoints = {
+    const snapshot: FunctionEndpoints = {
       name,
       namespace: "openfaas-fn",
       labels: {},
@@ -171,13 +171,13 @@ export class FakeBackend implements Backend {
       endpoints: addresses.map((address, i) => ({ address, instance: `${name}-${i}`, state })),
       ...more,
     };
-    this.pictures.set(name, picture);
-    this.#events.emit("endpoints", { type: "changed", function: picture } satisfies EndpointsEvent);
+    this.snapshots.set(name, snapshot);
+    this.#events.emit("endpoints", { type: "changed", function: snapshot } satisfies EndpointsEvent);
   }
 
   forget(name: string): void {
-    const gone = this.pictures.get(name) as FunctionEndpoints;
-    this.pictures.delete(name);
+    const gone = this.snapshots.get(name) as FunctionEndpoints;
+    this.snapshots.delete(name);
     this.#events.emit("endpoints", { type: "removed", function: gone } satisfies EndpointsEvent);
   }
 

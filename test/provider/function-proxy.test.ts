@@ -176,7 +176,7 @@ test.each<[rule: string, handler: RequestListener | undefined]>([
   expect(answer.headers.get("x-openfaas-internal")).toBe("proxy");
 });
 
-test("calls follow the picture the backend gives, over all ready replicas", async () => {
+test("calls follow the snapshot the backend gives, over all ready replicas", async () => {
   let sequence = 0;
   const a = await replica((_req, res) => res.end("a"), "a");
   const b = await replica((_req, res) => res.end("b"), "b");

@@ -134,12 +134,12 @@ test("endpoints have a heartbeat now and then", async () => {
   }
 });
 
-test("no heartbeat comes before the picture is whole: gateways would take what is missing for gone", async () => {
+test("no heartbeat comes before the snapshot is whole: gateways would take what is missing for gone", async () => {
   const whole = Promise.withResolvers<void>();
   const watch = backend.watch.bind(backend);
   backend.point("shout", ["127.0.0.1:1"]);
   backend.watch = async function* (signal) {
-    yield { type: "snapshot", function: backend.pictures.get("shout") as FunctionEndpoints };
+    yield { type: "snapshot", function: backend.snapshots.get("shout") as FunctionEndpoints };
     await whole.promise;
     yield* watch(signal);
   };

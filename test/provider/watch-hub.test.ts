@@ -32,7 +32,7 @@ test("a slow reader gets the newest state of each function, in the order of the 
     hub.publish(seen("a", n));
   }
   hub.remove(seen("b", 0));
-  // The rest of the picture is as old as its beginning; what changed since follows it.
+  // The rest of the snapshot is as old as its beginning; what changed since follows it.
   expect(await take(stream, 4)).toEqual(["snapshot b 1", "heartbeat", "changed a 1000", "removed b 1000"]);
 });
 

@@ -40,7 +40,7 @@ export class FakeProvider {
   }
 
   /** Announces a function or a change of it; what is not given is as for a healthy function with one replica. */
-  put(picture: Partial<FunctionEndpoints> & { readonly name: string }): void {
+  put(snapshot: Partial<FunctionEndpoints> & { readonly name: string }): void {
     const whole = {
       namespace: "openfaas-fn",
       labels: {},
@@ -48,7 +48,7 @@ export class FakeProvider {
       replicas: 1,
       generation: 1,
       endpoints: [],
-      ...picture,
+      ...snapshot,
     };
     this.#functions.set(whole.name, whole);
     this.#send({ type: "changed", function: whole });
@@ -80,8 +80,8 @@ export class FakeProvider {
         return;
       }
       res.writeHead(200, { "content-type": "application/x-ndjson" });
-      for (const picture of this.#functions.values()) {
-        res.write(`${JSON.stringify({ type: "snapshot", function: picture })}\n`);
+      for (const snapshot of this.#functions.values()) {
+        res.write(`${JSON.stringify({ type: "snapshot", function: snapshot })}\n`);
       }
       res.write(`${JSON.stringify({ type: "heartbeat" })}\n`);
       this.#streams.add(res);

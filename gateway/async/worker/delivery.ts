@@ -13,14 +13,14 @@ import { type ResultLimits, readResult } from "../result.ts";
 import { isPassing, isWholeBatch, publishMembers } from "./batch-members.ts";
 import { findDefect } from "./defects.ts";
 import type { DeliveryLimits } from "./function-limits.ts";
-import type { FunctionPictures } from "./function-pictures.ts";
+import type { FunctionSnapshots } from "./function-snapshots.ts";
 import type { Policies } from "./policies.ts";
 
 export interface DeliveryOptions {
   readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
   readonly caller: Pick<FunctionCaller, "call">;
   readonly callbacks: Callbacks;
-  readonly functions: Pick<FunctionPictures, "find">;
+  readonly functions: Pick<FunctionSnapshots, "find">;
   readonly policies: Policies;
   readonly limits: DeliveryLimits;
   /** Of results that a callback wants. */

@@ -1,9 +1,9 @@
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
 import { afterRefusal, afterSuccess, type BackOff, CALM, fullLimit, isCalm, limitNow } from "../../core/call-limit.ts";
-import type { FunctionPictures } from "./function-pictures.ts";
+import type { FunctionSnapshots } from "./function-snapshots.ts";
 
 export interface FunctionLimitsOptions {
-  readonly functions: FunctionPictures;
+  readonly functions: FunctionSnapshots;
   /** Calls at a time per replica that does not say how many it takes. */
   readonly perFunction: number;
   /** Told of functions whose limit may have changed. */

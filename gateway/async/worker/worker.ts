@@ -12,7 +12,7 @@ import type { QueueWorkerEvents } from "../events.ts";
 import { type FunctionCaller, workerAgent } from "../function-caller.ts";
 import { CallDelivery } from "./delivery.ts";
 import { DeliveryLimits } from "./function-limits.ts";
-import type { FunctionPictures } from "./function-pictures.ts";
+import type { FunctionSnapshots } from "./function-snapshots.ts";
 import { Policies } from "./policies.ts";
 
 export interface QueueWorkerOptions {
@@ -24,7 +24,7 @@ export interface QueueWorkerOptions {
   /** Of this program, for `User-Agent`. */
   readonly release: string;
   /** Where retry policies and limits are read; calls of a function that it does not know are tried with the defaults. */
-  readonly functions: FunctionPictures;
+  readonly functions: FunctionSnapshots;
   readonly defaults: RetryPolicy;
   /** Calls under way at a time in this process, beside those that only wait for a replica or for their callback. */
   readonly concurrency: number;

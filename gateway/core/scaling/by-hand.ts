@@ -6,7 +6,7 @@ export interface SetByHand {
   readonly before: number;
 }
 
-/** An order shows in the provider's picture within this time, or not at all. */
+/** An order shows in the provider's snapshot within this time, or not at all. */
 const ORDER_MS = 15_000;
 /** Other gateways tell of their orders each second; theirs may be seen before they are told. */
 const LATE_MS = 5_000;

@@ -52,7 +52,7 @@ export async function openQueueWorker(
     timeoutMs: config.upstreamTimeoutMs,
     ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
   });
-  // A picture only: no call goes straight from here to a replica.
+  // A snapshot only: no call goes straight from here to a replica.
   const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: 1,

@@ -2,7 +2,7 @@ import type { V1Deployment, V1Service } from "@kubernetes/client-node";
 import { FaasError } from "../../../contract/errors.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { pause } from "../pause.ts";
-import type { Picture } from "./cache/picture.ts";
+import type { InformerCache } from "./cache/informer-cache.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
@@ -15,7 +15,7 @@ import type { ResourceContext } from "./resources/settings.ts";
 
 export interface FunctionWriterOptions {
   readonly client: KubernetesClient;
-  readonly picture: Pick<Picture, "learn">;
+  readonly cache: Pick<InformerCache, "observeWrite">;
 }
 
 /** The objects of a function as they are now. */
@@ -50,14 +50,14 @@ export class FunctionWriter {
 
   /** For a function without a Deployment. `deployment` has been checked. */
   async create(deployment: ResolvedDeployment, around: ResourceContext): Promise<WrittenObjects> {
-    const { client, picture } = this.#options;
+    const { client, cache } = this.#options;
     const { namespace, service: name } = deployment;
     const desired = buildDeployment(deployment, around);
     // First, as it may be somebody else's; without a Deployment it does no harm.
     const { service } = await this.applyService(deployment, around);
     const whole = withReplicas(desired, initialReplicas(deployment));
     const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
-    picture.learn(made);
+    cache.observeWrite(made);
     return { deployment: made, service, changed: true };
   }
 
@@ -71,7 +71,7 @@ export class FunctionWriter {
     around: ResourceContext,
     { purpose, mayAdopt }: { readonly purpose: Purpose; readonly mayAdopt: boolean },
   ): Promise<V1Deployment> {
-    const { client, picture } = this.#options;
+    const { client, cache } = this.#options;
     const path = apiPath.deployment(deployment.namespace, deployment.service);
     const plan = this.#plan(existing, deployment, around, purpose);
     if (plan.kind === "unchanged") return existing;
@@ -82,7 +82,7 @@ export class FunctionWriter {
       throw new Superseded();
     }
     const applied = await client.apply<V1Deployment>(path, plan.deployment);
-    picture.learn(applied);
+    cache.observeWrite(applied);
     return applied;
   }
 

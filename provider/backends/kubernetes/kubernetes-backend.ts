@@ -6,7 +6,7 @@ import type { Logger } from "../../../kit/log.ts";
 import type { Backend } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
 import { WatchHub } from "../watch-hub.ts";
-import { Picture } from "./cache/picture.ts";
+import { InformerCache } from "./cache/informer-cache.ts";
 import { StuckPods } from "./cache/stuck-pods.ts";
 import type { ClusterAccess } from "./client/access.ts";
 import { KubernetesClient } from "./client/kubernetes-client.ts";
@@ -33,8 +33,8 @@ export interface KubernetesBackendOptions {
 
 /** Room for giving the lease back, so that another provider need not wait for it to run out. */
 const LEAST_DRAIN_MS = 2_000;
-/** How long requests wait for the first picture of the cluster. */
-const PICTURE_WITHIN_MS = 20_000;
+/** How long requests wait for the first cache of the cluster. */
+const CACHE_WITHIN_MS = 20_000;
 
 function trimNamespace({ metadata = {} }: V1Namespace): V1Namespace {
   const { managedFields: _, ...rest } = metadata;
@@ -52,13 +52,13 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
   const closed = new AbortController();
   const hub = new WatchHub();
   const coldStarts = new ColdStarts();
-  const picture = new Picture({ hub, coldStarts, hasNamespace: (name) => namespaces.has(name) });
+  const cache = new InformerCache({ hub, coldStarts, hasNamespace: (name) => namespaces.has(name) });
 
   const stuckPods = new StuckPods({ client, log, signal: closed.signal, now: () => performance.now() });
 
   const ready = async () => {
     if (closed.signal.aborted) throw new FaasError("unavailable", "the provider is shutting down");
-    await within(whole, PICTURE_WITHIN_MS, closed.signal);
+    await within(whole, CACHE_WITHIN_MS, closed.signal);
   };
   const requireNamespace = async (name: string) => {
     await ready();
@@ -69,9 +69,9 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     client,
     defaultName: defaultNamespace,
     several: clusterRole,
-    hasFunctions: (namespace) => picture.names(namespace).length > 0,
+    hasFunctions: (namespace) => cache.names(namespace).length > 0,
     onChange: () => {
-      picture.republish();
+      cache.republish();
       operator?.lookAtAll();
     },
     ready,
@@ -88,12 +88,12 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
   };
   const scope = clusterRole ? undefined : defaultNamespace;
   const firsts = [
-    watch<V1Deployment>(picture.deployments, {
+    watch<V1Deployment>(cache.deployments, {
       path: apiPath.deployments(scope),
       labelSelector: FUNCTION_LABEL,
       trim: trimDeployment,
     }),
-    watch<V1Pod>(stuckPods.explaining(picture.pods), {
+    watch<V1Pod>(stuckPods.explaining(cache.pods), {
       path: apiPath.pods(scope),
       labelSelector: FUNCTION_LABEL,
       trim: trimPod,
@@ -105,7 +105,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
   const whole = Promise.all(firsts);
   const functions = new KubernetesFunctions({
     client,
-    picture,
+    cache: cache,
     settings: resources,
     profilesNamespace,
     log,
@@ -127,7 +127,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       leaseNamespace: profilesNamespace,
       profilesNamespace,
       hasNamespace: (name) => namespaces.has(name),
-      statusOf: (ref) => picture.status(ref),
+      statusOf: (ref) => cache.status(ref),
       reconcile: (...given) => functions.reconcile(...given),
       log,
     });
@@ -141,19 +141,19 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       features: [FEATURES.endpoints],
     },
     functions,
-    secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => picture.usersOf(secret) }),
+    secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => cache.usersOf(secret) }),
     namespaces,
     coldStarts,
-    ...(announceUrl && { announce: (...announced) => picture.announce(...announced) }),
+    ...(announceUrl && { announce: (...announced) => cache.announce(...announced) }),
     async *logs(query, signal) {
       await ready();
       if (!namespaces.has(query.namespace)) {
         throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
       }
-      yield* readLogs(query, { client, picture }, AbortSignal.any([signal, closed.signal]));
+      yield* readLogs(query, { client, cache }, AbortSignal.any([signal, closed.signal]));
     },
     async *watch(signal) {
-      // A gateway keeps the picture that it has until there is one again, so it waits here for as long as it takes.
+      // A gateway keeps the cache that it has until there is one again, so it waits here for as long as it takes.
       const either = AbortSignal.any([signal, closed.signal]);
       await untilAborted(whole, either);
       if (!either.aborted) yield* hub.watch(signal);
@@ -162,7 +162,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       closing ??= (async () => {
         closed.abort();
         hub.end();
-        picture.close();
+        cache.close();
         const operatorEnds = operator?.close() ?? Promise.resolve();
         const limitMs = Math.max(drainTimeoutMs, LEAST_DRAIN_MS);
         await untilAborted(operatorEnds, AbortSignal.timeout(limitMs));

@@ -11,7 +11,7 @@ import { timeoutWarnings } from "../../../contract/timeouts.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { networkWarnings } from "../network-annotation.ts";
-import type { Picture } from "./cache/picture.ts";
+import type { InformerCache } from "./cache/informer-cache.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
@@ -34,15 +34,15 @@ import { readResourceContext } from "./surroundings.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;
-  readonly picture: Picture;
+  readonly cache: InformerCache;
   readonly settings: ResourceSettings;
   readonly profilesNamespace: string;
   readonly log: Pick<Logger, "warn">;
   /** Where replicas report that they listen. */
   readonly announceUrl?: URL;
-  /** @throws {FaasError} `invalid` for an unknown namespace, `unavailable` when closed or without a picture */
+  /** @throws {FaasError} `invalid` for an unknown namespace, `unavailable` when closed or without a cache */
   requireNamespace(name: string): Promise<void>;
-  /** @throws {FaasError} `unavailable` when closed or without a picture */
+  /** @throws {FaasError} `unavailable` when closed or without a cache */
   ready(): Promise<void>;
   /** Whether functions may live there; what is elsewhere is none of ours, whatever it looks like. */
   hasNamespace(name: string): boolean;
@@ -79,19 +79,19 @@ export class KubernetesFunctions implements FunctionStore {
 
   async list(namespace: string): Promise<FunctionStatus[]> {
     await this.#options.requireNamespace(namespace);
-    const { picture } = this.#options;
-    return picture.names(namespace).flatMap((name) => picture.status({ name, namespace }) ?? []);
+    const { cache } = this.#options;
+    return cache.names(namespace).flatMap((name) => cache.status({ name, namespace }) ?? []);
   }
 
   async get(ref: FunctionRef, usage = false): Promise<FunctionStatus | undefined> {
     await this.#options.ready();
-    const { picture, client, hasNamespace } = this.#options;
+    const { cache, client, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
     // Another provider may have made it just now; what is not there is asked for seldom.
-    const unseen = picture.find(ref) ? undefined : await this.#lookUp(ref);
+    const unseen = cache.find(ref) ? undefined : await this.#lookUp(ref);
     // A Function whose objects could not be made says why.
     if (unseen) return unseen.object && readFunctionStatus(unseen.object);
-    return picture.status(ref, usage ? await readPodUsage(client, ref) : undefined);
+    return cache.status(ref, usage ? await readPodUsage(client, ref) : undefined);
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
@@ -155,7 +155,7 @@ export class KubernetesFunctions implements FunctionStore {
     purpose: Exclude<Purpose, "deploy">,
     signal: AbortSignal,
   ): Promise<AppliedFunction | undefined> {
-    const { client, picture } = this.#options;
+    const { client, cache } = this.#options;
     return await this.#alone(ref, () =>
       this.#writer.insist(async (mayAdopt) => {
         // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
@@ -171,7 +171,7 @@ export class KubernetesFunctions implements FunctionStore {
           throw new FaasError("unavailable", `deployment ${ref.name} is still being removed`);
         }
         // The surroundings know its token by that.
-        if (existing) picture.learn(existing);
+        if (existing) cache.observeWrite(existing);
         const deployment = functionToDeployment(object);
         const around = await readResourceContext(deployment, this.#options);
         checkDeployment(deployment, around);
@@ -186,14 +186,14 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#options.ready();
     if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
     await this.#alone(ref, async () => {
-      const { client, picture, objects } = this.#options;
+      const { client, cache, objects } = this.#options;
       const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
       if (!existing && !object) throw notFound(ref);
       // First, or its objects would be made anew.
       if (object) await objects?.remove(object);
       if (existing) {
         await client.remove(apiPath.deployment(ref.namespace, ref.name), existing.metadata?.uid).catch(ignoreGone);
-        picture.unlearn(existing);
+        cache.forget(existing);
       }
       const service = await client.find<V1Service>(apiPath.service(ref.namespace, ref.name));
       if (!service || !isFunctionService(service)) return;
@@ -203,7 +203,7 @@ export class KubernetesFunctions implements FunctionStore {
 
   async scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void> {
     await this.#options.ready();
-    const { client, picture, settings, hasNamespace } = this.#options;
+    const { client, cache, settings, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) throw notFound(ref);
     if (!Number.isSafeInteger(replicas) || replicas < 0) {
       throw new FaasError("invalid", `replicas: ${replicas} is not a whole number of at least 0`);
@@ -211,24 +211,24 @@ export class KubernetesFunctions implements FunctionStore {
     if (replicas > settings.maxReplicas) {
       throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${settings.maxReplicas}`);
     }
-    const known = picture.find(ref) ?? (await this.#require(ref));
+    const known = cache.find(ref) ?? (await this.#require(ref));
     const before = known.spec?.replicas ?? 1;
-    if (before === replicas && picture.find(ref)) return;
+    if (before === replicas && cache.find(ref)) return;
     // At zero all go, in whatever order.
     if (inFlight && replicas > 0 && replicas < before) {
-      await writeDeletionCosts(ref, picture.podsOf(ref), inFlight, this.#options);
+      await writeDeletionCosts(ref, cache.podsOf(ref), inFlight, this.#options);
     }
     try {
       const path = apiPath.scale(ref.namespace, ref.name);
       const scaling = () => client.mergePatch<V1Scale>(path, { spec: { replicas } });
       const { metadata } = await this.#writer.insist(scaling);
-      picture.learnReplicas(ref, replicas, metadata?.resourceVersion);
+      cache.observeReplicas(ref, replicas, metadata?.resourceVersion);
     } catch (cause) {
       throw hasStatus(cause, 404) ? notFound(ref, cause) : cause;
     }
   }
 
-  /** Asks for what is not in the picture, once for all who want to know meanwhile. Undefined when it is there now. */
+  /** Asks for what is not in the cache, once for all who want to know meanwhile. Undefined when it is there now. */
   async #lookUp(ref: FunctionRef): Promise<Unseen | undefined> {
     const key = qualifiedName(ref);
     const look = async () => ((await this.#find(ref)) ? undefined : { object: await this.#findObject(ref) });
@@ -239,10 +239,10 @@ export class KubernetesFunctions implements FunctionStore {
 
   async #find(ref: FunctionRef): Promise<V1Deployment | undefined> {
     if (!isFunctionName(ref.name) || !isFunctionName(`n${ref.namespace}`)) return undefined;
-    const { client, picture } = this.#options;
+    const { client, cache } = this.#options;
     const found = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
     if (!found || !isFunction(found) || found.metadata?.deletionTimestamp) return undefined;
-    picture.learn(found);
+    cache.observeWrite(found);
     return found;
   }
 

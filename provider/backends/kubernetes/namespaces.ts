@@ -25,7 +25,7 @@ export interface NamespacesOptions {
   hasFunctions(namespace: string): boolean;
   /** Some have come or gone. */
   onChange(): void;
-  /** Resolves once the picture is whole. @throws {FaasError} `unavailable` */
+  /** Resolves once the cache is whole. @throws {FaasError} `unavailable` */
   ready(): Promise<void>;
 }
 

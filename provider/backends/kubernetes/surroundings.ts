@@ -1,6 +1,6 @@
 import type { V1Secret } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../backend.ts";
-import type { Picture } from "./cache/picture.ts";
+import type { InformerCache } from "./cache/informer-cache.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
@@ -16,7 +16,7 @@ export interface ResourceContextOptions {
   /** Where replicas report that they listen; absent when they need not. */
   readonly announceUrl?: URL;
   /** Knows the function's token; the Deployment has to have been learnt by it. */
-  readonly picture: Pick<Picture, "find">;
+  readonly cache: Pick<InformerCache, "find">;
 }
 
 /**
@@ -25,7 +25,7 @@ export interface ResourceContextOptions {
  */
 export async function readResourceContext(
   { service: name, namespace, secrets = [], annotations }: ResolvedDeployment,
-  { client, settings, profilesNamespace, announceUrl, picture }: ResourceContextOptions,
+  { client, settings, profilesNamespace, announceUrl, cache }: ResourceContextOptions,
 ): Promise<ResourceContext> {
   const facts = new Map<string, SecretFacts>();
   const profiles = new Map<string, Profile>();
@@ -44,7 +44,7 @@ export async function readResourceContext(
     ...[...new Set(secrets)].filter((name) => name !== "").map(readSecret),
     ...profileNames(annotations).map(readProfile),
   ]);
-  const announce = announceUrl && buildAnnounce(announceUrl, picture.find({ name, namespace }));
+  const announce = announceUrl && buildAnnounce(announceUrl, cache.find({ name, namespace }));
   return { settings, secrets: facts, profiles, ...(announce && { announce }) };
 }
 

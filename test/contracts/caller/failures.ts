@@ -63,9 +63,9 @@ export function failuresContract(setup: CallerSetup): void {
       { problem: "exited with code 1" },
       "function shout.openfaas-fn cannot start: exited with code 1\n",
     ],
-  ])("a function that %s is 503 of the platform", async (_rule, picture, text) => {
+  ])("a function that %s is 503 of the platform", async (_rule, snapshot, text) => {
     await setup.start({ holdTimeoutMs: 50 });
-    setup.put({ endpoints: [], ...picture });
+    setup.put({ endpoints: [], ...snapshot });
     const answer = await setup.answered();
     expect(answer).toMatchObject({ status: 503, internal: true, headers: { "retry-after": "1" }, text });
   });

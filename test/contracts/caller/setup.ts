@@ -90,7 +90,7 @@ export class CallerSetup {
     this.#opened.push(close);
   }
 
-  put(picture: Partial<FunctionEndpoints>): void {
+  put(snapshot: Partial<FunctionEndpoints>): void {
     this.table.apply({
       type: "changed",
       function: {
@@ -101,7 +101,7 @@ export class CallerSetup {
         replicas: 1,
         generation: 1,
         endpoints: this.at(this.site.host),
-        ...picture,
+        ...snapshot,
       },
     });
   }

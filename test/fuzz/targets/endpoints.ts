@@ -8,7 +8,7 @@ import { mutateJson } from "../mutate-json.ts";
 import type { FuzzTarget } from "../target.ts";
 import { Watch } from "../watch.ts";
 
-const PICTURE = {
+const SNAPSHOT = {
   name: "f",
   namespace: "openfaas-fn",
   labels: { "com.openfaas.scale.max": "5", "com.openfaas.scale.zero": "true" },
@@ -19,9 +19,9 @@ const PICTURE = {
   endpoints: [{ address: "127.0.0.1:1", instance: "f-1", state: "ready", startup: { started: 1, listening: 5 } }],
 };
 const EVENTS = [
-  { type: "snapshot", function: PICTURE },
-  { type: "changed", function: { ...PICTURE, replicas: 0, endpoints: [], problem: "it does not start" } },
-  { type: "removed", function: PICTURE },
+  { type: "snapshot", function: SNAPSHOT },
+  { type: "changed", function: { ...SNAPSHOT, replicas: 0, endpoints: [], problem: "it does not start" } },
+  { type: "removed", function: SNAPSHOT },
   { type: "heartbeat" },
 ];
 const HEARTBEAT = '{"type":"heartbeat"}\n';

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
 import { DeliveryLimits } from "../../../gateway/async/worker/function-limits.ts";
-import { picturesOf } from "../../../gateway/async/worker/function-pictures.ts";
+import { snapshotsOf } from "../../../gateway/async/worker/function-snapshots.ts";
 import { FunctionTable } from "../../../gateway/proxy/function-table.ts";
 import { eventually } from "../../support/eventually.ts";
 
@@ -22,7 +22,7 @@ function open() {
   const changes: string[] = [];
   const clock = { now: 1_000_000 };
   const limits = new DeliveryLimits({
-    functions: picturesOf(table),
+    functions: snapshotsOf(table),
     perFunction: 16,
     changed: ({ name, namespace }) => changes.push(`${name}.${namespace}`),
     clock: () => clock.now,
@@ -34,7 +34,7 @@ function open() {
   );
   const put = (states: readonly ("starting" | "ready" | "draining")[], maxInflight?: number, name = REF.name) => {
     const endpoints = states.map((state, i) => ({ address: `127.0.0.1:${i + 1}`, instance: `${i}`, state }));
-    const picture: FunctionEndpoints = {
+    const snapshot: FunctionEndpoints = {
       name,
       namespace: REF.namespace,
       labels: {},
@@ -44,13 +44,13 @@ function open() {
       endpoints,
       ...(maxInflight === undefined ? {} : { maxInflight }),
     };
-    table.apply({ type: "changed", function: picture });
+    table.apply({ type: "changed", function: snapshot });
   };
   const remove = () => {
     const entry = table.find("shout.team");
-    if (entry) table.apply({ type: "removed", function: entry.picture });
+    if (entry) table.apply({ type: "removed", function: entry.snapshot });
   };
-  return { limits, changes, clock, put, remove, pictures: picturesOf(table) };
+  return { limits, changes, clock, put, remove, snapshots: snapshotsOf(table) };
 }
 
 test("follows the function table, and tells each change", () => {
@@ -69,10 +69,10 @@ test("follows the function table, and tells each change", () => {
 });
 
 test("annotations are the same object until they change", () => {
-  const { put, pictures } = open();
+  const { put, snapshots } = open();
   put(["ready"]);
-  expect(pictures.find(REF)?.annotations).toBe(pictures.find(REF)?.annotations);
-  expect(pictures.find({ ...REF, name: "other" })).toBeUndefined();
+  expect(snapshots.find(REF)?.annotations).toBe(snapshots.find(REF)?.annotations);
+  expect(snapshots.find({ ...REF, name: "other" })).toBeUndefined();
 });
 
 test("refusals cut it, successes bring it back, and both are told", () => {

@@ -209,7 +209,7 @@ test("as many calls at a time as the ready replicas take, more when there are mo
       res.end();
     });
   };
-  setup.functions.picture = { annotations: {}, readyReplicas: 0, maxInflight: 2 };
+  setup.functions.snapshot = { annotations: {}, readyReplicas: 0, maxInflight: 2 };
   await setup.start({ concurrency: 20 });
   for (let i = 0; i < 12; i++) await setup.publish();
   await eventually("one wakes the function", () => underWay === 1);

@@ -147,7 +147,7 @@ function workerOnQueue(open: () => Promise<OpenedQueue>): void {
   });
 
   test("a receiver that never answers does not keep its function's next calls from being made, nor others'", async () => {
-    setup.functions.picture = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
+    setup.functions.snapshot = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
     const told: string[] = [];
     setup.receiver.answer = ({ headers }, res) => {
       if (headers["x-function-name"] === "deaf") told.push(String(headers["x-call-id"]));
@@ -165,7 +165,7 @@ function workerOnQueue(open: () => Promise<OpenedQueue>): void {
   });
 
   test("a call that expires leaves its places to others while its receiver does not answer", async () => {
-    setup.functions.picture = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
+    setup.functions.snapshot = { annotations: {}, readyReplicas: 1, maxInflight: 1 };
     setup.receiver.answer = () => {};
     await setup.start({ queue, concurrency: 1 });
     const late = await publish({ notAfter: Date.now() - 1, callbackUrl: setup.callbackUrl });

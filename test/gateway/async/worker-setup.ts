@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "@jest/globals";
 import type { FunctionRef } from "../../../contract/functions.ts";
-import type { FunctionPicture, FunctionPictures } from "../../../gateway/async/worker/function-pictures.ts";
+import type { FunctionSnapshot, FunctionSnapshots } from "../../../gateway/async/worker/function-snapshots.ts";
 import { GatewayCaller } from "../../../gateway/async/worker/gateway-caller.ts";
 import { type QueueWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker/worker.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
@@ -71,19 +71,19 @@ export class Site {
   }
 }
 
-/** All functions have one picture, which a test can change, but for those of which there is another. */
-export class Pictures implements FunctionPictures {
-  picture: FunctionPicture | undefined = { annotations: {}, readyReplicas: 1, maxInflight: 4 };
+/** All functions have one snapshot, which a test can change, but for those of which there is another. */
+export class Snapshots implements FunctionSnapshots {
+  snapshot: FunctionSnapshot | undefined = { annotations: {}, readyReplicas: 1, maxInflight: 4 };
   /** By name. */
-  readonly others = new Map<string, FunctionPicture>();
+  readonly others = new Map<string, FunctionSnapshot>();
   readonly #listeners = new Set<(ref: FunctionRef) => void>();
 
-  find({ name }: FunctionRef): FunctionPicture | undefined {
-    return this.others.get(name) ?? this.picture;
+  find({ name }: FunctionRef): FunctionSnapshot | undefined {
+    return this.others.get(name) ?? this.snapshot;
   }
 
-  change(picture: Partial<FunctionPicture>, ref: FunctionRef): void {
-    this.picture = { annotations: {}, readyReplicas: 1, ...this.picture, ...picture };
+  change(snapshot: Partial<FunctionSnapshot>, ref: FunctionRef): void {
+    this.snapshot = { annotations: {}, readyReplicas: 1, ...this.snapshot, ...snapshot };
     for (const listener of this.#listeners) listener(ref);
   }
 
@@ -103,7 +103,7 @@ export class WorkerSetup {
   queue = new MemoryQueue();
   gateway = new Site();
   receiver = new Site();
-  functions = new Pictures();
+  functions = new Snapshots();
   logged: Record<string, unknown>[] = [];
   #workers: QueueWorker[] = [];
   #callers: GatewayCaller[] = [];
@@ -115,7 +115,7 @@ export class WorkerSetup {
       setup.queue = new MemoryQueue();
       setup.gateway = new Site();
       setup.receiver = new Site();
-      setup.functions = new Pictures();
+      setup.functions = new Snapshots();
       setup.logged = [];
       await Promise.all([setup.gateway.up(), setup.receiver.up()]);
     });

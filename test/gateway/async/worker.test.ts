@@ -138,7 +138,7 @@ test("after the last attempt the last answer is posted and the call is dead", as
 test("a function's annotations are its policy; invalid ones are named once", async () => {
   setup.gateway.answer = (_request, res) => res.writeHead(418).end();
   const annotations = { "com.openfaas.retry.codes": "418", "com.openfaas.retry.attempts": "lots" };
-  setup.functions.picture = { annotations, readyReplicas: 1 };
+  setup.functions.snapshot = { annotations, readyReplicas: 1 };
   await setup.start();
   await setup.publish({ callbackUrl: setup.callbackUrl });
   await setup.settled();
@@ -163,7 +163,7 @@ test("waits as long as Retry-After asks", async () => {
 test("a function that is gone means a dead call and a callback that says so", async () => {
   setup.gateway.answer = (_request, res) =>
     res.writeHead(404).end("error finding function shout.openfaas-fn: not found\n");
-  setup.functions.picture = undefined;
+  setup.functions.snapshot = undefined;
   await setup.start();
   await setup.publish({ callbackUrl: setup.callbackUrl });
   await setup.settled();
@@ -179,7 +179,7 @@ test("a slow function does not delay a fast one", async () => {
     if (url.startsWith("/function/slow.")) slow.push(res);
     else res.end("fast");
   };
-  setup.functions.picture = { annotations: {}, readyReplicas: 1 };
+  setup.functions.snapshot = { annotations: {}, readyReplicas: 1 };
   await setup.start({ concurrency: 4, perFunction: 3 });
   await Promise.all(Array.from({ length: 10 }, () => setup.publish({ function: "slow" })));
   await eventually("the slow one has all its places", () => slow.length === 3);

@@ -8,21 +8,21 @@ import {
   fullLimit,
   isCalm,
   isExcusable,
-  type LimitPicture,
+  type LimitSnapshot,
   limitNow,
   refusalWait,
 } from "../../../gateway/core/call-limit.ts";
 
 const MAX_PAUSE_MS = 2000;
 
-test.each<[rule: string, picture: LimitPicture | undefined, expected: number]>([
+test.each<[rule: string, snapshot: LimitSnapshot | undefined, expected: number]>([
   ["replicas that say how many they take", { readyReplicas: 3, maxInflight: 5 }, 15],
   ["replicas that do not say", { readyReplicas: 3 }, 48],
   ["a max_inflight of 0 says nothing", { readyReplicas: 2, maxInflight: 0 }, 32],
   ["asleep: one call wakes it", { readyReplicas: 0, maxInflight: 5 }, 1],
   ["not known", undefined, 16],
-])("full limit: %s", (_rule, picture, expected) => {
-  expect(fullLimit(picture, 16)).toBe(expected);
+])("full limit: %s", (_rule, snapshot, expected) => {
+  expect(fullLimit(snapshot, 16)).toBe(expected);
 });
 
 const refuse = (backOff: BackOff, full: number, at: number, startedAt = at) =>

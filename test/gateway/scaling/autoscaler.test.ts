@@ -17,20 +17,20 @@ interface Order {
 }
 
 class FakeFunction implements Scalable {
-  picture: FunctionEndpoints;
+  snapshot: FunctionEndpoints;
   readyReplicas: number;
   readonly held = { count: 0 };
   readonly load = new LoadMeter(START);
   replicaLoads: Record<string, number> = {};
 
   constructor(name: string, labels: Record<string, string>, replicas = 1) {
-    const picture = { name, namespace: "openfaas-fn", labels, annotations: {}, generation: 1, endpoints: [] };
-    this.picture = { ...picture, replicas };
+    const snapshot = { name, namespace: "openfaas-fn", labels, annotations: {}, generation: 1, endpoints: [] };
+    this.snapshot = { ...snapshot, replicas };
     this.readyReplicas = replicas;
   }
 
   get qualifiedName(): string {
-    return `${this.picture.name}.openfaas-fn`;
+    return `${this.snapshot.name}.openfaas-fn`;
   }
 
   outstanding(): Record<string, number> {
@@ -38,7 +38,7 @@ class FakeFunction implements Scalable {
   }
 
   become(replicas: number): void {
-    this.picture = { ...this.picture, replicas };
+    this.snapshot = { ...this.snapshot, replicas };
     this.readyReplicas = replicas;
   }
 }
@@ -57,7 +57,7 @@ class Lab {
       scale: async ({ name: functionName }, replicas, inFlight) => {
         this.orders.push({ name: functionName, replicas, inFlight });
         if (this.refusal) throw this.refusal;
-        this.functions.find(({ picture }) => picture.name === functionName)?.become(replicas);
+        this.functions.find(({ snapshot }) => snapshot.name === functionName)?.become(replicas);
       },
       providerAway: () => this.away,
       outside: {},
@@ -123,10 +123,10 @@ describe("one gateway", () => {
     const gateway = lab.gateway("a");
     for (let i = 0; i < 10; i++) f.load.enter(lab.now);
     await lab.run(6, gateway);
-    expect(f.picture.replicas).toBe(5);
+    expect(f.snapshot.replicas).toBe(5);
     for (let i = 0; i < 10; i++) f.load.leave(lab.now);
     await lab.run(100, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
     const recorded = gateway.watched(f.qualifiedName)?.recorded ?? [];
     expect(recorded.map(({ decision }) => decision.reason)).toEqual(expect.arrayContaining(["load", "panic", "min"]));
     expect(recorded.every(({ decision }) => decision.steps.length > 0)).toBe(true);
@@ -138,10 +138,10 @@ describe("one gateway", () => {
     let queued = new Map([[f.qualifiedName, 1]]);
     const gateway = lab.gateway("a", { outside: { queued: async () => queued } });
     await lab.run(60, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
     queued = new Map();
     await lab.run(36, gateway);
-    expect(f.picture.replicas).toBe(0);
+    expect(f.snapshot.replicas).toBe(0);
   });
 
   test("a queue that does not answer keeps it awake", async () => {
@@ -149,7 +149,7 @@ describe("one gateway", () => {
     const f = lab.add({ ...CAPACITY, "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "30s" });
     const queued = () => Promise.reject(new Error("the queue is away"));
     await lab.run(100, lab.gateway("a", { outside: { queued } }));
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test.each<[type: string, labels: Record<string, string>, outside: AutoscalerOptions["outside"]]>([
@@ -160,7 +160,7 @@ describe("one gateway", () => {
     lab = new Lab();
     const f = lab.add({ ...CAPACITY, ...labels, "com.openfaas.scale.type": type });
     await lab.run(10, lab.gateway("a", { outside }));
-    expect(f.picture.replicas).toBe(5);
+    expect(f.snapshot.replicas).toBe(5);
   });
 
   test("a source that is away freezes, with its reason", async () => {
@@ -168,7 +168,7 @@ describe("one gateway", () => {
     const f = lab.add({ ...CAPACITY, "com.openfaas.scale.type": "custom", "com.faaslane.scale.query": "lag" }, 4);
     const gateway = lab.gateway("a", { outside: { query: () => Promise.reject(new Error("no Prometheus")) } });
     await lab.run(100, gateway);
-    expect(f.picture.replicas).toBe(4);
+    expect(f.snapshot.replicas).toBe(4);
     expect(gateway.watched(f.qualifiedName)?.last?.decision).toMatchObject({
       reason: "blind",
       steps: [{ text: "its load is not known: the query: no Prometheus; 4 are kept" }],
@@ -180,7 +180,7 @@ describe("one gateway", () => {
     const f = lab.add(CAPACITY, 4);
     lab.away = "the provider is away";
     await lab.run(100, lab.gateway("a"));
-    expect([f.picture.replicas, lab.orders]).toEqual([4, []]);
+    expect([f.snapshot.replicas, lab.orders]).toEqual([4, []]);
   });
 
   test("an order that the provider refuses is told and tried again", async () => {
@@ -193,7 +193,7 @@ describe("one gateway", () => {
     expect(gateway.refused(f.qualifiedName)).toBe("quota exceeded");
     lab.refusal = undefined;
     await lab.run(4, gateway);
-    expect([f.picture.replicas, gateway.refused(f.qualifiedName)]).toEqual([5, undefined]);
+    expect([f.snapshot.replicas, gateway.refused(f.qualifiedName)]).toEqual([5, undefined]);
   });
 
   test("idle replicas are named when some are to go", async () => {
@@ -212,9 +212,9 @@ describe("one gateway", () => {
     await lab.run(2, gateway);
     gateway.alerted(f.qualifiedName);
     await lab.run(200, gateway);
-    expect(f.picture.replicas).toBe(4);
+    expect(f.snapshot.replicas).toBe(4);
     await lab.run(200, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   const QUICK = { ...CAPACITY, "com.faaslane.scale.window": "10s", "com.faaslane.scale.down-delay": "6s" };
@@ -226,11 +226,11 @@ describe("one gateway", () => {
     await lab.run(30, gateway);
     f.become(3);
     await lab.run(16, gateway);
-    expect([f.picture.replicas, lab.orders]).toEqual([3, []]);
+    expect([f.snapshot.replicas, lab.orders]).toEqual([3, []]);
     const reasons = gateway.watched(f.qualifiedName)?.recorded.map(({ decision }) => decision.reason);
     expect(reasons).toContain("by-hand");
     await lab.run(8, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test("what a gateway is asked for holds, also when it is the present number", async () => {
@@ -239,14 +239,14 @@ describe("one gateway", () => {
     const gateway = lab.gateway("a");
     for (let i = 0; i < 6; i++) f.load.enter(lab.now);
     await lab.run(30, gateway);
-    expect(f.picture.replicas).toBe(3);
+    expect(f.snapshot.replicas).toBe(3);
     for (let i = 0; i < 6; i++) f.load.leave(lab.now);
     await lab.run(10, gateway);
     gateway.scaledByHand(f.qualifiedName, 3);
     await lab.run(12, gateway);
-    expect(f.picture.replicas).toBe(3);
+    expect(f.snapshot.replicas).toBe(3);
     await lab.run(20, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test("an order that crosses it on the way is put right", async () => {
@@ -259,7 +259,7 @@ describe("one gateway", () => {
     await lab.run(1, gateway);
     f.become(1);
     await lab.run(3, gateway);
-    expect(f.picture.replicas).toBe(3);
+    expect(f.snapshot.replicas).toBe(3);
   });
 
   test("a function that was removed is forgotten", async () => {
@@ -287,7 +287,7 @@ describe("several gateways", () => {
       exchange: bus.exchange("b"),
       leadership: leader(false),
       functions: () => {
-        other.picture = f.picture;
+        other.snapshot = f.snapshot;
         other.readyReplicas = f.readyReplicas;
         return [other];
       },
@@ -295,7 +295,7 @@ describe("several gateways", () => {
     for (let i = 0; i < 6; i++) f.load.enter(lab.now);
     for (let i = 0; i < 8; i++) other.load.enter(lab.now);
     await lab.run(8, a, b);
-    expect(f.picture.replicas).toBe(7);
+    expect(f.snapshot.replicas).toBe(7);
     // The other one would decide the same, and has not acted.
     expect(b.watched(f.qualifiedName)?.last?.decision.replicas).toBe(7);
     expect(lab.orders.length).toBeLessThanOrEqual(3);
@@ -309,13 +309,13 @@ describe("several gateways", () => {
     const b = lab.gateway("b", { exchange: bus.exchange("b"), leadership: leader(false), functions: () => [] });
     for (let i = 0; i < 6; i++) f.load.enter(lab.now);
     await lab.run(40, a, b);
-    expect(f.picture.replicas).toBe(3);
+    expect(f.snapshot.replicas).toBe(3);
     for (let i = 0; i < 6; i++) f.load.leave(lab.now);
     await lab.run(28, a, b);
     await lab.run(8, a);
     expect(a.watched(f.qualifiedName)?.last?.decision.reason).toBe("blind");
     await lab.run(60, a);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test("more load gets more replicas although one is missed", async () => {
@@ -328,7 +328,7 @@ describe("several gateways", () => {
     await lab.run(3, a);
     for (let i = 0; i < 6; i++) f.load.enter(lab.now);
     await lab.run(6, a);
-    expect(f.picture.replicas).toBe(3);
+    expect(f.snapshot.replicas).toBe(3);
   });
 
   test("what was not heard for a while is no less load afterwards", async () => {
@@ -337,7 +337,7 @@ describe("several gateways", () => {
     const f = lab.add(CAPACITY);
     const other = new FakeFunction("f", CAPACITY);
     const mirror = () => {
-      other.picture = f.picture;
+      other.snapshot = f.snapshot;
       other.readyReplicas = f.readyReplicas;
       return [other];
     };
@@ -347,7 +347,7 @@ describe("several gateways", () => {
     for (let i = 0; i < 2; i++) f.load.enter(lab.now);
     for (let i = 0; i < 10; i++) other.load.enter(lab.now);
     await lab.run(70, a, b);
-    expect(f.picture.replicas).toBe(6);
+    expect(f.snapshot.replicas).toBe(6);
     bus.cut.add("a").add("b");
     leads.leading = false;
     await lab.run(90, a, b);
@@ -356,10 +356,10 @@ describe("several gateways", () => {
     leads.leading = true;
     const before = lab.orders.length;
     await lab.run(150, a, b);
-    expect([f.picture.replicas, lab.orders.slice(before)]).toEqual([6, []]);
+    expect([f.snapshot.replicas, lab.orders.slice(before)]).toEqual([6, []]);
     for (let i = 0; i < 10; i++) other.load.leave(lab.now);
     await lab.run(100, a, b);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test("what was set by hand through one of them is known to the one that leads", async () => {
@@ -372,12 +372,12 @@ describe("several gateways", () => {
     b.scaledByHand(f.qualifiedName, 3);
     f.become(3);
     await lab.run(9, a, b);
-    expect([f.picture.replicas, lab.orders]).toEqual([3, []]);
+    expect([f.snapshot.replicas, lab.orders]).toEqual([3, []]);
     for (const gateway of [a, b]) {
       expect(gateway.watched(f.qualifiedName)?.last?.decision.reason).toBe("by-hand");
     }
     await lab.run(10, a, b);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
   });
 
   test("what one of them orders is not by hand for the others, whichever they hear of first", async () => {
@@ -394,7 +394,7 @@ describe("several gateways", () => {
     expect(a.watched(f.qualifiedName)?.byHand.last).toBeUndefined();
     for (let i = 0; i < 10; i++) f.load.enter(lab.now);
     await lab.run(8, a, b);
-    expect(f.picture.replicas).toBeGreaterThan(2);
+    expect(f.snapshot.replicas).toBeGreaterThan(2);
     expect(b.watched(f.qualifiedName)?.byHand.last).toBeUndefined();
   });
 
@@ -408,9 +408,9 @@ describe("several gateways", () => {
     await lab.run(100, a);
     bus.cut.clear();
     await lab.run(20, a);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
     await lab.run(16, a);
-    expect(f.picture.replicas).toBe(0);
+    expect(f.snapshot.replicas).toBe(0);
   });
 });
 
@@ -462,7 +462,7 @@ describe("the system's clock is set", () => {
       if (second === 20) for (let i = 0; i < 12; i++) f.load.enter(lab.now);
       if (second === 80) for (let i = 0; i < 12; i++) f.load.leave(lab.now);
       await lab.run(1, gateway);
-      replicas.push(f.picture.replicas);
+      replicas.push(f.snapshot.replicas);
     }
     return { orders: lab.orders, replicas };
   }
@@ -482,14 +482,14 @@ describe("the system's clock is set", () => {
     const noon = Date.UTC(2026, 0, 15, 12);
     const f = lab.add({ ...CAPACITY, "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "9" });
     const windows = JSON.stringify([{ schedule: "0 12 * * *", duration: "1h", min: 4 }]);
-    f.picture = { ...f.picture, annotations: { "com.faaslane.scale.windows": windows } };
+    f.snapshot = { ...f.snapshot, annotations: { "com.faaslane.scale.windows": windows } };
     let wall = noon - HOUR;
     const gateway = lab.gateway("a", { wall: () => wall });
     await lab.run(6, gateway);
-    expect(f.picture.replicas).toBe(1);
+    expect(f.snapshot.replicas).toBe(1);
     wall = noon + 60_000;
     await lab.run(6, gateway);
-    expect(f.picture.replicas).toBe(4);
+    expect(f.snapshot.replicas).toBe(4);
     const last = gateway.watched(f.qualifiedName)?.last;
     expect(Math.abs(gateway.wallOf(last?.at ?? 0) - wall)).toBeLessThan(10_000);
   });

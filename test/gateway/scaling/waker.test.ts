@@ -4,7 +4,7 @@ import { type Sleeper, Waker } from "../../../gateway/scaling/waker.ts";
 import { eventually } from "../../support/eventually.ts";
 
 class FakeSleeper implements Sleeper {
-  picture = { name: "f", namespace: "ns", labels: {}, annotations: {}, replicas: 0, generation: 1, endpoints: [] };
+  snapshot = { name: "f", namespace: "ns", labels: {}, annotations: {}, replicas: 0, generation: 1, endpoints: [] };
   readyReplicas = 0;
   failure: FaasError | undefined;
   readonly held = {
@@ -16,7 +16,7 @@ class FakeSleeper implements Sleeper {
   };
 
   become(replicas: number, ready: number): void {
-    this.picture = { ...this.picture, replicas };
+    this.snapshot = { ...this.snapshot, replicas };
     this.readyReplicas = ready;
   }
 }

@@ -49,13 +49,13 @@ export async function openProvider(
   const closing = new AbortController();
   const handler = buildProvider({ backend: opened, log, closing: closing.signal });
   const server = await listen(handler, { port: 0, host: "127.0.0.1" });
-  const picture = new Map<string, FunctionEndpoints>();
+  const snapshot = new Map<string, FunctionEndpoints>();
   const offered = new Set<string>();
   const following = (async () => {
     for await (const event of opened.watch(closing.signal)) {
-      if (event.type === "removed") picture.delete(event.function.name);
+      if (event.type === "removed") snapshot.delete(event.function.name);
       else if (event.type !== "heartbeat") {
-        picture.set(event.function.name, event.function);
+        snapshot.set(event.function.name, event.function);
         for (const { address, state } of event.function.endpoints) if (state === "ready") offered.add(address);
       }
     }
@@ -65,7 +65,7 @@ export async function openProvider(
     announceUrl: forPods.url,
     backend: opened,
     offered,
-    endpoints: (name) => picture.get(name)?.endpoints ?? [],
+    endpoints: (name) => snapshot.get(name)?.endpoints ?? [],
     close: async () => {
       closing.abort();
       await following;

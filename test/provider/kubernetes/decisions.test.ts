@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { V1Pod } from "@kubernetes/client-node";
 import type { LogMessage } from "../../../contract/logs.ts";
-import { isOlder } from "../../../provider/backends/kubernetes/cache/picture.ts";
+import { isOlder } from "../../../provider/backends/kubernetes/cache/informer-cache.ts";
 import { decideInterval } from "../../../provider/backends/kubernetes/cache/prober.ts";
 import { hasStatus, readApiError } from "../../../provider/backends/kubernetes/client/api-error.ts";
 import { readLines } from "../../../provider/backends/kubernetes/client/lines.ts";

@@ -19,7 +19,7 @@ let api: KubernetesClient;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  // Pictures are a little late, so pods serve on for a moment when told to go.
+  // Snapshots are a little late, so pods serve on for a moment when told to go.
   const runtime = await ProcessRuntime.open({ [IMAGE]: { env: { fprocess: "cat", healthcheck_interval: "200ms" } } });
   kube = await KubeServer.open({ runtime });
   const KUBECONFIG = await writeKubeconfig(kube, folder.path);

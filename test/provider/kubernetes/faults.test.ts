@@ -12,17 +12,17 @@ const DEPLOYMENTS = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`;
 let kube: KubeServer;
 let backend: Backend;
 let leave: AbortController;
-let picture: Map<string, FunctionEndpoints>;
+let snapshot: Map<string, FunctionEndpoints>;
 
 beforeEach(async () => {
   kube = await KubeServer.open({ bookmarkIntervalMs: 50 });
   backend = openBackend(kube);
   leave = new AbortController();
-  picture = new Map();
+  snapshot = new Map();
   void (async () => {
     for await (const event of backend.watch(leave.signal)) {
-      if (event.type === "removed") picture.delete(event.function.name);
-      else if (event.type !== "heartbeat") picture.set(event.function.name, event.function);
+      if (event.type === "removed") snapshot.delete(event.function.name);
+      else if (event.type !== "heartbeat") snapshot.set(event.function.name, event.function);
     }
   })();
 });
@@ -35,13 +35,13 @@ afterEach(async () => {
 
 const ref = (name: string) => ({ name, namespace: NAMESPACE });
 const create = (service: string) => backend.functions.create({ service, image: "fn:1", namespace: NAMESPACE });
-const readyIn = (name: string) => picture.get(name)?.endpoints.filter(({ state }) => state === "ready").length ?? 0;
+const readyIn = (name: string) => snapshot.get(name)?.endpoints.filter(({ state }) => state === "ready").length ?? 0;
 const readyReplicas = (name: string, count: number, deadlineMs?: number) =>
   eventually(`${name} has ${count} ready replicas`, () => readyIn(name) === count, deadlineMs);
 const scaleByHand = (name: string, replicas: number) =>
   new KubeClient(kube).patch(`${DEPLOYMENTS}/${name}`, { spec: { replicas } });
 
-test("the picture outlasts the API server's absence, writes fail meanwhile, and all goes on afterwards", async () => {
+test("the snapshot outlasts the API server's absence, writes fail meanwhile, and all goes on afterwards", async () => {
   await create("fn");
   await readyReplicas("fn", 1);
   await kube.goAway();
@@ -66,7 +66,7 @@ test("watches that are cut and cannot be resumed list anew, and see what has gon
   const before = kube.faults.count("list", "deployments.apps");
   kube.compact();
   kube.faults.clear();
-  await eventually("b is gone", () => !picture.has("b"));
+  await eventually("b is gone", () => !snapshot.has("b"));
   await scaleByHand("a", 2);
   await readyReplicas("a", 2);
   expect(kube.faults.count("list", "deployments.apps")).toBeGreaterThan(before);

@@ -12,7 +12,7 @@ import type { KubeServer } from "../../support/kube/server.ts";
 
 export const NAMESPACE = "openfaas-fn";
 
-/** A function in its watchdog's process, which serves on for a moment when told to go: pictures are a little late. */
+/** A function in its watchdog's process, which serves on for a moment when told to go: snapshots are a little late. */
 export function inProcess(body: string): ImageSpec {
   return {
     env: { mode: "inproc", inproc_handler: "./index.mjs", healthcheck_interval: "200ms" },

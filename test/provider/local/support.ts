@@ -151,19 +151,19 @@ export async function untilReady(backend: Backend, name: string, count = 1): Pro
   });
 }
 
-/** The present picture of all functions, as a gateway that has just come gets it. */
-export async function pictureOf(backend: Backend): Promise<Map<string, FunctionEndpoints>> {
-  const picture = new Map<string, FunctionEndpoints>();
+/** The present snapshot of all functions, as a gateway that has just come gets it. */
+export async function snapshotOf(backend: Backend): Promise<Map<string, FunctionEndpoints>> {
+  const snapshot = new Map<string, FunctionEndpoints>();
   for await (const event of backend.watch(new AbortController().signal)) {
-    if (event.type === "heartbeat") return picture;
-    picture.set(event.function.name, event.function);
+    if (event.type === "heartbeat") return snapshot;
+    snapshot.set(event.function.name, event.function);
   }
-  return picture;
+  return snapshot;
 }
 
 export async function endpointsOf(backend: Backend, name: string): Promise<FunctionEndpoints> {
-  const found = (await pictureOf(backend)).get(name);
-  if (!found) throw new Error(`function ${name} is not in the picture`);
+  const found = (await snapshotOf(backend)).get(name);
+  if (!found) throw new Error(`function ${name} is not in the snapshot`);
   return found;
 }
 

@@ -19,7 +19,7 @@ export interface StartupsOptions {
   now(): number;
 }
 
-/** Gateways need it when the pod becomes ready; the picture of thousands of pods need not carry it for ever. */
+/** Gateways need it when the pod becomes ready; the cache of thousands of pods need not carry it for ever. */
 const TOLD_MS = 30_000;
 
 /**

@@ -75,7 +75,7 @@ export function decidePause(failures: number, random: number): number {
   return longest / 2 + (longest / 2) * random;
 }
 
-/** Keeps a picture of one kind of object up to date until `signal` aborts, whatever the API server does meanwhile. */
+/** Keeps a cache of one kind of object up to date until `signal` aborts, whatever the API server does meanwhile. */
 export async function watchObjects<T extends Identified, R = T>(
   options: WatcherOptions<T, R>,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import { qualifiedName } from "../../../../contract/functions.ts";
-import { isOlder } from "../cache/picture.ts";
+import { isOlder } from "../cache/informer-cache.ts";
 import type { Identified, WatchSink } from "../client/watcher.ts";
 
 /** By namespace and name, as functions are. */

@@ -3,13 +3,13 @@ import { qualifiedName } from "../../../../contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../../../contract/logs.ts";
 import { Notifier } from "../../notifier.ts";
 import { pause } from "../../pause.ts";
-import type { Picture } from "../cache/picture.ts";
+import type { InformerCache } from "../cache/informer-cache.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { followPodLog, type PodLogSpec, readPodLog, START_WITHIN_MS } from "./pod-log.ts";
 
 interface Around {
   readonly client: Pick<KubernetesClient, "stream">;
-  readonly picture: Pick<Picture, "find" | "instances">;
+  readonly cache: Pick<InformerCache, "find" | "instances">;
 }
 
 /** Each is a connection to the API server. */
@@ -20,7 +20,7 @@ const LOOK_MS = 100;
 
 /** See `Backend.logs`. The function is known to be there. */
 export async function* readLogs(query: LogQuery, around: Around, signal: AbortSignal): AsyncGenerator<LogMessage> {
-  if (!around.picture.find(query)) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
+  if (!around.cache.find(query)) throw new FaasError("notFound", `function ${qualifiedName(query)} not found`);
   if (query.follow) return yield* follow(query, around, signal);
   await untilAny(query, around, signal);
   const sources = instances(query, around).map(({ name, restarts }) =>
@@ -32,15 +32,15 @@ export async function* readLogs(query: LogQuery, around: Around, signal: AbortSi
 /** A function that was deployed or woken just now has no pods for a moment. */
 async function untilAny(query: LogQuery, around: Around, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + START_WITHIN_MS;
-  const isExpected = () => (around.picture.find(query)?.spec?.replicas ?? 0) > 0;
-  while (isExpected() && around.picture.instances(query).length === 0 && performance.now() < deadline) {
+  const isExpected = () => (around.cache.find(query)?.spec?.replicas ?? 0) > 0;
+  while (isExpected() && around.cache.instances(query).length === 0 && performance.now() < deadline) {
     await pause(LOOK_MS, signal);
     if (signal.aborted) return;
   }
 }
 
-function instances(query: LogQuery, { picture }: Around) {
-  const all = picture.instances(query);
+function instances(query: LogQuery, { cache }: Around) {
+  const all = cache.instances(query);
   return all.filter(({ name }) => query.instance === undefined || name === query.instance).slice(0, MAX_PODS);
 }
 
@@ -87,7 +87,7 @@ async function* follow(query: LogQuery, around: Around, reader: AbortSignal): As
   const look = async () => {
     // Pods that come later are read from their beginning: all of it is new to whoever follows.
     let spec = (instance: string) => specOf(query, instance);
-    while (!signal.aborted && around.picture.find(query)) {
+    while (!signal.aborted && around.cache.find(query)) {
       for (const { name } of instances(query, around)) {
         if (readers.has(name)) continue;
         const done = pump(name, spec(name)).catch((error: unknown) => {

@@ -3,7 +3,7 @@ import type { Condition, ContainerState, ContainerStatus, Pod } from "../workloa
 import { conditionOf } from "../workloads.ts";
 
 /** What a node knows of a pod, from which its status follows. */
-export interface PodPicture {
+export interface PodSnapshot {
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed";
   readonly podIp: string | undefined;
   readonly hostIp: string;
@@ -19,18 +19,18 @@ export interface PodPicture {
 }
 
 /** The status to report, or undefined when it is the one that the pod has. */
-export function podStatus(pod: Pod, picture: PodPicture, now: string): Pod["status"] | undefined {
-  const { phase, podIp, hostIp, startTime } = picture;
+export function podStatus(pod: Pod, snapshot: PodSnapshot, now: string): Pod["status"] | undefined {
+  const { phase, podIp, hostIp, startTime } = snapshot;
   const next = {
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,
-    conditions: conditions(pod, picture, now),
+    conditions: conditions(pod, snapshot, now),
     ...(podIp === undefined
       ? {}
       : { hostIP: hostIp, hostIPs: [{ ip: hostIp }], podIP: podIp, podIPs: [{ ip: podIp }] }),
     startTime,
     containerStatuses: pod.spec.containers.map((container, index) =>
-      containerStatus(container.name, container.image, index, picture),
+      containerStatus(container.name, container.image, index, snapshot),
     ),
     qosClass: pod.status?.qosClass ?? "BestEffort",
   };
@@ -38,8 +38,8 @@ export function podStatus(pod: Pod, picture: PodPicture, now: string): Pod["stat
 }
 
 /** Only the first container is run; the others are as it is. */
-function containerStatus(name: string, image: string, _index: number, picture: PodPicture): ContainerStatus {
-  const { state, lastState, ready, started, restartCount, imageId, containerId } = picture;
+function containerStatus(name: string, image: string, _index: number, snapshot: PodSnapshot): ContainerStatus {
+  const { state, lastState, ready, started, restartCount, imageId, containerId } = snapshot;
   return {
     name,
     state,
@@ -53,7 +53,7 @@ function containerStatus(name: string, image: string, _index: number, picture: P
   };
 }
 
-function conditions(pod: Pod, { phase, sandbox, ready }: PodPicture, now: string): Condition[] {
+function conditions(pod: Pod, { phase, sandbox, ready }: PodSnapshot, now: string): Condition[] {
   const names = pod.spec.containers.map(({ name }) => name).join(" ");
   const ended = phase === "Failed" || phase === "Succeeded";
   const unready: Pick<Condition, "reason" | "message"> = ended

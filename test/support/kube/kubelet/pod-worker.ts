@@ -5,7 +5,7 @@ import type { ObjectKey } from "../types.ts";
 import type { Container, ContainerState, Pod } from "../workloads.ts";
 import { resolveContainer, resolveMounts } from "./container-spec.ts";
 import { ContainerLog } from "./logs.ts";
-import { type PodPicture, podStatus } from "./pod-status.ts";
+import { type PodSnapshot, podStatus } from "./pod-status.ts";
 import { ContainerProbes } from "./probes.ts";
 import { type Exit, type RunningContainer, type Runtime, StartError } from "./runtime.ts";
 import type { Timing } from "./timing.ts";
@@ -25,7 +25,7 @@ export class PodWorker {
   readonly #uid: string;
   readonly #container: Container;
   readonly #waits = new Waits();
-  #picture: PodPicture;
+  #snapshot: PodSnapshot;
   #running: RunningContainer | undefined;
   #probes: ContainerProbes | undefined;
   #log: ContainerLog | undefined;
@@ -42,7 +42,7 @@ export class PodWorker {
     this.#key = objectKey(pod);
     this.#uid = pod.metadata.uid;
     this.#container = pod.spec.containers[0] as Container;
-    this.#picture = {
+    this.#snapshot = {
       phase: "Pending",
       podIp: undefined,
       hostIp: deps.hostIp,
@@ -65,7 +65,7 @@ export class PodWorker {
   }
 
   get waitingReason(): string | undefined {
-    return this.#picture.state.waiting?.reason;
+    return this.#snapshot.state.waiting?.reason;
   }
 
   /** The object has changed: it may be time to go, or something waited for may be there. */
@@ -219,7 +219,7 @@ export class PodWorker {
     this.#clearKills();
     this.#running = undefined;
     this.#log?.end();
-    const { state, containerId } = this.#picture;
+    const { state, containerId } = this.#snapshot;
     const now = this.#deps.api.now();
     const terminated: ContainerState["terminated"] = {
       exitCode: code,
@@ -277,15 +277,15 @@ export class PodWorker {
     this.#show({ state: { waiting: { reason, message } } });
   }
 
-  #show(change: Partial<PodPicture>): void {
-    this.#picture = { ...this.#picture, ...change };
+  #show(change: Partial<PodSnapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change };
     this.#report();
   }
 
   #report(): void {
     const pod = this.#pod;
     if (pod === undefined) return;
-    const status = podStatus(pod, this.#picture, this.#deps.api.now());
+    const status = podStatus(pod, this.#snapshot, this.#deps.api.now());
     if (status !== undefined) this.#deps.api.store.put("pods", { ...pod, status });
   }
 

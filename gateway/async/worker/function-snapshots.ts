@@ -1,36 +1,36 @@
 import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
-import type { LimitPicture } from "../../core/call-limit.ts";
+import type { LimitSnapshot } from "../../core/call-limit.ts";
 import type { Annotations } from "./policies.ts";
 
 /** What the queue worker needs to know of a function. */
-export interface FunctionPicture extends LimitPicture {
+export interface FunctionSnapshot extends LimitSnapshot {
   readonly annotations: Annotations;
 }
 
 /** Where the queue worker looks functions up. */
-export interface FunctionPictures {
+export interface FunctionSnapshots {
   /** Undefined when no such function is known. Cheap: asked for each call. */
-  find(ref: FunctionRef): FunctionPicture | undefined;
+  find(ref: FunctionRef): FunctionSnapshot | undefined;
   /** @returns ends that */
   onChange(listener: (ref: FunctionRef) => void): () => void;
 }
 
 /** The part of a `FunctionTable` that this takes. */
-export interface PictureTable {
-  find(target: string): { readonly picture: FunctionEndpoints } | undefined;
+export interface SnapshotTable {
+  find(target: string): { readonly snapshot: FunctionEndpoints } | undefined;
   onChange(listener: (ref: FunctionRef) => void): () => void;
 }
 
 /** @param table kept current by the provider's stream, in whichever process */
-export function picturesOf(table: PictureTable): FunctionPictures {
+export function snapshotsOf(table: SnapshotTable): FunctionSnapshots {
   return {
     find(ref) {
-      const picture = table.find(qualifiedName(ref))?.picture;
-      if (!picture) return undefined;
+      const snapshot = table.find(qualifiedName(ref))?.snapshot;
+      if (!snapshot) return undefined;
       // As announced: a replica that this process avoids for a moment still counts.
-      const readyReplicas = picture.endpoints.reduce((count, { state }) => count + (state === "ready" ? 1 : 0), 0);
-      return { annotations: picture.annotations, readyReplicas, maxInflight: picture.maxInflight };
+      const readyReplicas = snapshot.endpoints.reduce((count, { state }) => count + (state === "ready" ? 1 : 0), 0);
+      return { annotations: snapshot.annotations, readyReplicas, maxInflight: snapshot.maxInflight };
     },
     onChange: (listener) => table.onChange(listener),
   };

@@ -13,22 +13,22 @@ export interface Callable {
 }
 
 /** Which replicas can be called, as the backend last told. */
-export interface EndpointPicture {
+export interface EndpointSnapshot {
   /** Undefined for functions that do not exist. */
   find(ref: FunctionRef): Promise<Callable | undefined>;
 }
 
 /**
- * A picture that starts to watch at its first use, since a gateway of ours never asks for it, and again after a failure.
+ * A snapshot that starts to watch at its first use, since a gateway of ours never asks for it, and again after a failure.
  * @param timeoutMs longest wait for functions that do not say how long they may take
  * @param closing ends it
  */
-export function openEndpointPicture(
+export function openEndpointSnapshot(
   backend: Pick<Backend, "watch">,
   timeoutMs: number,
   log: Logger,
   closing: AbortSignal,
-): EndpointPicture {
+): EndpointSnapshot {
   let current: Promise<ReadonlyMap<string, Callable>> | undefined;
 
   const watch = () => {
@@ -58,7 +58,7 @@ export function openEndpointPicture(
   };
 }
 
-function callable(picture: FunctionEndpoints, timeoutMs: number): Callable {
-  const ready = picture.endpoints.filter(({ state }) => state === "ready");
-  return { addresses: ready.map(({ address }) => address), timeoutMs: answerTimeoutMs(picture, { timeoutMs }) };
+function callable(snapshot: FunctionEndpoints, timeoutMs: number): Callable {
+  const ready = snapshot.endpoints.filter(({ state }) => state === "ready");
+  return { addresses: ready.map(({ address }) => address), timeoutMs: answerTimeoutMs(snapshot, { timeoutMs }) };
 }

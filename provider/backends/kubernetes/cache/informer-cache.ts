@@ -13,9 +13,9 @@ import { isFunction } from "../resources/read-deployment.ts";
 import { readSecrets } from "../resources/secret-volumes.ts";
 import { readStatus } from "../resources/status.ts";
 import { trimDeployment } from "../resources/trim.ts";
-import { EarlyPods } from "./early-pods.ts";
+import { PendingPods } from "./pending-pods.ts";
 
-export interface PictureOptions {
+export interface InformerCacheOptions {
   readonly hub: Pick<WatchHub, "publish" | "remove">;
   /** Whether functions may live there. */
   hasNamespace(name: string): boolean;
@@ -40,13 +40,13 @@ export function isOlder(a: Identified, b: Identified): boolean {
 const secondsOf = (time: Date | string | undefined) => Math.floor(new Date(time ?? 0).getTime() / 1000);
 
 /** All functions and their pods as the API server last told, and what was written since. */
-export class Picture {
-  readonly #options: PictureOptions;
+export class InformerCache {
+  readonly #options: InformerCacheOptions;
   readonly #deployments = new Map<string, V1Deployment>();
   /** By function, then by the pod's key. */
   readonly #pods = new Map<string, Map<string, V1Pod>>();
   readonly #functionByPod = new Map<string, string>();
-  readonly #early: EarlyPods;
+  readonly #pending: PendingPods;
   readonly #now: () => number;
   /** `uid`s of Deployments whose deletion was accepted but not seen yet. */
   readonly #removed = new Set<string>();
@@ -93,10 +93,10 @@ export class Picture {
       const pods = this.#pods.get(owner) ?? new Map<string, V1Pod>();
       const known = pods.get(key);
       const isOther = known !== undefined && known.metadata?.uid !== pod.metadata?.uid;
-      if (isOther) this.#early.forget(key);
+      if (isOther) this.#pending.forget(key);
       this.#pods.set(owner, pods.set(key, pod));
       this.#functionByPod.set(key, owner);
-      this.#early.see(key, owner, pod, !known || isOther);
+      this.#pending.see(key, owner, pod, !known || isOther);
       this.#publish(owner);
     },
     remove: (pod) => {
@@ -109,11 +109,11 @@ export class Picture {
     },
   };
 
-  constructor(options: PictureOptions) {
+  constructor(options: InformerCacheOptions) {
     const { now = Date.now, coldStarts } = options;
     this.#options = options;
     this.#now = now;
-    this.#early = new EarlyPods({
+    this.#pending = new PendingPods({
       now,
       count: (owner, phase, ms) => {
         if (this.#deployments.has(owner)) coldStarts?.observe(owner, phase, ms);
@@ -142,18 +142,18 @@ export class Picture {
     const owner = this.#functionByPod.get(key);
     const pod = owner === undefined ? undefined : this.#pods.get(owner)?.get(key);
     // A token speaks for its function's own pods alone.
-    if (!pod) this.#early.hold(key, heard);
-    else if (owner === heard.owner) this.#early.hear(key, pod, heard);
+    if (!pod) this.#pending.hold(key, heard);
+    else if (owner === heard.owner) this.#pending.hear(key, pod, heard);
     return true;
   }
 
   /** What a write has answered; it may be newer than what was seen. */
-  learn(deployment: V1Deployment): void {
+  observeWrite(deployment: V1Deployment): void {
     this.deployments.put(trimDeployment(deployment));
   }
 
   /** A deletion that was accepted. */
-  unlearn(deployment: V1Deployment): void {
+  forget(deployment: V1Deployment): void {
     const [key, uid] = [keyOf(deployment), deployment.metadata?.uid ?? ""];
     this.#removed.add(uid);
     for (const pod of this.#pods.get(key)?.values() ?? []) this.#orphans.add(pod.metadata?.uid ?? "");
@@ -161,7 +161,7 @@ export class Picture {
   }
 
   /** What is known of another number of replicas before it is seen. */
-  learnReplicas(ref: FunctionRef, replicas: number, resourceVersion: string | undefined): void {
+  observeReplicas(ref: FunctionRef, replicas: number, resourceVersion: string | undefined): void {
     const known = this.#deployments.get(qualifiedName(ref));
     if (!known?.spec || resourceVersion === undefined) return;
     const metadata = { ...known.metadata, resourceVersion };
@@ -223,7 +223,7 @@ export class Picture {
   }
 
   close(): void {
-    this.#early.close();
+    this.#pending.close();
   }
 
   #drop(key: string, owner: string): void {
@@ -232,7 +232,7 @@ export class Picture {
     pods?.delete(key);
     if (pods?.size === 0) this.#pods.delete(owner);
     this.#functionByPod.delete(key);
-    this.#early.forget(key);
+    this.#pending.forget(key);
   }
 
   #forget(key: string): void {
@@ -255,7 +255,7 @@ export class Picture {
   }
 
   #endpointsOf(pods: readonly V1Pod[]): Endpoint[] {
-    return podEndpoints(pods, this.#early.in(pods[0]?.metadata?.namespace ?? ""));
+    return podEndpoints(pods, this.#pending.in(pods[0]?.metadata?.namespace ?? ""));
   }
 
   #publish(key: string): void {

@@ -6,14 +6,14 @@ import { Announcements, type HeardAnnouncement } from "./announcements.ts";
 import { ReadinessProber } from "./prober.ts";
 import { Startups, type StartupsOptions } from "./startups.ts";
 
-export interface EarlyPodsOptions extends StartupsOptions {
+export interface PendingPodsOptions extends StartupsOptions {
   /** A pod answers. */
   onAnswer(key: string): void;
 }
 
 /** What we find out about pods ourselves, ahead of what the API tells: where they are, and whether they answer. */
-export class EarlyPods {
-  readonly #options: EarlyPodsOptions;
+export class PendingPods {
+  readonly #options: PendingPodsOptions;
   readonly #prober: ReadinessProber;
   readonly #startups: Startups;
   readonly #announcements = new Announcements();
@@ -22,7 +22,7 @@ export class EarlyPods {
   /** Pods that answered, with the address that did. */
   readonly #answering = new Map<string, string>();
 
-  constructor(options: EarlyPodsOptions) {
+  constructor(options: PendingPodsOptions) {
     this.#options = options;
     this.#startups = new Startups(options);
     this.#prober = new ReadinessProber((key, ip) => {
