@@ -28,7 +28,7 @@ const pruneReport = z.object({
       bytes: count,
     }),
   ),
-  /** Of all that is named in `removed`. */
+  /** Of all that is named in `removed`, without what is still on the disk for one of the `problems`. */
   bytes: count,
   /** Of those, how many are still being taken off the disk. They cannot be used any more. */
   pending: count,

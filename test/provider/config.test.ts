@@ -29,6 +29,22 @@ test.each<[env: Env, port: number]>([
   expect(loadProviderConfig(env).port).toBe(port);
 });
 
+test.each([
+  [undefined, 168 * 3600e3],
+  ["1m", 60e3],
+  ["720h", 720 * 3600e3],
+  ["90", 90e3],
+  ["forever", Number.POSITIVE_INFINITY],
+])("image_keep=%s keeps images for %d ms", (text, keepMs) => {
+  expect(loadProviderConfig({ image_keep: text }).imageKeepMs).toBe(keepMs);
+});
+
+test.each(["0", "59s", "-1h", "7d", "never", "1e9", "9".repeat(40)])("image_keep=%s is refused", (text) => {
+  expect(() => loadProviderConfig({ image_keep: text })).toThrow(
+    "image_keep: must be forever, or a duration of at least 1m",
+  );
+});
+
 test("basic auth is off only when it is switched off", () => {
   expect(loadProviderConfig({ basic_auth: "" }).basicAuth).toBe(true);
   expect(loadProviderConfig({ basic_auth: "false" }).basicAuth).toBe(false);

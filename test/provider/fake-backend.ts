@@ -13,7 +13,13 @@ import {
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
 import { type SecretName, secretInUse } from "../../contract/secrets.ts";
-import type { Backend, Builder, CallsInFlight, ResolvedDeployment } from "../../provider/backends/backend.ts";
+import type {
+  Backend,
+  Builder,
+  CallsInFlight,
+  ImageStore,
+  ResolvedDeployment,
+} from "../../provider/backends/backend.ts";
 
 const secretKey = ({ name, namespace }: SecretName) => `${namespace}/${name}`;
 
@@ -41,6 +47,7 @@ export class FakeBackend implements Backend {
   inFlight: CallsInFlight | undefined;
   readonly #events = new EventEmitter().setMaxListeners(0);
   readonly builder?: Builder;
+  images?: ImageStore;
 
   constructor(builder?: Builder) {
     if (builder) this.builder = builder;

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
 import { decodeWarnings, encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
+import type { ImageStore } from "../../provider/backends/backend.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { FakeBackend } from "./fake-backend.ts";
 import { serveProvider, type TestProvider } from "./support.ts";
@@ -13,7 +15,16 @@ beforeEach(async () => {
 });
 afterEach(() => provider.close());
 
+const NOTHING: PruneReport = { removed: [], bytes: 0, pending: 0, kept: { images: 0, bytes: 0 }, problems: [] };
 const deployment = { service: "shout", image: "shout:1" };
+
+/** Images of which nothing goes. */
+const prunes = (asked: PruneRequest[]): ImageStore => ({
+  prune: async (request) => {
+    asked.push(request);
+    return NOTHING;
+  },
+});
 
 /** Status and body of an answer, as one text for tables. */
 async function answer(method: string, path: string, body?: unknown): Promise<string> {
@@ -359,6 +370,38 @@ test("with credentials everything under /system asks for them, and nothing else 
   } finally {
     await guarded.close();
   }
+});
+
+test.each<[rule: string, body: unknown, expected: string]>([
+  ["no body", "", "400 prune: unexpected end of JSON input\n"],
+  ["a list", [], "400 prune: Invalid input: expected object, received array\n"],
+  ["text for a switch", { all: "true" }, "400 prune: all: Invalid input: expected boolean, received string\n"],
+  // It would remove what was only to be looked at.
+  ["a wish that is misspelt", { all: true, dryrun: true }, '400 prune: Unrecognized key: "dryrun"\n'],
+])("prune refuses %s", async (_rule, body, expected) => {
+  const asked: PruneRequest[] = [];
+  backend.images = prunes(asked);
+  const own = await serveProvider({ backend });
+  const response = await own.call("POST", "/system/prune", body);
+  expect([`${response.status} ${await response.text()}`, asked]).toEqual([expected, []]);
+  await own.close();
+});
+
+test("prune passes on what is wished, and answers with what went", async () => {
+  const asked: PruneRequest[] = [];
+  backend.images = prunes(asked);
+  const own = await serveProvider({ backend });
+  for (const body of [{}, { all: null }, { all: true, dryRun: true }]) {
+    const response = await own.call("POST", "/system/prune", body);
+    expect([response.status, await response.json()]).toEqual([200, NOTHING]);
+  }
+  expect(asked).toEqual([{}, {}, { all: true, dryRun: true }]);
+  expect((await own.call("GET", "/system/prune")).status).toBe(405);
+  await own.close();
+});
+
+test("a backend whose images are somebody else's has nothing to prune", async () => {
+  expect(await answer("POST", "/system/prune", {})).toBe("501 prune: this provider has no images of its own\n");
 });
 
 test("metrics count control requests under a bounded number of paths", async () => {

@@ -4,8 +4,11 @@ import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../../kit/private-folder.ts";
 import { clearTree } from "./clear-tree.ts";
 
-/** What functions and install steps may make of their folders: some that may not be written to, or lie too deep. */
-const NEEDS_CARE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENAMETOOLONG"]);
+/**
+ * What functions and install steps may make of their folders: some that may not be written to, lie too deep, or hold
+ * names that are no text.
+ */
+const NEEDS_CARE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENAMETOOLONG", "ENOTEMPTY"]);
 
 /** Makes `folder` and its missing parents, readable by this user only; see {@link ensurePrivateFolder}. */
 export async function ensureFolder(folder: string): Promise<void> {

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../../contract/errors.ts";
 import type { PruneReport, PruneRequest } from "../../../contract/prune.ts";
+import { shortageOf } from "../../../contract/shortages.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { steadyNow } from "../../../kit/steady-clock.ts";
 import { clearTree } from "./clear-tree.ts";
 import { syncFolder } from "./files.ts";
 import { type ImageUsage, judgeArtefact, namesToRenew, type Verdict } from "./image-rule.ts";
 import type { Images } from "./images.ts";
+import { Pace } from "./pace.ts";
 import { treeSize } from "./tree-size.ts";
 
 export interface ImageSweeperOptions {
@@ -33,12 +35,20 @@ interface Order {
   readonly byHand: boolean;
 }
 
+/** Files of an image that is out of use. */
+interface Withdrawn {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 /** A report in the making. */
 interface Progress {
   readonly removed: PruneReport["removed"];
   readonly problems: string[];
   readonly kept: { images: number; bytes: number };
   pending: number;
+  /** Sizes of images that are out of use, and still on the disk. */
+  stuckBytes: number;
   /** Whether all that is to go has been named. */
   decided: boolean;
 }
@@ -99,7 +109,7 @@ export class ImageSweeper {
       for (const left of [done, late]) left.catch(() => {});
     }
     const { removed, pending, kept, problems } = progress;
-    const bytes = removed.reduce((sum, image) => sum + image.bytes, 0);
+    const bytes = removed.reduce((sum, image) => sum + image.bytes, 0) - progress.stuckBytes;
     const unfinished = progress.decided ? [] : ["not all images have been looked at yet; it goes on"];
     return { removed: [...removed], bytes, pending, kept: { ...kept }, problems: [...problems, ...unfinished] };
   }
@@ -121,20 +131,23 @@ export class ImageSweeper {
   async #sweep(order: Order, progress: Progress): Promise<void> {
     const { images } = this.#options;
     this.#closing.signal.throwIfAborted();
-    const { digests, others } = await images.list();
+    const { digests, withdrawn: left } = await images.list();
     if (!order.dryRun) this.#renew();
-    const withdrawn: string[] = [];
-    for (const digest of this.#candidates(digests)) {
-      const path = await this.#settle(digest, order, progress);
-      if (path === undefined) continue;
-      withdrawn.push(path);
+    const usage = this.#usage();
+    const pace = new Pace(this.#closing.signal);
+    const withdrawn: Withdrawn[] = [];
+    for (const digest of this.#unused(digests, usage)) {
+      await pace.step();
+      const found = await this.#settle(digest, usage, order, progress);
+      if (!found) continue;
+      withdrawn.push(found);
       progress.pending += 1;
     }
     progress.decided = true;
     if (order.dryRun) return;
     // What an earlier sweep has left. Without end it would be tried in vain.
-    const leftovers = others.filter((path) => order.byHand || !this.#stuck.has(path));
-    await this.#remove([...withdrawn, ...leftovers], progress);
+    const leftovers = left.filter((path) => order.byHand || !this.#stuck.has(path));
+    await this.#remove([...withdrawn, ...leftovers.map((path) => ({ path, bytes: 0 }))], progress);
     if (!order.byHand) await this.#countSizes(digests);
   }
 
@@ -146,30 +159,35 @@ export class ImageSweeper {
     this.#released.clear();
   }
 
-  /** Artefacts that no function uses, and those that names are left of. */
-  #candidates(present: readonly string[]): string[] {
-    const usage = this.#usage();
+  /** Artefacts that no function runs from, and those that only names are left of. */
+  #unused(present: readonly string[], usage: ImageUsage): string[] {
     const known = new Set([...present, ...this.#options.images.tags().map(({ digest }) => digest)]);
     return [...known].filter((digest) => !usage.digests.has(digest) && !usage.isHeld(digest));
   }
 
-  /** Decides about one artefact and acts on it. @returns what of it is to be removed */
-  async #settle(digest: string, order: Order, { removed, kept, problems }: Progress): Promise<string | undefined> {
+  /**
+   * Decides about one artefact and acts on it.
+   * @param before what was in use when the sweep began
+   * @returns what is to be removed of it
+   */
+  async #settle(
+    digest: string,
+    before: ImageUsage,
+    order: Order,
+    { removed, kept, problems }: Progress,
+  ): Promise<Withdrawn | undefined> {
     const { images } = this.#options;
-    const early = this.#judge(digest, order);
-    if (!early.remove && early.forget.length === 0 && !order.byHand) return undefined;
-    const bytes = await this.#sizeOf(digest);
+    const isKept = !this.#judge(digest, before, order).remove;
+    const bytes = isKept && !order.byHand ? 0 : await this.#sizeOf(digest);
     // From here on without a pause: nothing comes to need it between the decision and the deed.
-    const { forget, remove } = this.#judge(digest, order);
-    const entry = { images: [...forget], digest: `sha256:${digest}`, bytes };
+    const { forget, remove } = this.#judge(digest, this.#usage(), order);
     if (!remove) {
-      const usage = this.#usage();
-      if (usage.digests.has(digest) || usage.isHeld(digest)) return undefined;
       if (!order.dryRun) images.forget(forget);
       kept.images += 1;
       kept.bytes += bytes;
       return undefined;
     }
+    const entry = { images: [...forget], digest: `sha256:${digest}`, bytes };
     if (order.dryRun) {
       removed.push(entry);
       return undefined;
@@ -177,8 +195,9 @@ export class ImageSweeper {
     try {
       images.forget(forget);
       const path = images.withdraw(digest);
-      if (path !== undefined) removed.push(entry);
-      return path;
+      if (path === undefined) return undefined;
+      removed.push(entry);
+      return { path, bytes };
     } catch (error) {
       problems.push(`sha256:${digest}: ${reasonOf(error)}`);
       this.#options.log.warn({ digest, err: error }, "could not remove an image");
@@ -186,19 +205,21 @@ export class ImageSweeper {
     }
   }
 
-  async #remove(withdrawn: readonly string[], progress: Progress): Promise<void> {
+  async #remove(withdrawn: readonly Withdrawn[], progress: Progress): Promise<void> {
     const { images, log } = this.#options;
     // Names first: a crash must not bring one back whose files are already going.
     if (withdrawn.length > 0) await syncFolder(images.artefactsDir);
     const { signal } = this.#closing;
-    for (const path of withdrawn) {
+    for (const { path, bytes } of withdrawn) {
       try {
         await clearTree(path, signal);
         this.#stuck.delete(path);
       } catch (error) {
         signal.throwIfAborted();
         if (!this.#stuck.has(path)) log.warn({ path, err: error }, "could not remove the files of an image");
-        this.#stuck.add(path);
+        // What has run out for now is no reason not to try again.
+        if (!shortageOf(error)) this.#stuck.add(path);
+        progress.stuckBytes += bytes;
         progress.problems.push(`files of an image could not be removed: ${reasonOf(error)}`);
       }
       progress.pending = Math.max(0, progress.pending - 1);
@@ -223,12 +244,9 @@ export class ImageSweeper {
     return bytes;
   }
 
-  #judge(digest: string, order: Order): Verdict {
-    return judgeArtefact(digest, this.#options.images.tags(digest), this.#usage(), this.#rule(order));
-  }
-
-  #rule({ all }: Order) {
-    return { keepMs: this.#options.keepMs, nowMs: this.#now(), all };
+  #judge(digest: string, usage: ImageUsage, { all }: Order): Verdict {
+    const { images, keepMs } = this.#options;
+    return judgeArtefact(digest, images.tags(digest), usage, { keepMs, nowMs: this.#now(), all });
   }
 
   #usage(): ImageUsage {
@@ -238,7 +256,7 @@ export class ImageSweeper {
 }
 
 function newProgress(): Progress {
-  return { removed: [], problems: [], kept: { images: 0, bytes: 0 }, pending: 0, decided: false };
+  return { removed: [], problems: [], kept: { images: 0, bytes: 0 }, pending: 0, stuckBytes: 0, decided: false };
 }
 
 /** Without paths, which are nobody's concern who asks from afar. */

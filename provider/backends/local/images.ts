@@ -18,13 +18,13 @@ export interface Artefact {
 export interface ArtefactFolder {
   /** Digests of artefacts. */
   readonly digests: readonly string[];
-  /** Paths of everything else: what has been withdrawn, and what nobody knows. */
-  readonly others: readonly string[];
+  /** Paths of what has been withdrawn, and is still to be removed. */
+  readonly withdrawn: readonly string[];
 }
 
 /** What was built on this machine, by the name of its image. */
 export interface Images {
-  /** Holds one folder per digest; anything else in it is nobody's. */
+  /** Holds one folder per digest, and what of others is still to be removed. */
   readonly artefactsDir: string;
   /** The artefact of `name`, `name:tag` (no tag means `latest`) or `name@sha256:<digest>`, if it is here. */
   resolve(image: string): Artefact | undefined;
@@ -56,6 +56,7 @@ export interface Images {
   setSize(digest: string, bytes: number): void;
 }
 
+const WITHDRAWN = ".withdrawn-";
 const DIGEST = /^[0-9a-f]{64}$/;
 /** Rows that are written in one transaction: the database has room for so many, also on a full disk. */
 const ROWS_AT_A_TIME = 200;
@@ -151,7 +152,7 @@ export async function openImages(
       const names = await readdir(artefactsDir);
       return {
         digests: names.filter((name) => DIGEST.test(name)),
-        others: names.filter((name) => !DIGEST.test(name)).map((name) => join(artefactsDir, name)),
+        withdrawn: names.filter((name) => name.startsWith(WITHDRAWN)).map((name) => join(artefactsDir, name)),
       };
     },
     tags: (digest) => (digest === undefined ? all.all() : ofDigest.all(digest)) as unknown as ImageTag[],
@@ -160,7 +161,7 @@ export async function openImages(
     withdraw(digest) {
       const path = artefactPath(digest);
       // In the same folder, and no longer than it was: a name that needs no room.
-      const withdrawn = join(artefactsDir, `.withdrawn-${randomBytes(16).toString("hex")}`);
+      const withdrawn = join(artefactsDir, WITHDRAWN + randomBytes(16).toString("hex"));
       try {
         renameSync(path, withdrawn);
       } catch (error) {

@@ -1,10 +1,10 @@
 import type { Stats } from "node:fs";
 import { lstat, opendir } from "node:fs/promises";
-import { join } from "node:path";
 import { Pace } from "./pace.ts";
 
 /** Entries of a folder that are read at a time. */
 const READ_AT_A_TIME = 256;
+const SLASH = Buffer.from("/");
 /** Up to here a file may be kept together with its inode, which takes no block. */
 const INLINE_BYTES = 4096;
 
@@ -16,14 +16,16 @@ const INLINE_BYTES = 4096;
 export async function treeSize(root: string, signal?: AbortSignal): Promise<number> {
   const pace = new Pace(signal);
   const linked = new Set<number>();
-  const folders = [root];
+  // As bytes, since names of files need not be text.
+  const folders = [Buffer.from(root)];
   let bytes = 0;
   for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
-    const folder = await opendir(next, { bufferSize: READ_AT_A_TIME }).catch(() => undefined);
+    const options = { bufferSize: READ_AT_A_TIME, encoding: "buffer" as BufferEncoding };
+    const folder = await opendir(next as unknown as string, options).catch(() => undefined);
     if (!folder) continue;
     for await (const entry of folder) {
       await pace.step();
-      const path = join(next, entry.name);
+      const path = Buffer.concat([next, SLASH, entry.name as unknown as Buffer]);
       if (entry.isDirectory()) folders.push(path);
       if (!entry.isFile()) continue;
       const stats = await lstat(path).catch(() => undefined);
