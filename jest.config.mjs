@@ -1,7 +1,16 @@
+import { availableParallelism } from "node:os";
+
+/** Suites that take minutes, as they wait for what takes minutes: they run when they are asked for. */
+const LONG = ["test/e2e/", "test/operator/"];
+
 /** Jest runs the TypeScript sources as native ES modules; swc only strips the types. */
 export default {
   testEnvironment: "node",
   roots: ["<rootDir>/test", "<rootDir>/templates"],
+  testPathIgnorePatterns: [
+    "/node_modules/",
+    ...LONG.filter((folder) => !process.argv.some((argument) => argument.includes(folder))),
+  ],
   testMatch: ["**/*.test.ts", "**/*.test.mjs"],
   extensionsToTreatAsEsm: [".ts"],
   transform: {
@@ -15,5 +24,5 @@ export default {
   testTimeout: 30_000,
   watchman: false,
   // Most tests wait for processes; a worker for each core but one, as Jest has it, would leave the cores idle.
-  maxWorkers: 3,
+  maxWorkers: 2 * availableParallelism(),
 };

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
-import { ROOT } from "./platform.ts";
+import { COMPILE_CACHE, ROOT } from "./platform.ts";
 
 export interface ServerProcess {
   readonly url: string;
@@ -28,7 +28,15 @@ export async function startServerProcess(
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env.PATH, port: "0", metrics_port: "0", basic_auth: "false", drain_timeout: "2s", ...env },
+    env: {
+      ...COMPILE_CACHE,
+      PATH: process.env.PATH,
+      port: "0",
+      metrics_port: "0",
+      basic_auth: "false",
+      drain_timeout: "2s",
+      ...env,
+    },
   });
   const ended = once(child, "close").then(([code]) => code as number | null);
   let output = "";

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import type { HttpConfig } from "../config.ts";
 import type { Env } from "../env.ts";
@@ -32,10 +33,42 @@ export async function chooseChildPort({ upstream: wanted, anyUpstream }: WantedU
   return { upstream: { ...wanted, port: await pickFreePort(host) }, own, taken: { port, holder } };
 }
 
-/** A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted. */
+/**
+ * A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted.
+ * The system itself gives those of one range to whoever asks for any, so others are tried first.
+ */
 async function pickFreePort(host: string): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, "listening");
+  const end = firstEphemeralPort();
+  for (let tries = 0; tries < PORT_TRIES && end > FIRST_PORT; tries++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (end - FIRST_PORT));
+    if ((await listenBriefly(port, host)) !== undefined) return port;
+  }
+  const port = await listenBriefly(0, host);
+  if (port === undefined) throw new Error(`no port is free at ${host}`);
+  return port;
+}
+
+const FIRST_PORT = 16_384;
+const PORT_TRIES = 10;
+/** Of Linux, where it does not say. */
+const USUAL_FIRST_EPHEMERAL_PORT = 32_768;
+
+function firstEphemeralPort(): number {
+  try {
+    return Number.parseInt(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8"), 10);
+  } catch {
+    return USUAL_FIRST_EPHEMERAL_PORT;
+  }
+}
+
+/** @returns the port; undefined when it cannot be had */
+async function listenBriefly(wanted: number, host: string): Promise<number | undefined> {
+  const server = createServer().listen(wanted, host);
+  try {
+    await once(server, "listening");
+  } catch {
+    return undefined;
+  }
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, "close");
