@@ -3,14 +3,15 @@ import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
-import { putMoved } from "../calls/move.ts";
+import { moveToKeeper, putMoved } from "../calls/move.ts";
 import { openReader } from "../client/consumers.ts";
-import { laneSubject, queueStream, SIGNALS, STREAMS, token } from "../client/names.ts";
+import { laneSubject, parseLane, queueStream, SIGNALS, STREAMS, token, UNKNOWN_LANE } from "../client/names.ts";
 import { deleteMessage, readMessage } from "../client/stored-message.ts";
-import { decodeCall, laneOf } from "../store/call-codec.ts";
+import { decodeCall, laneOf, remainsOf, type StoredCall } from "../store/call-codec.ts";
 import { isCallId } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
 import { moveId, waitingRecord } from "../store/record.ts";
+import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";
 
 const READ_BATCH = 500;
 const READ_TIMEOUT_MS = 5000;
@@ -48,7 +49,15 @@ export class JetStreamDeadLetters implements DeadLetters {
   }
 
   async replay(filter: DeadLetterFilter): Promise<number> {
-    return await this.#each(filter, (found) => this.#replay(found));
+    return await this.#each(filter, async (found) => {
+      try {
+        return await this.#replay(found);
+      } catch (error) {
+        // Of many, those that can be replayed are.
+        if (filter.id === undefined && error instanceof FaasError && error.kind === "unprocessable") return false;
+        throw error;
+      }
+    });
   }
 
   async drop(filter: DeadLetterFilter): Promise<number> {
@@ -72,7 +81,7 @@ export class JetStreamDeadLetters implements DeadLetters {
     const { link, records, publisher } = this.#context;
     const message = await readMessage(link, STREAMS.dead, { seq });
     if (!message) return false;
-    const { call, ...stored } = decodeCall(message.data);
+    const { call, ...stored } = readCall(message.data, letter.id);
     const { batch, ...alone } = call;
     // The batch of a member may be over by now, so it goes on by itself.
     const anew = {
@@ -82,6 +91,13 @@ export class JetStreamDeadLetters implements DeadLetters {
       attempts: 0,
       call: batch?.kind === "member" ? alone : call,
     };
+    // A batch that its keeper could not read has its members under way already.
+    if (call.batch?.kind === "whole" && anew.body instanceof Uint8Array && anew.body.byteLength === 0) {
+      await records.removeFinished(letter.id);
+      const place = { stream: STREAMS.dead, seq };
+      await moveToKeeper(this.#context, { id: letter.id, place, stored: anew, open: undefined });
+      return await deleteMessage(link, STREAMS.dead, seq);
+    }
     const lane = laneOf(call);
     await this.#context.ensureQueue(lane.queue);
     await records.removeFinished(letter.id);
@@ -103,8 +119,8 @@ export class JetStreamDeadLetters implements DeadLetters {
     const { link, bodies } = this.#context;
     const message = await readMessage(link, STREAMS.dead, { seq });
     if (!message || !(await deleteMessage(link, STREAMS.dead, seq))) return false;
-    const { body } = decodeCall(message.data);
-    if (!(body instanceof Uint8Array)) await bodies.remove(body);
+    const { body } = remainsOf(message.data);
+    if (body) await bodies.remove(body);
     return true;
   }
 
@@ -176,5 +192,31 @@ function foundIn(message: Msg): Found | undefined {
   // The sequence number in the stream, as the subject for acknowledgements holds it; see `pull.ts`.
   const tokens = message.reply?.split(".") ?? [];
   const seq = Number(tokens[tokens.length > 9 ? 7 : 5]);
-  return text ? { seq, letter: decodeLetter(text) } : undefined;
+  return { seq, letter: letterOf(message.subject, text, Number(tokens[tokens.length > 9 ? 9 : 7]) / 1e6) };
+}
+
+/** @param storedAt stands for the times of one that cannot be read */
+function letterOf(subject: string, text: string | undefined, storedAt: number): DeadLetter {
+  try {
+    return decodeLetter(text ?? "");
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    const tokens = subject.split(".");
+    const { queue, name, namespace } = parseLane(tokens.slice(2, 5).join(".")) ?? UNKNOWN_LANE;
+    const [id = ""] = tokens.slice(5);
+    const at = Math.floor(storedAt);
+    const known = { id, callId: id, queue, function: name, namespace, attempts: 0, acceptedAt: at, diedAt: at };
+    return { ...known, reason: "why it is dead cannot be read", bodyBytes: 0 };
+  }
+}
+
+/** @throws {FaasError} `unprocessable`; it stays where it is */
+function readCall(data: Uint8Array, id: string): StoredCall {
+  try {
+    return decodeCall(data);
+  } catch (cause) {
+    if (!(cause instanceof UnreadableError) && !(cause instanceof NewerFormError)) throw cause;
+    const message = `the dead letter ${id} cannot be replayed: the stored call cannot be read: ${cause.message}`;
+    throw new FaasError("unprocessable", message, { cause });
+  }
 }

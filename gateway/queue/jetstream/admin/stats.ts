@@ -4,7 +4,7 @@ import { countSubjects } from "../client/count-subjects.ts";
 import { parseLane, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import type { LaneActivity } from "../store/activity.ts";
-import { decodeCall } from "../store/call-codec.ts";
+import { remainsOf } from "../store/call-codec.ts";
 import { countStored } from "../store/call-room.ts";
 import type { Context } from "../store/context.ts";
 import { parseLater } from "../store/later-bucket.ts";
@@ -122,7 +122,7 @@ async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>,
         (await readMessage(link, queueStream(queue), { seq, next_by_subj: subject })) ??
         // All have been given to somebody once, and some of them back.
         (await readMessage(link, queueStream(queue), { seq: 1, next_by_subj: subject }));
-      if (message) counts.oldestMs = Math.max(0, now - decodeCall(message.data).call.acceptedAt);
+      if (message) counts.oldestMs = Math.max(0, now - (remainsOf(message.data).acceptedAt ?? message.storedAt));
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));

@@ -2,14 +2,16 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
+import { setAside } from "../calls/unreadable.ts";
 import { ensureConsumer, openReader } from "../client/consumers.ts";
-import { BATCHES_FILTER, memberResultSubject, membersOf, STREAMS } from "../client/names.ts";
+import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "../store/batch-members.ts";
-import { decodeCall, queuedCall, type StoredCall } from "../store/call-codec.ts";
+import { decodeCall, laneOf, queuedCall, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { emptyProgress, waitingRecord } from "../store/record.ts";
+import { UnreadableError } from "../store/wire-fields.ts";
 
 const CONSUMER = "keeper";
 const MAX_PENDING = 256;
@@ -105,13 +107,19 @@ export class BatchKeeper {
     try {
       batch = new HeldBatch(this.#context, delivery, this.#finishBatch, this.#stop.signal);
     } catch (err) {
-      this.#context.settings.log.error({ err, seq: delivery.seq }, "a stored batch cannot be read");
-      acknowledge(this.#context.link, delivery);
+      void this.#setAside(err, delivery);
       return;
     }
     this.#held.set(delivery.seq, batch);
     batch.start();
     void batch.ended.then(() => this.#held.delete(delivery.seq));
+  }
+
+  /** Its record tells whom it is for, as its subject does not. */
+  async #setAside(error: unknown, delivery: Delivery): Promise<void> {
+    const id = batchOf(delivery.subject);
+    const open = await this.#context.records.findOpen(id).catch(() => undefined);
+    await setAside(this.#context, error, delivery, { lane: open ? laneOf(open) : UNKNOWN_LANE, id });
   }
 }
 
@@ -127,13 +135,13 @@ class HeldBatch {
   readonly #ended = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
 
-  /** @throws {Error} for a message that holds no batch */
+  /** @throws {UnreadableError} for a message that holds no batch @throws {NewerFormError} */
   constructor(context: Context, delivery: Delivery, finishBatch: ConsumeOptions["finishBatch"], stop: AbortSignal) {
     this.#context = context;
     this.delivery = delivery;
     this.#stored = decodeCall(delivery.data);
     const { id, call } = this.#stored;
-    if (id === undefined || call.batch?.kind !== "whole") throw new Error("no batch");
+    if (id === undefined || call.batch?.kind !== "whole") throw new UnreadableError("it holds no batch");
     this.#id = id;
     this.#size = call.batch.size;
     this.#finishBatch = finishBatch;

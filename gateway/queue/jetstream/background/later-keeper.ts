@@ -3,13 +3,14 @@ import { ClockJumps, steadyNow } from "../../../../kit/steady-clock.ts";
 import { clearUp } from "../calls/clear-up.ts";
 import { moveOn } from "../calls/move.ts";
 import { lookUpPast } from "../calls/past.ts";
+import { setAside } from "../calls/unreadable.ts";
 import { ensureConsumer } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
-import { type Bucket, bucketFilter, isNear, parseBucket, parseLater } from "../store/later-bucket.ts";
+import { type Bucket, bucketFilter, isNear, laneOfLater, parseBucket, parseLater } from "../store/later-bucket.ts";
 
 const MAX_PENDING = 2000;
 const BATCH = 256;
@@ -247,8 +248,7 @@ class OpenBucket {
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      this.#context.settings.log.error({ err, seq: delivery.seq }, "a stored call cannot be read");
-      acknowledge(this.#context.link, delivery);
+      void setAside(this.#context, err, delivery, { lane: laneOfLater(delivery.subject) });
       return;
     }
     const now = Date.now();

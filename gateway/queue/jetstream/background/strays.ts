@@ -4,12 +4,14 @@ import type { Link } from "../../../nats/connection.ts";
 import { clearUp } from "../calls/clear-up.ts";
 import { moveOn, moveToKeeper } from "../calls/move.ts";
 import { lookUpPast } from "../calls/past.ts";
+import { buryUnreadable, leaveNewer } from "../calls/unreadable.ts";
 import { listConsumers } from "../client/consumers.ts";
-import { BATCHES_FILTER, queueStream, STREAMS } from "../client/names.ts";
+import { BATCHES_FILTER, batchOf, type Lane, parseLane, queueStream, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
 import { deleteMessage, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
-import { bucketFilter } from "../store/later-bucket.ts";
+import { bucketFilter, laneOfLater } from "../store/later-bucket.ts";
+import { NewerFormError } from "../store/wire-fields.ts";
 
 const MIN_PAUSE_MS = 3000;
 /** The pause after a pass over a stream, in times that it took. */
@@ -137,13 +139,19 @@ export class StraySweeper {
   }
 
   /** @returns whether the call goes on */
-  async #settle(stream: string, { seq, data }: StoredMessage): Promise<boolean> {
-    const { link, settings } = this.#context;
+  async #settle(stream: string, { seq, data, subject, storedAt }: StoredMessage): Promise<boolean> {
+    const { link } = this.#context;
     let stored: StoredCall;
     try {
       stored = decodeCall(data);
-    } catch (err) {
-      settings.log.error({ err, stream, seq }, "a stored call cannot be read");
+    } catch (error) {
+      const lane = laneOfMessage(stream, subject);
+      if (error instanceof NewerFormError) {
+        leaveNewer(this.#context, error, lane);
+        return false;
+      }
+      const batch = stream === STREAMS.batches ? { id: batchOf(subject) } : {};
+      await buryUnreadable(this.#context, error, { stream, seq, data, storedAt, lane, ...batch });
       await deleteMessage(link, stream, seq);
       return false;
     }
@@ -171,6 +179,10 @@ function ackFloors(consumers: readonly ConsumerInfo[]): Map<string, number> {
 
 async function lastSeq(link: Link, stream: string): Promise<number> {
   return (await link.api<StreamInfo>(`STREAM.INFO.${stream}`)).state.last_seq;
+}
+
+function laneOfMessage(stream: string, subject: string): Lane {
+  return stream === STREAMS.later ? laneOfLater(subject) : (parseLane(subject) ?? UNKNOWN_LANE);
 }
 
 /** Of the consumer that gives out messages of a subject. */

@@ -4,7 +4,7 @@ import type { NewCall, Receipt } from "../../queue.ts";
 import { isQueueName, laneSubject, queueStream, SIGNALS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "../store/aliases.ts";
-import { decodeCall, encodeSmall, idOf, laneOf, type StoredCall } from "../store/call-codec.ts";
+import { decodeIfReadable, encodeSmall, idOf, laneOf, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";
 import type { CallRoom } from "../store/call-room.ts";
 import type { Context } from "../store/context.ts";
@@ -127,7 +127,8 @@ export class Intake {
   async #read(call: NewCall, stream: string, seq: number, alias: Alias): Promise<Receipt | undefined> {
     const message = await readMessage(this.#context.link, stream, { seq });
     if (!message) return undefined;
-    const stored = decodeCall(message.data);
+    const stored = decodeIfReadable(message.data);
+    if (!stored) return undefined;
     const id = idOf(stored, seq, this.#context.ids);
     if (alias.kind === "key") await this.#checkSame(call, { id }, stored);
     await writeAlias(this.#context, alias, id, call.requestPrint);

@@ -1,7 +1,7 @@
 import { queueStream, STREAMS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import { readAlias } from "../store/aliases.ts";
-import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
+import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type CallPlace, isCallId } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
 import { type CallRecord, type Place, waitingRecord } from "../store/record.ts";
@@ -39,7 +39,7 @@ export async function findMessage(
     return waiting && { place: waiting.place, stored: waiting.stored };
   }
   const message = await readMessage(context.link, place.stream, { seq: place.seq });
-  const stored = message && decodeCall(message.data);
+  const stored = message && decodeIfReadable(message.data);
   return stored && idOf(stored, place.seq, context.ids) === id ? { place, stored } : undefined;
 }
 
@@ -71,7 +71,8 @@ async function findAt(
   );
   for (const { stream, message } of looked) {
     if (!message) continue;
-    const stored = decodeCall(message.data);
+    const stored = decodeIfReadable(message.data);
+    if (!stored) continue;
     // A call that has moved keeps its nonce, but its id tells of the place before.
     if (stored.nonce !== nonce || (stored.hidden ?? false) !== hidden || stored.id !== undefined) continue;
     return { record: waitingRecord(stored, id), place: { stream, seq }, stored };

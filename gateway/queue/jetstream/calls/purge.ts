@@ -4,7 +4,7 @@ import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { consumerName, laneSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage, type StoredMessage } from "../client/stored-message.ts";
-import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
+import { decodeIfReadable, idOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { waitingRecord } from "../store/record.ts";
 import { cancelRecorded } from "./cancel.ts";
@@ -71,12 +71,8 @@ async function* waiting(
 
 /** @returns whether the call waited until now */
 async function cancelMessage(context: Context, stream: string, { seq, data }: StoredMessage): Promise<boolean> {
-  let stored: StoredCall;
-  try {
-    stored = decodeCall(data);
-  } catch {
-    return false; // as will show when its turn comes
-  }
+  const stored = decodeIfReadable(data);
+  if (!stored) return false; // as will show when its turn comes
   const id = idOf(stored, seq, context.ids);
   const past = await lookUpPast(context, id, { stream, seq }, stored);
   if (past.kind !== "open") return false;

@@ -35,6 +35,9 @@ export interface Lane extends FunctionRef {
   readonly queue: string;
 }
 
+/** Of what does not tell whom it is for. */
+export const UNKNOWN_LANE: Lane = { queue: "unknown", namespace: "unknown", name: "unknown" };
+
 export function isQueueName(queue: string): boolean {
   return QUEUE_NAME.test(queue);
 }
@@ -97,6 +100,11 @@ export const BATCHES_FILTER = "FAASLANE.batch.*";
 
 export function batchSubject(id: string): string {
   return `FAASLANE.batch.${id}`;
+}
+
+/** The batch whose subject it is. */
+export function batchOf(subject: string): string {
+  return subject.slice(batchSubject("").length);
 }
 
 /** What became of a member. */

@@ -53,6 +53,11 @@ export function giveBack(link: Link, { reply }: Pick<Delivery, "reply">): void {
   send(link, reply, NAK);
 }
 
+/** Lets the message be delivered again after a while. Until then it counts as in hand. */
+export function giveBackLater(link: Link, { reply }: Pick<Delivery, "reply">, afterMs: number): void {
+  send(link, reply, Buffer.from(`-NAK ${JSON.stringify({ delay: afterMs * 1e6 })}`));
+}
+
 export function stillWorking(link: Link, { reply }: Pick<Delivery, "reply">): void {
   send(link, reply, WORKING);
 }

@@ -6,10 +6,18 @@ export interface StoredMessage {
   readonly data: Buffer;
   /** As it stands in the message: `NATS/1.0`, then lines. */
   readonly headers: string;
+  /** When the stream took it, in milliseconds since the epoch, by the server's clock. */
+  readonly storedAt: number;
 }
 
 interface Answer {
-  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly hdrs?: string };
+  readonly message: {
+    readonly subject: string;
+    readonly seq: number;
+    readonly time: string;
+    readonly data?: string;
+    readonly hdrs?: string;
+  };
 }
 
 type Which =
@@ -29,6 +37,7 @@ export async function readMessage(link: Link, stream: string, which: Which): Pro
       seq: message.seq,
       data: Buffer.from(message.data ?? "", "base64"),
       headers: Buffer.from(message.hdrs ?? "", "base64").toString(),
+      storedAt: Date.parse(message.time),
     };
   } catch (error) {
     if (isApiError(error, API_ERRORS.messageNotFound, API_ERRORS.streamNotFound)) return undefined;

@@ -1,5 +1,6 @@
 import type { FinalState, FinishedMember, Outcome } from "../../queue.ts";
-import type { CallRecord } from "./record.ts";
+import { type CallRecord, FINAL_STATES } from "./record.ts";
+import { type Fields, optionalNumber, optionalText, pairs, parseObject, UnreadableError, word } from "./wire-fields.ts";
 
 /** What became of a member, without its result's body. */
 export interface MemberEnd {
@@ -34,8 +35,29 @@ export function encodeMemberEnd(
   return { small: Buffer.from(JSON.stringify(end)), ...(fits && { result: result.body }) };
 }
 
+/** What cannot be read is an end all the same, or its batch would have none. */
 export function decodeMemberEnd(data: Uint8Array): MemberEnd {
-  return JSON.parse(Buffer.from(data).toString()) as MemberEnd;
+  try {
+    return readMemberEnd(parseObject(Buffer.from(data).toString()));
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    return { state: "dead", reason: `what became of it cannot be read: ${error.message}` };
+  }
+}
+
+function readMemberEnd(fields: Fields): MemberEnd {
+  const reason = optionalText(fields, "reason");
+  const status = optionalNumber(fields, "status");
+  const durationMs = optionalNumber(fields, "durationMs");
+  const large = optionalText(fields, "large");
+  return {
+    state: word(fields, "state", FINAL_STATES),
+    ...(reason !== undefined && { reason }),
+    ...(status !== undefined && { status }),
+    ...(durationMs !== undefined && { durationMs }),
+    ...(fields.headers !== undefined && { headers: pairs(fields, "headers") }),
+    ...(large !== undefined && { large }),
+  };
 }
 
 export function finishedMember(index: number, end: MemberEnd, body: Uint8Array | undefined): FinishedMember {

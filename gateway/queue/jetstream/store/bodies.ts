@@ -1,12 +1,26 @@
 import type { Link } from "../../../nats/connection.ts";
 import type { Publisher } from "../client/publisher.ts";
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
+import { isCount, isObject, UnreadableError } from "./wire-fields.ts";
 
 /** Where a body lies that does not fit into its call's message. */
 export interface BodyRef {
   readonly key: string;
   readonly parts: number;
   readonly bytes: number;
+}
+
+/** One token of a subject: with a wildcard in it, others' bodies would go with it. */
+const KEY = /^[\w-]{1,64}$/;
+
+/** @throws {UnreadableError} */
+export function decodeBodyRef(value: unknown): BodyRef {
+  if (!isObject(value)) throw new UnreadableError("where its body lies is not to be read");
+  const { key, parts, bytes } = value;
+  if (typeof key !== "string" || !KEY.test(key) || !isCount(parts) || !isCount(bytes) || parts > Math.max(1, bytes)) {
+    throw new UnreadableError("where its body lies is not to be read");
+  }
+  return { key, parts, bytes };
 }
 
 const MAX_PART_BYTES = 512 * 1024;

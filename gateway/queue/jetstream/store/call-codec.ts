@@ -1,7 +1,22 @@
 import type { BatchPlace, NewCall, QueuedCall, RefusalStreak } from "../../queue.ts";
-import type { Lane } from "../client/names.ts";
-import type { BodyRef } from "./bodies.ts";
-import type { CallIds } from "./call-id.ts";
+import { isQueueName, type Lane } from "../client/names.ts";
+import { type BodyRef, decodeBodyRef } from "./bodies.ts";
+import { type CallIds, isCallId } from "./call-id.ts";
+import {
+  FORM_FIELD,
+  isCount,
+  isObject,
+  NewerFormError,
+  number,
+  optionalCount,
+  optionalNumber,
+  optionalText,
+  pairs,
+  readHead,
+  text,
+  UnreadableError,
+  wrong,
+} from "./wire-fields.ts";
 
 /** A call as it travels in a message: a line of JSON, then the body. */
 export interface StoredCall {
@@ -24,6 +39,7 @@ export interface StoredCall {
 
 /** Names are short as every message holds them. */
 interface Meta {
+  readonly z: number;
   readonly n: string;
   readonly v?: 1 | undefined;
   readonly i?: string | undefined;
@@ -49,7 +65,12 @@ interface Meta {
   readonly r?: BodyRef | undefined;
 }
 
-const NEWLINE = 10;
+/**
+ * Of what is written. A release that writes what an earlier one would take for something else, or lose, counts on: workers of
+ * earlier ones leave such calls to it. A field that they may pass over needs no new number.
+ */
+export const CALL_FORM = 1;
+
 /** Id, attempts and time of a call that moves. */
 const GROWTH_BYTES = 4096;
 
@@ -57,6 +78,7 @@ export function encodeCall(stored: StoredCall): Buffer {
   const { call, nonce, hidden, id, moves, attempts, dueAt, refused, body } = stored;
   const inline = body instanceof Uint8Array;
   const meta: Meta = {
+    [FORM_FIELD]: CALL_FORM,
     n: nonce,
     v: hidden && 1,
     i: id,
@@ -93,41 +115,111 @@ export function encodeSmall(stored: StoredCall, maxBytes: number): Buffer | unde
   return payload.byteLength > roomBytes ? undefined : payload;
 }
 
-/** @throws {Error} for what is no call */
+/**
+ * Reads what this release or an earlier one has written.
+ * @throws {UnreadableError} naming the field and what is wrong with it
+ * @throws {NewerFormError}
+ */
 export function decodeCall(data: Uint8Array): StoredCall {
-  const end = data.indexOf(NEWLINE);
-  if (end < 0) throw new Error("no line of JSON");
-  const meta = JSON.parse(Buffer.from(data.buffer, data.byteOffset, end).toString()) as Meta;
-  if (typeof meta.n !== "string" || typeof meta.q !== "string" || typeof meta.f !== "string") {
-    throw new Error("fields of a call are missing");
-  }
+  const { fields, bodyAt } = readHead(data, CALL_FORM);
+  const nonce = text(fields, "n");
+  if (!NONCE.test(nonce)) throw wrong("n", "the random part of an id");
+  const id = optionalText(fields, "i");
+  if (id !== undefined && !isCallId(id)) throw wrong("i", "an id");
+  const queue = text(fields, "q");
+  if (!isQueueName(queue)) throw wrong("q", "a queue's name");
+  const dueAt = optionalNumber(fields, "d");
+  const callId = optionalText(fields, "c");
+  const idempotencyKey = optionalText(fields, "k");
+  const requestPrint = optionalText(fields, "w");
+  const callbackUrl = optionalText(fields, "u");
+  const notBefore = optionalNumber(fields, "nb");
+  const notAfter = optionalNumber(fields, "na");
+  const { x, b, r } = fields;
   return {
-    nonce: meta.n,
-    ...(meta.v === 1 && { hidden: true }),
-    ...(meta.i !== undefined && { id: meta.i }),
-    moves: meta.o ?? 0,
-    attempts: meta.a ?? 0,
-    ...(meta.d !== undefined && { dueAt: meta.d }),
-    ...(meta.x !== undefined && { refused: { times: meta.x[0], since: meta.x[1] } }),
-    body: meta.r ?? data.subarray(end + 1),
+    nonce,
+    ...(fields.v === 1 && { hidden: true }),
+    ...(id !== undefined && { id }),
+    moves: optionalCount(fields, "o") ?? 0,
+    attempts: optionalCount(fields, "a") ?? 0,
+    ...(dueAt !== undefined && { dueAt }),
+    ...(x !== undefined && { refused: decodeStreak(x) }),
+    body: r === undefined ? data.subarray(bodyAt) : decodeBodyRef(r),
     call: {
-      ...(meta.c !== undefined && { callId: meta.c }),
-      ...(meta.k !== undefined && { idempotencyKey: meta.k }),
-      ...(meta.w !== undefined && { requestPrint: meta.w }),
-      queue: meta.q,
-      function: meta.f,
-      namespace: meta.ns,
-      method: meta.m,
-      path: meta.p,
-      query: meta.s ?? "",
-      headers: meta.h,
-      ...(meta.u !== undefined && { callbackUrl: meta.u }),
-      acceptedAt: meta.t,
-      ...(meta.nb !== undefined && { notBefore: meta.nb }),
-      ...(meta.na !== undefined && { notAfter: meta.na }),
-      ...(meta.b !== undefined && { batch: meta.b }),
+      ...(callId !== undefined && { callId }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+      ...(requestPrint !== undefined && { requestPrint }),
+      queue,
+      function: text(fields, "f"),
+      namespace: text(fields, "ns"),
+      method: text(fields, "m"),
+      path: text(fields, "p"),
+      query: optionalText(fields, "s") ?? "",
+      headers: pairs(fields, "h"),
+      ...(callbackUrl !== undefined && { callbackUrl }),
+      acceptedAt: number(fields, "t"),
+      ...(notBefore !== undefined && { notBefore }),
+      ...(notAfter !== undefined && { notAfter }),
+      ...(b !== undefined && { batch: decodePlace(b) }),
     },
   };
+}
+
+const NONCE = /^[0-9a-f]{3}[0-3][0-9a-f]{15}$/;
+
+function decodeStreak(value: unknown): RefusalStreak {
+  if (!Array.isArray(value) || !isCount(value[0]) || !Number.isFinite(value[1])) {
+    throw wrong("x", "a count and a time");
+  }
+  return { times: value[0], since: value[1] as number };
+}
+
+function decodePlace(value: unknown): BatchPlace {
+  if (!isObject(value)) throw wrong("b", "a place in a batch");
+  const { kind, of, index, size } = value;
+  if (isCount(size) && kind === "whole") return { kind, size };
+  const isMember = kind === "member" && typeof of === "string" && isCallId(of) && isCount(index) && isCount(size);
+  if (!isMember || index >= size) throw wrong("b", "a place in a batch");
+  return { kind, of, index, size };
+}
+
+/** What can be told of a call that cannot be read as a whole. */
+export interface Remains {
+  readonly id?: string;
+  readonly nonce?: string;
+  readonly callId?: string;
+  readonly acceptedAt?: number;
+  readonly batch?: BatchPlace;
+  readonly body?: BodyRef;
+}
+
+export function remainsOf(data: Uint8Array): Remains {
+  const { i, n, c, t, b, r } = attempt(() => readHead(data, Number.MAX_SAFE_INTEGER).fields) ?? {};
+  const batch = attempt(() => (b === undefined ? undefined : decodePlace(b)));
+  const body = attempt(() => (r === undefined ? undefined : decodeBodyRef(r)));
+  return {
+    ...(typeof i === "string" && isCallId(i) && { id: i }),
+    ...(typeof n === "string" && NONCE.test(n) && { nonce: n }),
+    ...(typeof c === "string" && { callId: c }),
+    ...(typeof t === "number" && { acceptedAt: t }),
+    ...(batch && { batch }),
+    ...(body && { body }),
+  };
+}
+
+/** Undefined for what cannot be read. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UnreadableError || error instanceof NewerFormError) return undefined;
+    throw error;
+  }
+}
+
+/** Of a message that is looked at only to see whether it is the one asked for. */
+export function decodeIfReadable(data: Uint8Array): StoredCall | undefined {
+  return attempt(() => decodeCall(data));
 }
 
 /** @param seq of the message */

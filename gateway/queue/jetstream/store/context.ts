@@ -29,6 +29,8 @@ export class Context {
   readonly strays: StraySweeper;
   readonly server: ServerLife;
   readonly room: CallRoom;
+  /** Whether it has been said that there are calls of a later release. */
+  toldOfNewer = false;
   #idKey = "";
   #ids = new CallIds("");
   readonly #ready = new Map<string, Promise<void>>();

@@ -1,4 +1,4 @@
-import { type Lane, laneSubject } from "../client/names.ts";
+import { type Lane, laneSubject, parseLane, UNKNOWN_LANE } from "../client/names.ts";
 
 /**
  * Calls whose time has not come lie in buckets by that time, so that those due soon are found without touching the
@@ -51,4 +51,8 @@ export function bucketFilter(token: string): string {
 export function parseLater(subject: string): { readonly token: string; readonly lane: string } | undefined {
   const [, , token, ...lane] = subject.split(".");
   return token === undefined || lane.length !== 3 ? undefined : { token, lane: lane.join(".") };
+}
+
+export function laneOfLater(subject: string): Lane {
+  return parseLane(parseLater(subject)?.lane ?? "") ?? UNKNOWN_LANE;
 }

@@ -1,6 +1,19 @@
-import type { BatchProgress, CallStatus, FinalState, Outcome } from "../../queue.ts";
-import type { BodyRef } from "./bodies.ts";
+import type { BatchProgress, CallState, CallStatus, FinalState, Outcome } from "../../queue.ts";
+import { type BodyRef, decodeBodyRef } from "./bodies.ts";
 import type { StoredCall } from "./call-codec.ts";
+import {
+  count,
+  type Fields,
+  FORM_FIELD,
+  number,
+  optionalCount,
+  optionalObject,
+  optionalText,
+  pairs,
+  readHead,
+  text,
+  word,
+} from "./wire-fields.ts";
 
 export interface Place {
   readonly stream: string;
@@ -23,19 +36,30 @@ export interface CallRecord extends CallStatus {
 }
 
 type Wire = Omit<CallRecord, "outcome"> & {
+  readonly z: number;
   readonly result?: { readonly headers: readonly (readonly [string, string])[]; readonly body?: BodyRef };
 };
 
-const FINAL: Readonly<Record<string, true>> = { done: true, dead: true, cancelled: true, expired: true };
+export const FINAL_STATES: Readonly<Record<FinalState, true>> = {
+  done: true,
+  dead: true,
+  cancelled: true,
+  expired: true,
+};
+const STATES: Readonly<Record<CallState, true>> = { waiting: true, running: true, ...FINAL_STATES };
+
+/** As {@link CALL_FORM}, of records. */
+const RECORD_FORM = 1;
 
 export function isFinal(state: CallStatus["state"]): state is FinalState {
-  return FINAL[state] === true;
+  return Object.hasOwn(FINAL_STATES, state);
 }
 
 /** @param large the result's body, when it is stored elsewhere */
 export function encodeRecord({ outcome, ...record }: CallRecord, large?: BodyRef): Buffer {
   const { result } = outcome ?? {};
   const wire: Wire = {
+    [FORM_FIELD]: RECORD_FORM,
     ...record,
     ...(outcome && { status: outcome.status, durationMs: outcome.durationMs }),
     ...(result && { result: { headers: result.headers, ...(large && { body: large }) } }),
@@ -50,19 +74,62 @@ export interface ReadRecord {
   readonly large?: BodyRef;
 }
 
-/** @throws {Error} for what is no record */
+/** @throws {UnreadableError} @throws {NewerFormError} */
 export function decodeRecord(data: Uint8Array): ReadRecord {
-  const end = data.indexOf(10);
-  if (end < 0) throw new Error("no line of JSON");
-  const { result, ...record } = JSON.parse(Buffer.from(data.buffer, data.byteOffset, end).toString()) as Wire;
+  const { fields, bodyAt } = readHead(data, RECORD_FORM);
+  const record = readRecord(fields);
   const { status, durationMs } = record;
   if (status === undefined || durationMs === undefined) return { record };
+  const result = optionalObject(fields, "result");
   const outcome: Outcome = {
     status,
     durationMs,
-    ...(result && { result: { headers: result.headers, body: Uint8Array.from(data.subarray(end + 1)) } }),
+    ...(result && { result: { headers: pairs(result, "headers"), body: Uint8Array.from(data.subarray(bodyAt)) } }),
   };
-  return { record: { ...record, outcome }, ...(result?.body && { large: result.body }) };
+  const large = result?.body === undefined ? undefined : decodeBodyRef(result.body);
+  return { record: { ...record, outcome }, ...(large && { large }) };
+}
+
+const TIMES = ["startedAt", "finishedAt", "nextAttemptAt", "notAfter", "status", "durationMs", "resultUntil"] as const;
+
+function readRecord(fields: Fields): CallRecord {
+  const times: Partial<Record<(typeof TIMES)[number], number>> = {};
+  for (const field of TIMES) if (fields[field] !== undefined) times[field] = number(fields, field);
+  const reason = optionalText(fields, "reason");
+  const batch = optionalObject(fields, "batch");
+  const handBacks = optionalObject(fields, "handBacks");
+  const location = optionalObject(fields, "location");
+  return {
+    id: text(fields, "id"),
+    callId: text(fields, "callId"),
+    queue: text(fields, "queue"),
+    function: text(fields, "function"),
+    namespace: text(fields, "namespace"),
+    state: word(fields, "state", STATES),
+    attempts: count(fields, "attempts"),
+    acceptedAt: number(fields, "acceptedAt"),
+    ...times,
+    ...(reason !== undefined && { reason }),
+    ...(batch && { batch: readProgress(batch) }),
+    ...(handBacks && { handBacks: { seq: count(handBacks, "seq"), times: count(handBacks, "times") } }),
+    ...(location && {
+      location: {
+        stream: text(location, "stream"),
+        seq: count(location, "seq"),
+        moves: optionalCount(location, "moves") ?? 0,
+      },
+    }),
+  };
+}
+
+function readProgress(fields: Fields): BatchProgress {
+  return {
+    size: count(fields, "size"),
+    done: count(fields, "done"),
+    dead: count(fields, "dead"),
+    cancelled: count(fields, "cancelled"),
+    expired: count(fields, "expired"),
+  };
 }
 
 /** What callers are told. */

@@ -1,9 +1,11 @@
+import { FaasError } from "../../../../contract/errors.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
-import { finishedSubject, openSubject, STREAMS } from "../client/names.ts";
+import { finishedSubject, openSubject, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
 import type { Publisher } from "../client/publisher.ts";
 import { purgeSubject, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { type Bodies, BodyLostError } from "./bodies.ts";
-import { type CallRecord, decodeRecord, encodeRecord } from "./record.ts";
+import { type CallRecord, decodeRecord, encodeRecord, type ReadRecord } from "./record.ts";
+import { NewerFormError, UnreadableError } from "./wire-fields.ts";
 
 /**
  * Records of calls: of unfinished ones, from when they run long or have been tried, and of finished ones, which go by
@@ -20,12 +22,16 @@ export class Records {
     this.#results = results;
   }
 
+  /** @throws {FaasError} `unavailable` for one that a later release has written */
   async findOpen(id: string): Promise<CallRecord | undefined> {
-    return this.#read(await readMessage(this.#link, STREAMS.open, { last_by_subj: openSubject(id) }));
+    // One that cannot be read tells no more than none.
+    return this.#read(await readMessage(this.#link, STREAMS.open, { last_by_subj: openSubject(id) }), () => undefined);
   }
 
+  /** @throws as {@link findOpen} */
   async findFinished(id: string): Promise<CallRecord | undefined> {
-    return this.#read(await readMessage(this.#link, STREAMS.finished, { last_by_subj: finishedSubject(id) }));
+    const message = await readMessage(this.#link, STREAMS.finished, { last_by_subj: finishedSubject(id) });
+    return this.#read(message, (reason, at) => endedSomehow(id, reason, at));
   }
 
   /** @throws as {@link Publisher.publish} */
@@ -80,9 +86,20 @@ export class Records {
     return encodeRecord(record, await this.#results.store(record.id, body));
   }
 
-  async #read(message: StoredMessage | undefined): Promise<CallRecord | undefined> {
+  async #read(
+    message: StoredMessage | undefined,
+    unreadable: (reason: string, storedAt: number) => CallRecord | undefined,
+  ): Promise<CallRecord | undefined> {
     if (!message) return undefined;
-    const { record, large } = decodeRecord(message.data);
+    let read: ReadRecord;
+    try {
+      read = decodeRecord(message.data);
+    } catch (cause) {
+      if (cause instanceof UnreadableError) return unreadable(cause.message, message.storedAt);
+      if (!(cause instanceof NewerFormError)) throw cause;
+      throw new FaasError("unavailable", "the call's record is one of a later release", { cause });
+    }
+    const { record, large } = read;
     const { outcome } = record;
     if (!large || !outcome?.result) return record;
     try {
@@ -95,6 +112,13 @@ export class Records {
       return { ...record, outcome: { status, durationMs } };
     }
   }
+}
+
+/** Whatever it says, that there is a record of its end says that the call has ended. */
+function endedSomehow(id: string, why: string, at: number): CallRecord {
+  const reason = `what became of it cannot be read: ${why}`;
+  const unknown = { queue: UNKNOWN_LANE.queue, function: UNKNOWN_LANE.name, namespace: UNKNOWN_LANE.namespace };
+  return { id, callId: id, ...unknown, state: "dead", reason, attempts: 0, acceptedAt: at, finishedAt: at };
 }
 
 function markSubject(id: string): string {

@@ -6,6 +6,7 @@ import { BodyLostError } from "../store/bodies.ts";
 import { queuedCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import type { Conclusion, HeldCall } from "../store/held-call.ts";
+import { countLeft } from "../store/left-marks.ts";
 import { waitingRecord } from "../store/record.ts";
 
 /** Between this machine and the server's. */
@@ -92,7 +93,9 @@ async function checkPast(context: Context, held: HeldCall): Promise<Conclusion |
   held.open = open;
   const handBacks = open?.handBacks?.seq === delivery.seq ? open.handBacks.times : 0;
   const interruptions = delivery.deliveries - 1 - handBacks;
-  if (interruptions >= settings.limits.maxInterruptions) {
+  // Looked up where it matters only.
+  const tooMany = (times: number) => times >= settings.limits.maxInterruptions;
+  if (tooMany(interruptions) && tooMany(delivery.deliveries - 1 - (await countLeft(context, delivery)))) {
     return { kind: "dead", reason: `its attempts were cut off ${interruptions} times` };
   }
   return undefined;

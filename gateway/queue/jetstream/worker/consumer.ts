@@ -6,8 +6,9 @@ import { placesFor } from "../../worker/places.ts";
 import type { StartOrder } from "../../worker/start-order.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
+import { setAside } from "../calls/unreadable.ts";
 import { type Lane, laneSubject, SIGNALS } from "../client/names.ts";
-import { acknowledge, type Delivery, stillWorking } from "../client/pull.ts";
+import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
@@ -200,12 +201,7 @@ export class JetStreamConsumer implements Consumer {
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      // No id, no function, nothing that could be shown to anybody.
-      this.#context.settings.log.error(
-        { err, stream: delivery.stream, seq: delivery.seq },
-        "a stored call cannot be read",
-      );
-      acknowledge(this.#context.link, delivery);
+      void setAside(this.#context, err, delivery, feed);
       return;
     }
     const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, this.#context.ids), feed.lane);

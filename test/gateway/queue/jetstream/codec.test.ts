@@ -140,7 +140,7 @@ describe("calls in messages", () => {
       fc.property(calls, ({ call, moves, attempts, body }) => {
         const refused = attempts % 2 === 0 ? { refused: { times: attempts, since: moves } } : {};
         const hidden = moves % 2 === 0 ? { hidden: true as const } : {};
-        const facts = { call, nonce: "n", moves, attempts, ...refused, ...hidden };
+        const facts = { call, nonce: "0123456789abcdef012", moves, attempts, ...refused, ...hidden };
         const { body: read, ...rest } = decodeCall(encodeCall({ ...facts, body }));
         expect(rest).toEqual(facts);
         expect(Buffer.compare(read as Uint8Array, body)).toBe(0);
