@@ -27,8 +27,8 @@ import { SilenceWatch } from "../proxy/silence-watch.ts";
 import type { AlertDeps } from "../routes/alert.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
+import { Activator } from "../scaling/activator.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
-import { Waker } from "../scaling/waker.ts";
 import type { GatewayConfig } from "./config.ts";
 import { followProvider } from "./follow-provider.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
@@ -190,7 +190,7 @@ interface ProxyDeps {
 }
 
 function openProxy({ config, table, provider, autoscaler, release, log }: ProxyDeps): FunctionProxy {
-  const waker = new Waker<FunctionEntry>({
+  const activator = new Activator<FunctionEntry>({
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
       await provider.scale(ref, replicas);
@@ -202,7 +202,7 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
   return new FunctionProxy({
     table,
     provider,
-    wake: (entry) => waker.wake(entry),
+    wake: (entry) => activator.wake(entry),
     holdTimeoutMs: config.scaleUpTimeoutMs,
     release,
   });

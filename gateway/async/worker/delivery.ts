@@ -145,7 +145,7 @@ export class CallDelivery {
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
       // It may wait for minutes, and others need not.
-      if (this.#isAsleep(call)) place.lend();
+      if (this.#isScaledToZero(call)) place.lend();
       const startedAt = clock();
       const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
@@ -162,7 +162,7 @@ export class CallDelivery {
     }
   }
 
-  #isAsleep(call: QueuedCall): boolean {
+  #isScaledToZero(call: QueuedCall): boolean {
     return this.#options.functions.find(refOf(call))?.readyReplicas === 0;
   }
 

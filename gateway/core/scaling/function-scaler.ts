@@ -84,7 +84,7 @@ export class FunctionScaler {
   #scale(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
     const { now, policy, replicas, blind, partial } = input;
     const [least, most] = bounds(input);
-    if (this.#sleepy(input)) {
+    if (this.#shouldScaleToZero(input)) {
       const idle = Math.round((now - input.lastBusyAt) / 1000);
       steps.take("idle", 0, `nothing to do for ${idle} s; it may sleep after ${policy.zeroDurationMs / 1000} s`);
       return;
@@ -114,7 +114,7 @@ export class FunctionScaler {
     steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
   }
 
-  #sleepy(input: ScaleInput): boolean {
+  #shouldScaleToZero(input: ScaleInput): boolean {
     const { now, policy, busy, lastBusyAt, blind, partial, scheduled, prewarm } = input;
     if (input.byHand && handLeftMs(input) + policy.downDelayMs > 0) return false;
     if (!policy.zero || busy || (blind ?? partial) !== undefined || scheduled || prewarm) return false;

@@ -5,18 +5,18 @@ import type { FunctionRef } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
 
 /** A function that calls wait for. */
-export interface Sleeper {
+export interface ScaledToZero {
   readonly snapshot: FunctionEndpoints;
   readonly readyReplicas: number;
   readonly held: { readonly count: number; fail(error: FaasError): void };
 }
 
-export interface WakerOptions<S extends Sleeper> {
+export interface ActivatorOptions<S extends ScaledToZero> {
   readonly scale: (ref: FunctionRef, replicas: number) => Promise<void>;
   /** Calls wait although replicas are wanted: they are to come before others that nobody waits for. */
   readonly hurry?: (ref: FunctionRef) => Promise<void>;
   /** Replicas that the calls held now need; 0 for none. */
-  readonly wanted: (sleeper: S) => number;
+  readonly wanted: (fn: S) => number;
   readonly log: Pick<Logger, "info" | "warn">;
 }
 
@@ -28,49 +28,49 @@ const HURRY_EVERY_MS = 5_000;
 const UNSEEN_MS = 2000;
 
 /** Asks the provider to start functions at zero when a call comes; one request at a time per function. */
-export class Waker<S extends Sleeper> {
-  readonly #options: WakerOptions<S>;
+export class Activator<S extends ScaledToZero> {
+  readonly #options: ActivatorOptions<S>;
   readonly #waking = new Set<S>();
 
-  constructor(options: WakerOptions<S>) {
+  constructor(options: ActivatorOptions<S>) {
     this.#options = options;
   }
 
   /** For a call that is held because no replica is ready. Does nothing while replicas are on their way. */
-  wake(sleeper: S): void {
-    if (this.#waking.has(sleeper)) return;
-    this.#waking.add(sleeper);
+  wake(fn: S): void {
+    if (this.#waking.has(fn)) return;
+    this.#waking.add(fn);
     // Calls that arrived together are all held by then.
-    setImmediate(() => void this.#run(sleeper).finally(() => this.#waking.delete(sleeper)));
+    setImmediate(() => void this.#run(fn).finally(() => this.#waking.delete(fn)));
   }
 
   /**
    * Looks on until a replica is there or nobody waits any longer: each held call has its own deadline. Whenever none
    * is wanted it asks, also when someone has sent the function to sleep meanwhile, and for more when more calls come.
    */
-  async #run(sleeper: S): Promise<void> {
+  async #run(fn: S): Promise<void> {
     const { log } = this.#options;
     /** Not seen in the snapshot yet. */
     let asked = 0;
     let askedAt = 0;
     let askedOf: FunctionEndpoints | undefined;
     let hurriedAt = Number.NEGATIVE_INFINITY;
-    while (sleeper.held.count > 0 && sleeper.readyReplicas === 0) {
-      const { name, namespace, replicas } = sleeper.snapshot;
+    while (fn.held.count > 0 && fn.readyReplicas === 0) {
+      const { name, namespace, replicas } = fn.snapshot;
       // Another snapshot with none wanted: the order was carried out and undone, or somebody else's came after it.
-      const undone = replicas === 0 && sleeper.snapshot !== askedOf;
+      const undone = replicas === 0 && fn.snapshot !== askedOf;
       if (undone || replicas >= asked || performance.now() - askedAt > UNSEEN_MS) asked = 0;
-      const wanted = replicas === 0 ? this.#options.wanted(sleeper) : 0;
+      const wanted = replicas === 0 ? this.#options.wanted(fn) : 0;
       if (wanted > asked) {
-        askedOf = sleeper.snapshot;
+        askedOf = fn.snapshot;
         try {
           await this.#options.scale({ name, namespace }, wanted);
           [asked, askedAt] = [wanted, performance.now()];
-          log.info({ function: name, namespace, waiting: sleeper.held.count, wanted }, "woke function for calls");
+          log.info({ function: name, namespace, waiting: fn.held.count, wanted }, "woke function for calls");
         } catch (err) {
           log.warn({ function: name, namespace, err }, "could not wake function");
           if (err instanceof FaasError && (err.kind === "notFound" || err.kind === "invalid")) {
-            sleeper.held.fail(err);
+            fn.held.fail(err);
             return;
           }
         }

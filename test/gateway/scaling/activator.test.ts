@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
 import { FaasError } from "../../../contract/errors.ts";
-import { type Sleeper, Waker } from "../../../gateway/scaling/waker.ts";
+import { Activator, type ScaledToZero } from "../../../gateway/scaling/activator.ts";
 import { eventually } from "../../support/eventually.ts";
 
-class FakeSleeper implements Sleeper {
+class FakeSleeper implements ScaledToZero {
   snapshot = { name: "f", namespace: "ns", labels: {}, annotations: {}, replicas: 0, generation: 1, endpoints: [] };
   readyReplicas = 0;
   failure: FaasError | undefined;
@@ -24,7 +24,7 @@ class FakeSleeper implements Sleeper {
 function wakerOf(scale: (replicas: number) => Promise<void> = async () => {}) {
   const orders: number[] = [];
   const hurried: string[] = [];
-  const waker = new Waker<FakeSleeper>({
+  const activator = new Activator<FakeSleeper>({
     scale: async (_ref, replicas) => {
       orders.push(replicas);
       await scale(replicas);
@@ -33,55 +33,55 @@ function wakerOf(scale: (replicas: number) => Promise<void> = async () => {}) {
     wanted: ({ held }) => Math.ceil(held.count / 10),
     log: { info() {}, warn() {} },
   });
-  return { waker, orders, hurried };
+  return { activator, orders, hurried };
 }
 
 test("calls that come together are counted together; more calls ask for more", async () => {
-  const { waker, orders } = wakerOf();
-  const sleeper = new FakeSleeper();
-  waker.wake(sleeper);
-  waker.wake(sleeper);
-  sleeper.held.count = 25;
+  const { activator, orders } = wakerOf();
+  const fn = new FakeSleeper();
+  activator.wake(fn);
+  activator.wake(fn);
+  fn.held.count = 25;
   await eventually("it asked", () => orders.length === 1);
-  sleeper.held.count = 45;
+  fn.held.count = 45;
   await eventually("it asked for more", () => orders.length === 2);
   expect(orders).toEqual([3, 5]);
-  sleeper.held.count = 0;
+  fn.held.count = 0;
 });
 
 test("who is sent to sleep while a call waits is woken again", async () => {
-  const { waker, orders } = wakerOf();
-  const sleeper = new FakeSleeper();
-  sleeper.become(1, 0);
-  waker.wake(sleeper);
-  sleeper.become(0, 0);
+  const { activator, orders } = wakerOf();
+  const fn = new FakeSleeper();
+  fn.become(1, 0);
+  activator.wake(fn);
+  fn.become(0, 0);
   await eventually("it asked", () => orders.length === 1);
-  sleeper.become(1, 1);
-  sleeper.become(0, 0); // at once: nobody has looked between
+  fn.become(1, 1);
+  fn.become(0, 0); // at once: nobody has looked between
   await eventually("it asked again", () => orders.length === 2, 10_000);
-  sleeper.held.count = 0;
+  fn.held.count = 0;
 });
 
 test("a provider that fails is asked again, one that refuses is not", async () => {
   let failure: FaasError | undefined = new FaasError("unavailable", "not now");
-  const { waker, orders } = wakerOf(async () => {
+  const { activator, orders } = wakerOf(async () => {
     if (failure) throw failure;
   });
-  const sleeper = new FakeSleeper();
-  waker.wake(sleeper);
+  const fn = new FakeSleeper();
+  activator.wake(fn);
   await eventually("it asked twice", () => orders.length === 2);
   failure = new FaasError("invalid", "over the limit");
-  await eventually("the calls failed", () => sleeper.failure === failure);
+  await eventually("the calls failed", () => fn.failure === failure);
 });
 
 test("a provider whose replicas are still to start is told once that calls wait, not with each of them", async () => {
-  const { waker, orders, hurried } = wakerOf();
-  const sleeper = new FakeSleeper();
-  sleeper.become(1, 0);
-  for (let i = 0; i < 10; i++) waker.wake(sleeper);
+  const { activator, orders, hurried } = wakerOf();
+  const fn = new FakeSleeper();
+  fn.become(1, 0);
+  for (let i = 0; i < 10; i++) activator.wake(fn);
   await eventually("it was told", () => hurried.length > 0);
-  waker.wake(sleeper);
+  activator.wake(fn);
   await new Promise((resolve) => setTimeout(resolve, 250)); // some more looks
-  sleeper.held.count = 0;
+  fn.held.count = 0;
   expect([orders, hurried]).toEqual([[], ["f"]]);
 });
