@@ -4,7 +4,7 @@ import { decode, maybe } from "./decode.ts";
 const versionInfo = z.object({ commit_message: maybe(z.string()), sha: z.string(), release: z.string() });
 
 /** What a provider can do beyond OpenFaaS's contract. */
-export const FEATURES = { endpoints: "endpoints", build: "build", hurry: "hurry", prune: "prune" } as const;
+export const FEATURES = { endpoints: "endpoints", build: "build", expedite: "hurry", prune: "prune" } as const;
 
 const providerInfo = z.object({
   provider: z.string(),

@@ -4,7 +4,7 @@ export const PATHS = {
   function: "/system/function/",
   scale: "/system/scale-function/",
   /** Calls wait for a function: its replicas are to be started before others. */
-  hurry: "/system/hurry-function/",
+  expedite: "/system/hurry-function/",
   secrets: "/system/secrets",
   namespaces: "/system/namespaces",
   namespace: "/system/namespace/",

@@ -41,7 +41,7 @@ export class ProviderClient {
   #hurries = true;
   #lacksStream = false;
   /** Ends the wait for the next try to connect the stream. */
-  #hurry = new AbortController();
+  #reconnectNow = new AbortController();
 
   constructor(options: ProviderClientOptions) {
     this.#options = options;
@@ -117,9 +117,9 @@ export class ProviderClient {
   }
 
   /** Calls wait for the function. Providers whose replicas all start at once do not know that, and are told no more. */
-  async hurryFunction({ name, namespace }: FunctionRef): Promise<void> {
+  async expediteFunction({ name, namespace }: FunctionRef): Promise<void> {
     if (!this.#hurries) return;
-    const path = `${PATHS.hurry}${name}?namespace=${encodeURIComponent(namespace)}`;
+    const path = `${PATHS.expedite}${name}?namespace=${encodeURIComponent(namespace)}`;
     try {
       await this.#request("POST", path, {});
     } catch (error) {
@@ -135,8 +135,8 @@ export class ProviderClient {
   }
 
   /** The provider answers: a stream that is broken is connected anew at once. */
-  hurry(): void {
-    this.#hurry.abort();
+  expedite(): void {
+    this.#reconnectNow.abort();
   }
 
   /**
@@ -160,8 +160,8 @@ export class ProviderClient {
         if (!reported) this.#report(err);
         reported = true;
       }
-      this.#hurry = new AbortController();
-      const early = AbortSignal.any([signal, this.#hurry.signal]);
+      this.#reconnectNow = new AbortController();
+      const early = AbortSignal.any([signal, this.#reconnectNow.signal]);
       await delay(waitMs, undefined, { signal: early }).catch(() => undefined); // the loop ends, or goes on early
       waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
     }

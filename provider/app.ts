@@ -30,7 +30,7 @@ import {
 } from "./routes/namespaces.ts";
 import { pathLabel } from "./routes/path-label.ts";
 import { pruneImages } from "./routes/prune.ts";
-import { hurryFunction, scaleFunction } from "./routes/scale.ts";
+import { expediteFunction, scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
 
 export interface ProviderOptions {
@@ -81,7 +81,7 @@ export function buildProvider(options: ProviderOptions): RequestListener {
     snapshot: openEndpointSnapshot(backend, functionTimeoutMs, log, closing),
     fallbackNamespace: defaultNamespace,
     log,
-    hurry: backend.functions.hurry && ((ref) => backend.functions.hurry?.(ref)),
+    expedite: backend.functions.expedite && ((ref) => backend.functions.expedite?.(ref)),
   });
   return (req, res) => (isFunctionUrl(req.url ?? "") ? proxy(req, res) : app(req, res));
 }
@@ -109,7 +109,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   });
   route(app, `${PATHS.function}:name`, { GET: [getFunction(functions, fallback)] });
   route(app, `${PATHS.scale}:name`, { POST: [body, scaleFunction(functions, fallback)] });
-  route(app, `${PATHS.hurry}:name`, { POST: [hurryFunction(functions, fallback)] });
+  route(app, `${PATHS.expedite}:name`, { POST: [expediteFunction(functions, fallback)] });
   route(app, PATHS.secrets, {
     GET: [listSecrets(secrets, fallback)],
     POST: [body, createSecret(secrets, fallback)],

@@ -104,7 +104,7 @@ export async function openGateway(
     const { autoscaler } = scaling;
     const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
     opened.push(
-      new SilenceWatch({ functions: () => table.entries(), hurry: (ref) => provider.hurryFunction(ref), log }),
+      new SilenceWatch({ functions: () => table.entries(), expedite: (ref) => provider.expediteFunction(ref), log }),
     );
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));
@@ -195,7 +195,7 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
       autoscaler.ordered(qualifiedName(ref), replicas);
       await provider.scale(ref, replicas);
     },
-    hurry: (ref) => provider.hurryFunction(ref),
+    expedite: (ref) => provider.expediteFunction(ref),
     wanted: (entry) => autoscaler.waking(entry),
     log,
   });

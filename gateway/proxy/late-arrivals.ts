@@ -14,7 +14,7 @@ export interface ProviderQuestions {
   /** Why the endpoints stream will never tell which functions there are; undefined unless that is so. */
   readonly streamProblem?: string | undefined;
   /** The endpoints stream lags behind; should it be broken, it is not to wait for its next try. */
-  hurry?(): void;
+  expedite?(): void;
 }
 
 export interface LateArrivalsOptions {
@@ -131,7 +131,7 @@ export class LateArrivals {
   #arrive(key: string): Promise<FunctionEntry> {
     const known = this.#arriving.get(key);
     if (known) return known;
-    this.#provider.hurry?.();
+    this.#provider.expedite?.();
     const arrival = this.#table
       .waitFor(key, ARRIVAL_MS)
       .then((entry) => {

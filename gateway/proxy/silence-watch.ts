@@ -10,7 +10,7 @@ export interface Answerer extends FunctionRef {
 export interface SilenceWatchOptions {
   readonly functions: () => Iterable<Answerer>;
   /** Tells the provider that calls wait. */
-  readonly hurry: (ref: FunctionRef) => Promise<void>;
+  readonly expedite: (ref: FunctionRef) => Promise<void>;
   readonly log: Pick<Logger, "debug">;
 }
 
@@ -35,14 +35,14 @@ export class SilenceWatch {
 
   /** @param now by the clock of the functions */
   look(now: number): void {
-    const { functions, hurry, log } = this.#options;
+    const { functions, expedite, log } = this.#options;
     for (const [known, at] of this.#toldAt) if (now - at >= AGAIN_MS) this.#toldAt.delete(known);
     let told = 0;
     for (const one of functions()) {
       if (one.silentMs(now) < SILENT_MS || this.#toldAt.has(one)) continue;
       this.#toldAt.set(one, now);
       const { name, namespace } = one;
-      hurry({ name, namespace }).catch((err: unknown) => {
+      expedite({ name, namespace }).catch((err: unknown) => {
         log.debug({ function: name, namespace, err }, "could not say that a function does not answer");
       });
       if (++told === AT_A_TIME) return;

@@ -14,7 +14,7 @@ export interface ScaledToZero {
 export interface ActivatorOptions<S extends ScaledToZero> {
   readonly scale: (ref: FunctionRef, replicas: number) => Promise<void>;
   /** Calls wait although replicas are wanted: they are to come before others that nobody waits for. */
-  readonly hurry?: (ref: FunctionRef) => Promise<void>;
+  readonly expedite?: (ref: FunctionRef) => Promise<void>;
   /** Replicas that the calls held now need; 0 for none. */
   readonly wanted: (fn: S) => number;
   readonly log: Pick<Logger, "info" | "warn">;
@@ -77,7 +77,7 @@ export class Activator<S extends ScaledToZero> {
       }
       if (replicas > 0 && performance.now() - hurriedAt > HURRY_EVERY_MS) {
         hurriedAt = performance.now();
-        this.#options.hurry?.({ name, namespace }).catch((err: unknown) => {
+        this.#options.expedite?.({ name, namespace }).catch((err: unknown) => {
           log.warn({ function: name, namespace, err }, "could not say that calls wait for a function");
         });
       }

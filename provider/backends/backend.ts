@@ -98,7 +98,7 @@ export interface FunctionStore {
    */
   scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void>;
   /** Calls wait for the function: its replicas start before others. Absent where they all start at once. */
-  hurry?(ref: FunctionRef): void;
+  expedite?(ref: FunctionRef): void;
 }
 
 export interface SecretStore {

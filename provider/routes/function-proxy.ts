@@ -29,7 +29,7 @@ export interface ProviderProxyOptions {
   readonly fallbackNamespace: string;
   readonly log: Logger;
   /** Somebody has called a function of which no replica is ready. */
-  readonly hurry?: ((ref: FunctionRef) => void) | undefined;
+  readonly expedite?: ((ref: FunctionRef) => void) | undefined;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
 }
@@ -44,7 +44,7 @@ const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
 export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
-  const { snapshot, fallbackNamespace, log, hurry, random = Math.random } = options;
+  const { snapshot, fallbackNamespace, log, expedite, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 
   return async (req, res) => {
@@ -63,7 +63,7 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
       if (res.destroyed) return; // the client has left meanwhile, and nothing would tell that again
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {
-        hurry?.(target.ref);
+        expedite?.(target.ref);
         fail(res, 503, `No endpoints available for: ${name}.`, true);
         return;
       }

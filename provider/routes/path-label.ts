@@ -11,7 +11,7 @@ const WHOLE: ReadonlySet<string> = new Set([
   PATHS.prune,
   PATHS.announce,
 ]);
-const PREFIXES = [PATHS.function, PATHS.scale, PATHS.hurry, PATHS.namespace];
+const PREFIXES = [PATHS.function, PATHS.scale, PATHS.expedite, PATHS.namespace];
 
 /** The `path` label of a request's metrics: names are cut off, what we do not serve is `other`. */
 export function pathLabel(path: string): string {

@@ -21,7 +21,7 @@ function open(answer: ProviderQuestions["exist"] = async () => new Set()) {
           seen.atOnce--;
         }
       },
-      hurry: () => {
+      expedite: () => {
         seen.hurried++;
       },
     },

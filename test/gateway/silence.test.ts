@@ -72,7 +72,7 @@ test("the provider is told of functions that do not answer, each for a while onc
   const told: string[] = [];
   const watch = new SilenceWatch({
     functions: () => functions,
-    hurry: async ({ name }) => void told.push(name),
+    expedite: async ({ name }) => void told.push(name),
     log: { debug() {} },
   });
   try {

@@ -155,8 +155,8 @@ export class FunctionRunner {
   }
 
   /** Calls wait for it: it is started before all others until it serves, and asked whether it does. */
-  hurry(): void {
-    for (const replica of this.#replicas.values()) replica.hurry();
+  expedite(): void {
+    for (const replica of this.#replicas.values()) replica.expedite();
     if (this.#replicas.size > 0 && this.replicas.every(({ state }) => state === "ready")) return;
     this.#rank = "called";
     this.#settings.gate.look();

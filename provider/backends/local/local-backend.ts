@@ -218,7 +218,7 @@ async function isolate(options: LocalBackendOptions, dataDir: string): Promise<I
 }
 
 function buildInfo(version: VersionInfo, builds: boolean): ProviderInfo {
-  const features = [FEATURES.endpoints, FEATURES.hurry, FEATURES.prune, ...(builds ? [FEATURES.build] : [])];
+  const features = [FEATURES.endpoints, FEATURES.expedite, FEATURES.prune, ...(builds ? [FEATURES.build] : [])];
   return { provider: "faaslane", orchestration: "local", version, features };
 }
 

@@ -166,13 +166,13 @@ export class LocalFunctions implements FunctionStore {
     }
     if (replicas === runner.record.replicas) return;
     // Nobody wakes a function that is not called.
-    if (runner.record.replicas === 0) runner.hurry();
+    if (runner.record.replicas === 0) runner.expedite();
     else runner.want();
     runner.apply(this.#options.table.setReplicas(runner.record, replicas), inFlight);
   }
 
-  hurry(ref: FunctionRef): void {
-    this.find(ref)?.hurry();
+  expedite(ref: FunctionRef): void {
+    this.find(ref)?.expedite();
   }
 
   find(ref: FunctionRef): FunctionRunner | undefined {

@@ -139,8 +139,8 @@ export class SupervisedReplica implements ReplicaView {
   }
 
   /** Calls wait for its answers: it is asked at once whether it is well. */
-  hurry(): void {
-    this.#probing?.hurry();
+  expedite(): void {
+    this.#probing?.expedite();
   }
 
   /** Ends its process at once; only a stopped replica stays down. */

@@ -29,7 +29,7 @@ function wakerOf(scale: (replicas: number) => Promise<void> = async () => {}) {
       orders.push(replicas);
       await scale(replicas);
     },
-    hurry: async ({ name }) => void hurried.push(name),
+    expedite: async ({ name }) => void hurried.push(name),
     wanted: ({ held }) => Math.ceil(held.count / 10),
     log: { info() {}, warn() {} },
   });

@@ -104,7 +104,7 @@ test("one that is asked seldom is asked at once when calls wait for its answers"
   const noticed = async () => (await endpointsOf(backend, "fn-7")).endpoints[0]?.state === "starting";
   const startedAt = performance.now();
   await until("it is noticed", () => {
-    backend.functions.hurry?.({ name: "fn-7", namespace: "openfaas-fn" });
+    backend.functions.expedite?.({ name: "fn-7", namespace: "openfaas-fn" });
     return noticed();
   });
   // Two questions, a tenth of a second apart, each with its time to answer; left alone, four seconds may pass before one.

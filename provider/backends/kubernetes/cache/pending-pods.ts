@@ -65,7 +65,7 @@ export class PendingPods {
     const asked = announcedTarget(target);
     // A delay that has begun goes on.
     if (asked.delayMs > 0) this.#prober.watch(key, asked);
-    else this.#prober.hurry(key, asked);
+    else this.#prober.expedite(key, asked);
   }
 
   /** The pod is gone, or another one of its name has come. */

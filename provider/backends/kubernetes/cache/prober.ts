@@ -85,7 +85,7 @@ export class ReadinessProber {
   }
 
   /** There is reason to believe that it answers now. */
-  hurry(key: string, target: ProbeTarget): void {
+  expedite(key: string, target: ProbeTarget): void {
     this.watch(key, undefined);
     this.watch(key, target);
   }

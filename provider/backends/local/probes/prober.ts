@@ -56,7 +56,7 @@ export function saysWhenReady({ readiness }: ProbeRules): boolean {
 /** A replica that is being asked. */
 export interface Probing {
   /** Asks now: calls wait for its answers. */
-  hurry(): void;
+  expedite(): void;
   stop(): void;
 }
 
@@ -81,7 +81,7 @@ export class ReplicaProber {
       if (this.#asksAll || round.rule.path !== undefined) void this.#ask(replica.address, round, stop.signal, rest);
     }
     return {
-      hurry: () => rest.current.abort(),
+      expedite: () => rest.current.abort(),
       stop: () => {
         if (stop.signal.aborted) return;
         this.#watched -= 1;
