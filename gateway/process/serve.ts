@@ -23,7 +23,7 @@ import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionProxy } from "../proxy/function-proxy.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
-import { SilenceWatch } from "../proxy/silence-watch.ts";
+import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import type { AlertDeps } from "../routes/alert.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
@@ -104,7 +104,11 @@ export async function openGateway(
     const { autoscaler } = scaling;
     const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
     opened.push(
-      new SilenceWatch({ functions: () => table.entries(), expedite: (ref) => provider.expediteFunction(ref), log }),
+      new StalledReplicaWatch({
+        functions: () => table.entries(),
+        expedite: (ref) => provider.expediteFunction(ref),
+        log,
+      }),
     );
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
     opened.push(followProvider(provider, table));

@@ -8,7 +8,7 @@ import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { ReplicaConnection, type UpstreamOptions } from "./replica.ts";
-import { AnswerPace } from "./silence.ts";
+import { AnswerPace } from "./responsiveness.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
@@ -70,7 +70,7 @@ export class FunctionEntry {
 
   /** The longest that a replica has let somebody wait for a word of it, in milliseconds. */
   silentMs(now: number): number {
-    return this.#replicas.reduce((most, { silence }) => Math.max(most, silence.silentMs(now)), 0);
+    return this.#replicas.reduce((most, { responsiveness }) => Math.max(most, responsiveness.silentMs(now)), 0);
   }
 
   /** @param avoid a replica that has just refused this call */
@@ -78,7 +78,7 @@ export class FunctionEntry {
     const replicas = avoid ? this.#replicas.filter((replica) => replica !== avoid) : this.#replicas;
     if (replicas.length > 1) {
       const now = performance.now();
-      for (const replica of replicas) replica.lagging = replica.silence.lags(this.pace, now);
+      for (const replica of replicas) replica.lagging = replica.responsiveness.lags(this.pace, now);
     }
     return chooseReplica(replicas, this.#snapshot.maxInflight ?? 0, this.#turn++);
   }
@@ -110,7 +110,7 @@ export class FunctionEntry {
         known.delete(address);
         if (replica.announced !== (state === "ready")) {
           replica.trust();
-          replica.silence.forgive();
+          replica.responsiveness.forgive();
           replica.announcedAt = performance.now();
         }
         replica.announced = state === "ready";

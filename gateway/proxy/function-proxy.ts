@@ -9,7 +9,7 @@ import { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 import type { CallHeaders } from "./headers.ts";
 import { HttpExchange, writeAnswer } from "./http-exchange.ts";
-import { LateArrivals, type ProviderQuestions } from "./late-arrivals.ts";
+import { MissingFunctionLookup, type ProviderQuestions } from "./missing-function-lookup.ts";
 import {
   noFunctionAnswer,
   unknownFunctionAnswer,
@@ -38,7 +38,7 @@ export interface FunctionProxyOptions {
 /** Takes calls, most of them straight from `node:http`, and forwards each to a replica of its function, in one hop. */
 export class FunctionProxy {
   readonly #table: FunctionTable;
-  readonly #late: LateArrivals;
+  readonly #late: MissingFunctionLookup;
   readonly #context: CallContext;
   /** Calls wait for the first snapshot of functions no longer than this, by `performance.now()`. */
   readonly #patientUntil: number;
@@ -47,7 +47,7 @@ export class FunctionProxy {
 
   constructor({ table, provider, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
     this.#table = table;
-    this.#late = new LateArrivals({ table, provider });
+    this.#late = new MissingFunctionLookup({ table, provider });
     this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;

@@ -84,7 +84,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     this.#replica = replica;
     this.#sentAt = now;
     replica.outstanding++;
-    replica.silence.sent(now);
+    replica.responsiveness.sent(now);
   }
 
   send({ url, headers, body }: ReplicaRequest): void {
@@ -127,7 +127,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     const now = performance.now();
     this.#status = status;
     this.#replica.heard = true;
-    this.#replica.silence.answered(now);
+    this.#replica.responsiveness.answered(now);
     entry.pace.note(now - this.#sentAt, now);
     const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
     coldWait?.tell(answerHeaders, this.#replica, entry.meter);
@@ -157,7 +157,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Controller | undefined, error: Error): void {
     const { callerLeft, entry } = this.#call;
     if (callerLeft) {
-      const stalled = this.#replica.silence.isStalled(entry.pace, performance.now());
+      const stalled = this.#replica.responsiveness.isStalled(entry.pace, performance.now());
       this.#leave(stalled);
       this.#call.end(CALLER_LEFT);
     } else if (error === UNHEARD || this.#isRefused(error)) {
@@ -171,13 +171,13 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     }
   }
 
-  /** The replica has one call less. @param inVain whether it has let someone wait for too long */
-  #leave(inVain: boolean): void {
+  /** The replica has one call less. @param timedOut whether it has let someone wait for too long */
+  #leave(timedOut: boolean): void {
     if (this.#over) return;
     this.#over = true;
     this.#untyped?.drop();
     this.#replica.outstanding--;
-    if (this.#status === undefined) this.#replica.silence.unanswered(inVain);
+    if (this.#status === undefined) this.#replica.responsiveness.unanswered(timedOut);
     this.#call.entry.releaseHeld();
   }
 

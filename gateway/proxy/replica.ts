@@ -2,7 +2,7 @@ import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Candidate } from "../core/choose-replica.ts";
-import { Responsiveness } from "./silence.ts";
+import { Responsiveness } from "./responsiveness.ts";
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
@@ -20,7 +20,7 @@ export class ReplicaConnection implements Candidate {
   announced: boolean;
   outstanding = 0;
   /** Whether it answers. */
-  readonly silence = new Responsiveness();
+  readonly responsiveness = new Responsiveness();
   lagging = false;
   /** Whether its function has ever answered a call. */
   heard = false;

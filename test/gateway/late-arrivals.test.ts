@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { qualifiedName } from "../../contract/functions.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
-import { LateArrivals, type ProviderQuestions } from "../../gateway/proxy/late-arrivals.ts";
+import { MissingFunctionLookup, type ProviderQuestions } from "../../gateway/proxy/missing-function-lookup.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** A provider that notes how many functions each question is about. */
@@ -9,7 +9,7 @@ function open(answer: ProviderQuestions["exist"] = async () => new Set()) {
   const table = new FunctionTable({ defaultNamespace: "openfaas-fn", maxHeld: 1, timeoutMs: 1, connectTimeoutMs: 1 });
   const questions: number[] = [];
   const seen = { hurried: 0, atOnce: 0, most: 0 };
-  const late = new LateArrivals({
+  const late = new MissingFunctionLookup({
     table,
     provider: {
       exist: async (refs, signal) => {

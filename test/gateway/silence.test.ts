@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { AnswerPace, Responsiveness } from "../../gateway/proxy/silence.ts";
-import { SilenceWatch } from "../../gateway/proxy/silence-watch.ts";
+import { AnswerPace, Responsiveness } from "../../gateway/proxy/responsiveness.ts";
+import { StalledReplicaWatch } from "../../gateway/proxy/stalled-replica-watch.ts";
 
 /** One replica that was sent a call at 0, beside others that answered at the times given, each after 10 ms. */
 function beside(...answeredAt: number[]): { silence: Responsiveness; pace: AnswerPace } {
@@ -70,7 +70,7 @@ test("the provider is told of functions that do not answer, each for a while onc
     silentMs: () => silentMs.get(`fn-${i}`) ?? 0,
   }));
   const told: string[] = [];
-  const watch = new SilenceWatch({
+  const watch = new StalledReplicaWatch({
     functions: () => functions,
     expedite: async ({ name }) => void told.push(name),
     log: { debug() {} },

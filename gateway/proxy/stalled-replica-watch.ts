@@ -2,13 +2,13 @@ import type { FunctionRef } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
 
 /** A function with calls. */
-export interface Answerer extends FunctionRef {
+export interface MonitoredFunction extends FunctionRef {
   /** The longest that a replica of it has let somebody wait for a word, in milliseconds. */
   silentMs(now: number): number;
 }
 
-export interface SilenceWatchOptions {
-  readonly functions: () => Iterable<Answerer>;
+export interface StalledReplicaWatchOptions {
+  readonly functions: () => Iterable<MonitoredFunction>;
   /** Tells the provider that calls wait. */
   readonly expedite: (ref: FunctionRef) => Promise<void>;
   readonly log: Pick<Logger, "debug">;
@@ -23,12 +23,12 @@ const AGAIN_MS = 10_000;
 const AT_A_TIME = 5;
 
 /** Has the provider look at replicas that do not answer: it asks those that nobody waits for but seldom. */
-export class SilenceWatch {
-  readonly #options: SilenceWatchOptions;
-  readonly #toldAt = new Map<Answerer, number>();
+export class StalledReplicaWatch {
+  readonly #options: StalledReplicaWatchOptions;
+  readonly #reportedAt = new Map<MonitoredFunction, number>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(options: SilenceWatchOptions) {
+  constructor(options: StalledReplicaWatchOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.look(performance.now()), LOOK_EVERY_MS).unref();
   }
@@ -36,16 +36,16 @@ export class SilenceWatch {
   /** @param now by the clock of the functions */
   look(now: number): void {
     const { functions, expedite, log } = this.#options;
-    for (const [known, at] of this.#toldAt) if (now - at >= AGAIN_MS) this.#toldAt.delete(known);
-    let told = 0;
+    for (const [known, at] of this.#reportedAt) if (now - at >= AGAIN_MS) this.#reportedAt.delete(known);
+    let reported = 0;
     for (const one of functions()) {
-      if (one.silentMs(now) < SILENT_MS || this.#toldAt.has(one)) continue;
-      this.#toldAt.set(one, now);
+      if (one.silentMs(now) < SILENT_MS || this.#reportedAt.has(one)) continue;
+      this.#reportedAt.set(one, now);
       const { name, namespace } = one;
       expedite({ name, namespace }).catch((err: unknown) => {
         log.debug({ function: name, namespace, err }, "could not say that a function does not answer");
       });
-      if (++told === AT_A_TIME) return;
+      if (++reported === AT_A_TIME) return;
     }
   }
 

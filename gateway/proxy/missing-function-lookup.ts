@@ -17,7 +17,7 @@ export interface ProviderQuestions {
   expedite?(): void;
 }
 
-export interface LateArrivalsOptions {
+export interface MissingFunctionLookupOptions {
   readonly table: Pick<FunctionTable, "waitFor" | "defaultNamespace">;
   readonly provider: ProviderQuestions;
 }
@@ -49,8 +49,8 @@ interface Question {
  * through different gateways. Only names that the table does not know come here. One question at a time asks for all
  * names that wait, so that a flood of names that nobody deployed does not become one of questions.
  */
-export class LateArrivals {
-  readonly #table: LateArrivalsOptions["table"];
+export class MissingFunctionLookup {
+  readonly #table: MissingFunctionLookupOptions["table"];
   readonly #provider: ProviderQuestions;
   /** For the next question; like all here by `name.namespace`. */
   #waiting = new Map<string, Question>();
@@ -59,7 +59,7 @@ export class LateArrivals {
   /** Until when each is known to be unknown, by `performance.now()`. */
   readonly #unknown = new Map<string, number>();
 
-  constructor({ table, provider }: LateArrivalsOptions) {
+  constructor({ table, provider }: MissingFunctionLookupOptions) {
     this.#table = table;
     this.#provider = provider;
   }

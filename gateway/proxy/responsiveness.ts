@@ -47,10 +47,10 @@ export class Responsiveness {
     if (this.#trialAt > 0 || this.#overdue) this.forgive();
   }
 
-  /** A call has ended without an answer. @param inVain whether it was waited for for long enough */
-  unanswered(inVain: boolean): void {
+  /** A call has ended without an answer. @param timedOut whether it was waited for for long enough */
+  unanswered(timedOut: boolean): void {
     this.#awaited--;
-    this.#overdue ||= inVain;
+    this.#overdue ||= timedOut;
   }
 
   /** Milliseconds that somebody has waited for a word of it. */
