@@ -5,7 +5,7 @@ import { type Env, readEnv } from "../kit/env.ts";
 import { parseHosts } from "../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "../kit/parse.ts";
-import type { ClusterPlace } from "./backends/kubernetes/client/cluster-access.ts";
+import type { ClusterLocation } from "./backends/kubernetes/client/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
 
@@ -61,7 +61,7 @@ export interface ProviderConfig {
   readonly imageKeepMs: number;
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
-  readonly cluster: ClusterPlace;
+  readonly cluster: ClusterLocation;
   /** What replicas and install steps see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;

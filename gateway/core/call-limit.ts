@@ -46,10 +46,10 @@ const FORGOTTEN_AFTER_MS = 60_000;
 /** Calls that may be under way now: 1 to `full`; 0 during a pause only, which is two seconds at most. */
 export function limitNow(full: number, backOff: BackOff, now: number): number {
   if (now < backOff.pausedUntil) return 0;
-  return wholePlaces(full, backOff);
+  return slotsOf(full, backOff);
 }
 
-function wholePlaces(full: number, { share }: BackOff): number {
+function slotsOf(full: number, { share }: BackOff): number {
   // Shares are sums of fractions; what is a hair below a whole place is that place.
   return Math.max(1, Math.floor(full * share + 1e-6));
 }
@@ -67,7 +67,7 @@ export interface RefusedCall {
 export function afterRefusal(backOff: BackOff, { full, startedAt, now, random }: RefusedCall): BackOff {
   if (startedAt < backOff.cutAt) return backOff;
   const share = Math.max(1 / full, backOff.share * CUT);
-  if (wholePlaces(full, backOff) > 1) return { share, cutAt: now, vain: 0, pausedUntil: backOff.pausedUntil };
+  if (slotsOf(full, backOff) > 1) return { share, cutAt: now, vain: 0, pausedUntil: backOff.pausedUntil };
   const vain = backOff.vain + 1;
   const pauseMs = MIN_PAUSE_MS + fullJitterBackoff(vain, MIN_PAUSE_MS, MAX_PAUSE_MS - MIN_PAUSE_MS, random);
   return { share, cutAt: now, vain, pausedUntil: now + pauseMs };
@@ -80,8 +80,8 @@ export function afterSuccess(
 ): BackOff {
   if (backOff.share === 1 && backOff.vain === 0) return backOff;
   if (startedAt < backOff.cutAt) return backOff;
-  const places = wholePlaces(full, backOff);
-  const share = Math.min(1, backOff.share + Math.max(1 / full, GROWTH) / places);
+  const slots = slotsOf(full, backOff);
+  const share = Math.min(1, backOff.share + Math.max(1 / full, GROWTH) / slots);
   return { ...backOff, share, vain: 0 };
 }
 

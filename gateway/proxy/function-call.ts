@@ -18,7 +18,7 @@ export interface CallContext {
 
 /** A place among the calls that wait for a replica, which a call keeps should it have to wait again. */
 interface Held {
-  readonly place: number;
+  readonly number: number;
   /** By `performance.now()`. */
   readonly deadline: number;
   readonly abort: AbortController;
@@ -126,15 +126,15 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   /** @throws {FaasError} as `HeldCalls.wait`, and when the function cannot start */
   async #hold(request: ReplicaRequest): Promise<void> {
     const again = this.#held !== undefined;
-    this.#held ??= this.#newPlace();
+    this.#held ??= this.#takeQueueNumber();
     this.#refused = undefined;
     const { problem } = this.entry.snapshot;
     try {
       if (problem && this.entry.readyReplicas === 0) {
         throw new FaasError("unavailable", `function ${this.entry.qualifiedName} cannot start: ${problem}`);
       }
-      const { place, deadline, abort } = this.#held;
-      const waiting = this.entry.held.wait({ place, again, deadline, signal: abort.signal });
+      const { number, deadline, abort } = this.#held;
+      const waiting = this.entry.held.wait({ number, again, deadline, signal: abort.signal });
       this.#context.wake(this.entry);
       // There may be a place: it came only behind others that are on their way to theirs.
       if (!again) this.entry.releaseHeld();
@@ -146,9 +146,9 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     this.#tryReplica(request);
   }
 
-  #newPlace(): Held {
+  #takeQueueNumber(): Held {
     return {
-      place: this.entry.held.newPlace(),
+      number: this.entry.held.nextNumber(),
       deadline: performance.now() + this.#context.holdTimeoutMs,
       abort: new AbortController(),
       coldWait: new ColdWait(),

@@ -85,13 +85,13 @@ export class FunctionEntry {
 
   /** Lets as many of those that wait go on as there are places for. */
   releaseHeld(): void {
-    if (this.held.count > 0) this.held.release(this.#freePlaces());
+    if (this.held.count > 0) this.held.release(this.#freeSlots());
   }
 
-  #freePlaces(): number {
+  #freeSlots(): number {
     const limit = this.#snapshot.maxInflight || Number.POSITIVE_INFINITY;
     return this.#replicas.reduce(
-      (places, { ready, outstanding }) => places + (ready ? Math.max(0, limit - outstanding) : 0),
+      (slots, { ready, outstanding }) => slots + (ready ? Math.max(0, limit - outstanding) : 0),
       0,
     );
   }

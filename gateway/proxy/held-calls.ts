@@ -3,8 +3,8 @@ import { DrainRate } from "./drain-rate.ts";
 
 /** A call's wait. */
 export interface Wait {
-  /** From {@link HeldCalls.newPlace}. */
-  readonly place: number;
+  /** From {@link HeldCalls.nextNumber}. */
+  readonly number: number;
   /** Whether it waits again: it was let go, but what was free was gone. */
   readonly again: boolean;
   /** By `performance.now()`. */
@@ -13,7 +13,7 @@ export interface Wait {
 }
 
 interface HeldCall {
-  readonly place: number;
+  readonly number: number;
   readonly resolve: () => void;
   readonly reject: (error: FaasError) => void;
 }
@@ -27,7 +27,7 @@ export class HeldCalls {
   /** Those that wait again, by their places, all before the others. */
   readonly #returned: HeldCall[] = [];
   readonly #drained = new DrainRate();
-  #lastPlace = 0;
+  #lastNumber = 0;
   #closed: FaasError | undefined;
 
   constructor(functionName: string, max: number) {
@@ -44,8 +44,8 @@ export class HeldCalls {
     return this.#drained.secondsFor(this.count, performance.now());
   }
 
-  newPlace(): number {
-    return ++this.#lastPlace;
+  nextNumber(): number {
+    return ++this.#lastNumber;
   }
 
   /**
@@ -53,13 +53,13 @@ export class HeldCalls {
    * @throws {FaasError} `overloaded` when too many wait; `unavailable` at the deadline or with the reason that the
    * function cannot start; `notFound` when it is removed. Rejects at once when `signal` aborts.
    */
-  async wait({ place, again, deadline, signal }: Wait): Promise<void> {
+  async wait({ number, again, deadline, signal }: Wait): Promise<void> {
     if (this.#closed) throw this.#closed;
     if (!again && this.count >= this.max) {
       throw new FaasError("overloaded", `${this.max} calls wait for function ${this.#function} already`);
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const call: HeldCall = { place, resolve, reject };
+    const call: HeldCall = { number, resolve, reject };
     const expired = () =>
       reject(new FaasError("unavailable", `no replica of function ${this.#function} became ready in time`));
     const left = () => reject(new FaasError("unavailable", "the caller has left"));
@@ -77,7 +77,7 @@ export class HeldCalls {
   }
 
   #return(call: HeldCall): void {
-    const behind = this.#returned.findIndex(({ place }) => place > call.place);
+    const behind = this.#returned.findIndex(({ number }) => number > call.number);
     this.#returned.splice(behind < 0 ? this.#returned.length : behind, 0, call);
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import { readVersion } from "../../kit/version.ts";
 import type { Backend } from "./backend.ts";
-import type { ClusterPlace } from "./kubernetes/client/cluster-access.ts";
+import type { ClusterLocation } from "./kubernetes/client/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
 import type { BuildLimits } from "./local/build/limits.ts";
@@ -23,7 +23,7 @@ export interface BackendSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
   readonly kubernetes: KubernetesSettings;
-  readonly cluster: ClusterPlace;
+  readonly cluster: ClusterLocation;
 }
 
 /**

@@ -11,9 +11,14 @@ class Line {
 
   wait(name: string): Promise<void> {
     const again = this.#places.has(name);
-    const place = this.#places.get(name) ?? this.held.newPlace();
+    const place = this.#places.get(name) ?? this.held.nextNumber();
     this.#places.set(name, place);
-    const waiting = this.held.wait({ place, again, deadline: performance.now() + 60_000, signal: this.#signal });
+    const waiting = this.held.wait({
+      number: place,
+      again,
+      deadline: performance.now() + 60_000,
+      signal: this.#signal,
+    });
     return waiting.then(() => void this.gone.push(name));
   }
 }

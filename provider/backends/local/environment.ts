@@ -8,7 +8,7 @@ import { MARK_VARIABLE } from "./strays.ts";
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-export interface ReplicaPlace {
+export interface ReplicaLocation {
   /** Working copy of the artefact. */
   readonly code: string;
   readonly secrets: string;
@@ -27,7 +27,7 @@ export function buildProcessEnvironment(
   platform: Readonly<Record<string, string | undefined>>,
   artefact: Readonly<Record<string, string>>,
   { service, namespace, envProcess, envVars }: ResolvedDeployment,
-  place: ReplicaPlace,
+  location: ReplicaLocation,
 ): Record<string, string> {
   const lent = INHERITED.flatMap((name) => {
     const value = platform[name];
@@ -36,20 +36,20 @@ export function buildProcessEnvironment(
   return {
     PATH: DEFAULT_PATH,
     ...Object.fromEntries(lent),
-    HOME: place.code,
+    HOME: location.code,
     // Gateways are told before a replica drains, so there is no probe to wait for before it stops listening.
     healthcheck_interval: "0s",
     ...artefact,
     ...(envProcess ? { fprocess: envProcess } : {}),
     ...envVars,
-    TMPDIR: place.tmp,
+    TMPDIR: location.tmp,
     port: "0",
     metrics_port: "0",
     bind_address: "127.0.0.1",
     OPENFAAS_NAME: service,
     OPENFAAS_NAMESPACE: namespace,
-    FAASLANE_SECRETS_DIR: place.secrets,
-    [MARK_VARIABLE]: place.mark,
+    FAASLANE_SECRETS_DIR: location.secrets,
+    [MARK_VARIABLE]: location.mark,
   };
 }
 

@@ -13,8 +13,8 @@ import { sensitiveValues } from "../redact.ts";
 import type { StoredFunction } from "./definition.ts";
 import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
-import type { Gate, Rank } from "./gate.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
+import type { PrioritySemaphore, Rank } from "./priority-semaphore.ts";
 import type { ReplicaProber } from "./probes/prober.ts";
 import { type ReplicaTimes, SupervisedReplica } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
@@ -26,9 +26,9 @@ import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from 
 /** What all functions of the backend have in common. */
 export interface RunnerSettings extends SpecSettings {
   readonly times: ReplicaTimes;
-  readonly gate: Gate;
+  readonly gate: PrioritySemaphore;
   /** For files of functions that nobody waits for. */
-  readonly chores: Gate;
+  readonly chores: PrioritySemaphore;
   readonly prober: ReplicaProber;
   /** How replicas are probed whose function does not say. */
   readonly probes: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming };
@@ -151,7 +151,7 @@ export class FunctionRunner {
   /** Somebody wants replicas of it. */
   want(): void {
     if (this.#rank === "idle") this.#rank = "wanted";
-    this.#settings.gate.look();
+    this.#settings.gate.admitWaiting();
   }
 
   /** Calls wait for it: it is started before all others until it serves, and asked whether it does. */
@@ -159,7 +159,7 @@ export class FunctionRunner {
     for (const replica of this.#replicas.values()) replica.expedite();
     if (this.#replicas.size > 0 && this.replicas.every(({ state }) => state === "ready")) return;
     this.#rank = "called";
-    this.#settings.gate.look();
+    this.#settings.gate.admitWaiting();
   }
 
   /**
@@ -169,7 +169,7 @@ export class FunctionRunner {
   async #prepareAhead(generation: Generation): Promise<void> {
     const idle = this.#rank === "idle";
     // After a start there may be a thousand of them.
-    const leave = idle ? await this.#settings.chores.enter(this.#stopping.signal, () => "idle") : () => {};
+    const leave = idle ? await this.#settings.chores.acquire(this.#stopping.signal, () => "idle") : () => {};
     if (!leave) return;
     try {
       await this.#workspaceOf(generation).catch(() => {});

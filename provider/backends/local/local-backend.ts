@@ -17,12 +17,12 @@ import { DEFAULT_PATH } from "./environment.ts";
 import { ensureFolder } from "./files.ts";
 import type { RunnerSettings } from "./function-runner.ts";
 import { openFunctionTable } from "./function-table.ts";
-import { Gate } from "./gate.ts";
 import { idleStarts } from "./idle-starts.ts";
 import { ImageSweeper } from "./image-sweeper.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
+import { PrioritySemaphore } from "./priority-semaphore.ts";
 import { ReplicaProber } from "./probes/prober.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { type Isolation, openIsolation } from "./sandbox/isolation.ts";
@@ -141,12 +141,12 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         isolation,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
-        gate: new Gate({
-          places: STARTS_PER_CORE * availableParallelism(),
-          idlePlaces: availableParallelism(),
+        gate: new PrioritySemaphore({
+          slots: STARTS_PER_CORE * availableParallelism(),
+          idleSlots: availableParallelism(),
           admitsIdle: idleStarts(options.log),
         }),
-        chores: new Gate({ places: CHORES, idlePlaces: CHORES }),
+        chores: new PrioritySemaphore({ slots: CHORES, idleSlots: CHORES }),
         prober,
         probes: options.probes ?? DEFAULT_PROBES,
         logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,

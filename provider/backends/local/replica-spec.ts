@@ -60,8 +60,8 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     ? { code: wall.codeFolder, secrets: INSIDE.secrets, tmp: INSIDE.tmp }
     : { code: workspace.code, secrets: workspace.secrets, tmp };
   const run = join(tmp, "run");
-  const place = { ...inside, mark: strays.mark(instance) };
-  const env = buildProcessEnvironment(settings.environment, workspace.descriptor.env, deployment, place);
+  const location = { ...inside, mark: strays.mark(instance) };
+  const env = buildProcessEnvironment(settings.environment, workspace.descriptor.env, deployment, location);
   // Where it listens is ours to say.
   if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
   else delete env.listen_socket;

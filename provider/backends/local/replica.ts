@@ -5,8 +5,8 @@ import { pause } from "../pause.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
 import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
-import type { Gate, Rank } from "./gate.ts";
 import type { ReplicaLog } from "./logs/replica-log.ts";
+import type { PrioritySemaphore, Rank } from "./priority-semaphore.ts";
 import { type Probing, type ReplicaProber, saysWhenReady } from "./probes/prober.ts";
 import { describeKind, describeProblem, type ReplicaEnd, readEnd, tellingLine } from "./problem.ts";
 import { type ProcessSpec, type ReplicaProcess, startProcess } from "./replica-process.ts";
@@ -28,7 +28,7 @@ export interface ReplicaOptions {
   readonly generation: number;
   readonly order: number;
   readonly times: ReplicaTimes;
-  readonly gate: Gate;
+  readonly gate: PrioritySemaphore;
   /** How urgent its start is now. */
   rank(): Rank;
   readonly prober: Pick<ReplicaProber, "watch">;
@@ -178,7 +178,7 @@ export class SupervisedReplica implements ReplicaView {
     const { signal } = this.#stopping;
     const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
     this.#become("starting");
-    const leave = await gate.enter(signal, () => this.#rank());
+    const leave = await gate.acquire(signal, () => this.#rank());
     if (!leave) return notStarted("was stopped");
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "@jest/globals";
-import { Gate, type Rank } from "../../../provider/backends/local/gate.ts";
 import { idleStarts } from "../../../provider/backends/local/idle-starts.ts";
+import { PrioritySemaphore, type Rank } from "../../../provider/backends/local/priority-semaphore.ts";
 import { eventually } from "../../support/eventually.ts";
 
 const leaving = new AbortController();
@@ -11,16 +11,16 @@ class Crowd {
   readonly inside: string[] = [];
   readonly ranks = new Map<string, Rank>();
   readonly #leaves = new Map<string, () => void>();
-  readonly gate: Gate;
+  readonly gate: PrioritySemaphore;
 
-  constructor(gate: Gate) {
+  constructor(gate: PrioritySemaphore) {
     this.gate = gate;
   }
 
   come(name: string, rank: Rank, signal = new AbortController().signal): void {
     this.ranks.set(name, rank);
     void this.gate
-      .enter(signal, () => this.ranks.get(name) as Rank)
+      .acquire(signal, () => this.ranks.get(name) as Rank)
       .then((leave) => {
         if (!leave) return;
         this.inside.push(name);
@@ -38,7 +38,7 @@ class Crowd {
 const settled = () => new Promise(setImmediate);
 
 test("the most urgent come first, those of one rank in the order they came", async () => {
-  const crowd = new Crowd(new Gate({ places: 1, idlePlaces: 1 }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 1, idleSlots: 1 }));
   for (const [name, rank] of [
     ["first", "idle"],
     ["a", "idle"],
@@ -59,17 +59,17 @@ test("the most urgent come first, those of one rank in the order they came", asy
 });
 
 test("whoever is called while waiting goes ahead", async () => {
-  const crowd = new Crowd(new Gate({ places: 1, idlePlaces: 1 }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 1, idleSlots: 1 }));
   for (const name of ["first", "a", "b", "c"]) crowd.come(name, "idle");
   await settled();
   crowd.ranks.set("c", "called");
-  crowd.gate.look();
+  crowd.gate.admitWaiting();
   await crowd.leave("first");
   expect(crowd.inside).toEqual(["c"]);
 });
 
 test("those for whom nobody waits leave places to others", async () => {
-  const crowd = new Crowd(new Gate({ places: 3, idlePlaces: 1 }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 3, idleSlots: 1 }));
   for (const name of ["a", "b"]) crowd.come(name, "idle");
   await settled();
   expect(crowd.inside).toEqual(["a"]);
@@ -81,7 +81,7 @@ test("those for whom nobody waits leave places to others", async () => {
 });
 
 test("who has been let in as idle counts as such whatever becomes of its rank", async () => {
-  const crowd = new Crowd(new Gate({ places: 2, idlePlaces: 1 }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 2, idleSlots: 1 }));
   crowd.come("a", "idle");
   await settled();
   crowd.ranks.set("a", "called");
@@ -93,7 +93,7 @@ test("who has been let in as idle counts as such whatever becomes of its rank", 
 });
 
 test("who goes away leaves no gap", async () => {
-  const crowd = new Crowd(new Gate({ places: 1, idlePlaces: 1 }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 1, idleSlots: 1 }));
   const left = new AbortController();
   crowd.come("first", "wanted");
   crowd.come("gone", "wanted", left.signal);
@@ -102,12 +102,12 @@ test("who goes away leaves no gap", async () => {
   left.abort();
   await crowd.leave("first");
   expect(crowd.inside).toEqual(["next"]);
-  expect(await crowd.gate.enter(left.signal, () => "called")).toBeUndefined();
+  expect(await crowd.gate.acquire(left.signal, () => "called")).toBeUndefined();
 });
 
 test("idle ones are let in once that is allowed again", async () => {
   let allowed = false;
-  const crowd = new Crowd(new Gate({ places: 2, idlePlaces: 2, admitsIdle: () => allowed }));
+  const crowd = new Crowd(new PrioritySemaphore({ slots: 2, idleSlots: 2, admitsIdle: () => allowed }));
   crowd.come("idle", "idle");
   crowd.come("wanted", "wanted");
   await settled();

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ClusterAccess } from "./access.ts";
 import { renewed } from "./renewed.ts";
 
-export interface ClusterPlace {
+export interface ClusterLocation {
   /** Path of a kubeconfig; wins over everything else. */
   readonly kubeconfig?: string;
   /** Host and port of the API server, as Kubernetes tells every pod; absent outside of a cluster. */
@@ -15,7 +15,7 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
  * Without a kubeconfig and outside of a cluster, the user's own kubeconfig is taken.
  * @throws {FaasError} `invalid` when there is nothing to go by
  */
-export async function openClusterAccess({ kubeconfig, inCluster }: ClusterPlace): Promise<ClusterAccess> {
+export async function openClusterAccess({ kubeconfig, inCluster }: ClusterLocation): Promise<ClusterAccess> {
   if (kubeconfig === undefined && inCluster) return await openServiceAccount(inCluster);
   if (kubeconfig !== undefined) {
     const { openPlainKubeconfig } = await import("./plain-kubeconfig.ts");

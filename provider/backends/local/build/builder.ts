@@ -9,12 +9,12 @@ import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
 import type { Images } from "../images.ts";
 import type { Isolation } from "../sandbox/isolation.ts";
 import { Strays } from "../strays.ts";
+import { createBuildSemaphore } from "./build-semaphore.ts";
 import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
 import { pickLent } from "./lent-variables.ts";
 import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "./limits.ts";
 import { makeArtefact, progress } from "./make-artefact.ts";
-import { createSlots } from "./slots.ts";
 
 export interface BuilderOptions {
   readonly dataDir: string;
@@ -51,7 +51,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
   const prepared = prepare(buildsDir);
   // Every build awaits it and tells; before the first one there is nobody to tell.
   prepared.catch(() => {});
-  const slots = createSlots(limits.concurrency, limits.maxWaiting);
+  const slots = createBuildSemaphore(limits.concurrency, limits.maxWaiting);
   const lock = createKeyedLock();
   const closing = new AbortController();
   const active = new Set<Promise<void>>();
@@ -75,15 +75,15 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
 
   async function* inSlot(archive: string, config: BuildConfig, signal: AbortSignal): AsyncGenerator<BuildEvent> {
     await prepared;
-    const ticket = slots.take();
+    const permit = slots.request();
     try {
-      if (!ticket.ready) {
+      if (!permit.ready) {
         yield progress("waiting for another build to finish");
-        await ticket.turn(signal);
+        await permit.acquired(signal);
       }
       yield* inWorkspace(archive, config, signal);
     } finally {
-      ticket.release();
+      permit.release();
     }
   }
 

@@ -8,7 +8,7 @@ export const USUAL_PROGRAMS = [
   ...["node", "npm", "npx", "python3", "python", "pip3", "pip", "ruby", "perl", "php", "java", "go", "deno", "bun"],
 ];
 
-export interface ProgramPlaces {
+export interface ProgramLocations {
   /** Folders that are shown anyway. */
   readonly shown: readonly string[];
   /** Folders that must not become visible as a whole, nor any above them. */
@@ -22,19 +22,19 @@ export interface ProgramPlaces {
 export async function pathsOfPrograms(
   names: readonly string[],
   path: string,
-  places: ProgramPlaces,
+  locations: ProgramLocations,
 ): Promise<string[]> {
-  const found = await Promise.all([...new Set(names)].map((name) => pathsOf(name, path, places)));
+  const found = await Promise.all([...new Set(names)].map((name) => pathsOf(name, path, locations)));
   const all = [...new Set(found.flat())].sort();
   return all.filter((one) => !all.some((other) => other !== one && isWithin(other, one)));
 }
 
-async function pathsOf(name: string, path: string, places: ProgramPlaces): Promise<string[]> {
+async function pathsOf(name: string, path: string, locations: ProgramLocations): Promise<string[]> {
   const file = await findProgram(name, path);
   if (file === undefined) return [];
   const both = [...new Set([file, await realpath(file)])];
-  const hidden = both.filter((one) => !places.shown.some((folder) => isWithin(folder, one)));
-  return hidden.map((one) => installationOf(one, places) ?? one);
+  const hidden = both.filter((one) => !locations.shown.some((folder) => isWithin(folder, one)));
+  return hidden.map((one) => installationOf(one, locations) ?? one);
 }
 
 async function findProgram(name: string, path: string): Promise<string | undefined> {
@@ -58,7 +58,7 @@ async function findProgram(name: string, path: string): Promise<string | undefin
 /** Folders of programs, next to which their libraries are; `shims` are those of version managers. */
 const PROGRAM_FOLDERS = new Set(["bin", "sbin", "libexec", "shims"]);
 
-function installationOf(file: string, { guarded }: ProgramPlaces): string | undefined {
+function installationOf(file: string, { guarded }: ProgramLocations): string | undefined {
   const folder = dirname(file);
   if (!PROGRAM_FOLDERS.has(basename(folder))) return undefined;
   const installation = dirname(folder);

@@ -3,10 +3,10 @@ export const RANKS = { called: 0, wanted: 1, idle: 2 } as const;
 /** `called`: calls wait for it; `wanted`: somebody has asked for it; `idle`: nobody waits. */
 export type Rank = keyof typeof RANKS;
 
-export interface GateOptions {
-  readonly places: number;
+export interface PrioritySemaphoreOptions {
+  readonly slots: number;
   /** Places that those may have for whom nobody waits. */
-  readonly idlePlaces: number;
+  readonly idleSlots: number;
   /** Whether such a one may be let in now; asked again every {@link IDLE_AGAIN_MS} while one waits. */
   readonly admitsIdle?: () => boolean;
 }
@@ -19,23 +19,23 @@ interface Waiting {
 }
 
 /** Lets only so many through at a time: the most urgent first, those of one rank in the order they came. */
-export class Gate {
-  readonly #options: GateOptions;
+export class PrioritySemaphore {
+  readonly #options: PrioritySemaphoreOptions;
   /** Those inside, by their rank when they entered. */
   readonly #inside = { called: 0, wanted: 0, idle: 0 };
   readonly #waiting = new Set<Waiting>();
   #again: NodeJS.Timeout | undefined;
 
-  constructor(options: GateOptions) {
+  constructor(options: PrioritySemaphoreOptions) {
     this.#options = options;
   }
 
   /**
    * Takes a place, at once when one is free.
-   * @param rank may change while it waits; see {@link look}
+   * @param rank may change while it waits; see {@link admitWaiting}
    * @returns gives the place back; further calls do nothing. Undefined when `signal` aborted first
    */
-  async enter(signal: AbortSignal, rank: () => Rank): Promise<(() => void) | undefined> {
+  async acquire(signal: AbortSignal, rank: () => Rank): Promise<(() => void) | undefined> {
     if (signal.aborted) return undefined;
     const admitted = await this.#wait(signal, rank);
     if (admitted === undefined) return undefined;
@@ -43,12 +43,12 @@ export class Gate {
     return () => {
       if (inside) this.#inside[admitted] -= 1;
       inside = false;
-      this.look();
+      this.admitWaiting();
     };
   }
 
   /** Somebody has become more urgent. */
-  look(): void {
+  admitWaiting(): void {
     for (let next = this.#next(); next; next = this.#next()) {
       const { waiting, rank } = next;
       this.#waiting.delete(waiting);
@@ -72,13 +72,13 @@ export class Gate {
       };
       signal.addEventListener("abort", onAbort, { once: true });
       this.#waiting.add(waiting);
-      this.look();
+      this.admitWaiting();
     });
   }
 
   #next(): { readonly waiting: Waiting; readonly rank: Rank } | undefined {
     const { called, wanted, idle } = this.#inside;
-    if (called + wanted + idle >= this.#options.places) return undefined;
+    if (called + wanted + idle >= this.#options.slots) return undefined;
     let first: { waiting: Waiting; rank: Rank } | undefined;
     for (const waiting of this.#waiting) {
       const rank = waiting.rank();
@@ -89,12 +89,12 @@ export class Gate {
   }
 
   #admitsIdle(): boolean {
-    const { idlePlaces, admitsIdle = () => true } = this.#options;
-    if (this.#inside.idle >= idlePlaces) return false;
+    const { idleSlots, admitsIdle = () => true } = this.#options;
+    if (this.#inside.idle >= idleSlots) return false;
     if (admitsIdle()) return true;
     this.#again ??= setTimeout(() => {
       this.#again = undefined;
-      this.look();
+      this.admitWaiting();
     }, IDLE_AGAIN_MS).unref();
     return false;
   }

@@ -1,22 +1,22 @@
 import { FaasError } from "../../../../contract/errors.ts";
 
 /** A place in the queue, and then among those that run. */
-export interface Ticket {
+export interface BuildPermit {
   /** Whether it is this one's turn. */
   readonly ready: boolean;
   /** Waits for the turn. @throws the signal's reason when it aborts first */
-  turn(signal: AbortSignal): Promise<void>;
+  acquired(signal: AbortSignal): Promise<void>;
   /** Gives the place up, wherever it is. May be called twice. */
   release(): void;
 }
 
 /** Lets so many run at a time, first come first served. */
-export interface Slots {
+export interface BuildSemaphore {
   /** @throws {FaasError} `overloaded` when too many wait already */
-  take(): Ticket;
+  request(): BuildPermit;
 }
 
-export function createSlots(concurrency: number, maxWaiting: number): Slots {
+export function createBuildSemaphore(concurrency: number, maxWaiting: number): BuildSemaphore {
   const running = new Set<object>();
   const waiting = new Map<object, () => void>();
 
@@ -30,7 +30,7 @@ export function createSlots(concurrency: number, maxWaiting: number): Slots {
   };
 
   return {
-    take() {
+    request() {
       if (running.size >= concurrency && waiting.size >= maxWaiting) {
         throw new FaasError("overloaded", "build: too many builds are waiting, try again later");
       }
@@ -42,7 +42,7 @@ export function createSlots(concurrency: number, maxWaiting: number): Slots {
         get ready() {
           return running.has(key);
         },
-        async turn(signal) {
+        async acquired(signal) {
           const { promise: aborted, reject } = Promise.withResolvers<never>();
           const onAbort = () => reject(signal.reason);
           signal.addEventListener("abort", onAbort, { once: true });
