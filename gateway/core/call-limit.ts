@@ -29,12 +29,17 @@ export interface BackOff {
   /** When it was cut. What began before says nothing about the new share. */
   readonly cutAt: number;
   /** Refusals in a row while only one call at a time was tried. */
-  readonly vain: number;
+  readonly consecutiveRefusals: number;
   /** Until then no call is tried. */
   readonly pausedUntil: number;
 }
 
-export const CALM: BackOff = { share: 1, cutAt: Number.NEGATIVE_INFINITY, vain: 0, pausedUntil: 0 };
+export const NO_BACK_OFF: BackOff = {
+  share: 1,
+  cutAt: Number.NEGATIVE_INFINITY,
+  consecutiveRefusals: 0,
+  pausedUntil: 0,
+};
 
 const CUT = 0.5;
 const GROWTH = 0.1;
@@ -67,10 +72,12 @@ export interface RefusedCall {
 export function afterRefusal(backOff: BackOff, { full, startedAt, now, random }: RefusedCall): BackOff {
   if (startedAt < backOff.cutAt) return backOff;
   const share = Math.max(1 / full, backOff.share * CUT);
-  if (slotsOf(full, backOff) > 1) return { share, cutAt: now, vain: 0, pausedUntil: backOff.pausedUntil };
-  const vain = backOff.vain + 1;
-  const pauseMs = MIN_PAUSE_MS + fullJitterBackoff(vain, MIN_PAUSE_MS, MAX_PAUSE_MS - MIN_PAUSE_MS, random);
-  return { share, cutAt: now, vain, pausedUntil: now + pauseMs };
+  if (slotsOf(full, backOff) > 1)
+    return { share, cutAt: now, consecutiveRefusals: 0, pausedUntil: backOff.pausedUntil };
+  const consecutiveRefusals = backOff.consecutiveRefusals + 1;
+  const pauseMs =
+    MIN_PAUSE_MS + fullJitterBackoff(consecutiveRefusals, MIN_PAUSE_MS, MAX_PAUSE_MS - MIN_PAUSE_MS, random);
+  return { share, cutAt: now, consecutiveRefusals, pausedUntil: now + pauseMs };
 }
 
 /** A call has been taken. */
@@ -78,11 +85,11 @@ export function afterSuccess(
   backOff: BackOff,
   { full, startedAt }: { readonly full: number; readonly startedAt: number },
 ): BackOff {
-  if (backOff.share === 1 && backOff.vain === 0) return backOff;
+  if (backOff.share === 1 && backOff.consecutiveRefusals === 0) return backOff;
   if (startedAt < backOff.cutAt) return backOff;
   const slots = slotsOf(full, backOff);
   const share = Math.min(1, backOff.share + Math.max(1 / full, GROWTH) / slots);
-  return { ...backOff, share, vain: 0 };
+  return { ...backOff, share, consecutiveRefusals: 0 };
 }
 
 /** Attempts of a call that the platform refused, in a row. */
@@ -110,6 +117,6 @@ export function refusalWait(times: number, random: number): number {
 }
 
 /** Whether nothing of it matters any more. */
-export function isCalm(backOff: BackOff, now: number): boolean {
-  return (backOff.share === 1 && backOff.vain === 0) || now - backOff.cutAt > FORGOTTEN_AFTER_MS;
+export function isUnlimited(backOff: BackOff, now: number): boolean {
+  return (backOff.share === 1 && backOff.consecutiveRefusals === 0) || now - backOff.cutAt > FORGOTTEN_AFTER_MS;
 }

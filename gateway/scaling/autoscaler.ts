@@ -90,7 +90,7 @@ export class Autoscaler {
         this.#watched.get(name)?.byHand.claimed(replicas, now);
       }
       for (const [name, replicas] of Object.entries(report.byHand ?? {})) {
-        this.#watched.get(name)?.byHand.told(replicas, now);
+        this.#watched.get(name)?.byHand.reported(replicas, now);
       }
     });
   }
@@ -140,7 +140,7 @@ export class Autoscaler {
 
   /** Somebody has had a function scaled through this gateway. */
   scaledByHand(name: string, replicas: number): void {
-    this.#watched.get(name)?.byHand.told(replicas, this.#now());
+    this.#watched.get(name)?.byHand.reported(replicas, this.#now());
     this.#handSet.set(name, replicas);
   }
 
@@ -229,7 +229,7 @@ export class Autoscaler {
     this.#book.write(report, now);
     this.#options.exchange?.publish(report);
 
-    const deaf = this.#options.exchange?.away !== undefined;
+    const disconnected = this.#options.exchange?.away !== undefined;
     const sums = this.#book.take();
     this.#loads = sums;
     const seen = new Set<string>();
@@ -237,7 +237,7 @@ export class Autoscaler {
       seen.add(name);
       const watched = this.#watch(name, snapshot, now);
       const outside = this.#outside.of(now, name, watched.policyFor(snapshot));
-      watched.note(now, snapshot, readyReplicas, sums.get(name) ?? NO_LOAD, outside, deaf);
+      watched.record(now, snapshot, readyReplicas, sums.get(name) ?? NO_LOAD, outside, disconnected);
     }
     for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);
   }
@@ -254,14 +254,14 @@ export class Autoscaler {
     this.#led = leading;
     const { exchange, providerAway } = this.#options;
     const missed = this.#book.missed(now);
-    const partial = missed.length > 0 ? { partial: `no word from gateway ${missed.join(", ")}` } : {};
+    const partialLoad = missed.length > 0 ? { partialLoad: `no word from gateway ${missed.join(", ")}` } : {};
     const away = providerAway() ?? exchange?.away;
     for (const { qualifiedName: name, snapshot, readyReplicas } of functions) {
       const watched = this.#watch(name, snapshot, now);
       const load = this.#loads.get(name);
-      const blind = away ?? this.#outside.problem(now, name, watched.policyFor(snapshot));
-      const sight = blind === undefined ? partial : { blind };
-      const decision = watched.decide(now, snapshot, readyReplicas, load?.held ?? 0, sight);
+      const unknownLoad = away ?? this.#outside.problem(now, name, watched.policyFor(snapshot));
+      const knownLoad = unknownLoad === undefined ? partialLoad : { unknownLoad };
+      const decision = watched.decide(now, snapshot, readyReplicas, load?.held ?? 0, knownLoad);
       const wanted = decision.replicas !== snapshot.replicas && !watched.isAlerted(now);
       if (leading && wanted) this.#act(name, snapshot, decision, load?.replicas);
     }

@@ -45,7 +45,7 @@ export class WatchedFunction {
   #policy: ScalePolicy;
   #parsed: FunctionEndpoints;
   #busy = false;
-  #deaf = false;
+  #disconnected = false;
   #alertUntil = 0;
 
   /**
@@ -94,15 +94,15 @@ export class WatchedFunction {
 
   /**
    * Takes in about a second.
-   * @param deaf whether other gateways may have load that is not in `load`
+   * @param disconnected whether other gateways may have load that is not in `load`
    */
-  note(
+  record(
     now: number,
     snapshot: FunctionEndpoints,
     ready: number,
     load: FunctionLoad,
     outside: OutsideLoad,
-    deaf = false,
+    disconnected = false,
   ): void {
     const { type } = this.policyFor(snapshot);
     this.#see(now, snapshot);
@@ -120,25 +120,25 @@ export class WatchedFunction {
       replicas: snapshot.replicas,
       ready,
     };
-    this.#busy = hasWork(sample) || outside.queued === undefined || deaf;
+    this.#busy = hasWork(sample) || outside.queued === undefined || disconnected;
     if (this.#busy) this.lastBusyAt = now;
     if (started > 0) this.pattern.called(this.#wallOf(now));
     this.history.add(sample);
     // What is missing must not look like less load, then or later: it begins anew, as after a restart.
-    if (this.#deaf && !deaf) this.#scaler = new FunctionScaler(this.#policy);
-    this.#deaf = deaf;
-    if (deaf) return;
+    if (this.#disconnected && !disconnected) this.#scaler = new FunctionScaler(this.#policy);
+    this.#disconnected = disconnected;
+    if (disconnected) return;
     const value = loadOf(type, sample);
     if (value !== undefined && (this.#busy || snapshot.replicas > 0)) this.#scaler.record(now, value);
   }
 
-  /** @param sight why its load is not to be trusted, or may be more than is known */
+  /** @param knownLoad why its load is not to be trusted, or may be more than is known */
   decide(
     now: number,
     snapshot: FunctionEndpoints,
     ready: number,
     held: number,
-    sight: Pick<ScaleInput, "blind" | "partial"> = {},
+    knownLoad: Pick<ScaleInput, "blind" | "partial"> = {},
   ): Decision {
     const policy = this.policyFor(snapshot);
     this.#see(now, snapshot);
@@ -152,7 +152,7 @@ export class WatchedFunction {
       held,
       busy: this.#busy || held > 0,
       lastBusyAt: this.lastBusyAt,
-      ...sight,
+      ...knownLoad,
       ...(scheduled && { scheduled }),
       prewarm: policy.prewarm && this.pattern.likely(this.#wallOf(now)),
       byHand: this.byHand.last,

@@ -1,5 +1,13 @@
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
-import { afterRefusal, afterSuccess, type BackOff, CALM, fullLimit, isCalm, limitNow } from "../../core/call-limit.ts";
+import {
+  afterRefusal,
+  afterSuccess,
+  type BackOff,
+  fullLimit,
+  isUnlimited,
+  limitNow,
+  NO_BACK_OFF,
+} from "../../core/call-limit.ts";
 import type { FunctionSnapshots } from "./function-snapshots.ts";
 
 export interface FunctionLimitsOptions {
@@ -69,23 +77,23 @@ export class DeliveryLimits {
 
   #find(ref: FunctionRef): BackOff {
     const backOff = this.#backOffs.get(qualifiedName(ref));
-    return backOff && !isCalm(backOff, this.#options.clock()) ? backOff : CALM;
+    return backOff && !isUnlimited(backOff, this.#options.clock()) ? backOff : NO_BACK_OFF;
   }
 
   #put(ref: FunctionRef, backOff: BackOff): void {
     const key = qualifiedName(ref);
     const now = this.#options.clock();
     const full = this.#fullLimit(ref);
-    const before = limitNow(full, this.#backOffs.get(key) ?? CALM, now);
-    if (isCalm(backOff, now)) this.#backOffs.delete(key);
+    const before = limitNow(full, this.#backOffs.get(key) ?? NO_BACK_OFF, now);
+    if (isUnlimited(backOff, now)) this.#backOffs.delete(key);
     else this.#backOffs.set(key, backOff);
-    if (limitNow(full, this.#backOffs.get(key) ?? CALM, now) !== before) this.#options.changed(ref);
+    if (limitNow(full, this.#backOffs.get(key) ?? NO_BACK_OFF, now) !== before) this.#options.changed(ref);
     if (this.#backOffs.size > this.#sweepAbove) this.#sweep(now);
   }
 
   /** Functions whose calls have ceased would stay for ever. */
   #sweep(now: number): void {
-    for (const [key, backOff] of this.#backOffs) if (isCalm(backOff, now)) this.#backOffs.delete(key);
+    for (const [key, backOff] of this.#backOffs) if (isUnlimited(backOff, now)) this.#backOffs.delete(key);
     this.#sweepAbove = Math.max(SWEEP_ABOVE, 2 * this.#backOffs.size);
   }
 

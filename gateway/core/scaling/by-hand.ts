@@ -18,7 +18,7 @@ export class ByHand {
   #orders: { readonly at: number; readonly replicas: number }[] = [];
   #set: SetByHand | undefined;
   /** Whether a gateway was asked for that number; otherwise it was only seen. */
-  #told = false;
+  #reported = false;
 
   /** The last number set by hand, however long ago. */
   get last(): SetByHand | undefined {
@@ -32,7 +32,7 @@ export class ByHand {
 
   /** Another gateway has told of an order of its own, which may have been seen already. */
   claimed(replicas: number, now: number): void {
-    if (!this.#told && this.#isRecent(replicas, now)) this.#set = undefined;
+    if (!this.#reported && this.#isRecent(replicas, now)) this.#set = undefined;
     else this.ordered(replicas, now);
   }
 
@@ -43,7 +43,7 @@ export class ByHand {
   }
 
   /** Somebody has asked a gateway for this number. */
-  told(replicas: number, now: number): void {
+  reported(replicas: number, now: number): void {
     const before = this.#isRecent(replicas, now) ? this.#set?.before : this.#seen;
     this.#put({ at: now, replicas, before: before ?? replicas }, true);
   }
@@ -71,8 +71,8 @@ export class ByHand {
   }
 
   /** A function that is put to sleep is not held there: a call wakes it. */
-  #put(set: SetByHand, told: boolean): void {
+  #put(set: SetByHand, reported: boolean): void {
     this.#set = set.replicas === 0 ? undefined : set;
-    this.#told = told;
+    this.#reported = reported;
   }
 }

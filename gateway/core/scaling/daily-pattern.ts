@@ -25,7 +25,7 @@ export class DailyPattern {
   #hits = 0;
   #misses = 0;
   /** Slots that were foretold and are not over, and whether a call came. */
-  readonly #foretold = new Map<number, boolean>();
+  readonly #predicted = new Map<number, boolean>();
 
   constructor(now: number, stored?: StoredPattern) {
     this.#watchedSince = now;
@@ -58,7 +58,7 @@ export class DailyPattern {
       for (const old of this.#days.keys()) if (old < day - DAYS) this.#days.delete(old);
     }
     slots.add(slot % SLOTS);
-    if (this.#foretold.has(slot)) this.#foretold.set(slot, true);
+    if (this.#predicted.has(slot)) this.#predicted.set(slot, true);
   }
 
   /** Whether a call is likely now or within a minute: at least half of the days before had one in this slot. */
@@ -68,7 +68,7 @@ export class DailyPattern {
     const last = Math.floor((now + AHEAD_MS) / SLOT_MS);
     for (let slot = first; slot <= last; slot++) {
       if (!this.#isLikely(slot, now)) continue;
-      if (!this.#foretold.has(slot)) this.#foretold.set(slot, this.#wasCalled(slot));
+      if (!this.#predicted.has(slot)) this.#predicted.set(slot, this.#wasCalled(slot));
       return true;
     }
     return false;
@@ -88,9 +88,9 @@ export class DailyPattern {
   }
 
   #settle(now: number): void {
-    for (const [slot, called] of this.#foretold) {
+    for (const [slot, called] of this.#predicted) {
       if ((slot + 1) * SLOT_MS > now) continue;
-      this.#foretold.delete(slot);
+      this.#predicted.delete(slot);
       if (called) this.#hits++;
       else this.#misses++;
     }

@@ -15,9 +15,9 @@ export interface ScaleInput {
   /** When anything last was, as far as known. */
   readonly lastBusyAt: number;
   /** Why the load is not to be trusted: a source that is away. Replicas are then kept. */
-  readonly blind?: string;
+  readonly unknownLoad?: string;
   /** Why the load may be more than is known: nothing is taken away then. */
-  readonly partial?: string;
+  readonly partialLoad?: string;
   /** Bounds that a schedule sets for now. */
   readonly scheduled?: { readonly min: number; readonly max?: number };
   /** Whether a call is likely, so that a replica is to be kept. */
@@ -80,14 +80,14 @@ export class Steps {
   }
 
   /** Notes a step, also one that changes nothing. */
-  take(reason: ScaleReason, replicas: number, text: string): void {
+  apply(reason: ScaleReason, replicas: number, text: string): void {
     this.list.push({ reason, replicas, text });
     this.replicas = replicas;
   }
 
   /** Notes a step only when it changes the number. */
-  bend(reason: ScaleReason, replicas: number, text: string): void {
-    if (replicas !== this.replicas) this.take(reason, replicas, text);
+  clamp(reason: ScaleReason, replicas: number, text: string): void {
+    if (replicas !== this.replicas) this.apply(reason, replicas, text);
   }
 
   get reason(): ScaleReason {

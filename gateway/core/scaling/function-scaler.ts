@@ -1,9 +1,9 @@
 import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import { type Decision, type ScaleInput, Steps } from "./decision.ts";
-import { WindowExtreme } from "./hold.ts";
+import { excessBurstCapacity, rateLimits, replicasFor } from "./desired-replicas.ts";
 import { LoadWindow } from "./load-window.ts";
 import { Panic } from "./panic.ts";
-import { excessBurstCapacity, rateLimits, replicasFor } from "./wish.ts";
+import { WindowExtreme } from "./window-extreme.ts";
 
 /**
  * Decides for one function how many replicas it should have. Knows no clock and does nothing by itself: the same
@@ -67,57 +67,58 @@ export class FunctionScaler {
     if (held > 0) {
       const needed = replicasFor(held, policy, policy.upProportion);
       const target = `${policy.target} × ${policy.upProportion}`;
-      steps.take("woken", Math.max(1, needed), `${held} calls wait: ⌈${held} / (${target})⌉ = ${needed}`);
-      steps.bend("activation", Math.max(steps.replicas, policy.activation), `it wakes with ${policy.activation}`);
-      steps.bend("min", Math.max(steps.replicas, least), `not below ${least}`);
-      steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
+      steps.apply("woken", Math.max(1, needed), `${held} calls wait: ⌈${held} / (${target})⌉ = ${needed}`);
+      steps.clamp("activation", Math.max(steps.replicas, policy.activation), `it wakes with ${policy.activation}`);
+      steps.clamp("min", Math.max(steps.replicas, least), `not below ${least}`);
+      steps.clamp("max", Math.min(steps.replicas, most), `not above ${most}`);
       this.#highest.record(now, steps.replicas, policy.downDelayMs);
     } else if (scheduled) {
-      steps.take("schedule", Math.min(scheduled.min, most), `its schedule asks for ${scheduled.min} now`);
+      steps.apply("schedule", Math.min(scheduled.min, most), `its schedule asks for ${scheduled.min} now`);
     } else if (prewarm) {
-      steps.take("prewarm", Math.min(least, most), "a call is likely: days before had one at this time");
+      steps.apply("prewarm", Math.min(least, most), "a call is likely: days before had one at this time");
     } else {
-      steps.take("asleep", 0, "it sleeps until it is called");
+      steps.apply("asleep", 0, "it sleeps until it is called");
     }
   }
 
   #scale(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
-    const { now, policy, replicas, blind, partial } = input;
+    const { now, policy, replicas, unknownLoad, partialLoad } = input;
     const [least, most] = bounds(input);
     if (this.#shouldScaleToZero(input)) {
       const idle = Math.round((now - input.lastBusyAt) / 1000);
-      steps.take("idle", 0, `nothing to do for ${idle} s; it may sleep after ${policy.zeroDurationMs / 1000} s`);
+      steps.apply("idle", 0, `nothing to do for ${idle} s; it may sleep after ${policy.zeroDurationMs / 1000} s`);
       return;
     }
     if (least === most) {
-      steps.take("static", least, `min and max are both ${least}`);
+      steps.apply("static", least, `min and max are both ${least}`);
       return;
     }
-    if (blind !== undefined) steps.take("blind", replicas, `its load is not known: ${blind}; ${replicas} are kept`);
-    else if (!loads) steps.take("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
+    if (unknownLoad !== undefined)
+      steps.apply("blind", replicas, `its load is not known: ${unknownLoad}; ${replicas} are kept`);
+    else if (!loads) steps.apply("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
     else this.#follow(input, loads, steps);
     if (handLeftMs(input) > 0) this.#keepHand(input, loads, steps);
-    if (partial !== undefined) {
-      steps.bend(
+    if (partialLoad !== undefined) {
+      steps.clamp(
         "blind",
         Math.max(steps.replicas, replicas),
-        `nothing is taken away, there may be more load: ${partial}`,
+        `nothing is taken away, there may be more load: ${partialLoad}`,
       );
     }
 
     if (!this.#initialReached) {
       const initial = Math.min(this.#initial(policy), most);
-      steps.bend("initial", Math.max(steps.replicas, initial), `it begins with ${initial}`);
+      steps.clamp("initial", Math.max(steps.replicas, initial), `it begins with ${initial}`);
     }
     const why = input.scheduled && least === input.scheduled.min ? "schedule" : "min";
-    steps.bend(why, Math.max(steps.replicas, least), `not below ${least}`);
-    steps.bend("max", Math.min(steps.replicas, most), `not above ${most}`);
+    steps.clamp(why, Math.max(steps.replicas, least), `not below ${least}`);
+    steps.clamp("max", Math.min(steps.replicas, most), `not above ${most}`);
   }
 
   #shouldScaleToZero(input: ScaleInput): boolean {
-    const { now, policy, busy, lastBusyAt, blind, partial, scheduled, prewarm } = input;
+    const { now, policy, busy, lastBusyAt, unknownLoad, partialLoad, scheduled, prewarm } = input;
     if (input.byHand && handLeftMs(input) + policy.downDelayMs > 0) return false;
-    if (!policy.zero || busy || (blind ?? partial) !== undefined || scheduled || prewarm) return false;
+    if (!policy.zero || busy || (unknownLoad ?? partialLoad) !== undefined || scheduled || prewarm) return false;
     return now - lastBusyAt >= policy.zeroDurationMs;
   }
 
@@ -129,12 +130,12 @@ export class FunctionScaler {
     const { now, policy, byHand } = input;
     if (!byHand) return;
     const { replicas, before } = byHand;
-    const wish =
+    const desired =
       loads && replicasFor(Math.max(loads.stableLoad, loads.panicLoad) + policy.burst, policy, policy.upProportion);
-    const isMore = wish !== undefined && wish > Math.max(replicas, before);
+    const isMore = desired !== undefined && desired > Math.max(replicas, before);
     if (!isMore) {
       const left = Math.ceil(handLeftMs(input) / 1000);
-      steps.take("by-hand", replicas, `scaled by hand to ${replicas}, which holds for ${left} s more`);
+      steps.apply("by-hand", replicas, `scaled by hand to ${replicas}, which holds for ${left} s more`);
     }
     this.#highest.record(now, steps.replicas, policy.downDelayMs);
     this.#lowest.record(now, steps.replicas, policy.upDelayMs);
@@ -147,17 +148,17 @@ export class FunctionScaler {
     const up = replicasFor(load, policy, upProportion);
     const down = Math.max(up, replicasFor(stableLoad + burst, policy, downProportion));
     const room = burst > 0 ? `, room for ${burst} more (now ${excessBurstCapacity(ready, panicLoad, policy)})` : "";
-    const wish = Math.min(Math.max(replicas, up), down);
-    steps.take(
+    const desired = Math.min(Math.max(replicas, up), down);
+    steps.apply(
       "load",
       up,
       `⌈${show(load)} / (${target} × ${upProportion})⌉ = ${up}; average ${show(stableLoad)} over ${policy.windowMs / 1000} s, ${show(panicLoad)} over ${policy.panicWindowMs / 1000} s${room}`,
     );
-    steps.bend("hysteresis", wish, `${wish} until less than ${downProportion} of the target is used`);
+    steps.clamp("hysteresis", desired, `${desired} until less than ${downProportion} of the target is used`);
 
     const [most, least] = rateLimits(ready, policy);
-    steps.bend("up-rate", Math.min(steps.replicas, most), `at most ${policy.upRate} × ${Math.max(1, ready)} ready`);
-    steps.bend(
+    steps.clamp("up-rate", Math.min(steps.replicas, most), `at most ${policy.upRate} × ${Math.max(1, ready)} ready`);
+    steps.clamp(
       "down-rate",
       Math.max(steps.replicas, least),
       `at least ${Math.max(1, ready)} ready / ${policy.downRate}`,
@@ -166,22 +167,22 @@ export class FunctionScaler {
     const over = replicasFor(panicLoad, policy, upProportion) / Math.max(1, ready) >= policy.panicThreshold;
     this.#panic.update(over, steps.replicas, policy.windowMs, now);
     if (this.#panic.on) {
-      steps.bend("panic", this.#panic.most, `in a burst nothing is taken away: ${this.#panic.most}`);
+      steps.clamp("panic", this.#panic.most, `in a burst nothing is taken away: ${this.#panic.most}`);
     }
     this.#delay(now, policy, replicas, steps);
   }
 
   /** A wish must have lasted before it is followed; one for more not in a burst. */
   #delay(now: number, policy: ScalePolicy, replicas: number, steps: Steps): void {
-    const wish = steps.replicas;
-    const highest = this.#highest.record(now, wish, policy.downDelayMs) ?? Math.max(this.#highest.value, replicas);
-    const lowest = this.#lowest.record(now, wish, policy.upDelayMs) ?? Math.min(this.#lowest.value, replicas);
-    if (wish < replicas) {
+    const desired = steps.replicas;
+    const highest = this.#highest.record(now, desired, policy.downDelayMs) ?? Math.max(this.#highest.value, replicas);
+    const lowest = this.#lowest.record(now, desired, policy.upDelayMs) ?? Math.min(this.#lowest.value, replicas);
+    if (desired < replicas) {
       const held = Math.min(replicas, highest);
-      steps.bend("down-delay", held, `the largest wish of the last ${policy.downDelayMs / 1000} s`);
-    } else if (wish > replicas && !this.#panic.on) {
+      steps.clamp("down-delay", held, `the largest wish of the last ${policy.downDelayMs / 1000} s`);
+    } else if (desired > replicas && !this.#panic.on) {
       const held = Math.max(replicas, lowest);
-      steps.bend("up-delay", held, `the least wish of the last ${policy.upDelayMs / 1000} s`);
+      steps.clamp("up-delay", held, `the least wish of the last ${policy.upDelayMs / 1000} s`);
     }
   }
 }

@@ -18,12 +18,12 @@ export class Panic {
   }
 
   /** @param over whether the wish is so far above what there is that it is a burst */
-  update(over: boolean, wish: number, windowMs: number, now: number): void {
+  update(over: boolean, desired: number, windowMs: number, now: number): void {
     if (over) this.#since = now;
     else if (this.#since !== undefined && this.#since + windowMs < now) {
       this.#since = undefined;
       this.#most = 0;
     }
-    if (this.on) this.#most = Math.max(this.#most, wish);
+    if (this.on) this.#most = Math.max(this.#most, desired);
   }
 }

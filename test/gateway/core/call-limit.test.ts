@@ -4,12 +4,12 @@ import {
   afterRefusal,
   afterSuccess,
   type BackOff,
-  CALM,
   fullLimit,
-  isCalm,
   isExcusable,
+  isUnlimited,
   type LimitSnapshot,
   limitNow,
+  NO_BACK_OFF,
   refusalWait,
 } from "../../../gateway/core/call-limit.ts";
 
@@ -29,20 +29,20 @@ const refuse = (backOff: BackOff, full: number, at: number, startedAt = at) =>
   afterRefusal(backOff, { full, startedAt, now: at, random: 0.5 });
 
 test("a refusal halves the limit", () => {
-  const backOff = refuse(CALM, 16, 1000);
+  const backOff = refuse(NO_BACK_OFF, 16, 1000);
   expect(limitNow(16, backOff, 1000)).toBe(8);
   expect(limitNow(16, refuse(backOff, 16, 1100), 1100)).toBe(4);
 });
 
 test("calls that were refused together halve it once", () => {
-  let backOff = refuse(CALM, 16, 1000, 900);
+  let backOff = refuse(NO_BACK_OFF, 16, 1000, 900);
   for (let i = 0; i < 15; i++) backOff = refuse(backOff, 16, 1001 + i, 901 + i);
   expect(limitNow(16, backOff, 1020)).toBe(8);
 });
 
 test("refused one at a time, the function is left alone for longer and longer", () => {
   let now = 1000;
-  let backOff = CALM;
+  let backOff = NO_BACK_OFF;
   const pauses: number[] = [];
   for (let i = 0; i < 10; i++) {
     backOff = refuse(backOff, 1, now);
@@ -59,7 +59,7 @@ test("refused one at a time, the function is left alone for longer and longer", 
 test("ten rounds of successes bring it back from the floor", () => {
   const full = 50;
   let now = 1000;
-  let backOff = CALM;
+  let backOff = NO_BACK_OFF;
   for (let i = 0; i < 10; i++) backOff = refuse(backOff, full, now++);
   now = Math.max(now, backOff.pausedUntil) + 1;
   expect(limitNow(full, backOff, now)).toBe(1);
@@ -74,16 +74,16 @@ test("ten rounds of successes bring it back from the floor", () => {
 });
 
 test("a call that began before the cut says nothing about it when it succeeds", () => {
-  const backOff = refuse(CALM, 16, 1000);
+  const backOff = refuse(NO_BACK_OFF, 16, 1000);
   expect(afterSuccess(backOff, { full: 16, startedAt: 999 })).toEqual(backOff);
   expect(afterSuccess(backOff, { full: 16, startedAt: 1000 }).share).toBeGreaterThan(backOff.share);
 });
 
 test("a minute without refusals makes it as good as new", () => {
-  const backOff = refuse(CALM, 16, 1000);
-  expect(isCalm(backOff, 60_000)).toBe(false);
-  expect(isCalm(backOff, 61_001)).toBe(true);
-  expect(isCalm(CALM, 0)).toBe(true);
+  const backOff = refuse(NO_BACK_OFF, 16, 1000);
+  expect(isUnlimited(backOff, 60_000)).toBe(false);
+  expect(isUnlimited(backOff, 61_001)).toBe(true);
+  expect(isUnlimited(NO_BACK_OFF, 0)).toBe(true);
 });
 
 const history = fc.array(
@@ -101,7 +101,7 @@ test("whatever happens: from 1 to the full limit, or 0 for two seconds at most",
   fc.assert(
     fc.property(history, (steps) => {
       let now = 1_000_000;
-      let backOff = CALM;
+      let backOff = NO_BACK_OFF;
       for (const { refused, full, ageMs, stepMs, random } of steps) {
         now += stepMs;
         const before = limitNow(full, backOff, now);
@@ -128,7 +128,7 @@ test("finds a limit that nobody announces, without many refusals", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 60 }), (room, full) => {
       let now = 0;
-      let backOff = CALM;
+      let backOff = NO_BACK_OFF;
       let refusedCalls = 0;
       let calls = 0;
       // Rounds of calls of 100 ms each; those beyond the room are refused at once.

@@ -17,7 +17,7 @@ function play(events: string, least = 1): Omit<SetByHand, "at"> | undefined {
     if (what === "seen") hand.see(replicas, { now, decided, least });
     else if (what === "ordered") hand.ordered(replicas, now);
     else if (what === "claimed") hand.claimed(replicas, now);
-    else if (what === "told") hand.told(replicas, now);
+    else if (what === "told") hand.reported(replicas, now);
     else if (what === "refused") hand.refused(replicas);
     else if (what === "decided") decided = replicas;
     else throw new Error(event);

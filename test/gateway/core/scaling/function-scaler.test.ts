@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { parseScalePolicy, type ScalePolicy } from "../../../../contract/scale-policy.ts";
 import type { Decision, ScaleInput } from "../../../../gateway/core/scaling/decision.ts";
+import { excessBurstCapacity, replicasFor } from "../../../../gateway/core/scaling/desired-replicas.ts";
 import { FunctionScaler } from "../../../../gateway/core/scaling/function-scaler.ts";
-import { excessBurstCapacity, replicasFor } from "../../../../gateway/core/scaling/wish.ts";
 
 const SECOND = 1000;
 const START = 1_700_000_000_000;
@@ -161,8 +161,8 @@ describe("zero", () => {
 
   test.each<[why: string, changes: Partial<ScaleInput>]>([
     ["something is under way", { busy: true }],
-    ["its load is not known", { blind: "the provider is away" }],
-    ["there may be more load", { partial: "a gateway is silent" }],
+    ["its load is not known", { unknownLoad: "the provider is away" }],
+    ["there may be more load", { partialLoad: "a gateway is silent" }],
     ["its schedule wants it", { scheduled: { min: 1 } }],
     ["a call is likely", { prewarm: true }],
   ])("it stays awake when %s", (_why, changes) => {
@@ -229,7 +229,7 @@ describe("bounds", () => {
     const f = new Simulated(policyOf({ target: 1 }), 7);
     expect(f.decide()).toMatchObject({ replicas: 7, reason: "no-data" });
     f.scaler.record(f.now, 0);
-    expect(f.decide({ blind: "a gateway is away" })).toMatchObject({ replicas: 7, reason: "blind" });
+    expect(f.decide({ unknownLoad: "a gateway is away" })).toMatchObject({ replicas: 7, reason: "blind" });
   });
 });
 
@@ -317,7 +317,7 @@ describe("for any load", () => {
             f.now += SECOND;
             f.scaler.record(f.now, load);
           }
-          const { replicas: wanted } = part.decide({ partial: "a gateway is silent" });
+          const { replicas: wanted } = part.decide({ partialLoad: "a gateway is silent" });
           expect(wanted).toBeGreaterThanOrEqual(Math.max(replicas, whole.decide().replicas));
         }
       }),
@@ -331,7 +331,7 @@ describe("for any load", () => {
         for (const load of list) {
           f.now += SECOND;
           f.scaler.record(f.now, load);
-          expect(f.decide({ blind: "away" }).replicas).toBeGreaterThanOrEqual(replicas);
+          expect(f.decide({ unknownLoad: "away" }).replicas).toBeGreaterThanOrEqual(replicas);
         }
       }),
     );
@@ -409,7 +409,7 @@ describe("a number set by hand", () => {
   test("stands while nothing is known of the load", () => {
     const { f } = setTo(3, 0);
     const byHand = { at: f.now, replicas: 3, before: 1 };
-    expect(f.decide({ byHand, blind: "no Prometheus", replicas: 1 }).replicas).toBe(3);
+    expect(f.decide({ byHand, unknownLoad: "no Prometheus", replicas: 1 }).replicas).toBe(3);
   });
 
   test("0 is sleep, which calls end", () => {
