@@ -138,7 +138,7 @@ export class WatchedFunction {
     snapshot: FunctionEndpoints,
     ready: number,
     held: number,
-    knownLoad: Pick<ScaleInput, "blind" | "partial"> = {},
+    knownLoad: Pick<ScaleInput, "unknownLoad" | "partialLoad"> = {},
   ): Decision {
     const policy = this.policyFor(snapshot);
     this.#see(now, snapshot);

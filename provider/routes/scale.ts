@@ -19,7 +19,7 @@ export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: str
 }
 
 /** `POST /system/hurry-function/{name}` → 202, whether or not there is such a function; fails as `unsupported`. */
-export function expediteFunction(store: Pick<FunctionStore, "hurry">, fallback: string): RequestHandler {
+export function expediteFunction(store: Pick<FunctionStore, "expedite">, fallback: string): RequestHandler {
   return (req, res) => {
     if (!store.expedite) throw new FaasError("unsupported", "functions start as soon as they are wanted");
     store.expedite({ name: pathName(req), namespace: requestedNamespace(req, {}, fallback) });

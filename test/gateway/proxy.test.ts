@@ -484,7 +484,7 @@ test("held calls of a function that is removed are 404, also one that comes back
   gateway.table.beginSnapshot();
   gateway.table.apply({ type: "heartbeat" });
   expect([(await held).status, await (await held).text()]).toEqual([404, "function f.openfaas-fn has been removed\n"]);
-  const again = { place: 1, again: true, deadline: performance.now() + 60_000, signal: new AbortController().signal };
+  const again = { number: 1, again: true, deadline: performance.now() + 60_000, signal: new AbortController().signal };
   await expect(entry?.held.wait(again)).rejects.toMatchObject({ kind: "notFound" });
 });
 

@@ -74,7 +74,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.functions": [PATHS.functions, `${PATHS.functions}?namespace=openfaas-fn`],
   "`${PATHS.function}:name`": [`${PATHS.function}f`],
   "`${PATHS.scale}:name`": [`${PATHS.scale}f`],
-  "`${PATHS.hurry}:name`": [`${PATHS.expedite}f`],
+  "`${PATHS.expedite}:name`": [`${PATHS.expedite}f`],
   "PATHS.secrets": [PATHS.secrets],
   "PATHS.namespaces": [PATHS.namespaces],
   // Both `PATHS.namespace` and the plural.
