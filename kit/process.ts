@@ -19,7 +19,13 @@ const OPENING_MS = 5_000;
 const CLOSING_MS = 5_000;
 
 /**
- * Runs a server until SIGINT or SIGTERM, closes it, and exits with 0. A start that fails prints one line and exits
+ * Signals that come so soon after the first say the same once more: a terminal's Ctrl-C reaches a server and npm, which
+ * passes it on, and one that closes sends SIGHUP by its shell and by the kernel.
+ */
+const STUTTER_MS = 300;
+
+/**
+ * Runs a server until SIGINT, SIGTERM or SIGHUP, closes it, and exits with 0. A start that fails prints one line and exits
  * with 1, and so does a stop that takes much longer than its drain; a second signal does not wait any longer.
  * @param open gets a signal that aborts when the process is to stop, should that happen before it is done
  */
@@ -28,13 +34,16 @@ export async function runProcess(open: (signal: AbortSignal) => Promise<RunningP
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
-  let signals = 0;
+  let stoppingSince: number | undefined;
   let isOpen = false;
   let unopened: NodeJS.Timeout | undefined;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
-      signals++;
-      if (signals > 1) process.exit(1);
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince >= STUTTER_MS) process.exit(1);
+        return;
+      }
+      stoppingSince = performance.now();
       if (!isOpen) unopened = setTimeout(() => process.exit(0), OPENING_MS);
       stopping.abort();
     });

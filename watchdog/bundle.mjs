@@ -8,11 +8,13 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * What a process does until it knows better. The first process of a container has no default for SIGTERM: one that came
+ * What a process does until it knows better. The first process of a container has no default for signals: one that came
  * before there is a handler would be lost, and the container would wait out all of its grace. What takes over later adds
  * a handler of its own.
  */
-const FIRST = 'process.on("SIGTERM", () => process.listenerCount("SIGTERM") === 1 && process.exit(0));';
+const FIRST = ["SIGTERM", "SIGHUP"]
+  .map((signal) => `process.on("${signal}", () => process.listenerCount("${signal}") === 1 && process.exit(0));`)
+  .join("\n");
 
 /**
  * Imports are done before any statement, and an ES import of a module of Node's reads every export of it, among them

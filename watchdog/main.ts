@@ -19,7 +19,7 @@ let ending = false;
 let exiting = false;
 
 process.on("disconnect", endWithSupervisor);
-process.on("SIGTERM", () => void drain(config.healthcheckIntervalMs));
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => void drain(config.healthcheckIntervalMs));
 // A supervisor on the other side of a process namespace has no signals for us.
 process.on("message", (message) => {
   if ((message as { type?: unknown } | null)?.type === "drain") void drain(config.healthcheckIntervalMs);

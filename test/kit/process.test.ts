@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
+import { eventually } from "../support/eventually.ts";
 import { ROOT } from "../support/platform.ts";
 
 /** A process that runs what `open` makes, and says when it has begun. */
@@ -16,17 +18,59 @@ async function run(open: string) {
   });
   const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
   await new Promise((resolve) => child.stdout.once("data", resolve));
-  return { stop: () => child.kill("SIGTERM"), ended };
+  return { kill: (signal: NodeJS.Signals) => child.kill(signal), ended, stdout: child.stdout };
 }
 
 const NEVER = "() => new Promise(() => {})";
+const SERVER = "async () => ({ drainTimeoutMs: 0, close: async () => {} })";
 
-test.each([
-  ["a start that never ends", NEVER, 0],
-  ["a server", "async () => ({ drainTimeoutMs: 0, close: async () => {} })", 0],
-  ["a server whose close never ends", `async () => ({ drainTimeoutMs: 0, close: ${NEVER} })`, 1],
-])("%s is ended by SIGTERM", async (_what, open, code) => {
+/** A server that says when it begins to stop, and stops once all that may come after the first signal has come. */
+const SLOW = `async () => ({
+  drainTimeoutMs: 60_000,
+  close: () => new Promise((resolve) => {
+    process.stdout.write("stopping");
+    setTimeout(resolve, 1_000);
+  }),
+})`;
+
+/** A server that says when it begins to stop, and never does. */
+const STUCK = SLOW.replace("setTimeout(resolve, 1_000)", "");
+
+test.each<[what: string, open: string, signal: NodeJS.Signals, code: number]>([
+  ["a start that never ends", NEVER, "SIGTERM", 0],
+  ["a server", SERVER, "SIGTERM", 0],
+  ["a server", SERVER, "SIGINT", 0],
+  ["a server", SERVER, "SIGHUP", 0],
+  ["a start that never ends", NEVER, "SIGHUP", 0],
+  ["a server whose close never ends", `async () => ({ drainTimeoutMs: 0, close: ${NEVER} })`, "SIGTERM", 1],
+  ["a server whose close never ends", `async () => ({ drainTimeoutMs: 0, close: ${NEVER} })`, "SIGHUP", 1],
+])("%s (%s) is ended by %s", async (_what, open, signal, code) => {
   const child = await run(open);
-  child.stop();
+  child.kill(signal);
   expect(await child.ended).toBe(code);
+});
+
+test.each<[first: NodeJS.Signals, again: NodeJS.Signals]>([
+  ["SIGHUP", "SIGHUP"],
+  ["SIGTERM", "SIGHUP"],
+  ["SIGINT", "SIGINT"],
+])("%s and %s at once are one wish: a terminal, npm and systemd say it twice", async (first, again) => {
+  const child = await run(SLOW);
+  child.kill(first);
+  await once(child.stdout, "data");
+  child.kill(again);
+  expect(await child.ended).toBe(0);
+});
+
+test.each<[first: NodeJS.Signals, again: NodeJS.Signals]>([
+  ["SIGHUP", "SIGHUP"],
+  ["SIGHUP", "SIGTERM"],
+  ["SIGTERM", "SIGTERM"],
+])("%s drains, and %s later ends it at once", async (first, again) => {
+  const child = await run(STUCK);
+  child.kill(first);
+  await once(child.stdout, "data");
+  const sendAgain = () => !child.kill(again); // there is nobody to send it to once it has ended
+  await eventually("the second one counts", sendAgain, 10_000, 350);
+  expect(await child.ended).toBe(1);
 });

@@ -43,14 +43,14 @@ test("after SIGTERM probes fail while calls are served, each on its last connect
   expect(watchdog.running).toBe(true);
 });
 
-test("what is under way is finished before the child is told to end", async () => {
+test.each<NodeJS.Signals>(["SIGTERM", "SIGHUP"])("%s: what is under way is finished, then it ends", async (signal) => {
   await using watchdog = await startWatchdog({ mode: "inproc", inproc_handler: "./handler.mjs" });
   const agent = new Agent({ keepAlive: true });
   await call(watchdog.url, agent);
   const slow = call(`${watchdog.url}/sleep?ms=300`, agent);
   await eventually("it is under way", async () => /^http_requests_in_flight 1$/m.test(await watchdog.metrics()));
   const startedAt = performance.now();
-  watchdog.process.kill("SIGTERM");
+  watchdog.process.kill(signal);
   expect((await slow).body).toBe("slept");
   expect(await watchdog.ended).toEqual({ code: 0, signal: null });
   // The kept-alive connection, idle now, did not hold the end up.
