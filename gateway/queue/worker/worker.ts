@@ -2,6 +2,7 @@ import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts"
 import type { Logger } from "../../../kit/log.ts";
 import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
 import { Aside, type HeldPlace } from "./aside.ts";
+import { StartOrder } from "./start-order.ts";
 import type { Attempt, ClaimStore, Claims, Ending, Lane } from "./store.ts";
 import { type Taker, Turns } from "./turns.ts";
 import { within } from "./within.ts";
@@ -24,6 +25,7 @@ interface LaneState<C> extends Lane, Taker {
   promised: number;
   /** Claimed calls that nobody asked for. */
   readonly waiting: C[];
+  readonly order: StartOrder;
 }
 
 interface UnderWay<C> {
@@ -73,10 +75,11 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   }
 
   #newTurns(): Turns<LaneState<C>> {
-    return new Turns(
-      this.#options.concurrency,
-      ({ key, ref }, underWay) => underWay < this.#store.share(key, this.#options.limitOf(ref)),
-    );
+    return new Turns(this.#options.concurrency, ({ key, ref, waiting }, underWay) => {
+      const limit = this.#options.limitOf(ref);
+      // What is in hand is nobody else's to take.
+      return underWay < (waiting.length > 0 ? limit : this.#store.share(key, limit));
+    });
   }
 
   get closing(): boolean {
@@ -187,7 +190,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   #laneOf({ key, ref }: Lane): LaneState<C> {
     let lane = this.#lanes.get(key);
     if (!lane) {
-      lane = { key, ref, fn: qualifiedName(ref), available: 0, promised: 0, waiting: [] };
+      lane = { key, ref, fn: qualifiedName(ref), available: 0, promised: 0, waiting: [], order: new StartOrder() };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -197,7 +200,8 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   #restIfDone(lane: LaneState<C>): void {
     if (lane.available > 0 || lane.waiting.length > 0) return;
     this.#turns.sleep(lane);
-    if (lane.promised === 0) this.#lanes.delete(lane.key);
+    if (lane.promised > 0 || !lane.order.idle || this.#lanes.get(lane.key) !== lane) return;
+    this.#lanes.delete(lane.key);
   }
 
   /** A call that was asked for. The limit may have fallen since. */
@@ -239,12 +243,16 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
 
   /** Never rejects. */
   async #try(claim: C, call: UnderWay<C>): Promise<void> {
+    const { order } = call.lane;
     const opening = this.#store.open(claim);
+    // Most calls have all they need, and wait for nobody.
+    const turn = opening instanceof Promise || !order.idle ? order.join() : undefined;
     const attempt = opening instanceof Promise ? await opening : opening;
-    const { signal } = call.abort;
-    if (!attempt) this.#end(claim, call, undefined);
-    else if (signal.aborted) this.#end(claim, call, BACK);
-    else this.#end(claim, call, await this.#attempt(attempt, call));
+    if (turn) await turn.come;
+    const attempting = attempt && !call.abort.signal.aborted ? this.#attempt(attempt, call) : undefined;
+    turn?.pass();
+    if (attempt) this.#end(claim, call, attempting ? await attempting : BACK);
+    else this.#end(claim, call, undefined);
   }
 
   /** Never rejects. */
@@ -270,6 +278,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     if (this.#underWay.get(claim) !== call) return;
     this.#underWay.delete(claim);
     this.#turns.leave(call.lane, "nothing", call.place.end());
+    this.#restIfDone(call.lane);
     this.#turnSoon();
     this.#noteIfIdle();
     if (ending === undefined) return;

@@ -1,4 +1,4 @@
-import type { Disposition } from "../../queue.ts";
+import type { Ending } from "../../worker/store.ts";
 import type { Lane } from "../client/names.ts";
 import type { Delivery } from "../client/pull.ts";
 import type { StoredCall } from "./call-codec.ts";
@@ -6,8 +6,7 @@ import type { CallRecord } from "./record.ts";
 
 /** How a delivery ends. */
 export type Conclusion =
-  | Disposition
-  | { readonly kind: "cancelled" }
+  | Ending
   /** As if it had never been tried. */
   | { readonly kind: "back" }
   /** Its message is of the past: the call has ended or moved on. */
@@ -20,33 +19,27 @@ export class HeldCall {
   readonly stored: StoredCall;
   readonly id: string;
   readonly lane: Lane;
-  readonly abort = new AbortController();
-  /** Ends the wait for an attempt that does not heed the abort. */
-  readonly abandoned = Promise.withResolvers<Conclusion>();
+  cancelled = false;
+  /** Its attempt is under way, or has been. */
+  begun = false;
+  /** It has given up all places. */
+  free = false;
+  /** What becomes of it has been decided. */
+  concluded = false;
+  /** Until it is shown that it is running. */
+  showing: NodeJS.Timeout | undefined;
   /** The record that it is running, on its way to the server. */
   running: Promise<void> | undefined;
-  /** The attempt itself, which may go on for a while after it was abandoned. */
-  delivering: Promise<Disposition> | undefined;
+  /** The attempt itself, which may go on for a while after what becomes of it was decided. */
+  delivering: Promise<unknown> | undefined;
   /** As it was when the attempt began. */
   open: CallRecord | undefined;
   startedAt: number | undefined;
-  #cancelled = false;
 
   constructor(delivery: Delivery, stored: StoredCall, id: string, lane: Lane) {
     this.delivery = delivery;
     this.stored = stored;
     this.id = id;
     this.lane = lane;
-  }
-
-  get cancelled(): boolean {
-    return this.#cancelled;
-  }
-
-  cancel(graceMs: number): void {
-    if (this.#cancelled) return;
-    this.#cancelled = true;
-    this.abort.abort(new Error("the call is cancelled"));
-    setTimeout(() => this.abandoned.resolve({ kind: "cancelled" }), graceMs).unref();
   }
 }

@@ -1,9 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../../contract/functions.ts";
-import type { ConsumeOptions, Consumer, Deliver, Place } from "../../queue.ts";
-import { Aside, type Hold } from "../../worker/aside.ts";
-import { placesFor } from "../../worker/places.ts";
-import type { StartOrder } from "../../worker/start-order.ts";
+import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
+import type { Attempt, ClaimStore, Ending } from "../../worker/store.ts";
+import { within } from "../../worker/within.ts";
+import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
 import { setAside } from "../calls/unreadable.ts";
@@ -12,14 +11,11 @@ import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
-import { attempt } from "./attempt.ts";
 import { Discovery } from "./discovery.ts";
 import { LaneFeed } from "./lane-feed.ts";
-import { askForMore } from "./requests.ts";
+import { openCall } from "./opening.ts";
 import { Settlement } from "./settlement.ts";
 
-/** How long an aborted attempt may take to end before its call is handed back all the same. */
-const ABORT_GRACE_MS = 1000;
 /** How long closing waits for what is to be stored. What is not is delivered again, which is allowed. */
 const SETTLE_TIMEOUT_MS = 5000;
 const TICK_MS = 500;
@@ -27,41 +23,34 @@ const TICK_MS = 500;
 const IDLE_MS = 120_000;
 const CANCELLED_MS = 10_000;
 
-/** Gives the calls of all functions their turns in this process. */
-export class JetStreamConsumer implements Consumer {
+/** The calls on the server, as a worker claims them. */
+export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #context: Context;
-  readonly #deliver: Deliver;
   readonly #options: ConsumeOptions;
+  readonly #worker: QueueWorker<HeldCall>;
   readonly #settlement: Settlement;
   readonly #discovery: Discovery;
   readonly #later: LaterKeeper;
   readonly #batches: BatchKeeper;
-  /** In the order of their turns. */
+  /** By subject. */
   readonly #feeds = new Map<string, LaneFeed>();
   /** By the place of the message. */
   readonly #held = new Map<string, HeldCall>();
   readonly #byId = new Map<string, HeldCall>();
-  readonly #attempts = new Map<HeldCall, Promise<void>>();
   /** Of late, and when. */
   readonly #cancelled = new Map<string, number>();
   readonly #stop = new AbortController();
   readonly #off: (() => void)[] = [];
   readonly #onClosed: () => void;
-  readonly #aside: Aside;
-  /** Places taken by calls under way. */
-  #running = 0;
-  #waiting = 0;
-  #turning = false;
-  #closing: Promise<void> | undefined;
   /** Resolves when this process is delivered nothing any more, once it closes; never rejects. */
   #deaf: Promise<unknown> | undefined;
+  #keepersClosed: Promise<unknown> | undefined;
 
   constructor(context: Context, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
     this.#context = context;
-    this.#deliver = deliver;
     this.#options = options;
     this.#onClosed = onClosed;
-    this.#aside = new Aside(options.concurrency);
+    this.#worker = new QueueWorker(this, deliver, options, context.settings.log);
     this.#settlement = new Settlement(context);
     this.#discovery = new Discovery(
       context,
@@ -97,43 +86,81 @@ export class JetStreamConsumer implements Consumer {
 
   limitChanged(ref: FunctionRef): void {
     for (const feed of this.#feeds.values()) {
-      if (feed.lane.name === ref.name && feed.lane.namespace === ref.namespace) feed.setLimit(this.#limitOf(feed));
+      if (feed.ref.name === ref.name && feed.ref.namespace === ref.namespace) this.#setLimit(feed);
     }
-    this.#turnSoon();
+    this.#worker.limitChanged(ref);
   }
 
   close(drainTimeoutMs: number): Promise<void> {
-    this.#closing ??= this.#close(drainTimeoutMs);
-    return this.#closing;
+    return this.#worker.close(drainTimeoutMs);
   }
 
-  async #close(drainTimeoutMs: number): Promise<void> {
+  claim(key: string, count: number): void {
+    const feed = this.#feeds.get(key);
+    const asked = feed?.askable ? feed.ask(count) : 0;
+    if (!feed) return;
+    // One request at a time: it can be asked again when this one is over.
+    this.#worker.ready(feed, 0);
+    if (asked < count) this.#worker.missed(feed, count - asked);
+  }
+
+  share(key: string, limit: number): number {
+    return this.#feeds.get(key)?.shareOf(limit) ?? limit;
+  }
+
+  open(held: HeldCall): Attempt | undefined | Promise<Attempt | undefined> {
+    held.begun = true;
+    this.#context.activity.started(held.delivery.subject);
+    const opened = openCall(this.#context, held);
+    return opened instanceof Promise ? opened.then((one) => this.#opened(held, one)) : this.#opened(held, opened);
+  }
+
+  #opened(held: HeldCall, opened: Attempt | Conclusion): Attempt | undefined {
+    if (!("kind" in opened)) return opened;
+    this.#conclude(held, opened);
+    return undefined;
+  }
+
+  freed(held: HeldCall): void {
+    const { subject } = held.delivery;
+    held.free = true;
+    this.#context.activity.freed(subject);
+    // The server still counts the call.
+    const feed = this.#feeds.get(subject);
+    if (feed) this.#setLimit(feed);
+  }
+
+  settle(held: HeldCall, ending: Ending, over: Promise<unknown>): void {
+    held.delivering = over;
+    this.#conclude(held, ending);
+  }
+
+  release(held: HeldCall): void {
+    this.#conclude(held, { kind: "back" });
+  }
+
+  stop(): void {
     for (const off of this.#off) off();
     this.#discovery.close();
-    const feeds = [...this.#feeds.values()];
-    this.#deaf = Promise.allSettled(feeds.map((feed) => feed.close()));
-    for (const held of feeds.flatMap((feed) => feed.waiting.splice(0))) void this.#settle(held, { kind: "back" });
-    const closing = Promise.all([this.#deaf, this.#later.close(), this.#batches.close()]);
-    await within(drainTimeoutMs, this.#ended());
-    for (const held of this.#attempts.keys()) held.abort.abort(new Error("the worker stops"));
-    await within(ABORT_GRACE_MS, this.#ended());
-    for (const held of this.#attempts.keys()) held.abandoned.resolve({ kind: "back" });
-    await this.#ended();
-    await within(SETTLE_TIMEOUT_MS, Promise.all([closing, this.#settlement.idle()]));
+    this.#deaf = Promise.allSettled([...this.#feeds.values()].map((feed) => feed.close()));
+    this.#keepersClosed = Promise.all([this.#later.close(), this.#batches.close()]);
+  }
+
+  async flush(): Promise<void> {
+    await within(SETTLE_TIMEOUT_MS, Promise.all([this.#deaf, this.#keepersClosed, this.#settlement.idle()]));
     this.#stop.abort();
     await this.#settlement.idle();
     if (this.#context.link.connected) await within(SETTLE_TIMEOUT_MS, this.#context.link.flush());
     this.#onClosed();
   }
 
-  async #ended(): Promise<void> {
-    await Promise.all(this.#attempts.values());
-  }
-
   #cancel(id: string): void {
-    this.#byId.get(id)?.cancel(ABORT_GRACE_MS);
     // Its message may be on its way still.
     this.#cancelled.set(id, performance.now());
+    const held = this.#byId.get(id);
+    if (!held) return;
+    held.cancelled = true;
+    this.#worker.cancel(held);
   }
 
   #tick(): void {
@@ -143,37 +170,41 @@ export class JetStreamConsumer implements Consumer {
       this.#cancelled.delete(id);
     }
     for (const [subject, feed] of this.#feeds) {
-      const limit = this.#limitOf(feed);
-      feed.setLimit(limit);
+      this.#setLimit(feed);
       feed.tick();
       // Not while there is a request under way: what it brings would be nobody's.
       feed.retiring = feed.held + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
       if (!feed.retiring || feed.asking) continue;
       this.#feeds.delete(subject);
+      this.#worker.ready(feed, 0);
       feed.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a feed failed"));
     }
-    this.#turnSoon();
+  }
+
+  #setLimit(feed: LaneFeed): void {
+    feed.setLimit(this.#options.limitOf(feed.ref));
   }
 
   /** @param calls on the server, those under way among them; undefined when only that there are some is known */
   #found(lane: Lane, calls: number | undefined): void {
-    if (this.#closing) return;
+    if (this.#deaf) return;
     const subject = laneSubject(lane);
     let feed = this.#feeds.get(subject);
     if (!feed) {
       feed = new LaneFeed(this.#context, lane, {
-        delivered: (from, delivery) => this.#delivered(from, delivery),
-        askable: () => this.#turnSoon(),
+        delivered: (from, delivery, expected) => this.#delivered(from, delivery, expected),
+        missed: (from, count) => this.#worker.missed(from, count),
+        askable: (from) => this.#offer(from),
       });
       this.#feeds.set(subject, feed);
-      feed.open(this.#limitOf(feed));
+      feed.open(this.#options.limitOf(feed.ref));
     }
     if (calls !== undefined) feed.counted(calls);
     else if (feed.retiring) {
       feed.retiring = false;
       feed.lastUsedAt = performance.now();
     }
-    if (feed.backlog > 0 || calls === undefined) this.#turnSoon();
+    if (feed.backlog > 0 || calls === undefined) this.#offer(feed);
   }
 
   /** Functions that have nothing in the queue are not found. */
@@ -183,113 +214,52 @@ export class JetStreamConsumer implements Consumer {
     }
   }
 
-  #delivered(feed: LaneFeed, delivery: Delivery): void {
+  #offer(feed: LaneFeed): void {
+    if (feed.askable) this.#worker.ready(feed, feed.claimable);
+  }
+
+  #delivered(feed: LaneFeed, delivery: Delivery, expected: boolean): void {
     feed.lastUsedAt = performance.now();
     const place = `${delivery.stream}:${delivery.seq}`;
     const known = this.#held.get(place);
-    if (known) {
-      // The server thinks this process has lost it; acknowledgements go to its latest delivery.
-      known.delivery = delivery;
-    } else {
-      this.#take(feed, delivery, place);
-    }
-    this.#turnSoon();
+    // The server thinks this process has lost it; acknowledgements go to its latest delivery.
+    if (known) known.delivery = delivery;
+    const held = known ? undefined : this.#take(feed, delivery, place);
+    if (held) this.#worker.delivered(feed, [held]);
+    else if (expected) this.#worker.missed(feed, 1);
+    this.#offer(feed);
   }
 
-  #take(feed: LaneFeed, delivery: Delivery, place: string): void {
+  #take(feed: LaneFeed, delivery: Delivery, place: string): HeldCall | undefined {
+    const { activity, ids } = this.#context;
     let stored: StoredCall;
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
       void setAside(this.#context, err, delivery, feed);
-      return;
+      return undefined;
     }
-    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, this.#context.ids), feed.lane);
+    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), feed.lane);
+    held.cancelled = this.#cancelled.has(held.id);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);
-    this.#context.activity.taken(feed.subject);
-    if (this.#cancelled.has(held.id)) held.cancel(ABORT_GRACE_MS);
-    if (this.#closing) {
-      void this.#settle(held, { kind: "back" });
-      return;
-    }
-    feed.waiting.push(held);
-    this.#waiting++;
+    activity.taken(feed.subject);
+    feed.held++;
+    return held;
   }
 
-  /** What happens in one turn of the event loop is dealt with together. */
-  #turnSoon(): void {
-    if (this.#turning || this.#closing) return;
-    this.#turning = true;
-    setImmediate(() => {
-      this.#turning = false;
-      if (this.#closing) return;
-      this.#startNext();
-      askForMore(this.#feeds.values(), {
-        concurrency: this.#options.concurrency,
-        taken: this.#running + this.#waiting,
-        limitOf: (feed) => this.#limitOf(feed),
-      });
-    });
-  }
-
-  #startNext(): void {
-    if (this.#waiting === 0) return;
-    const { concurrency } = this.#options;
-    // Whoever has had its turn goes to the end; the others of this round are unchanged.
-    for (let started = true; started; ) {
-      started = false;
-      for (const feed of [...this.#feeds.values()]) {
-        if (this.#running >= concurrency || this.#waiting === 0) return;
-        if (feed.waiting.length === 0 || feed.running >= this.#limitOf(feed)) continue;
-        if (placesFor({ concurrency, taken: this.#running, own: feed.running }) === 0) continue;
-        this.#start(feed, feed.waiting.shift() as HeldCall);
-        this.#feeds.delete(feed.subject);
-        this.#feeds.set(feed.subject, feed);
-        started = true;
-      }
-    }
-  }
-
-  #start(feed: LaneFeed, held: HeldCall): void {
-    this.#waiting--;
-    this.#running++;
-    feed.running++;
-    this.#context.activity.started(feed.subject);
-    const place = this.#aside.begin((now, before) => this.#left(feed, now, before));
-    const ended = this.#run(held, place, feed.order).finally(() => {
-      const hold = place.end();
-      this.#release(feed, "nothing", hold);
-      if (hold === "nothing") feed.free--;
-      this.#context.activity.ended(feed.subject, hold === "nothing");
+  /** What comes later for the same message counts for nothing. */
+  #conclude(held: HeldCall, conclusion: Conclusion): void {
+    if (held.concluded) return;
+    held.concluded = true;
+    clearTimeout(held.showing);
+    const { subject } = held.delivery;
+    if (held.begun) this.#context.activity.ended(subject, held.free);
+    const feed = this.#feeds.get(subject);
+    if (feed) {
+      feed.held--;
       feed.lastUsedAt = performance.now();
-      this.#attempts.delete(held);
-      this.#turnSoon();
-    });
-    this.#attempts.set(held, ended);
-  }
-
-  /** A call under way has given up places, and goes on without. */
-  #left(feed: LaneFeed, now: Hold, before: Hold): void {
-    this.#release(feed, now, before);
-    if (now === "nothing") {
-      feed.free++;
-      this.#context.activity.freed(feed.subject);
-      // The server still counts the call.
-      feed.setLimit(this.#limitOf(feed));
     }
-    this.#turnSoon();
-  }
-
-  #release(feed: LaneFeed, now: Hold, before: Hold): void {
-    if (before === "both" && now !== "both") this.#running--;
-    if (before !== "nothing" && now === "nothing") feed.running--;
-  }
-
-  async #run(held: HeldCall, place: Place, order: StartOrder): Promise<void> {
-    const trying = attempt(this.#context, held, this.#deliver, place, order);
-    const conclusion = await Promise.race([trying, held.abandoned.promise]);
-    // Storing what became of it needs no place of its own.
     void this.#settle(held, conclusion);
   }
 
@@ -301,15 +271,4 @@ export class JetStreamConsumer implements Consumer {
     this.#byId.delete(held.id);
     this.#context.activity.released(held.delivery.subject);
   }
-
-  #limitOf({ lane }: LaneFeed): number {
-    return this.#options.limitOf({ name: lane.name, namespace: lane.namespace });
-  }
-}
-
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  const timeout = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
-  await Promise.race([work, timeout]);
-  timer.abort();
 }

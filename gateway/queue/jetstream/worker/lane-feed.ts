@@ -1,12 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { StartOrder } from "../../worker/start-order.ts";
+import type { FunctionRef } from "../../../../contract/functions.ts";
+import type { Lane as ClaimLane } from "../../worker/store.ts";
 import { StrayWatch } from "../background/stray-watch.ts";
 import type { Silence } from "../background/strays.ts";
 import { ensureConsumer } from "../client/consumers.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
 import type { Context } from "../store/context.ts";
-import type { HeldCall } from "../store/held-call.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
 
@@ -18,26 +18,27 @@ const PATIENCE_ACK_WAITS = 2;
 const LIMIT_EVERY_MS = 1000;
 /** While there is room for calls aside: a process that knew of none of them may have taken it away. */
 const ROOM_AGAIN_MS = 60_000;
+/** Calls asked for at a time. */
+const MAX_BATCH = 256;
 const MEND_MIN_MS = 200;
 const MEND_MAX_MS = 5000;
 
 export interface LaneFeedEvents {
-  delivered(feed: LaneFeed, delivery: Delivery): void;
+  /** @param expected whether it is one of those that {@link LaneFeed.ask} said are on their way */
+  delivered(feed: LaneFeed, delivery: Delivery, expected: boolean): void;
+  /** So many calls that were asked for do not come. */
+  missed(feed: LaneFeed, count: number): void;
   /** It can be asked for more. */
   askable(feed: LaneFeed): void;
 }
 
 /** The calls of one function, from its consumer on the server. */
-export class LaneFeed {
+export class LaneFeed implements ClaimLane {
   readonly lane: Lane;
   readonly subject: string;
-  /** Delivered and not started. */
-  readonly waiting: HeldCall[] = [];
-  readonly order = new StartOrder();
-  /** Under way, and counted for the limit. */
-  running = 0;
-  /** Under way, and free of places. */
-  free = 0;
+  readonly ref: FunctionRef;
+  /** Calls in the hands of this process that wait or are under way. */
+  held = 0;
   /** Calls on the server, as far as is known. */
   backlog = 0;
   lastUsedAt = performance.now();
@@ -50,7 +51,8 @@ export class LaneFeed {
   readonly #room = new AsideRoom();
   #ready = false;
   #mending = false;
-  #asked: "backlog" | "idle" | undefined;
+  /** Calls that are on their way because there is known to be work. */
+  #expected = 0;
   /** As the server has it. */
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
@@ -62,27 +64,28 @@ export class LaneFeed {
     this.#context = context;
     this.lane = lane;
     this.subject = laneSubject(lane);
+    this.ref = { name: lane.name, namespace: lane.namespace };
     this.#events = events;
     this.#strays = new StrayWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
         this.#strays.served();
-        if (this.#pull.outstanding === 0) this.#asked = undefined;
-        events.delivered(this, delivery);
+        const expected = this.#expected > 0;
+        if (expected) this.#expected--;
+        events.delivered(this, delivery, expected);
       },
       over: (lost) => this.#over(lost),
     });
   }
 
-  /** Calls in the hands of this process. */
-  get held(): number {
-    return this.running + this.free + this.waiting.length;
+  get key(): string {
+    return this.subject;
   }
 
-  /** Calls that are on their way because there is known to be work. */
-  get expected(): number {
-    return this.#asked === "backlog" ? this.#pull.outstanding : 0;
+  /** Calls that can be asked for now; one even where none is known, which may come at any time. */
+  get claimable(): number {
+    return Math.min(MAX_BATCH, Math.max(1, this.backlog));
   }
 
   /** A call may come at any time. */
@@ -107,20 +110,26 @@ export class LaneFeed {
     return shareOfLimit(limit, activity.self, activity.sharers(this.subject, performance.now()));
   }
 
-  /** @param count how many calls there is room for */
-  ask(count: number): void {
-    this.#asked = this.backlog > 0 ? "backlog" : "idle";
-    const batch = this.#asked === "backlog" ? Math.min(count, this.backlog) : 1;
+  /**
+   * Where none is known to be there, one call is asked for that may come at any time and says how many follow. It takes
+   * no place while it does not, so it is none of those that are on their way.
+   * @param count how many calls there is room for
+   * @returns how many are on their way
+   */
+  ask(count: number): number {
+    const batch = Math.min(count, Math.max(1, this.backlog));
     this.#aliveAt = performance.now();
     // Others may have taken what there was. Short, as closing has to wait for it.
     this.#pull.ask(batch, this.#context.settings.pollMs);
+    this.#expected = this.backlog > 0 ? this.#pull.outstanding : 0;
+    return this.#expected;
   }
 
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
     const { held, finished } = this.#context.activity.of(this.subject, performance.now());
     this.#strays.seen({ calls, held, finished });
-    const backlog = calls - this.held - this.expected;
+    const backlog = calls - this.held - this.#expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
 
@@ -157,7 +166,7 @@ export class LaneFeed {
   reconnected(): void {
     this.#pull.reset();
     this.#strays.served();
-    this.#asked = undefined;
+    this.#missed();
     if (this.#ready) this.#events.askable(this);
   }
 
@@ -167,8 +176,14 @@ export class LaneFeed {
     await this.#pull.close();
   }
 
+  #missed(): void {
+    const count = this.#expected;
+    this.#expected = 0;
+    if (count > 0) this.#events.missed(this, count);
+  }
+
   #over(lost: boolean): void {
-    this.#asked = undefined;
+    this.#missed();
     if (lost) {
       void this.#mend();
       return;
