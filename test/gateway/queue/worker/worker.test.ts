@@ -270,3 +270,19 @@ test("a store that has lost all claims gets no word of them, and all places are 
   await nextTurn();
   expect(books.claimed).toEqual([["fn", 2]]);
 });
+
+test("starts the calls of a lane in their order though some are looked up first, and others without them", async () => {
+  start(8);
+  const slow = Promise.withResolvers<void>();
+  books.opening = (claim) => (claim.name === "slow" ? slow.promise.then(() => attemptOf(claim)) : attemptOf(claim));
+  worker.ready(FN, 4);
+  await nextTurn();
+  worker.delivered(FN, claims("first", "slow", "third"));
+  worker.delivered(laneOf("other"), claims("other"));
+  await eventually("the other lane's starts", () => deliveries.ids.includes("other"));
+  expect(deliveries.ids).toEqual(["first", "other"]);
+  slow.resolve();
+  await eventually("the others follow", () => deliveries.started.length === 4);
+  worker.delivered(FN, claims("last"));
+  expect(deliveries.ids).toEqual(["first", "other", "slow", "third", "last"]);
+});
