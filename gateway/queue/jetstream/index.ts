@@ -18,13 +18,13 @@ import type {
 } from "../queue.ts";
 import { JetStreamDeadLetters } from "./admin/dead-letters.ts";
 import { countCalls } from "./admin/stats.ts";
+import { WorkerContext } from "./background/worker-context.ts";
 import { cancelCall } from "./calls/cancel.ts";
 import { Intake } from "./calls/intake.ts";
 import { findCall } from "./calls/lookup.ts";
 import { purgeFunction } from "./calls/purge.ts";
 import { SIGNALS } from "./client/names.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
-import { Context } from "./store/context.ts";
 import { outcomeOf, statusOf } from "./store/record.ts";
 import { JetStreamConsumer } from "./worker/consumer.ts";
 
@@ -48,7 +48,7 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
     throw new StartError(`cannot keep the queue at NATS ${settings.servers}: ${tooOld}`);
   }
   if (options.onReconnect) link.onReconnect(options.onReconnect);
-  const context = new Context(link, settings);
+  const context = new WorkerContext(link, settings);
   try {
     await context.open();
     context.server.renew();
@@ -66,14 +66,14 @@ class JetStreamQueue implements Queue {
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   readonly deadLetters: JetStreamDeadLetters;
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #intake: Intake;
   readonly #publishing = new Set<Promise<Receipt>>();
   readonly #telling: NodeJS.Timeout;
   #consumer: JetStreamConsumer | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: Context) {
+  constructor(context: WorkerContext) {
     this.#context = context;
     this.maxBodyBytes = context.settings.maxBodyBytes;
     this.maxResultBytes = context.settings.maxResultBytes;

@@ -9,9 +9,9 @@ import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../cli
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "../store/batch-members.ts";
 import { decodeCall, laneOf, queuedCall, type StoredCall } from "../store/call-codec.ts";
-import type { Context } from "../store/context.ts";
 import { emptyProgress, waitingRecord } from "../store/record.ts";
 import { UnreadableError } from "../store/wire-fields.ts";
+import type { WorkerContext } from "./worker-context.ts";
 
 const CONSUMER = "keeper";
 const MAX_PENDING = 256;
@@ -29,14 +29,14 @@ const READ_AHEAD = 16;
 
 /** Holds batches until all of their members have ended, then tells so. Each batch is in the hands of one process. */
 export class BatchKeeper {
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #finishBatch: ConsumeOptions["finishBatch"];
   readonly #held = new Map<number, HeldBatch>();
   readonly #off: (() => void)[] = [];
   readonly #stop = new AbortController();
   #pull: Pull | undefined;
 
-  constructor(context: Context, finishBatch: ConsumeOptions["finishBatch"]) {
+  constructor(context: WorkerContext, finishBatch: ConsumeOptions["finishBatch"]) {
     this.#context = context;
     this.#finishBatch = finishBatch;
   }
@@ -125,7 +125,7 @@ export class BatchKeeper {
 
 class HeldBatch {
   delivery: Delivery;
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #stored: StoredCall;
   readonly #id: string;
   readonly #size: number;
@@ -136,7 +136,12 @@ class HeldBatch {
   #changed = Promise.withResolvers<void>();
 
   /** @throws {UnreadableError} for a message that holds no batch @throws {NewerFormError} */
-  constructor(context: Context, delivery: Delivery, finishBatch: ConsumeOptions["finishBatch"], stop: AbortSignal) {
+  constructor(
+    context: WorkerContext,
+    delivery: Delivery,
+    finishBatch: ConsumeOptions["finishBatch"],
+    stop: AbortSignal,
+  ) {
     this.#context = context;
     this.delivery = delivery;
     this.#stored = decodeCall(delivery.data);

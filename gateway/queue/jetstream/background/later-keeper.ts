@@ -9,8 +9,8 @@ import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
-import type { Context } from "../store/context.ts";
 import { type Bucket, bucketFilter, isNear, laneOfLater, parseBucket, parseLater } from "../store/later-bucket.ts";
+import type { WorkerContext } from "./worker-context.ts";
 
 const MAX_PENDING = 2000;
 const BATCH = 256;
@@ -25,7 +25,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Puts calls into their queues when their time has come. Any number of processes can do so at the same time. */
 export class LaterKeeper {
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #open = new Map<string, OpenBucket>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #off: (() => void)[] = [];
@@ -33,7 +33,7 @@ export class LaterKeeper {
   #working: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(context: Context) {
+  constructor(context: WorkerContext) {
     this.#context = context;
     this.#jumps = new ClockJumps(Date.now, steadyNow);
   }
@@ -112,7 +112,7 @@ interface HeldForLater {
 }
 
 class OpenBucket {
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #token: string;
   readonly #startsAt: number;
   readonly #endsAt: number;
@@ -123,7 +123,7 @@ class OpenBucket {
   #silentSince: number | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: Context, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
+  constructor(context: WorkerContext, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
     this.#context = context;
     this.#token = token;
     this.#startsAt = start * 1000;

@@ -1,7 +1,5 @@
 import type { Link } from "../../../nats/connection.ts";
 import { DEFAULT_QUEUE } from "../../queue.ts";
-import { ServerLife } from "../background/server-life.ts";
-import { StraySweeper } from "../background/strays.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
 import { Publisher } from "../client/publisher.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "../client/streams.ts";
@@ -26,8 +24,6 @@ export class Context {
   readonly records: Records;
   readonly bodies: Bodies;
   readonly activity = new Activity();
-  readonly strays: StraySweeper;
-  readonly server: ServerLife;
   readonly room: CallRoom;
   /** Whether it has been said that there are calls of a later release. */
   toldOfNewer = false;
@@ -49,8 +45,6 @@ export class Context {
     this.bodies = new Bodies(link, this.publisher, STREAMS.bodies, BODY_PREFIX);
     const results = new Bodies(link, this.publisher, STREAMS.finished, RESULT_PREFIX);
     this.records = new Records(link, this.publisher, results);
-    this.strays = new StraySweeper(this);
-    this.server = new ServerLife(this);
     this.room = new CallRoom({
       link,
       limits: settings.callLimits,

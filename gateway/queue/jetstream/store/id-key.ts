@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
+import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import { ID_KEY_SUBJECT, STREAMS } from "../client/names.ts";
+import type { Publisher } from "../client/publisher.ts";
 import { readMessage } from "../client/stored-message.ts";
-import type { Context } from "./context.ts";
 
 const KEY_BYTES = 32;
 
@@ -11,7 +11,10 @@ const KEY_BYTES = 32;
  * @param own to be kept where the server has none (any more)
  * @throws as {@link Publisher.publish}, and when the server does not answer
  */
-export async function ensureIdKey({ link, publisher }: Pick<Context, "link" | "publisher">, own?: string) {
+export async function ensureIdKey(
+  { link, publisher }: { readonly link: Link; readonly publisher: Publisher },
+  own?: string,
+) {
   const find = async () => (await readMessage(link, STREAMS.keys, { last_by_subj: ID_KEY_SUBJECT }))?.data.toString();
   const found = await find();
   if (found !== undefined) return found;

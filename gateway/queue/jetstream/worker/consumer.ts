@@ -5,11 +5,11 @@ import { within } from "../../worker/within.ts";
 import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
+import type { WorkerContext } from "../background/worker-context.ts";
 import { setAside } from "../calls/unreadable.ts";
 import { type Lane, laneSubject, SIGNALS } from "../client/names.ts";
 import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
-import type { Context } from "../store/context.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
 import { Discovery } from "./discovery.ts";
 import { LaneFeed } from "./lane-feed.ts";
@@ -25,7 +25,7 @@ const CANCELLED_MS = 10_000;
 
 /** The calls on the server, as a worker claims them. */
 export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #options: ConsumeOptions;
   readonly #worker: QueueWorker<HeldCall>;
   readonly #settlement: Settlement;
@@ -46,7 +46,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   #deaf: Promise<unknown> | undefined;
   #keepersClosed: Promise<unknown> | undefined;
 
-  constructor(context: Context, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
+  constructor(context: WorkerContext, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
     this.#context = context;
     this.#options = options;
     this.#onClosed = onClosed;

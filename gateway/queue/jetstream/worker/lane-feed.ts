@@ -3,10 +3,10 @@ import type { FunctionRef } from "../../../../contract/functions.ts";
 import type { Lane as ClaimLane } from "../../worker/store.ts";
 import { StrayWatch } from "../background/stray-watch.ts";
 import type { Silence } from "../background/strays.ts";
+import type { WorkerContext } from "../background/worker-context.ts";
 import { ensureConsumer } from "../client/consumers.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
-import type { Context } from "../store/context.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
 
@@ -44,7 +44,7 @@ export class LaneFeed implements ClaimLane {
   lastUsedAt = performance.now();
   /** Asks no more. It can be closed when nothing is expected and it is idle still. */
   retiring = false;
-  readonly #context: Context;
+  readonly #context: WorkerContext;
   readonly #events: LaneFeedEvents;
   readonly #pull: Pull;
   readonly #closed = new AbortController();
@@ -60,7 +60,7 @@ export class LaneFeed implements ClaimLane {
   readonly #strays: StrayWatch;
   #aliveAt = performance.now();
 
-  constructor(context: Context, lane: Lane, events: LaneFeedEvents) {
+  constructor(context: WorkerContext, lane: Lane, events: LaneFeedEvents) {
     this.#context = context;
     this.lane = lane;
     this.subject = laneSubject(lane);

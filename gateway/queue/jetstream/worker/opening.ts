@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Attempt } from "../../worker/store.ts";
+import type { WorkerContext } from "../background/worker-context.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { BodyLostError } from "../store/bodies.ts";
 import { queuedCall } from "../store/call-codec.ts";
-import type { Context } from "../store/context.ts";
 import type { Conclusion, HeldCall } from "../store/held-call.ts";
 import { countLeft } from "../store/left-marks.ts";
 import { waitingRecord } from "../store/record.ts";
@@ -18,7 +18,7 @@ const TROUBLE_WAIT_MS = 500;
 type Opened = Attempt | Conclusion;
 
 /** Readies a call to be tried, unless it is over already: at once when nothing has to be looked up. Never rejects. */
-export function openCall(context: Context, held: HeldCall): Opened | Promise<Opened> {
+export function openCall(context: WorkerContext, held: HeldCall): Opened | Promise<Opened> {
   if (held.cancelled) return { kind: "cancelled" };
   const { body } = held.stored;
   if (body instanceof Uint8Array && !mayBePast(context, held)) return begin(context, held, body);
@@ -26,7 +26,7 @@ export function openCall(context: Context, held: HeldCall): Opened | Promise<Ope
 }
 
 /** Whether the call of a message may be over or have moved on: the message comes again, or took the place of another. */
-function mayBePast({ server }: Context, { delivery, stored }: HeldCall): boolean {
+function mayBePast({ server }: WorkerContext, { delivery, stored }: HeldCall): boolean {
   // A server that was killed may have forgotten the last of what had been acknowledged.
   const outlived = delivery.storedAt < server.since + CLOCK_SKEW_MS;
   // A batch that was cancelled leaves its message to whoever gets it, to look for members then.
@@ -34,7 +34,7 @@ function mayBePast({ server }: Context, { delivery, stored }: HeldCall): boolean
   return delivery.deliveries > 1 || stored.id !== undefined || outlived || whole;
 }
 
-async function lookUp(context: Context, held: HeldCall): Promise<Opened> {
+async function lookUp(context: WorkerContext, held: HeldCall): Promise<Opened> {
   try {
     const past = mayBePast(context, held) ? await checkPast(context, held) : undefined;
     return past ?? begin(context, held, await context.bodyOf(held.stored));
@@ -46,7 +46,7 @@ async function lookUp(context: Context, held: HeldCall): Promise<Opened> {
   }
 }
 
-async function checkPast(context: Context, held: HeldCall): Promise<Conclusion | undefined> {
+async function checkPast(context: WorkerContext, held: HeldCall): Promise<Conclusion | undefined> {
   const { settings } = context;
   const { delivery, stored, id } = held;
   const past = await lookUpPast(context, id, delivery, stored);
@@ -64,7 +64,7 @@ async function checkPast(context: Context, held: HeldCall): Promise<Conclusion |
   return undefined;
 }
 
-function begin(context: Context, held: HeldCall, body: Uint8Array): Opened {
+function begin(context: WorkerContext, held: HeldCall, body: Uint8Array): Opened {
   const { stored, id } = held;
   const { notAfter, callbackUrl } = stored.call;
   const startedAt = Date.now();
@@ -80,7 +80,10 @@ function begin(context: Context, held: HeldCall, body: Uint8Array): Opened {
   return { call: queuedCall(stored, id, body), number: stored.attempts + 1 };
 }
 
-async function showRunning({ records, settings }: Context, { stored, id, open, startedAt }: HeldCall): Promise<void> {
+async function showRunning(
+  { records, settings }: WorkerContext,
+  { stored, id, open, startedAt }: HeldCall,
+): Promise<void> {
   const { nextAttemptAt: _, ...before } = open ?? waitingRecord(stored, id);
   try {
     await records.putOpen({

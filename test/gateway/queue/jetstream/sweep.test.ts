@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { connect, type JetStreamManager, type NatsConnection } from "nats";
 import { openLink } from "../../../../gateway/nats/connection.ts";
+import { WorkerContext } from "../../../../gateway/queue/jetstream/background/worker-context.ts";
 import { laneSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
 import { withDefaults } from "../../../../gateway/queue/jetstream/options.ts";
 import { laneOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
-import { Context } from "../../../../gateway/queue/jetstream/store/context.ts";
 import { bucketFilter, parseLater } from "../../../../gateway/queue/jetstream/store/later-bucket.ts";
 import { type CallRecord, encodeRecord } from "../../../../gateway/queue/jetstream/store/record.ts";
 import type { Consumer, Deliver, Queue } from "../../../../gateway/queue/queue.ts";
@@ -23,7 +23,7 @@ describeWithNats("looking for calls that nobody gets", () => {
   let jsm: JetStreamManager;
   const queues: Queue[] = [];
   const consumers: Consumer[] = [];
-  const contexts: Context[] = [];
+  const contexts: WorkerContext[] = [];
   /** Subjects of requests to JetStream, with what they ask. */
   let asked: { readonly subject: string; readonly text: string }[] = [];
 
@@ -81,7 +81,7 @@ describeWithNats("looking for calls that nobody gets", () => {
       callLimits,
       log: log as typeof silent,
     });
-    const context = new Context(await openLink(settings), settings);
+    const context = new WorkerContext(await openLink(settings), settings);
     contexts.push(context);
     return { strays: context.strays, warnings };
   };
