@@ -97,6 +97,7 @@ const KNOWN = new Set([
   ...["down-proportion", "burst", "initial", "activation", "windows", "prewarm"].map((name) => FAASLANE + name),
 ]);
 const QUEUE_SIZE = "com.faaslane.queue.size";
+const QUEUE_SIZES = [1, 1_000_000] as const;
 
 const HOUR_MS = 3600_000;
 /** OpenFaaS looks at the largest load of the last 45 s for `capacity`, at the rate of the last 30 s for `rps`. */
@@ -190,7 +191,7 @@ export function parseScalePolicy(
   const windowMs = read.duration(`${FAASLANE}window`, 30_000, 6_000, "1h");
   const panicPercent = read.number(`${FAASLANE}panic-window`, 10, 1, 100);
   const downDelayMs = read.duration(`${FAASLANE}down-delay`, DOWN_DELAY_MS[type], 0, "1h");
-  const queueSize = read.number(QUEUE_SIZE, 0, 1, 1_000_000, true);
+  const queueSize = read.number(QUEUE_SIZE, 0, ...QUEUE_SIZES, true);
   const policy: ScalePolicy = {
     type,
     typeGiven: read.text(`${OPENFAAS}type`) !== undefined,
@@ -215,6 +216,13 @@ export function parseScalePolicy(
     prewarm: read.boolean(`${FAASLANE}prewarm`),
   };
   return { policy, problems: read.problems };
+}
+
+/** The size of the queue that a function asks for, by the rule of {@link parseScalePolicy}; undefined when it asks for none. */
+export function readQueueSize(labels: Strings = {}, annotations: Strings = {}): number | undefined {
+  const text = labels[QUEUE_SIZE] ?? annotations[QUEUE_SIZE];
+  if (text === undefined) return undefined;
+  return new Settings({ [QUEUE_SIZE]: text }, {}).number(QUEUE_SIZE, 0, ...QUEUE_SIZES, true) || undefined;
 }
 
 function readType(read: Settings): { type: ScaleType; query?: string } {

@@ -1,7 +1,7 @@
 import type { ScaleDefaults } from "../../contract/scale-policy.ts";
-import { SCALE_DEFAULTS } from "../../contract/scale-policy.ts";
 import type { EnvReader } from "../../kit/env.ts";
-import { integerFrom, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../kit/parse.ts";
+import { parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../kit/parse.ts";
+import { readScaleDefaults } from "../../kit/scale-defaults.ts";
 
 export interface ScalingConfig {
   /** Whether functions are scaled; calls wake functions at zero either way. */
@@ -22,10 +22,7 @@ export function readScalingConfig(read: EnvReader, dataDir?: string): ScalingCon
   const prometheusUrl = read.optional("prometheus_url", parseUrl) ?? readPrometheusHost(read);
   return {
     enabled: read.optional("autoscaling", parseBoolean) ?? true,
-    defaults: {
-      target: read.optional("default_target", integerFrom(1)) ?? SCALE_DEFAULTS.target,
-      max: read.optional("default_max_replicas", integerFrom(1)) ?? SCALE_DEFAULTS.max,
-    },
+    defaults: readScaleDefaults(read),
     leaseMs: read.optional("autoscaling_lease", parseLease) ?? 6_000,
     ...(prometheusUrl && { prometheusUrl }),
     ...(dataDir !== undefined && { patternFile: `${dataDir}/scaling.json` }),

@@ -1,7 +1,7 @@
 import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
-import { parseScalePolicy } from "../../contract/scale-policy.ts";
+import { readQueueSize } from "../../contract/scale-policy.ts";
 import { answerTimeoutMs, type WaitLimits } from "../../contract/timeouts.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
@@ -100,7 +100,7 @@ export class FunctionEntry {
   update(snapshot: FunctionEndpoints): void {
     this.#snapshot = snapshot;
     this.#answerTimeoutMs = answerTimeoutMs(snapshot, this.#options);
-    this.#queueSize = parseScalePolicy(snapshot.labels, snapshot.annotations).policy.queueSize;
+    this.#queueSize = readQueueSize(snapshot.labels, snapshot.annotations);
     this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
     this.#replicas = snapshot.endpoints

@@ -75,8 +75,9 @@ export class WatchedFunction {
   }
 
   policyFor(snapshot: FunctionEndpoints): ScalePolicy {
-    const { labels, annotations, generation } = this.#parsed;
-    if (snapshot.generation !== generation || snapshot.labels !== labels || snapshot.annotations !== annotations) {
+    const { labels, annotations } = this.#parsed;
+    // Every event brings the labels again, as new objects; they seldom differ.
+    if (!isSame(snapshot.labels, labels) || !isSame(snapshot.annotations, annotations)) {
       this.#policy = this.#parse(snapshot);
     }
     this.#parsed = snapshot;
@@ -174,4 +175,12 @@ export class WatchedFunction {
     this.recorded.push(made);
     if (this.recorded.length > MAX_RECORDED) this.recorded.shift();
   }
+}
+
+type Strings = Readonly<Record<string, string>> | undefined;
+
+function isSame(a: Strings, b: Strings): boolean {
+  if (a === b) return true;
+  const names = Object.keys(a ?? {});
+  return names.length === Object.keys(b ?? {}).length && names.every((name) => a?.[name] === b?.[name]);
 }

@@ -53,6 +53,7 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     log,
     probes: settings.kubernetes.resources,
     httpProbe: settings.kubernetes.resources.httpProbe,
+    scaleDefaults: settings.kubernetes.resources.scaleDefaults,
     sandbox,
     tmpBytes,
     diskBytes: settings.functionDiskBytes,

@@ -1,4 +1,4 @@
-import { parseScalePolicy } from "../../contract/scale-policy.ts";
+import { parseScalePolicy, type ScaleDefaults } from "../../contract/scale-policy.ts";
 import type { ResolvedDeployment } from "./backend.ts";
 
 type Labelled = Pick<ResolvedDeployment, "labels" | "annotations">;
@@ -13,9 +13,17 @@ export interface ScaleBounds {
   readonly initial: number;
 }
 
+/** What labels for scaling are judged by. */
+export interface ScaleRules {
+  /** Most replicas of one function. */
+  readonly maxReplicas: number;
+  /** The gateway's. */
+  readonly scaleDefaults: ScaleDefaults;
+}
+
 /** Rules that a deployment's labels and annotations for scaling break, a line each. */
-export function scaleProblems({ labels, annotations }: Labelled, maxReplicas: number): string[] {
-  const { policy, problems } = parseScalePolicy(labels, annotations);
+export function scaleProblems({ labels, annotations }: Labelled, { maxReplicas, scaleDefaults }: ScaleRules): string[] {
+  const { policy, problems } = parseScalePolicy(labels, annotations, scaleDefaults);
   const over = (name: string, value: number) => `${name}: ${value} is over the limit of ${maxReplicas} replicas`;
   return [
     ...problems,
@@ -25,8 +33,11 @@ export function scaleProblems({ labels, annotations }: Labelled, maxReplicas: nu
 }
 
 /** @param deployment one without {@link scaleProblems} */
-export function readScaleBounds({ labels, annotations }: Labelled): ScaleBounds {
-  const { policy } = parseScalePolicy(labels, annotations);
+export function readScaleBounds(
+  { labels, annotations }: Labelled,
+  { scaleDefaults }: Pick<ScaleRules, "scaleDefaults">,
+): ScaleBounds {
+  const { policy } = parseScalePolicy(labels, annotations, scaleDefaults);
   const given = [MIN, "com.openfaas.min.scale"].some((name) => Number(labels?.[name] ?? annotations?.[name] ?? 0) > 0);
   return { min: given ? policy.min : 0, initial: Math.max(policy.initial, policy.min) };
 }

@@ -53,7 +53,7 @@ const listed = (table: typeof DEPLOYMENT) =>
   table.flatMap(({ lines }) => lines.map((line) => (typeof line === "string" ? line : expect.stringMatching(line))));
 
 test("from faas-netes' Deployment ours differs in what we mean it to", () => {
-  const ours = withReplicas(buildDeployment(request, surroundings), initialReplicas(request));
+  const ours = withReplicas(buildDeployment(request, surroundings), initialReplicas(request, surroundings.settings));
   expect(differences(theirDeployment(), ours)).toEqual(listed(DEPLOYMENT));
 });
 

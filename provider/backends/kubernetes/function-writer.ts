@@ -55,7 +55,7 @@ export class FunctionWriter {
     const desired = buildDeployment(deployment, around);
     // First, as it may be somebody else's; without a Deployment it does no harm.
     const { service } = await this.applyService(deployment, around);
-    const whole = withReplicas(desired, initialReplicas(deployment));
+    const whole = withReplicas(desired, initialReplicas(deployment, around.settings));
     const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
     cache.observeWrite(made);
     return { deployment: made, service, changed: true };
@@ -134,7 +134,7 @@ export class FunctionWriter {
   }
 
   #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: ResourceContext, purpose: Purpose): UpdatePlan {
-    const how = { deploying: purpose === "deploy" };
+    const how = { deploying: purpose === "deploy", scaleDefaults: around.settings.scaleDefaults };
     const plan = (known: ResourceContext) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
     const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
     if (purpose === "deploy" || secretsMark === undefined) return plan(around);

@@ -4,14 +4,13 @@ import { timeoutProblems } from "../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { networkProblems } from "../network-annotation.ts";
 import { probeProblems } from "../probe-annotations.ts";
-import { readScaleBounds, type ScaleBounds, scaleProblems } from "../scale-labels.ts";
+import { readScaleBounds, type ScaleBounds, type ScaleRules, scaleProblems } from "../scale-labels.ts";
 import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
 
 /** What a deployment is checked against. */
-export interface AdmissionContext {
+export interface AdmissionContext extends ScaleRules {
   hasSecret(secret: SecretName): boolean;
   resolveImage(image: string): Artefact | undefined;
-  readonly maxReplicas: number;
   /** Functions run behind a wall of namespaces. */
   readonly walled: boolean;
 }
@@ -40,10 +39,10 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
     ...probeProblems(deployment.annotations),
     ...timeoutProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
-    ...scaleProblems(deployment, around.maxReplicas),
+    ...scaleProblems(deployment, around),
   ];
   if (problems.length > 0 || !artefact) throw brokenRules(problems);
-  return { digest: artefact.digest, bounds: readScaleBounds(deployment) };
+  return { digest: artefact.digest, bounds: readScaleBounds(deployment, around) };
 }
 
 function missingImage({ name, tag, digest }: ImageReference): string {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { FaasError } from "../../../contract/errors.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import { FEATURES, type ProviderInfo, type VersionInfo } from "../../../contract/info.ts";
+import { SCALE_DEFAULTS, type ScaleDefaults } from "../../../contract/scale-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
@@ -52,6 +53,8 @@ export interface LocalBackendOptions {
   readonly hidden?: readonly string[];
   /** Per function; 100 unless given. */
   readonly maxReplicas?: number;
+  /** How the gateway scales functions that say nothing; as without settings unless given. */
+  readonly scaleDefaults?: ScaleDefaults;
   /** Log kept per replica, and once more for all replicas of a function that are gone; 10 MiB unless given. */
   readonly logLimitBytes?: number;
   /** How long an image is kept that no function uses, in milliseconds; a week unless given. */
@@ -130,6 +133,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         hasSecret: secretFiles.has,
         resolveImage: images.resolve,
         maxReplicas: options.maxReplicas ?? 100,
+        scaleDefaults: options.scaleDefaults ?? SCALE_DEFAULTS,
         walled: wall !== undefined,
       },
       runner: {

@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { SCALE_DEFAULTS } from "../../../contract/scale-policy.ts";
 import { decideRestart } from "../../../provider/backends/local/backoff.ts";
 import { isUnchanged, normaliseDeployment } from "../../../provider/backends/local/definition.ts";
 import { parseDescriptor } from "../../../provider/backends/local/descriptor.ts";
@@ -126,6 +127,8 @@ test("people are told of the first death", () => {
   expect(buildStatus(record, [seen(0)]).problem).toBe("exited with code 1; last output: no licence");
 });
 
+const RULES = { maxReplicas: 10, scaleDefaults: SCALE_DEFAULTS };
+
 test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds]>([
   [undefined, { min: 0, initial: 1 }],
   [
@@ -138,8 +141,8 @@ test.each<[labels: Record<string, string> | undefined, expected: ScaleBounds]>([
     { min: 2, initial: 4 },
   ],
 ])("scale labels %j", (labels, expected) => {
-  expect(scaleProblems({ labels }, 10)).toEqual([]);
-  expect(readScaleBounds({ labels })).toEqual(expected);
+  expect(scaleProblems({ labels }, RULES)).toEqual([]);
+  expect(readScaleBounds({ labels }, RULES)).toEqual(expected);
 });
 
 test.each<[labels: Record<string, string>, problem: string]>([
@@ -148,7 +151,7 @@ test.each<[labels: Record<string, string>, problem: string]>([
   [{ "com.openfaas.scale.min": "11" }, "com.openfaas.scale.min: 11 is over the limit of 10 replicas"],
   [{ "com.faaslane.scale.initial": "11" }, "com.faaslane.scale.initial: 11 is over the limit of 10 replicas"],
 ])("scale labels %j are refused", (labels, problem) => {
-  expect(scaleProblems({ labels }, 10)).toEqual([problem]);
+  expect(scaleProblems({ labels }, RULES)).toEqual([problem]);
 });
 
 test.each([

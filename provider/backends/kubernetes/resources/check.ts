@@ -3,7 +3,7 @@ import { timeoutProblems } from "../../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
-import { scaleProblems } from "../../scale-labels.ts";
+import { type ScaleRules, scaleProblems } from "../../scale-labels.ts";
 import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./names.ts";
@@ -11,7 +11,7 @@ import { profileProblems } from "./profile.ts";
 import { isReservedAnnotation, isReservedLabel } from "./reserved-keys.ts";
 import type { ResourceContext } from "./settings.ts";
 
-type Facts = Pick<ResourceContext, "secrets" | "profiles"> & { readonly settings: { readonly maxReplicas: number } };
+type Facts = Pick<ResourceContext, "secrets" | "profiles"> & { readonly settings: ScaleRules };
 
 /** What the API server takes for all annotations of an object. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;
@@ -23,7 +23,7 @@ export function deploymentProblems(deployment: ResolvedDeployment, around: Facts
   const { annotations, constraints } = deployment;
   return [
     ...identityProblems(deployment),
-    ...labelProblems(deployment, around.settings.maxReplicas),
+    ...labelProblems(deployment, around.settings),
     ...secretProblems(deployment, around),
     ...environmentProblems(deployment),
     ...resourceProblems(deployment),
@@ -46,7 +46,7 @@ function identityProblems(deployment: ResolvedDeployment): string[] {
   return [...definitionProblems(deployment), ...spaced];
 }
 
-function labelProblems(deployment: ResolvedDeployment, maxReplicas: number): string[] {
+function labelProblems(deployment: ResolvedDeployment, rules: ScaleRules): string[] {
   const { service, labels = {} } = deployment;
   const own = labels[FUNCTION_LABEL];
   return [
@@ -58,7 +58,7 @@ function labelProblems(deployment: ResolvedDeployment, maxReplicas: number): str
         ? []
         : [`labels.${key}: "${value}" is not a label's value, at most 63 of A-Za-z0-9-_.`];
     }),
-    ...scaleProblems(deployment, maxReplicas),
+    ...scaleProblems(deployment, rules),
   ];
 }
 

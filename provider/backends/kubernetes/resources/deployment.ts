@@ -1,6 +1,6 @@
 import type { V1Deployment, V1DeploymentSpec } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../../backend.ts";
-import { readScaleBounds } from "../../scale-labels.ts";
+import { readScaleBounds, type ScaleRules } from "../../scale-labels.ts";
 import { stamp } from "./hash.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys } from "./names.ts";
 import { buildPodSpec } from "./pod.ts";
@@ -15,8 +15,11 @@ const SURGE: V1DeploymentSpec["strategy"] = {
 };
 
 /** Replicas of a function that is new. */
-export function initialReplicas(deployment: Pick<ResolvedDeployment, "labels" | "annotations">): number {
-  return readScaleBounds(deployment).initial;
+export function initialReplicas(
+  deployment: Pick<ResolvedDeployment, "labels" | "annotations">,
+  rules: Pick<ScaleRules, "scaleDefaults">,
+): number {
+  return readScaleBounds(deployment, rules).initial;
 }
 
 /**

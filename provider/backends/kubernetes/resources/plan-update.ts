@@ -1,6 +1,6 @@
 import type { V1Deployment, V1ManagedFieldsEntry, V1Service } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../../backend.ts";
-import { readScaleBounds } from "../../scale-labels.ts";
+import { readScaleBounds, type ScaleRules } from "../../scale-labels.ts";
 import { adoptFields } from "./adopt.ts";
 import { withReplicas } from "./deployment.ts";
 import { covers } from "./drift.ts";
@@ -57,12 +57,12 @@ export function planUpdate(
   existing: V1Deployment,
   desired: V1Deployment,
   deployment: Pick<ResolvedDeployment, "labels" | "annotations">,
-  { deploying }: { readonly deploying: boolean },
+  { deploying, scaleDefaults }: Pick<ScaleRules, "scaleDefaults"> & { readonly deploying: boolean },
 ): UpdatePlan {
   const reason = reasonFor(existing, desired, deploying);
   if (reason === undefined) return { kind: "unchanged" };
   const { resourceVersion, generation = 0 } = existing.metadata ?? {};
-  const { min } = readScaleBounds(deployment);
+  const { min } = readScaleBounds(deployment, { scaleDefaults });
   // The mark of an earlier redeploy stays: taking it away would start new pods too.
   const earlier = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.redeploy];
   const mark = reason === "floating" ? String(generation) : earlier;

@@ -8,6 +8,7 @@ import {
   parseText,
   parseUrl,
 } from "../../../../kit/parse.ts";
+import { readScaleDefaults } from "../../../../kit/scale-defaults.ts";
 import type { ProbeTiming } from "../../probe-annotations.ts";
 import { DEFAULT_SETTINGS, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
@@ -75,6 +76,7 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
       liveness: readProbe(read, "liveness", DEFAULT_SETTINGS.liveness),
       readiness: readProbe(read, "readiness", DEFAULT_SETTINGS.readiness),
       maxReplicas: read.optional("max_replicas", integerFrom(1)) ?? DEFAULT_SETTINGS.maxReplicas,
+      scaleDefaults: readScaleDefaults(read),
     },
     clusterRole: read.optional("cluster_role", parseBoolean) ?? false,
     profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",

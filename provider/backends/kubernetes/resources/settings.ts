@@ -1,4 +1,5 @@
 import type { V1OwnerReference } from "@kubernetes/client-node";
+import { SCALE_DEFAULTS, type ScaleDefaults } from "../../../../contract/scale-policy.ts";
 import { DEFAULT_PROBES, type ProbeTiming } from "../../probe-annotations.ts";
 import type { Profile } from "./profile.ts";
 
@@ -16,6 +17,8 @@ export interface ResourceSettings {
   readonly readiness: ProbeTiming;
   /** Most replicas of one function. */
   readonly maxReplicas: number;
+  /** How the gateway scales functions that say nothing. */
+  readonly scaleDefaults: ScaleDefaults;
 }
 
 /** Those of OpenFaaS's chart, but that functions are no root and are asked for readiness at once. */
@@ -24,6 +27,7 @@ export const DEFAULT_SETTINGS: ResourceSettings = {
   nonRoot: true,
   ...DEFAULT_PROBES,
   maxReplicas: 1000,
+  scaleDefaults: SCALE_DEFAULTS,
 };
 
 /** What the provider knows of a secret without reading its value. */

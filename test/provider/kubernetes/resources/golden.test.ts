@@ -17,7 +17,7 @@ const definitions = readOpenApi();
 
 const built = Object.entries(CASES).map(([name, { request, around: surroundings = around() }]) => {
   const bare = buildDeployment(request, surroundings);
-  const deployment = withReplicas(bare, initialReplicas(request));
+  const deployment = withReplicas(bare, initialReplicas(request, around().settings));
   return { name, request, surroundings, objects: [deployment, buildService(request, surroundings.owner)] };
 });
 

@@ -19,7 +19,10 @@ function stored(sent: V1Deployment, replicas = 1): V1Deployment {
 }
 
 const plan = (existing: V1Deployment, next: ResolvedDeployment, { deploying = true, surroundings = around() } = {}) =>
-  planUpdate(existing, buildDeployment(next, surroundings), next, { deploying });
+  planUpdate(existing, buildDeployment(next, surroundings), next, {
+    deploying,
+    scaleDefaults: surroundings.settings.scaleDefaults,
+  });
 
 const applied = (existing: V1Deployment, next: ResolvedDeployment, options = {}) => {
   const decided = plan(existing, next, options);

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { FunctionDeployment } from "../../../../contract/functions.ts";
+import { SCALE_DEFAULTS } from "../../../../contract/scale-policy.ts";
 import { deploymentProblems } from "../../../../provider/backends/kubernetes/resources/check.ts";
 import { buildDeployment } from "../../../../provider/backends/kubernetes/resources/deployment.ts";
 import {
@@ -131,7 +132,7 @@ test("a Function says what the deploy said, and the other way round", () => {
 test("the same definition changes nothing, another one does", () => {
   fc.assert(
     fc.property(definition, definition, (one, other) => {
-      const options = { deploying: false };
+      const options = { deploying: false, scaleDefaults: SCALE_DEFAULTS };
       const stored = plain(buildDeployment(one, around())) as ReturnType<typeof buildDeployment>;
       expect(planUpdate(stored, buildDeployment(one, around()), one, options).kind).toBe("unchanged");
       if (JSON.stringify(one) === JSON.stringify(other)) return;
