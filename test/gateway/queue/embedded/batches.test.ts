@@ -177,6 +177,12 @@ test("whatever happens, a batch ends once all of its members have, and its end i
       }
       run.store.close();
     }),
-    { numRuns: 100 },
+    {
+      numRuns: 100,
+      // Came to grief once: the disk refuses the first line.
+      examples: [1, 2, 3, 4].map((times): [Step[]] => [
+        [{ kind: "publish" }, { kind: "refuse", times }, { kind: "end", which: 0, how: "done" }],
+      ]),
+    },
   );
 });
