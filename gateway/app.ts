@@ -10,6 +10,7 @@ import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
 import { createApp, errorResponder, notFoundResponder, rawBody, route } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
+import { PathPrefix } from "./core/path-prefix.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
@@ -42,6 +43,8 @@ export interface GatewayDeps {
   readonly attempts?: LoginAttempts;
   /** Names that `/system/*` and `/ui/` are called by; any when absent. */
   readonly hosts?: Hosts | undefined;
+  /** What callers put before our paths; whatever their proxies say when absent. */
+  readonly pathPrefix?: PathPrefix;
   readonly version: VersionInfo;
   readonly log: Logger;
 }
@@ -78,7 +81,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
     await connection.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
-  route(app, "/", { GET: [redirectToUi] });
+  route(app, "/", { GET: [redirectToUi(deps.pathPrefix ?? new PathPrefix())] });
 
   app.use(["/system", "/ui"], guardControl(deps.hosts));
   const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
@@ -104,9 +107,17 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
 }
 
 /** As Go redirects: with a small page for those who do not follow. */
-const redirectToUi: RequestHandler = (_req, res) => {
-  res.status(307).set("Location", "/ui/").type("html").send('<a href="/ui/">Temporary Redirect</a>.\n\n');
-};
+function redirectToUi(pathPrefix: PathPrefix): RequestHandler {
+  return (req, res) => {
+    const to = pathPrefix.locate("/ui/", req.headers);
+    const href = to.location.replaceAll("&", "&amp;").replaceAll("'", "&#39;");
+    res
+      .status(307)
+      .set({ ...to })
+      .type("html")
+      .send(`<a href="${href}">Temporary Redirect</a>.\n\n`);
+  };
+}
 
 /**
  * `/metrics` and `/healthz` of the metrics port, which nobody needs to log in to.

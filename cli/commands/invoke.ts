@@ -99,7 +99,9 @@ export function invokeCommand(io: Io): Command {
 async function printResult(io: Io, location: string | undefined, waiting: Omit<WaitOptions, "path">): Promise<void> {
   if (!location?.startsWith("/")) throw new CliError("--wait: this gateway does not tell what becomes of a call");
   const { fetchResult, waitForCall } = await import("./wait-for-call.ts");
-  const options = { ...waiting, path: location };
+  // What comes after the gateway's own path is what its routes are called by.
+  const base = new URL(waiting.url).pathname.replace(/\/$/, "");
+  const options = { ...waiting, path: location.startsWith(`${base}/`) ? location.slice(base.length) : location };
   const call = await waitForCall(options);
   const result = await fetchResult(options);
   if (!result) {

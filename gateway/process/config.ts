@@ -3,6 +3,7 @@ import { type Env, readEnv } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../kit/parse.ts";
+import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 
@@ -11,6 +12,8 @@ export interface GatewayConfig {
   readonly bindAddress: string;
   /** Hosts that the control routes are called by; see `hostsOf`. */
   readonly allowedHosts: readonly string[];
+  /** What a proxy takes away of each path in front of us; undefined believes `X-Forwarded-Prefix`. */
+  readonly pathPrefix: string | undefined;
   readonly metricsPort: number;
   readonly providerUrl: URL;
   readonly defaultNamespace: string;
@@ -52,6 +55,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       port: read.optional("port", parsePort) ?? 8080,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
+      pathPrefix: read.optional("path_prefix", parsePathPrefix),
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
       providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,

@@ -15,6 +15,7 @@ import { CallbackTargets } from "../async/callbacks/targets.ts";
 import { workerAgent } from "../async/function-caller.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
 import { ProxyCaller } from "../async/worker/proxy-caller.ts";
+import { PathPrefix } from "../core/path-prefix.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
@@ -102,7 +103,8 @@ export async function openGateway(
     });
     opened.push(scaling);
     const { autoscaler } = scaling;
-    const proxy = openProxy({ config, table, provider, autoscaler, release: version.release, log });
+    const pathPrefix = new PathPrefix(config.pathPrefix);
+    const proxy = openProxy({ config, table, provider, autoscaler, pathPrefix, release: version.release, log });
     opened.push(
       new StalledReplicaWatch({
         functions: () => table.entries(),
@@ -114,7 +116,8 @@ export async function openGateway(
     opened.push(followProvider(provider, table));
     const attempts = new LoginAttempts({ log });
     const async =
-      queueing && openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, credentials, attempts, log });
+      queueing &&
+      openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, pathPrefix, credentials, attempts, log });
     const handler = buildGateway({
       proxy,
       table,
@@ -126,6 +129,7 @@ export async function openGateway(
       defaultNamespace: config.defaultNamespace,
       hosts: hostsOf(config.bindAddress, config.allowedHosts),
       attempts,
+      pathPrefix,
       ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
     });
@@ -189,11 +193,12 @@ interface ProxyDeps {
   readonly table: FunctionTable;
   readonly provider: ProviderClient;
   readonly autoscaler: Autoscaler;
+  readonly pathPrefix: PathPrefix;
   readonly release: string;
   readonly log: Logger;
 }
 
-function openProxy({ config, table, provider, autoscaler, release, log }: ProxyDeps): FunctionProxy {
+function openProxy({ config, table, provider, autoscaler, pathPrefix, release, log }: ProxyDeps): FunctionProxy {
   const activator = new Activator<FunctionEntry>({
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
@@ -208,6 +213,7 @@ function openProxy({ config, table, provider, autoscaler, release, log }: ProxyD
     provider,
     wake: (entry) => activator.wake(entry),
     holdTimeoutMs: config.scaleUpTimeoutMs,
+    pathPrefix,
     release,
   });
 }
@@ -241,14 +247,15 @@ interface AsyncDeps {
   readonly config: GatewayConfig;
   readonly table: FunctionTable;
   readonly proxy: FunctionProxy;
+  readonly pathPrefix: PathPrefix;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
   readonly log: Logger;
 }
 
-function openAsync(queue: ApiQueue, { config, table, proxy, credentials, attempts, log }: AsyncDeps) {
+function openAsync(queue: ApiQueue, { config, table, proxy, pathPrefix, credentials, attempts, log }: AsyncDeps) {
   const targets = new CallbackTargets(config.async.callbackTargets);
-  const intake = new AsyncIntake({ queue, table, proxy, targets, log });
+  const intake = new AsyncIntake({ queue, table, proxy, targets, pathPrefix, log });
   const calls = new CallRoutes({
     queue,
     isAuthorized: (req) => checkLogin(req, credentials, attempts),

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { toFaasError } from "../../contract/errors.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
+import { PathPrefix } from "../core/path-prefix.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
 import { FunctionEntry } from "./function-entry.ts";
@@ -31,6 +32,8 @@ export interface FunctionProxyOptions {
   /** Asks the provider for replicas; see {@link CallContext}. */
   readonly wake: (entry: FunctionEntry) => void;
   readonly holdTimeoutMs: number;
+  /** What callers put before our paths; whatever their proxies say when absent. */
+  readonly pathPrefix?: PathPrefix;
   /** Release of this gateway, for `X-Served-By` and `User-Agent`. */
   readonly release: string;
 }
@@ -44,30 +47,38 @@ export class FunctionProxy {
   readonly #patientUntil: number;
   #firstSnapshot: Promise<void> | undefined;
   readonly #userAgent: string;
+  readonly #pathPrefix: PathPrefix;
 
-  constructor({ table, provider, wake, holdTimeoutMs, release }: FunctionProxyOptions) {
+  constructor({ table, provider, wake, holdTimeoutMs, pathPrefix, release }: FunctionProxyOptions) {
     this.#table = table;
     this.#late = new MissingFunctionLookup({ table, provider });
     this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
+    this.#pathPrefix = pathPrefix ?? new PathPrefix();
   }
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
-    return this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res));
+    return this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res), req.headers);
   }
 
   /**
    * Makes a call for `exchange`.
    * @param url starts with {@link FUNCTION_PREFIX}
    * @param callId a new one when undefined
+   * @param asked headers of the request as it came, for those who are sent elsewhere
    * @returns undefined unless the function has to be looked for
    */
-  forward(url: string, callId: string | undefined, exchange: Exchange): Promise<void> | undefined {
+  forward(
+    url: string,
+    callId: string | undefined,
+    exchange: Exchange,
+    asked: IncomingHttpHeaders = {},
+  ): Promise<void> | undefined {
     const path = parseFunctionPath(url, FUNCTION_PREFIX);
     if (path.kind !== "function") {
-      exchange.refuse(noFunctionAnswer(path));
+      exchange.refuse(noFunctionAnswer(path, (location) => this.#pathPrefix.locate(location, asked)));
       return undefined;
     }
     const headers = callHeaders(callId, this.#userAgent);
@@ -153,6 +164,13 @@ function callIdOf({ headers }: IncomingMessage): string | undefined {
 }
 
 /** Answers a request that is for no function. */
-export function answerNoFunction(res: ServerResponse, path: Exclude<FunctionPath, { kind: "function" }>): void {
-  writeAnswer(res, noFunctionAnswer(path));
+export function answerNoFunction(
+  res: ServerResponse,
+  path: Exclude<FunctionPath, { kind: "function" }>,
+  pathPrefix: PathPrefix,
+): void {
+  writeAnswer(
+    res,
+    noFunctionAnswer(path, (location) => pathPrefix.locate(location, res.req.headers)),
+  );
 }

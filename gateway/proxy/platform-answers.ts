@@ -1,6 +1,7 @@
 import { type FaasError, STATUS } from "../../contract/errors.ts";
 import { INTERNAL_HEADER } from "../../contract/paths.ts";
 import type { FunctionPath } from "../core/function-path.ts";
+import type { LocationHeaders } from "../core/path-prefix.ts";
 import type { PlatformAnswer } from "./exchange.ts";
 
 const PLAIN_TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" } as const;
@@ -8,9 +9,12 @@ const PLAIN_TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-typ
 type Headers = Readonly<Record<string, string>>;
 
 /** Sends the caller to the clean path, or says that there is no such route, as Go's router does. */
-export function noFunctionAnswer(path: Exclude<FunctionPath, { kind: "function" }>): PlatformAnswer {
+export function noFunctionAnswer(
+  path: Exclude<FunctionPath, { kind: "function" }>,
+  locate: (path: string) => LocationHeaders,
+): PlatformAnswer {
   return path.kind === "redirect"
-    ? { status: 301, headers: { location: path.location, "content-length": "0" }, text: "" }
+    ? { status: 301, headers: { ...locate(path.location), "content-length": "0" }, text: "" }
     : { status: 404, headers: PLAIN_TEXT, text: "404 page not found\n" };
 }
 

@@ -7,6 +7,7 @@ import { type AsyncRequest, QUEUE_HEADERS, readAsyncRequest } from "../async/int
 import { type BatchHead, checkBatch, checkCopies } from "../async/intake/batch.ts";
 import { readQueueName } from "../async/intake/queue-name.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
+import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, printRequest } from "../core/request-print.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
@@ -29,6 +30,8 @@ export interface AsyncIntakeOptions {
   readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders">;
   /** Where callbacks may go. */
   readonly targets: Pick<CallbackTargets, "checkUrl">;
+  /** What callers put before our paths; whatever their proxies say when absent. */
+  readonly pathPrefix?: PathPrefix;
   /** Bytes of bodies in memory, over all calls that are being accepted. Default 256 MiB. */
   readonly maxBufferedBytes?: number;
   /** Longest wait for the queue. Default 15 s. */
@@ -40,6 +43,7 @@ export interface AsyncIntakeOptions {
 export class AsyncIntake {
   readonly #options: AsyncIntakeOptions;
   readonly #bodies: BodyReader;
+  readonly #pathPrefix: PathPrefix;
   /** For batches. */
   readonly #slices = new Slices();
   /** By the annotations as the provider sent them, so that each is read, and a bad one told of, once. */
@@ -47,6 +51,7 @@ export class AsyncIntake {
 
   constructor(options: AsyncIntakeOptions) {
     this.#options = options;
+    this.#pathPrefix = options.pathPrefix ?? new PathPrefix();
     this.#bodies = new BodyReader({
       limitBytes: options.queue.maxBodyBytes,
       totalBytes: options.maxBufferedBytes ?? 256 * 1024 ** 2,
@@ -57,7 +62,7 @@ export class AsyncIntake {
   async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
     if (path.kind === "function") await this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req));
-    else answerNoFunction(res, path);
+    else answerNoFunction(res, path, this.#pathPrefix);
   }
 
   async #answer(
@@ -72,7 +77,9 @@ export class AsyncIntake {
     const ours = proxy.responseHeaders(headers);
     try {
       const receipt = await this.#accept(req, entry, url, headers);
-      res.writeHead(202, { ...ours, ...receiptHeaders(receipt), "content-length": "0" }).end();
+      // Where its status can be had without credentials, whatever call id the caller has chosen.
+      const status = this.#pathPrefix.locate(`${ASYNC_PREFIX}${encodeURIComponent(receipt.id)}`, req.headers);
+      res.writeHead(202, { ...ours, ...receiptHeaders(receipt), ...status, "content-length": "0" }).end();
     } catch (thrown) {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
       const error = toFaasError(thrown);
@@ -140,11 +147,9 @@ function forFunction(req: IncomingMessage, headers: CallHeaders): [name: string,
   return pairs;
 }
 
-function receiptHeaders({ id, callId, duplicate }: Receipt): Record<string, string> {
+function receiptHeaders({ callId, duplicate }: Receipt): Record<string, string> {
   return {
     "x-call-id": callId,
-    // Where its status can be had without credentials, whatever call id the caller has chosen.
-    location: `${ASYNC_PREFIX}${encodeURIComponent(id)}`,
     ...(duplicate ? { [DUPLICATE_HEADER]: "true" } : {}),
   };
 }

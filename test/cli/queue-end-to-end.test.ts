@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
@@ -50,6 +50,25 @@ afterEach(async () => {
 
 const cli = (args: string, input = ""): Promise<Outcome> =>
   runHere(args.split(" "), { cwd: workspace.path, env: { OPENFAAS_URL: gateway.url }, input });
+
+test("behind a proxy that takes a prefix away, a call is waited for all the same", async () => {
+  const proxy = createServer((req, res) => {
+    const headers = { ...req.headers, "x-forwarded-prefix": "/faas" };
+    const url = (req.url as string).startsWith("/faas/") ? (req.url as string).slice("/faas".length) : "/elsewhere";
+    const onward = request(gateway.url + url, { method: req.method ?? "GET", headers }, (answer) => {
+      res.writeHead(answer.statusCode as number, answer.headers);
+      answer.pipe(res);
+    });
+    req.pipe(onward);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/faas`;
+  const options = { cwd: workspace.path, env: { OPENFAAS_URL: url }, input: "hello" };
+  const waited = await runHere(["invoke", "shout", "--async", "--wait"], options);
+  proxy.close();
+  proxy.closeAllConnections();
+  expect([waited.code, waited.stdout]).toEqual([0, "HELLO"]);
+});
 
 test("a call is put into the queue, waited for, looked at, given up, replayed", async () => {
   const loud = await cli("invoke shout --async --wait", "hello");

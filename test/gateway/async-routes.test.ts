@@ -113,6 +113,24 @@ describe("POST /async-function/NAME", () => {
     expect(headers).not.toHaveProperty("x-call-id");
   });
 
+  test("says where its status is below the prefix that a proxy takes away", async () => {
+    const answer = await post({ "x-forwarded-prefix": "/faas" });
+    expect(answer.headers.get("location")).toMatch(/^\/faas\/async-function\/[0-9a-f-]{36}$/);
+  });
+
+  test("sends those with an unclean path, and those who come to the root, below the prefix", async () => {
+    const asked = { headers: { "x-forwarded-prefix": "/faas" }, redirect: "manual" } as const;
+    for (const [path, location] of [
+      ["/function//f?a=1", "/faas/function/f?a=1"],
+      ["/async-function//f", "/faas/async-function/f"],
+      ["/", "/faas/ui/"],
+    ] as const) {
+      const method = path.startsWith("/async") ? "POST" : "GET";
+      const answer = await ask(path, { ...asked, method });
+      expect([answer.headers.get("location"), answer.headers.get("vary")]).toEqual([location, "X-Forwarded-Prefix"]);
+    }
+  });
+
   test("keeps the caller's call id and what is for the function, and leaves out what was for the queue", async () => {
     const sent = {
       "x-call-id": "mine",

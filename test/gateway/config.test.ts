@@ -37,6 +37,7 @@ test("values are parsed as OpenFaaS writes them", () => {
     read_timeout: "45",
     queue: "none",
     basic_auth: "false",
+    path_prefix: "/faas/",
   });
   expect(config).toMatchObject({
     port: 9000,
@@ -45,6 +46,7 @@ test("values are parsed as OpenFaaS writes them", () => {
     readTimeoutMs: 45_000,
     async: { queue: { kind: "none" } },
     ownWorker: false,
+    pathPrefix: "/faas",
   });
   expect([config.providerUrl.href, config.basicAuth]).toEqual(["http://provider:8081/", false]);
 });

@@ -133,6 +133,38 @@ test.each([
   expect(new URL(location, "http://here.test/").host).toBe("here.test");
 });
 
+test.each([
+  ["another host", "//evil.test"],
+  ["another host behind a path", "/a//evil.test"],
+  ["a backslash", "/\\\\evil.test"],
+  ["a URL", "https://evil.test"],
+  ["a script", "javascript:alert(1)"],
+  ["a way up", "/a/../../evil.test"],
+  ["an escaped way up", "/a/%2e%2E/x"],
+  ["a query", "/a?next=//evil.test"],
+  ["a fragment", "/a#"],
+  ["control characters", "/a\t\t/b"],
+  ["a list", "/a, /b"],
+  ["too much", `/${"a".repeat(300)}`],
+  ["an escape that is none", "/a%zz"],
+])("%s as X-Forwarded-Prefix sends nobody there", async (_what, prefix) => {
+  for (const [method, path, expected] of [
+    ["POST", "/async-function/rec", /^\/async-function\/[\w-]+$/],
+    ["GET", "/function//rec", /^\/function\/rec$/],
+    ["GET", "/", /^\/ui\/$/],
+  ] as const) {
+    const lines = [
+      `${method} ${path} HTTP/1.1`,
+      "Host: caller.test",
+      `X-Forwarded-Prefix: ${prefix}`,
+      "Content-Length: 0",
+    ];
+    const head = `${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`;
+    const answer = await rawRequest(platform.port, Buffer.from(head, "latin1"));
+    expect(answer?.headers.get("location")?.[0]).toMatch(expected);
+  }
+});
+
 test.each(["/function/%0d%0aX-Evil:1", "/nowhere%0d%0aX-Evil:1", "/system/function/%0d%0aX-Evil:1"])(
   "a line end in the path %j is in no header of the answer",
   async (target) => {
