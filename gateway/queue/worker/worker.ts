@@ -23,6 +23,7 @@ interface LaneState<C> extends Lane, Taker {
   available: number;
   /** Calls asked for, each of which has its places already. */
   promised: number;
+  underWay: number;
   /** Claimed calls that nobody asked for. */
   readonly waiting: C[];
   readonly order: StartOrder;
@@ -190,18 +191,26 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   #laneOf({ key, ref }: Lane): LaneState<C> {
     let lane = this.#lanes.get(key);
     if (!lane) {
-      lane = { key, ref, fn: qualifiedName(ref), available: 0, promised: 0, waiting: [], order: new StartOrder() };
+      lane = {
+        key,
+        ref,
+        fn: qualifiedName(ref),
+        available: 0,
+        promised: 0,
+        underWay: 0,
+        waiting: [],
+        order: new StartOrder(),
+      };
       this.#lanes.set(key, lane);
     }
     return lane;
   }
 
-  /** A lane that has nothing to give is out of the turns, and forgotten once nothing is to come. */
+  /** A lane that has nothing to give is out of the turns, and forgotten once nothing is to come or under way. */
   #restIfDone(lane: LaneState<C>): void {
     if (lane.available > 0 || lane.waiting.length > 0) return;
     this.#turns.sleep(lane);
-    if (lane.promised > 0 || !lane.order.idle || this.#lanes.get(lane.key) !== lane) return;
-    this.#lanes.delete(lane.key);
+    if (lane.promised + lane.underWay === 0) this.#lanes.delete(lane.key);
   }
 
   /** A call that was asked for. The limit may have fallen since. */
@@ -238,6 +247,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     };
     // Listed before it begins: it may leave its place at once.
     this.#underWay.set(claim, call);
+    lane.underWay++;
     call.trying = this.#try(claim, call);
   }
 
@@ -277,6 +287,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     // Whoever gave up waiting for this attempt has said what becomes of its call, which may be under way anew by now.
     if (this.#underWay.get(claim) !== call) return;
     this.#underWay.delete(claim);
+    call.lane.underWay--;
     this.#turns.leave(call.lane, "nothing", call.place.end());
     this.#restIfDone(call.lane);
     this.#turnSoon();

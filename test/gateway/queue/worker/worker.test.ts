@@ -286,3 +286,22 @@ test("starts the calls of a lane in their order though some are looked up first,
   worker.delivered(FN, claims("last"));
   expect(deliveries.ids).toEqual(["first", "other", "slow", "third", "last"]);
 });
+
+test("a function with few calls has the place that one of them leaves, though nothing was to be claimed meanwhile", async () => {
+  limit = 100;
+  start(16);
+  const slow = laneOf("slow");
+  worker.ready(slow, Number.POSITIVE_INFINITY);
+  await nextTurn();
+  expect(books.claimed).toEqual([["slow", 12]]);
+  worker.ready(FN, 1);
+  await nextTurn();
+  worker.delivered(FN, claims("first"));
+  worker.ready(FN, 0);
+  worker.delivered(FN, claims("second"));
+  await nextTurn();
+  expect(deliveries.ids).toEqual(["first"]);
+  deliveries.end("first");
+  await eventually("the second starts", () => deliveries.ids.includes("second"));
+  expect(books.claimed).toHaveLength(2);
+});
