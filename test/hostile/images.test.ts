@@ -19,12 +19,16 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
+import { createLogger } from "../../kit/log.ts";
+import { openBuilder } from "../../provider/backends/local/build/builder.ts";
 import { clearTree } from "../../provider/backends/local/clear-tree.ts";
 import { removeTree } from "../../provider/backends/local/files.ts";
 import { treeSize } from "../../provider/backends/local/tree-size.ts";
-import { inProcess, type LocalFixture, openFixture, until } from "../provider/local/support.ts";
+import { deployment, inProcess, type LocalFixture, openFixture, until, untilReady } from "../provider/local/support.ts";
+import { tarOf } from "../provider/tar-fixture.ts";
 import { testNeeding } from "../support/needing.ts";
 import { ROOT } from "../support/platform.ts";
+import { missingSmallDisk } from "../support/small-disk.ts";
 
 /** Images whose install steps have made the worst of their folders: they go, and nothing else does. */
 let top: string;
@@ -51,6 +55,8 @@ async function addImage(reference: string): Promise<string> {
 }
 const prune = async (request: PruneRequest) => (await fixture?.backend.images?.prune(request)) as PruneReport;
 const left = () => readdirSync(join(fixture?.dataDir ?? "", "artefacts"));
+
+const builtNothing = { artefactPath: String, artefactsDir: "", hold: () => () => {}, register: () => {} };
 
 const shell = (script: string, cwd = tree) => {
   const { status, stderr } = spawnSync("sh", ["-ec", script], { cwd, encoding: "utf8" });
@@ -149,7 +155,7 @@ test("folders deeper than there are descriptors", async () => {
     ["-c", 'ulimit -n 64; exec "$@"', "sh", process.execPath, "--input-type=module", "-e", script, tree],
     { encoding: "utf8" },
   );
-  expect([limited.status, limited.stderr]).toEqual([0, expect.not.stringContaining("EMFILE")]);
+  expect(`${limited.status} ${limited.stderr}`).toBe("0 ");
   expect(existsSync(tree)).toBe(false);
 });
 
@@ -190,7 +196,9 @@ asRoot("folders of somebody else, for who is not root", () => {
   expect(existsSync(join(tree, "theirs/f"))).toBe(true);
 });
 
-asRoot("an image that cannot be removed is told once, tried again when asked to, and in nobody's way", async () => {
+const withMounts = testNeeding(missingSmallDisk());
+
+withMounts("an image that cannot be removed is told once, tried again when asked to, and in nobody's way", async () => {
   const [first, second] = [await addImage("a:1"), await addImage("b:1")];
   const locked = join(first, "locked");
   writeFileSync(locked, "x");
@@ -215,6 +223,29 @@ asRoot("an image that cannot be removed is told once, tried again when asked to,
   expect((await prune({})).problems).toEqual([]);
   expect(left()).not.toContain(stuck);
   expect(fixture?.logged.filter((line) => line.includes("could not remove the files")).length).toBe(1);
+});
+
+withMounts("leftovers that cannot be removed keep neither the platform nor builds from starting", async () => {
+  await addImage("a:1");
+  const { dataDir } = fixture as LocalFixture;
+  const stuck = ["builds/left", "functions/gone", "functions/openfaas-fn/gone.1"].map((name) => join(dataDir, name));
+  await fixture?.backend.functions.create(deployment("kept", "a:1"));
+  for (const path of stuck) {
+    mkdirSync(path, { recursive: true });
+    shell(`mount --bind ${path} ${path}`);
+  }
+  try {
+    await fixture?.reopen();
+    await untilReady((fixture as LocalFixture).backend, "kept");
+    const builder = openBuilder({ dataDir, images: builtNothing, log: createLogger("silent"), env: {} });
+    const archive = join(top, "archive.tar");
+    writeFileSync(archive, tarOf({ name: "x", content: "x" }));
+    const build = builder.build(archive, { image: "b:1" }, new AbortController().signal)[Symbol.asyncIterator]();
+    await expect(build.next()).rejects.toThrow(/has no faaslane.json/);
+    await builder.close();
+  } finally {
+    for (const path of stuck) shell(`umount ${path}`);
+  }
 });
 
 test("100,000 files: nothing waits for them", async () => {

@@ -65,6 +65,16 @@ export async function sweepFolder(folder: string, keep: (name: string) => boolea
   await Promise.all(stale.map((name) => removeTree(join(folder, name))));
 }
 
+/** As {@link sweepFolder}; what cannot be removed stays, and `onError` is told of it. */
+export async function sweepLeftovers(
+  folder: string,
+  keep: (name: string) => boolean,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  const stale = (await namesIn(folder)).filter((name) => !keep(name));
+  await Promise.all(stale.map((name) => removeTree(join(folder, name)).catch(onError)));
+}
+
 /** Removes a file or a folder with all it holds; retried, as a dying process may still be writing into it. */
 export async function removeTree(path: string): Promise<void> {
   try {

@@ -193,8 +193,7 @@ export class ImageSweeper {
       return undefined;
     }
     try {
-      images.forget(forget);
-      const path = images.withdraw(digest);
+      const path = images.withdraw(digest, forget);
       if (path === undefined) return undefined;
       removed.push(entry);
       return { path, bytes };

@@ -48,9 +48,10 @@ export interface Images {
   forget(references: readonly string[]): void;
   /**
    * Takes the artefact out of use at once and as a whole: what remains to be removed has another name.
+   * @param references all names that it has
    * @returns its path, undefined when there is no such artefact
    */
-  withdraw(digest: string): string | undefined;
+  withdraw(digest: string, references: readonly string[]): string | undefined;
   /** Size of the artefact's files in bytes, once that has been counted. */
   sizeOf(digest: string): number | undefined;
   setSize(digest: string, bytes: number): void;
@@ -158,8 +159,16 @@ export async function openImages(
     tags: (digest) => (digest === undefined ? all.all() : ofDigest.all(digest)) as unknown as ImageTag[],
     renew: (references) => inBatches(references, (reference) => renew.run(now(), reference)),
     forget: (references) => inBatches(references, (reference) => forget.run(reference)),
-    withdraw(digest) {
+    withdraw(digest, references) {
       const path = artefactPath(digest);
+      inBatches(references.slice(ROWS_AT_A_TIME), (reference) => forget.run(reference));
+      if (references.length > 0 || sizes.has(digest)) {
+        change(() => {
+          for (const reference of references.slice(0, ROWS_AT_A_TIME)) forget.run(reference);
+          dropSize.run(digest);
+        });
+        sizes.delete(digest);
+      }
       // In the same folder, and no longer than it was: a name that needs no room.
       const withdrawn = join(artefactsDir, WITHDRAWN + randomBytes(16).toString("hex"));
       try {
@@ -168,7 +177,6 @@ export async function openImages(
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
         return undefined;
       }
-      if (sizes.delete(digest)) change(() => dropSize.run(digest));
       return withdrawn;
     },
     sizeOf: (digest) => sizes.get(digest),

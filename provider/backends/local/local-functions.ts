@@ -13,7 +13,7 @@ import type { WatchHub } from "../watch-hub.ts";
 import { type AdmissionContext, admit } from "./admission.ts";
 import { isUnchanged, normaliseDeployment, type StoredFunction } from "./definition.ts";
 import { readDescriptor } from "./descriptor.ts";
-import { sweepFolder } from "./files.ts";
+import { sweepLeftovers } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionStorage } from "./function-table.ts";
 import type { ImageUsage } from "./image-rule.ts";
@@ -57,9 +57,11 @@ export class LocalFunctions implements FunctionStore {
     const records = options.table.all();
     const homes = new Set(records.map(homeName));
     const namespaces = new Set(records.map(({ namespace }) => namespace));
-    await sweepFolder(options.folder, (name) => namespaces.has(name));
+    const { log } = options.runner;
+    const onError = (err: unknown) => log.warn({ err }, "could not remove what a former function has left");
+    await sweepLeftovers(options.folder, (name) => namespaces.has(name), onError);
     for (const namespace of namespaces) {
-      await sweepFolder(join(options.folder, namespace), (name) => homes.has(join(namespace, name)));
+      await sweepLeftovers(join(options.folder, namespace), (name) => homes.has(join(namespace, name)), onError);
     }
     for (const record of records) functions.#run(record, true);
     return functions;

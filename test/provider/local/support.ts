@@ -68,8 +68,8 @@ export interface LocalFixture {
   readonly backend: Backend;
   /** Lines that the backend has logged. */
   readonly logged: string[];
-  /** Makes an image of `files` under `reference`. @returns its digest */
-  addImage(reference: string, files: Record<string, string>): Promise<string>;
+  /** Makes an image of `files` under `reference`. @param sized whether its size is known at once @returns its digest */
+  addImage(reference: string, files: Record<string, string>, sized?: boolean): Promise<string>;
   /** Closes the backend and opens it anew on the same folder. */
   reopen(options?: Partial<LocalBackendOptions>): Promise<void>;
   close(): Promise<void>;
@@ -106,7 +106,7 @@ export async function openFixture(options: Partial<LocalBackendOptions> = {}): P
     get backend() {
       return backend;
     },
-    addImage: (reference, files) => addImage(images as Images, reference, files),
+    addImage: (reference, files, sized = true) => addImage(images as Images, reference, files, sized),
     reopen: async (more = {}) => {
       await backend.close(5_000);
       backend = await open(more);
@@ -118,7 +118,12 @@ export async function openFixture(options: Partial<LocalBackendOptions> = {}): P
   };
 }
 
-async function addImage(images: Images, reference: string, files: Record<string, string>): Promise<string> {
+async function addImage(
+  images: Images,
+  reference: string,
+  files: Record<string, string>,
+  sized: boolean,
+): Promise<string> {
   const digest = createHash("sha256").update(JSON.stringify(files)).digest("hex");
   const release = images.hold(digest);
   for (const [name, text] of Object.entries(files)) {
@@ -126,7 +131,7 @@ async function addImage(images: Images, reference: string, files: Record<string,
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
   }
-  images.register(reference, digest, await treeSize(images.artefactPath(digest)));
+  images.register(reference, digest, sized ? await treeSize(images.artefactPath(digest)) : undefined);
   release();
   return digest;
 }

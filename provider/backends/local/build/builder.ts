@@ -5,7 +5,7 @@ import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { Logger } from "../../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
-import { ensureFolder, removeTree, sweepFolder } from "../files.ts";
+import { ensureFolder, removeTree, sweepLeftovers } from "../files.ts";
 import type { Images } from "../images.ts";
 import type { Isolation } from "../sandbox/isolation.ts";
 import { Strays } from "../strays.ts";
@@ -48,7 +48,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
   const baseEnv = pickEnv(env);
   const lentEnv = pickLent(env);
   const buildsDir = join(dataDir, "builds");
-  const prepared = prepare(buildsDir);
+  const prepared = prepare(buildsDir, log);
   // Every build awaits it and tells; before the first one there is nobody to tell.
   prepared.catch(() => {});
   const slots = createBuildSemaphore(limits.concurrency, limits.maxWaiting);
@@ -131,8 +131,9 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
   };
 }
 
-async function prepare(buildsDir: string): Promise<void> {
-  await sweepFolder(buildsDir, () => false);
+async function prepare(buildsDir: string, log: Logger): Promise<void> {
+  const onError = (err: unknown) => log.warn({ err }, "could not remove what an earlier build has left");
+  await sweepLeftovers(buildsDir, () => false, onError);
   await ensureFolder(buildsDir);
 }
 
