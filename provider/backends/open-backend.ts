@@ -62,8 +62,8 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     version: readVersion(),
     nodePath: process.execPath,
     watchdogPath: await findWatchdog(),
-    openBuilder: (images, strays, isolation) => {
-      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, strays, isolation });
+    openBuilder: (images, orphans, isolation) => {
+      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, orphans, isolation });
       return builder;
     },
   });

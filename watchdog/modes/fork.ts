@@ -5,7 +5,7 @@ import type { Env } from "../env.ts";
 import type { TrackedResponse } from "../exchange.ts";
 import { failCall } from "../fail-call.ts";
 import type { ForkDeps } from "./fork/call.ts";
-import { CallStrays } from "./fork/call-strays.ts";
+import { CallOrphans } from "./fork/call-orphans.ts";
 import { handleClassic } from "./fork/classic.ts";
 import { MarkingLauncher } from "./fork/marking-launcher.ts";
 import { openLauncher } from "./fork/open-launcher.ts";
@@ -21,7 +21,7 @@ export interface ForkModeDeps extends Omit<ForkDeps, "launcher"> {
 
 /** The function is a program, started anew for each call. */
 export async function openForkMode(config: ForkConfig, { env, ...settings }: ForkModeDeps): Promise<Mode> {
-  const launcher = new MarkingLauncher(await openLauncher(config.command, env), new CallStrays());
+  const launcher = new MarkingLauncher(await openLauncher(config.command, env), new CallOrphans());
   const deps: ForkDeps = { ...settings, launcher };
   const handle = chooseHandler(config);
   return {

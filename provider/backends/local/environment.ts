@@ -2,7 +2,7 @@ import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { StoredFunction } from "./definition.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { MARK_VARIABLE } from "./strays.ts";
+import { MARK_VARIABLE } from "./orphan-processes.ts";
 
 /** Variables of the platform that a function may see. */
 const INHERITED = ["PATH", "LANG", "LC_ALL", "TZ"] as const;

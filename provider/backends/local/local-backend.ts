@@ -23,13 +23,13 @@ import { ImageSweeper } from "./image-sweeper.ts";
 import { type Images, openImages } from "./images.ts";
 import { LocalFunctions } from "./local-functions.ts";
 import { type LocalNamespaces, openNamespaces } from "./namespaces.ts";
+import { OrphanProcesses } from "./orphan-processes.ts";
 import { PrioritySemaphore } from "./priority-semaphore.ts";
 import { ReplicaProber } from "./probes/prober.ts";
 import type { ReplicaTimes } from "./replica.ts";
 import { type Isolation, openIsolation } from "./sandbox/isolation.ts";
 import type { SandboxSetting } from "./sandbox/level.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
-import { Strays } from "./strays.ts";
 
 export interface LocalBackendOptions {
   /** Folder for all state; made if missing. Only one backend at a time may use it. */
@@ -66,7 +66,7 @@ export interface LocalBackendOptions {
   readonly httpProbe?: boolean;
   readonly now?: () => number;
   /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
-  openBuilder?(images: Images, strays: Strays, isolation: Isolation): Builder | Promise<Builder>;
+  openBuilder?(images: Images, orphans: OrphanProcesses, isolation: Isolation): Builder | Promise<Builder>;
 }
 
 const DEFAULT_TIMES: ReplicaTimes = {
@@ -94,8 +94,8 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
   try {
     const folder = join(dataDir, "functions");
     // A watchdog whose handler never yields, for one, cannot notice that its supervisor is gone.
-    const strays = new Strays(dataDir, options.log);
-    const killed = await strays.killAll();
+    const orphans = new OrphanProcesses(dataDir, options.log);
+    const killed = await orphans.killAll();
     if (killed > 0) options.log.warn({ killed }, "processes of an earlier run were still there");
 
     isolation = await isolate(options, dataDir);
@@ -141,7 +141,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         watchdogPath: options.watchdogPath,
         // Behind a wall everything dies with its parent.
         deathSignal: wall ? [] : findDeathSignal(options.environment.PATH ?? ""),
-        strays,
+        orphans: orphans,
         isolation,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
@@ -168,7 +168,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       // The name may have meant another one before.
       sweeper.request();
     };
-    const builder = await options.openBuilder?.({ ...images, register }, strays, isolation);
+    const builder = await options.openBuilder?.({ ...images, register }, orphans, isolation);
     sweeper.request();
     let closing: Promise<void> | undefined;
 

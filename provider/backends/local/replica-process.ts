@@ -26,7 +26,7 @@ export interface ProcessSpec {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   /** Ends what the process has started and what has left its group since. */
-  killStrays?(): Promise<void>;
+  killOrphans?(): Promise<void>;
   /** Signals reach what the watchdog runs in, not the watchdog: it is told by its channel. */
   readonly enclosed?: boolean;
   readonly escort?: Escort;
@@ -95,7 +95,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
     channel?.close();
     // What the watchdog has left behind goes with it.
     killGroup();
-    await spec.killStrays?.();
+    await spec.killOrphans?.();
   };
   const runs = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   const kill = () => {

@@ -6,6 +6,7 @@ import type { StoredFunction } from "./definition.ts";
 import { buildProcessEnvironment } from "./environment.ts";
 import { ensureFolder, sweepFolder } from "./files.ts";
 import { enforcedMemory, heapArguments } from "./memory-limit.ts";
+import type { OrphanProcesses } from "./orphan-processes.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import type { WorkingCopy } from "./sandbox/disk-guard.ts";
 import { buildEscort } from "./sandbox/escort.ts";
@@ -14,7 +15,6 @@ import type { Isolation } from "./sandbox/isolation.ts";
 import { permissionsBehindWall, permissionsWithoutWall } from "./sandbox/permissions.ts";
 import { openRelay, SOCKET } from "./sandbox/relay.ts";
 import { type Cell, INSIDE } from "./sandbox/wall.ts";
-import type { Strays } from "./strays.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What replicas of all functions have in common. */
@@ -23,7 +23,7 @@ export interface SpecSettings {
   readonly watchdogPath: string;
   /** Put before the command of replicas that run their handler in the watchdog; see `findDeathSignal`. */
   readonly deathSignal: readonly string[];
-  readonly strays: Pick<Strays, "mark" | "kill">;
+  readonly orphans: Pick<OrphanProcesses, "mark" | "kill">;
   readonly isolation: Isolation;
   /** The platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -49,7 +49,7 @@ export interface ReplicaPlan {
  * @throws {FaasError} `unavailable` where it must not run like this; file system errors
  */
 export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan): Promise<ProcessSpec> {
-  const { isolation, strays, deathSignal } = settings;
+  const { isolation, orphans, deathSignal } = settings;
   const { record, instance, workspace, programs, tmp } = plan;
   const { deployment } = record;
   const { wall, guard } = isolation;
@@ -60,7 +60,7 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     ? { code: wall.codeFolder, secrets: INSIDE.secrets, tmp: INSIDE.tmp }
     : { code: workspace.code, secrets: workspace.secrets, tmp };
   const run = join(tmp, "run");
-  const location = { ...inside, mark: strays.mark(instance) };
+  const location = { ...inside, mark: orphans.mark(instance) };
   const env = buildProcessEnvironment(settings.environment, workspace.descriptor.env, deployment, location);
   // Where it listens is ours to say.
   if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
@@ -100,7 +100,7 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     env,
     enclosed: wall !== undefined,
     // Behind a wall they end with their namespace.
-    ...(!wall && { killStrays: () => strays.kill(instance) }),
+    ...(!wall && { killOrphans: () => orphans.kill(instance) }),
     escort: buildEscort({
       guard,
       bounds: {

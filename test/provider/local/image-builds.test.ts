@@ -25,7 +25,7 @@ beforeEach(async () => {
     openBuilder: (opened, strays) => {
       images = opened;
       const env = { PATH: process.env.PATH };
-      builder = openBuilder({ dataDir, images, strays, log: createLogger("silent"), env });
+      builder = openBuilder({ dataDir, images, orphans: strays, log: createLogger("silent"), env });
       return builder;
     },
   });

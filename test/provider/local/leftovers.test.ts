@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "@jest/globals";
 import type { EndpointsEvent } from "../../../contract/endpoints.ts";
 import { createLogger } from "../../../kit/log.ts";
-import { Strays } from "../../../provider/backends/local/strays.ts";
+import { OrphanProcesses } from "../../../provider/backends/local/orphan-processes.ts";
 import {
   call,
   deployment,
@@ -81,7 +81,7 @@ test("what a killed platform has left behind is gone after the next start, and n
   await until("the platform is gone", () => !isAlive(platform.pid ?? 0));
   const env = {
     PATH: process.env.PATH,
-    FAASLANE_MARK: new Strays(`${fixture.dataDir}-of-another`, log).mark("deaf-1"),
+    FAASLANE_MARK: new OrphanProcesses(`${fixture.dataDir}-of-another`, log).mark("deaf-1"),
   };
   const stranger = spawn("sleep", ["1000"], { env, stdio: "ignore" });
   strangers.push(stranger);

@@ -7,8 +7,8 @@ import type { Logger } from "../../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
 import { ensureFolder, removeTree, sweepLeftovers } from "../files.ts";
 import type { Images } from "../images.ts";
+import { OrphanProcesses } from "../orphan-processes.ts";
 import type { Isolation } from "../sandbox/isolation.ts";
-import { Strays } from "../strays.ts";
 import { createBuildSemaphore } from "./build-semaphore.ts";
 import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
@@ -22,7 +22,7 @@ export interface BuilderOptions {
   readonly log: Logger;
   readonly limits?: Partial<BuildLimits> | undefined;
   /** The backend's, which finds what builds of an earlier life have left. */
-  readonly strays?: Pick<Strays, "mark" | "kill">;
+  readonly orphans?: Pick<OrphanProcesses, "mark" | "kill">;
   /** What install steps run within; nothing unless given. */
   readonly isolation?: Isolation;
   /** The platform's environment; install steps see its `PATH`, its locale, and what leads to registries. */
@@ -43,7 +43,7 @@ const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
  * same context is installed once.
  */
 export function openBuilder(options: BuilderOptions): LocalBuilder {
-  const { dataDir, images, log, limits: given, env, strays = new Strays(dataDir, log), isolation } = options;
+  const { dataDir, images, log, limits: given, env, orphans = new OrphanProcesses(dataDir, log), isolation } = options;
   const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...given };
   const baseEnv = pickEnv(env);
   const lentEnv = pickLent(env);
@@ -106,7 +106,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
         limits,
         baseEnv,
         lentEnv,
-        strays,
+        orphans: orphans,
         isolation,
         lock,
         signal,

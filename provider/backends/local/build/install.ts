@@ -14,7 +14,7 @@ export interface InstallStep {
   /** It runs in something that ends for it, see `signalOfCode`. */
   readonly enclosed?: boolean;
   /** Ends what the command has started and what has left its group since. */
-  killStrays?(): Promise<void>;
+  killOrphans?(): Promise<void>;
 }
 
 /** How a step ended: well, or why not. */
@@ -124,7 +124,7 @@ function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void
 /** Why the command failed, once it and its output have ended; undefined when it did not. */
 async function waitForEnd(
   child: ChildProcess,
-  { killStrays, enclosed = false }: Pick<InstallStep, "killStrays" | "enclosed">,
+  { killOrphans, enclosed = false }: Pick<InstallStep, "killStrays" | "enclosed">,
 ): Promise<string | undefined> {
   const closed = once(child, "close");
   // `close` may follow an `error` without an `exit`; its listener must not leave a rejection behind.
@@ -137,7 +137,7 @@ async function waitForEnd(
       child.stdout?.destroy();
       child.stderr?.destroy();
     }, OUTPUT_GRACE_MS);
-    await Promise.all([closed, killStrays?.()]);
+    await Promise.all([closed, killOrphans?.()]);
     clearTimeout(cut);
     if (code === 0) return undefined;
     const told = signal ?? (enclosed ? signalOfCode(code ?? 0) : undefined);

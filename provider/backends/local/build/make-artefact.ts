@@ -6,9 +6,9 @@ import { FaasError } from "../../../../contract/errors.ts";
 import { DESCRIPTOR_FILE, type Descriptor, readDescriptor } from "../descriptor.ts";
 import { syncFolder } from "../files.ts";
 import type { Images } from "../images.ts";
+import { MARK_VARIABLE, type OrphanProcesses } from "../orphan-processes.ts";
 import type { Enclosed, Isolation } from "../sandbox/isolation.ts";
 import { type Cell, INSIDE } from "../sandbox/wall.ts";
-import { MARK_VARIABLE, type Strays } from "../strays.ts";
 import { treeSize } from "../tree-size.ts";
 import { cureFor } from "./cures.ts";
 import { digestContext } from "./digest.ts";
@@ -34,7 +34,7 @@ export interface ArtefactJob {
   readonly baseEnv: Readonly<Record<string, string>>;
   /** Variables of the platform that build arguments may replace. */
   readonly lentEnv: Readonly<Record<string, string>>;
-  readonly strays: Pick<Strays, "mark" | "kill">;
+  readonly orphans: Pick<OrphanProcesses, "mark" | "kill">;
   readonly isolation: Isolation | undefined;
   /** Keeps two builds of one digest apart. */
   readonly lock: KeyedLock;
@@ -104,7 +104,7 @@ async function demandDescriptor(context: string): Promise<void> {
 
 /** Runs the install step, if any; returns why it failed. */
 async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerator<BuildEvent, string | undefined> {
-  const { id, context, limits, baseEnv, lentEnv, strays, isolation, signal } = job;
+  const { id, context, limits, baseEnv, lentEnv, orphans, isolation, signal } = job;
   if (!descriptor.install) return undefined;
   yield progress(`running ${descriptor.install.join(" ")}`);
   const wall = isolation?.wall;
@@ -118,7 +118,7 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
     // What package managers cache is of no use to the function.
     XDG_CACHE_HOME: join(tmp, "cache"),
     npm_config_cache: join(tmp, "npm"),
-    [MARK_VARIABLE]: strays.mark(id),
+    [MARK_VARIABLE]: orphans.mark(id),
   };
   const { timeoutMs, maxOutputBytes } = limits;
   const cell = async () => ({
@@ -142,7 +142,7 @@ async function* install(descriptor: Descriptor, job: ArtefactJob): AsyncGenerato
       timeoutMs,
       maxOutputBytes,
       enclosed: wall !== undefined,
-      killStrays: () => strays.kill(id),
+      killOrphans: () => orphans.kill(id),
     },
     signal,
   );

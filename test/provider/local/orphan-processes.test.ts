@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
 import { createLogger } from "../../../kit/log.ts";
-import { MARK_VARIABLE, Strays } from "../../../provider/backends/local/strays.ts";
+import { MARK_VARIABLE, OrphanProcesses } from "../../../provider/backends/local/orphan-processes.ts";
 import { isRunning } from "../../support/platform.ts";
 import { openBuildFixture } from "../build-fixture.ts";
 import { descriptor, tarOf } from "../tar-fixture.ts";
@@ -74,7 +74,7 @@ test("what has left the group of an install step ends with it, and does not hold
 
 test("processes of other replicas, and of other backends, are left alone", async () => {
   const log = createLogger("silent");
-  const [mine, another] = [new Strays("/somewhere/data", log), new Strays("/somewhere/data2", log)];
+  const [mine, another] = [new OrphanProcesses("/somewhere/data", log), new OrphanProcesses("/somewhere/data2", log)];
   const start = (mark: string) => {
     const child = spawn("sleep", ["1000"], { env: { PATH: process.env.PATH, [MARK_VARIABLE]: mark }, stdio: "ignore" });
     others.push(child);

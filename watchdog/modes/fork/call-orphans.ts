@@ -18,7 +18,7 @@ const MAX_ROUNDS = 20;
  * Ends what the process of a call has left running in the background when the call is over. Such processes have lost their
  * parent, and are told from strangers by a mark in their environment; one that has cleared it is not found.
  */
-export class CallStrays {
+export class CallOrphans {
   readonly #prefix = `${crypto.randomUUID()}.`;
   readonly #active = new Set<string>();
   #lastCall = 0;

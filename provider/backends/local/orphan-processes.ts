@@ -17,7 +17,7 @@ const BETWEEN_LOOKS_MS = 10;
  * environment, which no other process has and which, unlike a process id, is never used again. Nothing is found where
  * there is no `/proc`, nor of a process whose environment was cleared.
  */
-export class Strays {
+export class OrphanProcesses {
   readonly #prefix: string;
   readonly #log: Pick<Logger, "warn">;
   /** Marks for the next look, and what it found for whoever waits for it. */
