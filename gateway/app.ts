@@ -4,7 +4,7 @@ import type { Registry } from "prom-client";
 import type { VersionInfo } from "../contract/info.ts";
 import { PATHS } from "../contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "../kit/basic-auth.ts";
-import { demandJson, guardControl } from "../kit/control-guard.ts";
+import { guardControl, requireJson } from "../kit/control-guard.ts";
 import type { Hosts } from "../kit/hosts.ts";
 import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
@@ -85,7 +85,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
 
   app.use(["/system", "/ui"], guardControl(deps.hosts));
   const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
-  const json = demandJson(PATHS.build);
+  const json = requireJson(PATHS.build);
   const authorized: RequestHandler = (req, res, next) =>
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
   app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));

@@ -26,7 +26,7 @@ export function guardControl(hosts: Hosts | undefined): RequestHandler {
  * Takes no bodies but JSON: what a plain form can send is no request, whatever page it is from.
  * @param others paths that take something else, and check that themselves
  */
-export function demandJson(...others: readonly string[]): RequestHandler {
+export function requireJson(...others: readonly string[]): RequestHandler {
   return (req, _res, next) => next(others.includes(req.baseUrl + req.path) ? undefined : findNoJson(pathed(req)));
 }
 

@@ -5,7 +5,7 @@ import type { Express, NextFunction, Request, Response } from "express";
 import { HEARTBEAT_INTERVAL_MS } from "../contract/endpoints.ts";
 import { DEFAULT_NAMESPACE, PATHS } from "../contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "../kit/basic-auth.ts";
-import { demandJson, guardControl } from "../kit/control-guard.ts";
+import { guardControl, requireJson } from "../kit/control-guard.ts";
 import { registerHistogram, registerTotals } from "../kit/histogram.ts";
 import type { Hosts } from "../kit/hosts.ts";
 import { createHttpMetrics, type HttpMetrics } from "../kit/http-metrics.ts";
@@ -99,7 +99,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   if (backend.coldStarts) exposeColdStarts(metrics.registry, backend.coldStarts);
 
   const login = requireBasicAuth(credentials, new LoginAttempts({ log }));
-  app.use("/system", metrics.observe, guardControl(options.hosts), login, demandJson(PATHS.build));
+  app.use("/system", metrics.observe, guardControl(options.hosts), login, requireJson(PATHS.build));
   app.param("name", onlyNames);
   route(app, PATHS.functions, {
     GET: [listFunctions(functions, fallback)],

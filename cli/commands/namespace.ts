@@ -41,7 +41,7 @@ export function namespaceCommand(io: Io): Command {
   create.action(async (name: string) => {
     const flags = create.opts<Flags>();
     const { client } = await connect(io, flags);
-    demand(await client.createNamespace(definition(name, flags)), name);
+    assertStatus(await client.createNamespace(definition(name, flags)), name);
     io.stdout.write(`Namespace: ${name} created\n`);
   });
 
@@ -49,7 +49,7 @@ export function namespaceCommand(io: Io): Command {
   update.action(async (name: string) => {
     const flags = update.opts<Flags>();
     const { client } = await connect(io, flags);
-    demand(await client.updateNamespace(definition(name, flags)), name);
+    assertStatus(await client.updateNamespace(definition(name, flags)), name);
     io.stdout.write(`Namespace: ${name} updated\n`);
   });
 
@@ -69,7 +69,7 @@ export function namespaceCommand(io: Io): Command {
   const remove = add("remove", "remove a namespace").aliases(["rm", "delete"]).argument("<name>", "the namespace");
   remove.action(async (name: string) => {
     const { client } = await connect(io, remove.opts<Flags>());
-    demand(await client.removeNamespace({ name, labels: MARK }), name);
+    assertStatus(await client.removeNamespace({ name, labels: MARK }), name);
     io.stdout.write(`Namespace: ${name} removed\n`);
   });
   return namespace;
@@ -83,7 +83,7 @@ function definition(name: string, { label, annotation }: Flags) {
   };
 }
 
-function demand({ status, statusText, text }: GatewayAnswer, name: string): void {
+function assertStatus({ status, statusText, text }: GatewayAnswer, name: string): void {
   if ([200, 201, 202].includes(status)) return;
   const said = text.trim() || statusText;
   throw new CliError(`namespace ${name}: the gateway answered ${status}: ${said}`);

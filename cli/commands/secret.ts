@@ -35,11 +35,11 @@ export function secretCommand(io: Io): Command {
     const answer = await client.createSecret(request);
     if (answer.status === 409 && flags.replace) {
       io.stdout.write(`Secret ${name} exists, updating it.\n`);
-      demand(await client.updateSecret(request), [200, 202], name);
+      assertStatus(await client.updateSecret(request), [200, 202], name);
       io.stdout.write("Updated.\n");
       return;
     }
-    demand(answer, [200, 201, 202], name);
+    assertStatus(answer, [200, 201, 202], name);
     io.stdout.write(`Created: ${answer.status} ${answer.statusText}\n`);
   });
 
@@ -50,7 +50,7 @@ export function secretCommand(io: Io): Command {
     const { client } = await connect(io, flags);
     io.stdout.write(`Updating secret: ${name}.\n`);
     const answer = await client.updateSecret(request);
-    demand(answer, [200, 202], name);
+    assertStatus(answer, [200, 202], name);
     io.stdout.write(`Updated: ${answer.status} ${answer.statusText}\n`);
   });
 
@@ -72,7 +72,7 @@ export function secretCommand(io: Io): Command {
     const { client } = await connect(io, flags);
     const answer = await client.removeSecret(name, flags.namespace, flags.force);
     if (answer.status === 409) throw new CliError(answer.text.trim());
-    demand(answer, [200, 202], name);
+    assertStatus(answer, [200, 202], name);
     io.stdout.write(`Removed: ${answer.status} ${answer.statusText}\n`);
   });
 
@@ -159,7 +159,7 @@ function checkName(name: string): void {
     throw new CliError(`${JSON.stringify(name)} cannot name a secret: it must be a DNS subdomain`);
 }
 
-function demand(answer: GatewayAnswer, accepted: readonly number[], name: string): void {
+function assertStatus(answer: GatewayAnswer, accepted: readonly number[], name: string): void {
   if (accepted.includes(answer.status)) return;
   if (answer.status === 404) throw new CliError(`unable to find secret: ${name}`);
   if (answer.status === 409) throw new CliError(`secret with the name ${JSON.stringify(name)} already exists`);

@@ -28,7 +28,7 @@ export interface RunnerSettings extends SpecSettings {
   readonly times: ReplicaTimes;
   readonly gate: PrioritySemaphore;
   /** For files of functions that nobody waits for. */
-  readonly chores: PrioritySemaphore;
+  readonly preparations: PrioritySemaphore;
   readonly prober: ReplicaProber;
   /** How replicas are probed whose function does not say. */
   readonly probes: { readonly liveness: ProbeTiming; readonly readiness: ProbeTiming };
@@ -76,7 +76,7 @@ export class FunctionRunner {
   #rank: Rank;
   #scheduled = false;
   /** Clearing up after replicas and generations that are gone. */
-  readonly #chores = new Set<Promise<void>>();
+  readonly #tasks = new Set<Promise<void>>();
 
   /**
    * @param home folder for all files of the function, its own
@@ -143,7 +143,7 @@ export class FunctionRunner {
         longestCallMs: 0,
       };
       this.#generations.set(record.generation, generation);
-      this.#chore(() => this.#prepareAhead(generation));
+      this.#runTask(() => this.#prepareAhead(generation));
     }
     this.#schedule();
   }
@@ -169,7 +169,7 @@ export class FunctionRunner {
   async #prepareAhead(generation: Generation): Promise<void> {
     const idle = this.#rank === "idle";
     // After a start there may be a thousand of them.
-    const leave = idle ? await this.#settings.chores.acquire(this.#stopping.signal, () => "idle") : () => {};
+    const leave = idle ? await this.#settings.preparations.acquire(this.#stopping.signal, () => "idle") : () => {};
     if (!leave) return;
     try {
       await this.#workspaceOf(generation).catch(() => {});
@@ -242,7 +242,7 @@ export class FunctionRunner {
   }
 
   #reconcile(): void {
-    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#bury(replica);
+    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#removeReplica(replica);
     if (this.#stopped) return;
     const { replicas, generation } = this.#record;
     const decision = decideRollout([...this.#replicas.values()], replicas, generation, this.#inFlight);
@@ -293,9 +293,9 @@ export class FunctionRunner {
     }
   }
 
-  #bury(replica: SupervisedReplica): void {
+  #removeReplica(replica: SupervisedReplica): void {
     this.#replicas.delete(replica.instance);
-    this.#chore(async () => {
+    this.#runTask(async () => {
       await this.logs.close(replica.instance);
       await removeTree(this.#tmpOf(replica.generation, replica.instance));
     });
@@ -307,7 +307,7 @@ export class FunctionRunner {
     for (const [number, { record, workspace }] of this.#generations) {
       if (needed.has(number)) continue;
       this.#generations.delete(number);
-      this.#chore(async () => {
+      this.#runTask(async () => {
         await workspace?.catch(() => undefined);
         this.#settings.onArtefactsChanged?.([record.digest]);
         await removeTree(generationFolder(this.#home, number));
@@ -315,19 +315,19 @@ export class FunctionRunner {
     }
   }
 
-  #chore(work: () => Promise<void>): void {
-    const chore = work()
+  #runTask(work: () => Promise<void>): void {
+    const task = work()
       .catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clear up after a replica"))
-      .finally(() => this.#chores.delete(chore));
-    this.#chores.add(chore);
+      .finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
   }
 
   async #settle(): Promise<void> {
     // The microtask in which the last replica is buried comes first.
     await Promise.resolve();
-    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#bury(replica);
+    for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#removeReplica(replica);
     await Promise.all([...this.#generations.values()].map(({ workspace }) => workspace?.catch(() => undefined)));
-    await Promise.all(this.#chores);
+    await Promise.all(this.#tasks);
   }
 
   #tmpOf(generation: number, instance: string): string {

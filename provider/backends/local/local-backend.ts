@@ -150,7 +150,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
           idleSlots: availableParallelism(),
           admitsIdle: idleStarts(options.log),
         }),
-        chores: new PrioritySemaphore({ slots: CHORES, idleSlots: CHORES }),
+        preparations: new PrioritySemaphore({ slots: CHORES, idleSlots: CHORES }),
         prober,
         probes: options.probes ?? DEFAULT_PROBES,
         logLimitBytes: options.logLimitBytes ?? 10 * 1024 * 1024,

@@ -7,7 +7,7 @@ import type { ReplicaEnd } from "./problem.ts";
 import { signalOfCode, signalQuietly } from "./signal.ts";
 
 /** What goes along with a process, from before its start until after its end. */
-export interface Escort {
+export interface ProcessHooks {
   /** `host:port` at which it is called, if not at the port of 127.0.0.1 that it tells. */
   readonly address?: string;
   /** @param kill ends the process at once */
@@ -29,7 +29,7 @@ export interface ProcessSpec {
   killOrphans?(): Promise<void>;
   /** Signals reach what the watchdog runs in, not the watchdog: it is told by its channel. */
   readonly enclosed?: boolean;
-  readonly escort?: Escort;
+  readonly hooks?: ProcessHooks;
 }
 
 /** Where one stream of output goes. */
@@ -67,7 +67,7 @@ const OUTPUT_GRACE_MS = 500;
  */
 export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaProcess {
   const child = trySpawn(spec);
-  const settle = async (end: ReplicaEnd) => (await spec.escort?.ended(end)) ?? end;
+  const settle = async (end: ReplicaEnd) => (await spec.hooks?.ended(end)) ?? end;
   if ("kind" in child) return { pid: undefined, ended: settle(child), terminate: () => {}, kill: () => {} };
   const unstarted = new Promise<ReplicaEnd>((resolve) => {
     // Listened to before anything else: after some failures the child has nothing else that could be used.
@@ -84,7 +84,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
     pipe &&
     openChannel(pipe, (message) => {
       const parsed = listening.safeParse(message);
-      if (parsed.success) events.onListening(spec.escort?.address ?? `127.0.0.1:${parsed.data.port}`);
+      if (parsed.success) events.onListening(spec.hooks?.address ?? `127.0.0.1:${parsed.data.port}`);
       return parsed.success;
     });
 
@@ -101,7 +101,7 @@ export function startProcess(spec: ProcessSpec, events: ProcessEvents): ReplicaP
   const kill = () => {
     if (runs()) killGroup();
   };
-  if (child.pid !== undefined) spec.escort?.started(child.pid, kill);
+  if (child.pid !== undefined) spec.hooks?.started(child.pid, kill);
   return {
     pid: child.pid,
     ended: Promise.race([unstarted, ending(child, outputs, clear, spec.enclosed ?? false)]).then(settle),

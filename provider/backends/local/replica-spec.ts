@@ -9,10 +9,10 @@ import { enforcedMemory, heapArguments } from "./memory-limit.ts";
 import type { OrphanProcesses } from "./orphan-processes.ts";
 import type { ProcessSpec } from "./replica-process.ts";
 import type { WorkingCopy } from "./sandbox/disk-guard.ts";
-import { buildEscort } from "./sandbox/escort.ts";
 import { MAX_PROCESSES } from "./sandbox/harness.ts";
 import type { Isolation } from "./sandbox/isolation.ts";
 import { permissionsBehindWall, permissionsWithoutWall } from "./sandbox/permissions.ts";
+import { buildProcessHooks } from "./sandbox/process-hooks.ts";
 import { openRelay, SOCKET } from "./sandbox/relay.ts";
 import { type Cell, INSIDE } from "./sandbox/wall.ts";
 import type { Workspace } from "./workspace.ts";
@@ -101,7 +101,7 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     enclosed: wall !== undefined,
     // Behind a wall they end with their namespace.
     ...(!wall && { killOrphans: () => orphans.kill(instance) }),
-    escort: buildEscort({
+    hooks: buildProcessHooks({
       guard,
       bounds: {
         ...(memoryBytes && !isolation.holds("memory") && { memoryBytes }),

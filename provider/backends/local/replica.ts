@@ -188,7 +188,7 @@ export class SupervisedReplica implements ReplicaView {
       const spec = await prepare();
       this.#startup.reach("sandbox");
       if (signal.aborted) {
-        await spec.escort?.ended({ kind: "failed", message: "was stopped" });
+        await spec.hooks?.ended({ kind: "failed", message: "was stopped" });
         return notStarted("was stopped");
       }
       output.forgetRecent();

@@ -55,7 +55,7 @@ const failed = (error: string): BuildEvent => ({ status: "failed", error });
 export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent> {
   const { archive, config, context, images, limits, baseEnv, signal } = job;
   const { files, bytes } = await unpackContext(archive, context, limits, signal);
-  await demandDescriptor(context);
+  await requireDescriptor(context);
   const descriptor = await readDescriptor(context);
   const digest = await digestContext(context, config.buildArgs ?? {}, signal);
   yield progress(`received ${files} files, ${bytes} bytes`, `digest sha256:${digest}`);
@@ -90,7 +90,7 @@ export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent
   yield { status: "success", image: `${config.image}@sha256:${digest}` };
 }
 
-async function demandDescriptor(context: string): Promise<void> {
+async function requireDescriptor(context: string): Promise<void> {
   try {
     await access(join(context, DESCRIPTOR_FILE));
   } catch (cause) {

@@ -86,7 +86,7 @@ export class Isolation {
   }
 
   /** @throws {FaasError} `unavailable` where nothing may run without a wall, and there is none */
-  demand(): void {
+  requireIsolation(): void {
     if (this.#refusal !== undefined) throw new FaasError("unavailable", this.#refusal);
   }
 
@@ -115,7 +115,7 @@ export class Isolation {
     limits: ResourceLimits,
     prefix: readonly string[] = [],
   ): Promise<Enclosed> {
-    this.demand();
+    this.requireIsolation();
     const group = await this.#cgroups?.open(name, { ...limits, processes: MAX_PROCESSES });
     const entrances = group?.entrances ?? [];
     const openFiles = this.#options.setting === "off" ? {} : { openFiles: MAX_OPEN_FILES };

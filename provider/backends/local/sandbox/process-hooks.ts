@@ -1,10 +1,10 @@
 import type { ReplicaEnd } from "../problem.ts";
-import type { Escort } from "../replica-process.ts";
+import type { ProcessHooks } from "../replica-process.ts";
 import type { ReplicaGroup } from "./cgroups.ts";
 import type { DiskGuard, WorkingCopy } from "./disk-guard.ts";
 import type { Bounds, ResourceGuard } from "./guard.ts";
 
-export interface EscortParts {
+export interface ProcessHookParts {
   readonly guard: Pick<ResourceGuard, "watch">;
   /** What the kernel does not hold the replica to. */
   readonly bounds: Bounds;
@@ -25,7 +25,7 @@ export interface EscortParts {
 }
 
 /** Holds a replica to its limits while it runs, and clears away what was prepared for it. */
-export function buildEscort({ guard, bounds, group, memoryLimit, disk, relay }: EscortParts): Escort {
+export function buildProcessHooks({ guard, bounds, group, memoryLimit, disk, relay }: ProcessHookParts): ProcessHooks {
   let excess: ReplicaEnd | undefined;
   const watches: (() => void)[] = [];
   const outOfMemory: ReplicaEnd = { kind: "outOfMemory", limit: memoryLimit };
