@@ -42,7 +42,7 @@ export function openAnnouncer(config: AnnounceConfig, deps: AnnouncerDeps): Anno
     first = undefined;
     return found;
   };
-  const insist = async (attempt: () => Promise<void>): Promise<Error | undefined> => {
+  const retryUntilDeadline = async (attempt: () => Promise<void>): Promise<Error | undefined> => {
     for (let tries = 0; ; tries += 1) {
       try {
         await attempt();
@@ -59,11 +59,11 @@ export function openAnnouncer(config: AnnounceConfig, deps: AnnouncerDeps): Anno
     async announce() {
       const listeningMs = deps.uptimeMs();
       let providers: readonly string[] = [];
-      const unfound = await insist(async () => {
+      const unfound = await retryUntilDeadline(async () => {
         providers = await find();
       });
       const tell = (address: string) =>
-        insist(() => post(address, config, { listeningMs, uptimeMs: deps.uptimeMs() }, stopped.signal));
+        retryUntilDeadline(() => post(address, config, { listeningMs, uptimeMs: deps.uptimeMs() }, stopped.signal));
       const failures = unfound ? [unfound] : await Promise.all(providers.map(tell));
       const failed = failures.filter((failure) => failure !== undefined);
       if (failed.length < failures.length || stopped.signal.aborted) return;

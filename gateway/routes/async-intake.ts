@@ -8,7 +8,7 @@ import { type BatchHead, checkBatch, checkCopies } from "../async/intake/batch.t
 import { readQueueName } from "../async/intake/queue-name.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
-import { BodyDigest, printRequest } from "../core/request-print.ts";
+import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
@@ -108,8 +108,8 @@ export class AsyncIntake {
     const digest = asked.idempotencyKey === undefined ? undefined : new BodyDigest();
     const use = async (body: Buffer) => {
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
-      const print = digest && { requestPrint: printRequest({ ...head, ...batch }, digest.finish()) };
-      return await inTime(queue.publish({ ...head, ...batch, ...print, body }), queueTimeoutMs);
+      const fingerprint = digest && { requestPrint: fingerprintRequest({ ...head, ...batch }, digest.finish()) };
+      return await inTime(queue.publish({ ...head, ...batch, ...fingerprint, body }), queueTimeoutMs);
     };
     return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)));
   }

@@ -2,7 +2,7 @@ import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
-import { printWhole } from "../../core/request-print.ts";
+import { fingerprintWithBody } from "../../core/request-fingerprint.ts";
 import type {
   CallState,
   CallStatus,
@@ -93,7 +93,7 @@ export class EmbeddedQueue implements Queue {
     const refused = this.#thread.failure ?? this.#refuse(call);
     if (refused) throw refused;
     const { batch, callId, idempotencyKey, notBefore, notAfter } = call;
-    const print = idempotencyKey === undefined ? undefined : (call.requestPrint ?? printWhole(call));
+    const print = idempotencyKey === undefined ? undefined : (call.requestPrint ?? fingerprintWithBody(call));
     const member = batch?.kind === "member" ? this.#memberOf(batch) : undefined;
     const stored = await this.#outbox.publish(
       {

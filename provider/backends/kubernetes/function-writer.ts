@@ -62,7 +62,7 @@ export class FunctionWriter {
   }
 
   /**
-   * One attempt, within {@link insist}: conflicts when the Deployment is no longer `existing`.
+   * One attempt, within {@link retryOnConflict}: conflicts when the Deployment is no longer `existing`.
    * @param mayAdopt whether fields of who made it before us can be taken over
    */
   async applyDeployment(
@@ -94,7 +94,7 @@ export class FunctionWriter {
     const { client } = this.#options;
     const path = apiPath.service(deployment.namespace, deployment.service);
     const desired = buildService(deployment, owner);
-    return await this.insist(async (mayAdopt) => {
+    return await this.retryOnConflict(async (mayAdopt) => {
       const existing = await client.find<V1Service>(path);
       if (existing && !isFunctionService(existing)) {
         throw new FaasError("conflict", `service ${deployment.service} exists and is not a function's`);
@@ -114,7 +114,7 @@ export class FunctionWriter {
    * Tries again when somebody else was faster, or after a take-over. An API server that does not let us take over may
    * keep what our predecessor left behind; the deploy goes on all the same.
    */
-  async insist<T>(work: (mayAdopt: boolean) => Promise<T>): Promise<T> {
+  async retryOnConflict<T>(work: (mayAdopt: boolean) => Promise<T>): Promise<T> {
     const limit = AbortSignal.timeout(INSIST_MS);
     let mayAdopt = true;
     for (let conflicts = 0; ; ) {

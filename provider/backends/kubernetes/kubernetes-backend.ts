@@ -114,7 +114,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     ready,
     hasNamespace: (name) => namespaces.has(name),
     ...(settings.operator && { objects: new FunctionObjects({ client, now: () => performance.now() }) }),
-    onApplied: (applied) => operator?.learn(applied),
+    onApplied: (applied) => operator?.observe(applied),
   });
   operator =
     settings.operator &&

@@ -19,6 +19,7 @@ import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
 import { writeDeletionCosts } from "./pods/deletion-costs.ts";
 import { readPodUsage } from "./pods/usage.ts";
+import { readResourceContext } from "./resource-context.ts";
 import { checkDeployment } from "./resources/check.ts";
 import {
   type FunctionObject,
@@ -30,7 +31,6 @@ import { ownerReference } from "./resources/owner.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction } from "./resources/read-deployment.ts";
 import type { ResourceContext, ResourceSettings } from "./resources/settings.ts";
-import { readResourceContext } from "./surroundings.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;
@@ -98,7 +98,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { namespace, service: name } = deployment;
     const { client, objects, requireNamespace } = this.#options;
     await requireNamespace(namespace);
-    await this.#alone({ name, namespace }, async () => {
+    await this.#withLock({ name, namespace }, async () => {
       const taken = (cause?: unknown) =>
         new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
       // Together, as each takes its time where the API server is slow.
@@ -123,7 +123,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { objects, requireNamespace } = this.#options;
     await requireNamespace(namespace);
     const ref = { name, namespace };
-    await this.#alone(ref, async () => {
+    await this.#withLock(ref, async () => {
       if (isSound(deployment) && !(await this.#find(ref)) && !(await this.#findObject(ref))) {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
         throw new FaasError("notFound", why);
@@ -132,7 +132,7 @@ export class KubernetesFunctions implements FunctionStore {
       checkDeployment(deployment, around);
       await withFunction(await objects?.write(deployment), async (object) => {
         const definition = definitionOf(deployment, object);
-        const written = await this.#writer.insist(async (mayAdopt) => {
+        const written = await this.#writer.retryOnConflict(async (mayAdopt) => {
           const existing = await this.#find(ref);
           return await this.#write(existing, definition, ownedBy(around, object), { purpose: "deploy", mayAdopt });
         });
@@ -156,8 +156,8 @@ export class KubernetesFunctions implements FunctionStore {
     signal: AbortSignal,
   ): Promise<AppliedFunction | undefined> {
     const { client, cache } = this.#options;
-    return await this.#alone(ref, () =>
-      this.#writer.insist(async (mayAdopt) => {
+    return await this.#withLock(ref, () =>
+      this.#writer.retryOnConflict(async (mayAdopt) => {
         // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
         const existing = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
         const object = await this.#findObject(ref);
@@ -185,7 +185,7 @@ export class KubernetesFunctions implements FunctionStore {
   async remove(ref: FunctionRef): Promise<void> {
     await this.#options.ready();
     if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
-    await this.#alone(ref, async () => {
+    await this.#withLock(ref, async () => {
       const { client, cache, objects } = this.#options;
       const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
       if (!existing && !object) throw notFound(ref);
@@ -221,7 +221,7 @@ export class KubernetesFunctions implements FunctionStore {
     try {
       const path = apiPath.scale(ref.namespace, ref.name);
       const scaling = () => client.mergePatch<V1Scale>(path, { spec: { replicas } });
-      const { metadata } = await this.#writer.insist(scaling);
+      const { metadata } = await this.#writer.retryOnConflict(scaling);
       cache.observeReplicas(ref, replicas, metadata?.resourceVersion);
     } catch (cause) {
       throw hasStatus(cause, 404) ? notFound(ref, cause) : cause;
@@ -279,7 +279,7 @@ export class KubernetesFunctions implements FunctionStore {
   }
 
   /** One write of a function at a time, so that of two creates one is told of the other. */
-  async #alone<T>(ref: FunctionRef, work: () => Promise<T>): Promise<T> {
+  async #withLock<T>(ref: FunctionRef, work: () => Promise<T>): Promise<T> {
     const key = qualifiedName(ref);
     const earlier = this.#writes.get(key) ?? Promise.resolve();
     const done = earlier.then(work);

@@ -5,9 +5,9 @@ import {
   compare,
   decideCorrection,
   decideRequeueDelay,
+  type Fingerprints,
   isSettled,
   isUrgent,
-  type Prints,
 } from "../../../provider/backends/kubernetes/operator/decisions.ts";
 import { RecordTable } from "../../../provider/backends/kubernetes/operator/record-table.ts";
 import { recordFunction, recordObject } from "../../../provider/backends/kubernetes/operator/records.ts";
@@ -18,9 +18,9 @@ import type {
 } from "../../../provider/backends/kubernetes/resources/function-object.ts";
 import { eventually } from "../../support/eventually.ts";
 
-const prints: Prints = { definition: "u:1", profiles: "", deployment: "d", service: "s" };
+const prints: Fingerprints = { definition: "u:1", profiles: "", deployment: "d", service: "s" };
 
-test.each<[what: string, checked: Prints | undefined, expected: string]>([
+test.each<[what: string, checked: Fingerprints | undefined, expected: string]>([
   ["never looked at", undefined, "definition"],
   ["as it was", prints, "none"],
   ["another definition", { ...prints, definition: "u:0" }, "definition"],
@@ -89,7 +89,7 @@ describe("what is kept of an object", () => {
   });
   const ours = { "f:spec": { "f:replicas": {}, "f:template": { "f:image": {} } } };
   const print = (managedFields: V1ManagedFieldsEntry[], uid = "u") =>
-    recordObject({ metadata: { name: "fn", uid, managedFields } }).print;
+    recordObject({ metadata: { name: "fn", uid, managedFields } }).fingerprint;
   const before = print([entry("faaslane", ours)]);
 
   test("changes when somebody takes a field of ours, or the object is another one", () => {
@@ -129,9 +129,9 @@ describe("what is kept of an object", () => {
     });
     table.put(record("10"));
     table.put(record("9"));
-    expect(table.get("fn.n")?.print).toBe("10");
+    expect(table.get("fn.n")?.fingerprint).toBe("10");
     table.remove(record("9", "another"));
-    expect(table.get("fn.n")?.print).toBe("10");
+    expect(table.get("fn.n")?.fingerprint).toBe("10");
     table.replace([]);
     expect(table.get("fn.n")).toBeUndefined();
     expect(changes).toEqual(["fn.n", "fn.n"]);

@@ -1,4 +1,4 @@
-import { printWhole } from "../../../core/request-print.ts";
+import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
 import type { CallState, FinalState } from "../../queue.ts";
 import { isComplete, PHASE } from "../db/batches.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "../db/calls.ts";
@@ -90,7 +90,10 @@ export class EmbeddedLedger {
   #printOf(seq: number): string | undefined {
     const content = this.#store.calls.content(seq);
     try {
-      return content && printWhole(decodeCall({ ...content, acceptedAt: 0, body: Uint8Array.from(content.body) }, ""));
+      return (
+        content &&
+        fingerprintWithBody(decodeCall({ ...content, acceptedAt: 0, body: Uint8Array.from(content.body) }, ""))
+      );
     } catch {
       return undefined; // what is stored is no call, as will show when its turn comes
     }

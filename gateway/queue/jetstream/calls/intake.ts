@@ -1,5 +1,5 @@
 import { FaasError } from "../../../../contract/errors.ts";
-import { printWhole } from "../../../core/request-print.ts";
+import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
 import type { NewCall, Receipt } from "../../queue.ts";
 import { isQueueName, laneSubject, queueStream, SIGNALS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
@@ -38,7 +38,7 @@ export class Intake {
     }
     if (idempotencyKey !== undefined) {
       const name = { name: call.function, namespace: call.namespace };
-      const keyed = { ...call, requestPrint: call.requestPrint ?? printWhole(call) };
+      const keyed = { ...call, requestPrint: call.requestPrint ?? fingerprintWithBody(call) };
       return this.#publishOnce(keyed, { kind: "key", function: name, key: idempotencyKey });
     }
     return this.#publish(call);
@@ -120,7 +120,9 @@ export class Intake {
     const open = known ? undefined : await this.#context.records.findOpen(id);
     const stored = known ?? (await findMessage(this.#context, id, open))?.stored;
     if (!stored) return undefined;
-    return stored.call.requestPrint ?? printWhole({ ...stored.call, body: await this.#context.bodyOf(stored) });
+    return (
+      stored.call.requestPrint ?? fingerprintWithBody({ ...stored.call, body: await this.#context.bodyOf(stored) })
+    );
   }
 
   /** The call of a message that has been stored before; its publisher may have died before writing the alias. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ClusterAccess } from "./access.ts";
-import { renewed } from "./renewed.ts";
+import { reloadingFile } from "./reloading-file.ts";
 
 export interface ClusterLocation {
   /** Path of a kubeconfig; wins over everything else. */
@@ -36,8 +36,8 @@ export async function openServiceAccount(
   folder = SERVICE_ACCOUNT,
   now: () => number = () => performance.now(),
 ): Promise<ClusterAccess> {
-  const ca = await renewed(join(folder, "ca.crt"), "the service account's ca.crt")();
-  const token = renewed(join(folder, "token"), "the service account's token", now);
+  const ca = await reloadingFile(join(folder, "ca.crt"), "the service account's ca.crt")();
+  const token = reloadingFile(join(folder, "token"), "the service account's token", now);
   await token();
   return {
     server: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { ClusterAccess } from "./access.ts";
-import { renewed } from "./renewed.ts";
+import { reloadingFile } from "./reloading-file.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -45,7 +45,7 @@ export async function openPlainKubeconfig(path: string): Promise<ClusterAccess |
     const data = textOf(fields[`${name}-data`]);
     if (data !== undefined) return async () => Buffer.from(data, "base64");
     const file = textOf(fields[name]);
-    return file === undefined ? undefined : renewed(resolve(folder, file), name);
+    return file === undefined ? undefined : reloadingFile(resolve(folder, file), name);
   };
   const [ca, cert, key] = [
     bytes(cluster, "certificate-authority"),
@@ -53,7 +53,7 @@ export async function openPlainKubeconfig(path: string): Promise<ClusterAccess |
     bytes(user, "client-key"),
   ];
   const tokenFile = textOf(user.tokenFile);
-  const token = tokenFile === undefined ? undefined : renewed(resolve(folder, tokenFile), "tokenFile");
+  const token = tokenFile === undefined ? undefined : reloadingFile(resolve(folder, tokenFile), "tokenFile");
   const servername = textOf(cluster["tls-server-name"]);
   return {
     server: new URL(server),

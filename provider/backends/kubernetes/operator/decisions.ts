@@ -2,7 +2,7 @@ import type { FunctionObjectStatus } from "../resources/function-object.ts";
 import type { WatchedFunctionResource } from "./records.ts";
 
 /** What the objects of a Function were found or made to be, as far as it can be told without reading them. */
-export interface Prints {
+export interface Fingerprints {
   /** `uid` and generation of the Function. */
   readonly definition: string;
   readonly profiles: string;
@@ -14,7 +14,7 @@ export interface Prints {
 export type Divergence = "none" | "definition" | "objects";
 
 /** What has changed since `checked`. */
-export function compare(checked: Prints | undefined, now: Prints): Divergence {
+export function compare(checked: Fingerprints | undefined, now: Fingerprints): Divergence {
   if (!checked || checked.definition !== now.definition || checked.profiles !== now.profiles) return "definition";
   return checked.deployment === now.deployment && checked.service === now.service ? "none" : "objects";
 }

@@ -39,7 +39,7 @@ export interface OperatorOptions extends Omit<ReconcilerOptions, "client"> {
 
 export interface Operator {
   /** A deploy over the API has written a Function and its objects. */
-  learn(applied: AppliedFunction): void;
+  observe(applied: AppliedFunction): void;
   /** Namespaces have come or gone. */
   lookAtAll(): void;
   /** Ends what is under way and gives the lease back. May be called twice. */
@@ -72,7 +72,7 @@ export function openOperator(options: OperatorOptions): Operator {
   const lease = { client, namespace, name: LEASE_NAME, identity, durationMs, log };
   const ended = holdLease(lease, lead, closing.signal);
   return {
-    learn: (applied) => acting?.learn(applied),
+    observe: (applied) => acting?.observe(applied),
     lookAtAll: () => acting?.lookAtAll(),
     close: async () => {
       closing.abort();

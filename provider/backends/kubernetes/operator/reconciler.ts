@@ -15,15 +15,15 @@ import {
   compare,
   decideCorrection,
   decideRequeueDelay,
+  type Fingerprints,
   isSettled,
   isUrgent,
-  type Prints,
 } from "./decisions.ts";
 import { objectKey, RecordTable } from "./record-table.ts";
 import {
   type ObjectRecord,
   type ProfileRecord,
-  profilePrint,
+  profileFingerprint,
   recordFunction,
   recordObject,
   type WatchedFunctionResource,
@@ -45,9 +45,9 @@ export interface ReconcilerOptions {
 /** What is remembered of one Function besides its record. Times are those of `performance.now()`. */
 interface State {
   /** What it was last found or made to be. */
-  checked?: Prints;
+  checked?: Fingerprints;
   /** What it was when it was first seen with this definition. */
-  seen?: Prints;
+  seen?: Fingerprints;
   /** Which profiles were used; only their names and generations. */
   profiles: readonly Profile[];
   /** Undefined until there is something to say. */
@@ -107,7 +107,7 @@ export class Reconciler {
   }
 
   /** Somebody has done for a Function what there was to do. */
-  learn({ object, deployment, service, profiles }: AppliedFunction): void {
+  observe({ object, deployment, service, profiles }: AppliedFunction): void {
     const [record, made, served] = [recordFunction(object), recordObject(deployment), recordObject(service)];
     const state = this.#stateOf(objectKey(record));
     // Thousands of functions may share a large one.
@@ -119,9 +119,9 @@ export class Reconciler {
     state.holdUntil = 0;
     state.checked = {
       definition: definitionOf(record),
-      profiles: profiles.map(({ metadata = {} }) => profilePrint(metadata)).join(),
-      deployment: made.print,
-      service: served.print,
+      profiles: profiles.map(({ metadata = {} }) => profileFingerprint(metadata)).join(),
+      deployment: made.fingerprint,
+      service: served.fingerprint,
     };
     this.functions.put(record);
     this.deployments.put(made);
@@ -159,7 +159,7 @@ export class Reconciler {
 
   /** @returns whether it is on hold although something has changed */
   async #check(key: string, record: WatchedFunctionResource, state: State): Promise<boolean> {
-    const now = this.#printsOf(key, record);
+    const now = this.#fingerprintsOf(key, record);
     const divergence = compare(state.checked, now);
     if (divergence === "none") return false;
     const settled = isSettled(record, (profile) => this.profiles.get(this.#profileKey(profile))?.generation);
@@ -170,7 +170,7 @@ export class Reconciler {
     try {
       const applied = await this.#options.reconcile({ name, namespace }, purpose, this.#stopped.signal);
       if (!applied) return false;
-      this.learn(applied);
+      this.observe(applied);
       if (divergence === "objects" && applied.changed) this.#corrected(record, state);
     } catch (error) {
       if (!(error instanceof FaasError) || error.kind === "unavailable") throw error;
@@ -181,7 +181,7 @@ export class Reconciler {
   }
 
   /** Another definition than before begins anew, whatever was wrong with that. */
-  #notice(record: WatchedFunctionResource, state: State, now: Prints, settled: boolean): void {
+  #notice(record: WatchedFunctionResource, state: State, now: Fingerprints, settled: boolean): void {
     const isNew = compare(state.seen, now) === "definition";
     if (!isNew) {
       // Who took the deploy has applied it, or is about to end with that.
@@ -247,13 +247,13 @@ export class Reconciler {
     }
   }
 
-  #printsOf(key: string, record: WatchedFunctionResource): Prints {
-    const profiles = record.profiles.flatMap((name) => this.profiles.get(this.#profileKey(name))?.print ?? []);
+  #fingerprintsOf(key: string, record: WatchedFunctionResource): Fingerprints {
+    const profiles = record.profiles.flatMap((name) => this.profiles.get(this.#profileKey(name))?.fingerprint ?? []);
     return {
       definition: definitionOf(record),
       profiles: profiles.join(),
-      deployment: this.deployments.get(key)?.print ?? "",
-      service: this.services.get(key)?.print ?? "",
+      deployment: this.deployments.get(key)?.fingerprint ?? "",
+      service: this.services.get(key)?.fingerprint ?? "",
     };
   }
 

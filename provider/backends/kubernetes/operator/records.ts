@@ -28,7 +28,7 @@ export interface WatchedFunctionResource {
 export interface ObjectRecord {
   readonly metadata: RecordMetadata;
   /** Changes when what we set of it does; of a Profile, when anything does. */
-  readonly print: string;
+  readonly fingerprint: string;
 }
 
 export interface ProfileRecord extends ObjectRecord {
@@ -81,7 +81,7 @@ export function recordObject({ metadata = {} }: Annotated): ObjectRecord {
   );
   // The time is that of our own last change.
   const fields = ours.map(({ fieldsV1, time }) => [time, withoutReplicas(fieldsV1 ?? {})]);
-  return { metadata: trimMetadata(metadata), print: `${metadata.uid}:${hashOf(fields)}` };
+  return { metadata: trimMetadata(metadata), fingerprint: `${metadata.uid}:${hashOf(fields)}` };
 }
 
 /** Scaling takes the number of replicas from us, as it should. */
@@ -93,9 +93,13 @@ function withoutReplicas(fields: Readonly<Record<string, unknown>>): unknown {
 }
 
 export function recordProfile({ metadata = {} }: Profile): ProfileRecord {
-  return { metadata: trimMetadata(metadata), print: profilePrint(metadata), generation: metadata.generation ?? 0 };
+  return {
+    metadata: trimMetadata(metadata),
+    fingerprint: profileFingerprint(metadata),
+    generation: metadata.generation ?? 0,
+  };
 }
 
-export function profilePrint({ uid, generation = 0 }: V1ObjectMeta): string {
+export function profileFingerprint({ uid, generation = 0 }: V1ObjectMeta): string {
   return `${uid}:${generation}`;
 }

@@ -9,7 +9,7 @@ const MAX_AGE_MS = 30_000;
  * @param what names the file in errors
  * @returns fails as `invalid` when the file cannot be read
  */
-export function renewed(
+export function reloadingFile(
   path: string,
   what: string,
   now: () => number = () => performance.now(),

@@ -30,7 +30,7 @@ export class BodyDigest {
  * and its body. One key with another print is another request.
  * @param bodyDigest as {@link BodyDigest} makes it
  */
-export function printRequest(request: KeyedRequest, bodyDigest: string): string {
+export function fingerprintRequest(request: KeyedRequest, bodyDigest: string): string {
   const { method, function: name, namespace, path, query, headers, batch } = request;
   const authorization = headers
     .filter(([header]) => header.toLowerCase() === "authorization")
@@ -39,9 +39,9 @@ export function printRequest(request: KeyedRequest, bodyDigest: string): string 
   return hash("sha256", JSON.stringify(facts), "base64url");
 }
 
-/** {@link printRequest} for a body that is there already. */
-export function printWhole(request: KeyedRequest & { readonly body: Uint8Array }): string {
+/** {@link fingerprintRequest} for a body that is there already. */
+export function fingerprintWithBody(request: KeyedRequest & { readonly body: Uint8Array }): string {
   const digest = new BodyDigest();
   digest.add(request.body);
-  return printRequest(request, digest.finish());
+  return fingerprintRequest(request, digest.finish());
 }
