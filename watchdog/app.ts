@@ -4,7 +4,7 @@ import type { AddressInfo, ListenOptions, Server as NetServer } from "node:net";
 import type { WatchdogConfig } from "./config.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Env } from "./env.ts";
-import { Front } from "./front.ts";
+import { FunctionServer } from "./function-server.ts";
 import { Health } from "./health.ts";
 import type { Log } from "./log.ts";
 import { CallMetrics } from "./metrics.ts";
@@ -46,12 +46,15 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
   const metrics = new CallMetrics();
   const health = new Health(config.lockFile);
   const mode = await openMode(config, { env: deps.env, log, deadlines, onFailure: deps.onFailure });
-  const front = new Front({ config, mode, health, metrics, deadlines, print: log.print });
+  const functionServer = new FunctionServer({ config, mode, health, metrics, deadlines, print: log.print });
   const metricsServer = createMetricsServer(metrics);
   try {
     const { listenSocket, bindAddress: host } = config;
     const metricsPort = await listen(metricsServer, { port: config.metricsPort, host });
-    const port = await listen(front.server, listenSocket ? { path: listenSocket } : { port: config.port, host });
+    const port = await listen(
+      functionServer.server,
+      listenSocket ? { path: listenSocket } : { port: config.port, host },
+    );
     health.accept(!config.suppressLock);
     const where = listenSocket ?? `port ${port}`;
     log.print(`Watchdog mode: ${config.mode.kind}, listening on ${where}, metrics on port ${metricsPort}`);
@@ -66,16 +69,16 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
         } catch (error) {
           log.print(`Removing the lock file: ${(error as Error).message}`);
         }
-        front.drain();
+        functionServer.drain();
         log.print(`No new connections in ${serveOnMs}ms, ${metrics.inFlight} calls under way`);
         await wait(serveOnMs);
-        await front.close(config.writeTimeoutMs);
+        await functionServer.close(config.writeTimeoutMs);
         await closeParts(mode, metricsServer, deadlines);
       },
     };
   } catch (error) {
     mode.kill();
-    front.server.close();
+    functionServer.server.close();
     metricsServer.close();
     deadlines.close();
     throw error;

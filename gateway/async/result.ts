@@ -34,7 +34,7 @@ export async function readResult(result: Pick<StoredAnswer, "bytes" | "body">): 
 }
 
 /** Takes a body piece by piece. */
-export class ResultKeeper {
+export class AnswerBuffer {
   readonly #limits: ResultLimits;
   #chunks: Buffer[] = [];
   #bytes = 0;

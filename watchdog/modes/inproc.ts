@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Deadlines } from "../deadlines.ts";
 import { describeThrown } from "../describe-thrown.ts";
-import type { TrackedResponse } from "../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
+import type { TrackedResponse } from "../tracked-response.ts";
 import type { Mode } from "./mode.ts";
 
 /** What a handler module exports by default. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { TrackedResponse } from "../exchange.ts";
+import type { TrackedResponse } from "../tracked-response.ts";
 
 /** One way to run a function. */
 export interface Mode {

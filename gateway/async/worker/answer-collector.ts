@@ -1,7 +1,7 @@
 import { INTERNAL_HEADER } from "../../../contract/paths.ts";
 import { type CallAnswer, platformAnswer, type ResponseHeaders } from "../function-caller.ts";
-import { NO_RESULT, ResultKeeper, type ResultLimits } from "../result.ts";
-import type { Turn } from "./turn.ts";
+import { AnswerBuffer, NO_RESULT, type ResultLimits } from "../result.ts";
+import type { MicroBatch } from "./micro-batch.ts";
 
 interface Flow {
   pause(): void;
@@ -14,7 +14,7 @@ export interface AnswerCollectorOptions {
   /** Must not have aborted yet. */
   readonly signal: AbortSignal;
   /** With its end a whole answer is told. */
-  readonly turn: Turn;
+  readonly microBatch: MicroBatch;
   /** Called when nobody waits for the answer any more: the connection that it comes on is to be closed. */
   readonly leave: () => void;
 }
@@ -26,7 +26,7 @@ export class AnswerCollector {
   readonly #resolve: (answer: CallAnswer) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #options: AnswerCollectorOptions;
-  readonly #keeper: ResultKeeper | undefined;
+  readonly #keeper: AnswerBuffer | undefined;
   #status = 0;
   #headers: ResponseHeaders = {};
   /** Until the piece before has been stored; undefined in the usual case that it lies in memory. */
@@ -40,7 +40,7 @@ export class AnswerCollector {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#options = options;
-    this.#keeper = options.keep && new ResultKeeper(options.keep);
+    this.#keeper = options.keep && new AnswerBuffer(options.keep);
     options.signal.addEventListener("abort", this);
   }
 
@@ -88,7 +88,7 @@ export class AnswerCollector {
       const headers = this.#headers;
       const result = this.#keeper?.finish() ?? NO_RESULT;
       this.#whole = { kind: "answered", status: this.#status, internal: INTERNAL_HEADER in headers, headers, result };
-      this.#options.turn.add(this);
+      this.#options.microBatch.add(this);
     }
   }
 

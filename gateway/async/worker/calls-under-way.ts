@@ -1,7 +1,7 @@
 import type { CallAnswer } from "../function-caller.ts";
 import type { AnswerCollector } from "./answer-collector.ts";
+import { MicroBatch } from "./micro-batch.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
-import { Turn } from "./turn.ts";
 
 /** How long a call may take from its start, in milliseconds: until its answer begins, then until it has ended. */
 export type TimeLimit = (begun: boolean) => number;
@@ -20,7 +20,7 @@ const MANY_LISTS = 64;
 /** The calls of one caller that have not ended yet. */
 export class CallsUnderWay {
   /** Whose ends their answers are told with. */
-  readonly turn = new Turn();
+  readonly microBatch = new MicroBatch();
   readonly #all = new Set<UnderWay>();
   /** By the time that they give: calls of most functions have the same. */
   readonly #deadlines = new Map<number, SharedDeadline<UnderWay>>();

@@ -11,10 +11,10 @@ import type { Answered, CallAnswer, FunctionCaller } from "../function-caller.ts
 import { resultHeaders } from "../headers.ts";
 import { type ResultLimits, readResult } from "../result.ts";
 import { isPassing, isWholeBatch, publishMembers } from "./batch-members.ts";
-import { findDefect } from "./defects.ts";
 import type { DeliveryLimits } from "./function-limits.ts";
 import type { FunctionSnapshots } from "./function-snapshots.ts";
 import type { Policies } from "./policies.ts";
+import { validateStoredCall } from "./validate-stored-call.ts";
 
 export interface DeliveryOptions {
   readonly queue: Pick<Queue, "publish" | "maxResultBytes">;
@@ -124,7 +124,7 @@ export class CallDelivery {
   /** Makes a batch's lines calls of their own. */
   async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
     const isWhole = await isWholeBatch(call, place, this.#slices);
-    const defect = findDefect(call) ?? (isWhole ? undefined : "some of its lines are missing");
+    const defect = validateStoredCall(call) ?? (isWhole ? undefined : "some of its lines are missing");
     if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
     const { queue, random, log } = this.#options;
     try {
@@ -193,7 +193,7 @@ export class CallDelivery {
     const { policy, known } = policies.find(refOf(call));
     const { status, internal, headers, result } = answer;
     const durationMs = clock() - startedAt;
-    this.#learn(call, answer, startedAt);
+    this.#observe(call, answer, startedAt);
     const retryAfter = [headers["retry-after"]].flat()[0];
     const decided = decideRetry({ status, internal, known, retryAfter, attempt, now: now(), random: random() }, policy);
     // The next try would be too late, so this was the last one.
@@ -226,7 +226,7 @@ export class CallDelivery {
       : this.#dead(call, attempt, `the callback failed: ${missed}`, outcome);
   }
 
-  #learn(call: QueuedCall, { status, internal }: Answered, startedAt: number): void {
+  #observe(call: QueuedCall, { status, internal }: Answered, startedAt: number): void {
     const { limits } = this.#options;
     if (internal && status === 503) limits.refused(refOf(call), startedAt);
     // Other platform errors tell nothing about how many calls there is room for.

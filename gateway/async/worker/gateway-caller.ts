@@ -13,7 +13,7 @@ import { buildCallHeaders } from "../headers.ts";
 import type { ResultLimits } from "../result.ts";
 import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
-import { findDefect } from "./defects.ts";
+import { validateStoredCall } from "./validate-stored-call.ts";
 
 export interface GatewayCallerOptions {
   /** Base of the gateway, below which `/function/` lies. */
@@ -48,7 +48,7 @@ export class GatewayCaller implements FunctionCaller {
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
-    const defect = findDefect(call);
+    const defect = validateStoredCall(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();
     const { gatewayUrl, timeLimit, userAgent } = this.#options;
@@ -62,7 +62,7 @@ export class GatewayCaller implements FunctionCaller {
       // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.
       bodyTimeout: timeLimit(call, false),
     };
-    const response = new GatewayResponse({ keep, signal, turn: this.#underWay.turn });
+    const response = new GatewayResponse({ keep, signal, microBatch: this.#underWay.microBatch });
     const limit = (begun: boolean) => timeLimit(call, begun);
     return await this.#underWay.run(response.collector, limit, () => this.#pool.dispatch(request, response));
   }

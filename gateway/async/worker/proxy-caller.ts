@@ -5,8 +5,8 @@ import type { QueuedCall } from "../../queue/queue.ts";
 import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
 import type { ResultLimits } from "../result.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
-import { findDefect } from "./defects.ts";
 import { StoredExchange } from "./stored-exchange.ts";
+import { validateStoredCall } from "./validate-stored-call.ts";
 
 export interface ProxyCallerOptions {
   readonly proxy: Pick<FunctionProxy, "forward">;
@@ -26,14 +26,14 @@ export class ProxyCaller implements FunctionCaller {
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
-    const defect = findDefect(call);
+    const defect = validateStoredCall(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();
     if (this.#closed) {
       return { kind: "unreachable", error: new FaasError("unavailable", "the gateway is stopping") };
     }
     const { proxy, timeLimit, userAgent } = this.#options;
-    const exchange = new StoredExchange(call, userAgent, { keep, signal, turn: this.#underWay.turn });
+    const exchange = new StoredExchange(call, userAgent, { keep, signal, microBatch: this.#underWay.microBatch });
     const limit = (begun: boolean) => timeLimit(call, begun);
     return await this.#underWay.run(exchange.collector, limit, () => {
       proxy.forward(urlOf(call), call.callId, exchange)?.catch(() => exchange.breakOff());

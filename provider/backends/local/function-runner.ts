@@ -26,7 +26,7 @@ import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from 
 /** What all functions of the backend have in common. */
 export interface RunnerSettings extends SpecSettings {
   readonly times: ReplicaTimes;
-  readonly gate: PrioritySemaphore;
+  readonly starts: PrioritySemaphore;
   /** For files of functions that nobody waits for. */
   readonly preparations: PrioritySemaphore;
   readonly prober: ReplicaProber;
@@ -151,7 +151,7 @@ export class FunctionRunner {
   /** Somebody wants replicas of it. */
   want(): void {
     if (this.#rank === "idle") this.#rank = "wanted";
-    this.#settings.gate.admitWaiting();
+    this.#settings.starts.admitWaiting();
   }
 
   /** Calls wait for it: it is started before all others until it serves, and asked whether it does. */
@@ -159,7 +159,7 @@ export class FunctionRunner {
     for (const replica of this.#replicas.values()) replica.expedite();
     if (this.#replicas.size > 0 && this.replicas.every(({ state }) => state === "ready")) return;
     this.#rank = "called";
-    this.#settings.gate.admitWaiting();
+    this.#settings.starts.admitWaiting();
   }
 
   /**
@@ -260,14 +260,14 @@ export class FunctionRunner {
 
   #start(number: number): void {
     const generation = this.#generations.get(number) as Generation;
-    const { times, gate, prober, probes, log } = this.#settings;
+    const { times, starts, prober, probes, log } = this.#settings;
     const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
     const replica = new SupervisedReplica({
       instance,
       generation: number,
       order: this.#started,
       times,
-      gate,
+      starts: starts,
       rank: () => this.#rank,
       prober,
       probes: readProbeRules(generation.record.deployment.annotations, probes),

@@ -145,7 +145,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         isolation,
         environment: options.environment,
         times: { ...DEFAULT_TIMES, ...options.times },
-        gate: new PrioritySemaphore({
+        starts: new PrioritySemaphore({
           slots: STARTS_PER_CORE * availableParallelism(),
           idleSlots: availableParallelism(),
           admitsIdle: idleStarts(options.log),

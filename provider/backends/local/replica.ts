@@ -28,7 +28,7 @@ export interface ReplicaOptions {
   readonly generation: number;
   readonly order: number;
   readonly times: ReplicaTimes;
-  readonly gate: PrioritySemaphore;
+  readonly starts: PrioritySemaphore;
   /** How urgent its start is now. */
   rank(): Rank;
   readonly prober: Pick<ReplicaProber, "watch">;
@@ -174,11 +174,11 @@ export class SupervisedReplica implements ReplicaView {
 
   /** @returns `readyMs`: how long it had been ready; undefined when it never was */
   async #runOnce(): Promise<{ end: ReplicaEnd; readyMs: number | undefined }> {
-    const { gate, prepare, output, probes, times, now, log, instance } = this.#options;
+    const { starts, prepare, output, probes, times, now, log, instance } = this.#options;
     const { signal } = this.#stopping;
     const notStarted = (message: string) => ({ end: { kind: "failed", message } as const, readyMs: undefined });
     this.#become("starting");
-    const leave = await gate.acquire(signal, () => this.#rank());
+    const leave = await starts.acquire(signal, () => this.#rank());
     if (!leave) return notStarted("was stopped");
     this.#startup.reach("scheduled");
     let readyAt: number | undefined;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { collectBody, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
-import type { TrackedResponse } from "../../exchange.ts";
+import type { TrackedResponse } from "../../tracked-response.ts";
 import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
 import type { Run } from "./launch.ts";
 

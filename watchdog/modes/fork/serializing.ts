@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { describeEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
-import type { TrackedResponse } from "../../exchange.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
+import type { TrackedResponse } from "../../tracked-response.ts";
 import { type BufferedOutcome, runBuffered } from "./buffered.ts";
 import {
   answer,

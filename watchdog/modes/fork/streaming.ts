@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { describeEnd, type ProcessEnd } from "../../child.ts";
-import type { TrackedResponse } from "../../exchange.ts";
 import { closed } from "../../pipes.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
+import type { TrackedResponse } from "../../tracked-response.ts";
 import {
   abandon,
   answer,

@@ -10,7 +10,7 @@ const QUERY = /^[\x21-\x7e\x80-\xff]*$/;
  * Stored data is not trusted to be what intake made: a bad row must not stop the worker, nor call something else.
  * @returns what is wrong with it, if anything
  */
-export function findDefect(call: QueuedCall): string | undefined {
+export function validateStoredCall(call: QueuedCall): string | undefined {
   if (!METHOD.test(call.method)) return "the method is invalid";
   if (!NAME.test(call.function) || !NAME.test(call.namespace)) return "the function's name is invalid";
   if (!PATH.test(call.path)) return "the path is invalid";

@@ -5,15 +5,15 @@ import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { describeThrown } from "./describe-thrown.ts";
 import { discardRest } from "./discard-rest.ts";
-import { TrackedResponse } from "./exchange.ts";
 import { failCall } from "./fail-call.ts";
 import type { Health } from "./health.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { Mode } from "./modes/mode.ts";
 import { INTERNAL_HEADER } from "./platform-mark.ts";
 import { createGuardedServer } from "./serve.ts";
+import { TrackedResponse } from "./tracked-response.ts";
 
-export interface FrontDeps {
+export interface FunctionServerDeps {
   readonly config: WatchdogConfig;
   readonly mode: Mode;
   readonly health: Health;
@@ -28,15 +28,15 @@ const KEEP_ALIVE_MS = 120_000;
 const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** The function's public server: probes, the concurrency limit, counting, and everything else to the mode. */
-export class Front {
+export class FunctionServer {
   readonly server: Server;
-  readonly #deps: FrontDeps;
+  readonly #deps: FunctionServerDeps;
   readonly #connections: Connections;
   /** Answer `Connection: close`, so that callers move to other replicas. */
   #draining = false;
   #closing = false;
 
-  constructor(deps: FrontDeps) {
+  constructor(deps: FunctionServerDeps) {
     this.#deps = deps;
     const guarded = createGuardedServer(
       {

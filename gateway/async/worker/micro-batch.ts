@@ -1,12 +1,12 @@
 interface Waiting {
-  goOn(): void;
+  resume(): void;
 }
 
 /**
  * Lets what has come in one turn of the event loop go on together, at the end of that turn. What follows from it, messages
  * to a queue above all, then shares its writes.
  */
-export class Turn {
+export class MicroBatch {
   #waiting: Waiting[] = [];
 
   add(waiting: Waiting): void {
@@ -14,6 +14,6 @@ export class Turn {
   }
 
   #end(): void {
-    for (const waiting of this.#waiting.splice(0)) waiting.goOn();
+    for (const waiting of this.#waiting.splice(0)) waiting.resume();
   }
 }
