@@ -93,7 +93,7 @@ export class AnswerCollector {
   }
 
   /** For the turn to call. */
-  goOn(): void {
+  resume(): void {
     if (this.#whole) this.#resolve(this.#whole);
   }
 

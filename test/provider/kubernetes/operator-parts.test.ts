@@ -125,7 +125,7 @@ describe("what is kept of an object", () => {
     const table = new RecordTable<ReturnType<typeof recordObject>>((key) => changes.push(key));
     const record = (resourceVersion: string, uid = "u") => ({
       metadata: { name: "fn", namespace: "n", uid, resourceVersion },
-      print: resourceVersion,
+      fingerprint: resourceVersion,
     });
     table.put(record("10"));
     table.put(record("9"));

@@ -124,7 +124,7 @@ function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void
 /** Why the command failed, once it and its output have ended; undefined when it did not. */
 async function waitForEnd(
   child: ChildProcess,
-  { killOrphans, enclosed = false }: Pick<InstallStep, "killStrays" | "enclosed">,
+  { killOrphans, enclosed = false }: Pick<InstallStep, "killOrphans" | "enclosed">,
 ): Promise<string | undefined> {
   const closed = once(child, "close");
   // `close` may follow an `error` without an `exit`; its listener must not leave a rejection behind.
