@@ -45,6 +45,8 @@ export interface GatewayDeps {
   readonly hosts?: Hosts | undefined;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
+  /** Calls that ended of the function `name.namespace`; those since the start when absent. */
+  readonly callsOf?: (name: string) => number;
   readonly version: VersionInfo;
   readonly log: Logger;
 }
@@ -76,6 +78,7 @@ export function buildGateway(deps: GatewayDeps): Handler {
 
 function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const { async, scaling, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
+  const callsOf = deps.callsOf ?? ((name: string) => table.find(name)?.meter.ended ?? 0);
   const app = createApp();
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
     await connection.forward(req, res, path ?? (req.url as string));
@@ -88,7 +91,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const json = requireJson(PATHS.build);
   const authorized: RequestHandler = (req, res, next) =>
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
-  app.get(PATHS.functions, authorized, functionListRoute({ provider, table }));
+  app.get(PATHS.functions, authorized, functionListRoute({ provider, callsOf }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
   if (scaling) {

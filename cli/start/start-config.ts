@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { type GatewayConfig, loadGatewayConfig } from "../../gateway/process/config.ts";
 import { ConfigError, type Env } from "../../kit/env.ts";
 import { loadProviderConfig, type ProviderConfig } from "../../provider/config.ts";
@@ -49,7 +49,9 @@ export function loadStartConfig(env: Env): StartConfig {
     bind_address: "127.0.0.1",
   });
   if (!gateway || !provider) throw new ConfigError(["bad settings:", ...problems].join("\n"));
-  return { gateway, provider, dataDir, stackFile: stackFileOf(env.stack_file) };
+  // Whatever keeps the queue: here there is always a folder, and one gateway.
+  const counting = { ...gateway, callCountsFile: join(dataDir, "calls.json") };
+  return { gateway: counting, provider, dataDir, stackFile: stackFileOf(env.stack_file) };
 }
 
 function stackFileOf(variable: string | undefined): StartConfig["stackFile"] {

@@ -37,6 +37,8 @@ export interface GatewayConfig {
   /** Whether the gateway drains the queue itself; otherwise queue workers do. */
   readonly ownWorker: boolean;
   readonly scaling: ScalingConfig;
+  /** Where it is kept how often functions were called; absent where there is no folder for it. */
+  readonly callCountsFile?: string;
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -70,6 +72,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       ownWorker: readOwnWorker(read, async.queue),
       // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
       scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
+      ...(async.queue.kind === "embedded" && { callCountsFile: `${dataDir}/calls.json` }),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };

@@ -16,6 +16,7 @@ import { workerAgent } from "../async/function-caller.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
 import { ProxyCaller } from "../async/worker/proxy-caller.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
+import { CallCounts } from "../metrics/call-counts.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
@@ -90,6 +91,13 @@ export async function openGateway(
   try {
     const queueing = await openQueue(config.async, log);
     if (queueing) opened.push(queueing.queue);
+    const counts = await CallCounts.open({
+      table,
+      log,
+      ...(config.callCountsFile !== undefined && { path: config.callCountsFile }),
+    });
+    // Closed after all that makes calls.
+    opened.push(counts);
     const meter = new QueueMeter();
     const scaling = await openScaling({
       config: config.scaling,
@@ -129,6 +137,7 @@ export async function openGateway(
       defaultNamespace: config.defaultNamespace,
       hosts: hostsOf(config.bindAddress, config.allowedHosts),
       attempts,
+      callsOf: (name) => counts.of(name),
       pathPrefix,
       ...(async ? { async } : {}),
       ...(credentials ? { credentials } : {}),
