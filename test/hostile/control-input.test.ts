@@ -195,6 +195,7 @@ const JSON_ROUTES: [method: string, path: string][] = [
   ["POST", "/system/namespace/"],
   ["PUT", "/system/namespace/a"],
   ["POST", "/system/alert"],
+  ["POST", "/system/prune"],
 ];
 
 test.each(JSON_ROUTES)("%s %s: JSON that is nested without end is a 400", async (method, path) => {
@@ -230,6 +231,14 @@ test("an order to scale that names calls at very many replicas is a 400", async 
   const body = JSON.stringify({ replicas: 1, inFlight: Object.fromEntries(list(10_001).map((name) => [name, 1])) });
   const answer = await expectSoon(provider, { method: "POST", path: "/system/scale-function/f", body }, "scale");
   expect([answer.status, answer.body]).toEqual([400, expect.stringContaining("inFlight: must have at most 10000")]);
+});
+
+test("an order to prune with very many wishes is a 400, and quotes few of them", async () => {
+  for (const count of [19_000, 100_000]) {
+    const body = JSON.stringify({ all: true, ...many(count) });
+    const answer = await expectSoon(provider, { method: "POST", path: "/system/prune", body }, "prune");
+    expect([answer.status, answer.body.length < 1_000]).toEqual([400, true]);
+  }
 });
 
 test.each(["[],", "1,", '"a",', "{},"])("4 MB of %s are a 400 in no time", async (value) => {

@@ -137,6 +137,7 @@ test.each<[client: string, sent: (host: string) => Sent, status: number]>([
 test.each<[attack: string, sent: Sent]>([
   ["the queue is dropped", { method: "DELETE", path: "/system/queue/dead-letters?all=true", headers: foreign }],
   ["the queue is replayed", { path: "/system/queue/dead-letters?all=true", headers: { ...form, ...foreign } }],
+  ["images are removed", { path: "/system/prune", headers: { ...json, ...foreign }, body: '{"all":true}' }],
   ["an alert is raised", { path: "/system/alert", headers: { ...json, ...foreign }, body: "{}" }],
   ["the pages are framed", { method: "GET", path: "/ui/", headers: { "sec-fetch-site": "cross-site" } }],
 ])("of the gateway's own routes: %s from another site, which is refused", async (_attack, sent) => {
