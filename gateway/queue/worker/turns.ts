@@ -24,6 +24,8 @@ export class Turns<T extends Taker> {
   readonly #blocked = new Map<string, Set<T>>();
   /** Those whose function has its share of the places, in the order of their turns; worth asking once there are more. */
   readonly #crowded = new Set<T>();
+  /** The same by function. */
+  readonly #crowdedOf = new Map<string, Set<T>>();
 
   /**
    * @param concurrency places that there are
@@ -49,8 +51,8 @@ export class Turns<T extends Taker> {
   sleep(taker: T): void {
     this.#ready.delete(taker);
     this.#crowded.delete(taker);
-    const blocked = this.#blocked.get(taker.fn);
-    if (blocked?.delete(taker) && blocked.size === 0) this.#blocked.delete(taker.fn);
+    remove(this.#blocked, taker);
+    remove(this.#crowdedOf, taker);
   }
 
   /** The function's limit may have changed. */
@@ -79,13 +81,16 @@ export class Turns<T extends Taker> {
       for (const taker of this.#ready) {
         this.#ready.delete(taker);
         const own = this.underWay(taker.fn);
-        if (!this.#hasRoom(taker, own)) this.#block(taker);
+        if (!this.#hasRoom(taker, own)) add(this.#blocked, taker);
         else if (placesFor({ concurrency, taken, own }) > 0) {
           this.#taken++;
           this.#underWay.set(taker.fn, own + 1);
           this.#ready.add(taker);
           return taker;
-        } else this.#crowded.add(taker);
+        } else {
+          this.#crowded.add(taker);
+          add(this.#crowdedOf, taker);
+        }
       }
     } while (roomy && this.#letIn());
     return undefined;
@@ -101,21 +106,31 @@ export class Turns<T extends Taker> {
     else this.#underWay.delete(fn);
     this.unblock(fn);
     // It may have few calls under way now, for which there are places kept.
-    if (this.#crowded.delete(taker)) this.#ready.add(taker);
+    for (const crowded of this.#crowdedOf.get(fn) ?? []) this.#letInOne(crowded);
   }
 
   /** @returns whether there was one */
   #letIn(): boolean {
     const [taker] = this.#crowded;
     if (taker === undefined) return false;
-    this.#crowded.delete(taker);
-    this.#ready.add(taker);
+    this.#letInOne(taker);
     return true;
   }
 
-  #block(taker: T): void {
-    const takers = this.#blocked.get(taker.fn);
-    if (takers) takers.add(taker);
-    else this.#blocked.set(taker.fn, new Set([taker]));
+  #letInOne(taker: T): void {
+    this.#crowded.delete(taker);
+    remove(this.#crowdedOf, taker);
+    this.#ready.add(taker);
   }
+}
+
+function add<T extends Taker>(byFunction: Map<string, Set<T>>, taker: T): void {
+  const takers = byFunction.get(taker.fn);
+  if (takers) takers.add(taker);
+  else byFunction.set(taker.fn, new Set([taker]));
+}
+
+function remove<T extends Taker>(byFunction: Map<string, Set<T>>, taker: T): void {
+  const takers = byFunction.get(taker.fn);
+  if (takers?.delete(taker) && takers.size === 0) byFunction.delete(taker.fn);
 }

@@ -99,6 +99,20 @@ test("the last quarter of the places is for functions that have few calls under 
   expect(take(turns).sort()).toEqual(["quick", "slow"]);
 });
 
+test("a function that has few calls again has its turn in all of its queues", () => {
+  const turns = new Turns<Lane>(16, () => true);
+  const [slow, one, other] = [laneOf("slow"), laneOf("one", "quick"), laneOf("other", "quick")];
+  turns.wake(slow);
+  expect(take(turns)).toHaveLength(12);
+  turns.wake(one);
+  expect(take(turns)).toEqual(["one"]);
+  turns.sleep(one);
+  turns.wake(other);
+  expect(take(turns)).toEqual([]);
+  turns.leave(one, "nothing", "both");
+  expect(take(turns)).toEqual(["other"]);
+});
+
 test("a place that is lent is had by others, and the function's limit counts the call still", () => {
   const turns = new Turns<Lane>(1, (_, underWay) => underWay < 2);
   const lane = laneOf("a");
