@@ -151,7 +151,7 @@ export class ProviderClient {
       try {
         for await (const event of this.#events(onConnect, signal)) {
           onEvent(event);
-          if (reported) log.info("provider is back");
+          if (reported) log.info("provider reachable again");
           reported = false;
           waitMs = RECONNECT_MIN_MS;
         }
@@ -170,8 +170,8 @@ export class ProviderClient {
   #report(err: unknown): void {
     const { log } = this.#options;
     const problem = this.streamProblem;
-    if (problem === undefined) log.warn({ err }, "endpoints stream broke; calls go on with the last snapshot");
-    else log.warn({ problem }, "there is no endpoints stream: no function can be called");
+    if (problem === undefined) log.warn({ err }, "endpoints stream broke; serving calls from the last snapshot");
+    else log.warn({ problem }, "no endpoints stream: no function can be called");
   }
 
   async *#events(onConnect: () => void, signal: AbortSignal): AsyncGenerator<EndpointsEvent> {

@@ -61,7 +61,7 @@ export class LoginAttempts {
     if (failures.count < FREE_ATTEMPTS) return 0;
     if (failures.pauseMs === 0) {
       // Once a burst: who guesses is not to fill the log.
-      this.#log.warn({ address: key, failures: failures.count }, "many logins with a wrong password");
+      this.#log.warn({ address: key, failures: failures.count }, "many failed logins");
     }
     failures.pauseMs = Math.min(failures.pauseMs * 2 || FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     failures.pausedUntil = now + failures.pauseMs;

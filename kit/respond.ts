@@ -57,7 +57,7 @@ export function errorResponder(log: Logger): ErrorRequestHandler {
     if (error.kind === "internal")
       log.error({ err: error.cause ?? error, method: req.method, path: req.path }, "request failed");
     else if (shortageOf(error.cause))
-      log.warn({ err: error.cause, method: req.method, path: req.path }, "request failed as something has run out");
+      log.warn({ err: error.cause, method: req.method, path: req.path }, "request failed: out of resources");
     if (res.headersSent) {
       res.destroy();
       return;

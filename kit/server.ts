@@ -100,7 +100,7 @@ function sayNowAndThen(connections: number, port: number, log: ListenOptions["lo
     const now = performance.now();
     if (now - saidAt < SAY_EVERY_MS) return;
     saidAt = now;
-    log?.warn({ port, connections }, "connections are at their limit; idle ones are closed, others turned away");
+    log?.warn({ port, connections }, "connection limit reached; closing idle connections and rejecting new ones");
   };
 }
 
@@ -117,7 +117,7 @@ function headTimeouts(requestTimeout: number, given: number | undefined): Server
 /** Nothing that a request can bring about may become an uncaught exception. */
 function guarded(handler: Handler, log: ListenOptions["log"]): (req: IncomingMessage, res: ServerResponse) => void {
   const failed = (err: unknown, req: IncomingMessage, res: ServerResponse) => {
-    log?.error({ err, method: req.method }, "a request handler failed");
+    log?.error({ err, method: req.method }, "request handler failed");
     if (res.headersSent) res.destroy();
     else refuse(res, 500, "internal error");
   };

@@ -104,6 +104,6 @@ function toRegExp(pattern: string): RegExp {
   try {
     return new RegExp(`^${source}$`);
   } catch {
-    throw new Error(`${JSON.stringify(pattern)} is no pattern`);
+    throw new Error(`${JSON.stringify(pattern)} is not a pattern`);
   }
 }

@@ -97,7 +97,7 @@ export function invokeCommand(io: Io): Command {
 
 /** @param location of the call's status, as the gateway has answered */
 async function printResult(io: Io, location: string | undefined, waiting: Omit<WaitOptions, "path">): Promise<void> {
-  if (!location?.startsWith("/")) throw new CliError("--wait: this gateway does not tell what becomes of a call");
+  if (!location?.startsWith("/")) throw new CliError("--wait: this gateway does not report the state of calls");
   const { fetchResult, waitForCall } = await import("./wait-for-call.ts");
   // What comes after the gateway's own path is what its routes are called by.
   const base = new URL(waiting.url).pathname.replace(/\/$/, "");

@@ -36,7 +36,7 @@ export async function waitForCall(options: WaitOptions): Promise<CallReport> {
   for (;;) {
     const leftMs = deadline - performance.now();
     if (leftMs <= 0)
-      throw new CliError(`the call has not ended within ${timeoutMs / 1000} s; it goes on: ${idOf(path)}`);
+      throw new CliError(`the call did not end within ${timeoutMs / 1000} s and is still running: ${idOf(path)}`);
     try {
       const call = await look(options, Math.min(leftMs, ONE_WAIT_MS));
       silentSince = undefined;

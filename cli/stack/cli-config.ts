@@ -53,5 +53,5 @@ function entries(document: ReturnType<typeof open>, file: string): YAMLMap[] {
 }
 
 function broken(file: string): CliError {
-  return new CliError(`${file} is not a configuration file that login wrote; mend or remove it`);
+  return new CliError(`${file} is not a configuration file that login wrote; fix or remove it`);
 }

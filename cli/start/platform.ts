@@ -80,7 +80,7 @@ function keepRecorded(dataDir: string, url: string, log: Logger): { close(): voi
       recordPlatform(dataDir, url);
     } catch (err) {
       if (!isOutOfSpace(err)) throw err;
-      if (!again) log.warn({ err }, "clients on this machine do not find the platform until there is room on its disk");
+      if (!again) log.warn({ err }, "disk full: clients on this machine cannot find the platform");
       again = setTimeout(record, RECORD_AGAIN_MS).unref();
     }
   };

@@ -102,14 +102,14 @@ export class NatsLeadership implements Leadership {
     try {
       if (this.#options.link.connected) await this.#store?.remove(revision);
     } catch (err) {
-      this.#options.log.debug({ err }, "could not give the lease back; it ends by itself");
+      this.#options.log.debug({ err }, "could not release the lease; it expires by itself");
     }
   }
 
   #tell(err: unknown): void {
     const { log } = this.#options;
-    if (this.#warned) log.debug({ err }, "the lease cannot be read or renewed");
-    else log.warn({ err }, "the lease cannot be read or renewed; trying again");
+    if (this.#warned) log.debug({ err }, "could not read or renew the lease");
+    else log.warn({ err }, "could not read or renew the lease; will retry");
     this.#warned = true;
   }
 }

@@ -46,7 +46,7 @@ export class NatsLoadExchange implements LoadExchange {
     try {
       for (const part of encodeReport(report, this.#reports++, link.maxPayload)) link.nc.publish(SUBJECT, part);
     } catch (err) {
-      this.#log.warn({ err }, "could not tell the other gateways about load");
+      this.#log.warn({ err }, "could not share load with the other gateways");
       return;
     }
     if (this.#unconfirmedSince !== undefined) return;
@@ -81,7 +81,7 @@ export class NatsLoadExchange implements LoadExchange {
 
   #refuse(err: unknown): void {
     this.#refused = `NATS does not let it subscribe to ${SUBJECT}`;
-    this.#log.warn({ err, subject: SUBJECT }, "NATS refuses what gateways need to share their work");
+    this.#log.warn({ err, subject: SUBJECT }, "NATS denies gateways the access that they need to share their work");
   }
 
   #read(message: Uint8Array): void {
@@ -96,8 +96,7 @@ export class NatsLoadExchange implements LoadExchange {
   }
 
   #warn(err: unknown): void {
-    if (!this.#warned)
-      this.#log.warn({ err }, "dropped a message that is not a load report; others will not be told of");
+    if (!this.#warned) this.#log.warn({ err }, "dropped a malformed load report; further ones are not logged");
     this.#warned = true;
   }
 

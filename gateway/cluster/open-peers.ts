@@ -92,7 +92,7 @@ async function readPatterns(
     try {
       const store = await PatternStore.open(link, bucket);
       const learned = await store.read((name, err) =>
-        log.warn({ err, function: name }, "what was learned about a function cannot be read; it is learned anew"),
+        log.warn({ err, function: name }, "could not read a function's daily pattern; starting a new one"),
       );
       return { store, learned };
     } catch (err) {

@@ -35,7 +35,7 @@ async function openEmbedded({ kind: _kind, callLimits, ...settings }: EmbeddedCo
   } catch (error) {
     // A full disk passes, and synchronous calls need none.
     if (!shortageOf(error)) throw error;
-    log.error({ err: error }, "the queue cannot be opened yet; asynchronous calls are refused until it can");
+    log.error({ err: error }, "cannot open the queue yet; rejecting asynchronous calls until it opens");
   }
   const { maxBodyBytes, maxResultBytes } = settings;
   const queue = new LateQueue({ maxBodyBytes, maxResultBytes, open, log });

@@ -57,7 +57,7 @@ export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
       if (peers) await peers.patterns.write(autoscaler.patterns());
       else if (patternFile !== undefined) await writePatterns(patternFile, autoscaler.patterns());
     } catch (err) {
-      log.warn({ err }, "could not store what was learned about calls");
+      log.warn({ err }, "could not store daily patterns");
     }
   };
   let timer: NodeJS.Timeout | undefined;

@@ -136,7 +136,10 @@ export class MissingFunctionLookup {
       .waitFor(key, ARRIVAL_MS)
       .then((entry) => {
         if (entry) return entry;
-        throw new FaasError("unavailable", "it is deployed, but the provider has not told where it runs");
+        throw new FaasError(
+          "unavailable",
+          "the function is deployed, but the provider has not reported its replicas yet",
+        );
       })
       .finally(() => this.#arriving.delete(key));
     this.#arriving.set(key, arrival);

@@ -43,7 +43,7 @@ export class StalledReplicaWatch {
       this.#reportedAt.set(one, now);
       const { name, namespace } = one;
       expedite({ name, namespace }).catch((err: unknown) => {
-        log.debug({ function: name, namespace, err }, "could not say that a function does not answer");
+        log.debug({ function: name, namespace, err }, "could not report a stalled function to the provider");
       });
       if (++reported === AT_A_TIME) return;
     }

@@ -126,7 +126,7 @@ export class AsyncIntake {
     if (known !== undefined) return known;
     const { queue, problem } = readQueueName(annotations, DEFAULT_QUEUE);
     if (problem !== undefined)
-      this.#options.log.warn({ function: qualifiedName, problem }, "a bad queue name; the default holds");
+      this.#options.log.warn({ function: qualifiedName, problem }, "invalid queue name; using the default");
     this.#queues.set(annotations, queue);
     return queue;
   }

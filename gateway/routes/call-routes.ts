@@ -64,7 +64,7 @@ export class CallRoutes {
     } catch (thrown) {
       if (res.destroyed) return;
       const error = toFaasError(thrown);
-      if (error.kind === "internal") this.#options.log.error({ err: error.cause }, "a call could not be looked up");
+      if (error.kind === "internal") this.#options.log.error({ err: error.cause }, "call lookup failed");
       const login = error.kind === "unauthorized" ? { "www-authenticate": 'Basic realm="Restricted"' } : {};
       answerError(res, error, login);
     }

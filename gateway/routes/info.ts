@@ -17,7 +17,7 @@ export function infoRoute({ provider, version, log }: InfoDeps): RequestHandler 
   return async (_req, res) => {
     const info: GatewayInfo = {
       provider: await provider.info().catch((err: unknown) => {
-        log.warn({ err }, "provider info is not to be had");
+        log.warn({ err }, "provider info unavailable");
         return null;
       }),
       version,

@@ -78,7 +78,7 @@ export class Activator<S extends ScaledToZero> {
       if (replicas > 0 && performance.now() - hurriedAt > HURRY_EVERY_MS) {
         hurriedAt = performance.now();
         this.#options.expedite?.({ name, namespace }).catch((err: unknown) => {
-          log.warn({ function: name, namespace, err }, "could not say that calls wait for a function");
+          log.warn({ function: name, namespace, err }, "could not ask the provider to expedite a function");
         });
       }
       await delay(AGAIN_MS);

@@ -66,7 +66,7 @@ export class OutsideLoads {
 
   /** Asks for what functions with these policies need. */
   refresh(now: number, functions: Iterable<readonly [FunctionRef, ScalePolicy]>): void {
-    const failed = (source: string) => (err: unknown) => this.#log.debug({ err, source }, "a load is not known");
+    const failed = (source: string) => (err: unknown) => this.#log.debug({ err, source }, "load unknown");
     const { queued, cpu, query } = this.#sources;
     if (queued) this.#queue.refresh(now, 0, queued, failed("queue"));
     const wanted = new Set<string>();

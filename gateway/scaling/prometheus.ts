@@ -32,7 +32,7 @@ export async function queryPrometheus(base: URL, expression: string): Promise<nu
   let text = "";
   for await (const chunk of body.setEncoding("utf8")) {
     text += chunk as string;
-    if (text.length > MAX_ANSWER_BYTES) throw new Error("Prometheus answered too much");
+    if (text.length > MAX_ANSWER_BYTES) throw new Error("Prometheus's answer is too large");
   }
   return readAnswer(text);
 }
@@ -42,12 +42,12 @@ function readAnswer(text: string): number {
   try {
     json = parseJson(text, "answer");
   } catch (cause) {
-    throw new Error("Prometheus did not answer JSON", { cause });
+    throw new Error("Prometheus's answer is not JSON", { cause });
   }
   const refused = refusal.safeParse(json);
   if (refused.success) throw new Error(`Prometheus refused the query: ${refused.data.error}`);
   const { data, error } = answer.safeParse(json);
-  if (!data) throw new Error("Prometheus answered no number", { cause: error });
+  if (!data) throw new Error("Prometheus's answer is not a number", { cause: error });
   const samples = data.data.resultType === "scalar" ? [data.data.result] : data.data.result.map(({ value }) => value);
   if (samples.length === 0) throw new Error("the query has no value now");
   const value = samples.reduce((sum, [, number]) => sum + Number(number), 0);

@@ -45,7 +45,7 @@ export function openEndpointSnapshot(
     follow().catch((err: unknown) => {
       if (current === whole) current = undefined;
       reject(err);
-      if (!closing.aborted) log.warn({ err }, "endpoints lost, watching again at the next call");
+      if (!closing.aborted) log.warn({ err }, "endpoints lost; watching again at the next call");
     });
     return whole;
   };

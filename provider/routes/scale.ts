@@ -21,7 +21,8 @@ export function scaleFunction(store: Pick<FunctionStore, "scale">, fallback: str
 /** `POST /system/hurry-function/{name}` → 202, whether or not there is such a function; fails as `unsupported`. */
 export function expediteFunction(store: Pick<FunctionStore, "expedite">, fallback: string): RequestHandler {
   return (req, res) => {
-    if (!store.expedite) throw new FaasError("unsupported", "functions start as soon as they are wanted");
+    if (!store.expedite)
+      throw new FaasError("unsupported", "this provider starts functions at once; there is nothing to expedite");
     store.expedite({ name: pathName(req), namespace: requestedNamespace(req, {}, fallback) });
     res.status(202).end();
   };

@@ -49,7 +49,7 @@ test("a folder that is left out is looked into only for what is excepted by name
 test.each([
   ["a pattern without end", "x".repeat(1001), "longer than 1000 characters"],
   ["patterns without end", "x\n".repeat(1001), "more than 1000 patterns"],
-  ["a range that runs backwards", "[z-a]", "is no pattern"],
+  ["a range that runs backwards", "[z-a]", "is not a pattern"],
 ])("%s is refused", (_rule, text, message) => {
   expect(() => parseIgnoreFile(text)).toThrow(message);
 });

@@ -137,7 +137,9 @@ test("a Dockerfile's folder keeps what every build needs", async () => {
 });
 
 test("a .dockerignore that makes no sense is named", async () => {
-  await expect(layOut({ "fn/.dockerignore": "[z-a]" })).rejects.toThrow(/fn\/\.dockerignore: "\[z-a\]" is no pattern/);
+  await expect(layOut({ "fn/.dockerignore": "[z-a]" })).rejects.toThrow(
+    /fn\/\.dockerignore: "\[z-a\]" is not a pattern/,
+  );
 });
 
 test("what an earlier build left is gone", async () => {

@@ -212,7 +212,7 @@ describe("a name, which may stand for one address now and for another later", ()
     expect(setup.record(id).reason).toBe("the callback failed: its target is refused: its address is not public");
     expect(outcomes).toEqual([["refused", 1]]);
     expect(JSON.stringify(setup.logged)).not.toContain("hunter2");
-    expect(setup.logged.filter(({ msg }) => msg === "a callback failed")).toMatchObject([
+    expect(setup.logged.filter(({ msg }) => msg === "callback failed")).toMatchObject([
       { target: expect.stringMatching(/^http:\/\/[^/?@]+:\d+$/), tries: 1 },
     ]);
   });

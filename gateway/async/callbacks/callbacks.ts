@@ -93,7 +93,7 @@ export class Callbacks {
       throw new Error(`the callback of a batch failed: ${outcome.reason}`);
     }
     const { reason } = outcome;
-    this.#options.log.error({ ...factsOf(whole), rounds, reason, progress }, "nobody was told the results of a batch");
+    this.#options.log.error({ ...factsOf(whole), rounds, reason, progress }, "batch callback failed");
   }
 
   async #send(
@@ -109,7 +109,7 @@ export class Callbacks {
     if (kind !== "delivered") {
       const { reason } = outcome;
       // Nothing but its origin: credentials stand before that, and paths of webhooks are secrets often.
-      log.warn({ ...factsOf(call), target: originOf(callbackUrl), tries, reason }, "a callback failed");
+      log.warn({ ...factsOf(call), target: originOf(callbackUrl), tries, reason }, "callback failed");
     }
     return outcome;
   }

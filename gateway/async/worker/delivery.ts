@@ -133,7 +133,7 @@ export class CallDelivery {
     } catch (err) {
       signal.throwIfAborted();
       if (!isPassing(err)) throw err;
-      log.warn({ ...factsOf(call), err }, "the calls of a batch cannot be queued yet");
+      log.warn({ ...factsOf(call), err }, "could not queue the calls of a batch; will retry");
       const [min, max] = BATCH_RETRY_MS;
       return { kind: "retry", afterMs: min + Math.round((max - min) * random()), counted: false };
     }
@@ -149,11 +149,11 @@ export class CallDelivery {
       const startedAt = clock();
       const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
-        if (this.#unreachable) log.info({}, "the gateway can be reached again");
+        if (this.#unreachable) log.info({}, "gateway reachable again");
         this.#unreachable = false;
         return { answer, startedAt };
       }
-      if (!this.#unreachable) log.warn({ err: answer.error }, "the gateway cannot be reached; calls wait");
+      if (!this.#unreachable) log.warn({ err: answer.error }, "gateway unreachable; calls wait");
       this.#unreachable = true;
       const waitMs = minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, random());
       if (this.#expiresBy(call, waitMs)) return { answer, startedAt };
@@ -242,7 +242,7 @@ export class CallDelivery {
   }
 
   #dead(call: QueuedCall, attempt: number, reason: string, outcome?: Outcome): Disposition {
-    this.#options.log.warn({ ...factsOf(call), attempt, reason }, "a call is dead");
+    this.#options.log.warn({ ...factsOf(call), attempt, reason }, "call moved to dead letters");
     return { kind: "dead", reason, ...(outcome ? { outcome } : {}) };
   }
 }

@@ -84,7 +84,7 @@ class GatewayResponse implements Dispatcher.DispatchHandler {
   }
 
   #leave(): void {
-    this.#controller?.abort(new Error("nobody waits for the answer any more"));
+    this.#controller?.abort(new Error("the caller has left"));
   }
 
   onRequestStart(controller: Controller): void {

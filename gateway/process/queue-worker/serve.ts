@@ -111,7 +111,7 @@ export async function openQueueWorker(
     });
     // Answers until the very end: whoever looks sees that it drains.
     opened.splice(0, 0, { close: () => metrics.drain(1_000) });
-    log.info({ metrics: metrics.url, gateway: config.gatewayUrl.href }, "queue worker has started");
+    log.info({ metrics: metrics.url, gateway: config.gatewayUrl.href }, "queue worker started");
     return { metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();

@@ -90,7 +90,7 @@ export class FunctionRunner {
     recovered = false,
   ) {
     const { logLimitBytes: limitBytes, now, log } = settings;
-    const onError = (err: unknown) => log.warn({ ...this.#ref(), err }, "output of a function could not be kept");
+    const onError = (err: unknown) => log.warn({ ...this.#ref(), err }, "could not store a function's output");
     this.#home = home;
     this.#settings = settings;
     this.#onChange = onChange;
@@ -186,7 +186,7 @@ export class FunctionRunner {
       await sweepFolder(join(generationFolder(this.#home, record.generation), "tmp"), () => false);
       // Replicas that were killed with the platform count among those that are gone from now on.
       await this.logs.prune();
-    })().catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clear up after an earlier run"));
+    })().catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clean up after an earlier run"));
     return this.#tidied;
   }
 
@@ -317,7 +317,7 @@ export class FunctionRunner {
 
   #runTask(work: () => Promise<void>): void {
     const task = work()
-      .catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clear up after a replica"))
+      .catch((err) => this.#settings.log.warn({ ...this.#ref(), err }, "could not clean up after a replica"))
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }

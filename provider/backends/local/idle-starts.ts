@@ -19,8 +19,8 @@ export function idleStarts(
     if (performance.now() - openedAt < FIRST_AFTER_MS) return false;
     const free = freeBytes();
     const isShort = free < LEAST_FREE_BYTES;
-    if (isShort && !short) log.warn({ freeBytes: free }, "little memory is left: only functions that are called start");
-    if (!isShort && short) log.info({ freeBytes: free }, "there is memory again: all functions start");
+    if (isShort && !short) log.warn({ freeBytes: free }, "memory is low: starting only functions that are called");
+    if (!isShort && short) log.info({ freeBytes: free }, "memory is available again: starting all functions");
     short = isShort;
     return !short;
   };

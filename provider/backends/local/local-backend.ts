@@ -96,7 +96,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     // A watchdog whose handler never yields, for one, cannot notice that its supervisor is gone.
     const orphans = new OrphanProcesses(dataDir, options.log);
     const killed = await orphans.killAll();
-    if (killed > 0) options.log.warn({ killed }, "processes of an earlier run were still there");
+    if (killed > 0) options.log.warn({ killed }, "killed orphaned processes of an earlier run");
 
     isolation = await isolate(options, dataDir);
     const { wall } = isolation;

@@ -58,7 +58,7 @@ export class LocalFunctions implements FunctionStore {
     const homes = new Set(records.map(homeName));
     const namespaces = new Set(records.map(({ namespace }) => namespace));
     const { log } = options.runner;
-    const onError = (err: unknown) => log.warn({ err }, "could not remove what a former function has left");
+    const onError = (err: unknown) => log.warn({ err }, "could not remove the files of a removed function");
     await sweepLeftovers(options.folder, (name) => namespaces.has(name), onError);
     for (const namespace of namespaces) {
       await sweepLeftovers(join(options.folder, namespace), (name) => homes.has(join(namespace, name)), onError);
@@ -148,7 +148,7 @@ export class LocalFunctions implements FunctionStore {
     const { log } = this.#options.runner;
     const retired = runner
       .retire()
-      .catch((err) => log.warn({ function: ref.name, namespace: ref.namespace, err }, "could not clear up a function"))
+      .catch((err) => log.warn({ function: ref.name, namespace: ref.namespace, err }, "could not clean up a function"))
       .finally(() => {
         this.#retiring.delete(runner);
         this.#options.runner.onArtefactsChanged?.(runner.digests);

@@ -43,9 +43,9 @@ export class OrphanProcesses {
         const counts = await this.#look(id);
         if ((counts.get(id) ?? 0) === 0) return;
       }
-      this.#log.warn({ id }, "processes of a function or a build could not be ended");
+      this.#log.warn({ id }, "could not kill orphaned processes of a function or a build");
     } catch (err) {
-      this.#log.warn({ id, err }, "processes that a function or a build may have left could not be looked for");
+      this.#log.warn({ id, err }, "could not look for orphaned processes");
     }
   }
 

@@ -206,7 +206,7 @@ export class SupervisedReplica implements ReplicaView {
           this.#startup.reach("listening");
           this.#probe(started.pid, address, serve, (afterMs) => {
             killedFor = { kind: "hung", afterMs };
-            log.warn({ instance, afterMs }, "replica does not pass its health check and is started again");
+            log.warn({ instance, afterMs }, "replica fails its health check; restarting it");
             started.kill();
           });
           if (!saysWhenReady(probes)) serve();
@@ -226,7 +226,7 @@ export class SupervisedReplica implements ReplicaView {
       const readyMs = readyAt === undefined ? undefined : now() - readyAt;
       return { end: killedFor ?? end, readyMs };
     } catch (error) {
-      log.warn({ instance, err: error }, "replica could not be prepared");
+      log.warn({ instance, err: error }, "could not prepare a replica");
       return notStarted(`could not be prepared: ${reasonOf(error)}`);
     } finally {
       leave();
@@ -247,7 +247,7 @@ export class SupervisedReplica implements ReplicaView {
       return describeProblem(end, restarts, line && redact(line, await secretValues()));
     } catch (err) {
       // Output that cannot be cleared of secrets is not shown.
-      log.warn({ instance, err }, "secrets of a replica could not be read");
+      log.warn({ instance, err }, "could not read the secrets of a replica");
       return describeProblem(end, restarts, undefined);
     }
   }

@@ -68,7 +68,7 @@ async function copyArtefact(artefact: string, code: string): Promise<void> {
     await cp(artefact, code, { ...options, mode: constants.COPYFILE_FICLONE });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new FaasError("invalid", "what was built for its image is gone; build and deploy it again", { cause });
+    throw new FaasError("invalid", "the build of its image is gone; build and deploy it again", { cause });
   }
   await ensureFolder(code);
 }

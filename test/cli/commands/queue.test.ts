@@ -224,7 +224,7 @@ describe("invoke --async --wait", () => {
     await using scene = await openScene(scripted([state({ state: "running" })], done), {});
     const { code, stderr } = await scene.run("invoke hello --async --wait --timeout 300ms");
     expect(code).toBe(1);
-    expect(stderr).toContain(`the call has not ended within 0.3 s; it goes on: ${id}`);
+    expect(stderr).toContain(`the call did not end within 0.3 s and is still running: ${id}`);
   });
 
   test("needs --async, and a gateway that tells", async () => {

@@ -239,7 +239,7 @@ test("the callback of a batch has three rounds of tries; then a person is told",
   await setup.settled();
   expect(setup.record(id).state).toBe("done");
   expect(setup.receiver.received).toHaveLength(6);
-  expect(setup.logged.filter(({ msg }) => msg === "nobody was told the results of a batch")).toMatchObject([
+  expect(setup.logged.filter(({ msg }) => msg === "batch callback failed")).toMatchObject([
     { level: "error", rounds: 3, reason: "status 500", function: "shout" },
   ]);
 });
@@ -250,7 +250,7 @@ test("a refused target of a batch is not tried again", async () => {
   await setup.settled();
   expect(setup.record(id).state).toBe("done");
   expect(setup.receiver.received).toHaveLength(0);
-  expect(setup.logged.filter(({ msg }) => msg === "nobody was told the results of a batch")).toHaveLength(1);
+  expect(setup.logged.filter(({ msg }) => msg === "batch callback failed")).toHaveLength(1);
 });
 
 test("closing breaks off the callback of a batch, which stays to be told", async () => {

@@ -241,7 +241,7 @@ describeWithNats("gateways on one NATS", () => {
       a.patterns.onRead((some) => learned.push(some));
       await eventually("it is read", () => learned.length > 0);
       expect(learned).toEqual([{ "f.ns": pattern }]);
-      expect(a.told.lines).toContain("what was learned about a function cannot be read; it is learned anew");
+      expect(a.told.lines).toContain("could not read a function's daily pattern; starting a new one");
     } finally {
       await nc.close();
     }

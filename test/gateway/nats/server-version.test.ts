@@ -86,7 +86,7 @@ describe("a server that is too old", () => {
   test("ends a queue worker that has waited for it", async () => {
     const port = await freePort();
     const ended = start("queue-worker", port);
-    await eventually("it waits for its server", () => stdout.includes("queue worker has started"), 30_000);
+    await eventually("it waits for its server", () => stdout.includes("queue worker started"), 30_000);
     server = await oldServer(port);
     expect(await ended).toBe(1);
     expect(stderr).toMatch(/^faaslane: [^\n]* it has version 2\.9\.10, and 2\.12 or newer is needed\n$/);

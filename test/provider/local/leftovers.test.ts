@@ -90,7 +90,7 @@ test("what a killed platform has left behind is gone after the next start, and n
   await fixture.reopen();
   await until("all leftovers are gone", () => !pids.some(isAlive));
   expect(isAlive(stranger.pid ?? 0)).toBe(true);
-  expect(fixture.logged.join()).toContain("processes of an earlier run were still there");
+  expect(fixture.logged.join()).toContain("killed orphaned processes of an earlier run");
   await untilReady(fixture.backend, "deaf");
   expect((await echo(fixture.backend, "deaf")) as unknown as number[]).not.toContain(pids[0]);
 });

@@ -93,7 +93,7 @@ test("sandbox=off says nothing and restricts nothing", async () => {
 
 test("sandbox=required starts no function without one, and says why", async () => {
   const { backend, logged } = await open({ sandbox: "required", environment: await withoutBubblewrap() });
-  expect(logged.join()).toMatch(/functions are not started: a sandbox is required/);
+  expect(logged.join()).toMatch(/a sandbox is required: starting no functions/);
   await backend.functions.create(deployment("fn", "echo"));
   const problem = await until("it says why", async () => (await statusOf(backend, "fn")).problem);
   expect(problem).toMatch(/^could not be prepared: sandbox=required, but bubblewrap is not installed/);

@@ -115,7 +115,7 @@ export class StuckPods {
         for (const namespace of namespaces) this.#tell(await this.#messagesIn(namespace), sink);
       } catch (err) {
         if (signal.aborted) break;
-        log.warn({ err }, "cannot find out why pods are not created");
+        log.warn({ err }, "could not find out why pods are not created");
         await pause(LOOK_LATER_MS, signal);
       }
     }

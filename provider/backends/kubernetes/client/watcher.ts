@@ -102,7 +102,7 @@ export async function watchObjects<T extends Identified, R = T>(
     } catch (err) {
       if (signal.aborted) return;
       if (absentMs !== undefined && hasStatus(err, 404)) {
-        if (!absent) log.info({ path }, "the cluster does not have this kind of object");
+        if (!absent) log.info({ path }, "cluster does not have this kind of object");
         [absent, version, failures] = [true, undefined, 0];
         sink.replace([]);
         await pause(absentMs, signal);
@@ -111,7 +111,7 @@ export async function watchObjects<T extends Identified, R = T>(
       if (isExpired(err)) version = undefined;
       askedMs = err instanceof ApiError ? Math.min(err.retryAfterMs ?? 0, MAX_PAUSE_MS) : 0;
       failures = Math.max(1, next());
-      log.warn({ err, path, failures }, "watch was lost");
+      log.warn({ err, path, failures }, "watch lost");
     }
     const pauseMs = failures > 0 ? decidePause(failures - 1, random()) : 0;
     if (pauseMs > 0 || askedMs > 0) await pause(Math.max(pauseMs, askedMs), signal);

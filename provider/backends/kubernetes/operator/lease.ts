@@ -52,7 +52,7 @@ export async function holdLease(
       }
     } catch (err) {
       if (signal.aborted) return;
-      if (!failing) log.warn({ err, lease: options.name }, "lease cannot be read or written");
+      if (!failing) log.warn({ err, lease: options.name }, "could not read or write the lease");
       failing = true;
     }
     await pause(retryMs * (1 + random() / 5), signal);
@@ -92,15 +92,15 @@ async function leadWhileHeld(
 ): Promise<void> {
   const { log, identity, name } = options;
   const leading = new AbortController();
-  log.info({ lease: name, identity }, "this provider acts on Functions");
+  log.info({ lease: name, identity }, "became the leader for Functions");
   const failed = new AbortController();
   const led = lead(leading.signal).catch((err: unknown) => {
-    log.error({ err }, "acting on Functions failed");
+    log.error({ err }, "reconciling Functions failed");
     failed.abort();
   });
   await renew(options, first, AbortSignal.any([signal, failed.signal]));
   leading.abort();
-  log.info({ lease: name, identity }, "this provider no longer acts on Functions");
+  log.info({ lease: name, identity }, "no longer the leader for Functions");
   // Others take over only when nothing of ours is under way any more, or the lease has run out.
   await led;
   // Who cannot act must not keep others from it.
@@ -129,7 +129,7 @@ async function renew(
       lease = await write(options, lease, limit);
       if (lease) giveUpAt = begunMs + durationMs * GIVE_UP_SHARE;
     } catch (err) {
-      if (!signal.aborted) log.warn({ err, lease: options.name }, "lease could not be renewed");
+      if (!signal.aborted) log.warn({ err, lease: options.name }, "could not renew the lease");
       lease = undefined;
     }
   }
@@ -143,6 +143,6 @@ async function release(options: LeaseHolderOptions): Promise<void> {
     if (lease?.spec?.holderIdentity !== identity) return;
     await client.replace(pathOf(options), releasedLease(lease, new Date()), limit);
   } catch (err) {
-    log.warn({ err, lease: options.name }, "lease could not be given back; it runs out by itself");
+    log.warn({ err, lease: options.name }, "could not release the lease; it expires by itself");
   }
 }

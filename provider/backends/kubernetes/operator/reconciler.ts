@@ -150,7 +150,10 @@ export class Reconciler {
     } catch (err) {
       if (this.#stopped.signal.aborted) return;
       this.#fail(state);
-      this.#options.log.warn({ err, function: name, namespace, failures: state.failures }, "a Function has to wait");
+      this.#options.log.warn(
+        { err, function: name, namespace, failures: state.failures },
+        "reconcile failed; requeued",
+      );
     }
     const waitMs = state.holdUntil - performance.now();
     // The hold may have ended since it was looked at; without another look nobody would notice.
@@ -202,12 +205,12 @@ export class Reconciler {
     state.corrections = corrections;
     state.holdUntil = performance.now() + waitMs;
     const facts = { function: name, namespace, corrections: corrections.count };
-    this.#options.log.info(facts, "the objects of a function were put right");
+    this.#options.log.info(facts, "drift corrected");
   }
 
   #refused({ metadata: { name, namespace } }: WatchedFunctionResource, state: State, reason: string): void {
     if (state.progress?.kind !== "refused" || state.progress.message !== reason) {
-      this.#options.log.warn({ function: name, namespace, reason }, "a Function was refused");
+      this.#options.log.warn({ function: name, namespace, reason }, "Function rejected");
     }
     state.progress = { kind: "refused", message: reason };
   }

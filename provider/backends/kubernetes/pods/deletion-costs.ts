@@ -46,5 +46,5 @@ export async function writeDeletionCosts(
   const [err] = failures;
   if (err === undefined && !signal.aborted) return;
   const failed = failures.length + changes.length;
-  log.warn({ function: name, namespace, failed, err }, "could not say which pods have the fewest calls");
+  log.warn({ function: name, namespace, failed, err }, "could not mark the pods with the fewest calls");
 }

@@ -132,7 +132,7 @@ export function openBuilder(options: BuilderOptions): LocalBuilder {
 }
 
 async function prepare(buildsDir: string, log: Logger): Promise<void> {
-  const onError = (err: unknown) => log.warn({ err }, "could not remove what an earlier build has left");
+  const onError = (err: unknown) => log.warn({ err }, "could not remove the files of an earlier build");
   await sweepLeftovers(buildsDir, () => false, onError);
   await ensureFolder(buildsDir);
 }

@@ -64,7 +64,7 @@ export class Isolation {
     this.hidden = [dataDir, ...hidden];
     this.#cgroups = parts.cgroups;
     this.#refusal = parts.refusal;
-    const onError = (err: unknown) => log.warn({ err }, "what functions use could not be looked at");
+    const onError = (err: unknown) => log.warn({ err }, "could not measure what functions use");
     this.guard = new ResourceGuard(onError);
     this.disk = new DiskGuard({ folder: dataDir, limitBytes: options.diskBytes, onError });
   }
@@ -151,7 +151,7 @@ export async function openIsolation(options: IsolationOptions): Promise<Isolatio
     log.warn({ why: found, remedy: REMEDY }, "functions run without a sandbox");
     return new Isolation(options, { cgroups, readable: await readablePaths() });
   }
-  log.error({ why: found, remedy: REMEDY }, "functions are not started: a sandbox is required");
+  log.error({ why: found, remedy: REMEDY }, "a sandbox is required: starting no functions");
   return new Isolation(options, { cgroups, refusal: `sandbox=required, but ${found}` });
 }
 
