@@ -1,4 +1,4 @@
-import { readCredentials } from "../kit/basic-auth.ts";
+import { CredentialFiles } from "../kit/credential-files.ts";
 import { lockFolder } from "../kit/folder-lock.ts";
 import { createLogger } from "../kit/log.ts";
 import { runProcess } from "../kit/process.ts";
@@ -10,7 +10,7 @@ preferSmallHeap();
 await runProcess(async () => {
   const config = loadProviderConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
+  const credentials = config.basicAuth ? await CredentialFiles.open(config.secretMountPath, { log }) : undefined;
   const unlock = lockFolder(config.dataDir);
   try {
     const provider = await openProvider(config, credentials, log);

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Credentials, readCredentials } from "../../kit/basic-auth.ts";
+import { CredentialFiles } from "../../kit/credential-files.ts";
+import type { Logger } from "../../kit/log.ts";
 
 /** The credentials kept in `dataDir`, made on the first start: user `admin`, a random password, readable by the owner only. */
-export async function ensureCredentials(dataDir: string): Promise<Credentials> {
+export async function ensureCredentials(dataDir: string, log: Logger): Promise<CredentialFiles> {
   const ensure = (file: string, content: () => string) => {
     const path = join(dataDir, file);
     if (existsSync(path)) return;
@@ -13,5 +14,5 @@ export async function ensureCredentials(dataDir: string): Promise<Credentials> {
   };
   ensure("basic-auth-user", () => "admin\n");
   ensure("basic-auth-password", () => `${randomBytes(24).toString("base64url")}\n`);
-  return await readCredentials(dataDir);
+  return await CredentialFiles.open(dataDir, { log });
 }

@@ -40,7 +40,8 @@ export async function openPlatform(
   };
   try {
     opened.push({ close: lockFolder(config.dataDir) });
-    const credentials = config.gateway.basicAuth ? await ensureCredentials(config.dataDir) : undefined;
+    const credentials = config.gateway.basicAuth ? await ensureCredentials(config.dataDir, log) : undefined;
+    if (credentials) opened.push({ close: () => credentials.close() });
     const provider = await openProvider(config.provider, credentials, log);
     opened.push(provider);
     const gateway = await openGateway({ ...config.gateway, providerUrl: new URL(provider.url) }, credentials, log);

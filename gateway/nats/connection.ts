@@ -191,11 +191,18 @@ function hostOf(server: string): string {
   return server.replace(/^(?:\w+:\/\/)?(?:[^@/]*@)?/, "");
 }
 
-function authenticatorOf({ user, password, token, creds }: NatsCredentials): Pick<ConnectionOptions, "authenticator"> {
+function authenticatorOf(given: NatsCredentials): Pick<ConnectionOptions, "authenticator"> {
+  if (!given.renew) return fixedAuthenticator(given) ?? {};
+  const { renew } = given;
+  // Each login, after a lost connection too, is with what holds by then.
+  return { authenticator: (nonce) => fixedAuthenticator(renew())?.authenticator(nonce) };
+}
+
+function fixedAuthenticator({ user, password, token, creds }: Omit<NatsCredentials, "renew">) {
   if (creds) return { authenticator: credsAuthenticator(creds) };
   if (token !== undefined) return { authenticator: tokenAuthenticator(token) };
   if (user !== undefined) return { authenticator: usernamePasswordAuthenticator(user, password ?? "") };
-  return {};
+  return undefined;
 }
 
 function explain(thrown: unknown): string {

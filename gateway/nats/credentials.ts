@@ -5,4 +5,6 @@ export interface NatsCredentials {
   readonly token?: string;
   /** Content of a `.creds` file. */
   readonly creds?: Uint8Array;
+  /** What they are now, asked for before each login; never throws. */
+  readonly renew?: () => Omit<NatsCredentials, "renew">;
 }

@@ -1,4 +1,4 @@
-import { readCredentials } from "../../kit/basic-auth.ts";
+import { CredentialFiles } from "../../kit/credential-files.ts";
 import { createLogger } from "../../kit/log.ts";
 import { runProcess } from "../../kit/process.ts";
 import { loadGatewayConfig } from "./config.ts";
@@ -7,7 +7,7 @@ import { openGateway } from "./serve.ts";
 await runProcess(async () => {
   const config = loadGatewayConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await readCredentials(config.secretMountPath) : undefined;
+  const credentials = config.basicAuth ? await CredentialFiles.open(config.secretMountPath, { log }) : undefined;
   const { close } = await openGateway(config, credentials, log);
   return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

@@ -4,7 +4,7 @@ import { failProcess, type StartError } from "../../kit/process.ts";
 import { LateQueue } from "../queue/late-queue.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { AsyncConfig, EmbeddedConfig, JetStreamConfig } from "./async-config.ts";
-import { readNatsCredentials } from "./secret-files.ts";
+import { followNatsCredentials } from "./secret-files.ts";
 
 export interface OpenQueue {
   readonly queue: Queue;
@@ -53,7 +53,7 @@ async function openJetStream(
   const onReconnect = () => {
     reconnects++;
   };
-  const credentials = await readNatsCredentials(secretMountPath);
+  const credentials = followNatsCredentials(secretMountPath);
   const open = async () => await openJetStreamQueue({ ...settings, credentials, log, onReconnect });
   let failure: StartError | undefined;
   let fail = (error: StartError) => {

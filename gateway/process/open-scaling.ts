@@ -10,7 +10,7 @@ import { readPatterns, writePatterns } from "../scaling/pattern-file.ts";
 import { queryPrometheus } from "../scaling/prometheus.ts";
 import type { NatsConfig } from "./async-config.ts";
 import type { ScalingConfig } from "./scaling-config.ts";
-import { readNatsCredentials } from "./secret-files.ts";
+import { followNatsCredentials } from "./secret-files.ts";
 
 export interface ScalingParts {
   readonly config: ScalingConfig;
@@ -89,7 +89,7 @@ async function openSharing(parts: ScalingParts): Promise<Peers | undefined> {
   return openPeers({
     servers: nats.servers,
     bucket: { replicas: nats.replicas, storage: nats.storage },
-    credentials: await readNatsCredentials(secretMountPath),
+    credentials: followNatsCredentials(secretMountPath),
     gateway,
     leaseMs: config.leaseMs,
     willing: () => synced && provider.connected,

@@ -3,7 +3,8 @@ import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import { parseScalePolicy } from "../../contract/scale-policy.ts";
-import { basicAuthHeader, type Credentials, checkLogin } from "../../kit/basic-auth.ts";
+import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
+import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
 import { hostsOf } from "../../kit/hosts.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -73,7 +74,7 @@ export async function openGateway(
     url: config.providerUrl,
     connections: shares.toProvider,
     timeoutMs: config.upstreamTimeoutMs,
-    ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+    ...(credentials ? { login: loginWith(credentials) } : {}),
   });
   const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
   const table = new FunctionTable({

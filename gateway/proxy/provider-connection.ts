@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
+import type { Login } from "../../kit/credential-files.ts";
 
 /**
  * Headers of the caller that do not concern the provider: its credentials, and what a browser says of the page that
@@ -21,8 +22,8 @@ const BUILD_TIMEOUT_MS = 15 * 60_000;
 
 export interface ProviderConnectionOptions {
   readonly url: URL;
-  /** `Authorization` header that the provider wants; absent when it wants none. */
-  readonly authorization?: string;
+  /** What the provider wants; absent when it wants nothing. */
+  readonly login?: Login;
   /** Connections at a time, streams included; further requests wait for one. */
   readonly connections: number;
   /** Longest wait for response headers, in milliseconds. */
@@ -45,9 +46,11 @@ export interface ProviderRequest {
 export class ProviderConnection {
   readonly #pool: Pool;
   readonly #basePath: string;
-  readonly #credentials: readonly string[];
+  readonly #login: Login | undefined;
+  /** What the provider has taken in place of what the login says. */
+  #accepted: string | undefined;
 
-  constructor({ url, authorization, connections, timeoutMs }: ProviderConnectionOptions) {
+  constructor({ url, login, connections, timeoutMs }: ProviderConnectionOptions) {
     // Streams may be silent for as long as their function is.
     this.#pool = new Pool(url.origin, {
       maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
@@ -56,23 +59,38 @@ export class ProviderConnection {
       connections,
     });
     this.#basePath = url.pathname.replace(/\/$/, "");
-    this.#credentials = authorization ? ["Authorization", authorization] : [];
+    this.#login = login;
   }
 
-  /** @throws {FaasError} `upstream` when the provider does not answer */
-  async request({
-    method,
-    path,
-    headers = [],
-    body,
-    signal,
-    timeoutMs,
-  }: ProviderRequest): Promise<Dispatcher.ResponseData> {
+  /**
+   * @throws {FaasError} `upstream` when the provider does not answer; `unavailable` when the password has changed while
+   *   a body was sent that cannot be sent again
+   */
+  async request(request: ProviderRequest): Promise<Dispatcher.ResponseData> {
+    const authorization = this.#accepted ?? this.#login?.header();
+    const answer = await this.#send(request, authorization);
+    if (answer.statusCode !== 401 || authorization === undefined) return answer;
+    const other = await this.#login?.instead(authorization);
+    if (other === undefined) return answer;
+    await answer.body.dump();
+    if (request.body instanceof IncomingMessage) {
+      throw new FaasError("unavailable", "the provider's password is being changed; try again");
+    }
+    const second = await this.#send(request, other);
+    // From now on first: a provider that is asked with a wrong password again and again asks for a pause.
+    if (second.statusCode !== 401) this.#accepted = other === this.#login?.header() ? undefined : other;
+    return second;
+  }
+
+  async #send(
+    { method, path, headers = [], body, signal, timeoutMs }: ProviderRequest,
+    authorization: string | undefined,
+  ): Promise<Dispatcher.ResponseData> {
     try {
       return await this.#pool.request({
         path: this.#basePath + path,
         method: method as Dispatcher.HttpMethod,
-        headers: [...headers, ...this.#credentials],
+        headers: authorization === undefined ? [...headers] : [...headers, "Authorization", authorization],
         body: body ?? null,
         ...(signal ? { signal } : {}),
         ...(timeoutMs !== undefined && { headersTimeout: timeoutMs }),

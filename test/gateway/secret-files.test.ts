@@ -1,11 +1,11 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { CallbackSigner } from "../../gateway/async/callbacks/signer.ts";
-import { readNatsCredentials, readSigningSecrets } from "../../gateway/process/secret-files.ts";
+import { followNatsCredentials, readNatsCredentials, readSigningSecrets } from "../../gateway/process/secret-files.ts";
 import { ROOT, temporaryFolder } from "../support/platform.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -41,6 +41,20 @@ test("a user without a password, an empty file and one that cannot be read stop 
   await expect(readNatsCredentials(folder.path)).rejects.toThrow(/nats-password is empty$/);
   await mkdir(join(folder.path, "callback-signing-secret"));
   await expect(readSigningSecrets(folder.path)).rejects.toThrow(/cannot read .*callback-signing-secret/);
+});
+
+test("what is written later is what the next login is made with, once it is whole", async () => {
+  expect(followNatsCredentials(folder.path)).toEqual({});
+  await put("nats-user", "me");
+  await put("nats-password", "old");
+  const followed = followNatsCredentials(folder.path);
+  expect(followed.renew?.()).toEqual({ user: "me", password: "old" });
+  await put("nats-password", "");
+  expect(followed.renew?.()).toEqual({ user: "me", password: "old" });
+  await rm(join(folder.path, "nats-password"));
+  expect(followed.renew?.()).toEqual({ user: "me", password: "old" });
+  await put("nats-password", "new");
+  expect(followed.renew?.()).toEqual({ user: "me", password: "new" });
 });
 
 test("each line of the signing secret signs", async () => {

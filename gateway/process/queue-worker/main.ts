@@ -1,4 +1,4 @@
-import { readCredentials } from "../../../kit/basic-auth.ts";
+import { CredentialFiles } from "../../../kit/credential-files.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { runProcess } from "../../../kit/process.ts";
 import { loadQueueWorkerConfig } from "./config.ts";
@@ -7,7 +7,7 @@ import { openQueueWorker } from "./serve.ts";
 await runProcess(async () => {
   const config = loadQueueWorkerConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await readCredentials(config.async.secretMountPath) : undefined;
+  const credentials = config.basicAuth ? await CredentialFiles.open(config.async.secretMountPath, { log }) : undefined;
   const { close } = await openQueueWorker(config, credentials, log);
   return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

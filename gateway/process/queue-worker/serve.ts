@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
-import { basicAuthHeader, type Credentials } from "../../../kit/basic-auth.ts";
+import type { Credentials } from "../../../kit/basic-auth.ts";
+import { loginWith } from "../../../kit/credential-files.ts";
 import { descriptorLimit, shareConnections } from "../../../kit/descriptors.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { listen } from "../../../kit/server.ts";
@@ -50,7 +51,7 @@ export async function openQueueWorker(
     url: config.providerUrl,
     connections: shares.toProvider,
     timeoutMs: config.upstreamTimeoutMs,
-    ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+    ...(credentials ? { login: loginWith(credentials) } : {}),
   });
   // A snapshot only: no call goes straight from here to a replica.
   const table = new FunctionTable({

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { openClusterAccess, openServiceAccount } from "../../../provider/backends/kubernetes/client/cluster-access.ts";
@@ -21,6 +21,22 @@ test("in a pod its service account is used, with the token as it is renewed", as
   expect(await access.credentials()).toEqual({ ca: "the certificate", headers: { authorization: "Bearer old" } });
   now = 60_000;
   expect(await access.credentials()).toMatchObject({ headers: { authorization: "Bearer new" } });
+});
+
+test("the cluster's certificate is renewed too, and what is missing or empty for a moment stays as it was", async () => {
+  await writeFile(join(folder.path, "ca.crt"), "old");
+  await writeFile(join(folder.path, "token"), "t");
+  let now = 0;
+  const access = await openServiceAccount({ host: "10.0.0.1", port: 443 }, folder.path, () => now);
+  const later = async () => {
+    now += 60_000;
+    return await access.credentials();
+  };
+  await writeFile(join(folder.path, "ca.crt"), "new");
+  expect(await later()).toMatchObject({ ca: "new" });
+  await writeFile(join(folder.path, "ca.crt"), "");
+  await rm(join(folder.path, "token"));
+  expect(await later()).toEqual({ ca: "new", headers: { authorization: "Bearer t" } });
 });
 
 test("what is missing is named", async () => {

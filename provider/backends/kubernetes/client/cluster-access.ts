@@ -36,11 +36,11 @@ export async function openServiceAccount(
   folder = SERVICE_ACCOUNT,
   now: () => number = () => performance.now(),
 ): Promise<ClusterAccess> {
-  const ca = await reloadingFile(join(folder, "ca.crt"), "the service account's ca.crt")();
+  const ca = reloadingFile(join(folder, "ca.crt"), "the service account's ca.crt", now);
   const token = reloadingFile(join(folder, "token"), "the service account's token", now);
-  await token();
+  await Promise.all([ca(), token()]);
   return {
     server: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),
-    credentials: async () => ({ ca, headers: { authorization: `Bearer ${(await token()).trim()}` } }),
+    credentials: async () => ({ ca: await ca(), headers: { authorization: `Bearer ${(await token()).trim()}` } }),
   };
 }

@@ -1,0 +1,114 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { basicAuthHeader, type Credentials, readCredentials } from "./basic-auth.ts";
+import type { Logger } from "./log.ts";
+
+export interface CredentialFilesOptions {
+  readonly log: Pick<Logger, "info" | "warn">;
+  /** Time between two looks at the files. Default 0.5 s. */
+  readonly lookEveryMs?: number;
+}
+
+/** Between two readings that have to agree: a file that is overwritten in place is short for a moment. */
+const SETTLE_MS = 50;
+
+/**
+ * The credentials in a folder, as they are there now: what is mounted, renamed or written there holds without a restart.
+ * Files that are missing, empty or unfinished change nothing.
+ */
+export class CredentialFiles implements Credentials {
+  readonly #folder: string;
+  readonly #log: CredentialFilesOptions["log"];
+  readonly #timer: NodeJS.Timeout;
+  #current: Credentials;
+  #previous: Credentials | undefined;
+  /** What the last look has seen; it holds once the next one sees the same. */
+  #seen: Credentials;
+  #looking: Promise<void> | undefined;
+  #isUnreadable = false;
+
+  /** @throws as {@link readCredentials} when there are none to begin with */
+  static async open(folder: string, options: CredentialFilesOptions): Promise<CredentialFiles> {
+    return new CredentialFiles(folder, await readCredentials(folder), options);
+  }
+
+  private constructor(folder: string, first: Credentials, { log, lookEveryMs = 500 }: CredentialFilesOptions) {
+    this.#folder = folder;
+    this.#current = first;
+    this.#seen = first;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.#look(), lookEveryMs).unref();
+  }
+
+  get user(): string {
+    return this.#current.user;
+  }
+
+  get password(): string {
+    return this.#current.password;
+  }
+
+  /** Those that held before the current ones; whoever has not seen the change yet goes by them. */
+  get previous(): Credentials | undefined {
+    return this.#previous;
+  }
+
+  /** Looks at the files now. */
+  async refresh(): Promise<void> {
+    await this.#look();
+    if (isSame(this.#seen, this.#current)) return;
+    await delay(SETTLE_MS);
+    await this.#look();
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#read().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #read(): Promise<void> {
+    let seen: Credentials;
+    try {
+      seen = await readCredentials(this.#folder);
+    } catch (err) {
+      if (!this.#isUnreadable) this.#log.warn({ err }, "cannot read the credentials; the ones known so far hold");
+      this.#isUnreadable = true;
+      return;
+    }
+    this.#isUnreadable = false;
+    const settled = isSame(seen, this.#seen);
+    this.#seen = seen;
+    if (!settled || isSame(seen, this.#current)) return;
+    this.#previous = this.#current;
+    this.#current = seen;
+    this.#log.info({ folder: this.#folder }, "the credentials have changed");
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+const isSame = (a: Credentials, b: Credentials) => a.user === b.user && a.password === b.password;
+
+/** How a client logs in. */
+export interface Login {
+  /** `Authorization` to send. */
+  header(): string;
+  /** Another one to try, once `refused` was; undefined when there is none. */
+  instead(refused: string): Promise<string | undefined>;
+}
+
+/** With the credentials as they are; after a change, with those before for a server that has not seen it yet. */
+export function loginWith(credentials: Credentials): Login {
+  return {
+    header: () => basicAuthHeader(credentials),
+    instead: async (refused) => {
+      if (!(credentials instanceof CredentialFiles)) return undefined;
+      await credentials.refresh();
+      const known = [credentials, ...(credentials.previous ? [credentials.previous] : [])].map(basicAuthHeader);
+      return known.find((header) => header !== refused);
+    },
+  };
+}
