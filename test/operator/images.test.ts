@@ -75,7 +75,7 @@ test("killed while it removes an image, it goes on with that after the next star
   const { platform, dataDir } = on;
   await on.deploy("kept");
   await on.whenReady("kept", 1);
-  const install = "mkdir d && cd d && seq 40000 | xargs touch";
+  const install = "mkdir d && cd d && seq 20000 | xargs touch";
   const files = {
     "faaslane.json": JSON.stringify({
       requires: ["sh"],
@@ -109,7 +109,7 @@ test("killed while it removes an image, it goes on with that after the next star
 
 test("images that are built again and again do not fill the disk", async () => {
   on = await operate();
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 5; i++) {
     await buildImage(on.platform, "app:1", inProcess(`export default (req, res) => res.end("${i}");`));
     const body = JSON.stringify({ service: "app", image: "app:1" });
     const put = await on.platform.control("/system/functions", { method: "PUT", body });

@@ -63,7 +63,8 @@ export class ImageSweeper {
   readonly #options: ImageSweeperOptions;
   readonly #now: () => number;
   readonly #closing = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  /** Runs from the first sweep on. */
+  #timer: NodeJS.Timeout | undefined;
   #requested: NodeJS.Timeout | undefined;
   /** Of all sweeps so far: there is one at a time. */
   #last: Promise<void> = Promise.resolve();
@@ -75,7 +76,6 @@ export class ImageSweeper {
   constructor(options: ImageSweeperOptions) {
     this.#options = options;
     this.#now = options.now ?? steadyNow;
-    this.#timer = setInterval(() => this.request(), EVERY_MS).unref();
   }
 
   /**
@@ -85,6 +85,7 @@ export class ImageSweeper {
   request(released: readonly string[] = []): void {
     for (const digest of released) this.#released.add(digest);
     if (this.#requested || this.#closing.signal.aborted) return;
+    this.#timer ??= setInterval(() => this.request(), EVERY_MS).unref();
     this.#requested = setTimeout(() => {
       this.#requested = undefined;
       void this.#enqueue(AUTOMATIC, newProgress()).catch((err) => {
