@@ -118,12 +118,12 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     await this.#worker.close(drainTimeoutMs);
   }
 
-  claim(key: string, count: number): void {
+  claim({ key }: Lane, count: number): void {
     this.#context.port.claim(key, count);
   }
 
   /** The file has one consumer. */
-  share(_key: string, limit: number): number {
+  share(_lane: Lane, limit: number): number {
     return limit;
   }
 

@@ -33,9 +33,9 @@ export interface ClaimStore<C> {
    * Asks for calls of a lane. Each is answered, by {@link Claims.delivered} or {@link Claims.missed}. What is asked for
    * in one turn of the worker is asked for together.
    */
-  claim(key: string, count: number): void;
+  claim(lane: Lane, count: number): void;
   /** Part of a function's limit that this process keeps to, where others take calls of it as well. */
-  share(key: string, limit: number): number;
+  share(lane: Lane, limit: number): number;
   /** Readies a claimed call. @returns undefined when it is not to be tried: the store has seen to it */
   open(claim: C): Attempt | undefined | Promise<Attempt | undefined>;
   /** The call is under way still, and its function's limit counts it no more. */

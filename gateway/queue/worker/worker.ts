@@ -76,10 +76,10 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   }
 
   #newTurns(): Turns<LaneState<C>> {
-    return new Turns(this.#options.concurrency, ({ key, ref, waiting }, underWay) => {
-      const limit = this.#options.limitOf(ref);
+    return new Turns(this.#options.concurrency, (lane, underWay) => {
+      const limit = this.#options.limitOf(lane.ref);
       // What is in hand is nobody else's to take.
-      return underWay < (waiting.length > 0 ? limit : this.#store.share(key, limit));
+      return underWay < (lane.waiting.length > 0 ? limit : this.#store.share(lane, limit));
     });
   }
 
@@ -185,7 +185,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
       }
       this.#restIfDone(lane);
     }
-    for (const [{ key }, count] of claims) this.#store.claim(key, count);
+    for (const [lane, count] of claims) this.#store.claim(lane, count);
   }
 
   #laneOf({ key, ref }: Lane): LaneState<C> {

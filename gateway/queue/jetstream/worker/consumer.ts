@@ -1,6 +1,6 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
-import type { Attempt, ClaimStore, Ending } from "../../worker/store.ts";
+import type { Attempt, Lane as ClaimLane, ClaimStore, Ending } from "../../worker/store.ts";
 import { within } from "../../worker/within.ts";
 import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
@@ -95,16 +95,15 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     return this.#worker.close(drainTimeoutMs);
   }
 
-  claim(key: string, count: number): void {
-    const feed = this.#feeds.get(key);
+  claim(lane: ClaimLane, count: number): void {
+    const feed = this.#feeds.get(lane.key);
     const asked = feed?.askable ? feed.ask(count) : 0;
-    if (!feed) return;
     // One request at a time: it can be asked again when this one is over.
-    this.#worker.ready(feed, 0);
-    if (asked < count) this.#worker.missed(feed, count - asked);
+    this.#worker.ready(lane, 0);
+    if (asked < count) this.#worker.missed(lane, count - asked);
   }
 
-  share(key: string, limit: number): number {
+  share({ key }: ClaimLane, limit: number): number {
     return this.#feeds.get(key)?.shareOf(limit) ?? limit;
   }
 

@@ -24,10 +24,10 @@ class Books implements ClaimStore<Claim> {
   /** What opening a claim comes to; by default it is to be tried. */
   opening: (claim: Claim) => Attempt | undefined | Promise<Attempt | undefined> = (claim) => attemptOf(claim);
 
-  claim(key: string, count: number): void {
+  claim({ key }: Lane, count: number): void {
     this.claimed.push([key, count]);
   }
-  share(_key: string, limit: number): number {
+  share(_lane: Lane, limit: number): number {
     return Math.min(limit, this.part);
   }
   open(claim: Claim) {
