@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { atMost, decode, maybe, stringMap } from "./decode.ts";
+import { isDnsLabel } from "./names.ts";
 
 const MAX_ENTRIES = 1_000;
 
@@ -11,11 +12,9 @@ const functionNamespace = z.object({
 /** A namespace for functions. Those we create carry the label and annotation `openfaas: "1"`. */
 export type FunctionNamespace = z.output<typeof functionNamespace>;
 
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
 /** Whether `name` may name a namespace: a DNS label. */
 export function isNamespaceName(name: string): boolean {
-  return DNS_LABEL.test(name);
+  return isDnsLabel(name);
 }
 
 /** @throws {FaasError} `invalid` */

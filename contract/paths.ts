@@ -23,7 +23,4 @@ export const PATHS = {
   health: "/healthz",
 } as const;
 
-/** Set on answers that the platform made, not the function, so that callers know what may be retried. */
-export const INTERNAL_HEADER = "x-openfaas-internal";
-
 export const DEFAULT_NAMESPACE = "openfaas-fn";

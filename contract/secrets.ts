@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { decode, maybe } from "./decode.ts";
 import { FaasError } from "./errors.ts";
+import { isDnsSubdomain } from "./names.ts";
 
 const secretRequest = z.object({
   name: z.string(),
@@ -11,8 +12,6 @@ const secretRequest = z.object({
 /** A secret as requests carry it. `rawValue` (base64) wins over `value` (text) when it is not empty. */
 export type SecretRequest = z.output<typeof secretRequest>;
 
-const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
 /**
  * Decodes and checks the name: a DNS subdomain of at most 253 characters, so it can never leave its folder.
  * @throws {FaasError} `invalid` for a wrong type or no name, `unprocessable` for a name that breaks the rule
@@ -20,7 +19,7 @@ const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0
 export function decodeSecretRequest(value: unknown): SecretRequest {
   const secret = decode(secretRequest, value, "secret");
   if (secret.name === "") throw new FaasError("invalid", "secret: name: is required");
-  if (secret.name.length > 253 || !DNS_SUBDOMAIN.test(secret.name)) {
+  if (!isDnsSubdomain(secret.name)) {
     throw new FaasError("unprocessable", `secret: name: (${secret.name}) is invalid, must be a DNS subdomain`);
   }
   return secret;

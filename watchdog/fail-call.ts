@@ -1,4 +1,4 @@
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "./platform-mark.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../http/platform-mark.ts";
 import type { TrackedResponse } from "./tracked-response.ts";
 
 /** Ends a call that came upon a mistake of ours, or upon a system without means: it must cost no more than that call. */

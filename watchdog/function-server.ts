@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Connections } from "../http/connections.ts";
+import { INTERNAL_HEADER } from "../http/platform-mark.ts";
 import { checkHead } from "../http/request-head.ts";
 import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
@@ -9,7 +10,6 @@ import { failCall } from "./fail-call.ts";
 import type { Health } from "./health.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { Mode } from "./modes/mode.ts";
-import { INTERNAL_HEADER } from "./platform-mark.ts";
 import { createGuardedServer } from "./serve.ts";
 import { TrackedResponse } from "./tracked-response.ts";
 

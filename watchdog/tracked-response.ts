@@ -1,8 +1,8 @@
 import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { INTERNAL_HEADER, withoutMark } from "../http/platform-mark.ts";
 import type { DeadlineList, Expiring } from "./deadlines.ts";
 import { postponeClosing } from "./discard-rest.ts";
-import { INTERNAL_HEADER, withoutMark } from "./platform-mark.ts";
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 

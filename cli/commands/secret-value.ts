@@ -7,12 +7,6 @@ export interface SecretValue {
   readonly rawValue?: string;
 }
 
-const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
-export function isSecretName(name: string): boolean {
-  return name.length <= 253 && DNS_SUBDOMAIN.test(name);
-}
-
 /**
  * The value without white space at its ends, unless it is to be kept. Both forms are trimmed alike: servers prefer
  * the bytes, and a file's last newline is hardly ever part of a password.

@@ -1,12 +1,13 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { isDnsSubdomain } from "../../contract/names.ts";
 import type { GatewayAnswer, GatewayClient } from "../client/gateway-client.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";
-import { isSecretName, type SecretValue, trimmedSecret } from "./secret-value.ts";
+import { type SecretValue, trimmedSecret } from "./secret-value.ts";
 
 interface ValueFlags extends GatewayFlags {
   readonly fromLiteral?: string;
@@ -149,13 +150,13 @@ async function applyFolder(io: Io, client: GatewayClient, { namespace, trim = tr
 /** The value, or why the file is none. */
 async function valueOfFile(path: string, name: string, trim: boolean): Promise<SecretValue | string> {
   if (!(await stat(path)).isFile()) return "it is not a file";
-  if (!isSecretName(name)) return "its name cannot name a secret";
+  if (!isDnsSubdomain(name)) return "its name cannot name a secret";
   const bytes = await readFile(path);
   return bytes.toString().trim() === "" ? "it is empty" : trimmedSecret(bytes, { trim, isFile: true });
 }
 
 function checkName(name: string): void {
-  if (!isSecretName(name))
+  if (!isDnsSubdomain(name))
     throw new CliError(`${JSON.stringify(name)} cannot name a secret: it must be a DNS subdomain`);
 }
 

@@ -1,58 +1,40 @@
+import { connectionNames, isHopByHop } from "../../http/forwarding.ts";
 import type { BatchProgress, QueuedCall } from "../queue/queue.ts";
 
-/**
- * Headers that speak of one connection or one message's framing; the HTTP client sets its own.
- * @see RFC 9110 §7.6.1
- */
-const NOT_FORWARDED = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+/** The HTTP client sets its own. */
+const SET_ANEW: ReadonlySet<string> = new Set(["content-length", "expect", "host"]);
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Pair = readonly [name: string, value: string];
 
-const NONE: ReadonlySet<string> = new Set();
-
-/** Whether a header must not or cannot be sent on. @param hop names that `Connection` lists */
-function isDropped(name: string, lower: string, value: string, hop: ReadonlySet<string>): boolean {
-  if (NOT_FORWARDED.has(lower) || hop.has(lower)) return true;
+/** Whether a header must not or cannot be sent on. @param named what `Connection` lists */
+function isDropped(name: string, lower: string, value: string, named: ReadonlySet<string> | undefined): boolean {
+  if (isHopByHop(lower) || SET_ANEW.has(lower) || named?.has(lower)) return true;
   // A stored header that would break the message open is dropped, not sent.
   return !NAME.test(name) || !VALUE.test(value);
 }
 
-/** Most messages have no such header, or one that says nothing but how long the connection lives. */
-function hopNames(pairs: readonly Pair[]): ReadonlySet<string> {
-  let hop: Set<string> | undefined;
+/** What `Connection` lists. Most messages have no such header. */
+function namedByConnection(pairs: readonly Pair[]): ReadonlySet<string> | undefined {
+  let connection: string | undefined;
   for (const [name, value] of pairs) {
-    if (name.length !== 10 || name.toLowerCase() !== "connection" || value === "keep-alive") continue;
-    hop ??= new Set();
-    for (const one of value.split(",")) hop.add(one.trim().toLowerCase());
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
+    connection = connection === undefined ? value : `${connection},${value}`;
   }
-  return hop ?? NONE;
+  return connectionNames(connection);
 }
 
 /** What the gateway gets with the call: what the caller sent, in its order, and the call's id. */
 export function buildCallHeaders(call: Pick<QueuedCall, "callId" | "headers">, userAgent: string): string[] {
-  const hop = hopNames(call.headers);
+  const named = namedByConnection(call.headers);
   const headers: string[] = [];
   let hasUserAgent = false;
   for (const [name, value] of call.headers) {
     const lower = name.toLowerCase();
     if (lower === "user-agent") hasUserAgent = true;
-    if (lower !== "x-call-id" && !isDropped(name, lower, value, hop)) headers.push(name, value);
+    if (lower !== "x-call-id" && !isDropped(name, lower, value, named)) headers.push(name, value);
   }
   headers.push("X-Call-Id", call.callId);
   if (!hasUserAgent) headers.push("User-Agent", userAgent);
@@ -62,8 +44,8 @@ export function buildCallHeaders(call: Pick<QueuedCall, "callId" | "headers">, u
 /** A function's response headers as they are kept and passed on. @param response by lower-case name */
 export function resultHeaders(response: ResponseHeaders): [name: string, value: string][] {
   const pairs = pairsOf(response);
-  const hop = hopNames(pairs);
-  return pairs.filter(([name, value]) => !isDropped(name, name.toLowerCase(), value, hop));
+  const named = namedByConnection(pairs);
+  return pairs.filter(([name, value]) => !isDropped(name, name.toLowerCase(), value, named));
 }
 
 type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;

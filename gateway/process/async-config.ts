@@ -1,3 +1,4 @@
+import { isQueueName } from "../../contract/names.ts";
 import type { EnvReader } from "../../kit/env.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseUrl } from "../../kit/parse.ts";
 import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../async/callbacks/targets.ts";
@@ -62,8 +63,6 @@ export interface AsyncConfig {
   /** Folder that holds the credentials for NATS and the secret that signs callbacks, as files. */
   readonly secretMountPath: string;
 }
-
-const QUEUE_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** @param dataDir where the embedded queue is kept; it is not offered without */
 export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDir?: string): AsyncConfig {
@@ -161,7 +160,7 @@ function parseCodes(text: string): number[] {
 
 function parseQueues(text: string): string[] {
   const names = list(text);
-  if (names.length === 0 || !names.every((name) => QUEUE_NAME.test(name))) {
+  if (names.length === 0 || !names.every(isQueueName)) {
     throw new Error("must be names of lower-case letters, digits, - and _, separated by commas");
   }
   return names;

@@ -1,15 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../../kit/process.ts";
-
-/** How to log in at NATS; all absent where it wants nothing. */
-export interface NatsCredentials {
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** A credentials file as `nsc` makes them. */
-  readonly creds?: Uint8Array;
-}
+import type { NatsCredentials } from "../nats/credentials.ts";
 
 /**
  * Reads `nats-user`, `nats-password`, `nats-token` and `nats-creds` below `folder`, as far as they are there.

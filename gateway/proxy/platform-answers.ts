@@ -1,5 +1,5 @@
 import { type FaasError, STATUS } from "../../contract/errors.ts";
-import { INTERNAL_HEADER } from "../../contract/paths.ts";
+import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 import type { FunctionPath } from "../core/function-path.ts";
 import type { LocationHeaders } from "../core/path-prefix.ts";
 import type { PlatformAnswer } from "./exchange.ts";
@@ -35,7 +35,7 @@ export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAn
 export function unsureFunctionAnswer(target: string, why: string, ours: Headers): PlatformAnswer {
   return {
     status: 503,
-    headers: { ...ours, "retry-after": "1", [INTERNAL_HEADER]: "proxy", ...PLAIN_TEXT },
+    headers: { ...ours, "retry-after": "1", [INTERNAL_KEY]: "proxy", ...PLAIN_TEXT },
     text: `cannot tell whether function ${target} exists: ${why}\n`,
   };
 }
@@ -50,7 +50,7 @@ export function failureAnswer(
   const again: Headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
   return {
     status: STATUS[error.kind],
-    headers: { ...ours, [INTERNAL_HEADER]: internal, ...again, ...PLAIN_TEXT },
+    headers: { ...ours, [INTERNAL_KEY]: internal, ...again, ...PLAIN_TEXT },
     text: `${error.message}\n`,
   };
 }

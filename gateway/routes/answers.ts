@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FaasError, STATUS } from "../../contract/errors.ts";
-import { INTERNAL_HEADER } from "../../contract/paths.ts";
+import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 
 /** Answers with an error of the platform, as plain text, and says when to come back if that can help. */
 export function answerError(res: ServerResponse, error: FaasError, headers: Readonly<Record<string, string>>): void {
   res.writeHead(STATUS[error.kind], {
     ...headers,
-    [INTERNAL_HEADER]: "gateway",
+    [INTERNAL_KEY]: "gateway",
     ...(error.kind === "overloaded" || error.kind === "unavailable" ? { "retry-after": "1" } : {}),
     // What is left of a refused body is not worth waiting for; it may never come.
     ...(isBodyOnItsWay(res.req) ? { connection: "close" } : {}),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FaasError, toFaasError } from "../../contract/errors.ts";
+import { isHopByHop } from "../../http/forwarding.ts";
 import type { Logger } from "../../kit/log.ts";
 import { clientGone } from "../../kit/ndjson.ts";
 import { type CallPath, parseCallPath } from "../core/call-path.ts";
@@ -123,17 +124,7 @@ function answerStatus(res: ServerResponse, code: number, status: CallStatus): vo
 }
 
 /** Framing is the answer's own; so are the headers that say which call it is of. */
-const NOT_KEPT = new Set([
-  "connection",
-  "content-length",
-  "keep-alive",
-  "proxy-connection",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "x-call-id",
-  STATE_HEADER,
-]);
+const NOT_KEPT: ReadonlySet<string> = new Set(["content-length", "x-call-id", STATE_HEADER]);
 
 function resultHeaders({ status: code, result }: Outcome, { callId, state }: CallStatus) {
   // Functions choose the names: in an object, some of them would stand for something else.
@@ -143,7 +134,7 @@ function resultHeaders({ status: code, result }: Outcome, { callId, state }: Cal
   ]);
   for (const [name, value] of result?.headers ?? []) {
     const lower = name.toLowerCase();
-    if (NOT_KEPT.has(lower)) continue;
+    if (isHopByHop(lower) || NOT_KEPT.has(lower)) continue;
     const before = headers.get(lower);
     headers.set(lower, before === undefined ? value : [before, value].flat());
   }

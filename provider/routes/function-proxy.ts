@@ -8,7 +8,6 @@ import type {
 } from "node:http";
 import { finished, pipeline } from "node:stream/promises";
 import type { FunctionRef } from "../../contract/functions.ts";
-import { INTERNAL_HEADER } from "../../contract/paths.ts";
 import {
   isFinalStatus,
   isUntyped,
@@ -17,6 +16,7 @@ import {
   sendableReason,
   trailerFields,
 } from "../../http/forwarding.ts";
+import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 import { sniffContentType } from "../../http/sniff.ts";
 import { Agent, request, STATUS_CODES } from "../../kit/http.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -77,7 +77,7 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
 }
 
 function fail(res: ServerResponse, status: number, text: string, internal = false): void {
-  if (internal) res.setHeader(INTERNAL_HEADER, "proxy");
+  if (internal) res.setHeader(INTERNAL_KEY, "proxy");
   res.setHeader("X-Content-Type-Options", "nosniff");
   res.setHeader("Content-Type", "text/plain; charset=utf-8");
   res.setHeader("Content-Length", Buffer.byteLength(text) + 1);

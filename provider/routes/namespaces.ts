@@ -1,13 +1,12 @@
 import type { Request, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
-import { decodeFunctionNamespace, type FunctionNamespace } from "../../contract/namespaces.ts";
+import { decodeFunctionNamespace, type FunctionNamespace, isNamespaceName } from "../../contract/namespaces.ts";
 import { bodyJson, bodyText, sendJson } from "../../kit/respond.ts";
 import type { NamespaceStore } from "../backends/backend.ts";
 import { pathName } from "./request-target.ts";
 
 /** What marks a namespace as one for functions. Some clients look at the label, others at the annotation. */
 const MARK = { openfaas: "1" };
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** `GET /system/namespaces` → 200 with names, the default first. */
 export function listNamespaces(store: Pick<NamespaceStore, "list">): RequestHandler {
@@ -59,7 +58,7 @@ function nameInPath(req: Request): string {
 function readNamespace(req: Request, expectedName: string | undefined): FunctionNamespace {
   const body = decodeFunctionNamespace(bodyJson(req, "namespace"));
   if (body.name === "") throw new FaasError("invalid", "namespace: name: is required");
-  if (!DNS_LABEL.test(body.name)) {
+  if (!isNamespaceName(body.name)) {
     throw new FaasError("invalid", `namespace: name: (${body.name}) is invalid, must be a valid DNS label`);
   }
   if (expectedName !== undefined && body.name !== expectedName) {

@@ -1,7 +1,7 @@
 import { type Agent, ClientRequest, type IncomingMessage, type InformationEvent, type RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import { isFinalStatus, MAX_INTERIM_ANSWERS, mayHaveBody, sendableReason } from "../../http/forwarding.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../http/platform-mark.ts";
 import type { TrackedResponse } from "../tracked-response.ts";
 import { buildResponseHeaders, passTrailers } from "./http-headers.ts";
 

@@ -1,6 +1,6 @@
 import type { OutgoingMessage } from "node:http";
 import { connectionNames, isHopByHop, mayBeTrailer, wantsTrailers } from "../../http/forwarding.ts";
-import { isPlatformMark } from "../platform-mark.ts";
+import { isPlatformMark } from "../../http/platform-mark.ts";
 
 /** What a caller's request tells about itself beyond its headers. */
 export interface ForwardedRequest {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../http/platform-mark.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { describeThrown } from "../describe-thrown.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../platform-mark.ts";
 import type { TrackedResponse } from "../tracked-response.ts";
 import type { Mode } from "./mode.ts";
 

@@ -1,5 +1,6 @@
+import { isQueueName } from "../../../contract/names.ts";
+
 const ANNOTATION = "com.openfaas.queue";
-const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /**
  * The queue that takes a function's calls, by its annotation `com.openfaas.queue`.
@@ -11,7 +12,7 @@ export function readQueueName(
 ): { readonly queue: string; readonly problem?: string } {
   const text = annotations[ANNOTATION]?.trim();
   if (text === undefined || text === "") return { queue: defaultQueue };
-  if (NAME.test(text)) return { queue: text };
+  if (isQueueName(text)) return { queue: text };
   const problem = `${ANNOTATION}: must have 1 to 63 lower-case letters, digits, - and _`;
   return { queue: defaultQueue, problem };
 }

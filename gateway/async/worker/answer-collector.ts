@@ -1,4 +1,4 @@
-import { INTERNAL_HEADER } from "../../../contract/paths.ts";
+import { INTERNAL_KEY } from "../../../http/platform-mark.ts";
 import { type CallAnswer, platformAnswer, type ResponseHeaders } from "../function-caller.ts";
 import { AnswerBuffer, NO_RESULT, type ResultLimits } from "../result.ts";
 import type { MicroBatch } from "./micro-batch.ts";
@@ -87,7 +87,7 @@ export class AnswerCollector {
     else if (this.#finish()) {
       const headers = this.#headers;
       const result = this.#keeper?.finish() ?? NO_RESULT;
-      this.#whole = { kind: "answered", status: this.#status, internal: INTERNAL_HEADER in headers, headers, result };
+      this.#whole = { kind: "answered", status: this.#status, internal: INTERNAL_KEY in headers, headers, result };
       this.#options.microBatch.add(this);
     }
   }

@@ -1,6 +1,7 @@
 import type { V1Namespace } from "@kubernetes/client-node";
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionNamespace } from "../../../contract/namespaces.ts";
+import { isNamespaceName } from "../../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
 import { pause } from "../pause.ts";
 import { hasStatus } from "./client/api-error.ts";
@@ -11,7 +12,6 @@ import { NAMESPACE_MARK } from "./resources/names.ts";
 import {
   buildNamespace,
   isFunctionNamespace,
-  isNamespaceName,
   namespaceProblems,
   planNamespaceUpdate,
   readNamespace,

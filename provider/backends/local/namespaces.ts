@@ -1,5 +1,6 @@
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionNamespace } from "../../../contract/namespaces.ts";
+import { isNamespaceName } from "../../../contract/namespaces.ts";
 import type { NamespaceStore } from "../backend.ts";
 import type { ProviderDatabase } from "./database.ts";
 
@@ -9,7 +10,6 @@ export interface NamespaceUse {
   removeSecrets(namespace: string): Promise<void>;
 }
 
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const MARK = { openfaas: "1" };
 
 export interface LocalNamespaces extends NamespaceStore {
@@ -57,7 +57,7 @@ export function openNamespaces(
     },
     create: async (namespace) => {
       const { name } = namespace;
-      if (!NAME.test(name))
+      if (!isNamespaceName(name))
         throw new FaasError("invalid", `namespace: name: (${name}) is invalid, must be a DNS label`);
       if (has(name)) throw new FaasError("conflict", `namespace ${name} already exists`);
       save(namespace);

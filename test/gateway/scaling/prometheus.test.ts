@@ -67,12 +67,12 @@ test.each<[what: string, text: string, status: number, message: RegExp]>([
     400,
     /refused the query: parse error/,
   ],
-  ["a matrix", result("matrix", []), 200, /answered no number/],
-  ["HTML", "<html>Bad gateway</html>", 502, /did not answer JSON/],
-  ["half of it", vector("1").slice(0, -5), 200, /did not answer JSON/],
-  ["nothing", "", 200, /did not answer JSON/],
-  ["another thing", '{"hello":1}', 200, /answered no number/],
-  ["too much", `"${"x".repeat(2 * 1024 ** 2)}"`, 200, /answered too much/],
+  ["a matrix", result("matrix", []), 200, /is not a number/],
+  ["HTML", "<html>Bad gateway</html>", 502, /is not JSON/],
+  ["half of it", vector("1").slice(0, -5), 200, /is not JSON/],
+  ["nothing", "", 200, /is not JSON/],
+  ["another thing", '{"hello":1}', 200, /is not a number/],
+  ["too much", `"${"x".repeat(2 * 1024 ** 2)}"`, 200, /is too large/],
 ])("%s is a failure that says so", async (_what, text, status, message) => {
   respond = answer(text, status);
   await expect(queryPrometheus(url(), "x")).rejects.toThrow(message);

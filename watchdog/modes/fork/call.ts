@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../../http/platform-mark.ts";
 import type { ProcessEnd } from "../../child.ts";
 import type { Deadlines } from "../../deadlines.ts";
 import type { Log } from "../../log.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { buildCgiVariables, type CgiStyle, UnrepresentableError } from "./cgi.ts";
 import type { Launcher, Run } from "./launch.ts";

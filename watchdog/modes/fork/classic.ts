@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../../http/platform-mark.ts";
 import { sniffContentType } from "../../../http/sniff.ts";
 import { describeEnd } from "../../child.ts";
 import type { ClassicConfig } from "../../config.ts";
 import type { Log } from "../../log.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { type BufferedOutcome, runBuffered } from "./buffered.ts";
 import {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../../http/platform-mark.ts";
 import { describeEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
-import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../platform-mark.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { type BufferedOutcome, runBuffered } from "./buffered.ts";
 import {

@@ -1,10 +1,11 @@
 import { brokenRules, definitionProblems, missingSecret } from "../../../../contract/functions.ts";
+import { isDnsSubdomain } from "../../../../contract/names.ts";
 import { timeoutProblems } from "../../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
 import { type ScaleRules, scaleProblems } from "../../scale-labels.ts";
-import { constraintProblems, isDnsSubdomain, isLabelValue, isQualifiedName } from "./constraints.ts";
+import { constraintProblems, isLabelValue, isQualifiedName } from "./constraints.ts";
 import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./names.ts";
 import { profileProblems } from "./profile.ts";

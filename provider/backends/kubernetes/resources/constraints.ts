@@ -1,4 +1,5 @@
 import { clip } from "../../../../contract/clip.ts";
+import { isDnsSubdomain } from "../../../../contract/names.ts";
 
 /** A label's name with its prefix, and its value, are not nearly as long. */
 const MAX_CHARS = 1_000;
@@ -13,22 +14,17 @@ function parseConstraint(text: string): readonly [key: string, value: string] | 
 }
 
 const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 /** Whether Kubernetes takes `key` for a label or an annotation. */
 export function isQualifiedName(key: string): boolean {
   const slash = key.indexOf("/");
   const prefix = key.slice(0, Math.max(slash, 0));
-  const prefixOk = slash === -1 || (prefix.length <= 253 && DNS_SUBDOMAIN.test(prefix));
+  const prefixOk = slash === -1 || isDnsSubdomain(prefix);
   return prefixOk && LABEL_NAME.test(key.slice(slash + 1));
 }
 
 export function isLabelValue(value: string): boolean {
   return value === "" || LABEL_NAME.test(value);
-}
-
-export function isDnsSubdomain(name: string): boolean {
-  return name.length <= 253 && DNS_SUBDOMAIN.test(name);
 }
 
 /** Constraints that are no node labels, or contradict each other; one line each. */

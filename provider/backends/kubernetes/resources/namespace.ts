@@ -1,14 +1,9 @@
 import type { V1ManagedFieldsEntry, V1Namespace } from "@kubernetes/client-node";
 import type { FunctionNamespace } from "../../../../contract/namespaces.ts";
+import { isNamespaceName } from "../../../../contract/namespaces.ts";
 import { isLabelValue, isQualifiedName } from "./constraints.ts";
 import { FIELD_MANAGER, NAMESPACE_MARK, sortKeys } from "./names.ts";
 import { isAdministrative } from "./reserved-keys.ts";
-
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
-export function isNamespaceName(name: string): boolean {
-  return NAME.test(name);
-}
 
 /** Set by Kubernetes and its clients, not by whoever made the namespace. */
 const FOREIGN: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 import type { V1Secret } from "@kubernetes/client-node";
+import { isDnsSubdomain } from "../../../../contract/names.ts";
 import type { SecretName } from "../../../../contract/secrets.ts";
-import { isDnsSubdomain } from "./constraints.ts";
 import { SECRET_LABELS } from "./names.ts";
 import { PULL_TYPES } from "./secret-volumes.ts";
 

@@ -4,11 +4,12 @@ import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 export const INTERNAL_HEADER = "X-OpenFaaS-Internal";
 export const INTERNAL_WATCHDOG = "of-watchdog";
 
-const LOWER = INTERNAL_HEADER.toLowerCase();
+/** {@link INTERNAL_HEADER} as Node gives header names. */
+export const INTERNAL_KEY = "x-openfaas-internal";
 
 /** Whether a header, or trailer, is the platform's mark. @param name in any case */
 export function isPlatformMark(name: unknown): boolean {
-  return typeof name === "string" && name.length === LOWER.length && name.toLowerCase() === LOWER;
+  return typeof name === "string" && name.length === INTERNAL_KEY.length && name.toLowerCase() === INTERNAL_KEY;
 }
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
