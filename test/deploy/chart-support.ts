@@ -38,7 +38,10 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
     gateway: { replicas: 3, drainTimeout: 90, env: { async_worker: "true" }, podAnnotations: { a: "b" } },
     provider: { replicas: 3, writeTimeout: "5m", env: { max_body_bytes: "8Mi" }, podAnnotations: { a: "true" } },
     functions: { httpProbe: false, setNonRootUser: false, imagePullPolicy: "Always", maxReplicas: 20 },
-    queue: { kind: "jetstream", resultTTL: "1h" },
+    queue: {
+      ...{ kind: "jetstream", resultTTL: "1h" },
+      ...{ maxCalls: 5000, maxBytes: "2Gi", functionMaxCalls: "500", functionMaxBytes: "200Mi", minFree: "1Gi" },
+    },
     queueWorker: { replicas: 3, queues: ["slow-fns", "a"], drainTimeout: 120, podAnnotations: { a: "b" } },
     queueWorkerPro: { maxRetryAttempts: 100, httpRetryCodes: "429,503" },
     nats: { persistence: { size: "50Gi", storageClass: "fast" } },

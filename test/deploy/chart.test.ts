@@ -219,6 +219,32 @@ function secretsOf(workload: KubernetesObject): string[] {
 
 const hasSecrets = (workload: KubernetesObject) => secretsOf(workload).length > 0;
 
+describe("limits of the queue", () => {
+  const configOf = (queue: Values) =>
+    loadGatewayConfig(environmentOf(find(render({ queue }).objects, "Deployment", "gateway")).env);
+  const limits = { maxCalls: 2_000_000, maxBytes: "2Gi", functionMaxCalls: "500", functionMaxBytes: "200Mi" };
+  const callLimits = { calls: 2_000_000, bytes: 2 * 1024 ** 3, functionCalls: 500, functionBytes: 200 * 1024 ** 2 };
+
+  test("are the gateway's own unless they are set", () => {
+    expect(configOf({}).async.queue).toMatchObject({ callLimits: {} });
+    expect(configOf({}).async.queue).not.toHaveProperty("minFreeBytes");
+  });
+
+  test("that are set hold, on the volume of the embedded queue too", () => {
+    expect(configOf({ ...limits, minFree: "64Mi" }).async.queue).toMatchObject({
+      callLimits,
+      ...{ kind: "embedded", minFreeBytes: 64 * 1024 ** 2 },
+    });
+  });
+
+  test("on NATS are the same for gateways and workers", () => {
+    const { objects } = render({ queue: { kind: "jetstream", ...limits, minFree: "64Mi" } });
+    const worker = loadWorkerConfig(environmentOf(find(objects, "Deployment", "queue-worker")).env);
+    const gateway = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
+    expect([gateway.async.queue, worker.async.queue]).toMatchObject([{ callLimits }, { callLimits }]);
+  });
+});
+
 describe("the queue on NATS", () => {
   const names = (objects: readonly KubernetesObject[], kind: string) =>
     objects.filter((object) => object.kind === kind).map((object) => object.metadata.name);

@@ -132,6 +132,26 @@ topologySpreadConstraints:
   value: {{ .Values.queue.resultTTL | quote }}
 - name: async_max_result
   value: {{ .Values.queue.maxResult | quote }}
+{{- with .Values.queue.maxCalls }}
+- name: async_max_calls
+  value: {{ int . | quote }}
+{{- end }}
+{{- with .Values.queue.maxBytes }}
+- name: async_max_bytes
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.queue.functionMaxCalls }}
+- name: async_function_max_calls
+  value: {{ int . | quote }}
+{{- end }}
+{{- with .Values.queue.functionMaxBytes }}
+- name: async_function_max_bytes
+  value: {{ . | quote }}
+{{- end }}
+{{- if and .Values.queue.minFree (eq .Values.queue.kind "embedded") }}
+- name: async_min_free
+  value: {{ .Values.queue.minFree | quote }}
+{{- end }}
 - name: async_function_concurrency
   value: {{ .Values.queue.functionConcurrency | quote }}
 - name: max_retry_attempts
