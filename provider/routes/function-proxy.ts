@@ -25,7 +25,7 @@ import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";
 
 export interface ProviderProxyOptions {
-  readonly snapshot: EndpointSnapshot;
+  readonly snapshot: Pick<EndpointSnapshot, "find">;
   readonly fallbackNamespace: string;
   readonly log: Logger;
   /** Somebody has called a function of which no replica is ready. */

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { createLogger } from "../../kit/log.ts";
+import { proxyFunctions } from "../../provider/routes/function-proxy.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { silentStream, UNTYPED_ANSWERS } from "../support/untyped-answers.ts";
@@ -267,6 +269,53 @@ test("a caller that leaves takes the call along, before and after the head", asy
     asking.destroy();
     await eventually("the call is cancelled", () => open.length === 0);
   }
+});
+
+test.each([
+  ["no call is made", ["f"]],
+  ["nothing is asked of the backend", []],
+])("for a caller that leaves while its function is looked for, %s", async (_rule, replicas) => {
+  const called: string[] = [];
+  const address = await replica((req, res) => {
+    called.push(req.url as string);
+    res.end();
+  });
+  const looking = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  const expedited: string[] = [];
+  const found = { addresses: replicas.map(() => address), timeoutMs: 1_000 };
+  const serve = proxyFunctions({
+    snapshot: {
+      find: async () => {
+        asked.push("once");
+        await looking.promise;
+        return found;
+      },
+    },
+    fallbackNamespace: "openfaas-fn",
+    log: createLogger("silent"),
+    expedite: ({ name }) => expedited.push(name),
+  });
+  let left = 0;
+  const server = createServer((req, res) => {
+    res.once("close", () => left++);
+    serve(req, res);
+  }).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/function/f`;
+  const leaving = request(`${url}/leaves`, { method: "POST", headers: { "content-length": "5" } });
+  leaving.on("error", () => {});
+  leaving.flushHeaders();
+  await eventually("its function is looked for", () => asked.length === 1);
+  leaving.destroy();
+  await eventually("it has left", () => left === 1);
+  const staying = fetch(`${url}/stays`);
+  await eventually("the other's function is looked for", () => asked.length === 2);
+  looking.resolve();
+  const isThere = replicas.length > 0;
+  expect((await staying).status).toBe(isThere ? 200 : 503);
+  expect([called, expedited]).toEqual(isThere ? [["/stays"], []] : [[], ["f"]]);
 });
 
 test("an answer that is cut is cut for the caller too", async () => {
