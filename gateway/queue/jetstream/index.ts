@@ -82,9 +82,7 @@ class JetStreamQueue implements Queue {
     context.link.onReconnect(() => {
       const { version = "" } = context.link.nc.info ?? {};
       if (outdated(version) !== undefined) context.settings.log.warn({ version }, "this NATS server is too old");
-      if (!context.server.renew()) return;
-      context.serverChanged();
-      if (this.#consumer) context.strays.sweepAll();
+      if (context.server.renew()) context.serverChanged();
     });
     this.#telling = this.#tellActivity();
   }
@@ -140,7 +138,6 @@ class JetStreamQueue implements Queue {
     clearInterval(this.#telling);
     await this.#consumer?.close(0); // else its timers would keep the process
     await Promise.allSettled(this.#publishing);
-    this.#context.strays.close();
     this.#context.publisher.close();
     await this.#context.link.close();
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
@@ -15,6 +16,7 @@ import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";
 
 const READ_BATCH = 500;
 const READ_TIMEOUT_MS = 5000;
+const READ_AGAIN_MS = 200;
 const CURSOR = /^\d{1,15}$/;
 const AT_A_TIME = 16;
 
@@ -124,9 +126,26 @@ export class JetStreamDeadLetters implements DeadLetters {
     return true;
   }
 
+  /** @throws {FaasError} `unavailable` when not all can be read */
   async *#read(filter: DeadLetterFilter, start: number): AsyncGenerator<Found> {
     const subject = subjectOf(filter);
     if (subject === undefined) return;
+    const { link } = this.#context;
+    const last = await readMessage(link, STREAMS.dead, { last_by_subj: subject });
+    const deadline = performance.now() + READ_TIMEOUT_MS;
+    for (let next = start; last && next <= last.seq; ) {
+      for await (const found of this.#readOnce(subject, next)) {
+        next = found.seq + 1;
+        if (matches(found.letter, filter)) yield found;
+      }
+      // A reader can be on a server of the cluster that is behind, having just been started. The last may be gone, too.
+      if (next > last.seq || !(await readMessage(link, STREAMS.dead, { seq: last.seq }))) return;
+      if (performance.now() > deadline) throw new FaasError("unavailable", "the dead letters cannot be read just now");
+      await delay(READ_AGAIN_MS);
+    }
+  }
+
+  async *#readOnce(subject: string, start: number): AsyncGenerator<Found> {
     const { link } = this.#context;
     const name = `dead-${randomUUID()}`;
     const reader = await openReader(link, STREAMS.dead, name, { subject, headersOnly: true, start });
@@ -135,10 +154,7 @@ export class JetStreamDeadLetters implements DeadLetters {
         const batch = Math.min(left, READ_BATCH);
         const messages = await this.#fetch(reader, batch);
         left -= batch;
-        for (const message of messages) {
-          const found = foundIn(message);
-          if (found && matches(found.letter, filter)) yield found;
-        }
+        for (const message of messages) yield foundIn(message);
         if (messages.length < batch) return; // some went meanwhile
       }
     } finally {
@@ -187,7 +203,7 @@ function matches({ diedAt }: DeadLetter, { since, until }: DeadLetterFilter): bo
   return (since === undefined || diedAt >= since) && (until === undefined || diedAt < until);
 }
 
-function foundIn(message: Msg): Found | undefined {
+function foundIn(message: Msg): Found {
   const text = message.headers?.get(LETTER_HEADER);
   // The sequence number in the stream, as the subject for acknowledgements holds it; see `pull.ts`.
   const tokens = message.reply?.split(".") ?? [];

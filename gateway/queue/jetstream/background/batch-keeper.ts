@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { setAside } from "../calls/unreadable.ts";
-import { ensureConsumer, openReader } from "../client/consumers.ts";
+import { ensureConsumer, leavesBehind, openReader, removeConsumer } from "../client/consumers.ts";
 import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
@@ -13,7 +13,7 @@ import { emptyProgress, waitingRecord } from "../store/record.ts";
 import { UnreadableError } from "../store/wire-fields.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
-const CONSUMER = "keeper";
+const PLACE = { stream: STREAMS.batches, name: "keeper", subject: BATCHES_FILTER };
 const MAX_PENDING = 256;
 const INACTIVE_MS = 3_600_000;
 const MEND_MS = 1000;
@@ -43,7 +43,7 @@ export class BatchKeeper {
 
   start(): void {
     const { link, settings } = this.#context;
-    this.#pull = new Pull(link, STREAMS.batches, CONSUMER, {
+    this.#pull = new Pull(link, STREAMS.batches, PLACE.name, {
       delivered: (delivery) => {
         this.#take(delivery);
         this.#ask();
@@ -61,8 +61,6 @@ export class BatchKeeper {
       }),
     );
     void this.#mend();
-    // The server may have been started anew, and batches have nobody else who misses them.
-    this.#context.strays.sweep(STREAMS.batches);
   }
 
   async close(): Promise<void> {
@@ -77,15 +75,15 @@ export class BatchKeeper {
     while (!this.#stop.signal.aborted) {
       try {
         await ensureConsumer(this.#context.link, {
-          stream: STREAMS.batches,
-          name: CONSUMER,
-          subject: BATCHES_FILTER,
+          ...PLACE,
           maxPending: MAX_PENDING,
           ackWaitMs: this.#context.settings.ackWaitMs,
           inactiveMs: INACTIVE_MS,
         });
         this.#ask();
-        return;
+        // The server may have been started anew, and batches have nobody else who misses them.
+        if (!(await leavesBehind(this.#context.link, PLACE))) return;
+        await removeConsumer(this.#context.link, PLACE);
       } catch (err) {
         this.#context.settings.log.debug({ err }, "batches cannot be read yet");
         await delay(MEND_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);

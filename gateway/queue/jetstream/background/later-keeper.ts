@@ -1,10 +1,9 @@
-import type { ConsumerInfo } from "nats";
 import { ClockJumps, steadyNow } from "../../../../kit/steady-clock.ts";
 import { clearUp } from "../calls/clear-up.ts";
 import { moveOn } from "../calls/move.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { setAside } from "../calls/unreadable.ts";
-import { ensureConsumer } from "../client/consumers.ts";
+import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
@@ -215,17 +214,14 @@ class OpenBucket {
 
   /** @param silent nothing comes any more */
   async #sweep(silent = false): Promise<void> {
-    const { link, settings, strays } = this.#context;
-    const filter = bucketFilter(this.#token);
+    const { link, settings } = this.#context;
+    const consumer = { stream: STREAMS.later, name: this.#name, subject: bucketFilter(this.#token) };
     try {
       let left = 0;
-      for (const calls of (await countSubjects(link, STREAMS.later, filter)).values()) left += calls;
+      for (const calls of (await countSubjects(link, STREAMS.later, consumer.subject)).values()) left += calls;
       if (left === 0) return;
       // Whoever has some of them after all moves them too, and what moves twice is stored once.
-      if (silent) return strays.sweep(STREAMS.later, { filter, lasts: () => true });
-      const info = await link.api<ConsumerInfo>(`CONSUMER.INFO.${STREAMS.later}.${this.#name}`);
-      // A look reads all that waits, in however many buckets: not while everything is on its way.
-      if (left > info.num_pending + info.num_ack_pending) strays.sweep(STREAMS.later);
+      if (silent || (await leavesBehind(link, consumer))) await removeConsumer(link, consumer);
     } catch (err) {
       settings.log.debug({ err, bucket: this.#token }, "what is left of a bucket could not be counted");
     }

@@ -20,6 +20,11 @@ export class ServerLife {
     return this.#since;
   }
 
+  /** Whatever is stored by now needs a second look, as its consumer is made anew. */
+  distrust(): void {
+    this.#since = Date.now();
+  }
+
   /** Resolves when it is known as well as it can be; never rejects. */
   get known(): Promise<void> {
     return this.#known;

@@ -1,9 +1,7 @@
 import { Context } from "../store/context.ts";
 import { ServerLife } from "./server-life.ts";
-import { StraySweeper } from "./strays.ts";
 
 /** What a process works with that takes calls from the queue as well. */
 export class WorkerContext extends Context {
-  readonly strays = new StraySweeper(this);
   readonly server = new ServerLife(this);
 }

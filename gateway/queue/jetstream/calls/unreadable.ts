@@ -10,8 +10,8 @@ import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";
 import { letterHeaders } from "./dead-message.ts";
 import { endMember } from "./member-end.ts";
 
-/** Before a call of a later release is offered to its workers again. */
-const LEAVE_MS = 5000;
+/** Before a call of a later release is offered to its workers again, at most. */
+const MAX_LEAVE_MS = 5000;
 
 export interface UnreadableMessage extends Place {
   readonly data: Uint8Array;
@@ -39,7 +39,8 @@ export async function setAside(
     if (error instanceof NewerFormError) {
       leaveNewer(context, error, lane);
       await markLeft(context, delivery);
-      giveBackLater(link, delivery, LEAVE_MS);
+      // Not for longer than a call may be in the hands of who has vanished: its consumer would seem to have forgotten it.
+      giveBackLater(link, delivery, Math.min(MAX_LEAVE_MS, settings.ackWaitMs));
       return;
     }
     await buryUnreadable(context, error, { stream, seq, data, storedAt, lane, ...(id !== undefined && { id }) });
@@ -50,7 +51,7 @@ export async function setAside(
 }
 
 /** Says once that there are calls for the workers of a later release. */
-export function leaveNewer(context: Context, error: NewerFormError, { queue, name, namespace }: Lane): void {
+function leaveNewer(context: Context, error: NewerFormError, { queue, name, namespace }: Lane): void {
   if (context.toldOfNewer) return;
   context.toldOfNewer = true;
   const facts = { function: name, namespace, queue, reason: error.message };

@@ -1,9 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { readMessage } from "./stored-message.ts";
 
-export interface ConsumerWish {
+export interface ConsumerPlace {
   readonly stream: string;
   readonly name: string;
+}
+
+export interface ConsumerWish extends ConsumerPlace {
   readonly subject: string;
   /** Messages that may be in hand at a time, over all processes. */
   readonly maxPending: number;
@@ -54,6 +59,34 @@ async function createConsumer(link: Link, stream: string, name: string, config: 
   const { filter_subject: subject } = config;
   const request = { stream_name: stream, config };
   return await link.api<ConsumerInfo>(`CONSUMER.CREATE.${stream}.${name}.${subject}`, request);
+}
+
+/** Its messages stay, and who makes it anew is given all of them. Does nothing when there is none. */
+export async function removeConsumer(link: Link, { stream, name }: ConsumerPlace): Promise<void> {
+  try {
+    await link.api(`CONSUMER.DELETE.${stream}.${name}`);
+  } catch (error) {
+    if (!isApiError(error, API_ERRORS.consumerNotFound, API_ERRORS.streamNotFound)) throw error;
+  }
+}
+
+/** What has been acknowledged goes within this, on a cluster too. */
+const GONE_WITHIN_MS = 1000;
+
+/**
+ * Whether messages lie behind a consumer, which gives them to nobody: a server that lost power can have lost deletions, or
+ * messages whose numbers others have got since, that its consumer remembers.
+ */
+export async function leavesBehind(
+  link: Link,
+  { stream, name, subject }: ConsumerPlace & { readonly subject: string },
+) {
+  const { ack_floor } = await link.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`);
+  const first = () => readMessage(link, stream, { seq: 1, next_by_subj: subject });
+  const found = await first();
+  if (!found || found.seq > ack_floor.stream_seq) return false;
+  await delay(GONE_WITHIN_MS);
+  return (await first())?.seq === found.seq;
 }
 
 /** None when there is no such stream. */

@@ -1,14 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import type { Lane as ClaimLane } from "../../worker/store.ts";
-import { StrayWatch } from "../background/stray-watch.ts";
-import type { Silence } from "../background/strays.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
-import { ensureConsumer } from "../client/consumers.ts";
+import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
 import { consumerName, type Lane, laneSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
 const INACTIVE_MS = 60 * 60_000;
@@ -57,7 +56,7 @@ export class LaneFeed implements ClaimLane {
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
-  readonly #strays: StrayWatch;
+  readonly #silence: SilenceWatch;
   #aliveAt = performance.now();
 
   constructor(context: WorkerContext, lane: Lane, events: LaneFeedEvents) {
@@ -66,11 +65,11 @@ export class LaneFeed implements ClaimLane {
     this.subject = laneSubject(lane);
     this.ref = { name: lane.name, namespace: lane.namespace };
     this.#events = events;
-    this.#strays = new StrayWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
+    this.#silence = new SilenceWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
-        this.#strays.served();
+        this.#silence.served();
         const expected = this.#expected > 0;
         if (expected) this.#expected--;
         events.delivered(this, delivery, expected);
@@ -100,7 +99,7 @@ export class LaneFeed implements ClaimLane {
   /** Makes the consumer on the server. To be called once. */
   open(limit: number): void {
     this.#limit = Math.max(1, limit) + this.#roomAside(performance.now());
-    void this.#mend();
+    void this.#mend().then(() => this.#checkFloor());
   }
 
   /** Part of the function's limit that this process keeps to. The server sees to it, but where it has room for more. */
@@ -128,7 +127,7 @@ export class LaneFeed implements ClaimLane {
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
     const { held, finished } = this.#context.activity.of(this.subject, performance.now());
-    this.#strays.seen({ calls, held, finished });
+    this.#silence.seen({ calls, held, finished });
     const backlog = calls - this.held - this.#expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
@@ -165,9 +164,11 @@ export class LaneFeed implements ClaimLane {
   /** The connection is a new one: what was asked for over the old one does not come. */
   reconnected(): void {
     this.#pull.reset();
-    this.#strays.served();
+    this.#silence.served();
     this.#missed();
-    if (this.#ready) this.#events.askable(this);
+    if (!this.#ready) return;
+    this.#events.askable(this);
+    void this.#checkFloor();
   }
 
   /** Resolves when nothing comes any more. */
@@ -189,22 +190,32 @@ export class LaneFeed implements ClaimLane {
       return;
     }
     this.backlog = 0;
-    const suspicion = this.#strays.unanswered(performance.now());
-    if (suspicion) {
-      this.#context.strays.sweep(queueStream(this.lane.queue), suspicion === "silent" ? this.#silence() : undefined);
-    }
-    this.#events.askable(this);
+    if (this.#silence.unanswered(performance.now())) void this.#renew();
+    else this.#events.askable(this);
   }
 
-  #silence(): Silence {
-    const { servings } = this.#strays;
-    return {
-      filter: this.subject,
-      lasts: () =>
-        servings === this.#strays.servings &&
-        !this.#closed.signal.aborted &&
-        this.#context.activity.of(this.subject, performance.now()).held === 0,
-    };
+  /** Its consumer may have forgotten calls that the stream has: see {@link leavesBehind}. */
+  async #checkFloor(): Promise<void> {
+    try {
+      if (await leavesBehind(this.#context.link, this.#consumer)) await this.#renew();
+    } catch (err) {
+      // What it leaves behind shows in its silence, too.
+      this.#context.settings.log.debug({ err, ...this.lane }, "a consumer could not be looked at");
+    }
+  }
+
+  /** All calls of the lane are given out anew, and looked up before they are run. */
+  async #renew(): Promise<void> {
+    if (this.#closed.signal.aborted || this.#mending) return;
+    const { link, server, settings } = this.#context;
+    server.distrust();
+    settings.log.warn(this.lane, "calls that nobody got are given out anew");
+    try {
+      await removeConsumer(link, this.#consumer);
+    } catch (err) {
+      settings.log.debug({ err, ...this.lane }, "a consumer could not be removed yet");
+    }
+    await this.#mend();
   }
 
   /** Until the consumer is there, however long that takes. */
@@ -227,12 +238,14 @@ export class LaneFeed implements ClaimLane {
     if (this.#ready && !signal.aborted) this.#events.askable(this);
   }
 
+  get #consumer() {
+    return { stream: queueStream(this.lane.queue), name: consumerName(this.subject), subject: this.subject };
+  }
+
   async #ensure(limit: number): Promise<void> {
     const { settings, link } = this.#context;
     const info = await ensureConsumer(link, {
-      stream: queueStream(this.lane.queue),
-      name: consumerName(this.subject),
-      subject: this.subject,
+      ...this.#consumer,
       maxPending: limit,
       ackWaitMs: settings.ackWaitMs,
       inactiveMs: INACTIVE_MS,

@@ -1,8 +1,8 @@
 import { cp, rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { connect, type NatsConnection } from "nats";
-import { StrayWatch } from "../../../../gateway/queue/jetstream/background/stray-watch.ts";
 import { isLeftBehind } from "../../../../gateway/queue/jetstream/store/record.ts";
+import { SilenceWatch } from "../../../../gateway/queue/jetstream/worker/silence-watch.ts";
 import type { Consumer, Queue } from "../../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -173,23 +173,15 @@ describe("a message is left behind", () => {
 describe("calls that nobody gets are suspected", () => {
   const idle = { calls: 1, held: 0, finished: 0 };
   const watching = () => {
-    const watch = new StrayWatch(1000);
+    const watch = new SilenceWatch(1000);
     watch.seen(idle);
     return watch;
   };
 
-  test("after three requests that brought none, and again after three more", () => {
+  test("when it is silent for as long as somebody may have had them, and again after as long", () => {
     const watch = watching();
-    const answers = [1, 2, 3, 4, 5, 6].map((now) => watch.unanswered(now));
-    expect(answers).toEqual([undefined, undefined, "behind", undefined, undefined, "behind"]);
-  });
-
-  test("one and all when it is silent for as long as somebody may have had them", () => {
-    const watch = watching();
-    watch.unanswered(10);
-    expect(watch.unanswered(1009)).toBeUndefined();
-    expect(watch.unanswered(1010)).toBe("silent");
-    expect(watch.unanswered(1011)).toBeUndefined();
+    const answers = [10, 1009, 1010, 1011, 2010, 2011].map((now) => watch.unanswered(now));
+    expect(answers).toEqual([false, false, true, false, false, true]);
   });
 
   test("not when there are none", () => {
@@ -198,7 +190,7 @@ describe("calls that nobody gets are suspected", () => {
     expect([1, 2, 3, 4, 5000].map((now) => watch.unanswered(now)).filter(Boolean)).toEqual([]);
   });
 
-  test.each<[string, (watch: StrayWatch) => void]>([
+  test.each<[string, (watch: SilenceWatch) => void]>([
     ["one was delivered", (watch) => watch.served()],
     ["somebody holds some", (watch) => watch.seen({ ...idle, held: 1 })],
     ["somebody has finished one", (watch) => watch.seen({ ...idle, finished: 1 })],
@@ -206,10 +198,8 @@ describe("calls that nobody gets are suspected", () => {
   ])("not when %s meanwhile", (_what, event) => {
     const watch = watching();
     watch.unanswered(10);
-    watch.unanswered(11);
     event(watch);
     watch.seen({ ...idle, finished: 1 });
-    expect(watch.unanswered(12)).toBeUndefined();
-    expect(watch.unanswered(1010)).toBeUndefined();
+    expect(watch.unanswered(1010)).toBe(false);
   });
 });

@@ -1,21 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { connect, type JetStreamManager, type NatsConnection } from "nats";
-import { openLink } from "../../../../gateway/nats/connection.ts";
-import { WorkerContext } from "../../../../gateway/queue/jetstream/background/worker-context.ts";
-import { laneSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
-import { withDefaults } from "../../../../gateway/queue/jetstream/options.ts";
-import { laneOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
-import { bucketFilter, parseLater } from "../../../../gateway/queue/jetstream/store/later-bucket.ts";
 import { type CallRecord, encodeRecord } from "../../../../gateway/queue/jetstream/store/record.ts";
 import type { Consumer, Deliver, Queue } from "../../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../../support/nats.ts";
-import { openOn, silent } from "./support.ts";
+import { openOn } from "./support.ts";
 
 const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 25_000);
 const QUEUE = "OF_faas-request";
-const LATER = "FAASLANE_LATER";
 
 describeWithNats("looking for calls that nobody gets", () => {
   let server: NatsServer;
@@ -23,7 +16,6 @@ describeWithNats("looking for calls that nobody gets", () => {
   let jsm: JetStreamManager;
   const queues: Queue[] = [];
   const consumers: Consumer[] = [];
-  const contexts: WorkerContext[] = [];
   /** Subjects of requests to JetStream, with what they ask. */
   let asked: { readonly subject: string; readonly text: string }[] = [];
 
@@ -43,11 +35,6 @@ describeWithNats("looking for calls that nobody gets", () => {
   afterEach(async () => {
     await Promise.all(consumers.splice(0).map((consumer) => consumer.close(0)));
     await Promise.all(queues.splice(0).map((queue) => queue.close()));
-    for (const context of contexts.splice(0)) {
-      context.strays.close();
-      context.publisher.close();
-      await context.link.close();
-    }
     for (const name of await jsm.streams.names().next()) await jsm.streams.delete(name);
   });
 
@@ -68,27 +55,8 @@ describeWithNats("looking for calls that nobody gets", () => {
     return consumer;
   };
 
-  /** What a worker looks with, without the worker. Tells what it warns of. */
-  /** @param callLimits of the streams that it makes */
-  const openSweeper = async (callLimits = {}) => {
-    const warnings: { readonly stream?: string; readonly calls?: number }[] = [];
-    const log = { ...silent, warn: (facts: object) => void warnings.push(facts) };
-    const settings = withDefaults({
-      servers: [server.address],
-      maxBodyBytes: 1024 ** 2,
-      maxResultBytes: 1024,
-      resultTtlMs: 900_000,
-      callLimits,
-      log: log as typeof silent,
-    });
-    const context = new WorkerContext(await openLink(settings), settings);
-    contexts.push(context);
-    return { strays: context.strays, warnings };
-  };
-
   const stateOf = async (stream: string) => (await jsm.streams.info(stream)).state;
   const seen = (pattern: RegExp) => asked.filter(({ subject, text }) => pattern.test(`${subject} ${text}`)).length;
-  const looks = (stream: string) => seen(new RegExp(`MSG\\.GET\\.${stream} .*"next_by_subj":">"`));
 
   test("is not done for a function that has none any more", async () => {
     const queue = await open({ ackWaitMs: 500 });
@@ -107,21 +75,10 @@ describeWithNats("looking for calls that nobody gets", () => {
     await soon("it is done", async () => (await queue.find(id))?.state === "done");
     asked = [];
     await soon("calls were asked for again and again", () => seen(/MSG\.NEXT\.OF_faas-request/) >= 12);
-    expect(seen(/CONSUMER\.LIST/)).toBe(0);
+    expect(seen(/CONSUMER\.DELETE/)).toBe(0);
   }, 60_000);
 
-  test("gives each call of a silent function one new message, however long nobody takes it", async () => {
-    const queue = await open();
-    for (let i = 0; i < 3; i++) await queue.publish(newCall());
-    const { messages, last_seq } = await stateOf(QUEUE);
-    expect([messages, last_seq]).toEqual([3, 3]);
-    const { strays, warnings } = await openSweeper();
-    strays.sweep(QUEUE, { filter: laneSubject(laneOf(newCall())), lasts: () => true });
-    await soon("it is over", () => warnings.some(({ calls }) => calls === 3));
-    expect(await stateOf(QUEUE)).toMatchObject({ messages: 3, first_seq: 4, last_seq: 6 });
-  }, 60_000);
-
-  test("does not read calls for later while there is nothing to be found", async () => {
+  test("does not give out calls for later anew while there is nothing to be found", async () => {
     const queue = await open();
     for (let i = 0; i < 20; i++) await queue.publish(newCall({ notBefore: Date.now() + 3_600_000 + i }));
     const ended = new Set<string>();
@@ -133,22 +90,7 @@ describeWithNats("looking for calls that nobody gets", () => {
       const { id } = await queue.publish(newCall({ notBefore: Date.now() + 1000 }));
       await soon("its time has come", () => ended.has(id));
     }
-    expect(looks(LATER)).toBe(0);
-  }, 60_000);
-
-  test("goes on behind a call that cannot be queued anew", async () => {
-    const queue = await open();
-    await queue.publish(newCall({ queue: "full" }));
-    await queue.publish(newCall({ queue: "full" }));
-    const notBefore = Date.now() + 2500;
-    await queue.publish(newCall({ queue: "full", notBefore }));
-    await queue.publish(newCall({ notBefore }));
-    await soon("their time has come", () => Date.now() > notBefore);
-    const [subject = ""] = Object.keys((await jsm.streams.info(LATER, { subjects_filter: ">" })).state.subjects ?? {});
-    const { strays } = await openSweeper({ calls: 2 });
-    strays.sweep(LATER, { filter: bucketFilter(parseLater(subject)?.token as string), lasts: () => true });
-    await soon("the other one is queued", async () => (await stateOf(QUEUE)).messages === 1);
-    await soon("only the one that cannot be is left", async () => (await stateOf(LATER)).messages === 1);
+    expect(seen(/CONSUMER\.DELETE\.FAASLANE_LATER/)).toBe(0);
   }, 60_000);
 
   test("tells a batch of a member that was cancelled by somebody who died in the middle of it", async () => {

@@ -8,21 +8,12 @@ export interface LaneSight {
   readonly finished: number;
 }
 
-/** Whether there may be calls that the consumer has behind it, or, once all is silent, it gives out none of its calls. */
-export type Suspicion = "behind" | "silent";
-
-/** Requests in a row that brought nothing although there are calls in nobody's hands. */
-const UNANSWERED = 3;
-
 /** Suspects that a lane has calls that its consumer gives to nobody. Times are in milliseconds of one clock. */
-export class StrayWatch {
+export class SilenceWatch {
   readonly #patienceMs: number;
   #calls = 0;
   #finished = 0;
-  #unanswered = 0;
-  /** Of the first of them. */
   #silentSince: number | undefined;
-  #servings = 0;
 
   /** @param patienceMs how long calls may be in the hands of a process that has vanished */
   constructor(patienceMs: number) {
@@ -37,28 +28,15 @@ export class StrayWatch {
 
   /** Somebody has been given a call, or there is none. */
   served(): void {
-    this.#servings++;
-    this.#beginAnew();
-  }
-
-  /** How often somebody was, to see later whether a suspicion has been dispelled. */
-  get servings(): number {
-    return this.#servings;
-  }
-
-  /** Calls were asked for, and none came. */
-  unanswered(now: number): Suspicion | undefined {
-    if (this.#calls === 0) return undefined;
-    this.#silentSince ??= now;
-    if (now - this.#silentSince >= this.#patienceMs) {
-      this.#beginAnew();
-      return "silent";
-    }
-    return ++this.#unanswered % UNANSWERED === 0 ? "behind" : undefined;
-  }
-
-  #beginAnew(): void {
-    this.#unanswered = 0;
     this.#silentSince = undefined;
+  }
+
+  /** Calls were asked for, and none came. @returns whether that has been so for too long; begins anew then */
+  unanswered(now: number): boolean {
+    if (this.#calls === 0) return false;
+    this.#silentSince ??= now;
+    if (now - this.#silentSince < this.#patienceMs) return false;
+    this.served();
+    return true;
   }
 }
