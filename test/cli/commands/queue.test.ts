@@ -230,6 +230,6 @@ describe("invoke --async --wait", () => {
   test("needs --async, and a gateway that tells", async () => {
     await using scene = await openScene(() => ({ status: 202 }), {});
     expect((await scene.run("invoke hello --wait")).stderr).toContain("--wait needs --async");
-    expect((await scene.run("invoke hello --async --wait")).stderr).toContain("does not tell what becomes of a call");
+    expect((await scene.run("invoke hello --async --wait")).stderr).toContain("does not report the state of calls");
   });
 });

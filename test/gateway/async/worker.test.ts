@@ -198,7 +198,7 @@ test("waits for a gateway that is away, and counts no attempt for it", async () 
   const worker = await setup.start();
   await setup.publish({ callbackUrl: setup.callbackUrl });
   await eventually("it has been noticed", () =>
-    setup.logged.some(({ msg }) => String(msg).includes("cannot be reached")),
+    setup.logged.some(({ msg }) => String(msg).includes("unreachable")),
   );
   await setup.gateway.up();
   await setup.settled();
