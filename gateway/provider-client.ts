@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { parseJson } from "../contract/decode.ts";
 import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../contract/endpoints.ts";
 import { FaasError, kindOfStatus } from "../contract/errors.ts";
@@ -15,6 +14,7 @@ import { decodeNamespaceList } from "../contract/namespaces.ts";
 import { PATHS } from "../contract/paths.ts";
 import { LineCutter } from "../kit/line-cutter.ts";
 import type { Logger } from "../kit/log.ts";
+import { sleep } from "../kit/sleep.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 
 export interface ProviderClientOptions {
@@ -162,7 +162,7 @@ export class ProviderClient {
       }
       this.#reconnectNow = new AbortController();
       const early = AbortSignal.any([signal, this.#reconnectNow.signal]);
-      await delay(waitMs, undefined, { signal: early }).catch(() => undefined); // the loop ends, or goes on early
+      await sleep(waitMs, early); // the loop ends, or goes on early
       waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
     }
   }

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { LineSplitter } from "./lines.ts";
-import { LogOutput } from "./log-output.ts";
+import { PacedOutput } from "./paced-output.ts";
 
 export interface LogSettings {
   /** Put date, time and stream name before each line of the function. */
@@ -11,13 +11,13 @@ export interface LogSettings {
 /** What the container prints: the function's lines, and the watchdog's own. */
 export class Log {
   readonly #settings: LogSettings;
-  readonly #stdout: LogOutput;
-  readonly #stderr: LogOutput;
+  readonly #stdout: PacedOutput;
+  readonly #stderr: PacedOutput;
 
   constructor(settings: LogSettings, stdout: Writable, stderr: Writable) {
     this.#settings = settings;
-    this.#stdout = new LogOutput(stdout, droppedNotice);
-    this.#stderr = new LogOutput(stderr, droppedNotice);
+    this.#stdout = new PacedOutput(stdout, droppedNotice);
+    this.#stderr = new PacedOutput(stderr, droppedNotice);
   }
 
   /** One line of the watchdog's own. */

@@ -3,7 +3,7 @@ import { startWatchdog, type Watchdog } from "./app.ts";
 import { loadWatchdogConfig, type WatchdogConfig } from "./config.ts";
 import { describeThrown } from "./describe-thrown.ts";
 import { droppedNotice, Log } from "./log.ts";
-import { dropExcess } from "./log-output.ts";
+import { dropExcess } from "./paced-output.ts";
 
 const config = readConfig();
 // Functions that show their environment must not give away what speaks for them.

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../kit/log.ts";
+import { sleep } from "../../kit/sleep.ts";
 import type { Link } from "../nats/connection.ts";
 import type { LateLink } from "../nats/late-link.ts";
 import type { Leadership } from "../scaling/load-exchange.ts";
@@ -73,7 +73,7 @@ export class NatsLeadership implements Leadership {
           this.#tell(err);
         }
       }
-      await delay(waitMs, undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+      await sleep(waitMs, signal); // aborted: the loop ends
     }
   }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../kit/log.ts";
+import { sleep } from "../../kit/sleep.ts";
 import type { StoredPattern } from "../core/scaling/daily-pattern.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import type { NatsCredentials } from "../nats/credentials.ts";
@@ -100,7 +100,7 @@ async function readPatterns(
       if (waitMs === minWaitMs) log.warn({ err }, message);
       else log.debug({ err }, message);
     }
-    await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+    await sleep(waitMs * (0.5 + Math.random() / 2), signal); // aborted: the loop ends
   }
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { parseRetryAfter } from "../../http/retry-after.ts";
 /** When an asynchronous call is tried again. */
 export interface RetryPolicy {
   /** How often it is tried again after the first time; 0 never. The value of `X-Retry-Max`. */
@@ -24,7 +25,7 @@ const MAX_ATTEMPTS = 10_000;
 /** The longest wait a policy or a `Retry-After` may ask for, unless the policy says more. */
 const LONGEST_RETRY_AFTER_MS = 3600_000;
 const LONGEST_WAIT_MS = 24 * 3600_000;
-/** Longer than any sensible value of an annotation, or of `Retry-After`. */
+/** Longer than any sensible value of an annotation. */
 const MAX_CHARS = 1000;
 
 /**
@@ -148,18 +149,4 @@ export function fullJitterBackoff(attempt: number, minWaitMs: number, maxWaitMs:
   // The exponent is bounded, since 0 times Infinity is not a number.
   const longest = Math.min(maxWaitMs, minWaitMs * 2 ** Math.min(attempt - 1, 60));
   return Math.round(longest * random);
-}
-
-const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
-
-/**
- * Milliseconds from `now` that a `Retry-After` asks for; 0 for a date that is past, undefined for what is neither
- * seconds nor a date.
- * @see RFC 9110 §10.2.3
- */
-export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
-  const text = header === undefined || header.length > MAX_CHARS ? "" : header.trim();
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const date = IMF_FIXDATE.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

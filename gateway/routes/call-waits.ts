@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../contract/errors.ts";
+import { sleep } from "../../kit/sleep.ts";
 import type { CallStatus } from "../queue/queue.ts";
 
 const FINAL: ReadonlySet<string> = new Set(["done", "dead", "cancelled", "expired"]);
@@ -46,7 +46,7 @@ export class CallWaits {
       ) {
         const leftMs = deadline - performance.now();
         if (leftMs <= 0 || stop.aborted) break;
-        await delay(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => undefined); // aborted: one last look
+        await sleep(Math.min(pauseMs, leftMs), stop); // aborted: one last look
         status = await look();
       }
       return status;

@@ -1,8 +1,9 @@
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
+import { parseRetryAfter } from "../../../http/retry-after.ts";
 import { splitCallbackUrl } from "../../core/callback-url.ts";
-import { fullJitterBackoff, parseRetryAfter } from "../../core/retry-policy.ts";
+import { fullJitterBackoff } from "../../core/retry-policy.ts";
 import { Deadline } from "../deadline.ts";
 import { guardedConnector, type Lookup, TargetRefused } from "./connector.ts";
 import { type CallbackSigner, SIGNATURE_HEADER, type Signing } from "./signer.ts";

@@ -1,7 +1,7 @@
 import type { V1Deployment, V1Service } from "@kubernetes/client-node";
 import { FaasError } from "../../../contract/errors.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import type { ResolvedDeployment } from "../backend.ts";
-import { pause } from "../pause.ts";
 import type { InformerCache } from "./cache/informer-cache.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
@@ -127,7 +127,7 @@ export class FunctionWriter {
           continue;
         }
         // By chance, or two who are in each other's way would stay so.
-        await pause(Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** conflicts), limit);
+        await sleep(Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** conflicts), limit);
         conflicts += 1;
       }
     }

@@ -2,8 +2,8 @@ import type { V1Namespace } from "@kubernetes/client-node";
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionNamespace } from "../../../contract/namespaces.ts";
 import { isNamespaceName } from "../../../contract/namespaces.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import type { NamespaceStore } from "../backend.ts";
-import { pause } from "../pause.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
@@ -103,7 +103,7 @@ export class KubernetesNamespaces implements NamespaceStore {
         if (performance.now() > deadline) {
           throw new FaasError("conflict", `namespace ${name} is still being removed`, { cause });
         }
-        await pause(100, AbortSignal.timeout(GONE_WITHIN_MS));
+        await sleep(100, AbortSignal.timeout(GONE_WITHIN_MS));
       }
     }
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "../../../kit/log.ts";
-import { pause } from "../pause.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import { listPids, readProcFiles } from "./processes.ts";
 import { signalQuietly } from "./signal.ts";
 
@@ -39,7 +39,7 @@ export class OrphanProcesses {
   async kill(id: string): Promise<void> {
     try {
       for (let look = 0; look < MAX_LOOKS; look += 1) {
-        if (look > 0) await pause(BETWEEN_LOOKS_MS, new AbortController().signal);
+        if (look > 0) await sleep(BETWEEN_LOOKS_MS);
         const counts = await this.#look(id);
         if ((counts.get(id) ?? 0) === 0) return;
       }
@@ -62,7 +62,7 @@ export class OrphanProcesses {
         killed.add(pid);
         killWithGroup(pid);
       }
-      await pause(BETWEEN_LOOKS_MS, new AbortController().signal);
+      await sleep(BETWEEN_LOOKS_MS);
     }
     return killed.size;
   }

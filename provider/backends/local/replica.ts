@@ -1,7 +1,7 @@
 import type { Startup } from "../../../contract/endpoints.ts";
 import { shortageOf } from "../../../contract/shortages.ts";
 import type { Logger } from "../../../kit/log.ts";
-import { pause } from "../pause.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
 import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
@@ -131,7 +131,7 @@ export class SupervisedReplica implements ReplicaView {
     this.#stopping.abort();
     // One that drains is left to its calls.
     this.#probing?.stop();
-    if (served) await Promise.race([pause(lingerMs, new AbortController().signal), this.gone]);
+    if (served) await Promise.race([sleep(lingerMs), this.gone]);
     this.#process?.terminate();
     const cut = setTimeout(() => this.kill(), served ? graceMs : Math.min(graceMs, UNREADY_GRACE_MS));
     await this.gone;
@@ -165,7 +165,7 @@ export class SupervisedReplica implements ReplicaView {
       this.#problemKind = describeKind(end, failures - 1);
       log.warn({ instance, end, failures, delayMs: decision.delayMs }, "replica ended");
       this.#become("waiting");
-      await pause(decision.delayMs, signal);
+      await sleep(decision.delayMs, signal);
     }
     this.#address = undefined;
     this.#state = "gone";

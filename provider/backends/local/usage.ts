@@ -1,4 +1,4 @@
-import { pause } from "../pause.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import { listProcesses, readProcFiles, replicaProcesses } from "./processes.ts";
 import type { Usage } from "./status.ts";
 
@@ -15,7 +15,7 @@ export async function measureReplicaUsage(leaders: readonly number[]): Promise<U
   const members = async () => replicaProcesses(leaders, await listProcesses());
   const before = new Map((await members()).map(({ pid, cpuTicks }) => [pid, cpuTicks]));
   const startedAt = performance.now();
-  await pause(SAMPLE_MS, new AbortController().signal);
+  await sleep(SAMPLE_MS);
   const after = await members();
   const elapsedMs = performance.now() - startedAt;
   const ticks = after.reduce((sum, { pid, cpuTicks }) => sum + cpuTicks - (before.get(pid) ?? 0), 0);

@@ -197,9 +197,7 @@ test("waits for a gateway that is away, and counts no attempt for it", async () 
   await setup.gateway.down();
   const worker = await setup.start();
   await setup.publish({ callbackUrl: setup.callbackUrl });
-  await eventually("it has been noticed", () =>
-    setup.logged.some(({ msg }) => String(msg).includes("unreachable")),
-  );
+  await eventually("it has been noticed", () => setup.logged.some(({ msg }) => String(msg).includes("unreachable")));
   await setup.gateway.up();
   await setup.settled();
   expect(setup.receiver.received[0]?.headers["x-retry"]).toBe("0");

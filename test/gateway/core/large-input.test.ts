@@ -8,7 +8,8 @@ import { parseCallbackUrl } from "../../../gateway/core/callback-url.ts";
 import { readDeadLetterPage, readFunction } from "../../../gateway/core/dead-letter-query.ts";
 import { parseFunctionPath } from "../../../gateway/core/function-path.ts";
 import { parseMoment, parseSpan } from "../../../gateway/core/instants.ts";
-import { parseRetryAfter, parseRetryPolicy } from "../../../gateway/core/retry-policy.ts";
+import { parseRetryPolicy } from "../../../gateway/core/retry-policy.ts";
+import { parseRetryAfter } from "../../../http/retry-after.ts";
 
 /** What callers and functions send, at a size that no regular expression or list must be let loose on. */
 const CHARS = 100_000;

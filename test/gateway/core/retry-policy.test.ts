@@ -3,11 +3,11 @@ import fc from "fast-check";
 import {
   type AttemptOutcome,
   decideRetry,
-  parseRetryAfter,
   parseRetryPolicy,
   type RetryDecision,
   type RetryPolicy,
 } from "../../../gateway/core/retry-policy.ts";
+import { parseRetryAfter } from "../../../http/retry-after.ts";
 import { parseDuration } from "../../../kit/parse.ts";
 
 const defaults: RetryPolicy = {

@@ -8,7 +8,7 @@ import { readLines } from "../../../provider/backends/kubernetes/client/lines.ts
 import {
   decideResend,
   type FailedRequest,
-  parseRetryAfter,
+  readRetryAfter,
 } from "../../../provider/backends/kubernetes/client/retry.ts";
 import { decidePause } from "../../../provider/backends/kubernetes/client/watcher.ts";
 import { mergeByTime } from "../../../provider/backends/kubernetes/pods/logs.ts";
@@ -118,14 +118,16 @@ describe("a request that failed is sent again", () => {
     expect(decideResend({ ...failed, status: 429 }, 0.8)).toBe(1_200);
   });
 
-  test("after seconds, if the header has some", () => {
-    expect(["3", "0", "soon", "-1", undefined].map(parseRetryAfter)).toEqual([
-      3_000,
-      0,
-      undefined,
-      undefined,
-      undefined,
-    ]);
+  test.each<[header: string | undefined, waitMs: number | undefined]>([
+    ["3", 3_000],
+    ["0", 0],
+    ["Thu, 01 Jan 1970 00:00:05 GMT", 4_000],
+    ["soon", undefined],
+    ["-1", undefined],
+    ["9999999", undefined],
+    [undefined, undefined],
+  ])("after what the header asks for, if it is sensible: %s", (header, waitMs) => {
+    expect(readRetryAfter(header, 1_000)).toBe(waitMs);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { CoreV1Event, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "../../../../kit/log.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
 import type { WatchSink } from "../client/watcher.ts";
@@ -108,7 +108,7 @@ export class StuckPods {
     const { signal, log, now } = this.#options;
     while (this.#creating.size > 0 && !signal.aborted) {
       const ages = [...this.#creating.values()].map(({ since }) => now() - since);
-      await pause(Math.min(...ages) < FRESH_MS ? LOOK_SOON_MS : LOOK_LATER_MS, signal);
+      await sleep(Math.min(...ages) < FRESH_MS ? LOOK_SOON_MS : LOOK_LATER_MS, signal);
       const stuck = [...this.#creating.values()].filter(({ since }) => now() - since >= STUCK_AFTER_MS);
       const namespaces = new Set(stuck.map(({ pod }) => pod.metadata?.namespace ?? ""));
       try {
@@ -116,7 +116,7 @@ export class StuckPods {
       } catch (err) {
         if (signal.aborted) break;
         log.warn({ err }, "could not find out why pods are not created");
-        await pause(LOOK_LATER_MS, signal);
+        await sleep(LOOK_LATER_MS, signal);
       }
     }
     this.#looking = false;

@@ -2,11 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { request as requestTls, Agent as TlsAgent } from "node:https";
 import { FaasError } from "../../../../contract/errors.ts";
 import { Agent, request as requestPlain } from "../../../../kit/http.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { FIELD_MANAGER } from "../resources/names.ts";
 import type { ClusterAccess } from "./access.ts";
 import { ApiError, hasStatus, readApiError } from "./api-error.ts";
-import { decideResend, parseRetryAfter } from "./retry.ts";
+import { decideResend, readRetryAfter } from "./retry.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -115,7 +115,7 @@ export class KubernetesClient {
         const failed = { method, status, attempts, elapsedMs: Math.round(performance.now() - since) };
         const waitMs = decideResend({ ...failed, ...(retryAfterMs !== undefined && { retryAfterMs }) }, Math.random());
         if (waitMs === undefined) throw error;
-        await pause(waitMs, this.#within(spec.signal));
+        await sleep(waitMs, this.#within(spec.signal));
         if (this.#closed.signal.aborted || spec.signal?.aborted) throw error;
       }
     }
@@ -173,7 +173,7 @@ function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
 }
 
 function refusal({ statusCode = 0, headers }: IncomingMessage, text: string): ApiError {
-  return readApiError(statusCode, text, parseRetryAfter(headers["retry-after"]));
+  return readApiError(statusCode, text, readRetryAfter(headers["retry-after"]));
 }
 
 function decodeAnswer<T>(response: IncomingMessage, text: string): T {

@@ -1,3 +1,5 @@
+import { parseRetryAfter } from "../../../../http/retry-after.ts";
+
 /** A request that the API server has answered with a failure that may pass. */
 export interface FailedRequest {
   readonly method: string;
@@ -35,7 +37,11 @@ export function decideResend(failed: FailedRequest, random: number): number | un
   return method === "GET" && attempts < READS ? within(LEAST_PAUSE_MS * 2 ** (attempts - 1)) : undefined;
 }
 
-/** Seconds of a `Retry-After` header as milliseconds; undefined for anything else. */
-export function parseRetryAfter(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
+/** Longer waits cannot be meant, nor fit into a timer. */
+const MAX_ASKED_MS = 1_000_000_000;
+
+/** How long an answer asks to be left alone, in milliseconds; undefined when it does not say, or not sensibly. */
+export function readRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
+  const askedMs = parseRetryAfter(header, now);
+  return askedMs !== undefined && askedMs < MAX_ASKED_MS ? askedMs : undefined;
 }

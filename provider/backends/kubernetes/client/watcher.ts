@@ -1,6 +1,6 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import type { Logger } from "../../../../kit/log.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { ApiError, hasStatus, readApiError } from "./api-error.ts";
 import type { KubernetesClient } from "./kubernetes-client.ts";
 import { readLines } from "./lines.ts";
@@ -105,7 +105,7 @@ export async function watchObjects<T extends Identified, R = T>(
         if (!absent) log.info({ path }, "cluster does not have this kind of object");
         [absent, version, failures] = [true, undefined, 0];
         sink.replace([]);
-        await pause(absentMs, signal);
+        await sleep(absentMs, signal);
         continue;
       }
       if (isExpired(err)) version = undefined;
@@ -114,7 +114,7 @@ export async function watchObjects<T extends Identified, R = T>(
       log.warn({ err, path, failures }, "watch lost");
     }
     const pauseMs = failures > 0 ? decidePause(failures - 1, random()) : 0;
-    if (pauseMs > 0 || askedMs > 0) await pause(Math.max(pauseMs, askedMs), signal);
+    if (pauseMs > 0 || askedMs > 0) await sleep(Math.max(pauseMs, askedMs), signal);
   }
 }
 

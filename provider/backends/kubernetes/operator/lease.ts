@@ -1,5 +1,5 @@
 import type { Logger } from "../../../../kit/log.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { hasStatus } from "../client/api-error.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
@@ -55,7 +55,7 @@ export async function holdLease(
       if (!failing) log.warn({ err, lease: options.name }, "could not read or write the lease");
       failing = true;
     }
-    await pause(retryMs * (1 + random() / 5), signal);
+    await sleep(retryMs * (1 + random() / 5), signal);
   }
 }
 
@@ -118,7 +118,7 @@ async function renew(
   // From before the request: the API server has counted from some moment after that.
   let giveUpAt = startedMs + durationMs * GIVE_UP_SHARE;
   while (!signal.aborted) {
-    await pause(Math.max(0, Math.min(durationMs * RETRY_SHARE, giveUpAt - performance.now())), signal);
+    await sleep(Math.max(0, Math.min(durationMs * RETRY_SHARE, giveUpAt - performance.now())), signal);
     const [begunMs, leftMs] = [performance.now(), giveUpAt - performance.now()];
     if (signal.aborted || leftMs <= 0) return;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]);

@@ -1,8 +1,8 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import { qualifiedName } from "../../../../contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../../../contract/logs.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { Notifier } from "../../notifier.ts";
-import { pause } from "../../pause.ts";
 import type { InformerCache } from "../cache/informer-cache.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { followPodLog, type PodLogSpec, readPodLog, START_WITHIN_MS } from "./pod-log.ts";
@@ -34,7 +34,7 @@ async function untilAny(query: LogQuery, around: Around, signal: AbortSignal): P
   const deadline = performance.now() + START_WITHIN_MS;
   const isExpected = () => (around.cache.find(query)?.spec?.replicas ?? 0) > 0;
   while (isExpected() && around.cache.instances(query).length === 0 && performance.now() < deadline) {
-    await pause(LOOK_MS, signal);
+    await sleep(LOOK_MS, signal);
     if (signal.aborted) return;
   }
 }
@@ -97,7 +97,7 @@ async function* follow(query: LogQuery, around: Around, reader: AbortSignal): As
         readers.set(name, done);
       }
       spec = (instance) => ({ name: query.name, namespace: query.namespace, instance });
-      await pause(LOOK_MS, signal);
+      await sleep(LOOK_MS, signal);
     }
     // What the last pods say while they go is still wanted.
     await Promise.all(readers.values());

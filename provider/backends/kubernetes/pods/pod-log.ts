@@ -1,5 +1,5 @@
 import type { LogMessage } from "../../../../contract/logs.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { ApiError } from "../client/api-error.ts";
 import type { KubernetesClient, Query } from "../client/kubernetes-client.ts";
 import { readLines } from "../client/lines.ts";
@@ -72,7 +72,7 @@ export async function* readPodLog(
     const passes = reason === undefined ? waited && lines === 0 : PASSING.has(reason);
     if (signal.aborted) return;
     if (passes && performance.now() < deadline) {
-      await pause(RETRY_MS, signal);
+      await sleep(RETRY_MS, signal);
       continue;
     }
     // Nothing at all would look like a function that is silent.
@@ -136,6 +136,6 @@ export async function* followPodLog(
       if (!passes) throw error;
     }
     if (isGone()) return;
-    await pause(RETRY_MS, signal);
+    await sleep(RETRY_MS, signal);
   }
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { signalOfCode } from "../signal.ts";
-import { LineCutter, OutputBudget } from "./output-lines.ts";
+import { OutputBudget, OutputLineSplitter } from "./output-lines.ts";
 
 export interface InstallStep {
   readonly command: readonly string[];
@@ -112,7 +112,7 @@ class Mailbox {
 }
 
 function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void {
-  const cutter = new LineCutter();
+  const cutter = new OutputLineSplitter();
   source.on("data", (chunk: Buffer) => {
     const { shown, cut } = budget.take(chunk);
     mailbox.add(cutter.push(shown));

@@ -26,7 +26,7 @@ export class OutputBudget {
 }
 
 /** Lines of one source, without their line ends. */
-export class LineCutter {
+export class OutputLineSplitter {
   readonly #decoder = new StringDecoder("utf8");
   #rest = "";
 

@@ -4,7 +4,7 @@ const NEWLINE = 0x0a;
 export const MAX_LINE_BYTES = 64 * 1024;
 
 /** Cuts a stream of bytes into lines, holding at most one unfinished line of {@link MAX_LINE_BYTES}. */
-export class LineSplitter {
+export class LogLineSplitter {
   #rest: Buffer[] = [];
   #restBytes = 0;
   /** Set after a gap: what follows up to the next newline belongs to a line whose beginning is lost. */

@@ -1,5 +1,5 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
-import { LineSplitter } from "./line-splitter.ts";
+import { LogLineSplitter } from "./line-splitter.ts";
 import { segmentFile } from "./segments.ts";
 
 /** Output that a replica may write at once and, after that, per second; the rest is counted and dropped. */
@@ -30,7 +30,7 @@ export interface ReplicaLogOptions {
  */
 export class ReplicaLog {
   readonly #options: ReplicaLogOptions;
-  readonly #splitters = new Set<LineSplitter>();
+  readonly #splitters = new Set<LogLineSplitter>();
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> | undefined;
@@ -59,7 +59,7 @@ export class ReplicaLog {
 
   /** Where one stream of output goes; `end` when it is over. */
   input(): { write(chunk: Buffer): void; end(): void } {
-    const splitter = new LineSplitter((line) => this.#accept(line));
+    const splitter = new LogLineSplitter((line) => this.#accept(line));
     this.#splitters.add(splitter);
     return {
       write: (chunk) => this.#receive(splitter, chunk),
@@ -81,7 +81,7 @@ export class ReplicaLog {
     this.#file = undefined;
   }
 
-  #receive(splitter: LineSplitter, chunk: Buffer): void {
+  #receive(splitter: LogLineSplitter, chunk: Buffer): void {
     const now = this.#options.now();
     const earned = (Math.max(0, now - this.#budgetAt) / 1000) * SUSTAINED_BYTES_PER_S;
     this.#budget = Math.min(BURST_BYTES, this.#budget + earned);

@@ -1,5 +1,5 @@
 import { Agent } from "../../../../kit/http.ts";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import type { ProbeRule, ProbeRules } from "../../probe-annotations.ts";
 import { ask } from "./ask.ts";
 import { isGood, judge, NO_ANSWERS } from "./judge.ts";
@@ -98,7 +98,7 @@ export class ReplicaProber {
   /** @param rest aborts a pause between two questions */
   async #ask(address: string, round: Round, signal: AbortSignal, rest: { current: AbortController }): Promise<void> {
     const { path = HEALTH_PATH, timeoutSeconds } = round.rule;
-    await pause(round.firstMs, signal);
+    await sleep(round.firstMs, signal);
     while (!signal.aborted) {
       const askedAt = performance.now();
       const periodMs = round.rule.periodSeconds * 1000;
@@ -110,7 +110,7 @@ export class ReplicaProber {
       if (status !== undefined) round.onAnswer(status);
       const waits = { eager: Math.min(EAGER_MS, periodMs), closely: periodMs, seldom: seldomMs };
       if (rest.current.signal.aborted) rest.current = new AbortController();
-      await pause(Math.max(0, askedAt + waits[round.pace()] - performance.now()), rest.current.signal);
+      await sleep(Math.max(0, askedAt + waits[round.pace()] - performance.now()), rest.current.signal);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { pause } from "../../pause.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { namesIn } from "../files.ts";
 import {
   CONTROLLERS,
@@ -153,7 +153,7 @@ async function removeGroup(folder: string): Promise<void> {
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EBUSY") return;
-      await pause(waitMs, new AbortController().signal);
+      await sleep(waitMs);
     }
   }
 }

@@ -1,10 +1,10 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { LineSplitter, MAX_LINE_BYTES } from "../../../../provider/backends/local/logs/line-splitter.ts";
+import { LogLineSplitter, MAX_LINE_BYTES } from "../../../../provider/backends/local/logs/line-splitter.ts";
 
 function split(chunks: readonly (string | Buffer)[]): string[] {
   const lines: string[] = [];
-  const splitter = new LineSplitter((line) => lines.push(line.toString("latin1")));
+  const splitter = new LogLineSplitter((line) => lines.push(line.toString("latin1")));
   for (const chunk of chunks) splitter.push(Buffer.from(chunk as string, "latin1"));
   splitter.flush();
   return lines;
@@ -41,7 +41,7 @@ test("an endless line becomes lines of 64 KiB", () => {
 
 test("after a gap the rest of a torn line is left out", () => {
   const lines: string[] = [];
-  const splitter = new LineSplitter((line) => lines.push(line.toString()));
+  const splitter = new LogLineSplitter((line) => lines.push(line.toString()));
   splitter.push(Buffer.from("one\ntw"));
   splitter.gap();
   splitter.push(Buffer.from("orn\nthree\n"));

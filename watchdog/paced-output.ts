@@ -10,7 +10,7 @@ const PATIENCE_MS = 1000;
  * The watchdog's stdout or stderr. Writes to a pipe are queued in memory, so a reader that lags must slow the function
  * down, and a reader that stopped must cost lines: neither may grow memory nor hang the function for good.
  */
-export class LogOutput {
+export class PacedOutput {
   readonly #stream: Writable;
   readonly #notice: (droppedLines: number) => string;
   readonly #waiting: (() => void)[] = [];
