@@ -238,7 +238,7 @@ function readType(read: Settings): { type: ScaleType; query?: string } {
   if (type !== "custom" && query !== undefined) {
     read.refuse(`${FAASLANE}query`, `is for ${name}: custom only`);
   }
-  return { type: type ?? "rps", ...(type === "custom" && query ? { query } : {}) };
+  return { type: type ?? "rps", ...(type === "custom" && query && { query }) };
 }
 
 function readBounds(

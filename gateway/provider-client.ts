@@ -215,7 +215,7 @@ export class ProviderClient {
       method,
       path,
       signal: given ? AbortSignal.any([given, timeout]) : timeout,
-      ...(body ? { headers: ["Content-Type", "application/json"], body: JSON.stringify(body) } : {}),
+      ...(body && { headers: ["Content-Type", "application/json"], body: JSON.stringify(body) }),
     });
     const text = await answer.body.text();
     if (answer.statusCode >= 200 && answer.statusCode < 300) return text;

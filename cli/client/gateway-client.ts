@@ -74,7 +74,7 @@ export class GatewayClient {
     this.#timeoutMs = timeoutMs;
     this.#headers = {
       "User-Agent": userAgent ?? "faaslane",
-      ...(authorization === undefined ? {} : { Authorization: authorization }),
+      ...(authorization !== undefined && { Authorization: authorization }),
     };
   }
 

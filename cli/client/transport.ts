@@ -131,5 +131,5 @@ function headersOf(
     typeof value === "string" ? value : [...value],
   ]);
   const sized = typeof body === "string" || body instanceof Uint8Array;
-  return { ...Object.fromEntries(entries), ...(sized ? { "Content-Length": String(Buffer.byteLength(body)) } : {}) };
+  return { ...Object.fromEntries(entries), ...(sized && { "Content-Length": String(Buffer.byteLength(body)) }) };
 }

@@ -40,5 +40,5 @@ export function buildCommand(io: Io): Command {
 
 function functionFromFlags({ yaml, name, image, handler, lang }: Flags) {
   if (yaml || !name || !image || !handler) return undefined;
-  return functionOfFlags(name, { image, handler, ...(lang ? { lang } : {}) });
+  return functionOfFlags(name, { image, handler, ...(lang && { lang }) });
 }

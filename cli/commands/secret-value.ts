@@ -15,7 +15,7 @@ export interface SecretValue {
 export function trimmedSecret(bytes: Buffer, { trim, isFile }: { trim: boolean; isFile: boolean }): SecretValue {
   const kept = trim ? trimBytes(bytes) : bytes;
   if (kept.length === 0) throw new CliError("the value of a secret must not be empty");
-  return { value: kept.toString("utf8"), ...(isFile ? { rawValue: kept.toString("base64") } : {}) };
+  return { value: kept.toString("utf8"), ...(isFile && { rawValue: kept.toString("base64") }) };
 }
 
 function trimBytes(bytes: Buffer): Buffer {

@@ -49,7 +49,7 @@ export function buildFunctionDeployment(
     annotations: { ...fn.annotations, ...flags.annotations },
     ...filled("limits", resources(fn.limits)),
     ...filled("requests", resources(fn.requests)),
-    ...(flags.readOnlyRootFilesystem || fn.readOnlyRootFilesystem ? { readOnlyRootFilesystem: true } : {}),
+    ...((flags.readOnlyRootFilesystem || fn.readOnlyRootFilesystem) && { readOnlyRootFilesystem: true }),
   };
 }
 

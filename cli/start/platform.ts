@@ -50,7 +50,7 @@ export async function openPlatform(
 
     const client = new GatewayClient({
       url: gateway.url,
-      ...(credentials ? { authorization: basicAuthHeader(credentials) } : {}),
+      ...(credentials && { authorization: basicAuthHeader(credentials) }),
     });
     const deployed = stack
       ? await deployStack({

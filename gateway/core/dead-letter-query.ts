@@ -29,7 +29,7 @@ export function readDeadLetterPage(given: Parameters, defaultNamespace: string, 
     given.limit === undefined ? DEFAULT_LIMIT : Number(/^\d{1,9}$/.test(given.limit) ? given.limit : Number.NaN);
   if (!(limit >= 1 && limit <= MAX_LIMIT)) fail("limit", `must be a whole number from 1 to ${MAX_LIMIT}`);
   const filter = readSelection(given, defaultNamespace, now);
-  return { filter, page: { limit, ...(given.after === undefined ? {} : { after: given.after }) } };
+  return { filter, page: { limit, ...(given.after !== undefined && { after: given.after }) } };
 }
 
 /**
@@ -59,10 +59,10 @@ function readSelection(given: Parameters, defaultNamespace: string, now: number)
   if (since !== undefined && until !== undefined && until <= since) fail("until", "must be later than since");
   const ref = readFunction(given, defaultNamespace);
   return {
-    ...(given.id === undefined ? {} : { id: given.id }),
-    ...(ref === undefined ? {} : { function: ref }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...(given.id !== undefined && { id: given.id }),
+    ...(ref !== undefined && { function: ref }),
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
   };
 }
 

@@ -78,7 +78,7 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
     worker: {
       concurrency: read.optional("async_concurrency", integerFrom(1)) ?? 64,
       perFunction: read.optional("async_function_concurrency", integerFrom(1)) ?? 16,
-      ...(queues ? { queues } : {}),
+      ...(queues && { queues }),
       callbackTimeoutMs: read.optional("callback_timeout", parseDuration) ?? 30_000,
       retry: {
         attempts: read.optional("max_retry_attempts", integerFrom(0)) ?? 10,

@@ -69,7 +69,7 @@ async function start(parts: WorkerParts, secrets: readonly string[]): Promise<Qu
     defaults: retry,
     defaultNamespace,
     targets: new CallbackTargets(config.callbackTargets),
-    ...(secrets.length > 0 ? { signer: new CallbackSigner(secrets) } : {}),
+    ...(secrets.length > 0 && { signer: new CallbackSigner(secrets) }),
     log,
     events: meter.events,
   });

@@ -20,10 +20,10 @@ function readNatsFiles(folder: string): NatsCredentials {
     throw new StartError(`secret_mount_path: ${folder} needs both nats-user and nats-password`);
   }
   return {
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
-    ...(token === undefined ? {} : { token }),
-    ...(creds === undefined ? {} : { creds: Buffer.from(creds) }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(token !== undefined && { token }),
+    ...(creds !== undefined && { creds: Buffer.from(creds) }),
   };
 }
 

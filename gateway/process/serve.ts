@@ -74,7 +74,7 @@ export async function openGateway(
     url: config.providerUrl,
     connections: shares.toProvider,
     timeoutMs: config.upstreamTimeoutMs,
-    ...(credentials ? { login: loginWith(credentials) } : {}),
+    ...(credentials && { login: loginWith(credentials) }),
   });
   const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
   const table = new FunctionTable({
@@ -140,14 +140,14 @@ export async function openGateway(
       attempts,
       callsOf: (name) => counts.of(name),
       pathPrefix,
-      ...(async ? { async } : {}),
-      ...(credentials ? { credentials } : {}),
+      ...(async && { async }),
+      ...(credentials && { credentials }),
     });
     let worker: RunningWorker | undefined;
     const registry = createMetrics({
       table,
       autoscaler,
-      ...(queueing ? { queue: queueMetrics(queueing, meter, config.ownWorker) } : {}),
+      ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
@@ -308,6 +308,6 @@ function queueMetrics({ queue, reconnects }: OpenQueue, meter: QueueMeter, ownWo
     stats: () => queue.stats(),
     meter,
     instance: hostname(),
-    ...(reconnects ? { reconnects: { names, count: reconnects } } : {}),
+    ...(reconnects && { reconnects: { names, count: reconnects } }),
   };
 }

@@ -92,7 +92,7 @@ export class ProviderConnection {
         method: method as Dispatcher.HttpMethod,
         headers: authorization === undefined ? [...headers] : [...headers, "Authorization", authorization],
         body: body ?? null,
-        ...(signal ? { signal } : {}),
+        ...(signal && { signal }),
         ...(timeoutMs !== undefined && { headersTimeout: timeoutMs }),
       });
     } catch (cause) {

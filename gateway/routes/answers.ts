@@ -7,9 +7,9 @@ export function answerError(res: ServerResponse, error: FaasError, headers: Read
   res.writeHead(STATUS[error.kind], {
     ...headers,
     [INTERNAL_KEY]: "gateway",
-    ...(error.kind === "overloaded" || error.kind === "unavailable" ? { "retry-after": "1" } : {}),
+    ...((error.kind === "overloaded" || error.kind === "unavailable") && { "retry-after": "1" }),
     // What is left of a refused body is not worth waiting for; it may never come.
-    ...(isBodyOnItsWay(res.req) ? { connection: "close" } : {}),
+    ...(isBodyOnItsWay(res.req) && { connection: "close" }),
     "content-type": "text/plain; charset=utf-8",
     "x-content-type-options": "nosniff",
   });

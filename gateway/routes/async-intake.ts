@@ -150,6 +150,6 @@ function forFunction(req: IncomingMessage, headers: CallHeaders): [name: string,
 function receiptHeaders({ callId, duplicate }: Receipt): Record<string, string> {
   return {
     "x-call-id": callId,
-    ...(duplicate ? { [DUPLICATE_HEADER]: "true" } : {}),
+    ...(duplicate && { [DUPLICATE_HEADER]: "true" }),
   };
 }

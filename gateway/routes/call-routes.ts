@@ -118,7 +118,7 @@ function answerStatus(res: ServerResponse, code: number, status: CallStatus): vo
     "content-length": body.length,
     "cache-control": "no-store",
     [STATE_HEADER]: status.state,
-    ...(code === 202 ? { "retry-after": "1" } : {}),
+    ...(code === 202 && { "retry-after": "1" }),
   });
   res.end(body);
 }

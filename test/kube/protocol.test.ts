@@ -78,7 +78,7 @@ describe("reading", () => {
     for (const name of ["l1", "l2", "l3", "l4", "l5"]) {
       await client.create(
         CONFIG_MAPS,
-        configMap(name, { v: "1" }, { set: "lists", n: name, ...(name === "l1" ? { odd: "" } : {}) }),
+        configMap(name, { v: "1" }, { set: "lists", n: name, ...(name === "l1" && { odd: "" }) }),
       );
     }
   });

@@ -73,9 +73,9 @@ describe("a ReplicaSet gives up first", () => {
         uid: `${number}`,
         resourceVersion: "1",
         creationTimestamp: "2026-01-01T00:00:00Z",
-        ...(cost === undefined ? {} : { annotations: { "controller.kubernetes.io/pod-deletion-cost": cost } }),
+        ...(cost !== undefined && { annotations: { "controller.kubernetes.io/pod-deletion-cost": cost } }),
       },
-      spec: { containers: [], ...(node === "" ? {} : { nodeName: node }) },
+      spec: { containers: [], ...(node !== "" && { nodeName: node }) },
       status: {
         phase,
         conditions: [{ type: "Ready", status: ready ? "True" : "False", lastTransitionTime: since }],

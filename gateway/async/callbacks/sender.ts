@@ -202,6 +202,6 @@ function judge(status: number, retryAfter: string | string[] | undefined): Try {
     kind: "failed",
     reason: `status ${status}`,
     again,
-    ...(typeof retryAfter === "string" ? { retryAfter } : {}),
+    ...(typeof retryAfter === "string" && { retryAfter }),
   };
 }

@@ -48,11 +48,11 @@ export function readAsyncRequest(headers: Headers, query: string, now: number): 
     fail("X-Not-After", "must be later than the end of the delay");
   }
   return {
-    ...(callId === undefined ? {} : { callId }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...(callbackUrl === undefined ? {} : { callbackUrl }),
-    ...(notBefore === undefined ? {} : { notBefore }),
-    ...(notAfter === undefined ? {} : { notAfter }),
+    ...(callId !== undefined && { callId }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(callbackUrl !== undefined && { callbackUrl }),
+    ...(notBefore !== undefined && { notBefore }),
+    ...(notAfter !== undefined && { notAfter }),
     batch: readBatch(text("x-batch"), text("content-type")),
     query: rest,
   };

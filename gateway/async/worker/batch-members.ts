@@ -85,7 +85,7 @@ function buildMember(
     ],
     body,
     acceptedAt: whole.acceptedAt,
-    ...(whole.notAfter === undefined ? {} : { notAfter: whole.notAfter }),
+    ...(whole.notAfter !== undefined && { notAfter: whole.notAfter }),
     batch: { kind: "member", of: whole.id, index, size },
   };
 }

@@ -243,7 +243,7 @@ export class CallDelivery {
 
   #dead(call: QueuedCall, attempt: number, reason: string, outcome?: Outcome): Disposition {
     this.#options.log.warn({ ...factsOf(call), attempt, reason }, "call moved to dead letters");
-    return { kind: "dead", reason, ...(outcome ? { outcome } : {}) };
+    return { kind: "dead", reason, ...(outcome && { outcome }) };
   }
 }
 

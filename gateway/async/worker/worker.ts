@@ -124,7 +124,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Que
       concurrency,
       limitOf: (ref) => limits.limitOf(ref),
       finishBatch: (batch) => callbacks.tellBatch(batch, stopping.signal),
-      ...(options.queues ? { queues: options.queues } : {}),
+      ...(options.queues && { queues: options.queues }),
     });
   } catch (error) {
     await closeParts();

@@ -51,7 +51,7 @@ export async function openQueueWorker(
     url: config.providerUrl,
     connections: shares.toProvider,
     timeoutMs: config.upstreamTimeoutMs,
-    ...(credentials ? { login: loginWith(credentials) } : {}),
+    ...(credentials && { login: loginWith(credentials) }),
   });
   // A snapshot only: no call goes straight from here to a replica.
   const table = new FunctionTable({
@@ -99,9 +99,9 @@ export async function openQueueWorker(
       stats: () => queueing.queue.stats(),
       meter,
       instance: hostname(),
-      ...(queueing.reconnects
-        ? { reconnects: { names: ["queue_worker_nats_reconnect_total"], count: queueing.reconnects } }
-        : {}),
+      ...(queueing.reconnects && {
+        reconnects: { names: ["queue_worker_nats_reconnect_total"], count: queueing.reconnects },
+      }),
     });
     const problem = () => queueing.problem() ?? worker.problem();
     const metrics = await listen(buildMetricsApp(registry, problem, log), {

@@ -40,7 +40,7 @@ export function buildProcessEnvironment(
     // Gateways are told before a replica drains, so there is no probe to wait for before it stops listening.
     healthcheck_interval: "0s",
     ...artefact,
-    ...(envProcess ? { fprocess: envProcess } : {}),
+    ...(envProcess && { fprocess: envProcess }),
     ...envVars,
     TMPDIR: location.tmp,
     port: "0",
@@ -60,7 +60,7 @@ export function programsOf(
 ): string[] {
   const all: Record<string, string | undefined> = {
     ...env,
-    ...(envProcess ? { fprocess: envProcess } : {}),
+    ...(envProcess && { fprocess: envProcess }),
     ...envVars,
   };
   const processes = [all.fprocess, all.function_process].flatMap((text) => text?.trim().split(/\s+/)[0] ?? []);

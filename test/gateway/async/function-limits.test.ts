@@ -42,7 +42,7 @@ function open() {
       replicas: states.length,
       generation: 1,
       endpoints,
-      ...(maxInflight === undefined ? {} : { maxInflight }),
+      ...(maxInflight !== undefined && { maxInflight }),
     };
     table.apply({ type: "changed", function: snapshot });
   };

@@ -190,8 +190,8 @@ async function* finishedMembers(members: readonly MemoryRecord[]): AsyncGenerato
     yield {
       index: indexOf(call),
       state: state as FinishedMember["state"],
-      ...(reason === undefined ? {} : { reason }),
-      ...(outcome ? { outcome } : {}),
+      ...(reason !== undefined && { reason }),
+      ...(outcome && { outcome }),
     };
   }
 }

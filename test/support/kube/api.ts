@@ -183,12 +183,12 @@ export class Api {
     const { generateName, name, uid: _uid, managedFields: _managed, ...meta } = given.metadata;
     const metadata: ObjectMeta = {
       name: name || (generateName === undefined ? "" : `${generateName.slice(0, 58)}${this.#parts.random.suffix()}`),
-      ...(generateName === undefined ? {} : { generateName }),
+      ...(generateName !== undefined && { generateName }),
       ...meta,
       resourceVersion: "",
       uid: this.#parts.random.uuid(),
       creationTimestamp: this.now(),
-      ...(resource.hasGeneration ? { generation: 1 } : {}),
+      ...(resource.hasGeneration && { generation: 1 }),
     };
     const { deletionTimestamp: _at, deletionGracePeriodSeconds: _grace, ...fresh } = metadata;
     const { status: _status, ...spec } = given;

@@ -27,17 +27,15 @@ const DEFAULTERS: Readonly<Record<string, Defaulter>> = {
   services: ({ spec }, context) => ({ spec: serviceDefaults(asFields(spec), context) }),
   secrets: ({ type, data, stringData }) => ({
     type: type ?? "Opaque",
-    ...(isFields(stringData)
-      ? {
-          data: {
-            ...asFields(data),
-            ...Object.fromEntries(
-              Object.entries(stringData as StringMap).map(([k, v]) => [k, Buffer.from(v).toString("base64")]),
-            ),
-          },
-          stringData: undefined,
-        }
-      : {}),
+    ...(isFields(stringData) && {
+      data: {
+        ...asFields(data),
+        ...Object.fromEntries(
+          Object.entries(stringData as StringMap).map(([k, v]) => [k, Buffer.from(v).toString("base64")]),
+        ),
+      },
+      stringData: undefined,
+    }),
   }),
   namespaces: ({ metadata, spec, status }) => ({
     metadata: { ...metadata, labels: { ...metadata.labels, "kubernetes.io/metadata.name": metadata.name } },
@@ -105,12 +103,10 @@ function podTemplateDefaults(spec: Fields): Fields {
     securityContext: {},
     schedulerName: "default-scheduler",
     ...spec,
-    ...(spec.serviceAccountName === undefined ? {} : { serviceAccount: spec.serviceAccountName }),
-    ...(spec.containers === undefined ? {} : { containers: listOf(spec.containers).map(containerDefaults) }),
-    ...(spec.initContainers === undefined
-      ? {}
-      : { initContainers: listOf(spec.initContainers).map(containerDefaults) }),
-    ...(spec.volumes === undefined ? {} : { volumes: listOf(spec.volumes).map(volumeDefaults) }),
+    ...(spec.serviceAccountName !== undefined && { serviceAccount: spec.serviceAccountName }),
+    ...(spec.containers !== undefined && { containers: listOf(spec.containers).map(containerDefaults) }),
+    ...(spec.initContainers !== undefined && { initContainers: listOf(spec.initContainers).map(containerDefaults) }),
+    ...(spec.volumes !== undefined && { volumes: listOf(spec.volumes).map(volumeDefaults) }),
   };
 }
 
@@ -123,10 +119,10 @@ function containerDefaults(container: Fields): Fields {
     imagePullPolicy: untagged || image.endsWith(":latest") ? "Always" : "IfNotPresent",
     ...container,
     resources: resourceDefaults(asFields(container.resources)),
-    ...(container.ports === undefined
-      ? {}
-      : { ports: listOf(container.ports).map((port) => ({ protocol: "TCP", ...port })) }),
-    ...(container.env === undefined ? {} : { env: listOf(container.env).map(envDefaults) }),
+    ...(container.ports !== undefined && {
+      ports: listOf(container.ports).map((port) => ({ protocol: "TCP", ...port })),
+    }),
+    ...(container.env !== undefined && { env: listOf(container.env).map(envDefaults) }),
     ...Object.fromEntries(
       ["livenessProbe", "readinessProbe", "startupProbe"]
         .filter((name) => container[name] !== undefined)
@@ -155,7 +151,7 @@ function probeDefaults(probe: Fields): Fields {
     successThreshold: 1,
     failureThreshold: 3,
     ...probe,
-    ...(probe.httpGet === undefined ? {} : { httpGet: { path: "/", scheme: "HTTP", ...http } }),
+    ...(probe.httpGet !== undefined && { httpGet: { path: "/", scheme: "HTTP", ...http } }),
   };
 }
 
@@ -211,7 +207,7 @@ function serviceDefaults(spec: Fields, context: DefaultsContext): Fields {
     ...port,
     targetPort: port.targetPort ?? port.port,
   }));
-  const common = { sessionAffinity: "None", ...spec, type, ...(ports.length === 0 ? {} : { ports }) };
+  const common = { sessionAffinity: "None", ...spec, type, ...(ports.length !== 0 && { ports }) };
   if (type === "ExternalName") return common;
   const clusterIp = (spec.clusterIP as string | undefined) ?? context.allocateClusterIp();
   return {

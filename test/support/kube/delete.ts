@@ -84,8 +84,8 @@ function mark(
     ...metadata,
     deletionTimestamp: timestamp(nowMs + graceSeconds * 1000),
     deletionGracePeriodSeconds: graceSeconds,
-    ...(metadata.generation === undefined ? {} : { generation: metadata.generation + 1 }),
-    ...(finalizers.length === 0 ? {} : { finalizers }),
+    ...(metadata.generation !== undefined && { generation: metadata.generation + 1 }),
+    ...(finalizers.length !== 0 && { finalizers }),
   };
   if (resource.key !== "namespaces") return { ...live, metadata: marked };
   const { deletionGracePeriodSeconds: _none, ...plain } = marked;

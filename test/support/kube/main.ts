@@ -26,7 +26,7 @@ const kube = await KubeServer.open({
     images === undefined
       ? new FakeRuntime()
       : await ProcessRuntime.open(JSON.parse(readFileSync(images, "utf8")) as Record<string, ImageSpec>),
-  ...(values["real-node"] === true ? { timing: REAL_NODE } : {}),
+  ...(values["real-node"] === true && { timing: REAL_NODE }),
 });
 if (values.kubeconfig !== undefined) writeFileSync(values.kubeconfig, kube.kubeconfig(), { mode: 0o600 });
 process.stdout.write(`${kube.url}\n`);

@@ -14,7 +14,7 @@ function definition(kind: string, plural: string, withStatus: boolean, spec: Fie
           name: "v1",
           served: true,
           storage: true,
-          ...(withStatus ? { subresources: { status: {} } } : {}),
+          ...(withStatus && { subresources: { status: {} } }),
           schema: {
             openAPIV3Schema: {
               type: "object",

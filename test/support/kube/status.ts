@@ -48,8 +48,8 @@ export class ApiError extends Error {
       metadata: this.continueToken === undefined ? {} : { continue: this.continueToken },
       status: "Failure",
       message: this.message,
-      ...(this.reason === "" ? {} : { reason: this.reason }),
-      ...(this.details === undefined ? {} : { details: withoutEmpty(this.details) }),
+      ...(this.reason !== "" && { reason: this.reason }),
+      ...(this.details !== undefined && { details: withoutEmpty(this.details) }),
       code: this.code,
     };
   }

@@ -26,7 +26,7 @@ export function afterUpdate(
     deletionGracePeriodSeconds: _s,
     ...settable
   } = given.metadata;
-  if (isStatus) return { ...inVersion(resource, live), ...("status" in given ? { status: given.status } : {}) };
+  if (isStatus) return { ...inVersion(resource, live), ...("status" in given && { status: given.status }) };
   const { status: _ignored, ...rest } = given;
   const metadata = {
     ...settable,
@@ -34,7 +34,7 @@ export function afterUpdate(
     name: live.metadata.name,
     resourceVersion: live.metadata.resourceVersion,
   } as ObjectMeta;
-  const content = resource.hasStatus ? { ...rest, ...("status" in live ? { status: live.status } : {}) } : given;
+  const content = resource.hasStatus ? { ...rest, ...("status" in live && { status: live.status }) } : given;
   const allocated = withAllocated(resource, { ...content, metadata } as KubeObject, live);
   const next = withDefaults(resource, allocated, defaults);
   const changed = resource.hasGeneration && contentOf(next) !== contentOf(live);

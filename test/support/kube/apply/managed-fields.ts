@@ -47,7 +47,7 @@ function write(owners: readonly Ownership[]): ManagedFieldsEntry[] {
       time,
       fieldsType: "FieldsV1" as const,
       fieldsV1: toFieldsV1(paths),
-      ...(subresource === "" ? {} : { subresource }),
+      ...(subresource !== "" && { subresource }),
     }));
 }
 

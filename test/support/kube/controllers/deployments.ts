@@ -170,7 +170,7 @@ function replicaSetOf(deployment: Deployment, revision: number): Record<string, 
     },
     spec: {
       replicas: 0,
-      ...(spec.minReadySeconds === undefined ? {} : { minReadySeconds: spec.minReadySeconds }),
+      ...(spec.minReadySeconds !== undefined && { minReadySeconds: spec.minReadySeconds }),
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH]: hash } },
       template: { ...spec.template, metadata: { ...spec.template.metadata, labels } },
     },

@@ -175,6 +175,6 @@ function portsOf({ spec }: Service, pods: readonly Pod[]): NonNullable<EndpointS
     const declared = pods.flatMap((pod) => pod.spec.containers).flatMap(({ ports }) => ports ?? []);
     const port =
       typeof targetPort === "number" ? targetPort : declared.find((p) => p.name === targetPort)?.containerPort;
-    return port === undefined ? [] : [{ ...(name === undefined ? {} : { name }), port, protocol }];
+    return port === undefined ? [] : [{ ...(name !== undefined && { name }), port, protocol }];
   });
 }

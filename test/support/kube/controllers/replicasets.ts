@@ -90,9 +90,9 @@ export class ReplicaSetController implements Controller {
     const available = ready.length - waits.length;
     const status = {
       replicas: pods.length,
-      ...(pods.length === 0 ? {} : { fullyLabeledReplicas: pods.length }),
-      ...(ready.length === 0 ? {} : { readyReplicas: ready.length }),
-      ...(available === 0 ? {} : { availableReplicas: available }),
+      ...(pods.length !== 0 && { fullyLabeledReplicas: pods.length }),
+      ...(ready.length !== 0 && { readyReplicas: ready.length }),
+      ...(available !== 0 && { availableReplicas: available }),
       observedGeneration: set.metadata.generation ?? 0,
       ...failureCondition(set, refusal, this.#api.now()),
     };
@@ -123,8 +123,8 @@ function podOf({ metadata, spec, apiVersion, kind }: ReplicaSet): Record<string,
     metadata: {
       generateName: `${name}-`,
       namespace,
-      ...(labels === undefined ? {} : { labels }),
-      ...(annotations === undefined ? {} : { annotations }),
+      ...(labels !== undefined && { labels }),
+      ...(annotations !== undefined && { annotations }),
       ownerReferences: [{ apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }],
     },
     spec: spec.template.spec,

@@ -31,7 +31,7 @@ export class Encoder {
   }
 
   bookmark(resource: Resource, revision: number, format: Format, annotations?: Record<string, string>): string {
-    const metadata = { resourceVersion: String(revision), ...(annotations === undefined ? {} : { annotations }) };
+    const metadata = { resourceVersion: String(revision), ...(annotations !== undefined && { annotations }) };
     if (format === "metadata") return JSON.stringify({ ...METADATA, metadata });
     return JSON.stringify({ kind: resource.kind, apiVersion: groupVersion(resource), metadata, ...resource.shell });
   }

@@ -94,7 +94,7 @@ export async function serveObjects(
       const { object, gone } = api.delete(resource, key, deleteOptions(await readBody(req), query));
       if (!gone || RETURNED_WHEN_DELETED.includes(resource.key)) return send(200, object);
       const { group, plural } = resource;
-      const details = { name, ...(group === "" ? {} : { group }), kind: plural, uid: object.metadata.uid };
+      const details = { name, ...(group !== "" && { group }), kind: plural, uid: object.metadata.uid };
       const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details };
       return sendJson(res, 200, JSON.stringify(status));
     }

@@ -22,12 +22,10 @@ export interface PodSnapshot {
 export function podStatus(pod: Pod, snapshot: PodSnapshot, now: string): Pod["status"] | undefined {
   const { phase, podIp, hostIp, startTime } = snapshot;
   const next = {
-    ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
     conditions: conditions(pod, snapshot, now),
-    ...(podIp === undefined
-      ? {}
-      : { hostIP: hostIp, hostIPs: [{ ip: hostIp }], podIP: podIp, podIPs: [{ ip: podIp }] }),
+    ...(podIp !== undefined && { hostIP: hostIp, hostIPs: [{ ip: hostIp }], podIP: podIp, podIPs: [{ ip: podIp }] }),
     startTime,
     containerStatuses: pod.spec.containers.map((container, index) =>
       containerStatus(container.name, container.image, index, snapshot),
@@ -48,7 +46,7 @@ function containerStatus(name: string, image: string, _index: number, snapshot: 
     restartCount,
     image,
     imageID: imageId,
-    ...(containerId === undefined ? {} : { containerID: containerId }),
+    ...(containerId !== undefined && { containerID: containerId }),
     started,
   };
 }
@@ -71,7 +69,7 @@ function conditions(pod: Pod, { phase, sandbox, ready }: PodSnapshot, now: strin
     const before = conditionOf(pod.status?.conditions, type);
     return {
       type,
-      ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+      ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
       status,
       lastProbeTime: null,
       lastTransitionTime: before?.status === status ? (before.lastTransitionTime ?? now) : now,

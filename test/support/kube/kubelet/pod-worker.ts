@@ -223,7 +223,7 @@ export class PodWorker {
     const now = this.#deps.api.now();
     const terminated: ContainerState["terminated"] = {
       exitCode: code,
-      ...(signal === 0 ? {} : { signal }),
+      ...(signal !== 0 && { signal }),
       reason: code === 0 ? "Completed" : "Error",
       startedAt: state.running?.startedAt ?? now,
       finishedAt: now,
