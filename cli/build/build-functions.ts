@@ -10,7 +10,7 @@ import { runPool } from "./pool.ts";
 import { createTagFacts } from "./tag-facts.ts";
 import { type FoundTemplate, findTemplate } from "./templates.ts";
 
-export interface BuildSettings extends LayoutSettings {
+export interface StackBuildSettings extends LayoutSettings {
   /** Parents of template folders; the first that has a template wins. */
   readonly templateDirs: readonly string[];
   /** `--build-arg`s, in order. */
@@ -50,7 +50,7 @@ export interface Uploader {
 /** Builds every function; one that fails does not stop the others. Outcomes come in the order of `functions`. */
 export async function buildFunctions(
   functions: readonly StackFunction[],
-  settings: BuildSettings,
+  settings: StackBuildSettings,
   { uploader, observer, signal }: { uploader: Uploader; observer: BuildObserver; signal: AbortSignal },
 ): Promise<BuildOutcome[]> {
   return await runPool(functions, settings.parallel, async (fn) => {
@@ -76,7 +76,7 @@ function skipReason(fn: StackFunction): string | undefined {
 
 async function buildOne(
   fn: StackFunction,
-  settings: BuildSettings,
+  settings: StackBuildSettings,
   uploader: Uploader,
   observer: BuildObserver,
   signal: AbortSignal,

@@ -13,7 +13,7 @@ import { PATHS } from "../../contract/paths.ts";
 import type { GatewayAnswer, GatewayClient } from "./gateway-client.ts";
 
 /** Which dead letters; empty fields are left out. Times as the gateway takes them: a moment, or a duration ago. */
-export interface DeadLetterSelection {
+export interface DeadLetterFlags {
   readonly id?: string | undefined;
   readonly function?: string | undefined;
   readonly namespace?: string | undefined;
@@ -21,7 +21,7 @@ export interface DeadLetterSelection {
   readonly until?: string | undefined;
 }
 
-export interface DeadLetterPageRequest extends DeadLetterSelection {
+export interface DeadLetterPageRequest extends DeadLetterFlags {
   readonly limit: string;
   readonly after?: string | undefined;
 }
@@ -60,12 +60,12 @@ export class QueueClient {
   }
 
   /** @param filter empty for all @returns how many */
-  async replay(filter: DeadLetterSelection): Promise<number> {
+  async replay(filter: DeadLetterFlags): Promise<number> {
     return decodeChangeCount(await this.#json("POST", PATHS.deadLetters, orAll(filter)));
   }
 
   /** @param filter empty for all @returns how many */
-  async drop(filter: DeadLetterSelection): Promise<number> {
+  async drop(filter: DeadLetterFlags): Promise<number> {
     return decodeChangeCount(await this.#json("DELETE", PATHS.deadLetters, orAll(filter)));
   }
 
@@ -85,7 +85,7 @@ function pathOf(id: string): string {
   return `/async-function/${encodeURIComponent(id)}`;
 }
 
-function orAll(filter: DeadLetterSelection): Record<string, string | undefined> {
+function orAll(filter: DeadLetterFlags): Record<string, string | undefined> {
   const empty = Object.values(filter).every((value) => value === undefined || value === "");
   return empty ? { all: "true" } : { ...filter };
 }

@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import {
   type BuildOutcome,
-  type BuildSettings,
   buildFunctions,
+  type StackBuildSettings,
   templateDirsOf,
   type Uploader,
 } from "../build/build-functions.ts";
@@ -44,7 +44,12 @@ export function addBuildOptions(command: Command): Command {
  * @throws {CliError}
  * @param project a path that is in the project; the working directory is unless given
  */
-export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefined, project = "."): BuildSettings {
+export function buildSettingsOf(
+  io: Io,
+  flags: BuildFlags,
+  stack: Stack | undefined,
+  project = ".",
+): StackBuildSettings {
   if (!/^[1-9]\d{0,3}$/.test(flags.parallel)) throw new CliError("--parallel must be a whole number of at least 1");
   return {
     baseDir: io.cwd,
@@ -69,7 +74,7 @@ export function buildSettingsOf(io: Io, flags: BuildFlags, stack: Stack | undefi
 export async function buildWithProgress(
   io: Io,
   functions: readonly StackFunction[],
-  settings: BuildSettings,
+  settings: StackBuildSettings,
   { uploader, quiet }: { uploader: Uploader; quiet: boolean },
 ): Promise<BuildOutcome[]> {
   const names = functions.map(({ name }) => name);

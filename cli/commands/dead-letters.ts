@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { DeadLetterSelection } from "../client/queue-client.ts";
+import type { DeadLetterFlags } from "../client/queue-client.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { connectQueue } from "./connect-queue.ts";
@@ -33,7 +33,7 @@ function withFilter(command: Command): Command {
   return addNamespaceOption(addGatewayOptions(command));
 }
 
-function filterOf(name: string | undefined, { id, since, until, namespace }: Flags): DeadLetterSelection {
+function filterOf(name: string | undefined, { id, since, until, namespace }: Flags): DeadLetterFlags {
   if (name === undefined && namespace !== undefined) throw new CliError("--namespace needs the name of a function");
   return { function: name, namespace, id, since, until };
 }

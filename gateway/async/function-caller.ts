@@ -4,7 +4,7 @@ import { NO_RESULT, type ResultLimits, type StoredAnswer } from "./result.ts";
 /** By lower-case name. */
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-export interface Answered {
+export interface AnsweredCall {
   readonly kind: "answered";
   /** 502 and 504 with `internal` also stand for an answer that broke off and one that took too long. */
   readonly status: number;
@@ -17,7 +17,7 @@ export interface Answered {
 
 /** How a call ended. */
 export type CallAnswer =
-  | Answered
+  | AnsweredCall
   /** Nobody was there to make it: the function has not seen it. */
   | { readonly kind: "unreachable"; readonly error: unknown }
   /** The stored call cannot be made into a request. */
@@ -45,6 +45,6 @@ export function workerAgent(release: string): string {
   return `faaslane-queue-worker/${release}`;
 }
 
-export function platformAnswer(status: 502 | 504): Answered {
+export function platformAnswer(status: 502 | 504): AnsweredCall {
   return { kind: "answered", status, internal: true, headers: {}, result: NO_RESULT };
 }

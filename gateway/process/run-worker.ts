@@ -3,7 +3,7 @@ import { CallbackSigner } from "../async/callbacks/signer.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import type { FunctionCaller } from "../async/function-caller.ts";
 import { snapshotsOf } from "../async/worker/function-snapshots.ts";
-import { type QueueWorker, startQueueWorker } from "../async/worker/worker.ts";
+import { type CallWorker, startQueueWorker } from "../async/worker/worker.ts";
 import type { QueueMeter } from "../metrics/queue-meter.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -57,7 +57,7 @@ export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
   };
 }
 
-async function start(parts: WorkerParts, secrets: readonly string[]): Promise<QueueWorker> {
+async function start(parts: WorkerParts, secrets: readonly string[]): Promise<CallWorker> {
   const { config, queue, meter, table, caller, release, defaultNamespace, log } = parts;
   const { retry, ...worker } = config.worker;
   return await startQueueWorker({

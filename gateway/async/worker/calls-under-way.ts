@@ -18,7 +18,7 @@ interface UnderWay {
 const MANY_LISTS = 64;
 
 /** The calls of one caller that have not ended yet. */
-export class CallsUnderWay {
+export class GatewayRequests {
   /** Whose ends their answers are told with. */
   readonly microBatch = new MicroBatch();
   readonly #all = new Set<UnderWay>();

@@ -7,7 +7,7 @@ import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
 import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../../queue/queue.ts";
 import { type Callbacks, factsOf } from "../callbacks/callbacks.ts";
 import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "../events.ts";
-import type { Answered, CallAnswer, FunctionCaller } from "../function-caller.ts";
+import type { AnsweredCall, CallAnswer, FunctionCaller } from "../function-caller.ts";
 import { resultHeaders } from "../headers.ts";
 import { type ResultLimits, readResult } from "../result.ts";
 import { isPassing, isWholeBatch, publishMembers } from "./batch-members.ts";
@@ -188,7 +188,11 @@ export class CallDelivery {
     return { kind: "retry", afterMs, counted: false, refused: true };
   }
 
-  async #conclude({ call, attempt, signal, place }: Task, answer: Answered, startedAt: number): Promise<Disposition> {
+  async #conclude(
+    { call, attempt, signal, place }: Task,
+    answer: AnsweredCall,
+    startedAt: number,
+  ): Promise<Disposition> {
     const { policies, callbacks, events, log, now, clock, random } = this.#options;
     const { policy, known } = policies.find(refOf(call));
     const { status, internal, headers, result } = answer;
@@ -226,14 +230,14 @@ export class CallDelivery {
       : this.#dead(call, attempt, `the callback failed: ${missed}`, outcome);
   }
 
-  #observe(call: QueuedCall, { status, internal }: Answered, startedAt: number): void {
+  #observe(call: QueuedCall, { status, internal }: AnsweredCall, startedAt: number): void {
     const { limits } = this.#options;
     if (internal && status === 503) limits.refused(refOf(call), startedAt);
     // Other platform errors tell nothing about how many calls there is room for.
     else if (!internal) limits.accepted(refOf(call), startedAt);
   }
 
-  async #outcomeOf({ status, headers, result }: Answered, durationMs: number): Promise<Outcome> {
+  async #outcomeOf({ status, headers, result }: AnsweredCall, durationMs: number): Promise<Outcome> {
     const { maxResultBytes } = this.#options.queue;
     const pairs = resultHeaders(headers);
     const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length, result.bytes);
@@ -248,7 +252,7 @@ export class CallDelivery {
 }
 
 /** The platform had no room for the call, or so it seems. */
-function isRefusal({ status, internal }: Answered): boolean {
+function isRefusal({ status, internal }: AnsweredCall): boolean {
   return status === 429 && internal;
 }
 

@@ -12,7 +12,7 @@ import {
 import { buildCallHeaders } from "../headers.ts";
 import type { ResultLimits } from "../result.ts";
 import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector.ts";
-import { CallsUnderWay } from "./calls-under-way.ts";
+import { GatewayRequests } from "./calls-under-way.ts";
 import { validateStoredCall } from "./validate-stored-call.ts";
 
 export interface GatewayCallerOptions {
@@ -31,7 +31,7 @@ const GATEWAY_HEAD_BYTES = 16 * 1024;
 export class GatewayCaller implements FunctionCaller {
   readonly #options: GatewayCallerOptions;
   readonly #pool: Pool;
-  readonly #underWay = new CallsUnderWay();
+  readonly #underWay = new GatewayRequests();
 
   constructor(options: GatewayCallerOptions) {
     this.#options = options;

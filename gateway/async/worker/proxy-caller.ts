@@ -4,7 +4,7 @@ import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.
 import type { QueuedCall } from "../../queue/queue.ts";
 import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
 import type { ResultLimits } from "../result.ts";
-import { CallsUnderWay } from "./calls-under-way.ts";
+import { GatewayRequests } from "./calls-under-way.ts";
 import { StoredExchange } from "./stored-exchange.ts";
 import { validateStoredCall } from "./validate-stored-call.ts";
 
@@ -18,7 +18,7 @@ export interface ProxyCallerOptions {
 /** Hands stored calls to the gateway's proxy in the same process, which treats them as it does those of callers. */
 export class ProxyCaller implements FunctionCaller {
   readonly #options: ProxyCallerOptions;
-  readonly #underWay = new CallsUnderWay();
+  readonly #underWay = new GatewayRequests();
   #closed = false;
 
   constructor(options: ProxyCallerOptions) {

@@ -54,7 +54,7 @@ export interface QueueWorkerOptions {
   readonly random?: () => number;
 }
 
-export interface QueueWorker {
+export interface CallWorker {
   /** Takes no more calls, waits up to `drainTimeoutMs` for those under way, hands back the rest. May be called twice. */
   close(drainTimeoutMs: number): Promise<void>;
 }
@@ -65,7 +65,7 @@ const MAX_RESULT_BYTES = 100 * 1024 ** 2;
 const UNREACHABLE_WAIT_MS = [100, 5000] as const;
 
 /** Starts to drain `queue`: each call goes through `caller`, its result to the callback URL if it has one. */
-export async function startQueueWorker(options: QueueWorkerOptions): Promise<QueueWorker> {
+export async function startQueueWorker(options: QueueWorkerOptions): Promise<CallWorker> {
   const { queue, functions, log, events = {}, now = Date.now, random = Math.random } = options;
   const { concurrency, perFunction } = options;
   const clock = () => performance.now();

@@ -21,7 +21,7 @@ import { FUNCTION_LABEL } from "./resources/names.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
 import { trimDeployment, trimPod } from "./resources/trim.ts";
 import { KubernetesSecrets } from "./secrets.ts";
-import { untilAborted, within } from "./waits.ts";
+import { untilAborted, withDeadline } from "./waits.ts";
 
 export interface KubernetesBackendOptions {
   readonly access: ClusterAccess;
@@ -58,7 +58,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
 
   const ready = async () => {
     if (closed.signal.aborted) throw new FaasError("unavailable", "the provider is shutting down");
-    await within(whole, CACHE_WITHIN_MS, closed.signal);
+    await withDeadline(whole, CACHE_WITHIN_MS, closed.signal);
   };
   const requireNamespace = async (name: string) => {
     await ready();

@@ -14,7 +14,7 @@ export async function untilAborted(wait: Promise<unknown>, signal: AbortSignal):
 }
 
 /** @throws {FaasError} `unavailable` when `wait` takes longer, or `signal` aborts first */
-export async function within(wait: Promise<unknown>, timeoutMs: number, signal: AbortSignal): Promise<void> {
+export async function withDeadline(wait: Promise<unknown>, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const done = wait.then(() => true);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), timeoutMs);

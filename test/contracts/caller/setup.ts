@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect } from "@jest/globals";
 import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
-import type { Answered, FunctionCaller } from "../../../gateway/async/function-caller.ts";
+import type { AnsweredCall, FunctionCaller } from "../../../gateway/async/function-caller.ts";
 import type { ResultLimits } from "../../../gateway/async/result.ts";
 import type { FunctionEntry } from "../../../gateway/proxy/function-entry.ts";
 import { FunctionProxy } from "../../../gateway/proxy/function-proxy.ts";
@@ -121,12 +121,12 @@ export class CallerSetup {
   }
 
   /** An answer, of whomever. */
-  async answered(...args: Parameters<CallerSetup["call"]>): Promise<Answered & { readonly text: string }> {
+  async answered(...args: Parameters<CallerSetup["call"]>): Promise<AnsweredCall & { readonly text: string }> {
     const answer = await this.call(...args);
     expect(answer.kind).toBe("answered");
-    const body = (answer as Answered).result.body();
+    const body = (answer as AnsweredCall).result.body();
     const text = Buffer.isBuffer(body) ? body.toString() : "";
-    return { ...(answer as Answered), text };
+    return { ...(answer as AnsweredCall), text };
   }
 
   async filesLeft(): Promise<string[]> {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach } from "@jest/globals";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { FunctionSnapshot, FunctionSnapshots } from "../../../gateway/async/worker/function-snapshots.ts";
 import { GatewayCaller } from "../../../gateway/async/worker/gateway-caller.ts";
-import { type QueueWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker/worker.ts";
+import { type CallWorker, type QueueWorkerOptions, startQueueWorker } from "../../../gateway/async/worker/worker.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -105,7 +105,7 @@ export class WorkerSetup {
   receiver = new Site();
   functions = new Snapshots();
   logged: Record<string, unknown>[] = [];
-  #workers: QueueWorker[] = [];
+  #workers: CallWorker[] = [];
   #callers: GatewayCaller[] = [];
 
   static use(): WorkerSetup {
@@ -127,7 +127,7 @@ export class WorkerSetup {
     return setup;
   }
 
-  async start(options: Partial<QueueWorkerOptions> = {}): Promise<QueueWorker> {
+  async start(options: Partial<QueueWorkerOptions> = {}): Promise<CallWorker> {
     const caller = new GatewayCaller({
       gatewayUrl: new URL(`${this.gateway.url}/`),
       connections: 8,
