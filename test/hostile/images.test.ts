@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
 import { createLogger } from "../../kit/log.ts";
@@ -251,12 +252,18 @@ withMounts("leftovers that cannot be removed keep neither the platform nor build
 test("100,000 files: nothing waits for them", async () => {
   for (let i = 0; i < 100; i++) mkdirSync(join(tree, `d${i}`));
   for (let i = 0; i < 100_000; i++) writeFileSync(join(tree, `d${i % 100}/f${i}`), "");
-  for (const work of [treeSize, clearTree]) {
+  const delaysOf = async (work: Promise<unknown>) => {
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
-    await work(tree);
+    await work;
     delay.disable();
-    expect(delay.percentile(99) / 1e6).toBeLessThan(40);
+    return delay.percentile(99) / 1e6;
+  };
+  // Others on the machine hold up everybody.
+  const idleMs = await delaysOf(pause(1000));
+  for (const work of [treeSize, clearTree]) {
+    const ms = await delaysOf(work(tree));
+    expect(ms / idleMs).toBeLessThan(6);
   }
   expect(existsSync(tree)).toBe(false);
 }, 120_000);
