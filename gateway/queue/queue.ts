@@ -108,11 +108,11 @@ export type Disposition =
  * What a call under way takes of others, to be given up while it only waits. Nothing of it has an effect once the
  * attempt has ended, nor while too many calls of this process have left their places already: it keeps its own then.
  */
-export interface Place {
+export interface CallPermit {
   /** Leaves the process's place to others: the call waits for its function to wake. The function's limit counts it still. */
-  lend(): void;
+  lendSlot(): void;
   /** Gives up all places: the function has answered, and only the callback is left. */
-  free(): void;
+  release(): void;
 }
 
 /**
@@ -122,7 +122,12 @@ export interface Place {
  *   done all the same), and when the call is cancelled; what is returned after that changes nothing
  * @param place what the call takes of others meanwhile
  */
-export type Deliver = (call: QueuedCall, attempt: number, signal: AbortSignal, place: Place) => Promise<Disposition>;
+export type Deliver = (
+  call: QueuedCall,
+  attempt: number,
+  signal: AbortSignal,
+  place: CallPermit,
+) => Promise<Disposition>;
 
 export interface Consumer {
   /** To be told when what `limitOf` answers may have changed for a function; looked up now and then anyway. */
@@ -133,12 +138,12 @@ export interface Consumer {
 
 export interface ConsumeOptions {
   /**
-   * Calls under way at a time in this process, over all functions, beside those that have left their {@link Place}. From
+   * Calls under way at a time in this process, over all functions, beside those that have left their {@link CallPermit}. From
    * 16 on, the last quarter of them is for functions that have few under way.
    */
   readonly concurrency: number;
   /**
-   * Calls of a function that may be under way at a time, over all processes, beside those that are {@link Place.free}
+   * Calls of a function that may be under way at a time, over all processes, beside those that are {@link CallPermit.release}
    * of places; 0 holds them back. Cheap: asked before each delivery.
    */
   limitOf(ref: FunctionRef): number;

@@ -4,7 +4,7 @@ import type { Logger } from "../../../kit/log.ts";
 import { Slices } from "../../../kit/slices.ts";
 import { isExcusable, refusalWait } from "../../core/call-limit.ts";
 import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
-import type { Disposition, Outcome, Place, Queue, QueuedCall } from "../../queue/queue.ts";
+import type { CallPermit, Disposition, Outcome, Queue, QueuedCall } from "../../queue/queue.ts";
 import { type Callbacks, factsOf } from "../callbacks/callbacks.ts";
 import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "../events.ts";
 import type { AnsweredCall, CallAnswer, FunctionCaller } from "../function-caller.ts";
@@ -41,7 +41,7 @@ interface Task {
   readonly call: QueuedCall;
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly place: Place;
+  readonly place: CallPermit;
 }
 
 type WholePlace = Extract<QueuedCall["batch"], { kind: "whole" }>;
@@ -61,7 +61,7 @@ export class CallDelivery {
   }
 
   /** A queue's `Deliver`. */
-  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: Place): Promise<Disposition> {
+  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: CallPermit): Promise<Disposition> {
     const task = { call, attempt, signal, place };
     const { events } = this.#options;
     const where = placeOf(call);
@@ -110,7 +110,7 @@ export class CallDelivery {
 
   async #expired({ call, attempt, signal, place }: Task): Promise<Disposition> {
     const { policy } = this.#options.policies.find(refOf(call));
-    if (call.callbackUrl !== undefined) place.free();
+    if (call.callbackUrl !== undefined) place.release();
     await this.#options.callbacks.tellExpired(call, attempt - 1, policy.attempts, signal);
     return { kind: "expired" };
   }
@@ -145,7 +145,7 @@ export class CallDelivery {
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
       // It may wait for minutes, and others need not.
-      if (this.#isScaledToZero(call)) place.lend();
+      if (this.#isScaledToZero(call)) place.lendSlot();
       const startedAt = clock();
       const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
@@ -222,7 +222,7 @@ export class CallDelivery {
     const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
     const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
     // Its receiver may be away for minutes, which is nobody else's business.
-    if (call.callbackUrl !== undefined) place.free();
+    if (call.callbackUrl !== undefined) place.release();
     const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
     if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);
     return missed === undefined

@@ -2,16 +2,16 @@ import type { Logger } from "../../../kit/log.ts";
 import type { ConsumeOptions, FinishedMember } from "../queue.ts";
 import { within } from "../worker/within.ts";
 import { backoffMs } from "../worker/worker.ts";
-import type { CallIds } from "./call-ids.ts";
-import { decodeCall, type EndedBatch, type Settlement } from "./protocol.ts";
+import type { SealedCallIds } from "./call-ids.ts";
+import { decodeDelivered, type EndedBatch, type SettlementMessage } from "./protocol.ts";
 
 /** How long another thread waits for what is being told, lest it is told twice at a time. */
 const LOST_GRACE_MS = 1000;
 
 export interface BatchTellerContext {
-  readonly ids: CallIds;
+  readonly ids: SealedCallIds;
   readonly log: Pick<Logger, "warn">;
-  settle(settlement: Settlement): void;
+  settle(settlement: SettlementMessage): void;
   members(whole: number): AsyncIterable<FinishedMember>;
 }
 
@@ -57,12 +57,12 @@ export class BatchTeller {
   }
 
   /** Never rejects. */
-  async #tryToTell({ seq, acceptedAt, meta, tries, progress }: EndedBatch): Promise<Settlement> {
+  async #tryToTell({ seq, acceptedAt, meta, tries, progress }: EndedBatch): Promise<SettlementMessage> {
     const { ids, log } = this.#context;
     // Whatever it does, it does after it is listed as being told.
     await Promise.resolve();
     try {
-      const whole = decodeCall({ acceptedAt, meta, body: new Uint8Array() }, ids.encode(seq));
+      const whole = decodeDelivered({ acceptedAt, meta, body: new Uint8Array() }, ids.encode(seq));
       await this.#finishBatch?.({ whole, progress, members: () => this.#context.members(seq) });
       return { seq, kind: "told" };
     } catch (err) {

@@ -18,7 +18,7 @@ const UUID = /^([0-9a-f]{8})-([0-9a-f]{4})-(4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
  * who has the file's key can work out from it. The place is masked by a hash of key and seal. So an id needs neither room
  * nor an index in the file, none can be guessed, and none tells how many calls there were.
  */
-export class CallIds {
+export class SealedCallIds {
   /** The key, after it the purpose and room for a place. */
   readonly #sealing: Buffer;
   readonly #masking: Buffer;

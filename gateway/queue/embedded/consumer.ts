@@ -1,20 +1,20 @@
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { ConsumeOptions, Consumer, Deliver, FinishedMember } from "../queue.ts";
-import type { Attempt, ClaimStore, Ending, Lane } from "../worker/store.ts";
+import type { Attempt, ClaimStore, Ending, FunctionQueue } from "../worker/store.ts";
 import { within } from "../worker/within.ts";
 import { QueueWorker } from "../worker/worker.ts";
 import { BatchTeller } from "./batch-teller.ts";
-import type { CallIds } from "./call-ids.ts";
+import type { SealedCallIds } from "./call-ids.ts";
 import {
   type DeliveredCall,
-  decodeCall,
+  decodeDelivered,
   type EndedBatch,
   type FromWorker,
   functionOf,
   queueOf,
   refOf,
-  type Settlement,
+  type SettlementMessage,
 } from "./protocol.ts";
 import { toSettlement } from "./settlement.ts";
 
@@ -23,7 +23,7 @@ const SETTLE_TIMEOUT_MS = 5000;
 
 export interface ConsumerPort {
   claim(key: string, count: number): void;
-  settle(settlement: Settlement): void;
+  settle(settlement: SettlementMessage): void;
   /** Asks for no more calls; {@link EmbeddedConsumer.settled} is the answer. */
   pause(): void;
   members(whole: number): AsyncIterable<FinishedMember>;
@@ -31,7 +31,7 @@ export interface ConsumerPort {
 }
 
 export interface ConsumerContext {
-  readonly ids: CallIds;
+  readonly ids: SealedCallIds;
   readonly maxResultBytes: number;
   readonly log: Pick<Logger, "error" | "warn">;
   readonly port: ConsumerPort;
@@ -118,12 +118,12 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     await this.#worker.close(drainTimeoutMs);
   }
 
-  claim({ key }: Lane, count: number): void {
+  claim({ key }: FunctionQueue, count: number): void {
     this.#context.port.claim(key, count);
   }
 
   /** The file has one consumer. */
-  share(_lane: Lane, limit: number): number {
+  share(_lane: FunctionQueue, limit: number): number {
     return limit;
   }
 
@@ -131,7 +131,7 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     const { ids, log } = this.#context;
     const id = ids.encode(claim.seq);
     try {
-      return { call: decodeCall(claim, id), number: claim.attempt };
+      return { call: decodeDelivered(claim, id), number: claim.attempt };
     } catch (err) {
       log.error({ err, callId: id }, "a stored call cannot be read");
       this.#settle({ seq: claim.seq, kind: "dead", reason: "the stored call cannot be read" });
@@ -153,7 +153,7 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     this.#settle({ seq, kind: "back" });
   }
 
-  #settle(settlement: Settlement): void {
+  #settle(settlement: SettlementMessage): void {
     this.#claimed.delete(settlement.seq);
     this.#context.port.settle(settlement);
   }
@@ -169,6 +169,6 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
   }
 }
 
-function laneOf(key: string): Lane {
+function laneOf(key: string): FunctionQueue {
   return { key, ref: refOf(functionOf(key)) };
 }

@@ -1,7 +1,7 @@
 import { FaasError } from "../../../contract/errors.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../queue.ts";
-import type { CallIds } from "./call-ids.ts";
+import type { SealedCallIds } from "./call-ids.ts";
 import {
   type Answers,
   type AskOf,
@@ -21,9 +21,9 @@ const PLACE = /^[1-9][0-9]{0,14}$/;
 /** The dead calls, as the thread knows them. */
 export class EmbeddedDeadLetters implements DeadLetters {
   readonly #ask: AskThread;
-  readonly #ids: () => CallIds;
+  readonly #ids: () => SealedCallIds;
 
-  constructor(ask: AskThread, ids: () => CallIds) {
+  constructor(ask: AskThread, ids: () => SealedCallIds) {
     this.#ask = ask;
     this.#ids = ids;
   }

@@ -3,14 +3,14 @@ import {
   type FromWorker,
   type KeyClaim,
   packBodies,
-  type Settlement,
+  type SettlementMessage,
   type ToWorker,
   type WireCall,
 } from "./protocol.ts";
 import { toWire } from "./settlement.ts";
 
 /** Where a published call has got to. */
-export interface StoredCall {
+export interface PublishReceipt {
   readonly seq: number;
   readonly duplicate: boolean;
   /** Of the first, for a duplicate whose caller chose one. */
@@ -19,7 +19,7 @@ export interface StoredCall {
 
 interface Unstored {
   readonly bytes: number;
-  readonly resolve: (stored: StoredCall) => void;
+  readonly resolve: (stored: PublishReceipt) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -32,7 +32,7 @@ export class EmbeddedOutbox {
   /** Since the last flush. */
   #calls: { readonly call: WireCall; readonly body: Uint8Array; readonly unstored: Unstored }[] = [];
   #bodyBytes = 0;
-  #settlements: Settlement[] = [];
+  #settlements: SettlementMessage[] = [];
   #claims: KeyClaim[] = [];
   #flushing = false;
   /** Sent, not yet durable, by the name of the batch. */
@@ -52,8 +52,8 @@ export class EmbeddedOutbox {
   }
 
   /** Resolves once the call is durable. */
-  publish(call: Omit<WireCall, "bodyAt" | "bodyBytes">, body: Uint8Array): Promise<StoredCall> {
-    const { promise, resolve, reject } = Promise.withResolvers<StoredCall>();
+  publish(call: Omit<WireCall, "bodyAt" | "bodyBytes">, body: Uint8Array): Promise<PublishReceipt> {
+    const { promise, resolve, reject } = Promise.withResolvers<PublishReceipt>();
     const bytes = body.byteLength + call.meta.length;
     const wire: WireCall = { ...call, bodyAt: this.#bodyBytes, bodyBytes: body.byteLength };
     this.#calls.push({ call: wire, body, unstored: { bytes, resolve, reject } });
@@ -63,7 +63,7 @@ export class EmbeddedOutbox {
     return promise;
   }
 
-  settle(settlement: Settlement): void {
+  settle(settlement: SettlementMessage): void {
     this.#settlements.push(settlement);
     this.#flushSoon();
   }

@@ -70,7 +70,7 @@ export interface StoredOutcome {
 }
 
 /** What became of a delivered call, or of a batch whose end was to be told. */
-export type Settlement =
+export type SettlementMessage =
   | { readonly seq: number; readonly kind: "done"; readonly outcome?: StoredOutcome }
   | {
       readonly seq: number;
@@ -88,7 +88,7 @@ export type Settlement =
 
 /** A settlement on its way: the result's body lies in `bodies`. */
 export interface WireSettlement {
-  readonly settlement: Settlement;
+  readonly settlement: SettlementMessage;
   readonly result?: { readonly headers: string; readonly bodyAt: number; readonly bodyBytes: number };
 }
 
@@ -297,7 +297,7 @@ export function encodeMeta({ acceptedAt: _, body: __, requestPrint: ___, ...meta
 }
 
 /** @throws {SyntaxError | TypeError} when the stored text is not what {@link encodeMeta} made */
-export function decodeCall(
+export function decodeDelivered(
   { acceptedAt, refused, meta, body }: Pick<DeliveredCall, "acceptedAt" | "refused" | "meta" | "body">,
   id: string,
 ): QueuedCall {

@@ -17,7 +17,7 @@ import type {
   QueueStats,
   Receipt,
 } from "../queue.ts";
-import { CallIds } from "./call-ids.ts";
+import { SealedCallIds } from "./call-ids.ts";
 import { EmbeddedConsumer } from "./consumer.ts";
 import { EmbeddedDeadLetters } from "./dead-letters.ts";
 import { EmbeddedOutbox } from "./outbox.ts";
@@ -54,7 +54,7 @@ export class EmbeddedQueue implements Queue {
   readonly #outbox: EmbeddedOutbox;
   readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
   #lastQuestion = 0;
-  #ids = new CallIds({ secret: new Uint8Array(32), hiddenFrom: 0 });
+  #ids = new SealedCallIds({ secret: new Uint8Array(32), hiddenFrom: 0 });
   #consumer: EmbeddedConsumer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -64,7 +64,7 @@ export class EmbeddedQueue implements Queue {
     this.maxResultBytes = context.maxResultBytes;
     this.#thread = new EmbeddedThread(context, {
       opened: (key, again) => {
-        this.#ids = new CallIds(key);
+        this.#ids = new SealedCallIds(key);
         // One that is closing would only hand everything back, again and again.
         if (again && this.#consumer?.closing === false) this.#thread.post({ kind: "consume" });
       },

@@ -1,8 +1,8 @@
 import type { Disposition, Outcome } from "../queue.ts";
-import type { Settlement, StoredOutcome, WireSettlement } from "./protocol.ts";
+import type { SettlementMessage, StoredOutcome, WireSettlement } from "./protocol.ts";
 
 /** What is told to the thread of what became of an attempt. */
-export function toSettlement(seq: number, disposition: Disposition, maxResultBytes: number): Settlement {
+export function toSettlement(seq: number, disposition: Disposition, maxResultBytes: number): SettlementMessage {
   switch (disposition.kind) {
     case "done":
       return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes) };
@@ -31,7 +31,10 @@ function stored(outcome: Outcome | undefined, maxResultBytes: number): { readonl
 }
 
 /** Takes the result's body out of a settlement, for it to travel in one buffer with others from `bodyAt` on. */
-export function toWire(settlement: Settlement, bodyAt: number): { wire: WireSettlement; body: Uint8Array | undefined } {
+export function toWire(
+  settlement: SettlementMessage,
+  bodyAt: number,
+): { wire: WireSettlement; body: Uint8Array | undefined } {
   if (!("outcome" in settlement) || !settlement.outcome?.result) return { wire: { settlement }, body: undefined };
   const { result, ...outcome } = settlement.outcome;
   const { headers, body } = result;

@@ -1,4 +1,4 @@
-import type { Place } from "../queue.ts";
+import type { CallPermit } from "../queue.ts";
 import { maxAside } from "./places.ts";
 
 /** What a call under way takes: its process's place and one of its function's limit; the latter only; nothing. */
@@ -33,7 +33,7 @@ export class Aside {
 }
 
 /** The place of one call, from its beginning to its end. */
-export class HeldPlace implements Place {
+export class HeldPlace implements CallPermit {
   readonly #left: (now: Hold, before: Hold) => void;
   readonly #aside: { enter(): boolean; leave(): void };
   #hold: Hold = "both";
@@ -44,11 +44,11 @@ export class HeldPlace implements Place {
     this.#aside = aside;
   }
 
-  lend(): void {
+  lendSlot(): void {
     if (this.#hold === "both") this.#leave("function");
   }
 
-  free(): void {
+  release(): void {
     if (this.#hold !== "nothing") this.#leave("nothing");
   }
 

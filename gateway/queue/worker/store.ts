@@ -2,7 +2,7 @@ import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Disposition, QueuedCall } from "../queue.ts";
 
 /** The calls of one function in one queue. */
-export interface Lane {
+export interface FunctionQueue {
   /** Names it to the store. */
   readonly key: string;
   readonly ref: FunctionRef;
@@ -33,9 +33,9 @@ export interface ClaimStore<C> {
    * Asks for calls of a lane. Each is answered, by {@link Claims.delivered} or {@link Claims.missed}. What is asked for
    * in one turn of the worker is asked for together.
    */
-  claim(lane: Lane, count: number): void;
+  claim(lane: FunctionQueue, count: number): void;
   /** Part of a function's limit that this process keeps to, where others take calls of it as well. */
-  share(lane: Lane, limit: number): number;
+  share(lane: FunctionQueue, limit: number): number;
   /** Readies a claimed call. @returns undefined when it is not to be tried: the store has seen to it */
   open(claim: C): Attempt | undefined | Promise<Attempt | undefined>;
   /** The call is under way still, and its function's limit counts it no more. */
@@ -56,11 +56,11 @@ export interface Claims<C> {
    * As many calls of a lane can be claimed now; `Infinity` when that is not known, until a claim is missed. Takes the
    * place of what was told before.
    */
-  ready(lane: Lane, count: number): void;
+  ready(lane: FunctionQueue, count: number): void;
   /** Claimed calls, those asked for first; more than that wait in the worker until there is a place. */
-  delivered(lane: Lane, claims: readonly C[]): void;
+  delivered(lane: FunctionQueue, claims: readonly C[]): void;
   /** So many of the calls that were asked for do not come. */
-  missed(lane: Lane, count: number): void;
+  missed(lane: FunctionQueue, count: number): void;
   /** The call has been cancelled. It is aborted, and settled as such. */
   cancel(claim: C): void;
   /** All claims are void, whatever becomes of them. @returns when nothing is under way any more, or heeds no abort */

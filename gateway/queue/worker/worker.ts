@@ -3,7 +3,7 @@ import type { Logger } from "../../../kit/log.ts";
 import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
 import { Aside, type HeldPlace } from "./aside.ts";
 import { StartOrder } from "./start-order.ts";
-import type { Attempt, ClaimStore, Claims, Ending, Lane } from "./store.ts";
+import type { Attempt, ClaimStore, Claims, Ending, FunctionQueue } from "./store.ts";
 import { type Taker, Turns } from "./turns.ts";
 import { within } from "./within.ts";
 
@@ -18,7 +18,7 @@ const THROWN_MAX_ATTEMPTS = 20;
 
 const BACK = "back";
 
-interface LaneState<C> extends Lane, Taker {
+interface LaneState<C> extends FunctionQueue, Taker {
   /** Calls that can be claimed, as far as is known. */
   available: number;
   /** Calls asked for, each of which has its places already. */
@@ -92,7 +92,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#turnSoon();
   }
 
-  ready(of: Lane, count: number): void {
+  ready(of: FunctionQueue, count: number): void {
     if (this.#closing) return;
     const lane = this.#laneOf(of);
     lane.available = count;
@@ -103,7 +103,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     }
   }
 
-  delivered(of: Lane, claims: readonly C[]): void {
+  delivered(of: FunctionQueue, claims: readonly C[]): void {
     const lane = this.#laneOf(of);
     for (const claim of claims) {
       if (this.#closing) this.#store.release(claim);
@@ -117,7 +117,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#restIfDone(lane);
   }
 
-  missed(of: Lane, count: number): void {
+  missed(of: FunctionQueue, count: number): void {
     const lane = this.#laneOf(of);
     for (let left = Math.min(count, lane.promised); left > 0; left--) this.#unpromise(lane);
     this.#restIfDone(lane);
@@ -188,7 +188,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     for (const [lane, count] of claims) this.#store.claim(lane, count);
   }
 
-  #laneOf({ key, ref }: Lane): LaneState<C> {
+  #laneOf({ key, ref }: FunctionQueue): LaneState<C> {
     let lane = this.#lanes.get(key);
     if (!lane) {
       lane = {

@@ -28,7 +28,7 @@ export function asideContract(setup: QueueSetup): void {
     await setup.publishMany(2, "asleep", { function: "asleep" });
     await soon("the first of it starts", () => deliveries.underWay === 1);
     await setup.publishMany(2, "ready", { function: "ready" });
-    deliveries.place("asleep-0").lend();
+    deliveries.place("asleep-0").lendSlot();
     await soon("another function's call starts", () => deliveries.callIds.includes("ready-0"));
     deliveries.endOf("ready-0");
     await soon("and the next one", () => deliveries.callIds.includes("ready-1"));
@@ -48,7 +48,7 @@ export function asideContract(setup: QueueSetup): void {
     await setup.publishMany(40, "call");
     for (let i = 0; i < 40; i++) {
       await soon("it starts", () => deliveries.underWay === i + 1);
-      deliveries.place(`call-${i}`).free();
+      deliveries.place(`call-${i}`).release();
     }
     await soon("they are shown as under way", async () => (await setup.queue.stats()).inFlight === 40);
     expect(await setup.untilState("call-0", "running")).toMatchObject({ attempts: 0 });
@@ -61,7 +61,7 @@ export function asideContract(setup: QueueSetup): void {
     const deliveries = await setup.hold(limited(8, 2));
     await setup.publishMany(8, "call");
     await soon("two start", () => deliveries.underWay === 2);
-    for (const id of ["call-0", "call-1"]) deliveries.place(id).free();
+    for (const id of ["call-0", "call-1"]) deliveries.place(id).release();
     await soon("two more start", () => deliveries.underWay === 4);
     for (const id of ["call-0", "call-1"]) deliveries.endOf(id);
     await setup.untilState("call-1", "done");
@@ -83,18 +83,18 @@ export function asideContract(setup: QueueSetup): void {
     for (const [i, id] of ids.entries()) {
       await soon("it starts", () => deliveries.callIds.includes(id));
       const place = deliveries.place(id);
-      if (i % 3 === 0) place.lend();
-      if (i % 3 === 0) place.lend();
-      if (i % 3 !== 2) place.free();
-      if (i % 3 !== 2) place.free();
-      place.lend();
+      if (i % 3 === 0) place.lendSlot();
+      if (i % 3 === 0) place.lendSlot();
+      if (i % 3 !== 2) place.release();
+      if (i % 3 !== 2) place.release();
+      place.lendSlot();
       if (i % 3 === 2) deliveries.endOf(id);
     }
     deliveries.endAll();
     await setup.untilEmpty();
     for (const { place } of deliveries.started) {
-      place.lend();
-      place.free();
+      place.lendSlot();
+      place.release();
     }
     await expectPlaces(deliveries, 2);
   });
@@ -104,13 +104,13 @@ export function asideContract(setup: QueueSetup): void {
     await setup.publishMany(2, "call");
     await soon("the first starts", () => deliveries.underWay === 1);
     const first = deliveries.place("call-0");
-    first.free();
+    first.release();
     await soon("the second starts", () => deliveries.callIds.includes("call-1"));
     deliveries.endOf("call-1");
     await setup.untilState("call-1", "done");
     deliveries.endOf("call-0", { kind: "retry", afterMs: 0 });
     await soon("it starts again", () => deliveries.started.length === 3);
-    first.free();
+    first.release();
     await setup.publish({ callId: "late" });
     await setup.publish({ callId: "witness", function: "witness" });
     await soon("another function's starts", () => deliveries.callIds.includes("witness"));
@@ -131,8 +131,8 @@ export function asideContract(setup: QueueSetup): void {
     await setup.consume(
       async (_call, _attempt, _signal, place) => {
         started++;
-        if (started % 2 === 0) place.lend();
-        place.free();
+        if (started % 2 === 0) place.lendSlot();
+        place.release();
         await ending.promise;
         return DONE;
       },
@@ -150,8 +150,8 @@ export function asideContract(setup: QueueSetup): void {
     const deliveries = await setup.hold(limited(2, 2));
     await setup.publishMany(4, "call");
     await soon("two start", () => deliveries.underWay === 2);
-    deliveries.place("call-0").lend();
-    deliveries.place("call-1").free();
+    deliveries.place("call-0").lendSlot();
+    deliveries.place("call-1").release();
     await soon("one more starts", () => deliveries.underWay === 3);
     for (const id of ["call-0", "call-1"]) {
       await setup.untilState(id, "running");
@@ -169,9 +169,9 @@ export function asideContract(setup: QueueSetup): void {
     const consumer = setup.lastConsumer;
     await setup.publishMany(2, "call");
     await soon("one starts", () => deliveries.underWay === 1);
-    deliveries.place("call-0").lend();
+    deliveries.place("call-0").lendSlot();
     await soon("the other starts", () => deliveries.underWay === 2);
-    deliveries.place("call-1").free();
+    deliveries.place("call-1").release();
     const closed = consumer.close(20_000);
     deliveries.endAll();
     await closed;
@@ -184,12 +184,12 @@ export function asideContract(setup: QueueSetup): void {
     const consumer = setup.lastConsumer;
     await setup.publishMany(2, "call");
     await soon("one starts", () => deliveries.underWay === 1);
-    deliveries.place("call-0").lend();
+    deliveries.place("call-0").lendSlot();
     await soon("the other starts", () => deliveries.underWay === 2);
-    deliveries.place("call-1").free();
+    deliveries.place("call-1").release();
     await consumer.close(0);
     expect(deliveries.started.every(({ signal }) => signal.aborted)).toBe(true);
-    for (const { place } of deliveries.started) place.free();
+    for (const { place } of deliveries.started) place.release();
     const others = await setup.hold(limited(2, 2));
     await soon("both start again", () => others.underWay === 2);
     expect(others.started.every(({ attempt }) => attempt === 1)).toBe(true);

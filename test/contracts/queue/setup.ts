@@ -1,6 +1,7 @@
 import { afterEach, beforeEach } from "@jest/globals";
 import type {
   CallLimits,
+  CallPermit,
   CallState,
   CallStatus,
   ConsumeOptions,
@@ -8,7 +9,6 @@ import type {
   Deliver,
   Disposition,
   NewCall,
-  Place,
   Queue,
   QueuedCall,
   Receipt,
@@ -68,7 +68,7 @@ export class Deliveries {
     readonly call: QueuedCall;
     readonly attempt: number;
     readonly signal: AbortSignal;
-    readonly place: Place;
+    readonly place: CallPermit;
   }[] = [];
   readonly #open = new Map<string, PromiseWithResolvers<Disposition>>();
 
@@ -97,7 +97,7 @@ export class Deliveries {
   }
 
   /** Of the last attempt. */
-  place(callId: string): Place {
+  place(callId: string): CallPermit {
     const one = this.started.findLast(({ call }) => call.callId === callId);
     if (!one) throw new Error(`${callId} has not started`);
     return one.place;

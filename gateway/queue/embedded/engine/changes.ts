@@ -8,7 +8,7 @@ import {
   type Moved,
   type Purged,
   type Refusal,
-  type Settlement,
+  type SettlementMessage,
   type WireCall,
 } from "../protocol.ts";
 import type { KeyCounters } from "./counts.ts";
@@ -51,7 +51,7 @@ export class EmbeddedChanges {
     this.#counters = counters;
   }
 
-  settle(settlement: Settlement, draft: Draft): void {
+  settle(settlement: SettlementMessage, draft: Draft): void {
     const { seq } = settlement;
     if (settlement.kind === "told") {
       this.#ledger.told(seq, draft);

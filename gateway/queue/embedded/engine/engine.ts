@@ -1,7 +1,7 @@
 import type { SpareSpace } from "../../../../kit/spare-space.ts";
 import { isDamage } from "../db/database.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import type { EmbeddedSettings, FromWorker, Refusal, Settlement, ToWorker } from "../protocol.ts";
+import type { EmbeddedSettings, FromWorker, Refusal, SettlementMessage, ToWorker } from "../protocol.ts";
 import { BatchEnds } from "./batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./changes.ts";
 import { QueueClock } from "./clock.ts";
@@ -61,7 +61,7 @@ export class EmbeddedEngine {
   /** Not even the old calls can be settled or given out; to be tried again. */
   #stuck = false;
   /** Settlements that are not on disk yet. Their calls keep their places, which bounds the list. */
-  #unsettled: Settlement[] = [];
+  #unsettled: SettlementMessage[] = [];
   /** By how much the clock has been set, and what waits has not been adapted to. */
   #jumped = 0;
   #forgetAt: number | undefined = 0;

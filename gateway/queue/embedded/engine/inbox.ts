@@ -1,4 +1,4 @@
-import type { Ask, Change, KeyClaim, Settlement, ToWorker, WireSettlement } from "../protocol.ts";
+import type { Ask, Change, KeyClaim, SettlementMessage, ToWorker, WireSettlement } from "../protocol.ts";
 
 export type Batch = Extract<ToWorker, { kind: "batch" }>;
 /** About giving out calls. */
@@ -11,7 +11,7 @@ export interface Inbox {
   readonly orders: readonly Order[];
   /** With calls to store. */
   readonly batches: readonly Batch[];
-  readonly settlements: readonly Settlement[];
+  readonly settlements: readonly SettlementMessage[];
   readonly changes: readonly { readonly question: number; readonly ask: Change }[];
   readonly questions: readonly { readonly question: number; readonly ask: Exclude<Ask, Change> }[];
 }
@@ -19,7 +19,7 @@ export interface Inbox {
 export function sortInbox(messages: readonly ToWorker[]): Inbox {
   const orders: Order[] = [];
   const batches: Batch[] = [];
-  const settlements: Settlement[] = [];
+  const settlements: SettlementMessage[] = [];
   const changes: { question: number; ask: Change }[] = [];
   const questions: { question: number; ask: Exclude<Ask, Change> }[] = [];
   for (const message of messages) {
@@ -52,7 +52,7 @@ function isChange(ask: Ask): ask is Change {
   return ask.kind === "cancel" || ask.kind === "replay" || ask.kind === "drop" || ask.kind === "purge";
 }
 
-function unpack({ settlement, result }: WireSettlement, bodies: ArrayBuffer): Settlement {
+function unpack({ settlement, result }: WireSettlement, bodies: ArrayBuffer): SettlementMessage {
   if (!result || !("outcome" in settlement) || !settlement.outcome) return settlement;
   const { headers, bodyAt, bodyBytes } = result;
   const body = new Uint8Array(bodies, bodyAt, bodyBytes);

@@ -3,7 +3,7 @@ import type { CallState, FinalState } from "../../queue.ts";
 import { isComplete, PHASE } from "../db/batches.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import { decodeCall, type EmbeddedSettings, type Refusal, type StoredOutcome } from "../protocol.ts";
+import { decodeDelivered, type EmbeddedSettings, type Refusal, type StoredOutcome } from "../protocol.ts";
 import type { Load } from "./counts.ts";
 import type { Draft } from "./draft.ts";
 import type { EmbeddedForgetting } from "./forgetting.ts";
@@ -15,7 +15,7 @@ const MEMBERS_AT_A_TIME = 200;
 const OTHER_REQUEST = "X-Idempotency-Key: is the key of another request";
 
 /** How a call ends. */
-export interface Ending {
+export interface CallEnding {
   readonly state: FinalState;
   /** Whether an attempt has ended with it. */
   readonly counted: boolean;
@@ -92,7 +92,7 @@ export class EmbeddedLedger {
     try {
       return (
         content &&
-        fingerprintWithBody(decodeCall({ ...content, acceptedAt: 0, body: Uint8Array.from(content.body) }, ""))
+        fingerprintWithBody(decodeDelivered({ ...content, acceptedAt: 0, body: Uint8Array.from(content.body) }, ""))
       );
     } catch {
       return undefined; // what is stored is no call, as will show when its turn comes
@@ -119,7 +119,7 @@ export class EmbeddedLedger {
   }
 
   /** Ends a call, and with a batch that has not been made members yet those that there are. */
-  end(seq: number, ending: Ending, draft: Draft): void {
+  end(seq: number, ending: CallEnding, draft: Draft): void {
     const { state, counted, outcome, reason } = ending;
     const { calls, history, batches, dead } = this.#store;
     if (state === "dead") {

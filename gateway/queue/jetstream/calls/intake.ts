@@ -1,7 +1,8 @@
 import { FaasError } from "../../../../contract/errors.ts";
+import { isQueueName } from "../../../../contract/names.ts";
 import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
 import type { NewCall, Receipt } from "../../queue.ts";
-import { isQueueName, laneSubject, queueStream, SIGNALS } from "../client/names.ts";
+import { laneSubject, queueStream, SIGNALS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "../store/aliases.ts";
 import { decodeIfReadable, encodeSmall, idOf, laneOf, type StoredCall } from "../store/call-codec.ts";
@@ -46,7 +47,8 @@ export class Intake {
 
   #refuse({ queue, body }: NewCall): FaasError | undefined {
     const { publisher, settings } = this.#context;
-    if (!isQueueName(queue)) return new FaasError("invalid", `queue: "${queue}" must match [a-z0-9_-]{1,64}`);
+    if (!isQueueName(queue))
+      return new FaasError("invalid", `queue: "${queue}" must have 1 to 63 lower-case letters, digits, - and _`);
     if (body.byteLength > settings.maxBodyBytes) {
       return new FaasError("tooLarge", `request body is too large, maximum: ${settings.maxBodyBytes} bytes`);
     }

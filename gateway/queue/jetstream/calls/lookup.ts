@@ -4,12 +4,12 @@ import { readAlias } from "../store/aliases.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type CallPlace, isCallId } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
-import { type CallRecord, type Place, waitingRecord } from "../store/record.ts";
+import { type CallRecord, type MessagePosition, waitingRecord } from "../store/record.ts";
 
 export interface FoundCall {
   readonly record: CallRecord;
   /** Its message, as far as it can be told where that is. */
-  readonly place?: Place;
+  readonly place?: MessagePosition;
   readonly stored?: StoredCall;
 }
 

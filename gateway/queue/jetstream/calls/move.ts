@@ -2,12 +2,12 @@ import { batchSubject, laneSubject, queueStream, SIGNALS, STREAMS } from "../cli
 import { encodeCall, laneOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
-import { type CallRecord, moveId, nextMove, type Place, waitingRecord } from "../store/record.ts";
+import { type CallRecord, type MessagePosition, moveId, nextMove, waitingRecord } from "../store/record.ts";
 
 export interface WaitingCall {
   readonly id: string;
   /** Its message, which is to go once the call has moved. */
-  readonly place: Place;
+  readonly place: MessagePosition;
   readonly stored: StoredCall;
   /** Its record, if there is one. */
   readonly open: CallRecord | undefined;

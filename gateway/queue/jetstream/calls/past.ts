@@ -1,6 +1,6 @@
 import type { StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
-import { type CallRecord, isLeftBehind, type Place } from "../store/record.ts";
+import { type CallRecord, isLeftBehind, type MessagePosition } from "../store/record.ts";
 import { findMessage } from "./lookup.ts";
 
 /** What is written down of the call of a message. */
@@ -17,7 +17,12 @@ const MAX_LOOKS = 3;
  * A message that comes again, or took the place of another one, may be of a call that has ended or moved on.
  * @throws {FaasError} `unavailable` when that cannot be told now
  */
-export async function lookUpPast(context: Context, id: string, place: Place, stored: StoredCall): Promise<Past> {
+export async function lookUpPast(
+  context: Context,
+  id: string,
+  place: MessagePosition,
+  stored: StoredCall,
+): Promise<Past> {
   const { records } = context;
   for (let look = 1; ; look++) {
     const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);

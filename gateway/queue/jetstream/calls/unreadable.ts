@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import type { DeadLetter } from "../../queue.ts";
-import { deadSubject, type Lane } from "../client/names.ts";
+import { deadSubject, type FunctionQueueRef } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBackLater } from "../client/pull.ts";
 import { remainsOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { markLeft } from "../store/left-marks.ts";
-import { moveId, type Place } from "../store/record.ts";
+import { type MessagePosition, moveId } from "../store/record.ts";
 import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";
 import { letterHeaders } from "./dead-message.ts";
 import { endMember } from "./member-end.ts";
@@ -13,12 +13,12 @@ import { endMember } from "./member-end.ts";
 /** Before a call of a later release is offered to its workers again, at most. */
 const MAX_LEAVE_MS = 5000;
 
-export interface UnreadableMessage extends Place {
+export interface UnreadableMessage extends MessagePosition {
   readonly data: Uint8Array;
   /** When the stream took it. */
   readonly storedAt: number;
   /** Where the call was to go, as the message's subject tells. */
-  readonly lane: Lane;
+  readonly lane: FunctionQueueRef;
   /** Of its call, where that is known. */
   readonly id?: string;
 }
@@ -51,7 +51,7 @@ export async function setAside(
 }
 
 /** Says once that there are calls for the workers of a later release. */
-function leaveNewer(context: Context, error: NewerFormError, { queue, name, namespace }: Lane): void {
+function leaveNewer(context: Context, error: NewerFormError, { queue, name, namespace }: FunctionQueueRef): void {
   if (context.toldOfNewer) return;
   context.toldOfNewer = true;
   const facts = { function: name, namespace, queue, reason: error.message };
@@ -82,7 +82,7 @@ export async function buryUnreadable(context: Context, error: unknown, message: 
 }
 
 /** That it was given when it was accepted, where that can be told; else one that goes with its place. */
-function idFor({ ids }: Context, { stream, seq }: Place, nonce: string | undefined): string {
+function idFor({ ids }: Context, { stream, seq }: MessagePosition, nonce: string | undefined): string {
   const made = hash("sha256", `${stream}:${seq}`).slice(0, 19);
   return ids.encode({ seq, nonce: nonce ?? `${made.slice(0, 3)}0${made.slice(4)}`, hidden: true });
 }

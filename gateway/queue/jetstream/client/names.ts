@@ -17,7 +17,6 @@ export const STREAMS = {
 } as const;
 
 const QUEUE_STREAM_PREFIX = "OF_";
-const QUEUE_NAME = /^[a-z0-9_-]{1,64}$/;
 
 /** Not stored: between processes that are connected just now. */
 export const SIGNALS = {
@@ -31,16 +30,12 @@ export const SIGNALS = {
   activity: "FAASLANE.signal.activity",
 } as const;
 
-export interface Lane extends FunctionRef {
+export interface FunctionQueueRef extends FunctionRef {
   readonly queue: string;
 }
 
 /** Of what does not tell whom it is for. */
-export const UNKNOWN_LANE: Lane = { queue: "unknown", namespace: "unknown", name: "unknown" };
-
-export function isQueueName(queue: string): boolean {
-  return QUEUE_NAME.test(queue);
-}
+export const UNKNOWN_LANE: FunctionQueueRef = { queue: "unknown", namespace: "unknown", name: "unknown" };
 
 export function queueStream(queue: string): string {
   return QUEUE_STREAM_PREFIX + queue;
@@ -52,12 +47,12 @@ export function queueOfStream(stream: string): string | undefined {
 }
 
 /** `queue.namespace.function`, each one token. */
-export function laneSubject({ queue, namespace, name }: Lane): string {
+export function laneSubject({ queue, namespace, name }: FunctionQueueRef): string {
   return `${queue}.${token(namespace)}.${token(name)}`;
 }
 
 /** @returns undefined for what {@link laneSubject} does not make */
-export function parseLane(subject: string): Lane | undefined {
+export function parseLane(subject: string): FunctionQueueRef | undefined {
   const [queue, namespace, name, ...more] = subject.split(".");
   if (!queue || !namespace || !name || more.length > 0) return undefined;
   try {
@@ -91,7 +86,7 @@ export const ID_KEY_SUBJECT = "FAASLANE.key.ids";
 export const BODY_PREFIX = "FAASLANE.body";
 export const RESULT_PREFIX = "FAASLANE.result";
 
-export function deadSubject(lane: Lane, id: string): string {
+export function deadSubject(lane: FunctionQueueRef, id: string): string {
   return `FAASLANE.dead.${laneSubject(lane)}.${id}`;
 }
 

@@ -1,7 +1,8 @@
+import { isQueueName } from "../../../../contract/names.ts";
 import type { BatchPlace, NewCall, QueuedCall, RefusalStreak } from "../../queue.ts";
-import { isQueueName, type Lane } from "../client/names.ts";
+import type { FunctionQueueRef } from "../client/names.ts";
 import { type BodyRef, decodeBodyRef } from "./bodies.ts";
-import { type CallIds, isCallId } from "./call-id.ts";
+import { isCallId, type MaskedCallIds } from "./call-id.ts";
 import {
   FORM_FIELD,
   isCount,
@@ -226,7 +227,7 @@ export function decodeIfReadable(data: Uint8Array): StoredCall | undefined {
 export function idOf(
   { id, nonce, hidden }: Pick<StoredCall, "id" | "nonce" | "hidden">,
   seq: number,
-  ids: Pick<CallIds, "encode">,
+  ids: Pick<MaskedCallIds, "encode">,
 ): string {
   return id ?? ids.encode({ seq, nonce, hidden: hidden === true });
 }
@@ -236,6 +237,10 @@ export function queuedCall({ call, refused }: StoredCall, id: string, body: Uint
   return { ...asked, id, callId: call.callId ?? id, body, ...(refused && { refused }) };
 }
 
-export function laneOf({ queue, namespace, function: name }: Pick<NewCall, "queue" | "namespace" | "function">): Lane {
+export function laneOf({
+  queue,
+  namespace,
+  function: name,
+}: Pick<NewCall, "queue" | "namespace" | "function">): FunctionQueueRef {
   return { queue, namespace, name };
 }

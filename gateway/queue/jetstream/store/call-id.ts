@@ -23,7 +23,7 @@ export function isCallId(text: string): boolean {
  * guess the id of a call whose nonce they do not know. A hash of key and nonce masks the number, so that ids tell nothing
  * about each other, nor how many calls there were.
  */
-export class CallIds {
+export class MaskedCallIds {
   readonly #secret: string;
 
   /** @param secret the same in all processes */

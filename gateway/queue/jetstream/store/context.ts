@@ -7,7 +7,7 @@ import type { JetStreamSettings } from "../options.ts";
 import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";
 import { encodeCall, type StoredCall } from "./call-codec.ts";
-import { CallIds } from "./call-id.ts";
+import { MaskedCallIds } from "./call-id.ts";
 import { CallRoom } from "./call-room.ts";
 import { ensureIdKey } from "./id-key.ts";
 import { Records } from "./records.ts";
@@ -28,7 +28,7 @@ export class Context {
   /** Whether it has been said that there are calls of a later release. */
   toldOfNewer = false;
   #idKey = "";
-  #ids = new CallIds("");
+  #ids = new MaskedCallIds("");
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
@@ -61,7 +61,7 @@ export class Context {
     await this.room.count();
   }
 
-  get ids(): CallIds {
+  get ids(): MaskedCallIds {
     return this.#ids;
   }
 
@@ -72,7 +72,7 @@ export class Context {
 
   async #readIdKey(): Promise<void> {
     this.#idKey = await ensureIdKey(this, this.#idKey === "" ? undefined : this.#idKey);
-    this.#ids = new CallIds(this.#idKey);
+    this.#ids = new MaskedCallIds(this.#idKey);
   }
 
   /** @throws {Error} when the server cannot have the streams */

@@ -1,5 +1,5 @@
 import type { Ending } from "../../worker/store.ts";
-import type { Lane } from "../client/names.ts";
+import type { FunctionQueueRef } from "../client/names.ts";
 import type { Delivery } from "../client/pull.ts";
 import type { StoredCall } from "./call-codec.ts";
 import type { CallRecord } from "./record.ts";
@@ -18,7 +18,7 @@ export class HeldCall {
   delivery: Delivery;
   readonly stored: StoredCall;
   readonly id: string;
-  readonly lane: Lane;
+  readonly lane: FunctionQueueRef;
   cancelled = false;
   /** Its attempt is under way, or has been. */
   begun = false;
@@ -36,7 +36,7 @@ export class HeldCall {
   open: CallRecord | undefined;
   startedAt: number | undefined;
 
-  constructor(delivery: Delivery, stored: StoredCall, id: string, lane: Lane) {
+  constructor(delivery: Delivery, stored: StoredCall, id: string, lane: FunctionQueueRef) {
     this.delivery = delivery;
     this.stored = stored;
     this.id = id;

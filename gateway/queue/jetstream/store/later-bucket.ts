@@ -1,4 +1,4 @@
-import { type Lane, laneSubject, parseLane, UNKNOWN_LANE } from "../client/names.ts";
+import { type FunctionQueueRef, laneSubject, parseLane, UNKNOWN_LANE } from "../client/names.ts";
 
 /**
  * Calls whose time has not come lie in buckets by that time, so that those due soon are found without touching the
@@ -38,7 +38,7 @@ export function isNear(dueAt: number, now: number): boolean {
   return dueAt - now <= 2 * NARROW_S * 1000;
 }
 
-export function laterSubject(bucket: Bucket, lane: Lane): string {
+export function laterSubject(bucket: Bucket, lane: FunctionQueueRef): string {
   return `FAASLANE.later.${bucketToken(bucket)}.${laneSubject(lane)}`;
 }
 
@@ -53,6 +53,6 @@ export function parseLater(subject: string): { readonly token: string; readonly 
   return token === undefined || lane.length !== 3 ? undefined : { token, lane: lane.join(".") };
 }
 
-export function laneOfLater(subject: string): Lane {
+export function laneOfLater(subject: string): FunctionQueueRef {
   return parseLane(parseLater(subject)?.lane ?? "") ?? UNKNOWN_LANE;
 }

@@ -1,9 +1,9 @@
 import { openSubject, STREAMS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import type { Context } from "./context.ts";
-import type { Place } from "./record.ts";
+import type { MessagePosition } from "./record.ts";
 
-interface Delivered extends Place {
+interface Delivered extends MessagePosition {
   readonly deliveries: number;
 }
 
@@ -16,12 +16,12 @@ export async function markLeft({ publisher }: Pick<Context, "publisher">, delive
 }
 
 /** Deliveries of a message that ended without an attempt, in the hands of who could not read it. */
-export async function countLeft({ link }: Pick<Context, "link">, place: Place): Promise<number> {
+export async function countLeft({ link }: Pick<Context, "link">, place: MessagePosition): Promise<number> {
   const message = await readMessage(link, STREAMS.open, { last_by_subj: subjectOf(place) });
   const left = Number(message?.data.toString());
   return Number.isSafeInteger(left) ? left : 0;
 }
 
-function subjectOf({ stream, seq }: Place): string {
+function subjectOf({ stream, seq }: MessagePosition): string {
   return openSubject(`left-${stream}-${seq}`);
 }

@@ -15,13 +15,13 @@ import {
   word,
 } from "./wire-fields.ts";
 
-export interface Place {
+export interface MessagePosition {
   readonly stream: string;
   readonly seq: number;
 }
 
 /** Where the message of a call lies that is not where its id says. */
-export interface Location extends Place {
+export interface Location extends MessagePosition {
   /** How often it has moved to get there. */
   readonly moves: number;
 }
@@ -172,12 +172,16 @@ export function nextMove({ moves }: Pick<StoredCall, "moves">, open: CallRecord 
 }
 
 /** A message whose call lies elsewhere by now: a server that is killed can forget that it has deleted it. */
-export function isLeftBehind(place: Place, { moves }: Pick<StoredCall, "moves">, location: Location | undefined) {
+export function isLeftBehind(
+  place: MessagePosition,
+  { moves }: Pick<StoredCall, "moves">,
+  location: Location | undefined,
+) {
   if (!location || moves > location.moves) return false; // it has just moved here, which is yet to be written down
   return moves < location.moves || place.stream !== location.stream || place.seq !== location.seq;
 }
 
 /** Of the message that takes the place of another one: stored once, however often that is tried. */
-export function moveId(id: string, from: Place): string {
+export function moveId(id: string, from: MessagePosition): string {
   return `${id}>${from.stream}:${from.seq}`;
 }

@@ -1,13 +1,13 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
-import type { Attempt, Lane as ClaimLane, ClaimStore, Ending } from "../../worker/store.ts";
+import type { Attempt, FunctionQueue as ClaimLane, ClaimStore, Ending } from "../../worker/store.ts";
 import { within } from "../../worker/within.ts";
 import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { setAside } from "../calls/unreadable.ts";
-import { type Lane, laneSubject, SIGNALS } from "../client/names.ts";
+import { type FunctionQueueRef, laneSubject, SIGNALS } from "../client/names.ts";
 import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
@@ -185,7 +185,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   }
 
   /** @param calls on the server, those under way among them; undefined when only that there are some is known */
-  #found(lane: Lane, calls: number | undefined): void {
+  #found(lane: FunctionQueueRef, calls: number | undefined): void {
     if (this.#deaf) return;
     const subject = laneSubject(lane);
     let feed = this.#feeds.get(subject);

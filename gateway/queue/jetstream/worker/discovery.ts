@@ -1,12 +1,12 @@
 import { countSubjects } from "../client/count-subjects.ts";
-import { type Lane, parseLane, queueOfStream, queueStream, SIGNALS } from "../client/names.ts";
+import { type FunctionQueueRef, parseLane, queueOfStream, queueStream, SIGNALS } from "../client/names.ts";
 import type { Context } from "../store/context.ts";
 
 /** Finds the functions that have calls: told by publishers at once, and looked up now and then. */
 export class Discovery {
   readonly #context: Context;
   readonly #queues: ReadonlySet<string> | undefined;
-  readonly #found: (lane: Lane, calls: number | undefined) => void;
+  readonly #found: (lane: FunctionQueueRef, calls: number | undefined) => void;
   readonly #looked: (queue: string, calls: ReadonlyMap<string, number>) => void;
   #off: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
@@ -16,7 +16,7 @@ export class Discovery {
   constructor(
     context: Context,
     queues: readonly string[] | undefined,
-    found: (lane: Lane, calls: number | undefined) => void,
+    found: (lane: FunctionQueueRef, calls: number | undefined) => void,
     looked: (queue: string, calls: ReadonlyMap<string, number>) => void,
   ) {
     this.#context = context;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../../contract/functions.ts";
-import type { Lane as ClaimLane } from "../../worker/store.ts";
+import type { FunctionQueue as ClaimLane } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
-import { consumerName, type Lane, laneSubject, queueStream } from "../client/names.ts";
+import { consumerName, type FunctionQueueRef, laneSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
@@ -33,7 +33,7 @@ export interface LaneFeedEvents {
 
 /** The calls of one function, from its consumer on the server. */
 export class LaneFeed implements ClaimLane {
-  readonly lane: Lane;
+  readonly lane: FunctionQueueRef;
   readonly subject: string;
   readonly ref: FunctionRef;
   /** Calls in the hands of this process that wait or are under way. */
@@ -59,7 +59,7 @@ export class LaneFeed implements ClaimLane {
   readonly #silence: SilenceWatch;
   #aliveAt = performance.now();
 
-  constructor(context: WorkerContext, lane: Lane, events: LaneFeedEvents) {
+  constructor(context: WorkerContext, lane: FunctionQueueRef, events: LaneFeedEvents) {
     this.#context = context;
     this.lane = lane;
     this.subject = laneSubject(lane);

@@ -11,7 +11,7 @@ import {
   functionOf,
   type KeyClaim,
   packBodies,
-  type Settlement,
+  type SettlementMessage,
   type ToWorker,
   type WireCall,
 } from "../../../../gateway/queue/embedded/protocol.ts";
@@ -158,7 +158,7 @@ export class Bench {
     return reply?.kind === "stored" && reply.refused.length === 0 ? reply.places[0] : undefined;
   }
 
-  settle(...settlements: Settlement[]): void {
+  settle(...settlements: SettlementMessage[]): void {
     const wire = settlements.map((settlement) => ({ settlement }));
     for (const { seq } of settlements) this.#worker.end(seq);
     const claims = this.#worker.claims();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { DeliveredCall, Settlement } from "../../../../gateway/queue/embedded/protocol.ts";
+import type { DeliveredCall, SettlementMessage } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
 import { Bench, nameOf, names, SETTINGS } from "./bench.ts";
 
@@ -291,13 +291,13 @@ test("a batch whose lines are not all queued when that is said to be done is dea
   expect(bench.publish("m1", "fn", { member: { whole, index: 1 } })).toBeUndefined();
 });
 
-test.each<Settlement["kind"]>(["retry", "back"])(
+test.each<SettlementMessage["kind"]>(["retry", "back"])(
   "a batch that is begun again in the commit that ended its last attempt (%s) stays one",
   (kind) => {
     bench.consume(10, 10);
     const whole = bench.publish("whole", "fn", { wholeSize: 1 }) as number;
     only(bench.delivered());
-    bench.settle({ seq: whole, kind, afterMs: 0 } as Settlement);
+    bench.settle({ seq: whole, kind, afterMs: 0 } as SettlementMessage);
     expect(names(bench.delivered())).toEqual(["whole"]);
     const member = bench.publish("m0", "fn", { member: { whole, index: 0 } }) as number;
     bench.settle({ seq: whole, kind: "done" });

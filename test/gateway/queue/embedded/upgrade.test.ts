@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { CallIds } from "../../../../gateway/queue/embedded/call-ids.ts";
+import { SealedCallIds } from "../../../../gateway/queue/embedded/call-ids.ts";
 import { openEmbeddedQueue } from "../../../../gateway/queue/embedded/index.ts";
 import { encodeMeta } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { NewCall, Queue } from "../../../../gateway/queue/queue.ts";
@@ -108,7 +108,7 @@ const VERSION_2 = `
 
 const KEY = Buffer.alloc(32, 5);
 /** As that release made ids. */
-const oldIds = new CallIds({ secret: KEY, hiddenFrom: 2 ** 48 });
+const oldIds = new SealedCallIds({ secret: KEY, hiddenFrom: 2 ** 48 });
 const body = Buffer.from("the body");
 const headers = [["Authorization", "Bearer mine"]] as const;
 

@@ -113,7 +113,7 @@ describeWithNats("calls aside on JetStream", () => {
     expect(await serverLimit()).toBe(2);
     for (let i = 0; i < 20; i++) {
       await soon("it starts", () => deliveries.callIds.includes(`call-${i}`));
-      deliveries.place(`call-${i}`).free();
+      deliveries.place(`call-${i}`).release();
     }
     await soon("there is room", async () => (await serverLimit()) === 2 + 32);
     await soon("the limit is used", () => deliveries.underWay === 22);
@@ -132,7 +132,7 @@ describeWithNats("calls aside on JetStream", () => {
     await consume(queue, deliveries.deliver, options);
     await Promise.all(Array.from({ length: 12 }, (_, i) => queue.publish(newCall({ callId: `call-${i}` }))));
     await soon("two start", () => deliveries.underWay === 2);
-    deliveries.place("call-0").free();
+    deliveries.place("call-0").release();
     await soon("a third starts", () => deliveries.underWay === 3);
     const inFlight = async (one: Queue) => (await one.stats()).inFlight;
     await soon("the other worker knows of them", async () => (await inFlight(other)) === 3);

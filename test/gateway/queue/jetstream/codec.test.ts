@@ -14,7 +14,7 @@ import {
   idOf,
   queuedCall,
 } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
-import { CallIds, isCallId, Nonces } from "../../../../gateway/queue/jetstream/store/call-id.ts";
+import { isCallId, MaskedCallIds, Nonces } from "../../../../gateway/queue/jetstream/store/call-id.ts";
 import {
   bucketOf,
   bucketToken,
@@ -40,7 +40,7 @@ const seqs = fc.oneof(
 
 describe("ids of calls", () => {
   const nonces = new Nonces();
-  const ids = new CallIds("a key");
+  const ids = new MaskedCallIds("a key");
 
   test("give back what they were made of, and look like UUIDs", () => {
     fc.assert(
@@ -49,13 +49,13 @@ describe("ids of calls", () => {
         const id = ids.encode({ seq, nonce, hidden: true });
         expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
         expect(ids.decode(id)[0]).toEqual({ seq, nonce, hidden: true });
-        expect(new CallIds("another key").decode(id)[0]?.seq).not.toBe(seq);
+        expect(new MaskedCallIds("another key").decode(id)[0]?.seq).not.toBe(seq);
       }),
     );
   });
 
   test("without the key nothing in an id tells its number", () => {
-    const strangers = new CallIds("");
+    const strangers = new MaskedCallIds("");
     for (let seq = 0; seq < 500; seq++) {
       const id = ids.encode({ seq, nonce: nonces.next(), hidden: true });
       expect(strangers.decode(id).map((place) => place.seq)).not.toContain(seq);
@@ -151,7 +151,7 @@ describe("calls in messages", () => {
   test("keep their id when they move, and have that of their place before", () => {
     const { body, ...call } = newCall();
     const nonce = new Nonces().next();
-    const ids = new CallIds("a key");
+    const ids = new MaskedCallIds("a key");
     const stored = { call, nonce, hidden: true as const, moves: 0, attempts: 0, body };
     const id = idOf(decodeCall(encodeCall(stored)), 7, ids);
     expect(ids.decode(id)).toContainEqual({ seq: 7, nonce, hidden: true });

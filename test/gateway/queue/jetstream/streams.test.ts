@@ -4,7 +4,7 @@ import { openLink } from "../../../../gateway/nats/connection.ts";
 import { laneSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
 import { Pull } from "../../../../gateway/queue/jetstream/client/pull.ts";
 import { encodeCall, laneOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
-import { CallIds } from "../../../../gateway/queue/jetstream/store/call-id.ts";
+import { MaskedCallIds } from "../../../../gateway/queue/jetstream/store/call-id.ts";
 import { encodeRecord, waitingRecord } from "../../../../gateway/queue/jetstream/store/record.ts";
 import type { Queue } from "../../../../gateway/queue/queue.ts";
 import { Deliveries, DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
@@ -221,7 +221,7 @@ describeWithNats("streams of the queue", () => {
   test("hold nothing of a call that ends before who moved it has written down where", async () => {
     const queue = await open();
     const nonce = "0123456789abcdef012";
-    const id = new CallIds("").encode({ seq: 1, nonce, hidden: false });
+    const id = new MaskedCallIds("").encode({ seq: 1, nonce, hidden: false });
     const late = encodeRecord({
       ...waitingRecord({ call: newCall(), nonce, moves: 0, attempts: 0, body: Buffer.alloc(0) }, id),
     });

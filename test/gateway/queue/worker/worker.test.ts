@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import type { Disposition, QueuedCall } from "../../../../gateway/queue/queue.ts";
-import type { Attempt, ClaimStore, Ending, Lane } from "../../../../gateway/queue/worker/store.ts";
+import type { Attempt, ClaimStore, Ending, FunctionQueue } from "../../../../gateway/queue/worker/store.ts";
 import { QueueWorker } from "../../../../gateway/queue/worker/worker.ts";
 import { Deliveries, DONE, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -10,7 +10,7 @@ interface Claim {
   readonly name: string;
 }
 
-const laneOf = (name: string): Lane => ({ key: name, ref: { name, namespace: "openfaas-fn" } });
+const laneOf = (name: string): FunctionQueue => ({ key: name, ref: { name, namespace: "openfaas-fn" } });
 const FN = laneOf("fn");
 
 /** Keeps the books of what a worker asks and says. */
@@ -24,10 +24,10 @@ class Books implements ClaimStore<Claim> {
   /** What opening a claim comes to; by default it is to be tried. */
   opening: (claim: Claim) => Attempt | undefined | Promise<Attempt | undefined> = (claim) => attemptOf(claim);
 
-  claim({ key }: Lane, count: number): void {
+  claim({ key }: FunctionQueue, count: number): void {
     this.claimed.push([key, count]);
   }
-  share(_lane: Lane, limit: number): number {
+  share(_lane: FunctionQueue, limit: number): number {
     return Math.min(limit, this.part);
   }
   open(claim: Claim) {
@@ -163,14 +163,14 @@ test("tells the store of a call that is free of its places, once", async () => {
   worker.ready(FN, 5);
   await nextTurn();
   worker.delivered(FN, claims("a"));
-  deliveries.place("a").lend();
+  deliveries.place("a").lendSlot();
   expect(books.freedOnes).toEqual([]);
-  deliveries.place("a").free();
-  deliveries.place("a").free();
+  deliveries.place("a").release();
+  deliveries.place("a").release();
   expect(books.freedOnes).toEqual(["a"]);
 });
 
-test.each<[what: string, disposition: Disposition | Error, number: number, end: string]>([
+test.each<[what: string, disposition: Disposition | Error, number, end: string]>([
   ["a retry", { kind: "retry", afterMs: 5 }, 1, "retry"],
   ["no sensible pause", { kind: "retry", afterMs: Number.NaN }, 1, "retry"],
   ["an error", new Error("broken"), 1, "retry"],
