@@ -53,7 +53,7 @@ const CLIENT: readonly Entry[] = [
   },
   {
     name: "queue",
-    summary: "look after asynchronous calls",
+    summary: "manage asynchronous calls",
     load: async (io) => (await import("./commands/queue.ts")).queueCommand(io),
   },
   {

@@ -40,7 +40,7 @@ export interface ScalePolicy {
   readonly downDelayMs: number;
   /** Further calls in flight that there is to be room for. */
   readonly burst: number;
-  /** Replicas until it has had so many once. */
+  /** Replica floor until it was first reached. */
   readonly initial: number;
   /** Least replicas when it wakes. */
   readonly activation: number;

@@ -80,7 +80,7 @@ function parseKeep(text: string): number {
 
 /**
  * @param env a process that runs the gateway too leaves out `port`, which is the gateway's there
- * @throws {ConfigError} naming every bad variable, so one restart mends them all.
+ * @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart.
  */
 export function loadProviderConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {

@@ -28,7 +28,7 @@ export interface LeadershipLeaseOptions {
   readonly random?: () => number;
 }
 
-/** It stops to lead so much of the lease before the others may take it: clocks differ, and orders take their time. */
+/** Safety margin: it stops leading this long before the lease expires: clocks differ, and orders take their time. */
 const MARGIN = 0.1;
 const RENEW = 1 / 3;
 const LOOK = 1 / 12;

@@ -49,7 +49,7 @@ export class NatsLeadership implements Leadership {
     return this.#lease.leader(clock());
   }
 
-  /** Stops to lead at once, and lets another one do so. */
+  /** Resigns leadership at once, so that another gateway can take over. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#closing.abort();

@@ -102,7 +102,7 @@ export interface AttemptOutcome {
   readonly random: number;
 }
 
-/** What follows from an attempt. `reason` is for logs, metrics and whoever looks at the dead. */
+/** What follows from an attempt. `reason` is for logs, metrics and readers of dead letters. */
 export type RetryDecision =
   | { readonly kind: "done"; readonly reason: "succeeded" | "answered" }
   | { readonly kind: "retry"; readonly afterMs: number; readonly reason: "platform" | "status" }

@@ -46,7 +46,7 @@ export interface GatewayConfig {
 
 export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
 
-/** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
+/** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
 export function loadGatewayConfig(env: Env): GatewayConfig {
   return readEnv(env, (read) => {
     const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";

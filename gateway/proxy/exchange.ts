@@ -6,7 +6,7 @@ export interface Flow {
   resume(): void;
 }
 
-/** A call as the one sees it for whom it is made. */
+/** The caller's view of a call. */
 export interface OpenCall {
   /** The request is there: `null` for no body, otherwise all of it or a stream. */
   send(body: Buffer | NodeJS.ReadableStream | null): void;

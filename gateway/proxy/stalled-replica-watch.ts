@@ -9,7 +9,7 @@ export interface MonitoredFunction extends FunctionRef {
 
 export interface StalledReplicaWatchOptions {
   readonly functions: () => Iterable<MonitoredFunction>;
-  /** Tells the provider that calls wait. */
+  /** Reports to the provider that calls are waiting. */
   readonly expedite: (ref: FunctionRef) => Promise<void>;
   readonly log: Pick<Logger, "debug">;
 }
@@ -22,7 +22,7 @@ const AGAIN_MS = 10_000;
 /** Told at a time. */
 const AT_A_TIME = 5;
 
-/** Has the provider look at replicas that do not answer: it asks those that nobody waits for but seldom. */
+/** Asks the provider to probe replicas that do not answer: it probes the others only seldom. */
 export class StalledReplicaWatch {
   readonly #options: StalledReplicaWatchOptions;
   readonly #reportedAt = new Map<MonitoredFunction, number>();

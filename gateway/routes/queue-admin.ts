@@ -19,7 +19,7 @@ export interface QueueAdminDeps {
   readonly defaultNamespace: string;
 }
 
-/** Replaying and dropping thousands takes its time; whoever has asked should learn how many it were. */
+/** Replaying and dropping thousands takes its time; the answer reports how many were affected. */
 const CHANGE_TIMEOUT_MS = 60_000;
 const READ_TIMEOUT_MS = 10_000;
 

@@ -22,7 +22,7 @@ export interface ActivatorOptions<S extends ScaledToZero> {
 
 /** Between two looks at how many calls wait, and between two tries. */
 const AGAIN_MS = 100;
-/** How often the provider is told that calls wait for replicas that it is to start. */
+/** How often the provider is asked to expedite replicas that calls wait for. */
 const HURRY_EVERY_MS = 5_000;
 /** An order that has not been seen for so long is given again; someone else may have undone it. */
 const UNSEEN_MS = 2000;
@@ -45,12 +45,12 @@ export class Activator<S extends ScaledToZero> {
   }
 
   /**
-   * Looks on until a replica is there or nobody waits any longer: each held call has its own deadline. Whenever none
+   * Polls until a replica is ready or no call is waiting: each held call has its own deadline. Whenever none
    * is wanted it asks, also when someone has sent the function to sleep meanwhile, and for more when more calls come.
    */
   async #run(fn: S): Promise<void> {
     const { log } = this.#options;
-    /** Not seen in the snapshot yet. */
+    /** Ordered, but not yet in the snapshot. */
     let asked = 0;
     let askedAt = 0;
     let askedOf: FunctionEndpoints | undefined;

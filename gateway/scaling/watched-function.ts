@@ -94,7 +94,7 @@ export class WatchedFunction {
   }
 
   /**
-   * Takes in about a second.
+   * Records about a second of load.
    * @param disconnected whether other gateways may have load that is not in `load`
    */
   record(

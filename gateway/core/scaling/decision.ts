@@ -26,7 +26,7 @@ export interface ScaleInput {
   readonly byHand?: SetByHand | undefined;
 }
 
-/** What bent or made the result; each goes with a sentence in {@link Decision.steps}. */
+/** Which rule set or clamped the result; each goes with a sentence in {@link Decision.steps}. */
 export type ScaleReason =
   | "load"
   | "panic"

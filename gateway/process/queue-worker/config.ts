@@ -23,7 +23,7 @@ export interface QueueWorkerConfig {
   readonly logLevel: LogLevel;
 }
 
-/** @throws {ConfigError} naming every bad variable, so one restart mends them all. */
+/** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
 export function loadQueueWorkerConfig(env: Env): QueueWorkerConfig {
   return readEnv(env, (read) => {
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";

@@ -47,7 +47,7 @@ export class PrioritySemaphore {
     };
   }
 
-  /** Somebody has become more urgent. */
+  /** Lets in those who wait, after a rank or the room has changed. */
   admitWaiting(): void {
     for (let next = this.#next(); next; next = this.#next()) {
       const { waiting, rank } = next;

@@ -58,7 +58,7 @@ export interface Corrections {
 const PEACE_MS = 120_000;
 
 /**
- * One more correction. The first is free; then each waits longer for the next, as somebody else insists on his way.
+ * One more correction. The first is free; then each waits longer for the next, because another writer keeps overwriting the change.
  * @returns how long to look away from now on
  */
 export function decideCorrection(

@@ -55,7 +55,7 @@ function drafts({ progress, readyReplicas, replicas, problem }: FunctionFacts): 
       return [
         ["Reconciling", "False", "Applied", NOT_RECONCILING],
         ["Stalled", "False", "Applied", NOT_STALLED],
-        ["Ready", "True", "Applied", "its objects are as it says"],
+        ["Ready", "True", "Applied", "resources match the spec"],
         healthy,
       ];
     case "refused":

@@ -30,7 +30,7 @@ export const DEFAULT_SETTINGS: ResourceSettings = {
   scaleDefaults: SCALE_DEFAULTS,
 };
 
-/** What the provider knows of a secret without reading its value. */
+/** Facts about a secret that need no look at its value. */
 export interface SecretFacts {
   /** e.g. `Opaque`; the docker types become pull secrets. */
   readonly type: string;
