@@ -8,7 +8,7 @@ import { guardControl, requireJson } from "../kit/control-guard.ts";
 import type { Hosts } from "../kit/hosts.ts";
 import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
-import { createApp, errorResponder, notFoundResponder, rawBody, route } from "../kit/respond.ts";
+import { asksForJson, createApp, errorResponder, notFoundResponder, rawBody, route, sendJson } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
 import { PathPrefix } from "./core/path-prefix.ts";
 import type { ProviderClient } from "./provider-client.ts";
@@ -84,7 +84,8 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
     await connection.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
-  route(app, "/", { GET: [redirectToUi(deps.pathPrefix ?? new PathPrefix())] });
+  const root = rootRoute(redirectToUi(deps.pathPrefix ?? new PathPrefix()));
+  route(app, "/", { GET: [root], HEAD: [root] });
 
   app.use(["/system", "/ui"], guardControl(deps.hosts));
   const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
@@ -107,6 +108,26 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
+}
+
+/** What this server is and where to go on. Nothing of its release: it answers strangers, and the way to that has a login. */
+const ABOUT = {
+  name: "faaslane",
+  links: {
+    functions: PATHS.functions,
+    call: `${FUNCTION_PREFIX}{name}`,
+    health: PATHS.health,
+    info: PATHS.info,
+  },
+} as const;
+
+/** Sends people to the pages, as OpenFaaS does; tells programs that ask for JSON what there is. */
+function rootRoute(pages: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    res.vary("Accept");
+    if (asksForJson(req.headers.accept)) sendJson(res, ABOUT);
+    else pages(req, res, next);
+  };
 }
 
 /** As Go redirects: with a small page for those who do not follow. */

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { RequestHandler } from "express";
+import { ERROR_HEADER } from "../contract/error-codes.ts";
 import { FaasError } from "../contract/errors.ts";
 import type { LoginAttempts } from "./login-attempts.ts";
 import { StartError } from "./process.ts";
@@ -64,7 +65,7 @@ export function checkLogin(
 class TooManyLogins extends FaasError {
   readonly retryAfterSeconds: number;
   constructor(retryAfterSeconds: number) {
-    super("overloaded", `too many wrong passwords; try again in ${retryAfterSeconds} s`);
+    super("overloaded", `too many wrong passwords; try again in ${retryAfterSeconds} s`, { code: "too_many_logins" });
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -81,6 +82,7 @@ export function requireBasicAuth(credentials: Credentials | undefined, attempts:
       if (error instanceof TooManyLogins) res.set("Retry-After", String(error.retryAfterSeconds));
       throw error;
     }
+    res.setHeader(ERROR_HEADER, "unauthorized");
     res.status(401).set("WWW-Authenticate", 'Basic realm="Restricted"').type("text/plain").send("invalid credentials");
   };
 }

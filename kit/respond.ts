@@ -7,6 +7,7 @@ import express, {
 } from "express";
 import { clip } from "../contract/clip.ts";
 import { parseJson } from "../contract/decode.ts";
+import { ERROR_HEADER, type ErrorCode } from "../contract/error-codes.ts";
 import { FaasError, STATUS, toFaasError } from "../contract/errors.ts";
 import { shortageOf } from "../contract/shortages.ts";
 import type { Logger } from "./log.ts";
@@ -37,6 +38,8 @@ const MAX_VALUES = 20_000;
 /** Of what a failure says of itself; a name that is quoted in it may be as long as a request's head. */
 const MAX_MESSAGE_CHARS = 8_000;
 
+const MAX_ACCEPT_CHARS = 256;
+
 /** Errors that the body parser and multer throw, as the contract's. */
 function kindOfForeign(thrown: unknown): FaasError {
   if (thrown instanceof FaasError) return thrown;
@@ -62,20 +65,43 @@ export function errorResponder(log: Logger): ErrorRequestHandler {
       res.destroy();
       return;
     }
-    sendText(res, STATUS[error.kind], clip(error.message, MAX_MESSAGE_CHARS));
+    sendError(req, res, error);
   };
+}
+
+/** A failure with its code: as plain text, which OpenFaaS's clients read, or as JSON for those who ask for nothing else. */
+function sendError(req: Request, res: Response, { kind, code, message }: FaasError): void {
+  const text = clip(message, MAX_MESSAGE_CHARS);
+  markError(res, code);
+  if (asksForJson(req.headers.accept)) sendJson(res, { code, kind, message: text }, STATUS[kind]);
+  else sendText(res, STATUS[kind], text);
+}
+
+/** Says what kind of failure the answer is, beside its status. */
+export function markError(res: Response, code: ErrorCode): void {
+  res.setHeader(ERROR_HEADER, code);
+}
+
+/** Whether JSON, and nothing that plain text would do for, is asked for. @param accept the header of that name */
+export function asksForJson(accept: string | undefined): boolean {
+  if (accept === undefined || accept.length > MAX_ACCEPT_CHARS) return false;
+  const types = accept.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase());
+  return types.every((type) => type === "application/json");
 }
 
 /** Unknown routes, as Go's router answers them. */
 export function notFoundResponder(): RequestHandler {
-  return (_req, res) => sendText(res, 404, "404 page not found");
+  return (req, res) => sendError(req, res, new FaasError("notFound", "404 page not found", { code: "unknown_route" }));
 }
 
 /** Handlers of one path by method; any other method is 405 with an empty body, `HEAD` included unless it is listed. */
 export function route(app: Express, path: string, handlers: Partial<Record<Method, RequestHandler[]>>): void {
   const known = app.route(path).all((req, res, next) => {
     if (Object.hasOwn(handlers, req.method)) next();
-    else res.status(405).end();
+    else {
+      markError(res, "method_not_allowed");
+      res.status(405).end();
+    }
   });
   for (const [method, chain] of Object.entries(handlers)) known[method.toLowerCase() as Lowercase<Method>](...chain);
 }

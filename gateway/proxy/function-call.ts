@@ -131,7 +131,9 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     const { problem } = this.entry.snapshot;
     try {
       if (problem && this.entry.readyReplicas === 0) {
-        throw new FaasError("unavailable", `function ${this.entry.qualifiedName} cannot start: ${problem}`);
+        throw new FaasError("unavailable", `function ${this.entry.qualifiedName} cannot start: ${problem}`, {
+          code: "cannot_start",
+        });
       }
       const { number, deadline, abort } = this.#held;
       const waiting = this.entry.held.wait({ number, again, deadline, signal: abort.signal });
@@ -178,7 +180,9 @@ export class FunctionCall implements OpenCall, AttemptedCall {
 
   #rejectAsFull(): void {
     const limit = this.entry.snapshot.maxInflight ?? 0;
-    const error = new FaasError("overloaded", `Concurrent request limit exceeded. Max concurrent requests: ${limit}`);
+    const error = new FaasError("overloaded", `Concurrent request limit exceeded. Max concurrent requests: ${limit}`, {
+      code: "concurrency_limit",
+    });
     this.#end(error);
     this.#refuse(error, "faas-middleware");
   }

@@ -121,7 +121,11 @@ export class FunctionEntry {
 
     if (this.readyReplicas > 0) this.releaseHeld();
     else if (snapshot.problem) {
-      this.held.fail(new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${snapshot.problem}`));
+      this.held.fail(
+        new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${snapshot.problem}`, {
+          code: "cannot_start",
+        }),
+      );
     }
   }
 
@@ -131,12 +135,14 @@ export class FunctionEntry {
   }
 
   remove(): void {
-    this.held.close(new FaasError("notFound", `function ${this.qualifiedName} has been removed`));
+    this.held.close(
+      new FaasError("notFound", `function ${this.qualifiedName} has been removed`, { code: "unknown_function" }),
+    );
     for (const replica of this.#replicas.splice(0)) closeInBackground(replica);
   }
 
   async destroy(): Promise<void> {
-    this.held.close(new FaasError("unavailable", "the gateway is stopping"));
+    this.held.close(new FaasError("unavailable", "the gateway is stopping", { code: "stopping" }));
     await Promise.all(this.#replicas.splice(0).map((replica) => replica.destroy()));
   }
 }

@@ -1,3 +1,4 @@
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 export interface CallHeaders {
@@ -77,6 +78,7 @@ export function buildClientHeaders(
   for (const name in upstream) {
     const value = upstream[name];
     if (value === undefined || (isHopByHop(name) && name !== "trailer") || named?.has(name)) continue;
+    if (name === ERROR_HEADER) continue; // the platform's alone
     // A name like any other, but to assign to it would change what the object inherits.
     if (name === "__proto__") Object.defineProperty(headers, name, { value, enumerable: true });
     else headers[name] = value;
@@ -93,7 +95,7 @@ export function buildInterimHeaders(
   const named = connectionNames(typeof connection === "object" ? connection.join(",") : connection);
   const kept = Object.entries(upstream).filter(
     (entry): entry is [string, string | string[]] =>
-      entry[1] !== undefined && mayBeTrailer(entry[0]) && !named?.has(entry[0]),
+      entry[1] !== undefined && mayBeTrailer(entry[0]) && entry[0] !== ERROR_HEADER && !named?.has(entry[0]),
   );
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
 }
@@ -104,7 +106,7 @@ export function buildClientTrailers(
 ): [name: string, value: string][] | undefined {
   let trailers: [string, string][] | undefined;
   for (const name in upstream) {
-    if (!mayBeTrailer(name)) continue;
+    if (!mayBeTrailer(name) || name === ERROR_HEADER) continue;
     trailers ??= [];
     for (const value of [upstream[name] ?? []].flat()) trailers.push([name, value]);
   }

@@ -56,12 +56,18 @@ export class HeldCalls {
   async wait({ number, again, deadline, signal }: Wait): Promise<void> {
     if (this.#closed) throw this.#closed;
     if (!again && this.count >= this.max) {
-      throw new FaasError("overloaded", `${this.max} calls wait for function ${this.#function} already`);
+      throw new FaasError("overloaded", `${this.max} calls wait for function ${this.#function} already`, {
+        code: "too_many_waiting",
+      });
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const call: HeldCall = { number, resolve, reject };
     const expired = () =>
-      reject(new FaasError("unavailable", `no replica of function ${this.#function} became ready in time`));
+      reject(
+        new FaasError("unavailable", `no replica of function ${this.#function} became ready in time`, {
+          code: "no_replica_ready",
+        }),
+      );
     const left = () => reject(new FaasError("unavailable", "the caller has left"));
     const timer = setTimeout(expired, Math.max(0, deadline - performance.now()));
     signal.addEventListener("abort", left, { once: true });

@@ -1,3 +1,4 @@
+import { ERROR_HEADER, type ErrorCode } from "../../contract/error-codes.ts";
 import { type FaasError, STATUS } from "../../contract/errors.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 import type { FunctionPath } from "../core/function-path.ts";
@@ -8,6 +9,10 @@ const PLAIN_TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-typ
 
 type Headers = Readonly<Record<string, string>>;
 
+function coded(code: ErrorCode): Headers {
+  return { [ERROR_HEADER]: code };
+}
+
 /** Sends the caller to the clean path, or says that there is no such route, as Go's router does. */
 export function noFunctionAnswer(
   path: Exclude<FunctionPath, { kind: "function" }>,
@@ -15,18 +20,18 @@ export function noFunctionAnswer(
 ): PlatformAnswer {
   return path.kind === "redirect"
     ? { status: 301, headers: { ...locate(path.location), "content-length": "0" }, text: "" }
-    : { status: 404, headers: PLAIN_TEXT, text: "404 page not found\n" };
+    : { status: 404, headers: { ...coded("unknown_route"), ...PLAIN_TEXT }, text: "404 page not found\n" };
 }
 
 /** @param ours headers of every answer to this call, as below */
 export function wrongMethodAnswer(ours: Headers): PlatformAnswer {
-  return { status: 405, headers: { ...ours, "content-length": "0" }, text: "" };
+  return { status: 405, headers: { ...ours, "content-length": "0", ...coded("method_not_allowed") }, text: "" };
 }
 
 export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAnswer {
   return {
     status: 404,
-    headers: { ...ours, ...PLAIN_TEXT },
+    headers: { ...ours, ...coded("unknown_function"), ...PLAIN_TEXT },
     text: `error finding function ${target}: not found\n`,
   };
 }
@@ -35,7 +40,13 @@ export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAn
 export function unsureFunctionAnswer(target: string, why: string, ours: Headers): PlatformAnswer {
   return {
     status: 503,
-    headers: { ...ours, "retry-after": "1", [INTERNAL_KEY]: "proxy", ...PLAIN_TEXT },
+    headers: {
+      ...ours,
+      "retry-after": "1",
+      [INTERNAL_KEY]: "proxy",
+      ...coded("function_unknown_yet"),
+      ...PLAIN_TEXT,
+    },
     text: `cannot tell whether function ${target} exists: ${why}\n`,
   };
 }
@@ -50,7 +61,7 @@ export function failureAnswer(
   const again: Headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
   return {
     status: STATUS[error.kind],
-    headers: { ...ours, [INTERNAL_KEY]: internal, ...again, ...PLAIN_TEXT },
+    headers: { ...ours, [INTERNAL_KEY]: internal, ...coded(error.code), ...again, ...PLAIN_TEXT },
     text: `${error.message}\n`,
   };
 }

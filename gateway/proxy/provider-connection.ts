@@ -96,7 +96,7 @@ export class ProviderConnection {
         ...(timeoutMs !== undefined && { headersTimeout: timeoutMs }),
       });
     } catch (cause) {
-      throw new FaasError("upstream", "the provider does not answer", { cause });
+      throw new FaasError("upstream", "the provider does not answer", { cause, code: "provider_unreachable" });
     }
   }
 

@@ -225,15 +225,21 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     const { name, qualifiedName } = this.#call.entry;
     const code = codeOf(error);
     if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
-      return new FaasError("timeout", `function ${qualifiedName} did not answer in time`);
+      return new FaasError("timeout", `function ${qualifiedName} did not answer in time`, { code: "function_timeout" });
     }
     if (code === "UND_ERR_HEADERS_OVERFLOW") {
       return new FaasError("upstream", `function ${qualifiedName} ${TOO_LARGE_A_HEAD}`);
     }
     if (OUR_OWN.has(code)) {
-      return new FaasError("unavailable", `the gateway cannot send the call: ${code}`, { cause: error });
+      return new FaasError("unavailable", `the gateway cannot send the call: ${code}`, {
+        cause: error,
+        code: "out_of_resources",
+      });
     }
-    return new FaasError("internal", `Can't reach service for: ${name}.`, { cause: error });
+    return new FaasError("internal", `Can't reach service for: ${name}.`, {
+      cause: error,
+      code: "replica_unreachable",
+    });
   }
 }
 

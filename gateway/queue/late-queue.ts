@@ -92,7 +92,7 @@ export class LateQueue implements Queue {
   #opened(): Queue {
     if (this.#queue) return this.#queue;
     const why = this.#problem === undefined ? "" : `: ${this.#problem}`;
-    throw new FaasError("unavailable", `the queue is not there yet${why}`);
+    throw new FaasError("unavailable", `the queue is not there yet${why}`, { code: "queue_unavailable" });
   }
 
   async #open(): Promise<void> {

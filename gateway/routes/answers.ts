@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, STATUS } from "../../contract/errors.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 
@@ -7,6 +8,7 @@ export function answerError(res: ServerResponse, error: FaasError, headers: Read
   res.writeHead(STATUS[error.kind], {
     ...headers,
     [INTERNAL_KEY]: "gateway",
+    [ERROR_HEADER]: error.code,
     ...((error.kind === "overloaded" || error.kind === "unavailable") && { "retry-after": "1" }),
     // What is left of a refused body is not worth waiting for; it may never come.
     ...(isBodyOnItsWay(res.req) && { connection: "close" }),
@@ -28,7 +30,10 @@ function isBodyOnItsWay({ complete, headers }: IncomingMessage): boolean {
 export async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let alarm: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    alarm = setTimeout(() => reject(new FaasError("unavailable", "the queue does not answer")), timeoutMs);
+    alarm = setTimeout(
+      () => reject(new FaasError("unavailable", "the queue does not answer", { code: "queue_unavailable" })),
+      timeoutMs,
+    );
   });
   try {
     return await Promise.race([work, late]);

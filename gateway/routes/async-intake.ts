@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { toFaasError } from "../../contract/errors.ts";
+import { type FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
 import { Slices } from "../../kit/slices.ts";
 import type { CallbackTargets } from "../async/callbacks/targets.ts";
@@ -84,7 +84,7 @@ export class AsyncIntake {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
       const error = toFaasError(thrown);
       if (error.kind === "internal") log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
-      answerError(res, error, ours);
+      answerError(res, queueError(error), ours);
     }
   }
 
@@ -152,4 +152,9 @@ function receiptHeaders({ callId, duplicate }: Receipt): Record<string, string> 
     "x-call-id": callId,
     ...(duplicate && { [DUPLICATE_HEADER]: "true" }),
   };
+}
+
+/** What the queue refuses without saying why. */
+function queueError(error: FaasError): FaasError {
+  return withCode(withCode(error, "queue_full", "overloaded"), "queue_unavailable", "unavailable");
 }

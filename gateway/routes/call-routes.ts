@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { FaasError, toFaasError } from "../../contract/errors.ts";
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import { isHopByHop } from "../../http/forwarding.ts";
 import type { Logger } from "../../kit/log.ts";
 import { clientGone } from "../../kit/ndjson.ts";
@@ -46,7 +47,7 @@ export class CallRoutes {
     const isRead = req.method === "GET" || req.method === "HEAD";
     if (!isRead && !(req.method === "DELETE" && path && !path.result)) {
       const allow = path?.result ? "GET, HEAD" : "GET, HEAD, POST, DELETE";
-      res.writeHead(405, { allow, "content-length": "0" }).end();
+      res.writeHead(405, { allow, [ERROR_HEADER]: "method_not_allowed", "content-length": "0" }).end();
       return;
     }
     await this.#answer(path, req, res, isRead);
@@ -67,7 +68,7 @@ export class CallRoutes {
       const error = toFaasError(thrown);
       if (error.kind === "internal") this.#options.log.error({ err: error.cause }, "call lookup failed");
       const login = error.kind === "unauthorized" ? { "www-authenticate": 'Basic realm="Restricted"' } : {};
-      answerError(res, error, login);
+      answerError(res, withCode(error, "queue_unavailable", "unavailable"), login);
     }
   }
 
@@ -83,7 +84,8 @@ export class CallRoutes {
 
   async #answerResult(status: CallStatus, res: ServerResponse): Promise<void> {
     const outcome = await inTime(this.#options.queue.result(status.id), this.#timeoutMs);
-    if (!outcome?.result) throw new FaasError("notFound", `the call is ${status.state}; no result of it is kept`);
+    if (!outcome?.result)
+      throw new FaasError("notFound", `the call is ${status.state}; no result of it is kept`, { code: "no_result" });
     const headers = resultHeaders(outcome, status);
     res.writeHead(outcome.status, headers);
     res.end(headers["content-length"] === undefined ? undefined : outcome.result.body);
@@ -108,7 +110,9 @@ export class CallRoutes {
 }
 
 function unknownCall(id: string): FaasError {
-  return new FaasError("notFound", id === "" ? "no such call" : `no call ${JSON.stringify(id)} is known`);
+  return new FaasError("notFound", id === "" ? "no such call" : `no call ${JSON.stringify(id)} is known`, {
+    code: "unknown_call",
+  });
 }
 
 function answerStatus(res: ServerResponse, code: number, status: CallStatus): void {

@@ -1,12 +1,15 @@
 import type { IncomingMessage } from "node:http";
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { endToEndHeaders, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 type HeadersOf = Pick<IncomingMessage, "rawHeaders" | "headers">;
 
 /** Set anew for the next hop, or answered by Node before a handler runs. */
 const OF_THE_REQUEST: ReadonlySet<string> = new Set(["host", "expect"]);
-/** Of a body that the answer must not have. */
-const OF_THE_BODY: ReadonlySet<string> = new Set(["content-length"]);
+/** What a function must not say: how the platform failed. */
+const OF_THE_PLATFORM: ReadonlySet<string> = new Set([ERROR_HEADER]);
+/** The same, and of a body that the answer must not have. */
+const OF_THE_BODY: ReadonlySet<string> = new Set(["content-length", ERROR_HEADER]);
 
 /** Headers of the call to a function at `address`: flat pairs, as `http.request` takes them. */
 export function requestHeaders(req: HeadersOf & Pick<IncomingMessage, "socket">, address: string): string[] {
@@ -28,7 +31,11 @@ export function responseHeaders(
   asked: Pick<IncomingMessage, "method" | "httpVersionMinor">,
 ): string[] {
   const hasBody = mayHaveBody(answer.statusCode as number);
-  const headers = endToEndHeaders(answer.rawHeaders, answer.headers.connection, hasBody ? undefined : OF_THE_BODY);
+  const headers = endToEndHeaders(
+    answer.rawHeaders,
+    answer.headers.connection,
+    hasBody ? OF_THE_PLATFORM : OF_THE_BODY,
+  );
   const { trailer, "content-length": length } = answer.headers;
   const trails = hasBody && asked.httpVersionMinor > 0 && asked.method !== "HEAD" && length === undefined;
   if (trailer !== undefined && trails) headers.push("Trailer", trailer);

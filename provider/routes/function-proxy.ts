@@ -7,6 +7,7 @@ import type {
   ServerResponse,
 } from "node:http";
 import { finished, pipeline } from "node:stream/promises";
+import { ERROR_HEADER, type ErrorCode } from "../../contract/error-codes.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
 import {
   isFinalStatus,
@@ -49,12 +50,12 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
 
   return async (req, res) => {
     if (!METHODS.has(req.method ?? "")) {
-      res.writeHead(405).end();
+      res.writeHead(405, { [ERROR_HEADER]: "method_not_allowed" }).end();
       return;
     }
     const target = parseFunctionUrl(req.url ?? "", fallbackNamespace);
     if (!target) {
-      fail(res, 404, "404 page not found");
+      fail(res, 404, "unknown_route", "404 page not found");
       return;
     }
     const { name } = target.ref;
@@ -64,20 +65,21 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
       const address = addresses[Math.floor(random() * addresses.length)];
       if (address === undefined) {
         expedite?.(target.ref);
-        fail(res, 503, `No endpoints available for: ${name}.`, true);
+        fail(res, 503, "no_replica_ready", `No endpoints available for: ${name}.`, true);
         return;
       }
       await forward(req, res, { address, path: target.path, agent, timeoutMs });
     } catch (err) {
       log.debug({ err, function: name, namespace: target.ref.namespace }, "call failed");
       if (res.headersSent || res.destroyed) res.destroy();
-      else fail(res, 500, `Can't reach service for: ${name}.`, true);
+      else fail(res, 500, "replica_unreachable", `Can't reach service for: ${name}.`, true);
     }
   };
 }
 
-function fail(res: ServerResponse, status: number, text: string, internal = false): void {
+function fail(res: ServerResponse, status: number, code: ErrorCode, text: string, internal = false): void {
   if (internal) res.setHeader(INTERNAL_KEY, "proxy");
+  res.setHeader(ERROR_HEADER, code);
   res.setHeader("X-Content-Type-Options", "nosniff");
   res.setHeader("Content-Type", "text/plain; charset=utf-8");
   res.setHeader("Content-Length", Buffer.byteLength(text) + 1);
@@ -192,7 +194,7 @@ async function head(
 function passHint({ statusCode, rawHeaders }: InformationEvent, req: IncomingMessage, res: ServerResponse): void {
   if (statusCode !== 103 || res.headersSent || res.destroyed || req.httpVersionMinor === 0) return;
   try {
-    res.writeInformation(statusCode, Object.fromEntries(trailerFields(rawHeaders)));
+    res.writeInformation(statusCode, Object.fromEntries(functionFields(rawHeaders)));
   } catch {
     // A character that no header may hold; it was a hint only.
   }
@@ -200,7 +202,7 @@ function passHint({ statusCode, rawHeaders }: InformationEvent, req: IncomingMes
 
 function passTrailers(rawTrailers: readonly string[], res: ServerResponse): void {
   try {
-    res.addTrailers(trailerFields(rawTrailers));
+    res.addTrailers(functionFields(rawTrailers));
   } catch {
     // The same. The body, which is what matters, is whole.
   }
@@ -213,4 +215,9 @@ function metClosingConnection(req: IncomingMessage, upstream: ClientRequest, err
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+}
+
+/** What of a function's trailers or hints travels on; how the platform failed is not for it to say. */
+function functionFields(raw: readonly string[]): [name: string, value: string][] {
+  return trailerFields(raw).filter(([name]) => name.toLowerCase() !== ERROR_HEADER);
 }

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { decodeDeleteRequest, decodeFunctionDeployment } from "../../contract/functions.ts";
 import { encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
-import { bodyJson, queryText, sendJson } from "../../kit/respond.ts";
+import { bodyJson, markError, queryText, sendJson } from "../../kit/respond.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
 import { pathName, requestedNamespace } from "./request-target.ts";
 
@@ -17,7 +17,10 @@ export function getFunction(store: Pick<FunctionStore, "get">, fallback: string)
     const ref = { name: pathName(req), namespace: requestedNamespace(req, {}, fallback) };
     const status = await store.get(ref, usage);
     if (status) sendJson(res, status);
-    else res.status(404).end();
+    else {
+      markError(res, "unknown_function");
+      res.status(404).end();
+    }
   };
 }
 
