@@ -10,7 +10,7 @@ const sinceCreation = maybe(z.number().nonnegative());
 const startup = z.object({
   /** A machine was chosen for it. */
   scheduled: sinceCreation,
-  /** Its surroundings were there: network, volumes. */
+  /** Its environment was ready: network, volumes. */
   sandbox: sinceCreation,
   /** Its process began. */
   started: sinceCreation,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { decode, maybe } from "./decode.ts";
 
-// Strict: a wish that is misspelt must not remove more than was meant.
+// Strict: a misspelt option must not remove more than was meant.
 const pruneRequest = z.strictObject({
   /** Also images that are kept for a while although no function uses them. */
   all: maybe(z.boolean()),

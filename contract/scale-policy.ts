@@ -35,7 +35,7 @@ export interface ScalePolicy {
   /** Largest factor up, and divisor down, in one step; above 1. */
   readonly upRate: number;
   readonly downRate: number;
-  /** A higher wish must last so long; a lower one too. */
+  /** A higher desired number must last so long; a lower one too. */
   readonly upDelayMs: number;
   readonly downDelayMs: number;
   /** Further calls in flight that there is to be room for. */

@@ -38,7 +38,7 @@ export class ProviderClient {
   readonly #options: ProviderClientOptions;
   #connected = false;
   /** Whether the provider starts functions in an order; until it says otherwise. */
-  #hurries = true;
+  #canExpedite = true;
   #lacksStream = false;
   /** Ends the wait for the next try to connect the stream. */
   #reconnectNow = new AbortController();
@@ -118,13 +118,13 @@ export class ProviderClient {
 
   /** Calls wait for the function. Providers whose replicas all start at once do not know that, and are told no more. */
   async expediteFunction({ name, namespace }: FunctionRef): Promise<void> {
-    if (!this.#hurries) return;
+    if (!this.#canExpedite) return;
     const path = `${PATHS.expedite}${name}?namespace=${encodeURIComponent(namespace)}`;
     try {
       await this.#request("POST", path, {});
     } catch (error) {
       if (!(error instanceof FaasError) || !UNKNOWN_ROUTE.has(error.kind)) throw error;
-      this.#hurries = false;
+      this.#canExpedite = false;
     }
   }
 
@@ -190,7 +190,7 @@ export class ProviderClient {
         throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);
       }
       onConnect();
-      this.#hurries = true;
+      this.#canExpedite = true;
       this.#connected = true;
       const lines = new LineCutter(MAX_LINE_CHARS);
       for await (const text of body.setEncoding("utf8")) {

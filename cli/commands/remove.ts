@@ -17,7 +17,7 @@ interface Flags extends GatewayFlags, StackFlags {
   readonly keepCalls?: boolean;
 }
 
-function wishOf({ purgeCalls, keepCalls }: Flags): WaitingCalls {
+function waitingCallsOf({ purgeCalls, keepCalls }: Flags): WaitingCalls {
   if (purgeCalls && keepCalls) throw new CliError("--purge-calls and --keep-calls exclude each other");
   return purgeCalls ? "purge" : keepCalls ? "keep" : "ask";
 }
@@ -33,7 +33,7 @@ export function removeCommand(io: Io): Command {
     const flags = command.optsWithGlobals<Flags>();
     const stack = await readStackFile(io, flags);
     const names = name === undefined ? chooseFunctions(stack, flags, "a name").map((fn) => fn.name) : [name];
-    const wish = wishOf(flags);
+    const waitingCalls = waitingCallsOf(flags);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const { QueueClient } = await import("../client/queue-client.ts");
     const queue = new QueueClient(client);
@@ -43,7 +43,7 @@ export function removeCommand(io: Io): Command {
       io.stdout.write(`Deleting: ${target}.\n`);
       try {
         const namespace = selectedNamespace(target, flags.namespace, stack);
-        await settleWaitingCalls(io, queue, { function: target, namespace }, wish);
+        await settleWaitingCalls(io, queue, { function: target, namespace }, waitingCalls);
         const answer = await client.removeFunction(target, namespace);
         if ([200, 201, 202].includes(answer.status)) {
           io.stdout.write("Removing old function.\n");

@@ -14,15 +14,15 @@ export async function settleWaitingCalls(
   io: Io,
   queue: Pick<QueueClient, "status" | "purge">,
   which: { readonly function: string; readonly namespace?: string | undefined },
-  wish: WaitingCalls,
+  waitingCalls: WaitingCalls,
 ): Promise<void> {
   const { function: name } = which;
   const drop = async () => {
     const count = await unlessAbsent(queue.purge(which));
     if (count > 0) io.stdout.write(`Dropped waiting calls of ${name}: ${count}.\n`);
   };
-  if (wish === "keep") return;
-  if (wish === "purge") {
+  if (waitingCalls === "keep") return;
+  if (waitingCalls === "purge") {
     await drop();
     return;
   }

@@ -49,7 +49,7 @@ export function registerScalingMetrics(registry: Registry, { functions, autoscal
   gauge("gateway_autoscaler_reason", "1 for the reason of the last decision.", ({ last }, { qualifiedName }) =>
     last ? [{ labels: { function_name: qualifiedName, reason: last.decision.reason }, value: 1 }] : [],
   );
-  gauge("gateway_prewarm_slots", "Slots of ten minutes foretold, by whether a call came.", (watched, entry) => {
+  gauge("gateway_prewarm_slots", "Predicted slots of ten minutes, by whether a call came.", (watched, entry) => {
     if (!watched.policyFor(entry.snapshot).prewarm) return [];
     const { hits, misses } = watched.pattern.score;
     const labels = { function_name: entry.qualifiedName };

@@ -40,7 +40,7 @@ export async function publishMembers(
   const lines = batchLines(whole.body);
   let index = 0;
   let failed = false;
-  const lane = async () => {
+  const publishNext = async () => {
     while (!failed) {
       signal.throwIfAborted();
       const next = lines.next();
@@ -58,7 +58,7 @@ export async function publishMembers(
       }
     }
   };
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, place.size) }, lane));
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, place.size) }, publishNext));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 

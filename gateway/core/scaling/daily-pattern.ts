@@ -24,7 +24,7 @@ export class DailyPattern {
   #watchedSince: number;
   #hits = 0;
   #misses = 0;
-  /** Slots that were foretold and are not over, and whether a call came. */
+  /** Predicted slots that are not over, and whether a call came. */
   readonly #predicted = new Map<number, boolean>();
 
   constructor(now: number, stored?: StoredPattern) {
@@ -43,7 +43,7 @@ export class DailyPattern {
     }
   }
 
-  /** Slots foretold that had a call, and that had none. */
+  /** Predicted slots that had a call, and that had none. */
   get score(): { readonly hits: number; readonly misses: number } {
     return { hits: this.#hits, misses: this.#misses };
   }

@@ -123,7 +123,7 @@ export class FunctionScaler {
   }
 
   /**
-   * A number set by hand stands for a window, and counts as a wish of that time. More load than that gets more, but what
+   * A number set by hand stands for a window, and counts as the number desired then. More load than that gets more, but what
    * was taken away by hand comes back only for load that would want more than there was.
    */
   #keepHand(input: ScaleInput, loads: Loads | undefined, steps: Steps): void {
@@ -172,17 +172,17 @@ export class FunctionScaler {
     this.#delay(now, policy, replicas, steps);
   }
 
-  /** A wish must have lasted before it is followed; one for more not in a burst. */
+  /** A desired number must have lasted before it is followed; a higher one not in a burst. */
   #delay(now: number, policy: ScalePolicy, replicas: number, steps: Steps): void {
     const desired = steps.replicas;
     const highest = this.#highest.record(now, desired, policy.downDelayMs) ?? Math.max(this.#highest.value, replicas);
     const lowest = this.#lowest.record(now, desired, policy.upDelayMs) ?? Math.min(this.#lowest.value, replicas);
     if (desired < replicas) {
       const held = Math.min(replicas, highest);
-      steps.clamp("down-delay", held, `the largest wish of the last ${policy.downDelayMs / 1000} s`);
+      steps.clamp("down-delay", held, `the largest number desired in the last ${policy.downDelayMs / 1000} s`);
     } else if (desired > replicas && !this.#panic.on) {
       const held = Math.max(replicas, lowest);
-      steps.clamp("up-delay", held, `the least wish of the last ${policy.upDelayMs / 1000} s`);
+      steps.clamp("up-delay", held, `the least number desired in the last ${policy.upDelayMs / 1000} s`);
     }
   }
 }

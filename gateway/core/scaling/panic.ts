@@ -17,7 +17,7 @@ export class Panic {
     this.#most = replicas;
   }
 
-  /** @param over whether the wish is so far above what there is that it is a burst */
+  /** @param over whether the desired number is so far above what there is that it is a burst */
   update(over: boolean, desired: number, windowMs: number, now: number): void {
     if (over) this.#since = now;
     else if (this.#since !== undefined && this.#since + windowMs < now) {

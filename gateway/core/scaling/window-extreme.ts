@@ -1,4 +1,4 @@
-/** Largest (or least) of the values of the last while: what holds a wish back until it has lasted. */
+/** Largest (or least) of the values of the last while: what holds a desired number back until it has lasted. */
 export class WindowExtreme {
   readonly #better: (a: number, b: number) => boolean;
   /** Oldest first; each is worse than all before it, which is why it may still count when they are too old. */

@@ -170,7 +170,7 @@ export class KubernetesFunctions implements FunctionStore {
         if (existing?.metadata?.deletionTimestamp) {
           throw new FaasError("unavailable", `deployment ${ref.name} is still being removed`);
         }
-        // The surroundings know its token by that.
+        // The resource context knows its token by that.
         if (existing) cache.observeWrite(existing);
         const deployment = functionToDeployment(object);
         const around = await readResourceContext(deployment, this.#options);

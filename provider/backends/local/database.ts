@@ -53,7 +53,7 @@ export interface ProviderDatabase {
 
 /**
  * Opens `provider.db` in `dataDir`, making or lifting its schema, and keeps every other process out of it until it is
- * closed: two backends on one folder would take each other's replicas for leftovers. The kernel drops the lock of a
+ * closed: two backends on one folder would take each other's replicas for orphans. The kernel drops the lock of a
  * process that dies.
  * @throws when another process has it open, it belongs to a newer release or cannot be read
  */

@@ -147,8 +147,8 @@ export class ImageSweeper {
     progress.decided = true;
     if (order.dryRun) return;
     // What an earlier sweep has left. Without end it would be tried in vain.
-    const leftovers = left.filter((path) => order.byHand || !this.#stuck.has(path));
-    await this.#remove([...withdrawn, ...leftovers.map((path) => ({ path, bytes: 0 }))], progress);
+    const orphans = left.filter((path) => order.byHand || !this.#stuck.has(path));
+    await this.#remove([...withdrawn, ...orphans.map((path) => ({ path, bytes: 0 }))], progress);
     if (!order.byHand) await this.#countSizes(digests);
   }
 

@@ -87,7 +87,7 @@ const STARTS_PER_CORE = 2;
  */
 export async function openLocalBackend(options: LocalBackendOptions): Promise<Backend> {
   await ensureFolder(options.dataDir);
-  // One spelling of the folder, whatever links lead to it: leftovers are recognised by it.
+  // One spelling of the folder, whatever links lead to it: orphans are recognised by it.
   const dataDir = await realpath(options.dataDir);
   const db = openDatabase(dataDir);
   let isolation: Isolation | undefined;

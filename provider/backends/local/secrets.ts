@@ -30,7 +30,7 @@ export interface SecretUsers {
   refresh(secret: SecretName, value: Buffer): Promise<void>;
 }
 
-/** @param namespaces those that exist; folders of others are leftovers and go */
+/** @param namespaces those that exist; folders of others are removed */
 export async function openSecretFiles(
   folder: string,
   namespaces: readonly string[],

@@ -47,9 +47,9 @@ export class CallOrphans {
     const startedAt = performance.now();
     const parents = [process.pid, ...ancestors(process.ppid)];
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const strays = parents.flatMap(listChildren).filter((pid) => this.#isOver(markOf(pid)));
-      if (strays.length === 0) break;
-      for (const pid of strays) killTree(pid);
+      const orphans = parents.flatMap(listChildren).filter((pid) => this.#isOver(markOf(pid)));
+      if (orphans.length === 0) break;
+      for (const pid of orphans) killTree(pid);
     }
     const endedAt = performance.now();
     this.#nextLookAt = endedAt + Math.max(BETWEEN_LOOKS_MS, PAUSE_PER_LOOK * (endedAt - startedAt));

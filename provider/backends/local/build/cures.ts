@@ -1,4 +1,4 @@
-/** Faults of an install step that lie in its surroundings, by what package managers print, and what mends them. */
+/** Faults of an install step that lie in its environment, by what package managers print, and what mends them. */
 const CURES: readonly { readonly sign: RegExp; readonly cure: string }[] = [
   {
     sign: /CERT_UNTRUSTED|CERT_HAS_EXPIRED|SELF_SIGNED_CERT|UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)|CERTIFICATE_VERIFY_FAILED|certificate verify failed|self[- ]signed certificate|unable to (?:get local issuer|verify the first) certificate|certificate signed by unknown authority|SSL certificate problem/i,

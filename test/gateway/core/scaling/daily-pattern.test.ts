@@ -35,7 +35,7 @@ test("it forgets what is a week ago", () => {
   expect(calledAtNine(7).likely(at(11, "09:00"))).toBe(false);
 });
 
-test("it keeps the score of what it foretold", () => {
+test("it keeps the score of what it predicted", () => {
   const pattern = calledAtNine(3);
   pattern.likely(at(3, "09:00"));
   pattern.called(at(3, "09:01"));
