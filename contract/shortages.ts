@@ -7,7 +7,10 @@ export interface Shortage {
 }
 
 const BY_CODE: Readonly<Record<string, Shortage>> = {
-  ENOSPC: { kind: "noSpace", message: "the platform's disk is full; nothing can be stored until there is space" },
+  ENOSPC: {
+    kind: "noSpace",
+    message: "no space is left on the platform's disk; nothing can be stored until there is some",
+  },
   EDQUOT: { kind: "noSpace", message: "the platform's disk quota is used up; nothing can be stored until it is not" },
   EROFS: { kind: "unavailable", message: "the platform's disk is read-only" },
   EIO: { kind: "unavailable", message: "the platform's disk does not work" },

@@ -101,7 +101,7 @@ export function openDatabase(dataDir: string): ProviderDatabase {
 }
 
 function outOfSpace(): FaasError {
-  return new FaasError("noSpace", "the platform's disk is full; nothing can be stored until there is space");
+  return new FaasError("noSpace", "no space is left on the platform's disk; nothing can be stored until there is some");
 }
 
 /** What this user may still write. */

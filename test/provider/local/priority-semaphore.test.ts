@@ -132,6 +132,6 @@ test("functions that nobody calls are started a while after the platform, and wh
   free = 1024 ** 4;
   expect([may(), said]).toEqual([
     true,
-    [expect.stringMatching(/^little memory/), expect.stringMatching(/^there is memory/)],
+    [expect.stringMatching(/^memory is low/), expect.stringMatching(/^memory is available/)],
   ]);
 });
