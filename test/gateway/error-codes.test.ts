@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -128,4 +128,18 @@ test("every kind of failure has a code of its own where no other is given", () =
   const codes = (Object.keys(STATUS) as (keyof typeof STATUS)[]).map((kind) => [kind, new FaasError(kind, "").code]);
   expect(codes.filter(([kind, code]) => ERROR_CODES[code as ErrorCode] !== kind)).toEqual([]);
   expect(new Set(codes.map(([, code]) => code)).size).toBe(codes.length);
+});
+
+test("each code is given to failures of its own kind only", () => {
+  const given = ["contract", "kit", "gateway", "provider"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .flatMap((name) => {
+        const text = readFileSync(join(ROOT, folder, name), "utf8");
+        const errors = text.matchAll(/\b(?:FaasError|super)\(\s*"(\w+)",([^;]*?)\bcode: "(\w+)"/g);
+        return [...errors].map(([, kind, , code]) => ({ name, kind, code }));
+      }),
+  );
+  expect(given.length).toBeGreaterThan(12);
+  expect(given.filter(({ kind, code }) => ERROR_CODES[code as ErrorCode] !== kind)).toEqual([]);
 });
