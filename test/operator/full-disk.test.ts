@@ -27,7 +27,7 @@ afterEach(async () => {
   [later, on] = [undefined, undefined];
 });
 
-const NO_SPACE = /^the platform's disk is full/;
+const NO_SPACE = /^no space is left on the platform's disk/;
 
 type Request = [method: string, path: string, body: object];
 const send = async (platform: Platform, [method, path, body]: Request) => {
@@ -81,7 +81,7 @@ async function expectFull(platform: Platform, toRemove: string): Promise<void> {
     expect(await send(platform, request)).toEqual([507, expect.stringMatching(NO_SPACE)]);
   }
   const failed = await buildImage(platform, "new:1", inProcess("x".repeat(100_000))).catch(({ message }) => message);
-  expect(failed).toMatch(/disk is full/);
+  expect(failed).toMatch(/no space is left/);
   const queued = await fetch(`${platform.url}/async-function/kept`, { method: "POST", body: "x".repeat(100_000) });
   expect([queued.status, await queued.text()]).toEqual([503, expect.stringMatching(/space|full|free/)]);
   for (const request of [scale("kept", 2), scale("kept", 1), scale("asleep", 0), removal(toRemove)]) {

@@ -51,7 +51,7 @@ testNeeding(missingSmallDisk())(
       disk?.fill();
       return performance.now() - quietSince > 2_500;
     });
-    expect(await put(platform, "new", "pid:1")).toEqual([507, expect.stringContaining("disk is full")]);
+    expect(await put(platform, "new", "pid:1")).toEqual([507, expect.stringContaining("no space is left")]);
 
     const dry = await faaslane("prune", "--all", "--dry-run");
     expect([dry.code, dry.stdout]).toEqual([

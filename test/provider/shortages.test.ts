@@ -5,9 +5,9 @@ const system = (code: string) => Object.assign(new Error(`${code}: /secret/path`
 const sqlite = (errcode: number) => Object.assign(new Error("database"), { code: "ERR_SQLITE_ERROR", errcode });
 
 test.each<[what: string, thrown: unknown, status: number, text: RegExp]>([
-  ["a full disk", system("ENOSPC"), 507, /disk is full/],
+  ["a full disk", system("ENOSPC"), 507, /no space is left/],
   ["a used-up quota", system("EDQUOT"), 507, /quota/],
-  ["a database on a full disk", sqlite(13), 507, /disk is full/],
+  ["a database on a full disk", sqlite(13), 507, /no space is left/],
   ["a read-only disk", system("EROFS"), 503, /read-only/],
   ["a database on a disk that fails", sqlite(10 | (3 << 8)), 503, /does not work/],
   ["no descriptors", system("EMFILE"), 503, /descriptor/],

@@ -108,7 +108,7 @@ test("why it cannot be opened is told where that is for callers to know", async 
   const full = Object.assign(new Error("cannot open /a/path"), { cause: { code: "ERR_SQLITE_ERROR", errcode: 13 } });
   const lost = new Error("cannot reach nats://user:password@host");
   for (const [error, text] of [
-    [full, /^the queue is not there yet: the platform's disk is full/],
+    [full, /^the queue is not there yet: no space is left/],
     [lost, /^the queue is not there yet$/],
   ] as const) {
     const queue = new LateQueue({ ...options, open: () => Promise.reject(error) });
