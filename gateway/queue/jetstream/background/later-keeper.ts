@@ -250,7 +250,8 @@ class OpenBucket {
     const now = Date.now();
     const due = adaptWait(stored, this.#startsAt, now);
     const dueAt = due.dueAt ?? now;
-    this.#moveAfter(delivery, due, isNear(dueAt, now) ? Math.max(0, dueAt - now) : 0);
+    if (!isNear(dueAt, now)) this.#moveAfter(delivery, due, 0);
+    else this.#moveAfter(delivery, isRetry(due) ? withoutWait(due) : due, Math.max(0, dueAt - now));
   }
 
   #moveAfter(delivery: Delivery, stored: StoredCall, waitMs: number): void {
@@ -281,8 +282,17 @@ class OpenBucket {
  * clock, this was set back meanwhile, which must not make the wait before an attempt longer.
  */
 function adaptWait(stored: StoredCall, bucketStartsAt: number, now: number): StoredCall {
-  const { dueAt, attempts, refused } = stored;
-  const isRetry = attempts > 0 || refused !== undefined;
+  const { dueAt } = stored;
   const setBackBy = bucketStartsAt - now;
-  return dueAt !== undefined && isRetry && setBackBy > 1000 ? { ...stored, dueAt: dueAt - setBackBy } : stored;
+  return dueAt !== undefined && isRetry(stored) && setBackBy > 1000 ? { ...stored, dueAt: dueAt - setBackBy } : stored;
+}
+
+/** Whether it waits for its next attempt; others wait for a time by the clock that somebody has named. */
+function isRetry({ attempts, refused }: StoredCall): boolean {
+  return attempts > 0 || refused !== undefined;
+}
+
+/** A wait that a timer has measured is over, though the clock is set back meanwhile. */
+function withoutWait({ dueAt: _, ...stored }: StoredCall): StoredCall {
+  return stored;
 }
