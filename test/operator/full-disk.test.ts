@@ -217,15 +217,17 @@ testDisk(
         authorization: `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`,
         "content-type": "application/json",
       };
-      for (let i = 0; i < 50; i++) {
+      let refused = 0;
+      for (let i = 0; refused < 50; i++) {
         disk.fill();
-        // Each refusal is a line.
+        // Each refusal is a line. A platform that has just started may remove something meanwhile, and then takes one.
         const answer = await fetch(`${url}/system/secrets`, {
           method: "POST",
           headers,
           body: `{"name":"s${i}","value":"v"}`,
         });
-        expect(answer.status).toBe(507);
+        if (answer.status === 507) refused++;
+        else expect([answer.status, i - refused < 20]).toEqual([202, true]);
       }
     } finally {
       child.kill("SIGTERM");
