@@ -1,6 +1,6 @@
 import type { Registry } from "prom-client";
 import { qualifiedName } from "../../contract/functions.ts";
-import type { FunctionQueueStats, QueueStats } from "../queue/queue.ts";
+import type { FunctionQueueStats, QueueStats } from "../queue/stats.ts";
 import type { CallTally, QueueMeter } from "./queue-meter.ts";
 import { register, type Value } from "./series.ts";
 

@@ -3,7 +3,7 @@ import type { EnvReader } from "../../kit/env.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseUrl } from "../../kit/parse.ts";
 import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../async/callbacks/targets.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
-import type { CallLimits } from "../queue/queue.ts";
+import type { CallLimits } from "../queue/stats.ts";
 
 /** Where accepted calls wait. `none` leaves `/async-function/` out. */
 export type QueueConfig = { readonly kind: "none" } | EmbeddedConfig | JetStreamConfig;

@@ -1,4 +1,4 @@
-import type { CallLimits } from "./queue.ts";
+import type { CallLimits } from "./stats.ts";
 
 const MAX_CALLS = 1_000_000;
 const MAX_BYTES = 8 * 1024 ** 3;

@@ -9,7 +9,8 @@ import {
   readFunction,
   readPurge,
 } from "../core/dead-letter-query.ts";
-import type { Queue, QueueStats } from "../queue/queue.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { QueueStats } from "../queue/stats.ts";
 import { inTime } from "./answers.ts";
 import { buildDeadLetterList } from "./reports.ts";
 

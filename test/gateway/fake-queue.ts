@@ -7,9 +7,9 @@ import type {
   DeadLetterPage,
   NewCall,
   Outcome,
-  QueueStats,
   Receipt,
 } from "../../gateway/queue/queue.ts";
+import type { QueueStats } from "../../gateway/queue/stats.ts";
 
 const STATS: QueueStats = {
   waiting: 0,

@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../../kit/log.ts";
 import { completeLimits } from "../call-limits.ts";
-import type { CallLimits, Queue } from "../queue.ts";
+import type { Queue } from "../queue.ts";
+import type { CallLimits } from "../stats.ts";
 import type { EmbeddedSettings } from "./protocol.ts";
 import { EmbeddedQueue } from "./queue.ts";
 

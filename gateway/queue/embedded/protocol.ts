@@ -1,15 +1,6 @@
-import type {
-  BatchProgress,
-  CallLimits,
-  CallState,
-  CallStatus,
-  FinalState,
-  NewCall,
-  QueuedCall,
-  QueueStats,
-  RefusalStreak,
-} from "../queue.ts";
+import type { BatchProgress, CallState, CallStatus, FinalState, NewCall, QueuedCall, RefusalStreak } from "../queue.ts";
 import { DEFAULT_QUEUE } from "../queue.ts";
+import type { CallLimits, QueueStats } from "../stats.ts";
 import type { IdKey } from "./call-ids.ts";
 
 /** What main thread and worker thread of the embedded queue say to each other. The frequent ones carry many at once. */

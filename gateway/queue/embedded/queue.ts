@@ -14,9 +14,9 @@ import type {
   NewCall,
   Outcome,
   Queue,
-  QueueStats,
   Receipt,
 } from "../queue.ts";
+import type { QueueStats } from "../stats.ts";
 import { SealedCallIds } from "./call-ids.ts";
 import { EmbeddedConsumer } from "./consumer.ts";
 import { EmbeddedDeadLetters } from "./dead-letters.ts";

@@ -13,9 +13,9 @@ import type {
   NewCall,
   Outcome,
   Queue,
-  QueueStats,
   Receipt,
 } from "../queue.ts";
+import type { QueueStats } from "../stats.ts";
 import { JetStreamDeadLetters } from "./admin/dead-letters.ts";
 import { countCalls } from "./admin/stats.ts";
 import { WorkerContext } from "./background/worker-context.ts";

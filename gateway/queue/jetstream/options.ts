@@ -1,7 +1,7 @@
 import type { Logger } from "../../../kit/log.ts";
 import type { NatsCredentials } from "../../nats/credentials.ts";
 import { completeLimits } from "../call-limits.ts";
-import type { CallLimits } from "../queue.ts";
+import type { CallLimits } from "../stats.ts";
 
 export interface JetStreamLimits {
   /** Calls on their way to the server; more are `overloaded`. Default 16,384 and 64 MiB. */

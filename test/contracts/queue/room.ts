@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import type { CallLimits } from "../../../gateway/queue/queue.ts";
+import type { CallLimits } from "../../../gateway/queue/stats.ts";
 import { DONE, type QueueSetup, soon } from "./setup.ts";
 
 const KB = 1000;

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach } from "@jest/globals";
 import type {
-  CallLimits,
   CallPermit,
   CallState,
   CallStatus,
@@ -13,6 +12,7 @@ import type {
   QueuedCall,
   Receipt,
 } from "../../../gateway/queue/queue.ts";
+import type { CallLimits } from "../../../gateway/queue/stats.ts";
 import { eventually } from "../../support/eventually.ts";
 
 export interface QueueLimits {

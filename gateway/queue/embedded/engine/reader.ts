@@ -1,4 +1,4 @@
-import type { CallLimits, FunctionQueueStats, QueueStats } from "../../queue.ts";
+import type { CallLimits, FunctionQueueStats, QueueStats } from "../../stats.ts";
 import type { CallFacts } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import type {

@@ -1,4 +1,4 @@
-import type { CallLimits } from "../../queue.ts";
+import type { CallLimits } from "../../stats.ts";
 import { bytesOf, type CallToStore } from "../db/calls.ts";
 import { functionOf } from "../protocol.ts";
 import type { Load } from "./counts.ts";

@@ -1,4 +1,4 @@
-import type { FunctionQueueStats, QueueStats } from "../../queue.ts";
+import type { FunctionQueueStats, QueueStats } from "../../stats.ts";
 import { listConsumers } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { parseLane, queueStream, STREAMS } from "../client/names.ts";

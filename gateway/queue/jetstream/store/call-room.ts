@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { StreamInfo } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
-import type { CallLimits } from "../../queue.ts";
+import type { CallLimits } from "../../stats.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { queueStream, STREAMS } from "../client/names.ts";
 import { parseLater } from "./later-bucket.ts";
