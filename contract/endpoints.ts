@@ -45,6 +45,8 @@ const functionEndpoints = z.object({
   generation: z.number().int(),
   /** Calls one replica takes at a time (`max_inflight` of the function); absent means no limit. */
   maxInflight: maybe(z.number().int()),
+  /** Processors that its replicas share, all of them on one machine; absent where they may be on several. */
+  cores: maybe(z.number().int().positive()),
   /** How long the function itself may take; absent where it says nothing. */
   timeouts: maybe(functionTimeouts),
   /**

@@ -17,6 +17,8 @@ export interface ScalePolicy {
   /** Replicas while it is awake, at least 1. */
   readonly min: number;
   readonly max: number;
+  /** Whether the function names its max. */
+  readonly maxGiven: boolean;
   /** Load per replica: calls a second, calls in flight, milli-CPU, queued calls, or what the query counts. */
   readonly target: number;
   /** Share of `target` that may be used before a replica is added, and before one is taken away; 0–1. */
@@ -47,6 +49,10 @@ export interface ScalePolicy {
   /** Calls that may wait for a replica; absent: the gateway's limit. */
   readonly queueSize?: number;
   readonly windows: readonly ScaleWindow[];
+  /** Whether replicas that do not help are taken back; absent where the function does not say. */
+  readonly checkGain?: boolean;
+  /** Whether the function names its target. */
+  readonly targetGiven: boolean;
   /** Whether a replica is kept when past days say that a call is likely. */
   readonly prewarm: boolean;
 }
@@ -94,8 +100,11 @@ const KNOWN = new Set([
   ...["query", "window", "panic-window", "panic-threshold", "up-rate", "down-rate", "up-delay", "down-delay"].map(
     (name) => FAASLANE + name,
   ),
-  ...["down-proportion", "burst", "initial", "activation", "windows", "prewarm"].map((name) => FAASLANE + name),
+  ...["down-proportion", "burst", "initial", "activation", "windows", "prewarm", "check-gain"].map(
+    (name) => FAASLANE + name,
+  ),
 ]);
+const CHECK_GAIN = `${FAASLANE}check-gain`;
 const QUEUE_SIZE = "com.faaslane.queue.size";
 const QUEUE_SIZES = [1, 1_000_000] as const;
 
@@ -214,6 +223,8 @@ export function parseScalePolicy(
     ...(queueSize > 0 && { queueSize }),
     windows: readWindows(read, bounds.max),
     prewarm: read.boolean(`${FAASLANE}prewarm`),
+    ...(read.text(CHECK_GAIN) !== undefined && { checkGain: read.boolean(CHECK_GAIN) }),
+    targetGiven: read.text(`${OPENFAAS}target`) !== undefined,
   };
   return { policy, problems: read.problems };
 }
@@ -244,7 +255,7 @@ function readType(read: Settings): { type: ScaleType; query?: string } {
 function readBounds(
   read: Settings,
   defaults: ScaleDefaults,
-): Pick<ScalePolicy, "min" | "max" | "initial" | "activation"> {
+): Pick<ScalePolicy, "min" | "max" | "maxGiven" | "initial" | "activation"> {
   const givenMin = read.number(`${OPENFAAS}min`, 1, 0, MOST, true);
   const givenMax = read.text(`${OPENFAAS}max`);
   let max = read.number(`${OPENFAAS}max`, Math.max(defaults.max, givenMin), 1, MOST, true);
@@ -259,7 +270,14 @@ function readBounds(
     read.refuse(name, `must not be above ${OPENFAAS}max: ${max}`);
     return fallback;
   };
-  return { min, max, initial: within(`${FAASLANE}initial`, min), activation: within(`${FAASLANE}activation`, 1) };
+  const maxGiven = givenMax !== undefined;
+  return {
+    min,
+    max,
+    maxGiven,
+    initial: within(`${FAASLANE}initial`, min),
+    activation: within(`${FAASLANE}activation`, 1),
+  };
 }
 
 function readWindows(read: Settings, max: number): ScaleWindow[] {

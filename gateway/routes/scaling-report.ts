@@ -91,6 +91,7 @@ function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
     ...(policy.query !== undefined && { query: policy.query }),
     windows: policy.windows.length,
     prewarm: policy.prewarm,
+    ...(policy.checkGain !== undefined && { "check-gain": policy.checkGain }),
     factor: policy.factor,
   };
 }

@@ -45,6 +45,8 @@ export class WatchedFunction {
   #policy: ScalePolicy;
   #parsed: FunctionEndpoints;
   #busy = false;
+  /** At the end of the last second. */
+  #inFlight = 0;
   #disconnected = false;
   #alertUntil = 0;
 
@@ -121,6 +123,8 @@ export class WatchedFunction {
       replicas: snapshot.replicas,
       ready,
     };
+    const finished = Math.max(0, started + this.#inFlight - inFlight);
+    this.#inFlight = inFlight;
     this.#busy = hasWork(sample) || outside.queued === undefined || disconnected;
     if (this.#busy) this.lastBusyAt = now;
     if (started > 0) this.pattern.called(this.#wallOf(now));
@@ -129,6 +133,7 @@ export class WatchedFunction {
     if (this.#disconnected && !disconnected) this.#scaler = new FunctionScaler(this.#policy);
     this.#disconnected = disconnected;
     if (disconnected) return;
+    this.#scaler.recordThroughput(now, ready, finished, concurrency);
     const value = loadOf(type, sample);
     if (value !== undefined && (this.#busy || snapshot.replicas > 0)) this.#scaler.record(now, value);
   }
@@ -155,6 +160,7 @@ export class WatchedFunction {
       lastBusyAt: this.lastBusyAt,
       ...knownLoad,
       ...(scheduled && { scheduled }),
+      ...machineRules(snapshot, policy),
       prewarm: policy.prewarm && this.pattern.likely(this.#wallOf(now)),
       byHand: this.byHand.last,
     });
@@ -175,6 +181,17 @@ export class WatchedFunction {
     this.recorded.push(made);
     if (this.recorded.length > MAX_RECORDED) this.recorded.shift();
   }
+}
+
+/** On one machine replicas share its processors: functions that do not say otherwise get no more than are of use. */
+function machineRules(
+  { cores }: FunctionEndpoints,
+  { maxGiven, targetGiven, checkGain }: ScalePolicy,
+): Pick<ScaleInput, "cores" | "checkGain"> {
+  return {
+    ...(cores !== undefined && !maxGiven && { cores }),
+    checkGain: checkGain ?? (cores !== undefined && !targetGiven),
+  };
 }
 
 type Strings = Readonly<Record<string, string>> | undefined;

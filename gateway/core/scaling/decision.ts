@@ -22,6 +22,10 @@ export interface ScaleInput {
   readonly scheduled?: { readonly min: number; readonly max?: number };
   /** Whether a call is likely, so that a replica is to be kept. */
   readonly prewarm?: boolean;
+  /** Processors that all replicas share: the most replicas that load asks for. Absent where that is no bound. */
+  readonly cores?: number;
+  /** Whether replicas that do not help are taken back. */
+  readonly checkGain?: boolean;
   /** The number that somebody set last; it counts for a while. */
   readonly byHand?: SetByHand | undefined;
 }
@@ -31,6 +35,8 @@ export type ScaleReason =
   | "load"
   | "panic"
   | "hysteresis"
+  | "cores"
+  | "gain"
   | "up-rate"
   | "down-rate"
   | "up-delay"

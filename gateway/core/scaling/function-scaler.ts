@@ -1,6 +1,7 @@
 import type { ScalePolicy } from "../../../contract/scale-policy.ts";
 import { type Decision, type ScaleInput, Steps } from "./decision.ts";
 import { excessBurstCapacity, rateLimits, replicasFor } from "./desired-replicas.ts";
+import { Gain } from "./gain.ts";
 import { LoadWindow } from "./load-window.ts";
 import { Panic } from "./panic.ts";
 import { WindowExtreme } from "./window-extreme.ts";
@@ -13,6 +14,7 @@ export class FunctionScaler {
   #stable: LoadWindow;
   #burst: LoadWindow;
   readonly #panic = new Panic();
+  readonly #gain = new Gain();
   #highest = new WindowExtreme("largest");
   #lowest = new WindowExtreme("least");
   #begun = false;
@@ -27,6 +29,11 @@ export class FunctionScaler {
   record(now: number, load: number): void {
     this.#stable.record(now, load);
     this.#burst.record(now, load);
+  }
+
+  /** Adds what about a second got through, see {@link Gain.record}. */
+  recordThroughput(now: number, ready: number, finished: number, concurrency: number): void {
+    this.#gain.record(now, ready, finished, concurrency);
   }
 
   /** Takes over a changed policy; the history of load begins anew when its windows changed. */
@@ -69,6 +76,7 @@ export class FunctionScaler {
       const target = `${policy.target} × ${policy.upProportion}`;
       steps.apply("woken", Math.max(1, needed), `${held} calls wait: ⌈${held} / (${target})⌉ = ${needed}`);
       steps.clamp("activation", Math.max(steps.replicas, policy.activation), `it wakes with ${policy.activation}`);
+      this.#clampToCores(input, steps);
       steps.clamp("min", Math.max(steps.replicas, least), `not below ${least}`);
       steps.clamp("max", Math.min(steps.replicas, most), `not above ${most}`);
       this.#highest.record(now, steps.replicas, policy.downDelayMs);
@@ -141,7 +149,8 @@ export class FunctionScaler {
     this.#lowest.record(now, steps.replicas, policy.upDelayMs);
   }
 
-  #follow({ now, policy, replicas, ready }: ScaleInput, { stableLoad, panicLoad }: Loads, steps: Steps): void {
+  #follow(input: ScaleInput, { stableLoad, panicLoad }: Loads, steps: Steps): void {
+    const { now, policy, replicas, ready } = input;
     const { target, upProportion, downProportion, burst } = policy;
     // Up as fast as a burst shows, down as slowly as the whole window forgets.
     const load = Math.max(stableLoad, panicLoad) + burst;
@@ -170,6 +179,22 @@ export class FunctionScaler {
       steps.clamp("panic", this.#panic.most, `in a burst nothing is taken away: ${this.#panic.most}`);
     }
     this.#delay(now, policy, replicas, steps);
+    this.#clampToCores(input, steps);
+    if (input.checkGain) this.#clampToGain(input, desired, steps);
+  }
+
+  /** On one machine further replicas would only share what the others have. */
+  #clampToCores({ cores }: ScaleInput, steps: Steps): void {
+    if (cores === undefined) return;
+    const text = `the machine has ${cores === 1 ? "1 core" : `${cores} cores`}; com.openfaas.scale.max allows more`;
+    steps.clamp("cores", Math.min(steps.replicas, cores), text);
+  }
+
+  #clampToGain(input: ScaleInput, desired: number, steps: Steps): void {
+    const [least, most] = bounds(input);
+    const wanted = Math.min(desired, most, input.cores ?? most);
+    const useful = this.#gain.judge(input.now, wanted, least);
+    if (useful) steps.clamp("gain", Math.min(steps.replicas, useful.replicas), useful.text);
   }
 
   /** A desired number must have lasted before it is followed; a higher one not in a burst. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../../contract/functions.ts";
 import { readTimeouts } from "../../../contract/timeouts.ts";
@@ -110,6 +111,7 @@ export function buildEndpoints(
     replicas: record.replicas,
     generation,
     ...(maxInflight !== undefined && { maxInflight }),
+    cores: availableParallelism(),
     ...(timeouts && { timeouts }),
     ...(problem !== undefined && { problem }),
     endpoints: replicas.flatMap((replica) => endpointOf(replica) ?? []),
