@@ -1,8 +1,8 @@
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver, FinishedMember } from "../queue.ts";
 import type { Attempt, ClaimStore, Ending, FunctionQueue } from "../worker/store.ts";
-import { within } from "../worker/within.ts";
 import { QueueWorker } from "../worker/worker.ts";
 import { BatchTeller } from "./batch-teller.ts";
 import type { SealedCallIds } from "./call-ids.ts";
