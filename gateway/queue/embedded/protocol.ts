@@ -56,6 +56,8 @@ export interface Answered {
   readonly key: string;
   readonly calls: DeliveredCall[];
   missed: number;
+  /** Nobody has asked: it is the first call of a key that had none, to be tried at once or handed back. */
+  readonly isOffer: boolean;
 }
 
 /** `headers` is JSON text. */

@@ -117,6 +117,23 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#restIfDone(lane);
   }
 
+  /**
+   * A claimed call that nobody asked for, to be tried now or not at all.
+   * @returns whether it is tried; the claim is the store's again when it is not
+   */
+  offer(of: FunctionQueue, claim: C): boolean {
+    if (this.#closing) return false;
+    const lane = this.#laneOf(of);
+    lane.waiting.push(claim);
+    this.#turns.wake(lane);
+    this.#turning = true;
+    this.turn();
+    const at = lane.waiting.indexOf(claim);
+    if (at >= 0) lane.waiting.splice(at, 1);
+    this.#restIfDone(lane);
+    return at < 0;
+  }
+
   missed(of: FunctionQueue, count: number): void {
     const lane = this.#laneOf(of);
     for (let left = Math.min(count, lane.promised); left > 0; left--) this.#unpromise(lane);
