@@ -11,7 +11,6 @@ export const ERROR_CODES = {
   unknown_function: "notFound",
   unknown_call: "notFound",
   no_result: "notFound",
-  no_request: "notFound",
   method_not_allowed: "notAllowed",
   conflict: "conflict",
   too_large: "tooLarge",

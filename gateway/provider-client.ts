@@ -1,5 +1,4 @@
 import { parseJson } from "../contract/decode.ts";
-import { decodeEndpointsEvent, type EndpointsEvent, HEARTBEAT_INTERVAL_MS } from "../contract/endpoints.ts";
 import { FaasError, kindOfStatus } from "../contract/errors.ts";
 import {
   decodeFunctionList,
@@ -10,36 +9,54 @@ import {
   qualifiedName,
 } from "../contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../contract/info.ts";
+import {
+  type DecodedList,
+  decodeListedFunction,
+  decodeListedFunctions,
+  type ListedFunction,
+} from "../contract/listed-function.ts";
 import { decodeNamespaceList } from "../contract/namespaces.ts";
-import { PATHS } from "../contract/paths.ts";
-import { LineCutter } from "../kit/line-cutter.ts";
+import { DEFAULT_NAMESPACE, PATHS } from "../contract/paths.ts";
 import type { Logger } from "../kit/log.ts";
 import { sleep } from "../kit/sleep.ts";
+import { FunctionPoller, type FunctionSink } from "./polling/function-poller.ts";
+import type { ProviderReads } from "./polling/read-functions.ts";
+import { readEndpointsStream, type StreamAnswer } from "./proxy/endpoints-stream.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
+import { readAnswer } from "./proxy/read-answer.ts";
 
 export interface ProviderClientOptions {
   readonly connection: Pick<ProviderConnection, "request">;
   /** Longest wait for an answer, in milliseconds. */
   readonly timeoutMs: number;
   readonly log: Logger;
+  /** Namespace of functions of a provider that gives none. */
+  readonly defaultNamespace?: string;
 }
 
 /** Of more functions, or namespaces, that are asked for at a time, a list tells. */
 const MAX_ONE_BY_ONE = 4;
-/** Longest line of the endpoints stream: a function with thousands of replicas fits. */
-const MAX_LINE_CHARS = 4 * 1024 * 1024;
+/** Tens of thousands of functions fit into a list. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const MAX_ANSWER_VALUES = 4_000_000;
 /** How providers answer to what they do not know. */
 const UNKNOWN_ROUTE: ReadonlySet<string> = new Set(["notFound", "notAllowed", "unsupported", "upstream"]);
+/** The same from those that are no proxy on the way. */
+const NO_ROUTE: ReadonlySet<string> = new Set(["notFound", "notAllowed", "unsupported"]);
+/** However many ask for it, the stream is tried no more often. */
+const AT_ONCE_MS = 50;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 5_000;
 
 /** Speaks the provider contract. Failures are `FaasError`s of the kind that the provider's status stands for. */
-export class ProviderClient {
+export class ProviderClient implements ProviderReads {
   readonly #options: ProviderClientOptions;
-  #connected = false;
+  /** Whether the endpoints stream flows. */
+  #streams = false;
+  /** What tells of functions where there is no stream; once it is followed. */
+  #poller: FunctionPoller | undefined;
   /** Whether the provider starts functions in an order; until it says otherwise. */
   #canExpedite = true;
-  #lacksStream = false;
   /** Ends the wait for the next try to connect the stream. */
   #reconnectNow = new AbortController();
 
@@ -47,18 +64,15 @@ export class ProviderClient {
     this.#options = options;
   }
 
-  /** Whether the endpoints stream flows; without it what is known of functions grows old. */
+  /** Whether what is known of functions is kept current; otherwise it grows old. */
   get connected(): boolean {
-    return this.#connected;
+    return this.#streams || this.#poller?.current === true;
   }
 
-  /**
-   * Why this provider will never tell where functions run, as far as it has answered; it may be replaced by one that
-   * does.
-   */
-  get streamProblem(): string | undefined {
-    if (!this.#lacksStream) return undefined;
-    return `the provider has no ${PATHS.endpoints}, by which one of faaslane's tells where functions run`;
+  /** Why the provider does not tell which functions there are, though it answers; it may be replaced by one that does. */
+  get silence(): string | undefined {
+    if (!this.#poller?.failing) return undefined;
+    return `the provider has no ${PATHS.endpoints}, and its list of functions cannot be read`;
   }
 
   async list(namespace?: string): Promise<FunctionStatus[]> {
@@ -80,9 +94,8 @@ export class ProviderClient {
     return new Set(known.flat());
   }
 
-  async #has({ name, namespace }: FunctionRef, signal: AbortSignal): Promise<boolean> {
-    const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`;
-    return (await found(this.#request("GET", path, undefined, signal))) !== undefined;
+  async #has(ref: FunctionRef, signal: AbortSignal): Promise<boolean> {
+    return (await found(this.#request("GET", statusPath(ref), undefined, signal))) !== undefined;
   }
 
   async #namesIn(asked: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -107,18 +120,51 @@ export class ProviderClient {
   }
 
   /** @param inFlight calls at each replica, by its address, so that idle ones go first */
-  async scale(
-    { name, namespace }: FunctionRef,
+  async scale(ref: FunctionRef, replicas: number, inFlight?: Readonly<Record<string, number>>): Promise<void> {
+    const { name, namespace } = ref;
+    const path = `${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`;
+    const idleFirst = this.#poller?.running ? undefined : inFlight;
+    await this.#request("POST", path, {
+      ...{ serviceName: name, namespace, replicas },
+      ...(idleFirst && { inFlight: idleFirst }),
+    });
+    this.#poller?.ordered(ref);
+  }
+
+  /**
+   * Scales a function that had `from` replicas when that was decided. What is known may be a moment old.
+   * @throws {FaasError} `conflict` when it has another number by now
+   */
+  async scaleFrom(
+    ref: FunctionRef,
+    from: number,
     replicas: number,
     inFlight?: Readonly<Record<string, number>>,
   ): Promise<void> {
-    const path = `${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`;
-    await this.#request("POST", path, { serviceName: name, namespace, replicas, ...(inFlight && { inFlight }) });
+    const present = await this.#presentReplicas(ref);
+    if (present !== undefined && present !== from) {
+      throw new FaasError("conflict", `the function has ${present} replicas by now, not ${from}`);
+    }
+    await this.scale(ref, replicas, inFlight);
+  }
+
+  /** Raises a function to a number of replicas, unless it has as many by now. */
+  async raise(ref: FunctionRef, replicas: number): Promise<void> {
+    const present = await this.#presentReplicas(ref);
+    if (present === undefined || present < replicas) await this.scale(ref, replicas);
+  }
+
+  /** @returns undefined where a stream tells of each change at once */
+  async #presentReplicas(ref: FunctionRef): Promise<number | undefined> {
+    if (!this.#poller?.running) return undefined;
+    const fn = await this.#poller.refresh(ref);
+    if (!fn) throw new FaasError("unavailable", "the provider does not know the function now");
+    return fn.replicas;
   }
 
   /** Calls wait for the function. Providers whose replicas all start at once do not know that, and are told no more. */
   async expediteFunction({ name, namespace }: FunctionRef): Promise<void> {
-    if (!this.#canExpedite) return;
+    if (!this.#canExpedite || this.#poller?.running) return;
     const path = `${PATHS.expedite}${name}?namespace=${encodeURIComponent(namespace)}`;
     try {
       await this.#request("POST", path, {});
@@ -129,80 +175,100 @@ export class ProviderClient {
   }
 
   /** What a function uses, all replicas together; undefined where that is not measured. */
-  async usage({ name, namespace }: FunctionRef): Promise<FunctionStatus["usage"]> {
-    const path = `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}&usage=true`;
-    return decodeFunctionStatus(await this.#json(path)).usage;
+  async usage(ref: FunctionRef): Promise<FunctionStatus["usage"]> {
+    return decodeFunctionStatus(await this.#json(`${statusPath(ref)}&usage=true`)).usage;
   }
 
-  /** The provider answers: a stream that is broken is connected anew at once. */
+  /** Somebody waits for news: a stream that is broken is connected anew at once, or functions are read. */
   expedite(): void {
     this.#reconnectNow.abort();
+    this.#poller?.soon();
+  }
+
+  /** Calls wait for a replica, of which only a stream tells by itself. */
+  watch(ref: FunctionRef, isWaitedFor: () => boolean): void {
+    this.#poller?.watch(ref, isWaitedFor);
   }
 
   /**
-   * Follows the endpoints stream until `signal` aborts, through reconnections.
-   * @param onConnect is called before the first event of each connection
+   * An answer that came through the provider does not fit what is known of a function.
+   * @param replaced whether it is one that only another kind of provider gives
    */
-  async follow(onConnect: () => void, onEvent: (event: EndpointsEvent) => void, signal: AbortSignal): Promise<void> {
-    const { log } = this.#options;
+  doubt(ref: FunctionRef, replaced: boolean): void {
+    if (replaced) this.#reconnectNow.abort();
+    this.#poller?.doubt(ref);
+  }
+
+  /**
+   * Tells `sink` what functions there are until `signal` aborts: by the endpoints stream, through reconnections, or by
+   * asking again and again while the provider has none. Which of them it is may change at any time.
+   */
+  async follow(sink: FunctionSink, signal: AbortSignal): Promise<void> {
+    const { log, connection, defaultNamespace = DEFAULT_NAMESPACE } = this.#options;
+    const poller = new FunctionPoller({ reads: this, sink, defaultNamespace, log });
+    this.#poller = poller;
+    signal.addEventListener("abort", () => poller.stop(), { once: true });
     let waitMs = RECONNECT_MIN_MS;
     let reported = false;
     while (!signal.aborted) {
+      let begun = false;
+      let lacking = false;
       try {
-        for await (const event of this.#events(onConnect, signal)) {
-          onEvent(event);
+        const answered = (answer: StreamAnswer) => {
+          lacking = answer === "lacking";
+        };
+        for await (const event of readEndpointsStream(connection, answered, signal)) {
+          if (!begun) this.#beginStream(sink);
+          begun = true;
+          sink.apply(event);
           if (reported) log.info("provider reachable again");
           reported = false;
           waitMs = RECONNECT_MIN_MS;
         }
       } catch (err) {
         if (signal.aborted) return;
-        if (!reported) this.#report(err);
-        reported = true;
+        if (!reported && !lacking && !poller.running) {
+          log.warn({ err }, "endpoints stream broke; serving calls from the last snapshot");
+          reported = true;
+        }
       }
+      this.#streams = false;
+      // It may as well be a proxy on the way that knows no route; only one that lists functions is taken for a provider.
+      if (lacking) poller.start();
       this.#reconnectNow = new AbortController();
+      await sleep(Math.min(waitMs, AT_ONCE_MS), signal);
       const early = AbortSignal.any([signal, this.#reconnectNow.signal]);
-      await sleep(waitMs, early); // the loop ends, or goes on early
+      await sleep(Math.max(0, waitMs - AT_ONCE_MS), early); // the loop ends, or goes on early
       waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
     }
   }
 
-  #report(err: unknown): void {
-    const { log } = this.#options;
-    const problem = this.streamProblem;
-    if (problem === undefined) log.warn({ err }, "endpoints stream broke; serving calls from the last snapshot");
-    else log.warn({ problem }, "no endpoints stream: no function can be called");
+  #beginStream(sink: FunctionSink): void {
+    if (this.#poller?.running) this.#options.log.info({}, "the provider has an endpoints stream now");
+    this.#poller?.stop();
+    this.#canExpedite = true;
+    this.#streams = true;
+    sink.begin();
   }
 
-  async *#events(onConnect: () => void, signal: AbortSignal): AsyncGenerator<EndpointsEvent> {
-    // A stream that has been silent for longer than two heartbeats is dead, whatever TCP believes.
-    const silence = new AbortController();
-    const alarm = setTimeout(() => silence.abort(new Error("no heartbeat")), HEARTBEAT_INTERVAL_MS * 2.5);
+  async namespaces(signal: AbortSignal): Promise<readonly string[] | undefined> {
     try {
-      const { statusCode, body } = await this.#options.connection.request({
-        method: "GET",
-        path: PATHS.endpoints,
-        signal: AbortSignal.any([signal, silence.signal]),
-      });
-      this.#lacksStream = statusCode === 404 || statusCode === 405;
-      if (statusCode !== 200) {
-        await body.dump();
-        throw new FaasError(kindOfStatus(statusCode), `the provider answered ${statusCode} to the endpoints stream`);
-      }
-      onConnect();
-      this.#canExpedite = true;
-      this.#connected = true;
-      const lines = new LineCutter(MAX_LINE_CHARS);
-      for await (const text of body.setEncoding("utf8")) {
-        alarm.refresh();
-        for (const line of lines.push(text as string)) {
-          if (line !== "") yield decodeEndpointsEvent(parseJson(line, "endpoints event"));
-        }
-      }
-    } finally {
-      this.#connected = false;
-      clearTimeout(alarm);
+      return decodeNamespaceList(readJson(await this.#request("GET", PATHS.namespaces, undefined, signal)));
+    } catch (error) {
+      if (error instanceof FaasError && NO_ROUTE.has(error.kind)) return undefined;
+      throw error;
     }
+  }
+
+  async functionsIn(namespace: string | undefined, signal: AbortSignal): Promise<DecodedList | undefined> {
+    const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
+    const list = await found(this.#request("GET", PATHS.functions + query, undefined, signal));
+    return list === undefined ? undefined : decodeListedFunctions(readJson(list));
+  }
+
+  async functionOf(ref: FunctionRef, signal: AbortSignal): Promise<ListedFunction | undefined> {
+    const status = await found(this.#request("GET", statusPath(ref), undefined, signal));
+    return status === undefined ? undefined : decodeListedFunction(readJson(status));
   }
 
   async #json(path: string): Promise<unknown> {
@@ -217,7 +283,7 @@ export class ProviderClient {
       signal: given ? AbortSignal.any([given, timeout]) : timeout,
       ...(body && { headers: ["Content-Type", "application/json"], body: JSON.stringify(body) }),
     });
-    const text = await answer.body.text();
+    const text = await readAnswer(answer.body, MAX_ANSWER_BYTES);
     if (answer.statusCode >= 200 && answer.statusCode < 300) return text;
     throw new FaasError(
       kindOfStatus(answer.statusCode),
@@ -237,5 +303,9 @@ async function found(answer: Promise<string>): Promise<string | undefined> {
 }
 
 function readJson(text: string): unknown {
-  return parseJson(text, "the provider's answer");
+  return parseJson(text, "the provider's answer", MAX_ANSWER_VALUES);
+}
+
+function statusPath({ name, namespace }: FunctionRef): string {
+  return `${PATHS.function}${name}?namespace=${encodeURIComponent(namespace)}`;
 }

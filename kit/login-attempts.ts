@@ -1,5 +1,3 @@
-import { isIPv6 } from "node:net";
-import { plainAddress } from "../http/addresses.ts";
 import type { Logger } from "./log.ts";
 
 export interface LoginAttemptsOptions {
@@ -51,7 +49,7 @@ export class LoginAttempts {
 
   /**
    * Counts a wrong password.
-   * @param address of the client
+   * @param address of the connection
    * @returns milliseconds for which further ones are refused; 0 when this one is to be answered as wrong
    */
   fail(address: string | undefined): number {
@@ -91,10 +89,9 @@ export class LoginAttempts {
 
 /** One subscriber has at least 64 bits of IPv6 addresses to himself, but few of IPv4. */
 function networkOf(address: string): string {
-  const plain = plainAddress(address);
-  if (!isIPv6(plain) || plain === "::1") return plain;
-  // In the URL parser's spelling: there are many of each address.
-  const [head = "", tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split("::");
+  const ipv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (ipv4 !== undefined || !address.includes(":") || address === "::1") return ipv4 ?? address;
+  const [head = "", tail] = (address.split("%")[0] as string).split("::");
   const groups = head === "" ? [] : head.split(":");
   const behind = tail === undefined || tail === "" ? [] : tail.split(":");
   const whole = [...groups, ...new Array<string>(Math.max(0, 8 - groups.length - behind.length)).fill("0"), ...behind];

@@ -77,7 +77,12 @@ const LAYERS: readonly Layer[] = [
     files: /^gateway\/queue\/jetstream\//,
     imports: ["queue worker", "queue", "nats", "gateway core", "contract", "kit"],
   },
-  { name: "proxy", files: /^gateway\/(proxy\/|provider-client\.ts$)/, imports: ["gateway core", "contract", "kit"] },
+  { name: "polling", files: /^gateway\/polling\//, imports: ["gateway core", "contract", "kit"] },
+  {
+    name: "proxy",
+    files: /^gateway\/(proxy\/|provider-client\.ts$)/,
+    imports: ["polling", "gateway core", "contract", "kit"],
+  },
   { name: "scaling", files: /^gateway\/scaling\//, imports: ["gateway core", "contract", "kit"] },
   { name: "cluster", files: /^gateway\/cluster\//, imports: ["scaling", "nats", "gateway core", "contract", "kit"] },
   { name: "async", files: /^gateway\/async\/[^/]+\.ts$/, imports: ["queue", "gateway core", "contract", "kit"] },

@@ -42,7 +42,8 @@ export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
   const patternFile = peers ? undefined : config.patternFile;
   const autoscaler = new Autoscaler({
     functions: () => table.entries(),
-    scale: (ref, replicas, inFlight) => provider.scale(ref, replicas, inFlight),
+    scale: ({ name, namespace, replicas: from }, replicas, inFlight) =>
+      provider.scaleFrom({ name, namespace }, from, replicas, inFlight),
     providerAway: () => (provider.connected ? undefined : "the provider is away"),
     outside: outsideSources(config, provider, queue),
     ...(peers && { exchange: peers.exchange, leadership: peers.leadership }),

@@ -3,7 +3,6 @@ import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import { parseScalePolicy } from "../../contract/scale-policy.ts";
-import { TrustedProxies } from "../../http/client-address.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
@@ -27,6 +26,7 @@ import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionProxy } from "../proxy/function-proxy.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
+import { ProviderProxy } from "../proxy/provider-proxy.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import type { AlertDeps } from "../routes/alert.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
@@ -77,13 +77,19 @@ export async function openGateway(
     timeoutMs: config.upstreamTimeoutMs,
     ...(credentials && { login: loginWith(credentials) }),
   });
-  const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
+  const provider = new ProviderClient({
+    connection,
+    timeoutMs: config.upstreamTimeoutMs,
+    defaultNamespace: config.defaultNamespace,
+    log,
+  });
   const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: config.maxHeldCalls,
     timeoutMs: config.upstreamTimeoutMs,
     ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    providerProxy: new ProviderProxy({ url: config.providerUrl, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
   });
 
   const opened: { close(): Promise<void> }[] = [connection, table];
@@ -163,7 +169,6 @@ export async function openGateway(
       host: config.bindAddress,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shares.calls },
-      trusted: config.trustedProxies.length > 0 ? new TrustedProxies(config.trustedProxies) : undefined,
       log,
     });
     // Closed after the worker, which the next part closes.
@@ -214,7 +219,7 @@ function openProxy({ config, table, provider, autoscaler, pathPrefix, release, l
   const activator = new Activator<FunctionEntry>({
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
-      await provider.scale(ref, replicas);
+      await provider.raise(ref, replicas);
     },
     expedite: (ref) => provider.expediteFunction(ref),
     wanted: (entry) => autoscaler.waking(entry),
@@ -223,7 +228,11 @@ function openProxy({ config, table, provider, autoscaler, pathPrefix, release, l
   return new FunctionProxy({
     table,
     provider,
-    wake: (entry) => activator.wake(entry),
+    wake: (entry) => {
+      activator.wake(entry);
+      provider.watch(entry, () => entry.held.count > 0 && entry.readyReplicas === 0);
+    },
+    doubt: (entry, replaced) => provider.doubt(entry, replaced),
     holdTimeoutMs: config.scaleUpTimeoutMs,
     pathPrefix,
     release,
@@ -249,7 +258,8 @@ function openAlerts({
     },
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
-      await provider.scale(ref, replicas);
+      const from = table.find(qualifiedName(ref))?.snapshot.replicas ?? replicas;
+      await provider.scaleFrom(ref, from, replicas);
     },
     alerted: (ref) => autoscaler.alerted(qualifiedName(ref)),
   };

@@ -1,4 +1,5 @@
 import { FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
+import { leadsOut } from "../core/provider-answer.ts";
 import { ColdWait } from "./cold-wait.ts";
 import type { Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -11,6 +12,8 @@ import { type AttemptedCall, ReplicaAttempt, type ReplicaRequest } from "./repli
 export interface CallContext {
   /** Asks the provider for replicas of a function that has none. */
   readonly wake: (entry: FunctionEntry) => void;
+  /** An answer that came through the provider does not fit what is known; absent where all calls go to replicas. */
+  readonly doubt?: (entry: FunctionEntry, replaced: boolean) => void;
   /** Longest wait for a replica, in milliseconds. */
   readonly holdTimeoutMs: number;
   readonly servedBy: string;
@@ -108,6 +111,10 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     else this.#refuse(error, "proxy");
   }
 
+  doubt(replaced: boolean): void {
+    this.#context.doubt?.(this.entry, replaced);
+  }
+
   retry(refused: ReplicaConnection): void {
     this.#attempt = undefined;
     this.#refused = refused;
@@ -158,6 +165,10 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   }
 
   #dispatch(replica: ReplicaConnection, request: ReplicaRequest): void {
+    if (replica.isProvider && leadsOut(request.url)) {
+      this.fail(new FaasError("invalid", "the path must not lead out of the function"), false);
+      return;
+    }
     const now = performance.now();
     this.#count(now);
     this.#held?.coldWait.sent();

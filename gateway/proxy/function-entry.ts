@@ -1,9 +1,9 @@
-import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import { readQueueSize } from "../../contract/scale-policy.ts";
 import { answerTimeoutMs, type WaitLimits } from "../../contract/timeouts.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
+import { callsPerEndpoint, type KnownFunction, type ProviderWay } from "../core/known-function.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
@@ -14,12 +14,6 @@ export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
   readonly maxHeld: number;
 }
-
-/**
- * While calls come as fast as that, idle replicas take no turns: one that has just answered is awake still, and to wake
- * another costs more than a short call.
- */
-const AWAKE_MS = 1;
 
 /** One function: its snapshot from the provider, its replicas, and the calls that wait for one. */
 export class FunctionEntry {
@@ -34,15 +28,15 @@ export class FunctionEntry {
   readonly pace = new AnswerPace();
   readonly #maxHeld: number;
   readonly #options: UpstreamOptions & WaitLimits;
-  #snapshot: FunctionEndpoints;
+  #snapshot: KnownFunction;
+  /** Calls that one of {@link #replicas} takes at a time; 0 for no limit. */
+  #limit = 0;
   #replicas: ReplicaConnection[] = [];
   #turn = 0;
-  /** By `performance.now()`. */
-  #chosenAt = 0;
   #answerTimeoutMs: number;
   #queueSize: number | undefined;
 
-  constructor(snapshot: FunctionEndpoints, { maxHeld, ...options }: FunctionEntryOptions) {
+  constructor(snapshot: KnownFunction, { maxHeld, ...options }: FunctionEntryOptions) {
     this.name = snapshot.name;
     this.namespace = snapshot.namespace;
     this.qualifiedName = qualifiedName(snapshot);
@@ -53,7 +47,7 @@ export class FunctionEntry {
     this.#answerTimeoutMs = answerTimeoutMs(snapshot, options);
   }
 
-  get snapshot(): FunctionEndpoints {
+  get snapshot(): KnownFunction {
     return this.#snapshot;
   }
 
@@ -67,12 +61,15 @@ export class FunctionEntry {
     return this.#queueSize !== undefined;
   }
 
-  /** Calls at each replica through this gateway, by its address. */
+  /** Calls at each replica through this gateway, by its address; nothing where the provider chooses it. */
   outstanding(): Record<string, number> {
+    if (this.#snapshot.way) return {};
     return Object.fromEntries(this.#replicas.map(({ address, outstanding }) => [address, outstanding]));
   }
 
   get readyReplicas(): number {
+    const { way } = this.#snapshot;
+    if (way) return this.#replicas[0]?.ready ? way.available : 0;
     return this.#replicas.reduce((count, replica) => count + (replica.ready ? 1 : 0), 0);
   }
 
@@ -87,10 +84,8 @@ export class FunctionEntry {
     if (replicas.length > 1) {
       const now = performance.now();
       for (const replica of replicas) replica.lagging = replica.responsiveness.lags(this.pace, now);
-      if (now - this.#chosenAt > AWAKE_MS) this.#turn++;
-      this.#chosenAt = now;
     }
-    return chooseReplica(replicas, this.#snapshot.maxInflight ?? 0, this.#turn);
+    return chooseReplica(replicas, this.#limit, this.#turn++);
   }
 
   /** Lets as many of those that wait go on as there are places for. */
@@ -99,7 +94,7 @@ export class FunctionEntry {
   }
 
   #freeSlots(): number {
-    const limit = this.#snapshot.maxInflight || Number.POSITIVE_INFINITY;
+    const limit = this.#limit || Number.POSITIVE_INFINITY;
     return this.#replicas.reduce(
       (slots, { ready, outstanding }) => slots + (ready ? Math.max(0, limit - outstanding) : 0),
       0,
@@ -107,13 +102,29 @@ export class FunctionEntry {
   }
 
   /** Takes the provider's newest snapshot; calls that waited for what it brings go on, or learn why they cannot. */
-  update(snapshot: FunctionEndpoints): void {
+  update(snapshot: KnownFunction): void {
     this.#snapshot = snapshot;
+    this.#limit = callsPerEndpoint(snapshot);
     this.#answerTimeoutMs = answerTimeoutMs(snapshot, this.#options);
     this.#queueSize = readQueueSize(snapshot.labels, snapshot.annotations);
     this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
-    this.#replicas = snapshot.endpoints
+    this.#replicas = snapshot.way ? this.#provider(snapshot.way, known) : this.#endpoints(snapshot, known);
+    for (const gone of known.values()) closeInBackground(gone);
+
+    if (this.readyReplicas > 0) this.releaseHeld();
+    else if (snapshot.problem) {
+      this.held.fail(
+        new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${snapshot.problem}`, {
+          code: "cannot_start",
+        }),
+      );
+    }
+  }
+
+  /** @param known loses those that go on */
+  #endpoints({ endpoints }: KnownFunction, known: Map<string, ReplicaConnection>): ReplicaConnection[] {
+    return endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
       .map(({ address, state, startup }) => {
         const replica = known.get(address) ?? new ReplicaConnection(address, false, this.#options);
@@ -127,16 +138,23 @@ export class FunctionEntry {
         replica.startup = startup;
         return replica;
       });
-    for (const gone of known.values()) closeInBackground(gone);
+  }
 
+  /** The provider in place of replicas; nothing while none of them serves. @param known as above */
+  #provider({ path, available }: ProviderWay, known: Map<string, ReplicaConnection>): ReplicaConnection[] {
+    const { providerProxy } = this.#options;
+    if (!providerProxy || available === 0) return [];
+    const prefix = providerProxy.prefixOf(path);
+    const present = known.get(prefix);
+    known.delete(prefix);
+    return [present ?? new ReplicaConnection(prefix, true, this.#options, { pool: providerProxy.pool, prefix })];
+  }
+
+  /** The provider answers again, after it did not. */
+  retryProvider(): void {
+    if (!this.#snapshot.way) return;
+    for (const replica of this.#replicas) replica.trust();
     if (this.readyReplicas > 0) this.releaseHeld();
-    else if (snapshot.problem) {
-      this.held.fail(
-        new FaasError("unavailable", `function ${this.qualifiedName} cannot start: ${snapshot.problem}`, {
-          code: "cannot_start",
-        }),
-      );
-    }
   }
 
   /** A replica that refuses connections is left out for a moment; calls that found no other then try again. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { toFaasError } from "../../contract/errors.ts";
-import { within } from "../../kit/within.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
@@ -31,6 +31,8 @@ export interface FunctionProxyOptions {
   readonly provider: ProviderQuestions;
   /** Asks the provider for replicas; see {@link CallContext}. */
   readonly wake: (entry: FunctionEntry) => void;
+  /** See {@link CallContext}. */
+  readonly doubt?: CallContext["doubt"];
   readonly holdTimeoutMs: number;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
@@ -49,10 +51,10 @@ export class FunctionProxy {
   readonly #userAgent: string;
   readonly #pathPrefix: PathPrefix;
 
-  constructor({ table, provider, wake, holdTimeoutMs, pathPrefix, release }: FunctionProxyOptions) {
+  constructor({ table, provider, wake, doubt, holdTimeoutMs, pathPrefix, release }: FunctionProxyOptions) {
     this.#table = table;
     this.#late = new MissingFunctionLookup({ table, provider });
-    this.#context = { wake, holdTimeoutMs, servedBy: `faaslane/${release}` };
+    this.#context = { wake, ...(doubt && { doubt }), holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
     this.#pathPrefix = pathPrefix ?? new PathPrefix();
@@ -122,7 +124,7 @@ export class FunctionProxy {
       if (known) return known;
     }
     if (!this.#table.synced) {
-      const why = this.#late.streamProblem ?? "the provider has not told which there are";
+      const why = this.#late.silence ?? "the provider has not told which there are";
       return unsureFunctionAnswer(target, why, ours);
     }
     try {
@@ -136,8 +138,8 @@ export class FunctionProxy {
   /** A gateway that has just begun is told in a moment, which callers need not notice. */
   #untilFirstSnapshot(): Promise<void> {
     this.#firstSnapshot ??= (async () => {
-      while (!this.#table.synced && !this.#late.streamProblem && performance.now() < this.#patientUntil) {
-        await within(FIRST_LOOK_MS, this.#table.whenSynced);
+      while (!this.#table.synced && !this.#late.silence && performance.now() < this.#patientUntil) {
+        await Promise.race([this.#table.whenSynced, delay(FIRST_LOOK_MS)]);
       }
       this.#firstSnapshot = undefined;
     })();

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
-import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { WaitLimits } from "../../contract/timeouts.ts";
+import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 
@@ -12,7 +12,7 @@ export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
   readonly maxHeld: number;
 }
 
-/** The gateway's snapshot of all functions, kept current by the endpoints stream. */
+/** The gateway's snapshot of all functions, kept current by what the provider tells. */
 export class FunctionTable {
   readonly #options: FunctionTableOptions;
   /** By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. */
@@ -79,13 +79,18 @@ export class FunctionTable {
     this.#seen = new Set();
   }
 
-  apply(event: EndpointsEvent): void {
+  apply(event: FunctionEvent): void {
     if (event.type !== "snapshot") this.#endSnapshot();
     if (event.type === "removed") this.#remove(qualifiedName(event.function));
     else if (event.type !== "heartbeat") this.#put(event.function);
   }
 
-  #put(snapshot: FunctionEndpoints): void {
+  /** The provider answers again, after it did not. */
+  retryProvider(): void {
+    for (const entry of this.entries()) entry.retryProvider();
+  }
+
+  #put(snapshot: KnownFunction): void {
     let entry = this.#byTarget.get(qualifiedName(snapshot));
     if (!entry) {
       entry = new FunctionEntry(snapshot, this.#options);
@@ -126,5 +131,6 @@ export class FunctionTable {
   /** Cuts every connection to every function. */
   async close(): Promise<void> {
     await Promise.all([...this.entries()].map((entry) => entry.destroy()));
+    await this.#options.providerProxy?.destroy();
   }
 }

@@ -11,9 +11,9 @@ export interface ProviderQuestions {
    * aborts.
    */
   exist(refs: readonly FunctionRef[], signal: AbortSignal): Promise<ReadonlySet<string>>;
-  /** Why the endpoints stream will never tell which functions there are; undefined unless that is so. */
-  readonly streamProblem?: string | undefined;
-  /** The endpoints stream lags behind; should it be broken, it is not to wait for its next try. */
+  /** Why it will not be told which functions there are; undefined unless that is so. */
+  readonly silence?: string | undefined;
+  /** What is known lags behind: a stream that is broken, or the next reading, is not to wait for its time. */
   expedite?(): void;
 }
 
@@ -45,7 +45,7 @@ interface Question {
 }
 
 /**
- * Functions that are called before the endpoints stream has brought them: somebody deploys and calls at once, perhaps
+ * Functions that are called before the provider has told of them by itself: somebody deploys and calls at once, perhaps
  * through different gateways. Only names that the table does not know come here. One question at a time asks for all
  * names that wait, so that a flood of names that nobody deployed does not become one of questions.
  */
@@ -65,8 +65,8 @@ export class MissingFunctionLookup {
   }
 
   /** See {@link ProviderQuestions}. */
-  get streamProblem(): string | undefined {
-    return this.#provider.streamProblem;
+  get silence(): string | undefined {
+    return this.#provider.silence;
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 import { FaasError } from "../../contract/errors.ts";
 import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { readProviderAnswer } from "../core/provider-answer.ts";
 import { isUnheard } from "../core/unheard.ts";
 import type { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange } from "./exchange.ts";
@@ -33,6 +34,8 @@ const CALLER_LEFT = 499;
 
 /** Breaks off an answer that says that the function has not got the call. */
 const UNHEARD = new Error("the function does not listen yet");
+/** And one that says that the provider could not send it anywhere. */
+const UNDELIVERED = new Error("the provider has no replica of it");
 
 type Controller = Dispatcher.DispatchController;
 type UpstreamHeaders = Record<string, string | string[] | undefined>;
@@ -57,6 +60,8 @@ export interface AttemptedCall {
   end(status: number): void;
   /** @param begun whether some of an answer has been passed on */
   fail(error: FaasError, begun: boolean): void;
+  /** An answer that came through the provider does not fit what is known of the function. @param replaced as of `ProviderClient.doubt` */
+  doubt(replaced: boolean): void;
   /** The replica has not got the request: another one may have it. */
   retry(refused: ReplicaConnection): void;
 }
@@ -90,10 +95,11 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   send({ url, headers, body }: ReplicaRequest): void {
     const { entry, exchange } = this.#call;
     const timeoutMs = entry.answerTimeoutMs;
+    const { prefix } = this.#replica;
     this.#repeatable = body === null || Buffer.isBuffer(body);
     this.#replica.pool.dispatch(
       {
-        path: url,
+        path: prefix === "" ? url : prefix + url,
         method: exchange.method as Dispatcher.HttpMethod,
         headers,
         body: body as Dispatcher.DispatchOptions["body"] & object,
@@ -110,7 +116,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
-    this.#replica.trust();
+    if (!this.#replica.isProvider) this.#replica.trust();
     if (this.#call.callerLeft) this.abort();
   }
 
@@ -121,6 +127,10 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     }
     if (status === 500 && this.#isUnheard(headers)) {
       controller.abort(UNHEARD);
+      return;
+    }
+    if (this.#replica.isProvider && this.#isUndelivered(status, headers)) {
+      controller.abort(UNDELIVERED);
       return;
     }
     const { entry, exchange, coldWait } = this.#call;
@@ -160,7 +170,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
       const stalled = this.#replica.responsiveness.isStalled(entry.pace, performance.now());
       this.#leave(stalled);
       this.#call.end(CALLER_LEFT);
-    } else if (error === UNHEARD || this.#isRefused(error)) {
+    } else if (error === UNHEARD || error === UNDELIVERED || this.#isRefused(error)) {
       entry.avoid(this.#replica);
       this.#leave(false);
       this.#call.retry(this.#replica);
@@ -190,6 +200,14 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   #isUnheard(headers: UpstreamHeaders): boolean {
     if (this.#replica.heard || !this.#repeatable) return false;
     return isUnheard(500, headers, performance.now() - this.#replica.announcedAt);
+  }
+
+  /** Looks at an answer that came through the provider, which may be its own. */
+  #isUndelivered(status: number, headers: UpstreamHeaders): boolean {
+    const told = readProviderAnswer(status, headers);
+    if (told === "functions") this.#replica.trust();
+    else this.#call.doubt(told === "replaced");
+    return this.#repeatable && (told === "undelivered" || told === "replaced");
   }
 
   #begin(controller: Controller, status: number, reason: string | undefined, headers: AnswerHeaders): void {

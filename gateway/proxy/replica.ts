@@ -2,20 +2,31 @@ import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Candidate } from "../core/choose-replica.ts";
+import type { ProviderProxy } from "./provider-proxy.ts";
 import { Responsiveness } from "./responsiveness.ts";
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
+  /** For functions that are called through the provider; absent where nothing is called. */
+  readonly providerProxy?: ProviderProxy;
 }
 
 const MIN_AVOID_MS = 100;
 const MAX_AVOID_MS = 5_000;
 const TIMER_SLACK_MS = 20;
 
-/** One replica of a function and the connections to it. */
+/** The way to a function that is called through the provider. */
+export interface WayThroughProvider {
+  readonly pool: Pool;
+  readonly prefix: string;
+}
+
+/** One replica of a function and the connections to it; or the provider, in place of all of them. */
 export class ReplicaConnection implements Candidate {
   readonly address: string;
   readonly pool: Pool;
+  /** What comes before the path of each call; empty unless it is the provider. */
+  readonly prefix: string;
   /** Whether the provider says that it is ready. */
   announced: boolean;
   outstanding = 0;
@@ -32,17 +43,22 @@ export class ReplicaConnection implements Candidate {
   /** By `performance.now()`; 0 unless it has just refused a connection. */
   #avoidUntil = 0;
 
-  constructor(address: string, announced: boolean, { connectTimeoutMs }: UpstreamOptions) {
+  /** @param through the connections of all functions, in place of own ones */
+  constructor(
+    address: string,
+    announced: boolean,
+    { connectTimeoutMs }: Pick<UpstreamOptions, "connectTimeoutMs">,
+    through?: WayThroughProvider,
+  ) {
     this.address = address;
     this.announced = announced;
-    this.pool = new Pool(`http://${address}`, {
-      pipelining: 1,
-      connect: { timeout: connectTimeoutMs },
-      // Shorter than any watchdog's own, so that we never send into a connection the other side is closing.
-      keepAliveTimeout: 20_000,
-      keepAliveMaxTimeout: 60_000,
-      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
-    });
+    this.prefix = through?.prefix ?? "";
+    this.pool = through?.pool ?? openPool(address, connectTimeoutMs);
+  }
+
+  /** Whether it is the provider. */
+  get isProvider(): boolean {
+    return this.prefix !== "";
   }
 
   get ready(): boolean {
@@ -54,6 +70,8 @@ export class ReplicaConnection implements Candidate {
    * @returns for how long, in milliseconds
    */
   avoid(): number {
+    const left = this.#avoidUntil - performance.now();
+    if (left > 0) return left; // calls that are refused together say it once
     const avoidMs = Math.min(MIN_AVOID_MS * 2 ** this.#refusals++, MAX_AVOID_MS);
     this.#avoidUntil = performance.now() + avoidMs;
     return avoidMs;
@@ -78,12 +96,23 @@ export class ReplicaConnection implements Candidate {
   /** Lets calls under way finish, then closes the connections. */
   async close(): Promise<void> {
     this.announced = false;
-    await this.pool.close();
+    if (!this.isProvider) await this.pool.close();
   }
 
   /** Cuts whatever is under way. */
   async destroy(): Promise<void> {
     this.announced = false;
-    await this.pool.destroy();
+    if (!this.isProvider) await this.pool.destroy();
   }
+}
+
+function openPool(address: string, connectTimeoutMs: number): Pool {
+  return new Pool(`http://${address}`, {
+    pipelining: 1,
+    connect: { timeout: connectTimeoutMs },
+    // Shorter than any watchdog's own, so that we never send into a connection the other side is closing.
+    keepAliveTimeout: 20_000,
+    keepAliveMaxTimeout: 60_000,
+    maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
+  });
 }

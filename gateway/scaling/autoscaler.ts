@@ -1,6 +1,5 @@
 import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FaasError } from "../../contract/errors.ts";
-import type { FunctionRef } from "../../contract/functions.ts";
 import type { ScaleDefaults } from "../../contract/scale-policy.ts";
 import type { Logger } from "../../kit/log.ts";
 import { steadyNow } from "../../kit/steady-clock.ts";
@@ -25,8 +24,15 @@ export interface Scalable {
 
 export interface AutoscalerOptions {
   readonly functions: () => Iterable<Scalable>;
-  /** @param inFlight calls at each replica, so that idle ones go first */
-  readonly scale: (ref: FunctionRef, replicas: number, inFlight?: Readonly<Record<string, number>>) => Promise<void>;
+  /**
+   * @param fn as the decision saw it
+   * @param inFlight calls at each replica, so that idle ones go first
+   */
+  readonly scale: (
+    fn: FunctionEndpoints,
+    replicas: number,
+    inFlight?: Readonly<Record<string, number>>,
+  ) => Promise<void>;
   /** Why the provider's snapshot is not to be trusted now; undefined when it is. */
   readonly providerAway: () => string | undefined;
   readonly outside: OutsideSources;

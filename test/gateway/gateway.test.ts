@@ -245,7 +245,7 @@ test("a call id that its caller has chosen is no way to try passwords without en
   expect((await call("/async-function/chosen", { headers: { authorization: basic } })).status).toBe(200);
 });
 
-test("a provider without an endpoints stream is told from one that is away", async () => {
+test("a provider that neither streams endpoints nor lists functions is told from one that is away", async () => {
   const stock = await FakeProvider.open();
   stock.streams = 404;
   const config = loadGatewayConfig({
@@ -262,7 +262,7 @@ test("a provider without an endpoints stream is told from one that is away", asy
       return answer.status === 503 && said.includes("/system/endpoints") && said;
     });
     expect(text).toBe(
-      "cannot tell whether function f exists: the provider has no /system/endpoints, by which one of faaslane's tells where functions run\n",
+      "cannot tell whether function f exists: the provider has no /system/endpoints, and its list of functions cannot be read\n",
     );
     // It may be replaced by one that has.
     stock.streams = true;

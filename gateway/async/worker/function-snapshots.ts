@@ -1,6 +1,6 @@
-import type { FunctionEndpoints } from "../../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
 import type { LimitSnapshot } from "../../core/call-limit.ts";
+import { announcedReplicas, type KnownFunction } from "../../core/known-function.ts";
 import type { Annotations } from "./policies.ts";
 
 /** What the queue worker needs to know of a function. */
@@ -18,19 +18,18 @@ export interface FunctionSnapshots {
 
 /** The part of a `FunctionTable` that this takes. */
 export interface SnapshotTable {
-  find(target: string): { readonly snapshot: FunctionEndpoints } | undefined;
+  find(target: string): { readonly snapshot: KnownFunction } | undefined;
   onChange(listener: (ref: FunctionRef) => void): () => void;
 }
 
-/** @param table kept current by the provider's stream, in whichever process */
+/** @param table kept current, in whichever process */
 export function snapshotsOf(table: SnapshotTable): FunctionSnapshots {
   return {
     find(ref) {
       const snapshot = table.find(qualifiedName(ref))?.snapshot;
       if (!snapshot) return undefined;
-      // As announced: a replica that this process avoids for a moment still counts.
-      const readyReplicas = snapshot.endpoints.reduce((count, { state }) => count + (state === "ready" ? 1 : 0), 0);
-      return { annotations: snapshot.annotations, readyReplicas, maxInflight: snapshot.maxInflight };
+      const { annotations, maxInflight } = snapshot;
+      return { annotations, readyReplicas: announcedReplicas(snapshot), maxInflight };
     },
     onChange: (listener) => table.onChange(listener),
   };

@@ -66,7 +66,12 @@ export async function openQueueWorker(
     const queueing = await openQueue(config.async, log);
     if (!queueing) throw new Error("a queue worker needs a queue");
     opened.push(queueing.queue);
-    const provider = new ProviderClient({ connection, timeoutMs: config.upstreamTimeoutMs, log });
+    const provider = new ProviderClient({
+      connection,
+      timeoutMs: config.upstreamTimeoutMs,
+      defaultNamespace: config.defaultNamespace,
+      log,
+    });
     opened.push(followProvider(provider, table));
     const meter = new QueueMeter();
     const { release } = readVersion();

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../../contract/functions.ts";
+import { readMaxInflight } from "../../../contract/max-inflight.ts";
 import { readTimeouts } from "../../../contract/timeouts.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
 import type { StoredFunction } from "./definition.ts";
@@ -84,10 +85,6 @@ export function buildStatus(
   };
 }
 
-function maxInflightOf({ max_inflight: text = "" }: Readonly<Record<string, string>>): number | undefined {
-  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
-}
-
 /**
  * One function as gateways see it. Replicas without an address cannot be called and are left out. A start that merely
  * takes long is no problem here, nor is a replica that starts again: callers who wait should go on waiting.
@@ -100,7 +97,7 @@ export function buildEndpoints(
 ): FunctionEndpoints {
   const { name, namespace, generation } = record;
   const env = { ...artefactEnv, ...record.deployment.envVars };
-  const maxInflight = maxInflightOf(env);
+  const maxInflight = readMaxInflight(env);
   const timeouts = readTimeouts(env);
   const problem = areHopeless(replicas) ? firstOf(record, replicas, "problemKind") : undefined;
   return {

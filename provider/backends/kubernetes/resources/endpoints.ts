@@ -1,5 +1,6 @@
 import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../../contract/endpoints.ts";
+import { readMaxInflight } from "../../../../contract/max-inflight.ts";
 import { readTimeouts } from "../../../../contract/timeouts.ts";
 import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
@@ -61,10 +62,6 @@ export function sliceEndpoints(slices: readonly V1EndpointSlice[], answering: An
   return [...byName.values()].sort(byInstance);
 }
 
-function maxInflightOf({ max_inflight: text = "" }: Readonly<Record<string, string>>): number | undefined {
-  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
-}
-
 /**
  * One function as gateways see it.
  * @param endpoints from {@link podEndpoints} or {@link sliceEndpoints}
@@ -77,7 +74,7 @@ export function readEndpoints(
 ): FunctionEndpoints {
   const { metadata, spec } = deployment;
   const { envVars = {} } = readEnvironment(functionContainer(deployment)?.env);
-  const maxInflight = maxInflightOf(envVars);
+  const maxInflight = readMaxInflight(envVars);
   const timeouts = readTimeouts(envVars);
   const problem = readHopeless(deployment, pods);
   return {

@@ -1,0 +1,40 @@
+import { Pool } from "undici";
+import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
+
+export interface ProviderProxyOptions {
+  readonly url: URL;
+  readonly connectTimeoutMs: number;
+}
+
+/** Shorter than any provider's own, so that we never send into a connection that it is closing. */
+const KEEP_ALIVE_MS = 4_000;
+
+/**
+ * Connections to the provider for calls of functions, all of which share them. Unlike those for its own routes they
+ * carry no login of the gateway's: what the caller sends is the function's.
+ */
+export class ProviderProxy {
+  readonly pool: Pool;
+  readonly #basePath: string;
+
+  constructor({ url, connectTimeoutMs }: ProviderProxyOptions) {
+    this.pool = new Pool(url.origin, {
+      pipelining: 1,
+      connect: { timeout: connectTimeoutMs },
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
+    });
+    this.#basePath = url.pathname.replace(/\/$/, "");
+  }
+
+  /** What comes before the path of a call. @param path as of `ProviderWay` */
+  prefixOf(path: string): string {
+    return this.#basePath + path;
+  }
+
+  /** Cuts whatever is under way. */
+  async destroy(): Promise<void> {
+    await this.pool.destroy();
+  }
+}
