@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   too_many_logins: "overloaded",
   queue_full: "overloaded",
   internal_error: "internal",
+  scaling_failed: "internal",
   replica_unreachable: "internal",
   unsupported: "unsupported",
   bad_answer: "upstream",

@@ -80,6 +80,12 @@ export function withCode(error: FaasError, code: ErrorCode, kind: ErrorKind): Fa
   return new FaasError(kind, error.message, { cause: error.cause ?? error, code });
 }
 
+/** The code of an error answer of whose cause nothing more is known than its status; undefined outside the table. */
+export function codeOfStatus(status: number): ErrorCode | undefined {
+  const kind = kindByStatus.get(status);
+  return kind && DEFAULT_CODES[kind];
+}
+
 /** The kind that a server's status stands for; any status outside the table is an `upstream` failure. */
 export function kindOfStatus(status: number): ErrorKind {
   return kindByStatus.get(status) ?? "upstream";

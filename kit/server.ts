@@ -2,6 +2,8 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "nod
 import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { ERROR_HEADER } from "../contract/error-codes.ts";
+import { codeOfStatus } from "../contract/errors.ts";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../http/connections.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
@@ -137,6 +139,8 @@ function guarded(handler: Handler, log: ListenOptions["log"]): (req: IncomingMes
 }
 
 function refuse(res: ServerResponse, status: number, text: string): void {
+  const code = codeOfStatus(status);
+  if (code !== undefined) res.setHeader(ERROR_HEADER, code);
   const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
   res.writeHead(status, { ...headers, Connection: "close" }).end(`${text}\n`);
 }

@@ -299,7 +299,7 @@ function drainTogether(
 ): { close(): Promise<void> } {
   return {
     close: async () => {
-      const stopping = new FaasError("unavailable", "the gateway is stopping");
+      const stopping = new FaasError("unavailable", "the gateway is stopping", { code: "stopping" });
       const giveUp = setTimeout(() => {
         for (const entry of table.entries()) entry.held.close(stopping);
       }, timeoutMs * 0.9);

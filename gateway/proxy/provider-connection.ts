@@ -1,7 +1,8 @@
 import { IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
-import { FaasError } from "../../contract/errors.ts";
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { codeOfStatus, FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Login } from "../../kit/credential-files.ts";
@@ -124,6 +125,9 @@ export class ProviderConnection {
       throw error;
     }
     const { connection: _c, "keep-alive": _k, "transfer-encoding": _t, ...headers } = answer.headers;
+    // Providers of others have no codes.
+    const code = headers[ERROR_HEADER] ?? codeOfStatus(answer.statusCode);
+    if (code !== undefined) headers[ERROR_HEADER] = code;
     res.writeHead(answer.statusCode, headers);
     if (headers["content-length"] === undefined) res.flushHeaders();
     try {

@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
 import type { ScalePolicy } from "../../contract/scale-policy.ts";
-import { bodyText } from "../../kit/respond.ts";
+import { bodyText, markError } from "../../kit/respond.ts";
 import { parseAlerts, replicasAfterAlert } from "../core/alerts.ts";
 
 /** A function that alerts may scale. */
@@ -40,10 +40,12 @@ export function alertRoute({ find, scale, alerted }: AlertDeps): RequestHandler 
       }
     }
     if (failures.length === 0) res.status(200).end();
-    else
+    else {
+      markError(res, "scaling_failed");
       res
         .status(500)
         .type("text/plain")
         .send(failures.map((text, i) => `[${i}] ${text}\n`).join(""));
+    }
   };
 }

