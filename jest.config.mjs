@@ -20,9 +20,10 @@ export default {
     ],
   },
   reporters: ["default", "<rootDir>/test/support/hostile-reporter.mjs", "<rootDir>/test/support/skipped-reporter.mjs"],
+  testSequencer: "<rootDir>/test/support/longest-first.mjs",
   globalSetup: "<rootDir>/test/support/global-setup.mjs",
   testTimeout: 30_000,
   watchman: false,
   // Most tests wait for processes; a worker for each core but one, as Jest has it, would leave the cores idle.
-  maxWorkers: 2 * availableParallelism(),
+  maxWorkers: 3 * availableParallelism(),
 };

@@ -45,6 +45,51 @@ export function decodeCallReport(value: unknown): CallReport {
   return decode(callStatus, value, "call status");
 }
 
+const listedCall = callStatus.extend({
+  bodyBytes: count,
+  /** Its place in a batch: the id of that, and the line, from 0. */
+  member: maybe(z.object({ of: z.string(), index: count })),
+});
+/** A call that has not ended. */
+export type ListedCallReport = z.output<typeof listedCall>;
+
+const callList = z.object({
+  /** Oldest first. */
+  items: z.array(listedCall),
+  /** `after` of the page that follows, if there is one. */
+  next: maybe(z.string()),
+});
+/** What `GET /system/queue/calls` answers. */
+export type CallList = z.output<typeof callList>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeCallList(value: unknown): CallList {
+  return decode(callList, value, "calls");
+}
+
+const callDetails = callStatus.extend({
+  /** What was sent, with secrets hidden; absent when it is not kept (any more). */
+  request: maybe(
+    z.object({
+      method: z.string(),
+      /** Behind the function's name. */
+      path: z.string(),
+      /** Without `?`. */
+      query: z.string(),
+      headers: z.array(z.tuple([z.string(), z.string()])),
+      callbackUrl: maybe(z.string()),
+      bodyBytes: count,
+    }),
+  ),
+});
+/** What `GET /system/queue/call` answers. */
+export type CallDetails = z.output<typeof callDetails>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeCallDetails(value: unknown): CallDetails {
+  return decode(callDetails, value, "call");
+}
+
 const functionQueue = z.object({
   name: z.string(),
   namespace: z.string(),

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   unknown_function: "notFound",
   unknown_call: "notFound",
   no_result: "notFound",
+  no_request: "notFound",
   method_not_allowed: "notAllowed",
   conflict: "conflict",
   too_large: "tooLarge",

@@ -18,6 +18,11 @@ export const PATHS = {
   alert: "/system/alert",
   queue: "/system/queue",
   deadLetters: "/system/queue/dead-letters",
+  /** Calls that have not ended. */
+  calls: "/system/queue/calls",
+  /** One call with its request, and what was sent in it. */
+  call: "/system/queue/call",
+  callBody: "/system/queue/call/body",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
   announce: "/announce",
   health: "/healthz",

@@ -15,13 +15,12 @@ import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
-import type { Queue } from "./queue/queue.ts";
 import { type AlertDeps, alertRoute } from "./routes/alert.ts";
 import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
 import type { CallRoutes } from "./routes/call-routes.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
-import { addQueueAdmin } from "./routes/queue-admin.ts";
+import { addQueueAdmin, type QueueAdminDeps } from "./routes/queue-admin.ts";
 import { scaleByHand } from "./routes/scale-by-hand.ts";
 import { addScalingRoutes } from "./routes/scaling.ts";
 import type { Autoscaler } from "./scaling/autoscaler.ts";
@@ -61,7 +60,7 @@ export interface ScalingApi {
 export interface AsyncParts {
   readonly intake: Pick<AsyncIntake, "handle">;
   readonly calls: Pick<CallRoutes, "handle">;
-  readonly queue: Pick<Queue, "stats" | "purge" | "deadLetters">;
+  readonly queue: QueueAdminDeps["queue"];
 }
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { RequestHandler } from "express";
 import { ERROR_HEADER } from "../contract/error-codes.ts";
 import { FaasError } from "../contract/errors.ts";
+import { clientOf } from "../http/client-address.ts";
 import type { LoginAttempts } from "./login-attempts.ts";
 import { StartError } from "./process.ts";
 
@@ -50,14 +51,11 @@ type Asking = Pick<IncomingMessage, "headers" | "socket">;
  * Whether a request carries `credentials`; anybody does when there are none.
  * @throws {FaasError} `overloaded` for a wrong password after many others from the same address
  */
-export function checkLogin(
-  { headers, socket }: Asking,
-  credentials: Credentials | undefined,
-  attempts: LoginAttempts,
-): boolean {
-  if (!credentials || isAuthorized(headers.authorization, credentials)) return true;
+export function checkLogin(asking: Asking, credentials: Credentials | undefined, attempts: LoginAttempts): boolean {
+  const { authorization } = asking.headers;
+  if (!credentials || isAuthorized(authorization, credentials)) return true;
   // Who brings none has not guessed: a browser asks first, to learn that it must.
-  const pauseMs = headers.authorization ? attempts.fail(socket.remoteAddress) : 0;
+  const pauseMs = authorization ? attempts.fail(clientOf(asking)) : 0;
   if (pauseMs > 0) throw new TooManyLogins(Math.ceil(pauseMs / 1000));
   return false;
 }

@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+import { plainAddress } from "../http/addresses.ts";
 import type { Logger } from "./log.ts";
 
 export interface LoginAttemptsOptions {
@@ -49,7 +51,7 @@ export class LoginAttempts {
 
   /**
    * Counts a wrong password.
-   * @param address of the connection
+   * @param address of the client
    * @returns milliseconds for which further ones are refused; 0 when this one is to be answered as wrong
    */
   fail(address: string | undefined): number {
@@ -89,9 +91,10 @@ export class LoginAttempts {
 
 /** One subscriber has at least 64 bits of IPv6 addresses to himself, but few of IPv4. */
 function networkOf(address: string): string {
-  const ipv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (ipv4 !== undefined || !address.includes(":") || address === "::1") return ipv4 ?? address;
-  const [head = "", tail] = (address.split("%")[0] as string).split("::");
+  const plain = plainAddress(address);
+  if (!isIPv6(plain) || plain === "::1") return plain;
+  // In the URL parser's spelling: there are many of each address.
+  const [head = "", tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split("::");
   const groups = head === "" ? [] : head.split(":");
   const behind = tail === undefined || tail === "" ? [] : tail.split(":");
   const whole = [...groups, ...new Array<string>(Math.max(0, 8 - groups.length - behind.length)).fill("0"), ...behind];

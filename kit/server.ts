@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { ERROR_HEADER } from "../contract/error-codes.ts";
 import { codeOfStatus } from "../contract/errors.ts";
+import { noteForwarder, settleForwarding, type TrustedProxies } from "../http/client-address.ts";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../http/connections.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
@@ -26,6 +27,8 @@ export interface ListenOptions {
   readonly host: string;
   readonly server?: ServerOptions;
   readonly limits?: Partial<ConnectionLimits>;
+  /** Those who say for whom they ask; nobody when absent. */
+  readonly trusted?: TrustedProxies | undefined;
   /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
 }
@@ -43,14 +46,18 @@ const REQUEST_TIMEOUT_MS = 300_000;
 
 /** @throws the listen error, e.g. code `EADDRINUSE` */
 export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
-  const { port, host, log } = options;
+  const { port, host, trusted, log } = options;
   const { requestTimeout = REQUEST_TIMEOUT_MS, ...others } = options.server ?? {};
   const limits = {
     maxConnections: shareConnections(descriptorLimit()).calls,
     requestMs: requestTimeout || Number.POSITIVE_INFINITY,
     ...options.limits,
   };
-  const connections = new Connections(guarded(handler, log), limits, sayNowAndThen(limits.maxConnections, port, log));
+  const connections = new Connections(
+    guarded(settled(handler, trusted), log),
+    limits,
+    sayNowAndThen(limits.maxConnections, port, log),
+  );
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     ...others,
@@ -60,6 +67,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   });
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
+  if (trusted) server.on("connection", (socket: Socket) => noteForwarder(socket, trusted));
   server.on("clientError", (error: ParseError, socket) => {
     if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {
       const escaped = escapeTarget(error);
@@ -113,6 +121,16 @@ function headTimeouts(requestTimeout: number, given: number | undefined): Server
   return {
     headersTimeout: head,
     connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(head / 10))),
+  };
+}
+
+/** Requests say no more of their way here than is known. */
+function settled(handler: Handler, trusted: TrustedProxies | undefined): Handler {
+  if (!trusted) return handler;
+  const known = { trusted, scheme: "http" } as const;
+  return (req, res) => {
+    settleForwarding(req, known);
+    return handler(req, res);
   };
 }
 

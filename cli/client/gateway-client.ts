@@ -166,6 +166,15 @@ export class GatewayClient {
     return await this.#call({ method, path });
   }
 
+  /**
+   * A `GET` with the credentials, of what need not be text.
+   * @param path with its query
+   * @throws {FaasError} of the status's kind unless that is 200
+   */
+  async open(path: string): Promise<IncomingMessage> {
+    return await this.#stream({ method: "GET", path, headers: this.#headers, timeoutMs: this.#timeoutMs });
+  }
+
   /** Ends by itself unless `follow` is set, and quietly when `signal` aborts. */
   async *logs({ follow, tail, ...rest }: LogRequest, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const path = PATHS.logs + query({ ...rest, follow: String(follow), tail: String(tail) });

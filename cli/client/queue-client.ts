@@ -1,6 +1,10 @@
 import {
+  type CallDetails,
+  type CallList,
   type CallReport,
   type DeadLetterList,
+  decodeCallDetails,
+  decodeCallList,
   decodeCallReport,
   decodeChangeCount,
   decodeDeadLetterList,
@@ -11,6 +15,7 @@ import { parseJson } from "../../contract/decode.ts";
 import { FaasError, kindOfStatus } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import type { GatewayAnswer, GatewayClient } from "./gateway-client.ts";
+import { readBytes } from "./read-body.ts";
 
 /** Which dead letters; empty fields are left out. Times as the gateway takes them: a moment, or a duration ago. */
 export interface DeadLetterFlags {
@@ -26,11 +31,24 @@ export interface DeadLetterPageRequest extends DeadLetterFlags {
   readonly after?: string | undefined;
 }
 
+/** Which calls; empty fields are left out. */
+export interface CallPageRequest {
+  readonly function?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly state?: string | undefined;
+  readonly limit: string;
+  readonly after?: string | undefined;
+}
+
+/** The most that a gateway gives of one. */
+const BODY_LIMIT_BYTES = 16 * 1024 ** 2;
+
 /** A gateway's queue. Every failure is a `FaasError` whose kind is that of the gateway's status. */
 export class QueueClient {
-  readonly #client: Pick<GatewayClient, "ask">;
+  readonly #client: Pick<GatewayClient, "ask" | "open">;
 
-  constructor(client: Pick<GatewayClient, "ask">) {
+  constructor(client: Pick<GatewayClient, "ask" | "open">) {
     this.#client = client;
   }
 
@@ -49,6 +67,22 @@ export class QueueClient {
   /** Cancels the calls of a function that wait. @returns how many */
   async purge(which: { readonly function: string; readonly namespace?: string | undefined }): Promise<number> {
     return decodeChangeCount(await this.#json("DELETE", PATHS.queue, { ...which }));
+  }
+
+  async list(request: CallPageRequest): Promise<CallList> {
+    return decodeCallList(await this.#json("GET", PATHS.calls, { ...request }));
+  }
+
+  async show(id: string): Promise<CallDetails> {
+    return decodeCallDetails(await this.#json("GET", PATHS.call, { id }));
+  }
+
+  /** What was sent in a call, or its beginning, and how large it is. */
+  async body(id: string): Promise<{ readonly bytes: Buffer; readonly bodyBytes: number }> {
+    const query = new URLSearchParams({ id, limit: String(BODY_LIMIT_BYTES) });
+    const response = await this.#client.open(`${PATHS.callBody}?${query}`);
+    const bytes = await readBytes(response, BODY_LIMIT_BYTES);
+    return { bytes, bodyBytes: Number(response.headers["x-faaslane-body-bytes"] ?? bytes.length) };
   }
 
   async cancel(id: string): Promise<void> {

@@ -5,6 +5,11 @@ import { LineCutter } from "../../kit/line-cutter.ts";
 
 /** The whole answer as text. @throws {FaasError} `tooLarge` over `limitBytes` */
 export async function readText(response: IncomingMessage, limitBytes: number): Promise<string> {
+  return (await readBytes(response, limitBytes)).toString("utf8");
+}
+
+/** The whole answer. @throws {FaasError} `tooLarge` over `limitBytes` */
+export async function readBytes(response: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -12,7 +17,7 @@ export async function readText(response: IncomingMessage, limitBytes: number): P
     if (size > limitBytes) throw new FaasError("tooLarge", `the answer is larger than ${limitBytes} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { formatBytes } from "../../contract/bytes.ts";
-import type { CallReport, DeadLetterReport, QueueReport } from "../../contract/calls.ts";
+import type { CallDetails, CallReport, DeadLetterReport, ListedCallReport, QueueReport } from "../../contract/calls.ts";
 import { formatDuration } from "../../contract/duration.ts";
 import { formatTable } from "../table.ts";
 
@@ -57,6 +57,40 @@ export function formatCall(call: CallReport): string {
   ];
   const given = lines.filter((line): line is [string, string] => line[1] !== undefined);
   return formatTable(given.map(([name, value]) => [`${name}:`, value]));
+}
+
+export function formatCalls(calls: readonly ListedCallReport[], more: boolean): string {
+  const head = ["ID", "FUNCTION", "QUEUE", "STATE", "ATTEMPTS", "ACCEPTED", "NEXT ATTEMPT", "BODY", "CALL ID"];
+  const rows = calls.map((call) => [
+    call.id,
+    `${call.function}.${call.namespace}`,
+    call.queue,
+    call.state,
+    `${call.attempts}`,
+    call.acceptedAt,
+    call.nextAttemptAt ?? "-",
+    formatBytes(call.bodyBytes),
+    call.callId === call.id ? "-" : call.callId,
+  ]);
+  return formatTable([head, ...rows]) + (more ? "There are more; --limit shows them.\n" : "");
+}
+
+export function formatCallDetails({ request, ...call }: CallDetails): string {
+  if (!request) return `${formatCall(call)}\nWhat was sent is not kept (any more).\n`;
+  const { method, path, query, headers, callbackUrl, bodyBytes } = request;
+  const lines = [
+    ["Request:", `${method} ${path}${query === "" ? "" : `?${query}`}`],
+    ...(callbackUrl === undefined ? [] : [["Callback:", callbackUrl]]),
+    ["Body:", formatBytes(bodyBytes)],
+  ];
+  const sent =
+    headers.length === 0
+      ? ""
+      : `Headers:\n${formatTable(
+          headers.map(([name, value]) => [`${name}:`, value]),
+          "  ",
+        )}`;
+  return `${formatCall(call)}\n${formatTable(lines)}${sent}`;
 }
 
 export function formatDeadLetters(items: readonly DeadLetterReport[], more: boolean): string {

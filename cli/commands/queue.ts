@@ -4,6 +4,7 @@ import type { Io } from "../io.ts";
 import { connectQueue } from "./connect-queue.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";
+import { listCallsCommand, showCallCommand } from "./queue-calls.ts";
 import { formatCall, formatQueue } from "./queue-format.ts";
 
 interface Flags extends GatewayFlags {
@@ -15,6 +16,8 @@ interface Flags extends GatewayFlags {
 export function queueCommand(io: Io): Command {
   const queue = new Command("queue");
   queue.addCommand(statusCommand(io));
+  queue.addCommand(listCallsCommand(io));
+  queue.addCommand(showCallCommand(io));
   queue.addCommand(getCommand(io));
   queue.addCommand(cancelCommand(io));
   queue.addCommand(purgeCommand(io));

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../kit/log.ts";
+import { within } from "../../kit/within.ts";
 import type { LoadReport } from "../core/scaling/load-book.ts";
 import type { Link } from "../nats/connection.ts";
 import type { LateLink } from "../nats/late-link.ts";
@@ -100,11 +100,11 @@ export class NatsLoadExchange implements LoadExchange {
     this.#warned = true;
   }
 
-  /** The server has what was published, or does not answer. */
+  /** Resolves when the server has what was published, or does not answer soon. */
   async close(): Promise<void> {
     this.#listener = () => {};
     const flushed = this.#link.connected?.nc.flush();
     // Without a connection nobody is told: the others find out after a while.
-    await Promise.race([flushed?.catch(() => undefined), delay(flushed ? CLOSE_WITHIN_MS : 0)]);
+    if (flushed) await within(CLOSE_WITHIN_MS, flushed).catch(() => undefined);
   }
 }

@@ -25,11 +25,18 @@ const DEFAULT_LIMIT = 100;
  */
 export function readDeadLetterPage(given: Parameters, defaultNamespace: string, now: number) {
   refuseOthers(given, [...FILTERS, "limit", "after"]);
-  const limit =
-    given.limit === undefined ? DEFAULT_LIMIT : Number(/^\d{1,9}$/.test(given.limit) ? given.limit : Number.NaN);
+  const page = readPage(given);
+  return { filter: readSelection(given, defaultNamespace, now), page };
+}
+
+/**
+ * Which page of a list is meant, by `limit` and `after`.
+ * @throws {FaasError} `invalid`
+ */
+export function readPage({ limit: text = String(DEFAULT_LIMIT), after }: Parameters) {
+  const limit = Number(/^\d{1,9}$/.test(text) ? text : Number.NaN);
   if (!(limit >= 1 && limit <= MAX_LIMIT)) fail("limit", `must be a whole number from 1 to ${MAX_LIMIT}`);
-  const filter = readSelection(given, defaultNamespace, now);
-  return { filter, page: { limit, ...(given.after !== undefined && { after: given.after }) } };
+  return { limit, ...(after !== undefined && { after }) };
 }
 
 /**
@@ -48,7 +55,7 @@ export function readDeadLetterSelection(given: Parameters, defaultNamespace: str
 }
 
 /** @throws {FaasError} `invalid`: a misspelt filter must not select everything */
-function refuseOthers(given: Parameters, known: readonly string[]): void {
+export function refuseOthers(given: Parameters, known: readonly string[]): void {
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown !== undefined) fail(unknown, `is unknown; there are ${known.join(", ")}`);
 }

@@ -92,6 +92,8 @@ export function meterQueue(queue: Queue, meter: QueueMeter): ApiQueue {
     deadLetters: queue.deadLetters,
     find: (id) => queue.find(id),
     result: (id) => queue.result(id),
+    list: (filter, page) => queue.list(filter, page),
+    request: (id, bodyBytes) => queue.request(id, bodyBytes),
     stats: () => queue.stats(),
     async publish(call) {
       const receipt = await queue.publish(call);

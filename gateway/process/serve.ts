@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import { parseScalePolicy } from "../../contract/scale-policy.ts";
+import { TrustedProxies } from "../../http/client-address.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
@@ -169,6 +170,7 @@ export async function openGateway(
       host: config.bindAddress,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shares.calls },
+      trusted: config.trustedProxies.length > 0 ? new TrustedProxies(config.trustedProxies) : undefined,
       log,
     });
     // Closed after the worker, which the next part closes.

@@ -15,6 +15,12 @@ export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   readonly maxHeld: number;
 }
 
+/**
+ * While calls come as fast as that, idle replicas take no turns: one that has just answered is awake still, and to wake
+ * another costs more than a short call.
+ */
+const AWAKE_MS = 1;
+
 /** One function: its snapshot from the provider, its replicas, and the calls that wait for one. */
 export class FunctionEntry {
   readonly name: string;
@@ -33,6 +39,8 @@ export class FunctionEntry {
   #limit = 0;
   #replicas: ReplicaConnection[] = [];
   #turn = 0;
+  /** By `performance.now()`. */
+  #chosenAt = 0;
   #answerTimeoutMs: number;
   #queueSize: number | undefined;
 
@@ -84,8 +92,10 @@ export class FunctionEntry {
     if (replicas.length > 1) {
       const now = performance.now();
       for (const replica of replicas) replica.lagging = replica.responsiveness.lags(this.pace, now);
+      if (now - this.#chosenAt > AWAKE_MS) this.#turn++;
+      this.#chosenAt = now;
     }
-    return chooseReplica(replicas, this.#limit, this.#turn++);
+    return chooseReplica(replicas, this.#limit, this.#turn);
   }
 
   /** Lets as many of those that wait go on as there are places for. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
 import { toFaasError } from "../../contract/errors.ts";
+import { within } from "../../kit/within.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
@@ -139,7 +139,7 @@ export class FunctionProxy {
   #untilFirstSnapshot(): Promise<void> {
     this.#firstSnapshot ??= (async () => {
       while (!this.#table.synced && !this.#late.silence && performance.now() < this.#patientUntil) {
-        await Promise.race([this.#table.whenSynced, delay(FIRST_LOOK_MS)]);
+        await within(FIRST_LOOK_MS, this.#table.whenSynced);
       }
       this.#firstSnapshot = undefined;
     })();

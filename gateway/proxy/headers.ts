@@ -1,4 +1,5 @@
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 export interface CallHeaders {
@@ -54,12 +55,18 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
     }
     headers.push(name, value);
   }
-  const client = req.socket.remoteAddress ?? "unknown";
   headers.push("X-Call-Id", call.callId, "X-Start-Time", call.startTime);
-  headers.push("X-Forwarded-For", forwardedFor === "" ? client : `${forwardedFor}, ${client}`);
+  headers.push("X-Forwarded-For", chainOf(forwardedFor, req.socket.remoteAddress));
   if (!hasForwardedHost && req.headers.host) headers.push("X-Forwarded-Host", req.headers.host);
   if (!hasUserAgent) headers.push("User-Agent", call.userAgent);
   return headers;
+}
+
+/** @param peer undefined at the end of a Unix socket, which is nobody that a chain could name */
+function chainOf(forwardedFor: string, peer: string | undefined): string {
+  if (peer === undefined) return forwardedFor === "" ? "unknown" : forwardedFor;
+  const address = peer.includes(":") ? plainAddress(peer) : peer;
+  return forwardedFor === "" ? address : `${forwardedFor}, ${address}`;
 }
 
 /**

@@ -79,6 +79,14 @@ export class LateQueue implements Queue {
     return await this.#opened().purge(ref);
   }
 
+  async list(filter: Parameters<Queue["list"]>[0], page: Parameters<Queue["list"]>[1]) {
+    return await this.#opened().list(filter, page);
+  }
+
+  async request(id: string, bodyBytes: number) {
+    return await this.#opened().request(id, bodyBytes);
+  }
+
   async stats() {
     return await this.#opened().stats();
   }

@@ -210,6 +210,37 @@ export interface BatchProgress extends Readonly<Record<FinalState, number>> {
   readonly size: number;
 }
 
+/** What all of its fields match. */
+export interface CallFilter {
+  readonly function?: FunctionRef;
+  readonly queue?: string;
+  readonly state?: UnfinishedState;
+}
+
+export type UnfinishedState = Exclude<CallState, FinalState>;
+
+/** A call that has not ended, as lists show it. */
+export interface ListedCall extends CallStatus {
+  readonly state: UnfinishedState;
+  readonly bodyBytes: number;
+  /** Its place in a batch: the id of that, and the line. */
+  readonly member?: { readonly of: string; readonly index: number };
+}
+
+export interface CallPage {
+  /** Fewer than asked for, even none, when looking for more would take too long. */
+  readonly items: readonly ListedCall[];
+  /** For the page that follows, if there is one. */
+  readonly next?: string;
+}
+
+/** What the caller has sent. */
+export interface CallRequest extends Pick<NewCall, "method" | "path" | "query" | "headers" | "callbackUrl"> {
+  readonly bodyBytes: number;
+  /** As much of its beginning as was asked for. */
+  readonly body: Uint8Array;
+}
+
 export interface DeadLetter {
   readonly id: string;
   readonly callId: string;
@@ -284,6 +315,18 @@ export interface Queue {
    * @returns how many
    */
   purge(ref: FunctionRef): Promise<number>;
+  /**
+   * Calls that have not ended, oldest first; a store may list one queue after the other. Who waits all the while is in one
+   * page at least. A batch is listed until its calls are, which are listed one by one. Takes nothing away.
+   * @throws {FaasError} `invalid` for an `after` that is not one of its own
+   */
+  list(filter: CallFilter, page: { readonly limit: number; readonly after?: string }): Promise<CallPage>;
+  /**
+   * @param id as of {@link find}
+   * @param bodyBytes how much of its body is wanted at most
+   * @returns undefined when it is not kept: of calls that have ended, but for dead letters, and of a batch whose calls are queued
+   */
+  request(id: string, bodyBytes: number): Promise<CallRequest | undefined>;
   readonly deadLetters: DeadLetters;
   stats(): Promise<QueueStats>;
   /** May be called twice. Consumers are to be closed before. */

@@ -1,21 +1,17 @@
-import type { ErrorRequestHandler, Express, Request, RequestHandler } from "express";
+import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { route, sendJson } from "../../kit/respond.ts";
-import {
-  type Parameters,
-  readDeadLetterPage,
-  readDeadLetterSelection,
-  readFunction,
-  readPurge,
-} from "../core/dead-letter-query.ts";
+import { readDeadLetterPage, readDeadLetterSelection, readFunction, readPurge } from "../core/dead-letter-query.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { QueueStats } from "../queue/stats.ts";
 import { inTime } from "./answers.ts";
+import { parametersOf } from "./parameters.ts";
+import { addQueueCalls } from "./queue-calls.ts";
 import { buildDeadLetterList } from "./reports.ts";
 
 export interface QueueAdminDeps {
-  readonly queue: Pick<Queue, "stats" | "purge" | "deadLetters">;
+  readonly queue: Pick<Queue, "stats" | "purge" | "list" | "find" | "request" | "deadLetters">;
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
@@ -24,7 +20,10 @@ export interface QueueAdminDeps {
 const CHANGE_TIMEOUT_MS = 60_000;
 const READ_TIMEOUT_MS = 10_000;
 
-/** `GET` and `DELETE` (purge) `/system/queue`, and `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`. */
+/**
+ * `GET` and `DELETE` (purge) `/system/queue`, `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`, and
+ * what {@link addQueueCalls} adds.
+ */
 export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespace }: QueueAdminDeps): void {
   const { deadLetters } = queue;
   const status: RequestHandler = async (req, res) => {
@@ -52,6 +51,7 @@ export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespac
     POST: [authorized, change("replay")],
     DELETE: [authorized, change("drop")],
   });
+  addQueueCalls(app, { queue, authorized, defaultNamespace });
   app.use(PATHS.queue, sayWhenToComeBack);
 }
 
@@ -62,10 +62,4 @@ const sayWhenToComeBack: ErrorRequestHandler = (error, _req, res, next) => {
 
 function isOf({ name, namespace }: { readonly name: string; readonly namespace: string }) {
   return (other: QueueStats["functions"][number]) => other.name === name && other.namespace === namespace;
-}
-
-/** As they were given: of a repeated one the last counts, empty ones are as if absent. */
-function parametersOf(req: Request): Parameters {
-  const given = Object.entries(req.query).map(([name, value]) => [name, Array.isArray(value) ? value.at(-1) : value]);
-  return Object.fromEntries(given.filter(([, value]) => typeof value === "string" && value !== ""));
 }

@@ -1,5 +1,6 @@
-import type { CallReport, DeadLetterList, DeadLetterReport } from "../../contract/calls.ts";
-import type { CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
+import type { CallDetails, CallList, CallReport, DeadLetterList, DeadLetterReport } from "../../contract/calls.ts";
+import { redactRequest } from "../core/redaction.ts";
+import type { CallPage, CallRequest, CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -31,6 +32,32 @@ export function buildCallReport(status: CallStatus): CallReport {
     reason: status.reason,
     resultUntil: optionalIso(status.resultUntil),
     batch: status.batch && { ...status.batch },
+  });
+}
+
+/** What there is to tell of calls that have not ended; nothing of what was sent but how much. */
+export function buildCallList({ items, next }: CallPage): CallList {
+  return given({
+    items: items.map((call) => given({ ...buildCallReport(call), bodyBytes: call.bodyBytes, member: call.member })),
+    next,
+  });
+}
+
+/** A call and its request, without secrets and body. */
+export function buildCallDetails(status: CallStatus, request: CallRequest | undefined): CallDetails {
+  const shown = request && redactRequest(request);
+  return given({
+    ...buildCallReport(status),
+    request:
+      shown &&
+      given({
+        method: shown.method,
+        path: shown.path,
+        query: shown.query,
+        headers: shown.headers.map(([name, value]): [string, string] => [name, value]),
+        callbackUrl: shown.callbackUrl,
+        bodyBytes: shown.bodyBytes,
+      }),
   });
 }
 

@@ -5,6 +5,7 @@ import type { BuildEvent } from "../../contract/build.ts";
 import { FaasError, toFaasError } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
 import { clientGone, sendNdjson } from "../../kit/ndjson.ts";
+import { within } from "../../kit/within.ts";
 import type { Builder } from "../backends/backend.ts";
 import { receiveUpload } from "./build-upload.ts";
 
@@ -44,24 +45,13 @@ export function postBuild(builder: Builder | undefined, options: BuildRouteOptio
       const { archive, config } = await receiveUpload(req, res, { folder, maxBytes: maxUploadBytes, signal });
       const events = builder.build(archive, config, signal)[Symbol.asyncIterator]();
       const first = events.next();
-      await earlier(first, headAfterMs);
+      await within(headAfterMs, first);
       await sendNdjson(res, continued(first, events, log), { signal, heartbeat });
     } finally {
       running -= 1;
       if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     }
   };
-}
-
-/** Waits for `work` or for so long. @throws what `work` throws in time */
-async function earlier(work: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** The events from `first` on; a failure becomes the last one, as the status has already been sent. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { plainAddress } from "../../http/addresses.ts";
 import { endToEndHeaders, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
 type HeadersOf = Pick<IncomingMessage, "rawHeaders" | "headers">;
@@ -20,7 +21,7 @@ export function requestHeaders(req: HeadersOf & Pick<IncomingMessage, "socket">,
     headers.push("X-Forwarded-Host", req.headers.host);
   }
   if (req.headers["x-forwarded-for"] === undefined && req.socket.remoteAddress !== undefined) {
-    headers.push("X-Forwarded-For", req.socket.remoteAddress);
+    headers.push("X-Forwarded-For", plainAddress(req.socket.remoteAddress));
   }
   return headers;
 }

@@ -77,6 +77,28 @@ async function drainRate(queue: Queue, concurrency: number, resultBytes = 0): Pr
   console.log(`drain ${waiting} calls, ${concurrency} under way${results}: ${Math.round(waiting / seconds)} calls/s`);
 }
 
+/** From publishing a call to its start, while nothing else is to be done. */
+async function loneCall(queue: Queue, calls: number): Promise<void> {
+  let started = Promise.withResolvers<void>();
+  const consumer = await queue.consume(
+    async () => {
+      started.resolve();
+      return answered(0);
+    },
+    { concurrency: 16, limitOf: () => 16 },
+  );
+  const waits: number[] = [];
+  for (let i = 0; i < calls; i++) {
+    started = Promise.withResolvers<void>();
+    const sent = performance.now();
+    await Promise.all([queue.publish(newCall(count++, false)), started.promise]);
+    waits.push(performance.now() - sent);
+  }
+  await consumer.close(1000);
+  waits.sort((a, b) => a - b);
+  console.log(`one call at a time, published and started: p50 ${(waits[calls >> 1] as number).toFixed(3)} ms`);
+}
+
 /** Asking for calls by their ids, while others are published. */
 async function findRate(queue: Queue, calls: number): Promise<void> {
   const ids = await Promise.all(
@@ -93,6 +115,7 @@ const folder = await mkdtemp(join(tmpdir(), "faaslane-queue-bench-"));
 try {
   const path = join(folder, "queue.db");
   const queue = await openEmbeddedQueue({ path, maxBodyBytes: 1024 ** 2, log: console });
+  await loneCall(queue, 3000);
   await publishRate(queue, 1, 3000);
   await publishRate(queue, 16, 30_000);
   await publishRate(queue, 64, 100_000);

@@ -7,6 +7,7 @@ import { deadLettersContract } from "./queue/dead-letters.ts";
 import { deliveryContract } from "./queue/delivery.ts";
 import { idempotencyContract } from "./queue/idempotency.ts";
 import { limitsContract } from "./queue/limits.ts";
+import { listingContract } from "./queue/listing.ts";
 import { purgeContract } from "./queue/purge.ts";
 import { roomContract } from "./queue/room.ts";
 import { QueueSetup, type QueueStorage } from "./queue/setup.ts";
@@ -33,6 +34,7 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     status: statusContract,
     cancelling: cancelContract,
     purging: purgeContract,
+    listing: listingContract,
     room: roomContract,
     "dead letters": deadLettersContract,
     batches: batchesContract,

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { FunctionRef } from "../../contract/functions.ts";
 import type {
+  CallFilter,
+  CallPage,
+  CallRequest,
   CallState,
   CallStatus,
   DeadLetterFilter,
@@ -30,7 +33,9 @@ export class FakeQueue {
   readonly outcomes = new Map<string, Outcome>();
   readonly cancelled: string[] = [];
   readonly asked: unknown[] = [];
+  readonly requests = new Map<string, CallRequest>();
   page: DeadLetterPage = { items: [] };
+  calls: CallPage = { items: [] };
   stats_: QueueStats = STATS;
   /** Rejects everything while it is set. */
   failure: Error | undefined;
@@ -97,6 +102,16 @@ export class FakeQueue {
   async purge(ref: FunctionRef): Promise<number> {
     await this.#answer("purge", ref);
     return 5;
+  }
+
+  async list(filter: CallFilter, page: object): Promise<CallPage> {
+    await this.#answer("calls", filter, page);
+    return this.calls;
+  }
+
+  async request(id: string, bodyBytes: number): Promise<CallRequest | undefined> {
+    await this.#answer("request", id, bodyBytes);
+    return this.requests.get(id);
   }
 
   async stats(): Promise<QueueStats> {

@@ -89,6 +89,9 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "`${PATHS.scaling}:name/history`": [`${PATHS.scaling}f/history`],
   "PATHS.queue": [PATHS.queue],
   "PATHS.deadLetters": [PATHS.deadLetters, `${PATHS.deadLetters}?all=true`],
+  "PATHS.calls": [PATHS.calls, `${PATHS.calls}?function=f`],
+  "PATHS.call": [`${PATHS.call}?id=a`],
+  "PATHS.callBody": [`${PATHS.callBody}?id=a`],
 };
 
 test("no route is missing from the table of this suite", () => {

@@ -36,7 +36,8 @@ const SLOW = `async () => ({
 /** A server that says when it begins to stop, and never does. */
 const STUCK = SLOW.replace("setTimeout(resolve, 1_000)", "");
 
-test.each<[what: string, open: string, signal: NodeJS.Signals, code: number]>([
+// At the same time, as what never ends is waited for.
+test.concurrent.each<[what: string, open: string, signal: NodeJS.Signals, code: number]>([
   ["a start that never ends", NEVER, "SIGTERM", 0],
   ["a server", SERVER, "SIGTERM", 0],
   ["a server", SERVER, "SIGINT", 0],

@@ -1,7 +1,8 @@
 import type { BlockList } from "node:net";
 import { isIP, BlockList as Ranges } from "node:net";
 import { FaasError } from "../../../contract/errors.ts";
-import { addRange, inRanges, isPublicAddress, plainAddress } from "./network-ranges.ts";
+import { addRange, inRanges, plainAddress } from "../../../http/addresses.ts";
+import { isPublicAddress } from "./network-ranges.ts";
 
 /**
  * Where callbacks may go. An entry is an address, a network (`10.0.0.0/8`), a host (`hooks.example.com`), all hosts

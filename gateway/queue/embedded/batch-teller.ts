@@ -1,6 +1,6 @@
 import type { Logger } from "../../../kit/log.ts";
+import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, FinishedMember } from "../queue.ts";
-import { within } from "../worker/within.ts";
 import { backoffMs } from "../worker/worker.ts";
 import type { SealedCallIds } from "./call-ids.ts";
 import { decodeDelivered, type EndedBatch, type SettlementMessage } from "./protocol.ts";

@@ -1,8 +1,8 @@
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver, FinishedMember } from "../queue.ts";
 import type { Attempt, ClaimStore, Ending, FunctionQueue } from "../worker/store.ts";
-import { within } from "../worker/within.ts";
 import { QueueWorker } from "../worker/worker.ts";
 import { BatchTeller } from "./batch-teller.ts";
 import type { SealedCallIds } from "./call-ids.ts";
@@ -70,14 +70,23 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     for (const key of found) {
       if (this.#queues?.has(queueOf(key)) ?? true) this.#worker.ready(laneOf(key), Number.POSITIVE_INFINITY);
     }
-    for (const { key, calls, missed } of answers) {
+    for (const { key, calls, missed, isOffer } of answers) {
       const lane = laneOf(key);
       for (const call of calls) this.#claimed.set(call.seq, call);
+      if (isOffer) {
+        for (const call of calls) this.#offer(lane, call);
+        continue;
+      }
       if (calls.length > 0) this.#worker.delivered(lane, calls);
       if (missed === 0) continue;
       this.#worker.missed(lane, missed);
       this.#worker.ready(lane, 0);
     }
+  }
+
+  #offer(lane: FunctionQueue, call: DeliveredCall): void {
+    const isOurs = this.#queues?.has(queueOf(lane.key)) ?? true;
+    if (!isOurs || !this.#worker.offer(lane, call)) this.release(call);
   }
 
   /** These calls have been cancelled. */

@@ -1,7 +1,17 @@
-import type { BatchProgress, CallState, CallStatus, FinalState, NewCall, QueuedCall, RefusalStreak } from "../queue.ts";
+import type {
+  BatchProgress,
+  CallState,
+  CallStatus,
+  FinalState,
+  NewCall,
+  QueuedCall,
+  RefusalStreak,
+  UnfinishedState,
+} from "../queue.ts";
 import { DEFAULT_QUEUE } from "../queue.ts";
 import type { CallLimits, QueueStats } from "../stats.ts";
 import type { IdKey } from "./call-ids.ts";
+import type { CallScan, StoredRequest } from "./call-scan.ts";
 
 /** What main thread and worker thread of the embedded queue say to each other. The frequent ones carry many at once. */
 
@@ -46,6 +56,8 @@ export interface Answered {
   readonly key: string;
   readonly calls: DeliveredCall[];
   missed: number;
+  /** Nobody has asked: it is the first call of a key that had none, to be tried at once or handed back. */
+  readonly isOffer: boolean;
 }
 
 /** `headers` is JSON text. */
@@ -118,6 +130,8 @@ interface Asks {
   /** Some of them at a time, up to the place that the first answer names. */
   readonly purge: { readonly fn: string; readonly upTo?: number };
   readonly members: { readonly whole: number; readonly after: number };
+  readonly calls: CallScan;
+  readonly request: { readonly of: CallName; readonly bodyBytes: number };
 }
 
 export type AskKind = keyof Asks;
@@ -138,7 +152,15 @@ export interface Answers {
   readonly purge: Purged;
   /** An empty page is the last. */
   readonly members: readonly StoredMember[];
+  readonly calls: { readonly calls: readonly WaitingCall[]; readonly next?: number };
+  readonly request: StoredRequest | undefined;
 }
+
+export type WaitingCall = StoredStatus & {
+  readonly state: UnfinishedState;
+  readonly bodyBytes: number;
+  readonly member?: { readonly whole: number; readonly index: number };
+};
 
 export interface Purged {
   readonly count: number;

@@ -4,6 +4,9 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { fingerprintWithBody } from "../../core/request-fingerprint.ts";
 import type {
+  CallFilter,
+  CallPage,
+  CallRequest,
   CallState,
   CallStatus,
   ConsumeOptions,
@@ -20,6 +23,7 @@ import type { QueueStats } from "../stats.ts";
 import { SealedCallIds } from "./call-ids.ts";
 import { EmbeddedConsumer } from "./consumer.ts";
 import { EmbeddedDeadLetters } from "./dead-letters.ts";
+import { EmbeddedInspector } from "./inspector.ts";
 import { EmbeddedOutbox } from "./outbox.ts";
 import {
   type Answers,
@@ -49,6 +53,7 @@ export class EmbeddedQueue implements Queue {
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   readonly deadLetters: DeadLetters;
+  readonly #inspector: EmbeddedInspector;
   readonly #context: EmbeddedQueueContext;
   readonly #thread: EmbeddedThread;
   readonly #outbox: EmbeddedOutbox;
@@ -77,6 +82,10 @@ export class EmbeddedQueue implements Queue {
     this.#outbox = new EmbeddedOutbox(
       (batch) => this.#thread.post(batch, [batch.bodies]),
       () => this.#consumer?.turn(),
+    );
+    this.#inspector = new EmbeddedInspector(
+      (ask) => this.#ask(ask),
+      () => this.#ids,
     );
     this.deadLetters = new EmbeddedDeadLetters(
       (ask) => this.#ask(ask),
@@ -194,6 +203,14 @@ export class EmbeddedQueue implements Queue {
       // Those that arrive while this goes on are not meant.
       upTo = purged.upTo;
     }
+  }
+
+  async list(filter: CallFilter, page: { readonly limit: number; readonly after?: string }): Promise<CallPage> {
+    return await this.#inspector.list(filter, page);
+  }
+
+  async request(id: string, bodyBytes: number): Promise<CallRequest | undefined> {
+    return await this.#inspector.request(this.#nameOf(id), bodyBytes);
   }
 
   async stats(): Promise<QueueStats> {

@@ -5,6 +5,9 @@ import { earliestNow } from "../../../kit/steady-clock.ts";
 import { openLink } from "../../nats/connection.ts";
 import { outdated } from "../../nats/server-version.ts";
 import type {
+  CallFilter,
+  CallPage,
+  CallRequest,
   CallState,
   CallStatus,
   ConsumeOptions,
@@ -16,8 +19,11 @@ import type {
   Receipt,
 } from "../queue.ts";
 import type { QueueStats } from "../stats.ts";
+import { requestOf } from "./admin/call-request.ts";
 import { JetStreamDeadLetters } from "./admin/dead-letters.ts";
+import { listRunning } from "./admin/running-calls.ts";
 import { countCalls } from "./admin/stats.ts";
+import { listCalls } from "./admin/waiting-calls.ts";
 import { WorkerContext } from "./background/worker-context.ts";
 import { cancelCall } from "./calls/cancel.ts";
 import { Intake } from "./calls/intake.ts";
@@ -123,6 +129,14 @@ class JetStreamQueue implements Queue {
 
   async purge(ref: FunctionRef): Promise<number> {
     return await purgeFunction(this.#context, ref);
+  }
+
+  async list(filter: CallFilter, page: Parameters<typeof listCalls>[2]): Promise<CallPage> {
+    return await (filter.state === "running" ? listRunning : listCalls)(this.#context, filter, page);
+  }
+
+  async request(id: string, bodyBytes: number): Promise<CallRequest | undefined> {
+    return await requestOf(this.#context, id, bodyBytes);
   }
 
   async stats(): Promise<QueueStats> {

@@ -64,5 +64,5 @@ export interface Claims<C> {
   /** The call has been cancelled. It is aborted, and settled as such. */
   cancel(claim: C): void;
   /** All claims are void, whatever becomes of them. @returns when nothing is under way any more, or heeds no abort */
-  lost(): Promise<void>;
+  lost(): Promise<unknown>;
 }

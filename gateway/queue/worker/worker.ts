@@ -1,11 +1,11 @@
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
 import { Aside, type HeldPlace } from "./aside.ts";
 import { StartOrder } from "./start-order.ts";
 import type { Attempt, ClaimStore, Claims, Ending, FunctionQueue } from "./store.ts";
 import { type Taker, Turns } from "./turns.ts";
-import { within } from "./within.ts";
 
 /** How long an aborted attempt may take to end before its call goes its way all the same. */
 const ABORT_GRACE_MS = 1000;
@@ -54,7 +54,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   #turns: Turns<LaneState<C>>;
   #turning = false;
   #idle: PromiseWithResolvers<void> | undefined;
-  #losing: Promise<void> | undefined;
+  #losing: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -117,6 +117,23 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#restIfDone(lane);
   }
 
+  /**
+   * A claimed call that nobody asked for, to be tried now or not at all.
+   * @returns whether it is tried; the claim is the store's again when it is not
+   */
+  offer(of: FunctionQueue, claim: C): boolean {
+    if (this.#closing) return false;
+    const lane = this.#laneOf(of);
+    lane.waiting.push(claim);
+    this.#turns.wake(lane);
+    this.#turning = true;
+    this.turn();
+    const at = lane.waiting.indexOf(claim);
+    if (at >= 0) lane.waiting.splice(at, 1);
+    this.#restIfDone(lane);
+    return at < 0;
+  }
+
   missed(of: FunctionQueue, count: number): void {
     const lane = this.#laneOf(of);
     for (let left = Math.min(count, lane.promised); left > 0; left--) this.#unpromise(lane);
@@ -131,7 +148,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     setTimeout(() => this.#end(claim, call, { kind: "cancelled" }), ABORT_GRACE_MS).unref();
   }
 
-  lost(): Promise<void> {
+  lost(): Promise<unknown> {
     const calls = [...this.#underWay.values()];
     this.#underWay.clear();
     this.#lanes.clear();

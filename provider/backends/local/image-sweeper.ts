@@ -1,9 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../../contract/errors.ts";
 import type { PruneReport, PruneRequest } from "../../../contract/prune.ts";
 import { shortageOf } from "../../../contract/shortages.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { steadyNow } from "../../../kit/steady-clock.ts";
+import { within } from "../../../kit/within.ts";
 import { clearTree } from "./clear-tree.ts";
 import { syncFolder } from "./files.ts";
 import { type ImageUsage, judgeArtefact, namesToRenew, type Verdict } from "./image-rule.ts";
@@ -101,14 +101,7 @@ export class ImageSweeper {
   async prune({ all = false, dryRun = false }: PruneRequest): Promise<PruneReport> {
     const progress = newProgress();
     const done = this.#enqueue({ all, dryRun, byHand: true }, progress);
-    const over = new AbortController();
-    const late = delay(PRUNE_WAIT_MS, undefined, { signal: over.signal });
-    try {
-      await Promise.race([done, late]);
-    } finally {
-      over.abort();
-      for (const left of [done, late]) left.catch(() => {});
-    }
+    await within(PRUNE_WAIT_MS, done);
     const { removed, pending, kept, problems } = progress;
     const bytes = removed.reduce((sum, image) => sum + image.bytes, 0) - progress.stuckBytes;
     const unfinished = progress.decided ? [] : ["not all images have been looked at yet; it goes on"];

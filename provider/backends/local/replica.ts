@@ -2,6 +2,7 @@ import type { Startup } from "../../../contract/endpoints.ts";
 import { shortageOf } from "../../../contract/shortages.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { sleep } from "../../../kit/sleep.ts";
+import { within } from "../../../kit/within.ts";
 import type { ProbeRules } from "../probe-annotations.ts";
 import { redact } from "../redact.ts";
 import { type BackoffPolicy, decideRestart } from "./backoff.ts";
@@ -131,7 +132,7 @@ export class SupervisedReplica implements ReplicaView {
     this.#stopping.abort();
     // One that drains is left to its calls.
     this.#probing?.stop();
-    if (served) await Promise.race([sleep(lingerMs), this.gone]);
+    if (served) await within(lingerMs, this.gone);
     this.#process?.terminate();
     const cut = setTimeout(() => this.kill(), served ? graceMs : Math.min(graceMs, UNREADY_GRACE_MS));
     await this.gone;

@@ -62,6 +62,8 @@ const REQUESTS: readonly (readonly string[])[] = [
   ["GET /system/scaling/plain/history?since=2026-01-01T00:00:00Z HTTP/1.1", "AUTH"],
   ["GET /system/queue?function=plain HTTP/1.1", "AUTH"],
   ["GET /system/queue/dead-letters?limit=5 HTTP/1.1", "AUTH"],
+  ["GET /system/queue/calls?state=waiting&limit=5 HTTP/1.1", "AUTH"],
+  ["GET /system/queue/call?id=x HTTP/1.1", "AUTH"],
   [
     "POST /system/scale-function/plain HTTP/1.1",
     "AUTH",

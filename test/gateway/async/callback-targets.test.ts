@@ -1,7 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { isPublicAddress, plainAddress } from "../../../gateway/async/callbacks/network-ranges.ts";
+import { isPublicAddress } from "../../../gateway/async/callbacks/network-ranges.ts";
 import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
+import { plainAddress } from "../../../http/addresses.ts";
 
 const targets = (rules: Partial<CallbackTargetRules>) =>
   new CallbackTargets({ private: false, allow: [], deny: [], ...rules });

@@ -3,50 +3,27 @@ import { connect } from "nats";
 import type { LoadReport } from "../../../gateway/core/scaling/load-book.ts";
 import { eventually } from "../../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../../support/nats.ts";
-import { openGatewayAt, type TestGateway } from "./support.ts";
+import { openGatewayAt, TEST_LEASE_MS, TestGateways } from "./support.ts";
 
-const LEASE_MS = 1500;
 const load = (inFlight: number) => ({ concurrency: inFlight, started: 0, inFlight, held: 0 });
 
 describeWithNats("gateways on one NATS", () => {
   let nats: NatsServer;
-  const gateways: TestGateway[] = [];
+  let gateways: TestGateways;
 
   beforeEach(async () => {
     nats = await NatsServer.start({ maxPayload: 4096 });
+    gateways = new TestGateways(nats.address);
   });
 
   afterEach(async () => {
-    for (const gateway of gateways.splice(0)) await gateway.close();
+    await gateways.close();
     await nats.remove();
   });
 
-  function open(name: string, options: Parameters<typeof openGatewayAt>[2] = {}): TestGateway {
-    const gateway = openGatewayAt(nats.address, name, options);
-    gateways.push(gateway);
-    return gateway;
-  }
-
-  const leading = () => gateways.filter(({ leadership }) => leadership.leading);
-  /** Of all; fails when there are ever two. */
-  async function oneLeads(what: string, deadlineMs = 20_000): Promise<TestGateway> {
-    return await eventually(
-      what,
-      () => {
-        const now = leading();
-        if (now.length > 1) throw new Error("two lead");
-        return now[0];
-      },
-      deadlineMs,
-    );
-  }
-
-  const near = (...all: TestGateway[]) =>
-    eventually("all are connected", () => all.every(({ exchange }) => exchange.away === undefined), 20_000);
-
   test("hear what the others report, whatever its size, and not themselves", async () => {
-    const [a, b, c] = [open("a"), open("b"), open("c")];
-    await near(a, b, c);
+    const [a, b, c] = [gateways.open("a"), gateways.open("b"), gateways.open("c")];
+    await gateways.near(a, b, c);
     const functions = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, load(i)]));
     const report: LoadReport = { gateway: "a", functions, alerted: ["f1"], last: true };
     await eventually("both have heard it", () => {
@@ -57,8 +34,8 @@ describeWithNats("gateways on one NATS", () => {
   });
 
   test("what is no report is dropped and told of once", async () => {
-    const [a, b] = [open("a"), open("b")];
-    await near(a, b);
+    const [a, b] = [gateways.open("a"), gateways.open("b")];
+    await gateways.near(a, b);
     const stranger = await connect({ servers: nats.address });
     for (const bad of ["{", "[]", `{"gateway":"a"}`]) stranger.publish("faaslane.load", bad);
     await stranger.flush();
@@ -72,57 +49,34 @@ describeWithNats("gateways on one NATS", () => {
   });
 
   test("one leads, all know who; when it stops another one does at once", async () => {
-    const all = [open("a"), open("b"), open("c")];
-    const first = await oneLeads("one leads");
+    const all = [gateways.open("a"), gateways.open("b"), gateways.open("c")];
+    const first = await gateways.oneLeads("one leads");
     await eventually("all know", () => all.every(({ leadership }) => leadership.leader === first.name));
     const others = all.filter((gateway) => gateway !== first);
     const stopped = performance.now();
     await first.close();
     expect(first.leadership.leading).toBe(false);
-    const second = await oneLeads("another leads");
+    const second = await gateways.oneLeads("another leads");
     expect(others).toContain(second);
-    expect(performance.now() - stopped).toBeLessThan(LEASE_MS);
+    expect(performance.now() - stopped).toBeLessThan(TEST_LEASE_MS);
   });
 
   test("one that could not act leaves it to the others", async () => {
     let willing = false;
-    const a = open("a", { willing: () => willing });
-    const b = open("b", { willing: () => true });
-    expect(await oneLeads("one leads")).toBe(b);
+    const a = gateways.open("a", { willing: () => willing });
+    const b = gateways.open("b", { willing: () => true });
+    expect(await gateways.oneLeads("one leads")).toBe(b);
     await eventually("the other one knows", () => a.leadership.leader === "b");
     willing = true;
     await b.close();
-    expect(await oneLeads("the other one leads")).toBe(a);
+    expect(await gateways.oneLeads("the other one leads")).toBe(a);
     willing = false;
     await eventually("it leads no more", () => !a.leadership.leading);
   });
 
-  test("a server of a cluster is killed: one leads again, never two", async () => {
-    const servers = await NatsServer.startCluster(3);
-    const all = servers.map((server, i) =>
-      openGatewayAt(server.address, `g${i}`, {
-        servers: [server, ...servers].map(({ address }) => address),
-        bucket: { replicas: 3, storage: "file" },
-      }),
-    );
-    gateways.push(...all);
-    try {
-      const first = await oneLeads("one leads", 60_000);
-      await servers[all.indexOf(first)]?.kill();
-      await eventually("all are connected", () => all.every(({ exchange }) => !exchange.away), 30_000);
-      await eventually("one leads for a while", async () => {
-        const { name } = await oneLeads("one leads again", 60_000);
-        return all.every(({ leadership }) => leadership.leader === name);
-      });
-    } finally {
-      for (const gateway of gateways.splice(0)) await gateway.close();
-      for (const server of servers) await server.remove();
-    }
-  }, 150_000);
-
   test("without NATS nobody leads, and each says why; with it one does", async () => {
     await nats.kill();
-    const [a, b] = [open("a"), open("b")];
+    const [a, b] = [gateways.open("a"), gateways.open("b")];
     await eventually("it was tried", () => a.told.lines.some((line) => line.includes("cannot share")));
     expect([a.exchange.away, a.leadership.leading, a.leadership.leader]).toEqual([
       "the other gateways cannot be heard: there is no connection to NATS",
@@ -131,40 +85,8 @@ describeWithNats("gateways on one NATS", () => {
     ]);
     a.exchange.publish({ gateway: "a", functions: {} });
     await nats.restart();
-    await near(a, b);
-    await oneLeads("one leads");
-  });
-
-  test.each(["file", "memory"] as const)(
-    "a server that is killed: it is said at once, the lease ends, and with a new one (%s) one leads",
-    async (storage) => {
-      const all = ["a", "b", "c"].map((name) => open(name, { bucket: { replicas: 1, storage } }));
-      await oneLeads("one leads");
-      await nats.kill();
-      await eventually("all say so", () => all.every(({ exchange }) => exchange.away !== undefined), 1000);
-      await eventually("nobody leads", () => leading().length === 0, LEASE_MS);
-      await nats.restart();
-      await near(...all);
-      await oneLeads("one leads again");
-    },
-  );
-
-  test("a server that hangs: others cannot be heard, and nobody leads", async () => {
-    const [a, b] = [open("a"), open("b")];
-    await oneLeads("one leads");
-    process.kill(nats.pid, "SIGSTOP");
-    try {
-      await eventually("nobody leads", () => leading().length === 0, LEASE_MS + 500);
-      await eventually("it is said", () => {
-        a.exchange.publish({ gateway: "a", functions: {} });
-        b.exchange.publish({ gateway: "b", functions: {} });
-        return a.exchange.away?.includes("does not answer") && b.exchange.away;
-      });
-    } finally {
-      process.kill(nats.pid, "SIGCONT");
-    }
-    await oneLeads("one leads again");
-    await near(a, b);
+    await gateways.near(a, b);
+    await gateways.oneLeads("one leads");
   });
 
   test("one that may not listen says so", async () => {
@@ -181,26 +103,16 @@ describeWithNats("gateways on one NATS", () => {
     }
   });
 
-  test.each<NodeJS.Signals>(["SIGKILL", "SIGSTOP"])("they close soon although their server got %s", async (signal) => {
-    const [a, b] = [open("a"), open("b")];
-    await oneLeads("one leads");
-    process.kill(nats.pid, signal);
-    const begun = performance.now();
-    await Promise.all([a.close(), b.close()]);
-    expect(performance.now() - begun).toBeLessThan(3000);
-    expect(leading()).toEqual([]);
-  });
-
   test("what the leader has learned is there for the next start, of functions that are still there", async () => {
     const pattern = (hits: number) => ({ watchedSince: 1, days: { "20000": [1, 2] }, hits, misses: 0 });
-    const a = open("a");
-    await oneLeads("one leads");
+    const a = gateways.open("a");
+    await gateways.oneLeads("one leads");
     const before: object[] = [];
     a.patterns.onRead((learned) => before.push(learned));
     await eventually("nothing was learned", () => before.length > 0);
     await a.patterns.write({ "f.ns": pattern(1), "g.ns": pattern(2) });
     await a.patterns.write({ "f.ns": pattern(3) });
-    const b = open("b");
+    const b = gateways.open("b");
     const after: object[] = [];
     b.patterns.onRead((learned) => after.push(learned));
     await eventually("it is read", () => after.length > 0);
@@ -214,7 +126,7 @@ describeWithNats("gateways on one NATS", () => {
       // Takes the place of the bucket.
       const jsm = await nc.jetstreamManager();
       await jsm.streams.add({ name: "in-the-way", subjects: ["$KV.faaslane_patterns.>"] });
-      const a = open("a");
+      const a = gateways.open("a");
       const learned: object[] = [];
       a.patterns.onRead((some) => learned.push(some));
       const warnings = () => a.told.lines.filter((line) => line.startsWith("could not read what was learned"));
@@ -236,7 +148,7 @@ describeWithNats("gateways on one NATS", () => {
       const bucket = await nc.jetstream().views.kv("faaslane_patterns");
       await bucket.put("bad.ns", "no pattern");
       await bucket.put("f.ns", JSON.stringify(pattern));
-      const a = open("a");
+      const a = gateways.open("a");
       const learned: object[] = [];
       a.patterns.onRead((some) => learned.push(some));
       await eventually("it is read", () => learned.length > 0);

@@ -48,6 +48,8 @@ test("everything is unavailable until the queue has been opened, and goes to it 
     () => queue.result("a"),
     () => queue.cancel("a"),
     () => queue.purge({ name: "f", namespace: "n" }),
+    () => queue.list({}, { limit: 1 }),
+    () => queue.request("a", 0),
     () => queue.stats(),
     () => queue.consume(async () => ({ kind: "done" }), { concurrency: 1, limitOf: () => 1 }),
     () => queue.deadLetters.list({}, { limit: 1 }),
@@ -62,6 +64,8 @@ test("everything is unavailable until the queue has been opened, and goes to it 
   expect((await queue.publish(call)).duplicate).toBe(false);
   expect(await queue.deadLetters.drop({})).toBe(4);
   expect(await queue.purge({ name: "f", namespace: "n" })).toBe(5);
+  expect(await queue.list({}, { limit: 1 })).toEqual({ items: [] });
+  expect(await queue.request("a", 0)).toBeUndefined();
   expect([queue.maxBodyBytes, queue.maxResultBytes]).toEqual([10, 20]);
   await queue.close();
   expect(opened.closes).toBe(1);

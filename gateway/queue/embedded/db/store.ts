@@ -5,6 +5,7 @@ import { EmbeddedCalls } from "./calls.ts";
 import { EmbeddedDatabase, isBusy } from "./database.ts";
 import { EmbeddedDead } from "./dead.ts";
 import { EmbeddedHistory } from "./history.ts";
+import { EmbeddedListing } from "./listing.ts";
 import { LOG_KEEPS_BYTES, PAGE_BYTES, prepareDatabase } from "./schema.ts";
 
 /** The queue's file. */
@@ -13,6 +14,7 @@ export class EmbeddedStore {
   readonly history: EmbeddedHistory;
   readonly batches: EmbeddedBatches;
   readonly dead: EmbeddedDead;
+  readonly listing: EmbeddedListing;
   readonly key: IdKey;
   readonly #db: EmbeddedDatabase;
   readonly #path: string;
@@ -34,6 +36,7 @@ export class EmbeddedStore {
     this.history = new EmbeddedHistory(this.#db);
     this.batches = new EmbeddedBatches(this.#db);
     this.dead = new EmbeddedDead(this.#db);
+    this.listing = new EmbeddedListing(this.#db);
   }
 
   /** See {@link EmbeddedDatabase.transaction}. */

@@ -125,7 +125,7 @@ export class EmbeddedChanges {
     const body = new Uint8Array(bodies, bodyAt, bodyBytes);
     const inserted = this.#ledger.insert({ ...call, ...expires, isBatch, body }, wholeSize, draft);
     if (inserted.kind !== "new") return inserted;
-    this.#dispatch.wake(key, notBefore === undefined ? undefined : Math.max(1, Math.ceil(notBefore)));
+    this.#dispatch.arrive(key, notBefore === undefined ? undefined : Math.max(1, Math.ceil(notBefore)));
     if (expires.expires !== undefined) this.#expiry.note(expires.expires);
     return inserted;
   }

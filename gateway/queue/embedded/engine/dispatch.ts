@@ -24,7 +24,9 @@ export class EmbeddedDispatch {
   readonly #claims = new Map<string, number>();
   /** Keys that the consumer takes to have calls. */
   readonly #known = new Set<string>();
-  /** Those of them that it is still to be told of. */
+  /** Keys that had no call until one arrived just now. */
+  readonly #arrived = new Set<string>();
+  /** Known keys that it is still to be told of. */
   #found: string[] = [];
   /** Under way, and batches: to be settled as such. */
   readonly #batches = new Set<number>();
@@ -68,6 +70,7 @@ export class EmbeddedDispatch {
     this.#consuming = false;
     this.#claims.clear();
     this.#known.clear();
+    this.#arrived.clear();
     this.#found = [];
   }
 
@@ -90,6 +93,12 @@ export class EmbeddedDispatch {
       this.#known.add(key);
       this.#found.push(key);
     }
+  }
+
+  /** A new call. The first of its key is given out without being asked for: most calls find an idle function. */
+  arrive(key: string, due?: number): void {
+    if (due === undefined && this.#consuming && !this.#known.has(key) && !this.#claims.has(key)) this.#arrived.add(key);
+    else this.wake(key, due);
   }
 
   find(seq: number): UnderWay | undefined {
@@ -118,14 +127,16 @@ export class EmbeddedDispatch {
   }
 
   adopt(draft: Draft): void {
-    for (const { seq } of draft.ended) {
+    for (const { seq, call } of draft.ended) {
       this.#cancelled.delete(seq);
       this.#batches.delete(seq);
+      if (!this.#known.has(call.key)) this.underWay.forgetIfIdle(call.key);
     }
     for (const seq of draft.cancelled) this.#cancelled.add(seq);
     // Last: a batch may have ended its attempt and begun another one in the same commit.
     for (const seq of draft.begunBatches) this.#batches.add(seq);
-    for (const { key, calls, missed } of draft.answers) {
+    for (const { key, calls, missed, isOffer } of draft.answers) {
+      if (isOffer) continue;
       const left = (this.#claims.get(key) ?? 0) - calls.length - missed;
       if (left > 0) this.#claims.set(key, left);
       else this.#claims.delete(key);
@@ -143,8 +154,11 @@ export class EmbeddedDispatch {
     if (!this.#consuming) return;
     this.#wakeDue(draft.now);
     let ended = 0;
+    const arrived = [...this.#arrived];
+    this.#arrived.clear();
+    for (const key of arrived) this.#offer(key, draft, stale);
     for (const [key, count] of this.#claims) {
-      const answer: Answered = { key, calls: [], missed: 0 };
+      const answer: Answered = { key, calls: [], missed: 0, isOffer: false };
       draft.answers.push(answer);
       while (answer.calls.length < count) {
         const seq = this.#takeOne(key, draft.now);
@@ -161,10 +175,24 @@ export class EmbeddedDispatch {
     }
   }
 
+  #offer(key: string, draft: Draft, stale: Stale): void {
+    const seq = this.#takeOne(key, draft.now);
+    const begun = seq === undefined || stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
+    if (seq !== undefined && begun) {
+      draft.begin(key, seq, begun.isBatch);
+      draft.answers.push({ key, calls: [begun.delivery], missed: 0, isOffer: true });
+    }
+    if (!begun || this.#hasMore(key)) this.wake(key);
+  }
+
   #begin(seq: number, now: number, { expire }: Stale): Begun | undefined {
     const begun = this.#store.calls.begin(seq, now);
     if (!begun) expire(seq);
     return begun;
+  }
+
+  #hasMore(key: string): boolean {
+    return this.#store.calls.nextFresh(key, this.underWay.takenUpTo(key)) !== undefined;
   }
 
   /** What is due first, else the call accepted first. */

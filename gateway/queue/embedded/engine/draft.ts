@@ -68,7 +68,7 @@ export class Draft {
     this.#underWay = underWay;
   }
 
-  get ended(): readonly { readonly seq: number }[] {
+  get ended(): readonly { readonly seq: number; readonly call: UnderWay }[] {
     return this.#ended;
   }
 

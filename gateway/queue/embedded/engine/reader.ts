@@ -1,4 +1,6 @@
+import type { UnfinishedState } from "../../queue.ts";
 import type { CallLimits, FunctionQueueStats, QueueStats } from "../../stats.ts";
+import type { CallScan, StoredRequest } from "../call-scan.ts";
 import type { CallFacts } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import type {
@@ -12,9 +14,11 @@ import type {
   StoredMember,
   StoredOutcome,
   StoredStatus,
+  WaitingCall,
 } from "../protocol.ts";
 import { functionOf, queueOf, refOf } from "../protocol.ts";
 import type { KeyCounters } from "./counts.ts";
+import { CallLister } from "./lister.ts";
 
 /** Members read at a time, each perhaps with a large result. */
 const MEMBERS_AT_A_TIME = 32;
@@ -34,6 +38,7 @@ export class EmbeddedReader {
   readonly #store: EmbeddedStore;
   readonly #running: Running;
   readonly #counters: KeyCounters;
+  readonly #lister: CallLister;
   readonly #resultTtlMs: number;
   readonly #limits: CallLimits;
 
@@ -46,6 +51,7 @@ export class EmbeddedReader {
     this.#store = store;
     this.#running = running;
     this.#counters = counters;
+    this.#lister = new CallLister(store.listing, counters);
     this.#resultTtlMs = resultTtlMs;
     this.#limits = limits;
   }
@@ -62,6 +68,10 @@ export class EmbeddedReader {
         return this.#letters(ask.filter, ask.after, ask.limit);
       case "members":
         return this.#members(ask.whole, ask.after);
+      case "calls":
+        return this.#calls(ask);
+      case "request":
+        return this.#request(ask.of, ask.bodyBytes);
       default:
         throw new Error(`unknown question ${(ask satisfies never as Ask).kind}`);
     }
@@ -99,7 +109,7 @@ export class EmbeddedReader {
     return defined({ seq, key, callId, state: "dead", attempts, acceptedAt, finishedAt: diedAt, status, reason });
   }
 
-  #unfinished(call: CallFacts): StoredStatus {
+  #unfinished(call: CallFacts): StoredStatus & { readonly state: UnfinishedState } {
     const { seq, key, due, callId, attempts, acceptedAt, notAfter, status, durationMs } = call;
     const since = this.#running.startedAt(seq);
     return defined({
@@ -187,6 +197,25 @@ export class EmbeddedReader {
     if (more) letters.pop();
     const next = more ? letters.at(-1)?.place : undefined;
     return { letters, ...(next !== undefined && { next }) };
+  }
+
+  #calls(scan: CallScan): Answers["calls"] {
+    const { places, next } = this.#lister.find(scan);
+    const calls = places.flatMap((seq): WaitingCall[] => {
+      const call = this.#store.calls.find(seq);
+      const content = this.#store.listing.content(seq);
+      if (!call || !content) return [];
+      const { bodyBytes, index } = content;
+      const member = index === undefined || call.whole === undefined ? undefined : { whole: call.whole, index };
+      const { state, ...status } = this.#unfinished(call);
+      return [{ ...status, state, bodyBytes, ...(member && { member }) }];
+    });
+    return { calls, ...(next !== undefined && { next }) };
+  }
+
+  #request(name: CallName, bodyBytes: number): StoredRequest | undefined {
+    const seq = this.seqOf(name);
+    return seq === undefined ? undefined : this.#store.listing.request(seq, bodyBytes);
   }
 
   #members(whole: number, after: number): StoredMember[] {

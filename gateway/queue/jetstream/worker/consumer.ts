@@ -1,7 +1,7 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
+import { within } from "../../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
 import type { Attempt, FunctionQueue as ClaimLane, ClaimStore, Ending } from "../../worker/store.ts";
-import { within } from "../../worker/within.ts";
 import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";

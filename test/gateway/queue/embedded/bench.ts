@@ -52,6 +52,9 @@ class ClaimingWorker {
   readonly #takers = new Map<string, { readonly key: string; readonly fn: string }>();
   readonly #calls = new Map<number, { readonly key: string; hold: Hold }>();
   readonly #received = new WeakSet<FromWorker>();
+  readonly #claims = new Map<string, number>();
+  /** Calls that were offered and for which there was no room. */
+  readonly #refused: number[] = [];
 
   constructor(concurrency: number, perFunction: number) {
     this.#turns = new Turns(concurrency, (_, underWay) => underWay < perFunction);
@@ -61,11 +64,33 @@ class ClaimingWorker {
     if (this.#received.has(message)) return;
     this.#received.add(message);
     for (const key of message.found) this.#turns.wake(this.#taker(key));
-    for (const { key, calls, missed } of message.answers) {
+    for (const { key, calls, missed, isOffer } of message.answers) {
+      if (isOffer) {
+        const isTaken = this.#takeOffer(key);
+        if (!message.found.includes(key)) this.#turns.sleep(this.#taker(key));
+        if (!isTaken) {
+          this.#refused.push(...calls.splice(0).map(({ seq }) => seq));
+          continue;
+        }
+      }
       for (const { seq } of calls) this.#calls.set(seq, { key, hold: "both" });
       for (let left = missed; left > 0; left--) this.#turns.leave(this.#taker(key), "nothing", "both");
       if (missed > 0) this.#turns.sleep(this.#taker(key));
     }
+  }
+
+  /** @returns whether it has its turn now */
+  #takeOffer(key: string): boolean {
+    this.#turns.wake(this.#taker(key));
+    for (let taker = this.#turns.next(); taker; taker = this.#turns.next()) {
+      if (taker.key === key) return true;
+      this.#claim(taker.key);
+    }
+    return false;
+  }
+
+  #claim(key: string): void {
+    this.#claims.set(key, (this.#claims.get(key) ?? 0) + 1);
   }
 
   leave(seq: number, hold: Hold): void {
@@ -81,11 +106,14 @@ class ClaimingWorker {
   }
 
   claims(): KeyClaim[] {
-    const claims = new Map<string, number>();
-    for (let taker = this.#turns.next(); taker; taker = this.#turns.next()) {
-      claims.set(taker.key, (claims.get(taker.key) ?? 0) + 1);
-    }
-    return [...claims];
+    for (let taker = this.#turns.next(); taker; taker = this.#turns.next()) this.#claim(taker.key);
+    const claims = [...this.#claims];
+    this.#claims.clear();
+    return claims;
+  }
+
+  handBacks(): SettlementMessage[] {
+    return this.#refused.splice(0).map((seq) => ({ seq, kind: "back" }));
   }
 
   #taker(key: string) {
@@ -142,8 +170,9 @@ export class Bench {
     for (;;) {
       for (const message of this.said) if (message.kind === "deliver") this.#worker.receive(message);
       const claims = this.#worker.claims();
-      if (claims.length === 0) return;
-      this.engine.handle([{ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements: [], claims }]);
+      const settlements = this.#worker.handBacks().map((settlement) => ({ settlement }));
+      if (claims.length + settlements.length === 0) return;
+      this.engine.handle([{ kind: "batch", batch: 0, calls: [], bodies: packBodies([]), settlements, claims }]);
     }
   }
 

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { DeliveredCall, SettlementMessage } from "../../../../gateway/queue/embedded/protocol.ts";
+import {
+  type DeliveredCall,
+  packBodies,
+  type SettlementMessage,
+  type ToWorker,
+} from "../../../../gateway/queue/embedded/protocol.ts";
 import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
 import { Bench, nameOf, names, SETTINGS } from "./bench.ts";
 
@@ -14,6 +19,46 @@ const only = (calls: readonly DeliveredCall[]): DeliveredCall => {
   expect(calls).toHaveLength(1);
   return calls[0] as DeliveredCall;
 };
+
+test("the first call of an idle function is given out with its acceptance, unasked; a second one is claimed", () => {
+  bench.consume();
+  const answersOf = (...calls: string[]) => {
+    bench.engine.handle([batchOf(calls)]);
+    return bench.said.splice(0).flatMap((message) => (message.kind === "deliver" ? [message] : []));
+  };
+  const batchOf = (calls: string[]): ToWorker => ({
+    kind: "batch",
+    batch: 1,
+    calls: calls.map((id) => ({ key: "fn", acceptedAt: 1, meta: `{"name":"${id}"}`, bodyAt: 0, bodyBytes: 0 })),
+    bodies: packBodies([]),
+    settlements: [],
+    claims: [],
+  });
+  const [first] = answersOf("a");
+  expect(first?.found).toEqual([]);
+  expect(first?.answers).toMatchObject([{ key: "fn", isOffer: true, missed: 0 }]);
+  expect(names(first?.answers[0]?.calls ?? [])).toEqual(["a"]);
+  const [second] = answersOf("b", "c");
+  expect(second?.found).toEqual(["fn"]);
+  expect(names(second?.answers.flatMap(({ calls }) => calls) ?? [])).toEqual(["b"]);
+  // It is known to have calls now, so more of them are no news.
+  expect(answersOf("d")).toEqual([]);
+});
+
+test("a call for which there is no room is handed back, and comes in its order", () => {
+  bench.consume(1, 1);
+  bench.publish("busy", "other");
+  const busy = only(bench.delivered());
+  bench.publish("a");
+  bench.publish("b");
+  expect(bench.delivered()).toEqual([]);
+  expect(bench.stats()).toMatchObject({ waiting: 2, inFlight: 1 });
+  bench.settle({ seq: busy.seq, kind: "done" });
+  const a = only(bench.delivered());
+  expect([nameOf(a), a.attempt]).toEqual(["a", 1]);
+  bench.settle({ seq: a.seq, kind: "done" });
+  expect(names(bench.delivered())).toEqual(["b"]);
+});
 
 test("a retry is delivered when it is due and not before", () => {
   bench.publish("a");

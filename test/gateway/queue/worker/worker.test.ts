@@ -147,6 +147,17 @@ test("calls that it has not asked for wait for a place, before any is claimed", 
   await eventually("it starts", () => deliveries.ids.includes("unasked"));
 });
 
+test("takes what is offered when there is room at once, and keeps nothing of it when there is not", async () => {
+  start(1);
+  const [first, second] = claims("first", "second") as [Claim, Claim];
+  expect(worker.offer(FN, first)).toBe(true);
+  expect(worker.offer(FN, second)).toBe(false);
+  expect(deliveries.started).toHaveLength(1);
+  await worker.close(0);
+  expect(worker.offer(FN, second)).toBe(false);
+  expect(books.ends).toEqual([["first", "back"]]);
+});
+
 test("a call that its store says is not to be tried gives back its place", async () => {
   start(1);
   books.opening = async () => undefined;

@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import type { FunctionStatus } from "../../../contract/functions.ts";
-import { type Answer, KubeClient } from "../../kube/client.ts";
-import { eventually } from "../../support/eventually.ts";
-import { jsonBody } from "../../support/json-body.ts";
-import { KubeServer } from "../../support/kube/server.ts";
-import { temporaryFolder } from "../../support/platform.ts";
-import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
-import { NAMESPACE, writeKubeconfig } from "./support.ts";
+import type { FunctionStatus } from "../../contract/functions.ts";
+import { type Answer, KubeClient } from "../kube/client.ts";
+import { NAMESPACE, writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
+import { KubeServer } from "../support/kube/server.ts";
+import { temporaryFolder } from "../support/platform.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 const DEPLOYMENTS = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`;
 

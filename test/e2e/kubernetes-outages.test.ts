@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import type { FunctionStatus } from "../../../contract/functions.ts";
-import { type Answer, KubeClient } from "../../kube/client.ts";
-import { eventually } from "../../support/eventually.ts";
-import { jsonBody } from "../../support/json-body.ts";
-import { ProcessRuntime } from "../../support/kube/kubelet/process-runtime.ts";
-import { KubeServer } from "../../support/kube/server.ts";
-import { temporaryFolder } from "../../support/platform.ts";
-import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
-import { ProviderAccount } from "./account.ts";
-import { inProcess, NAMESPACE, writeKubeconfig } from "./support.ts";
+import type { FunctionStatus } from "../../contract/functions.ts";
+import { type Answer, KubeClient } from "../kube/client.ts";
+import { ProviderAccount } from "../provider/kubernetes/account.ts";
+import { inProcess, NAMESPACE, writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { eventually } from "../support/eventually.ts";
+import { jsonBody } from "../support/json-body.ts";
+import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
+import { KubeServer } from "../support/kube/server.ts";
+import { temporaryFolder } from "../support/platform.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 /** How long the API server stays away, in milliseconds: `FAULT_OUTAGE_MS=60000` for the whole minute. */
 const OUTAGE_MS = Number(process.env.FAULT_OUTAGE_MS ?? 3_000);

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { loadGatewayConfig } from "../../../gateway/process/config.ts";
-import { type OpenGateway, openGateway } from "../../../gateway/process/serve.ts";
-import { createLogger } from "../../../kit/log.ts";
-import { eventually } from "../../support/eventually.ts";
-import { FakeProvider } from "../../support/fake-provider.ts";
-import { describeWithNats, NatsServer } from "../../support/nats.ts";
-import { TcpRelay } from "../../support/tcp-relay.ts";
+import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
+import { createLogger } from "../../kit/log.ts";
+import { eventually } from "../support/eventually.ts";
+import { FakeProvider } from "../support/fake-provider.ts";
+import { describeWithNats, NatsServer } from "../support/nats.ts";
+import { TcpRelay } from "../support/tcp-relay.ts";
 
 /** A gateway with its own way to NATS, and its own door to the provider: by it one knows who orders. */
 interface Side {

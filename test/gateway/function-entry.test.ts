@@ -1,0 +1,28 @@
+import { afterAll, test } from "@jest/globals";
+import { FunctionEntry } from "../../gateway/proxy/function-entry.ts";
+import { eventually } from "../support/eventually.ts";
+
+const ADDRESSES = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
+const entry = new FunctionEntry(
+  { name: "fn", namespace: "ns", labels: {}, annotations: {}, replicas: 3, generation: 1, endpoints: [] },
+  { maxHeld: 1, connectTimeoutMs: 1000, timeoutMs: 1000 },
+);
+entry.update({
+  ...entry.snapshot,
+  endpoints: ADDRESSES.map((address) => ({ address, instance: address, state: "ready" })),
+});
+
+afterAll(async () => {
+  await entry.destroy();
+});
+
+test("idle replicas take turns, but for calls that follow each other at once", async () => {
+  const choose = () => {
+    const choice = entry.choose();
+    return choice.kind === "replica" ? choice.replica.address : choice.kind;
+  };
+  const seen = new Set<string>();
+  await eventually("all have had a turn", () => seen.add(choose()).size === ADDRESSES.length);
+  // Something may come in between, so not every try shows it.
+  await eventually("ten in a row at the same", () => new Set(Array.from({ length: 10 }, choose)).size === 1);
+});
