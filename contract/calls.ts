@@ -36,6 +36,17 @@ const callStatus = z.object({
   resultUntil: maybe(time),
   /** Of a batch: its size, and members by what became of them so far. */
   batch: maybe(z.object({ size: count, done: count, dead: count, cancelled: count, expired: count })),
+  /** Of a call with one that waits for its next try, or has been made or given up. */
+  callback: maybe(
+    z.object({
+      state: z.enum(["waiting", "delivered", "failed"]),
+      /** That have ended. */
+      tries: count,
+      nextAttemptAt: maybe(time),
+      /** Why the last try failed. */
+      reason: maybe(z.string()),
+    }),
+  ),
 });
 /** What `GET /async-function/<call-id>` answers. */
 export type CallReport = z.output<typeof callStatus>;

@@ -32,7 +32,7 @@ function formatLimits(limits: NonNullable<QueueReport["limits"]>, bytes: number 
 }
 
 export function formatCall(call: CallReport): string {
-  const { batch } = call;
+  const { batch, callback } = call;
   const lines: [string, string | undefined][] = [
     ["Id", call.id],
     ["Call id", call.callId === call.id ? undefined : call.callId],
@@ -49,6 +49,7 @@ export function formatCall(call: CallReport): string {
     ["Next attempt", call.nextAttemptAt],
     ["Expires", call.notAfter],
     ["Result until", call.resultUntil],
+    ["Callback", callback && formatCallback(callback)],
     [
       "Batch",
       batch &&
@@ -91,6 +92,12 @@ export function formatCallDetails({ request, ...call }: CallDetails): string {
           "  ",
         )}`;
   return `${formatCall(call)}\n${formatTable(lines)}${sent}`;
+}
+
+function formatCallback({ state, tries, nextAttemptAt, reason }: NonNullable<CallReport["callback"]>): string {
+  const next = nextAttemptAt === undefined ? "" : `, next at ${nextAttemptAt}`;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  return `${state} after ${tries} ${tries === 1 ? "try" : "tries"}${next}${why}`;
 }
 
 export function formatDeadLetters(items: readonly DeadLetterReport[], more: boolean): string {

@@ -8,8 +8,8 @@ export interface CallOrigin {
   readonly queue: string;
 }
 
-/** How a delivery ended: as the queue is told, or `handedBack` when it was not tried or not to its end. */
-export type DeliveryEnd = Exclude<FinalState, "cancelled"> | "retry" | "handedBack";
+/** How a delivery ended: as the queue is told (`callback` when that is to be tried again), or `handedBack` when it was not tried or not to its end. */
+export type DeliveryEnd = Exclude<FinalState, "cancelled"> | "retry" | "callback" | "handedBack";
 
 /** Told what happens, for metrics. Each `delivered` is followed by one `ended`; between them the call is under way. */
 export interface QueueWorkerEvents {
@@ -21,6 +21,8 @@ export interface QueueWorkerEvents {
   /** The platform had no room for the call, which goes back without having been tried. */
   refused?(call: CallOrigin): void;
   ended?(call: CallOrigin & { readonly end: DeliveryEnd }): void;
+  /** A callback has failed, and is to be tried again. */
+  callbackRetried?(call: CallOrigin): void;
   /** A callback has been made, or given up. Of a batch: perhaps for the time being only. */
   calledBack?(
     callback: CallOrigin & { readonly outcome: "delivered" | "failed" | "refused"; readonly tries: number },

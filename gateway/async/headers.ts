@@ -1,5 +1,6 @@
 import { connectionNames, isHopByHop } from "../../http/forwarding.ts";
-import type { BatchProgress, QueuedCall } from "../queue/queue.ts";
+import type { BatchProgress, CallbackNews, QueuedCall } from "../queue/queue.ts";
+import type { ResponseHeaders } from "./function-caller.ts";
 
 /** The HTTP client sets its own. */
 const SET_ANEW: ReadonlySet<string> = new Set(["content-length", "expect", "host"]);
@@ -48,8 +49,6 @@ export function resultHeaders(response: ResponseHeaders): [name: string, value: 
   return pairs.filter(([name, value]) => !isDropped(name, name.toLowerCase(), value, named));
 }
 
-type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
-
 function pairsOf(response: ResponseHeaders): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (const name in response) {
@@ -60,8 +59,16 @@ function pairsOf(response: ResponseHeaders): [name: string, value: string][] {
   return pairs;
 }
 
-/** How the call ended, as `X-Call-State` tells a callback. */
-export type CallbackState = "done" | "dead" | "expired";
+/** Kept headers by lower-case name again. */
+export function groupHeaders(pairs: readonly Pair[]): ResponseHeaders {
+  const grouped: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of pairs) {
+    const lower = name.toLowerCase();
+    const before = grouped[lower];
+    grouped[lower] = before === undefined ? value : [before, value].flat();
+  }
+  return grouped;
+}
 
 /** What a callback tells about a call. */
 export interface CallbackFacts {
@@ -70,7 +77,8 @@ export interface CallbackFacts {
   readonly acceptedAt: number;
   /** As `X-Function-Name` has it. */
   readonly functionName: string;
-  readonly state: CallbackState;
+  /** How the call ended, as `X-Call-State` says. */
+  readonly state: CallbackNews["state"];
   /** The function's status, or the one that the platform gave in its place. */
   readonly status: number;
   readonly durationMs: number;

@@ -18,6 +18,7 @@ export interface CallTally {
   /** Calls that the platform had no room for. */
   refused: number;
   readonly callbacks: Record<CallbackOutcome, number>;
+  callbackRetries: number;
 }
 
 /** More functions than this are counted as one: each makes time series, and functions come and go. */
@@ -41,6 +42,9 @@ export class QueueMeter {
     },
     refused: (call) => {
       this.#of(call).refused++;
+    },
+    callbackRetried: (call) => {
+      this.#of(call).callbackRetries++;
     },
     calledBack: ({ outcome, ...call }) => {
       this.#of(call).callbacks[outcome]++;
@@ -73,9 +77,10 @@ export class QueueMeter {
       accepted: 0,
       duplicates: 0,
       inFlight: 0,
-      ended: { done: 0, retry: 0, dead: 0, expired: 0, handedBack: 0 },
+      ended: { done: 0, retry: 0, dead: 0, expired: 0, callback: 0, handedBack: 0 },
       refused: 0,
       callbacks: { delivered: 0, failed: 0, refused: 0 },
+      callbackRetries: 0,
     };
     this.#tallies.set(key, tally);
     return tally;

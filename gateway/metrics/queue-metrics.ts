@@ -126,6 +126,12 @@ function registerCounts(registry: Registry, meter: QueueMeter, instance: string)
   register(registry, "counter", "gateway_async_cancelled_total", "Asynchronous calls cancelled.", () => [
     { labels: {}, value: meter.cancelled },
   ]);
+  each(
+    "counter",
+    "queue_worker_callback_retries_total",
+    "Callbacks that failed and are tried again.",
+    (t) => t.callbackRetries,
+  );
   register(registry, "counter", "queue_worker_callbacks_total", "Callbacks, by whether they got through.", () =>
     [...meter.tallies()].flatMap((tally) =>
       (["delivered", "failed", "refused"] as const).map((outcome) => ({

@@ -1,5 +1,8 @@
 import type { FunctionRef } from "../../contract/functions.ts";
+import type { CallbackEnd, CallbackStatus, Outcome, PendingCallback } from "./outcome.ts";
 import type { QueueStats } from "./stats.ts";
+
+export type { CallbackEnd, CallbackNews, CallbackStatus, Outcome, PendingCallback, Result } from "./outcome.ts";
 
 /** Queue of functions that name none. */
 export const DEFAULT_QUEUE = "faas-request";
@@ -56,6 +59,8 @@ export interface QueuedCall extends NewCall {
   readonly callId: string;
   /** Attempts in a row, up to now, that the platform refused. */
   readonly refused?: RefusalStreak;
+  /** The function has answered: only the callback is to be made. The body is empty then. */
+  readonly callback?: PendingCallback;
 }
 
 export interface RefusalStreak {
@@ -71,24 +76,9 @@ export interface Receipt {
   readonly duplicate: boolean;
 }
 
-/** How an attempt ended. */
-export interface Outcome {
-  /** HTTP status that the gateway answered. */
-  readonly status: number;
-  readonly durationMs: number;
-  /** Absent when it is not kept, or larger than a queue keeps. */
-  readonly result?: Result;
-}
-
-/** What a function answered. */
-export interface Result {
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: Uint8Array;
-}
-
 /** What becomes of a call after an attempt. */
 export type Disposition =
-  | { readonly kind: "done"; readonly outcome?: Outcome }
+  | { readonly kind: "done"; readonly outcome?: Outcome; readonly callback?: CallbackEnd }
   /**
    * Try again after `afterMs`; as the same attempt when `counted` is false, since the function has not seen it. `refused`
    * when the platform had no room for it: how often in a row is for the queue to count, see {@link QueuedCall.refused}.
@@ -101,9 +91,14 @@ export type Disposition =
       readonly refused?: true;
     }
   /** Keep it for a person to look at; it is not tried again by itself. */
-  | { readonly kind: "dead"; readonly reason: string; readonly outcome?: Outcome }
+  | { readonly kind: "dead"; readonly reason: string; readonly outcome?: Outcome; readonly callback?: CallbackEnd }
   /** Its time had passed; it was not tried. */
-  | { readonly kind: "expired" };
+  | { readonly kind: "expired"; readonly callback?: CallbackEnd }
+  /**
+   * Try its callback again after `afterMs`: the answer is stored, and the call comes back with it as
+   * {@link QueuedCall.callback}, whatever limit and backlog its function has. The first of these counts as the attempt.
+   */
+  | { readonly kind: "callback"; readonly afterMs: number; readonly callback: PendingCallback };
 
 /**
  * What a call under way takes of others, to be given up while it only waits. Nothing of it has an effect once the
@@ -120,7 +115,7 @@ export interface CallPermit {
  * Tries a call.
  * @param attempt counts from 1, over restarts too
  * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried, unless it is
- *   done all the same), and when the call is cancelled; what is returned after that changes nothing
+ *   done all the same, or only its callback is left), and when the call is cancelled; what is returned after that changes nothing
  * @param place what the call takes of others meanwhile
  */
 export type Deliver = (
@@ -203,6 +198,8 @@ export interface CallStatus {
   readonly resultUntil?: number;
   /** Of a batch as a whole, whose state is `running` until all of its members have ended. */
   readonly batch?: BatchProgress;
+  /** Of a call whose callback waits, or has been made or given up. */
+  readonly callback?: CallbackStatus;
 }
 
 /** Members of a batch by what became of them so far. */

@@ -1,6 +1,6 @@
 import type { CallDetails, CallList, CallReport, DeadLetterList, DeadLetterReport } from "../../contract/calls.ts";
 import { redactRequest } from "../core/redaction.ts";
-import type { CallPage, CallRequest, CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
+import type { CallbackStatus, CallPage, CallRequest, CallStatus, DeadLetter, DeadLetterPage } from "../queue/queue.ts";
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -32,6 +32,7 @@ export function buildCallReport(status: CallStatus): CallReport {
     reason: status.reason,
     resultUntil: optionalIso(status.resultUntil),
     batch: status.batch && { ...status.batch },
+    callback: status.callback && buildCallbackReport(status.callback),
   });
 }
 
@@ -59,6 +60,10 @@ export function buildCallDetails(status: CallStatus, request: CallRequest | unde
         bodyBytes: shown.bodyBytes,
       }),
   });
+}
+
+function buildCallbackReport({ state, tries, nextAttemptAt, reason }: CallbackStatus): CallReport["callback"] {
+  return given({ state, tries, nextAttemptAt: optionalIso(nextAttemptAt), reason });
 }
 
 export function buildDeadLetterList({ items, next }: DeadLetterPage): DeadLetterList {

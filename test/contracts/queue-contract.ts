@@ -2,6 +2,7 @@ import { describe } from "@jest/globals";
 import { asideContract } from "./queue/aside.ts";
 import { attemptsContract } from "./queue/attempts.ts";
 import { batchesContract } from "./queue/batches.ts";
+import { callbacksContract } from "./queue/callbacks.ts";
 import { cancelContract } from "./queue/cancel.ts";
 import { deadLettersContract } from "./queue/dead-letters.ts";
 import { deliveryContract } from "./queue/delivery.ts";
@@ -38,6 +39,7 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     room: roomContract,
     "dead letters": deadLettersContract,
     batches: batchesContract,
+    "callbacks that wait": callbacksContract,
   };
   describe(`${name} as a queue`, () => {
     for (const [topic, suite] of Object.entries(suites)) {

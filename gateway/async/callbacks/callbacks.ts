@@ -1,31 +1,27 @@
 import { qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
-import type { FinishedBatch, QueuedCall } from "../../queue/queue.ts";
+import { newsOf } from "../../queue/outcome.ts";
+import type { CallbackEnd, CallbackNews, FinishedBatch, PendingCallback, QueuedCall } from "../../queue/queue.ts";
 import { placeOf, type QueueWorkerEvents } from "../events.ts";
 import type { ResponseHeaders } from "../function-caller.ts";
-import { buildBatchHeaders, buildCallbackHeaders, type CallbackState } from "../headers.ts";
-import { NO_RESULT, type StoredAnswer } from "../result.ts";
+import { buildBatchHeaders, buildCallbackHeaders, groupHeaders } from "../headers.ts";
+import type { StoredAnswer } from "../result.ts";
 import { batchResults } from "./batch-results.ts";
-import type { CallbackMessage, CallbackOutcome, CallbackSender } from "./sender.ts";
+import type { CallbackMessage, CallbackOutcome, CallbackSender, CallbackTry } from "./sender.ts";
 
 export interface CallbacksOptions {
-  readonly sender: Pick<CallbackSender, "send">;
+  readonly sender: Pick<CallbackSender, "send" | "tryOnce">;
   /** Its functions go without namespace in `X-Function-Name`. */
   readonly defaultNamespace: string;
   readonly userAgent: string;
-  readonly log: Pick<Logger, "warn" | "error">;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
   readonly events: QueueWorkerEvents;
   readonly now: () => number;
 }
 
-/** What a callback tells of a call's last attempt. */
-export interface LastAttempt {
-  readonly state: CallbackState;
+/** An answer that the queue does not keep. */
+export interface UnstoredAnswer {
   readonly status: number;
-  readonly durationMs: number;
-  /** Retries so far and at most. */
-  readonly retry: number;
-  readonly retryMax: number;
   readonly headers: ResponseHeaders;
   readonly result: StoredAnswer;
 }
@@ -44,26 +40,60 @@ export class Callbacks {
     this.#options = options;
   }
 
-  /** @returns why the callback could not be made; undefined when it was, or when nobody wants one */
-  async tell(call: QueuedCall, last: LastAttempt, signal: AbortSignal): Promise<string | undefined> {
-    if (call.callbackUrl === undefined) return undefined;
-    const { headers, result, ...rest } = last;
-    const { userAgent } = this.#options;
-    const { callId, acceptedAt } = call;
-    const facts = { ...rest, callId, acceptedAt, functionName: this.#nameOf(call), userAgent };
-    const message = {
-      headers: buildCallbackHeaders(headers, { ...facts, omitted: result.omitted }),
-      body: result,
-    };
-    const outcome = await this.#send(call, call.callbackUrl, message, signal);
-    return outcome.kind === "delivered" ? undefined : outcome.reason;
+  /** Makes all tries, as only this process has the answer. @throws the reason of `signal` when that aborts */
+  async tell(
+    call: QueuedCall,
+    news: CallbackNews,
+    { status, headers, result }: UnstoredAnswer,
+    signal: AbortSignal,
+  ): Promise<CallbackEnd> {
+    const message = { headers: this.#headersOf(call, news, status, headers, result.omitted), body: result };
+    return endOf(news, await this.#send(call, news.url, message, signal));
   }
 
-  /** Says that the time of a call has passed: status 504 stands for the answer that it did not get. */
-  async tellExpired(call: QueuedCall, retry: number, retryMax: number, signal: AbortSignal): Promise<void> {
-    const waitedMs = this.#options.now() - call.acceptedAt;
-    const last = { state: "expired", status: 504, durationMs: waitedMs, retry, retryMax } as const;
-    await this.tell(call, { ...last, headers: {}, result: NO_RESULT }, signal);
+  /**
+   * Makes one try.
+   * @returns how the callback ended, or when it is to be tried again
+   * @throws the reason of `signal` when that aborts
+   */
+  async tryOnce(
+    call: QueuedCall,
+    pending: PendingCallback,
+    signal: AbortSignal,
+  ): Promise<CallbackEnd | Extract<CallbackTry, { kind: "again" }>> {
+    const { sender, now, log, events } = this.#options;
+    const { url, outcome, tries, since } = pending;
+    const { headers = [], body = NOTHING } = outcome.result ?? {};
+    const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const message = {
+      headers: this.#headersOf(call, pending, outcome.status, groupHeaders(headers), undefined),
+      body: { bytes: stored.byteLength, body: () => stored },
+    };
+    const before = { tries, elapsedMs: () => now() - since };
+    const made = await sender.tryOnce(url, message, before, signal);
+    if (made.kind !== "again") {
+      this.#report(call, url, made);
+      return endOf(pending, made);
+    }
+    events.callbackRetried?.(placeOf(call));
+    const { reason, afterMs } = made;
+    const facts = { ...factsOf(call), target: originOf(url), tries: made.tries, reason, afterMs };
+    log.info(facts, "callback failed; it is tried again");
+    return made;
+  }
+
+  #headersOf(
+    call: QueuedCall,
+    { state, retry, retryMax, durationMs }: CallbackNews,
+    status: number,
+    headers: ResponseHeaders,
+    omitted: string | undefined,
+  ): string[] {
+    const { callId, acceptedAt } = call;
+    const { userAgent } = this.#options;
+    const functionName = this.#nameOf(call);
+    const facts = { callId, acceptedAt, functionName, userAgent, state, status, durationMs, retry, retryMax, omitted };
+    return buildCallbackHeaders(headers, facts);
   }
 
   /**
@@ -102,21 +132,32 @@ export class Callbacks {
     message: CallbackMessage,
     signal: AbortSignal,
   ): Promise<CallbackOutcome> {
-    const { sender, events, log } = this.#options;
-    const outcome = await sender.send(callbackUrl, message, signal);
+    const outcome = await this.#options.sender.send(callbackUrl, message, signal);
+    this.#report(call, callbackUrl, outcome);
+    return outcome;
+  }
+
+  #report(call: QueuedCall, callbackUrl: string, outcome: CallbackOutcome): void {
+    const { events, log } = this.#options;
     const { kind, tries } = outcome;
     events.calledBack?.({ ...placeOf(call), outcome: kind, tries });
-    if (kind !== "delivered") {
-      const { reason } = outcome;
-      // Nothing but its origin: credentials stand before that, and paths of webhooks are secrets often.
-      log.warn({ ...factsOf(call), target: originOf(callbackUrl), tries, reason }, "callback failed");
-    }
-    return outcome;
+    if (kind === "delivered") return;
+    const { reason } = outcome;
+    // Nothing but its origin: credentials stand before that, and paths of webhooks are secrets often.
+    log.warn({ ...factsOf(call), target: originOf(callbackUrl), tries, reason }, "callback failed");
   }
 
   #nameOf({ function: name, namespace }: QueuedCall): string {
     return namespace === this.#options.defaultNamespace ? name : qualifiedName({ name, namespace });
   }
+}
+
+const NOTHING = new Uint8Array();
+
+function endOf(news: CallbackNews, outcome: CallbackOutcome): CallbackEnd {
+  const { tries } = outcome;
+  if (outcome.kind === "delivered") return { ...newsOf(news), tries, delivered: true };
+  return { ...newsOf(news), tries, delivered: false, failure: outcome.reason };
 }
 
 function originOf(url: string): string | undefined {

@@ -53,6 +53,19 @@ export type CallbackOutcome =
   /** The target is not allowed; nothing was sent. */
   | { readonly kind: "refused"; readonly tries: number; readonly reason: string };
 
+/** What comes of one try. */
+export type CallbackTry =
+  | CallbackOutcome
+  /** There is to be another one. */
+  | { readonly kind: "again"; readonly tries: number; readonly reason: string; readonly afterMs: number };
+
+/** Tries before this one. */
+export interface TriesSoFar {
+  readonly tries: number;
+  /** Milliseconds since the first one began. */
+  elapsedMs(): number;
+}
+
 type Try =
   | { readonly kind: "delivered"; readonly status: number }
   | { readonly kind: "failed"; readonly reason: string; readonly again: boolean; readonly retryAfter?: string }
@@ -75,29 +88,43 @@ export class CallbackSender {
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
   }
 
-  /** @throws the reason of `signal` when that aborts */
+  /** All tries, one after the other. @throws the reason of `signal` when that aborts */
   async send(callbackUrl: string, message: CallbackMessage, signal: AbortSignal): Promise<CallbackOutcome> {
+    const startedAt = performance.now();
+    const elapsedMs = () => performance.now() - startedAt;
+    for (let tries = 0; ; tries++) {
+      const outcome = await this.tryOnce(callbackUrl, message, { tries, elapsedMs }, signal);
+      if (outcome.kind !== "again") return outcome;
+      await delay(outcome.afterMs, undefined, { signal });
+    }
+  }
+
+  /** @throws the reason of `signal` when that aborts */
+  async tryOnce(
+    callbackUrl: string,
+    message: CallbackMessage,
+    before: TriesSoFar,
+    signal: AbortSignal,
+  ): Promise<CallbackTry> {
     const { retry, now, random } = this.#options;
     let target: ReturnType<typeof splitCallbackUrl>;
     try {
       target = splitCallbackUrl(callbackUrl);
     } catch (error) {
-      return { kind: "failed", tries: 0, reason: (error as Error).message, again: false };
+      return { kind: "failed", tries: before.tries, reason: (error as Error).message, again: false };
     }
-    const startedAt = performance.now();
-    for (let tries = 1; ; tries++) {
-      const outcome = await this.#try(target, message, signal);
-      if (outcome.kind !== "failed") return { ...outcome, tries };
-      const { reason, again, retryAfter } = outcome;
-      const waitMs = Math.max(
-        fullJitterBackoff(tries, retry.minWaitMs, retry.maxWaitMs, random()),
-        Math.min(retry.maxWaitMs, parseRetryAfter(retryAfter, now()) ?? 0),
-      );
-      if (!again || tries >= retry.tries || performance.now() + waitMs - startedAt > retry.deadlineMs) {
-        return { kind: "failed", tries, reason, again };
-      }
-      await delay(waitMs, undefined, { signal });
-    }
+    const outcome = await this.#try(target, message, signal);
+    const tries = before.tries + 1;
+    if (outcome.kind !== "failed") return { ...outcome, tries };
+    const { reason, again, retryAfter } = outcome;
+    const waitMs = Math.max(
+      fullJitterBackoff(tries, retry.minWaitMs, retry.maxWaitMs, random()),
+      Math.min(retry.maxWaitMs, parseRetryAfter(retryAfter, now()) ?? 0),
+    );
+    const over = tries >= retry.tries || before.elapsedMs() + waitMs > retry.deadlineMs;
+    return !again || over
+      ? { kind: "failed", tries, reason, again }
+      : { kind: "again", tries, reason, afterMs: waitMs };
   }
 
   async #try(

@@ -4,7 +4,15 @@ import type { Logger } from "../../../kit/log.ts";
 import { Slices } from "../../../kit/slices.ts";
 import { isExcusable, refusalWait } from "../../core/call-limit.ts";
 import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
-import type { CallPermit, Disposition, Outcome, Queue, QueuedCall } from "../../queue/queue.ts";
+import type {
+  CallbackEnd,
+  CallPermit,
+  Disposition,
+  Outcome,
+  PendingCallback,
+  Queue,
+  QueuedCall,
+} from "../../queue/queue.ts";
 import { type Callbacks, factsOf } from "../callbacks/callbacks.ts";
 import { type DeliveryEnd, placeOf, type QueueWorkerEvents } from "../events.ts";
 import type { AnsweredCall, CallAnswer, FunctionCaller } from "../function-caller.ts";
@@ -65,7 +73,7 @@ export class CallDelivery {
     const task = { call, attempt, signal, place };
     const { events } = this.#options;
     const where = placeOf(call);
-    if (call.batch?.kind === "whole") {
+    if (call.batch?.kind === "whole" && !call.callback) {
       const end = await this.#spreadInTime(task, call.batch);
       // What is spread has not ended: its calls are counted one by one.
       if (end.kind !== "done") {
@@ -86,6 +94,7 @@ export class CallDelivery {
 
   async #decide(task: Task): Promise<Disposition> {
     const { call, attempt } = task;
+    if (call.callback) return await this.#callBack(task, call.callback);
     if (this.#expiresBy(call, 0)) return await this.#expired(task);
     const { answer, startedAt } = await this.#call(task);
     if (answer.kind === "unsendable") return this.#dead(call, attempt, `the call cannot be sent: ${answer.reason}`);
@@ -108,11 +117,23 @@ export class CallDelivery {
     return notAfter !== undefined && this.#options.now() + ms > notAfter;
   }
 
-  async #expired({ call, attempt, signal, place }: Task): Promise<Disposition> {
-    const { policy } = this.#options.policies.find(refOf(call));
-    if (call.callbackUrl !== undefined) place.release();
-    await this.#options.callbacks.tellExpired(call, attempt - 1, policy.attempts, signal);
-    return { kind: "expired" };
+  /** Status 504 stands for the answer that it did not get. */
+  async #expired(task: Task): Promise<Disposition> {
+    const { call, attempt } = task;
+    const { policies, now } = this.#options;
+    if (call.callbackUrl === undefined) return { kind: "expired" };
+    const { policy } = policies.find(refOf(call));
+    const durationMs = now() - call.acceptedAt;
+    return await this.#callBack(task, {
+      url: call.callbackUrl,
+      state: "expired",
+      retry: attempt - 1,
+      retryMax: policy.attempts,
+      durationMs,
+      outcome: { status: 504, durationMs },
+      tries: 0,
+      since: now(),
+    });
   }
 
   async #spreadInTime(task: Task, place: WholePlace): Promise<Disposition> {
@@ -195,7 +216,7 @@ export class CallDelivery {
   ): Promise<Disposition> {
     const { policies, callbacks, events, log, now, clock, random } = this.#options;
     const { policy, known } = policies.find(refOf(call));
-    const { status, internal, headers, result } = answer;
+    const { status, internal, headers } = answer;
     const durationMs = clock() - startedAt;
     this.#observe(call, answer, startedAt);
     const retryAfter = [headers["retry-after"]].flat()[0];
@@ -220,14 +241,57 @@ export class CallDelivery {
       };
     }
     const outcome = await this.#outcomeOf(answer, Math.round(durationMs));
-    const last = { status, durationMs, retry: attempt - 1, retryMax: policy.attempts, headers, result };
+    const reason = decision.kind === "dead" ? decision.reason : undefined;
+    if (call.callbackUrl === undefined) {
+      return reason === undefined ? { kind: "done", outcome } : this.#dead(call, attempt, reason, { outcome });
+    }
+    const news = {
+      url: call.callbackUrl,
+      state: decision.kind,
+      retry: attempt - 1,
+      retryMax: policy.attempts,
+      durationMs,
+    };
+    if (outcome.result) {
+      const answered = { ...news, outcome, tries: 0, since: now(), ...(reason !== undefined && { reason }) };
+      return await this.#callBack({ call, attempt, signal, place }, answered);
+    }
+    // What the queue cannot keep is told from here, or the function has to run again for it.
+    place.release();
+    const callback = await callbacks.tell(call, news, answer, signal);
+    return this.#toldEnd(call, attempt, { outcome, callback }, reason);
+  }
+
+  /** One try of its callback. What comes of it is stored, so that nobody makes the call again for it. */
+  async #callBack({ call, attempt, signal, place }: Task, pending: PendingCallback): Promise<Disposition> {
     // Its receiver may be away for minutes, which is nobody else's business.
-    if (call.callbackUrl !== undefined) place.release();
-    const missed = await callbacks.tell(call, { ...last, state: decision.kind }, signal);
-    if (decision.kind === "dead") return this.#dead(call, attempt, decision.reason, outcome);
-    return missed === undefined
-      ? { kind: "done", outcome }
-      : this.#dead(call, attempt, `the callback failed: ${missed}`, outcome);
+    place.release();
+    try {
+      const made = await this.#options.callbacks.tryOnce(call, pending, signal);
+      if (!("kind" in made)) {
+        const { outcome, reason } = pending;
+        if (pending.state === "expired") return { kind: "expired", callback: made };
+        return this.#toldEnd(call, attempt, { outcome, callback: made }, reason);
+      }
+      const { tries, reason: failure, afterMs } = made;
+      return { kind: "callback", afterMs, callback: { ...pending, tries, failure } };
+    } catch (error) {
+      // The worker stops. What is stored already is handed back as it is.
+      if (!signal.aborted || call.callback) throw error;
+      return { kind: "callback", afterMs: 0, callback: pending };
+    }
+  }
+
+  /** @param reason why it is dead whatever became of its callback */
+  #toldEnd(
+    call: QueuedCall,
+    attempt: number,
+    told: { readonly outcome: Outcome; readonly callback: CallbackEnd },
+    reason: string | undefined,
+  ): Disposition {
+    const { delivered, failure = "" } = told.callback;
+    if (reason !== undefined) return this.#dead(call, attempt, reason, told);
+    return delivered ? { kind: "done", ...told } : this.#dead(call, attempt, `the callback failed: ${failure}`, told);
   }
 
   #observe(call: QueuedCall, { status, internal }: AnsweredCall, startedAt: number): void {
@@ -245,9 +309,14 @@ export class CallDelivery {
     return { status, durationMs, result: { headers: pairs, body: await readResult(result) } };
   }
 
-  #dead(call: QueuedCall, attempt: number, reason: string, outcome?: Outcome): Disposition {
+  #dead(
+    call: QueuedCall,
+    attempt: number,
+    reason: string,
+    told: { readonly outcome?: Outcome; readonly callback?: CallbackEnd } = {},
+  ): Disposition {
     this.#options.log.warn({ ...factsOf(call), attempt, reason }, "call moved to dead letters");
-    return { kind: "dead", reason, ...(outcome && { outcome }) };
+    return { kind: "dead", reason, ...told };
   }
 }
 

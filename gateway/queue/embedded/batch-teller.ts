@@ -3,7 +3,8 @@ import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, FinishedMember } from "../queue.ts";
 import { backoffMs } from "../worker/worker.ts";
 import type { SealedCallIds } from "./call-ids.ts";
-import { decodeDelivered, type EndedBatch, type SettlementMessage } from "./protocol.ts";
+import { decodeDelivered } from "./call-meta.ts";
+import type { EndedBatch, SettlementMessage } from "./protocol.ts";
 
 /** How long another thread waits for what is being told, lest it is told twice at a time. */
 const LOST_GRACE_MS = 1000;

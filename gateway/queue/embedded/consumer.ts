@@ -6,9 +6,10 @@ import type { Attempt, ClaimStore, Ending, FunctionQueue } from "../worker/store
 import { QueueWorker } from "../worker/worker.ts";
 import { BatchTeller } from "./batch-teller.ts";
 import type { SealedCallIds } from "./call-ids.ts";
+import { decodeDelivered } from "./call-meta.ts";
+import { isCallbackKey } from "./callback-keys.ts";
 import {
   type DeliveredCall,
-  decodeDelivered,
   type EndedBatch,
   type FromWorker,
   functionOf,
@@ -16,7 +17,7 @@ import {
   refOf,
   type SettlementMessage,
 } from "./protocol.ts";
-import { toSettlement } from "./settlement.ts";
+import { toOutcome, toSettlement } from "./settlement.ts";
 
 /** How long closing waits for the last settlements to be on disk. What is not is delivered again, which is allowed. */
 const SETTLE_TIMEOUT_MS = 5000;
@@ -140,7 +141,10 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     const { ids, log } = this.#context;
     const id = ids.encode(claim.seq);
     try {
-      return { call: decodeDelivered(claim, id), number: claim.attempt };
+      const call = decodeDelivered(claim, id);
+      const { callback, attempt: number } = claim;
+      if (!callback) return { call, number };
+      return { call: { ...call, callback: { ...callback.waiting, outcome: toOutcome(callback.outcome) } }, number };
     } catch (err) {
       log.error({ err, callId: id }, "a stored call cannot be read");
       this.#settle({ seq: claim.seq, kind: "dead", reason: "the stored call cannot be read" });
@@ -152,10 +156,10 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     // Limits are the worker's business alone.
   }
 
-  settle({ seq }: DeliveredCall, ending: Ending): void {
+  settle({ seq, callback }: DeliveredCall, ending: Ending): void {
     // The thread has ended a cancelled call, and only keeps it listed.
     if (ending.kind === "cancelled") this.#settle({ seq, kind: "back" });
-    else this.#settle(toSettlement(seq, ending, this.#context.maxResultBytes));
+    else this.#settle(toSettlement(seq, ending, callback ? undefined : this.#context.maxResultBytes));
   }
 
   release({ seq }: DeliveredCall): void {
@@ -179,5 +183,5 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
 }
 
 function laneOf(key: string): FunctionQueue {
-  return { key, ref: refOf(functionOf(key)) };
+  return { key, ref: refOf(functionOf(key)), callbacks: isCallbackKey(key) };
 }

@@ -2,16 +2,8 @@ import { FaasError } from "../../../contract/errors.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import type { CallFilter, CallPage, CallRequest, ListedCall } from "../queue.ts";
 import type { SealedCallIds } from "./call-ids.ts";
-import {
-  type Answers,
-  type AskOf,
-  type CallName,
-  decodeDelivered,
-  functionOf,
-  queueOf,
-  refOf,
-  type WaitingCall,
-} from "./protocol.ts";
+import { decodeDelivered } from "./call-meta.ts";
+import { type Answers, type AskOf, type CallName, functionOf, queueOf, refOf, type WaitingCall } from "./protocol.ts";
 
 type AskThread = <K extends "calls" | "request">(ask: AskOf<K>) => Promise<Answers[K]>;
 

@@ -1,12 +1,6 @@
 import { FaasError } from "../../../contract/errors.ts";
-import {
-  type FromWorker,
-  type KeyClaim,
-  packBodies,
-  type SettlementMessage,
-  type ToWorker,
-  type WireCall,
-} from "./protocol.ts";
+import { packBodies } from "./pack-bodies.ts";
+import type { FromWorker, KeyClaim, SettlementMessage, ToWorker, WireCall } from "./protocol.ts";
 import { toWire } from "./settlement.ts";
 
 /** Where a published call has got to. */

@@ -1,10 +1,11 @@
 import type {
   BatchProgress,
+  CallbackEnd,
   CallState,
   CallStatus,
   FinalState,
   NewCall,
-  QueuedCall,
+  PendingCallback,
   RefusalStreak,
   UnfinishedState,
 } from "../queue.ts";
@@ -31,7 +32,7 @@ export interface WireCall {
   readonly tellExpiry?: true;
   readonly wholeSize?: number;
   readonly member?: { readonly whole: number; readonly index: number };
-  /** JSON text of {@link CallMeta}; the worker never looks inside. */
+  /** JSON text of `encodeMeta`; the worker never looks inside. */
   readonly meta: string;
   readonly bodyAt: number;
   readonly bodyBytes: number;
@@ -46,7 +47,12 @@ export interface DeliveredCall {
   readonly refused?: RefusalStreak;
   readonly meta: string;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** Only this is to be made. */
+  readonly callback?: { readonly waiting: WaitingCallback; readonly outcome: StoredOutcome };
 }
+
+/** Without the answer, which is stored once. */
+export type WaitingCallback = Omit<PendingCallback, "outcome">;
 
 /** So many calls of a key are asked for. */
 export type KeyClaim = readonly [key: string, count: number];
@@ -74,7 +80,7 @@ export interface StoredOutcome {
 
 /** What became of a delivered call, or of a batch whose end was to be told. */
 export type SettlementMessage =
-  | { readonly seq: number; readonly kind: "done"; readonly outcome?: StoredOutcome }
+  | { readonly seq: number; readonly kind: "done"; readonly outcome?: StoredOutcome; readonly callback?: CallbackEnd }
   | {
       readonly seq: number;
       readonly kind: "retry";
@@ -83,9 +89,24 @@ export type SettlementMessage =
       readonly refused?: true;
       readonly outcome?: StoredOutcome;
     }
-  | { readonly seq: number; readonly kind: "dead"; readonly reason: string; readonly outcome?: StoredOutcome }
-  /** `back` hands it back as if never tried. */
-  | { readonly seq: number; readonly kind: "expired" | "back" }
+  | {
+      readonly seq: number;
+      readonly kind: "dead";
+      readonly reason: string;
+      readonly outcome?: StoredOutcome;
+      readonly callback?: CallbackEnd;
+    }
+  | { readonly seq: number; readonly kind: "expired"; readonly callback?: CallbackEnd }
+  /** The outcome is absent where it is stored already. */
+  | {
+      readonly seq: number;
+      readonly kind: "callback";
+      readonly afterMs: number;
+      readonly waiting: WaitingCallback;
+      readonly outcome?: StoredOutcome;
+    }
+  /** Hands it back as if never tried. */
+  | { readonly seq: number; readonly kind: "back" }
   | { readonly seq: number; readonly kind: "told" }
   | { readonly seq: number; readonly kind: "untold"; readonly afterMs: number };
 
@@ -280,8 +301,6 @@ export interface EmbeddedSettings {
   readonly maxFinishedBytes: number;
 }
 
-type CallMeta = Omit<NewCall, "acceptedAt" | "body" | "requestPrint">;
-
 /** `name.namespace`, and behind `@` the queue if it is not the default one. None of these holds an `@`. */
 export function keyOf({ function: name, namespace, queue }: Pick<NewCall, "function" | "namespace" | "queue">): string {
   return queue === DEFAULT_QUEUE ? `${name}.${namespace}` : `${name}.${namespace}@${queue}`;
@@ -293,52 +312,17 @@ export function functionOf(key: string): string {
   return at < 0 ? key : key.slice(0, at);
 }
 
+/** Ends the keys of calls that have only their callback left. */
+export const CALLBACKS = "!";
+
 export function queueOf(key: string): string {
   const at = key.indexOf("@");
-  return at < 0 ? DEFAULT_QUEUE : key.slice(at + 1);
+  if (at < 0) return DEFAULT_QUEUE;
+  return key.slice(at + 1, key.endsWith(CALLBACKS) ? -1 : undefined);
 }
 
 /** @param fn `name.namespace` */
 export function refOf(fn: string): { readonly name: string; readonly namespace: string } {
   const dot = fn.lastIndexOf(".");
   return { name: fn.slice(0, dot), namespace: fn.slice(dot + 1) };
-}
-
-/** All of a call but time and body as JSON text. */
-export function encodeMeta({ acceptedAt: _, body: __, requestPrint: ___, ...meta }: NewCall): string {
-  return JSON.stringify(meta);
-}
-
-/** @throws {SyntaxError | TypeError} when the stored text is not what {@link encodeMeta} made */
-export function decodeDelivered(
-  { acceptedAt, refused, meta, body }: Pick<DeliveredCall, "acceptedAt" | "refused" | "meta" | "body">,
-  id: string,
-): QueuedCall {
-  const stored = JSON.parse(meta) as CallMeta;
-  if (typeof stored !== "object" || stored === null || typeof stored.function !== "string") {
-    throw new TypeError("the stored call names no function");
-  }
-  // Calls of an earlier release name no queue.
-  return {
-    ...stored,
-    queue: stored.queue ?? DEFAULT_QUEUE,
-    callId: stored.callId ?? id,
-    id,
-    acceptedAt,
-    body,
-    ...(refused && { refused }),
-  };
-}
-
-/** Lays bodies one after another into one buffer. */
-export function packBodies(bodies: readonly Uint8Array[]): ArrayBuffer {
-  let size = 0;
-  for (const body of bodies) size += body.byteLength;
-  const packed = new Uint8Array(size);
-  let at = 0;
-  for (const body of bodies) {
-    packed.set(body, at);
-    at += body.byteLength;
-  }
-  return packed.buffer;
 }

@@ -21,6 +21,7 @@ import type {
 } from "../queue.ts";
 import type { QueueStats } from "../stats.ts";
 import { SealedCallIds } from "./call-ids.ts";
+import { encodeMeta } from "./call-meta.ts";
 import { EmbeddedConsumer } from "./consumer.ts";
 import { EmbeddedDeadLetters } from "./dead-letters.ts";
 import { EmbeddedInspector } from "./inspector.ts";
@@ -31,7 +32,6 @@ import {
   type AskKind,
   type AskOf,
   type CallName,
-  encodeMeta,
   type FromWorker,
   functionOf,
   keyOf,

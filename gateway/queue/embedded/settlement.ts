@@ -1,11 +1,18 @@
-import type { Disposition, Outcome } from "../queue.ts";
+import type { CallbackEnd, Disposition, Outcome } from "../queue.ts";
 import type { SettlementMessage, StoredOutcome, WireSettlement } from "./protocol.ts";
 
-/** What is told to the thread of what became of an attempt. */
-export function toSettlement(seq: number, disposition: Disposition, maxResultBytes: number): SettlementMessage {
+/**
+ * What is told to the thread of what became of an attempt.
+ * @param maxResultBytes of results that it keeps; undefined when it has this one already
+ */
+export function toSettlement(
+  seq: number,
+  disposition: Disposition,
+  maxResultBytes: number | undefined,
+): SettlementMessage {
   switch (disposition.kind) {
     case "done":
-      return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes) };
+      return { seq, kind: "done", ...stored(disposition.outcome, maxResultBytes), ...ended(disposition) };
     case "retry": {
       const { afterMs, counted, refused, outcome } = disposition;
       // Results are for the end of a call.
@@ -14,14 +21,32 @@ export function toSettlement(seq: number, disposition: Disposition, maxResultByt
       return { seq, kind: "retry", afterMs: Math.max(0, afterMs), ...how, ...brief };
     }
     case "dead":
-      return { seq, kind: "dead", reason: disposition.reason, ...stored(disposition.outcome, maxResultBytes) };
+      return {
+        seq,
+        kind: "dead",
+        reason: disposition.reason,
+        ...stored(disposition.outcome, maxResultBytes),
+        ...ended(disposition),
+      };
     case "expired":
-      return { seq, kind: "expired" };
+      return { seq, kind: "expired", ...ended(disposition) };
+    case "callback": {
+      const { outcome, ...waiting } = disposition.callback;
+      const afterMs = Math.max(0, disposition.afterMs);
+      return { seq, kind: "callback", afterMs, waiting, ...stored(outcome, maxResultBytes) };
+    }
   }
 }
 
-function stored(outcome: Outcome | undefined, maxResultBytes: number): { readonly outcome?: StoredOutcome } {
-  if (!outcome) return {};
+function ended({ callback }: { readonly callback?: CallbackEnd }): { readonly callback?: CallbackEnd } {
+  return callback ? { callback } : {};
+}
+
+function stored(
+  outcome: Outcome | undefined,
+  maxResultBytes: number | undefined,
+): { readonly outcome?: StoredOutcome } {
+  if (!outcome || maxResultBytes === undefined) return {};
   const { status, durationMs, result } = outcome;
   const headers = result && JSON.stringify(result.headers);
   if (!result || headers === undefined || maxResultBytes === 0) return { outcome: { status, durationMs } };

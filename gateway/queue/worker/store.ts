@@ -1,11 +1,24 @@
 import type { FunctionRef } from "../../../contract/functions.ts";
-import type { Disposition, QueuedCall } from "../queue.ts";
+import type { ConsumeOptions, Disposition, QueuedCall } from "../queue.ts";
 
 /** The calls of one function in one queue. */
 export interface FunctionQueue {
   /** Names it to the store. */
   readonly key: string;
   readonly ref: FunctionRef;
+  /** Of these only callbacks are left: they wait neither for the function's limit nor behind its other calls. */
+  readonly callbacks?: boolean;
+}
+
+/** Calls of one function at a time that have only their callback left: its receiver is not the function. */
+const CALLBACK_LIMIT = 256;
+
+/** Calls of a lane that may be under way at a time. */
+export function limitOf(
+  { ref, callbacks }: Pick<FunctionQueue, "ref" | "callbacks">,
+  options: Pick<ConsumeOptions, "limitOf">,
+): number {
+  return callbacks ? CALLBACK_LIMIT : options.limitOf(ref);
 }
 
 /** What becomes of a claimed call. A cancelled one has ended already, and only what the claim takes is left of it. */

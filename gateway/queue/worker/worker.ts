@@ -4,7 +4,7 @@ import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
 import { Aside, type HeldPlace } from "./aside.ts";
 import { StartOrder } from "./start-order.ts";
-import type { Attempt, ClaimStore, Claims, Ending, FunctionQueue } from "./store.ts";
+import { type Attempt, type ClaimStore, type Claims, type Ending, type FunctionQueue, limitOf } from "./store.ts";
 import { type Taker, Turns } from "./turns.ts";
 
 /** How long an aborted attempt may take to end before its call goes its way all the same. */
@@ -77,7 +77,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
 
   #newTurns(): Turns<LaneState<C>> {
     return new Turns(this.#options.concurrency, (lane, underWay) => {
-      const limit = this.#options.limitOf(lane.ref);
+      const limit = limitOf(lane, this.#options);
       // What is in hand is nobody else's to take.
       return underWay < (lane.waiting.length > 0 ? limit : this.#store.share(lane, limit));
     });
@@ -205,13 +205,16 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     for (const [lane, count] of claims) this.#store.claim(lane, count);
   }
 
-  #laneOf({ key, ref }: FunctionQueue): LaneState<C> {
+  #laneOf({ key, ref, callbacks = false }: FunctionQueue): LaneState<C> {
     let lane = this.#lanes.get(key);
     if (!lane) {
+      const fn = qualifiedName(ref);
       lane = {
         key,
         ref,
-        fn: qualifiedName(ref),
+        callbacks,
+        // Calls that are made, and what their receivers are told, do not count for each other.
+        fn: callbacks ? `${fn} callbacks` : fn,
         available: 0,
         promised: 0,
         underWay: 0,
@@ -233,7 +236,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   /** A call that was asked for. The limit may have fallen since. */
   #admit(lane: LaneState<C>, claim: C): void {
     const underWay = this.#turns.underWay(lane.fn) - lane.promised;
-    if (underWay < this.#options.limitOf(lane.ref)) {
+    if (underWay < limitOf(lane, this.#options)) {
       lane.promised--;
       this.#start(lane, claim);
     } else {
@@ -288,7 +291,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     try {
       const disposition = await this.#deliver(call, number, signal, place);
       // It is over and done, so nobody has to do it again.
-      if (signal.aborted && disposition.kind !== "done") return BACK;
+      if (signal.aborted && disposition.kind !== "done" && disposition.kind !== "callback") return BACK;
       return checked(disposition);
     } catch (err) {
       if (signal.aborted) return BACK;
@@ -331,8 +334,9 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
 
 /** @throws {TypeError} for what makes no sense */
 function checked(disposition: Disposition): Disposition {
-  if (disposition.kind === "retry" && !Number.isFinite(disposition.afterMs)) {
-    throw new TypeError(`retry: afterMs is ${disposition.afterMs}`);
+  const { kind } = disposition;
+  if ((kind === "retry" || kind === "callback") && !Number.isFinite(disposition.afterMs)) {
+    throw new TypeError(`${kind}: afterMs is ${disposition.afterMs}`);
   }
   return disposition;
 }

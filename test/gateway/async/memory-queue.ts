@@ -9,6 +9,7 @@ import type {
   FinishedMember,
   NewCall,
   Outcome,
+  PendingCallback,
   Queue,
   QueuedCall,
   Receipt,
@@ -26,6 +27,7 @@ export interface MemoryRecord {
   refused?: RefusalStreak;
   reason?: string;
   outcome?: Outcome;
+  callback?: PendingCallback;
 }
 
 const FINAL = new Set(["done", "dead", "expired"]);
@@ -89,14 +91,16 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
         setImmediate(pump);
       });
       holds.set(record, "both");
-      const call = { ...record.call, ...(record.refused && { refused: record.refused }) };
+      const { refused, callback } = record;
+      const answered = callback && { callback, body: new Uint8Array() };
+      const call = { ...record.call, ...(refused && { refused }), ...answered };
       const end = deliver(call, record.attempts + 1, stop.signal, place)
         .catch((): Disposition => ({ kind: "retry", afterMs: 10 }))
         .then((disposition) => {
           place.end();
           underWay.delete(record);
           holds.delete(record);
-          if (stop.signal.aborted) record.state = "waiting";
+          if (stop.signal.aborted && disposition.kind !== "callback") record.state = "waiting";
           else settle(record, disposition);
           pump();
         });
@@ -114,8 +118,15 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
         record.dueAt = Date.now() + disposition.afterMs;
         return;
       }
+      if (disposition.kind === "callback") {
+        if (!record.callback && disposition.callback.state !== "expired") record.attempts++;
+        record.callback = disposition.callback;
+        record.state = "waiting";
+        record.dueAt = Date.now() + disposition.afterMs;
+        return;
+      }
       if (disposition.kind !== "expired") {
-        record.attempts++;
+        if (!record.callback) record.attempts++;
         if (disposition.outcome) record.outcome = disposition.outcome;
       }
       if (disposition.kind === "dead") record.reason = disposition.reason;

@@ -50,6 +50,12 @@ export interface Tried {
   readonly durationMs: number | undefined;
 }
 
+export interface Answered extends Omit<Tried, "refused"> {
+  readonly key: string;
+  /** That it counts for from now on. */
+  readonly bytes: number;
+}
+
 /** In the column `member`: not one, but all of a batch. */
 export const WHOLE = -1;
 
@@ -117,10 +123,14 @@ export class EmbeddedCalls {
     );
   }
 
-  /** Notes that the call is being tried and gives it out; undefined when its time has passed at `now`. */
-  begin(seq: number, now: number): Begun | undefined {
+  /**
+   * Notes that the call is being tried and gives it out; undefined when its time has passed at `now`.
+   * @param withBody whether its function is to get that
+   */
+  begin(seq: number, now: number, withBody: boolean): Begun | undefined {
     const row = this.#db.get(
-      "SELECT attempts, accepted, expires, refusals, refused, member, meta, body FROM calls WHERE seq = ?",
+      `SELECT attempts, accepted, expires, refusals, refused, member, meta, ${withBody ? "body" : "x'' AS body"}
+       FROM calls WHERE seq = ?`,
       seq,
     );
     if (row === undefined) throw new Error(`the call in place ${seq} is not there`);
@@ -148,7 +158,11 @@ export class EmbeddedCalls {
 
   /** The clock was set: calls wait as long as they had to before their next attempt. */
   shiftRetries(ms: number): void {
-    this.#db.run("UPDATE calls SET due = max(1, due + ?) WHERE due > 0 AND (attempts > 0 OR refusals > 0)", ms);
+    this.#db.run(
+      `UPDATE calls SET due = max(1, due + ?)
+       WHERE due > 0 AND (attempts > 0 OR refusals > 0 OR seq IN (SELECT seq FROM callbacks))`,
+      ms,
+    );
     this.#db.run("UPDATE calls SET refused = refused + ? WHERE refused IS NOT NULL", ms);
   }
 
@@ -170,6 +184,27 @@ export class EmbeddedCalls {
       durationMs ?? null,
       seq,
     );
+  }
+
+  /** The function has answered. From here on only the callback is to be made. */
+  answered(seq: number, { key, bytes, counted, startedAt, status, durationMs }: Answered): void {
+    this.#db.run(
+      `UPDATE calls SET fn = ?, bytes = ?, attempts = attempts + ?, refusals = 0, refused = NULL,
+         started = coalesce(?, started), status = coalesce(?, status), duration = coalesce(?, duration) WHERE seq = ?`,
+      key,
+      bytes,
+      counted ? 1 : 0,
+      startedAt ?? null,
+      status ?? null,
+      durationMs ?? null,
+      seq,
+    );
+  }
+
+  /** Its turn does not come before `due`. */
+  wait(seq: number, due: number): void {
+    this.handBack(seq);
+    this.#db.run("UPDATE calls SET due = ? WHERE seq = ?", Math.max(1, Math.ceil(due)), seq);
   }
 
   /** @returns what it was, undefined when it is not there */

@@ -11,6 +11,14 @@ export interface RemovedLetter {
   readonly bytes: number;
 }
 
+export interface DeadCall {
+  readonly seq: number;
+  /** Of its function's calls. */
+  readonly key: string;
+  readonly attempts: number;
+  readonly status: number | undefined;
+}
+
 /** Calls that are dead. To be changed inside a transaction. */
 export class EmbeddedDead {
   readonly #db: EmbeddedDatabase;
@@ -20,11 +28,12 @@ export class EmbeddedDead {
   }
 
   /** Copies a call that has not ended to the dead. @returns the bytes it takes there */
-  add(seq: number, attempts: number, reason: string, status: number | undefined, now: number): number {
+  add({ seq, key, attempts, status }: DeadCall, reason: string, now: number): number {
     const row = this.#db.get(
       `INSERT INTO dead (seq, fn, attempts, accepted, died, status, reason, bytes, body_bytes, call_id, idem, whole, meta, body)
-       SELECT seq, fn, ?, accepted, ?, ?, ?, length(meta) + length(body), length(body), call_id, idem, whole, meta, body
+       SELECT seq, ?, ?, accepted, ?, ?, ?, length(meta) + length(body), length(body), call_id, idem, whole, meta, body
        FROM calls WHERE seq = ? RETURNING bytes`,
+      key,
       attempts,
       now,
       status ?? null,

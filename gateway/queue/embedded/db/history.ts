@@ -18,6 +18,8 @@ export interface FinishedCall {
   readonly callId?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   readonly whole?: number | undefined;
+  /** JSON text of how its callback ended. */
+  readonly callback?: string | undefined;
 }
 
 /** Reasons are for people to read. */
@@ -36,7 +38,7 @@ export class EmbeddedHistory {
     const bytes = result ? result.body.byteLength + result.headers.length : null;
     this.#db.run(
       `INSERT INTO finished (seq, fn, state, attempts, accepted, started, ended, status, duration, not_after, reason,
-         result_bytes, call_id, idem, whole) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         result_bytes, call_id, idem, whole, callback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       call.seq,
       call.key,
       call.state,
@@ -52,6 +54,7 @@ export class EmbeddedHistory {
       call.callId ?? null,
       call.idempotencyKey ?? null,
       call.whole ?? null,
+      call.callback ?? null,
     );
     if (result && bytes !== null) {
       this.#db.run(
@@ -83,8 +86,20 @@ export class EmbeddedHistory {
       callId: (row.call_id as string | null) ?? undefined,
       idempotencyKey: (row.idem as string | null) ?? undefined,
       whole: (row.whole as number | null) ?? undefined,
+      callback: (row.callback as string | null) ?? undefined,
       hasResult: row.result_bytes !== null,
     };
+  }
+
+  /** The callback of a call that has ended was sent once more. @param rescued it is dead no more by that */
+  calledBack(seq: number, callback: string, rescued: boolean): void {
+    this.#db.run(
+      `UPDATE finished SET callback = ?, state = iif(?, 'done', state), reason = iif(?, NULL, reason) WHERE seq = ?`,
+      callback,
+      rescued ? 1 : 0,
+      rescued ? 1 : 0,
+      seq,
+    );
   }
 
   outcome({

@@ -2,7 +2,7 @@ import type { EmbeddedDatabase } from "./database.ts";
 
 /** Marks a file as ours ("FSLQ"), so that another program's database is never taken for a queue. */
 const APPLICATION_ID = 0x46534c51;
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 export const PAGE_BYTES = 4096;
 /** Of the log, once its content has been moved to the file. */
 export const LOG_KEEPS_BYTES = 1024 ** 2;
@@ -19,8 +19,26 @@ const MOVED_AT_A_TIME = 500;
 // finished: what is remembered of calls that have ended; results are apart, so that counting stays cheap.
 // names: ids that callers chose. idempotency: by function, whatever its queue; `print` says of which request, null for
 //   those of an earlier release.
+// callbacks: of calls whose function has answered, to be tried again; their `fn` is the key of callbacks. `again` is the
+//   place of a call that has ended, for whose callback alone this one was made. finished: `callback` is how that ended.
 // batches: `phase` is 0 while the lines are made members, 1 while these run, 2 when the end has been told.
 //   Members, and what is remembered of them, go with the batch.
+const CALLBACKS = `
+  CREATE TABLE callbacks (
+    seq INTEGER PRIMARY KEY,
+    again INTEGER,
+    told TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    failure TEXT,
+    status INTEGER NOT NULL,
+    duration REAL NOT NULL,
+    headers TEXT,
+    body BLOB
+  ) STRICT;
+  CREATE INDEX callbacks_again ON callbacks (again) WHERE again IS NOT NULL;
+`;
+
 const SCHEMA = `
   CREATE TABLE identity (key BLOB NOT NULL, hidden_from INTEGER NOT NULL DEFAULT 0) STRICT;
   INSERT INTO identity (key) VALUES (randomblob(32));
@@ -65,7 +83,8 @@ const SCHEMA = `
     result_bytes INTEGER,
     call_id TEXT,
     idem TEXT,
-    whole INTEGER
+    whole INTEGER,
+    callback TEXT
   ) STRICT;
   CREATE INDEX finished_by_end ON finished (ended) WHERE whole IS NULL;
   CREATE TABLE results (seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL) STRICT;
@@ -112,6 +131,7 @@ const SCHEMA = `
     body BLOB NOT NULL
   ) STRICT;
   CREATE INDEX dead_by_call ON dead (seq);
+  ${CALLBACKS}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
@@ -134,7 +154,12 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
   } else if (version === 1) {
     db.transaction(() => setAside(db));
   } else if (version === 2) {
-    db.transaction(() => upgradeVersion2(db));
+    db.transaction(() => {
+      upgradeVersion2(db);
+      upgradeVersion3(db);
+    });
+  } else if (version === 3) {
+    db.transaction(() => upgradeVersion3(db));
   } else if (version !== SCHEMA_VERSION) {
     throw new Error(`it has schema version ${version}, this release reads versions 1 to ${SCHEMA_VERSION}`);
   }
@@ -154,8 +179,11 @@ function upgradeVersion2(db: EmbeddedDatabase): void {
     ALTER TABLE idempotency ADD COLUMN print TEXT;
     ALTER TABLE identity ADD COLUMN hidden_from INTEGER NOT NULL DEFAULT 0;
     UPDATE identity SET hidden_from = 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'calls'), 0);
-    PRAGMA user_version = ${SCHEMA_VERSION};
   `);
+}
+
+function upgradeVersion3(db: EmbeddedDatabase): void {
+  db.exec(`${CALLBACKS} ALTER TABLE finished ADD COLUMN callback TEXT; PRAGMA user_version = ${SCHEMA_VERSION};`);
 }
 
 const OLD_CALLS = "calls_of_version_1";

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { IdKey } from "../call-ids.ts";
 import { EmbeddedBatches } from "./batches.ts";
+import { EmbeddedCallbacks } from "./callbacks.ts";
 import { EmbeddedCalls } from "./calls.ts";
 import { EmbeddedDatabase, isBusy } from "./database.ts";
 import { EmbeddedDead } from "./dead.ts";
@@ -15,6 +16,7 @@ export class EmbeddedStore {
   readonly batches: EmbeddedBatches;
   readonly dead: EmbeddedDead;
   readonly listing: EmbeddedListing;
+  readonly callbacks: EmbeddedCallbacks;
   readonly key: IdKey;
   readonly #db: EmbeddedDatabase;
   readonly #path: string;
@@ -37,6 +39,7 @@ export class EmbeddedStore {
     this.batches = new EmbeddedBatches(this.#db);
     this.dead = new EmbeddedDead(this.#db);
     this.listing = new EmbeddedListing(this.#db);
+    this.callbacks = new EmbeddedCallbacks(this.#db);
   }
 
   /** See {@link EmbeddedDatabase.transaction}. */

@@ -18,6 +18,7 @@ import type { ExpiryWatch } from "./expiry.ts";
 import type { Batch } from "./inbox.ts";
 import type { EmbeddedLedger, Inserted } from "./ledger.ts";
 import type { EmbeddedReader } from "./reader.ts";
+import { putOffCallback } from "./waiting-callbacks.ts";
 
 type StoredReply = Extract<FromWorker, { kind: "stored" }>;
 
@@ -75,8 +76,9 @@ export class EmbeddedChanges {
         break;
       case "done": {
         const { outcome } = settlement;
+        const { callback } = settlement;
         if (this.#dispatch.isBatch(seq)) this.#spread(seq, startedAt, draft);
-        else this.#ledger.end(seq, { state: "done", counted: true, startedAt, outcome }, draft);
+        else this.#ledger.end(seq, { state: "done", counted: true, startedAt, outcome, callback }, draft);
         break;
       }
       case "retry": {
@@ -90,13 +92,19 @@ export class EmbeddedChanges {
         break;
       }
       case "dead": {
-        const { reason, outcome } = settlement;
-        this.#ledger.end(seq, { state: "dead", counted: true, startedAt, reason, outcome }, draft);
+        const { reason, outcome, callback } = settlement;
+        this.#ledger.end(seq, { state: "dead", counted: true, startedAt, reason, outcome, callback }, draft);
         break;
       }
       case "expired":
-        this.#ledger.end(seq, { state: "expired", counted: false, startedAt }, draft);
+        this.#ledger.end(seq, { state: "expired", counted: false, startedAt, callback: settlement.callback }, draft);
         break;
+      case "callback": {
+        const due = draft.now + Math.ceil(settlement.afterMs);
+        const key = putOffCallback(this.#store, settlement, due, startedAt, draft);
+        if (key !== undefined) this.#dispatch.wake(key, due);
+        break;
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import { isCallbackKey } from "../callback-keys.ts";
 import type { Begun } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import type { Answered, KeyClaim } from "../protocol.ts";
@@ -166,7 +167,7 @@ export class EmbeddedDispatch {
           answer.missed = count - answer.calls.length;
           break;
         }
-        const begun = stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
+        const begun = stale.cancel(seq) ? undefined : this.#begin(key, seq, draft.now, stale);
         if (begun) {
           draft.begin(key, seq, begun.isBatch);
           answer.calls.push(begun.delivery);
@@ -177,7 +178,7 @@ export class EmbeddedDispatch {
 
   #offer(key: string, draft: Draft, stale: Stale): void {
     const seq = this.#takeOne(key, draft.now);
-    const begun = seq === undefined || stale.cancel(seq) ? undefined : this.#begin(seq, draft.now, stale);
+    const begun = seq === undefined || stale.cancel(seq) ? undefined : this.#begin(key, seq, draft.now, stale);
     if (seq !== undefined && begun) {
       draft.begin(key, seq, begun.isBatch);
       draft.answers.push({ key, calls: [begun.delivery], missed: 0, isOffer: true });
@@ -185,10 +186,15 @@ export class EmbeddedDispatch {
     if (!begun || this.#hasMore(key)) this.wake(key);
   }
 
-  #begin(seq: number, now: number, { expire }: Stale): Begun | undefined {
-    const begun = this.#store.calls.begin(seq, now);
+  #begin(key: string, seq: number, now: number, { expire }: Stale): Begun | undefined {
+    const callbacks = isCallbackKey(key);
+    const begun = this.#store.calls.begin(seq, now, !callbacks);
     if (!begun) expire(seq);
-    return begun;
+    if (!begun || !callbacks) return begun;
+    const stored = this.#store.callbacks.find(seq);
+    if (!stored) throw new Error(`the callback of the call in place ${seq} is not there`);
+    const { callback: waiting, outcome } = stored;
+    return { ...begun, delivery: { ...begun.delivery, callback: { waiting, outcome } } };
   }
 
   #hasMore(key: string): boolean {

@@ -303,6 +303,7 @@ export class EmbeddedEngine {
 
   #adaptWaits(jump: number): void {
     this.#store.calls.shiftRetries(jump);
+    this.#store.callbacks.shift(jump);
     this.#dispatch.look();
   }
 

@@ -1,9 +1,13 @@
 import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
 import type { CallState, FinalState } from "../../queue.ts";
+import { decodeDelivered } from "../call-meta.ts";
+import { isCallbackKey, plainKey } from "../callback-keys.ts";
 import { isComplete, PHASE } from "../db/batches.ts";
+import type { StoredCallback } from "../db/callbacks.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import { decodeDelivered, type EmbeddedSettings, type Refusal, type StoredOutcome } from "../protocol.ts";
+import type { EmbeddedSettings, Refusal } from "../protocol.ts";
+import { type CallEnding, endAnswered, failedCallback } from "./callback-endings.ts";
 import type { Load } from "./counts.ts";
 import type { Draft } from "./draft.ts";
 import type { EmbeddedForgetting } from "./forgetting.ts";
@@ -13,17 +17,6 @@ import { fullQueue } from "./room.ts";
 const MEMBERS_AT_A_TIME = 200;
 
 const OTHER_REQUEST = "X-Idempotency-Key: is the key of another request";
-
-/** How a call ends. */
-export interface CallEnding {
-  readonly state: FinalState;
-  /** Whether an attempt has ended with it. */
-  readonly counted: boolean;
-  /** Of the attempt under way, if there is one. */
-  readonly startedAt: number | undefined;
-  readonly outcome?: StoredOutcome | undefined;
-  readonly reason?: string;
-}
 
 export type Inserted =
   | { readonly kind: "new"; readonly seq: number }
@@ -119,33 +112,46 @@ export class EmbeddedLedger {
   }
 
   /** Ends a call, and with a batch that has not been made members yet those that there are. */
-  end(seq: number, ending: CallEnding, draft: Draft): void {
-    const { state, counted, outcome, reason } = ending;
-    const { calls, history, batches, dead } = this.#store;
-    if (state === "dead") {
-      const attempts = (calls.find(seq)?.attempts ?? 0) + (counted ? 1 : 0);
-      draft.deadBytes += dead.add(seq, attempts, reason ?? "", outcome?.status, draft.now);
-      draft.dead++;
-    }
-    const call = calls.remove(seq);
+  end(seq: number, given: CallEnding, draft: Draft): void {
+    const { calls, history, batches, callbacks } = this.#store;
+    // What is dead is copied before it goes.
+    const call = given.state === "dead" ? calls.find(seq) : calls.remove(seq);
     if (!call) return;
+    const waiting = isCallbackKey(call.key) ? callbacks.remove(seq) : undefined;
+    if (waiting?.again !== undefined) {
+      calls.remove(seq);
+      draft.left(call.key, call.bytes);
+      this.#endAgain(waiting, waiting.again, given, draft);
+      return;
+    }
+    const key = plainKey(call.key);
+    const { state, counted, startedAt, outcome, reason, callback } = waiting
+      ? endAnswered(given, waiting, call)
+      : given;
+    const attempts = call.attempts + (counted ? 1 : 0);
+    if (state === "dead") {
+      this.#bury({ seq, key, attempts, reason, status: outcome?.status }, draft);
+      calls.remove(seq);
+    }
     const batch = call.whole === undefined ? undefined : batches.find(call.whole);
     const member = batch && batch.phase !== PHASE.told ? batch.seq : undefined;
     draft.finishedBytes += history.add(
       {
         ...call,
+        key,
         state,
-        attempts: call.attempts + (counted ? 1 : 0),
-        startedAt: ending.startedAt ?? call.startedAt,
+        attempts,
+        startedAt: startedAt ?? call.startedAt,
         endedAt: draft.now,
         status: outcome?.status ?? call.status,
         durationMs: outcome?.durationMs ?? call.durationMs,
         reason,
         whole: member,
+        callback: callback && JSON.stringify(callback),
       },
       outcome?.result,
     );
-    this.#count(call, state, draft);
+    this.#count(call, key, state, draft);
     if (member !== undefined) {
       batches.ended(member, state);
       this.#noteIfComplete(member, draft);
@@ -157,8 +163,29 @@ export class EmbeddedLedger {
     if (state === "dead") this.#limitDead(draft);
   }
 
-  #count({ key, bytes }: CallFacts, state: FinalState, draft: Draft): void {
-    draft.left(key, bytes);
+  #bury(
+    { reason = "", ...call }: Parameters<EmbeddedStore["dead"]["add"]>[0] & { reason?: string | undefined },
+    draft: Draft,
+  ) {
+    draft.deadBytes += this.#store.dead.add(call, reason, draft.now);
+    draft.dead++;
+  }
+
+  /** The callback of a call that has ended was sent once more. @param of place of that call */
+  #endAgain(waiting: StoredCallback, of: number, { state, callback }: CallEnding, draft: Draft): void {
+    if (state === "cancelled") return;
+    const { history, dead } = this.#store;
+    const end = callback ?? failedCallback(waiting);
+    const rescued = end.delivered && end.state === "done";
+    const before = history.find(of);
+    if (before) history.calledBack(of, JSON.stringify(end), rescued && before.state === "dead");
+    const letter = rescued ? dead.find(of) : undefined;
+    if (letter) this.drop(letter.place, draft);
+  }
+
+  /** @param key of its function's calls */
+  #count(call: CallFacts, key: string, state: FinalState, draft: Draft): void {
+    draft.left(call.key, call.bytes);
     draft.finished++;
     draft.forgetAt ??= draft.now + this.#forgetting.knownMs;
     const delta = draft.of(key);

@@ -1,6 +1,7 @@
-import type { UnfinishedState } from "../../queue.ts";
+import type { CallbackEnd, CallbackStatus, UnfinishedState } from "../../queue.ts";
 import type { CallLimits, FunctionQueueStats, QueueStats } from "../../stats.ts";
 import type { CallScan, StoredRequest } from "../call-scan.ts";
+import { isCallbackKey, plainKey } from "../callback-keys.ts";
 import type { CallFacts } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import type {
@@ -110,8 +111,10 @@ export class EmbeddedReader {
   }
 
   #unfinished(call: CallFacts): StoredStatus & { readonly state: UnfinishedState } {
-    const { seq, key, due, callId, attempts, acceptedAt, notAfter, status, durationMs } = call;
+    const { seq, key, callId, attempts, acceptedAt, notAfter, status, durationMs } = call;
     const since = this.#running.startedAt(seq);
+    const due = since === undefined ? call.due : 0;
+    const callback = isCallbackKey(key) ? this.#store.callbacks.status(seq, due) : undefined;
     return defined({
       seq,
       key,
@@ -119,12 +122,13 @@ export class EmbeddedReader {
       state: since === undefined ? ("waiting" as const) : ("running" as const),
       attempts,
       acceptedAt,
-      startedAt: since ?? call.startedAt,
-      nextAttemptAt: since === undefined && due > 0 ? due : undefined,
+      startedAt: callback ? call.startedAt : (since ?? call.startedAt),
+      nextAttemptAt: !callback && due > 0 ? due : undefined,
       notAfter,
       status,
       durationMs,
       batch: call.isBatch ? this.#store.batches.find(seq)?.progress : undefined,
+      callback,
     });
   }
 
@@ -146,7 +150,18 @@ export class EmbeddedReader {
       reason,
       resultUntil: call.hasResult && now < until ? until : undefined,
       batch: this.#store.batches.find(seq)?.progress,
+      callback: this.#callbackOf(call),
     });
+  }
+
+  /** Of a call that has ended. */
+  #callbackOf({ seq, callback }: History): CallbackStatus | undefined {
+    if (callback === undefined) return undefined;
+    const { callbacks, calls } = this.#store;
+    const again = callbacks.again(seq);
+    if (again !== undefined) return callbacks.status(again, calls.find(again)?.due ?? 0);
+    const { delivered, tries, failure } = JSON.parse(callback) as CallbackEnd;
+    return { state: delivered ? "delivered" : "failed", tries, ...(failure !== undefined && { reason: failure }) };
   }
 
   #result(name: CallName, now: number): StoredOutcome | undefined {
@@ -167,7 +182,8 @@ export class EmbeddedReader {
     let inFlight = 0;
     let dead = 0;
     let bytes = 0;
-    const functions = this.#counters.all().map((counts): FunctionQueueStats => {
+    const functions = new Map<string, FunctionQueueStats>();
+    for (const counts of this.#counters.all()) {
       const { key, acceptedPerSecond, finishedPerSecond } = counts;
       const underWay = running.get(key) ?? 0;
       const left = counts.calls - underWay;
@@ -175,20 +191,24 @@ export class EmbeddedReader {
       inFlight += underWay;
       dead += counts.dead;
       bytes += counts.bytes;
-      return {
-        ...refOf(functionOf(key)),
-        queue: queueOf(key),
-        waiting: left,
-        inFlight: underWay,
-        dead: counts.dead,
-        oldestMs: left > 0 ? ageOf(this.#store.calls.oldestAcceptedOf(key), now) : 0,
-        bytes: counts.bytes,
-        acceptedPerSecond,
-        finishedPerSecond,
-      };
-    });
+      const plain = plainKey(key);
+      functions.set(
+        plain,
+        plus(functions.get(plain), {
+          ...refOf(functionOf(key)),
+          queue: queueOf(key),
+          waiting: left,
+          inFlight: underWay,
+          dead: counts.dead,
+          oldestMs: left > 0 ? ageOf(this.#store.calls.oldestAcceptedOf(key), now) : 0,
+          bytes: counts.bytes,
+          acceptedPerSecond,
+          finishedPerSecond,
+        }),
+      );
+    }
     const oldestMs = waiting > 0 ? ageOf(this.#store.calls.oldestAccepted(), now) : 0;
-    return { waiting, inFlight, dead, oldestMs, bytes, limits: this.#limits, functions };
+    return { waiting, inFlight, dead, oldestMs, bytes, limits: this.#limits, functions: [...functions.values()] };
   }
 
   #letters(filter: LetterFilter, after: number, limit: number): Answers["letters"] {
@@ -231,6 +251,21 @@ export class EmbeddedReader {
     }
     return members;
   }
+}
+
+/** Of a function's calls, and those that have only their callback left. */
+function plus(a: FunctionQueueStats | undefined, b: FunctionQueueStats): FunctionQueueStats {
+  if (!a) return b;
+  return {
+    ...b,
+    waiting: a.waiting + b.waiting,
+    inFlight: a.inFlight + b.inFlight,
+    dead: a.dead + b.dead,
+    oldestMs: Math.max(a.oldestMs, b.oldestMs),
+    bytes: (a.bytes ?? 0) + (b.bytes ?? 0),
+    acceptedPerSecond: a.acceptedPerSecond + b.acceptedPerSecond,
+    finishedPerSecond: a.finishedPerSecond + b.finishedPerSecond,
+  };
 }
 
 type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {

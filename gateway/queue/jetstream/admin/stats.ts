@@ -1,7 +1,7 @@
 import type { FunctionQueueStats, QueueStats } from "../../stats.ts";
 import { listConsumers } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
-import { parseLane, queueStream, STREAMS } from "../client/names.ts";
+import { callbackSubject, isCallbackSubject, parseLane, plainSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import type { LaneActivity } from "../store/activity.ts";
 import { remainsOf } from "../store/call-codec.ts";
@@ -18,6 +18,9 @@ interface Counts {
   /** In its queue, those under way among them. */
   queued: number;
   later: number;
+  /** Those that have only their callback left, and those of them that are under way. */
+  callbacks: number;
+  callbacksRunning: number;
   dead: number;
   oldestMs: number;
   /** As the processes tell: what a vanished one had in hand waits. */
@@ -33,7 +36,16 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
   const of = (subject: string): Counts => {
     let counts = lanes.get(subject);
     if (!counts) {
-      counts = { queued: 0, later: 0, dead: 0, oldestMs: 0, running: 0, deliveredSeq: 0 };
+      counts = {
+        queued: 0,
+        later: 0,
+        callbacks: 0,
+        callbacksRunning: 0,
+        dead: 0,
+        oldestMs: 0,
+        running: 0,
+        deliveredSeq: 0,
+      };
       lanes.set(subject, counts);
     }
     return counts;
@@ -41,9 +53,13 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
   const countQueue = async (stream: string) => {
     const consumers = await listConsumers(link, stream);
     for (const { config, delivered } of consumers) {
-      if (config.filter_subject !== undefined) of(config.filter_subject).deliveredSeq = delivered.stream_seq;
+      const { filter_subject: subject } = config;
+      if (subject !== undefined && !isCallbackSubject(subject)) of(subject).deliveredSeq = delivered.stream_seq;
     }
-    for (const [subject, count] of await countSubjects(link, stream, ">")) of(subject).queued = count;
+    for (const [subject, count] of await countSubjects(link, stream, ">")) {
+      if (isCallbackSubject(subject)) of(plainSubject(subject)).callbacks = count;
+      else of(subject).queued = count;
+    }
   };
   const queues = await context.queues();
   let bytes = 0;
@@ -65,6 +81,8 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
   const activity = context.activity.all(performance.now());
   for (const [subject, counts] of lanes) {
     counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
+    const callbacks = activity.get(callbackSubject(subject))?.running ?? 0;
+    counts.callbacksRunning = Math.min(counts.callbacks, callbacks);
   }
   await findOldest(context, lanes, now);
   return { ...summary(lanes, activity), bytes, limits: context.settings.callLimits };
@@ -77,11 +95,12 @@ function summary(
   const functions: FunctionQueueStats[] = [];
   for (const subject of new Set([...lanes.keys(), ...activity.keys()])) {
     const lane = parseLane(subject);
-    if (!lane) continue;
+    if (!lane || lane.callbacks) continue;
     const counts = lanes.get(subject);
     const waiting = counts ? waitingOf(counts) : 0;
     const { accepted = 0, finished = 0 } = activity.get(subject) ?? {};
-    const { running: inFlight = 0, dead = 0 } = counts ?? {};
+    const { running = 0, callbacksRunning = 0, dead = 0 } = counts ?? {};
+    const inFlight = running + callbacksRunning;
     if (waiting + inFlight + dead + accepted + finished === 0) continue;
     functions.push({
       name: lane.name,
@@ -105,8 +124,8 @@ function summary(
   };
 }
 
-function waitingOf({ queued, later, running }: Counts): number {
-  return queued - running + later;
+function waitingOf({ queued, later, running, callbacks, callbacksRunning }: Counts): number {
+  return queued - running + later + callbacks - callbacksRunning;
 }
 
 async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>, now: number): Promise<void> {

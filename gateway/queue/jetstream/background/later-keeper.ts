@@ -288,8 +288,8 @@ function adaptWait(stored: StoredCall, bucketStartsAt: number, now: number): Sto
 }
 
 /** Whether it waits for its next attempt; others wait for a time by the clock that somebody has named. */
-function isRetry({ attempts, refused }: StoredCall): boolean {
-  return attempts > 0 || refused !== undefined;
+function isRetry({ attempts, refused, callback }: StoredCall): boolean {
+  return attempts > 0 || refused !== undefined || callback !== undefined;
 }
 
 /** A wait that a timer has measured is over, though the clock is set back meanwhile. */

@@ -33,7 +33,7 @@ export async function cancelRecorded(context: Context, record: CallRecord): Prom
     await cancelMembers(context, record.id, record.batch?.size ?? 0);
     return record.state;
   }
-  const { location: _l, handBacks: _h, nextAttemptAt: _n, ...before } = record;
+  const { location: _l, handBacks: _h, nextAttemptAt: _n, callback: _c, ...before } = record;
   const final: CallRecord = { ...before, state: "cancelled", finishedAt: Date.now() };
   if (!(await records.finish(final))) return (await records.findFinished(record.id))?.state;
   // Who has it in hand stops it; who gets it later sees that it has ended.
@@ -44,7 +44,7 @@ export async function cancelRecorded(context: Context, record: CallRecord): Prom
 
 /** Removes what is left of a cancelled call, as its worker may be dead. A worker that has it does the same. */
 async function clear(context: Context, final: CallRecord): Promise<void> {
-  const { link, records, bodies } = context;
+  const { link, records } = context;
   const open = await records.findOpen(final.id);
   const message = await findMessage(context, final.id, open);
   if (message?.place.stream === STREAMS.batches) return; // in the hands of who keeps it
@@ -58,7 +58,7 @@ async function clear(context: Context, final: CallRecord): Promise<void> {
     const { place, stored } = message;
     if (stored.call.batch?.kind === "member") await endMember(context, stored.call.batch, final);
     await deleteMessage(link, place.stream, place.seq);
-    if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+    await context.removeBodies(stored);
   }
   await records.removeOpen(final.id);
 }

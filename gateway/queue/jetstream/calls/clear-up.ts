@@ -19,7 +19,7 @@ export interface EndedCall {
  * @throws as {@link Publisher.publish}, and when the server does not answer
  */
 export async function clearUp(context: Context, { id, stored, record }: EndedCall): Promise<void> {
-  const { link, records, bodies } = context;
+  const { link, records } = context;
   const { batch } = stored.call;
   if (batch?.kind === "whole" && record.state === "cancelled") {
     await dropMembers(context, id);
@@ -28,6 +28,5 @@ export async function clearUp(context: Context, { id, stored, record }: EndedCal
   // Nobody reads what became of the members of a batch that has ended itself.
   if (batch?.kind === "member" && !(await records.findFinished(batch.of))) await endMember(context, batch, record);
   await records.removeOpen(id);
-  // That of a dead call is its dead letter's.
-  if (record.state !== "dead" && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+  await context.removeBodies(stored, record.state === "dead");
 }

@@ -31,7 +31,8 @@ export async function buryCall(
     diedAt: Date.now(),
     bodyBytes: body instanceof Uint8Array ? body.byteLength : body.bytes,
   };
-  const { dueAt: _, ...rest } = stored;
+  // To be replayed, the function has to run again.
+  const { dueAt: _, callback: _c, ...rest } = stored;
   const headers = letterHeaders(letter);
   const letterCall = { ...rest, id, moves: nextMove(stored, open), attempts: 0 };
   const payload = await context.encodeFitting(letterCall, headers[0][1].length);

@@ -1,5 +1,5 @@
 import { batchSubject, laneSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
-import { encodeCall, laneOf, type StoredCall } from "../store/call-codec.ts";
+import { encodeCall, laneOfStored, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
 import { type CallRecord, type MessagePosition, moveId, nextMove, waitingRecord } from "../store/record.ts";
@@ -21,7 +21,7 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
   const { publisher, link } = context;
   const now = Date.now();
   const { dueAt, ...due } = stored;
-  const lane = laneOf(stored.call);
+  const lane = laneOfStored(stored);
   const bucket = dueAt !== undefined && dueAt > now ? bucketOf(dueAt, now) : undefined;
   const moves = nextMove(stored, open);
   const moved = { ...(bucket ? stored : due), id, moves };

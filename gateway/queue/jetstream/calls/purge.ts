@@ -2,7 +2,7 @@ import type { ConsumerInfo } from "nats";
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
 import { countSubjects } from "../client/count-subjects.ts";
-import { consumerName, laneSubject, queueStream, STREAMS } from "../client/names.ts";
+import { bucketSubject, consumerName, laneSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeIfReadable, idOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
@@ -21,9 +21,11 @@ export async function purgeFunction(context: Context, { name, namespace }: Funct
   const { link } = context;
   let count = 0;
   for (const queue of await context.queues()) {
-    const subject = laneSubject({ queue, namespace, name });
-    count += await purgeSubject(context, queueStream(queue), subject, await inHandUpTo(context, queue, subject));
-    for (const later of (await countSubjects(link, STREAMS.later, `FAASLANE.later.*.${subject}`)).keys()) {
+    const lane = { queue, namespace, name };
+    for (const subject of [laneSubject(lane), laneSubject({ ...lane, callbacks: true })]) {
+      count += await purgeSubject(context, queueStream(queue), subject, await inHandUpTo(context, queue, subject));
+    }
+    for (const later of (await countSubjects(link, STREAMS.later, bucketSubject("*", lane))).keys()) {
       count += await purgeSubject(context, STREAMS.later, later, 0);
     }
   }

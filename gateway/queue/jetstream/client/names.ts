@@ -32,6 +32,8 @@ export const SIGNALS = {
 
 export interface FunctionQueueRef extends FunctionRef {
   readonly queue: string;
+  /** Of its calls, those that have only their callback left. */
+  readonly callbacks?: true;
 }
 
 /** Of what does not tell whom it is for. */
@@ -46,20 +48,50 @@ export function queueOfStream(stream: string): string | undefined {
   return stream.startsWith(QUEUE_STREAM_PREFIX) ? stream.slice(QUEUE_STREAM_PREFIX.length) : undefined;
 }
 
+/**
+ * Behind the function's name: those who have only their callback left wait in a lane of their own. No name has it, and
+ * workers of earlier releases, which would run the function again, take it for no lane at all.
+ */
+const CALLBACKS = "%~callbacks";
+
 /** `queue.namespace.function`, each one token. */
-export function laneSubject({ queue, namespace, name }: FunctionQueueRef): string {
+export function laneSubject(lane: FunctionQueueRef): string {
+  return lane.callbacks ? `${functionSubject(lane)}${CALLBACKS}` : functionSubject(lane);
+}
+
+function functionSubject({ queue, namespace, name }: FunctionQueueRef): string {
   return `${queue}.${token(namespace)}.${token(name)}`;
+}
+
+/** The subject of its function's other calls, for one of either. */
+export function plainSubject(subject: string): string {
+  return isCallbackSubject(subject) ? subject.slice(0, -CALLBACKS.length) : subject;
+}
+
+/** @param subject of its function's other calls */
+export function callbackSubject(subject: string): string {
+  return `${subject}${CALLBACKS}`;
+}
+
+export function isCallbackSubject(subject: string): boolean {
+  return subject.endsWith(CALLBACKS);
 }
 
 /** @returns undefined for what {@link laneSubject} does not make */
 export function parseLane(subject: string): FunctionQueueRef | undefined {
-  const [queue, namespace, name, ...more] = subject.split(".");
+  const [queue, namespace, name, ...more] = plainSubject(subject).split(".");
   if (!queue || !namespace || !name || more.length > 0) return undefined;
+  const callbacks = isCallbackSubject(subject) ? ({ callbacks: true } as const) : {};
   try {
-    return { queue, namespace: decodeURIComponent(namespace), name: decodeURIComponent(name) };
+    return { queue, namespace: decodeURIComponent(namespace), name: decodeURIComponent(name), ...callbacks };
   } catch {
     return undefined;
   }
+}
+
+/** Calls that wait for their time, in the bucket of this name. */
+export function bucketSubject(bucket: string, lane: FunctionQueueRef): string {
+  return `FAASLANE.later.${bucket}.${functionSubject(lane)}`;
 }
 
 /** Of a consumer for one subject: dots are not allowed there. */
@@ -87,7 +119,7 @@ export const BODY_PREFIX = "FAASLANE.body";
 export const RESULT_PREFIX = "FAASLANE.result";
 
 export function deadSubject(lane: FunctionQueueRef, id: string): string {
-  return `FAASLANE.dead.${laneSubject(lane)}.${id}`;
+  return `FAASLANE.dead.${functionSubject(lane)}.${id}`;
 }
 
 /** Of the consumer for batches. */

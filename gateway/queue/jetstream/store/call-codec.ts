@@ -1,8 +1,15 @@
 import { isQueueName } from "../../../../contract/names.ts";
-import type { BatchPlace, NewCall, QueuedCall, RefusalStreak } from "../../queue.ts";
+import type { BatchPlace, NewCall, PendingCallback, QueuedCall, RefusalStreak } from "../../queue.ts";
 import type { FunctionQueueRef } from "../client/names.ts";
 import { type BodyRef, decodeBodyRef } from "./bodies.ts";
 import { isCallId, type MaskedCallIds } from "./call-id.ts";
+import {
+  decodeCallback,
+  inlineAnswer,
+  type StoredCallback,
+  toWireCallback,
+  type WireCallback,
+} from "./callback-codec.ts";
 import {
   FORM_FIELD,
   isCount,
@@ -19,7 +26,7 @@ import {
   wrong,
 } from "./wire-fields.ts";
 
-/** A call as it travels in a message: a line of JSON, then the body. */
+/** A call as it travels in a message: a line of JSON, then the body, then the answer of one that has a callback left. */
 export interface StoredCall {
   readonly call: Omit<NewCall, "body">;
   readonly nonce: string;
@@ -35,6 +42,8 @@ export interface StoredCall {
   readonly dueAt?: number;
   /** Attempts in a row that the platform refused. */
   readonly refused?: RefusalStreak;
+  /** The function has answered, and only this is left to do. */
+  readonly callback?: StoredCallback;
   readonly body: Uint8Array | BodyRef;
 }
 
@@ -63,6 +72,7 @@ interface Meta {
   readonly nb?: number | undefined;
   readonly na?: number | undefined;
   readonly b?: BatchPlace | undefined;
+  readonly y?: WireCallback | undefined;
   readonly r?: BodyRef | undefined;
 }
 
@@ -70,16 +80,18 @@ interface Meta {
  * Of what is written. A release that writes what an earlier one would take for something else, or lose, counts on: workers of
  * earlier ones leave such calls to it. A field that they may pass over needs no new number.
  */
-export const CALL_FORM = 1;
+export const CALL_FORM = 2;
+/** Of a call whose function is still to run: all that an earlier release needs to know. */
+const PLAIN_FORM = 1;
 
 /** Id, attempts and time of a call that moves. */
 const GROWTH_BYTES = 4096;
 
 export function encodeCall(stored: StoredCall): Buffer {
-  const { call, nonce, hidden, id, moves, attempts, dueAt, refused, body } = stored;
+  const { call, nonce, hidden, id, moves, attempts, dueAt, refused, callback, body } = stored;
   const inline = body instanceof Uint8Array;
   const meta: Meta = {
-    [FORM_FIELD]: CALL_FORM,
+    [FORM_FIELD]: callback ? CALL_FORM : PLAIN_FORM,
     n: nonce,
     v: hidden && 1,
     i: id,
@@ -102,9 +114,12 @@ export function encodeCall(stored: StoredCall): Buffer {
     nb: call.notBefore,
     na: call.notAfter,
     b: call.batch,
+    y: callback && toWireCallback(callback),
     r: inline ? undefined : body,
   };
   const head = Buffer.from(`${JSON.stringify(meta)}\n`);
+  const answer = inlineAnswer(callback);
+  if (answer) return Buffer.concat(inline ? [head, body, answer] : [head, answer]);
   return inline && body.byteLength > 0 ? Buffer.concat([head, body]) : head;
 }
 
@@ -136,7 +151,9 @@ export function decodeCall(data: Uint8Array): StoredCall {
   const callbackUrl = optionalText(fields, "u");
   const notBefore = optionalNumber(fields, "nb");
   const notAfter = optionalNumber(fields, "na");
-  const { x, b, r } = fields;
+  const { x, b, r, y } = fields;
+  const content = data.subarray(bodyAt);
+  const callback = y === undefined ? undefined : decodeCallback(y, content);
   return {
     nonce,
     ...(fields.v === 1 && { hidden: true }),
@@ -145,7 +162,8 @@ export function decodeCall(data: Uint8Array): StoredCall {
     attempts: optionalCount(fields, "a") ?? 0,
     ...(dueAt !== undefined && { dueAt }),
     ...(x !== undefined && { refused: decodeStreak(x) }),
-    body: r === undefined ? data.subarray(bodyAt) : decodeBodyRef(r),
+    ...(callback && { callback }),
+    body: r === undefined ? withoutAnswer(content, callback) : decodeBodyRef(r),
     call: {
       ...(callId !== undefined && { callId }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
@@ -164,6 +182,11 @@ export function decodeCall(data: Uint8Array): StoredCall {
       ...(b !== undefined && { batch: decodePlace(b) }),
     },
   };
+}
+
+function withoutAnswer(content: Uint8Array, callback: StoredCallback | undefined): Uint8Array {
+  const answer = inlineAnswer(callback);
+  return answer ? content.subarray(0, content.byteLength - answer.byteLength) : content;
 }
 
 const NONCE = /^[0-9a-f]{3}[0-3][0-9a-f]{15}$/;
@@ -232,9 +255,20 @@ export function idOf(
   return id ?? ids.encode({ seq, nonce, hidden: hidden === true });
 }
 
-export function queuedCall({ call, refused }: StoredCall, id: string, body: Uint8Array): QueuedCall {
+/** @param callback when only that is to be made */
+export function queuedCall(
+  { call, refused }: StoredCall,
+  id: string,
+  body: Uint8Array,
+  callback?: PendingCallback,
+): QueuedCall {
   const { requestPrint: _, ...asked } = call;
-  return { ...asked, id, callId: call.callId ?? id, body, ...(refused && { refused }) };
+  return { ...asked, id, callId: call.callId ?? id, body, ...(refused && { refused }), ...(callback && { callback }) };
+}
+
+/** Where a stored call is to wait for its turn. */
+export function laneOfStored({ call, callback }: Pick<StoredCall, "call" | "callback">): FunctionQueueRef {
+  return callback ? { ...laneOf(call), callbacks: true } : laneOf(call);
 }
 
 export function laneOf({

@@ -3,7 +3,7 @@ import type { StreamInfo } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import type { CallLimits } from "../../stats.ts";
 import { countSubjects } from "../client/count-subjects.ts";
-import { queueStream, STREAMS } from "../client/names.ts";
+import { plainSubject, queueStream, STREAMS } from "../client/names.ts";
 import { parseLater } from "./later-bucket.ts";
 
 /** How long a count holds; other processes publish, too, and calls end. */
@@ -157,7 +157,7 @@ export class CallRoom {
     };
     await Promise.all([
       ...streams.map(async (stream) => {
-        for (const [subject, count] of await countSubjects(link, stream, ">")) add(subject, count);
+        for (const [subject, count] of await countSubjects(link, stream, ">")) add(plainSubject(subject), count);
       }),
       countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
         for (const [subject, count] of counts) add(parseLater(subject)?.lane, count);

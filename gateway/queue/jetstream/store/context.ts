@@ -1,5 +1,5 @@
 import type { Link } from "../../../nats/connection.ts";
-import { DEFAULT_QUEUE } from "../../queue.ts";
+import { DEFAULT_QUEUE, type PendingCallback } from "../../queue.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
 import { Publisher } from "../client/publisher.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "../client/streams.ts";
@@ -9,6 +9,7 @@ import { Bodies } from "./bodies.ts";
 import { encodeCall, type StoredCall } from "./call-codec.ts";
 import { MaskedCallIds } from "./call-id.ts";
 import { CallRoom } from "./call-room.ts";
+import { answerRef, inlineAnswer, type StoredCallback, withAnswer } from "./callback-codec.ts";
 import { ensureIdKey } from "./id-key.ts";
 import { Records } from "./records.ts";
 
@@ -111,13 +112,33 @@ export class Context {
 
   /** As a message; a body that does not fit in is stored apart. @param moreBytes of headers */
   async encodeFitting(stored: StoredCall, moreBytes = 0): Promise<Buffer> {
-    const { body, nonce } = stored;
+    const { body, nonce, callback } = stored;
     const inline = body instanceof Uint8Array && body.byteLength > 0;
-    if (!inline || !this.bodies.isLarge(body.byteLength)) {
+    const answer = inlineAnswer(callback);
+    const bytes = (inline ? body.byteLength : 0) + (answer?.byteLength ?? 0);
+    if (bytes === 0 || !this.bodies.isLarge(bytes)) {
       const payload = encodeCall(stored);
-      if (!inline || !this.bodies.isLarge(payload.byteLength + moreBytes)) return payload;
+      if (bytes === 0 || !this.bodies.isLarge(payload.byteLength + moreBytes)) return payload;
     }
-    return encodeCall({ ...stored, body: await this.bodies.store(nonce, body) });
+    if (callback && answer) {
+      const apart = withAnswer(callback, await this.bodies.store(`${nonce}-answer`, answer));
+      return await this.encodeFitting({ ...stored, callback: apart }, moreBytes);
+    }
+    return encodeCall(inline ? { ...stored, body: await this.bodies.store(nonce, body) } : stored);
+  }
+
+  /** Removes what lies apart of a call that has ended. @param dead its body is its dead letter's */
+  async removeBodies({ body, callback }: Pick<StoredCall, "body" | "callback">, dead = false): Promise<void> {
+    const answer = answerRef(callback);
+    if (answer) await this.bodies.remove(answer);
+    if (!dead && !(body instanceof Uint8Array)) await this.bodies.remove(body);
+  }
+
+  /** @throws {BodyLostError} */
+  async pendingOf(stored: StoredCallback): Promise<PendingCallback> {
+    const { result } = stored.outcome;
+    const body = result?.body ?? NOTHING;
+    return withAnswer(stored, body instanceof Uint8Array ? body : await this.bodies.load(body));
   }
 
   /** @throws {BodyLostError} */
@@ -159,3 +180,4 @@ export class Context {
 }
 
 const READY = Promise.resolve();
+const NOTHING = new Uint8Array();

@@ -1,4 +1,4 @@
-import { type FunctionQueueRef, laneSubject, parseLane, UNKNOWN_LANE } from "../client/names.ts";
+import { bucketSubject, type FunctionQueueRef, parseLane, UNKNOWN_LANE } from "../client/names.ts";
 
 /**
  * Calls whose time has not come lie in buckets by that time, so that those due soon are found without touching the
@@ -39,7 +39,7 @@ export function isNear(dueAt: number, now: number): boolean {
 }
 
 export function laterSubject(bucket: Bucket, lane: FunctionQueueRef): string {
-  return `FAASLANE.later.${bucketToken(bucket)}.${laneSubject(lane)}`;
+  return bucketSubject(bucketToken(bucket), lane);
 }
 
 /** Of a bucket's consumer. */

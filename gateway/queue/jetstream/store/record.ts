@@ -1,6 +1,7 @@
-import type { BatchProgress, CallState, CallStatus, FinalState, Outcome } from "../../queue.ts";
+import type { BatchProgress, CallbackEnd, CallState, CallStatus, FinalState, Outcome } from "../../queue.ts";
 import { type BodyRef, decodeBodyRef } from "./bodies.ts";
 import type { StoredCall } from "./call-codec.ts";
+import { decodeCallbackEnd, decodeCallbackStatus, endedStatus, waitingStatus } from "./callback-codec.ts";
 import {
   count,
   type Fields,
@@ -33,6 +34,8 @@ export interface CallRecord extends CallStatus {
   readonly location?: Location;
   /** Answer of the last attempt. */
   readonly outcome?: Outcome;
+  /** How its callback ended. */
+  readonly told?: CallbackEnd;
 }
 
 type Wire = Omit<CallRecord, "outcome"> & {
@@ -99,6 +102,8 @@ function readRecord(fields: Fields): CallRecord {
   const batch = optionalObject(fields, "batch");
   const handBacks = optionalObject(fields, "handBacks");
   const location = optionalObject(fields, "location");
+  const callback = optionalObject(fields, "callback");
+  const told = optionalObject(fields, "told");
   return {
     id: text(fields, "id"),
     callId: text(fields, "callId"),
@@ -111,6 +116,8 @@ function readRecord(fields: Fields): CallRecord {
     ...times,
     ...(reason !== undefined && { reason }),
     ...(batch && { batch: readProgress(batch) }),
+    ...(callback && { callback: decodeCallbackStatus(callback) }),
+    ...(told && { told: decodeCallbackEnd(told) }),
     ...(handBacks && { handBacks: { seq: count(handBacks, "seq"), times: count(handBacks, "times") } }),
     ...(location && {
       location: {
@@ -134,8 +141,12 @@ function readProgress(fields: Fields): BatchProgress {
 
 /** What callers are told. */
 export function statusOf(record: CallRecord, now: number): CallStatus {
-  const { handBacks: _h, location: _l, outcome: _o, resultUntil, ...status } = record;
-  return { ...status, ...(resultUntil !== undefined && resultUntil > now && { resultUntil }) };
+  const { handBacks: _h, location: _l, outcome: _o, told, resultUntil, ...status } = record;
+  return {
+    ...(told && { callback: endedStatus(told) }),
+    ...status,
+    ...(resultUntil !== undefined && resultUntil > now && { resultUntil }),
+  };
 }
 
 /** Without a result whose time is over. */
@@ -146,7 +157,7 @@ export function outcomeOf({ outcome, resultUntil }: CallRecord, now: number): Ou
 }
 
 /** Of a call of which nothing is known but that it waits. */
-export function waitingRecord({ call, attempts, dueAt }: StoredCall, id: string): CallRecord {
+export function waitingRecord({ call, attempts, dueAt, callback }: StoredCall, id: string): CallRecord {
   return {
     id,
     callId: call.callId ?? id,
@@ -156,7 +167,8 @@ export function waitingRecord({ call, attempts, dueAt }: StoredCall, id: string)
     state: "waiting",
     attempts,
     acceptedAt: call.acceptedAt,
-    ...(dueAt !== undefined && { nextAttemptAt: dueAt }),
+    ...(callback && { callback: waitingStatus(callback, dueAt) }),
+    ...(dueAt !== undefined && !callback && { nextAttemptAt: dueAt }),
     ...(call.notAfter !== undefined && { notAfter: call.notAfter }),
     ...(call.batch?.kind === "whole" && { batch: emptyProgress(call.batch.size) }),
   };

@@ -1,7 +1,13 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { within } from "../../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
-import type { Attempt, FunctionQueue as ClaimLane, ClaimStore, Ending } from "../../worker/store.ts";
+import {
+  type Attempt,
+  type FunctionQueue as ClaimLane,
+  type ClaimStore,
+  type Ending,
+  limitOf,
+} from "../../worker/store.ts";
 import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
@@ -181,7 +187,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   }
 
   #setLimit(feed: LaneFeed): void {
-    feed.setLimit(this.#options.limitOf(feed.ref));
+    feed.setLimit(limitOf(feed, this.#options));
   }
 
   /** @param calls on the server, those under way among them; undefined when only that there are some is known */
@@ -196,7 +202,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
         askable: (from) => this.#offer(from),
       });
       this.#feeds.set(subject, feed);
-      feed.open(this.#options.limitOf(feed.ref));
+      feed.open(limitOf(feed, this.#options));
     }
     if (calls !== undefined) feed.counted(calls);
     else if (feed.retiring) {

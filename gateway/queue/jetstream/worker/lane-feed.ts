@@ -82,6 +82,10 @@ export class LaneFeed implements ClaimLane {
     return this.subject;
   }
 
+  get callbacks(): boolean {
+    return this.lane.callbacks === true;
+  }
+
   /** Calls that can be asked for now; one even where none is known, which may come at any time. */
   get claimable(): number {
     return Math.min(MAX_BATCH, Math.max(1, this.backlog));

@@ -4,6 +4,7 @@ import type { WorkerContext } from "../background/worker-context.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { BodyLostError } from "../store/bodies.ts";
 import { queuedCall } from "../store/call-codec.ts";
+import { givenUp, type StoredCallback } from "../store/callback-codec.ts";
 import type { Conclusion, HeldCall } from "../store/held-call.ts";
 import { countLeft } from "../store/left-marks.ts";
 import { waitingRecord } from "../store/record.ts";
@@ -37,7 +38,10 @@ function mayBePast({ server }: WorkerContext, { delivery, stored }: HeldCall): b
 async function lookUp(context: WorkerContext, held: HeldCall): Promise<Opened> {
   try {
     const past = mayBePast(context, held) ? await checkPast(context, held) : undefined;
-    return past ?? begin(context, held, await context.bodyOf(held.stored));
+    if (past) return past;
+    return held.stored.callback
+      ? await beginCallback(context, held, held.stored.callback)
+      : begin(context, held, await context.bodyOf(held.stored));
   } catch (err) {
     if (err instanceof BodyLostError) return { kind: "dead", reason: `it cannot be read: ${err.message}` };
     context.settings.log.warn({ err, callId: held.id }, "a call cannot be looked up; it is handed back");
@@ -59,7 +63,8 @@ async function checkPast(context: WorkerContext, held: HeldCall): Promise<Conclu
   // Looked up where it matters only.
   const tooMany = (times: number) => times >= settings.limits.maxInterruptions;
   if (tooMany(interruptions) && tooMany(delivery.deliveries - 1 - (await countLeft(context, delivery)))) {
-    return { kind: "dead", reason: `its attempts were cut off ${interruptions} times` };
+    const told = stored.callback && { callback: givenUp(stored.callback) };
+    return { kind: "dead", reason: `its attempts were cut off ${interruptions} times`, ...told };
   }
   return undefined;
 }
@@ -78,6 +83,16 @@ function begin(context: WorkerContext, held: HeldCall, body: Uint8Array): Opened
     }, SHOW_RUNNING_MS);
   }
   return { call: queuedCall(stored, id, body), number: stored.attempts + 1 };
+}
+
+/** Its attempt has ended long ago: nothing of it begins anew. */
+async function beginCallback(
+  context: WorkerContext,
+  { stored, id }: HeldCall,
+  callback: StoredCallback,
+): Promise<Attempt> {
+  const call = queuedCall(stored, id, new Uint8Array(), await context.pendingOf(callback));
+  return { call, number: Math.max(1, stored.attempts) };
 }
 
 async function showRunning(

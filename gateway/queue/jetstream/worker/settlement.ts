@@ -5,16 +5,19 @@ import { dropMembers } from "../calls/cancel.ts";
 import { buryCall } from "../calls/dead-message.ts";
 import { endMember } from "../calls/member-end.ts";
 import { moveToKeeper } from "../calls/move.ts";
-import { deadSubject, membersOf, SIGNALS, STREAMS } from "../client/names.ts";
+import { deadSubject, membersOf, plainSubject, SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, giveBack } from "../client/pull.ts";
 import { purgeSubject } from "../client/stored-message.ts";
 import { writeAlias } from "../store/aliases.ts";
+import type { StoredCall } from "../store/call-codec.ts";
+import { waitingStatus } from "../store/callback-codec.ts";
 import type { Context } from "../store/context.ts";
 import type { Conclusion, HeldCall } from "../store/held-call.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
 import { type CallRecord, moveId, nextMove, waitingRecord } from "../store/record.ts";
 
 type Retry = Extract<Disposition, { kind: "retry" }>;
+type PutOff = Extract<Disposition, { kind: "callback" }>;
 
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 5000;
@@ -72,6 +75,8 @@ export class Settlement {
         return acknowledge(this.#context.link, held.delivery);
       case "retry":
         return await this.#retry(held, conclusion);
+      case "callback":
+        return await this.#putOffCallback(held, conclusion);
       case "done":
         if (held.stored.call.batch?.kind === "whole") return await this.#expanded(held);
         break;
@@ -86,19 +91,24 @@ export class Settlement {
       await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
     }
     await this.#over(held, counts ?? record);
-    this.#context.activity.finished(held.delivery.subject, performance.now());
+    this.#context.activity.finished(plainSubject(held.delivery.subject), performance.now());
   }
 
-  #finalRecord(held: HeldCall, conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" }>): CallRecord {
+  #finalRecord(
+    held: HeldCall,
+    conclusion: Exclude<Conclusion, { kind: "back" | "stale" | "retry" | "callback" }>,
+  ): CallRecord {
     const { settings } = this.#context;
     const {
       location: _l,
       handBacks: _h,
       nextAttemptAt: _n,
+      callback: _c,
       ...before
     } = held.open ?? waitingRecord(held.stored, held.id);
     const finishedAt = Date.now();
     const outcome = "outcome" in conclusion && conclusion.outcome ? this.#kept(conclusion.outcome) : before.outcome;
+    const told = "callback" in conclusion ? conclusion.callback : undefined;
     return {
       ...before,
       state: conclusion.kind,
@@ -106,6 +116,7 @@ export class Settlement {
       finishedAt,
       ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
       ...(conclusion.kind === "dead" && { reason: conclusion.reason }),
+      ...(told && { told }),
       ...(outcome && { outcome }),
       ...(outcome?.result && { resultUntil: latestNow() + settings.resultTtlMs }),
     };
@@ -121,7 +132,7 @@ export class Settlement {
 
   /** The call has ended: what belongs to it goes, its message last but one. */
   async #over(held: HeldCall, record: CallRecord): Promise<void> {
-    const { link, records, bodies } = this.#context;
+    const { link, records } = this.#context;
     const { stored, id } = held;
     const { batch, idempotencyKey, requestPrint, function: name, namespace } = stored.call;
     if (batch?.kind === "whole" && record.state === "cancelled") await this.#dropMembers(held);
@@ -136,8 +147,7 @@ export class Settlement {
     // Of a call that has moved there may be a record that was not there yet when it was looked up.
     if (held.running || held.open || stored.id !== undefined) await records.removeOpen(id);
     acknowledge(link, held.delivery);
-    // That of a dead call is its dead letter's.
-    if (record.state !== "dead" && !(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
+    await this.#context.removeBodies(stored, record.state === "dead");
   }
 
   /** Once no more can be published. */
@@ -150,28 +160,48 @@ export class Settlement {
   }
 
   async #retry(held: HeldCall, { afterMs, outcome, counted, refused }: Retry): Promise<void> {
-    if (!Number.isFinite(afterMs)) throw new TypeError(`retry: afterMs is ${afterMs}`);
+    const { stored } = held;
+    const attempts = stored.attempts + (counted === false ? 0 : 1);
+    const { refused: before, ...rest } = stored;
+    const streak = { refused: { times: (before?.times ?? 0) + 1, since: before?.since ?? Date.now() } };
+    await this.#wait(held, { ...rest, attempts, ...(refused && streak) }, afterMs, outcome);
+  }
+
+  /** The answer is stored with the call, which waits for nothing but its callback from here on. */
+  async #putOffCallback(held: HeldCall, { afterMs, callback }: PutOff): Promise<void> {
+    const { stored } = held;
+    const { refused: _, callback: before, ...rest } = stored;
+    // What has expired was not tried.
+    const counted = !before && callback.state !== "expired";
+    const { tries, failure, outcome } = callback;
+    const waiting = before ? { ...before, tries, ...(failure !== undefined && { failure }) } : callback;
+    const moved = { ...rest, attempts: stored.attempts + (counted ? 1 : 0), callback: waiting };
+    const { status, durationMs } = outcome;
+    await this.#wait(held, moved, afterMs, counted ? { status, durationMs } : undefined);
+  }
+
+  /** @param outcome of the attempt that has ended, if one has */
+  async #wait(held: HeldCall, call: StoredCall, afterMs: number, outcome: Outcome | undefined): Promise<void> {
+    if (!Number.isFinite(afterMs)) throw new TypeError(`afterMs is ${afterMs}`);
     const { publisher, records, link, settings } = this.#context;
     const { stored, id, delivery } = held;
+    const { attempts, callback } = call;
     await held.running;
     const now = Date.now();
     const dueAt = now + Math.max(0, afterMs);
-    const attempts = stored.attempts + (counted === false ? 0 : 1);
     const bucket = bucketOf(dueAt, now);
     const moves = nextMove(stored, held.open);
-    const { refused: before, ...rest } = stored;
-    const streak = { refused: { times: (before?.times ?? 0) + 1, since: before?.since ?? now } };
-    const moved = { ...rest, id, moves, attempts, dueAt, ...(refused && streak) };
+    const moved = { ...call, id, moves, dueAt };
     const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
       id: moveId(id, delivery),
     });
-    const { outcome: last, ...record } = held.open ?? waitingRecord(stored, id);
+    const { outcome: last, nextAttemptAt: _, ...record } = held.open ?? waitingRecord(stored, id);
     const shown = outcome ? this.#kept(outcome) : last;
     await records.putOpen({
       ...record,
       state: "waiting",
       attempts,
-      nextAttemptAt: dueAt,
+      ...(callback ? { callback: waitingStatus(callback, dueAt) } : { nextAttemptAt: dueAt }),
       ...(held.startedAt !== undefined && { startedAt: held.startedAt }),
       ...(shown && { outcome: shown }),
       ...(shown?.result && { resultUntil: latestNow() + settings.resultTtlMs }),

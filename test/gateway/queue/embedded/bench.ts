@@ -1,5 +1,6 @@
 import { EmbeddedStore } from "../../../../gateway/queue/embedded/db/store.ts";
 import { EmbeddedEngine } from "../../../../gateway/queue/embedded/engine/engine.ts";
+import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
 import {
   type Answers,
   type Ask,
@@ -10,7 +11,6 @@ import {
   type FromWorker,
   functionOf,
   type KeyClaim,
-  packBodies,
   type SettlementMessage,
   type ToWorker,
   type WireCall,

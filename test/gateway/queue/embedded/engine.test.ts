@@ -1,11 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import {
-  type DeliveredCall,
-  packBodies,
-  type SettlementMessage,
-  type ToWorker,
-} from "../../../../gateway/queue/embedded/protocol.ts";
+import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
+import type { DeliveredCall, SettlementMessage, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
 import { Bench, nameOf, names, SETTINGS } from "./bench.ts";
 

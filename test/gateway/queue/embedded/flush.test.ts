@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { EmbeddedDatabase } from "../../../../gateway/queue/embedded/db/database.ts";
 import { EmbeddedStore } from "../../../../gateway/queue/embedded/db/store.ts";
 import { EmbeddedEngine } from "../../../../gateway/queue/embedded/engine/engine.ts";
-import { type FromWorker, packBodies, type ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
+import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
+import type { FromWorker, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
 
 /** A store that notes which transactions wait for the disk. */
 class NotingStore extends EmbeddedStore {

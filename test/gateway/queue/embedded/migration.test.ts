@@ -196,3 +196,38 @@ test("moves many, and goes on where it was interrupted", async () => {
   await eventually("all arrive", () => seen.length === 2000);
   expect(seen).toEqual(Array.from({ length: 2000 }, (_, i) => `call-${i}`));
 });
+
+test("a file of version 3, which kept no callbacks, takes them", async () => {
+  const before = await open();
+  await before.publish(newCall({ callId: "waits", callbackUrl: "http://127.0.0.1/" }));
+  const consumer = await before.consume(async ({ callId }) => {
+    return callId === "waits" ? { kind: "retry", afterMs: 3_600_000 } : { kind: "done" };
+  }, limited(8));
+  await before.publish(newCall({ callId: "ended" }));
+  await eventually("one has ended", async () => (await before.find("ended"))?.state === "done");
+  await consumer.close(1000);
+  await before.close();
+  const file = new DatabaseSync(path);
+  file.exec(`
+    DROP TABLE callbacks;
+    ALTER TABLE finished DROP COLUMN callback;
+    UPDATE calls SET due = 0;
+    PRAGMA user_version = 3;
+  `);
+  file.close();
+
+  const opened = await open();
+  expect(await opened.find("ended")).toMatchObject({ state: "done" });
+  const seen: boolean[] = [];
+  await opened.consume(async ({ callback }) => {
+    seen.push(callback !== undefined);
+    if (callback) return { kind: "done", outcome: callback.outcome };
+    const result = { headers: [], body: Buffer.from("answer") };
+    const news = { url: "http://127.0.0.1/", state: "done", retry: 0, retryMax: 3, durationMs: 1 } as const;
+    const pending = { ...news, outcome: { status: 200, durationMs: 1, result }, tries: 1, since: Date.now() };
+    return { kind: "callback", afterMs: 10, callback: pending };
+  }, limited(8));
+  await eventually("it is done", async () => (await opened.find("waits"))?.state === "done");
+  expect(seen).toEqual([false, true]);
+  expect(Buffer.from((await opened.result("waits"))?.result?.body ?? []).toString()).toBe("answer");
+});

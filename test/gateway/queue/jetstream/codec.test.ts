@@ -1,6 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { consumerName, laneSubject, parseLane } from "../../../../gateway/queue/jetstream/client/names.ts";
+import {
+  consumerName,
+  laneSubject,
+  parseLane,
+  plainSubject,
+} from "../../../../gateway/queue/jetstream/client/names.ts";
 import { Activity } from "../../../../gateway/queue/jetstream/store/activity.ts";
 import {
   decodeMemberEnd,
@@ -148,6 +153,50 @@ describe("calls in messages", () => {
     );
   });
 
+  const callbacks = fc.record(
+    {
+      url: text,
+      state: fc.constantFrom("done", "dead", "expired"),
+      retry: fc.nat(),
+      retryMax: fc.nat(),
+      durationMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
+      tries: fc.nat(),
+      since: fc.nat(),
+      failure: text,
+      reason: text,
+      outcome: fc.record(
+        {
+          status: fc.nat(),
+          durationMs: fc.nat(),
+          result: fc.record({ headers: fc.array(fc.tuple(text, text)), body: fc.uint8Array() }),
+        },
+        { requiredKeys: ["status", "durationMs"] },
+      ),
+    },
+    { requiredKeys: ["url", "state", "retry", "retryMax", "durationMs", "tries", "since", "outcome"] },
+  );
+  const formOf = (data: Buffer) => JSON.parse(data.subarray(0, data.indexOf("\n")).toString()).z;
+
+  test("come out with their request and their answer, in a form that earlier releases leave alone", () => {
+    fc.assert(
+      fc.property(calls, callbacks, ({ call, moves, attempts, body }, callback) => {
+        const stored = { call, nonce: "0123456789abcdef012", moves, attempts, body };
+        expect(formOf(encodeCall(stored))).toBe(1);
+        const encoded = encodeCall({ ...stored, callback });
+        expect(formOf(encoded)).toBe(2);
+        const { body: read, callback: left } = decodeCall(encoded);
+        expect(Buffer.compare(read as Uint8Array, body)).toBe(0);
+        const { outcome, ...rest } = left as typeof callback;
+        const { outcome: told, ...others } = callback;
+        expect(rest).toEqual(others);
+        const { result, ...facts } = outcome;
+        expect(facts).toEqual({ status: told.status, durationMs: told.durationMs });
+        expect(result?.headers).toEqual(told.result?.headers);
+        expect(result && Buffer.from(result.body)).toEqual(told.result && Buffer.from(told.result.body));
+      }),
+    );
+  });
+
   test("keep their id when they move, and have that of their place before", () => {
     const { body, ...call } = newCall();
     const nonce = new Nonces().next();
@@ -189,6 +238,22 @@ describe("names of functions", () => {
           expect(parseLane(subject)).toEqual({ queue: "q", namespace, name });
         },
       ),
+    );
+  });
+
+  test("have another one for their callbacks, which earlier releases take for no lane", () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, unit: "grapheme" }), (name) => {
+        const lane = { queue: "q", namespace: "n", name };
+        const subject = laneSubject({ ...lane, callbacks: true });
+        expect(parseLane(subject)).toEqual({ ...lane, callbacks: true });
+        expect(plainSubject(subject)).toBe(laneSubject(lane));
+        expect(plainSubject(laneSubject(lane))).toBe(laneSubject(lane));
+        expect(consumerName(subject)).not.toMatch(/[.\s*>/\\]/);
+        expect(subject.split(".")).toHaveLength(3);
+        // As they parse them.
+        expect(() => decodeURIComponent(subject.split(".")[2] as string)).toThrow(URIError);
+      }),
     );
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type AckPolicy, connect, headers, type NatsConnection } from "nats";
 import type { JetStreamQueueOptions } from "../../../../gateway/queue/jetstream/index.ts";
+import { CALL_FORM } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
 import type { Consumer, Deliver, Queue } from "../../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -24,6 +25,21 @@ const OLD = {
   p: "/",
   h: [["A", "b"]],
   t: 1_700_000_000_000,
+};
+
+/** Of a call whose function has answered. */
+const CALLBACK = {
+  u: "http://h/",
+  s: "done",
+  r: 0,
+  m: 3,
+  d: 1.5,
+  n: 1,
+  t: 1_700_000_000_000,
+  c: 200,
+  l: 2,
+  h: [],
+  b: 0,
 };
 
 function line(fields: object, body = ""): string {
@@ -53,6 +69,11 @@ const UNREADABLE: readonly (readonly [what: string, data: string, reason: string
   ["a place behind its batch", line({ ...OLD, b: { kind: "member", of: ID, index: 3, size: 3 } }), "b: is not a place"],
   ["all bodies for its own", line({ ...OLD, r: { key: "*", parts: 1, bytes: 1 } }), "where its body lies"],
   ["refusals of a wrong type", line({ ...OLD, x: [1, null] }), "x: is not a count and a time"],
+  ["a callback that is none", line({ ...OLD, z: 2, y: 7 }), "y: is not a callback"],
+  ["a callback to nowhere", line({ ...OLD, z: 2, y: { ...CALLBACK, u: 1 } }), "u: is not a text"],
+  ["a callback that says nothing", line({ ...OLD, z: 2, y: { ...CALLBACK, s: "waiting" } }), "s: is not done, dead"],
+  ["more answer than there is", line({ ...OLD, z: 2, y: { ...CALLBACK, b: 9 } }, "12345678"), "b: is not the length"],
+  ["all bodies for its answer", line({ ...OLD, z: 2, y: { ...CALLBACK, x: { key: ">" } } }), "where its body lies"],
   ["a form that is no number", line({ ...OLD, z: "1" }), "z: is not the number of a form"],
 ];
 
@@ -201,7 +222,7 @@ describeWithNats("stored calls that cannot be read", () => {
     const warnings: string[] = [];
     const log = { ...silent, warn: (_facts: object, text: string) => void warnings.push(text) } as typeof silent;
     const queue = await open({ log, ackWaitMs: 500 });
-    const newer = line({ z: 2, wholly: "different" });
+    const newer = line({ z: CALL_FORM + 1, wholly: "different" });
     for (const subject of [LANE, LANE, `FAASLANE.batch.${ID}`]) await put(subject, newer);
     await put(`FAASLANE.later.1700000000-2.${LANE}`, newer);
     await consume(queue, async () => DONE);
