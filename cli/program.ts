@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { GatewayError } from "./client/gateway-error.ts";
 import { CliError, describeError, SilentFailure } from "./errors.ts";
 import { type Io, isDebug } from "./io.ts";
 import { normalizeBooleans } from "./normalize-booleans.ts";
@@ -136,14 +137,20 @@ export async function runCli(argv: readonly string[], given: Io): Promise<number
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    if (!(error instanceof SilentFailure)) reportError(error, io);
+    if (!(error instanceof SilentFailure)) reportError(error, argv, io);
     return 1;
   }
 }
 
 /** One line, whatever was thrown; where it came from only when debugging. */
-function reportError(error: unknown, io: Io): void {
-  io.stderr.write(`Error: ${describeError(error)}\n`);
+function reportError(error: unknown, argv: readonly string[], io: Io): void {
+  const given = (...flags: readonly string[]) => flags.some((flag) => argv.includes(flag));
+  const message = describeError(error);
+  const code = error instanceof GatewayError ? error.answeredCode : undefined;
+  if (given("-j", "--json")) io.stderr.write(`${JSON.stringify({ code, message })}\n`);
+  else if (code !== undefined && (given("-v", "--verbose") || isDebug(io))) {
+    io.stderr.write(`Error: ${message} (${code})\n`);
+  } else io.stderr.write(`Error: ${message}\n`);
   if (isDebug(io)) io.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { type BuildConfig, type BuildEvent, decodeBuildEvent } from "../../contract/build.ts";
 import { parseJson } from "../../contract/decode.ts";
-import { FaasError, kindOfStatus } from "../../contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import {
   decodeFunctionList,
   decodeFunctionStatus,
@@ -14,6 +14,7 @@ import { PATHS } from "../../contract/paths.ts";
 import { decodePruneReport, type PruneReport, type PruneRequest } from "../../contract/prune.ts";
 import { decodeSecretList, type SecretRequest } from "../../contract/secrets.ts";
 import { decodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
+import { answeredCode, GatewayError } from "./gateway-error.ts";
 import { encodeMultipart } from "./multipart.ts";
 import { readNdjson, readText } from "./read-body.ts";
 import { createTransport, explainNetworkError, type GatewayRequest, type Transport } from "./transport.ts";
@@ -39,6 +40,8 @@ export interface GatewayAnswer {
   readonly text: string;
   /** What does not hold of a deployment that was accepted. */
   readonly warnings: readonly string[];
+  /** Of a failure, as in {@link GatewayError}. */
+  readonly code: string | undefined;
 }
 
 /** What `GET /system/logs` is asked. */
@@ -239,7 +242,8 @@ export class GatewayClient {
     try {
       const text = await readText(response, ANSWER_LIMIT_BYTES);
       const warnings = decodeWarnings(response.headers[WARNING_HEADER]);
-      return { status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", text, warnings };
+      const code = answeredCode(response.headers);
+      return { status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", text, warnings, code };
     } catch (error) {
       throw explainNetworkError(this.url, error);
     }
@@ -252,15 +256,16 @@ export function expectStatus(answer: GatewayAnswer, accepted: readonly number[])
   throw failureOf(answer);
 }
 
-function failureOf({ status, statusText, text }: GatewayAnswer): FaasError {
+function failureOf({ status, statusText, text, code }: GatewayAnswer): GatewayError {
   if (status === 401) {
-    return new FaasError(
-      "unauthorized",
+    return new GatewayError(
+      status,
+      code,
       "unauthorized access, run faaslane login to set up the credentials of this gateway",
     );
   }
   const said = text.trim() === "" ? "" : `: ${text.trim()}`;
-  return new FaasError(kindOfStatus(status), `the gateway answered ${status} ${statusText}${said}`);
+  return new GatewayError(status, code, `the gateway answered ${status} ${statusText}${said}`);
 }
 
 function readJson(text: string): unknown {

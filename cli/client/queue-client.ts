@@ -12,9 +12,10 @@ import {
   type QueueReport,
 } from "../../contract/calls.ts";
 import { parseJson } from "../../contract/decode.ts";
-import { FaasError, kindOfStatus } from "../../contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import type { GatewayAnswer, GatewayClient } from "./gateway-client.ts";
+import { GatewayError } from "./gateway-error.ts";
 import { readBytes } from "./read-body.ts";
 
 /** Which dead letters; empty fields are left out. Times as the gateway takes them: a moment, or a duration ago. */
@@ -128,8 +129,9 @@ function orAll(filter: DeadLetterFlags): Record<string, string | undefined> {
 function check(answer: GatewayAnswer): GatewayAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const said = answer.text.trim();
-  throw new FaasError(
-    kindOfStatus(answer.status),
+  throw new GatewayError(
+    answer.status,
+    answer.code,
     said === "" ? `the gateway answered ${answer.status} ${answer.statusText}` : said,
   );
 }

@@ -2,7 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { type CallReport, decodeCallReport } from "../../contract/calls.ts";
 import { parseJson } from "../../contract/decode.ts";
-import { FaasError, kindOfStatus } from "../../contract/errors.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { answeredCode, GatewayError } from "../client/gateway-error.ts";
 import { readText } from "../client/read-body.ts";
 import { explainNetworkError, type Transport } from "../client/transport.ts";
 import { CliError } from "../errors.ts";
@@ -73,7 +74,9 @@ async function look({ send, url, path, headers }: WaitOptions, waitMs: number): 
   } catch (error) {
     throw explainNetworkError(url, error);
   }
-  if (status !== 200) throw new FaasError(kindOfStatus(status), text.trim() || `the gateway answered ${status}`);
+  if (status !== 200) {
+    throw new GatewayError(status, answeredCode(response.headers), text.trim() || `the gateway answered ${status}`);
+  }
   return decodeCallReport(parseJson(text, "call status"));
 }
 

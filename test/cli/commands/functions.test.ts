@@ -203,3 +203,23 @@ test("version tells of client, gateway and provider, whichever can be asked", as
   expect(alone).toMatchObject({ code: 0, stdout: "CLI:\n version:       1.2.3\n" });
   expect(alone.stderr).toMatch(/^Warning: cannot reach the gateway/);
 });
+
+test("a failure that the gateway answers is told with its code where that is asked for", async () => {
+  const headers = { "x-faaslane-error": "provider_unreachable" };
+  await using scene = await openScene(() => ({ status: 502, headers, body: "the provider does not answer\n" }), {});
+  const message = "the gateway answered 502 Bad Gateway: the provider does not answer";
+  expect((await scene.run("list")).stderr).toBe(`Error: ${message}\n`);
+  expect((await scene.run("list --verbose")).stderr).toBe(`Error: ${message} (provider_unreachable)\n`);
+  const { code, stdout, stderr } = await scene.run("list --json");
+  expect([code, stdout, JSON.parse(stderr)]).toEqual([1, "", { code: "provider_unreachable", message }]);
+});
+
+test.each<[of: string, headers: Record<string, string>]>([
+  ["a gateway without codes", {}],
+  ["a gateway whose code is none", { "x-faaslane-error": "No Code" }],
+])("a failure of %s is told without one", async (_of, headers) => {
+  await using scene = await openScene(() => ({ status: 500, headers, body: "broken\n" }), {});
+  const message = "the gateway answered 500 Internal Server Error: broken";
+  expect((await scene.run("list --verbose")).stderr).toBe(`Error: ${message}\n`);
+  expect(JSON.parse((await scene.run("list --json")).stderr)).toEqual({ message });
+});
