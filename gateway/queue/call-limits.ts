@@ -22,3 +22,34 @@ export function completeLimits(given: Partial<CallLimits>, usableBytes = Number.
     functionBytes: Math.min(bytes, given.functionBytes ?? Math.ceil(bytes * PER_FUNCTION)),
   };
 }
+
+/** Unfinished calls, and what is stored of them. */
+export interface CallLoad {
+  readonly calls: number;
+  readonly bytes: number;
+}
+
+export const NO_LOAD: CallLoad = { calls: 0, bytes: 0 };
+
+export function addLoads(a: CallLoad, b: CallLoad): CallLoad {
+  return { calls: a.calls + b.calls, bytes: a.bytes + b.bytes };
+}
+
+/**
+ * Which limit one more call would pass, for callers to read.
+ * @param bytes of the call
+ * @param own the load of its function
+ */
+export function fullQueue(limits: CallLimits, bytes: number, all: CallLoad, own: CallLoad): string | undefined {
+  if (all.calls >= limits.calls) return `the queue is full: it takes ${limits.calls} calls (async_max_calls)`;
+  if (all.bytes + bytes > limits.bytes) {
+    return `the queue is full: its calls may take ${limits.bytes} bytes (async_max_bytes)`;
+  }
+  if (own.calls >= limits.functionCalls) {
+    return `the function has ${limits.functionCalls} calls in the queue, which is as many as it may have (async_function_max_calls)`;
+  }
+  if (own.bytes + bytes > limits.functionBytes) {
+    return `the function's calls in the queue may take ${limits.functionBytes} bytes (async_function_max_bytes)`;
+  }
+  return undefined;
+}

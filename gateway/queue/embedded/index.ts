@@ -11,33 +11,16 @@ import { EmbeddedQueue } from "./queue.ts";
 const MIB = 1024 ** 2;
 const GIB = 1024 * MIB;
 
-export interface EmbeddedQueueOptions {
+export interface EmbeddedQueueOptions extends Partial<Omit<EmbeddedSettings, "path" | "limits">> {
   /** The database file; it and its folder are made when missing. One process at a time can have it open. */
   readonly path: string;
   readonly maxBodyBytes: number;
   /** Unfinished calls it takes; more are `overloaded`. Defaults: {@link completeLimits}. */
   readonly limits?: Partial<CallLimits>;
-  /** While less of the disk is free, new calls are `unavailable`. Default 5 % of it, at most 1 GiB. */
-  readonly minFreeBytes?: number;
-  /**
-   * Size the file may reach, beside a log of some 64 MiB; more is `unavailable`. Default 16 GiB, and always enough for
-   * all that the other limits allow.
-   */
-  readonly maxBytes?: number;
   /** Calls on their way to the disk, in bytes; more are `overloaded`. Default 64 MiB. */
   readonly maxUnstoredBytes?: number;
-  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and 256 MiB. */
-  readonly maxDead?: number;
-  readonly maxDeadBytes?: number;
-  /** How often a call may be under way when the process dies before it is dead. Default 10. */
-  readonly maxInterruptions?: number;
-  /** How long results are kept; 0 keeps none. What became of a call is known for a minute at least. Default 15 min. */
-  readonly resultTtlMs?: number;
   /** Of one result, headers and body. Default 1 MiB. */
   readonly maxResultBytes?: number;
-  /** Ended calls known, and bytes of their results; the oldest go first. Default 1,000,000 and 1 GiB. */
-  readonly maxFinished?: number;
-  readonly maxFinishedBytes?: number;
   readonly log: Pick<Logger, "info" | "warn" | "error">;
   /** Told once when the queue's thread has died for good. From then on nothing is accepted or delivered. */
   readonly onFailure?: (error: Error) => void;
@@ -65,29 +48,31 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
     () => undefined,
   );
   const disk = await lookAtDisk(options.path);
-  const limits = completeLimits(options.limits ?? {}, disk.usableBytes);
-  const resultTtlMs = options.resultTtlMs ?? 15 * 60_000;
+  const { path, maxBodyBytes, maxUnstoredBytes, maxResultBytes, log, onFailure, restartWaitsMs, startThread, ...own } =
+    options;
+  const limits = completeLimits(own.limits ?? {}, disk.usableBytes);
   const settings: EmbeddedSettings = {
-    path: options.path,
+    minFreeBytes: Math.min(GIB, Math.floor(disk.bytes / 20)),
+    maxBytes: Math.max(16 * GIB, 2 * limits.bytes),
+    maxDead: 10_000,
+    maxDeadBytes: 256 * MIB,
+    maxInterruptions: 10,
+    resultTtlMs: 15 * 60_000,
+    maxFinished: 1_000_000,
+    maxFinishedBytes: GIB,
+    ...own,
+    path,
     limits,
-    minFreeBytes: options.minFreeBytes ?? Math.min(GIB, Math.floor(disk.bytes / 20)),
-    maxBytes: options.maxBytes ?? Math.max(16 * GIB, 2 * limits.bytes),
-    maxDead: options.maxDead ?? 10_000,
-    maxDeadBytes: options.maxDeadBytes ?? 256 * MIB,
-    maxInterruptions: options.maxInterruptions ?? 10,
-    resultTtlMs,
-    maxFinished: options.maxFinished ?? 1_000_000,
-    maxFinishedBytes: options.maxFinishedBytes ?? GIB,
   };
-  const start = options.startThread ?? startThread;
+  const start = startThread ?? startQueueThread;
   const queue = new EmbeddedQueue({
     startThread: () => start(settings),
-    maxBodyBytes: options.maxBodyBytes,
-    maxResultBytes: resultTtlMs === 0 ? 0 : (options.maxResultBytes ?? MIB),
-    maxUnstoredBytes: options.maxUnstoredBytes ?? 64 * MIB,
-    restartWaitsMs: options.restartWaitsMs ?? [100, 1000, 3000, 10_000, 30_000, 30_000],
-    log: options.log,
-    ...(options.onFailure && { onFailure: options.onFailure }),
+    maxBodyBytes,
+    maxResultBytes: settings.resultTtlMs === 0 ? 0 : (maxResultBytes ?? MIB),
+    maxUnstoredBytes: maxUnstoredBytes ?? 64 * MIB,
+    restartWaitsMs: restartWaitsMs ?? [100, 1000, 3000, 10_000, 30_000, 30_000],
+    log,
+    ...(onFailure && { onFailure }),
   });
   await queue.opened;
   return queue;
@@ -102,7 +87,7 @@ async function lookAtDisk(path: string): Promise<{ readonly bytes: number; reado
   return { bytes: disk.blocks * disk.bsize, usableBytes: disk.bavail * disk.bsize + (file?.size ?? 0) };
 }
 
-function startThread(settings: EmbeddedSettings): Worker {
+function startQueueThread(settings: EmbeddedSettings): Worker {
   return new Worker(new URL("./engine/thread-main.ts", import.meta.url), {
     name: "faaslane-queue",
     workerData: settings,

@@ -3,6 +3,7 @@ import type {
   CallbackEnd,
   CallState,
   CallStatus,
+  DeadLetter,
   FinalState,
   NewCall,
   PendingCallback,
@@ -201,18 +202,12 @@ export type StoredStatus = Omit<CallStatus, "id" | "callId" | "queue" | "functio
   readonly callId?: string;
 };
 
-export interface StoredLetter {
+export type StoredLetter = Omit<DeadLetter, "id" | "callId" | "queue" | "function" | "namespace"> & {
   readonly place: number;
   readonly seq: number;
   readonly key: string;
   readonly callId?: string;
-  readonly reason: string;
-  readonly attempts: number;
-  readonly status?: number;
-  readonly acceptedAt: number;
-  readonly diedAt: number;
-  readonly bodyBytes: number;
-}
+};
 
 export interface StoredMember {
   readonly index: number;
@@ -286,17 +281,21 @@ export interface EmbeddedSettings {
   readonly path: string;
   /** Unfinished calls that it takes at most. */
   readonly limits: CallLimits;
-  /** Of the file's disk, in bytes: with less, no new calls are taken. */
+  /** While less of the disk is free, new calls are `unavailable`. Default 5 % of it, at most 1 GiB. */
   readonly minFreeBytes: number;
-  /** Size the database file may reach. */
+  /**
+   * Size the file may reach, beside a log of some 64 MiB; more is `unavailable`. Default 16 GiB, and always enough for
+   * all that the other limits allow.
+   */
   readonly maxBytes: number;
+  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and 256 MiB. */
   readonly maxDead: number;
   readonly maxDeadBytes: number;
-  /** A call under way this often when the process died is dead. */
+  /** How often a call may be under way when the process dies before it is dead. Default 10. */
   readonly maxInterruptions: number;
-  /** How long results are kept; calls that have ended are known at least for a minute. */
+  /** How long results are kept; 0 keeps none. What became of a call is known for a minute at least. Default 15 min. */
   readonly resultTtlMs: number;
-  /** Ended calls that are known at most, and the results kept of them. */
+  /** Ended calls known, and bytes of their results; the oldest go first. Default 1,000,000 and 1 GiB. */
   readonly maxFinished: number;
   readonly maxFinishedBytes: number;
 }

@@ -1,32 +1,6 @@
+import { addLoads, type CallLoad, NO_LOAD } from "../../call-limits.ts";
+import { LastMinute } from "../../last-minute.ts";
 import { functionOf } from "../protocol.ts";
-
-const BUCKET_MS = 5000;
-const BUCKETS = 12;
-
-/** How often something happened over the last minute. */
-class Rate {
-  readonly #buckets = new Uint32Array(BUCKETS);
-  /** Number of the bucket that counts now. */
-  #current = 0;
-
-  add(count: number, now: number): void {
-    this.#turn(now);
-    this.#buckets[this.#current % BUCKETS] = (this.#buckets[this.#current % BUCKETS] ?? 0) + count;
-  }
-
-  perSecond(now: number): number {
-    this.#turn(now);
-    return this.#buckets.reduce((sum, count) => sum + count, 0) / ((BUCKETS * BUCKET_MS) / 1000);
-  }
-
-  #turn(now: number): void {
-    const current = Math.floor(now / BUCKET_MS);
-    for (let passed = 0; this.#current < current && passed < BUCKETS; passed++) {
-      this.#buckets[++this.#current % BUCKETS] = 0;
-    }
-    this.#current = Math.max(this.#current, current);
-  }
-}
 
 /** Changes that one transaction makes to the counts of a key. */
 export interface Delta {
@@ -37,20 +11,12 @@ export interface Delta {
   finished: number;
 }
 
-/** Unfinished calls of a function. */
-export interface Load {
-  readonly calls: number;
-  readonly bytes: number;
-}
-
-export const NO_LOAD: Load = { calls: 0, bytes: 0 };
-
 interface Count {
   calls: number;
   bytes: number;
   dead: number;
-  readonly accepted: Rate;
-  readonly finished: Rate;
+  readonly accepted: LastMinute;
+  readonly finished: LastMinute;
 }
 
 export interface KeyCounts {
@@ -67,7 +33,7 @@ export interface KeyCounts {
 export class KeyCounters {
   readonly #counts = new Map<string, Count>();
   /** Of functions that have any. */
-  readonly #loads = new Map<string, Load>();
+  readonly #loads = new Map<string, CallLoad>();
   readonly #clock: () => number;
 
   /** @param clock milliseconds that only go forward */
@@ -80,7 +46,7 @@ export class KeyCounters {
     for (const [key, { calls, bytes, dead, accepted, finished }] of deltas) {
       let count = this.#counts.get(key);
       if (!count) {
-        count = { calls: 0, bytes: 0, dead: 0, accepted: new Rate(), finished: new Rate() };
+        count = { calls: 0, bytes: 0, dead: 0, accepted: new LastMinute(), finished: new LastMinute() };
         this.#counts.set(key, count);
       }
       count.calls += calls;
@@ -93,14 +59,13 @@ export class KeyCounters {
   }
 
   #load(fn: string, calls: number, bytes: number): void {
-    const before = this.loadOf(fn);
-    const load = { calls: before.calls + calls, bytes: before.bytes + bytes };
+    const load = addLoads(this.loadOf(fn), { calls, bytes });
     if (load.calls === 0) this.#loads.delete(fn);
     else this.#loads.set(fn, load);
   }
 
   /** @param fn `name.namespace` */
-  loadOf(fn: string): Load {
+  loadOf(fn: string): CallLoad {
     return this.#loads.get(fn) ?? NO_LOAD;
   }
 

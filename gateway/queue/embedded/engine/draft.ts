@@ -1,6 +1,7 @@
+import { addLoads, type CallLoad, NO_LOAD } from "../../call-limits.ts";
 import { type Answered, functionOf } from "../protocol.ts";
 import type { QueueClock } from "./clock.ts";
-import { type Delta, type Load, NO_LOAD } from "./counts.ts";
+import type { Delta } from "./counts.ts";
 import type { CallsUnderWay, UnderWay } from "./under-way.ts";
 
 /** What the file holds in all. */
@@ -46,7 +47,7 @@ export class Draft {
   forgetAt: number | undefined;
   readonly #ended: { readonly seq: number; readonly call: UnderWay }[] = [];
   readonly #begun: number[] = [];
-  readonly #loads = new Map<string, Load>();
+  readonly #loads = new Map<string, CallLoad>();
   readonly #underWay: CallsUnderWay;
 
   constructor(
@@ -98,12 +99,11 @@ export class Draft {
     delta.calls += calls;
     delta.bytes += bytes;
     const fn = functionOf(key);
-    const load = this.#loads.get(fn) ?? { calls: 0, bytes: 0 };
-    this.#loads.set(fn, { calls: load.calls + calls, bytes: load.bytes + bytes });
+    this.#loads.set(fn, addLoads(this.loadOf(fn), { calls, bytes }));
   }
 
   /** What this transaction changes for a function, by `name.namespace`. */
-  loadOf(fn: string): Load {
+  loadOf(fn: string): CallLoad {
     return this.#loads.get(fn) ?? NO_LOAD;
   }
 

@@ -1,4 +1,5 @@
 import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
+import { addLoads, type CallLoad, fullQueue } from "../../call-limits.ts";
 import type { CallState, FinalState } from "../../queue.ts";
 import { decodeDelivered } from "../call-meta.ts";
 import { isCallbackKey, plainKey } from "../callback-keys.ts";
@@ -6,12 +7,10 @@ import { isComplete, PHASE } from "../db/batches.ts";
 import type { StoredCallback } from "../db/callbacks.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import type { EmbeddedSettings, Refusal } from "../protocol.ts";
+import { type EmbeddedSettings, functionOf, type Refusal } from "../protocol.ts";
 import { type CallEnding, endAnswered, failedCallback } from "./callback-endings.ts";
-import type { Load } from "./counts.ts";
 import type { Draft } from "./draft.ts";
 import type { EmbeddedForgetting } from "./forgetting.ts";
-import { fullQueue } from "./room.ts";
 
 /** Members of a batch that one transaction ends. */
 const MEMBERS_AT_A_TIME = 200;
@@ -28,7 +27,7 @@ export interface Surroundings {
   /** When a call under way was begun. */
   startedAt(seq: number): number | undefined;
   /** Unfinished calls of a function, by `name.namespace`, before this transaction. */
-  loadOf(fn: string): Load;
+  loadOf(fn: string): CallLoad;
 }
 
 /** What can happen to calls, and all that each of these changes. Works inside a transaction and on its draft. */
@@ -93,7 +92,9 @@ export class EmbeddedLedger {
   }
 
   #refuse(call: CallToStore, draft: Draft): Inserted | undefined {
-    const full = fullQueue(call, draft, (fn) => this.#around.loadOf(fn), this.#settings.limits);
+    const fn = functionOf(call.key);
+    const own = addLoads(this.#around.loadOf(fn), draft.loadOf(fn));
+    const full = fullQueue(this.#settings.limits, bytesOf(call), draft, own);
     if (full !== undefined) return refused("overloaded", full);
     const { member } = call;
     if (member === undefined) return undefined;

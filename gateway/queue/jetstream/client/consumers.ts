@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { readPages } from "./pages.ts";
 import { readMessage } from "./stored-message.ts";
 
 export interface ConsumerPlace {
@@ -91,17 +92,10 @@ export async function leavesBehind(
 
 /** None when there is no such stream. */
 export async function listConsumers(link: Link, stream: string): Promise<ConsumerInfo[]> {
-  const all: ConsumerInfo[] = [];
-  try {
-    for (;;) {
-      const page = await link.api<{ consumers: ConsumerInfo[] | null; total: number }>(`CONSUMER.LIST.${stream}`, {
-        offset: all.length,
-      });
-      all.push(...(page.consumers ?? []));
-      if (!page.consumers?.length || all.length >= page.total) return all;
-    }
-  } catch (error) {
-    if (isApiError(error, API_ERRORS.streamNotFound)) return all;
-    throw error;
-  }
+  return await readPages(
+    link,
+    `CONSUMER.LIST.${stream}`,
+    {},
+    (page: { consumers: ConsumerInfo[] | null }) => page.consumers,
+  );
 }

@@ -1,32 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { LastMinute } from "../../last-minute.ts";
 import type { Sharer } from "./limit-share.ts";
 
-const WINDOW_S = 60;
-
-/** Events of the last minute, by second. */
-class Minute {
-  readonly #counts = new Uint32Array(WINDOW_S);
-  readonly #seconds = new Float64Array(WINDOW_S);
-
-  count(second: number): void {
-    const slot = second % WINDOW_S;
-    if (this.#seconds[slot] !== second) this.#counts[slot] = 0;
-    this.#seconds[slot] = second;
-    this.#counts[slot] = (this.#counts[slot] as number) + 1;
-  }
-
-  total(second: number): number {
-    let sum = 0;
-    for (let slot = 0; slot < WINDOW_S; slot++) {
-      if ((this.#seconds[slot] as number) > second - WINDOW_S) sum += this.#counts[slot] as number;
-    }
-    return sum;
-  }
-}
-
 interface OwnLane {
-  readonly accepted: Minute;
-  readonly finished: Minute;
+  readonly accepted: LastMinute;
+  readonly finished: LastMinute;
   running: number;
   free: number;
   held: number;
@@ -57,7 +35,7 @@ export class Activity {
   readonly #others = new Map<string, { readonly at: number; readonly lanes: Readonly<Record<string, LaneActivity>> }>();
 
   accepted(subject: string, now: number): void {
-    this.#of(subject).accepted.count(Math.floor(now / 1000));
+    this.#of(subject).accepted.add(1, now);
   }
 
   started(subject: string): void {
@@ -85,15 +63,14 @@ export class Activity {
   }
 
   finished(subject: string, now: number): void {
-    this.#of(subject).finished.count(Math.floor(now / 1000));
+    this.#of(subject).finished.add(1, now);
   }
 
   /** To be told to others. */
   own(now: number): Record<string, LaneActivity> {
-    const second = Math.floor(now / 1000);
     const lanes: Record<string, LaneActivity> = {};
     for (const [subject, own] of this.#own) {
-      const activity = activityOf(own, second);
+      const activity = activityOf(own, now);
       if (activity.accepted + activity.finished + activity.running + activity.held > 0) lanes[subject] = activity;
       else this.#own.delete(subject);
     }
@@ -116,7 +93,7 @@ export class Activity {
   /** Of all processes that have been heard lately. */
   of(subject: string, now: number): LaneActivity {
     const own = this.#own.get(subject);
-    let sum = own ? activityOf(own, Math.floor(now / 1000)) : NONE;
+    let sum = own ? activityOf(own, now) : NONE;
     for (const [, lanes] of this.#heard(now)) {
       const activity = lanes[subject];
       if (activity) sum = add(sum, activity);
@@ -151,7 +128,7 @@ export class Activity {
   #of(subject: string): OwnLane {
     let own = this.#own.get(subject);
     if (!own) {
-      own = { accepted: new Minute(), finished: new Minute(), running: 0, free: 0, held: 0 };
+      own = { accepted: new LastMinute(), finished: new LastMinute(), running: 0, free: 0, held: 0 };
       this.#own.set(subject, own);
     }
     return own;
@@ -160,8 +137,8 @@ export class Activity {
 
 const NONE: LaneActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
 
-function activityOf({ accepted, finished, running, free, held }: OwnLane, second: number): LaneActivity {
-  const counts = { accepted: accepted.total(second), finished: finished.total(second), running, held };
+function activityOf({ accepted, finished, running, free, held }: OwnLane, now: number): LaneActivity {
+  const counts = { accepted: accepted.total(now), finished: finished.total(now), running, held };
   return free > 0 ? { ...counts, free } : counts;
 }
 

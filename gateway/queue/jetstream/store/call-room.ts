@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { StreamInfo } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { addLoads, type CallLoad, fullQueue, NO_LOAD } from "../../call-limits.ts";
 import type { CallLimits } from "../../stats.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { plainSubject, queueStream, STREAMS } from "../client/names.ts";
@@ -11,13 +12,7 @@ const COUNT_AGE_MS = 1000;
 /** Between two counts while there seems to be no room. */
 const COUNT_PAUSE_MS = 100;
 
-/** What is stored of calls that have not ended. */
-export interface StoredCalls {
-  readonly calls: number;
-  readonly bytes: number;
-}
-
-interface Counted extends StoredCalls {
+interface Counted extends CallLoad {
   /** By the subject of the lane; absent while all calls together are no more than one function may have. */
   readonly lanes?: ReadonlyMap<string, number>;
 }
@@ -43,8 +38,8 @@ export class CallRoom {
   /** A count that has not begun yet, or has just ended. */
   #looking: Promise<void> | undefined;
   /** Taken since the count was begun. */
-  #taken = new Map<string, StoredCalls>();
-  #takenInAll: StoredCalls = NONE;
+  #taken = new Map<string, CallLoad>();
+  #takenInAll: CallLoad = NO_LOAD;
   /** Mean size of a function's calls, of late. */
   readonly #sizes = new Map<string, number>();
 
@@ -84,26 +79,18 @@ export class CallRoom {
   #take(lane: string, bytes: number): string | undefined {
     const size = this.#learn(lane, bytes);
     const { limits } = this.#options;
-    const calls = this.#counted.calls + this.#takenInAll.calls;
-    if (calls >= limits.calls) return `the queue is full: it takes ${limits.calls} calls (async_max_calls)`;
-    if (this.#counted.bytes + this.#takenInAll.bytes + bytes > limits.bytes) {
-      return `the queue is full: its calls may take ${limits.bytes} bytes (async_max_bytes)`;
-    }
-    const taken = this.#taken.get(lane) ?? NONE;
-    const own = this.#ofLane(lane, size);
-    if (own.calls + taken.calls >= limits.functionCalls) {
-      return `the function has ${limits.functionCalls} calls in the queue, which is as many as it may have (async_function_max_calls)`;
-    }
-    if (own.bytes + taken.bytes + bytes > limits.functionBytes) {
-      return `the function's calls in the queue may take ${limits.functionBytes} bytes (async_function_max_bytes)`;
-    }
-    this.#taken.set(lane, plus(taken, bytes));
-    this.#takenInAll = plus(this.#takenInAll, bytes);
+    const taken = this.#taken.get(lane) ?? NO_LOAD;
+    const all = addLoads(this.#counted, this.#takenInAll);
+    const why = fullQueue(limits, bytes, all, addLoads(this.#ofLane(lane, size), taken));
+    if (why !== undefined) return why;
+    const one = { calls: 1, bytes };
+    this.#taken.set(lane, addLoads(taken, one));
+    this.#takenInAll = addLoads(this.#takenInAll, one);
     return undefined;
   }
 
   /** At most, when lanes have not been counted. */
-  #ofLane(lane: string, size: number): StoredCalls {
+  #ofLane(lane: string, size: number): CallLoad {
     const { lanes, calls, bytes } = this.#counted;
     if (!lanes) return { calls, bytes };
     const own = lanes.get(lane) ?? 0;
@@ -129,7 +116,7 @@ export class CallRoom {
   async #countAnew(withLanes: boolean): Promise<void> {
     const [taken, takenInAll] = [this.#taken, this.#takenInAll];
     this.#taken = new Map();
-    this.#takenInAll = NONE;
+    this.#takenInAll = NO_LOAD;
     try {
       this.#counted = await this.#ask(withLanes);
     } catch (error) {
@@ -140,10 +127,9 @@ export class CallRoom {
     this.#countedAt = performance.now();
   }
 
-  #addBack(taken: ReadonlyMap<string, StoredCalls>, inAll: StoredCalls): void {
-    for (const [lane, { calls, bytes }] of taken)
-      this.#taken.set(lane, plus(this.#taken.get(lane) ?? NONE, bytes, calls));
-    this.#takenInAll = plus(this.#takenInAll, inAll.bytes, inAll.calls);
+  #addBack(taken: ReadonlyMap<string, CallLoad>, inAll: CallLoad): void {
+    for (const [lane, load] of taken) this.#taken.set(lane, addLoads(this.#taken.get(lane) ?? NO_LOAD, load));
+    this.#takenInAll = addLoads(this.#takenInAll, inAll);
   }
 
   async #ask(withLanes: boolean): Promise<Counted> {
@@ -167,17 +153,12 @@ export class CallRoom {
   }
 }
 
-const NONE: StoredCalls = { calls: 0, bytes: 0 };
 const MAX_REMEMBERED = 10_000;
 /** Weight of the latest call in the mean. */
 const LEARNING = 1 / 16;
 
-function plus(before: StoredCalls, bytes: number, calls = 1): StoredCalls {
-  return { calls: before.calls + calls, bytes: before.bytes + bytes };
-}
-
 /** Calls in these streams and those for later, with the large bodies that lie apart. */
-export async function countStored(link: Link, streams: readonly string[]): Promise<StoredCalls> {
+export async function countStored(link: Link, streams: readonly string[]): Promise<CallLoad> {
   const states = await Promise.all([...streams, STREAMS.later].map((stream) => stateOf(link, stream)));
   const bodies = await stateOf(link, STREAMS.bodies);
   return {

@@ -1,6 +1,7 @@
 import type { Link } from "../../../nats/connection.ts";
 import { DEFAULT_QUEUE, type PendingCallback } from "../../queue.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
+import { readPages } from "../client/pages.ts";
 import { Publisher } from "../client/publisher.ts";
 import { buildQueueStream, buildStreams, ensureStream } from "../client/streams.ts";
 import type { JetStreamSettings } from "../options.ts";
@@ -147,14 +148,7 @@ export class Context {
   }
 
   async #listQueues(): Promise<string[]> {
-    const names: string[] = [];
-    for (;;) {
-      const { streams, total } = await this.link.api<{ streams: string[] | null; total: number }>("STREAM.NAMES", {
-        offset: names.length,
-      });
-      names.push(...(streams ?? []));
-      if (!streams?.length || names.length >= total) break;
-    }
+    const names = await readPages(this.link, "STREAM.NAMES", {}, (page: { streams: string[] | null }) => page.streams);
     return names.flatMap((name) => queueOfStream(name) ?? []);
   }
 
