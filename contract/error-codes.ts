@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   queue_unavailable: "unavailable",
   stopping: "unavailable",
   out_of_resources: "unavailable",
+  too_many_upgrades: "unavailable",
   timeout: "timeout",
   function_timeout: "timeout",
   disk_full: "noSpace",

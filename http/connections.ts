@@ -79,6 +79,10 @@ class Connection {
   readonly onAnswered: () => void;
   /** Whether it serves one request only. */
   readonly once: boolean;
+  /** A request behind which nothing can be read, if there is one. */
+  last: IncomingMessage | undefined;
+  /** Whether it has gone on with another protocol: never idle, and what moves on it is for others to look at. */
+  tunnelled = false;
 
   constructor(socket: Socket, now: number, answered: (connection: Connection) => void) {
     this.socket = socket;
@@ -138,7 +142,7 @@ export class Connections {
     const connection = this.#all.get(req.socket);
     // It was turned away, and what it had sent already is of no interest.
     if (connection === undefined) return;
-    if (connection.once) res.shouldKeepAlive = false;
+    if (connection.once || connection.last === req) res.shouldKeepAlive = false;
     if (connection.current === undefined) this.#serve(connection, req, res);
     else this.#postpone(connection, req, res);
   };
@@ -148,6 +152,25 @@ export class Connections {
     const connection = this.#all.get(socket);
     if (!connection?.idle || (connection.req && !connection.req.complete)) return false;
     return connection.headFrom === socket.bytesRead - (packet?.length ?? 0);
+  }
+
+  /** Whether no answer is owed on a connection that serves more than one request. */
+  isFree(socket: Socket): boolean {
+    const connection = this.#all.get(socket);
+    if (!connection?.idle || connection.once) return false;
+    return connection.req === undefined || connection.req.complete;
+  }
+
+  /** The answer to `req` ends its connection. */
+  endAfter(req: IncomingMessage): void {
+    const connection = this.#all.get(req.socket);
+    if (connection) connection.last = req;
+  }
+
+  /** A connection's answer has no end any more but that of the connection. */
+  tunnel(socket: Socket): void {
+    const connection = this.#all.get(socket);
+    if (connection) connection.tunnelled = true;
   }
 
   /** Has nothing to do with a connection any more: it goes on as another. */
@@ -239,6 +262,7 @@ export class Connections {
     let headBytes = 0;
     const heads: { readonly connection: Connection; readonly bytes: number }[] = [];
     for (const connection of this.#all.values()) {
+      if (connection.tunnelled) continue;
       if (connection.req && !connection.req.complete) this.#lookAtBody(connection);
       else {
         const bytes = headBytesOf(connection);

@@ -122,7 +122,7 @@ export function isFinalStatus(status: number): boolean {
 
 /** Whether an answer with this status may have a body, and a length and a type that speak of it. */
 export function mayHaveBody(status: number): boolean {
-  return status !== 204 && status !== 304;
+  return status !== 204 && status !== 304 && status !== 101;
 }
 
 /**

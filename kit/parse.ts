@@ -12,6 +12,11 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
+/** How long something may be idle, as {@link parseDuration}; 0 is for ever. */
+export function parseIdle(text: string): number {
+  return parseDuration(text) || Number.POSITIVE_INFINITY;
+}
+
 const MAX_TIMER_MS = 596 * 3600e3;
 
 /** A TCP port; 0 lets the system choose one. */

@@ -9,8 +9,9 @@ import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../http/connections.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
 import { checkHead } from "../http/request-head.ts";
+import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
 import { descriptorLimit, shareConnections } from "./descriptors.ts";
-import { createServer } from "./http.ts";
+import { createServer, ServerResponse as Response } from "./http.ts";
 import type { Logger } from "./log.ts";
 
 export interface DrainingServer {
@@ -29,6 +30,8 @@ export interface ListenOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Those who say for whom they ask; nobody when absent. */
   readonly trusted?: TrustedProxies | undefined;
+  /** Which requests may go on with another protocol; none when absent. At most half of all connections do unless given. */
+  readonly upgrades?: Omit<UpgradeOptions, "max" | "Response"> & { readonly max?: number | undefined };
   /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
 }
@@ -58,9 +61,11 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     limits,
     sayNowAndThen(limits.maxConnections, port, log),
   );
+  const upgrades = openUpgrades(connections, limits.maxConnections, options.upgrades);
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     ...others,
+    shouldUpgradeCallback: upgrades.shouldUpgrade,
     ...headTimeouts(requestTimeout, others.headersTimeout),
     // Node has but one for all requests.
     requestTimeout: 0,
@@ -81,6 +86,8 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     if (!isEscaped(socket)) answerMalformed(error, socket);
   });
   server.on("connect", refuseTunnel);
+  // An older Node would hand over all of them, also those that are not for us.
+  if ("shouldUpgradeCallback" in server) server.on("upgrade", upgrades.onUpgrade);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(port, host, resolve);
@@ -95,10 +102,22 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     port: bound,
     url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
-      draining ??= drain(server, connections, timeoutMs);
+      draining ??= drain(server, connections, upgrades, timeoutMs);
       return draining;
     },
   };
+}
+
+/** Where connections have no limit. */
+const MAX_UPGRADES = 10_000;
+
+function openUpgrades(
+  connections: Connections,
+  maxConnections: number,
+  given: ListenOptions["upgrades"] = { accepts: () => false, idleMs: 0, max: 0 },
+): Upgrades {
+  const max = given.max ?? Math.min(MAX_UPGRADES, Math.floor(maxConnections / 2));
+  return new Upgrades(connections, { ...given, Response, max });
 }
 
 /** Whoever is at the limit is so many times a second. */
@@ -186,13 +205,17 @@ const IDLE_SWEEP_MS = 20;
 /** How long connections are still taken, so that each busy one gets an answer that says it is the last. */
 const LAST_ANSWERS_MS = 150;
 
-async function drain(server: Server, connections: Connections, timeoutMs: number): Promise<void> {
+/** Tunnels have no end of their own: this part of the time is theirs, and in the rest they are closed in order. */
+const TUNNEL_SHARE = 0.8;
+
+async function drain(server: Server, connections: Connections, upgrades: Upgrades, timeoutMs: number): Promise<void> {
   const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
   const cut = setTimeout(() => {
     server.closeAllConnections();
     connections.closeAll(); // those too that have left the server, as tunnels do
     giveUp();
   }, timeoutMs);
+  const endTunnels = setTimeout(() => upgrades.endAll(), timeoutMs * TUNNEL_SHARE);
   // A caller that learns from the answer that the connection ends does not send its next request into the closing.
   const used = connections.used;
   for (const res of connections.answers()) res.shouldKeepAlive = false;
@@ -207,5 +230,6 @@ async function drain(server: Server, connections: Connections, timeoutMs: number
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   await Promise.race([closed, late]);
   clearInterval(sweep);
+  clearTimeout(endTunnels);
   clearTimeout(cut);
 }

@@ -4,7 +4,16 @@ import { DEFAULT_NAMESPACE } from "../contract/paths.ts";
 import { type Env, readEnv } from "../kit/env.ts";
 import { parseHosts } from "../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../kit/log.ts";
-import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseText } from "../kit/parse.ts";
+import {
+  integerFrom,
+  oneOf,
+  parseBoolean,
+  parseBytes,
+  parseDuration,
+  parseIdle,
+  parsePort,
+  parseText,
+} from "../kit/parse.ts";
 import type { ClusterLocation } from "./backends/kubernetes/client/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
@@ -44,6 +53,10 @@ export interface ProviderConfig {
   readonly secretMountPath: string;
   /** Longest wait for the head of a function's answer, in milliseconds. */
   readonly readTimeoutMs: number;
+  /** A function's connection that has changed its protocol is closed when nothing has moved on it for so long, in milliseconds. */
+  readonly upgradeIdleMs: number;
+  /** Connections at a time that have changed their protocol; a share of all when absent. */
+  readonly maxUpgrades?: number | undefined;
   /** Longest stream of logs, in milliseconds; Infinity for as long as the reader stays. */
   readonly writeTimeoutMs: number;
   /** How long a stop waits for requests and replicas under way, in milliseconds. */
@@ -66,6 +79,8 @@ export interface ProviderConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
 }
+
+const DEFAULT_UPGRADE_IDLE_MS = 5 * 60_000;
 
 /** Less would take images away between their build and their deploy. */
 const LEAST_KEEP_MS = 60_000;
@@ -98,6 +113,8 @@ export function loadProviderConfig(env: Env): ProviderConfig {
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
       secretMountPath: read.optional("secret_mount_path", parseText) ?? "/run/secrets/",
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
+      upgradeIdleMs: read.optional("upgrade_idle_timeout", parseIdle) ?? DEFAULT_UPGRADE_IDLE_MS,
+      maxUpgrades: read.optional("max_upgrades", integerFrom(0)),
       writeTimeoutMs: read.optional("write_timeout", parseDuration) ?? Number.POSITIVE_INFINITY,
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       maxBodyBytes: read.optional("max_body_bytes", parseBytes) ?? 4 * 1024 ** 2,

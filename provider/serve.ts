@@ -10,6 +10,7 @@ import { buildProvider, createProviderMetrics } from "./app.ts";
 import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
+import { isFunctionUrl } from "./routes/function-url.ts";
 
 export interface OpenProvider {
   /** `http://host:port`. */
@@ -72,6 +73,7 @@ export async function openProvider(
       host: config.bindAddress,
       server: { keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shareConnections(descriptorLimit()).provider },
+      upgrades: { accepts: isFunctionUrl, idleMs: config.upgradeIdleMs, max: config.maxUpgrades },
       log,
     });
     servers.push(server);

@@ -63,6 +63,8 @@ export interface WatchdogConfig {
   readonly execTimeoutMs: number;
   /** How long traffic is still served after SIGTERM, so that whoever routes here can notice. */
   readonly healthcheckIntervalMs: number;
+  /** A connection that has changed its protocol is closed when nothing has moved on it for so long. */
+  readonly upgradeIdleMs: number;
   readonly maxInflight: number;
   readonly maxBodyBytes: number;
   readonly readyPath: string | undefined;
@@ -103,6 +105,7 @@ export function loadWatchdogConfig(env: Env): WatchdogConfig {
       writeTimeoutMs,
       execTimeoutMs: read.optional("exec_timeout", parseDuration) ?? (modeName === "classic" ? 0 : 30_000),
       healthcheckIntervalMs: read.optional("healthcheck_interval", parseDuration) ?? writeTimeoutMs,
+      upgradeIdleMs: read.optional("upgrade_idle_timeout", parseDuration) ?? 0,
       maxInflight: read.optional("max_inflight", parseCount) ?? 0,
       maxBodyBytes: read.optional("max_body_bytes", parseCount) ?? 64 * 1024 * 1024,
       readyPath: read.optional("ready_path", parsePath),

@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } 
 import type { Connections } from "../http/connections.ts";
 import { INTERNAL_HEADER } from "../http/platform-mark.ts";
 import { checkHead } from "../http/request-head.ts";
+import type { Upgrades } from "../http/upgrades.ts";
 import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { describeThrown } from "./describe-thrown.ts";
@@ -32,6 +33,7 @@ export class FunctionServer {
   readonly server: Server;
   readonly #deps: FunctionServerDeps;
   readonly #connections: Connections;
+  readonly #upgrades: Upgrades;
   /** Answer `Connection: close`, so that callers move to other replicas. */
   #draining = false;
   #closing = false;
@@ -45,11 +47,13 @@ export class FunctionServer {
         maxHeaderSize: MAX_HEADER_BYTES,
         noDelay: true,
         requestMs: deps.config.readTimeoutMs,
+        upgrades: deps.mode.switchesProtocols ? upgradesOf(deps.config) : undefined,
       },
       (req, res) => this.#onRequest(req, res as TrackedResponse),
     );
     this.server = guarded.server;
     this.#connections = guarded.connections;
+    this.#upgrades = guarded.upgrades;
     // Node drops headers past a count without a word; the size limit above is enough.
     this.server.maxHeadersCount = 0;
   }
@@ -63,12 +67,15 @@ export class FunctionServer {
   async close(limitMs: number): Promise<void> {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    // Connections that have changed their protocol have no end of their own.
+    const endTunnels = setTimeout(() => this.#upgrades.endAll(), Math.max(0, limitMs - LAST_WORDS_MS));
     const timer = setTimeout(() => {
       this.#deps.print(`Calls still under way after ${limitMs}ms are cut`);
       this.server.closeAllConnections();
       this.#connections.closeAll(); // those too that have left the server
     }, limitMs);
     await closed;
+    clearTimeout(endTunnels);
     clearTimeout(timer);
   }
 
@@ -172,6 +179,18 @@ export class FunctionServer {
 }
 
 const SENDING_GRACE_MS = 1000;
+
+/** Time that both ends of a tunnel have for their last words. */
+const LAST_WORDS_MS = 2000;
+
+/** Calls may change their protocol, probes may not. */
+function upgradesOf({ upgradeIdleMs }: WatchdogConfig) {
+  return {
+    accepts: (url: string) => !url.startsWith("/_/"),
+    idleMs: upgradeIdleMs || Number.POSITIVE_INFINITY,
+    Response: TrackedResponse,
+  };
+}
 
 const SLASH = 0x2f;
 

@@ -1,15 +1,26 @@
 import { readFileSync } from "node:fs";
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerOptions, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { Connections } from "../http/connections.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
+import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
 
 export interface ServeOptions extends ServerOptions {
   /** Longest time for a whole request in milliseconds, 0 for none. */
   readonly requestMs: number;
+  /** Which requests may go on with another protocol; none when absent. */
+  readonly upgrades?: Omit<UpgradeOptions, "max"> | undefined;
 }
+
+export interface GuardedServer {
+  readonly server: Server;
+  readonly connections: Connections;
+  readonly upgrades: Upgrades;
+}
+
+const NONE: Omit<UpgradeOptions, "max"> = { accepts: () => false, idleMs: 0, Response: ServerResponse };
 
 /** Longest time for a request's head. */
 const HEAD_MS = 20_000;
@@ -21,15 +32,20 @@ const LINGER_MS = 5_000;
  * not HTTP, is closed for good.
  */
 export function createGuardedServer(
-  { requestMs, ...options }: ServeOptions,
+  { requestMs, upgrades: switching = NONE, ...options }: ServeOptions,
   handler: RequestListener,
-): { readonly server: Server; readonly connections: Connections } {
+): GuardedServer {
   const requestLimit = requestMs || Number.POSITIVE_INFINITY;
+  const maxConnections = connectionLimit();
   const connections = new Connections(handler, {
-    maxConnections: connectionLimit(),
+    maxConnections,
     requestMs: requestLimit,
     bodyStallMs: requestLimit,
     lingerMs: LINGER_MS,
+  });
+  const upgrades = new Upgrades(connections, {
+    ...switching,
+    max: switching === NONE ? 0 : Math.floor(maxConnections / 2),
   });
   const headersTimeout = Math.min(HEAD_MS, requestLimit);
   const server = createServer({
@@ -38,7 +54,10 @@ export function createGuardedServer(
     // Node looks at its deadlines now and then only, and has but one for all requests.
     connectionsCheckingInterval: Math.min(5_000, Math.max(100, Math.ceil(headersTimeout / 10))),
     requestTimeout: 0,
+    shouldUpgradeCallback: upgrades.shouldUpgrade,
   });
+  // An older Node would hand over all of them, also those that are not for us.
+  if ("shouldUpgradeCallback" in server) server.on("upgrade", upgrades.onUpgrade);
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
   server.on("connect", (_req, socket) => closeSocket(socket, closingAnswer(405, "Method Not Allowed", "")));
@@ -54,7 +73,7 @@ export function createGuardedServer(
     // It is no longer this server's business what its first parser thinks of the connection.
     if (!isEscaped(socket)) refuse(error, socket);
   });
-  return { server, connections };
+  return { server, connections, upgrades };
 }
 
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {

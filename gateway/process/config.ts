@@ -3,7 +3,16 @@ import { parseTrustedProxies } from "../../http/client-address.ts";
 import { type Env, readEnv } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
-import { integerFrom, oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../kit/parse.ts";
+import {
+  integerFrom,
+  oneOf,
+  parseBoolean,
+  parseDuration,
+  parseIdle,
+  parsePort,
+  parseText,
+  parseUrl,
+} from "../../kit/parse.ts";
 import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
@@ -31,6 +40,10 @@ export interface GatewayConfig {
   readonly readTimeoutMs: number;
   /** Longest wait of a call for a replica, in milliseconds. */
   readonly scaleUpTimeoutMs: number;
+  /** A connection that has changed its protocol is closed when nothing has moved on it for so long, in milliseconds. */
+  readonly upgradeIdleMs: number;
+  /** Connections at a time that have changed their protocol; a share of all when absent. */
+  readonly maxUpgrades?: number | undefined;
   /** Calls of one function that may wait for a replica. */
   readonly maxHeldCalls: number;
   readonly basicAuth: boolean;
@@ -48,6 +61,8 @@ export interface GatewayConfig {
 }
 
 export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
+
+const DEFAULT_UPGRADE_IDLE_MS = 5 * 60_000;
 
 /** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
 export function loadGatewayConfig(env: Env): GatewayConfig {
@@ -69,6 +84,8 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
       scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
+      upgradeIdleMs: read.optional("upgrade_idle_timeout", parseIdle) ?? DEFAULT_UPGRADE_IDLE_MS,
+      maxUpgrades: read.optional("max_upgrades", integerFrom(0)),
       maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
       secretMountPath,

@@ -24,7 +24,7 @@ import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
 import { ProviderClient } from "../provider-client.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
-import { FunctionProxy } from "../proxy/function-proxy.ts";
+import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { ProviderProxy } from "../proxy/provider-proxy.ts";
@@ -171,6 +171,7 @@ export async function openGateway(
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shares.calls },
       trusted: config.trustedProxies.length > 0 ? new TrustedProxies(config.trustedProxies) : undefined,
+      upgrades: { accepts: isFunctionCall, idleMs: config.upgradeIdleMs, max: config.maxUpgrades },
       log,
     });
     // Closed after the worker, which the next part closes.

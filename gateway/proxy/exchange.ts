@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { CallHeaders } from "./headers.ts";
 
 /** Pieces of a body as they come, which can be held up. */
@@ -31,6 +32,8 @@ export interface Exchange {
   readonly method: string;
   /** Whether nobody waits for the answer any more. */
   readonly left: boolean;
+  /** The protocols that it offers to go on with in the place of HTTP, as a value of `Upgrade`; mostly absent. */
+  readonly protocols: string | undefined;
   /** What the function gets: names and values in turn. */
   upstreamHeaders(call: CallHeaders): string[];
   /**
@@ -45,6 +48,14 @@ export interface Exchange {
    * @throws when the answer cannot be sent as it is; {@link refuse} may follow
    */
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void;
+  /**
+   * The function goes on with another protocol, one of those that were offered. May be called instead of {@link begin},
+   * and nothing comes after it.
+   * @param upstream the connection to the function
+   * @param closed called once, when both connections are closed
+   * @throws as {@link begin}
+   */
+  switchProtocols(headers: AnswerHeaders, upstream: Duplex, closed: () => void): void;
   /** Holds up `flow` while it cannot take more. */
   data(piece: Buffer, flow: Flow): void;
   /** @param trailers fields that follow the body */

@@ -13,12 +13,17 @@ import { HttpExchange, writeAnswer } from "./http-exchange.ts";
 import { MissingFunctionLookup, type ProviderQuestions } from "./missing-function-lookup.ts";
 import {
   noFunctionAnswer,
+  tooManyUpgradesAnswer,
   unknownFunctionAnswer,
   unsureFunctionAnswer,
   wrongMethodAnswer,
 } from "./platform-answers.ts";
 
 export const FUNCTION_PREFIX = "/function/";
+
+export function isFunctionCall(url: string): boolean {
+  return url.startsWith(FUNCTION_PREFIX);
+}
 
 /** Between two looks whether it is still worth waiting for the first snapshot. */
 const FIRST_LOOK_MS = 50;
@@ -62,7 +67,12 @@ export class FunctionProxy {
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
-    return this.forward(req.url as string, callIdOf(req), new HttpExchange(req, res), req.headers);
+    const exchange = new HttpExchange(req, res);
+    if (exchange.isOneTooMany) {
+      exchange.refuse(tooManyUpgradesAnswer(this.responseHeaders(this.newCallHeaders(req))));
+      return undefined;
+    }
+    return this.forward(req.url as string, callIdOf(req), exchange, req.headers);
   }
 
   /**

@@ -2,6 +2,8 @@ import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 
+export const SWITCHING_PROTOCOLS = 101;
+
 export interface CallHeaders {
   readonly callId: string;
   /** Unix time in nanoseconds. */
@@ -92,6 +94,20 @@ export function buildClientHeaders(
   }
   if (!mayHaveBody(status)) delete headers["content-length"];
   return headers;
+}
+
+/**
+ * The same for an answer that changes the protocol.
+ * @param protocol what the connection goes on with
+ */
+export function buildSwitchHeaders(
+  upstream: Record<string, string | string[] | undefined>,
+  ours: Record<string, string>,
+  protocol: string,
+): Record<string, string | string[]> {
+  const headers = buildClientHeaders(upstream, ours, SWITCHING_PROTOCOLS);
+  delete headers.trailer;
+  return Object.assign(headers, { connection: "Upgrade", upgrade: protocol });
 }
 
 /** What an interim answer says to the caller; undefined for nothing. */

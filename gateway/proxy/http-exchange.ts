@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { PassThrough } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { giveTime } from "../../http/connections.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
+import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 
@@ -12,10 +13,12 @@ const BUFFERED_BODY_BYTES = 64 * 1024;
 export class HttpExchange implements Exchange {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
+  readonly #upgrade: PendingUpgrade | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     this.#req = req;
     this.#res = res;
+    this.#upgrade = upgradeOf(req);
   }
 
   get method(): string {
@@ -24,6 +27,15 @@ export class HttpExchange implements Exchange {
 
   get left(): boolean {
     return this.#res.destroyed;
+  }
+
+  get protocols(): string | undefined {
+    return this.#upgrade?.protocols;
+  }
+
+  /** Whether it wants to change the protocol, and as many as may do so already have. */
+  get isOneTooMany(): boolean {
+    return this.#upgrade?.full ?? false;
   }
 
   upstreamHeaders(call: CallHeaders): string[] {
@@ -78,6 +90,10 @@ export class HttpExchange implements Exchange {
     else res.writeHead(status, sendable, headers);
     // A stream's first piece may be long in coming; its reader wants to know that it is connected.
     if (headers["content-length"] === undefined) res.flushHeaders();
+  }
+
+  switchProtocols(headers: AnswerHeaders, upstream: Duplex, closed: () => void): void {
+    this.#upgrade?.switchTo(headers, upstream, closed);
   }
 
   /** Trailers follow the chunks of a body that has no length. */

@@ -36,6 +36,15 @@ export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAn
   };
 }
 
+/** As many connections as may have changed their protocol already. */
+export function tooManyUpgradesAnswer(ours: Headers): PlatformAnswer {
+  return {
+    status: 503,
+    headers: { ...ours, "retry-after": "5", [INTERNAL_KEY]: "proxy", ...coded("too_many_upgrades"), ...PLAIN_TEXT },
+    text: "too many connections that have changed their protocol are open\n",
+  };
+}
+
 /** Nobody can tell whether there is such a function: worth another try. */
 export function unsureFunctionAnswer(target: string, why: string, ours: Headers): PlatformAnswer {
   return {

@@ -1,12 +1,20 @@
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { FaasError } from "../../contract/errors.ts";
 import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
+import { isOffered } from "../../http/upgrade-rules.ts";
 import { readProviderAnswer } from "../core/provider-answer.ts";
 import { isUnheard } from "../core/unheard.ts";
 import type { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
-import { buildClientHeaders, buildClientTrailers, buildInterimHeaders } from "./headers.ts";
+import {
+  buildClientHeaders,
+  buildClientTrailers,
+  buildInterimHeaders,
+  buildSwitchHeaders,
+  SWITCHING_PROTOCOLS,
+} from "./headers.ts";
 import type { ReplicaConnection } from "./replica.ts";
 import { UntypedHead } from "./untyped-head.ts";
 
@@ -105,6 +113,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
         body: body as Dispatcher.DispatchOptions["body"] & object,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
+        upgrade: exchange.protocols ?? null,
       },
       this,
     );
@@ -121,8 +130,12 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Controller, status: number, headers: UpstreamHeaders, reason?: string): void {
+    if (status === SWITCHING_PROTOCOLS) {
+      controller.abort(this.#unasked());
+      return;
+    }
     if (status < 200) {
-      if (this.#countInterim(controller, status) && status === 103) this.#inform(status, headers);
+      if (this.#countInterim(controller, status) && (status === 103 || status === 102)) this.#inform(status, headers);
       return;
     }
     if (status === 500 && this.#isUnheard(headers)) {
@@ -134,11 +147,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
       return;
     }
     const { entry, exchange, coldWait } = this.#call;
-    const now = performance.now();
-    this.#status = status;
-    this.#replica.heard = true;
-    this.#replica.responsiveness.answered(now);
-    entry.pace.note(now - this.#sentAt, now);
+    this.#answered(status);
     const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
     coldWait?.tell(answerHeaders, this.#replica, entry.meter);
     if (!isUntyped(status, exchange.method, answerHeaders)) {
@@ -150,6 +159,31 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
       if (type !== undefined) answerHeaders["content-type"] = type;
       this.#begin(controller, status, reason, answerHeaders);
     });
+  }
+
+  /** Its connection goes on with another protocol, and the call with it: it is under way until both are closed. */
+  onRequestUpgrade(_controller: Controller, status: number, headers: UpstreamHeaders, socket: Duplex): void {
+    const { entry, exchange, coldWait } = this.#call;
+    this.#answered(status);
+    const { upgrade } = headers;
+    let failure = this.#call.callerLeft ? new Error("the caller has left") : undefined;
+    if (typeof upgrade !== "string" || !isOffered(upgrade, exchange.protocols ?? "")) failure ??= this.#unasked();
+    else if (!failure) {
+      const answerHeaders = buildSwitchHeaders(headers, this.#call.ownHeaders(), upgrade);
+      coldWait?.tell(answerHeaders, this.#replica, entry.meter);
+      try {
+        exchange.switchProtocols(answerHeaders, socket, () => {
+          this.#leave(false);
+          this.#call.end(status);
+        });
+        return;
+      } catch (cause) {
+        failure = this.#unsendable(cause);
+      }
+    }
+    socket.on("error", () => {}); // it is given up, however it takes that
+    socket.destroy();
+    this.onResponseError(undefined, failure);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -179,6 +213,14 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
       this.#leave(failure.kind === "timeout");
       this.#call.fail(failure, this.#begun);
     }
+  }
+
+  #answered(status: number): void {
+    const now = performance.now();
+    this.#status = status;
+    this.#replica.heard = true;
+    this.#replica.responsiveness.answered(now);
+    this.#call.entry.pace.note(now - this.#sentAt, now);
   }
 
   /** The replica has one call less. @param timedOut whether it has let someone wait for too long */
@@ -215,9 +257,18 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
       this.#call.exchange.begin(status, reason, headers);
       this.#begun = true;
     } catch (cause) {
-      const why = `function ${this.#call.entry.qualifiedName} sent an answer that cannot be passed on`;
-      controller.abort(new FaasError("upstream", why, { cause }));
+      controller.abort(this.#unsendable(cause));
     }
+  }
+
+  #unsendable(cause: unknown): FaasError {
+    const why = `function ${this.#call.entry.qualifiedName} sent an answer that cannot be passed on`;
+    return new FaasError("upstream", why, { cause });
+  }
+
+  #unasked(): FaasError {
+    const why = `function ${this.#call.entry.qualifiedName} switched to a protocol that nobody had asked for`;
+    return new FaasError("upstream", why);
   }
 
   /**
@@ -235,7 +286,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   #inform(status: number, headers: UpstreamHeaders): void {
     if (this.#interimAnswers > MAX_HINTS) return;
     const hints = buildInterimHeaders(headers);
-    if (hints) this.#call.exchange.inform(status, hints);
+    if (hints || status === 102) this.#call.exchange.inform(status, hints ?? {});
   }
 
   #explain(error: Error): FaasError {

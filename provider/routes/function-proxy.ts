@@ -19,11 +19,13 @@ import {
 } from "../../http/forwarding.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 import { sniffContentType } from "../../http/sniff.ts";
+import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
 import { Agent, request, STATUS_CODES } from "../../kit/http.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { EndpointSnapshot } from "./endpoint-snapshot.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";
+import { isSwitch, joinConnections } from "./switch-protocols.ts";
 
 export interface ProviderProxyOptions {
   readonly snapshot: Pick<EndpointSnapshot, "find">;
@@ -59,6 +61,11 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
       return;
     }
     const { name } = target.ref;
+    const upgrade = upgradeOf(req);
+    if (upgrade?.full) {
+      fail(res, 503, "too_many_upgrades", "too many connections that have changed their protocol are open", true);
+      return;
+    }
     try {
       const { addresses = [], timeoutMs = 0 } = (await snapshot.find(target.ref)) ?? {};
       if (res.destroyed) return; // the client has left meanwhile, and nothing would tell that again
@@ -68,7 +75,7 @@ export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
         fail(res, 503, "no_replica_ready", `No endpoints available for: ${name}.`, true);
         return;
       }
-      await forward(req, res, { address, path: target.path, agent, timeoutMs });
+      await forward(req, res, { address, path: target.path, agent, timeoutMs, upgrade });
     } catch (err) {
       log.debug({ err, function: name, namespace: target.ref.namespace }, "call failed");
       if (res.headersSent || res.destroyed) res.destroy();
@@ -93,6 +100,7 @@ interface Hop {
   readonly agent: HttpAgent;
   /** Longest wait for the head of the answer, in milliseconds. */
   readonly timeoutMs: number;
+  readonly upgrade: PendingUpgrade | undefined;
 }
 
 /** Streams the call to the replica and its answer back; whoever leaves first takes the other side along. */
@@ -102,11 +110,15 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
   res.once("close", left);
   try {
     const hint = (information: InformationEvent) => passHint(information, req, res);
-    const answer = await head(upstream, hop.timeoutMs, hint).catch((error: NodeJS.ErrnoException) => {
+    const answer = await head(upstream, hop, hint).catch((error: NodeJS.ErrnoException) => {
       if (!metClosingConnection(req, upstream, error)) throw error;
       upstream = send(req, hop);
-      return head(upstream, hop.timeoutMs, hint);
+      return head(upstream, hop, hint);
     });
+    if (hop.upgrade && isSwitch(answer)) {
+      joinConnections(answer, res, hop.upgrade);
+      return;
+    }
     const status = answer.statusCode as number;
     if (!isFinalStatus(status)) throw new Error(`the function answered with status ${status}`);
     const reason = sendableReason(answer.statusMessage) ?? STATUS_CODES[status] ?? "";
@@ -130,15 +142,18 @@ async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Pro
   }
 }
 
-function send(req: IncomingMessage, { address, path, agent }: Hop): ClientRequest {
+function send(req: IncomingMessage, { address, path, agent, upgrade }: Hop): ClientRequest {
   const url = new URL(`http://${address}`);
+  const headers = requestHeaders(req, address);
+  if (upgrade) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocols);
   const upstream = request({
-    agent,
+    // One that may change its protocol is no more use to others.
+    agent: upgrade ? false : agent,
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: url.port || 80,
     method: req.method as string,
     path,
-    headers: requestHeaders(req, address),
+    headers,
     maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
   });
   // Node drops headers past a count without a word; their size has a limit.
@@ -169,12 +184,18 @@ async function firstPiece(answer: IncomingMessage): Promise<Buffer | undefined> 
 
 async function head(
   upstream: ClientRequest,
-  timeoutMs: number,
+  { timeoutMs, upgrade: switches }: Hop,
   hint: (information: InformationEvent) => void,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const late = setTimeout(() => upstream.destroy(new Error("no answer in time")), timeoutMs);
   upstream.once("response", resolve);
+  if (switches) {
+    upstream.once("upgrade", (answer, socket, rest) => {
+      if (rest.length > 0) socket.unshift(rest);
+      resolve(answer);
+    });
+  }
   let interimAnswers = 0;
   upstream.on("information", (information) => {
     interimAnswers++;
@@ -190,9 +211,10 @@ async function head(
   }
 }
 
-/** Early hints reach those who can be sent any. */
+/** Early hints, and that something goes on, reach those who can be told. */
 function passHint({ statusCode, rawHeaders }: InformationEvent, req: IncomingMessage, res: ServerResponse): void {
-  if (statusCode !== 103 || res.headersSent || res.destroyed || req.httpVersionMinor === 0) return;
+  if ((statusCode !== 103 && statusCode !== 102) || res.headersSent || res.destroyed || req.httpVersionMinor === 0)
+    return;
   try {
     res.writeInformation(statusCode, Object.fromEntries(functionFields(rawHeaders)));
   } catch {

@@ -141,7 +141,8 @@ const FORWARDING: readonly Row[] = [
       ...["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"],
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     ],
-    { Upgrade: ABSENT, "Sec-Websocket-Version": ["13"] },
+    // OpenFaaS CE takes `Upgrade` away; ours lets the function answer it, which this one does as to any other request.
+    { "Sec-Websocket-Version": ["13"] },
   ),
 ];
 

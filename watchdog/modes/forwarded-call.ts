@@ -2,6 +2,8 @@ import { type Agent, ClientRequest, type IncomingMessage, type InformationEvent,
 import type { Socket } from "node:net";
 import { isFinalStatus, MAX_INTERIM_ANSWERS, mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../http/platform-mark.ts";
+import { isOffered } from "../../http/upgrade-rules.ts";
+import type { PendingUpgrade } from "../../http/upgrades.ts";
 import type { TrackedResponse } from "../tracked-response.ts";
 import { buildResponseHeaders, passTrailers } from "./http-headers.ts";
 
@@ -34,6 +36,8 @@ export class ForwardedCall extends ClientRequest {
   /** The caller asked for a stream. */
   readonly #streaming: boolean;
   #incoming: IncomingMessage | undefined;
+  /** What it offers to go on with in the place of HTTP. */
+  upgrade: PendingUpgrade | undefined;
   #interimAnswers = 0;
   #repeatable = false;
   #piped = false;
@@ -87,8 +91,7 @@ export class ForwardedCall extends ClientRequest {
         this.#passInterim(first as InformationEvent);
         return true;
       case "upgrade":
-        (second as Socket).destroy();
-        this.#fail(new Error("the function switched protocols, which nobody had asked for"));
+        this.#switchProtocols(first as IncomingMessage, second as Socket, third as Buffer);
         return true;
       case "error":
         this.#fail(first as Error);
@@ -101,6 +104,27 @@ export class ForwardedCall extends ClientRequest {
   /** Without a listener Node would leave a connection that switches protocols to itself. */
   override listenerCount(event: string | symbol, listener?: (...parameters: unknown[]) => void): number {
     return event === "upgrade" ? 1 : super.listenerCount(event, listener);
+  }
+
+  #switchProtocols({ rawHeaders, headers }: IncomingMessage, socket: Socket, head: Buffer): void {
+    const res = this.#res;
+    const { upgrade: protocol } = headers;
+    socket.on("error", () => {}); // Node has taken its listeners off
+    try {
+      if (this.#over) throw new Error("the caller has left");
+      if (this.upgrade === undefined || protocol === undefined || !isOffered(protocol, this.upgrade.protocols)) {
+        throw new Error("the function switched protocols, which nobody had asked for");
+      }
+      if (head.length > 0) socket.unshift(head);
+      const { headers: kept } = buildResponseHeaders(rawHeaders, false, false);
+      this.upgrade.switchTo([...kept, "Connection", "Upgrade", "Upgrade", protocol], socket);
+    } catch (error) {
+      socket.destroy();
+      this.#fail(error as Error);
+      return;
+    }
+    this.#over = true;
+    res.onExpire = null; // it takes as long as the two sides want
   }
 
   #answer(incoming: Answer): void {

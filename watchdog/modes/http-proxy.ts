@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
+import { upgradeOf } from "../../http/upgrades.ts";
 import { readBody } from "../body.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { failCall } from "../fail-call.ts";
@@ -61,6 +62,12 @@ export class HttpProxy {
     const method = req.method as string;
     const streaming = wantsStream(req.headers.accept);
     const { headers, hasBody } = buildRequestHeaders(req.rawHeaders, method);
+    const upgrade = upgradeOf(req);
+    if (upgrade?.full) {
+      answerFailure(res, 503);
+      return;
+    }
+    if (upgrade) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocols);
     if (body !== undefined && body.length > 0) setLength(headers, body.length);
     const options = {
       host: upstream.host,
@@ -68,11 +75,13 @@ export class HttpProxy {
       method,
       path: upstream.prefix + (req.url as string),
       headers,
-      agent: this.#agent,
+      // One that may change its protocol is no more use to others.
+      agent: upgrade ? false : this.#agent,
       setHost: false,
       maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
     };
     const call = new ForwardedCall(res, options, streaming, this.#context);
+    call.upgrade = upgrade;
     res.onExpire = timeOut;
     deadlines.start(res, this.#limitMs(req, streaming), res.startedAt);
     if (body !== undefined) call.send(body);

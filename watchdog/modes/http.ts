@@ -60,6 +60,7 @@ export async function openHttpMode(
     get ready() {
       return ready;
     },
+    switchesProtocols: true,
     whenReady: () => readiness,
     handle: (req, res) => proxy.handle(req, res),
     async close() {

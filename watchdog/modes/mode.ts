@@ -5,6 +5,8 @@ import type { TrackedResponse } from "../tracked-response.ts";
 export interface Mode {
   /** Answers one call, now or later. Never throws. */
   handle(req: IncomingMessage, res: TrackedResponse): void;
+  /** Whether a call may go on with another protocol than HTTP. */
+  readonly switchesProtocols?: boolean;
   /** The function can take calls. */
   readonly ready: boolean;
   /** Resolves when the function can take calls; rejects when it never will. */

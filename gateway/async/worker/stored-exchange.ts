@@ -33,6 +33,15 @@ export class StoredExchange implements Exchange {
     return this.collector.over;
   }
 
+  /** There is no connection that could go on with another. */
+  get protocols(): undefined {
+    return undefined;
+  }
+
+  switchProtocols(): never {
+    throw new Error("a stored call offers no protocols");
+  }
+
   upstreamHeaders(call: CallHeaders): string[] {
     const rawHeaders = buildCallHeaders(this.#stored, this.#userAgent);
     return buildUpstreamHeaders({ rawHeaders, headers: NO_CONNECTION, socket: WORKER }, call);
