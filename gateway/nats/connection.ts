@@ -38,6 +38,7 @@ export class JetStreamError extends Error {
 export const API_ERRORS = {
   consumerNotFound: 10014,
   messageNotFound: 10037,
+  insufficientMemory: 10028,
   insufficientStorage: 10047,
   streamNotFound: 10059,
   streamNameInUse: 10058,

@@ -1,8 +1,10 @@
+import { formatBytes } from "../../contract/bytes.ts";
 import { isQueueName } from "../../contract/names.ts";
 import type { EnvReader } from "../../kit/env.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseUrl } from "../../kit/parse.ts";
 import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../async/callbacks/targets.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
+import { DEFAULT_RESERVED_BYTES, MIN_RESERVED_BYTES } from "../queue/reserved-bytes.ts";
 import type { CallLimits } from "../queue/stats.ts";
 
 /** Where accepted calls wait. `none` leaves `/async-function/` out. */
@@ -37,6 +39,8 @@ export interface JetStreamConfig extends QueueLimits, NatsConfig {
   readonly kind: "jetstream";
   /** A worker that has been silent for so long is taken for dead, in milliseconds. */
   readonly ackWaitMs: number;
+  /** What its streams reserve on each server, in bytes. */
+  readonly reservedBytes: number;
 }
 
 /** How calls are taken from the queue and made. */
@@ -119,6 +123,7 @@ function readQueue(
   const replicas = read.optional("nats_stream_replicas", integerFrom(1)) ?? 1;
   const storage = read.optional("nats_storage", oneOf<"file" | "memory">("file", "memory")) ?? "file";
   const ackWaitMs = read.optional("ack_wait", parseDuration) ?? 30_000;
+  const reservedBytes = read.optional("nats_reserved_bytes", parseReserved) ?? DEFAULT_RESERVED_BYTES;
   const minFreeBytes = dataDir === undefined ? undefined : read.optional("async_min_free", parseBytes);
   const servers = urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]);
   const kind = asked ?? (servers || dataDir === undefined ? "jetstream" : "embedded");
@@ -130,7 +135,13 @@ function readQueue(
     return { queue: { kind, path: `${dataDir}/queue.db`, ...floor, ...limits }, ...named };
   }
   const needed = { servers: servers ?? read.required("nats_url", parseServers), ...nats };
-  return { queue: { kind, ...needed, ackWaitMs, ...limits }, nats: needed };
+  return { queue: { kind, ...needed, ackWaitMs, reservedBytes, ...limits }, nats: needed };
+}
+
+function parseReserved(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes < MIN_RESERVED_BYTES) throw new Error(`must be at least ${formatBytes(MIN_RESERVED_BYTES)}`);
+  return bytes;
 }
 
 function parseServers(text: string): string[] {

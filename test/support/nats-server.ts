@@ -12,26 +12,30 @@ export interface NatsOptions {
   /** Further lines of its configuration. */
   readonly config?: string;
   readonly maxPayload?: number;
+  /** Bytes that all streams together may reserve; plenty, whatever the disk has free. */
+  readonly maxFileStore?: number;
 }
 
 /** A `nats-server` of its own, with JetStream on a folder that outlives the process. */
 export class NatsServer {
   readonly folder: string;
   readonly #config: string;
+  readonly #maxFileStore: number;
   #port: number;
   #process: ChildProcess | undefined;
   #log = "";
 
-  private constructor(folder: string, config: string, port: number) {
+  private constructor(folder: string, config: string, port: number, maxFileStore = 2 ** 40) {
     this.folder = folder;
     this.#config = config;
+    this.#maxFileStore = maxFileStore;
     this.#port = port;
   }
 
   static async start(options: NatsOptions = {}): Promise<NatsServer> {
     const folder = await mkdtemp(join(tmpdir(), "faaslane-nats-"));
     const lines = [`max_payload: ${options.maxPayload ?? 1024 ** 2}`, options.config ?? ""];
-    const server = new NatsServer(folder, lines.join("\n"), -1);
+    const server = new NatsServer(folder, lines.join("\n"), -1, options.maxFileStore);
     await server.restart();
     return server;
   }
@@ -86,7 +90,7 @@ export class NatsServer {
       [
         `listen: "127.0.0.1:${this.#port}"`,
         `ports_file_dir: "${this.folder}"`,
-        `jetstream { store_dir: "${join(this.folder, "store")}" }`,
+        `jetstream { store_dir: "${join(this.folder, "store")}", max_file_store: ${this.#maxFileStore} }`,
         this.#config,
       ].join("\n"),
     );

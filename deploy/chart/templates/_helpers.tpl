@@ -123,6 +123,10 @@ topologySpreadConstraints:
   value: {{ .Values.nats.streamReplication | quote }}
 - name: nats_storage
   value: {{ .Values.nats.streamStorage | quote }}
+{{- with .Values.nats.reservedBytes }}
+- name: nats_reserved_bytes
+  value: {{ . | quote }}
+{{- end }}
 - name: ack_wait
   value: {{ .Values.queueWorker.ackWait | quote }}
 {{- end }}

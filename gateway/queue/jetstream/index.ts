@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { StartError } from "../../../kit/process.ts";
@@ -30,7 +31,9 @@ import { Intake } from "./calls/intake.ts";
 import { findCall } from "./calls/lookup.ts";
 import { purgeFunction } from "./calls/purge.ts";
 import { SIGNALS } from "./client/names.ts";
+import { isShort } from "./client/storage.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
+import { fitToAccount, refusalFor } from "./room-at-start.ts";
 import { outcomeOf, statusOf } from "./store/record.ts";
 import { JetStreamConsumer } from "./worker/consumer.ts";
 
@@ -42,7 +45,7 @@ const TELL_ACTIVITY_MS = 1000;
 /**
  * A queue on NATS JetStream, shared by any number of processes. Streams are made when they are missing and changed when
  * their settings differ. See `docs/adr/0008-jetstream.md` for what lies where.
- * @throws {StartError} naming the versions, when the server is too old
+ * @throws {StartError} when the server is too old, or has too little room: naming what is needed and what there is
  * @throws {Error} naming the servers, when there is none, it refuses the login, or cannot have the streams
  */
 export async function openJetStreamQueue(options: JetStreamQueueOptions): Promise<Queue> {
@@ -54,18 +57,37 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
     throw new StartError(`cannot keep the queue at NATS ${settings.servers}: ${tooOld}`);
   }
   if (options.onReconnect) link.onReconnect(options.onReconnect);
-  const context = new WorkerContext(link, settings);
+  let context: WorkerContext | undefined;
   try {
-    await context.open();
+    context = new WorkerContext(link, await fitToAccount(link, settings, options.callLimits ?? {}));
+    await openPatiently(context);
     context.server.renew();
     await context.server.known;
   } catch (cause) {
-    context.publisher.close();
+    const refusal = await refusalFor(cause, link, settings).catch(() => undefined);
+    if (refusal) await context?.removeNewStreams();
+    context?.publisher.close();
     await link.close();
+    if (refusal) throw refusal;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`the queue's streams cannot be made at NATS ${settings.servers}: ${reason}`, { cause });
   }
   return new JetStreamQueue(context);
+}
+
+/** The servers of a cluster tell each other every few seconds what they have left. */
+const NEWS_OF_ROOM_MS = 12_000;
+
+/** In a cluster, what has just been given back may not count as free yet. */
+async function openPatiently(context: WorkerContext): Promise<void> {
+  try {
+    await context.open();
+  } catch (error) {
+    const { nc } = context.link;
+    if (!isShort(error) || nc.info?.cluster === undefined) throw error;
+    await delay(NEWS_OF_ROOM_MS);
+    await context.open();
+  }
 }
 
 class JetStreamQueue implements Queue {

@@ -1,16 +1,17 @@
 import type { Logger } from "../../../kit/log.ts";
 import type { NatsCredentials } from "../../nats/credentials.ts";
 import { completeLimits } from "../call-limits.ts";
+import { DEFAULT_RESERVED_BYTES } from "../reserved-bytes.ts";
 import type { CallLimits } from "../stats.ts";
 
 export interface JetStreamLimits {
   /** Calls on their way to the server; more are `overloaded`. Default 16,384 and 64 MiB. */
   readonly maxUnstored?: number;
   readonly maxUnstoredBytes?: number;
-  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and 256 MiB. */
+  /** Dead calls kept, in number and bytes; the oldest go first. Default 10,000 and a fifth of what is reserved. */
   readonly maxDead?: number;
   readonly maxDeadBytes?: number;
-  /** Records of finished calls kept, in number and bytes; the oldest go first. Default 1,000,000 and 1 GiB. */
+  /** Records of finished calls kept, in number and bytes; the oldest go first. Default 1,000,000 and the rest of that. */
   readonly maxFinished?: number;
   readonly maxFinishedBytes?: number;
   /**
@@ -29,6 +30,11 @@ export interface JetStreamQueueOptions {
   /** Copies of each stream in the cluster, 1 to 5. Default 1. */
   readonly replicas?: number;
   readonly storage?: "file" | "memory";
+  /**
+   * What the streams of finished calls and of dead letters reserve on each server that has a copy: four fifths and one
+   * fifth of it. Default 1.25 GiB.
+   */
+  readonly reservedBytes?: number;
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   /** How long the status of a finished call is known, and its result; 0 keeps no results, and a status for a minute. */
@@ -59,6 +65,8 @@ const MIB = 1024 ** 2;
 
 export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings {
   const { credentials: _, limits, callLimits, onReconnect: _o, ...rest } = options;
+  const { reservedBytes = DEFAULT_RESERVED_BYTES } = options;
+  const maxDeadBytes = Math.floor(reservedBytes / 5);
   return {
     replicas: 1,
     storage: "file",
@@ -66,14 +74,15 @@ export function withDefaults(options: JetStreamQueueOptions): JetStreamSettings 
     publishTimeoutMs: 2000,
     pollMs: 1500,
     ...rest,
+    reservedBytes,
     callLimits: completeLimits(callLimits ?? {}),
     limits: {
       maxUnstored: 16_384,
       maxUnstoredBytes: 64 * MIB,
       maxDead: 10_000,
-      maxDeadBytes: 256 * MIB,
+      maxDeadBytes,
       maxFinished: 1_000_000,
-      maxFinishedBytes: 1024 * MIB,
+      maxFinishedBytes: reservedBytes - maxDeadBytes,
       maxMembers: 2_000_000,
       maxInterruptions: 10,
       ...limits,

@@ -2,6 +2,7 @@ import { DiscardPolicy, nanos, RetentionPolicy, StorageType, type StreamConfig, 
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import type { JetStreamSettings } from "../options.ts";
 import { BODY_PREFIX, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
+import { isShort } from "./storage.ts";
 
 type Config = Pick<StreamConfig, "name" | "subjects" | "retention" | "discard"> & Partial<StreamConfig>;
 type Sizes = Pick<JetStreamSettings, "replicas" | "storage" | "limits" | "callLimits" | "resultTtlMs">;
@@ -12,8 +13,8 @@ const DAY_MS = 86_400_000;
 const KEEP_MS = 35 * DAY_MS;
 /** Publishers try again within seconds, and workers after the ack wait. */
 const DUPLICATE_WINDOW_MS = 120_000;
-/** Less than this is no help to anybody. */
-const MIN_SIZE_BYTES = 16 * 1024 ** 2;
+/** Streams that reserve room on the server. */
+export const RESERVING = [STREAMS.dead, STREAMS.finished] as const;
 
 /** Of a named queue: a message goes when its call has ended or moved on. */
 export function buildQueueStream(queue: string, sizes: Sizes): Config {
@@ -110,39 +111,57 @@ function workQueue({ callLimits }: Sizes) {
 /** The servers of a cluster elect a leader for each new stream before they answer. */
 const MAKE_TIMEOUT_MS = 15_000;
 
-/**
- * Makes the stream as {@link makeStream} does. A server sets the size of a stream aside at once; one that has not so
- * much gets a smaller one.
- * @returns the fields that differ from the configuration
- */
-export async function ensureStream(link: Link, config: Config): Promise<string[]> {
-  try {
-    return await makeStream(link, config);
-  } catch (error) {
-    const half = Math.floor((config.max_bytes ?? 0) / 2);
-    if (!isApiError(error, API_ERRORS.insufficientStorage) || half < MIN_SIZE_BYTES) throw error;
-    return [...new Set([...(await ensureStream(link, { ...config, max_bytes: half })), "max_bytes"])];
-  }
+/** What has come of a stream that is to be there. */
+export interface EnsuredStream {
+  /** Whether there was none before. */
+  readonly isNew: boolean;
+  /** Fields that could not be changed. */
+  readonly fixed: readonly string[];
 }
 
 /**
  * Makes the stream, or changes one of an older configuration; what cannot be changed (its storage) stays as it is.
- * @returns the fields that could not be changed
  * @throws {JetStreamError} when the server cannot have it
  */
-async function makeStream(link: Link, config: Config): Promise<string[]> {
-  try {
-    await link.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config, MAKE_TIMEOUT_MS);
-    return [];
-  } catch (error) {
-    if (!isApiError(error, API_ERRORS.streamNameInUse)) throw error;
-  }
-  const { config: found } = await link.api<StreamInfo>(`STREAM.INFO.${config.name}`);
+export async function ensureStream(link: Link, config: Config): Promise<EnsuredStream> {
+  const created = await create(link, config);
+  if (created.kind === "made") return { isNew: created.isNew, fixed: [] };
+  const { found } = created;
   const fixed = (["storage", "retention"] as const).filter((field) => found[field] !== config[field]);
   const wanted = Object.assign(
     { ...found, ...config },
     Object.fromEntries(fixed.map((field) => [field, found[field]])),
   );
   await link.api(`STREAM.UPDATE.${config.name}`, wanted, MAKE_TIMEOUT_MS);
-  return fixed;
+  return { isNew: false, fixed };
+}
+
+/** Removes a stream unless something has been stored in it. */
+export async function removeEmptyStream(link: Link, stream: string): Promise<void> {
+  const { state } = await link.api<StreamInfo>(`STREAM.INFO.${stream}`);
+  if (state.messages === 0) await link.api(`STREAM.DELETE.${stream}`);
+}
+
+type Created =
+  | { readonly kind: "made"; readonly isNew: boolean }
+  /** There is one already, with other settings. */
+  | { readonly kind: "different"; readonly found: StreamConfig };
+
+async function create(link: Link, config: Config): Promise<Created> {
+  try {
+    const request = link.api<StreamInfo & { did_create?: boolean }>(
+      `STREAM.CREATE.${config.name}`,
+      config,
+      MAKE_TIMEOUT_MS,
+    );
+    return { kind: "made", isNew: (await request).did_create === true };
+  } catch (error) {
+    // A server without room for one more says so before it sees that it has the stream.
+    if (!isApiError(error, API_ERRORS.streamNameInUse) && !isShort(error)) throw error;
+    try {
+      return { kind: "different", found: (await link.api<StreamInfo>(`STREAM.INFO.${config.name}`)).config };
+    } catch (missing) {
+      throw isApiError(missing, API_ERRORS.streamNotFound) ? error : missing;
+    }
+  }
 }

@@ -3,7 +3,7 @@ import { DEFAULT_QUEUE, type PendingCallback } from "../../queue.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
 import { readPages } from "../client/pages.ts";
 import { Publisher } from "../client/publisher.ts";
-import { buildQueueStream, buildStreams, ensureStream } from "../client/streams.ts";
+import { buildQueueStream, buildStreams, ensureStream, removeEmptyStream } from "../client/streams.ts";
 import type { JetStreamSettings } from "../options.ts";
 import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";
@@ -34,6 +34,8 @@ export class Context {
   readonly #ready = new Map<string, Promise<void>>();
   #names: { readonly at: number; readonly queues: Promise<string[]> } | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
+  /** Made by this process while it starts; undefined from then on. */
+  #newStreams: string[] | undefined = [];
 
   constructor(link: Link, settings: JetStreamSettings) {
     this.link = link;
@@ -61,6 +63,7 @@ export class Context {
     await this.#readIdKey();
     await this.ensureQueue(DEFAULT_QUEUE);
     await this.room.count();
+    this.#newStreams = undefined;
   }
 
   get ids(): MaskedCallIds {
@@ -79,7 +82,16 @@ export class Context {
 
   /** @throws {Error} when the server cannot have the streams */
   async ensureStreams(): Promise<void> {
-    await Promise.all(buildStreams(this.settings).map((config) => this.#ensure(config)));
+    const streams = buildStreams(this.settings);
+    const sizeOf = ({ max_bytes }: (typeof streams)[number]) => max_bytes ?? 0;
+    await Promise.all(streams.filter((config) => sizeOf(config) === 0).map((config) => this.#ensure(config)));
+    // The largest first: then there is seldom anything to give back when there is not enough for all.
+    for (const config of streams.filter(sizeOf).toSorted((a, b) => sizeOf(b) - sizeOf(a))) await this.#ensure(config);
+  }
+
+  /** Gives back what streams reserve that are new. What is set aside is not to be missing when it is tried with less. */
+  async removeNewStreams(): Promise<void> {
+    await Promise.allSettled((this.#newStreams ?? []).map((stream) => removeEmptyStream(this.link, stream)));
   }
 
   /** Looks at the server only once for each queue, unless `again`. */
@@ -153,7 +165,8 @@ export class Context {
   }
 
   async #ensure(config: Parameters<typeof ensureStream>[1]): Promise<void> {
-    const fixed = await ensureStream(this.link, config);
+    const { isNew, fixed } = await ensureStream(this.link, config);
+    if (isNew) this.#newStreams?.push(config.name);
     if (fixed.length > 0) {
       this.settings.log.warn({ stream: config.name, fields: fixed }, "a stream has other settings than it should");
     }
