@@ -9,6 +9,8 @@ export const PATHS = {
   namespaces: "/system/namespaces",
   namespace: "/system/namespace/",
   info: "/system/info",
+  /** This list, for programs. */
+  openapi: "/system/openapi.json",
   logs: "/system/logs",
   endpoints: "/system/endpoints",
   build: "/system/build",

@@ -20,6 +20,7 @@ import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
 import type { CallRoutes } from "./routes/call-routes.ts";
 import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
+import { openapiRoute } from "./routes/openapi.ts";
 import { addQueueAdmin, type QueueAdminDeps } from "./routes/queue-admin.ts";
 import { scaleByHand } from "./routes/scale-by-hand.ts";
 import { addScalingRoutes } from "./routes/scaling.ts";
@@ -93,6 +94,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
   app.get(PATHS.functions, authorized, functionListRoute({ provider, callsOf }));
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
+  route(app, PATHS.openapi, { GET: [authorized, openapiRoute()] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
   if (scaling) {
     const { alerts, autoscaler } = scaling;

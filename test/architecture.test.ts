@@ -144,7 +144,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
   undici: /^gateway\/(proxy|async|scaling)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
-  yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/)/,
+  yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
   listr2: /^cli\//,
