@@ -59,7 +59,7 @@ export interface ScalingApi {
 }
 
 export interface AsyncParts {
-  readonly intake: Pick<AsyncIntake, "handle">;
+  readonly intake: Pick<AsyncIntake, "handle" | "answerPreflight">;
   readonly calls: Pick<CallRoutes, "handle">;
   readonly queue: QueueAdminDeps["queue"];
 }
@@ -72,7 +72,9 @@ export function buildGateway(deps: GatewayDeps): Handler {
     const url = req.url as string;
     if (url.startsWith(FUNCTION_PREFIX)) return proxy.handle(req, res);
     if (!async || !url.startsWith(ASYNC_PREFIX)) return control(req, res);
-    return req.method === "POST" ? async.intake.handle(req, res) : async.calls.handle(req, res);
+    if (req.method === "POST") return async.intake.handle(req, res);
+    if (req.method === "OPTIONS" && async.intake.answerPreflight(req, res)) return undefined;
+    return async.calls.handle(req, res);
   };
 }
 

@@ -90,7 +90,7 @@ export class LoginAttempts {
 }
 
 /** One subscriber has at least 64 bits of IPv6 addresses to himself, but few of IPv4. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   const plain = plainAddress(address);
   if (!isIPv6(plain) || plain === "::1") return plain;
   // In the URL parser's spelling: there are many of each address.

@@ -78,10 +78,11 @@ const LAYERS: readonly Layer[] = [
     imports: ["queue worker", "queue", "nats", "gateway core", "contract", "kit"],
   },
   { name: "polling", files: /^gateway\/polling\//, imports: ["gateway core", "contract", "kit"] },
+  { name: "policies", files: /^gateway\/policies\//, imports: ["gateway core", "contract", "kit"] },
   {
     name: "proxy",
     files: /^gateway\/(proxy\/|provider-client\.ts$)/,
-    imports: ["polling", "gateway core", "contract", "kit"],
+    imports: ["polling", "policies", "gateway core", "contract", "kit"],
   },
   { name: "scaling", files: /^gateway\/scaling\//, imports: ["gateway core", "contract", "kit"] },
   { name: "cluster", files: /^gateway\/cluster\//, imports: ["scaling", "nats", "gateway core", "contract", "kit"] },
@@ -105,13 +106,14 @@ const LAYERS: readonly Layer[] = [
   {
     name: "gateway routes",
     files: /^gateway\/(routes\/|app\.ts$)/,
-    imports: ["intake", "callbacks", "scaling", "proxy", "queue", "gateway core", "contract", "kit"],
+    imports: ["intake", "callbacks", "scaling", "proxy", "policies", "queue", "gateway core", "contract", "kit"],
   },
   {
     name: "gateway process",
     files: /^gateway\/process\//,
     imports: [
       ...["gateway routes", "metrics", "async worker", "callbacks", "intake", "async", "cluster", "scaling", "proxy"],
+      "policies",
       ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],
     ],
   },
@@ -139,6 +141,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   zod: /^(contract|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^kit\//,
   express: /^(kit\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
+  jose: /^gateway\/policies\//,
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,

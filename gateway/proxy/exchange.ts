@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { CallHeaders } from "./headers.ts";
 
@@ -5,6 +6,8 @@ import type { CallHeaders } from "./headers.ts";
 export interface Flow {
   pause(): void;
   resume(): void;
+  /** Nothing more of it is wanted, for that reason. */
+  abort(reason: Error): void;
 }
 
 /** The caller's view of a call. */
@@ -29,6 +32,8 @@ export type AnswerHeaders = Record<string, string | string[]>;
  * called, or {@link begin}, {@link data} for each piece, and {@link end} or {@link breakOff}; none of them once it has left.
  */
 export interface Exchange {
+  /** Whoever calls, for the function's policy to look at; undefined where that was done when the call was accepted. */
+  readonly caller: { readonly req: IncomingMessage; readonly res: ServerResponse } | undefined;
   readonly method: string;
   /** Whether nobody waits for the answer any more. */
   readonly left: boolean;

@@ -5,6 +5,7 @@ import { answerTimeoutMs, type WaitLimits } from "../../contract/timeouts.ts";
 import { type Choice, chooseReplica } from "../core/choose-replica.ts";
 import { callsPerEndpoint, type KnownFunction, type ProviderWay } from "../core/known-function.ts";
 import { LoadMeter } from "../core/scaling/load-meter.ts";
+import { FunctionPolicy } from "../policies/function-policy.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { ReplicaConnection, type UpstreamOptions } from "./replica.ts";
@@ -43,6 +44,7 @@ export class FunctionEntry {
   #chosenAt = 0;
   #answerTimeoutMs: number;
   #queueSize: number | undefined;
+  #policy: FunctionPolicy | undefined;
 
   constructor(snapshot: KnownFunction, { maxHeld, ...options }: FunctionEntryOptions) {
     this.name = snapshot.name;
@@ -53,6 +55,7 @@ export class FunctionEntry {
     this.#options = options;
     this.#snapshot = snapshot;
     this.#answerTimeoutMs = answerTimeoutMs(snapshot, options);
+    this.#policy = FunctionPolicy.read(snapshot.annotations);
   }
 
   get snapshot(): KnownFunction {
@@ -62,6 +65,11 @@ export class FunctionEntry {
   /** Longest wait for the head of its answer, and between two pieces of the body. */
   get answerTimeoutMs(): number {
     return this.#answerTimeoutMs;
+  }
+
+  /** What it wants to be seen to before it is called; undefined for most. */
+  get policy(): FunctionPolicy | undefined {
+    return this.#policy;
   }
 
   /** Whether calls wait when all replicas have as many as they take, as the function asks for; others are refused. */
@@ -117,6 +125,7 @@ export class FunctionEntry {
     this.#limit = callsPerEndpoint(snapshot);
     this.#answerTimeoutMs = answerTimeoutMs(snapshot, this.#options);
     this.#queueSize = readQueueSize(snapshot.labels, snapshot.annotations);
+    this.#policy = FunctionPolicy.read(snapshot.annotations, this.#policy);
     this.held.max = this.#queueSize ?? this.#maxHeld;
     const known = new Map(this.#replicas.map((replica) => [replica.address, replica]));
     this.#replicas = snapshot.way ? this.#provider(snapshot.way, known) : this.#endpoints(snapshot, known);

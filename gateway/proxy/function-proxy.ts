@@ -4,10 +4,12 @@ import { toFaasError } from "../../contract/errors.ts";
 import { within } from "../../kit/within.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
+import { PolicyGate } from "../policies/policy-gate.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
+import { GuardedCalls } from "./guarded-calls.ts";
 import type { CallHeaders } from "./headers.ts";
 import { HttpExchange, writeAnswer } from "./http-exchange.ts";
 import { MissingFunctionLookup, type ProviderQuestions } from "./missing-function-lookup.ts";
@@ -39,6 +41,8 @@ export interface FunctionProxyOptions {
   /** See {@link CallContext}. */
   readonly doubt?: CallContext["doubt"];
   readonly holdTimeoutMs: number;
+  /** Sees to the policies of functions. */
+  readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
   /** Release of this gateway, for `X-Served-By` and `User-Agent`. */
@@ -55,14 +59,18 @@ export class FunctionProxy {
   #firstSnapshot: Promise<void> | undefined;
   readonly #userAgent: string;
   readonly #pathPrefix: PathPrefix;
+  readonly #guarded: GuardedCalls;
 
-  constructor({ table, provider, wake, doubt, holdTimeoutMs, pathPrefix, release }: FunctionProxyOptions) {
+  constructor({ table, provider, wake, doubt, holdTimeoutMs, gate, pathPrefix, release }: FunctionProxyOptions) {
     this.#table = table;
     this.#late = new MissingFunctionLookup({ table, provider });
     this.#context = { wake, ...(doubt && { doubt }), holdTimeoutMs, servedBy: `faaslane/${release}` };
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
     this.#pathPrefix = pathPrefix ?? new PathPrefix();
+    this.#guarded = new GuardedCalls(gate ?? new PolicyGate(), (entry, exchange, url, headers) =>
+      new FunctionCall(this.#context, entry, exchange, url, headers).start(),
+    );
   }
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
@@ -80,7 +88,7 @@ export class FunctionProxy {
    * @param url starts with {@link FUNCTION_PREFIX}
    * @param callId a new one when undefined
    * @param asked headers of the request as it came, for those who are sent elsewhere
-   * @returns undefined unless the function has to be looked for
+   * @returns undefined unless the function has to be looked for, or has a policy
    */
   forward(
     url: string,
@@ -100,18 +108,26 @@ export class FunctionProxy {
     }
     const entry = this.#table.find(path.target);
     if (!entry) return this.#forwardLate(path.target, exchange, path.url, headers);
-    this.#call(entry, exchange, path.url, headers);
-    return undefined;
+    return this.#call(entry, exchange, path.url, headers);
   }
 
-  #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): void {
+  /** @returns undefined unless the function has a policy to be seen to */
+  #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> | undefined {
+    const { policy } = entry;
+    if (policy !== undefined && exchange.caller !== undefined) {
+      return this.#guarded.handle(
+        { entry, policy, url, headers, ours: this.responseHeaders(headers) },
+        exchange.caller,
+      );
+    }
     new FunctionCall(this.#context, entry, exchange, url, headers).start();
+    return undefined;
   }
 
   async #forwardLate(target: string, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> {
     const found = await this.#find(target, headers);
     if (exchange.left) return;
-    if (found instanceof FunctionEntry) this.#call(found, exchange, url, headers);
+    if (found instanceof FunctionEntry) await this.#call(found, exchange, url, headers);
     else exchange.refuse(found);
   }
 

@@ -1,6 +1,7 @@
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
+import { isIdentityHeader } from "../policies/identity-headers.ts";
 
 export const SWITCHING_PROTOCOLS = 101;
 
@@ -20,8 +21,11 @@ export interface RequestHead {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** The headers a function gets, as a flat list of names and values in the order and spelling of arrival. */
-export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): string[] {
+/**
+ * The headers a function gets, as a flat list of names and values in the order and spelling of arrival.
+ * @param verified whether the request says who calls by the gateway's own word, as stored calls do
+ */
+export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders, verified = false): string[] {
   const raw = req.rawHeaders;
   const named = connectionNames(req.headers.connection);
   const headers: string[] = [];
@@ -38,6 +42,7 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders): strin
       continue;
     }
     if (named?.has(lower)) continue;
+    if (!verified && isIdentityHeader(lower)) continue;
     switch (lower) {
       case "host": // set anew by the HTTP client
       case "expect": // answered by Node before a handler runs

@@ -21,6 +21,10 @@ export class HttpExchange implements Exchange {
     this.#upgrade = upgradeOf(req);
   }
 
+  get caller(): Exchange["caller"] {
+    return { req: this.#req, res: this.#res };
+  }
+
   get method(): string {
     return this.#req.method as string;
   }

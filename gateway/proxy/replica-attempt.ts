@@ -262,6 +262,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   }
 
   #unsendable(cause: unknown): FaasError {
+    if (cause instanceof FaasError) return cause;
     const why = `function ${this.#call.entry.qualifiedName} sent an answer that cannot be passed on`;
     return new FaasError("upstream", why, { cause });
   }

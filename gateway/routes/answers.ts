@@ -3,13 +3,19 @@ import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, STATUS } from "../../contract/errors.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 
-/** Answers with an error of the platform, as plain text, and says when to come back if that can help. */
-export function answerError(res: ServerResponse, error: FaasError, headers: Readonly<Record<string, string>>): void {
+type Headers = Readonly<Record<string, string>>;
+
+/**
+ * Answers with an error of the platform, as plain text, and says when to come back if that can help.
+ * @param own of the error itself, which knows better
+ */
+export function answerError(res: ServerResponse, error: FaasError, headers: Headers, own: Headers = {}): void {
   res.writeHead(STATUS[error.kind], {
     ...headers,
     [INTERNAL_KEY]: "gateway",
     [ERROR_HEADER]: error.code,
     ...((error.kind === "overloaded" || error.kind === "unavailable") && { "retry-after": "1" }),
+    ...own,
     // What is left of a refused body is not worth waiting for; it may never come.
     ...(isBodyOnItsWay(res.req) && { connection: "close" }),
     "content-type": "text/plain; charset=utf-8",

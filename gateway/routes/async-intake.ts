@@ -9,12 +9,16 @@ import { readQueueName } from "../async/intake/queue-name.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
+import { PolicyGate } from "../policies/policy-gate.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
+import { answerPreflight } from "../proxy/guarded-calls.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "../proxy/headers.ts";
+import { writeAnswer } from "../proxy/http-exchange.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
 import { answerError, inTime } from "./answers.ts";
+import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
 import { BodyReader } from "./body-reader.ts";
 
 export const ASYNC_PREFIX = "/async-function/";
@@ -30,6 +34,8 @@ export interface AsyncIntakeOptions {
   readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders">;
   /** Where callbacks may go. */
   readonly targets: Pick<CallbackTargets, "checkUrl">;
+  /** Sees to the policies of functions. */
+  readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
   /** Bytes of bodies in memory, over all calls that are being accepted. Default 256 MiB. */
@@ -44,6 +50,7 @@ export class AsyncIntake {
   readonly #options: AsyncIntakeOptions;
   readonly #bodies: BodyReader;
   readonly #pathPrefix: PathPrefix;
+  readonly #gate: PolicyGate;
   /** For batches. */
   readonly #slices = new Slices();
   /** By the annotations as the provider sent them, so that each is read, and a bad one told of, once. */
@@ -52,6 +59,7 @@ export class AsyncIntake {
   constructor(options: AsyncIntakeOptions) {
     this.#options = options;
     this.#pathPrefix = options.pathPrefix ?? new PathPrefix();
+    this.#gate = options.gate ?? new PolicyGate();
     this.#bodies = new BodyReader({
       limitBytes: options.queue.maxBodyBytes,
       totalBytes: options.maxBufferedBytes ?? 256 * 1024 ** 2,
@@ -65,6 +73,19 @@ export class AsyncIntake {
     else answerNoFunction(res, path, this.#pathPrefix);
   }
 
+  /**
+   * Answers a page that asks whether it may `POST`, for a function whose policy says so.
+   * @returns whether it did
+   */
+  answerPreflight(req: IncomingMessage, res: ServerResponse): boolean {
+    const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
+    const policy = path.kind === "function" ? this.#options.table.find(path.target)?.policy : undefined;
+    const { proxy } = this.#options;
+    const answer = policy && answerPreflight(policy, req, proxy.responseHeaders(proxy.newCallHeaders(req)));
+    if (answer) writeAnswer(res, answer);
+    return answer !== undefined;
+  }
+
   async #answer(
     req: IncomingMessage,
     res: ServerResponse,
@@ -75,26 +96,37 @@ export class AsyncIntake {
     const entry = table.find(target) ?? (await proxy.findLate(target, res, headers));
     if (!entry) return;
     const ours = proxy.responseHeaders(headers);
+    const { policy } = entry;
+    const guard = policy && new AsyncGuard(this.#gate, policy, entry, req);
     try {
-      const receipt = await this.#accept(req, entry, url, headers);
+      await guard?.enter();
+      const receipt = await this.#accept(req, entry, url, headers, guard);
       // Where its status can be had without credentials, whatever call id the caller has chosen.
       const status = this.#pathPrefix.locate(`${ASYNC_PREFIX}${encodeURIComponent(receipt.id)}`, req.headers);
-      res.writeHead(202, { ...ours, ...receiptHeaders(receipt), ...status, "content-length": "0" }).end();
+      res
+        .writeHead(202, { ...ours, ...guard?.headers, ...receiptHeaders(receipt), ...status, "content-length": "0" })
+        .end();
     } catch (thrown) {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
       const error = toFaasError(thrown);
       if (error.kind === "internal") log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
-      answerError(res, queueError(error), ours);
+      answerError(res, queueError(error), { ...ours, ...guard?.headers }, refusalHeaders(error));
     }
   }
 
-  async #accept(req: IncomingMessage, entry: FunctionEntry, url: string, headers: CallHeaders): Promise<Receipt> {
+  async #accept(
+    req: IncomingMessage,
+    entry: FunctionEntry,
+    url: string,
+    headers: CallHeaders,
+    guard: AsyncGuard | undefined,
+  ): Promise<Receipt> {
     const { queue, targets, queueTimeoutMs = 15_000 } = this.#options;
     const queryAt = url.indexOf("?");
     const acceptedAt = Date.now();
     const asked = readAsyncRequest(req.headers, queryAt < 0 ? "" : url.slice(queryAt + 1), acceptedAt);
     if (asked.callbackUrl !== undefined) targets.checkUrl(asked.callbackUrl);
-    const head: Omit<NewCall, "body"> = {
+    const unchecked: Omit<NewCall, "body"> = {
       ...forQueue(asked),
       queue: this.#queueOf(entry),
       function: entry.name,
@@ -107,11 +139,13 @@ export class AsyncIntake {
     // What a key stands for; nobody waits for a large body to be read once more for it.
     const digest = asked.idempotencyKey === undefined ? undefined : new BodyDigest();
     const use = async (body: Buffer) => {
+      await guard?.check(body);
+      const head = guard ? { ...unchecked, headers: guard.tell(unchecked.headers) } : unchecked;
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
       const fingerprint = digest && { requestPrint: fingerprintRequest({ ...head, ...batch }, digest.finish()) };
       return await inTime(queue.publish({ ...head, ...batch, ...fingerprint, body }), queueTimeoutMs);
     };
-    return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)));
+    return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)), guard?.mostBytes);
   }
 
   async #batchSize(head: BatchHead, body: Buffer): Promise<number> {

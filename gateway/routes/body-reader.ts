@@ -32,16 +32,23 @@ export class BodyReader {
   /**
    * Gives the body to `use`; its bytes count until that has ended.
    * @param tap gets each piece as it arrives
+   * @param mostBytes for this one, if that is less than for all
    * @throws {FaasError} `tooLarge` as soon as a limit is passed, `overloaded` when others need the room more, `invalid`
    *   when the body breaks off; and what `use` throws
    */
-  async with<T>(req: IncomingMessage, use: (body: Buffer) => Promise<T>, tap?: (piece: Buffer) => void): Promise<T> {
-    if (Number(req.headers["content-length"] ?? 0) > this.#limitBytes) throw this.#tooLarge();
+  async with<T>(
+    req: IncomingMessage,
+    use: (body: Buffer) => Promise<T>,
+    tap?: (piece: Buffer) => void,
+    mostBytes = this.#limitBytes,
+  ): Promise<T> {
+    const limit = Math.min(mostBytes, this.#limitBytes);
+    if (Number(req.headers["content-length"] ?? 0) > limit) throw tooLarge(limit);
     const upload = new Upload(this.#clock());
     this.#uploads.add(upload);
     let held = 0;
     try {
-      const body = await this.#read(req, upload, tap);
+      const body = await this.#read(req, upload, limit, tap);
       held = body.length;
       return await use(body);
     } finally {
@@ -50,11 +57,16 @@ export class BodyReader {
     }
   }
 
-  async #read(req: IncomingMessage, upload: Upload, tap: ((piece: Buffer) => void) | undefined): Promise<Buffer> {
+  async #read(
+    req: IncomingMessage,
+    upload: Upload,
+    limit: number,
+    tap: ((piece: Buffer) => void) | undefined,
+  ): Promise<Buffer> {
     req.on("data", (piece: Buffer) => {
       if (upload.over) return;
-      if (upload.progress.bytes + piece.length > this.#limitBytes) {
-        this.#giveUp(upload, this.#tooLarge());
+      if (upload.progress.bytes + piece.length > limit) {
+        this.#giveUp(upload, tooLarge(limit));
         return;
       }
       upload.add(piece, this.#clock());
@@ -89,10 +101,10 @@ export class BodyReader {
     this.#held -= upload.progress.bytes;
     upload.fail(why);
   }
+}
 
-  #tooLarge(): FaasError {
-    return new FaasError("tooLarge", `request body is too large, maximum: ${this.#limitBytes} bytes`);
-  }
+function tooLarge(limit: number): FaasError {
+  return new FaasError("tooLarge", `request body is too large, maximum: ${limit} bytes`);
 }
 
 /** A body on its way. */

@@ -9,7 +9,7 @@ import { AnswerCollector, type AnswerCollectorOptions } from "./answer-collector
 const WORKER = { remoteAddress: "127.0.0.1" } as const;
 const NO_CONNECTION = {} as const;
 /** For a piece that is the last. */
-const NEVER_HELD_UP: Flow = { pause: () => {}, resume: () => {} };
+const NEVER_HELD_UP: Flow = { pause: () => {}, resume: () => {}, abort: () => {} };
 
 /** A stored call, for which its answer is gathered. */
 export class StoredExchange implements Exchange {
@@ -23,6 +23,11 @@ export class StoredExchange implements Exchange {
     this.#stored = stored;
     this.#userAgent = userAgent;
     this.collector = new AnswerCollector({ ...options, leave: () => this.#call?.leave() });
+  }
+
+  /** Its caller was looked at when the call was accepted. */
+  get caller(): undefined {
+    return undefined;
   }
 
   get method(): string {
@@ -44,7 +49,7 @@ export class StoredExchange implements Exchange {
 
   upstreamHeaders(call: CallHeaders): string[] {
     const rawHeaders = buildCallHeaders(this.#stored, this.#userAgent);
-    return buildUpstreamHeaders({ rawHeaders, headers: NO_CONNECTION, socket: WORKER }, call);
+    return buildUpstreamHeaders({ rawHeaders, headers: NO_CONNECTION, socket: WORKER }, call, true);
   }
 
   open(call: OpenCall): void {

@@ -1,4 +1,5 @@
 import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../../contract/functions.ts";
+import { callPolicyProblems } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutProblems } from "../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../backend.ts";
@@ -38,6 +39,7 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
     ...networkProblems(deployment, around.walled),
     ...probeProblems(deployment.annotations),
     ...timeoutProblems(deployment.annotations),
+    ...callPolicyProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...scaleProblems(deployment, around),
   ];

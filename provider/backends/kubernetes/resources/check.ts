@@ -1,5 +1,6 @@
 import { brokenRules, definitionProblems, missingSecret } from "../../../../contract/functions.ts";
 import { isDnsSubdomain } from "../../../../contract/names.ts";
+import { callPolicyProblems } from "../../../../contract/policies/call-policy.ts";
 import { timeoutProblems } from "../../../../contract/timeouts.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
@@ -32,6 +33,7 @@ export function deploymentProblems(deployment: ResolvedDeployment, around: Facts
     ...annotationProblems(deployment),
     ...probeProblems(annotations),
     ...timeoutProblems(annotations),
+    ...callPolicyProblems(annotations),
     ...profileProblems(annotations, around.profiles),
   ];
 }
