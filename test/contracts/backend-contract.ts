@@ -139,6 +139,11 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
           /annotations\.com\.faaslane\.timeout: "soon" must be a duration/,
           backend().functions.update(deployment("fn", { annotations: { "com.faaslane.timeout": "soon" } })),
         );
+        await fails(
+          "invalid",
+          /annotations\.com\.faaslane\.auth: "baisc" must be one of none, basic/,
+          backend().functions.update(deployment("fn", { annotations: { "com.faaslane.auth": "baisc" } })),
+        );
       });
 
       test("an unknown function is undefined, not an error", async () => {
