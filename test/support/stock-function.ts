@@ -40,10 +40,9 @@ class Replica {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Finishes what it has. */
+  /** Finishes what it has, and what is on its way to it. */
   close(): void {
-    this.server.close();
-    this.server.closeIdleConnections();
+    setTimeout(() => this.server.close(), 200);
   }
 }
 
@@ -56,7 +55,7 @@ export class StockFunction {
   readonly #handler: FunctionHandler;
   readonly #startMs: () => number;
   readonly #changed: () => void;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #agent = new Agent();
   #starting = 0;
 
   constructor(deployment: StockDeployment, handler: FunctionHandler, startMs: () => number, changed: () => void) {
@@ -111,6 +110,7 @@ export class StockFunction {
     req.pipe(sending);
   }
 
+  /** Ends all replicas; the provider knows it no more. */
   close(): void {
     this.wanted = 0;
     for (const replica of this.replicas.splice(0)) replica.close();

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as TcpServer } from "node:net";
 import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
 import type { ProviderRequest } from "./fake-provider.ts";
 import { type FunctionHandler, refuse, type StockDeployment, StockFunction } from "./stock-function.ts";
@@ -52,26 +52,34 @@ export class StockProvider {
 
   /** Listens, on the port that it had before. */
   async up(): Promise<void> {
-    const server = createServer((req, res) => void this.#handle(req, res));
+    const server: Server = createServer((req, res) => {
+      const leaving = this.#server !== server;
+      if (leaving) res.setHeader("Connection", "close");
+      if (leaving && req.url === "/system/endpoints") res.writeHead(503).end();
+      else this.again(req, res);
+    });
+    this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.on("error", reject);
       server.listen(this.#port, "127.0.0.1", resolve);
     });
     this.#port = (server.address() as AddressInfo).port;
-    this.#server = server;
   }
 
-  /** Stops listening. What is under way is finished, unless it is `cut`. */
+  /**
+   * Stops listening. What is under way is finished and connections are closed after an answer, as a proxy does that knows
+   * its trade; or all of it is `cut`.
+   */
   async down({ cut = false } = {}): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
+    if (!server) return;
     for (const stream of this.#streams) stream.destroy();
-    const closed = new Promise((resolve) => server?.close(resolve));
-    if (cut) server?.closeAllConnections();
-    else server?.closeIdleConnections();
-    const sweep = setInterval(() => server?.closeIdleConnections(), 10);
-    if (server) await closed;
-    clearInterval(sweep);
+    const closed = new Promise((resolve) => server.on("close", resolve));
+    // That of HTTP servers closes connections on which a request may just be arriving.
+    TcpServer.prototype.close.call(server);
+    if (cut) server.closeAllConnections();
+    await closed;
   }
 
   /** Comes back as the other kind, with the same functions. */
@@ -116,6 +124,11 @@ export class StockProvider {
   async close(): Promise<void> {
     for (const fn of this.#functions.values()) fn.close();
     await this.down({ cut: true });
+  }
+
+  /** Answers a request, also one that a {@link fault} has held up. Who asks may have left. */
+  again(req: IncomingMessage, res: ServerResponse): void {
+    this.#handle(req, res).catch(() => res.destroy());
   }
 
   #announce(type: "snapshot" | "changed" | "removed", fn: StockFunction, to: Iterable<ServerResponse> = this.#streams) {
