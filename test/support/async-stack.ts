@@ -96,6 +96,15 @@ export class AsyncStack {
     });
   }
 
+  /** Another gateway or worker beside these, of whose end the caller takes care. @param root folder of its sources */
+  async startBeside(
+    main: "gateway/process/main.ts" | "gateway/process/queue-worker/main.ts",
+    more: Env,
+    root?: string,
+  ): Promise<ServerProcess> {
+    return await startServerProcess(main, { ...this.#env, ...more }, root);
+  }
+
   get #env(): Env {
     return {
       functions_provider_url: this.provider.url,

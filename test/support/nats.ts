@@ -6,7 +6,11 @@ export { type NatsOptions, NatsServer } from "./nats-server.ts";
 
 const PROGRAM = "nats-server";
 
-/** Why there are no tests with NATS here; undefined when there are. */
+/** Why there are no tests with NATS here; undefined when there are. @throws as {@link unlessRequired} */
+export function missingNats(): string | undefined {
+  return unlessRequired(missing());
+}
+
 function missing(): string | undefined {
   const env = { PATH: `${process.env.PATH}:/usr/sbin` };
   const { error, status, stdout } = spawnSync(PROGRAM, ["--version"], { env, encoding: "utf8" });
@@ -17,5 +21,5 @@ function missing(): string | undefined {
 
 /** Tests that need `nats-server`. Where there is none, or an old one, they are skipped, or fail when `REQUIRE_SERVICES=1`. */
 export function describeWithNats(name: string, tests: () => void): void {
-  describeNeeding(unlessRequired(missing()))(name, tests);
+  describeNeeding(missingNats())(name, tests);
 }

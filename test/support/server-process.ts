@@ -17,16 +17,19 @@ export interface ServerProcess {
 
 const LISTENS_WITHIN_MS = 30_000;
 
-/** One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of its metrics. */
+export type ServerMain =
+  | "gateway/process/main.ts"
+  | "gateway/process/queue-worker/main.ts"
+  | "provider/main.ts"
+  | "test/fuzz/bare-provider.ts";
+
+/** One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of its metrics. @param root folder of the sources */
 export async function startServerProcess(
-  main:
-    | "gateway/process/main.ts"
-    | "gateway/process/queue-worker/main.ts"
-    | "provider/main.ts"
-    | "test/fuzz/bare-provider.ts",
+  main: ServerMain,
   env: Readonly<Record<string, string>>,
+  root: string = ROOT,
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, main)], {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(root, main)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...COMPILE_CACHE,
