@@ -69,7 +69,7 @@ export function formatCalls(calls: readonly ListedCallReport[], more: boolean): 
     call.state,
     `${call.attempts}`,
     call.acceptedAt,
-    call.nextAttemptAt ?? "-",
+    call.nextAttemptAt ?? call.callback?.nextAttemptAt ?? "-",
     formatBytes(call.bodyBytes),
     call.callId === call.id ? "-" : call.callId,
   ]);

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import type { CallFilter, CallPage, ListedCall } from "../../../gateway/queue/queue.ts";
+import type { CallFilter, CallPage, ListedCall, PendingCallback } from "../../../gateway/queue/queue.ts";
 import { DONE, limited, NAMESPACE, type QueueSetup, soon, WIDE } from "./setup.ts";
 
 const LATER = 3_600_000;
@@ -121,6 +121,50 @@ export function listingContract(setup: QueueSetup): void {
     expect(call).toMatchObject({ id, callId: "again", attempts: 1, status: 503, durationMs: 12, bodyBytes: 7 });
     expect(call?.nextAttemptAt).toBeGreaterThan(Date.now());
     expect(await callIds({ state: "running" })).toEqual([]);
+  });
+
+  test("shows what waits for its callback alone, in its place and among its function's", async () => {
+    const told = { retry: 0, retryMax: 0, durationMs: 5 } as const;
+    const callback: PendingCallback = {
+      ...told,
+      url: "http://receiver/",
+      state: "done",
+      outcome: { status: 200, durationMs: 5, result: { headers: [], body: Buffer.from("answer") } },
+      tries: 1,
+      since: Date.now(),
+      failure: "status 503",
+    };
+    let calledBack = 0;
+    const consumer = await setup.consume(async (call, _attempt, signal) => {
+      if (call.callId.startsWith("plain")) return { kind: "retry", afterMs: LATER, counted: false };
+      if (!call.callback) return { kind: "callback", afterMs: 1, callback };
+      calledBack++;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      throw signal.reason;
+    });
+    for (const queue of ["faas-request", "slow-lane"]) {
+      await setup.publish({ callId: `called-${queue}`, queue, callbackUrl: "http://receiver/", path: "/p" });
+    }
+    await setup.publish({ callId: "plain" });
+    await setup.publish({ callId: "plain-other", function: "other" });
+    await soon("the callbacks are made", () => calledBack === 2);
+    await consumer.close(0);
+    await soon("they wait", async () => (await callIds({ state: "waiting" })).length === 4);
+    expect((await callIds({ function: shout })).toSorted()).toEqual([
+      "called-faas-request",
+      "called-slow-lane",
+      "plain",
+    ]);
+    expect((await callIds({ function: shout, queue: "faas-request" })).toSorted()).toEqual([
+      "called-faas-request",
+      "plain",
+    ]);
+    expect(await callIds({ queue: "slow-lane" })).toEqual(["called-slow-lane"]);
+    const one = (await pages({ function: shout }, 1)).flatMap(({ items }) => items);
+    expect(one.map(({ callId }) => callId).toSorted()).toEqual(["called-faas-request", "called-slow-lane", "plain"]);
+    const [called] = (await list({ queue: "slow-lane" })) as [ListedCall];
+    expect(called).toMatchObject({ state: "waiting", attempts: 1, callback: { state: "waiting" } });
+    expect(await setup.queue.request(called.id, 10)).toMatchObject({ path: "/p", callbackUrl: "http://receiver/" });
   });
 
   test("lists a batch until its calls are queued, then these with their places in it", async () => {

@@ -2,7 +2,7 @@ import { FaasError } from "../../../../contract/errors.ts";
 import type { Link } from "../../../nats/connection.ts";
 import type { CallFilter, CallPage, ListedCall } from "../../queue.ts";
 import { lookUpPast } from "../calls/past.ts";
-import { queueStream, STREAMS, token } from "../client/names.ts";
+import { callbackSubject, laneSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
@@ -112,10 +112,10 @@ class QueueMessages {
   readonly #later: StreamMessages;
 
   constructor(link: Link, { function: ref }: CallFilter, { queue, ready, later }: Position) {
-    const lane = ref ? `${queue}.${token(ref.namespace)}.${token(ref.name)}` : `${queue}.*.*`;
+    const lane = ref ? laneSubject({ queue, ...ref }) : `${queue}.*.*`;
     this.#queue = queue;
-    this.#ready = new StreamMessages(link, queueStream(queue), lane, ready);
-    this.#later = new StreamMessages(link, STREAMS.later, `FAASLANE.later.*.${lane}`, later);
+    this.#ready = new StreamMessages(link, queueStream(queue), ref ? [lane, callbackSubject(lane)] : [lane], ready);
+    this.#later = new StreamMessages(link, STREAMS.later, [`FAASLANE.later.*.${lane}`], later);
   }
 
   get position(): Position {
@@ -140,18 +140,19 @@ function acceptedAt({ data, storedAt }: StoredMessage): number {
   return decodeIfReadable(data)?.call.acceptedAt ?? storedAt;
 }
 
-/** Messages of one stream, each read when it is its turn. */
+/** Messages of some subjects of one stream, each read when it is its turn. */
 class StreamMessages {
   readonly stream: string;
   readonly #link: Link;
-  readonly #subject: string;
+  readonly #subjects: readonly string[];
   #after: number;
-  #head: Promise<StoredMessage | undefined> | undefined;
+  /** The next one of each subject, as far as they have been read. */
+  readonly #heads = new Map<string, StoredMessage | undefined>();
 
-  constructor(link: Link, stream: string, subject: string, after: number) {
+  constructor(link: Link, stream: string, subjects: readonly string[], after: number) {
     this.stream = stream;
     this.#link = link;
-    this.#subject = subject;
+    this.#subjects = subjects;
     this.#after = after;
   }
 
@@ -160,17 +161,24 @@ class StreamMessages {
     return this.#after;
   }
 
-  head(): Promise<StoredMessage | undefined> {
-    this.#head ??= readMessage(this.#link, this.stream, { seq: this.#after + 1, next_by_subj: this.#subject });
-    return this.#head;
+  async head(): Promise<StoredMessage | undefined> {
+    const heads = await Promise.all(this.#subjects.map((subject) => this.#next(subject)));
+    return heads.reduce((first, head) => (first && head && first.seq < head.seq ? first : (head ?? first)), undefined);
+  }
+
+  async #next(subject: string): Promise<StoredMessage | undefined> {
+    if (!this.#heads.has(subject)) {
+      const which = { seq: this.#after + 1, next_by_subj: subject };
+      this.#heads.set(subject, await readMessage(this.#link, this.stream, which));
+    }
+    return this.#heads.get(subject);
   }
 
   async take(): Promise<StoredMessage | undefined> {
     const message = await this.head();
-    if (message) {
-      this.#after = message.seq;
-      this.#head = undefined;
-    }
+    if (!message) return undefined;
+    this.#after = message.seq;
+    for (const [subject, head] of this.#heads) if (head === message) this.#heads.delete(subject);
     return message;
   }
 }
