@@ -90,6 +90,8 @@ class Connection {
     this.idleAt = now;
     this.onAnswered = () => answered(this);
     this.once = socket instanceof EscapedSocket;
+    // A proxy's word about it may have come before.
+    if (!this.once) this.headFrom = socket.bytesRead - socket.readableLength;
   }
 
   get idle(): boolean {
@@ -191,7 +193,9 @@ export class Connections {
 
   /** Closes those that have never sent anything: to Node they wait for an answer. */
   closeSilent(): void {
-    for (const { socket, req } of this.#all.values()) if (!req && socket.bytesRead === 0) socket.destroy();
+    for (const { socket, req, headFrom } of this.#all.values()) {
+      if (!req && socket.bytesRead === headFrom) socket.destroy();
+    }
   }
 
   /** Closes all, also those that a server knows nothing of any more. */

@@ -11,13 +11,14 @@ import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http
 import { checkHead } from "../http/request-head.ts";
 import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
 import { descriptorLimit, shareConnections } from "./descriptors.ts";
+import { Front, type FrontOptions } from "./front.ts";
 import { createServer, ServerResponse as Response } from "./http.ts";
 import type { Logger } from "./log.ts";
 
 export interface DrainingServer {
   readonly server: Server;
   readonly port: number;
-  /** `http://host:port`, with a host that can be dialled from this machine. */
+  /** `http://host:port` or `https://host:port`, with a host that can be dialled from this machine. */
   readonly url: string;
   /** Refuses new connections, lets requests under way finish, and cuts what is left after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
@@ -32,6 +33,11 @@ export interface ListenOptions {
   readonly trusted?: TrustedProxies | undefined;
   /** Which requests may go on with another protocol; none when absent. At most half of all connections do unless given. */
   readonly upgrades?: Omit<UpgradeOptions, "max" | "Response"> & { readonly max?: number | undefined };
+  /** What comes before HTTP on each connection; nothing when absent. */
+  readonly front?: Pick<FrontOptions, "certificates" | "deadlineMs"> & {
+    /** Whether connections of those who are trusted begin with a PROXY header. */
+    readonly proxyProtocol: boolean;
+  };
   /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
 }
@@ -50,14 +56,17 @@ const REQUEST_TIMEOUT_MS = 300_000;
 /** @throws the listen error, e.g. code `EADDRINUSE` */
 export async function listen(handler: Handler, options: ListenOptions): Promise<DrainingServer> {
   const { port, host, trusted, log } = options;
+  const scheme = options.front?.certificates ? "https" : "http";
   const { requestTimeout = REQUEST_TIMEOUT_MS, ...others } = options.server ?? {};
+  const maxConnections = options.limits?.maxConnections ?? shareConnections(descriptorLimit()).calls;
+  const frontMax = frontShare(options.front, maxConnections);
   const limits = {
-    maxConnections: shareConnections(descriptorLimit()).calls,
     requestMs: requestTimeout || Number.POSITIVE_INFINITY,
     ...options.limits,
+    maxConnections: maxConnections - frontMax,
   };
   const connections = new Connections(
-    guarded(settled(handler, trusted), log),
+    guarded(settled(handler, trusted, scheme), log),
     limits,
     sayNowAndThen(limits.maxConnections, port, log),
   );
@@ -71,14 +80,20 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     requestTimeout: 0,
   });
   server.on("request", connections.onRequest);
-  server.on("connection", connections.onConnection);
-  if (trusted) server.on("connection", (socket: Socket) => noteForwarder(socket, trusted));
+  const attach = detachParser(server);
+  const serve = (socket: Socket) => {
+    if (trusted) noteForwarder(socket, trusted);
+    attach(socket);
+    connections.onConnection(socket);
+  };
+  const front = frontMax > 0 ? openFront(options, frontMax, serve) : undefined;
+  server.on("connection", front?.onConnection ?? serve);
   server.on("clientError", (error: ParseError, socket) => {
     if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {
       const escaped = escapeTarget(error);
       if (escaped) {
         connections.release(socket);
-        server.emit("connection", new EscapedSocket(socket, escaped));
+        serve(new EscapedSocket(socket, escaped) as Duplex as Socket);
         return;
       }
     }
@@ -100,8 +115,9 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   return {
     server,
     port: bound,
-    url: `http://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
+    url: `${scheme}://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
+      front?.close();
       draining ??= drain(server, connections, upgrades, timeoutMs);
       return draining;
     },
@@ -143,10 +159,43 @@ function headTimeouts(requestTimeout: number, given: number | undefined): Server
   };
 }
 
+/** Takes from a server what it does with connections, so that something else may come before. */
+function detachParser(server: Server): (socket: Socket) => void {
+  const listeners = server.listeners("connection");
+  server.removeAllListeners("connection");
+  return (socket) => {
+    for (const listener of listeners) listener.call(server, socket);
+  };
+}
+
+/** Part of all connections that may be before HTTP, and most of them. */
+const FRONT_SHARE = 1 / 4;
+const LEAST_FRONT = 4;
+const MOST_FRONT = 10_000;
+
+/** @returns 0 where nothing comes before HTTP */
+function frontShare(front: ListenOptions["front"], maxConnections: number): number {
+  if (!front?.certificates && !front?.proxyProtocol) return 0;
+  return Math.max(LEAST_FRONT, Math.min(MOST_FRONT, Math.floor(maxConnections * FRONT_SHARE)));
+}
+
+function openFront({ front, trusted, log }: ListenOptions, max: number, serve: (socket: Socket) => void): Front {
+  return new Front(
+    {
+      certificates: front?.certificates,
+      deadlineMs: front?.deadlineMs,
+      proxies: front?.proxyProtocol ? trusted : undefined,
+      max,
+      log,
+    },
+    serve,
+  );
+}
+
 /** Requests say no more of their way here than is known. */
-function settled(handler: Handler, trusted: TrustedProxies | undefined): Handler {
-  if (!trusted) return handler;
-  const known = { trusted, scheme: "http" } as const;
+function settled(handler: Handler, trusted: TrustedProxies | undefined, scheme: "http" | "https"): Handler {
+  if (!trusted && scheme === "http") return handler;
+  const known = { trusted, scheme };
   return (req, res) => {
     settleForwarding(req, known);
     return handler(req, res);

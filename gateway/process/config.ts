@@ -1,5 +1,4 @@
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
-import { parseTrustedProxies } from "../../http/client-address.ts";
 import { type Env, readEnv } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
@@ -15,6 +14,7 @@ import {
 } from "../../kit/parse.ts";
 import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
+import { type FrontConfig, readFrontConfig } from "./front-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 
 export interface GatewayConfig {
@@ -22,8 +22,7 @@ export interface GatewayConfig {
   readonly bindAddress: string;
   /** Hosts that the control routes are called by; see `hostsOf`. */
   readonly allowedHosts: readonly string[];
-  /** Proxies that are believed for whom they ask; see `TrustedProxies`. */
-  readonly trustedProxies: readonly string[];
+  readonly front: FrontConfig;
   /** What a proxy takes away of each path in front of us; undefined believes `X-Forwarded-Prefix`. */
   readonly pathPrefix: string | undefined;
   readonly metricsPort: number;
@@ -75,7 +74,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       port: read.optional("port", parsePort) ?? 8080,
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
-      trustedProxies: read.optional("trusted_proxies", parseTrustedProxies) ?? [],
+      front: readFrontConfig(read),
       pathPrefix: read.optional("path_prefix", parsePathPrefix),
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
       providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),

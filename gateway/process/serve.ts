@@ -5,6 +5,7 @@ import { qualifiedName } from "../../contract/functions.ts";
 import { parseScalePolicy } from "../../contract/scale-policy.ts";
 import { TrustedProxies } from "../../http/client-address.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
+import { Certificates } from "../../kit/certificates.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
 import { hostsOf } from "../../kit/hosts.ts";
@@ -158,6 +159,10 @@ export async function openGateway(
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
+    const { trustedProxies, proxyProtocol } = config.front;
+    const certificates =
+      config.front.certificates.length > 0 ? await Certificates.open(config.front.certificates, { log }) : undefined;
+    if (certificates) opened.push({ close: async () => certificates.close() });
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,
       host: config.bindAddress,
@@ -170,7 +175,8 @@ export async function openGateway(
       host: config.bindAddress,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shares.calls },
-      trusted: config.trustedProxies.length > 0 ? new TrustedProxies(config.trustedProxies) : undefined,
+      trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
+      front: { proxyProtocol, certificates },
       upgrades: { accepts: isFunctionCall, idleMs: config.upgradeIdleMs, max: config.maxUpgrades },
       log,
     });

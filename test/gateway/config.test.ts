@@ -143,6 +143,28 @@ test("a queue worker reads the same settings, and needs a server", () => {
   expect(() => loadWorkerConfig({ queue: "embedded" })).toThrow("queue: must be one of jetstream");
 });
 
+test("certificates are pairs of files, and a proxy's word needs somebody who is trusted", () => {
+  const front = { tls_cert_file: "/a.crt, /b.crt", tls_key_file: "/a.key,/b.key", trusted_proxies: "10.0.0.0/8, unix" };
+  expect(loadGatewayConfig({ ...front, proxy_protocol: "true" }).front).toEqual({
+    trustedProxies: ["10.0.0.0/8", "unix"],
+    proxyProtocol: true,
+    certificates: [
+      { certFile: "/a.crt", keyFile: "/a.key" },
+      { certFile: "/b.crt", keyFile: "/b.key" },
+    ],
+  });
+  for (const [env, problem] of [
+    [{ tls_cert_file: "/a.crt" }, "tls_key_file: is required"],
+    [{ tls_key_file: "/a.key" }, "tls_cert_file: is required"],
+    [{ ...front, tls_key_file: "/a.key" }, "tls_key_file: must name as many files as tls_cert_file"],
+    [{ ...front, tls_cert_file: "/a.crt,," }, "tls_cert_file: must be a file, or several with commas between them"],
+    [{ proxy_protocol: "true" }, "proxy_protocol: must be false unless trusted_proxies"],
+    [{ trusted_proxies: "lb.example.com" }, 'trusted_proxies: "lb.example.com" is not an address'],
+  ] as const) {
+    expect(() => loadGatewayConfig(env as unknown as Env)).toThrow(`bad settings:\n  ${problem}`);
+  }
+});
+
 test("every bad variable is named with its rule, in one error", () => {
   const bad = {
     port: "65536",
