@@ -25,6 +25,8 @@ export const PATHS = {
   /** One call with its request, and what was sent in it. */
   call: "/system/queue/call",
   callBody: "/system/queue/call/body",
+  /** Sends the callback of a call once more. */
+  callCallback: "/system/queue/call/callback",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
   announce: "/announce",
   health: "/healthz",

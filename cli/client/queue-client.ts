@@ -90,6 +90,11 @@ export class QueueClient {
     check(await this.#client.ask("DELETE", pathOf(id)));
   }
 
+  /** Has the callback of a call that has ended sent once more. */
+  async callBack(id: string): Promise<void> {
+    check(await this.#client.ask("POST", `${PATHS.callCallback}?${new URLSearchParams({ id })}`));
+  }
+
   async deadLetters(request: DeadLetterPageRequest): Promise<DeadLetterList> {
     return decodeDeadLetterList(await this.#json("GET", PATHS.deadLetters, { ...request }));
   }

@@ -58,6 +58,20 @@ export function listCallsCommand(io: Io): Command {
   });
 }
 
+/** `faaslane queue callback ID` */
+export function callbackCommand(io: Io): Command {
+  const command = new Command("callback")
+    .description("send the callback of a call that has ended once more; its function does not run again")
+    .argument("<id>", "id of the call")
+    .addHelpText("after", "\nExample:\n  faaslane queue callback 0b8a3f0e-5c1d-4e0a-9f6b-1d2c3b4a5968");
+  addGatewayOptions(command);
+  return command.action(async (id: string) => {
+    const client = await connectQueue(io, command.opts<GatewayFlags>());
+    await client.callBack(id);
+    io.stdout.write(`Callback queued: ${id}\n`);
+  });
+}
+
 /** `faaslane queue show ID` */
 export function showCallCommand(io: Io): Command {
   const command = new Command("show")

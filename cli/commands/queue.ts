@@ -4,7 +4,7 @@ import type { Io } from "../io.ts";
 import { connectQueue } from "./connect-queue.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";
-import { listCallsCommand, showCallCommand } from "./queue-calls.ts";
+import { callbackCommand, listCallsCommand, showCallCommand } from "./queue-calls.ts";
 import { formatCall, formatQueue } from "./queue-format.ts";
 
 interface Flags extends GatewayFlags {
@@ -20,6 +20,7 @@ export function queueCommand(io: Io): Command {
   queue.addCommand(showCallCommand(io));
   queue.addCommand(getCommand(io));
   queue.addCommand(cancelCommand(io));
+  queue.addCommand(callbackCommand(io));
   queue.addCommand(purgeCommand(io));
   queue.addCommand(deadLettersCommand(io));
   return queue;

@@ -99,6 +99,7 @@ export function meterQueue(queue: Queue, meter: QueueMeter): ApiQueue {
     result: (id) => queue.result(id),
     list: (filter, page) => queue.list(filter, page),
     request: (id, bodyBytes) => queue.request(id, bodyBytes),
+    callBack: (id) => queue.callBack(id),
     stats: () => queue.stats(),
     async publish(call) {
       const receipt = await queue.publish(call);

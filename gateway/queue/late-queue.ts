@@ -87,6 +87,10 @@ export class LateQueue implements Queue {
     return await this.#opened().request(id, bodyBytes);
   }
 
+  async callBack(id: string) {
+    return await this.#opened().callBack(id);
+  }
+
   async stats() {
     return await this.#opened().stats();
   }

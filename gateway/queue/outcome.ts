@@ -58,6 +58,12 @@ export interface CallbackStatus {
   readonly reason?: string;
 }
 
+/**
+ * What came of asking for a callback once more: it is queued; nobody knows such a call; it has not ended; it has none, was
+ * cancelled, or is a batch; what it told is not kept any more.
+ */
+export type CallbackRequest = "queued" | "unknown" | "open" | "noCallback" | "noResult";
+
 export function newsOf({ url, state, retry, retryMax, durationMs }: CallbackNews): CallbackNews {
   return { url, state, retry, retryMax, durationMs };
 }

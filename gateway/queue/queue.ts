@@ -1,8 +1,16 @@
 import type { FunctionRef } from "../../contract/functions.ts";
-import type { CallbackEnd, CallbackStatus, Outcome, PendingCallback } from "./outcome.ts";
+import type { CallbackEnd, CallbackRequest, CallbackStatus, Outcome, PendingCallback } from "./outcome.ts";
 import type { QueueStats } from "./stats.ts";
 
-export type { CallbackEnd, CallbackNews, CallbackStatus, Outcome, PendingCallback, Result } from "./outcome.ts";
+export type {
+  CallbackEnd,
+  CallbackNews,
+  CallbackRequest,
+  CallbackStatus,
+  Outcome,
+  PendingCallback,
+  Result,
+} from "./outcome.ts";
 
 /** Queue of functions that name none. */
 export const DEFAULT_QUEUE = "faas-request";
@@ -324,6 +332,12 @@ export interface Queue {
    * @returns undefined when it is not kept: of calls that have ended, but for dead letters, and of a batch whose calls are queued
    */
   request(id: string, bodyBytes: number): Promise<CallRequest | undefined>;
+  /**
+   * Sends the callback of a call that has ended once more, tried again as the first time. The call stays as it is, but
+   * for one that is dead for nothing but its callback: that is done, and no dead letter, once it has been delivered.
+   * @param id as of {@link find}
+   */
+  callBack(id: string): Promise<CallbackRequest>;
   readonly deadLetters: DeadLetters;
   stats(): Promise<QueueStats>;
   /** May be called twice. Consumers are to be closed before. */

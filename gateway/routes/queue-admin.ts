@@ -7,11 +7,12 @@ import type { Queue } from "../queue/queue.ts";
 import type { QueueStats } from "../queue/stats.ts";
 import { inTime } from "./answers.ts";
 import { parametersOf } from "./parameters.ts";
+import { addQueueCallback } from "./queue-callback.ts";
 import { addQueueCalls } from "./queue-calls.ts";
 import { buildDeadLetterList } from "./reports.ts";
 
 export interface QueueAdminDeps {
-  readonly queue: Pick<Queue, "stats" | "purge" | "list" | "find" | "request" | "deadLetters">;
+  readonly queue: Pick<Queue, "stats" | "purge" | "list" | "find" | "request" | "callBack" | "deadLetters">;
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
@@ -22,7 +23,7 @@ const READ_TIMEOUT_MS = 10_000;
 
 /**
  * `GET` and `DELETE` (purge) `/system/queue`, `GET`, `POST` (replay) and `DELETE` (drop) `/system/queue/dead-letters`, and
- * what {@link addQueueCalls} adds.
+ * what {@link addQueueCalls} and {@link addQueueCallback} add.
  */
 export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespace }: QueueAdminDeps): void {
   const { deadLetters } = queue;
@@ -52,6 +53,7 @@ export function addQueueAdmin(app: Express, { queue, authorized, defaultNamespac
     DELETE: [authorized, change("drop")],
   });
   addQueueCalls(app, { queue, authorized, defaultNamespace });
+  addQueueCallback(app, { queue, authorized });
   app.use(PATHS.queue, sayWhenToComeBack);
 }
 

@@ -2,6 +2,7 @@ import { describe } from "@jest/globals";
 import { asideContract } from "./queue/aside.ts";
 import { attemptsContract } from "./queue/attempts.ts";
 import { batchesContract } from "./queue/batches.ts";
+import { callbackAgainContract } from "./queue/callback-again.ts";
 import { callbacksContract } from "./queue/callbacks.ts";
 import { cancelContract } from "./queue/cancel.ts";
 import { deadLettersContract } from "./queue/dead-letters.ts";
@@ -40,6 +41,7 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     "dead letters": deadLettersContract,
     batches: batchesContract,
     "callbacks that wait": callbacksContract,
+    "a callback once more": callbackAgainContract,
   };
   describe(`${name} as a queue`, () => {
     for (const [topic, suite] of Object.entries(suites)) {

@@ -84,6 +84,43 @@ const ask = (path: string, init?: RequestInit) => fetch(api.url + path, init);
 const post = (headers: Record<string, string> = {}, path = "/async-function/f", body = "x") =>
   ask(path, { method: "POST", headers, body });
 
+describe("POST /system/queue/call/callback", () => {
+  const callBack = (query: string, headers: Record<string, string> = { authorization }) =>
+    ask(`/system/queue/call/callback${query}`, { method: "POST", headers });
+
+  test("is 202 once it is queued", async () => {
+    queue.callBacks.set("a/b", "queued");
+    const answer = await callBack("?id=a%2Fb");
+    expect([answer.status, await answer.text()]).toEqual([202, ""]);
+    expect(queue.asked).toContainEqual(["callBack", "a/b"]);
+  });
+
+  test.each([
+    ["unknown", 404, "unknown_call", 'no call "x" is known'],
+    ["open", 409, "not_ended", "has not ended"],
+    ["noCallback", 422, "no_callback", "X-Callback-Url"],
+    ["noResult", 409, "result_gone", "async_result_ttl and async_max_result"],
+  ] as const)("that comes to %s is %d %s", async (outcome, status, code, text) => {
+    queue.callBacks.set("x", outcome);
+    const answer = await callBack("?id=x");
+    expect([answer.status, answer.headers.get("x-faaslane-error")]).toEqual([status, code]);
+    expect(await answer.text()).toContain(text);
+  });
+
+  test.each([
+    ["", 400],
+    ["?id=x&all=true", 400],
+  ])("of %j is %d", async (query, status) => {
+    expect((await callBack(query)).status).toBe(status);
+    expect(queue.asked).toEqual([]);
+  });
+
+  test("takes credentials, and no other method", async () => {
+    expect((await callBack("?id=x", {})).status).toBe(401);
+    expect((await ask("/system/queue/call/callback?id=x", { headers: { authorization } })).status).toBe(405);
+  });
+});
+
 describe("POST /async-function/NAME", () => {
   test("is 202 with an empty body, the call's id, the time and where its status is", async () => {
     const before = Date.now();

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { FunctionRef } from "../../contract/functions.ts";
 import type {
+  CallbackRequest,
   CallFilter,
   CallPage,
   CallRequest,
@@ -32,6 +33,7 @@ export class FakeQueue {
   readonly statuses = new Map<string, CallStatus>();
   readonly outcomes = new Map<string, Outcome>();
   readonly cancelled: string[] = [];
+  readonly callBacks = new Map<string, CallbackRequest>();
   readonly asked: unknown[] = [];
   readonly requests = new Map<string, CallRequest>();
   page: DeadLetterPage = { items: [] };
@@ -97,6 +99,11 @@ export class FakeQueue {
     await this.#answer("cancel", id);
     this.cancelled.push(id);
     return this.statuses.get(id)?.state;
+  }
+
+  async callBack(id: string): Promise<CallbackRequest> {
+    await this.#answer("callBack", id);
+    return this.callBacks.get(id) ?? "unknown";
   }
 
   async purge(ref: FunctionRef): Promise<number> {

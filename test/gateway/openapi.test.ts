@@ -125,8 +125,8 @@ const json = (value: unknown): RequestInit => ({ body: JSON.stringify(value) });
 
 type Try = readonly [operationId: string, status: number, path: string, init?: RequestInit, line?: boolean];
 
-/** A call that waits for an hour, and one that has ended. */
-const ids = { waiting: "", ended: "" };
+/** A call that waits for an hour, one that has ended, and one whose callback nobody takes. */
+const ids = { waiting: "", ended: "", told: "" };
 
 async function publish(headers: Record<string, string> = {}): Promise<string> {
   const response = await fetch(`${platform.url}/async-function/hello`, { method: "POST", body: "hi", headers });
@@ -198,6 +198,16 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["listDeadLetters", 200, "/system/queue/dead-letters"],
   ["replayDeadLetters", 200, "/system/queue/dead-letters?all=true"],
   ["dropDeadLetters", 200, "/system/queue/dead-letters?all=true"],
+  async () => {
+    // The platform's own page takes no posts, which is an answer that is not tried again.
+    ids.told = await publish({ "x-callback-url": `${platform.url}/healthz` });
+    const dead = async () => (await ask("get", `/async-function/${ids.told}`)).body.includes('"dead"');
+    await eventually("its callback has failed", dead, 30_000);
+  },
+  ["sendCallback", 202, "/system/queue/call/callback?id=<told>"],
+  ["sendCallback", 404, "/system/queue/call/callback?id=nope"],
+  ["sendCallback", 409, "/system/queue/call/callback?id=<waiting>"],
+  ["sendCallback", 422, "/system/queue/call/callback?id=<ended>"],
   ["scaleFunction", 202, "/system/scale-function/hello"],
   async () => {
     const path = "/system/scaling/hello/history";

@@ -80,6 +80,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   // Both `PATHS.namespace` and the plural.
   "`${path}{:name}`": [`${PATHS.namespace}evil`, `${PATHS.namespace}`, `${PATHS.namespaces}/evil`],
   "PATHS.info": [PATHS.info],
+  "PATHS.openapi": [PATHS.openapi],
   "PATHS.logs": [`${PATHS.logs}?name=f`],
   "PATHS.endpoints": [PATHS.endpoints],
   "PATHS.build": [PATHS.build],
@@ -92,6 +93,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.calls": [PATHS.calls, `${PATHS.calls}?function=f`],
   "PATHS.call": [`${PATHS.call}?id=a`],
   "PATHS.callBody": [`${PATHS.callBody}?id=a`],
+  "PATHS.callCallback": [`${PATHS.callCallback}?id=a`],
 };
 
 test("no route is missing from the table of this suite", () => {

@@ -1,6 +1,7 @@
 import type {
   BatchProgress,
   CallbackEnd,
+  CallbackRequest,
   CallState,
   CallStatus,
   DeadLetter,
@@ -152,6 +153,8 @@ interface Asks {
   /** Some of them at a time, up to the place that the first answer names. */
   readonly purge: { readonly fn: string; readonly upTo?: number };
   readonly members: { readonly whole: number; readonly after: number };
+  /** `callId` is for a call whose caller chose none. */
+  readonly callBack: { readonly of: CallName; readonly callId: string };
   readonly calls: CallScan;
   readonly request: { readonly of: CallName; readonly bodyBytes: number };
 }
@@ -160,7 +163,7 @@ export type AskKind = keyof Asks;
 export type AskOf<K extends AskKind> = { readonly kind: K } & Asks[K];
 export type Ask = { readonly [K in AskKind]: AskOf<K> }[AskKind];
 /** Changes something. */
-export type Change = AskOf<"cancel"> | AskOf<"replay"> | AskOf<"drop"> | AskOf<"purge">;
+export type Change = AskOf<"cancel"> | AskOf<"callBack"> | AskOf<"replay"> | AskOf<"drop"> | AskOf<"purge">;
 
 export interface Answers {
   readonly find: StoredStatus | undefined;
@@ -174,6 +177,7 @@ export interface Answers {
   readonly purge: Purged;
   /** An empty page is the last. */
   readonly members: readonly StoredMember[];
+  readonly callBack: CallbackRequest;
   readonly calls: { readonly calls: readonly WaitingCall[]; readonly next?: number };
   readonly request: StoredRequest | undefined;
 }

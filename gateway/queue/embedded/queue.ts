@@ -4,6 +4,7 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { fingerprintWithBody } from "../../core/request-fingerprint.ts";
 import type {
+  CallbackRequest,
   CallFilter,
   CallPage,
   CallRequest,
@@ -190,6 +191,10 @@ export class EmbeddedQueue implements Queue {
 
   async cancel(id: string): Promise<CallState | undefined> {
     return await this.#ask({ kind: "cancel", of: this.#nameOf(id) });
+  }
+
+  async callBack(id: string): Promise<CallbackRequest> {
+    return await this.#ask({ kind: "callBack", of: this.#nameOf(id), callId: id });
   }
 
   /** Some at a time, so that calls that arrive meanwhile hardly wait. */

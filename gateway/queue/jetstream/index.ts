@@ -6,6 +6,7 @@ import { earliestNow } from "../../../kit/steady-clock.ts";
 import { openLink } from "../../nats/connection.ts";
 import { outdated } from "../../nats/server-version.ts";
 import type {
+  CallbackRequest,
   CallFilter,
   CallPage,
   CallRequest,
@@ -26,6 +27,7 @@ import { listRunning } from "./admin/running-calls.ts";
 import { countCalls } from "./admin/stats.ts";
 import { listCalls } from "./admin/waiting-calls.ts";
 import { WorkerContext } from "./background/worker-context.ts";
+import { callBackAgain } from "./calls/callback-again.ts";
 import { cancelCall } from "./calls/cancel.ts";
 import { Intake } from "./calls/intake.ts";
 import { findCall } from "./calls/lookup.ts";
@@ -34,6 +36,8 @@ import { SIGNALS } from "./client/names.ts";
 import { isShort } from "./client/storage.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
 import { fitToAccount, refusalFor } from "./room-at-start.ts";
+import { findAgain } from "./store/again-marks.ts";
+import { waitingStatus } from "./store/callback-codec.ts";
 import { outcomeOf, statusOf } from "./store/record.ts";
 import { JetStreamConsumer } from "./worker/consumer.ts";
 
@@ -137,7 +141,10 @@ class JetStreamQueue implements Queue {
 
   async find(id: string): Promise<CallStatus | undefined> {
     const found = await findCall(this.#context, id);
-    return found && statusOf(found.record, earliestNow());
+    if (!found) return undefined;
+    const status = statusOf(found.record, earliestNow());
+    const again = found.record.told && (await findAgain(this.#context, found.record.id));
+    return again ? { ...status, callback: waitingStatus(again, again.dueAt) } : status;
   }
 
   async result(id: string): Promise<Outcome | undefined> {
@@ -147,6 +154,10 @@ class JetStreamQueue implements Queue {
 
   async cancel(id: string): Promise<CallState | undefined> {
     return await cancelCall(this.#context, id);
+  }
+
+  async callBack(id: string): Promise<CallbackRequest> {
+    return await callBackAgain(this.#context, id);
   }
 
   async purge(ref: FunctionRef): Promise<number> {

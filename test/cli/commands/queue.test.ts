@@ -92,6 +92,35 @@ test("queue purge drops the calls of a function that wait", async () => {
   expect((await scene.run("queue purge")).code).not.toBe(0);
 });
 
+test("queue callback asks for a callback once more, and passes on why it cannot be", async () => {
+  const replies = [
+    { status: 202, body: "" },
+    { status: 409, body: "the call has not ended\n" },
+  ] as Reply[];
+  await using scene = await openScene(() => replies.shift() as Reply, {});
+  expect(await scene.run("queue callback my/own")).toEqual({
+    code: 0,
+    stdout: "Callback queued: my/own\n",
+    stderr: "",
+  });
+  expect(scene.asked()).toEqual(["POST /system/queue/call/callback?id=my%2Fown"]);
+  const refused = await scene.run("queue callback other");
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain("the call has not ended");
+  expect((await scene.run("queue callback")).code).not.toBe(0);
+});
+
+test.each([
+  [
+    { state: "waiting", tries: 2, nextAttemptAt: "2030-01-01T00:00:07.000Z", reason: "status 503" },
+    "waiting after 2 tries, next at 2030-01-01T00:00:07.000Z: status 503",
+  ],
+  [{ state: "delivered", tries: 1 }, "delivered after 1 try"],
+])("queue get tells how far the callback has got: %j", async (callback, expected) => {
+  await using scene = await openScene(() => json(call({ callback })), {});
+  expect((await scene.run("queue get x")).stdout).toMatch(new RegExp(`Callback: +${expected}\n`));
+});
+
 describe("queue get and cancel", () => {
   test("show what has become of a call", async () => {
     await using scene = await openScene(() => json(call({ callId: "my/own", state: "dead", reason: "gone" })), {});

@@ -201,6 +201,10 @@ export class EmbeddedCalls {
     );
   }
 
+  setAttempts(seq: number, attempts: number): void {
+    this.#db.run("UPDATE calls SET attempts = ? WHERE seq = ?", attempts, seq);
+  }
+
   /** Its turn does not come before `due`. */
   wait(seq: number, due: number): void {
     this.handBack(seq);

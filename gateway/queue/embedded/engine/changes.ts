@@ -1,6 +1,7 @@
-import type { CallState } from "../../queue.ts";
+import type { CallbackRequest } from "../../queue.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import {
+  type Answers,
   type AskOf,
   type Change,
   type FromWorker,
@@ -11,6 +12,7 @@ import {
   type SettlementMessage,
   type WireCall,
 } from "../protocol.ts";
+import { callBackAgain } from "./callback-again.ts";
 import type { KeyCounters } from "./counts.ts";
 import type { EmbeddedDispatch } from "./dispatch.ts";
 import type { Draft } from "./draft.ts";
@@ -35,6 +37,7 @@ export class EmbeddedChanges {
   readonly #expiry: ExpiryWatch;
   readonly #reader: Pick<EmbeddedReader, "seqOf">;
   readonly #counters: Pick<KeyCounters, "all">;
+  readonly #resultTtlMs: number;
 
   constructor(
     store: EmbeddedStore,
@@ -43,7 +46,9 @@ export class EmbeddedChanges {
     expiry: ExpiryWatch,
     reader: Pick<EmbeddedReader, "seqOf">,
     counters: Pick<KeyCounters, "all">,
+    resultTtlMs: number,
   ) {
+    this.#resultTtlMs = resultTtlMs;
     this.#store = store;
     this.#ledger = ledger;
     this.#dispatch = dispatch;
@@ -138,11 +143,22 @@ export class EmbeddedChanges {
     return inserted;
   }
 
-  change(ask: Change, draft: Draft): CallState | Moved | Purged | undefined {
+  change(ask: Change, draft: Draft): Answers[Change["kind"]] {
     if (ask.kind === "purge") return this.#purge(ask, draft);
+    if (ask.kind === "callBack") return this.#callBack(ask, draft);
     if (ask.kind !== "cancel") return this.#moveLetters(ask, draft);
     const seq = this.#reader.seqOf(ask.of);
     return seq === undefined ? undefined : this.#ledger.cancel(seq, draft);
+  }
+
+  #callBack({ of, callId }: AskOf<"callBack">, draft: Draft): CallbackRequest {
+    const seq = this.#reader.seqOf(of);
+    if (seq === undefined) return "unknown";
+    const known = this.#store.history.find(seq)?.callId ?? callId;
+    const asked = { seq, callId: known, resultTtlMs: this.#resultTtlMs };
+    const { answer, key } = callBackAgain(this.#store, asked, draft);
+    if (key !== undefined) this.#dispatch.wake(key);
+    return answer;
   }
 
   #purge({ fn, upTo = this.#store.calls.lastPlace() }: AskOf<"purge">, draft: Draft): Purged {

@@ -96,7 +96,15 @@ export class EmbeddedEngine {
     for (const seq of store.batches.ending()) this.#ending.set(seq, -1);
     dispatch.look();
     this.#expiry = new ExpiryWatch(store.calls);
-    this.#changes = new EmbeddedChanges(store, this.#ledger, dispatch, this.#expiry, this.#reader, this.#counters);
+    this.#changes = new EmbeddedChanges(
+      store,
+      this.#ledger,
+      dispatch,
+      this.#expiry,
+      this.#reader,
+      this.#counters,
+      settings.resultTtlMs,
+    );
   }
 
   #count(): Totals {

@@ -48,8 +48,10 @@ export function sortInbox(messages: readonly ToWorker[]): Inbox {
   return { orders, batches, settlements, changes, questions };
 }
 
+const CHANGES: ReadonlySet<string> = new Set<Change["kind"]>(["cancel", "callBack", "replay", "drop", "purge"]);
+
 function isChange(ask: Ask): ask is Change {
-  return ask.kind === "cancel" || ask.kind === "replay" || ask.kind === "drop" || ask.kind === "purge";
+  return CHANGES.has(ask.kind);
 }
 
 function unpack({ settlement, result }: WireSettlement, bodies: ArrayBuffer): SettlementMessage {

@@ -247,7 +247,14 @@ export class EmbeddedLedger {
       this.#noteIfComplete(seq, draft);
       return "running";
     }
+    this.#cancelAgain(seq, draft);
     return history.find(seq)?.state ?? (dead.find(seq) && "dead");
+  }
+
+  /** The callback of a call that has ended is not sent once more after all. */
+  #cancelAgain(seq: number, draft: Draft): void {
+    const again = this.#store.callbacks.again(seq);
+    if (again !== undefined) this.cancel(again, draft);
   }
 
   #endMembers(whole: number, draft: Draft): void {
@@ -281,6 +288,7 @@ export class EmbeddedLedger {
     const size = dead.batchSize(place);
     const [letter] = dead.list({}, place - 1, place, 1);
     if (!letter) return undefined;
+    this.#cancelAgain(letter.seq, draft);
     // Before the call comes back: forgetting it takes its names along.
     const before = history.find(letter.seq);
     const key = before?.idempotencyKey;

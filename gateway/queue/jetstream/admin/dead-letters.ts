@@ -8,6 +8,7 @@ import { moveToKeeper, putMoved } from "../calls/move.ts";
 import { openReader } from "../client/consumers.ts";
 import { laneSubject, parseLane, queueStream, SIGNALS, STREAMS, token, UNKNOWN_LANE } from "../client/names.ts";
 import { deleteMessage, readMessage } from "../client/stored-message.ts";
+import { removeAgain } from "../store/again-marks.ts";
 import { decodeCall, laneOf, remainsOf, type StoredCall } from "../store/call-codec.ts";
 import { isCallId } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
@@ -83,6 +84,7 @@ export class JetStreamDeadLetters implements DeadLetters {
     const { link, records, publisher } = this.#context;
     const message = await readMessage(link, STREAMS.dead, { seq });
     if (!message) return false;
+    await removeAgain(this.#context, letter.id);
     const { call, ...stored } = readCall(message.data, letter.id);
     const { batch, ...alone } = call;
     // The batch of a member may be over by now, so it goes on by itself.

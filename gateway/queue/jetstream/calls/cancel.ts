@@ -3,6 +3,7 @@ import type { CallState } from "../../queue.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { endedSubject, memberSubject, memberSubjects, SIGNALS, STREAMS } from "../client/names.ts";
 import { deleteMessage, purgeSubject } from "../client/stored-message.ts";
+import { removeAgain } from "../store/again-marks.ts";
 import { readAlias } from "../store/aliases.ts";
 import type { Context } from "../store/context.ts";
 import { type CallRecord, isFinal } from "../store/record.ts";
@@ -26,7 +27,10 @@ export async function cancelRecorded(context: Context, record: CallRecord): Prom
     await clear(context, record);
     return record.state;
   }
-  if (isFinal(record.state)) return record.state;
+  if (isFinal(record.state)) {
+    if (record.told) await removeAgain(context, record.id);
+    return record.state;
+  }
   if (record.location?.stream === STREAMS.batches) {
     // The batch itself ends when all of its members have, as it does otherwise.
     await records.markCancelled(record.id);

@@ -28,13 +28,15 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
   await context.ensureQueue(lane.queue);
   const subject = bucket ? laterSubject(bucket, lane) : laneSubject(lane);
   const at = await publisher.publish(subject, await context.encodeFitting(moved), { id: moveId(id, place) });
-  const before = open ?? waitingRecord(stored, id);
-  const { nextAttemptAt: _, ...rest } = before;
-  await putMoved(context, {
-    ...(bucket ? before : rest),
-    state: "waiting",
-    location: { stream: at.stream, seq: at.seq, moves },
-  });
+  if (!stored.callback?.again) {
+    const before = open ?? waitingRecord(stored, id);
+    const { nextAttemptAt: _, ...rest } = before;
+    await putMoved(context, {
+      ...(bucket ? before : rest),
+      state: "waiting",
+      location: { stream: at.stream, seq: at.seq, moves },
+    });
+  }
   if (bucket) link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
   else link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
 }

@@ -23,6 +23,8 @@ export async function lookUpPast(
   place: MessagePosition,
   stored: StoredCall,
 ): Promise<Past> {
+  // Its call has ended, and is not what it is about.
+  if (stored.callback?.again) return { kind: "open", record: undefined };
   const { records } = context;
   for (let look = 1; ; look++) {
     const [finished, open] = await Promise.all([records.findFinished(id), records.findOpen(id)]);

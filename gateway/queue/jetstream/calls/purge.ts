@@ -3,7 +3,8 @@ import type { FunctionRef } from "../../../../contract/functions.ts";
 import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { bucketSubject, consumerName, laneSubject, queueStream, STREAMS } from "../client/names.ts";
-import { readMessage, type StoredMessage } from "../client/stored-message.ts";
+import { deleteMessage, readMessage, type StoredMessage } from "../client/stored-message.ts";
+import { removeAgain } from "../store/again-marks.ts";
 import { decodeIfReadable, idOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { waitingRecord } from "../store/record.ts";
@@ -76,6 +77,11 @@ async function cancelMessage(context: Context, stream: string, { seq, data }: St
   const stored = decodeIfReadable(data);
   if (!stored) return false; // as will show when its turn comes
   const id = idOf(stored, seq, context.ids);
+  if (stored.callback?.again) {
+    await removeAgain(context, id);
+    await context.removeBodies(stored);
+    return await deleteMessage(context.link, stream, seq);
+  }
   const past = await lookUpPast(context, id, { stream, seq }, stored);
   if (past.kind !== "open") return false;
   return (await cancelRecorded(context, past.record ?? waitingRecord(stored, id))) === "waiting";

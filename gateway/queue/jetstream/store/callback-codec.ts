@@ -16,6 +16,8 @@ import {
 
 /** A callback that waits; its answer may lie elsewhere. */
 export interface StoredCallback extends Omit<PendingCallback, "outcome"> {
+  /** Sent once more, for a call that has ended: nothing else is to become of that. */
+  readonly again?: true;
   readonly outcome: {
     readonly status: number;
     readonly durationMs: number;
@@ -40,6 +42,7 @@ export interface WireCallback {
   /** Bytes of the answer, at the end of the message. */
   readonly b?: number | undefined;
   readonly x?: BodyRef | undefined;
+  readonly g?: 1 | undefined;
 }
 
 const STATES: Readonly<Record<PendingCallback["state"], true>> = { done: true, dead: true, expired: true };
@@ -63,6 +66,7 @@ export function toWireCallback(stored: StoredCallback): WireCallback {
     h: result?.headers,
     b: inline ? body.byteLength : undefined,
     x: inline ? undefined : body,
+    g: stored.again && 1,
   };
 }
 
@@ -82,6 +86,7 @@ export function decodeCallback(value: unknown, data: Uint8Array): StoredCallback
     since: number(value, "t"),
     ...(failure !== undefined && { failure }),
     ...(reason !== undefined && { reason }),
+    ...(value.g === 1 && { again: true }),
     outcome: { status: count(value, "c"), durationMs: number(value, "l"), ...(result && { result }) },
   };
 }

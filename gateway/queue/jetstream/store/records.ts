@@ -55,6 +55,11 @@ export class Records {
     }
   }
 
+  /** Of a call that had ended before: something about it has changed. @throws as {@link Publisher.publish} */
+  async replaceFinished(record: CallRecord): Promise<void> {
+    await this.#publisher.publish(finishedSubject(record.id), await this.#encode(record));
+  }
+
   /** Of a batch: its members are being cancelled. Apart from its record, which another process keeps. */
   async markCancelled(id: string): Promise<void> {
     await this.#publisher.publish(markSubject(id), Buffer.from("cancelled"));

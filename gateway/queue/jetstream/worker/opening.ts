@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Attempt } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
+import { isWanted } from "../calls/callback-again.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { BodyLostError } from "../store/bodies.ts";
 import { queuedCall } from "../store/call-codec.ts";
@@ -53,6 +54,7 @@ async function lookUp(context: WorkerContext, held: HeldCall): Promise<Opened> {
 async function checkPast(context: WorkerContext, held: HeldCall): Promise<Conclusion | undefined> {
   const { settings } = context;
   const { delivery, stored, id } = held;
+  if (stored.callback?.again && !(await isWanted(context, held))) return { kind: "stale" };
   const past = await lookUpPast(context, id, delivery, stored);
   if (past.kind === "ended") return { kind: "stale", finished: past.record };
   if (past.kind === "moved") return { kind: "stale" };

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { latestNow } from "../../../../kit/steady-clock.ts";
 import type { Disposition, Outcome } from "../../queue.ts";
+import { concludeAgain } from "../calls/callback-again.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { buryCall } from "../calls/dead-message.ts";
 import { endMember } from "../calls/member-end.ts";
@@ -67,6 +68,8 @@ export class Settlement {
   }
 
   async #conclude(held: HeldCall, conclusion: Conclusion): Promise<void> {
+    const { callback } = held.stored;
+    if (callback?.again) return await concludeAgain(this.#context, held, callback, conclusion);
     switch (conclusion.kind) {
       case "back":
         return await this.#handBack(held);
