@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   queue_full: "overloaded",
   internal_error: "internal",
   scaling_failed: "internal",
+  function_failed: "internal",
   replica_unreachable: "internal",
   unsupported: "unsupported",
   bad_answer: "upstream",
@@ -51,5 +52,32 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** Carries the code of a failure of the platform. Functions' answers never have it: what they set of that name is dropped. */
+const BY_WATCHDOGS: ReadonlyMap<number, ErrorCode> = new Map([
+  [413, "too_large"],
+  [429, "concurrency_limit"],
+  [500, "function_failed"],
+  [502, "bad_answer"],
+  [503, "no_replica_ready"],
+  [504, "function_timeout"],
+]);
+const BY_PROVIDERS: ReadonlyMap<number, ErrorCode> = new Map([
+  [500, "replica_unreachable"],
+  [503, "no_replica_ready"],
+]);
+const BY_MARK: ReadonlyMap<unknown, ReadonlyMap<number, ErrorCode>> = new Map([
+  ["of-watchdog", BY_WATCHDOGS],
+  ["faas-middleware", BY_WATCHDOGS],
+  ["proxy", BY_PROVIDERS],
+]);
+
+/**
+ * The code of an error answer that says it was made on the way to a function. Who made it sets none, as watchdogs and
+ * providers of OpenFaaS do not.
+ * @param mark its `X-OpenFaaS-Internal`
+ */
+export function codeOfMarkedAnswer(mark: unknown, status: number): ErrorCode | undefined {
+  return BY_MARK.get(mark)?.get(status);
+}
+
+/** Carries the code of a failure of the platform. What functions set of that name is dropped. */
 export const ERROR_HEADER = "x-faaslane-error";

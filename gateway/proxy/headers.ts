@@ -1,6 +1,7 @@
-import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { codeOfMarkedAnswer, ERROR_HEADER } from "../../contract/error-codes.ts";
 import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
+import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 import { isIdentityHeader } from "../policies/identity-headers.ts";
 
 export const SWITCHING_PROTOCOLS = 101;
@@ -97,6 +98,8 @@ export function buildClientHeaders(
     if (name === "__proto__") Object.defineProperty(headers, name, { value, enumerable: true });
     else headers[name] = value;
   }
+  const code = status < 400 ? undefined : codeOfMarkedAnswer(upstream[INTERNAL_KEY], status);
+  if (code !== undefined) headers[ERROR_HEADER] = code;
   if (!mayHaveBody(status)) delete headers["content-length"];
   return headers;
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { ERROR_HEADER } from "../../contract/error-codes.ts";
+import { codeOfMarkedAnswer, ERROR_HEADER } from "../../contract/error-codes.ts";
 import { plainAddress } from "../../http/addresses.ts";
 import { endToEndHeaders, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
+import { INTERNAL_KEY } from "../../http/platform-mark.ts";
 
 type HeadersOf = Pick<IncomingMessage, "rawHeaders" | "headers">;
 
@@ -37,7 +38,9 @@ export function responseHeaders(
     answer.headers.connection,
     hasBody ? OF_THE_PLATFORM : OF_THE_BODY,
   );
-  const { trailer, "content-length": length } = answer.headers;
+  const { trailer, "content-length": length, [INTERNAL_KEY]: mark } = answer.headers;
+  const code = codeOfMarkedAnswer(mark, answer.statusCode as number);
+  if (code !== undefined) headers.push(ERROR_HEADER, code);
   const trails = hasBody && asked.httpVersionMinor > 0 && asked.method !== "HEAD" && length === undefined;
   if (trailer !== undefined && trails) headers.push("Trailer", trailer);
   return headers;

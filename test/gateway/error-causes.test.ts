@@ -49,6 +49,7 @@ beforeAll(async () => {
     data_dir: join(folder.path, "tight"),
     scale_up_timeout: "1s",
     max_held_calls: "1",
+    max_upgrades: "0",
     upstream_timeout: "500ms",
     async_function_max_calls: "2",
   });
@@ -78,7 +79,12 @@ afterAll(async () => {
 });
 
 function answer(req: IncomingMessage, res: ServerResponse): void {
-  if (req.url === "/never-final") for (let i = 0; i < 1_000; i++) res.writeProcessing();
+  const marked = /^\/watchdog\/(\d+)$/.exec(req.url as string)?.[1];
+  if (marked !== undefined) {
+    res
+      .writeHead(Number(marked), { "x-openfaas-internal": "of-watchdog", [ERROR_HEADER]: "disk_full" })
+      .end("as before");
+  } else if (req.url === "/never-final") for (let i = 0; i < 1_000; i++) res.writeProcessing();
   else if (req.url !== "/silent") res.end("done");
 }
 
@@ -113,6 +119,22 @@ test.each<[cause: string, path: string, code: ErrorCode]>([
   ["a queue that is away", "/async-function/0f8fad5b-d9cb-469f-a165-70867728950e", "queue_unavailable"],
 ])("%s have a code of their own", async (_cause, path, code) => {
   expectCode(await ask(alone, path, { headers: withLogin }), code);
+});
+
+test.each<[status: number, code: ErrorCode]>([
+  [413, "too_large"],
+  [429, "concurrency_limit"],
+  [500, "function_failed"],
+  [502, "bad_answer"],
+  [503, "no_replica_ready"],
+  [504, "function_timeout"],
+])("an answer %d of a function's watchdog gets a code, and stays as it is otherwise", async (status, code) => {
+  expectCode(await ask(tight, `/function/f/watchdog/${status}`), code);
+  expect(await (await fetch(`${tight.url}/function/f/watchdog/${status}`)).text()).toBe("as before");
+});
+
+test.each([200, 404, 431])("one of %d gets none", async (status) => {
+  expect(await ask(tight, `/function/f/watchdog/${status}`)).toMatchObject({ status, code: null });
 });
 
 test("a replica that has all the calls it takes has a code", async () => {
@@ -168,6 +190,13 @@ test("a request that breaks a rule of HTTP has a code", async () => {
   const { port } = new URL(tight.url);
   const answer = await rawRequest(Number(port), "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
   expectCode({ status: answer?.status ?? 0, code: answer?.headers.get(ERROR_HEADER)?.[0] ?? null }, "invalid_request");
+});
+
+test("a connection too many of those that change their protocol has a code", async () => {
+  const upgrade = "GET /function/f HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  const answer = await rawRequest(Number(new URL(tight.url).port), upgrade);
+  const code = answer?.headers.get(ERROR_HEADER)?.[0] ?? null;
+  expectCode({ status: answer?.status ?? 0, code }, "too_many_upgrades");
 });
 
 test("a call that waits while the gateway stops has a code", async () => {

@@ -112,6 +112,14 @@ test("end-to-end headers are passed on as they are, hop-by-hop ones are not", as
   ]);
 });
 
+test("an error that the function's watchdog tells of gets a code, and none that the function sets", async () => {
+  await replica((_req, res) =>
+    res.writeHead(504, { "X-OpenFaaS-Internal": "of-watchdog", "X-Faaslane-Error": "disk_full" }).end(),
+  );
+  const answer = await provider.call("GET", "/function/f");
+  expect([answer.status, answer.headers.get("x-faaslane-error")]).toEqual([504, "function_timeout"]);
+});
+
 test("forwarding headers of a gateway in front are kept", async () => {
   await replica(reflect);
   const headers = { "x-forwarded-host": "public", "x-forwarded-for": "1.2.3.4:5", "x-call-id": "id" };
