@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { ERROR_CODES, ERROR_HEADER, type ErrorCode } from "../../contract/error-codes.ts";
 import { STATUS } from "../../contract/errors.ts";
+import { FunctionPolicy } from "../../gateway/policies/function-policy.ts";
+import { PolicyGate } from "../../gateway/policies/policy-gate.ts";
 import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
@@ -43,13 +46,17 @@ beforeAll(async () => {
     res.writeHead(takes ? 202 : url.startsWith("/system/secrets") ? 504 : 404).end();
   };
   replica = createServer((req, res) => answer(req, res));
+  replica.on("upgrade", (_req, socket) => {
+    socket.on("error", () => {}); // cut by the gateway
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  });
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
   tight = await open({
     functions_provider_url: provider.url.href,
     data_dir: join(folder.path, "tight"),
     scale_up_timeout: "1s",
     max_held_calls: "1",
-    max_upgrades: "0",
+    max_upgrades: "1",
     upstream_timeout: "500ms",
     async_function_max_calls: "2",
   });
@@ -194,9 +201,28 @@ test("a request that breaks a rule of HTTP has a code", async () => {
 
 test("a connection too many of those that change their protocol has a code", async () => {
   const upgrade = "GET /function/f HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-  const answer = await rawRequest(Number(new URL(tight.url).port), upgrade);
-  const code = answer?.headers.get(ERROR_HEADER)?.[0] ?? null;
-  expectCode({ status: answer?.status ?? 0, code }, "too_many_upgrades");
+  const port = Number(new URL(tight.url).port);
+  const first = connect(port, "127.0.0.1", () => first.write(upgrade));
+  try {
+    const [head] = (await once(first, "data")) as [Buffer];
+    expect(head.toString("latin1")).toMatch(/^HTTP\/1\.1 101 /);
+    const answer = await rawRequest(port, upgrade);
+    const code = answer?.headers.get(ERROR_HEADER)?.[0] ?? null;
+    expectCode({ status: answer?.status ?? 0, code }, "too_many_upgrades");
+  } finally {
+    first.destroy();
+  }
+});
+
+test("callers that a gateway has no means to check have a code", async () => {
+  const policy = FunctionPolicy.read({ "com.faaslane.auth": "basic", "com.faaslane.auth.secret": "login" });
+  const asked = new PolicyGate().admit(
+    policy as FunctionPolicy,
+    { name: "f", namespace: "n", qualifiedName: "f.n" } as never,
+    {} as never,
+    { headers: {} },
+  );
+  await expect(asked).rejects.toMatchObject({ kind: "unavailable", code: "auth_unavailable" });
 });
 
 test("a call that waits while the gateway stops has a code", async () => {

@@ -90,7 +90,7 @@ test("announcements that come too fast have a code", async () => {
   }
 });
 
-test("every code is expected by a test that provokes it over a socket", () => {
+test("every code is expected by a test of the gateway or the provider", () => {
   const text = ["gateway", "provider"]
     .flatMap((folder) =>
       readdirSync(join(ROOT, "test", folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
