@@ -71,12 +71,13 @@ test("a queue that fails or is silent leaves out its own series only", async () 
 test("what the worker tells is counted by how it ended", async () => {
   const meter = new QueueMeter();
   const { events } = meter;
-  for (const end of ["done", "done", "retry", "dead", "expired", "handedBack"] as const) {
+  for (const end of ["done", "done", "retry", "callback", "dead", "expired", "handedBack"] as const) {
     events.delivered?.(place);
     events.ended?.({ ...place, end });
   }
   events.delivered?.(place);
   events.refused?.(place);
+  events.callbackRetried?.(place);
   events.calledBack?.({ ...place, outcome: "failed", tries: 5 });
   const text = await createWorkerMetrics({ stats: async () => stats, meter, instance: "pod-1" }).metrics();
   for (const line of [
@@ -87,6 +88,7 @@ test("what the worker tells is counted by how it ended", async () => {
     `queue_worker_expired_total{${LABELS}} 1`,
     `queue_worker_handed_back_total{${LABELS}} 1`,
     `queue_worker_refused_total{${LABELS}} 1`,
+    `queue_worker_callback_retries_total{${LABELS}} 1`,
     `queue_worker_callbacks_total{${LABELS},outcome="failed"} 1`,
     `queue_worker_callbacks_total{${LABELS},outcome="delivered"} 0`,
   ]) {
