@@ -92,6 +92,10 @@ export class Deliveries {
     return this.started.map(({ call }) => call.function);
   }
 
+  isUnderWay(id: string): boolean {
+    return this.#open.has(id);
+  }
+
   get underWay(): number {
     return this.#open.size;
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { LastMinute } from "../../last-minute.ts";
+import { isCallbackSubject } from "../client/names.ts";
 import type { Sharer } from "./limit-share.ts";
 
 interface OwnLane {
@@ -21,6 +22,13 @@ export interface LaneActivity {
   readonly held: number;
 }
 
+interface Heard {
+  readonly at: number;
+  readonly lanes: Readonly<Record<string, LaneActivity>>;
+  /** Calls that count for the limit of a function, in all of its queues; see {@link functionIn}. */
+  readonly functions: ReadonlyMap<string, number>;
+}
+
 /** Of what other processes have told; they do so every second. */
 const MAX_AGE_MS = 5000;
 
@@ -32,7 +40,7 @@ export class Activity {
   /** Names this process to the others. */
   readonly self: string = randomUUID();
   readonly #own = new Map<string, OwnLane>();
-  readonly #others = new Map<string, { readonly at: number; readonly lanes: Readonly<Record<string, LaneActivity>> }>();
+  readonly #others = new Map<string, Heard>();
 
   accepted(subject: string, now: number): void {
     this.#of(subject).accepted.add(1, now);
@@ -78,7 +86,7 @@ export class Activity {
   }
 
   hear(process: string, lanes: Readonly<Record<string, LaneActivity>>, now: number): void {
-    this.#others.set(process, { at: now, lanes });
+    this.#others.set(process, { at: now, lanes, functions: takenByFunction(lanes) });
   }
 
   /** Of all processes that have been heard lately, by the subject of the lane. */
@@ -112,16 +120,38 @@ export class Activity {
   sharers(subject: string, now: number): Sharer[] {
     const sharers: Sharer[] = [];
     for (const [process, lanes] of this.#heard(now)) {
-      const { running = 0, free = 0 } = lanes[subject] ?? {};
-      if (running > free) sharers.push({ process, taken: running - free });
+      const taken = takenIn(lanes[subject]);
+      if (taken > 0) sharers.push({ process, taken });
     }
     return sharers;
   }
 
-  *#heard(now: number): Generator<[process: string, lanes: Readonly<Record<string, LaneActivity>>]> {
-    for (const [process, { at, lanes }] of this.#others) {
+  /**
+   * Other processes that have calls of a lane's function under way, in whatever queue.
+   * @param inMany whether this process takes calls of the function from other queues, too
+   * @returns none where all are of this one lane, whose calls the server counts
+   */
+  sharersOfFunction(
+    { subject, functionKey }: { readonly subject: string; readonly functionKey: string },
+    inMany: boolean,
+    now: number,
+  ): readonly Sharer[] {
+    if (this.#others.size === 0) return NOBODY; // asked for each call
+    const sharers: Sharer[] = [];
+    let elsewhere = inMany;
+    for (const [process, lanes, functions] of this.#heard(now)) {
+      const taken = functions.get(functionKey) ?? 0;
+      if (taken === 0) continue;
+      sharers.push({ process, taken });
+      elsewhere ||= taken > takenIn(lanes[subject]);
+    }
+    return elsewhere ? sharers : [];
+  }
+
+  *#heard(now: number): Generator<[process: string, lanes: Heard["lanes"], functions: Heard["functions"]]> {
+    for (const [process, { at, lanes, functions }] of this.#others) {
       if (now - at > MAX_AGE_MS) this.#others.delete(process);
-      else yield [process, lanes];
+      else yield [process, lanes, functions];
     }
   }
 
@@ -135,6 +165,7 @@ export class Activity {
   }
 }
 
+const NOBODY: readonly Sharer[] = [];
 const NONE: LaneActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
 
 function activityOf({ accepted, finished, running, free, held }: OwnLane, now: number): LaneActivity {
@@ -152,4 +183,23 @@ function add(a: LaneActivity = NONE, b: LaneActivity): LaneActivity {
     held: a.held + b.held,
     ...(free > 0 && { free }),
   };
+}
+
+/** Calls of a lane that count for its function's limit. */
+function takenIn({ running, free = 0 }: LaneActivity = NONE): number {
+  return Math.max(0, running - free);
+}
+
+/** Namespace and name, of the subject of a lane: names a function, whatever the queue. */
+export function functionIn(subject: string): string {
+  return subject.slice(subject.indexOf(".") + 1);
+}
+
+function takenByFunction(lanes: Readonly<Record<string, LaneActivity>>): Map<string, number> {
+  const functions = new Map<string, number>();
+  for (const [subject, lane] of Object.entries(lanes)) {
+    const taken = isCallbackSubject(subject) ? 0 : takenIn(lane);
+    if (taken > 0) functions.set(functionIn(subject), (functions.get(functionIn(subject)) ?? 0) + taken);
+  }
+  return functions;
 }

@@ -40,6 +40,8 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #batches: BatchKeeper;
   /** By subject. */
   readonly #feeds = new Map<string, LaneFeed>();
+  /** How many of them each function has; those for callbacks apart. */
+  readonly #queuesOf = new Map<string, number>();
   /** By the place of the message. */
   readonly #held = new Map<string, HeldCall>();
   readonly #byId = new Map<string, HeldCall>();
@@ -110,7 +112,8 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   }
 
   share({ key }: ClaimLane, limit: number): number {
-    return this.#feeds.get(key)?.shareOf(limit) ?? limit;
+    const feed = this.#feeds.get(key);
+    return feed ? feed.shareOf(limit, (this.#queuesOf.get(feed.functionKey) ?? 0) > 1) : limit;
   }
 
   open(held: HeldCall): Attempt | undefined | Promise<Attempt | undefined> {
@@ -181,6 +184,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       feed.retiring = feed.held + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
       if (!feed.retiring || feed.asking) continue;
       this.#feeds.delete(subject);
+      this.#countQueue(feed, -1);
       this.#worker.ready(feed, 0);
       feed.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a feed failed"));
     }
@@ -202,6 +206,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
         askable: (from) => this.#offer(from),
       });
       this.#feeds.set(subject, feed);
+      this.#countQueue(feed, 1);
       feed.open(limitOf(feed, this.#options));
     }
     if (calls !== undefined) feed.counted(calls);
@@ -210,6 +215,13 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       feed.lastUsedAt = performance.now();
     }
     if (feed.backlog > 0 || calls === undefined) this.#offer(feed);
+  }
+
+  #countQueue({ functionKey, callbacks }: LaneFeed, by: 1 | -1): void {
+    if (callbacks) return;
+    const count = (this.#queuesOf.get(functionKey) ?? 0) + by;
+    if (count > 0) this.#queuesOf.set(functionKey, count);
+    else this.#queuesOf.delete(functionKey);
   }
 
   /** Functions that have nothing in the queue are not found. */

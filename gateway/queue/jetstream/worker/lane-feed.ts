@@ -5,6 +5,7 @@ import type { WorkerContext } from "../background/worker-context.ts";
 import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
 import { consumerName, type FunctionQueueRef, laneSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
+import { functionIn } from "../store/activity.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
 import { SilenceWatch } from "./silence-watch.ts";
@@ -36,6 +37,8 @@ export class LaneFeed implements ClaimLane {
   readonly lane: FunctionQueueRef;
   readonly subject: string;
   readonly ref: FunctionRef;
+  /** Names the function, whatever the queue. */
+  readonly functionKey: string;
   /** Calls in the hands of this process that wait or are under way. */
   held = 0;
   /** Calls on the server, as far as is known. */
@@ -64,6 +67,7 @@ export class LaneFeed implements ClaimLane {
     this.lane = lane;
     this.subject = laneSubject(lane);
     this.ref = { name: lane.name, namespace: lane.namespace };
+    this.functionKey = functionIn(this.subject);
     this.#events = events;
     this.#silence = new SilenceWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
@@ -106,11 +110,19 @@ export class LaneFeed implements ClaimLane {
     void this.#mend().then(() => this.#checkFloor());
   }
 
-  /** Part of the function's limit that this process keeps to. The server sees to it, but where it has room for more. */
-  shareOf(limit: number): number {
-    if (this.#room.latest === 0) return limit;
+  /**
+   * Part of the function's limit that this process keeps to. The server sees to it, but where it has room for more, and for
+   * each queue by itself. Calls in two queues may go on in two processes whatever the limit, lest one waits for ever.
+   * @param inMany whether this process takes calls of the function from other queues, too
+   */
+  shareOf(limit: number, inMany: boolean): number {
+    if (this.callbacks) return limit;
     const { activity } = this.#context;
-    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, performance.now()));
+    const now = performance.now();
+    const sharers = activity.sharersOfFunction(this, inMany, now);
+    if (sharers.length > 0) return Math.min(limit, Math.max(1, shareOfLimit(limit, activity.self, sharers)));
+    if (this.#room.latest === 0) return limit;
+    return shareOfLimit(limit, activity.self, activity.sharers(this.subject, now));
   }
 
   /**

@@ -96,6 +96,43 @@ describeWithNats("workers on JetStream", () => {
     expect(byWorker[1]).toBeGreaterThan(0);
   });
 
+  test("share the limit of a function that has calls in two queues", async () => {
+    const other = await open();
+    const names = ["one", "two"];
+    for (const name of names) {
+      await Promise.all(Array.from({ length: 30 }, () => queue.publish(newCall({ queue: name }))));
+    }
+    const workers = [new Deliveries(), new Deliveries()] as const;
+    for (const [i, one] of [queue, other].entries()) {
+      const options = { ...limited(8, 4), queues: [names[i] as string] };
+      await consume(one, (workers[i] as Deliveries).deliver, options);
+    }
+    const underWay = () => workers[0].underWay + workers[1].underWay;
+    const endOne = (of: Deliveries) => {
+      const held = of.started.findLast(({ call }) => of.isUnderWay(call.id));
+      if (held) of.end(held.call.id);
+    };
+    await soon("both have calls", () => workers[0].underWay > 0 && workers[1].underWay > 0);
+    // What the other has is known a second late: until then each may have all.
+    const settle = () =>
+      soon("they have what the limit allows together", async () => {
+        if (underWay() <= 4) return true;
+        for (const worker of workers) if (worker.underWay > 2) endOne(worker);
+        await delay(50);
+        return false;
+      });
+    await settle();
+    // None has to wait for ever.
+    for (let round = 0; round < 8; round++) {
+      for (const worker of workers) {
+        const { length } = worker.started;
+        endOne(worker);
+        await soon("its next one starts", () => worker.started.length > length);
+      }
+    }
+    await settle();
+  }, 60_000);
+
   test("share work without running a call twice", async () => {
     const other = await open();
     await Promise.all(Array.from({ length: 500 }, (_, i) => queue.publish(newCall({ function: `f${i % 7}` }))));
