@@ -55,6 +55,7 @@ export class ProviderClient implements ProviderReads {
   #streams = false;
   /** What tells of functions where there is no stream; once it is followed. */
   #poller: FunctionPoller | undefined;
+  #cut: ((ref: FunctionRef, replicas: number) => void) | undefined;
   /** Whether the provider starts functions in an order; until it says otherwise. */
   #canExpedite = true;
   /** Ends the wait for the next try to connect the stream. */
@@ -128,12 +129,13 @@ export class ProviderClient implements ProviderReads {
       ...{ serviceName: name, namespace, replicas },
       ...(idleFirst && { inFlight: idleFirst }),
     });
-    this.#poller?.ordered(ref);
+    this.#poller?.ordered(ref, replicas);
   }
 
   /**
    * Scales a function that had `from` replicas when that was decided. What is known may be a moment old.
-   * @throws {FaasError} `conflict` when it has another number by now
+   * @throws {FaasError} `conflict` when it has another number by now; `unsupported` when the provider has just taken such
+   *   an order without carrying it out
    */
   async scaleFrom(
     ref: FunctionRef,
@@ -145,7 +147,16 @@ export class ProviderClient implements ProviderReads {
     if (present !== undefined && present !== from) {
       throw new FaasError("conflict", `the function has ${present} replicas by now, not ${from}`);
     }
+    if (present !== undefined && this.#poller?.isInVain(ref, present, replicas)) {
+      const limit = replicas > present ? "more" : "fewer";
+      throw new FaasError("unsupported", `the provider makes no ${limit} than ${present} replicas of it`);
+    }
     await this.scale(ref, replicas, inFlight);
+  }
+
+  /** @param listener is told when the provider makes another number of replicas of an order than was ordered */
+  onCut(listener: (ref: FunctionRef, replicas: number) => void): void {
+    this.#cut = listener;
   }
 
   /** Raises a function to a number of replicas, unless it has as many by now. */
@@ -205,7 +216,8 @@ export class ProviderClient implements ProviderReads {
    */
   async follow(sink: FunctionSink, signal: AbortSignal): Promise<void> {
     const { log, connection, defaultNamespace = DEFAULT_NAMESPACE } = this.#options;
-    const poller = new FunctionPoller({ reads: this, sink, defaultNamespace, log });
+    const cut = (ref: FunctionRef, replicas: number) => this.#cut?.(ref, replicas);
+    const poller = new FunctionPoller({ reads: this, sink, defaultNamespace, cut, log });
     this.#poller = poller;
     signal.addEventListener("abort", () => poller.stop(), { once: true });
     let waitMs = RECONNECT_MIN_MS;

@@ -4,6 +4,7 @@ import { sleep } from "../../kit/sleep.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { buildKnownFunction } from "./build-known-function.ts";
 import { FunctionPicture } from "./function-picture.ts";
+import { GivenOrders } from "./given-orders.ts";
 import { eachOf, type FunctionsRead, type ProviderReads, readFunctions } from "./read-functions.ts";
 
 /** Who is told what functions there are. */
@@ -19,6 +20,8 @@ export interface FunctionPollerOptions {
   readonly reads: ProviderReads;
   readonly sink: FunctionSink;
   readonly defaultNamespace: string;
+  /** The provider has made another number of replicas of an order than was ordered. */
+  readonly cut?: (ref: FunctionRef, replicas: number) => void;
   readonly log: Pick<Logger, "info" | "warn" | "debug">;
 }
 
@@ -55,6 +58,7 @@ const MANY_FAILURES = 3;
 export class FunctionPoller {
   readonly #options: FunctionPollerOptions;
   readonly #picture = new FunctionPicture();
+  readonly #orders = new GivenOrders();
   /** While it polls. */
   #stop: AbortController | undefined;
   #told = false;
@@ -97,6 +101,7 @@ export class FunctionPoller {
     this.#stop?.abort();
     this.#stop = undefined;
     this.#picture.clear();
+    this.#orders.clear();
     this.#counts.clear();
     this.#doubtedAt.clear();
     this.#refreshing.clear();
@@ -108,9 +113,17 @@ export class FunctionPoller {
   }
 
   /** The provider has taken an order to scale a function. */
-  ordered(ref: FunctionRef): void {
-    this.#picture.ordered(qualifiedName(ref), performance.now());
-    this.#counts.delete(qualifiedName(ref));
+  ordered(ref: FunctionRef, replicas: number): void {
+    const name = qualifiedName(ref);
+    const from = this.#picture.find(name)?.replicas;
+    if (from !== undefined) this.#orders.given(name, from, replicas, performance.now());
+    this.#picture.ordered(name, performance.now());
+    this.#counts.delete(name);
+  }
+
+  /** Whether the provider has shown that it takes such an order and does not carry it out. */
+  isInVain(ref: FunctionRef, present: number, wanted: number): boolean {
+    return this.#orders.isInVain(qualifiedName(ref), present, wanted, performance.now());
   }
 
   /** Calls wait for a function: looks at it more often for as long as they do. */
@@ -248,7 +261,15 @@ export class FunctionPoller {
   #apply(events: readonly (FunctionEvent | undefined)[], signal: AbortSignal): void {
     // Until the first reading is whole, nobody is told of a part of it.
     if (signal.aborted || !this.#told) return;
-    for (const event of events) if (event) this.#options.sink.apply(event);
+    for (const event of events) {
+      if (!event) continue;
+      if (event.type === "changed") this.#see(event.function);
+      this.#options.sink.apply(event);
+    }
+  }
+
+  #see(fn: KnownFunction): void {
+    if (this.#orders.see(qualifiedName(fn), fn.replicas, performance.now())) this.#options.cut?.(fn, fn.replicas);
   }
 
   #fail(err: unknown): void {

@@ -51,6 +51,8 @@ export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
     defaults: config.defaults,
     log,
   });
+  // It is still what the gateway ordered, and nobody's own number.
+  provider.onCut((ref, replicas) => autoscaler.ordered(qualifiedName(ref), replicas));
   if (patternFile !== undefined) autoscaler.recall(await readPatterns(patternFile));
   peers?.patterns.onRead((learned) => autoscaler.recall(learned));
   const store = async () => {

@@ -164,6 +164,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   /** Its connection goes on with another protocol, and the call with it: it is under way until both are closed. */
   onRequestUpgrade(_controller: Controller, status: number, headers: UpstreamHeaders, socket: Duplex): void {
     const { entry, exchange, coldWait } = this.#call;
+    this.#replica.trust();
     this.#answered(status);
     const { upgrade } = headers;
     let failure = this.#call.callerLeft ? new Error("the caller has left") : undefined;

@@ -296,8 +296,10 @@ export class Autoscaler {
       })
       .catch((err: unknown) => {
         byHand.refused(decision.replicas);
-        this.#refused.set(name, err instanceof FaasError ? err.message : "the provider failed");
-        log.warn({ ...facts, err }, "could not scale function");
+        const why = err instanceof FaasError ? err.message : "the provider failed";
+        // It is tried again and again, and said once.
+        log[this.#refused.get(name) === why ? "debug" : "warn"]({ ...facts, err }, "could not scale function");
+        this.#refused.set(name, why);
       })
       .finally(() => this.#scaling.delete(name));
   }

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { Callers } from "../support/callers.ts";
 import { eventually } from "../support/eventually.ts";
 import { StockGateway } from "../support/stock-gateway.ts";
+import { behindHead, hasSwitched, openRaw, upgradeHead } from "../support/switching.ts";
 
 /** A gateway with a provider of another kind under load, and what becomes of calls when that provider changes. */
 
@@ -156,6 +157,50 @@ describe("functions scale by what the gateway sees", () => {
     await eventually("it has more replicas", () => fn.wanted >= 3, 60_000);
     expect(load_.failures).toEqual([]);
   }, 100_000);
+});
+
+test("a provider that makes fewer replicas than are ordered, or keeps the last, is not asked over and over", async () => {
+  const gateway = await open();
+  const { provider } = gateway;
+  provider.maxReplicas = 3;
+  const labels = {
+    ...{ "com.openfaas.scale.type": "capacity", "com.openfaas.scale.target": "1", "com.openfaas.scale.max": "10" },
+    ...{ "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "5s" },
+  };
+  const fn = provider.deploy({ name: "f", labels }, 1, (_req, res) => setTimeout(() => res.end("fine"), 100));
+  const load_ = await load(gateway, 8);
+  const report = async () => (await (await gateway.control("/system/scaling/f")).json()) as { refused?: string };
+  await eventually(
+    "it is known that there will be no more",
+    async () => (await report()).refused !== undefined,
+    60_000,
+    100,
+  );
+  expect((await report()).refused).toBe("the provider makes no more than 3 replicas of it");
+  const decisions = JSON.stringify(await report());
+  expect(decisions).not.toContain("by-hand");
+  const given = provider.orders().length;
+  expect(given).toBeLessThan(10);
+  await pause(7_000); // three decisions
+  expect([provider.orders().length, fn.wanted]).toEqual([given, 3]);
+  load_.set(0);
+  const kept = async () => (await report()).refused === "replicas cannot be set to 0 in OpenFaaS CE";
+  await eventually("it may not sleep", kept, 120_000, 100);
+  expect((await gateway.call("f")).status).toBe(200);
+}, 250_000);
+
+test("a connection may change its protocol through the provider", async () => {
+  const gateway = await open();
+  gateway.provider.deploy({ name: "f" });
+  await gateway.whenAnswered("f");
+  const port = Number(new URL(gateway.gateway.url).port);
+  const client = openRaw(port, `${upgradeHead("/function/f/a?b=c", ["X-Call-Id: mine"])}sent ahead`);
+  await hasSwitched(client);
+  client.socket.write(", sent later");
+  await eventually("all of it is there", () => behindHead(client) === "sent ahead, sent later");
+  expect(client.received).toMatch(/\r\nx-seen: mine\r\n/i);
+  client.socket.end();
+  await eventually("both ends are closed", () => client.closed);
 });
 
 test("of a hundred functions that are called at once each is woken once, and questions are few", async () => {

@@ -1,5 +1,5 @@
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { endToEndHeaders } from "../../http/forwarding.ts";
 
 export type FunctionHandler = (req: IncomingMessage, res: ServerResponse) => void;
@@ -29,6 +29,18 @@ class Replica {
       this.#inFlight++;
       res.on("close", () => this.#inFlight--);
       handler(req, res);
+    });
+  }
+
+  /** Goes on with an echo on connections that ask for another protocol. */
+  echo(): void {
+    this.server.on("upgrade", (req, socket: Socket, head) => {
+      const { upgrade, "x-call-id": id } = req.headers;
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\nX-Seen: ${id}\r\n\r\n`,
+      );
+      socket.write(head);
+      socket.pipe(socket);
     });
   }
 
@@ -76,6 +88,7 @@ export class StockFunction {
     this.#starting++;
     await new Promise((resolve) => setTimeout(resolve, this.#startMs()));
     const replica = new Replica(this.#handler, Number(this.deployment.envVars?.max_inflight ?? 0));
+    replica.echo();
     await replica.listen();
     this.#starting--;
     if (this.replicas.length < this.wanted) this.replicas.push(replica);
@@ -108,6 +121,17 @@ export class StockFunction {
     });
     res.on("close", () => sending.destroy());
     req.pipe(sending);
+  }
+
+  /** As OpenFaaS's providers pass a WebSocket on. @param url as the function gets it */
+  switchProtocols(req: IncomingMessage, url: string, socket: Socket, head: Buffer): void {
+    const [host, port] = (this.replicas[0]?.address ?? "").split(":");
+    const upstream = connect(Number(port), host);
+    const headers = Object.entries(req.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    upstream.write(`${req.method} ${url} HTTP/1.1\r\n${headers.join("")}\r\n`);
+    upstream.write(head);
+    upstream.pipe(socket).on("error", () => upstream.destroy());
+    socket.pipe(upstream).on("error", () => socket.destroy());
   }
 
   /** Ends all replicas; the provider knows it no more. */

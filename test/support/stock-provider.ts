@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, Server as TcpServer } from "node:net";
+import { type AddressInfo, type Socket, Server as TcpServer } from "node:net";
 import type { EndpointsEvent, FunctionEndpoints } from "../../contract/endpoints.ts";
 import type { ProviderRequest } from "./fake-provider.ts";
 import { type FunctionHandler, refuse, type StockDeployment, StockFunction } from "./stock-function.ts";
@@ -25,6 +25,8 @@ export class StockProvider {
   namespaces: readonly string[] = [DEFAULT];
   /** From the moment that a replica is wanted until it serves. */
   startMs = 0;
+  /** Orders for more are taken, and this is made of them; those for none are refused, as by faas-netes CE. */
+  maxReplicas: number | undefined;
   /** Handler of what is deployed by a request. */
   handler: FunctionHandler = (req, res) => res.end(`${req.method} ${req.url}`);
   /** Answers in place of the provider where it returns true. */
@@ -58,6 +60,7 @@ export class StockProvider {
       if (leaving && req.url === "/system/endpoints") res.writeHead(503).end();
       else this.again(req, res);
     });
+    server.on("upgrade", (req, socket: Socket, head) => this.#switch(req, socket, head));
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.on("error", reject);
@@ -173,6 +176,11 @@ export class StockProvider {
     else refuse(res, 503, `No endpoints available for: ${target}.\n`);
   }
 
+  #switch(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const [, name = "", url = ""] = /^\/function\/([-\w]+)\.[-\w]+(\/.*)$/.exec(req.url as string) ?? [];
+    this.find(name)?.switchProtocols(req, url, socket, head);
+  }
+
   #answer(method: string, { pathname, searchParams }: URL, body: string, res: ServerResponse): void {
     const namespace = searchParams.get("namespace") ?? DEFAULT;
     const [, route = "", name = ""] = /^(\/system\/[a-z-]+)(?:\/(.*))?$/.exec(pathname) ?? [];
@@ -222,7 +230,12 @@ export class StockProvider {
       case "POST /system/scale-function": {
         const fn = this.find(name, namespace);
         const { replicas } = JSON.parse(body) as { replicas: number };
-        fn?.scale(replicas);
+        const { maxReplicas = Number.POSITIVE_INFINITY } = this;
+        if (maxReplicas < Number.POSITIVE_INFINITY && replicas === 0) {
+          res.writeHead(400).end("replicas cannot be set to 0 in OpenFaaS CE\n");
+          return;
+        }
+        fn?.scale(Math.min(replicas, maxReplicas));
         res.writeHead(fn ? 202 : 500).end(fn ? "" : `Unable to lookup function deployment ${name}\n`);
         return;
       }
