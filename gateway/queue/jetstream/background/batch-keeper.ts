@@ -80,9 +80,9 @@ export class BatchKeeper {
           ackWaitMs: this.#context.settings.ackWaitMs,
           inactiveMs: INACTIVE_MS,
         });
-        this.#ask();
         // The server may have been started anew, and batches have nobody else who misses them.
-        if (!(await leavesBehind(this.#context.link, PLACE))) return;
+        if (!(await leavesBehind(this.#context.link, PLACE))) return this.#ask();
+        // With no request under way, which would be told before it is gone: see `LaneFeed`.
         await removeConsumer(this.#context.link, PLACE);
       } catch (err) {
         this.#context.settings.log.debug({ err }, "batches cannot be read yet");

@@ -17,7 +17,7 @@ const INACTIVE_MS = 60_000;
 /** Before a call that could not be put into its queue is tried again. */
 const AGAIN_MS = 1000;
 const POLL_MS = 2000;
-/** After its end a bucket may be in the hands of a process that has vanished, for one ack wait. */
+/** What a process that vanished had in hand comes again after one. */
 const PATIENCE_ACK_WAITS = 2;
 /** Longer ones do not fit into a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -118,8 +118,8 @@ class OpenBucket {
   readonly #onEmpty: () => void;
   readonly #pull: Pull;
   readonly #held = new Map<number, HeldForLater>();
-  /** By `performance.now()`. */
-  #silentSince: number | undefined;
+  /** When a call has come last, by `performance.now()`. */
+  #servedAt = performance.now();
   #closing: Promise<void> | undefined;
 
   constructor(context: WorkerContext, token: string, { start, widthS }: Bucket, onEmpty: () => void) {
@@ -130,7 +130,7 @@ class OpenBucket {
     this.#onEmpty = onEmpty;
     this.#pull = new Pull(context.link, STREAMS.later, this.#name, {
       delivered: (delivery) => {
-        this.#silentSince = undefined;
+        this.#servedAt = performance.now();
         this.#take(delivery);
         this.#ask();
       },
@@ -155,7 +155,7 @@ class OpenBucket {
       () => {
         this.#ask();
         // The server may have been started anew.
-        void this.#sweep();
+        void this.#checkFloor();
       },
       (err: unknown) => {
         this.#context.settings.log.debug({ err, bucket: this.#token }, "calls for later cannot be read yet");
@@ -198,32 +198,20 @@ class OpenBucket {
       this.#ask();
       return;
     }
-    const [now, steady] = [Date.now(), performance.now()];
-    this.#silentSince ??= steady;
-    const patienceMs = PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs;
-    const silent = steady > patienceMs + this.#silentSince || now > patienceMs + this.#endsAt;
-    if (silent || now > this.#endsAt) void this.#finish(silent);
-    else this.#ask();
+    const silentMs = performance.now() - this.#servedAt;
+    if (Date.now() <= this.#endsAt && silentMs < PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs) this.#ask();
+    else void this.#checkFloor().then(() => this.#end());
   }
 
-  /** All that was in it has moved on, it seems. What the stream still has would open it again and again. */
-  async #finish(silent: boolean): Promise<void> {
-    await this.#sweep(silent);
-    this.#end();
-  }
-
-  /** @param silent nothing comes any more */
-  async #sweep(silent = false): Promise<void> {
+  /** What the stream still has and its consumer gives to nobody would open it again and again. */
+  async #checkFloor(): Promise<void> {
     const { link, settings } = this.#context;
     const consumer = { stream: STREAMS.later, name: this.#name, subject: bucketFilter(this.#token) };
     try {
-      let left = 0;
-      for (const calls of (await countSubjects(link, STREAMS.later, consumer.subject)).values()) left += calls;
-      if (left === 0) return;
       // Whoever has some of them after all moves them too, and what moves twice is stored once.
-      if (silent || (await leavesBehind(link, consumer))) await removeConsumer(link, consumer);
+      if (await leavesBehind(link, consumer)) await removeConsumer(link, consumer);
     } catch (err) {
-      settings.log.debug({ err, bucket: this.#token }, "what is left of a bucket could not be counted");
+      settings.log.debug({ err, bucket: this.#token }, "what is left of a bucket could not be looked at");
     }
   }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../../contract/functions.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import type { FunctionQueue as ClaimLane } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
@@ -8,7 +8,6 @@ import { type Delivery, Pull } from "../client/pull.ts";
 import { functionIn } from "../store/activity.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
-import { SilenceWatch } from "./silence-watch.ts";
 
 /** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
 const INACTIVE_MS = 60 * 60_000;
@@ -22,6 +21,8 @@ const ROOM_AGAIN_MS = 60_000;
 const MAX_BATCH = 256;
 const MEND_MIN_MS = 200;
 const MEND_MAX_MS = 5000;
+/** Before a consumer is made again: another process may be removing it. */
+const LOST_WAIT_MS = 100;
 
 export interface LaneFeedEvents {
   /** @param expected whether it is one of those that {@link LaneFeed.ask} said are on their way */
@@ -59,7 +60,10 @@ export class LaneFeed implements ClaimLane {
   #limit = 0;
   #limitAt = Number.NEGATIVE_INFINITY;
   #limiting = false;
-  readonly #silence: SilenceWatch;
+  /** In the stream, those in hand among them. */
+  #calls = 0;
+  /** When a call has come last, or there was reason to look why none does. */
+  #servedAt = performance.now();
   #aliveAt = performance.now();
 
   constructor(context: WorkerContext, lane: FunctionQueueRef, events: LaneFeedEvents) {
@@ -69,11 +73,10 @@ export class LaneFeed implements ClaimLane {
     this.ref = { name: lane.name, namespace: lane.namespace };
     this.functionKey = functionIn(this.subject);
     this.#events = events;
-    this.#silence = new SilenceWatch(PATIENCE_ACK_WAITS * context.settings.ackWaitMs);
     this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
-        this.#silence.served();
+        this.#servedAt = performance.now();
         const expected = this.#expected > 0;
         if (expected) this.#expected--;
         events.delivered(this, delivery, expected);
@@ -142,8 +145,7 @@ export class LaneFeed implements ClaimLane {
 
   /** @param calls that the stream counts, those in hand among them */
   counted(calls: number): void {
-    const { held, finished } = this.#context.activity.of(this.subject, performance.now());
-    this.#silence.seen({ calls, held, finished });
+    this.#calls = calls;
     const backlog = calls - this.held - this.#expected;
     if (backlog > 0 && this.backlog === 0) this.backlog = backlog;
   }
@@ -180,7 +182,7 @@ export class LaneFeed implements ClaimLane {
   /** The connection is a new one: what was asked for over the old one does not come. */
   reconnected(): void {
     this.#pull.reset();
-    this.#silence.served();
+    this.#servedAt = performance.now();
     this.#missed();
     if (!this.#ready) return;
     this.#events.askable(this);
@@ -202,12 +204,16 @@ export class LaneFeed implements ClaimLane {
   #over(lost: boolean): void {
     this.#missed();
     if (lost) {
-      void this.#mend();
+      void this.#mend(LOST_WAIT_MS);
       return;
     }
     this.backlog = 0;
-    if (this.#silence.unanswered(performance.now())) void this.#renew();
-    else this.#events.askable(this);
+    this.#events.askable(this);
+    const now = performance.now();
+    if (this.#calls === 0 || now - this.#servedAt < PATIENCE_ACK_WAITS * this.#context.settings.ackWaitMs) return;
+    // Its floor may have risen above calls that were in the way before.
+    this.#servedAt = now;
+    void this.#checkFloor();
   }
 
   /** Its consumer may have forgotten calls that the stream has: see {@link leavesBehind}. */
@@ -215,7 +221,7 @@ export class LaneFeed implements ClaimLane {
     try {
       if (await leavesBehind(this.#context.link, this.#consumer)) await this.#renew();
     } catch (err) {
-      // What it leaves behind shows in its silence, too.
+      // What it leaves behind is looked for again as long as nothing comes.
       this.#context.settings.log.debug({ err, ...this.lane }, "a consumer could not be looked at");
     }
   }
@@ -224,6 +230,9 @@ export class LaneFeed implements ClaimLane {
   async #renew(): Promise<void> {
     if (this.#closed.signal.aborted || this.#mending) return;
     const { link, server, settings } = this.#context;
+    // A request under way is told first that its consumer goes, and servers lose one that is made before the old one is gone.
+    this.#mending = true;
+    this.#ready = false;
     server.distrust();
     settings.log.warn(this.lane, "calls that nobody got are given out anew");
     try {
@@ -231,15 +240,17 @@ export class LaneFeed implements ClaimLane {
     } catch (err) {
       settings.log.debug({ err, ...this.lane }, "a consumer could not be removed yet");
     }
+    this.#mending = false;
     await this.#mend();
   }
 
   /** Until the consumer is there, however long that takes. */
-  async #mend(): Promise<void> {
+  async #mend(afterMs = 0): Promise<void> {
     if (this.#mending) return;
     this.#mending = true;
     this.#ready = false;
     const { signal } = this.#closed;
+    await sleep(afterMs, signal);
     for (let waitMs = MEND_MIN_MS; !signal.aborted; waitMs = Math.min(MEND_MAX_MS, waitMs * 2)) {
       try {
         await this.#ensure(this.#limit);
@@ -247,7 +258,7 @@ export class LaneFeed implements ClaimLane {
         break;
       } catch (err) {
         this.#context.settings.log.debug({ err, ...this.lane }, "a consumer cannot be made yet");
-        await delay(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+        await sleep(waitMs * (0.5 + Math.random()), signal);
       }
     }
     this.#mending = false;

@@ -2,7 +2,6 @@ import { cp, rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { connect, type NatsConnection } from "nats";
 import { isLeftBehind } from "../../../../gateway/queue/jetstream/store/record.ts";
-import { SilenceWatch } from "../../../../gateway/queue/jetstream/worker/silence-watch.ts";
 import type { Consumer, Queue } from "../../../../gateway/queue/queue.ts";
 import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -43,10 +42,11 @@ describeWithNats("a NATS server that forgets", () => {
     consumer = undefined;
   });
 
-  const consume = async () => {
+  const consume = async (until?: Promise<void>) => {
     const runs: string[] = [];
     consumer = await worker.consume(async ({ id }) => {
       runs.push(id);
+      if (id === ids[0]) await until;
       return DONE;
     }, limited(4));
     return runs;
@@ -57,8 +57,8 @@ describeWithNats("a NATS server that forgets", () => {
     return waiting + inFlight === 0;
   };
 
-  /** The consumer keeps its memory, the streams lose theirs. */
-  const forget = async (...streams: string[]) => {
+  /** The consumer keeps its memory, the streams lose theirs. @param floor of the consumer */
+  const forget = async (streams: readonly string[], floor = ids.length) => {
     await server.stop();
     for (const stream of streams) {
       await rm(server.messagesOf(stream), { recursive: true });
@@ -69,22 +69,36 @@ describeWithNats("a NATS server that forgets", () => {
     const jsm = await nc.jetstreamManager();
     expect((await jsm.streams.info(QUEUE)).state.messages).toBe(ids.length);
     const [info] = await jsm.consumers.list(QUEUE).next();
-    expect(info?.ack_floor.stream_seq).toBe(ids.length);
+    expect(info?.ack_floor.stream_seq).toBe(floor);
   };
 
   test("what it has deleted: calls that are over do not come again, nor count", async () => {
     const runs = await consume();
     await soon("all are made", isEmpty);
-    await forget(QUEUE);
+    await forget([QUEUE]);
     await soon("nothing is left", isEmpty);
     expect((await (await (nc as NatsConnection).jetstreamManager()).streams.info(QUEUE)).state.messages).toBe(0);
     expect(runs.toSorted()).toEqual(ids.toSorted());
   }, 60_000);
 
+  test("what it has deleted, while a call before is in hand: found once that has ended", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const runs = await consume(promise);
+    await soon("all but one are made", async () => {
+      const { waiting, inFlight } = await gateway.stats();
+      return waiting === 0 && inFlight === 1;
+    });
+    await forget([QUEUE], 0);
+    resolve();
+    await soon("nothing is left", isEmpty);
+    expect(new Set(runs)).toEqual(new Set(ids));
+    for (const id of ids.slice(1)) expect(runs.filter((run) => run === id)).toHaveLength(1);
+  }, 60_000);
+
   test("that a call is over, too: it is made again, though its consumer would not give it to anybody", async () => {
     const runs = await consume();
     await soon("all are made", isEmpty);
-    await forget(QUEUE, "FAASLANE_FINISHED", "FAASLANE_OPEN");
+    await forget([QUEUE, "FAASLANE_FINISHED", "FAASLANE_OPEN"]);
     await soon("nothing is left", isEmpty);
     expect(runs.toSorted()).toEqual([...ids, ...ids].toSorted());
     for (const id of ids) expect(await gateway.find(id)).toMatchObject({ state: "done", attempts: 1 });
@@ -167,39 +181,5 @@ describe("a message is left behind", () => {
     expect(isLeftBehind(place, { moves: 0 }, undefined)).toBe(false);
     expect(isLeftBehind(place, { moves: 2 }, { ...place, moves: 2 })).toBe(false);
     expect(isLeftBehind(place, { moves: 3 }, { stream: "later", seq: 1, moves: 2 })).toBe(false);
-  });
-});
-
-describe("calls that nobody gets are suspected", () => {
-  const idle = { calls: 1, held: 0, finished: 0 };
-  const watching = () => {
-    const watch = new SilenceWatch(1000);
-    watch.seen(idle);
-    return watch;
-  };
-
-  test("when it is silent for as long as somebody may have had them, and again after as long", () => {
-    const watch = watching();
-    const answers = [10, 1009, 1010, 1011, 2010, 2011].map((now) => watch.unanswered(now));
-    expect(answers).toEqual([false, false, true, false, false, true]);
-  });
-
-  test("not when there are none", () => {
-    const watch = watching();
-    watch.seen({ ...idle, calls: 0 });
-    expect([1, 2, 3, 4, 5000].map((now) => watch.unanswered(now)).filter(Boolean)).toEqual([]);
-  });
-
-  test.each<[string, (watch: SilenceWatch) => void]>([
-    ["one was delivered", (watch) => watch.served()],
-    ["somebody holds some", (watch) => watch.seen({ ...idle, held: 1 })],
-    ["somebody has finished one", (watch) => watch.seen({ ...idle, finished: 1 })],
-    ["there were none", (watch) => watch.seen({ ...idle, calls: 0 })],
-  ])("not when %s meanwhile", (_what, event) => {
-    const watch = watching();
-    watch.unanswered(10);
-    event(watch);
-    watch.seen({ ...idle, finished: 1 });
-    expect(watch.unanswered(1010)).toBe(false);
   });
 });
