@@ -322,7 +322,8 @@ export interface Queue {
   purge(ref: FunctionRef): Promise<number>;
   /**
    * Calls that have not ended, oldest first; a store may list one queue after the other. Who waits all the while is in one
-   * page at least. A batch is listed until its calls are, which are listed one by one. Takes nothing away.
+   * page at least. A batch is listed until its calls are, which are listed one by one; a callback that is sent once more,
+   * under the id of its call. Takes nothing away.
    * @throws {FaasError} `invalid` for an `after` that is not one of its own
    */
   list(filter: CallFilter, page: { readonly limit: number; readonly after?: string }): Promise<CallPage>;

@@ -66,6 +66,10 @@ export function callbackAgainContract(setup: QueueSetup): void {
     expect(waiting).toMatchObject({ state: "done", status: 201, finishedAt: before.finishedAt });
     expect(waiting.callback).toMatchObject({ state: "waiting", tries: 0 });
     expect((await setup.queue.stats()).waiting).toBe(1);
+    for (const filter of [{}, { function: FUNCTION, state: "waiting" }] as const) {
+      const { items } = await setup.queue.list(filter, { limit: 9 });
+      expect(items).toMatchObject([{ id, callId: "mine", state: "waiting", callback: { state: "waiting", tries: 0 } }]);
+    }
     receiver.next = () => ended(true, "done", 1);
     await setup.consume(receiver.deliver);
     await over(id, "delivered");

@@ -76,6 +76,11 @@ export class EmbeddedCallbacks {
     return this.#db.number("SELECT seq FROM callbacks WHERE again = ?", seq);
   }
 
+  /** Place of the call that has ended whose callback is sent once more in this place; undefined for other callbacks. */
+  sentFor(seq: number): number | undefined {
+    return this.#db.number("SELECT again FROM callbacks WHERE seq = ?", seq);
+  }
+
   /** The clock was set: their time is as long as it was. */
   shift(ms: number): void {
     this.#db.run("UPDATE callbacks SET since = since + ?", ms);

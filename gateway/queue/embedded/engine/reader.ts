@@ -228,7 +228,9 @@ export class EmbeddedReader {
       const { bodyBytes, index } = content;
       const member = index === undefined || call.whole === undefined ? undefined : { whole: call.whole, index };
       const { state, ...status } = this.#unfinished(call);
-      return [{ ...status, state, bodyBytes, ...(member && { member }) }];
+      // A callback that is sent once more goes by the call that it is of.
+      const of = isCallbackKey(call.key) ? this.#store.callbacks.sentFor(seq) : undefined;
+      return [{ ...status, seq: of ?? seq, state, bodyBytes, ...(member && { member }) }];
     });
     return { calls, ...(next !== undefined && { next }) };
   }

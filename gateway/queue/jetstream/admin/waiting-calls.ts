@@ -1,12 +1,14 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import type { Link } from "../../../nats/connection.ts";
 import type { CallFilter, CallPage, ListedCall } from "../../queue.ts";
-import { lookUpPast } from "../calls/past.ts";
+import { isWanted } from "../calls/callback-again.ts";
+import { lookUpPast, type Past } from "../calls/past.ts";
 import { callbackSubject, laneSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { isFinal, type MessagePosition, statusOf, waitingRecord } from "../store/record.ts";
+import { NewerFormError } from "../store/wire-fields.ts";
 
 const CURSOR = /^([a-z0-9][a-z0-9_-]{0,62})\.(\d{1,15})\.(\d{1,15})$/;
 const MAX_PAGE = 1000;
@@ -96,13 +98,24 @@ export function foundIn(place: MessagePosition, stored: StoredCall): Found {
 /** @returns undefined for a message whose call has ended, or lies elsewhere by now */
 export async function lookAt(context: Context, { place, stored, bodyBytes }: Found): Promise<ListedCall | undefined> {
   const id = idOf(stored, place.seq, context.ids);
-  const past = await lookUpPast(context, id, place, stored);
+  if (stored.callback?.again && !(await isWanted(context, { id, stored }))) return undefined;
+  const past = await pastOf(context, id, place, stored);
   if (past.kind !== "open") return undefined;
   const { state, ...status } = statusOf(past.record ?? waitingRecord(stored, id), Date.now());
   if (isFinal(state)) return undefined;
   const { batch } = stored.call;
   const member = batch?.kind === "member" ? { of: batch.of, index: batch.index } : undefined;
   return { ...status, state, bodyBytes, ...(member && { member }) };
+}
+
+async function pastOf(context: Context, id: string, place: MessagePosition, stored: StoredCall): Promise<Past> {
+  try {
+    return await lookUpPast(context, id, place, stored);
+  } catch (error) {
+    // Of what a later release has written down nobody here knows more than that its message is there.
+    if (error instanceof FaasError && error.cause instanceof NewerFormError) return { kind: "open", record: undefined };
+    throw error;
+  }
 }
 
 /** Messages of one queue from both of its streams, the call that was accepted first before others. */
