@@ -12,6 +12,8 @@ import { StartError } from "./process.ts";
 export interface Credentials {
   readonly user: string;
   readonly password: string;
+  /** Those that these have taken the place of, for as long as they are taken all the same. */
+  readonly expiring?: Credentials | undefined;
 }
 
 /**
@@ -42,7 +44,10 @@ export function isAuthorized(header: string | undefined, credentials: Credential
   const given = header !== undefined && header.length <= MAX_HEADER_CHARS ? header : "";
   const encoded = /^basic +([a-z0-9+/=]+)$/i.exec(given)?.[1] ?? "";
   const decoded = Buffer.from(encoded, "base64").toString("utf8");
-  return timingSafeEqual(digest(decoded), digest(`${credentials.user}:${credentials.password}`));
+  const sent = digest(decoded);
+  const isIt = ({ user, password }: Credentials) => timingSafeEqual(sent, digest(`${user}:${password}`));
+  const { expiring } = credentials;
+  return isIt(credentials) || (expiring !== undefined && isIt(expiring));
 }
 
 type Asking = Pick<IncomingMessage, "headers" | "socket">;

@@ -4,6 +4,8 @@ import type { Logger } from "./log.ts";
 
 export interface CredentialFilesOptions {
   readonly log: Pick<Logger, "info" | "warn">;
+  /** How long credentials are taken that others have taken the place of, in milliseconds. */
+  readonly overlapMs: number;
   /** Time between two looks at the files. Default 0.5 s. */
   readonly lookEveryMs?: number;
 }
@@ -21,6 +23,9 @@ export class CredentialFiles implements Credentials {
   readonly #timer: NodeJS.Timeout;
   #current: Credentials;
   #previous: Credentials | undefined;
+  readonly #overlapMs: number;
+  /** When the current ones were seen. */
+  #changedAt = Number.NEGATIVE_INFINITY;
   /** What the last look has seen; it holds once the next one sees the same. */
   #seen: Credentials;
   #looking: Promise<void> | undefined;
@@ -31,7 +36,12 @@ export class CredentialFiles implements Credentials {
     return new CredentialFiles(folder, await readCredentials(folder), options);
   }
 
-  private constructor(folder: string, first: Credentials, { log, lookEveryMs = 500 }: CredentialFilesOptions) {
+  private constructor(
+    folder: string,
+    first: Credentials,
+    { log, overlapMs, lookEveryMs = 500 }: CredentialFilesOptions,
+  ) {
+    this.#overlapMs = overlapMs;
     this.#folder = folder;
     this.#current = first;
     this.#seen = first;
@@ -45,6 +55,10 @@ export class CredentialFiles implements Credentials {
 
   get password(): string {
     return this.#current.password;
+  }
+
+  get expiring(): Credentials | undefined {
+    return performance.now() - this.#changedAt < this.#overlapMs ? this.#previous : undefined;
   }
 
   /** Those that held before the current ones; whoever has not seen the change yet goes by them. */
@@ -82,13 +96,17 @@ export class CredentialFiles implements Credentials {
     if (!settled || isSame(seen, this.#current)) return;
     this.#previous = this.#current;
     this.#current = seen;
-    this.#log.info({ folder: this.#folder }, "the credentials have changed");
+    this.#changedAt = performance.now();
+    this.#log.info({ folder: this.#folder, overlapMs: this.#overlapMs }, "the credentials have changed");
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 }
+
+/** For clients that learn of a change a little later than the server, and not for whoever has found a password. */
+export const DEFAULT_PASSWORD_OVERLAP_MS = 60_000;
 
 const isSame = (a: Credentials, b: Credentials) => a.user === b.user && a.password === b.password;
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseGoDuration } from "../contract/duration.ts";
 import { DEFAULT_NAMESPACE } from "../contract/paths.ts";
+import { DEFAULT_PASSWORD_OVERLAP_MS } from "../kit/credential-files.ts";
 import { type Env, readEnv } from "../kit/env.ts";
 import { parseHosts } from "../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../kit/log.ts";
@@ -49,6 +50,8 @@ export interface ProviderConfig {
   readonly dataDir: string;
   readonly defaultNamespace: string;
   readonly basicAuth: boolean;
+  /** How long a password still holds that another has taken the place of, in milliseconds. */
+  readonly passwordOverlapMs: number;
   /** Folder of `basic-auth-user` and `basic-auth-password`. */
   readonly secretMountPath: string;
   /** Longest wait for the head of a function's answer, in milliseconds. */
@@ -111,6 +114,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
       dataDir: resolve(read.optional("data_dir", parseText) ?? ".faaslane"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
+      passwordOverlapMs: read.optional("password_overlap", parseDuration) ?? DEFAULT_PASSWORD_OVERLAP_MS,
       secretMountPath: read.optional("secret_mount_path", parseText) ?? "/run/secrets/",
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
       upgradeIdleMs: read.optional("upgrade_idle_timeout", parseIdle) ?? DEFAULT_UPGRADE_IDLE_MS,

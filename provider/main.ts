@@ -10,7 +10,8 @@ preferSmallHeap();
 await runProcess(async () => {
   const config = loadProviderConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await CredentialFiles.open(config.secretMountPath, { log }) : undefined;
+  const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;
+  const credentials = basicAuth ? await CredentialFiles.open(secretMountPath, { overlapMs, log }) : undefined;
   const unlock = lockFolder(config.dataDir);
   try {
     const provider = await openProvider(config, credentials, log);

@@ -40,7 +40,8 @@ export async function openPlatform(
   };
   try {
     opened.push({ close: lockFolder(config.dataDir) });
-    const credentials = config.gateway.basicAuth ? await ensureCredentials(config.dataDir, log) : undefined;
+    const { basicAuth, passwordOverlapMs } = config.gateway;
+    const credentials = basicAuth ? await ensureCredentials(config.dataDir, passwordOverlapMs, log) : undefined;
     if (credentials) opened.push({ close: () => credentials.close() });
     const provider = await openProvider(config.provider, credentials, log);
     opened.push(provider);

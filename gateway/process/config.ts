@@ -1,4 +1,5 @@
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
+import { DEFAULT_PASSWORD_OVERLAP_MS } from "../../kit/credential-files.ts";
 import { type Env, readEnv } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
@@ -46,6 +47,8 @@ export interface GatewayConfig {
   /** Calls of one function that may wait for a replica. */
   readonly maxHeldCalls: number;
   readonly basicAuth: boolean;
+  /** How long a password still holds that another has taken the place of, in milliseconds. */
+  readonly passwordOverlapMs: number;
   /** Folder of `basic-auth-user` and `basic-auth-password`. */
   readonly secretMountPath: string;
   readonly async: AsyncConfig;
@@ -87,6 +90,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       maxUpgrades: read.optional("max_upgrades", integerFrom(0)),
       maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
+      passwordOverlapMs: read.optional("password_overlap", parseDuration) ?? DEFAULT_PASSWORD_OVERLAP_MS,
       secretMountPath,
       async,
       ownWorker: readOwnWorker(read, async.queue),

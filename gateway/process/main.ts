@@ -7,7 +7,8 @@ import { openGateway } from "./serve.ts";
 await runProcess(async () => {
   const config = loadGatewayConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await CredentialFiles.open(config.secretMountPath, { log }) : undefined;
+  const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;
+  const credentials = basicAuth ? await CredentialFiles.open(secretMountPath, { overlapMs, log }) : undefined;
   const { close } = await openGateway(config, credentials, log);
   return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

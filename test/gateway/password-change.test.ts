@@ -10,6 +10,24 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let provider: ServerProcess;
 let gateway: ServerProcess;
 
+const start = async (overlap: string) => {
+  const env = (process: string) => ({
+    basic_auth: "true",
+    secret_mount_path: join(folder.path, process),
+    password_overlap: overlap,
+  });
+  provider = await startServerProcess("provider/main.ts", {
+    ...env("provider"),
+    data_dir: join(folder.path, "provider-data"),
+  });
+  gateway = await startServerProcess("gateway/process/main.ts", {
+    ...env("gateway"),
+    functions_provider_url: provider.url,
+    data_dir: join(folder.path, "gateway-data"),
+  });
+  expect(await ask(gateway, "first")).toBe(200);
+};
+
 const setPassword = async (process: "gateway" | "provider", password: string) => {
   await mkdir(join(folder.path, process), { recursive: true });
   await writeFile(join(folder.path, process, "basic-auth-user"), "admin");
@@ -26,17 +44,6 @@ beforeEach(async () => {
   folder = await temporaryFolder();
   await setPassword("gateway", "first");
   await setPassword("provider", "first");
-  const env = (process: string) => ({ basic_auth: "true", secret_mount_path: join(folder.path, process) });
-  provider = await startServerProcess("provider/main.ts", {
-    ...env("provider"),
-    data_dir: join(folder.path, "provider-data"),
-  });
-  gateway = await startServerProcess("gateway/process/main.ts", {
-    ...env("gateway"),
-    functions_provider_url: provider.url,
-    data_dir: join(folder.path, "gateway-data"),
-  });
-  expect(await ask(gateway, "first")).toBe(200);
 });
 
 afterEach(async () => {
@@ -49,6 +56,7 @@ test.each([
   ["gateway", "provider"],
   ["provider", "gateway"],
 ] as const)("a new password that the %s sees before the %s", async (first, second) => {
+  await start("0");
   await setPassword(first, "second");
   const changed = first === "gateway" ? gateway : provider;
   await eventually("it is seen there", () => changed.output.includes("the credentials have changed"));
@@ -64,7 +72,20 @@ test.each([
   expect(gateway.output + provider.output).not.toMatch(/"[^"]*(second|Basic )/);
 });
 
+test("both passwords hold while a change is under way, at both, and none that is wrong", async () => {
+  await start("1h");
+  await setPassword("gateway", "second");
+  await setPassword("provider", "second");
+  await eventually("all have seen it", () => [gateway, provider].every((it) => it.output.includes("have changed")));
+  for (const process of [gateway, provider]) {
+    const statuses = [];
+    for (const password of ["first", "second", "third", ""]) statuses.push(await ask(process, password));
+    expect(statuses).toEqual([200, 200, 401, 401]);
+  }
+});
+
 test("who has tried wrong passwords too often gets in with the new one", async () => {
+  await start("1m");
   for (let i = 0; i < 30; i++) await ask(gateway, "second");
   expect(await ask(gateway, "second")).toBe(429);
   await setPassword("gateway", "second");

@@ -25,15 +25,15 @@ const say = (...words: unknown[]) => {
 const log = { info: say, warn: say } as never;
 
 const put = (name: string, text: string) => writeFile(join(folder.path, name), text);
-const open = async (lookEveryMs = 5) => {
-  files = await CredentialFiles.open(folder.path, { log, lookEveryMs });
+const open = async (lookEveryMs = 5, overlapMs = 0) => {
+  files = await CredentialFiles.open(folder.path, { log, lookEveryMs, overlapMs });
 };
 const basic = (password: string) => `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
 
-async function begin(lookEveryMs?: number): Promise<void> {
+async function begin(lookEveryMs?: number, overlapMs?: number): Promise<void> {
   await put("basic-auth-user", "admin");
   await put("basic-auth-password", "first");
-  await open(lookEveryMs);
+  await open(lookEveryMs, overlapMs);
 }
 
 test.each<[how: string, change: () => Promise<void>]>([
@@ -52,6 +52,24 @@ test.each<[how: string, change: () => Promise<void>]>([
   expect(isAuthorized(basic("first"), files)).toBe(false);
   expect(said).toContain("the credentials have changed");
   expect(said).not.toMatch(/first|second/);
+});
+
+test("the password before a change holds for a while beside the new one, no other does", async () => {
+  await begin(5, 600_000);
+  for (const next of ["second", "third"]) {
+    await put("basic-auth-password", next);
+    await eventually("it holds", () => isAuthorized(basic(next), files));
+  }
+  const taken = ["first", "second", "third", "", "second "].filter((password) => isAuthorized(basic(password), files));
+  expect(taken).toEqual(["second", "third"]);
+});
+
+test("the while ends", async () => {
+  await begin(5, 300);
+  await put("basic-auth-password", "second");
+  await eventually("it holds", () => isAuthorized(basic("second"), files));
+  await eventually("the first one no more", () => !isAuthorized(basic("first"), files));
+  expect(isAuthorized(basic("second"), files)).toBe(true);
 });
 
 test("a mounted secret changes as the kubelet does it: by the link of its folder", async () => {

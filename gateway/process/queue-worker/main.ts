@@ -7,7 +7,9 @@ import { openQueueWorker } from "./serve.ts";
 await runProcess(async () => {
   const config = loadQueueWorkerConfig(process.env);
   const log = createLogger(config.logLevel);
-  const credentials = config.basicAuth ? await CredentialFiles.open(config.async.secretMountPath, { log }) : undefined;
+  const credentials = config.basicAuth
+    ? await CredentialFiles.open(config.async.secretMountPath, { overlapMs: 0, log })
+    : undefined;
   const { close } = await openQueueWorker(config, credentials, log);
   return { drainTimeoutMs: config.drainTimeoutMs, close };
 });
