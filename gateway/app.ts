@@ -66,10 +66,11 @@ export interface AsyncParts {
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
 export function buildGateway(deps: GatewayDeps): Handler {
-  const { proxy, async } = deps;
+  const { proxy, async, pathPrefix = new PathPrefix() } = deps;
   const control = buildControlRoutes(deps);
   return (req, res) => {
-    const url = req.url as string;
+    const url = pathPrefix.strip(req.url as string);
+    req.url = url;
     if (url.startsWith(FUNCTION_PREFIX)) return proxy.handle(req, res);
     if (!async || !url.startsWith(ASYNC_PREFIX)) return control(req, res);
     if (req.method === "POST") return async.intake.handle(req, res);
@@ -86,7 +87,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
     await connection.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
-  const root = rootRoute(redirectToUi(deps.pathPrefix ?? new PathPrefix()));
+  const root = rootRoute(deps.pathPrefix ?? new PathPrefix());
   route(app, "/", { GET: [root], HEAD: [root] });
 
   app.use(["/system", "/ui"], guardControl(deps.hosts));
@@ -114,22 +115,23 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
 }
 
 /** What this server is and where to go on. Nothing of its release: it answers strangers, and the way to that has a login. */
-const ABOUT = {
-  name: "faaslane",
-  links: {
-    functions: PATHS.functions,
-    call: `${FUNCTION_PREFIX}{name}`,
-    health: PATHS.health,
-    info: PATHS.info,
-  },
+const LINKS = {
+  functions: PATHS.functions,
+  call: `${FUNCTION_PREFIX}{name}`,
+  health: PATHS.health,
+  info: PATHS.info,
 } as const;
 
 /** Sends people to the pages, as OpenFaaS does; tells programs that ask for JSON what there is. */
-function rootRoute(pages: RequestHandler): RequestHandler {
+function rootRoute(pathPrefix: PathPrefix): RequestHandler {
+  const pages = redirectToUi(pathPrefix);
   return (req, res, next) => {
     res.vary("Accept");
-    if (asksForJson(req.headers.accept)) sendJson(res, ABOUT);
-    else pages(req, res, next);
+    if (!asksForJson(req.headers.accept)) return pages(req, res, next);
+    const links = Object.entries(LINKS).map(([name, path]) => [name, pathPrefix.locate(path, req.headers).location]);
+    const { vary } = pathPrefix.locate("/", req.headers);
+    if (vary !== undefined) res.vary(vary);
+    return sendJson(res, { name: "faaslane", links: Object.fromEntries(links) });
   };
 }
 
@@ -138,11 +140,8 @@ function redirectToUi(pathPrefix: PathPrefix): RequestHandler {
   return (req, res) => {
     const to = pathPrefix.locate("/ui/", req.headers);
     const href = to.location.replaceAll("&", "&amp;").replaceAll("'", "&#39;");
-    res
-      .status(307)
-      .set({ ...to })
-      .type("html")
-      .send(`<a href="${href}">Temporary Redirect</a>.\n\n`);
+    if (to.vary !== undefined) res.vary(to.vary);
+    res.status(307).set("Location", to.location).type("html").send(`<a href="${href}">Temporary Redirect</a>.\n\n`);
   };
 }
 

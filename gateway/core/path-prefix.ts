@@ -4,14 +4,17 @@ import type { IncomingHttpHeaders } from "node:http";
 const PREFIX = /^(?:\/(?:[\w.~!$&'()*+;=:@-]|%[\da-f]{2})+)+$/i;
 const DOTS = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
 const MAX_PREFIX_CHARS = 256;
+/** What our own paths begin with: below one of these nobody could tell whether a proxy has taken it away. */
+const OWN = /^\/(?:function|async-function|system|ui|healthz)(?:\/|$)/;
 
 /**
- * A path such as `/faas` that a proxy takes away in front of us, without a slash at its end; empty for `/`.
+ * A path such as `/faas` that everything is below for callers, without a slash at its end; empty for `/`.
  * @throws when it is none
  */
 export function parsePathPrefix(text: string): string {
   const prefix = readPrefix(text);
   if (prefix === undefined) throw new Error(`must be a path such as /faas, of at most ${MAX_PREFIX_CHARS} characters`);
+  if (OWN.test(prefix)) throw new Error("must be a path such as /faas, and none that the gateway itself has");
   return prefix;
 }
 
@@ -36,6 +39,18 @@ export class PathPrefix {
   /** @param set holds for all requests; undefined takes what `X-Forwarded-Prefix` of each says, as far as that is a path */
   constructor(set?: string) {
     this.#set = set;
+  }
+
+  /**
+   * The path as ours, whether a proxy has taken the prefix away or not.
+   * @param url of a request
+   */
+  strip(url: string): string {
+    const set = this.#set;
+    if (!set || !url.startsWith(set)) return url;
+    const next = url.charAt(set.length);
+    if (next === "/") return url.slice(set.length);
+    return next === "" || next === "?" ? `/${url.slice(set.length)}` : url;
   }
 
   /** @param path ours, with its query */

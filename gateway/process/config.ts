@@ -24,7 +24,7 @@ export interface GatewayConfig {
   /** Hosts that the control routes are called by; see `hostsOf`. */
   readonly allowedHosts: readonly string[];
   readonly front: FrontConfig;
-  /** What a proxy takes away of each path in front of us; undefined believes `X-Forwarded-Prefix`. */
+  /** What callers put before all of our paths, which a proxy takes away of each path in front of us; undefined believes `X-Forwarded-Prefix`. */
   readonly pathPrefix: string | undefined;
   readonly metricsPort: number;
   readonly providerUrl: URL;
@@ -78,7 +78,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       front: readFrontConfig(read),
-      pathPrefix: read.optional("path_prefix", parsePathPrefix),
+      pathPrefix: read.optional("base_path", parsePathPrefix) ?? read.optional("path_prefix", parsePathPrefix),
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
       providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,

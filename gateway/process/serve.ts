@@ -177,7 +177,11 @@ export async function openGateway(
       limits: { maxConnections: shares.calls },
       trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
       front: { proxyProtocol, certificates },
-      upgrades: { accepts: isFunctionCall, idleMs: config.upgradeIdleMs, max: config.maxUpgrades },
+      upgrades: {
+        accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
+        idleMs: config.upgradeIdleMs,
+        max: config.maxUpgrades,
+      },
       log,
     });
     // Closed after the worker, which the next part closes.

@@ -37,7 +37,7 @@ test("values are parsed as OpenFaaS writes them", () => {
     read_timeout: "45",
     queue: "none",
     basic_auth: "false",
-    path_prefix: "/faas/",
+    base_path: "/faas/",
   });
   expect(config).toMatchObject({
     port: 9000,

@@ -25,6 +25,26 @@ test.each([
   expect(new PathPrefix(parsePathPrefix(set)).locate(PATH, told("/other"))).toEqual({ location });
 });
 
+test.each([
+  ["/faas/function/f/a?b", "/function/f/a?b"],
+  ["/function/f", "/function/f"],
+  ["/faas", "/"],
+  ["/faas/", "/"],
+  ["/faas?a=b", "/?a=b"],
+  ["/faas/faas/x", "/faas/x"],
+  ["/faasx/function/f", "/faasx/function/f"],
+  ["/FAAS/function/f", "/FAAS/function/f"],
+  ["/faas//function/f", "//function/f"],
+  ["*", "*"],
+])("below /faas, %s is %s", (url, own) => {
+  expect(new PathPrefix("/faas").strip(url)).toBe(own);
+  for (const unset of [new PathPrefix(), new PathPrefix("")]) expect(unset.strip(url)).toBe(url);
+});
+
+test.each(["/function", "/async-function/x", "/system/", "/ui/x", "/healthz"])("%s is the gateway's own", (text) => {
+  expect(() => parsePathPrefix(text)).toThrow("must be a path such as /faas, and none that the gateway itself has");
+});
+
 test.each(["", "faas", "//evil", "/a//b", "/a?b", "/../x", "https://evil", "/a b"])("%p is no setting", (text) => {
   expect(() => parsePathPrefix(text)).toThrow("must be a path such as /faas");
 });
