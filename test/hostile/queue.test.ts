@@ -268,3 +268,60 @@ test("an upload that is refused at once does not hang its connection", async () 
     socket.destroy();
   }
 });
+
+const look = (path: string) => platform.control(`/system/queue/${path}`);
+const lookAsStranger = (path: string) => fetch(`${platform.url}/system/queue/${path}`);
+const SECRETS = {
+  authorization: "Bearer s3cret-1",
+  cookie: "id=s3cret-2",
+  "x-api-key": "s3cret-3",
+  "x-callback-url": "http://user:s3cret-4@203.0.113.1/?key=s3cret-5",
+  referer: "http://user:s3cret-6@host/?access_token=s3cret-7",
+};
+
+test("a stranger cannot look through the queue, nor into a call whose id they know", async () => {
+  const mine = await post({ "x-delay": "1h", "x-call-id": "watched" }, "private");
+  const id = mine.headers.get("location")?.split("/").at(-1) as string;
+  for (const path of ["calls", `call?id=${id}`, `call/body?id=${id}`, "call?id=watched"]) {
+    const answer = await lookAsStranger(path);
+    expect(answer.status).toBe(401);
+    expect(await answer.text()).not.toMatch(/private|watched/);
+  }
+});
+
+test("who looks through the queue is shown no credentials that callers have sent", async () => {
+  const mine = await post({ ...SECRETS, "x-delay": "1h" }, "s3cret-8", "/async-function/echo?sig=s3cret-9");
+  const id = mine.headers.get("location")?.split("/").at(-1) as string;
+  for (const path of ["calls?limit=1000", `call?id=${id}`]) {
+    const text = await (await look(path)).text();
+    expect(text).toContain(id);
+    expect(text).not.toContain("s3cret");
+  }
+});
+
+test("what a caller sends cannot become a page or a command where it is looked at", async () => {
+  const script = "<script>alert(1)</script>\u001b[2J";
+  const mine = await post({ "x-delay": "1h", "content-type": "text/html" }, script);
+  const id = mine.headers.get("location")?.split("/").at(-1) as string;
+  const answer = await look(`call/body?id=${id}`);
+  expect([answer.status, await answer.text()]).toEqual([200, script]);
+  expect(answer.headers.get("content-type")).toBe("application/octet-stream");
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(answer.headers.get("content-disposition")).toMatch(/^attachment/);
+  expect((await look(`call?id=${id}`)).headers.get("content-type")).toBe("application/json");
+});
+
+test.each([
+  "calls?after=../../etc/passwd",
+  "calls?after=9999999999999999999999",
+  "calls?after='%20OR%201=1--",
+  "calls?limit=1e9",
+  "calls?limit=-1",
+  "calls?function=*",
+  "calls?queue=*",
+  "calls?state[]=waiting",
+  "call?id[]=x",
+  "call/body?id=x&limit=99999999999",
+])("a question about the queue that is none is refused: %s", async (path) => {
+  expect((await look(path)).status).toBe(400);
+});

@@ -202,6 +202,26 @@ describeWithNats("stored calls that cannot be read", () => {
     expect(await queue.deadLetters.drop({})).toBe(1);
   }, 60_000);
 
+  test("are passed over by who looks through the queue; records of a later release hide nothing", async () => {
+    const queue = await open();
+    await put(LANE, "garbage");
+    const { id } = await queue.publish(newCall({ body: new Uint8Array(7) }));
+    await put(LANE, line({ ...OLD, z: CALL_FORM + 1 }));
+    const later = await queue.publish(newCall({ notBefore: Date.now() + 3_600_000 }));
+    await put(`FAASLANE.open.${id}`, "garbage");
+    await put(`FAASLANE.open.${later.id}`, line({ z: 99 }));
+    for (const filter of [
+      {},
+      { state: "waiting" },
+      { function: { name: "shout", namespace: "openfaas-fn" } },
+    ] as const) {
+      const { items, next } = await queue.list(filter, { limit: 10 });
+      expect([items.map((call) => call.id), next]).toEqual([[id, later.id], undefined]);
+    }
+    expect(await queue.list({ state: "running" }, { limit: 10 })).toEqual({ items: [] });
+    expect(await queue.request(id, 9)).toMatchObject({ bodyBytes: 7 });
+  }, 60_000);
+
   test("records that cannot be read are as none, and one of an end is an end", async () => {
     const queue = await open();
     const [ran, over] = await Promise.all([queue.publish(newCall()), queue.publish(newCall())]);
