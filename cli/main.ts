@@ -2,12 +2,20 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
-import { runCli } from "./program.ts";
 
 const sourceRoot = fileURLToPath(new URL("..", import.meta.url));
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
+  engines: { node: string };
 };
+
+const oldest = engines.node.replace(/[^\d.]/g, "");
+if (oldest.localeCompare(process.versions.node, "en", { numeric: true }) > 0) {
+  process.stderr.write(
+    `faaslane needs Node.js ${oldest} or newer; this is ${process.versions.node}, at ${process.execPath}\n`,
+  );
+  process.exit(1);
+}
 
 // `faaslane logs … | head` closes the pipe when it has seen enough; that is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -15,6 +23,13 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// That Node's SQLite is young is no news to users; other warnings are printed as Node does.
+process.removeAllListeners("warning").on("warning", ({ name, message }) => {
+  if (name !== "ExperimentalWarning") process.stderr.write(`(node:${process.pid}) ${name}: ${message}\n`);
+});
+
+// Only now: an older Node does not know what it is written in.
+const { runCli } = await import("./program.ts");
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

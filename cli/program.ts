@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { moduleUrl } from "../kit/module-url.ts";
 import { GatewayError } from "./client/gateway-error.ts";
 import { CliError, describeError, SilentFailure } from "./errors.ts";
 import { type Io, isDebug } from "./io.ts";
@@ -195,7 +196,7 @@ function inherit(parent: Command, command: Command): void {
 
 function processEntries(): Entry[] {
   return PROCESSES.flatMap(([name, summary]) => {
-    const url = new URL(`./processes/${name}.ts`, import.meta.url);
+    const url = moduleUrl(`./processes/${name}`, import.meta.url);
     if (!existsSync(fileURLToPath(url))) return [];
     return [{ name, summary, load: async () => await loadProcess(name, url) }];
   });

@@ -79,7 +79,7 @@ describe("the image of the platform", () => {
       const { template } = spec as { template: { spec: { containers: { args: string[] }[] } } };
       return template.spec.containers.map(({ args }) => args[0] as string);
     });
-    expect(roles).toEqual(["gateway/process/main.ts", "provider/main.ts"]);
+    expect(roles).toEqual(["gateway/process/main.js", "provider/main.js"]);
     const [command = ""] = JSON.parse(instruction("CMD")) as string[];
     for (const entry of [...roles, command, "dist/watchdog.mjs"]) expect(existsSync(join(image, entry))).toBe(true);
   });
@@ -89,7 +89,7 @@ describe("the image of the platform", () => {
       dependencies: Record<string, string>;
     };
     const files = readdirSync(image, { recursive: true, encoding: "utf8" }).filter(
-      (file) => file.endsWith(".ts") && !file.startsWith("node_modules"),
+      (file) => file.endsWith(".js") && !file.startsWith("node_modules"),
     );
     const missing = files.flatMap((file) => {
       const source = readFileSync(join(image, file), "utf8");
@@ -111,7 +111,7 @@ describe("the image of the platform", () => {
   });
 
   test("serves as a gateway", async () => {
-    const { output, stop } = start(["gateway/process/main.ts"], { queue: "none", port: "0", metrics_port: "0" });
+    const { output, stop } = start(["gateway/process/main.js"], { queue: "none", port: "0", metrics_port: "0" });
     try {
       const { metrics } = await line(output, "gateway is listening");
       const answer = await fetch(new URL("/healthz", metrics));
@@ -122,7 +122,7 @@ describe("the image of the platform", () => {
   });
 
   test("serves as a provider", async () => {
-    const { output, stop } = start(["provider/main.ts"], { port: "0", data_dir: join(image, "data") });
+    const { output, stop } = start(["provider/main.js"], { port: "0", data_dir: join(image, "data") });
     try {
       const { url } = await line(output, "provider is listening");
       expect((await fetch(new URL("/healthz", url))).status).toBe(200);

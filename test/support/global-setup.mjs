@@ -1,4 +1,6 @@
-/** Tests start the real watchdog, so its bundle has to be the one of this tree. */
+/** Tests start the real watchdog and what the image has, so bundle and package have to be those of this tree. */
 export default async function globalSetup() {
   await import("../../watchdog/bundle.mjs");
+  const { refreshPackage } = await import("../../deploy/build-package.mjs");
+  await refreshPackage();
 }

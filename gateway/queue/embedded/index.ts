@@ -2,6 +2,7 @@ import { mkdir, open, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../../kit/log.ts";
+import { moduleUrl } from "../../../kit/module-url.ts";
 import { completeLimits } from "../call-limits.ts";
 import type { Queue } from "../queue.ts";
 import type { CallLimits } from "../stats.ts";
@@ -88,7 +89,7 @@ async function lookAtDisk(path: string): Promise<{ readonly bytes: number; reado
 }
 
 function startQueueThread(settings: EmbeddedSettings): Worker {
-  return new Worker(new URL("./engine/thread-main.ts", import.meta.url), {
+  return new Worker(moduleUrl("./engine/thread-main", import.meta.url), {
     name: "faaslane-queue",
     workerData: settings,
     env: {},
