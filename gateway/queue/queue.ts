@@ -164,6 +164,8 @@ export interface FinishedBatch {
   /** The call that was accepted; its body is empty by now. */
   readonly whole: QueuedCall;
   readonly progress: BatchProgress;
+  /** Times that this was called before and has thrown, over restarts too. */
+  readonly failures: number;
   /** In the order of the lines. */
   members(): AsyncIterable<FinishedMember>;
 }

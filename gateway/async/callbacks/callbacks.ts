@@ -28,13 +28,10 @@ export interface UnstoredAnswer {
 
 /** Rounds of tries for the callback of one batch. */
 const BATCH_ROUNDS = 3;
-const MAX_REMEMBERED = 10_000;
 
 /** Tells those who wait for results. */
 export class Callbacks {
   readonly #options: CallbacksOptions;
-  /** Failed rounds by batch. */
-  readonly #rounds = new Map<string, number>();
 
   constructor(options: CallbacksOptions) {
     this.#options = options;
@@ -101,7 +98,7 @@ export class Callbacks {
    * @throws while it is worth another round later; the queue then asks again
    */
   async tellBatch(batch: FinishedBatch, signal: AbortSignal): Promise<void> {
-    const { whole, progress } = batch;
+    const { whole, progress, failures } = batch;
     if (whole.callbackUrl === undefined) return;
     const headers = buildBatchHeaders({
       callId: whole.callId,
@@ -114,12 +111,9 @@ export class Callbacks {
     });
     const message = { headers, body: { body: () => batchResults(batch) } };
     const outcome = await this.#send(whole, whole.callbackUrl, message, signal);
-    const rounds = (this.#rounds.get(whole.id) ?? 0) + 1;
-    this.#rounds.delete(whole.id);
+    const rounds = failures + 1;
     if (outcome.kind === "delivered") return;
     if (outcome.kind === "failed" && outcome.again && rounds < BATCH_ROUNDS) {
-      if (this.#rounds.size >= MAX_REMEMBERED) this.#rounds.clear();
-      this.#rounds.set(whole.id, rounds);
       throw new Error(`the callback of a batch failed: ${outcome.reason}`);
     }
     const { reason } = outcome;

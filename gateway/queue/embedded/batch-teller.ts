@@ -33,7 +33,7 @@ export class BatchTeller {
   tell(batches: readonly EndedBatch[]): void {
     for (const batch of batches) {
       const { seq } = batch;
-      if (this.#closed) this.#context.settle({ seq, kind: "untold", afterMs: 0 });
+      if (this.#closed) this.#context.settle({ seq, kind: "untold", afterMs: 0, counted: false });
       else this.#telling.set(seq, this.#tell(batch));
     }
   }
@@ -48,7 +48,7 @@ export class BatchTeller {
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     await within(timeoutMs, Promise.all(this.#telling.values()));
-    for (const seq of this.#telling.keys()) this.#context.settle({ seq, kind: "untold", afterMs: 0 });
+    for (const seq of this.#telling.keys()) this.#context.settle({ seq, kind: "untold", afterMs: 0, counted: false });
     this.#telling.clear();
   }
 
@@ -58,18 +58,19 @@ export class BatchTeller {
   }
 
   /** Never rejects. */
-  async #tryToTell({ seq, acceptedAt, meta, tries, progress }: EndedBatch): Promise<SettlementMessage> {
+  async #tryToTell({ seq, acceptedAt, meta, failures, progress }: EndedBatch): Promise<SettlementMessage> {
     const { ids, log } = this.#context;
     // Whatever it does, it does after it is listed as being told.
     await Promise.resolve();
     try {
       const whole = decodeDelivered({ acceptedAt, meta, body: new Uint8Array() }, ids.encode(seq));
-      await this.#finishBatch?.({ whole, progress, members: () => this.#context.members(seq) });
+      await this.#finishBatch?.({ whole, progress, failures, members: () => this.#context.members(seq) });
       return { seq, kind: "told" };
     } catch (err) {
-      if (this.#closed) return { seq, kind: "untold", afterMs: 0 };
+      if (this.#closed) return { seq, kind: "untold", afterMs: 0, counted: false };
+      const tries = failures + 1;
       log.warn({ err, callId: ids.encode(seq), tries }, "the end of a batch could not be told yet");
-      return { seq, kind: "untold", afterMs: backoffMs(tries) };
+      return { seq, kind: "untold", afterMs: backoffMs(tries), counted: true };
     }
   }
 }

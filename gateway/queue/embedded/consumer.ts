@@ -142,8 +142,10 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
     const id = ids.encode(claim.seq);
     try {
       const call = decodeDelivered(claim, id);
-      const { callback, attempt: number } = claim;
-      if (!callback) return { call, number };
+      const { callback, attempt } = claim;
+      if (!callback) return { call, number: attempt };
+      // The one that was answered has been counted.
+      const number = Math.max(1, attempt - 1);
       return { call: { ...call, callback: { ...callback.waiting, outcome: toOutcome(callback.outcome) } }, number };
     } catch (err) {
       log.error({ err, callId: id }, "a stored call cannot be read");

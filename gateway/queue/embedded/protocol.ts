@@ -110,7 +110,8 @@ export type SettlementMessage =
   /** Hands it back as if never tried. */
   | { readonly seq: number; readonly kind: "back" }
   | { readonly seq: number; readonly kind: "told" }
-  | { readonly seq: number; readonly kind: "untold"; readonly afterMs: number };
+  /** `counted` unless it was cut off. */
+  | { readonly seq: number; readonly kind: "untold"; readonly afterMs: number; readonly counted: boolean };
 
 /** A settlement on its way: the result's body lies in `bodies`. */
 export interface WireSettlement {
@@ -225,7 +226,8 @@ export interface EndedBatch {
   readonly seq: number;
   readonly acceptedAt: number;
   readonly meta: string;
-  readonly tries: number;
+  /** Times that this was told in vain. */
+  readonly failures: number;
   readonly progress: BatchProgress;
 }
 

@@ -261,6 +261,31 @@ export function callbacksContract(setup: QueueSetup): void {
     await setup.untilEmpty();
   });
 
+  test("of a batch that has expired is kept as well", async () => {
+    const callbacks = new Callbacks();
+    callbacks.putOff = putOff(20, pending({ state: "expired", outcome: { status: 504, durationMs: 77 } }));
+    callbacks.end = (callback) => ({ kind: "expired", callback: told(callback, { state: "expired" }).callback });
+    await setup.consume(callbacks.deliver);
+    const batch = { kind: "whole", size: 2 } as const;
+    const { id } = await setup.publish({ notAfter: Date.now() - 1000, callbackUrl: NEWS.url, batch });
+    expect((await setup.untilState(id, "expired")).callback).toEqual({ state: "delivered", tries: 2 });
+    expect(callbacks.ran).toBe(1);
+    expect(callbacks.calls[0]?.batch).toEqual(batch);
+    await setup.untilEmpty();
+  });
+
+  test("counts the attempt whose answer it tells", async () => {
+    const numbers: number[] = [];
+    await setup.consume(async ({ callback }, attempt) => {
+      numbers.push(attempt);
+      if (callback) return { kind: "done", ...told(callback) };
+      return attempt < 2 ? { kind: "retry", afterMs: 10 } : putOff(10);
+    });
+    const { id } = await setup.publish({ callbackUrl: NEWS.url });
+    expect((await setup.untilState(id, "done")).attempts).toBe(2);
+    expect(numbers).toEqual([1, 2, 2]);
+  });
+
   test("that throws is tried again as a callback", async () => {
     const callbacks = new Callbacks();
     callbacks.end = (callback, times) => {

@@ -43,6 +43,8 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
   /** Most calls that were being published at a time. */
   maxPublishing = 0;
   #publishing = 0;
+  /** Of batches. */
+  readonly #failures = new Map<string, number>();
   #pump = () => {};
 
   async publish(given: NewCall): Promise<Receipt> {
@@ -151,9 +153,11 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
       };
       const told = { ...whole, body: new Uint8Array() };
       try {
-        await options.finishBatch?.({ whole: told, progress, members: () => finishedMembers(members) });
+        const failures = this.#failures.get(whole.id) ?? 0;
+        await options.finishBatch?.({ whole: told, progress, failures, members: () => finishedMembers(members) });
         record.state = "done";
       } catch {
+        this.#failures.set(whole.id, (this.#failures.get(whole.id) ?? 0) + 1);
         setTimeout(() => void finish(record), FINISH_AGAIN_MS).unref();
       }
     };

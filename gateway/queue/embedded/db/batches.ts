@@ -11,6 +11,8 @@ export interface StoredBatch {
   readonly published: number;
   /** Has been cancelled. */
   readonly ending: boolean;
+  /** Times that its end was told in vain. */
+  readonly failures: number;
   readonly progress: BatchProgress;
 }
 
@@ -80,6 +82,10 @@ export class EmbeddedBatches {
       meta,
       call.seq,
     );
+  }
+
+  failed(seq: number): void {
+    this.#db.run("UPDATE batches SET failures = failures + 1 WHERE seq = ?", seq);
   }
 
   told(seq: number): void {
@@ -164,12 +170,16 @@ export function isComplete({ phase, progress }: StoredBatch): boolean {
 }
 
 function toBatch(row: Row): StoredBatch {
-  const { seq, phase, published, ending, size, done, dead, cancelled, expired } = row as Record<string, number>;
+  const { seq, phase, published, ending, failures, size, done, dead, cancelled, expired } = row as Record<
+    string,
+    number
+  >;
   return {
     seq: seq as number,
     phase: phase as number,
     published: published as number,
     ending: ending === 1,
+    failures: failures as number,
     progress: { size, done, dead, cancelled, expired } as unknown as BatchProgress,
   };
 }

@@ -2,7 +2,7 @@ import type { EmbeddedDatabase } from "./database.ts";
 
 /** Marks a file as ours ("FSLQ"), so that another program's database is never taken for a queue. */
 const APPLICATION_ID = 0x46534c51;
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 export const PAGE_BYTES = 4096;
 /** Of the log, once its content has been moved to the file. */
 export const LOG_KEEPS_BYTES = 1024 ** 2;
@@ -21,7 +21,8 @@ const MOVED_AT_A_TIME = 500;
 //   those of an earlier release.
 // callbacks: of calls whose function has answered, to be tried again; their `fn` is the key of callbacks. `again` is the
 //   place of a call that has ended, for whose callback alone this one was made. finished: `callback` is how that ended.
-// batches: `phase` is 0 while the lines are made members, 1 while these run, 2 when the end has been told.
+// batches: `phase` is 0 while the lines are made members, 1 while these run, 2 when the end has been told;
+//   `failures` counts how often that was in vain.
 //   Members, and what is remembered of them, go with the batch.
 const CALLBACKS = `
   CREATE TABLE callbacks (
@@ -102,6 +103,7 @@ const SCHEMA = `
     cancelled INTEGER NOT NULL,
     expired INTEGER NOT NULL,
     ending INTEGER NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
     fn TEXT,
     attempts INTEGER,
     accepted INTEGER,
@@ -154,18 +156,22 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
   } else if (version === 1) {
     db.transaction(() => setAside(db));
   } else if (version === 2) {
-    db.transaction(() => {
-      upgradeVersion2(db);
-      upgradeVersion3(db);
-    });
+    db.transaction(() => upgrade(db, upgradeVersion2, upgradeVersion3, upgradeVersion4));
   } else if (version === 3) {
-    db.transaction(() => upgradeVersion3(db));
+    db.transaction(() => upgrade(db, upgradeVersion3, upgradeVersion4));
+  } else if (version === 4) {
+    db.transaction(() => upgrade(db, upgradeVersion4));
   } else if (version !== SCHEMA_VERSION) {
     throw new Error(`it has schema version ${version}, this release reads versions 1 to ${SCHEMA_VERSION}`);
   }
   // Not in one transaction: a process that dies over a large file goes on where it was.
   for (const move of [moveCalls, moveDead]) while (db.transaction(() => move(db)));
   db.exec(`PRAGMA max_page_count = ${Math.max(64, Math.floor(maxBytes / PAGE_BYTES))}`);
+}
+
+function upgrade(db: EmbeddedDatabase, ...steps: readonly ((db: EmbeddedDatabase) => void)[]): void {
+  for (const step of steps) step(db);
+  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }
 
 /** Rows stay as they are, so that a large file is not written anew. */
@@ -183,7 +189,11 @@ function upgradeVersion2(db: EmbeddedDatabase): void {
 }
 
 function upgradeVersion3(db: EmbeddedDatabase): void {
-  db.exec(`${CALLBACKS} ALTER TABLE finished ADD COLUMN callback TEXT; PRAGMA user_version = ${SCHEMA_VERSION};`);
+  db.exec(`${CALLBACKS} ALTER TABLE finished ADD COLUMN callback TEXT;`);
+}
+
+function upgradeVersion4(db: EmbeddedDatabase): void {
+  db.exec("ALTER TABLE batches ADD COLUMN failures INTEGER NOT NULL DEFAULT 0");
 }
 
 const OLD_CALLS = "calls_of_version_1";

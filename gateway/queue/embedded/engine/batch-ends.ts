@@ -4,7 +4,6 @@ const MAX_AT_A_TIME = 8;
 interface Pending {
   /** Milliseconds of a clock that only goes forward, as all times here. */
   due: number;
-  tries: number;
   out: boolean;
 }
 
@@ -19,7 +18,7 @@ export class BatchEnds {
   }
 
   add(seq: number): void {
-    if (!this.#pending.has(seq)) this.#pending.set(seq, { due: 0, tries: 0, out: false });
+    if (!this.#pending.has(seq)) this.#pending.set(seq, { due: 0, out: false });
   }
 
   told(seq: number): void {
@@ -32,14 +31,14 @@ export class BatchEnds {
   }
 
   /** Those to be told now, which from here on count as being told. */
-  take(now: number): { readonly seq: number; readonly tries: number }[] {
-    const taken: { readonly seq: number; readonly tries: number }[] = [];
+  take(now: number): number[] {
+    const taken: number[] = [];
     let room = MAX_AT_A_TIME - this.out;
     for (const [seq, pending] of this.#pending) {
       if (room === 0) break;
       if (pending.out || pending.due > now) continue;
       pending.out = true;
-      taken.push({ seq, tries: ++pending.tries });
+      taken.push(seq);
       room--;
     }
     return taken;

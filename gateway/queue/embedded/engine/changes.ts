@@ -64,6 +64,7 @@ export class EmbeddedChanges {
       return;
     }
     if (settlement.kind === "untold") {
+      if (settlement.counted) this.#store.batches.failed(seq);
       draft.untold.push({ seq, due: draft.steady + settlement.afterMs });
       return;
     }

@@ -334,9 +334,11 @@ export class EmbeddedEngine {
 
   #tell(): void {
     if (!this.#dispatch.consuming) return;
-    const batches = this.#ends.take(this.#clock.steady).flatMap(({ seq, tries }) => {
+    const batches = this.#ends.take(this.#clock.steady).flatMap((seq) => {
       const batch = this.#store.batches.findSpread(seq);
-      return batch ? [{ seq, acceptedAt: batch.acceptedAt, meta: batch.meta, tries, progress: batch.progress }] : [];
+      if (!batch) return [];
+      const { acceptedAt, meta, failures, progress } = batch;
+      return [{ seq, acceptedAt, meta, failures, progress }];
     });
     if (batches.length > 0) this.#post({ kind: "tell", batches });
   }

@@ -288,17 +288,28 @@ class HeldBatch {
   async #tell(): Promise<boolean> {
     if (!this.#finishBatch) return true;
     const whole = queuedCall(this.#stored, this.#id, new Uint8Array());
+    const progress = this.#progress();
+    let { failures = 0 } = await this.#open();
     for (let waitMs = MIN_TELL_WAIT_MS; ; waitMs = Math.min(MAX_TELL_WAIT_MS, waitMs * 2)) {
       try {
-        await this.#finishBatch({ whole, progress: this.#progress(), members: () => this.#members() });
+        await this.#finishBatch({ whole, progress, failures, members: () => this.#members() });
         return true;
       } catch (err) {
         if (this.#stop.aborted) return false;
+        failures++;
+        await this.#noteFailures(failures);
         this.#context.settings.log.warn({ err, callId: this.#id }, "the end of a batch could not be told yet");
         await delay(waitMs, undefined, { signal: this.#stop }).catch(() => undefined);
         if (this.#stop.aborted) return false;
       }
     }
+  }
+
+  /** For whoever tells it next, should this process vanish. */
+  async #noteFailures(failures: number): Promise<void> {
+    const { records, settings } = this.#context;
+    const noting = this.#open().then((open) => records.putOpen({ ...open, failures }));
+    await noting.catch((err: unknown) => settings.log.debug({ err, callId: this.#id }, "a failure could not be noted"));
   }
 
   /** In the order of the lines, some of them read ahead. */

@@ -36,6 +36,8 @@ export interface CallRecord extends CallStatus {
   readonly outcome?: Outcome;
   /** How its callback ended. */
   readonly told?: CallbackEnd;
+  /** Of a batch: times that its end was told in vain. */
+  readonly failures?: number;
 }
 
 type Wire = Omit<CallRecord, "outcome"> & {
@@ -104,6 +106,7 @@ function readRecord(fields: Fields): CallRecord {
   const location = optionalObject(fields, "location");
   const callback = optionalObject(fields, "callback");
   const told = optionalObject(fields, "told");
+  const failures = optionalCount(fields, "failures");
   return {
     id: text(fields, "id"),
     callId: text(fields, "callId"),
@@ -118,6 +121,7 @@ function readRecord(fields: Fields): CallRecord {
     ...(batch && { batch: readProgress(batch) }),
     ...(callback && { callback: decodeCallbackStatus(callback) }),
     ...(told && { told: decodeCallbackEnd(told) }),
+    ...(failures !== undefined && { failures }),
     ...(handBacks && { handBacks: { seq: count(handBacks, "seq"), times: count(handBacks, "times") } }),
     ...(location && {
       location: {
@@ -141,7 +145,7 @@ function readProgress(fields: Fields): BatchProgress {
 
 /** What callers are told. */
 export function statusOf(record: CallRecord, now: number): CallStatus {
-  const { handBacks: _h, location: _l, outcome: _o, told, resultUntil, ...status } = record;
+  const { handBacks: _h, location: _l, outcome: _o, failures: _f, told, resultUntil, ...status } = record;
   return {
     ...(told && { callback: endedStatus(told) }),
     ...status,

@@ -95,7 +95,7 @@ class Scene {
     const seq = this.telling.shift();
     if (seq === undefined) return;
     if (well) this.told.add(seq);
-    this.run.settle(well ? { seq, kind: "told" } : { seq, kind: "untold", afterMs: 10 });
+    this.run.settle(well ? { seq, kind: "told" } : { seq, kind: "untold", afterMs: 10, counted: true });
   }
 }
 
