@@ -47,7 +47,8 @@ beforeAll(async () => {
   };
   replica = createServer((req, res) => answer(req, res));
   replica.on("upgrade", (_req, socket) => {
-    socket.on("error", () => {}); // cut by the gateway
+    socket.on("error", () => {}).on("end", () => socket.end()); // as the gateway ends it
+    socket.resume();
     socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
   });
   await new Promise<void>((resolve) => replica.listen(0, "127.0.0.1", resolve));
