@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { basicAuthHeader, type Credentials, readCredentials } from "./basic-auth.ts";
 import type { Logger } from "./log.ts";
+import { sleep } from "./sleep.ts";
 
 export interface CredentialFilesOptions {
   readonly log: Pick<Logger, "info" | "warn">;
@@ -70,7 +70,7 @@ export class CredentialFiles implements Credentials {
   async refresh(): Promise<void> {
     await this.#look();
     if (isSame(this.#seen, this.#current)) return;
-    await delay(SETTLE_MS);
+    await sleep(SETTLE_MS);
     await this.#look();
   }
 

@@ -1,4 +1,5 @@
-import type { Metric, Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { register, type Value } from "./series.ts";
 
 /** Counts values by bucket. Plain numbers: thousands are kept, and they are read only when somebody scrapes. */
 export class Tally {
@@ -17,8 +18,9 @@ export class Tally {
   observe(value: number): void {
     this.count++;
     this.sum += value;
-    const fit = this.bounds.findIndex((bound) => value <= bound);
-    const place = fit === -1 ? this.bounds.length : fit;
+    const { bounds } = this;
+    let place = 0;
+    while (place < bounds.length && value > (bounds[place] as number)) place++;
     this.buckets[place] = (this.buckets[place] as number) + 1;
   }
 }
@@ -57,24 +59,6 @@ export function registerTotals(
       { labels, value: count, metricName: `${name}_count` },
     ]),
   );
-}
-
-interface Value {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-  readonly metricName: string;
-}
-
-function register(registry: Registry, type: string, name: string, help: string, values: () => Value[]): void {
-  // prom-client asks its metrics for no more than these members.
-  const metric = {
-    name,
-    async get() {
-      return { name, help, type, aggregator: "sum", values: values() };
-    },
-    reset() {},
-  };
-  registry.registerMetric(metric as unknown as Metric);
 }
 
 function tallyValues(name: string, { labels, tally }: TallySeries): Value[] {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import { ERROR_HEADER } from "../contract/error-codes.ts";
 import { codeOfStatus } from "../contract/errors.ts";
 import { noteForwarder, settleForwarding, type TrustedProxies } from "../http/client-address.ts";
@@ -14,6 +13,7 @@ import { descriptorLimit, shareConnections } from "./descriptors.ts";
 import { Front, type FrontOptions } from "./front.ts";
 import { createServer, ServerResponse as Response } from "./http.ts";
 import type { Logger } from "./log.ts";
+import { sleep } from "./sleep.ts";
 
 export interface DrainingServer {
   readonly server: Server;
@@ -271,7 +271,7 @@ async function drain(server: Server, connections: Connections, upgrades: Upgrade
   server.prependListener("request", (_req, res: ServerResponse) => {
     res.shouldKeepAlive = false;
   });
-  if (used) await delay(Math.min(LAST_ANSWERS_MS, timeoutMs));
+  if (used) await sleep(Math.min(LAST_ANSWERS_MS, timeoutMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   connections.closeSilent();

@@ -1,7 +1,4 @@
-/**
- * Resolves after `ms` milliseconds, or when `signal` aborts: for loops that look at the signal themselves.
- * `setTimeout` of `node:timers/promises` rejects then.
- */
+/** Resolves after `ms` milliseconds, or when `signal` aborts: for loops that look at the signal themselves. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

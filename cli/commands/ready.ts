@@ -1,5 +1,5 @@
-import { setTimeout } from "node:timers/promises";
 import { Command } from "commander";
+import { sleep } from "../../kit/sleep.ts";
 import type { GatewayClient } from "../client/gateway-client.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError, describeError } from "../errors.ts";
@@ -44,7 +44,7 @@ export function readyCommand(io: Io): Command {
       }
       if (attempt >= attempts) throw new CliError(`${what} is not ready after ${attempts} attempts: ${problem}`);
       io.stdout.write(`[${attempt}/${attempts}] ${what} is not ready: ${problem}\n`);
-      await setTimeout(intervalMs);
+      await sleep(intervalMs);
     }
   });
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
 import { type CallReport, decodeCallReport } from "../../contract/calls.ts";
 import { parseJson } from "../../contract/decode.ts";
 import { FaasError } from "../../contract/errors.ts";
+import { sleep } from "../../kit/sleep.ts";
 import { answeredCode, GatewayError } from "../client/gateway-error.ts";
 import { readText } from "../client/read-body.ts";
 import { explainNetworkError, type Transport } from "../client/transport.ts";
@@ -47,7 +47,7 @@ export async function waitForCall(options: WaitOptions): Promise<CallReport> {
       if (!mayPass(error)) throw error;
       silentSince ??= performance.now();
       if (performance.now() - silentSince > PATIENCE_MS) throw error;
-      await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())));
+      await sleep(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())));
     }
   }
 }

@@ -1,11 +1,10 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { registerHistogram } from "../../kit/histogram.ts";
-import { type CodeTally, DURATION_BUCKETS } from "../proxy/function-meter.ts";
+import { register } from "../../kit/series.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
-import { register, type Value } from "./series.ts";
 
 export interface GatewayMetricsOptions {
   readonly table: Pick<FunctionTable, "entries">;
@@ -30,9 +29,9 @@ export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOption
       [...meter.codes].map(([code, tally]) => ({ labels: { ...labels, code: `${code}` }, value: tally.count })),
     ),
   );
-  register(registry, "histogram", "gateway_functions_seconds", "Time from a call's sending to its last byte.", () =>
+  registerHistogram(registry, "gateway_functions_seconds", "Time from a call's sending to its last byte.", () =>
     meters().flatMap(({ meter, ...labels }) =>
-      [...meter.codes].flatMap(([code, tally]) => histogramValues({ ...labels, code: `${code}` }, tally)),
+      [...meter.codes].map(([code, tally]) => ({ labels: { ...labels, code: `${code}` }, tally })),
     ),
   );
   const coldHelp = "Time of calls that waited for a replica, from their arrival to the first byte of the answer.";
@@ -78,17 +77,4 @@ export function createWorkerMetrics(queue: QueueMetricsOptions): Registry {
   collectDefaultMetrics({ register: registry });
   registerQueueMetrics(registry, queue);
   return registry;
-}
-
-function histogramValues(labels: Record<string, string>, tally: CodeTally): Value[] {
-  let below = 0;
-  const buckets = [...DURATION_BUCKETS.map(String), "+Inf"].map((le, i) => {
-    below += tally.buckets[i] as number;
-    return { labels: { ...labels, le }, value: below, metricName: "gateway_functions_seconds_bucket" };
-  });
-  return [
-    ...buckets,
-    { labels, value: tally.sum, metricName: "gateway_functions_seconds_sum" },
-    { labels, value: tally.count, metricName: "gateway_functions_seconds_count" },
-  ];
 }

@@ -1,8 +1,8 @@
 import type { Registry } from "prom-client";
 import { qualifiedName } from "../../contract/functions.ts";
+import { register, type Value } from "../../kit/series.ts";
 import type { FunctionQueueStats, QueueStats } from "../queue/stats.ts";
 import type { CallTally, QueueMeter } from "./queue-meter.ts";
-import { register, type Value } from "./series.ts";
 
 export interface QueueMetricsOptions {
   readonly stats: () => Promise<QueueStats>;

@@ -1,7 +1,7 @@
 import type { Registry } from "prom-client";
+import { register, type Value } from "../../kit/series.ts";
 import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
 import type { WatchedFunction } from "../scaling/watched-function.ts";
-import { register, type Value } from "./series.ts";
 
 export interface ScalingMetricsOptions {
   readonly functions: () => Iterable<Scalable>;

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { keepTrying } from "../../kit/keep-trying.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Link } from "./connection.ts";
 
@@ -45,19 +45,19 @@ export class LateLink {
     const { open, log } = this.#options;
     const { signal } = this.#closing;
     let told: string | undefined;
-    for (let waitMs = MIN_WAIT_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, MAX_WAIT_MS)) {
+    const attempt = async () => {
       try {
         this.#link = await open();
         if (told !== undefined) log.info("gateways can share their work now");
-        break;
+        return true;
       } catch (err) {
         const { message } = err as Error;
         if (message !== told) log.warn({ err }, "gateways cannot share their work yet; trying again");
         told = message;
+        return false;
       }
-      // Many gateways that lost the same server must not come back as one.
-      await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
-    }
+    };
+    await keepTrying(attempt, [MIN_WAIT_MS, MAX_WAIT_MS], signal);
     if (this.#link) for (const listener of this.#listeners.splice(0)) listener(this.#link);
   }
 }

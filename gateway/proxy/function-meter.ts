@@ -1,16 +1,7 @@
 import { Tally } from "../../kit/histogram.ts";
 
 /** Upper bounds of the duration histogram, in seconds: those of OpenFaaS's `gateway_functions_seconds`. */
-export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
-
-/** Calls that ended with one status code. */
-export interface CodeTally {
-  count: number;
-  /** Seconds. */
-  sum: number;
-  /** Calls by the first bucket they fit into; the last place is for those above all bounds. */
-  readonly buckets: number[];
-}
+const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
 /** Upper bounds for calls that waited for a replica, in seconds. */
 const COLD_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
@@ -18,7 +9,8 @@ const COLD_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 /** Counts the calls of one function. Plain numbers: it runs for every call, and is read only when somebody scrapes. */
 export class FunctionMeter {
   started = 0;
-  readonly codes = new Map<number, CodeTally>();
+  /** Calls that ended, by status code, in seconds. */
+  readonly codes = new Map<number, Tally>();
   /** Calls that waited for a replica, by the time until their answer began; undefined while there were none. */
   cold: Tally | undefined;
   #ended = 0;
@@ -42,14 +34,10 @@ export class FunctionMeter {
     this.#ended++;
     let tally = this.codes.get(code);
     if (!tally) {
-      tally = { count: 0, sum: 0, buckets: new Array<number>(DURATION_BUCKETS.length + 1).fill(0) };
+      tally = new Tally(DURATION_BUCKETS);
       this.codes.set(code, tally);
     }
-    tally.count++;
-    tally.sum += seconds;
-    let bucket = 0;
-    while (bucket < DURATION_BUCKETS.length && seconds > (DURATION_BUCKETS[bucket] as number)) bucket++;
-    tally.buckets[bucket] = (tally.buckets[bucket] as number) + 1;
+    tally.observe(seconds);
   }
 
   /** @param seconds from the arrival of a call that waited for a replica to its first byte */

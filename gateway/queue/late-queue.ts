@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../contract/errors.ts";
 import { shortageOf } from "../../contract/shortages.ts";
+import { keepTrying } from "../../kit/keep-trying.ts";
 import type { Logger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import type { ConsumeOptions, Consumer, Deliver, Queue } from "./queue.ts";
@@ -108,24 +108,25 @@ export class LateQueue implements Queue {
   }
 
   async #open(): Promise<void> {
-    const { open, log, waitMs: [minMs, maxMs] = [250, 5_000] } = this.#options;
-    const { signal } = this.#closing;
-    for (let waitMs = minMs; !signal.aborted; waitMs = Math.min(waitMs * 2, maxMs)) {
+    const { open, log, waitMs = [250, 5_000] } = this.#options;
+    const attempt = async (before: number) => {
       try {
-        const queue = await open();
-        this.#queue = queue;
-        if (waitMs > minMs) log.info("the queue has been opened");
+        this.#queue = await open();
+        if (before > 0) log.info("the queue has been opened");
         this.#whenOpen.resolve();
-        return;
+        return true;
       } catch (err) {
-        if (err instanceof StartError) return this.#options.onFailure?.(err);
+        if (err instanceof StartError) {
+          this.#options.onFailure?.(err);
+          return true;
+        }
         this.#problem = shortageOf(err)?.message;
         log.warn({ err }, "the queue cannot be opened; trying again");
+        return false;
       } finally {
         this.#whenTried.resolve();
       }
-      // Many processes that lost the same server must not come back as one.
-      await delay(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined); // aborted: the loop ends
-    }
+    };
+    await keepTrying(attempt, waitMs, this.#closing.signal);
   }
 }

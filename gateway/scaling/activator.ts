@@ -1,8 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
+import { sleep } from "../../kit/sleep.ts";
 
 /** A function that calls wait for. */
 export interface ScaledToZero {
@@ -81,7 +81,7 @@ export class Activator<S extends ScaledToZero> {
           log.warn({ function: name, namespace, err }, "could not ask the provider to expedite a function");
         });
       }
-      await delay(AGAIN_MS);
+      await sleep(AGAIN_MS);
     }
   }
 }

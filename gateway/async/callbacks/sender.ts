@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { parseRetryAfter } from "../../../http/retry-after.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import { splitCallbackUrl } from "../../core/callback-url.ts";
 import { fullJitterBackoff } from "../../core/retry-policy.ts";
 import { Deadline } from "../deadline.ts";
@@ -95,7 +95,8 @@ export class CallbackSender {
     for (let tries = 0; ; tries++) {
       const outcome = await this.tryOnce(callbackUrl, message, { tries, elapsedMs }, signal);
       if (outcome.kind !== "again") return outcome;
-      await delay(outcome.afterMs, undefined, { signal });
+      await sleep(outcome.afterMs, signal);
+      signal.throwIfAborted();
     }
   }
 

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import { Slices } from "../../../kit/slices.ts";
 import { isExcusable, refusalWait } from "../../core/call-limit.ts";
 import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
@@ -179,7 +179,8 @@ export class CallDelivery {
       const waitMs = minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, random());
       if (this.#expiresBy(call, waitMs)) return { answer, startedAt };
       // All calls go through the gateway, so none waits for the place that this one keeps.
-      await delay(waitMs, undefined, { signal });
+      await sleep(waitMs, signal);
+      signal.throwIfAborted();
     }
   }
 

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { StartError } from "../../../kit/process.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import { earliestNow } from "../../../kit/steady-clock.ts";
 import { openLink } from "../../nats/connection.ts";
 import { outdated } from "../../nats/server-version.ts";
@@ -89,7 +89,7 @@ async function openPatiently(context: WorkerContext): Promise<void> {
   } catch (error) {
     const { nc } = context.link;
     if (!isShort(error) || nc.info?.cluster === undefined) throw error;
-    await delay(NEWS_OF_ROOM_MS);
+    await sleep(NEWS_OF_ROOM_MS);
     await context.open();
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { sleep } from "../../../kit/sleep.ts";
 
 /** Work at a time, in milliseconds: calls that come meanwhile wait for no longer. */
 const WORK_MS = 4;
@@ -18,7 +18,7 @@ export class Pace {
   async step(): Promise<void> {
     this.#signal?.throwIfAborted();
     if (performance.now() - this.#since < WORK_MS) return;
-    await delay(REST_MS);
+    await sleep(REST_MS);
     this.#since = performance.now();
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { type ConsumerInfo, createInbox, type Msg } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
 import { moveToKeeper, putMoved } from "../calls/move.ts";
@@ -143,7 +143,7 @@ export class JetStreamDeadLetters implements DeadLetters {
       // A reader can be on a server of the cluster that is behind, having just been started. The last may be gone, too.
       if (next > last.seq || !(await readMessage(link, STREAMS.dead, { seq: last.seq }))) return;
       if (performance.now() > deadline) throw new FaasError("unavailable", "the dead letters cannot be read just now");
-      await delay(READ_AGAIN_MS);
+      await sleep(READ_AGAIN_MS);
     }
   }
 

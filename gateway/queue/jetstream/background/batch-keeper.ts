@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
+import { sleep } from "../../../../kit/sleep.ts";
+import { within } from "../../../../kit/within.ts";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { setAside } from "../calls/unreadable.ts";
@@ -86,7 +87,7 @@ export class BatchKeeper {
         await removeConsumer(this.#context.link, PLACE);
       } catch (err) {
         this.#context.settings.log.debug({ err }, "batches cannot be read yet");
-        await delay(MEND_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+        await sleep(MEND_MS, this.#stop.signal);
       }
     }
   }
@@ -216,7 +217,7 @@ class HeldBatch {
           }
           this.#changed = Promise.withResolvers();
           await this.#writeProgress();
-          await delay(PROGRESS_MS, undefined, { signal: this.#stop }).catch(() => undefined);
+          await sleep(PROGRESS_MS, this.#stop);
         }
       } finally {
         await reader.close();
@@ -225,11 +226,8 @@ class HeldBatch {
   }
 
   async #changeWithin(timeoutMs: number): Promise<boolean> {
-    const changed = new AbortController();
-    const timeout = delay(timeoutMs, false, { signal: changed.signal }).catch(() => false);
-    const yes = await Promise.race([this.#changed.promise.then(() => true), timeout]);
-    changed.abort();
-    return yes;
+    const changed = this.#changed.promise.then(() => true);
+    return (await within(timeoutMs, changed)) ?? false;
   }
 
   async #openReader() {
@@ -299,7 +297,7 @@ class HeldBatch {
         failures++;
         await this.#noteFailures(failures);
         this.#context.settings.log.warn({ err, callId: this.#id }, "the end of a batch could not be told yet");
-        await delay(waitMs, undefined, { signal: this.#stop }).catch(() => undefined);
+        await sleep(waitMs, this.#stop);
         if (this.#stop.aborted) return false;
       }
     }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
+import { sleep } from "../../../../kit/sleep.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import { readPages } from "./pages.ts";
 import { readMessage } from "./stored-message.ts";
@@ -86,7 +86,7 @@ export async function leavesBehind(
   const first = () => readMessage(link, stream, { seq: 1, next_by_subj: subject });
   const found = await first();
   if (!found || found.seq > ack_floor.stream_seq) return false;
-  await delay(GONE_WITHIN_MS);
+  await sleep(GONE_WITHIN_MS);
   return (await first())?.seq === found.seq;
 }
 

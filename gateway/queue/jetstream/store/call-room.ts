@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { StreamInfo } from "nats";
+import { sleep } from "../../../../kit/sleep.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import { addLoads, type CallLoad, fullQueue, NO_LOAD } from "../../call-limits.ts";
 import type { CallLimits } from "../../stats.ts";
@@ -68,7 +68,7 @@ export class CallRoom {
 
   async #countSoon(): Promise<void> {
     await this.#counting;
-    await delay(Math.max(0, this.#countedAt + COUNT_PAUSE_MS - performance.now()));
+    await sleep(Math.max(0, this.#countedAt + COUNT_PAUSE_MS - performance.now()));
     await this.count(true);
   }
 

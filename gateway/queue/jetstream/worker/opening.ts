@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { sleep } from "../../../../kit/sleep.ts";
 import type { Attempt } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { isWanted } from "../calls/callback-again.ts";
@@ -46,7 +46,7 @@ async function lookUp(context: WorkerContext, held: HeldCall): Promise<Opened> {
   } catch (err) {
     if (err instanceof BodyLostError) return { kind: "dead", reason: `it cannot be read: ${err.message}` };
     context.settings.log.warn({ err, callId: held.id }, "a call cannot be looked up; it is handed back");
-    await delay(TROUBLE_WAIT_MS);
+    await sleep(TROUBLE_WAIT_MS);
     return { kind: "back" };
   }
 }

@@ -1,5 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { sleep } from "../../../../kit/sleep.ts";
 import { latestNow } from "../../../../kit/steady-clock.ts";
+import { within } from "../../../../kit/within.ts";
 import type { Disposition, Outcome } from "../../queue.ts";
 import { concludeAgain } from "../calls/callback-again.ts";
 import { dropMembers } from "../calls/cancel.ts";
@@ -62,7 +63,7 @@ export class Settlement {
         if (waitMs === MIN_WAIT_MS) {
           this.#context.settings.log.warn({ err, callId: held.id }, "what became of a call cannot be stored yet");
         }
-        await delay(waitMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => undefined);
+        await sleep(waitMs * (0.5 + Math.random()), stop);
       }
     }
   }
@@ -155,9 +156,7 @@ export class Settlement {
 
   /** Once no more can be published. */
   async #dropMembers({ id, delivering }: HeldCall): Promise<void> {
-    const stopped = new AbortController();
-    const patience = delay(MAX_STOP_MS, undefined, { signal: stopped.signal });
-    await Promise.allSettled([Promise.race([delivering, patience]).finally(() => stopped.abort())]);
+    await within(MAX_STOP_MS, Promise.allSettled([delivering]));
     await dropMembers(this.#context, id);
     await purgeSubject(this.#context.link, STREAMS.members, membersOf(id));
   }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
+import { LineCutter } from "../../../../kit/line-cutter.ts";
 import { signalOfCode } from "../signal.ts";
-import { OutputBudget, OutputLineSplitter } from "./output-lines.ts";
+import { OutputBudget } from "./output-budget.ts";
 
 export interface InstallStep {
   readonly command: readonly string[];
@@ -111,14 +112,24 @@ class Mailbox {
   }
 }
 
+/** Longer lines are shown in pieces. */
+const MAX_LINE_CHARACTERS = 8 * 1024;
+
+const withoutReturn = (line: string) => (line.endsWith("\r") ? line.slice(0, -1) : line);
+
+/** Each source has a cutter of its own, so that lines are not mixed up. */
 function collect(source: Readable, budget: OutputBudget, mailbox: Mailbox): void {
-  const cutter = new OutputLineSplitter();
+  const cutter = new LineCutter(MAX_LINE_CHARACTERS, "split");
+  const end = () => {
+    const last = cutter.end();
+    return last === "" ? [] : [last];
+  };
   source.on("data", (chunk: Buffer) => {
     const { shown, cut } = budget.take(chunk);
-    mailbox.add(cutter.push(shown));
-    if (cut) mailbox.add([...cutter.end(), "… further output is left out"]);
+    mailbox.add(cutter.push(shown).map(withoutReturn));
+    if (cut) mailbox.add([...end(), "… further output is left out"]);
   });
-  source.once("close", () => mailbox.add(cutter.end()));
+  source.once("close", () => mailbox.add(end()));
 }
 
 /** Why the command failed, once it and its output have ended; undefined when it did not. */

@@ -9,7 +9,7 @@ export type Value = Omit<MetricValueWithName<string>, "metricName"> & { readonly
  */
 export function register(
   registry: Registry,
-  type: "counter" | "gauge" | "histogram",
+  type: "counter" | "gauge" | "histogram" | "summary",
   name: string,
   help: string,
   values: () => Value[] | Promise<Value[]>,
