@@ -9,18 +9,13 @@ import {
   qualifiedName,
 } from "../contract/functions.ts";
 import { decodeProviderInfo, type ProviderInfo } from "../contract/info.ts";
-import {
-  type DecodedList,
-  decodeListedFunction,
-  decodeListedFunctions,
-  type ListedFunction,
-} from "../contract/listed-function.ts";
+import { decodeListedFunction, type ListedFunction } from "../contract/listed-function.ts";
 import { decodeNamespaceList } from "../contract/namespaces.ts";
 import { DEFAULT_NAMESPACE, PATHS } from "../contract/paths.ts";
 import type { Logger } from "../kit/log.ts";
 import { sleep } from "../kit/sleep.ts";
 import { FunctionPoller, type FunctionSink } from "./polling/function-poller.ts";
-import type { ProviderReads } from "./polling/read-functions.ts";
+import type { ProviderReads } from "./polling/function-reader.ts";
 import { readEndpointsStream, type StreamAnswer } from "./proxy/endpoints-stream.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 import { readAnswer } from "./proxy/read-answer.ts";
@@ -272,10 +267,9 @@ export class ProviderClient implements ProviderReads {
     }
   }
 
-  async functionsIn(namespace: string | undefined, signal: AbortSignal): Promise<DecodedList | undefined> {
+  async functionsIn(namespace: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
-    const list = await found(this.#request("GET", PATHS.functions + query, undefined, signal));
-    return list === undefined ? undefined : decodeListedFunctions(readJson(list));
+    return await found(this.#request("GET", PATHS.functions + query, undefined, signal));
   }
 
   async functionOf(ref: FunctionRef, signal: AbortSignal): Promise<ListedFunction | undefined> {

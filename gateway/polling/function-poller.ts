@@ -4,8 +4,8 @@ import { sleep } from "../../kit/sleep.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { buildKnownFunction } from "./build-known-function.ts";
 import { FunctionPicture } from "./function-picture.ts";
+import { eachOf, FunctionReader, type FunctionsRead, type ProviderReads } from "./function-reader.ts";
 import { GivenOrders } from "./given-orders.ts";
-import { eachOf, type FunctionsRead, type ProviderReads, readFunctions } from "./read-functions.ts";
 
 /** Who is told what functions there are. */
 export interface FunctionSink {
@@ -62,6 +62,8 @@ export class FunctionPoller {
   /** While it polls. */
   #stop: AbortController | undefined;
   #told = false;
+  /** Whether it was told before that there are no functions. */
+  #empty = false;
   #failures = 0;
   #soon = new AbortController();
   readonly #refreshing = new Map<string, Promise<KnownFunction | undefined>>();
@@ -92,6 +94,7 @@ export class FunctionPoller {
     if (this.#stop) return;
     this.#stop = new AbortController();
     this.#told = false;
+    this.#empty = false;
     this.#failures = 0;
     void this.#run(this.#stop.signal);
   }
@@ -192,14 +195,15 @@ export class FunctionPoller {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    const reader = new FunctionReader(this.#options.reads, this.#options.defaultNamespace);
     while (!signal.aborted) {
       const begunAt = performance.now();
       this.#soon = new AbortController();
       try {
-        const read = await readFunctions(this.#options.reads, this.#options.defaultNamespace, within(LISTS_MS, signal));
+        const read = await reader.read(within(LISTS_MS, signal));
         const functions = await this.#counted(read, signal);
         if (signal.aborted) return;
-        this.#tell(functions, read.unreadable, begunAt, signal);
+        if (this.#isWhole(functions)) this.#tell(functions, read.unreadable, begunAt, signal);
       } catch (err) {
         if (signal.aborted) return;
         this.#fail(err);
@@ -210,9 +214,16 @@ export class FunctionPoller {
     }
   }
 
+  /** A provider that has just begun may not know its functions yet: if at first there are none, it is asked twice. */
+  #isWhole(functions: readonly KnownFunction[]): boolean {
+    if (this.#told || this.#empty || functions.length > 0) return true;
+    this.#empty = true;
+    return false;
+  }
+
   #pauseMs(tookMs: number): number {
     if (this.#failures > 0) return Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LAST_RETRY_MS);
-    if (this.#picture.someMissed) return SOON_MS;
+    if (!this.#told || this.#picture.someMissed) return SOON_MS;
     return Math.min(MOST_MS, Math.max(EVERY_MS, PAUSES * tookMs));
   }
 
