@@ -39,7 +39,9 @@ export class FunctionPicture {
     const known = this.#known.get(name);
     if (known && begunAt < Math.max(known.begunAt, this.#orderedAt.get(name) ?? 0)) return undefined;
     this.#known.set(name, { fn, begunAt, missed: false });
-    return known && isDeepStrictEqual(known.fn, fn) ? undefined : { type: "changed", function: fn };
+    return known && (known.fn === fn || isDeepStrictEqual(known.fn, fn))
+      ? undefined
+      : { type: "changed", function: fn };
   }
 
   /** The provider does not know it. @returns its removal, if that was said twice */
