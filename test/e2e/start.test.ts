@@ -1,8 +1,10 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
+import { get } from "node:https";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { makeCertificate } from "../support/certificates.ts";
 import { descendants, Platform, type PlatformOptions, temporaryFolder } from "../support/platform.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -120,6 +122,27 @@ functions:
   const lines = platform.stdout.split("\n").filter((line) => line.includes("snake"));
   expect(lines).toEqual([expect.stringMatching(/^snake: .*python3/)]);
   expect(await (await fetch(`${platform.url}/function/ok`)).text()).toBe("fine");
+});
+
+test("behind its own certificate, whoever has signed it, the stack is deployed and can be called", async () => {
+  const { cert, key } = makeCertificate("elsewhere.example");
+  await writeFile(join(folder.path, "cert.pem"), cert);
+  await writeFile(join(folder.path, "key.pem"), key, { mode: 0o600 });
+  await mkdir(join(folder.path, "ok"));
+  await writeFile(join(folder.path, "ok/handler.js"), "module.exports = async () => 'fine';");
+  const stackFile = join(folder.path, "stack.yml");
+  await writeFile(stackFile, "provider: {name: openfaas}\nfunctions:\n  ok: {lang: node, handler: ./ok, image: ok}\n");
+  const env = { tls_cert_file: join(folder.path, "cert.pem"), tls_key_file: join(folder.path, "key.pem") };
+  const { url, stdout } = await start({ stackFile, env });
+  expect(stdout).toMatch(/functions\s+ok\n/);
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  get(
+    `${url}/function/ok`,
+    { ca: cert, servername: "elsewhere.example", checkServerIdentity: () => undefined },
+    resolve,
+  ).on("error", reject);
+  const answer = await promise;
+  expect([answer.statusCode, (await answer.toArray()).join("")]).toEqual([200, "fine"]);
 });
 
 test("started again with an unchanged stack file, nothing is built or deployed anew", async () => {

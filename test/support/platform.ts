@@ -98,7 +98,7 @@ export class Platform {
   }
 
   get url(): string {
-    return /running at (http:\S+)/.exec(this.stdout)?.[1] as string;
+    return /running at (https?:\S+)/.exec(this.stdout)?.[1] as string;
   }
 
   get metricsUrl(): string {
