@@ -65,7 +65,8 @@ async function checkPast(context: WorkerContext, held: HeldCall): Promise<Conclu
   // Looked up where it matters only.
   const tooMany = (times: number) => times >= settings.limits.maxInterruptions;
   if (tooMany(interruptions) && tooMany(delivery.deliveries - 1 - (await countLeft(context, delivery)))) {
-    const told = stored.callback && { callback: givenUp(stored.callback) };
+    const { callback } = stored;
+    const told = callback && { callback: givenUp(callback), outcome: (await context.pendingOf(callback)).outcome };
     return { kind: "dead", reason: `its attempts were cut off ${interruptions} times`, ...told };
   }
   return undefined;

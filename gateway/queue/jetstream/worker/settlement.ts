@@ -12,7 +12,7 @@ import { acknowledge, giveBack } from "../client/pull.ts";
 import { purgeSubject } from "../client/stored-message.ts";
 import { writeAlias } from "../store/aliases.ts";
 import type { StoredCall } from "../store/call-codec.ts";
-import { waitingStatus } from "../store/callback-codec.ts";
+import { givenUp, waitingStatus } from "../store/callback-codec.ts";
 import type { Context } from "../store/context.ts";
 import type { Conclusion, HeldCall } from "../store/held-call.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
@@ -112,7 +112,8 @@ export class Settlement {
     } = held.open ?? waitingRecord(held.stored, held.id);
     const finishedAt = Date.now();
     const outcome = "outcome" in conclusion && conclusion.outcome ? this.#kept(conclusion.outcome) : before.outcome;
-    const told = "callback" in conclusion ? conclusion.callback : undefined;
+    const waiting = conclusion.kind === "dead" ? held.stored.callback : undefined;
+    const told = ("callback" in conclusion && conclusion.callback) || (waiting && givenUp(waiting));
     return {
       ...before,
       state: conclusion.kind,

@@ -1,3 +1,4 @@
+import { isCallbackKey } from "../../../../gateway/queue/embedded/callback-keys.ts";
 import { EmbeddedStore } from "../../../../gateway/queue/embedded/db/store.ts";
 import { EmbeddedEngine } from "../../../../gateway/queue/embedded/engine/engine.ts";
 import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
@@ -117,7 +118,7 @@ class ClaimingWorker {
   }
 
   #taker(key: string) {
-    const taker = this.#takers.get(key) ?? { key, fn: functionOf(key) };
+    const taker = this.#takers.get(key) ?? { key, fn: isCallbackKey(key) ? key : functionOf(key) };
     this.#takers.set(key, taker);
     return taker;
   }
