@@ -96,7 +96,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "async worker",
     files: /^gateway\/async\/worker\//,
-    imports: ["callbacks", "intake", "async", "proxy", "queue", "gateway core", "contract", "kit"],
+    imports: ["callbacks", "intake", "async", "proxy", "policies", "queue", "gateway core", "contract", "kit"],
   },
   {
     name: "metrics",
@@ -145,7 +145,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
-  undici: /^gateway\/(proxy|async|scaling)\//,
+  undici: /^gateway\/(policies|proxy|async|scaling)\//,
   tar: /^(provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,

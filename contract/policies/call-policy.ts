@@ -32,6 +32,10 @@ const KNOWN = new Set([AUTH, ...AUTH_SETTINGS, ...CORS_SETTINGS, MAX_REQUEST, MA
 const LOOKS_LIKE_ONE = /^com\.faaslane\.(auth|cors|limit|rate)/i;
 const MOST_BYTES = 1024 ** 4;
 
+/** Bodies that are read as a whole before the function gets any of them. */
+export const MOST_SIGNED_BYTES = 32 * 1024 ** 2;
+const DEFAULT_SIGNED_BYTES = 1024 ** 2;
+
 const NOTHING: ParsedCallPolicy = { problems: [] };
 
 /** Reads `com.faaslane.auth`, `.cors`, `.limits` and `.rate-limit`. */
@@ -47,6 +51,9 @@ export function parseCallPolicy(annotations: Readonly<Record<string, string>> = 
   if (rateLimit?.by === "identity" && (!auth || auth.kind === "hmac")) {
     read.refuse(RATE_LIMIT, "needs com.faaslane.auth: basic, key or jwt for by=identity");
   }
+  if (auth?.kind === "hmac" && (maxRequestBytes ?? 0) > MOST_SIGNED_BYTES) {
+    read.refuse(MAX_REQUEST, "must be at most 32Mi with com.faaslane.auth: hmac, which needs the whole body first");
+  }
   const policy: CallPolicy = {
     ...(cors && { cors }),
     ...(maxRequestBytes !== undefined && { maxRequestBytes }),
@@ -54,7 +61,17 @@ export function parseCallPolicy(annotations: Readonly<Record<string, string>> = 
     ...(rateLimit && { rateLimit }),
     ...(auth && { auth }),
   };
+  if (auth?.kind === "hmac" && maxRequestBytes === undefined) {
+    return { policy: { ...policy, maxRequestBytes: DEFAULT_SIGNED_BYTES }, problems: read.problems };
+  }
   return { ...(Object.keys(policy).length > 0 && { policy }), problems: read.problems };
+}
+
+/** The secret by which the function's callers are checked; undefined for none. */
+export function callersSecret(annotations: Readonly<Record<string, string>> = {}): string | undefined {
+  const auth = parseCallPolicy(annotations).policy?.auth;
+  if (auth?.kind !== "jwt") return auth?.secret;
+  return auth.keys.kind === "secret" ? auth.keys.name : undefined;
 }
 
 /** Why a deployment is to be refused. */

@@ -1,4 +1,15 @@
-import type { Identity } from "./policy-gate.ts";
+import type { AuthPolicy } from "../../contract/policies/auth-policy.ts";
+
+/** Who a caller is, as far as that was verified. */
+export interface Identity {
+  readonly kind: AuthPolicy["kind"];
+  /** User, name of the key, or `sub`; absent for those that have none. */
+  readonly subject?: string;
+  /** The claims of its token, as the token has them: JSON in base64url. */
+  readonly claims?: string;
+  /** Header of the credentials, in lower case, when the function is not to get it. */
+  readonly consumed?: string;
+}
 
 /** Who calls, as the gateway has verified it. Nobody else's word reaches a function under these names. */
 const AUTH = "X-Faaslane-Auth";

@@ -1,9 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { type ErrorKind, FaasError, type FaasErrorOptions } from "../../contract/errors.ts";
 import type { AuthPolicy } from "../../contract/policies/auth-policy.ts";
+import type { Credentials } from "../../kit/basic-auth.ts";
+import { isDelivery } from "../core/delivery-proof.ts";
 import { rateHeaders } from "../core/rate-limiter.ts";
 import { clientKey } from "./client.ts";
 import type { FunctionPolicy } from "./function-policy.ts";
+import { DELIVERY, type Identity } from "./identity-headers.ts";
 
 /** The request of a caller, as far as policies look at it. */
 export type AskingRequest = Pick<IncomingMessage, "headers" | "rawHeaders" | "socket">;
@@ -17,17 +20,6 @@ export class PolicyError extends FaasError {
     super(kind, message, options);
     this.headers = options.headers ?? {};
   }
-}
-
-/** Who a caller is, as far as that was verified. */
-export interface Identity {
-  readonly kind: AuthPolicy["kind"];
-  /** User, name of the key, or `sub`; absent for those that have none. */
-  readonly subject?: string;
-  /** The claims of its token, as the token has them: JSON in base64url. */
-  readonly claims?: string;
-  /** Header of the credentials, in lower case, when the function is not to get it. */
-  readonly consumed?: string;
 }
 
 /** The function that is called. */
@@ -56,6 +48,8 @@ export interface Admission {
 export interface PolicyGateOptions {
   /** Without one, functions that want to know their callers cannot be called. */
   readonly authenticator?: Authenticator | undefined;
+  /** What queue workers know of the platform; without it, nobody is believed to be one. */
+  readonly credentials?: Credentials | undefined;
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: () => number;
 }
@@ -63,11 +57,23 @@ export interface PolicyGateOptions {
 /** Sees to what functions want of their calls, before anything is done for one. */
 export class PolicyGate {
   readonly #authenticator: Authenticator | undefined;
+  readonly #credentials: Credentials | undefined;
   readonly #now: () => number;
 
-  constructor({ authenticator, now = () => performance.now() }: PolicyGateOptions = {}) {
+  constructor({ authenticator, credentials, now = () => performance.now() }: PolicyGateOptions = {}) {
+    this.#credentials = credentials;
     this.#authenticator = authenticator;
     this.#now = now;
+  }
+
+  /** Whether a queue worker makes the call, which was let in when it was accepted. */
+  isDelivery(called: Called, { headers }: AskingRequest): boolean {
+    const { [DELIVERY]: proof, "x-call-id": callId } = headers;
+    const known = this.#credentials;
+    if (typeof proof !== "string" || typeof callId !== "string" || !known) return false;
+    const delivery = { callId, function: called.qualifiedName };
+    const passwords = known.expiring ? [known, known.expiring] : [known];
+    return passwords.some((password) => isDelivery(proof, delivery, password, Date.now()));
   }
 
   /** Whether {@link admit} needs the body. */

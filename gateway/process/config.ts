@@ -51,6 +51,8 @@ export interface GatewayConfig {
   readonly passwordOverlapMs: number;
   /** Folder of `basic-auth-user` and `basic-auth-password`. */
   readonly secretMountPath: string;
+  /** Folder of functions' secrets, `<namespace>/<name>`, by which their callers are checked. */
+  readonly functionSecretsPath: string;
   readonly async: AsyncConfig;
   /** Whether the gateway drains the queue itself; otherwise queue workers do. */
   readonly ownWorker: boolean;
@@ -92,6 +94,8 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
       passwordOverlapMs: read.optional("password_overlap", parseDuration) ?? DEFAULT_PASSWORD_OVERLAP_MS,
       secretMountPath,
+      // Where a provider on this machine keeps them.
+      functionSecretsPath: read.optional("function_secrets_path", parseText) ?? `${dataDir}/secrets`,
       async,
       ownWorker: readOwnWorker(read, async.queue),
       // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.

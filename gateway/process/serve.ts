@@ -23,6 +23,7 @@ import { CallCounts } from "../metrics/call-counts.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
+import type { PolicyGate } from "../policies/policy-gate.ts";
 import { ProviderClient } from "../provider-client.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
@@ -37,6 +38,7 @@ import { Activator } from "../scaling/activator.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { GatewayConfig } from "./config.ts";
 import { followProvider } from "./follow-provider.ts";
+import { openGate } from "./open-gate.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { openScaling } from "./open-scaling.ts";
 import { type RunningWorker, runWorker } from "./run-worker.ts";
@@ -122,7 +124,8 @@ export async function openGateway(
     opened.push(scaling);
     const { autoscaler } = scaling;
     const pathPrefix = new PathPrefix(config.pathPrefix);
-    const proxy = openProxy({ config, table, provider, autoscaler, pathPrefix, release: version.release, log });
+    const gate = openGate(config, credentials, log);
+    const proxy = openProxy({ gate, config, table, provider, autoscaler, pathPrefix, release: version.release, log });
     opened.push(
       new StalledReplicaWatch({
         functions: () => table.entries(),
@@ -135,7 +138,16 @@ export async function openGateway(
     const attempts = new LoginAttempts({ log });
     const async =
       queueing &&
-      openAsync(meterQueue(queueing.queue, meter), { config, table, proxy, pathPrefix, credentials, attempts, log });
+      openAsync(meterQueue(queueing.queue, meter), {
+        gate,
+        config,
+        table,
+        proxy,
+        pathPrefix,
+        credentials,
+        attempts,
+        log,
+      });
     const handler = buildGateway({
       proxy,
       table,
@@ -219,6 +231,7 @@ export async function openGateway(
 }
 
 interface ProxyDeps {
+  readonly gate: PolicyGate;
   readonly config: GatewayConfig;
   readonly table: FunctionTable;
   readonly provider: ProviderClient;
@@ -228,7 +241,7 @@ interface ProxyDeps {
   readonly log: Logger;
 }
 
-function openProxy({ config, table, provider, autoscaler, pathPrefix, release, log }: ProxyDeps): FunctionProxy {
+function openProxy({ gate, config, table, provider, autoscaler, pathPrefix, release, log }: ProxyDeps): FunctionProxy {
   const activator = new Activator<FunctionEntry>({
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
@@ -247,6 +260,7 @@ function openProxy({ config, table, provider, autoscaler, pathPrefix, release, l
     },
     doubt: (entry, replaced) => provider.doubt(entry, replaced),
     holdTimeoutMs: config.scaleUpTimeoutMs,
+    gate,
     pathPrefix,
     release,
   });
@@ -279,6 +293,7 @@ function openAlerts({
 }
 
 interface AsyncDeps {
+  readonly gate: PolicyGate;
   readonly config: GatewayConfig;
   readonly table: FunctionTable;
   readonly proxy: FunctionProxy;
@@ -288,9 +303,9 @@ interface AsyncDeps {
   readonly log: Logger;
 }
 
-function openAsync(queue: ApiQueue, { config, table, proxy, pathPrefix, credentials, attempts, log }: AsyncDeps) {
+function openAsync(queue: ApiQueue, { gate, config, table, proxy, pathPrefix, credentials, attempts, log }: AsyncDeps) {
   const targets = new CallbackTargets(config.async.callbackTargets);
-  const intake = new AsyncIntake({ queue, table, proxy, targets, pathPrefix, log });
+  const intake = new AsyncIntake({ queue, table, proxy, gate, targets, pathPrefix, log });
   const calls = new CallRoutes({
     queue,
     isAuthorized: (req) => checkLogin(req, credentials, attempts),

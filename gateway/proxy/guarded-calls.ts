@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
+import { MOST_SIGNED_BYTES } from "../../contract/policies/call-policy.ts";
 import { decidePreflight, readPreflight } from "../core/cors.ts";
 import type { FunctionPolicy } from "../policies/function-policy.ts";
 import { type Admission, PolicyError, type PolicyGate } from "../policies/policy-gate.ts";
+import { BodyReader } from "./body-reader.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
-import { GuardedExchange } from "./guarded-exchange.ts";
+import { announcesBody, DeliveredExchange, GuardedExchange } from "./guarded-exchange.ts";
 import type { CallHeaders } from "./headers.ts";
 import { failureAnswer } from "./platform-answers.ts";
 
@@ -20,23 +22,37 @@ export interface GuardedCall {
   readonly ours: Readonly<Record<string, string>>;
 }
 
+interface Caller {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+/** Of bodies whose signature is to be checked, over all calls. */
+const MAX_HELD_BYTES = 128 * 1024 ** 2;
+
 type Start = (entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders) => void;
 
 /** Makes calls of functions that have a policy, once it lets them. Until then nothing is done for them. */
 export class GuardedCalls {
   readonly #gate: PolicyGate;
   readonly #start: Start;
+  readonly #bodies = new BodyReader({
+    limitBytes: MOST_SIGNED_BYTES,
+    totalBytes: MAX_HELD_BYTES,
+    what: "signed requests",
+  });
 
   constructor(gate: PolicyGate, start: Start) {
     this.#gate = gate;
     this.#start = start;
   }
 
-  async handle(
-    call: GuardedCall,
-    { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
-  ): Promise<void> {
+  async handle(call: GuardedCall, { req, res }: Caller): Promise<void> {
     const { entry, policy, ours } = call;
+    if (this.#gate.isDelivery(entry, req)) {
+      this.#start(entry, new DeliveredExchange(req, res), call.url, call.headers);
+      return;
+    }
     const exchange = new GuardedExchange(req, res, entry, policy.rules);
     const preflight = policy.problem === undefined && answerPreflight(policy, req, ours);
     if (preflight) {
@@ -46,7 +62,9 @@ export class GuardedCalls {
     try {
       const admission = this.#gate.enter(policy, entry, req);
       exchange.admit(admission);
-      await this.#admit(call, exchange, req, admission);
+      if (!this.#gate.needsBody(policy)) await this.#admit(call, exchange, req, admission);
+      else if (announcesBody(req)) await this.#readFirst(call, exchange, { req, res }, admission);
+      else await this.#admit(call, exchange, req, admission, Buffer.alloc(0));
     } catch (thrown) {
       if (exchange.left) return;
       const error = toFaasError(thrown);
@@ -56,9 +74,27 @@ export class GuardedCalls {
     }
   }
 
-  async #admit(call: GuardedCall, exchange: GuardedExchange, req: IncomingMessage, entered: Admission): Promise<void> {
+  /** Bodies count as held until their calls have ended. */
+  async #readFirst(call: GuardedCall, exchange: GuardedExchange, caller: Caller, entered: Admission): Promise<void> {
+    const { req, res } = caller;
+    const use = async (body: Buffer) => {
+      await this.#admit(call, exchange, req, entered, body);
+      if (!res.closed) await new Promise((resolve) => res.once("close", resolve));
+    };
+    await this.#bodies.with(req, use, undefined, call.policy.rules.maxRequestBytes);
+  }
+
+  /** @param body where the policy needs it first */
+  async #admit(
+    call: GuardedCall,
+    exchange: GuardedExchange,
+    req: IncomingMessage,
+    entered: Admission,
+    body?: Buffer,
+  ): Promise<void> {
     const { entry, policy, url, headers } = call;
-    exchange.admit(await this.#gate.admit(policy, entry, req, entered));
+    exchange.admit(await this.#gate.admit(policy, entry, req, entered, body));
+    if (body) exchange.hasBody(body);
     if (!exchange.left) this.#start(entry, exchange, url, headers);
   }
 }

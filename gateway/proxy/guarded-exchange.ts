@@ -5,7 +5,7 @@ import { applyCors, corsHeaders } from "../core/cors.ts";
 import { tellIdentity } from "../policies/identity-headers.ts";
 import { type Admission, type Called, tooLargeAnswer, tooLargeRequest } from "../policies/policy-gate.ts";
 import type { AnswerHeaders, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
-import type { CallHeaders } from "./headers.ts";
+import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 import { HttpExchange } from "./http-exchange.ts";
 
 /** A caller of a function with a policy: what goes either way is held to it. */
@@ -16,6 +16,7 @@ export class GuardedExchange extends HttpExchange {
   /** Undefined where the function itself sees to pages of other origins. */
   readonly #cors: Readonly<Record<string, string>> | undefined;
   #admission: Admission = { headers: {} };
+  #body: Buffer | undefined;
   /** Bytes of the answer's body. */
   #answered = 0;
 
@@ -32,6 +33,11 @@ export class GuardedExchange extends HttpExchange {
     this.#admission = admission;
   }
 
+  /** Notes the body of the request, which somebody has read. */
+  hasBody(body: Buffer): void {
+    this.#body = body;
+  }
+
   override upstreamHeaders(call: CallHeaders): string[] {
     const headers = super.upstreamHeaders(call);
     const { identity } = this.#admission;
@@ -39,6 +45,11 @@ export class GuardedExchange extends HttpExchange {
   }
 
   override open(call: OpenCall, readTimeoutMs: number | undefined): void {
+    if (this.#body) {
+      this.watch(call);
+      call.send(this.#body.length === 0 ? null : this.#body);
+      return;
+    }
     const { maxRequestBytes } = this.#rules;
     // One that says how long it is was looked at already, and cannot be longer.
     if (maxRequestBytes === undefined || this.#req.headers["content-length"] !== undefined) {
@@ -89,11 +100,25 @@ export class GuardedExchange extends HttpExchange {
     // Pages are to see why, and a preflight's answer has its own.
     if (this.#cors && headers["access-control-allow-origin"] === undefined) applyCors(headers, this.#cors);
     // What is left of a refused body is not worth waiting for; it may never come.
-    if (!this.#req.complete && hasBody(this.#req)) headers.connection = "close";
+    if (!this.#req.complete && announcesBody(this.#req)) headers.connection = "close";
     super.refuse({ ...answer, headers: headers as Record<string, string> });
   }
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+/** A stored call that a queue worker brings: its caller was looked at when it was accepted. */
+export class DeliveredExchange extends HttpExchange {
+  readonly #delivered: IncomingMessage;
+
+  constructor(req: IncomingMessage, res: ServerResponse) {
+    super(req, res);
+    this.#delivered = req;
+  }
+
+  override upstreamHeaders(call: CallHeaders): string[] {
+    return buildUpstreamHeaders(this.#delivered, call, true);
+  }
+}
+
+export function announcesBody({ headers }: Pick<IncomingMessage, "headers">): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }

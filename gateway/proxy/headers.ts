@@ -2,7 +2,7 @@ import { codeOfMarkedAnswer, ERROR_HEADER } from "../../contract/error-codes.ts"
 import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
-import { isIdentityHeader } from "../policies/identity-headers.ts";
+import { DELIVERY, isIdentityHeader } from "../policies/identity-headers.ts";
 
 export const SWITCHING_PROTOCOLS = 101;
 
@@ -43,7 +43,7 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders, verifi
       continue;
     }
     if (named?.has(lower)) continue;
-    if (!verified && isIdentityHeader(lower)) continue;
+    if (isIdentityHeader(lower) && (!verified || lower === DELIVERY)) continue;
     switch (lower) {
       case "host": // set anew by the HTTP client
       case "expect": // answered by Node before a handler runs

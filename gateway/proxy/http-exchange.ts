@@ -47,7 +47,7 @@ export class HttpExchange implements Exchange {
   }
 
   open(call: OpenCall, readTimeoutMs: number | undefined): void {
-    this.#res.on("close", () => this.#closed(call));
+    this.watch(call);
     const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
     if (encoding === undefined && (length === undefined || length === "0")) call.send(null);
     else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) this.#readBody(call);
@@ -55,6 +55,11 @@ export class HttpExchange implements Exchange {
       if (readTimeoutMs !== undefined) giveTime(this.#req, readTimeoutMs);
       call.send(this.#bodyStream());
     }
+  }
+
+  /** Tells `call` when the caller leaves before the answer is whole. */
+  protected watch(call: OpenCall): void {
+    this.#res.on("close", () => this.#closed(call));
   }
 
   #closed(call: OpenCall): void {

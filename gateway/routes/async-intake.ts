@@ -10,6 +10,7 @@ import { parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
 import { PolicyGate } from "../policies/policy-gate.ts";
+import { BodyReader } from "../proxy/body-reader.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
@@ -19,7 +20,6 @@ import { writeAnswer } from "../proxy/http-exchange.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
 import { answerError, inTime } from "./answers.ts";
 import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
-import { BodyReader } from "./body-reader.ts";
 
 export const ASYNC_PREFIX = "/async-function/";
 

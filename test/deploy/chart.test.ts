@@ -117,6 +117,21 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     expect(grace).toBeGreaterThan(drainSeconds + 3);
   });
 
+  test("secrets of functions' callers are files by namespace and name", () => {
+    const { template } = find(
+      render({ gateway: { functionSecrets: { "openfaas-fn": "callers" } } }).objects,
+      "Deployment",
+      "gateway",
+    ).spec as { template: { spec: { containers: unknown[]; volumes: unknown[] } } };
+    expect(template.spec.volumes).toContainEqual({ name: "functions-openfaas-fn", secret: { secretName: "callers" } });
+    expect(template.spec.containers[0]).toMatchObject({
+      env: expect.arrayContaining([{ name: "function_secrets_path", value: "/var/function-secrets" }]),
+      volumeMounts: expect.arrayContaining([
+        { name: "functions-openfaas-fn", mountPath: "/var/function-secrets/openfaas-fn", readOnly: true },
+      ]),
+    });
+  });
+
   test("the provider reads every variable that it is given, and takes it", () => {
     const { env, unread } = environmentOf(find(objects, "Deployment", "gateway-provider"));
     const config = loadProviderConfig(env);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { loadGatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
+import type { Credentials } from "../../kit/basic-auth.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "./eventually.ts";
 import { FakeProvider } from "./fake-provider.ts";
@@ -50,7 +51,8 @@ export class GuardedGateway {
     this.#close = parts.close;
   }
 
-  static async open(env: Readonly<Record<string, string>> = {}): Promise<GuardedGateway> {
+  /** @param credentials of the platform; none when absent */
+  static async open(env: Readonly<Record<string, string>> = {}, credentials?: Credentials): Promise<GuardedGateway> {
     const folder = await temporaryFolder();
     const provider = await FakeProvider.open();
     let self: GuardedGateway | undefined;
@@ -88,12 +90,13 @@ export class GuardedGateway {
       metrics_port: "0",
       functions_provider_url: provider.url.href,
       data_dir: join(folder.path, "data"),
+      function_secrets_path: secrets,
       drain_timeout: "2s",
       scale_up_timeout: "20s",
       max_retry_attempts: "0",
       ...env,
     });
-    const gateway = await openGateway(config, undefined, createLogger("silent"));
+    const gateway = await openGateway(config, credentials, createLogger("silent"));
     await eventually("the gateway follows the provider", () => provider.streamCount === 1);
     self = new GuardedGateway({
       gateway,

@@ -1,6 +1,9 @@
 import { type Dispatcher, errors, Pool } from "undici";
 import { qualifiedName } from "../../../contract/functions.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
+import type { Credentials } from "../../../kit/basic-auth.ts";
+import { proveDelivery } from "../../core/delivery-proof.ts";
+import { DELIVERY } from "../../policies/identity-headers.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import {
   type CallAnswer,
@@ -22,6 +25,8 @@ export interface GatewayCallerOptions {
   /** Longer than the gateway's own limits. */
   readonly timeLimit: CallTimeLimit;
   readonly userAgent: string;
+  /** What the gateway knows too, so that it takes this for a queue worker. */
+  readonly credentials?: Credentials | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -51,13 +56,17 @@ export class GatewayCaller implements FunctionCaller {
     const defect = validateStoredCall(call);
     if (defect !== undefined) return { kind: "unsendable", reason: defect };
     signal.throwIfAborted();
-    const { gatewayUrl, timeLimit, userAgent } = this.#options;
+    const { gatewayUrl, timeLimit, userAgent, credentials } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");
     const target = qualifiedName({ name: call.function, namespace: call.namespace });
+    const headers = buildCallHeaders(call, userAgent);
+    if (credentials) {
+      headers.push(DELIVERY, proveDelivery({ callId: call.callId, function: target }, credentials, Date.now()));
+    }
     const request: Dispatcher.DispatchOptions = {
       method: call.method as Dispatcher.HttpMethod,
       path: `${base}/function/${target}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
-      headers: buildCallHeaders(call, userAgent),
+      headers,
       body: call.body,
       // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.
       bodyTimeout: timeLimit(call, false),

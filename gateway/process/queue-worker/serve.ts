@@ -34,7 +34,7 @@ const SLACK_MS = 10_000;
 /**
  * Starts a queue worker of its own: it takes calls from the queue and makes them through the gateway. Any number of
  * them share the work.
- * @param credentials what the provider gets; absent when authentication is off
+ * @param credentials what the provider gets, and the gateway knows; absent when authentication is off
  * @throws when the queue or the metrics port cannot be opened; nothing is left running then
  */
 export async function openQueueWorker(
@@ -85,6 +85,7 @@ export async function openQueueWorker(
         aroundMs: config.scaleUpTimeoutMs + SLACK_MS,
       }),
       userAgent: workerAgent(release),
+      credentials,
     });
     opened.push(caller);
     const worker = await runWorker({

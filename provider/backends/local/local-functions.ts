@@ -6,6 +6,7 @@ import {
   type FunctionStatus,
   qualifiedName,
 } from "../../../contract/functions.ts";
+import { callersSecret } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutWarnings } from "../../../contract/timeouts.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
@@ -196,11 +197,13 @@ export class LocalFunctions implements FunctionStore {
     };
   }
 
-  /** Names of the functions that are deployed with a secret. */
+  /** Names of the functions that are deployed with a secret, or whose callers are checked by it. */
   usersOf({ name, namespace }: SecretName): string[] {
     const records = [...this.#runners.values()].map(({ record }) => record);
     const users = records.filter(
-      (record) => record.namespace === namespace && record.deployment.secrets?.includes(name),
+      (record) =>
+        record.namespace === namespace &&
+        (record.deployment.secrets?.includes(name) || callersSecret(record.deployment.annotations) === name),
     );
     return users.map((record) => record.name);
   }

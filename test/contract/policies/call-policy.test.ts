@@ -71,7 +71,10 @@ test.each<[settings: Strings, policy: CallPolicy | undefined]>([
   ],
   [
     { auth: "hmac", "auth.secret": "hook" },
-    { auth: { kind: "hmac", secret: "hook", format: "body", header: "x-hub-signature-256", toleranceMs: 300_000 } },
+    {
+      auth: { kind: "hmac", secret: "hook", format: "body", header: "x-hub-signature-256", toleranceMs: 300_000 },
+      maxRequestBytes: 1024 ** 2,
+    },
   ],
   [
     { auth: "hmac", "auth.secret": "hook", "auth.format": "timestamped", "auth.tolerance": "10s" },
@@ -83,6 +86,7 @@ test.each<[settings: Strings, policy: CallPolicy | undefined]>([
         header: "x-faaslane-signature",
         toleranceMs: 10_000,
       },
+      maxRequestBytes: 1024 ** 2,
     },
   ],
   [
@@ -163,6 +167,11 @@ test.each<[settings: Strings, field: string, rule: string]>([
   [{ cors: "*" }, "cors", "there is no such setting"],
   [{ "limits.max-request-bytes": "0" }, "limits.max-request-bytes", "must be a size"],
   [{ "limits.max-request-bytes": "1MB" }, "limits.max-request-bytes", "must be a size"],
+  [
+    { auth: "hmac", "auth.secret": "s", "limits.max-request-bytes": "33Mi" },
+    "limits.max-request-bytes",
+    "at most 32Mi",
+  ],
   [{ "limits.max-body": "1" }, "limits.max-body", "there is no such setting"],
   [{ "rate-limit": "fast" }, "rate-limit", "must be a rate"],
   [{ "rate-limit": "0/s" }, "rate-limit", "must be a rate"],

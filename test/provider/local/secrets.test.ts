@@ -137,3 +137,12 @@ test("what an interrupted write has left is swept at the next start", async () =
   expect((await readdir(folder)).sort()).toEqual(["a", "b", "c"]);
   expect((await fixture.backend.secrets.list(NAMESPACE)).map(({ name }) => name)).toEqual(["a", "b", "c"]);
 });
+
+test("a secret by which a function's callers are checked is in use, though the function does not have it", async () => {
+  const { backend } = fixture;
+  const annotations = { "com.faaslane.auth": "key", "com.faaslane.auth.secret": "a" };
+  await backend.functions.create(deployment("fn", "echo", { annotations }));
+  await expect(backend.secrets.remove(ref("a"))).rejects.toThrow("secret a is in use by the function fn");
+  await untilReady(backend, "fn");
+  expect((await echo(backend, "fn")).secrets).toEqual([]);
+});

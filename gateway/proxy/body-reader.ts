@@ -7,6 +7,8 @@ export interface BodyReaderOptions {
   readonly limitBytes: number;
   /** Bytes of all bodies under way, until they are released. */
   readonly totalBytes: number;
+  /** Whose bodies they are, in the plural. */
+  readonly what?: string;
   /** Milliseconds that only go forward. Default: those of this process. */
   readonly clock?: () => number;
 }
@@ -18,12 +20,19 @@ export interface BodyReaderOptions {
 export class BodyReader {
   readonly #limitBytes: number;
   readonly #totalBytes: number;
+  readonly #what: string;
   readonly #clock: () => number;
   /** Under way; those that are whole cannot be given up any more. */
   readonly #uploads = new Set<Upload>();
   #held = 0;
 
-  constructor({ limitBytes, totalBytes, clock = () => performance.now() }: BodyReaderOptions) {
+  constructor({
+    limitBytes,
+    totalBytes,
+    what = "asynchronous calls",
+    clock = () => performance.now(),
+  }: BodyReaderOptions) {
+    this.#what = what;
     this.#limitBytes = limitBytes;
     this.#totalBytes = Math.max(totalBytes, limitBytes);
     this.#clock = clock;
@@ -91,7 +100,7 @@ export class BodyReader {
     while (this.#held > this.#totalBytes) {
       const worst = chooseToGiveUp(this.#uploads, this.#clock());
       if (!worst) return;
-      this.#giveUp(worst, new FaasError("overloaded", "too many asynchronous calls are being sent at a time"));
+      this.#giveUp(worst, new FaasError("overloaded", `too many ${this.#what} are being sent at a time`));
     }
   }
 
