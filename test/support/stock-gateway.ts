@@ -6,7 +6,7 @@ import { eventually } from "./eventually.ts";
 import { temporaryFolder } from "./platform.ts";
 import { StockProvider, type StockProviderOptions } from "./stock-provider.ts";
 
-const CREDENTIALS = { user: "admin", password: "secret" };
+export const CREDENTIALS = { user: "admin", password: "secret" };
 /** What the gateway shows the provider, and wants of who controls it. */
 export const AUTHORIZATION = `Basic ${Buffer.from("admin:secret").toString("base64")}`;
 

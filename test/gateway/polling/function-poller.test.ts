@@ -58,11 +58,23 @@ test("once it is stopped nothing is told, whatever is under way", async () => {
   const { poller: stopped, told, asked } = poll([listOf(1), late.promise]);
   await eventually("the second list is asked for", () => asked() === 2);
   stopped.stop();
-  stopped.start(); // and what is told from now on is not of before
   told.length = 0;
   late.resolve(listOf(7));
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  expect(told).toEqual([]);
+});
+
+test("nor is it after another start", async () => {
+  const late = Promise.withResolvers<string>();
+  const { poller: stopped, told, asked } = poll([listOf(1), late.promise, listOf(2)]);
+  await eventually("the second list is asked for", () => asked() === 2);
+  stopped.stop();
+  stopped.start();
+  told.length = 0;
   await eventually("it is told anew", () => told.includes("heartbeat"));
-  expect(told).toEqual(["begin", "snapshot f 7", "heartbeat"]);
+  late.resolve(listOf(7));
+  await eventually("lists go on", () => asked() > 4);
+  expect(told).toEqual(["begin", "snapshot f 2", "heartbeat"]);
 });
 
 test("those who ask for a function at the same time share the question", async () => {
