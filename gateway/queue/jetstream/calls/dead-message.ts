@@ -3,7 +3,7 @@ import { deadSubject } from "../client/names.ts";
 import type { Context } from "../store/context.ts";
 import type { HeldCall } from "../store/held-call.ts";
 import { moveId, nextMove } from "../store/record.ts";
-import { count, number, optionalNumber, parseObject, text } from "../store/wire-fields.ts";
+import { count, number, object, optional, parseObject, text } from "../store/wire-fields.ts";
 
 /** Holds what there is to tell of a dead letter, so that listing them needs no bodies. */
 export const LETTER_HEADER = "Faaslane-Letter";
@@ -53,19 +53,19 @@ export function letterHeaders(letter: DeadLetter): readonly [readonly [name: str
 
 /** @throws {UnreadableError} for what is no letter */
 export function decodeLetter(line: string): DeadLetter {
-  const fields = parseObject(line);
-  const status = optionalNumber(fields, "status");
-  return {
-    id: text(fields, "id"),
-    callId: text(fields, "callId"),
-    queue: text(fields, "queue"),
-    function: text(fields, "function"),
-    namespace: text(fields, "namespace"),
-    reason: text(fields, "reason"),
-    attempts: count(fields, "attempts"),
-    ...(status !== undefined && { status }),
-    acceptedAt: number(fields, "acceptedAt"),
-    diedAt: number(fields, "diedAt"),
-    bodyBytes: count(fields, "bodyBytes"),
-  };
+  return readLetter(parseObject(line));
 }
+
+const readLetter = object({
+  id: text,
+  callId: text,
+  queue: text,
+  function: text,
+  namespace: text,
+  reason: text,
+  attempts: count,
+  status: optional(number),
+  acceptedAt: number,
+  diedAt: number,
+  bodyBytes: count,
+});

@@ -7,10 +7,8 @@ import { readMessage } from "../client/stored-message.ts";
 import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "../store/aliases.ts";
 import { decodeIfReadable, encodeSmall, idOf, laneOf, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";
-import type { CallRoom } from "../store/call-room.ts";
 import type { Context } from "../store/context.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
-import { MemberRoom } from "../store/member-room.ts";
 import { findCall, findMessage } from "./lookup.ts";
 
 /** Workers look by themselves now and then; a signal only spares the first call of a function that wait. */
@@ -20,14 +18,10 @@ const SIGNAL_EVERY_MS = 200;
 export class Intake {
   readonly #context: Context;
   readonly #nonces = new Nonces();
-  readonly #room: MemberRoom;
-  readonly #callRoom: CallRoom;
   readonly #signalled = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
-    this.#callRoom = context.room;
-    this.#room = new MemberRoom(context.link, context.settings.limits.maxMembers);
   }
 
   publish(call: NewCall): Promise<Receipt> {
@@ -62,7 +56,8 @@ export class Intake {
    * @throws {FaasError} `overloaded`
    */
   #takeRoom(call: NewCall): undefined | Promise<void> {
-    const full = this.#callRoom.take(laneSubject(laneOf(call)), call.body.byteLength + headBytes(call));
+    const bytes = call.body.byteLength + headBytes(call);
+    const full = this.#context.room.take(laneSubject(laneOf(call)), bytes, call.batch?.kind === "member" ? 1 : 0);
     return full?.then((why) => {
       if (why !== undefined) throw new FaasError("overloaded", why);
     });
@@ -81,7 +76,6 @@ export class Intake {
     const known = await this.#known(call, alias);
     if (known) return known;
     await this.#takeRoom(call);
-    if (alias.kind === "member") await this.#room.take();
     const nonce = this.#nonces.next();
     const at = await this.#store(call, nonce, messageIdOf(alias));
     if (at.duplicate) {

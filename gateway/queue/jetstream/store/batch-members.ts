@@ -1,6 +1,6 @@
 import type { FinalState, FinishedMember, Outcome } from "../../queue.ts";
 import { type CallRecord, FINAL_STATES } from "./record.ts";
-import { type Fields, optionalNumber, optionalText, pairs, parseObject, UnreadableError, word } from "./wire-fields.ts";
+import { number, object, optional, pairs, parseObject, text, UnreadableError, word } from "./wire-fields.ts";
 
 /** What became of a member, without its result's body. */
 export interface MemberEnd {
@@ -45,20 +45,14 @@ export function decodeMemberEnd(data: Uint8Array): MemberEnd {
   }
 }
 
-function readMemberEnd(fields: Fields): MemberEnd {
-  const reason = optionalText(fields, "reason");
-  const status = optionalNumber(fields, "status");
-  const durationMs = optionalNumber(fields, "durationMs");
-  const large = optionalText(fields, "large");
-  return {
-    state: word(fields, "state", FINAL_STATES),
-    ...(reason !== undefined && { reason }),
-    ...(status !== undefined && { status }),
-    ...(durationMs !== undefined && { durationMs }),
-    ...(fields.headers !== undefined && { headers: pairs(fields, "headers") }),
-    ...(large !== undefined && { large }),
-  };
-}
+const readMemberEnd = object({
+  state: word(FINAL_STATES),
+  reason: optional(text),
+  status: optional(number),
+  durationMs: optional(number),
+  headers: optional(pairs),
+  large: optional(text),
+});
 
 export function finishedMember(index: number, end: MemberEnd, body: Uint8Array | undefined): FinishedMember {
   const { state, reason, status, durationMs, headers } = end;

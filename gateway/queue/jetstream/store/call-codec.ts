@@ -11,17 +11,22 @@ import {
   type WireCallback,
 } from "./callback-codec.ts";
 import {
+  at,
+  count,
   FORM_FIELD,
+  flag,
   isCount,
   isObject,
   NewerFormError,
   number,
-  optionalCount,
-  optionalNumber,
-  optionalText,
+  object,
+  optional,
+  or,
   pairs,
+  type Reader,
   readHead,
   text,
+  textThat,
   UnreadableError,
   wrong,
 } from "./wire-fields.ts";
@@ -138,49 +143,14 @@ export function encodeSmall(stored: StoredCall, maxBytes: number): Buffer | unde
  */
 export function decodeCall(data: Uint8Array): StoredCall {
   const { fields, bodyAt } = readHead(data, CALL_FORM);
-  const nonce = text(fields, "n");
-  if (!NONCE.test(nonce)) throw wrong("n", "the random part of an id");
-  const id = optionalText(fields, "i");
-  if (id !== undefined && !isCallId(id)) throw wrong("i", "an id");
-  const queue = text(fields, "q");
-  if (!isQueueName(queue)) throw wrong("q", "a queue's name");
-  const dueAt = optionalNumber(fields, "d");
-  const callId = optionalText(fields, "c");
-  const idempotencyKey = optionalText(fields, "k");
-  const requestPrint = optionalText(fields, "w");
-  const callbackUrl = optionalText(fields, "u");
-  const notBefore = optionalNumber(fields, "nb");
-  const notAfter = optionalNumber(fields, "na");
-  const { x, b, r, y } = fields;
+  const { r, y } = fields;
   const content = data.subarray(bodyAt);
   const callback = y === undefined ? undefined : decodeCallback(y, content);
   return {
-    nonce,
-    ...(fields.v === 1 && { hidden: true }),
-    ...(id !== undefined && { id }),
-    moves: optionalCount(fields, "o") ?? 0,
-    attempts: optionalCount(fields, "a") ?? 0,
-    ...(dueAt !== undefined && { dueAt }),
-    ...(x !== undefined && { refused: decodeStreak(x) }),
+    ...readFacts(fields),
     ...(callback && { callback }),
     body: r === undefined ? withoutAnswer(content, callback) : decodeBodyRef(r),
-    call: {
-      ...(callId !== undefined && { callId }),
-      ...(idempotencyKey !== undefined && { idempotencyKey }),
-      ...(requestPrint !== undefined && { requestPrint }),
-      queue,
-      function: text(fields, "f"),
-      namespace: text(fields, "ns"),
-      method: text(fields, "m"),
-      path: text(fields, "p"),
-      query: optionalText(fields, "s") ?? "",
-      headers: pairs(fields, "h"),
-      ...(callbackUrl !== undefined && { callbackUrl }),
-      acceptedAt: number(fields, "t"),
-      ...(notBefore !== undefined && { notBefore }),
-      ...(notAfter !== undefined && { notAfter }),
-      ...(b !== undefined && { batch: decodePlace(b) }),
-    },
+    call: readCall(fields),
   };
 }
 
@@ -191,21 +161,53 @@ function withoutAnswer(content: Uint8Array, callback: StoredCallback | undefined
 
 const NONCE = /^[0-9a-f]{3}[0-3][0-9a-f]{15}$/;
 
-function decodeStreak(value: unknown): RefusalStreak {
-  if (!Array.isArray(value) || !isCount(value[0]) || !Number.isFinite(value[1])) {
-    throw wrong("x", "a count and a time");
-  }
+const readStreak: Reader<RefusalStreak> = (fields, field) => {
+  const value = fields[field];
+  if (!Array.isArray(value) || !isCount(value[0]) || !Number.isFinite(value[1]))
+    throw wrong(field, "a count and a time");
   return { times: value[0], since: value[1] as number };
-}
+};
 
-function decodePlace(value: unknown): BatchPlace {
-  if (!isObject(value)) throw wrong("b", "a place in a batch");
+const readPlace: Reader<BatchPlace> = (fields, field) => {
+  const value = fields[field];
+  if (!isObject(value)) throw wrong(field, "a place in a batch");
   const { kind, of, index, size } = value;
   if (isCount(size) && kind === "whole") return { kind, size };
   const isMember = kind === "member" && typeof of === "string" && isCallId(of) && isCount(index) && isCount(size);
-  if (!isMember || index >= size) throw wrong("b", "a place in a batch");
+  if (!isMember || index >= size) throw wrong(field, "a place in a batch");
   return { kind, of, index, size };
-}
+};
+
+const readFacts = object({
+  nonce: at(
+    "n",
+    textThat((value) => NONCE.test(value), "the random part of an id"),
+  ),
+  hidden: at("v", flag),
+  id: at("i", optional(textThat(isCallId, "an id"))),
+  moves: at("o", or(count, 0)),
+  attempts: at("a", or(count, 0)),
+  dueAt: at("d", optional(number)),
+  refused: at("x", optional(readStreak)),
+});
+
+const readCall = object({
+  callId: at("c", optional(text)),
+  idempotencyKey: at("k", optional(text)),
+  requestPrint: at("w", optional(text)),
+  queue: at("q", textThat(isQueueName, "a queue's name")),
+  function: at("f", text),
+  namespace: at("ns", text),
+  method: at("m", text),
+  path: at("p", text),
+  query: at("s", or(text, "")),
+  headers: at("h", pairs),
+  callbackUrl: at("u", optional(text)),
+  acceptedAt: at("t", number),
+  notBefore: at("nb", optional(number)),
+  notAfter: at("na", optional(number)),
+  batch: at("b", optional(readPlace)),
+});
 
 /** What can be told of a call that cannot be read as a whole. */
 export interface Remains {
@@ -218,8 +220,9 @@ export interface Remains {
 }
 
 export function remainsOf(data: Uint8Array): Remains {
-  const { i, n, c, t, b, r } = attempt(() => readHead(data, Number.MAX_SAFE_INTEGER).fields) ?? {};
-  const batch = attempt(() => (b === undefined ? undefined : decodePlace(b)));
+  const fields = attempt(() => readHead(data, Number.MAX_SAFE_INTEGER).fields) ?? {};
+  const { i, n, c, t, b, r } = fields;
+  const batch = attempt(() => (b === undefined ? undefined : readPlace(fields, "b")));
   const body = attempt(() => (r === undefined ? undefined : decodeBodyRef(r)));
   return {
     ...(typeof i === "string" && isCallId(i) && { id: i }),

@@ -15,11 +15,14 @@ const COUNT_PAUSE_MS = 100;
 interface Counted extends CallLoad {
   /** By the subject of the lane; absent while all calls together are no more than one function may have. */
   readonly lanes?: ReadonlyMap<string, number>;
+  /** What is stored of members of batches. */
+  readonly members: number;
 }
 
 export interface CallRoomOptions {
   readonly link: Link;
   readonly limits: CallLimits;
+  readonly maxMembers: number;
   readonly queues: () => Promise<readonly string[]>;
   /** Told when the server does not let itself be asked. */
   readonly failed: (error: unknown) => void;
@@ -32,7 +35,7 @@ export interface CallRoomOptions {
  */
 export class CallRoom {
   readonly #options: CallRoomOptions;
-  #counted: Counted = { calls: 0, bytes: 0 };
+  #counted: Counted = { ...NO_LOAD, members: 0 };
   #countedAt = Number.NEGATIVE_INFINITY;
   #counting: Promise<void> | undefined;
   /** A count that has not begun yet, or has just ended. */
@@ -40,6 +43,7 @@ export class CallRoom {
   /** Taken since the count was begun. */
   #taken = new Map<string, CallLoad>();
   #takenInAll: CallLoad = NO_LOAD;
+  #takenMembers = 0;
   /** Mean size of a function's calls, of late. */
   readonly #sizes = new Map<string, number>();
 
@@ -50,20 +54,22 @@ export class CallRoom {
   /**
    * Takes room for a call. Those that have some wait for nothing, so that calls keep their order.
    * @param lane its subject
+   * @param members that it adds to batches. Their stream has no limit: it holds what became of them as well, and a call that
+   *   has ended must always find room for that.
    * @returns which limit it would pass, for callers to read; it has no room then
    */
-  take(lane: string, bytes: number): undefined | Promise<string | undefined> {
+  take(lane: string, bytes: number, members: 0 | 1): undefined | Promise<string | undefined> {
     if (this.#isOlderThan(COUNT_AGE_MS)) void this.count();
-    return this.#take(lane, bytes) === undefined ? undefined : this.#lookAgain(lane, bytes);
+    return this.#take(lane, bytes, members) === undefined ? undefined : this.#lookAgain(lane, bytes, members);
   }
 
   /** What was taken while the last count went on may have been counted twice. */
-  async #lookAgain(lane: string, bytes: number): Promise<string | undefined> {
+  async #lookAgain(lane: string, bytes: number, members: 0 | 1): Promise<string | undefined> {
     this.#looking ??= this.#countSoon().finally(() => {
       this.#looking = undefined;
     });
     await this.#looking;
-    return this.#take(lane, bytes);
+    return this.#take(lane, bytes, members);
   }
 
   async #countSoon(): Promise<void> {
@@ -76,9 +82,12 @@ export class CallRoom {
     return performance.now() - this.#countedAt > ms;
   }
 
-  #take(lane: string, bytes: number): string | undefined {
+  #take(lane: string, bytes: number, members: 0 | 1): string | undefined {
     const size = this.#learn(lane, bytes);
-    const { limits } = this.#options;
+    const { limits, maxMembers } = this.#options;
+    if (members > 0 && this.#counted.members + this.#takenMembers >= maxMembers) {
+      return "the queue is full: too many members of batches";
+    }
     const taken = this.#taken.get(lane) ?? NO_LOAD;
     const all = addLoads(this.#counted, this.#takenInAll);
     const why = fullQueue(limits, bytes, all, addLoads(this.#ofLane(lane, size), taken));
@@ -86,6 +95,7 @@ export class CallRoom {
     const one = { calls: 1, bytes };
     this.#taken.set(lane, addLoads(taken, one));
     this.#takenInAll = addLoads(this.#takenInAll, one);
+    this.#takenMembers += members;
     return undefined;
   }
 
@@ -114,14 +124,16 @@ export class CallRoom {
   }
 
   async #countAnew(withLanes: boolean): Promise<void> {
-    const [taken, takenInAll] = [this.#taken, this.#takenInAll];
+    const [taken, takenInAll, takenMembers] = [this.#taken, this.#takenInAll, this.#takenMembers];
     this.#taken = new Map();
     this.#takenInAll = NO_LOAD;
+    this.#takenMembers = 0;
     try {
       this.#counted = await this.#ask(withLanes);
     } catch (error) {
       // As it was; publishing will show whether the server is there at all.
       this.#addBack(taken, takenInAll);
+      this.#takenMembers += takenMembers;
       this.#options.failed(error);
     }
     this.#countedAt = performance.now();
@@ -135,8 +147,11 @@ export class CallRoom {
   async #ask(withLanes: boolean): Promise<Counted> {
     const { link, limits, queues } = this.#options;
     const streams = (await queues()).map(queueStream);
-    const { calls, bytes } = await countStored(link, streams);
-    if (!withLanes && calls < limits.functionCalls && bytes < limits.functionBytes) return { calls, bytes };
+    const [{ calls, bytes }, { messages: members }] = await Promise.all([
+      countStored(link, streams),
+      stateOf(link, STREAMS.members),
+    ]);
+    if (!withLanes && calls < limits.functionCalls && bytes < limits.functionBytes) return { calls, bytes, members };
     const lanes = new Map<string, number>();
     const add = (lane: string | undefined, count: number) => {
       if (lane !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + count);
@@ -149,7 +164,7 @@ export class CallRoom {
         for (const [subject, count] of counts) add(parseLater(subject)?.lane, count);
       }),
     ]);
-    return { calls, bytes, lanes };
+    return { calls, bytes, members, lanes };
   }
 }
 

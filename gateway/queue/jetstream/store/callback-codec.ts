@@ -2,12 +2,15 @@ import { newsOf } from "../../outcome.ts";
 import type { CallbackEnd, CallbackStatus, PendingCallback, Result } from "../../queue.ts";
 import { type BodyRef, decodeBodyRef } from "./bodies.ts";
 import {
+  at,
   count,
   type Fields,
+  flag,
   isCount,
   isObject,
   number,
-  optionalText,
+  object,
+  optional,
   pairs,
   text,
   word,
@@ -73,23 +76,24 @@ export function toWireCallback(stored: StoredCallback): WireCallback {
 /** @param data of the message, from behind its line of JSON @throws {UnreadableError} */
 export function decodeCallback(value: unknown, data: Uint8Array): StoredCallback {
   if (!isObject(value)) throw wrong("y", "a callback");
-  const failure = optionalText(value, "f");
-  const reason = optionalText(value, "e");
   const result = decodeAnswer(value, data);
-  return {
-    url: text(value, "u"),
-    state: word(value, "s", STATES),
-    retry: count(value, "r"),
-    retryMax: count(value, "m"),
-    durationMs: number(value, "d"),
-    tries: count(value, "n"),
-    since: number(value, "t"),
-    ...(failure !== undefined && { failure }),
-    ...(reason !== undefined && { reason }),
-    ...(value.g === 1 && { again: true }),
-    outcome: { status: count(value, "c"), durationMs: number(value, "l"), ...(result && { result }) },
-  };
+  const { status, durationMs } = readAnswered(value);
+  return { ...readCallback(value), outcome: { status, durationMs, ...(result && { result }) } };
 }
+
+const readAnswered = object({ status: at("c", count), durationMs: at("l", number) });
+const readCallback = object({
+  url: at("u", text),
+  state: at("s", word(STATES)),
+  retry: at("r", count),
+  retryMax: at("m", count),
+  durationMs: at("d", number),
+  tries: at("n", count),
+  since: at("t", number),
+  failure: at("f", optional(text)),
+  reason: at("e", optional(text)),
+  again: at("g", flag),
+});
 
 function decodeAnswer(fields: Fields, data: Uint8Array): StoredCallback["outcome"]["result"] {
   const { b, x, h } = fields;
@@ -141,30 +145,24 @@ export function givenUp(stored: StoredCallback): CallbackEnd {
   return { ...newsOf(stored), tries, delivered: false, ...(failure !== undefined && { failure }) };
 }
 
-/** As it stands in a record. @throws {UnreadableError} */
-export function decodeCallbackEnd(fields: Fields): CallbackEnd {
-  const failure = optionalText(fields, "failure");
-  return {
-    url: text(fields, "url"),
-    state: word(fields, "state", STATES),
-    retry: count(fields, "retry"),
-    retryMax: count(fields, "retryMax"),
-    durationMs: number(fields, "durationMs"),
-    tries: count(fields, "tries"),
-    delivered: fields.delivered === true,
-    ...(failure !== undefined && { failure }),
-  };
-}
+/** As it stands in a record. */
+export const readCallbackEnd = object({
+  url: text,
+  state: word(STATES),
+  retry: count,
+  retryMax: count,
+  durationMs: number,
+  tries: count,
+  delivered: (fields, field) => fields[field] === true,
+  failure: optional(text),
+});
 
 const STATUS_STATES: Readonly<Record<CallbackStatus["state"], true>> = { waiting: true, delivered: true, failed: true };
 
-/** As it stands in a record. @throws {UnreadableError} */
-export function decodeCallbackStatus(fields: Fields): CallbackStatus {
-  const reason = optionalText(fields, "reason");
-  return {
-    state: word(fields, "state", STATUS_STATES),
-    tries: count(fields, "tries"),
-    ...(fields.nextAttemptAt !== undefined && { nextAttemptAt: number(fields, "nextAttemptAt") }),
-    ...(reason !== undefined && { reason }),
-  };
-}
+/** As it stands in a record. */
+export const readCallbackStatus = object({
+  state: word(STATUS_STATES),
+  tries: count,
+  nextAttemptAt: optional(number),
+  reason: optional(text),
+});

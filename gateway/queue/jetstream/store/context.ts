@@ -52,6 +52,7 @@ export class Context {
     this.room = new CallRoom({
       link,
       limits: settings.callLimits,
+      maxMembers: settings.limits.maxMembers,
       queues: () => this.queues(),
       failed: (err) => settings.log.debug({ err }, "calls could not be counted"),
     });

@@ -1,20 +1,8 @@
 import type { BatchProgress, CallbackEnd, CallState, CallStatus, FinalState, Outcome } from "../../queue.ts";
 import { type BodyRef, decodeBodyRef } from "./bodies.ts";
 import type { StoredCall } from "./call-codec.ts";
-import { decodeCallbackEnd, decodeCallbackStatus, endedStatus, waitingStatus } from "./callback-codec.ts";
-import {
-  count,
-  type Fields,
-  FORM_FIELD,
-  number,
-  optionalCount,
-  optionalObject,
-  optionalText,
-  pairs,
-  readHead,
-  text,
-  word,
-} from "./wire-fields.ts";
+import { endedStatus, readCallbackEnd, readCallbackStatus, waitingStatus } from "./callback-codec.ts";
+import { count, FORM_FIELD, inner, number, object, optional, or, pairs, readHead, text, word } from "./wire-fields.ts";
 
 export interface MessagePosition {
   readonly stream: string;
@@ -82,66 +70,46 @@ export interface ReadRecord {
 /** @throws {UnreadableError} @throws {NewerFormError} */
 export function decodeRecord(data: Uint8Array): ReadRecord {
   const { fields, bodyAt } = readHead(data, RECORD_FORM);
-  const record = readRecord(fields);
+  const record: CallRecord = readRecord(fields);
   const { status, durationMs } = record;
   if (status === undefined || durationMs === undefined) return { record };
-  const result = optionalObject(fields, "result");
+  const result = readResult(fields, "result");
   const outcome: Outcome = {
     status,
     durationMs,
-    ...(result && { result: { headers: pairs(result, "headers"), body: Uint8Array.from(data.subarray(bodyAt)) } }),
+    ...(result && { result: { headers: result.headers, body: Uint8Array.from(data.subarray(bodyAt)) } }),
   };
-  const large = result?.body === undefined ? undefined : decodeBodyRef(result.body);
-  return { record: { ...record, outcome }, ...(large && { large }) };
+  return { record: { ...record, outcome }, ...(result?.body && { large: result.body }) };
 }
 
-const TIMES = ["startedAt", "finishedAt", "nextAttemptAt", "notAfter", "status", "durationMs", "resultUntil"] as const;
+const readResult = optional(
+  inner(object({ headers: pairs, body: optional((fields, field) => decodeBodyRef(fields[field])) })),
+);
 
-function readRecord(fields: Fields): CallRecord {
-  const times: Partial<Record<(typeof TIMES)[number], number>> = {};
-  for (const field of TIMES) if (fields[field] !== undefined) times[field] = number(fields, field);
-  const reason = optionalText(fields, "reason");
-  const batch = optionalObject(fields, "batch");
-  const handBacks = optionalObject(fields, "handBacks");
-  const location = optionalObject(fields, "location");
-  const callback = optionalObject(fields, "callback");
-  const told = optionalObject(fields, "told");
-  const failures = optionalCount(fields, "failures");
-  return {
-    id: text(fields, "id"),
-    callId: text(fields, "callId"),
-    queue: text(fields, "queue"),
-    function: text(fields, "function"),
-    namespace: text(fields, "namespace"),
-    state: word(fields, "state", STATES),
-    attempts: count(fields, "attempts"),
-    acceptedAt: number(fields, "acceptedAt"),
-    ...times,
-    ...(reason !== undefined && { reason }),
-    ...(batch && { batch: readProgress(batch) }),
-    ...(callback && { callback: decodeCallbackStatus(callback) }),
-    ...(told && { told: decodeCallbackEnd(told) }),
-    ...(failures !== undefined && { failures }),
-    ...(handBacks && { handBacks: { seq: count(handBacks, "seq"), times: count(handBacks, "times") } }),
-    ...(location && {
-      location: {
-        stream: text(location, "stream"),
-        seq: count(location, "seq"),
-        moves: optionalCount(location, "moves") ?? 0,
-      },
-    }),
-  };
-}
-
-function readProgress(fields: Fields): BatchProgress {
-  return {
-    size: count(fields, "size"),
-    done: count(fields, "done"),
-    dead: count(fields, "dead"),
-    cancelled: count(fields, "cancelled"),
-    expired: count(fields, "expired"),
-  };
-}
+const readRecord = object({
+  id: text,
+  callId: text,
+  queue: text,
+  function: text,
+  namespace: text,
+  state: word(STATES),
+  attempts: count,
+  acceptedAt: number,
+  startedAt: optional(number),
+  finishedAt: optional(number),
+  nextAttemptAt: optional(number),
+  notAfter: optional(number),
+  status: optional(number),
+  durationMs: optional(number),
+  resultUntil: optional(number),
+  reason: optional(text),
+  batch: optional(inner(object({ size: count, done: count, dead: count, cancelled: count, expired: count }))),
+  callback: optional(inner(readCallbackStatus)),
+  told: optional(inner(readCallbackEnd)),
+  failures: optional(count),
+  handBacks: optional(inner(object({ seq: count, times: count }))),
+  location: optional(inner(object({ stream: text, seq: count, moves: or(count, 0) }))),
+});
 
 /** What callers are told. */
 export function statusOf(record: CallRecord, now: number): CallStatus {

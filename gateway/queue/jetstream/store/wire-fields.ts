@@ -57,14 +57,68 @@ export function wrong(field: string, rule: string): UnreadableError {
   return new UnreadableError(`${field}: is not ${rule}`);
 }
 
+/** Reads one field. @throws {UnreadableError} */
+export type Reader<T> = (fields: Fields, field: string) => T;
+type Readers = Readonly<Record<string, Reader<unknown>>>;
+type OptionalKeys<R extends Readers> = { [K in keyof R]: undefined extends ReturnType<R[K]> ? K : never }[keyof R];
+type Read<R extends Readers> = {
+  readonly [K in Exclude<keyof R, OptionalKeys<R>>]: ReturnType<R[K]>;
+} & { readonly [K in OptionalKeys<R>]?: Exclude<ReturnType<R[K]>, undefined> };
+
+/** Reads the fields of an object, by their names; those that may be absent, and are, are left out. */
+export function object<R extends Readers>(readers: R): (fields: Fields) => Read<R> {
+  const all = Object.entries(readers);
+  return (fields) => {
+    const read: Record<string, unknown> = {};
+    for (const [name, reader] of all) {
+      const value = reader(fields, name);
+      if (value !== undefined) read[name] = value;
+    }
+    return read as Read<R>;
+  };
+}
+
+/** An object within. */
+export function inner<T>(read: (fields: Fields) => T): Reader<T> {
+  return (fields, field) => {
+    const value = fields[field];
+    if (!isObject(value)) throw wrong(field, "an object");
+    return read(value);
+  };
+}
+
+/** A field that is stored under another name. */
+export function at<T>(field: string, reader: Reader<T>): Reader<T> {
+  return (fields) => reader(fields, field);
+}
+
+export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
+  return (fields, field) => (fields[field] === undefined ? undefined : reader(fields, field));
+}
+
+/** @param absent what an absent field stands for */
+export function or<T>(reader: Reader<T>, absent: T): Reader<T> {
+  return (fields, field) => (fields[field] === undefined ? absent : reader(fields, field));
+}
+
+/** Stored as 1; absent otherwise. */
+export function flag(fields: Fields, field: string): true | undefined {
+  return fields[field] === 1 ? true : undefined;
+}
+
+/** @param rule what the text is to be */
+export function textThat(holds: (text: string) => boolean, rule: string): Reader<string> {
+  return (fields, field) => {
+    const value = text(fields, field);
+    if (!holds(value)) throw wrong(field, rule);
+    return value;
+  };
+}
+
 export function text(fields: Fields, field: string): string {
   const value = fields[field];
   if (typeof value !== "string") throw wrong(field, "a text");
   return value;
-}
-
-export function optionalText(fields: Fields, field: string): string | undefined {
-  return fields[field] === undefined ? undefined : text(fields, field);
 }
 
 /** A whole number from 0 on. */
@@ -74,20 +128,12 @@ export function count(fields: Fields, field: string): number {
   return value;
 }
 
-export function optionalCount(fields: Fields, field: string): number | undefined {
-  return fields[field] === undefined ? undefined : count(fields, field);
-}
-
 /** Of times, durations. */
 export function number(fields: Fields, field: string): number {
   const value = fields[field];
   // JSON has no others but those that are too large for a number.
   if (typeof value !== "number" || !Number.isFinite(value)) throw wrong(field, "a number");
   return value;
-}
-
-export function optionalNumber(fields: Fields, field: string): number | undefined {
-  return fields[field] === undefined ? undefined : number(fields, field);
 }
 
 /** Of headers. */
@@ -102,17 +148,11 @@ export function pairs(fields: Fields, field: string): readonly (readonly [string
   return value as readonly (readonly [string, string])[];
 }
 
-/** An object within; undefined when it is absent. */
-export function optionalObject(fields: Fields, field: string): Fields | undefined {
-  const value = fields[field];
-  if (value === undefined) return undefined;
-  if (!isObject(value)) throw wrong(field, "an object");
-  return value;
-}
-
 /** One of some words. */
-export function word<T extends string>(fields: Fields, field: string, words: Readonly<Record<T, true>>): T {
-  const value = fields[field];
-  if (typeof value !== "string" || !Object.hasOwn(words, value)) throw wrong(field, Object.keys(words).join(", "));
-  return value as T;
+export function word<T extends string>(words: Readonly<Record<T, true>>): Reader<T> {
+  return (fields, field) => {
+    const value = fields[field];
+    if (typeof value !== "string" || !Object.hasOwn(words, value)) throw wrong(field, Object.keys(words).join(", "));
+    return value as T;
+  };
 }
