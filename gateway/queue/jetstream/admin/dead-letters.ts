@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type ConsumerInfo, createInbox, type Msg } from "nats";
+import { type JsMsg, NatsError } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
@@ -17,6 +17,8 @@ import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";
 
 const READ_BATCH = 500;
 const READ_TIMEOUT_MS = 5000;
+/** For letters that are there, unless somebody drops them meanwhile. */
+const READ_WAIT_MS = 1000;
 const READ_AGAIN_MS = 200;
 const CURSOR = /^\d{1,15}$/;
 const AT_A_TIME = 16;
@@ -150,47 +152,22 @@ export class JetStreamDeadLetters implements DeadLetters {
   async *#readOnce(subject: string, start: number): AsyncGenerator<Found> {
     const { link } = this.#context;
     const name = `dead-${randomUUID()}`;
-    const reader = await openReader(link, STREAMS.dead, name, { subject, headersOnly: true, start });
+    await openReader(link, STREAMS.dead, name, { subject, headersOnly: true, start });
     try {
-      for (let left = reader.num_pending; left > 0; ) {
-        const batch = Math.min(left, READ_BATCH);
-        const messages = await this.#fetch(reader, batch);
-        left -= batch;
-        for (const message of messages) yield foundIn(message);
-        if (messages.length < batch) return; // some went meanwhile
+      const reader = await link.nc.jetstream().consumers.get(STREAMS.dead, name);
+      for (let pending = 1; pending > 0; ) {
+        pending = 0;
+        for await (const letter of await reader.fetch({ max_messages: READ_BATCH, expires: READ_WAIT_MS })) {
+          yield foundIn(letter);
+          pending = letter.info.pending;
+          if (pending === 0) break;
+        }
       }
+    } catch (cause) {
+      if (!(cause instanceof NatsError)) throw cause;
+      throw new FaasError("unavailable", "the queue's NATS server does not answer", { cause });
     } finally {
       await link.api(`CONSUMER.DELETE.${STREAMS.dead}.${name}`).catch(() => undefined); // vanishes by itself, too
-    }
-  }
-
-  /** Up to `batch` messages that are there. */
-  async #fetch({ stream_name, name }: ConsumerInfo, batch: number): Promise<Msg[]> {
-    const { nc } = this.#context.link;
-    const messages: Msg[] = [];
-    const done = Promise.withResolvers<void>();
-    const inbox = createInbox();
-    const subscription = nc.subscribe(inbox, {
-      callback: (err, msg) => {
-        if (err) return done.reject(err);
-        if (!msg.reply) return msg.headers?.code === 100 ? undefined : done.resolve();
-        messages.push(msg);
-        if (messages.length === batch) done.resolve();
-      },
-    });
-    const timer = setTimeout(
-      () => done.reject(new FaasError("unavailable", "the queue's NATS server does not answer")),
-      READ_TIMEOUT_MS,
-    );
-    try {
-      nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream_name}.${name}`, JSON.stringify({ batch, no_wait: true }), {
-        reply: inbox,
-      });
-      await done.promise;
-      return messages;
-    } finally {
-      clearTimeout(timer);
-      if (!nc.isClosed()) subscription.unsubscribe();
     }
   }
 }
@@ -205,12 +182,8 @@ function matches({ diedAt }: DeadLetter, { since, until }: DeadLetterFilter): bo
   return (since === undefined || diedAt >= since) && (until === undefined || diedAt < until);
 }
 
-function foundIn(message: Msg): Found {
-  const text = message.headers?.get(LETTER_HEADER);
-  // The sequence number in the stream, as the subject for acknowledgements holds it; see `pull.ts`.
-  const tokens = message.reply?.split(".") ?? [];
-  const seq = Number(tokens[tokens.length > 9 ? 7 : 5]);
-  return { seq, letter: letterOf(message.subject, text, Number(tokens[tokens.length > 9 ? 9 : 7]) / 1e6) };
+function foundIn({ seq, subject, headers, info }: JsMsg): Found {
+  return { seq, letter: letterOf(subject, headers?.get(LETTER_HEADER), info.timestampNanos / 1e6) };
 }
 
 /** @param storedAt stands for the times of one that cannot be read */

@@ -211,7 +211,12 @@ class HeldBatch {
       const reader = await this.#openReader();
       try {
         while (this.#ends.size < this.#size && !this.#stop.aborted && !reader.lost) {
-          if (!(await this.#changeWithin(LOOK_MS))) {
+          if (
+            !(await within(
+              LOOK_MS,
+              this.#changed.promise.then(() => true),
+            ))
+          ) {
             if (await this.#context.records.findFinished(this.#id)) return;
             continue;
           }
@@ -223,11 +228,6 @@ class HeldBatch {
         await reader.close();
       }
     }
-  }
-
-  async #changeWithin(timeoutMs: number): Promise<boolean> {
-    const changed = this.#changed.promise.then(() => true);
-    return (await within(timeoutMs, changed)) ?? false;
   }
 
   async #openReader() {
