@@ -95,7 +95,12 @@ class Connection {
   }
 
   get idle(): boolean {
-    return this.current === undefined;
+    return this.current === undefined && !this.tunnelled;
+  }
+
+  /** Whether it serves more than one request, and owes no answer. */
+  get free(): boolean {
+    return this.idle && !this.once && (this.req === undefined || this.req.complete);
   }
 }
 
@@ -156,23 +161,9 @@ export class Connections {
     return connection.headFrom === socket.bytesRead - (packet?.length ?? 0);
   }
 
-  /** Whether no answer is owed on a connection that serves more than one request. */
-  isFree(socket: Socket): boolean {
-    const connection = this.#all.get(socket);
-    if (!connection?.idle || connection.once) return false;
-    return connection.req === undefined || connection.req.complete;
-  }
-
-  /** The answer to `req` ends its connection. */
-  endAfter(req: IncomingMessage): void {
-    const connection = this.#all.get(req.socket);
-    if (connection) connection.last = req;
-  }
-
-  /** A connection's answer has no end any more but that of the connection. */
-  tunnel(socket: Socket): void {
-    const connection = this.#all.get(socket);
-    if (connection) connection.tunnelled = true;
+  /** What is known of a connection; undefined for one that is none of these. */
+  at(socket: Socket): Connection | undefined {
+    return this.#all.get(socket);
   }
 
   /** Has nothing to do with a connection any more: it goes on as another. */

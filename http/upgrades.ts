@@ -95,9 +95,10 @@ export class Upgrades {
   readonly shouldUpgrade = (req: IncomingMessage): boolean => {
     const may = !this.#ending && this.#options.max > 0 && this.#options.accepts(req.url as string);
     // Behind an answer that is still owed it could not be kept apart from it.
-    if (may && offeredProtocols(req) !== undefined && this.#connections.isFree(req.socket)) return true;
+    const connection = this.#connections.at(req.socket);
+    if (may && offeredProtocols(req) !== undefined && connection?.free) return true;
     // Node loses what has come with its end, the next requests, and their sender would wait for ever.
-    this.#connections.endAfter(req);
+    if (connection) connection.last = req;
     return false;
   };
 
@@ -127,7 +128,8 @@ export class Upgrades {
   };
 
   join(client: Socket, upstream: Duplex, closed: () => void): void {
-    this.#connections.tunnel(client);
+    const connection = this.#connections.at(client);
+    if (connection) connection.tunnelled = true;
     client.off("end", leave);
     client.off("timeout", giveUp);
     client.setTimeout(0);

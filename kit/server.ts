@@ -12,6 +12,7 @@ import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
 import { descriptorLimit, shareConnections } from "./descriptors.ts";
 import { Front, type FrontOptions } from "./front.ts";
 import { createServer, ServerResponse as Response } from "./http.ts";
+import { Http2Front } from "./http2-front.ts";
 import type { Logger } from "./log.ts";
 import { sleep } from "./sleep.ts";
 
@@ -38,6 +39,8 @@ export interface ListenOptions {
     /** Whether connections of those who are trusted begin with a PROXY header. */
     readonly proxyProtocol: boolean;
   };
+  /** Whether clients may speak HTTP/2 with prior knowledge too. */
+  readonly http2?: boolean;
   /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
 }
@@ -88,7 +91,13 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   };
   const front = frontMax > 0 ? openFront(options, frontMax, serve) : undefined;
   server.on("connection", front?.onConnection ?? serve);
+  const http2 = options.http2 ? new Http2Front(serve, Math.floor(limits.maxConnections / 2)) : undefined;
   server.on("clientError", (error: ParseError, socket) => {
+    const connection = connections.at(socket as Socket);
+    if (socket instanceof Socket && http2?.takesOver(error, socket, connection?.req === undefined)) {
+      if (connection) connection.tunnelled = true;
+      return;
+    }
     if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {
       const escaped = escapeTarget(error);
       if (escaped) {
@@ -118,7 +127,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     url: `${scheme}://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
     drain(timeoutMs) {
       front?.close();
-      draining ??= drain(server, connections, upgrades, timeoutMs);
+      draining ??= drain(server, { connections, upgrades, http2 }, timeoutMs);
       return draining;
     },
   };
@@ -257,10 +266,17 @@ const LAST_ANSWERS_MS = 150;
 /** Tunnels have no end of their own: this part of the time is theirs, and in the rest they are closed in order. */
 const TUNNEL_SHARE = 0.8;
 
-async function drain(server: Server, connections: Connections, upgrades: Upgrades, timeoutMs: number): Promise<void> {
+interface Served {
+  readonly connections: Connections;
+  readonly upgrades: Upgrades;
+  readonly http2: Http2Front | undefined;
+}
+
+async function drain(server: Server, { connections, upgrades, http2 }: Served, timeoutMs: number): Promise<void> {
   const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
   const cut = setTimeout(() => {
     server.closeAllConnections();
+    http2?.closeAll();
     connections.closeAll(); // those too that have left the server, as tunnels do
     giveUp();
   }, timeoutMs);
@@ -273,6 +289,7 @@ async function drain(server: Server, connections: Connections, upgrades: Upgrade
   });
   if (used) await sleep(Math.min(LAST_ANSWERS_MS, timeoutMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  http2?.drain();
   server.closeIdleConnections();
   connections.closeSilent();
   // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.

@@ -40,6 +40,8 @@ export interface GatewayConfig {
   readonly readTimeoutMs: number;
   /** Longest wait of a call for a replica, in milliseconds. */
   readonly scaleUpTimeoutMs: number;
+  /** Whether clients may speak HTTP/2 with prior knowledge too. */
+  readonly http2: boolean;
   /** A connection that has changed its protocol is closed when nothing has moved on it for so long, in milliseconds. */
   readonly upgradeIdleMs: number;
   /** Connections at a time that have changed their protocol; a share of all when absent. */
@@ -88,6 +90,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
       readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 60_000,
       scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
+      http2: read.optional("http2", parseBoolean) ?? true,
       upgradeIdleMs: read.optional("upgrade_idle_timeout", parseIdle) ?? DEFAULT_UPGRADE_IDLE_MS,
       maxUpgrades: read.optional("max_upgrades", integerFrom(0)),
       maxHeldCalls: read.optional("max_held_calls", integerFrom(1)) ?? 10_000,

@@ -194,6 +194,7 @@ export async function openGateway(
         idleMs: config.upgradeIdleMs,
         max: config.maxUpgrades,
       },
+      http2: config.http2,
       log,
     });
     // Closed after the worker, which the next part closes.

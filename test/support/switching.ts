@@ -5,18 +5,25 @@ import { buildImage } from "./build-upload.ts";
 import { eventually } from "./eventually.ts";
 import type { Platform } from "./platform.ts";
 
-const SOURCE = fileURLToPath(new URL("switching-function.mjs", import.meta.url));
-
 /** Deploys the function of `switching-function.mjs`: a process of its own behind a watchdog. */
-export async function deploySwitching(
+export const deploySwitching = (
   platform: Platform,
   service: string,
+  labels: Record<string, string> = {},
+  env: Record<string, string> = {},
+): Promise<void> => deployServer(platform, service, "switching-function.mjs", labels, env);
+
+/** Deploys a server of this folder as a function in mode `http`. */
+export async function deployServer(
+  platform: Platform,
+  service: string,
+  source: string,
   labels: Record<string, string> = {},
   env: Record<string, string> = {},
 ): Promise<void> {
   const how = { mode: "http", fprocess: "node function.mjs", upstream_url: "http://127.0.0.1:3000", ...env };
   await buildImage(platform, `${service}:1`, {
-    "function.mjs": await readFile(SOURCE, "utf8"),
+    "function.mjs": await readFile(fileURLToPath(new URL(source, import.meta.url)), "utf8"),
     "faaslane.json": JSON.stringify({ env: how }),
   });
   const body = JSON.stringify({ service, image: `${service}:1`, labels });
