@@ -148,6 +148,18 @@ async function outlive(stack: AsyncStack, receiver: Receiver, kill: () => Promis
   expect(stats).toMatchObject({ waiting: 0, inFlight: 0, dead: 0 });
 }
 
+/** A stop stores what is being tried for the first time, rather than have the function run again. */
+async function outliveStop(stack: AsyncStack, receiver: Receiver, restart: () => Promise<void>): Promise<void> {
+  receiver.mode = "silent";
+  const ids = await Promise.all(Array.from({ length: CALLS }, (_, call) => post(stack, receiver, call)));
+  await soon("all are tried", () => receiver.hanging.size === CALLS);
+  await restart();
+  receiver.mode = "well";
+  await untilAll(stack, ids, "all are done", ({ state, attempts }) => state === "done" && attempts === 1);
+  expect(await executions(stack)).toEqual(Array(CALLS).fill(1));
+  expect(receiver.taken.size).toBe(CALLS);
+}
+
 /** A dead letter of a callback is got rid of without another execution. */
 async function sendAgain(stack: AsyncStack, receiver: Receiver): Promise<void> {
   receiver.mode = "gone";
@@ -182,6 +194,15 @@ describe("on the embedded queue", () => {
     });
   }, 240_000);
 
+  test("callbacks outlive a stop while the first try of each is under way", async () => {
+    await withStack({ queue: "embedded" }, async (stack, receiver) => {
+      await outliveStop(stack, receiver, async () => {
+        await stack.gateway.stop();
+        await stack.startGateway();
+      });
+    });
+  }, 240_000);
+
   test("a callback is sent again without running the function", async () => {
     await withStack({ queue: "embedded" }, sendAgain);
   }, 240_000);
@@ -193,6 +214,15 @@ describeWithNats("on JetStream", () => {
       await outlive(stack, receiver, async () => {
         await Promise.all(stack.workers.map((worker) => worker.kill()));
         await Promise.all(stack.workers.map((_, place) => stack.startWorker(place)));
+      });
+    });
+  }, 240_000);
+
+  test("callbacks outlive a stop while the first try of each is under way", async () => {
+    await withStack({ queue: "jetstream" }, async (stack, receiver) => {
+      await outliveStop(stack, receiver, async () => {
+        await stack.workers[0]?.stop();
+        await stack.startWorker(0);
       });
     });
   }, 240_000);
