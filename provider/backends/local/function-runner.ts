@@ -1,30 +1,26 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { STARTUP_PHASES, type Startup } from "../../../contract/endpoints.ts";
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
 import { isOutOfSpace } from "../../../contract/shortages.ts";
-import { readTimeoutAnnotation } from "../../../contract/timeouts.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { CallsInFlight } from "../backend.ts";
 import type { ColdStarts } from "../cold-starts.ts";
 import { type ProbeTiming, readProbeRules } from "../probe-annotations.ts";
-import { sensitiveValues } from "../redact.ts";
 import type { StoredFunction } from "./definition.ts";
-import { drainGraceMs, longestCallMs, programsOf } from "./environment.ts";
-import { ensureFolder, namesIn, removeTree, sweepFolder } from "./files.ts";
+import { removeTree, sweepFolder } from "./files.ts";
+import { FunctionGeneration, type GenerationSettings, tmpFolder } from "./function-generation.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
 import type { PrioritySemaphore, Rank } from "./priority-semaphore.ts";
 import type { ReplicaProber } from "./probes/prober.ts";
 import { type ReplicaTimes, SupervisedReplica } from "./replica.ts";
 import type { ProcessSpec } from "./replica-process.ts";
-import { prepareReplica, type SpecSettings } from "./replica-spec.ts";
 import { decideRollout } from "./rollout.ts";
 import type { SandboxLevel } from "./sandbox/level.ts";
-import { generationFolder, prepareWorkspace, type Workspace, writeSecret } from "./workspace.ts";
+import { generationFolder } from "./workspace.ts";
 
 /** What all functions of the backend have in common. */
-export interface RunnerSettings extends SpecSettings {
+export interface RunnerSettings extends GenerationSettings {
   readonly times: ReplicaTimes;
   readonly starts: PrioritySemaphore;
   /** For files of functions that nobody waits for. */
@@ -36,25 +32,8 @@ export interface RunnerSettings extends SpecSettings {
   readonly log: Logger;
   readonly now: () => number;
   readonly coldStarts?: Pick<ColdStarts, "observe" | "forget">;
-  artefactPath(digest: string): string;
   /** Told when functions have come to need other artefacts than before; those named are not needed any more. */
   onArtefactsChanged?(released: readonly string[]): void;
-  /** Undefined when there is no such secret. */
-  readSecret(namespace: string, name: string): Promise<Buffer | undefined>;
-}
-
-/** One deployed version of the function, for as long as a replica of it runs or may be started. */
-interface Generation {
-  readonly record: StoredFunction;
-  workspace: Promise<Workspace> | undefined;
-  /** Environment of its artefact, once that has been read. */
-  artefactEnv: Readonly<Record<string, string>>;
-  /** Paths of programs that its sandbox has to show. */
-  programs: readonly string[] | undefined;
-  /** Its code has been written to without end: the next replica gets a copy anew. */
-  spoiled: boolean;
-  graceMs: number;
-  longestCallMs: number;
 }
 
 /** Makes the replicas of one function what its record says, and goes on doing so. */
@@ -63,7 +42,7 @@ export class FunctionRunner {
   readonly #home: string;
   readonly #settings: RunnerSettings;
   readonly #onChange: (runner: FunctionRunner) => void;
-  readonly #generations = new Map<number, Generation>();
+  readonly #generations = new Map<number, FunctionGeneration>();
   readonly #replicas = new Map<string, SupervisedReplica>();
   #record: StoredFunction;
   /** What the last order knew of calls at replicas, until it has been followed. */
@@ -108,7 +87,7 @@ export class FunctionRunner {
   /** What keeps the deployed version from everything else; told once its files are there. */
   async sandbox(): Promise<SandboxLevel> {
     const { deployment, generation } = this.#record;
-    const workspace = await this.#generations.get(generation)?.workspace?.catch(() => undefined);
+    const workspace = await this.#generations.get(generation)?.settled;
     const mode = deployment.envVars?.mode ?? workspace?.descriptor.env.mode;
     return this.#settings.isolation.levelOf(mode);
   }
@@ -133,15 +112,13 @@ export class FunctionRunner {
     this.#record = record;
     this.#inFlight = inFlight;
     if (!this.#generations.has(record.generation)) {
-      const generation: Generation = {
+      const generation = new FunctionGeneration({
+        home: this.#home,
         record,
-        workspace: undefined,
-        artefactEnv: {},
-        programs: undefined,
-        spoiled: false,
-        graceMs: 0,
-        longestCallMs: 0,
-      };
+        settings: this.#settings,
+        before: this.#recovered ? () => this.#tidy() : undefined,
+        onPrepared: () => this.#schedule(),
+      });
       this.#generations.set(record.generation, generation);
       this.#runTask(() => this.#prepareAhead(generation));
     }
@@ -166,13 +143,13 @@ export class FunctionRunner {
    * Ahead of the first replica, so that even a function that sleeps from the start wakes fast. A failure is reported by
    * the replica that needs it.
    */
-  async #prepareAhead(generation: Generation): Promise<void> {
+  async #prepareAhead(generation: FunctionGeneration): Promise<void> {
     const idle = this.#rank === "idle";
     // After a start there may be a thousand of them.
     const leave = idle ? await this.#settings.preparations.acquire(this.#stopping.signal, () => "idle") : () => {};
     if (!leave) return;
     try {
-      await this.#workspaceOf(generation).catch(() => {});
+      await generation.prepare().catch(() => {});
     } finally {
       leave();
     }
@@ -192,12 +169,7 @@ export class FunctionRunner {
 
   /** Replaces the value of a secret for all generations that were deployed with it. */
   async refreshSecret(name: string, value: Buffer): Promise<void> {
-    for (const { record, workspace } of this.#generations.values()) {
-      if (!record.deployment.secrets?.includes(name)) continue;
-      const ready = await workspace?.catch(() => undefined);
-      // One that is still to be prepared reads the new value by itself.
-      if (ready) await writeSecret(this.#home, ready.secrets, name, value);
-    }
+    for (const generation of this.#generations.values()) await generation.refreshSecret(name, value);
   }
 
   /** Drains and stops all, then removes every file of the function. */
@@ -259,7 +231,7 @@ export class FunctionRunner {
   }
 
   #start(number: number): void {
-    const generation = this.#generations.get(number) as Generation;
+    const generation = this.#generations.get(number) as FunctionGeneration;
     const { times, starts, prober, probes, log } = this.#settings;
     const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
     const replica = new SupervisedReplica({
@@ -267,7 +239,7 @@ export class FunctionRunner {
       generation: number,
       order: this.#started,
       times,
-      starts: starts,
+      starts,
       rank: () => this.#rank,
       prober,
       probes: readProbeRules(generation.record.deployment.annotations, probes),
@@ -276,7 +248,7 @@ export class FunctionRunner {
       output: this.logs.open(instance),
       now: () => performance.now(),
       prepare: () => this.#specOf(generation, instance),
-      secretValues: () => this.#secretValues(generation),
+      secretValues: () => generation.secretValues(),
       onChange: () => this.#schedule(),
       onStarted: (startup) => this.#count(startup),
     });
@@ -297,19 +269,19 @@ export class FunctionRunner {
     this.#replicas.delete(replica.instance);
     this.#runTask(async () => {
       await this.logs.close(replica.instance);
-      await removeTree(this.#tmpOf(replica.generation, replica.instance));
+      await removeTree(tmpFolder(this.#home, replica.generation, replica.instance));
     });
   }
 
   /** Generations that are neither wanted nor have replicas leave their folder. */
   #dropGenerations(): void {
     const needed = new Set(this.replicas.map(({ generation }) => generation)).add(this.#record.generation);
-    for (const [number, { record, workspace }] of this.#generations) {
+    for (const [number, generation] of this.#generations) {
       if (needed.has(number)) continue;
       this.#generations.delete(number);
       this.#runTask(async () => {
-        await workspace?.catch(() => undefined);
-        this.#settings.onArtefactsChanged?.([record.digest]);
+        await generation.settled;
+        this.#settings.onArtefactsChanged?.([generation.record.digest]);
         await removeTree(generationFolder(this.#home, number));
       });
     }
@@ -326,94 +298,20 @@ export class FunctionRunner {
     // The microtask in which the last replica is buried comes first.
     await Promise.resolve();
     for (const replica of this.#replicas.values()) if (replica.state === "gone") this.#removeReplica(replica);
-    await Promise.all([...this.#generations.values()].map(({ workspace }) => workspace?.catch(() => undefined)));
+    await Promise.all([...this.#generations.values()].map(({ settled }) => settled));
     await Promise.all(this.#tasks);
-  }
-
-  #tmpOf(generation: number, instance: string): string {
-    return join(generationFolder(this.#home, generation), "tmp", instance);
-  }
-
-  /** A folder of its own; when there is no room even for that, it has to do with the one that is there for all. */
-  async #ensureTmp(generation: number, instance: string): Promise<string> {
-    const own = this.#tmpOf(generation, instance);
-    try {
-      await ensureFolder(own);
-      return own;
-    } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
-      return dirname(own);
-    }
   }
 
   #graceOf(generation: number): number {
     return this.#generations.get(generation)?.graceMs ?? 0;
   }
 
-  #workspaceOf(generation: Generation): Promise<Workspace> {
-    const { record } = generation;
-    const { artefactPath, readSecret } = this.#settings;
-    const renew = generation.spoiled;
-    if (renew) generation.workspace = undefined;
-    generation.spoiled = false;
-    const prepare = () =>
-      prepareWorkspace({
-        renew,
-        home: this.#home,
-        generation: record.generation,
-        artefact: artefactPath(record.digest),
-        secrets: record.deployment.secrets ?? [],
-        readSecret: (name) => readSecret(record.namespace, name),
-      });
-    generation.workspace ??= (this.#recovered ? this.#tidy().then(prepare) : prepare())
-      .then((workspace) => {
-        generation.artefactEnv = workspace.descriptor.env;
-        this.#schedule();
-        return workspace;
-      })
-      .catch((error) => {
-        // The next attempt starts over.
-        generation.workspace = undefined;
-        throw error;
-      });
-    return generation.workspace;
-  }
-
-  async #specOf(generation: Generation, instance: string): Promise<ProcessSpec> {
-    const workspace = await this.#workspaceOf(generation);
-    generation.programs ??= await this.#settings.isolation.pathsOf(programsOf(workspace.descriptor, generation.record));
-    const { programs, record } = generation;
+  async #specOf(generation: FunctionGeneration, instance: string): Promise<ProcessSpec> {
+    await generation.prepare();
     await this.logs.prepare().catch((err) => {
       // Its log is lost then, and told so; the function runs.
       if (!isOutOfSpace(err)) throw err;
     });
-    const tmp = await this.#ensureTmp(record.generation, instance);
-    const spec = await prepareReplica(this.#settings, {
-      record,
-      instance,
-      workspace,
-      programs,
-      tmp,
-      copy: {
-        folder: generationFolder(this.#home, record.generation),
-        artefact: this.#settings.artefactPath(record.digest),
-      },
-      onSpoiled: () => {
-        generation.spoiled = true;
-      },
-    });
-    const told = readTimeoutAnnotation(record.deployment.annotations ?? {}) ?? 0;
-    generation.graceMs = drainGraceMs(spec.env);
-    generation.longestCallMs = Math.max(longestCallMs(spec.env), told);
-    return spec;
-  }
-
-  async #secretValues({ workspace, record }: Generation): Promise<string[]> {
-    const given = sensitiveValues(record.deployment.envVars ?? {});
-    const ready = await workspace?.catch(() => undefined);
-    if (!ready) return given;
-    const files = await namesIn(ready.secrets);
-    const values = await Promise.all(files.map((file) => readFile(join(ready.secrets, file), "utf8")));
-    return [...given, ...sensitiveValues(ready.descriptor.env), ...values];
+    return await generation.specOf(instance);
   }
 }

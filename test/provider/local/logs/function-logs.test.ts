@@ -149,11 +149,12 @@ test("a flood of empty lines costs no more than one of long lines", async () => 
   const log = logs.open("a");
   const input = log.input();
   const chunk = Buffer.alloc(64 * 1024, "\n");
-  const startedAt = performance.now();
+  const before = process.cpuUsage();
   for (let n = 0; n < 1000; n += 1) input.write(chunk);
-  const tookMs = performance.now() - startedAt;
+  // Of the processor, as others may use it meanwhile.
+  const { user, system } = process.cpuUsage(before);
   await log.close();
-  expect(tookMs).toBeLessThan(500);
+  expect((user + system) / 1000).toBeLessThan(500);
   expect((await read(logs)).at(-1)).toMatch(/bytes of output were dropped/);
 });
 
