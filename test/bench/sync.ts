@@ -6,8 +6,10 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { refreshPackage } from "../../deploy/build-package.mjs";
 import { eventually } from "../support/eventually.ts";
 import { Platform, ROOT, runCli, temporaryFolder } from "../support/platform.ts";
+import { startServerProcess } from "../support/server-process.ts";
 import { applyLoad, GENERATOR, type LoadResult, median } from "./load.ts";
 import { memoryOf } from "./memory.ts";
 
@@ -17,10 +19,38 @@ const CONNECTIONS = [1, 64];
 
 const folder = await temporaryFolder();
 try {
+  await benchMemory();
   await benchStartUp();
   await benchCalls();
 } finally {
   await folder.remove();
+}
+
+/** Gateway and provider as users have them: compiled, each a process of its own, the compile cache warm. */
+async function benchMemory(): Promise<void> {
+  await refreshPackage();
+  const root = join(ROOT, "dist/package");
+  const cache = { NODE_COMPILE_CACHE: join(folder.path, "package-cache") };
+  for (const run of ["cold", "warm"]) {
+    const provider = await startServerProcess(
+      "provider/main.ts",
+      { ...cache, data_dir: join(folder.path, "provider") },
+      root,
+    );
+    const env = { ...cache, data_dir: join(folder.path, "gateway"), functions_provider_url: provider.url };
+    const gateway = await startServerProcess("gateway/process/main.ts", env, root);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const [ofGateway, ofProvider] = [await memoryOf(gateway.pid), await memoryOf(provider.pid)];
+    if (run === "warm") {
+      console.log(
+        `Idle gateway ${ofGateway.pss.toFixed(0)} MB and provider ${ofProvider.pss.toFixed(0)} MB, together` +
+          ` ${(ofGateway.pss + ofProvider.pss).toFixed(0)} MB (aim: ≤ 100; ${(ofGateway.rss + ofProvider.rss).toFixed(0)}` +
+          " when what they share is counted for each)",
+      );
+    }
+    await gateway.stop();
+    await provider.stop();
+  }
 }
 
 /** From `faaslane start` with the three sample functions to the first answer, twice: the second time they are built. */

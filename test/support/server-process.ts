@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
 import { COMPILE_CACHE, ROOT } from "./platform.ts";
@@ -17,6 +18,12 @@ export interface ServerProcess {
 
 const LISTENS_WITHIN_MS = 30_000;
 
+/** A package has it compiled. */
+function programIn(root: string, main: ServerMain): string {
+  const source = join(root, main);
+  return existsSync(source) ? source : source.replace(/\.ts$/, ".js");
+}
+
 export type ServerMain =
   | "gateway/process/main.ts"
   | "gateway/process/queue-worker/main.ts"
@@ -29,7 +36,7 @@ export async function startServerProcess(
   env: Readonly<Record<string, string>>,
   root: string = ROOT,
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(root, main)], {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", programIn(root, main)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...COMPILE_CACHE,
