@@ -11,6 +11,10 @@ export interface StockDeployment {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly envVars?: Readonly<Record<string, string>>;
+  readonly image?: string;
+  readonly secrets?: readonly string[];
+  readonly limits?: object;
+  readonly requests?: object;
 }
 
 /** A server with what a watchdog adds: the time that each answer took, and a limit of calls at a time. */

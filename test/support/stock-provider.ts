@@ -11,6 +11,8 @@ export interface StockProviderOptions {
   readonly authorization?: string;
 }
 
+type DeployRequest = Omit<StockDeployment, "name"> & { readonly service: string };
+
 const DEFAULT = "openfaas-fn";
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
 
@@ -246,8 +248,9 @@ export class StockProvider {
         );
         return;
       case "POST /system/secrets":
-        this.secrets.add((JSON.parse(body) as { name: string }).name);
-        res.writeHead(202).end();
+      case "PUT /system/secrets":
+      case "DELETE /system/secrets":
+        this.#changeSecret(method, (JSON.parse(body) as { name: string }).name, res);
         return;
       case "GET /system/logs":
         res.writeHead(200, { "Content-Type": "application/x-ndjson" });
@@ -262,15 +265,32 @@ export class StockProvider {
   }
 
   #deployAsked(method: string, body: string, res: ServerResponse): void {
-    const { service, namespace = DEFAULT, ...rest } = JSON.parse(body) as { service: string; namespace?: string };
+    const { service, namespace = DEFAULT, ...rest } = JSON.parse(body) as DeployRequest;
+    const missing = rest.secrets?.find((secret) => !this.secrets.has(secret));
     const before = this.find(service, namespace);
     if (method === "PUT" && !before) {
-      res.writeHead(404).end(`unable update Deployment: ${service}.${namespace}, error: not found\n`);
+      const why = `deployments.apps "${service}" not found`;
+      res.writeHead(404).end(`unable update Deployment: ${service}.${namespace}, error: ${why}\n`);
+      return;
+    }
+    if (missing !== undefined) {
+      res.writeHead(400).end(`unable to fetch secrets: secrets "${missing}" not found\n`);
       return;
     }
     const replicas = before?.wanted ?? 1;
     before?.close();
     this.deploy({ ...rest, name: service, namespace }, replicas);
+    res.writeHead(202).end();
+  }
+
+  #changeSecret(method: string, name: string, res: ServerResponse): void {
+    const known = this.secrets.has(name);
+    if (method === "POST" ? known : !known) {
+      res.writeHead(known ? 409 : 404).end();
+      return;
+    }
+    if (method === "DELETE") this.secrets.delete(name);
+    else this.secrets.add(name);
     res.writeHead(202).end();
   }
 
@@ -280,9 +300,14 @@ export class StockProvider {
 
   #status({ deployment, wanted, replicas }: StockFunction, listed: boolean): object {
     const { name, namespace = DEFAULT, labels = {}, annotations = {}, envVars } = deployment;
+    const { image = "docker.io/local/fn:1", secrets, limits, requests } = deployment;
     const faasd = this.#options.kind === "faasd";
     return {
-      ...{ name, namespace, image: "docker.io/local/fn:1", annotations, labels: { faas_function: name, ...labels } },
+      ...{ name, namespace, image, labels: { faas_function: name, ...labels } },
+      annotations: { "prometheus.io.scrape": "false", ...annotations },
+      ...(secrets && { secrets }),
+      ...(limits && { limits }),
+      ...(requests && { requests }),
       ...(faasd && envVars && { envVars }),
       ...(wanted > 0 && { replicas: wanted }),
       ...(replicas.length > 0 && !(faasd && listed) && { availableReplicas: replicas.length }),
