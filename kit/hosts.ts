@@ -1,3 +1,6 @@
+import { isIPv6 } from "node:net";
+import { plainAddress } from "../http/addresses.ts";
+
 /** Names that a server answers to, beside those of this machine itself. */
 export interface Hosts {
   /** @param name of a host without its port, lower case */
@@ -31,7 +34,7 @@ export function parseHosts(text: string): readonly string[] {
 export function hostsOf(bindAddress: string, allowed: readonly string[] = []): Hosts | undefined {
   if (allowed.includes("*") || (allowed.length === 0 && !isLoopback(bindAddress))) return undefined;
   const given = new Set(allowed);
-  const own = bindAddress.includes(":") ? `[${bindAddress}]` : bindAddress;
+  const own = isIPv6(bindAddress) ? `[${bindAddress}]` : bindAddress;
   const exact = new Set([own, ...allowed].map((host) => splitHost(host)?.name ?? host));
   const suffixes = allowed.flatMap((host) => (host.startsWith("*.") ? [host.slice(1)] : []));
   return {
@@ -42,7 +45,8 @@ export function hostsOf(bindAddress: string, allowed: readonly string[] = []): H
 
 /** Whether `name` can only mean this machine. IPv6 addresses may be in brackets. */
 export function isLoopback(name: string): boolean {
-  return name === "localhost" || name === "::1" || name === "[::1]" || /^127(\.\d{1,3}){3}$/.test(name);
+  const address = plainAddress(name.replace(/^\[(.*)\]$/, "$1"));
+  return name === "localhost" || address === "::1" || /^127(\.\d{1,3}){3}$/.test(address);
 }
 
 export interface HostAndPort {
@@ -55,7 +59,10 @@ export interface HostAndPort {
 export function splitHost(text: string): HostAndPort | undefined {
   // Longer than any name can be.
   if (text.length > 300) return undefined;
-  const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s/@]+)(?::(\d{1,5}))?$/i.exec(text);
-  if (!match) return undefined;
-  return { name: (match[1] as string).toLowerCase().replace(/\.$/, ""), port: match[2] };
+  const [, six, name, port] =
+    /^(?:\[([0-9a-f:.]+)(?:%[\w.~-]{1,40})?\]|([^:[\]\s/@]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  if (name !== undefined) return { name: name.toLowerCase().replace(/\.$/, ""), port };
+  // There are many spellings of an IPv6 address, and this is the URL parser's.
+  const url = `http://[${six ?? ""}]/`;
+  return URL.canParse(url) ? { name: new URL(url).hostname, port } : undefined;
 }

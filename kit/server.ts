@@ -9,17 +9,20 @@ import { type ConnectionLimits, Connections } from "../http/connections.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
 import { checkHead } from "../http/request-head.ts";
 import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
+import { DEFAULT_SOCKET_MODE, socketPathOf, urlOf } from "./bind-address.ts";
 import { descriptorLimit, shareConnections } from "./descriptors.ts";
 import { Front, type FrontOptions } from "./front.ts";
 import { createServer, ServerResponse as Response } from "./http.ts";
 import { Http2Front } from "./http2-front.ts";
 import type { Logger } from "./log.ts";
 import { sleep } from "./sleep.ts";
+import { listenOnSocket } from "./unix-socket.ts";
 
 export interface DrainingServer {
   readonly server: Server;
+  /** 0 for a Unix socket. */
   readonly port: number;
-  /** `http://host:port` or `https://host:port`, with a host that can be dialled from this machine. */
+  /** `http://host:port` or `https://host:port`, with a host that can be dialled from this machine, or `unix:path`. */
   readonly url: string;
   /** Refuses new connections, lets requests under way finish, and cuts what is left after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
@@ -27,7 +30,10 @@ export interface DrainingServer {
 
 export interface ListenOptions {
   readonly port: number;
+  /** An address, or `unix:` and the path of a socket. */
   readonly host: string;
+  /** Permissions of that socket. */
+  readonly socketMode?: number;
   readonly server?: ServerOptions;
   readonly limits?: Partial<ConnectionLimits>;
   /** Those who say for whom they ask; nobody when absent. */
@@ -114,17 +120,19 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   if ("shouldUpgradeCallback" in server) server.on("upgrade", upgrades.onUpgrade);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(port, host, resolve);
+  server.once("listening", resolve);
+  const socketPath = socketPathOf(host);
+  if (socketPath === undefined) server.listen(port, host);
+  else await listenOnSocket(server, socketPath, options.socketMode ?? DEFAULT_SOCKET_MODE);
   await listening;
   server.off("error", reject);
 
-  const bound = (server.address() as AddressInfo).port;
-  const dialled = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  const bound = socketPath === undefined ? (server.address() as AddressInfo).port : 0;
   let draining: Promise<void> | undefined;
   return {
     server,
     port: bound,
-    url: `${scheme}://${dialled.includes(":") ? `[${dialled}]` : dialled}:${bound}`,
+    url: urlOf(scheme, host, bound),
     drain(timeoutMs) {
       front?.close();
       draining ??= drain(server, { connections, upgrades, http2 }, timeoutMs);

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseGoDuration } from "../contract/duration.ts";
 import { DEFAULT_NAMESPACE } from "../contract/paths.ts";
+import { DEFAULT_SOCKET_MODE, parseSocketMode, readBindAddress } from "../kit/bind-address.ts";
 import { DEFAULT_PASSWORD_OVERLAP_MS } from "../kit/credential-files.ts";
 import { type Env, readEnv } from "../kit/env.ts";
 import { parseHosts } from "../kit/hosts.ts";
@@ -42,7 +43,10 @@ export interface BuildSettings {
 
 export interface ProviderConfig {
   readonly port: number;
+  /** Or `unix:` and the path of a socket. */
   readonly bindAddress: string;
+  /** Permissions of that socket. */
+  readonly socketMode: number;
   /** Hosts that the control routes are called by; see `hostsOf`. */
   readonly allowedHosts: readonly string[];
   readonly backend: BackendKind;
@@ -102,13 +106,14 @@ function parseKeep(text: string): number {
  */
 export function loadProviderConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
-    const port = read.optional("port", parsePort);
+    const bind = readBindAddress(read);
     const kubeconfig = read.optional("KUBECONFIG", parseText);
     const host = read.optional("KUBERNETES_SERVICE_HOST", parseText);
     const apiPort = read.optional("KUBERNETES_SERVICE_PORT", parsePort) ?? 443;
     return {
-      port: read.optional("provider_port", parsePort) ?? port ?? 8081,
-      bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      port: read.optional("provider_port", parsePort) ?? bind.port ?? 8081,
+      bindAddress: bind.host,
+      socketMode: read.optional("socket_mode", parseSocketMode) ?? DEFAULT_SOCKET_MODE,
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       backend: read.optional("backend", oneOf(...BACKENDS)) ?? "local",
       dataDir: resolve(read.optional("data_dir", parseText) ?? ".faaslane"),

@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Credentials } from "../kit/basic-auth.ts";
+import { hostBeside } from "../kit/bind-address.ts";
 import { descriptorLimit, shareConnections } from "../kit/descriptors.ts";
 import { hostsOf } from "../kit/hosts.ts";
 import type { Logger } from "../kit/log.ts";
@@ -71,6 +72,7 @@ export async function openProvider(
     const server = await listen(handler, {
       port: config.port,
       host: config.bindAddress,
+      socketMode: config.socketMode,
       server: { keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections: shareConnections(descriptorLimit()).provider },
       upgrades: { accepts: isFunctionUrl, idleMs: config.upgradeIdleMs, max: config.maxUpgrades },
@@ -79,7 +81,7 @@ export async function openProvider(
     servers.push(server);
     if (backend.announce) {
       const announce = backend.announce.bind(backend);
-      const where = { port: config.kubernetes.announcePort, host: config.bindAddress };
+      const where = { port: config.kubernetes.announcePort, host: hostBeside(config.bindAddress) };
       servers.push(await listenForAnnouncements({ announce, log, observe: metrics.observe }, where));
     }
     log.info({ url: server.url, announceUrl: servers[1]?.url }, "provider is listening");

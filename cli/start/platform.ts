@@ -1,12 +1,15 @@
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isOutOfSpace } from "../../contract/shortages.ts";
+import type { GatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { basicAuthHeader } from "../../kit/basic-auth.ts";
+import { socketPathOf } from "../../kit/bind-address.ts";
 import type { Env } from "../../kit/env.ts";
 import { lockFolder } from "../../kit/folder-lock.ts";
 import { createLogger, type Logger } from "../../kit/log.ts";
 import type { RunningProcess } from "../../kit/process.ts";
+import { type DrainingServer, listen } from "../../kit/server.ts";
 import { openProvider } from "../../provider/serve.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { forgetPlatform, recordPlatform } from "../local-platform.ts";
@@ -49,8 +52,10 @@ export async function openPlatform(
     opened.push(gateway);
     opened.push(keepRecorded(config.dataDir, gateway.url, log));
 
+    const door = await openInnerDoor(gateway, config.gateway, log);
+    if (door) opened.push({ close: () => door.drain(0) });
     const client = new GatewayClient({
-      url: gateway.url,
+      url: door?.url ?? gateway.url,
       // It is our own, by an address that its certificate need not name.
       tlsVerify: false,
       ...(credentials && { authorization: basicAuthHeader(credentials) }),
@@ -65,12 +70,28 @@ export async function openPlatform(
           signal,
         })
       : [];
+    await door?.drain(DOOR_CLOSES_MS);
     if (!signal.aborted) for (const line of welcome(gateway, config, deployed)) print(line);
     return { drainTimeoutMs, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+const DOOR_CLOSES_MS = 1_000;
+
+/**
+ * A way into our own gateway for as long as the stack is deployed, where the one for others is not for us: it
+ * is a socket, an address of one link, or wants a proxy's word first.
+ */
+async function openInnerDoor(
+  { url, handler }: OpenGateway,
+  { front }: GatewayConfig,
+  log: Logger,
+): Promise<DrainingServer | undefined> {
+  if (url.startsWith("http") && URL.canParse(url) && !front.proxyProtocol) return undefined;
+  return await listen(handler, { port: 0, host: "127.0.0.1", log });
 }
 
 /** Until there is room for the record, clients here have to be told the password. */
@@ -111,7 +132,13 @@ function welcome(
     gateway.basicAuth ? `  password   ${password} (user admin)` : "  password   none: basic_auth=false",
     `  metrics    ${metricsUrl}/metrics`,
     `  functions  ${deployed.map(({ name }) => name).join(", ") || "none yet: npm run faaslane -- new NAME --lang node"}`,
-    ...(target === undefined ? [] : [`  try        curl ${url}/function/${target}`]),
+    ...(target === undefined ? [] : [`  try        curl ${curlTarget(url)}/function/${target}`]),
     "  stop       Ctrl-C",
   ];
+}
+
+/** A Unix socket is named beside the URL. */
+function curlTarget(url: string): string {
+  const path = socketPathOf(url);
+  return path === undefined ? url : `--unix-socket ${path} http://localhost`;
 }

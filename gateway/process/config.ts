@@ -1,18 +1,10 @@
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
+import { DEFAULT_SOCKET_MODE, parseServerUrl, parseSocketMode, readBindAddress } from "../../kit/bind-address.ts";
 import { DEFAULT_PASSWORD_OVERLAP_MS } from "../../kit/credential-files.ts";
 import { type Env, readEnv } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
-import {
-  integerFrom,
-  oneOf,
-  parseBoolean,
-  parseDuration,
-  parseIdle,
-  parsePort,
-  parseText,
-  parseUrl,
-} from "../../kit/parse.ts";
+import { integerFrom, oneOf, parseBoolean, parseDuration, parseIdle, parsePort, parseText } from "../../kit/parse.ts";
 import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
 import { type FrontConfig, readFrontConfig } from "./front-config.ts";
@@ -20,7 +12,10 @@ import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 
 export interface GatewayConfig {
   readonly port: number;
+  /** Or `unix:` and the path of a socket, which is the API's. */
   readonly bindAddress: string;
+  /** Permissions of that socket. */
+  readonly socketMode: number;
   /** Hosts that the control routes are called by; see `hostsOf`. */
   readonly allowedHosts: readonly string[];
   readonly front: FrontConfig;
@@ -73,18 +68,20 @@ const DEFAULT_UPGRADE_IDLE_MS = 5 * 60_000;
 /** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
 export function loadGatewayConfig(env: Env): GatewayConfig {
   return readEnv(env, (read) => {
+    const bind = readBindAddress(read);
     const dataDir = read.optional("data_dir", parseText) ?? ".faaslane";
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
     const async = readAsyncConfig(read, secretMountPath, dataDir);
     const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
     return {
-      port: read.optional("port", parsePort) ?? 8080,
-      bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      port: bind.port ?? 8080,
+      bindAddress: bind.host,
+      socketMode: read.optional("socket_mode", parseSocketMode) ?? DEFAULT_SOCKET_MODE,
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       front: readFrontConfig(read),
       pathPrefix: read.optional("base_path", parsePathPrefix) ?? read.optional("path_prefix", parsePathPrefix),
       metricsPort: read.optional("metrics_port", parsePort) ?? 8082,
-      providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
+      providerUrl: read.optional("functions_provider_url", parseServerUrl) ?? new URL("http://127.0.0.1:8081/"),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
       upstreamTimeoutMs: upstreamTimeoutMs ?? DEFAULT_UPSTREAM_TIMEOUT_MS,
       upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,

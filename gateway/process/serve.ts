@@ -3,15 +3,14 @@ import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import { parseScalePolicy } from "../../contract/scale-policy.ts";
-import { TrustedProxies } from "../../http/client-address.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
-import { Certificates } from "../../kit/certificates.ts";
+import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
 import { hostsOf } from "../../kit/hosts.ts";
 import type { Logger } from "../../kit/log.ts";
 import { LoginAttempts } from "../../kit/login-attempts.ts";
-import { type DrainingServer, listen } from "../../kit/server.ts";
+import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { readVersion } from "../../kit/version.ts";
 import { buildGateway, buildMetricsApp } from "../app.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
@@ -26,7 +25,7 @@ import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
 import type { PolicyGate } from "../policies/policy-gate.ts";
 import { ProviderClient } from "../provider-client.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
-import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
+import { FunctionProxy } from "../proxy/function-proxy.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { ProviderProxy } from "../proxy/provider-proxy.ts";
@@ -38,14 +37,17 @@ import { Activator } from "../scaling/activator.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { GatewayConfig } from "./config.ts";
 import { followProvider } from "./follow-provider.ts";
+import { listenForCalls } from "./listen-for-calls.ts";
 import { openGate } from "./open-gate.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { openScaling } from "./open-scaling.ts";
 import { type RunningWorker, runWorker } from "./run-worker.ts";
 
 export interface OpenGateway {
-  /** `http://host:port` of the API. */
+  /** `http://host:port` of the API, `https://host:port` or `unix:path`. */
   readonly url: string;
+  /** The API itself, for whoever is in the same process. */
+  readonly handler: Handler;
   /** `http://host:port` of `/metrics`. */
   readonly metricsUrl: string;
   /** Refuses new work, finishes what is under way, closes everything. May be called twice. */
@@ -53,8 +55,6 @@ export interface OpenGateway {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
-const KEEP_ALIVE_MS = 120_000;
 
 /**
  * Starts a gateway.
@@ -171,32 +171,14 @@ export async function openGateway(
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
-    const { trustedProxies, proxyProtocol } = config.front;
-    const certificates =
-      config.front.certificates.length > 0 ? await Certificates.open(config.front.certificates, { log }) : undefined;
-    if (certificates) opened.push({ close: async () => certificates.close() });
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,
-      host: config.bindAddress,
+      host: hostBeside(config.bindAddress),
       limits: { maxConnections: shares.metrics },
       log,
     });
     opened.push(drained(metrics, 1_000));
-    const api = await listen(handler, {
-      port: config.port,
-      host: config.bindAddress,
-      server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
-      limits: { maxConnections: shares.calls },
-      trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
-      front: { proxyProtocol, certificates },
-      upgrades: {
-        accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
-        idleMs: config.upgradeIdleMs,
-        max: config.maxUpgrades,
-      },
-      http2: config.http2,
-      log,
-    });
+    const api = await listenForCalls(handler, { config, maxConnections: shares.calls, pathPrefix, log });
     // Closed after the worker, which the next part closes.
     const caller = new ProxyCaller({
       proxy,
@@ -224,7 +206,7 @@ export async function openGateway(
       });
     }
     log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
-    return { url: api.url, metricsUrl: metrics.url, close: closeAll };
+    return { url: api.url, handler, metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;

@@ -6,6 +6,7 @@ import { codeOfStatus, FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Login } from "../../kit/credential-files.ts";
+import { addressOf } from "./provider-address.ts";
 
 /**
  * Headers of the caller that do not concern the provider: its credentials, and what a browser says of the page that
@@ -52,14 +53,16 @@ export class ProviderConnection {
   #accepted: string | undefined;
 
   constructor({ url, login, connections, timeoutMs }: ProviderConnectionOptions) {
+    const { origin, basePath, dial } = addressOf(url);
     // Streams may be silent for as long as their function is.
-    this.#pool = new Pool(url.origin, {
+    this.#pool = new Pool(origin, {
+      ...dial,
       maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
       headersTimeout: timeoutMs,
       bodyTimeout: 0,
       connections,
     });
-    this.#basePath = url.pathname.replace(/\/$/, "");
+    this.#basePath = basePath;
     this.#login = login;
   }
 

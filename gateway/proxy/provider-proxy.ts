@@ -1,5 +1,6 @@
 import { Pool } from "undici";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
+import { addressOf } from "./provider-address.ts";
 
 export interface ProviderProxyOptions {
   readonly url: URL;
@@ -18,14 +19,15 @@ export class ProviderProxy {
   readonly #basePath: string;
 
   constructor({ url, connectTimeoutMs }: ProviderProxyOptions) {
-    this.pool = new Pool(url.origin, {
+    const { origin, basePath, dial } = addressOf(url);
+    this.pool = new Pool(origin, {
       pipelining: 1,
-      connect: { timeout: connectTimeoutMs },
+      connect: { timeout: connectTimeoutMs, ...dial },
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
     });
-    this.#basePath = url.pathname.replace(/\/$/, "");
+    this.#basePath = basePath;
   }
 
   /** What comes before the path of a call. @param path as of `ProviderWay` */

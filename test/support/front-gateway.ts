@@ -11,6 +11,7 @@ import { temporaryFolder } from "./platform.ts";
 
 export interface FrontGateway {
   readonly gateway: OpenGateway;
+  readonly provider: FakeProvider;
   readonly folder: string;
   /** Its log so far. */
   readonly log: string;
@@ -57,6 +58,7 @@ export async function openFrontGateway(
   provider.put({ name: "f", endpoints: [{ address, instance: "a", state: "ready" }] });
   return {
     gateway,
+    provider,
     folder: folder.path,
     get log() {
       return log;

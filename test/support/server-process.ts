@@ -62,7 +62,7 @@ export async function startServerProcess(
   try {
     const listening = eventually(
       `${main} listens`,
-      () => /"(?:url|metrics)":"(http:[^"]+)"/.exec(output)?.[1],
+      () => /"(?:url|metrics)":"((?:https?|unix):[^"]+)"/.exec(output)?.[1],
       LISTENS_WITHIN_MS,
     );
     const url = await Promise.race([

@@ -1,7 +1,8 @@
 import { DEFAULT_NAMESPACE } from "../../../contract/paths.ts";
+import { parseBindHost, parseServerUrl } from "../../../kit/bind-address.ts";
 import { type Env, readEnv } from "../../../kit/env.ts";
 import { LOG_LEVELS, type LogLevel } from "../../../kit/log.ts";
-import { oneOf, parseBoolean, parseDuration, parsePort, parseText, parseUrl } from "../../../kit/parse.ts";
+import { oneOf, parseBoolean, parseDuration, parsePort, parseText } from "../../../kit/parse.ts";
 import { type AsyncConfig, readAsyncConfig, readGatewayUrl } from "../async-config.ts";
 import { DEFAULT_UPSTREAM_TIMEOUT_MS } from "../config.ts";
 
@@ -29,9 +30,9 @@ export function loadQueueWorkerConfig(env: Env): QueueWorkerConfig {
     const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
     const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
     return {
-      bindAddress: read.optional("bind_address", parseText) ?? "127.0.0.1",
+      bindAddress: read.optional("bind_address", parseBindHost) ?? "127.0.0.1",
       metricsPort: read.optional("metrics_port", parsePort) ?? 8083,
-      providerUrl: read.optional("functions_provider_url", parseUrl) ?? new URL("http://127.0.0.1:8081/"),
+      providerUrl: read.optional("functions_provider_url", parseServerUrl) ?? new URL("http://127.0.0.1:8081/"),
       gatewayUrl: readGatewayUrl(read),
       defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
       basicAuth: read.optional("basic_auth", parseBoolean) ?? true,

@@ -1,0 +1,55 @@
+import { TrustedProxies } from "../../http/client-address.ts";
+import { Certificates } from "../../kit/certificates.ts";
+import type { Logger } from "../../kit/log.ts";
+import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
+import type { PathPrefix } from "../core/path-prefix.ts";
+import { isFunctionCall } from "../proxy/function-proxy.ts";
+import type { GatewayConfig } from "./config.ts";
+
+/** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
+const KEEP_ALIVE_MS = 120_000;
+
+export interface CallListenerOptions {
+  readonly config: GatewayConfig;
+  readonly maxConnections: number;
+  readonly pathPrefix: PathPrefix;
+  readonly log: Logger;
+}
+
+/**
+ * Opens the gateway's API to its callers.
+ * @throws {StartError} when a certificate cannot be used or a socket is taken; the listen error when a port is
+ */
+export async function listenForCalls(handler: Handler, options: CallListenerOptions): Promise<DrainingServer> {
+  const { config, maxConnections, pathPrefix, log } = options;
+  const { trustedProxies, proxyProtocol, certificates: pairs } = config.front;
+  const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
+  try {
+    const server = await listen(handler, {
+      port: config.port,
+      host: config.bindAddress,
+      socketMode: config.socketMode,
+      server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      limits: { maxConnections },
+      trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
+      front: { proxyProtocol, certificates },
+      upgrades: {
+        accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
+        idleMs: config.upgradeIdleMs,
+        max: config.maxUpgrades,
+      },
+      http2: config.http2,
+      log,
+    });
+    return {
+      ...server,
+      drain: async (timeoutMs) => {
+        certificates?.close();
+        await server.drain(timeoutMs);
+      },
+    };
+  } catch (error) {
+    certificates?.close();
+    throw error;
+  }
+}
