@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { eventually } from "../support/eventually.ts";
-import { GuardedGateway } from "../support/guarded-gateway.ts";
-import { rawRequest } from "../support/raw-http.ts";
+import { eventually } from "../../support/eventually.ts";
+import { GuardedGateway } from "../../support/guarded-gateway.ts";
+import { rawRequest } from "../../support/raw-http.ts";
 
 let guarded: GuardedGateway;
 beforeAll(async () => {

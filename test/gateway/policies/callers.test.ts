@@ -1,10 +1,10 @@
 import { createHash, createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { exportSPKI, importJWK, SignJWT } from "jose";
-import { proveDelivery } from "../../gateway/core/delivery-proof.ts";
-import { eventually } from "../support/eventually.ts";
-import { GuardedGateway } from "../support/guarded-gateway.ts";
-import { TokenIssuer } from "../support/token-issuer.ts";
+import { proveDelivery } from "../../../gateway/core/delivery-proof.ts";
+import { eventually } from "../../support/eventually.ts";
+import { GuardedGateway } from "../../support/guarded-gateway.ts";
+import { TokenIssuer } from "../../support/token-issuer.ts";
 
 const platform = { user: "admin", password: "of the platform" };
 let guarded: GuardedGateway;
