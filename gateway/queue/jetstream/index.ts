@@ -33,9 +33,9 @@ import { Intake } from "./calls/intake.ts";
 import { findCall } from "./calls/lookup.ts";
 import { purgeFunction } from "./calls/purge.ts";
 import { SIGNALS } from "./client/names.ts";
-import { isShort } from "./client/storage.ts";
+import { isShort } from "./client/storage-probe.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
-import { fitToAccount, refusalFor } from "./room-at-start.ts";
+import { fitToRoom, isClustered, refusalFor } from "./room-at-start.ts";
 import { findAgain } from "./store/again-marks.ts";
 import { waitingStatus } from "./store/callback-codec.ts";
 import { outcomeOf, statusOf } from "./store/record.ts";
@@ -63,7 +63,7 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
   if (options.onReconnect) link.onReconnect(options.onReconnect);
   let context: WorkerContext | undefined;
   try {
-    context = new WorkerContext(link, await fitToAccount(link, settings, options.callLimits ?? {}));
+    context = new WorkerContext(link, await fitToRoom(link, settings, options.callLimits ?? {}));
     await openPatiently(context);
     context.server.renew();
     await context.server.known;
@@ -79,17 +79,17 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
   return new JetStreamQueue(context);
 }
 
-/** The servers of a cluster tell each other every few seconds what they have left. */
-const NEWS_OF_ROOM_MS = 12_000;
+/** What another process tries out is free again within moments; the servers of a cluster tell each other every few seconds. */
+const FREE_AGAIN_MS = 1000;
+const FREE_AGAIN_IN_CLUSTER_MS = 12_000;
 
-/** In a cluster, what has just been given back may not count as free yet. */
+/** What has just been given back may not count as free yet. */
 async function openPatiently(context: WorkerContext): Promise<void> {
   try {
     await context.open();
   } catch (error) {
-    const { nc } = context.link;
-    if (!isShort(error) || nc.info?.cluster === undefined) throw error;
-    await sleep(NEWS_OF_ROOM_MS);
+    if (!isShort(error)) throw error;
+    await sleep(isClustered(context.link) ? FREE_AGAIN_IN_CLUSTER_MS : FREE_AGAIN_MS);
     await context.open();
   }
 }

@@ -30,6 +30,8 @@ interface Unstored {
   readonly reject: (error: Error) => void;
   /** When to send it (again): nobody was there to take it. */
   resendAt: number;
+  /** Why the server could not store it when it was sent last. */
+  refused?: string;
 }
 
 export interface PublisherOptions {
@@ -159,6 +161,7 @@ export class Publisher {
     }
     if (answer.error?.code === 503 && !isFull(answer.error)) {
       // No leader, no room on the disk: may pass.
+      unstored.refused = answer.error.description;
       unstored.resendAt = performance.now() + RESEND_MS;
       return;
     }
@@ -172,7 +175,7 @@ export class Publisher {
     for (const unstored of this.#unstored.values()) {
       if (now >= unstored.deadline) {
         this.#end(unstored);
-        unstored.reject(away());
+        unstored.reject(unstored.refused === undefined ? away() : cannotStore(unstored.refused));
       } else if (now >= unstored.resendAt) {
         this.#send(unstored);
       }
@@ -212,6 +215,10 @@ function refusalOf(error: ApiError): Error {
 /** The stream has reached a limit of its own; servers have one code for several such reasons. */
 function isFull({ err_code, description }: ApiError): boolean {
   return err_code === API_ERRORS.storeFailed && /^maximum (messages|bytes)/.test(description);
+}
+
+function cannotStore(why: string): FaasError {
+  return new FaasError("unavailable", `the queue's NATS server cannot store: ${why}`);
 }
 
 function away(): FaasError {

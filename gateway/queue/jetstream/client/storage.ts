@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { API_ERRORS, isApiError, JetStreamError, type Link } from "../../../nats/connection.ts";
+import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import { MIN_RESERVED_BYTES } from "../../reserved-bytes.ts";
+import { findRoom } from "./storage-probe.ts";
 
 /** What streams need of a server at once, whether or not anything is stored in them. */
 export interface StorageNeed {
@@ -14,13 +14,14 @@ export interface StorageNeed {
 
 /** What an account may store; bytes of all copies together, or of one where the server counts them apart. */
 export interface AccountStorage {
-  /** Undefined where the account itself has no limit. */
+  /** Undefined where the account has no limit of its own. */
   readonly limitBytes: number | undefined;
   /** By all streams of the account, and of these by the queue's own. */
   readonly reservedBytes: number;
   readonly ownBytes: number;
   /** How often a stream counts. */
   readonly copies: number;
+  readonly whose: "account" | "server";
 }
 
 interface Counted {
@@ -47,43 +48,45 @@ export interface Shortage {
 }
 
 /** With less for calls that wait a queue is none. */
-const MIN_CALL_BYTES = 16 * 1024 ** 2;
+export const MIN_CALL_BYTES = 16 * 1024 ** 2;
 
 /** Whether an account has room for what is needed. */
 export function decideRoom(
-  { limitBytes, reservedBytes, ownBytes, copies }: AccountStorage,
+  { limitBytes, reservedBytes, ownBytes, copies, whose }: AccountStorage,
   need: StorageNeed,
 ): Room | Shortage {
   if (limitBytes === undefined) return {};
   const others = reservedBytes - ownBytes;
   const left = Math.max(0, Math.floor((limitBytes - others) / copies));
-  const reservable = Math.max(0, left - MIN_CALL_BYTES);
-  if (need.reservedBytes > reservable) return reservationShortage(need, reservable, "its account has", "the account");
+  const reservable = Math.max(0, left - Math.min(MIN_CALL_BYTES, need.callBytes ?? MIN_CALL_BYTES));
+  if (need.reservedBytes > reservable) return reservationShortage(need, reservable, whose);
   const callBytes = left - need.reservedBytes;
   if (need.callBytes === undefined || need.callBytes <= callBytes) return { callBytes };
-  const all = inWhole(need.callBytes + need.reservedBytes);
   return {
     message:
       `calls may take ${inWhole(need.callBytes)} (async_max_bytes) and its streams reserve ` +
-      `${inWhole(need.reservedBytes)} (nats_reserved_bytes), ${all} of ${need.storage} storage in all, of which its ` +
-      `account may still have ${inWhole(left)}; give the account more, or set async_max_bytes to at most ` +
-      `${inWhole(callBytes)}`,
+      `${inWhole(need.reservedBytes)} (nats_reserved_bytes), ${inWhole(need.callBytes + need.reservedBytes)} of ` +
+      `${need.storage} storage in all, of which ${HAS[whose]} ${inWhole(left)}; give ${GIVE[whose](need)} more, or set ` +
+      `async_max_bytes to at most ${inWhole(callBytes)}`,
   };
 }
 
+const HAS = { account: "its account has", server: "the server has" } as const;
+const GIVE = {
+  account: () => "the account",
+  server: ({ storage }: Pick<StorageNeed, "storage">) =>
+    `the server (its ${storage === "file" ? "max_file_store or the disk" : "max_memory_store"})`,
+} as const;
+
 /** @param left bytes of one copy */
-function reservationShortage(
-  { reservedBytes, storage, replicas }: StorageNeed,
-  left: number,
-  has: string,
-  whom: string,
-): Shortage {
+function reservationShortage(need: StorageNeed, left: number, whose: AccountStorage["whose"]): Shortage {
+  const { reservedBytes, storage, replicas } = need;
   const copies = replicas > 1 ? ` on each of ${replicas} servers` : "";
   const less = left < MIN_RESERVED_BYTES ? "" : `, or set nats_reserved_bytes to at most ${inWhole(left)}`;
   return {
     message:
       `its streams reserve ${inWhole(reservedBytes)} of ${storage} storage${copies} (nats_reserved_bytes), ` +
-      `of which ${has} ${inWhole(left)}; give ${whom} more${less}`,
+      `of which ${HAS[whose]} ${inWhole(left)}; give ${GIVE[whose](need)} more${less}`,
   };
 }
 
@@ -113,6 +116,7 @@ export async function readAccount(
     reservedBytes: reserved ?? 0,
     ownBytes: sizes.reduce((sum, size) => sum + size, 0),
     copies,
+    whose: "account",
   };
 }
 
@@ -132,53 +136,28 @@ interface StreamSize {
   readonly config: { readonly storage: string; readonly max_bytes: number; readonly num_replicas: number };
 }
 
-/** Whether a server has refused to reserve as much. */
-export function isShort(error: unknown): error is JetStreamError {
-  if (isApiError(error, API_ERRORS.insufficientStorage, API_ERRORS.insufficientMemory)) return true;
-  // A cluster says of its servers that none is suitable, and why.
-  return error instanceof JetStreamError && /insufficient (storage|memory)/i.test(error.message);
-}
+/** Other processes may make the queue's streams meanwhile. */
+const MAX_LOOKS = 5;
 
 /**
- * How much more a server lets a stream reserve. It tells nobody its limit, so this is found by trying; a stream that was
- * made for that is removed at once.
- * @returns bytes of one copy, up to `atMost`
+ * What a server lets the queue's streams reserve, as if it were an account's limit.
+ * @param own names of the streams that the queue itself reserves for
+ * @param callBytes room for calls that is wanted, of one copy
  */
-export async function findRoom(
+export async function readServer(
   link: Link,
-  { storage, replicas }: Pick<StorageNeed, "storage" | "replicas">,
-  atMost: number,
-): Promise<number> {
-  const name = `FAASLANE_ROOM_${randomUUID()}`;
-  const fits = async (bytes: number): Promise<boolean> => {
-    const config = { name, subjects: [`FAASLANE.room.${name}`], storage, num_replicas: replicas, max_bytes: bytes };
-    try {
-      await link.api(`STREAM.CREATE.${name}`, config, PROBE_TIMEOUT_MS);
-    } catch (error) {
-      if (isShort(error)) return false;
-      throw error;
-    }
-    await link.api(`STREAM.DELETE.${name}`, undefined, PROBE_TIMEOUT_MS);
-    return true;
+  need: StorageNeed,
+  own: readonly string[],
+  callBytes: number,
+): Promise<AccountStorage> {
+  const keptNow = async () => {
+    const { ownBytes, copies } = await readAccount(link, need, own);
+    return Math.floor(ownBytes / copies);
   };
-  let [least, most] = [0, atMost];
-  while (most - least > STEP_BYTES) {
-    const middle = Math.floor((least + most) / 2);
-    if (await fits(middle)) least = middle;
-    else most = middle;
+  for (let look = 1; ; look++) {
+    const kept = await keptNow();
+    const room = await findRoom(link, need, Math.max(0, need.reservedBytes - kept) + callBytes);
+    if (look < MAX_LOOKS && (await keptNow()) !== kept) continue;
+    return { limitBytes: kept + room, reservedBytes: kept, ownBytes: kept, copies: 1, whose: "server" };
   }
-  return least;
-}
-
-const PROBE_TIMEOUT_MS = 15_000;
-const STEP_BYTES = 1024 ** 2;
-
-/** What to say of a server that has refused to reserve as much. */
-export async function explainShortage(link: Link, need: StorageNeed, own: readonly string[]): Promise<Shortage> {
-  const { ownBytes, copies } = await readAccount(link, need, own);
-  const kept = Math.floor(ownBytes / copies);
-  const room = kept + (await findRoom(link, need, Math.max(0, need.reservedBytes + MIN_CALL_BYTES - kept)));
-  const left = Math.max(0, room - MIN_CALL_BYTES);
-  const limit = need.storage === "file" ? "max_file_store" : "max_memory_store";
-  return reservationShortage(need, left, "the server has", `the server (its ${limit} or the disk)`);
 }

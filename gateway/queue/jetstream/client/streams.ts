@@ -2,7 +2,7 @@ import { DiscardPolicy, nanos, RetentionPolicy, StorageType, type StreamConfig, 
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import type { JetStreamSettings } from "../options.ts";
 import { BODY_PREFIX, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
-import { isShort } from "./storage.ts";
+import { isShort } from "./storage-probe.ts";
 
 type Config = Pick<StreamConfig, "name" | "subjects" | "retention" | "discard"> & Partial<StreamConfig>;
 type Sizes = Pick<JetStreamSettings, "replicas" | "storage" | "limits" | "callLimits" | "resultTtlMs">;
