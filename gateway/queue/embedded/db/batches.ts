@@ -17,14 +17,9 @@ export interface StoredBatch {
 }
 
 /** The call that was accepted for all of a batch, once its lines are members. */
-export interface SpreadBatch extends StoredBatch {
-  readonly key: string;
-  readonly attempts: number;
-  readonly acceptedAt: number;
-  readonly startedAt: number | undefined;
-  readonly notAfter: number | undefined;
-  readonly callId: string | undefined;
-  readonly idempotencyKey: string | undefined;
+export interface SpreadBatch
+  extends StoredBatch,
+    Pick<CallFacts, "key" | "attempts" | "acceptedAt" | "startedAt" | "notAfter" | "callId" | "idempotencyKey"> {
   readonly meta: string;
 }
 
@@ -136,12 +131,10 @@ export class EmbeddedBatches {
 
   /** Those that have been cancelled, or have failed, and still have calls that have not ended. */
   ending(): number[] {
-    return this.#db
-      .all(
-        `SELECT seq FROM batches WHERE ending = 1 AND EXISTS
+    return this.#db.numbers(
+      `SELECT seq FROM batches WHERE ending = 1 AND EXISTS
            (SELECT 1 FROM members CROSS JOIN calls ON calls.seq = members.seq WHERE members.whole = batches.seq)`,
-      )
-      .map(({ seq }) => seq as number);
+    );
   }
 
   forgetMember(whole: number, index: number): void {

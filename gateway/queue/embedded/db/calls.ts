@@ -1,24 +1,14 @@
-import type { DeliveredCall } from "../protocol.ts";
-import type { EmbeddedDatabase, Row } from "./database.ts";
+import type { DeliveredCall, WireCall } from "../protocol.ts";
+import { type EmbeddedDatabase, objectOf, type Row } from "./database.ts";
 
 /** A call to store. */
-export interface CallToStore {
-  readonly key: string;
-  readonly acceptedAt: number;
-  readonly callId?: string;
-  readonly idempotencyKey?: string;
-  /** Of the request that the key stands for. */
-  readonly print?: string;
-  readonly notBefore?: number;
-  readonly notAfter?: number;
+export type CallToStore = Omit<WireCall, "bodyAt" | "bodyBytes" | "wholeSize" | "tellExpiry"> & {
   /** When the queue itself is to end it. */
   readonly expires?: number;
-  readonly member?: { readonly whole: number; readonly index: number };
   /** Its body holds a batch. */
   readonly isBatch: boolean;
-  readonly meta: string;
   readonly body: Uint8Array;
-}
+};
 
 /** What is known of a call that has not ended, but for its content. */
 export interface CallFacts {
@@ -59,8 +49,8 @@ export interface Answered extends Omit<Tried, "refused"> {
 /** In the column `member`: not one, but all of a batch. */
 export const WHOLE = -1;
 
-const FACTS =
-  "seq, fn, due, bytes, attempts, accepted, started, status, duration, not_after, call_id, idem, whole, member";
+const FACTS = `seq, fn AS key, due, bytes, attempts, accepted AS acceptedAt, started AS startedAt, status,
+  duration AS durationMs, not_after AS notAfter, call_id AS callId, idem AS idempotencyKey, whole, member`;
 
 /** A call that is now under way. */
 export interface Begun {
@@ -234,14 +224,12 @@ export class EmbeddedCalls {
 
   /** Calls of a key that are not being tried, up to a place. */
   waiting(key: string, upTo: number, limit: number): number[] {
-    return this.#db
-      .all(
-        "SELECT seq FROM calls WHERE fn = ? AND seq <= ? AND seq NOT IN (SELECT seq FROM under_way) LIMIT ?",
-        key,
-        upTo,
-        limit,
-      )
-      .map((row) => row.seq as number);
+    return this.#db.numbers(
+      "SELECT seq FROM calls WHERE fn = ? AND seq <= ? AND seq NOT IN (SELECT seq FROM under_way) LIMIT ?",
+      key,
+      upTo,
+      limit,
+    );
   }
 
   /**
@@ -278,14 +266,12 @@ export class EmbeddedCalls {
 
   /** Calls that are not being tried and whose time has passed at `now`. */
   expired(now: number, limit: number): number[] {
-    return this.#db
-      .all(
-        `SELECT seq FROM calls WHERE expires IS NOT NULL AND expires < ? AND seq NOT IN (SELECT seq FROM under_way)
+    return this.#db.numbers(
+      `SELECT seq FROM calls WHERE expires IS NOT NULL AND expires < ? AND seq NOT IN (SELECT seq FROM under_way)
          ORDER BY expires LIMIT ?`,
-        now,
-        limit,
-      )
-      .map((row) => row.seq as number);
+      now,
+      limit,
+    );
   }
 
   /** When the time of the first call not being tried passes. */
@@ -325,36 +311,6 @@ export function bytesOf({ meta, body }: Pick<CallToStore, "meta" | "body">): num
 }
 
 function toFacts(row: Row): CallFacts {
-  const {
-    seq,
-    fn,
-    due,
-    bytes,
-    attempts,
-    accepted,
-    started,
-    status,
-    duration,
-    not_after,
-    call_id,
-    idem,
-    whole,
-    member,
-  } = row;
-  return {
-    seq: seq as number,
-    key: fn as string,
-    due: due as number,
-    bytes: bytes as number,
-    attempts: attempts as number,
-    acceptedAt: accepted as number,
-    startedAt: (started as number | null) ?? undefined,
-    status: (status as number | null) ?? undefined,
-    durationMs: (duration as number | null) ?? undefined,
-    notAfter: (not_after as number | null) ?? undefined,
-    callId: (call_id as string | null) ?? undefined,
-    idempotencyKey: (idem as string | null) ?? undefined,
-    whole: (whole as number | null) ?? undefined,
-    isBatch: member === WHOLE,
-  };
+  const { member, ...facts } = objectOf<Omit<CallFacts, "isBatch"> & { readonly member?: number }>(row);
+  return { ...facts, isBatch: member === WHOLE };
 }

@@ -59,6 +59,11 @@ export class EmbeddedDatabase {
     return (row && (Object.values(row)[0] as number | null)) ?? undefined;
   }
 
+  /** The first column of all rows. */
+  numbers(sql: string, ...values: SQLInputValue[]): number[] {
+    return this.all(sql, ...values).map((row) => Object.values(row)[0] as number);
+  }
+
   close(): void {
     this.#statements.clear();
     this.#db.close();
@@ -72,6 +77,12 @@ export class EmbeddedDatabase {
     }
     return statement;
   }
+}
+
+/** A row as the object whose fields its columns are named for; what is `NULL` is undefined. */
+export function objectOf<T>(row: Row): T {
+  for (const column in row) if (row[column] === null) (row as Record<string, unknown>)[column] = undefined;
+  return row as T;
 }
 
 /** Primary result codes. @see https://www.sqlite.org/rescode.html */

@@ -1,26 +1,23 @@
 import type { FinalState } from "../../queue.ts";
 import { functionOf, type StoredOutcome, type StoredResult } from "../protocol.ts";
-import type { EmbeddedDatabase } from "./database.ts";
+import type { CallFacts } from "./calls.ts";
+import { type EmbeddedDatabase, objectOf } from "./database.ts";
 
 /** What is remembered of a call that has ended. */
-export interface FinishedCall {
-  readonly seq: number;
-  readonly key: string;
+export interface FinishedCall
+  extends Pick<CallFacts, "seq" | "key" | "attempts" | "acceptedAt">,
+    Partial<
+      Pick<CallFacts, "startedAt" | "status" | "durationMs" | "notAfter" | "callId" | "idempotencyKey" | "whole">
+    > {
   readonly state: FinalState;
-  readonly attempts: number;
-  readonly acceptedAt: number;
-  readonly startedAt?: number | undefined;
   readonly endedAt: number;
-  readonly status?: number | undefined;
-  readonly durationMs?: number | undefined;
-  readonly notAfter?: number | undefined;
   readonly reason?: string | undefined;
-  readonly callId?: string | undefined;
-  readonly idempotencyKey?: string | undefined;
-  readonly whole?: number | undefined;
   /** JSON text of how its callback ended. */
   readonly callback?: string | undefined;
 }
+
+const FACTS = `seq, fn AS key, state, attempts, accepted AS acceptedAt, started AS startedAt, ended AS endedAt, status,
+  duration AS durationMs, not_after AS notAfter, reason, call_id AS callId, idem AS idempotencyKey, whole, callback`;
 
 /** Reasons are for people to read. */
 const MAX_REASON = 1000;
@@ -69,26 +66,10 @@ export class EmbeddedHistory {
   }
 
   find(seq: number): (FinishedCall & { readonly hasResult: boolean }) | undefined {
-    const row = this.#db.get("SELECT * FROM finished WHERE seq = ?", seq);
+    const row = this.#db.get(`SELECT ${FACTS}, result_bytes AS bytes FROM finished WHERE seq = ?`, seq);
     if (!row) return undefined;
-    return {
-      seq,
-      key: row.fn as string,
-      state: row.state as FinalState,
-      attempts: row.attempts as number,
-      acceptedAt: row.accepted as number,
-      startedAt: (row.started as number | null) ?? undefined,
-      endedAt: row.ended as number,
-      status: (row.status as number | null) ?? undefined,
-      durationMs: (row.duration as number | null) ?? undefined,
-      notAfter: (row.not_after as number | null) ?? undefined,
-      reason: (row.reason as string | null) ?? undefined,
-      callId: (row.call_id as string | null) ?? undefined,
-      idempotencyKey: (row.idem as string | null) ?? undefined,
-      whole: (row.whole as number | null) ?? undefined,
-      callback: (row.callback as string | null) ?? undefined,
-      hasResult: row.result_bytes !== null,
-    };
+    const { bytes, ...call } = objectOf<FinishedCall & { readonly bytes?: number }>(row);
+    return { ...call, hasResult: bytes !== undefined };
   }
 
   /** The callback of a call that has ended was sent once more. @param rescued it is dead no more by that */

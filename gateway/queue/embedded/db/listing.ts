@@ -36,9 +36,9 @@ export class EmbeddedListing {
     const waiting = state === "waiting" ? 1 : 0;
     if (!keys) {
       const sql = `SELECT seq FROM calls WHERE seq > ? AND seq <= ? ${NOT_UNDER_WAY} ORDER BY seq LIMIT ?`;
-      return this.#places(sql, after, upTo, waiting, limit);
+      return this.#db.numbers(sql, after, upTo, waiting, limit);
     }
-    return this.#places(
+    return this.#db.numbers(
       `SELECT seq FROM calls WHERE seq > ? AND seq <= ? ${NOT_UNDER_WAY}
          AND +fn IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?`,
       after,
@@ -51,7 +51,7 @@ export class EmbeddedListing {
 
   /** Goes through all calls of the keys, wherever they lie, in an index alone. */
   byKey({ keys, state, after, limit }: Wanted): number[] {
-    return this.#places(
+    return this.#db.numbers(
       `SELECT seq FROM json_each(?) CROSS JOIN calls INDEXED BY calls_by_function ON fn = value
        WHERE seq > ? ${NOT_UNDER_WAY} ORDER BY seq LIMIT ?`,
       JSON.stringify(keys ?? []),
@@ -63,7 +63,7 @@ export class EmbeddedListing {
 
   /** Goes through those that are being tried. */
   underWay({ keys, after, limit }: Wanted): number[] {
-    return this.#places(
+    return this.#db.numbers(
       `SELECT under_way.seq FROM under_way CROSS JOIN calls ON calls.seq = under_way.seq
        WHERE under_way.seq > ? AND (? IS NULL OR fn IN (SELECT value FROM json_each(?))) ORDER BY under_way.seq LIMIT ?`,
       after,
@@ -91,9 +91,5 @@ export class EmbeddedListing {
       this.#db.get(`SELECT ${columns} FROM calls WHERE seq = ?`, bodyBytes, seq) ??
       this.#db.get(`SELECT ${columns} FROM dead WHERE seq = ? ORDER BY place DESC LIMIT 1`, bodyBytes, seq);
     return row && { meta: row.meta as string, bodyBytes: row.bytes as number, body: row.body as Uint8Array };
-  }
-
-  #places(sql: string, ...values: (number | string | null)[]): number[] {
-    return this.#db.all(sql, ...values).map((row) => row.seq as number);
   }
 }
