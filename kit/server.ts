@@ -6,6 +6,7 @@ import { codeOfStatus } from "../contract/errors.ts";
 import { noteForwarder, settleForwarding, type TrustedProxies } from "../http/client-address.ts";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../http/connections.ts";
+import { leaveToReader } from "../http/expect.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
 import { checkHead } from "../http/request-head.ts";
 import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
@@ -114,6 +115,10 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     }
     // It is no longer this server's business what its first parser thinks of the connection.
     if (!isEscaped(socket)) answerMalformed(error, socket);
+  });
+  server.on("checkContinue", (req, res) => {
+    leaveToReader(req, res, () => server.listening && req.socket instanceof Socket);
+    server.emit("request", req, res);
   });
   server.on("connect", refuseTunnel);
   // An older Node would hand over all of them, also those that are not for us.

@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { Connections } from "../http/connections.ts";
+import { leaveToReader } from "../http/expect.ts";
 import { EscapedSocket, escapeTarget, isEscaped, type ParseError } from "../http/raw-target.ts";
 import { type UpgradeOptions, Upgrades } from "../http/upgrades.ts";
 
@@ -60,6 +61,10 @@ export function createGuardedServer(
   if ("shouldUpgradeCallback" in server) server.on("upgrade", upgrades.onUpgrade);
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
+  server.on("checkContinue", (req, res) => {
+    leaveToReader(req, res, () => server.listening && req.socket instanceof Socket);
+    server.emit("request", req, res);
+  });
   server.on("connect", (_req, socket) => closeSocket(socket, closingAnswer(405, "Method Not Allowed", "")));
   server.on("clientError", (error: ParseError, socket) => {
     if (socket instanceof Socket && connections.startsAnew(socket, error.rawPacket)) {

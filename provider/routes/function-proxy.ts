@@ -9,6 +9,7 @@ import type {
 import { finished, pipeline } from "node:stream/promises";
 import { ERROR_HEADER, type ErrorCode } from "../../contract/error-codes.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
+import { CONTINUE_PATIENCE_MS, waitsForLeave } from "../../http/expect.ts";
 import {
   isFinalStatus,
   isUntyped,
@@ -146,6 +147,8 @@ function send(req: IncomingMessage, { address, path, agent, upgrade }: Hop): Cli
   const url = new URL(`http://${address}`);
   const headers = requestHeaders(req, address);
   if (upgrade) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocols);
+  const waits = hasBody(req) && waitsForLeave(req);
+  if (waits) headers.push("Expect", "100-continue");
   const upstream = request({
     // One that may change its protocol is no more use to others.
     agent: upgrade ? false : agent,
@@ -159,10 +162,22 @@ function send(req: IncomingMessage, { address, path, agent, upgrade }: Hop): Cli
   // Node drops headers past a count without a word; their size has a limit.
   upstream.maxHeadersCount = 0;
   // Not `pipeline`: upon a failure it would destroy the client's connection, which still awaits its answer.
-  req.pipe(upstream);
+  if (waits) pipeWhenWanted(req, upstream);
+  else req.pipe(upstream);
   // A body that has not begun to arrive must not hold up the head: the function may want to answer to that alone.
   if (hasBody(req) && req.readableLength === 0) upstream.flushHeaders();
   return upstream;
+}
+
+/** Sends the body when the function says that it wants it, as its sender asks for. */
+function pipeWhenWanted(req: IncomingMessage, upstream: ClientRequest): void {
+  const begin = () => {
+    clearTimeout(late);
+    if (!upstream.destroyed && !upstream.writableEnded) req.pipe(upstream);
+  };
+  const late = setTimeout(begin, CONTINUE_PATIENCE_MS);
+  upstream.once("continue", begin);
+  for (const event of ["response", "error", "close"]) upstream.once(event, () => clearTimeout(late));
 }
 
 /** For the first piece of a body to say what the body is; a stream's reader wants to know that it is connected. */

@@ -1,5 +1,6 @@
 import { type Agent, ClientRequest, type IncomingMessage, type InformationEvent, type RequestOptions } from "node:http";
 import type { Socket } from "node:net";
+import { CONTINUE_PATIENCE_MS, waitsForLeave } from "../../http/expect.ts";
 import { isFinalStatus, MAX_INTERIM_ANSWERS, mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import { INTERNAL_HEADER, INTERNAL_WATCHDOG } from "../../http/platform-mark.ts";
 import { isOffered } from "../../http/upgrade-rules.ts";
@@ -38,6 +39,8 @@ export class ForwardedCall extends ClientRequest {
   #incoming: IncomingMessage | undefined;
   /** What it offers to go on with in the place of HTTP. */
   upgrade: PendingUpgrade | undefined;
+  /** While the body is held back until the function wants it. */
+  #patience: NodeJS.Timeout | undefined;
   #interimAnswers = 0;
   #repeatable = false;
   #piped = false;
@@ -65,7 +68,24 @@ export class ForwardedCall extends ClientRequest {
     const { req } = this.#res;
     this.#piped = true;
     if (req.headers.trailer !== undefined) req.once("end", () => passTrailers(req.rawTrailers, this));
-    req.pipe(this);
+    if (!waitsForLeave(req)) {
+      req.pipe(this);
+      return;
+    }
+    this.#patience = setTimeout(() => this.#sendBody(), CONTINUE_PATIENCE_MS);
+    this.flushHeaders();
+  }
+
+  /** The function wants the body that its sender holds back, or says nothing. */
+  #sendBody(): void {
+    if (this.#patience === undefined) return;
+    this.#holdBody();
+    if (!this.#over && !this.destroyed) this.#res.req.pipe(this);
+  }
+
+  #holdBody(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
   }
 
   timeOut(): void {
@@ -87,6 +107,12 @@ export class ForwardedCall extends ClientRequest {
       case "response":
         this.#answer(first as Answer);
         return true;
+      case "continue":
+        this.#sendBody();
+        return true;
+      case "close":
+        this.#holdBody();
+        return super.emit(event, first, second, third);
       case "information":
         this.#passInterim(first as InformationEvent);
         return true;
@@ -135,6 +161,7 @@ export class ForwardedCall extends ClientRequest {
       return;
     }
     this.#incoming = incoming;
+    this.#holdBody();
     // What the function leaves unread would be the beginning of the next request on its connection.
     if (!this.writableFinished || this.#isUpload()) this.shouldKeepAlive = false;
     const canTrail = res.req.httpVersionMinor > 0 && res.req.method !== "HEAD";

@@ -33,7 +33,7 @@ export function buildRequestHeaders(rawHeaders: readonly string[], method: strin
     }
     if (lower === "trailer") trailer = value;
     if (lower === "te" && wantsTrailers(value)) headers.push("TE", "trailers");
-    // Our server has already answered `Expect: 100-continue`.
+    // `Expect` is between each two of us; who forwards the body says it anew.
     if (isHopByHop(lower) || lower === "expect" || named?.has(lower)) continue;
     if (lower === "content-length") hasBody = value !== "0";
     headers.push(name, value);

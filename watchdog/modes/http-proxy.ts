@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { waitsForLeave } from "../../http/expect.ts";
 import { MAX_ANSWER_HEAD_BYTES } from "../../http/forwarding.ts";
 import { upgradeOf } from "../../http/upgrades.ts";
 import { readBody } from "../body.ts";
@@ -68,6 +69,7 @@ export class HttpProxy {
       return;
     }
     if (upgrade) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocols);
+    if (body === undefined && hasBody && waitsForLeave(req)) headers.push("Expect", "100-continue");
     if (body !== undefined && body.length > 0) setLength(headers, body.length);
     const options = {
       host: upstream.host,
