@@ -56,13 +56,13 @@ export class ScalingPlatform {
     this.#remove = remove;
   }
 
-  static async start(): Promise<ScalingPlatform> {
+  static async start(env: Readonly<Record<string, string>> = {}): Promise<ScalingPlatform> {
     const folder = await temporaryFolder();
     const platform = await Platform.start({
       dataDir: join(folder.path, "data"),
       cwd: folder.path,
       // Replicas are told apart by process ids, which are all the same behind a wall.
-      env: { sandbox: "off" },
+      env: { sandbox: "off", ...env },
     });
     await buildImage(platform, "patient:1", inProcess(PATIENT));
     await buildImage(platform, "broken:1", inProcess(`throw new Error("no licence for this");`));
