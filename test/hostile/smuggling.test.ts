@@ -46,6 +46,10 @@ afterAll(async () => {
 /** What a refusal may be; a connection that is only closed counts as 400. */
 const REFUSALS = [301, 400, 405, 408, 417, 431, 501, 505];
 
+/** What a server of HTTP/2 says first: whoever has sent its preface gets no other answer. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the head of a frame
+const SETTINGS_OF_HTTP2 = /^\x00\x00.\x04\x00\x00\x00\x00\x00/s;
+
 let sent = 0;
 
 /** Sends a form through a door and then calls as others would. @returns what came of it */
@@ -68,7 +72,7 @@ async function send(door: Door, { request }: Form) {
     bodies,
     status: answers[0]?.status ?? 400,
     // Answers that were not asked for, or that are another request's.
-    astray: [...answers.slice(1), ...(rest === "" ? [] : [rest])].filter(
+    astray: [...answers.slice(1), ...(rest === "" || SETTINGS_OF_HTTP2.test(rest) ? [] : [rest])].filter(
       (answer) => typeof answer === "string" || answer.body !== `/last${id}`,
     ),
     victim: victim === `/victim${id}`,
