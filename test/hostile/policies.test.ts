@@ -1,4 +1,6 @@
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:http2";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { GuardedGateway } from "../support/guarded-gateway.ts";
@@ -143,6 +145,28 @@ test("another spelling of a function's path has the same policy", async () => {
     );
   }
   expect(guarded.reached).toEqual([]);
+});
+
+test("over HTTP/2 the same policy holds", async () => {
+  const name = guarded.deploy({ auth: "key", "auth.secret": "keys", "limits.max-request-bytes": "10" });
+  const session = connect(guarded.url);
+  const ask = async (headers: Record<string, string>, body: string) => {
+    const stream = session.request({ ":method": "POST", ":path": `/function/${name}`, ...headers });
+    stream.on("error", () => {});
+    stream.end(body);
+    const [answer] = (await once(stream, "response")) as [{ ":status"?: number }];
+    stream.resume();
+    return answer[":status"];
+  };
+  const key = { "x-api-key": "job-key" };
+  const attempts = [
+    ask({}, ""),
+    ask({ "x-faaslane-subject": "batch" }, ""),
+    ask(key, "x".repeat(11)),
+    ask(key, "fits"),
+  ];
+  expect(await Promise.all(attempts)).toEqual([401, 401, 413, 200]);
+  session.destroy();
 });
 
 test("an upgrade has to pass the policy too", async () => {

@@ -1,7 +1,9 @@
 import { createHash, createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { exportSPKI, importJWK, SignJWT } from "jose";
+import { GatewayCaller } from "../../../gateway/async/worker/gateway-caller.ts";
 import { proveDelivery } from "../../../gateway/core/delivery-proof.ts";
+import { storedCall } from "../../contracts/function-caller-contract.ts";
 import { eventually } from "../../support/eventually.ts";
 import { GuardedGateway } from "../../support/guarded-gateway.ts";
 import { TokenIssuer } from "../../support/token-issuer.ts";
@@ -231,6 +233,29 @@ test("a queue worker with the platform's password brings calls that were accepte
     "t=1,v1=x",
   ];
   for (const delivery of wrong) expect(coded(await bring(delivery))).toEqual([401, "unauthorized"]);
+});
+
+test("the caller of stored calls shows that password, and nobody without it is believed", async () => {
+  await guarded.secret("keys", "batch job-key\n");
+  const name = guarded.deploy({ auth: "key", "auth.secret": "keys", "rate-limit": "1/h; by=all" });
+  const make = async (credentials: typeof platform | undefined) => {
+    const gatewayUrl = new URL(guarded.url);
+    const caller = new GatewayCaller({
+      gatewayUrl,
+      connections: 1,
+      timeLimit: () => 20_000,
+      userAgent: "w",
+      credentials,
+    });
+    const call = storedCall({ function: name, headers: [["X-Faaslane-Subject", "batch"]] });
+    const answer = await caller.call(call, undefined, new AbortController().signal);
+    await caller.close();
+    return answer;
+  };
+  for (let i = 0; i < 3; i++) expect(await make(platform)).toMatchObject({ kind: "answered", status: 200 });
+  expect(told().subject).toBe("batch");
+  expect(await make({ ...platform, password: "guessed" })).toMatchObject({ status: 401 });
+  expect(await make(undefined)).toMatchObject({ status: 429 });
 });
 
 test("without its secret a function is closed, and strangers are not told why", async () => {
