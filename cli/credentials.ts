@@ -56,7 +56,7 @@ export function isLoopbackUrl(url: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
-/** Of the platform that listens at `url`: whoever else does on this machine must not get its password. */
+/** Of the platform that listens at `url`: another program on this machine must not get its password. */
 async function findLocalAuthorization(
   url: string,
   { env, cwd, sourceRoot }: Surroundings,

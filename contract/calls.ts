@@ -9,7 +9,7 @@ const count = z.number();
 const time = z.string();
 
 const callStatus = z.object({
-  /** Of the queue; whoever has it may read and cancel the call. */
+  /** Of the queue; its holder may read and cancel the call. */
   id: z.string(),
   /** `X-Call-Id`: the caller's own, else equal to `id`. */
   callId: z.string(),

@@ -10,7 +10,7 @@ export type ScaleType = (typeof SCALE_TYPES)[number];
 /** How a function wants to be scaled, from its labels and annotations. */
 export interface ScalePolicy {
   readonly type: ScaleType;
-  /** Whether the function names its type; whoever scales by alerts leaves it out. */
+  /** Whether the function names its type; functions that alerts scale leave it out. */
   readonly typeGiven: boolean;
   /** PromQL expression of type `custom`. */
   readonly query?: string;
@@ -40,7 +40,7 @@ export interface ScalePolicy {
   /** A higher desired number must last so long; a lower one too. */
   readonly upDelayMs: number;
   readonly downDelayMs: number;
-  /** Further calls in flight that there is to be room for. */
+  /** Further calls in flight to keep room for. */
   readonly burst: number;
   /** Replica floor until it was first reached. */
   readonly initial: number;

@@ -1,8 +1,8 @@
 /** Failures of the machine beneath the platform, which pass: nobody has asked for anything wrong. */
 export interface Shortage {
-  /** `noSpace`: what is to be stored finds no room; all else goes on. */
+  /** `noSpace`: writes find no room; all else goes on. */
   readonly kind: "noSpace" | "unavailable";
-  /** For whoever has asked; says nothing about paths. */
+  /** For the caller; names no paths. */
   readonly message: string;
 }
 

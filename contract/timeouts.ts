@@ -65,7 +65,7 @@ export function answerTimeoutMs(
   return own > 0 ? Math.min(MAX_TIMER_MS, Math.max(timeoutMs, own + SLACK_MS)) : timeoutMs;
 }
 
-/** Why a deployment is to be refused. */
+/** Why a deployment must be refused. */
 export function timeoutProblems(annotations: Strings = {}): string[] {
   const text = annotations[TIMEOUT_ANNOTATION];
   if (text === undefined || readTimeoutAnnotation(annotations) !== undefined) return [];

@@ -15,7 +15,7 @@ export class TrustedProxies {
   readonly #unix: boolean;
 
   /**
-   * @param peers addresses, networks in CIDR notation, and `unix` for whoever connects by a Unix socket
+   * @param peers addresses, networks in CIDR notation, and `unix` for clients on a Unix socket
    * @throws when one is none of these
    */
   constructor(peers: readonly string[]) {
@@ -87,7 +87,7 @@ interface Asking {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** The address of whoever asks: the other end of the connection, or whom a trusted proxy there speaks for. */
+/** The client's address: the other end of the connection, or the client that a trusted proxy there names. */
 export function clientOf({ headers, socket }: Asking): string | undefined {
   const { remoteAddress } = socket;
   const peer = remoteAddress && plainAddress(remoteAddress);

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 
-/** Time for the other side to read what it is told last, and to close. */
+/** Time for the other side to read the last answer, and to close. */
 const GOODBYE_MS = 1_000;
 
 /** Those that have been closed; a server may find several reasons to. */

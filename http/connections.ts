@@ -299,7 +299,7 @@ export class Connections {
     return this.#now - servedAt > ms;
   }
 
-  /** The socket's own timer knows whether a write moves; but while nothing is to be written, silence is no fault. */
+  /** The socket's own timer knows whether a write moves; but while nothing waits to be written, silence is no fault. */
   #lookAtAnswer(connection: Connection): void {
     const { socket, clogged } = connection;
     connection.clogged = socket.writableLength > 0;

@@ -48,7 +48,7 @@ function readLine(bytes: Buffer): ProxyHeader {
   if (end < 0) return bytes.length < MAX_LINE_BYTES ? UNFINISHED : wrong("a line that does not end");
   const line = bytes.toString("latin1", 0, end);
   const size = end + 2;
-  // What follows the word is to be ignored.
+  // The rest after the word must be ignored.
   if (/^PROXY UNKNOWN( |$)/.test(line)) return { kind: "header", bytes: size };
   const [, family, source = "", destination = "", sourcePort = "", destinationPort = ""] = LINE.exec(line) ?? [];
   const isAddress = family === "TCP4" ? isIPv4 : isIPv6;
@@ -78,7 +78,7 @@ function readBinary(bytes: Buffer): ProxyHeader {
   if (version >> 4 !== 2 || command > 1) return wrong("an unknown version or command");
   if (size > MAX_V2_BYTES) return wrong("a header that is too long");
   if (bytes.length < size) return UNFINISHED;
-  // LOCAL: a health check of the proxy's own; whatever it says of addresses is to be ignored.
+  // LOCAL: a health check of the proxy's own; its addresses must be ignored.
   if (command === 0) return { kind: "header", bytes: size };
   const needed = ADDRESS_BYTES[family];
   if (needed === undefined) return wrong("an address family that is no stream's");

@@ -61,7 +61,7 @@ export class CredentialFiles implements Credentials {
     return performance.now() - this.#changedAt < this.#overlapMs ? this.#previous : undefined;
   }
 
-  /** Those that held before the current ones; whoever has not seen the change yet goes by them. */
+  /** Those that held before the current ones; clients that have not seen the change yet use them. */
   get previous(): Credentials | undefined {
     return this.#previous;
   }
@@ -105,7 +105,7 @@ export class CredentialFiles implements Credentials {
   }
 }
 
-/** For clients that learn of a change a little later than the server, and not for whoever has found a password. */
+/** For clients that learn of a change a little later than the server; short, so that a leaked password ends soon. */
 export const DEFAULT_PASSWORD_OVERLAP_MS = 60_000;
 
 const isSame = (a: Credentials, b: Credentials) => a.user === b.user && a.password === b.password;

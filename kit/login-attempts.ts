@@ -52,7 +52,7 @@ export class LoginAttempts {
   /**
    * Counts a wrong password.
    * @param address of the client
-   * @returns milliseconds for which further ones are refused; 0 when this one is to be answered as wrong
+   * @returns milliseconds for which further ones are refused; 0 when this one is answered as wrong
    */
   fail(address: string | undefined): number {
     const now = this.#now();

@@ -30,7 +30,7 @@ const STUTTER_MS = 300;
  * @param open gets a signal that aborts when the process is to stop, should that happen before it is done
  */
 export async function runProcess(open: (signal: AbortSignal) => Promise<RunningProcess>): Promise<void> {
-  // Whoever read it may have gone, and a file may find no room: a server goes on without.
+  // The reader may have gone, and a file may find no room: a server goes on without output.
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));

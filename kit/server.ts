@@ -158,7 +158,7 @@ function openUpgrades(
   return new Upgrades(connections, { ...given, Response, max });
 }
 
-/** Whoever is at the limit is so many times a second. */
+/** A server at its limit is there many times a second. */
 const SAY_EVERY_MS = 60_000;
 
 function sayNowAndThen(connections: number, port: number, log: ListenOptions["log"]): () => void {

@@ -17,7 +17,7 @@ export class PairedSocket extends Duplex {
     this.remoteAddress = remoteAddress;
   }
 
-  /** @param remoteAddress of whoever is at the client's end */
+  /** @param remoteAddress of the client's end */
   static pair(remoteAddress: string | undefined): { client: PairedSocket; server: PairedSocket } {
     const client = new PairedSocket(undefined);
     const server = new PairedSocket(remoteAddress);

@@ -16,7 +16,7 @@ export interface AnnounceAppOptions {
   readonly observe?: RequestHandler;
 }
 
-/** A second of them; a replica announces itself once. Whoever is refused is found by probing. */
+/** A second of them; a replica announces itself once. A replica that is refused is found by probing. */
 const ANNOUNCEMENTS = { perCaller: 10, total: 1_000 };
 
 /** An announcement has a handful of headers, comes in one piece, and nothing follows it. */

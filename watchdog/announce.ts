@@ -14,11 +14,11 @@ export interface AnnouncerDeps {
 export interface Announcer {
   /** The function takes calls from now on. Resolves when everybody was told or given up on; never rejects. */
   announce(): Promise<void>;
-  /** Nobody is to be told any more. */
+  /** Ends the announcements. */
   stop(): void;
 }
 
-/** Providers that are told; more than anybody runs. */
+/** Providers that get announcements; more than anybody runs. */
 const MAX_PROVIDERS = 32;
 const TIMEOUT_MS = 2_000;
 /** Pauses between tries: a provider may see a new function a moment later than its first pod starts. */
@@ -34,7 +34,7 @@ export async function resolveHost(host: string): Promise<string[]> {
 export function openAnnouncer(config: AnnounceConfig, deps: AnnouncerDeps): Announcer {
   const stopped = new AbortController();
   let first: Promise<readonly string[]> | undefined = findProviders(config, deps);
-  // Seen by whoever announces; if nobody gets that far it does not matter.
+  // The announcement sees the error; without one it does not matter.
   first.catch(() => {});
 
   const find = () => {

@@ -27,7 +27,7 @@ export interface HttpConfig {
   readonly kind: "http";
   readonly command: Command;
   readonly upstream: Upstream;
-  /** Whoever listens at `upstream` serves for the function, also a process that the watchdog has not started. */
+  /** The process that listens at `upstream` serves the function, even if the watchdog has not started it. */
   readonly anyUpstream: boolean;
   readonly bufferBody: boolean;
 }
@@ -61,7 +61,7 @@ export interface WatchdogConfig {
   readonly writeTimeoutMs: number;
   /** Longest time the function may work on one request. */
   readonly execTimeoutMs: number;
-  /** How long traffic is still served after SIGTERM, so that whoever routes here can notice. */
+  /** How long traffic is still served after SIGTERM, so that routers can notice. */
   readonly healthcheckIntervalMs: number;
   /** A connection that has changed its protocol is closed when nothing has moved on it for so long. */
   readonly upgradeIdleMs: number;

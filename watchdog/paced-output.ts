@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 
-/** Bytes that may wait for whoever reads our log. */
+/** Bytes that may wait for the reader of our log. */
 const PENDING_LIMIT_BYTES = 1024 * 1024;
 
 /** How long a function is slowed down to the pace of its log's reader before lines are dropped instead. */

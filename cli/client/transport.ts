@@ -23,7 +23,7 @@ export interface TransportOptions {
   /** Without a trailing slash. */
   readonly url: string;
   readonly tlsVerify: boolean;
-  /** Told of every request once its answer begins: never sees headers or bodies, so it may be printed. */
+  /** Called for every request once its answer begins. Gets no headers or bodies, so it may be printed. */
   readonly trace?: (line: string) => void;
 }
 
@@ -91,7 +91,7 @@ async function sendOne(url: string, tlsVerify: boolean, given: GatewayRequest): 
   return await promise;
 }
 
-/** How a connection that broke, or an answer that did not come, is told to the user. */
+/** Explains a broken connection, or a missing answer, to the user. */
 export function explainNetworkError(url: string, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   const why = code === undefined ? undefined : NETWORK_ERRORS[code];

@@ -29,7 +29,7 @@ export function buildCommand(io: Io): Command {
     const byFlags = functionFromFlags(flags);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
     const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image, --handler, --name and --lang");
-    // Whoever names the handler on the command line means it, wherever it is.
+    // A handler named on the command line is meant, wherever it is.
     const settings = buildSettingsOf(io, flags, stack, byFlags?.handler);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const quiet = flags.quiet ?? false;

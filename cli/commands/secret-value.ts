@@ -8,7 +8,7 @@ export interface SecretValue {
 }
 
 /**
- * The value without white space at its ends, unless it is to be kept. Both forms are trimmed alike: servers prefer
+ * The value without white space at its ends, unless a flag keeps it. Both forms are trimmed alike: servers prefer
  * the bytes, and a file's last newline is hardly ever part of a password.
  * @throws {CliError} when nothing is left
  */

@@ -33,7 +33,7 @@ export async function settleWaitingCalls(
   else io.stdout.write(`${calls} for ${name}, and will be kept. To drop them: faaslane queue purge ${name}\n`);
 }
 
-/** @returns 0 where there is no queue: at a gateway of OpenFaaS, or one that is told to have none */
+/** @returns 0 where there is no queue: at a gateway of OpenFaaS, or with `queue=none` */
 async function unlessAbsent(count: Promise<number>): Promise<number> {
   try {
     return await count;

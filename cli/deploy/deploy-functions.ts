@@ -25,7 +25,7 @@ export type DeployOutcome =
 /**
  * Deploys one function after the other; one that fails does not stop the rest.
  * @param plan makes the deployment of a function
- * @param report is told of each outcome as it comes
+ * @param report gets each outcome as it comes
  */
 export async function deployFunctions(
   functions: readonly StackFunction[],

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-/** `faaslane queue-worker`: a queue worker alone, until it is told to stop. */
+/** `faaslane queue-worker`: a queue worker alone, until a signal stops it. */
 export function queueWorkerCommand(): Command {
   return new Command("queue-worker")
     .description("Run a queue worker alone; settings come from the environment")

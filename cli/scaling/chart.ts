@@ -36,7 +36,7 @@ export function formatChart(seconds: readonly ChartSecond[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** The largest of each value per column: a short peak is to be seen. */
+/** The largest of each value per column, so that a short peak shows. */
 function split(seconds: readonly ChartSecond[], from: number, to: number): Omit<ChartSecond, "t">[] {
   const count = Math.min(COLUMNS, seconds.length);
   const columns: { load: number; wanted: number; ready: number }[] = [];

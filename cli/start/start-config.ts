@@ -22,7 +22,7 @@ export interface StartConfig {
  */
 export function loadStartConfig(env: Env): StartConfig {
   const dataDir = resolve(env.data_dir || ".faaslane");
-  // A person reads this terminal: what goes well is told in words, so the log keeps to what needs attention.
+  // A person reads this terminal: success is reported in words, so the log keeps to what needs attention.
   const shared: Env = {
     ...env,
     data_dir: dataDir,

@@ -74,7 +74,7 @@ export function callersSecret(annotations: Readonly<Record<string, string>> = {}
   return auth.keys.kind === "secret" ? auth.keys.name : undefined;
 }
 
-/** Why a deployment is to be refused. */
+/** Why a deployment must be refused. */
 export function callPolicyProblems(annotations: Readonly<Record<string, string>> = {}): readonly string[] {
   return parseCallPolicy(annotations).problems;
 }

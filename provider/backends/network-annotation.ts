@@ -10,7 +10,7 @@ export function isOffNetwork({ annotations }: Pick<ResolvedDeployment, "annotati
 /** Why a function that asks for none is not run. */
 export const OFF_NETWORK_NEEDS = `annotations.${NETWORK_ANNOTATION}: none needs a sandbox, and there is none here`;
 
-/** Rules that the annotation breaks: whoever mistypes it must not believe that it holds. */
+/** Rules that the annotation breaks: a mistyped one must not seem to hold. */
 export function networkProblems(deployment: Pick<ResolvedDeployment, "annotations">, walled: boolean): string[] {
   const value = deployment.annotations?.[NETWORK_ANNOTATION];
   if (value === undefined || value === "host") return [];

@@ -20,7 +20,7 @@ export interface ProbeRule extends ProbeTiming {
 }
 
 export interface ProbeRules {
-  /** Whether it is to be started again. */
+  /** Whether it has to be started again. */
   readonly liveness: ProbeRule;
   /** Whether it is to get calls; its path is that of liveness unless it has one of its own. */
   readonly readiness: ProbeRule;

@@ -104,7 +104,7 @@ interface Hop {
   readonly upgrade: PendingUpgrade | undefined;
 }
 
-/** Streams the call to the replica and its answer back; whoever leaves first takes the other side along. */
+/** Streams the call to the replica and its answer back; when one side leaves, the other is cut too. */
 async function forward(req: IncomingMessage, res: ServerResponse, hop: Hop): Promise<void> {
   let upstream = send(req, hop);
   const left = () => upstream.destroy(new Error("the client left"));

@@ -35,7 +35,7 @@ export async function chooseChildPort({ upstream: wanted, anyUpstream }: WantedU
 
 /**
  * A port that was free a moment ago. Another program may take it first; the child then fails to start and is restarted.
- * The system itself gives those of one range to whoever asks for any, so others are tried first.
+ * The system gives ports of one range to programs that ask for any port, so others are tried first.
  */
 async function pickFreePort(host: string): Promise<number> {
   const end = firstEphemeralPort();

@@ -50,7 +50,7 @@ export async function openHttpMode(
       throw error;
     },
   );
-  // Whoever waits sees the failure; that nobody may be waiting is no error of its own.
+  // Callers that wait see the failure; without any it is no unhandled rejection.
   readiness.catch(() => {});
 
   const killChild = () => {

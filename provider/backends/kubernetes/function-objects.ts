@@ -57,7 +57,7 @@ export class FunctionObjects {
     }
   }
 
-  /** Makes its definition this one, whoever wrote it before; undefined when the kind is not installed. */
+  /** Replaces its definition, whichever client wrote the last one; undefined when the kind is not installed. */
   async write(deployment: ResolvedDeployment): Promise<WrittenFunction | undefined> {
     const { namespace, service: name } = deployment;
     const existing = await this.find({ name, namespace });

@@ -278,7 +278,7 @@ export class KubernetesFunctions implements FunctionStore {
     if (object) this.#options.onApplied?.({ object, profiles: profilesOf(deployment, around), ...written });
   }
 
-  /** One write of a function at a time, so that of two creates one is told of the other. */
+  /** One write of a function at a time, so that one of two concurrent creates fails as a conflict. */
   async #withLock<T>(ref: FunctionRef, work: () => Promise<T>): Promise<T> {
     const key = qualifiedName(ref);
     const earlier = this.#writes.get(key) ?? Promise.resolve();
@@ -316,7 +316,7 @@ function ownedBy(around: ResourceContext, object: FunctionObject | undefined): R
   return owner ? { ...around, owner } : around;
 }
 
-/** What the Function says now counts, so that whoever looks at it later builds the very same objects. */
+/** The Function's present spec counts, so that a later reconciliation builds the very same objects. */
 function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | undefined): ResolvedDeployment {
   return object ? functionToDeployment(object) : deployment;
 }

@@ -16,7 +16,7 @@ export interface RestartDecision {
 
 /** @param readyMs how long the process had been ready when it ended */
 export function decideRestart(failuresBefore: number, readyMs: number, policy: BackoffPolicy): RestartDecision {
-  // Whoever kills replicas now and then must not make the waits longer than the time they serve.
+  // Replicas that are killed now and then must not wait longer than they serve.
   const sound = readyMs >= Math.max(policy.stableMs, delayAfter(failuresBefore, policy));
   const failures = sound ? 1 : failuresBefore + 1;
   return { failures, delayMs: delayAfter(failures, policy) };

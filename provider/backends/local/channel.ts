@@ -30,7 +30,7 @@ export function openChannel(stream: Duplex, onMessage: (message: unknown) => boo
     stream.pause();
   };
   stream.on("data", read);
-  // Closed by the other side, say: its end is told otherwise.
+  // The other side may have closed it; the end of the process shows elsewhere.
   stream.on("error", () => {});
   return {
     send: (message) => void stream.write(`${JSON.stringify(message)}\n`),

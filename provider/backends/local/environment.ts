@@ -37,7 +37,7 @@ export function buildProcessEnvironment(
     PATH: DEFAULT_PATH,
     ...Object.fromEntries(lent),
     HOME: location.code,
-    // Gateways are told before a replica drains, so there is no probe to wait for before it stops listening.
+    // Gateways learn that a replica drains before it does, so there is no probe to wait for before it stops listening.
     healthcheck_interval: "0s",
     ...artefact,
     ...(envProcess && { fprocess: envProcess }),

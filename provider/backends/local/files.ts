@@ -65,7 +65,7 @@ export async function sweepFolder(folder: string, keep: (name: string) => boolea
   await Promise.all(stale.map((name) => removeTree(join(folder, name))));
 }
 
-/** As {@link sweepFolder}; what cannot be removed stays, and `onError` is told of it. */
+/** As {@link sweepFolder}; what cannot be removed stays, and `onError` gets the error. */
 export async function sweepLeftovers(
   folder: string,
   keep: (name: string) => boolean,

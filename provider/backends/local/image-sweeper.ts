@@ -162,7 +162,7 @@ export class ImageSweeper {
   /**
    * Decides about one artefact and acts on it.
    * @param before what was in use when the sweep began
-   * @returns what is to be removed of it
+   * @returns what has to be removed of it
    */
   async #settle(
     digest: string,

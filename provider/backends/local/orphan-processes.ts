@@ -20,7 +20,7 @@ const BETWEEN_LOOKS_MS = 10;
 export class OrphanProcesses {
   readonly #prefix: string;
   readonly #log: Pick<Logger, "warn">;
-  /** Marks for the next look, and what it found for whoever waits for it. */
+  /** Marks for the next search, and its result for those who wait for it. */
   #next: { readonly ids: Set<string>; readonly counts: Promise<ReadonlyMap<string, number>> } | undefined;
   #last: Promise<unknown> = Promise.resolve();
 

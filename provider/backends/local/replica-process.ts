@@ -27,7 +27,7 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Ends what the process has started and what has left its group since. */
   killOrphans?(): Promise<void>;
-  /** Signals reach what the watchdog runs in, not the watchdog: it is told by its channel. */
+  /** Signals reach the process around the watchdog, not the watchdog: it gets them by its channel. */
   readonly enclosed?: boolean;
   readonly hooks?: ProcessHooks;
 }
@@ -137,7 +137,7 @@ function couldNotStart(error: unknown): ReplicaEnd {
 
 function forward(stream: Readable, sink: OutputSink): void {
   stream.on("data", (chunk: Buffer) => sink.write(chunk));
-  // Closing follows an error too, and says all there is to say about a pipe.
+  // `close` follows an error too, so an error of a pipe needs no handling.
   stream.on("error", () => {});
   stream.once("close", () => sink.end());
 }

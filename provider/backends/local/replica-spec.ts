@@ -29,7 +29,7 @@ export interface SpecSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** One replica that is to be started. */
+/** A replica to start. */
 export interface ReplicaPlan {
   readonly record: StoredFunction;
   readonly instance: string;

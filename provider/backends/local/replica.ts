@@ -18,7 +18,7 @@ export interface ReplicaTimes {
   readonly backoff: BackoffPolicy;
   /** A process that does not listen by then is killed. */
   readonly startTimeoutMs: number;
-  /** From then on people are told that it takes long. */
+  /** After this time its function shows as a problem that it does not listen yet. */
   readonly slowStartMs: number;
   /** Between the word that a replica drains and its SIGTERM, so that nobody chooses it any more. */
   readonly lingerMs: number;
@@ -152,7 +152,7 @@ export class SupervisedReplica implements ReplicaView {
   async #live(): Promise<void> {
     const { times, log, instance, onChange } = this.#options;
     const { signal } = this.#stopping;
-    // Whoever made it gets to keep it before it reports anything.
+    // Its creator stores it before it reports anything.
     await Promise.resolve();
     let failures = 0;
     while (!signal.aborted) {

@@ -19,10 +19,10 @@ export interface SecretFiles {
   removeNamespace(namespace: string): Promise<void>;
 }
 
-// The contract's decoder guards the wire; this guards the disk, whoever calls.
+// The contract's decoder guards the wire; this guards the disk against every caller.
 const SAFE_NAME = /^[a-z0-9][-a-z0-9.]{0,252}$/;
 
-/** Whoever has copies of secrets. */
+/** Holds copies of secrets. */
 export interface SecretUsers {
   /** Names of the functions that are deployed with it. */
   usersOf(secret: SecretName): readonly string[];

@@ -61,7 +61,7 @@ export function answer(
 export function abandon(launched: Promise<Run>): void {
   launched.then(
     (run) => run.kill(),
-    () => {}, // never started; whoever waited for it has seen why
+    () => {}, // never started; its caller has seen why
   );
 }
 

@@ -17,7 +17,7 @@ export class PendingPods {
   readonly #prober: ReadinessProber;
   readonly #startups: Startups;
   readonly #announcements = new Announcements();
-  /** Addresses that pods have told of themselves, until the API shows one. */
+  /** Addresses that pods have announced, until the API shows one. */
   readonly #announced = new Map<string, string>();
   /** Pods that answered, with the address that did. */
   readonly #answering = new Map<string, string>();

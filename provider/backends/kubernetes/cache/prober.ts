@@ -106,7 +106,7 @@ export class ReadinessProber {
     const askedAt = performance.now();
     void askPod({ ip: target.ip, path, timeoutMs: target.timeoutMs }, signal).then((answer) => {
       if (signal.aborted) return;
-      // Its kubelet decides: health would be all that there is to ask, and says nothing of the function.
+      // Its kubelet decides: we could only ask for health, which says nothing about the function.
       if (answer === "alive") return;
       if (answer === "elsewhere") return this.#ask({ ...asking, path: READY_PATH });
       const successes = answer === "yes" ? asking.successes + 1 : 0;

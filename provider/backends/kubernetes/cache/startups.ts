@@ -40,7 +40,7 @@ function inOrder(at: Map<ColdStartPhase, number>): void {
 export class Startups {
   readonly #options: StartupsOptions;
   readonly #byPod = new Map<string, PodStartup>();
-  /** What gateways are told of pods that were offered, and until when, in that order. */
+  /** Startup times of offered pods for gateways, in the order in which they expire. */
   readonly #told = new Map<string, { readonly startup: Startup; readonly until: number }>();
 
   constructor(options: StartupsOptions) {
@@ -118,7 +118,7 @@ export class Startups {
     return this.#told.size > 0;
   }
 
-  /** What there is to tell of a pod that was offered a short time ago. */
+  /** Startup times of a pod that was offered a short time ago. */
   told(key: string): Startup | undefined {
     const told = this.#told.get(key);
     return told && told.until >= this.#options.now() ? told.startup : undefined;

@@ -66,7 +66,7 @@ function decodeStatus(body: string): Status {
 const MISFIT = /^failed to create typed patch object/;
 
 /**
- * An answer that is no success, as the failure that our own client is told.
+ * Turns an unsuccessful answer into the failure that our own client gets.
  * @param retryAfterMs as the answer's header says
  */
 export function readApiError(status: number, body: string, retryAfterMs?: number): ApiError {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { FaasError } from "../../../../contract/errors.ts";
 
-/** Whoever renews credentials does it long before they expire. */
+/** Credentials are renewed long before they expire. */
 const MAX_AGE_MS = 30_000;
 
 /**

@@ -72,7 +72,7 @@ export function recordFunction({ metadata, spec, status }: FunctionObject): Watc
 }
 
 /**
- * By which fields are ours: whoever writes another value into one takes it away from us, and whoever removes it too.
+ * By which fields are ours: a client that writes another value into one, or removes it, takes it away from us.
  * What others set besides is none of our business and does not count.
  */
 export function recordObject({ metadata = {} }: Annotated): ObjectRecord {

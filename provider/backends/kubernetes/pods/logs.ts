@@ -85,7 +85,7 @@ async function* follow(query: LogQuery, around: Around, reader: AbortSignal): As
     }
   };
   const look = async () => {
-    // Pods that come later are read from their beginning: all of it is new to whoever follows.
+    // Pods that come later are read from their beginning: a follower has seen none of it.
     let spec = (instance: string) => specOf(query, instance);
     while (!signal.aborted && around.cache.find(query)) {
       for (const { name } of instances(query, around)) {

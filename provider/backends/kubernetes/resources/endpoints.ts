@@ -11,7 +11,7 @@ import { functionContainer, readAnnotations, readLabels } from "./read-deploymen
 export interface Answering {
   /** It was seen to answer at that address, whatever its kubelet has reported by now. */
   has(instance: string, ip: string): boolean;
-  /** The address that it has told of itself. */
+  /** The address that it has announced. */
   addressOf?(instance: string): string | undefined;
   startupOf?(instance: string): Startup | undefined;
 }

@@ -5,7 +5,7 @@ import { isLabelValue, isQualifiedName } from "./constraints.ts";
 import { FIELD_MANAGER, NAMESPACE_MARK, sortKeys } from "./names.ts";
 import { isAdministrative } from "./reserved-keys.ts";
 
-/** Set by Kubernetes and its clients, not by whoever made the namespace. */
+/** Set by Kubernetes and its clients, not by the creator of the namespace. */
 const FOREIGN: ReadonlySet<string> = new Set([
   "kubernetes.io/metadata.name",
   "kubectl.kubernetes.io/last-applied-configuration",
@@ -16,7 +16,7 @@ const MAPS = ["labels", "annotations"] as const satisfies readonly Keys[];
 
 /**
  * Rules that `namespace` breaks, one line each.
- * @param before as it is; whoever reads it and writes it back may keep what administrators have set
+ * @param before as it is; a client that reads it and writes it back keeps what administrators have set
  */
 export function namespaceProblems(namespace: FunctionNamespace, before: Pick<FunctionNamespace, Keys> = {}): string[] {
   const { name, labels = {}, annotations = {} } = namespace;

@@ -43,7 +43,7 @@ const isDown = ({ state, lastState }: V1ContainerStatus) =>
 /**
  * Undefined while there is nobody to ask, and once the kubelet has seen for itself.
  * @param pod trimmed: the function's own container is the only one
- * @param announced the address that the pod has told of itself; counts until the API shows one
+ * @param announced the address that the pod has announced; counts until the API shows one
  */
 export function probeTarget({ metadata, spec, status }: V1Pod, announced?: string): ProbeTarget | undefined {
   const { podIP = announced, phase, conditions = [], containerStatuses = [] } = status ?? {};

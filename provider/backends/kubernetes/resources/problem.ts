@@ -73,7 +73,7 @@ export const CREATING: ReadonlySet<string> = new Set(["ContainerCreating", "PodI
 /** Not so a cache that is not filled yet, or a network that starts with its node. */
 const LASTS = /not found|non-existent|forbidden/i;
 
-/** So often in a row a container has to end before callers are told: one that has just died runs again in a moment. */
+/** Failures in a row until callers see the problem: a container that has just died runs again in a moment. */
 const HOPELESS_ENDS = 3;
 /** A container that ran for so long was sound, for its kubelet too, which then starts it again at once. */
 const SOUND_MS = 10 * 60_000;

@@ -43,7 +43,7 @@ function parseLeaseDuration(text: string): number {
   return ms;
 }
 
-/** Replicas are told by the address that they call from, which is somebody else's behind a proxy that ends TLS. */
+/** Replicas are known by the address that they call from, which is somebody else's behind a proxy that ends TLS. */
 function parseAnnounceUrl(text: string): URL {
   const url = parseUrl(text);
   if (url.protocol !== "http:") throw new Error("must be an http URL, as replicas call without TLS");

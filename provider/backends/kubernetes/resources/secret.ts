@@ -26,7 +26,7 @@ export function buildSecret({ name, namespace }: SecretName, value: Buffer): V1S
   };
 }
 
-/** Whether clients may see and change it: made through this API, or marked so by whoever made it. */
+/** Whether clients may see and change it: it was made through this API, or its creator marked it so. */
 export function isManagedSecret({ metadata }: Pick<V1Secret, "metadata">): boolean {
   return Object.entries(SECRET_LABELS).every(([key, value]) => metadata?.labels?.[key] === value);
 }

@@ -19,7 +19,7 @@ function trimStatus({ name, ready, started, restartCount, state, lastState }: V1
   };
 }
 
-/** Only how the function is asked whether it is ready, and whether it sees secrets, for what may be told of it. */
+/** Keeps the readiness probe and whether the function sees secrets, which decides what may be shown of it. */
 function trimSpec(spec: V1PodSpec, name: string | undefined): V1PodSpec {
   const containers = spec.containers ?? [];
   const own = containers.find((container) => container.name === name) ?? containers[0];

@@ -155,7 +155,7 @@ function livenessRound(
   const examine = async () => {
     const [earlier, now] = await Promise.all([before, look()]);
     const silentMs = performance.now() - failedAt;
-    // One that answers, but badly, says itself that it is to be started again.
+    // A replica that answers, but badly, asks to be started again.
     const isOver = !silent || isHung(earlier, now, silentMs, patienceMs);
     if (isOver && streak.failed > 0 && !signal.aborted) onDead(silentMs);
   };

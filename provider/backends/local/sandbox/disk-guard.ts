@@ -13,7 +13,7 @@ export interface DiskGuardOptions {
   readonly folder: string;
   /** Most that may be added to a working copy, in bytes. */
   readonly limitBytes: number;
-  /** Told of looks that failed. */
+  /** Gets the errors of checks that failed. */
   readonly onError: (error: unknown) => void;
 }
 

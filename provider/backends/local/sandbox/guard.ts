@@ -27,7 +27,7 @@ export class ResourceGuard {
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
-  /** @param onError told of looks that failed */
+  /** @param onError gets the errors of checks that failed */
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
   }

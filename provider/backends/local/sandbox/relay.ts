@@ -65,7 +65,7 @@ function listen(server: Server): Promise<number> {
     server.once("error", reject);
     server.listen({ port: 0, host: "127.0.0.1" }, () => {
       server.off("error", reject);
-      // Of a connection that cannot be accepted, nothing more is to be said.
+      // A connection that cannot be accepted needs no further handling.
       server.on("error", () => {});
       resolve((server.address() as AddressInfo).port);
     });
