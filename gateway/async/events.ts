@@ -8,7 +8,7 @@ export interface CallOrigin {
   readonly queue: string;
 }
 
-/** How a delivery ended: as the queue is told (`callback` when that is to be tried again), or `handedBack` when it was not tried or not to its end. */
+/** How a delivery ended: as the queue records it (`callback` when that is tried again), or `handedBack` when it was not tried or not to its end. */
 export type DeliveryEnd = Exclude<FinalState, "cancelled"> | "retry" | "callback" | "handedBack";
 
 /** Told what happens, for metrics. Each `delivered` is followed by one `ended`; between them the call is under way. */
@@ -21,7 +21,7 @@ export interface QueueWorkerEvents {
   /** The platform had no room for the call, which goes back without having been tried. */
   refused?(call: CallOrigin): void;
   ended?(call: CallOrigin & { readonly end: DeliveryEnd }): void;
-  /** A callback has failed, and is to be tried again. */
+  /** A callback has failed, and is tried again later. */
   callbackRetried?(call: CallOrigin): void;
   /** A callback has been made, or given up. Of a batch: perhaps for the time being only. */
   calledBack?(

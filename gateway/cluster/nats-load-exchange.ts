@@ -22,7 +22,7 @@ export class NatsLoadExchange implements LoadExchange {
   #unconfirmedSince: number | undefined;
   /** Why this gateway may not listen; undefined while it may. */
   #refused: string | undefined;
-  /** Bad messages are told of once. */
+  /** Whether a malformed message has been logged; further ones are not. */
   #warned = false;
 
   constructor(link: LateLink, log: Pick<Logger, "warn">) {
@@ -104,7 +104,7 @@ export class NatsLoadExchange implements LoadExchange {
   async close(): Promise<void> {
     this.#listener = () => {};
     const flushed = this.#link.connected?.nc.flush();
-    // Without a connection nobody is told: the others find out after a while.
+    // Without a connection no report leaves: the others find out after a while.
     if (flushed) await within(CLOSE_WITHIN_MS, flushed).catch(() => undefined);
   }
 }

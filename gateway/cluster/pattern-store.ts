@@ -25,7 +25,7 @@ export class PatternStore {
   }
 
   /**
-   * @param onBad told of functions whose entry is something else; these are left out
+   * @param onBad gets functions whose entry is something else; these are left out
    * @throws {Error} when the store does not answer in time
    */
   async read(onBad: (name: string, error: unknown) => void): Promise<Record<string, StoredPattern>> {

@@ -64,7 +64,7 @@ function readNames(text: string): string[] | undefined {
 export type CorsHeaders = Readonly<Record<string, string>>;
 
 /**
- * What an answer to a page says of who may read it; `vary` is to be added to what is there.
+ * Headers that say who may read an answer to a page; `vary` has to be added to the answer's own.
  * @param origin of the request
  */
 export function corsHeaders(policy: CorsPolicy, origin: string | undefined): CorsHeaders {

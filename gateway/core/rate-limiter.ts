@@ -11,7 +11,7 @@ export interface RateState {
   readonly retryAfterMs: number;
 }
 
-/** Callers that are remembered; whoever has not called for longest is forgotten for another. */
+/** Callers that are remembered; the one that has not called for longest makes room for another. */
 const MAX_KEYS = 20_000;
 /** Old ones that are looked at with each new one, so that what nobody needs goes as fast as it comes. */
 const SWEEP = 2;

@@ -1,7 +1,7 @@
 /** Stands for what is kept back. */
 const HIDDEN = "[redacted]";
 
-/** In names of headers and parameters whose values let whoever has them in. */
+/** In names of headers and parameters whose values are credentials. */
 const SECRET_NAME =
   /auth(?!ors?$)|cookie|token|secret|passw|passphrase|credential|session|signature|jwt|(^|[-_.])(pwd|pass|sig|pin|otp|code|key)$|(api|access|private|shared|client|account)[-_.]?key/i;
 /** `Basic …`, in whatever header. @see RFC 9110 §11.4 */

@@ -27,7 +27,7 @@ export class CallCounts {
   #failing = false;
   #isClosed = false;
 
-  /** Reads what was kept; a file that is damaged or cannot be read is told of, and the counts begin at 0. */
+  /** Reads the stored counts; a file that is damaged or cannot be read is logged, and the counts begin at 0. */
   static async open(options: CallCountsOptions): Promise<CallCounts> {
     let before = new Map<string, number>();
     if (options.path !== undefined) {

@@ -20,7 +20,7 @@ const STATS_TIMEOUT_MS = 2_000;
 
 /**
  * Series of the queue and its worker, under OpenFaaS's names where it has them. What the queue says is of all processes
- * and the same in each, so it is to be aggregated by `max`; what is counted here is this process's own.
+ * and the same in each, so aggregate it by `max`; what is counted here is this process's own.
  * @see docs/async.md, "Metrics"
  */
 export function registerQueueMetrics(registry: Registry, options: QueueMetricsOptions): void {

@@ -16,7 +16,7 @@ export interface OpenQueue {
   readonly reconnects?: () => number;
 }
 
-/** The one switch on the kind of queue; undefined when there is to be none. */
+/** The one switch on the kind of queue; undefined with `queue=none`. */
 export async function openQueue(config: AsyncConfig, log: Logger): Promise<OpenQueue | undefined> {
   const { queue } = config;
   if (queue.kind === "none") return undefined;
@@ -60,7 +60,7 @@ async function openJetStream(
     failure = error;
   };
   const queue = new LateQueue({ ...settings, open, log, onFailure: (error) => fail(error) });
-  // Where the server is there, nobody who calls at once is to be turned away.
+  // Where the server is there, the first calls must not be turned away.
   await queue.whenTried;
   if (failure) throw failure;
   fail = failProcess;

@@ -17,7 +17,7 @@ export interface WorkerParts {
   readonly whenOpen: Promise<void>;
   readonly meter: QueueMeter;
   readonly table: FunctionTable;
-  /** Makes the calls; closed after the worker by whoever gives it. */
+  /** Makes the calls. Its owner closes it after the worker. */
   readonly caller: FunctionCaller;
   readonly release: string;
   readonly drainTimeoutMs: number;
@@ -51,7 +51,7 @@ export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
     problem: () => problem,
     close: async () => {
       closing.resolve("closed");
-      const worker = await running.catch(() => undefined); // told of already
+      const worker = await running.catch(() => undefined); // logged already
       await worker?.close(parts.drainTimeoutMs);
     },
   };

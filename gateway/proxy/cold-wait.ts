@@ -11,7 +11,7 @@ export class ColdWait {
     this.#sentAt = performance.now();
   }
 
-  /** The answer begins: whoever waited learns for what, next to what the function itself has to tell. */
+  /** Adds what the call waited for to the answer's own `Server-Timing`. */
   tell(
     headers: Record<string, string | string[]>,
     replica: Pick<ReplicaConnection, "announcedAt" | "startup"> | undefined,

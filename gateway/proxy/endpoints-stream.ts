@@ -15,7 +15,7 @@ export type StreamAnswer = "begun" | "lacking" | "unsure";
 
 /**
  * One connection of the endpoints stream, until it breaks.
- * @param answered is told how the provider has answered
+ * @param answered gets the outcome of each request to the provider
  */
 export async function* readEndpointsStream(
   connection: Pick<ProviderConnection, "request">,

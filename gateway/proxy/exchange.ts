@@ -32,7 +32,7 @@ export type AnswerHeaders = Record<string, string | string[]>;
  * called, or {@link begin}, {@link data} for each piece, and {@link end} or {@link breakOff}; none of them once it has left.
  */
 export interface Exchange {
-  /** Whoever calls, for the function's policy to look at; undefined where that was done when the call was accepted. */
+  /** The caller, for the function's policy to check; undefined where that was done when the call was accepted. */
   readonly caller: { readonly req: IncomingMessage; readonly res: ServerResponse } | undefined;
   readonly method: string;
   /** Whether nobody waits for the answer any more. */

@@ -156,12 +156,12 @@ export class FunctionProxy {
     try {
       return (await this.#late.find(target)) ?? unknownFunctionAnswer(target, ours);
     } catch (error) {
-      // A provider that is away is logged by whoever follows its stream.
+      // The follower of the provider's stream logs that it is away.
       return unsureFunctionAnswer(target, toFaasError(error).message, ours);
     }
   }
 
-  /** A gateway that has just begun is told in a moment, which callers need not notice. */
+  /** A gateway that has just begun gets its first snapshot in a moment, which callers need not notice. */
   #untilFirstSnapshot(): Promise<void> {
     this.#firstSnapshot ??= (async () => {
       while (!this.#table.synced && !this.#late.silence && performance.now() < this.#patientUntil) {

@@ -27,7 +27,7 @@ interface Caller {
   readonly res: ServerResponse;
 }
 
-/** Of bodies whose signature is to be checked, over all calls. */
+/** Of bodies whose signature has to be checked, over all calls. */
 const MAX_HELD_BYTES = 128 * 1024 ** 2;
 
 type Start = (entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders) => void;
@@ -99,7 +99,7 @@ export class GuardedCalls {
   }
 }
 
-/** What a page is told that asks before it calls; undefined for all other requests, and functions that see to it. */
+/** The answer to a preflight; undefined for other requests, and for functions that answer it themselves. */
 export function answerPreflight(
   { rules: { cors } }: FunctionPolicy,
   req: IncomingMessage,

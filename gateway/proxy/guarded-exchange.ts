@@ -72,7 +72,7 @@ export class GuardedExchange extends HttpExchange {
         else done(null, piece);
       },
     });
-    // Whoever reads it is told by itself.
+    // Its reader gets the error itself.
     return pipeline(body, limited, () => {});
   }
 

@@ -71,7 +71,7 @@ export class HttpExchange implements Exchange {
   /** A stream between: undici destroys a body that a function does not want, and the request with it its connection. */
   #bodyStream(): PassThrough {
     const body = new PassThrough();
-    body.on("error", () => {}); // whoever destroys it tells the call by itself
+    body.on("error", () => {}); // the code that destroys it fails the call itself
     return this.#req.pipe(body);
   }
 

@@ -16,7 +16,7 @@ export interface AlertDeps {
   /** @param target `name` or `name.namespace` */
   find(target: string): AlertTarget | undefined;
   scale(ref: FunctionRef, replicas: number): Promise<void>;
-  /** Told of each alert that counts, so that the autoscaler leaves the function alone. */
+  /** Called for each alert that counts, so that the autoscaler leaves the function alone. */
   alerted(ref: FunctionRef): void;
 }
 

@@ -30,7 +30,7 @@ function isBodyOnItsWay({ complete, headers }: IncomingMessage): boolean {
 }
 
 /**
- * What `work` gives, unless the queue takes too long: nobody is to hang on one that is away.
+ * What `work` gives, unless the queue takes too long: callers must not hang on one that is away.
  * @throws {FaasError} `unavailable` after `timeoutMs`; `work` goes on then, its outcome unknown to the caller
  */
 export async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {

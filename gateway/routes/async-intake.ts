@@ -53,7 +53,7 @@ export class AsyncIntake {
   readonly #gate: PolicyGate;
   /** For batches. */
   readonly #slices = new Slices();
-  /** By the annotations as the provider sent them, so that each is read, and a bad one told of, once. */
+  /** By the annotations as the provider sent them, so that each is read, and a bad one logged, once. */
   readonly #queues = new WeakMap<object, string>();
 
   constructor(options: AsyncIntakeOptions) {

@@ -8,7 +8,7 @@ export function hasEnded({ state }: Pick<CallStatus, "state">): boolean {
   return FINAL.has(state);
 }
 
-/** First and longest pause between two looks, in milliseconds: short calls are told of at once, long ones cost little. */
+/** First and longest pause between two looks, in milliseconds: short calls show at once, long ones cost little. */
 const PAUSE_MS = [20, 500] as const;
 
 /** Callers that wait for their calls to end. Queues do not tell of it, so each is looked up now and then. */

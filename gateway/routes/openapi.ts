@@ -4,7 +4,7 @@ import { sendJson } from "../../kit/respond.ts";
 
 const SOURCE = new URL("../../docs/openapi.yaml", import.meta.url);
 
-/** `GET /system/openapi.json`: what there is to ask, for programs. Read when it is first asked for. */
+/** `GET /system/openapi.json`: the routes, for programs. Read at the first request. */
 export function openapiRoute(): RequestHandler {
   let document: Promise<unknown> | undefined;
   return async (_req, res) => {

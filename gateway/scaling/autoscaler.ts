@@ -253,7 +253,7 @@ export class Autoscaler {
     this.#refused.delete(name);
   }
 
-  /** Every gateway decides, so that whoever leads next knows what came before; only the one that leads acts. */
+  /** Every gateway decides, so that the next leader knows the history; only the leader acts. */
   #decide(functions: readonly Scalable[], now: number): void {
     const { leading } = this;
     if (leading !== this.#led) this.#options.log.info({ leading }, "autoscaling");

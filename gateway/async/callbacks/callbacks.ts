@@ -50,7 +50,7 @@ export class Callbacks {
 
   /**
    * Makes one try.
-   * @returns how the callback ended, or when it is to be tried again
+   * @returns how the callback ended, or when it has to be tried again
    * @throws the reason of `signal` when that aborts
    */
   async tryOnce(

@@ -56,7 +56,7 @@ export type CallbackOutcome =
 /** What comes of one try. */
 export type CallbackTry =
   | CallbackOutcome
-  /** There is to be another one. */
+  /** Another try follows. */
   | { readonly kind: "again"; readonly tries: number; readonly reason: string; readonly afterMs: number };
 
 /** Tries before this one. */

@@ -13,9 +13,9 @@ export interface AnswerCollectorOptions {
   readonly keep: ResultLimits | undefined;
   /** Must not have aborted yet. */
   readonly signal: AbortSignal;
-  /** With its end a whole answer is told. */
+  /** Whole answers are reported when it ends. */
   readonly microBatch: MicroBatch;
-  /** Called when nobody waits for the answer any more: the connection that it comes on is to be closed. */
+  /** Called when nobody waits for the answer any more, to close the connection that it comes on. */
   readonly leave: () => void;
 }
 

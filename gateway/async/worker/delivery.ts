@@ -257,7 +257,7 @@ export class CallDelivery {
       const answered = { ...news, outcome, tries: 0, since: now(), ...(reason !== undefined && { reason }) };
       return await this.#callBack({ call, attempt, signal, place }, answered);
     }
-    // What the queue cannot keep is told from here, or the function has to run again for it.
+    // The callback of a result that the queue cannot keep is sent from here, or the function would have to run again.
     place.release();
     const callback = await callbacks.tell(call, news, answer, signal);
     return this.#toldEnd(call, attempt, { outcome, callback }, reason);

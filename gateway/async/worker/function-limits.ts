@@ -14,7 +14,7 @@ export interface FunctionLimitsOptions {
   readonly functions: FunctionSnapshots;
   /** Calls at a time per replica that does not say how many it takes. */
   readonly perFunction: number;
-  /** Told of functions whose limit may have changed. */
+  /** Called for functions whose limit may have changed. */
   readonly changed: (ref: FunctionRef) => void;
   /** Milliseconds, with fractions: on loopback several calls fit into one. */
   readonly clock: () => number;

@@ -24,7 +24,7 @@ export class Policies {
   readonly #onProblems: (ref: FunctionRef, problems: readonly string[]) => void;
   readonly #remembered = new Map<string, Remembered>();
 
-  /** @param onProblems told of annotations that are invalid, once until they change */
+  /** @param onProblems gets annotations that are invalid, once until they change */
   constructor(
     functions: AnnotatedFunctions,
     defaults: RetryPolicy,

@@ -29,7 +29,7 @@ export class SharedDeadline<T> {
     return this.#items.size;
   }
 
-  /** Whoever waits for an item keeps the process alive, if anybody does. */
+  /** Does not keep the process alive; those who wait for an item do. */
   #after(ms: number): NodeJS.Timeout {
     return setTimeout(() => this.#look(), ms).unref();
   }

@@ -18,7 +18,7 @@ export class StoredExchange implements Exchange {
   readonly #userAgent: string;
   #call: OpenCall | undefined;
 
-  /** @param userAgent of who makes the call, for functions that are told none by the caller */
+  /** @param userAgent for calls whose caller gave none */
   constructor(stored: QueuedCall, userAgent: string, options: Omit<AnswerCollectorOptions, "leave">) {
     this.#stored = stored;
     this.#userAgent = userAgent;

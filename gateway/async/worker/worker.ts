@@ -19,7 +19,7 @@ export interface QueueWorkerOptions {
   readonly queue: Pick<Queue, "consume" | "publish" | "maxResultBytes">;
   /** Queues to take from; default all. */
   readonly queues?: readonly string[];
-  /** Makes the calls. Whoever gives it closes it, after the worker. */
+  /** Makes the calls. Its owner closes it after the worker. */
   readonly caller: Pick<FunctionCaller, "call">;
   /** Of this program, for `User-Agent`. */
   readonly release: string;

@@ -8,7 +8,7 @@ export interface SetByHand {
 
 /** An order shows in the provider's snapshot within this time, or not at all. */
 const ORDER_MS = 15_000;
-/** Other gateways tell of their orders each second; theirs may be seen before they are told. */
+/** Other gateways report their orders each second; the effect may show before the report. */
 const LATE_MS = 5_000;
 
 /** Tells which changes of the replicas wanted of one function are somebody's own, and not an order of a gateway. */
@@ -30,7 +30,7 @@ export class ByHand {
     this.#orders.push({ at: now, replicas });
   }
 
-  /** Another gateway has told of an order of its own, which may have been seen already. */
+  /** Takes the report of another gateway's order, whose effect may have been seen already. */
   claimed(replicas: number, now: number): void {
     if (!this.#reported && this.#isRecent(replicas, now)) this.#set = undefined;
     else this.ordered(replicas, now);

@@ -20,7 +20,7 @@ export interface ScaleInput {
   readonly partialLoad?: string;
   /** Bounds that a schedule sets for now. */
   readonly scheduled?: { readonly min: number; readonly max?: number };
-  /** Whether a call is likely, so that a replica is to be kept. */
+  /** Whether a call is likely, so that a replica has to stay. */
   readonly prewarm?: boolean;
   /** Processors that all replicas share: the most replicas that load asks for. Absent where that is no bound. */
   readonly cores?: number;

@@ -11,7 +11,7 @@ export class Panic {
     return this.#most;
   }
 
-  /** Whoever begins to watch in the middle must not take away what it has not seen the reason of. */
+  /** A gateway that begins to watch in the middle must not take away replicas whose reason it has not seen. */
   beginWith(replicas: number, now: number): void {
     this.#since = now;
     this.#most = replicas;

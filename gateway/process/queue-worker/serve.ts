@@ -116,7 +116,7 @@ export async function openQueueWorker(
       limits: { maxConnections: shares.metrics },
       log,
     });
-    // Answers until the very end: whoever looks sees that it drains.
+    // Answers until the very end, so that probes see that it drains.
     opened.splice(0, 0, { close: () => metrics.drain(1_000) });
     log.info({ metrics: metrics.url, gateway: config.gatewayUrl.href }, "queue worker started");
     return { metricsUrl: metrics.url, close: closeAll };
