@@ -96,7 +96,7 @@ test("it looks at a function for as long as that is waited for", async () => {
     questions++;
     return { ...F, replicas: 1, availableReplicas: 0, labels: {}, annotations: {}, envVars: {} };
   };
-  const { poller: asked, told } = poll([listOf(0)], { functionOf });
+  const { poller: asked, told, asked: lists } = poll([listOf(0)], { functionOf });
   await eventually("it is told", () => told.includes("heartbeat"));
   let waiting = true;
   for (let i = 0; i < 10; i++) asked.watch(F, () => waiting);
@@ -105,9 +105,7 @@ test("it looks at a function for as long as that is waited for", async () => {
   waiting = false;
   asked.watch(F, () => waiting);
   const looks = questions;
-  await eventually("lists go on", async () => {
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
-    return true;
-  });
+  const listed = lists();
+  await eventually("lists go on", () => lists() >= listed + 2);
   expect(questions).toBeLessThanOrEqual(looks + 1);
 });
