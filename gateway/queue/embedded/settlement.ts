@@ -33,7 +33,9 @@ export function toSettlement(
     case "callback": {
       const { outcome, ...waiting } = disposition.callback;
       const afterMs = Math.max(0, disposition.afterMs);
-      return { seq, kind: "callback", afterMs, waiting, ...stored(outcome, maxResultBytes) };
+      // It is what the callback is to tell, whatever is kept of calls that have ended.
+      const all = maxResultBytes === undefined ? undefined : Number.POSITIVE_INFINITY;
+      return { seq, kind: "callback", afterMs, waiting, ...stored(outcome, all) };
     }
   }
 }

@@ -150,7 +150,7 @@ export class EmbeddedLedger {
         whole: member,
         callback: callback && JSON.stringify(callback),
       },
-      outcome?.result,
+      this.#settings.resultTtlMs > 0 ? outcome?.result : undefined,
     );
     this.#count(call, key, state, draft);
     if (member !== undefined) {

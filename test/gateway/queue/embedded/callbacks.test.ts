@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { DeliveredCall, SettlementMessage, WaitingCallback } from "../../../../gateway/queue/embedded/protocol.ts";
+import { toSettlement } from "../../../../gateway/queue/embedded/settlement.ts";
 import { Bench } from "./bench.ts";
 
 const KEY = "shout.openfaas-fn";
@@ -62,6 +63,28 @@ test("a callback under way too often when the process died is given up, with its
   const { letters } = bench.ask({ kind: "letters", filter: { fn: KEY }, after: 0, limit: 9 });
   expect(letters).toMatchObject([{ seq, key: KEY, attempts: 1, status: 201 }]);
   expect(bench.stats()).toMatchObject({ waiting: 0, inFlight: 0, dead: 1, bytes: 0 });
+});
+
+test.each([0, 4])("its answer is whole, also where results of at most %d bytes are kept", (maxResultBytes) => {
+  const result = { headers: [], body: BODY };
+  const callback = { ...waiting(), outcome: { status: 201, durationMs: 12, result } };
+  const settlement = toSettlement(1, { kind: "callback", afterMs: 5, callback }, maxResultBytes);
+  expect(settlement).toMatchObject({ kind: "callback", outcome: { result: { headers: "[]", body: BODY } } });
+  expect(toSettlement(1, { kind: "done", outcome: callback.outcome }, maxResultBytes)).not.toHaveProperty(
+    "outcome.result",
+  );
+});
+
+test("where no results are kept, nothing of the answer stays", () => {
+  bench = new Bench({ ...bench.settings, resultTtlMs: 0 });
+  const seq = bench.publish("a", KEY) as number;
+  bench.consume();
+  bench.delivered();
+  bench.settle(putOff(seq, 0));
+  expect(only(bench.delivered()).callback?.outcome.result?.body).toBeDefined();
+  bench.settle({ seq, kind: "done" });
+  expect(bench.ask({ kind: "find", of: { seq } })).toMatchObject({ state: "done", status: 201 });
+  expect(bench.store.history.count()).toEqual({ count: 1, bytes: 0 });
 });
 
 test("a clock that is set changes neither its wait nor its time", () => {
