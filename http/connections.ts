@@ -161,6 +161,14 @@ export class Connections {
     return connection.headFrom === socket.bytesRead - (packet?.length ?? 0);
   }
 
+  /** Counts a connection that speaks another protocol from its beginning. @returns whether there was room for it */
+  admit(socket: Socket): boolean {
+    this.onConnection(socket);
+    const connection = this.#all.get(socket);
+    if (connection) connection.tunnelled = true;
+    return connection !== undefined;
+  }
+
   /** What is known of a connection; undefined for one that is none of these. */
   at(socket: Socket): Connection | undefined {
     return this.#all.get(socket);

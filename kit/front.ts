@@ -13,6 +13,8 @@ export interface FrontOptions {
   readonly certificates?: Pick<Certificates, "default" | "contextFor"> | undefined;
   /** Connections at a time that are not as far as HTTP. For one more, the one that has been at it for longest goes. */
   readonly max: number;
+  /** Gets connections over TLS on which HTTP/2 was agreed on; it is not offered when absent. */
+  readonly http2?: ((socket: Socket) => void) | undefined;
   /** Longest time until a connection is as far as that, in milliseconds. Default 10 s. */
   readonly deadlineMs?: number | undefined;
   readonly log?: Pick<Logger, "warn"> | undefined;
@@ -26,8 +28,9 @@ const SAY_EVERY_MS = 60_000;
 const HANDSHAKE = 0x16;
 const PLAIN_HTTP = closingAnswer(400, "Bad Request", "this port speaks HTTPS; use https:// in the URL");
 
-/** What is served over TLS. */
-const PROTOCOLS = ["http/1.1"];
+/** As ALPN names them. */
+const HTTP2 = "h2";
+const HTTP1 = "http/1.1";
 
 /** What comes before HTTP on a connection: a proxy's word of where it is from, and TLS. */
 export class Front {
@@ -106,7 +109,7 @@ export class Front {
       isServer: true,
       secureContext: certificates.default,
       SNICallback: (name, done) => done(null, certificates.contextFor(name)),
-      ALPNProtocols: PROTOCOLS,
+      ALPNProtocols: this.#options.http2 ? [HTTP2, HTTP1] : [HTTP1],
     });
     if (source) pretend(secured, source);
     const broken = () => {
@@ -118,13 +121,18 @@ export class Front {
     secured.on("_tlsError", broken);
     secured.on("end", left);
     secured.on("close", () => socket.destroy());
-    secured.once("secure", () => this.#ready(socket, secured));
+    secured.once("secure", () => {
+      // Node says so at its own servers only, and HTTP/2 would wait for it.
+      Object.assign(secured, { secureConnecting: false });
+      this.#ready(socket, secured);
+    });
   }
 
   #ready(socket: Socket, served: Socket): void {
     if (!this.#waiting.delete(socket)) return;
     served.off("end", left);
-    this.#serve(served);
+    if ((served as Partial<TLSSocket>).alpnProtocol === HTTP2) this.#options.http2?.(served);
+    else this.#serve(served);
     // It was held up for what it had brought already.
     if (served === socket) socket.resume();
   }

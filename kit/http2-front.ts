@@ -44,7 +44,7 @@ const ENHANCE_YOUR_CALM = 11;
 const METHODS_WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
 /**
- * Clients that speak HTTP/2 without encryption. Each of their requests goes to a server of HTTP/1.1 over a connection
+ * Clients that speak HTTP/2, over TLS or without. Each of their requests goes to a server of HTTP/1.1 over a connection
  * within the process, so that it is served, limited, counted and refused as every other request.
  */
 export class Http2Front {
@@ -77,9 +77,25 @@ export class Http2Front {
     return true;
   }
 
+  /** Serves a connection over TLS on which HTTP/2 was agreed on. */
+  serve(socket: Socket): void {
+    if (this.#isFull) socket.destroy();
+    else this.#emit(socket);
+  }
+
+  /** Whether there are as many connections as there may be. */
+  get #isFull(): boolean {
+    return this.#draining || this.#sessions.size >= this.#maxSessions;
+  }
+
+  #emit(socket: Socket): void {
+    this.#http2 ??= this.#open();
+    this.#http2.emit("connection", socket);
+  }
+
   /** @param rest what has been read behind the preface */
   #accept(socket: Socket, rest: Buffer): void {
-    if (this.#draining || this.#sessions.size >= this.#maxSessions) {
+    if (this.#isFull) {
       socket.destroy();
       return;
     }
@@ -91,8 +107,7 @@ export class Http2Front {
     (socket as { readableFlowing: boolean | null }).readableFlowing = null;
     socket.setTimeout(0);
     socket.unshift(Buffer.concat([PREFACE, rest]));
-    this.#http2 ??= this.#open();
-    this.#http2.emit("connection", socket);
+    this.#emit(socket);
   }
 
   /** No new calls; those under way go on. */

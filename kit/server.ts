@@ -46,7 +46,7 @@ export interface ListenOptions {
     /** Whether connections of those who are trusted begin with a PROXY header. */
     readonly proxyProtocol: boolean;
   };
-  /** Whether clients may speak HTTP/2 with prior knowledge too. */
+  /** Whether clients may speak HTTP/2 too: over TLS where they agree on it, with prior knowledge where there is none. */
   readonly http2?: boolean;
   /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
@@ -96,9 +96,10 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     attach(socket);
     connections.onConnection(socket);
   };
-  const front = frontMax > 0 ? openFront(options, frontMax, serve) : undefined;
-  server.on("connection", front?.onConnection ?? serve);
   const http2 = options.http2 ? new Http2Front(serve, Math.floor(limits.maxConnections / 2)) : undefined;
+  const serveHttp2 = http2 && ((socket: Socket) => connections.admit(socket) && http2.serve(socket));
+  const front = frontMax > 0 ? openFront(options, frontMax, { http1: serve, http2: serveHttp2 }) : undefined;
+  server.on("connection", front?.onConnection ?? serve);
   server.on("clientError", (error: ParseError, socket) => {
     const connection = connections.at(socket as Socket);
     if (socket instanceof Socket && http2?.takesOver(error, socket, connection?.req === undefined)) {
@@ -201,16 +202,22 @@ function frontShare(front: ListenOptions["front"], maxConnections: number): numb
   return Math.max(LEAST_FRONT, Math.min(MOST_FRONT, Math.floor(maxConnections * FRONT_SHARE)));
 }
 
-function openFront({ front, trusted, log }: ListenOptions, max: number, serve: (socket: Socket) => void): Front {
+interface Serving {
+  readonly http1: (socket: Socket) => void;
+  readonly http2: ((socket: Socket) => void) | undefined;
+}
+
+function openFront({ front, trusted, log }: ListenOptions, max: number, serve: Serving): Front {
   return new Front(
     {
       certificates: front?.certificates,
       deadlineMs: front?.deadlineMs,
       proxies: front?.proxyProtocol ? trusted : undefined,
+      http2: serve.http2,
       max,
       log,
     },
-    serve,
+    serve.http1,
   );
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
@@ -83,6 +84,39 @@ test("bytes beyond ASCII in a path are taken over TLS too", async () => {
   socket.write("GET /function/f/größe HTTP/1.1\r\nHost: a\r\n\r\n");
   await eventually("it is answered", () => received.includes("f got /gr%C3%B6%C3%9Fe"));
   socket.destroy();
+});
+
+test("HTTP/2 is spoken with those who offer it, unless it is switched off", async () => {
+  for (const http2 of ["true", "false"]) {
+    front = await openFrontGateway({ ...(await pairs("a")), http2, trusted_proxies: "10.0.0.1" });
+    const session = connectHttp2(front.gateway.url, { rejectUnauthorized: false, ALPNProtocols: ["h2", "http/1.1"] });
+    const failed = new Promise<string>((resolve) => session.on("error", ({ message }) => resolve(message)));
+    const answered = new Promise<string>((resolve) => {
+      const stream = session.request({ ":path": "/function/f/a?b=c", "x-forwarded-for": "203.0.113.9" });
+      let text = "";
+      stream.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+      });
+      stream.on("error", () => {}).on("end", () => resolve(text));
+    });
+    if (http2 === "false") {
+      // Node's client has no other.
+      expect(await failed).toMatch(/./);
+      expect((await ask("/function/f")).text).toBe("f got /");
+    } else {
+      expect(await answered).toBe("f got /a?b=c");
+      expect(front.seen.headers).toMatchObject({
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "203.0.113.9, 127.0.0.1",
+      });
+      expect((await ask("/function/f")).text).toBe("f got /");
+    }
+    const { gateway } = front;
+    await gateway.close();
+    session.destroy();
+    await front.close();
+    front = undefined;
+  }
 });
 
 test("each of several hosts has its certificate", async () => {

@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
@@ -259,6 +260,24 @@ test("TLS behind a PROXY header is both", async () => {
   const plain = await dial(server, `PROXY TCP4 203.0.113.9 192.0.2.7 443 8080\r\n${GET}`);
   await closed(plain);
   expect(plain.received).toContain("this port speaks HTTPS");
+});
+
+test("HTTP/2 over TLS is no way around a PROXY header, nor around the number of connections", async () => {
+  const server = await open({ ...tls(), proxyProtocol: true }, { http2: true, limits: { maxConnections: 40 } });
+  const proxied = await dial(server, "PROXY TCP4 203.0.113.9 192.0.2.7 443 8080\r\n");
+  const secured = connectTls({ socket: proxied.socket, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+  const session = connectHttp2("https://a", { createConnection: () => secured }).on("error", () => {});
+  opened.push(() => session.destroy());
+  let text = "";
+  session.request({ ":path": "/" }).on("data", (piece) => {
+    text += piece;
+  });
+  await eventually("it is answered", () => text === "client 203.0.113.9", 20_000);
+  const many: TLSSocket[] = [];
+  for (let i = 0; i < 60; i++) {
+    many.push(await dialTls(server, { ALPNProtocols: ["h2"], localAddress: "127.0.0.2" }).catch(() => secured));
+  }
+  await eventually("those over it are closed", () => many.filter((it) => !it.destroyed).length <= 30, 20_000);
 });
 
 test("a drain waits for nobody who is not as far as HTTP, nor for those who say nothing there", async () => {
