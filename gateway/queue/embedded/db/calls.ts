@@ -1,5 +1,5 @@
 import type { DeliveredCall, WireCall } from "../protocol.ts";
-import { type EmbeddedDatabase, objectOf, type Row } from "./database.ts";
+import type { EmbeddedDatabase } from "./database.ts";
 
 /** A call to store. */
 export type CallToStore = Omit<WireCall, "bodyAt" | "bodyBytes" | "wholeSize" | "tellExpiry"> & {
@@ -49,8 +49,12 @@ export interface Answered extends Omit<Tried, "refused"> {
 /** In the column `member`: not one, but all of a batch. */
 export const WHOLE = -1;
 
-const FACTS = `seq, fn AS key, due, bytes, attempts, accepted AS acceptedAt, started AS startedAt, status,
-  duration AS durationMs, not_after AS notAfter, call_id AS callId, idem AS idempotencyKey, whole, member`;
+const FIELDS = [
+  ...["seq", "key", "due", "bytes", "attempts", "acceptedAt", "startedAt", "status", "durationMs", "notAfter"],
+  ...["callId", "idempotencyKey", "whole", "member"],
+];
+const FACTS =
+  "seq, fn, due, bytes, attempts, accepted, started, status, duration, not_after, call_id, idem, whole, member";
 
 /** A call that is now under way. */
 export interface Begun {
@@ -89,8 +93,7 @@ export class EmbeddedCalls {
   }
 
   find(seq: number): CallFacts | undefined {
-    const row = this.#db.get(`SELECT ${FACTS} FROM calls WHERE seq = ?`, seq);
-    return row && toFacts(row);
+    return toFacts(this.#db.object<FoundFacts>(FIELDS, `SELECT ${FACTS} FROM calls WHERE seq = ?`, seq));
   }
 
   /** The function's call that has been due longest, if any is due at `now`. From here on it waits for no time. */
@@ -204,8 +207,7 @@ export class EmbeddedCalls {
   /** @returns what it was, undefined when it is not there */
   remove(seq: number): CallFacts | undefined {
     this.handBack(seq);
-    const row = this.#db.get(`DELETE FROM calls WHERE seq = ? RETURNING ${FACTS}`, seq);
-    return row && toFacts(row);
+    return toFacts(this.#db.object<FoundFacts>(FIELDS, `DELETE FROM calls WHERE seq = ? RETURNING ${FACTS}`, seq));
   }
 
   meta(seq: number): string | undefined {
@@ -310,7 +312,9 @@ export function bytesOf({ meta, body }: Pick<CallToStore, "meta" | "body">): num
   return meta.length + body.byteLength;
 }
 
-function toFacts(row: Row): CallFacts {
-  const { member, ...facts } = objectOf<Omit<CallFacts, "isBatch"> & { readonly member?: number }>(row);
-  return { ...facts, isBatch: member === WHOLE };
+type FoundFacts = CallFacts & { isBatch: boolean; readonly member?: number };
+
+function toFacts(found: FoundFacts | undefined): CallFacts | undefined {
+  if (found) found.isBatch = found.member === WHOLE;
+  return found;
 }

@@ -59,6 +59,18 @@ export class EmbeddedDatabase {
     return (row && (Object.values(row)[0] as number | null)) ?? undefined;
   }
 
+  /**
+   * The first row as an object; what is `NULL` is undefined. Rows come as arrays, which costs half of what objects do.
+   * @param fields names of the columns, in their order
+   */
+  object<T>(fields: readonly string[], sql: string, ...values: SQLInputValue[]): T | undefined {
+    const row = this.#prepare(sql, true).get(...values) as unknown as SQLOutputValue[] | undefined;
+    if (!row) return undefined;
+    const object: Record<string, unknown> = {};
+    for (let i = 0; i < fields.length; i++) object[fields[i] as string] = row[i] ?? undefined;
+    return object as T;
+  }
+
   /** The first column of all rows. */
   numbers(sql: string, ...values: SQLInputValue[]): number[] {
     return this.all(sql, ...values).map((row) => Object.values(row)[0] as number);
@@ -69,20 +81,15 @@ export class EmbeddedDatabase {
     this.#db.close();
   }
 
-  #prepare(sql: string): StatementSync {
+  #prepare(sql: string, asArrays = false): StatementSync {
     let statement = this.#statements.get(sql);
     if (!statement) {
       statement = this.#db.prepare(sql);
+      if (asArrays) statement.setReturnArrays(true);
       this.#statements.set(sql, statement);
     }
     return statement;
   }
-}
-
-/** A row as the object whose fields its columns are named for; what is `NULL` is undefined. */
-export function objectOf<T>(row: Row): T {
-  for (const column in row) if (row[column] === null) (row as Record<string, unknown>)[column] = undefined;
-  return row as T;
 }
 
 /** Primary result codes. @see https://www.sqlite.org/rescode.html */

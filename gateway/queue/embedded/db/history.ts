@@ -1,7 +1,7 @@
 import type { FinalState } from "../../queue.ts";
 import { functionOf, type StoredOutcome, type StoredResult } from "../protocol.ts";
 import type { CallFacts } from "./calls.ts";
-import { type EmbeddedDatabase, objectOf } from "./database.ts";
+import type { EmbeddedDatabase } from "./database.ts";
 
 /** What is remembered of a call that has ended. */
 export interface FinishedCall
@@ -16,8 +16,12 @@ export interface FinishedCall
   readonly callback?: string | undefined;
 }
 
-const FACTS = `seq, fn AS key, state, attempts, accepted AS acceptedAt, started AS startedAt, ended AS endedAt, status,
-  duration AS durationMs, not_after AS notAfter, reason, call_id AS callId, idem AS idempotencyKey, whole, callback`;
+const FIELDS = [
+  ...["seq", "key", "state", "attempts", "acceptedAt", "startedAt", "endedAt", "status", "durationMs", "notAfter"],
+  ...["reason", "callId", "idempotencyKey", "whole", "callback", "bytes"],
+];
+const COLUMNS = `seq, fn, state, attempts, accepted, started, ended, status, duration, not_after, reason, call_id, idem,
+  whole, callback, result_bytes`;
 
 /** Reasons are for people to read. */
 const MAX_REASON = 1000;
@@ -66,10 +70,10 @@ export class EmbeddedHistory {
   }
 
   find(seq: number): (FinishedCall & { readonly hasResult: boolean }) | undefined {
-    const row = this.#db.get(`SELECT ${FACTS}, result_bytes AS bytes FROM finished WHERE seq = ?`, seq);
-    if (!row) return undefined;
-    const { bytes, ...call } = objectOf<FinishedCall & { readonly bytes?: number }>(row);
-    return { ...call, hasResult: bytes !== undefined };
+    type Found = FinishedCall & { hasResult: boolean; readonly bytes?: number };
+    const found = this.#db.object<Found>(FIELDS, `SELECT ${COLUMNS} FROM finished WHERE seq = ?`, seq);
+    if (found) found.hasResult = found.bytes !== undefined;
+    return found;
   }
 
   /** The callback of a call that has ended was sent once more. @param rescued it is dead no more by that */
