@@ -4,6 +4,7 @@ import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
+import { AwaitedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 
@@ -51,8 +52,10 @@ export class HttpExchange implements Exchange {
     this.watch(call);
     const { "content-length": length, "transfer-encoding": encoding } = this.#req.headers;
     if (encoding === undefined && (length === undefined || length === "0")) call.send(null);
-    else if (waitsForLeave(this.#req)) call.send(new AwaitedBody(this.#req));
-    else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) this.#readBody(call);
+    else if (waitsForLeave(this.#req) || (encoding !== undefined && this.#req.headers.trailer !== undefined)) {
+      if (readTimeoutMs !== undefined) giveTime(this.#req, readTimeoutMs);
+      call.send(new AwaitedBody(this.#req));
+    } else if (encoding === undefined && Number(length) <= BUFFERED_BODY_BYTES) this.#readBody(call);
     else {
       if (readTimeoutMs !== undefined) giveTime(this.#req, readTimeoutMs);
       call.send(this.#bodyStream());
@@ -138,26 +141,6 @@ export class HttpExchange implements Exchange {
 
   refuse(answer: PlatformAnswer): void {
     writeAnswer(this.#res, answer);
-  }
-}
-
-/** A body that its sender holds back until it is wanted: it is read once a replica has taken the call. */
-class AwaitedBody extends PassThrough {
-  readonly #req: IncomingMessage;
-  #wanted = false;
-
-  constructor(req: IncomingMessage) {
-    super();
-    this.#req = req;
-    this.on("error", () => {}); // whoever destroys it tells the call by itself
-  }
-
-  override _read(size: number): void {
-    if (!this.#wanted) {
-      this.#wanted = true;
-      this.#req.pipe(this);
-    }
-    super._read(size);
   }
 }
 

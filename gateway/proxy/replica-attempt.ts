@@ -5,6 +5,7 @@ import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../htt
 import { isOffered } from "../../http/upgrade-rules.ts";
 import { readProviderAnswer } from "../core/provider-answer.ts";
 import { isUnheard } from "../core/unheard.ts";
+import { AwaitedBody } from "./awaited-body.ts";
 import type { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -16,6 +17,7 @@ import {
   SWITCHING_PROTOCOLS,
 } from "./headers.ts";
 import type { ReplicaConnection } from "./replica.ts";
+import { dispatchTrailed } from "./trailed-request.ts";
 import { UntypedHead } from "./untyped-head.ts";
 
 /** Failures before a connection that are the gateway's, not the replica's. */
@@ -105,6 +107,11 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     const timeoutMs = entry.answerTimeoutMs;
     const { prefix } = this.#replica;
     this.#repeatable = body === null || Buffer.isBuffer(body);
+    if (body instanceof AwaitedBody && body.announced !== undefined && !this.#replica.isProvider) {
+      const { address } = this.#replica;
+      dispatchTrailed({ address, path: url, method: exchange.method, headers, body, timeoutMs }, this);
+      return;
+    }
     this.#replica.pool.dispatch(
       {
         path: prefix === "" ? url : prefix + url,

@@ -3,6 +3,7 @@ import type {
   Agent as HttpAgent,
   IncomingMessage,
   InformationEvent,
+  OutgoingMessage,
   RequestListener,
   ServerResponse,
 } from "node:http";
@@ -149,6 +150,8 @@ function send(req: IncomingMessage, { address, path, agent, upgrade }: Hop): Cli
   if (upgrade) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocols);
   const waits = hasBody(req) && waitsForLeave(req);
   if (waits) headers.push("Expect", "100-continue");
+  const announced = req.headers["transfer-encoding"] === undefined ? undefined : req.headers.trailer;
+  if (announced !== undefined) headers.push("Trailer", announced);
   const upstream = request({
     // One that may change its protocol is no more use to others.
     agent: upgrade ? false : agent,
@@ -161,6 +164,8 @@ function send(req: IncomingMessage, { address, path, agent, upgrade }: Hop): Cli
   });
   // Node drops headers past a count without a word; their size has a limit.
   upstream.maxHeadersCount = 0;
+  // Before the body's end, which `pipe` passes on.
+  if (announced !== undefined) req.once("end", () => passTrailers(req.rawTrailers, upstream));
   // Not `pipeline`: upon a failure it would destroy the client's connection, which still awaits its answer.
   if (waits) pipeWhenWanted(req, upstream);
   else req.pipe(upstream);
@@ -237,9 +242,9 @@ function passHint({ statusCode, rawHeaders }: InformationEvent, req: IncomingMes
   }
 }
 
-function passTrailers(rawTrailers: readonly string[], res: ServerResponse): void {
+function passTrailers(rawTrailers: readonly string[], target: OutgoingMessage): void {
   try {
-    res.addTrailers(functionFields(rawTrailers));
+    target.addTrailers(functionFields(rawTrailers));
   } catch {
     // The same. The body, which is what matters, is whole.
   }

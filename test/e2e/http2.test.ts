@@ -85,8 +85,12 @@ test("trailers and interim answers pass", async () => {
     [102, undefined],
     [103, "</style.css>; rel=preload"],
   ]);
-  const summed = await whole(call({ ":path": "/function/st/trailers", ":method": "POST", te: "trailers" }, "body"));
-  expect([summed.text, summed.trailers["x-sum"]]).toEqual(["body", "{}"]);
+  const summed = await whole(
+    call({ ":path": "/function/st/trailers", ":method": "POST", te: "trailers", trailer: "x-up" }, "body", {
+      "x-up": "1",
+    }),
+  );
+  expect([summed.text, summed.trailers["x-sum"]]).toEqual(["body", '{"x-up":"1"}']);
 });
 
 test("events come one by one", async () => {

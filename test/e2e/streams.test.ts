@@ -21,15 +21,21 @@ afterAll(async () => {
 
 const MIB = 1024 ** 2;
 
-async function answerOf(options: { port: number; path: string; method?: string; bytes?: number }): Promise<{
+async function answerOf(options: {
+  port: number;
+  path: string;
+  method?: string;
+  bytes?: number;
+  trailer?: string;
+}): Promise<{
   status: number | undefined;
   bytes: number;
   text: string;
   informed: unknown[];
   trailers: NodeJS.Dict<string>;
 }> {
-  const { bytes = 0, ...where } = options;
-  const sent = request({ host: "127.0.0.1", ...where });
+  const { bytes = 0, trailer, ...where } = options;
+  const sent = request({ host: "127.0.0.1", ...where, ...(trailer !== undefined && { headers: { Trailer: "X-Up" } }) });
   const informed: unknown[] = [];
   sent.on("information", ({ statusCode, headers }) => informed.push([statusCode, headers.link]));
   const answered = new Promise<IncomingMessage>((resolve, reject) => sent.on("response", resolve).on("error", reject));
@@ -37,6 +43,7 @@ async function answerOf(options: { port: number; path: string; method?: string; 
   for (let left = bytes; left > 0; left -= piece.length) {
     if (!sent.write(piece)) await new Promise((resolve) => sent.once("drain", resolve));
   }
+  if (trailer !== undefined) sent.addTrailers({ "X-Up": trailer });
   sent.end();
   const answer = await answered;
   let read = 0;
@@ -77,8 +84,14 @@ describe.each([["the gateway"], ["the provider"]])("through %s", (way) => {
       ],
       "hinted",
     ]);
-    const summed = await answerOf({ port: port(), path: "/function/st/trailers", method: "POST", bytes: 10 });
-    expect([summed.text, summed.trailers["x-sum"]]).toEqual(["xxxxxxxxxx", "{}"]);
+    const summed = await answerOf({
+      port: port(),
+      path: "/function/st/trailers",
+      method: "POST",
+      bytes: 10,
+      trailer: "up",
+    });
+    expect([summed.text, summed.trailers["x-sum"]]).toEqual(["xxxxxxxxxx", '{"x-up":"up"}']);
   });
 
   test("a sender that waits for leave gets it when its function is there, and then its answer", async () => {

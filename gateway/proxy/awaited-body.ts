@@ -1,0 +1,33 @@
+import type { IncomingMessage } from "node:http";
+import { PassThrough } from "node:stream";
+import { trailerFields } from "../../http/forwarding.ts";
+
+/** A body that is not read until somebody asks for it: a replica that has taken the call. */
+export class AwaitedBody extends PassThrough {
+  readonly #req: IncomingMessage;
+  #wanted = false;
+
+  constructor(req: IncomingMessage) {
+    super();
+    this.#req = req;
+    this.on("error", () => {}); // the code that destroys it fails the call itself
+  }
+
+  /** Names of the fields that follow it; undefined for one that announces none. */
+  get announced(): string | undefined {
+    return this.#req.headers.trailer;
+  }
+
+  /** The fields that have followed it, once it has ended. */
+  get trailers(): [name: string, value: string][] {
+    return trailerFields(this.#req.rawTrailers);
+  }
+
+  override _read(size: number): void {
+    if (!this.#wanted) {
+      this.#wanted = true;
+      this.#req.pipe(this);
+    }
+    super._read(size);
+  }
+}
