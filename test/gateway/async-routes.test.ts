@@ -411,6 +411,21 @@ describe("the result of a call", () => {
     },
   );
 
+  test.each(["TE", "Trailer", "Proxy-Authenticate", "Proxy-Authorization", "Upgrade"])(
+    "its %s, which was between other neighbours, is not told again",
+    async (name) => {
+      queue.put({ id: "a", state: "done" });
+      const headers = [
+        [name, "trailers"],
+        ["X-Own", "1"],
+      ] as const;
+      queue.outcomes.set("a", { status: 200, durationMs: 5, result: { headers, body: Buffer.from("r") } });
+      const answer = await ask("/async-function/a/result");
+      expect([answer.status, answer.headers.get("x-own"), await answer.text()]).toEqual([200, "1", "r"]);
+      expect(answer.headers.get(name)).toBeNull();
+    },
+  );
+
   test.each(["/async-function/a/result", "/async-function/a?result=true", "/async-function/a/result?wait=1s"])(
     "%s is the function's own answer",
     async (path) => {
