@@ -25,17 +25,22 @@ export class BodyDigest {
   }
 }
 
+/** How the gateway says whom it has verified; callers cannot. */
+const VERIFIED: ReadonlySet<string> = new Set(["x-faaslane-auth", "x-faaslane-subject"]);
+
 /**
- * What tells one request from another: method, function, path, query, whether it is a batch, who sent it (`Authorization`)
- * and its body. One key with another print is another request.
+ * What tells one request from another: method, function, path, query, whether it is a batch, who sent it (`Authorization`,
+ * or who was verified) and its body. One key with another print is another request.
  * @param bodyDigest as {@link BodyDigest} makes it
  */
 export function fingerprintRequest(request: KeyedRequest, bodyDigest: string): string {
   const { method, function: name, namespace, path, query, headers, batch } = request;
-  const authorization = headers
-    .filter(([header]) => header.toLowerCase() === "authorization")
-    .map(([, value]) => value);
-  const facts = [method, name, namespace, path, query, batch?.kind === "whole", authorization, bodyDigest];
+  const sender = headers.flatMap(([header, value]) => {
+    const lower = header.toLowerCase();
+    if (lower === "authorization") return [value];
+    return VERIFIED.has(lower) ? [`${lower}: ${value}`] : [];
+  });
+  const facts = [method, name, namespace, path, query, batch?.kind === "whole", sender, bodyDigest];
   return hash("sha256", JSON.stringify(facts), "base64url");
 }
 

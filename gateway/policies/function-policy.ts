@@ -1,3 +1,4 @@
+import { listProblems } from "../../contract/clip.ts";
 import { type CallPolicy, parseCallPolicy } from "../../contract/policies/call-policy.ts";
 import { RateLimiter } from "../core/rate-limiter.ts";
 
@@ -15,7 +16,7 @@ export class FunctionPolicy {
 
   private constructor(rules: CallPolicy, problems: readonly string[], source: string) {
     this.rules = rules;
-    this.problem = problems.length > 0 ? problems.join("; ") : undefined;
+    this.problem = problems.length > 0 ? listProblems(problems) : undefined;
     this.limiter = rules.rateLimit && new RateLimiter(rules.rateLimit);
     this.#source = source;
   }

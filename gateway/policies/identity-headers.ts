@@ -13,7 +13,7 @@ export interface Identity {
 
 /** Who calls, as the gateway has verified it. Nobody else's word reaches a function under these names. */
 const AUTH = "X-Faaslane-Auth";
-const SUBJECT = "X-Faaslane-Subject";
+export const SUBJECT = "X-Faaslane-Subject";
 const CLAIMS = "X-Faaslane-Claims";
 
 /** Set by a queue worker of the platform; see `delivery-proof.ts`. */

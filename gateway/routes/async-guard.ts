@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { type CorsHeaders, corsHeaders } from "../core/cors.ts";
 import type { FunctionPolicy } from "../policies/function-policy.ts";
-import { tellIdentity } from "../policies/identity-headers.ts";
+import { SUBJECT, tellIdentity } from "../policies/identity-headers.ts";
 import { type Admission, type Called, PolicyError, type PolicyGate, tooLargeRequest } from "../policies/policy-gate.ts";
 import type { NewCall } from "../queue/queue.ts";
 
@@ -56,6 +56,19 @@ export class AsyncGuard {
     if (!identity) return pairs;
     const flat = tellIdentity(pairs.flat(), identity);
     return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
+  }
+
+  /**
+   * What tells senders apart, for an idempotency key: callers that were verified and have no name are told apart by
+   * what they have shown.
+   * @param pairs headers as the caller sent them
+   */
+  senderOf(pairs: NewCall["headers"]): NewCall["headers"] {
+    const told = this.tell(pairs);
+    const consumed = this.#admission.identity?.consumed;
+    if (consumed === undefined || told.some(([name]) => name === SUBJECT)) return told;
+    const shown = pairs.filter(([name]) => name.toLowerCase() === consumed);
+    return [...told, ...shown.map(([, value]) => ["authorization", value] as const)];
   }
 }
 

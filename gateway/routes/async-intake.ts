@@ -142,7 +142,8 @@ export class AsyncIntake {
       await guard?.check(body);
       const head = guard ? { ...unchecked, headers: guard.tell(unchecked.headers) } : unchecked;
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
-      const fingerprint = digest && { requestPrint: fingerprintRequest({ ...head, ...batch }, digest.finish()) };
+      const keyed = guard ? { ...head, headers: guard.senderOf(unchecked.headers) } : head;
+      const fingerprint = digest && { requestPrint: fingerprintRequest({ ...keyed, ...batch }, digest.finish()) };
       return await inTime(queue.publish({ ...head, ...batch, ...fingerprint, body }), queueTimeoutMs);
     };
     return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)), guard?.mostBytes);

@@ -215,6 +215,24 @@ test("asynchronous calls are checked when they are accepted, and the function le
   await eventually("the signed one is made", () => guarded.reached.find(({ body }) => body === "signed"));
 });
 
+test("an idempotency key stands for a call of one caller, also where the function does not get the credentials", async () => {
+  await guarded.secret("several", "one first\ntwo second\nthird\nfourth\n");
+  await guarded.secret("logins", "one:first\ntwo:second\n");
+  const byKey = guarded.deploy({ auth: "key", "auth.secret": "several" });
+  const byLogin = guarded.deploy({ auth: "basic", "auth.secret": "logins" });
+  const send = async (name: string, credentials: Record<string, string>) =>
+    (await guarded.accept(name, { body: "pay", headers: { "x-idempotency-key": `order of ${name}`, ...credentials } }))
+      .status;
+  const key = (value: string) => ({ "x-api-key": value });
+  const login = (value: string) => ({ authorization: basic(value) });
+  expect(await send(byKey, key("first"))).toBe(202);
+  expect(await send(byKey, key("first"))).toBe(202);
+  for (const other of ["second", "third"]) expect(await send(byKey, key(other))).toBe(422);
+  const plain = guarded.deploy({ auth: "key", "auth.secret": "several" });
+  expect([await send(plain, key("third")), await send(plain, key("fourth"))]).toEqual([202, 422]);
+  expect([await send(byLogin, login("one:first")), await send(byLogin, login("two:second"))]).toEqual([202, 422]);
+});
+
 test("a queue worker with the platform's password brings calls that were accepted before", async () => {
   await guarded.secret("keys", "batch job-key\n");
   const name = guarded.deploy({ auth: "key", "auth.secret": "keys" });
