@@ -114,6 +114,8 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
         return;
       }
     }
+    // What follows the last request of a connection is nobody's, and must not overtake the answer that is owed.
+    if (error.code === "HPE_CLOSED_CONNECTION" && connection?.current) return;
     // It is no longer this server's business what its first parser thinks of the connection.
     if (!isEscaped(socket)) answerMalformed(error, socket);
   });

@@ -121,6 +121,37 @@ test("pipelined requests are served one at a time, in their order", async () => 
   expect(client.received.match(/\[\/\d+\]/g)).toEqual(Array.from({ length: 20 }, (_, i) => `[/${i}]`));
 });
 
+const LAST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+const NEXT = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+test.each([
+  ["with it", [`${LAST}hello${NEXT}`]],
+  ["behind it", [`${LAST}hello`, NEXT, NEXT]],
+  ["with the rest of its body", [`${LAST}hel`, `lo${NEXT}`]],
+  ["that are no request", [`${LAST}hello`, "\0".repeat(100_000)]],
+])("bytes after the last request of a connection do not take its answer away: %s", async (_how, pieces) => {
+  const answer = Promise.withResolvers<void>();
+  let calls = 0;
+  const server = await open(async (req, res) => {
+    calls++;
+    req.resume();
+    await answer.promise;
+    res.end("answer");
+  });
+  const client = await dial(server);
+  for (const piece of pieces)
+    await new Promise<void>((resolve) => client.socket.write(piece, "latin1", () => resolve()));
+  // Another connection's request has been served by then, and what was sent before it has been read.
+  await eventually("the request is served", () => calls === 1);
+  const other = await dial(server, NEXT);
+  await eventually("another one is, too", () => calls === 2);
+  expect([client.received, client.closed]).toEqual(["", false]);
+  answer.resolve();
+  await eventually("both are answered", () => client.closed && other.received.endsWith("answer"));
+  expect(client.received).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*\r\n\r\nanswer$/);
+  expect(calls).toBe(2);
+});
+
 test("a flood of pipelined requests is closed, and nobody else waits for it", async () => {
   const server = await open((_req, res) => setTimeout(() => res.end("answer"), 20));
   const flood = await dial(server, GET.repeat(83_000));
