@@ -22,6 +22,7 @@ export default {
   reporters: ["default", "<rootDir>/test/support/hostile-reporter.mjs", "<rootDir>/test/support/skipped-reporter.mjs"],
   testSequencer: "<rootDir>/test/support/longest-first.mjs",
   globalSetup: "<rootDir>/test/support/global-setup.mjs",
+  setupFiles: ["<rootDir>/test/support/keep-type-stripper.mjs"],
   testTimeout: 30_000,
   watchman: false,
   // Most tests wait for processes; a worker for each core but one, as Jest has it, would leave the cores idle.
