@@ -44,6 +44,7 @@ export const API_ERRORS = {
   streamNameInUse: 10058,
   wrongLastSequence: 10071,
   storeFailed: 10077,
+  createFailed: 10049,
 } as const;
 
 export function isApiError(thrown: unknown, ...codes: readonly number[]): boolean {

@@ -3,7 +3,7 @@ import type { FunctionRef } from "../../../contract/functions.ts";
 import { StartError } from "../../../kit/process.ts";
 import { sleep } from "../../../kit/sleep.ts";
 import { earliestNow } from "../../../kit/steady-clock.ts";
-import { openLink } from "../../nats/connection.ts";
+import { API_ERRORS, isApiError, openLink } from "../../nats/connection.ts";
 import { outdated } from "../../nats/server-version.ts";
 import type {
   CallbackRequest,
@@ -83,14 +83,25 @@ export async function openJetStreamQueue(options: JetStreamQueueOptions): Promis
 const FREE_AGAIN_MS = 1000;
 const FREE_AGAIN_IN_CLUSTER_MS = 12_000;
 
-/** What has just been given back may not count as free yet. */
+/** A server removes the files of a stream after it has said that the stream is gone, and cannot make it anew meanwhile. */
+const REMOVED_MS = 500;
+const MAKE_TRIES = 6;
+
+/** What has just been given back may not count as free yet, or may still be being removed. */
 async function openPatiently(context: WorkerContext): Promise<void> {
-  try {
-    await context.open();
-  } catch (error) {
-    if (!isShort(error)) throw error;
-    await sleep(isClustered(context.link) ? FREE_AGAIN_IN_CLUSTER_MS : FREE_AGAIN_MS);
-    await context.open();
+  for (let triesLeft = MAKE_TRIES - 1; ; triesLeft--) {
+    try {
+      return await context.open();
+    } catch (error) {
+      const isBusy = isApiError(error, API_ERRORS.createFailed);
+      if (triesLeft === 0 || !(isBusy || isShort(error))) throw error;
+      if (isBusy) await sleep(REMOVED_MS);
+      else {
+        // Once is enough: whether there is room, a server knows by then.
+        triesLeft = 1;
+        await sleep(isClustered(context.link) ? FREE_AGAIN_IN_CLUSTER_MS : FREE_AGAIN_MS);
+      }
+    }
   }
 }
 
