@@ -96,7 +96,8 @@ export class Upgrades {
     const may = !this.#ending && this.#options.max > 0 && this.#options.accepts(req.url as string);
     // Behind an answer that is still owed it could not be kept apart from it.
     const connection = this.#connections.at(req.socket);
-    if (may && offeredProtocols(req) !== undefined && connection?.free) return true;
+    const isFree = connection?.free && !hasAnswer(req.socket);
+    if (may && offeredProtocols(req) !== undefined && isFree) return true;
     // Node loses what has come with its end, the next requests, and their sender would wait for ever.
     if (connection) connection.last = req;
     return false;
@@ -174,6 +175,11 @@ export class Upgrades {
       tunnel.cut();
     }
   }
+}
+
+/** Whether Node has an answer for the connection still, be it one that our handler has never seen. */
+function hasAnswer(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
+  return (socket._httpMessage ?? undefined) !== undefined;
 }
 
 function ignore(): void {}
