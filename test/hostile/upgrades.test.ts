@@ -236,3 +236,15 @@ test("one that is open long is no head, no body and not idle to the limits of co
   for (let sent = 0; sent < 64; sent++) await new Promise((resolve) => client.socket.write(piece, resolve));
   expect(client.closed).toBe(false);
 });
+
+test.each([
+  ["an expectation that nobody can meet", "GET /a HTTP/1.1\r\nHost: a\r\nExpect: the-impossible\r\n\r\n"],
+  ["an answer that is just complete", "GET /no HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ["no host", "GET /a HTTP/1.1\r\n\r\n"],
+])("an upgrade behind a request with %s ends no process", async (_what, before) => {
+  const server = await open(echo);
+  const client = dial(server, before + upgradeHead("/switch"));
+  await eventually("it is answered", () => client.received.startsWith("HTTP/1.1 "), 15_000);
+  const next = dial(server, upgradeHead("/switch"));
+  await switched(next);
+});
