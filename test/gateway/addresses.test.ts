@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { openFrontGateway } from "../support/front-gateway.ts";
+import { testNeeding } from "../support/needing.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
@@ -90,8 +91,7 @@ const hasIpv6 = await new Promise<boolean>((resolve) => {
   const probe = createServer().on("error", () => resolve(false));
   probe.listen(0, "::1", () => probe.close(() => resolve(true)));
 });
-const ipv6Test = hasIpv6 ? test : test.skip;
-if (!hasIpv6) process.stdout.write("no IPv6 on this machine: addresses of IPv6 are not tried\n");
+const ipv6Test = testNeeding(hasIpv6 ? undefined : "this machine has no IPv6");
 
 ipv6Test("callers, replicas and the URL that is told may be of IPv6", async () => {
   const front = await openFrontGateway({ bind_address: "[::1]:0" });
