@@ -7,7 +7,7 @@ import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.
 import { registerScalingMetrics } from "./scaling-metrics.ts";
 
 export interface GatewayMetricsOptions {
-  readonly table: Pick<FunctionTable, "entries">;
+  readonly table: Pick<FunctionTable, "entries" | "startups">;
   /** Absent where functions are not scaled here. */
   readonly autoscaler?: Autoscaler;
   /** Absent when there is no queue. */
@@ -37,6 +37,18 @@ export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOption
   const coldHelp = "Time of calls that waited for a replica, from their arrival to the first byte of the answer.";
   registerHistogram(registry, "gateway_cold_start_seconds", coldHelp, () =>
     meters().flatMap(({ meter: { cold }, ...labels }) => (cold ? [{ labels, tally: cold }] : [])),
+  );
+  const firstByteHelp = "Time from a call's sending to a replica until its answer began.";
+  registerHistogram(registry, "gateway_function_first_byte_seconds", firstByteHelp, () =>
+    meters().flatMap(({ meter: { firstBytes: tally }, ...labels }) => (tally.count > 0 ? [{ labels, tally }] : [])),
+  );
+  const waitHelp = "Time that calls waited for a replica, until they were sent or given up.";
+  registerHistogram(registry, "gateway_replica_wait_seconds", waitHelp, () =>
+    meters().flatMap(({ meter: { waits: tally }, ...labels }) => (tally ? [{ labels, tally }] : [])),
+  );
+  const phaseHelp = "Time from a replica's creation until it had reached a phase, of replicas that calls waited for.";
+  registerHistogram(registry, "gateway_cold_start_phase_seconds", phaseHelp, () =>
+    [...table.startups.phases()].map(([phase, tally]) => ({ labels: { phase }, tally })),
   );
   register(registry, "gauge", "gateway_function_invocation_inflight", "Calls under way.", () =>
     meters().map(({ meter, ...labels }) => ({ labels, value: meter.inFlight })),

@@ -1,27 +1,39 @@
 import { buildServerTiming } from "../core/server-timing.ts";
 import type { FunctionMeter } from "./function-meter.ts";
 import type { ReplicaConnection } from "./replica.ts";
+import type { StartupTallies } from "./startup-tallies.ts";
 
 /** The time of one call that has to wait for a replica. Calls that need not wait never make one. */
 export class ColdWait {
   readonly #heldAt = performance.now();
-  #sentAt = this.#heldAt;
+  #sentAt: number | undefined;
 
   sent(): void {
     this.#sentAt = performance.now();
   }
 
+  /** How long it waited: until it was sent, or is given up now. */
+  seconds(now: number): number {
+    return ((this.#sentAt ?? now) - this.#heldAt) / 1000;
+  }
+
   /** Adds what the call waited for to the answer's own `Server-Timing`. */
   tell(
     headers: Record<string, string | string[]>,
-    replica: Pick<ReplicaConnection, "announcedAt" | "startup"> | undefined,
+    replica: Pick<ReplicaConnection, "announcedAt" | "startup" | "startupCounted">,
     meter: Pick<FunctionMeter, "firstByte">,
+    startups: StartupTallies,
   ): void {
-    const firstByteMs = performance.now() - this.#heldAt;
+    const now = performance.now();
+    const firstByteMs = now - this.#heldAt;
     meter.firstByte(firstByteMs / 1000);
     // How one came up that had been there before, and was perhaps only out of reach, explains nothing.
-    const startup = replica && replica.announcedAt >= this.#heldAt ? replica.startup : undefined;
-    const timing = buildServerTiming({ heldMs: this.#sentAt - this.#heldAt, firstByteMs, startup });
+    const startup = replica.announcedAt >= this.#heldAt ? replica.startup : undefined;
+    if (startup && !replica.startupCounted) {
+      replica.startupCounted = true;
+      startups.observe(startup);
+    }
+    const timing = buildServerTiming({ heldMs: this.seconds(now) * 1000, firstByteMs, startup });
     const own = headers["server-timing"];
     headers["server-timing"] = own === undefined ? timing : [own, timing].flat();
   }

@@ -102,6 +102,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     this.#unload(now);
     if (this.#startedAt === undefined) return;
     this.entry.meter.end(status, (now - this.#startedAt) / 1000);
+    if (this.#held) this.entry.meter.waited(this.#held.coldWait.seconds(now));
     this.#startedAt = undefined;
   }
 

@@ -10,10 +10,13 @@ import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { ReplicaConnection, type UpstreamOptions } from "./replica.ts";
 import { AnswerPace } from "./responsiveness.ts";
+import type { StartupTallies } from "./startup-tallies.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
   readonly maxHeld: number;
+  /** Shared by all functions. */
+  readonly startups: StartupTallies;
 }
 
 /**
@@ -31,6 +34,7 @@ export class FunctionEntry {
   readonly meter = new FunctionMeter();
   /** What the autoscaler reads. */
   readonly load = new LoadMeter(performance.now());
+  readonly startups: StartupTallies;
   readonly held: HeldCalls;
   readonly pace = new AnswerPace();
   readonly #maxHeld: number;
@@ -46,11 +50,12 @@ export class FunctionEntry {
   #queueSize: number | undefined;
   #policy: FunctionPolicy | undefined;
 
-  constructor(snapshot: KnownFunction, { maxHeld, ...options }: FunctionEntryOptions) {
+  constructor(snapshot: KnownFunction, { maxHeld, startups, ...options }: FunctionEntryOptions) {
     this.name = snapshot.name;
     this.namespace = snapshot.namespace;
     this.qualifiedName = qualifiedName(snapshot);
     this.held = new HeldCalls(this.qualifiedName, maxHeld);
+    this.startups = startups;
     this.#maxHeld = maxHeld;
     this.#options = options;
     this.#snapshot = snapshot;

@@ -6,6 +6,9 @@ const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 /** Upper bounds for calls that waited for a replica, in seconds. */
 const COLD_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 
+/** Upper bounds of the time to the first byte, in seconds. Most answers begin sooner than the shortest call of OpenFaaS's. */
+const FIRST_BYTE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
 /** Counts the calls of one function. Plain numbers: it runs for every call, and is read only when somebody scrapes. */
 export class FunctionMeter {
   started = 0;
@@ -13,6 +16,10 @@ export class FunctionMeter {
   readonly codes = new Map<number, Tally>();
   /** Calls that waited for a replica, by the time until their answer began; undefined while there were none. */
   cold: Tally | undefined;
+  /** Calls that a replica began to answer, by the time from their sending. */
+  readonly firstBytes = new Tally(FIRST_BYTE_BUCKETS);
+  /** Calls that waited for a replica, by how long that took, or until they were given up; undefined as above. */
+  waits: Tally | undefined;
   #ended = 0;
 
   /** Calls under way. */
@@ -38,6 +45,17 @@ export class FunctionMeter {
       this.codes.set(code, tally);
     }
     tally.observe(seconds);
+  }
+
+  /** @param seconds from the sending of a call to its first byte */
+  answered(seconds: number): void {
+    this.firstBytes.observe(seconds);
+  }
+
+  /** @param seconds that a call waited for a replica */
+  waited(seconds: number): void {
+    this.waits ??= new Tally(COLD_BUCKETS);
+    this.waits.observe(seconds);
   }
 
   /** @param seconds from the arrival of a call that waited for a replica to its first byte */

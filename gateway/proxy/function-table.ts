@@ -4,6 +4,7 @@ import type { WaitLimits } from "../../contract/timeouts.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { FunctionEntry } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
+import { StartupTallies } from "./startup-tallies.ts";
 
 export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
   /** Namespace of names written without one. */
@@ -14,6 +15,8 @@ export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
 
 /** The gateway's snapshot of all functions, kept current by what the provider tells. */
 export class FunctionTable {
+  /** Of all functions, those included that are gone. */
+  readonly startups = new StartupTallies();
   readonly #options: FunctionTableOptions;
   /** By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. */
   readonly #byTarget = new Map<string, FunctionEntry>();
@@ -93,7 +96,7 @@ export class FunctionTable {
   #put(snapshot: KnownFunction): void {
     let entry = this.#byTarget.get(qualifiedName(snapshot));
     if (!entry) {
-      entry = new FunctionEntry(snapshot, this.#options);
+      entry = new FunctionEntry(snapshot, { ...this.#options, startups: this.startups });
       this.#byTarget.set(entry.qualifiedName, entry);
       this.#arrivals.emit(entry.qualifiedName, entry);
       if (snapshot.namespace === this.#options.defaultNamespace) {

@@ -156,7 +156,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     const { entry, exchange, coldWait } = this.#call;
     this.#answered(status);
     const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
-    coldWait?.tell(answerHeaders, this.#replica, entry.meter);
+    coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
     if (!isUntyped(status, exchange.method, answerHeaders)) {
       this.#begin(controller, status, reason, answerHeaders);
       return;
@@ -178,7 +178,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     if (typeof upgrade !== "string" || !isOffered(upgrade, exchange.protocols ?? "")) failure ??= this.#unasked();
     else if (!failure) {
       const answerHeaders = buildSwitchHeaders(headers, this.#call.ownHeaders(), upgrade);
-      coldWait?.tell(answerHeaders, this.#replica, entry.meter);
+      coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
       try {
         exchange.switchProtocols(answerHeaders, socket, () => {
           this.#leave(false);
@@ -229,6 +229,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     this.#replica.heard = true;
     this.#replica.responsiveness.answered(now);
     this.#call.entry.pace.note(now - this.#sentAt, now);
+    this.#call.entry.meter.answered((now - this.#sentAt) / 1000);
   }
 
   /** The replica has one call less. @param timedOut whether it has let someone wait for too long */

@@ -37,6 +37,8 @@ export class ReplicaConnection implements Candidate {
   heard = false;
   /** How it came up, if that was a short time ago. */
   startup: Startup | undefined;
+  /** Whether the metrics have that. */
+  startupCounted = false;
   /** When `announced` became what it is, by `performance.now()`. */
   announcedAt = performance.now();
   #refusals = 0;

@@ -3,9 +3,11 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import type { FunctionEndpoints } from "../../contract/endpoints.ts";
+import { FaasError } from "../../contract/errors.ts";
 import { createMetrics } from "../../gateway/metrics/gateway-metrics.ts";
 import { FunctionProxy } from "../../gateway/proxy/function-proxy.ts";
 import { FunctionTable } from "../../gateway/proxy/function-table.ts";
+import { readSamples } from "../compat/series.ts";
 import { eventually } from "../support/eventually.ts";
 
 const opened: (() => unknown)[] = [];
@@ -78,6 +80,32 @@ test("a call that paid for a cold start learns for what, once, next to what the 
   expect(metrics).toMatch(
     /gateway_cold_start_seconds_bucket\{le="\+Inf",function_name="f.openfaas-fn"\} 1|gateway_cold_start_seconds_bucket\{function_name="f.openfaas-fn",le="\+Inf"\} 1/,
   );
+});
+
+test("metrics tell first bytes, waits, and the phases of each replica that came up, once", async () => {
+  const { table, put, call, isHeld } = await openGateway();
+  const address = await serve((_req, res) => res.end());
+  put();
+  const held = [call(), call()];
+  await eventually("both are held", () => table.find("f")?.held.count === 2);
+  put({ address, instance: "i", state: "ready", startup });
+  await Promise.all(held);
+  await call();
+  // One whose wait comes to nothing has waited all the same.
+  put();
+  const failed = call();
+  await isHeld();
+  table.find("f")?.held.fail(new FaasError("unavailable", "no"));
+  expect((await failed).status).toBe(503);
+
+  const samples = readSamples(await createMetrics({ table }).metrics());
+  const counts = (name: string) => samples.filter((s) => s.name === `${name}_count`).map((s) => [s.labels, s.value]);
+  const function_name = "f.openfaas-fn";
+  expect(counts("gateway_function_first_byte_seconds")).toEqual([[{ function_name }, 3]]);
+  expect(counts("gateway_replica_wait_seconds")).toEqual([[{ function_name }, 3]]);
+  expect(counts("gateway_cold_start_phase_seconds")).toEqual(Object.keys(startup).map((phase) => [{ phase }, 1]));
+  const sums = samples.filter((s) => s.name === "gateway_cold_start_phase_seconds_sum");
+  expect(sums.map((s) => s.value)).toEqual(Object.values(startup).map((ms) => ms / 1000));
 });
 
 test("a replica that was there before explains nothing of a wait", async () => {

@@ -1,11 +1,12 @@
 import { afterAll, test } from "@jest/globals";
 import { FunctionEntry } from "../../gateway/proxy/function-entry.ts";
+import { StartupTallies } from "../../gateway/proxy/startup-tallies.ts";
 import { eventually } from "../support/eventually.ts";
 
 const ADDRESSES = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
 const entry = new FunctionEntry(
   { name: "fn", namespace: "ns", labels: {}, annotations: {}, replicas: 3, generation: 1, endpoints: [] },
-  { maxHeld: 1, connectTimeoutMs: 1000, timeoutMs: 1000 },
+  { maxHeld: 1, connectTimeoutMs: 1000, timeoutMs: 1000, startups: new StartupTallies() },
 );
 entry.update({
   ...entry.snapshot,
