@@ -60,11 +60,8 @@ export async function layOutContext(
   const ignored: Ignored[] = [];
   let target = context;
   if (template) {
-    ignored.push({ rules: await readIgnoreFile(template.folder), below: context });
-    const ofTemplate = root !== undefined && { root: await realpath(template.folder) };
-    const skip = skipIgnored(template.folder, context, ignored);
-    await copyTree(template.folder, context, { directoryMode, ...ofTemplate, skip });
     target = join(context, insidePath(template.handlerFolder, context));
+    await layTemplate(template, context, { directoryMode, confined: root !== undefined, ignored });
   }
   ignored.push({ rules: await readIgnoreFile(handler), below: target });
   const skip = skipIgnored(handler, target, ignored);
@@ -74,6 +71,24 @@ export async function layOutContext(
     await copyTree(source, join(target, inside), { ...own, skip: skipIgnored(source, join(target, inside), ignored) });
   }
   return context;
+}
+
+/** Copies the layers of a template, of their samples only the one that counts. */
+async function layTemplate(
+  template: FoundTemplate,
+  context: string,
+  { directoryMode, confined, ignored }: { directoryMode: number; confined: boolean; ignored: Ignored[] },
+): Promise<void> {
+  for (const layer of template.layers) {
+    ignored.push({ rules: await readIgnoreFile(layer), below: context });
+    const sample = join(layer, template.handlerFolder);
+    const isIgnored = skipIgnored(layer, context, ignored);
+    await copyTree(layer, context, {
+      directoryMode,
+      ...(confined && { root: await realpath(layer) }),
+      skip: (path) => (path === sample && sample !== template.sample) || isIgnored(path),
+    });
+  }
 }
 
 /** Rules for what is below a folder of the context. */

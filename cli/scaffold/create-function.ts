@@ -37,8 +37,8 @@ export async function scaffoldFunction(request: CreateRequest): Promise<Created>
   const handler = resolve(baseDir, folder);
   if (await exists(handler)) throw new CliError(`the folder ${folder} exists already`);
   const template = await findTemplate(lang, request.templateDirs);
-  const sample = join(template.folder, template.handlerFolder);
-  if (!(await exists(sample))) throw new CliError(`the template ${lang} has no sample handler`);
+  const { sample } = template;
+  if (sample === undefined) throw new CliError(`the template ${lang} has no sample handler`);
   const image = `${prefix === "" ? "" : `${stripEnd(prefix, "/")}/`}${name}:latest`;
   const plan = await planStackFile(request, { ...request, handler: `./${folder.replace(/^\.\//, "")}`, image });
 

@@ -5,8 +5,10 @@ export interface Template {
   readonly language?: string;
   readonly fprocess?: string;
   readonly welcomeMessage?: string;
+  /** The template whose files this one's are laid over; a key of ours. */
+  readonly extends?: string;
   /** Where the handler goes inside the template. */
-  readonly handlerFolder: string;
+  readonly handlerFolder?: string;
   /** Build option → packages. */
   readonly buildOptions: ReadonlyMap<string, readonly string[]>;
 }
@@ -24,11 +26,16 @@ export function parseTemplate(text: string, file: string): Template {
     const name = reader.text(fields.get("name")) ?? reader.fail(item, "the name is missing");
     return [name, reader.texts(fields.get("packages"))] as const;
   });
+  const folder = top.get("handler_folder");
+  if (folder && /^\/|\\|(?:^|\/)\.\.(?:\/|$)/.test(reader.text(folder) ?? "")) {
+    reader.fail(folder, "must be a folder inside of the template");
+  }
   return {
     ...optional("language", "language"),
     ...optional("fprocess", "fprocess"),
     ...optional("welcomeMessage", "welcome_message"),
-    handlerFolder: reader.text(top.get("handler_folder")) || "function",
+    ...optional("extends", "extends"),
+    ...optional("handlerFolder", "handler_folder"),
     buildOptions: new Map(options),
   };
 }

@@ -154,7 +154,7 @@ test("extra paths go into the handler folder under their own path", async () => 
 });
 
 test.each([".", "..", "../other", "/etc"])("the extra path %s is refused", async (path) => {
-  await expect(layOut({ "fn/a": "a" }, { copyExtra: [path] })).rejects.toThrow("must be below");
+  await expect(layOut({ "fn/a": "a" }, { copyExtra: [path] })).rejects.toThrow("inside of the template");
 });
 
 test("links are followed, whatever they point to", async () => {
@@ -206,7 +206,7 @@ test("a handler that is missing is named", async () => {
 
 test("a handler folder that leaves the context is refused", async () => {
   const files = { "fn/a": "a", "template/node/template.yml": "handler_folder: ../../escape\n" };
-  await expect(layOut(files)).rejects.toThrow("must be below");
+  await expect(layOut(files)).rejects.toThrow("inside of the template");
 });
 
 test("the working directory's templates come before those that come with faaslane", async () => {
@@ -312,4 +312,35 @@ test("build arguments: flags over the stack file, packages gathered from everywh
     'build option "x" is not known to the template (it has: dev, db)',
   );
   expect(() => mergeBuildArgs(none, { ...noFlags, buildOptions: ["x"] }, undefined)).toThrow("(it has: none)");
+});
+
+test("a template that extends another lies over it, with one sample of the two", async () => {
+  const files = {
+    "template/own/template.yml": "extends: node\n",
+    "template/own/index.js": "own\n",
+    "template/own/function/handler.ts": "own sample\n",
+    "fn/a.js": "a\n",
+  };
+  expect(await layOut(files, { lang: "own" })).toEqual({
+    "template.yml": "extends: node\n",
+    Dockerfile: "FROM scratch\n",
+    "index.js": "own\n",
+    "function/handler.ts": "own sample\n",
+    "function/a.js": "a\n",
+  });
+  const plain = { "template/own/template.yml": "extends: node\n", "fn/a.js": "a\n" };
+  expect(await layOut(plain, { lang: "own" })).toMatchObject({ "function/handler.js": "sample\n" });
+});
+
+test.each([
+  ["itself", { "template/own/template.yml": "extends: own\n" }, "leads in a circle"],
+  [
+    "one that extends it",
+    { "template/own/template.yml": "extends: b\n", "template/b/template.yml": "extends: own\n" },
+    "leads in a circle",
+  ],
+  ["what is not there", { "template/own/template.yml": "extends: nothing\n" }, "which own extends"],
+  ["what is elsewhere", { "template/own/template.yml": "handler_folder: ../../secrets\n" }, "inside of the template"],
+])("a template that extends %s is refused", async (_rule, files, message) => {
+  await expect(layOut({ "fn/a.js": "", ...files }, { lang: "own" })).rejects.toThrow(message);
 });

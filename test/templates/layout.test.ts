@@ -1,9 +1,7 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
-import { parseTemplate } from "../../cli/stack/template.ts";
-import { readDescriptor, TEMPLATES } from "./support/build-context.ts";
+import { findTemplate, listTemplates } from "../../cli/build/templates.ts";
+import { readDescriptor, readPart, TEMPLATES } from "./support/build-context.ts";
 
 /** The variables that the last stage of a Dockerfile sets. */
 function imageEnv(dockerfile: string): Record<string, string> {
@@ -14,8 +12,8 @@ function imageEnv(dockerfile: string): Record<string, string> {
   );
 }
 
-describe.each(["node", "python3", "bash"])("%s", (name) => {
-  const read = (file: string) => readFile(join(TEMPLATES, name, file), "utf8");
+describe.each(await listTemplates([TEMPLATES]))("%s", (name) => {
+  const read = (file: string) => readPart(name, file);
 
   test("runs with the same settings with and without a container", async () => {
     const { NODE_COMPILE_CACHE: cache, ...settings } = imageEnv(await read("Dockerfile"));
@@ -25,7 +23,7 @@ describe.each(["node", "python3", "bash"])("%s", (name) => {
   });
 
   test("names the same process when it is deployed", async () => {
-    const { fprocess } = parseTemplate(await read("template.yml"), "template.yml");
+    const { fprocess } = await findTemplate(name, [TEMPLATES]);
     expect((await readDescriptor(name)).env.fprocess).toBe(fprocess);
   });
 
@@ -42,8 +40,8 @@ describe.each(["node", "python3", "bash"])("%s", (name) => {
     expect(dockerfile).toContain(`\nRUN ${(await readDescriptor(name)).install?.join(" ")}\n`);
   });
 
-  test("has a sample handler", () => {
-    const samples = ["handler.js", "handler.py", "handler.sh"].map((file) => join(TEMPLATES, name, "function", file));
-    expect(samples.filter((sample) => existsSync(sample))).toHaveLength(1);
+  test("has a sample handler", async () => {
+    const { sample } = await findTemplate(name, [TEMPLATES]);
+    expect(readdirSync(sample as string).filter((file) => /^(handler|index)\.\w+$/.test(file))).toHaveLength(1);
   });
 });

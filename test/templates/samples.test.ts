@@ -27,6 +27,7 @@ describe("their own tests pass", () => {
 
   testPython.each([
     ["templates/python3", "function.handler_test"],
+    ["templates/python3-http", "function.handler_test"],
     ["functions/wordcount", "handler_test"],
   ])("%s", async (dir, module) => {
     const { stderr } = await run("python3", ["-m", "unittest", module], join(ROOT, dir));

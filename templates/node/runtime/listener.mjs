@@ -1,9 +1,9 @@
-import { parse } from "node:querystring";
 import { hasBody, readBody } from "./body.mjs";
 import { Answer, Context } from "./context.mjs";
 import { contractOf } from "./contract.mjs";
 import { Refusal } from "./refusal.mjs";
 import { encodeFailure, send } from "./reply.mjs";
+import { noBody, parseQuery } from "./variant.mjs";
 
 /**
  * The listener for a handler, by the contract that it keeps.
@@ -43,7 +43,7 @@ export function createListener({ handler, readSecret, body: bodySettings }) {
   }
 
   return function listener(req, res) {
-    if (!hasBody(req.headers)) return call(req, res, bodySettings.raw ? Buffer.alloc(0) : undefined);
+    if (!hasBody(req.headers)) return call(req, res, bodySettings.raw ? Buffer.alloc(0) : noBody());
     return readBody(req, bodySettings).then(
       (body) => call(req, res, body),
       (error) => refuse(res, error),
@@ -58,7 +58,7 @@ function eventOf(req, body) {
     body,
     headers: req.headers,
     method: req.method,
-    query: mark === -1 ? {} : { ...parse(url.slice(mark + 1)) },
+    query: mark === -1 ? {} : parseQuery(url.slice(mark + 1)),
     path: mark === -1 ? url : url.slice(0, mark),
   };
 }

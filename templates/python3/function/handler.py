@@ -1,14 +1,6 @@
-def handle(event, context):
-    """`event`: body (bytes), headers, method, query, path. `context`: hostname, secret(name).
+def handle(req):
+    """`req` is the request's body as text; what is returned, or printed, is the answer.
 
-    What is returned is the answer; a dict or list as "body" becomes JSON.
+    With the parameters (event, context) the function gets the whole request instead.
     """
-    return {
-        "statusCode": 200,
-        "body": {
-            "received": event.body.decode("utf-8", "replace"),
-            "contentType": event.headers.get("Content-Type"),
-            "method": event.method,
-            "path": event.path,
-        },
-    }
+    return req

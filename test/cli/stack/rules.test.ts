@@ -124,6 +124,6 @@ test("template.yml", () => {
     handlerFolder: "src",
     buildOptions: new Map([["dev", ["make", "gcc"]]]),
   });
-  expect(parseTemplate("", "template.yml")).toEqual({ handlerFolder: "function", buildOptions: new Map() });
+  expect(parseTemplate("", "template.yml")).toEqual({ buildOptions: new Map() });
   expect(() => parseTemplate("build_options: {dev: x}", "t.yml")).toThrow("t.yml:1:16: build_options: must be a list");
 });

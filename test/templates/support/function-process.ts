@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BuildContext, layOut } from "./build-context.ts";
 
@@ -80,7 +80,7 @@ async function run(context: BuildContext, { env = {}, secrets = {} }: FunctionOp
   const remove = async () => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid as number), "SIGKILL");
     await exited;
-    await rm(context.dir, { recursive: true, force: true });
+    await context.remove();
   };
   try {
     const port = await listening;
