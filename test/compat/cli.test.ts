@@ -4,44 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type FakeGateway, openFakeGateway, type Reply } from "../cli/support/fake-gateway.ts";
 import { makeWorkspace, runHere, type Workspace } from "../cli/support/run-cli.ts";
-import { buildImage } from "../support/build-upload.ts";
-import { eventually } from "../support/eventually.ts";
-import { Platform, temporaryFolder } from "../support/platform.ts";
-import { rawRequest } from "../support/raw-http.ts";
-import { CLI_ROWS, COMMANDS, type Exchange, IMAGE, STACK } from "./cli-commands.ts";
+import { CLI_ROWS, COMMANDS, type Exchange, STACK } from "../conformance/cli-commands.ts";
 import { CLI, CLIENT } from "./differences.ts";
-import { expectFacts, type Row, withAuthorization } from "./facts.ts";
-
-describe("what faas-cli asks, in its order, is answered as it relies on", () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let platform: Platform;
-
-  beforeAll(async () => {
-    folder = await temporaryFolder();
-    platform = await Platform.start({ dataDir: folder.path, env: { allowed_hosts: "gw.test" } });
-    await buildImage(platform, IMAGE, {
-      "faaslane.json": JSON.stringify({ env: { mode: "classic", fprocess: "cat" } }),
-    });
-  });
-
-  afterAll(async () => {
-    await platform?.stop();
-    await folder?.remove();
-  });
-
-  async function ask([, bytes]: Row) {
-    const needsPassword = / \/system\//.test(bytes) && !bytes.includes("Authorization:");
-    const request = needsPassword ? withAuthorization(bytes, await platform.authorization()) : bytes;
-    return await rawRequest(platform.port, request);
-  }
-
-  test.each(CLI_ROWS.map((row) => [row[0], row] as const))("%s", async (_name, row) => {
-    const tellsReplicas = JSON.stringify(row[4] ?? "").includes("availableReplicas");
-    if (tellsReplicas)
-      await eventually("the replica is ready", async () => (await ask(row))?.body.includes("availableReplicas"));
-    expectFacts(await ask(row), row);
-  });
-});
 
 /** Asked by another program than the client. */
 const NOT_THE_CLIENT = "logs, not following";

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { CLI_ROWS } from "../conformance/cli-commands.ts";
+import { PROVIDER_ROWS, REFLECT_DEPLOYMENT } from "../conformance/control-rows.ts";
+import { expectFacts, type Row, withAuthorization } from "../conformance/facts.ts";
 import { FakeBackend } from "../provider/fake-backend.ts";
 import { serveProvider, type TestProvider } from "../provider/support.ts";
 import { rawRequest } from "../support/raw-http.ts";
-import { CLI_ROWS } from "./cli-commands.ts";
-import { PROVIDER_ROWS, REFLECT } from "./control-rows.ts";
-import { expectFacts, type Row, withAuthorization } from "./facts.ts";
 
 /* A gateway of OpenFaaS passes these on, so our provider has to answer them without ours as well. */
 
@@ -25,7 +25,7 @@ describe("a provider without our gateway", () => {
   let provider: TestProvider;
   beforeAll(async () => {
     provider = await serve();
-    const created = await provider.call("POST", "/system/functions", REFLECT, { authorization });
+    const created = await provider.call("POST", "/system/functions", REFLECT_DEPLOYMENT, { authorization });
     expect(created.status).toBe(202);
   });
   afterAll(() => provider.close());

@@ -1,13 +1,13 @@
 import { expect } from "@jest/globals";
+import { CALL_ROWS } from "../conformance/call-rows.ts";
+import { CLI_ROWS, COMMANDS } from "../conformance/cli-commands.ts";
+import { CONTROL_ROWS } from "../conformance/control-rows.ts";
+import { expectFacts, linesOfCalls, type Row } from "../conformance/facts.ts";
 import { theirDeployment, theirSecret, theirService } from "../support/faas-netes.ts";
 import { testNeeding } from "../support/needing.ts";
 import { parseResponse, type RawResponse } from "../support/raw-http.ts";
 import { noRecordings, readRecording } from "../support/recordings.ts";
-import { CALL_ROWS } from "./call-rows.ts";
-import { CLI_ROWS, COMMANDS } from "./cli-commands.ts";
-import { CONTROL_ROWS } from "./control-rows.ts";
 import { CLI, type Differences, GATEWAY, WATCHDOG } from "./differences.ts";
-import { expectFacts, linesOfCalls, type Row } from "./facts.ts";
 import { expectSeries, GATEWAY_SERIES, WATCHDOG_SERIES } from "./series.ts";
 import { SETTINGS } from "./watchdog-settings.ts";
 

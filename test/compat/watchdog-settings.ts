@@ -1,5 +1,5 @@
 import { expect } from "@jest/globals";
-import { ABSENT, type BodyFacts, type HeaderFacts, type Row, request, TEXT } from "./facts.ts";
+import { ABSENT, type BodyFacts, type HeaderFacts, type Row, request, TEXT } from "../conformance/facts.ts";
 
 /** A watchdog under some settings: its answers, or how it ends by itself. */
 export interface Setting {

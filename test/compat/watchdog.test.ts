@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { expectFacts, linesOfCalls } from "../conformance/facts.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { spawnWatchdog, startWatchdog, type TestWatchdog } from "../watchdog/support/start-watchdog.ts";
 import { WATCHDOG } from "./differences.ts";
-import { expectFacts, linesOfCalls } from "./facts.ts";
 import { SETTINGS, type Setting } from "./watchdog-settings.ts";
 
 /** An http function listens wherever the watchdog tells it to. */

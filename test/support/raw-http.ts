@@ -1,4 +1,5 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 export interface RawResponse {
   readonly status: number;
@@ -9,22 +10,33 @@ export interface RawResponse {
   readonly body: string;
 }
 
+/** Port of this machine, or an `http:` or `https:` URL. */
+export type Address = number | URL;
+
 /**
  * Sends bytes and reads until the answer is complete or the other side closes.
  * @returns undefined when the connection closed without an answer
  */
 export async function rawRequest(
-  port: number,
+  address: Address,
   request: string | Buffer,
   timeoutMs = 8_000,
 ): Promise<RawResponse | undefined> {
-  const text = await exchange(port, request, timeoutMs);
+  const text = await exchange(address, request, timeoutMs);
   return text === "" ? undefined : parseResponse(text);
 }
 
-async function exchange(port: number, request: string | Buffer, timeoutMs: number): Promise<string> {
+function open(address: Address): Socket {
+  if (typeof address === "number") return connect(address, "127.0.0.1");
+  const { hostname, port, protocol } = address;
+  const host = hostname.replace(/^\[|\]$/g, "");
+  if (protocol === "https:") return connectTls({ host, port: Number(port || 443), servername: host });
+  return connect(Number(port || 80), host);
+}
+
+async function exchange(address: Address, request: string | Buffer, timeoutMs: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const socket = connect(port, "127.0.0.1");
+  const socket = open(address);
   const head = typeof request === "string" ? request.slice(0, 5) : request.subarray(0, 5).toString("latin1");
   let received = "";
   const done = () => {

@@ -3,7 +3,7 @@
 import { expect, test } from "@jest/globals";
 import { CliError } from "../../../cli/errors.ts";
 import { parseStack } from "../../../cli/stack/parse.ts";
-import { STACK } from "../../compat/cli-commands.ts";
+import { STACK } from "../../conformance/cli-commands.ts";
 
 const parse = (text: string, env: Record<string, string> = {}, envsubst = true) =>
   parseStack(text, { file: "stack.yml", env, envsubst });

@@ -1,16 +1,17 @@
 import { expect } from "@jest/globals";
-import { ABSENT, JSON_TYPE, json, NO_ROUTE, type Row, request, TEXT } from "./facts.ts";
+import { ABSENT, including, JSON_TYPE, json, listing, NO_ROUTE, notListing, type Row, request, TEXT } from "./facts.ts";
+import { settings } from "./settings.ts";
+import { REFLECT } from "./target.ts";
 
 /*
  * The routes that control the platform, with a password. In the order they are asked: one function, `reflect`, is
  * there before, and later rows build on earlier ones.
  */
 
-const IMAGE = "docker.io/local/reflect:1";
-/** The status of `reflect`; two replicas at most, so that orders to scale it start no more. */
-export const REFLECT = { service: "reflect", image: IMAGE, labels: { "com.openfaas.scale.max": "2" } };
+/** Of `reflect`; two replicas at most, so that orders to scale it start no more. */
+export const REFLECT_DEPLOYMENT = { service: "reflect", ...REFLECT, labels: { "com.openfaas.scale.max": "2" } };
 const LISTED = {
-  ...{ name: "reflect", image: IMAGE, namespace: "openfaas-fn", replicas: 1, availableReplicas: 1 },
+  ...{ name: "reflect", image: REFLECT.image, namespace: settings.namespace, replicas: 1, availableReplicas: 1 },
   labels: { faas_function: "reflect" },
   annotations: { "prometheus.io.scrape": "false" },
   createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/),
@@ -64,7 +65,7 @@ const ALERTS: readonly Row[] = [
       alerts: [
         {
           status: "firing",
-          labels: { alertname: "APIHighInvocationRate", function_name: "reflect.openfaas-fn" },
+          labels: { alertname: "APIHighInvocationRate", function_name: `reflect.${settings.namespace}` },
         },
       ],
     }),
@@ -75,15 +76,15 @@ const ALERTS: readonly Row[] = [
 ];
 
 const FUNCTIONS: readonly Row[] = [
-  ["list", get("/system/functions"), 200, JSON_TYPE, [LISTED]],
-  ["list by namespace", get("/system/functions?namespace=openfaas-fn"), 200, JSON_TYPE, [LISTED]],
+  ["list", get("/system/functions"), 200, JSON_TYPE, listing(LISTED)],
+  ["list by namespace", get(`/system/functions?namespace=${settings.namespace}`), 200, JSON_TYPE, listing(LISTED)],
   ["list of another namespace", get("/system/functions?namespace=elsewhere"), ...refused(/\bnamespace\b.*elsewhere/)],
   ["functions trailing slash", get("/system/functions/"), ...NO_ROUTE],
   ["functions PATCH", json("PATCH /system/functions", "{}"), ...notAllowed],
   ["one", get("/system/function/reflect"), 200, JSON_TYPE, { ...LISTED, usage: ABSENT }],
   ["one with usage", get("/system/function/reflect?usage=1"), 200, JSON_TYPE, LISTED],
   ["one unknown", get("/system/function/nope"), 404, {}, ""],
-  ["one, suffix in name", get("/system/function/reflect.openfaas-fn"), 404, {}, ""],
+  ["one, suffix in name", get(`/system/function/reflect.${settings.namespace}`), 404, {}, ""],
   [
     "create, empty body",
     request("POST /system/functions", ["Content-Type: application/json"]),
@@ -100,25 +101,31 @@ const FUNCTIONS: readonly Row[] = [
     json("POST /system/functions", { service: "noimage" }),
     ...refused("validation failed: image: is required\n"),
   ],
-  ["create, existing", json("POST /system/functions", REFLECT), 409, TEXT, /\breflect\b.* already exists\n$/],
   [
-    "create, unknown field",
-    json("POST /system/functions", { service: "extra", image: IMAGE, nonsense: 1 }),
-    ...accepted,
+    "create, existing",
+    json("POST /system/functions", REFLECT_DEPLOYMENT),
+    409,
+    TEXT,
+    /\breflect\b.* already exists\n$/,
   ],
+  ["create, unknown field", json("POST /system/functions", { service: "extra", ...REFLECT, nonsense: 1 }), ...accepted],
   [
     "create, wrong type",
-    json("POST /system/functions", { service: "wrong", image: IMAGE, envVars: ["a"] }),
+    json("POST /system/functions", { service: "wrong", ...REFLECT, envVars: ["a"] }),
     ...refused(/^failed to unmarshal request: .*\benvVars\b/),
   ],
   [
     "update, unknown function",
-    json("PUT /system/functions", { service: "nope", image: IMAGE }),
+    json("PUT /system/functions", { service: "nope", ...REFLECT }),
     404,
     TEXT,
     /\bnope\b.* not found\n$/,
   ],
-  ["update", json("PUT /system/functions", { ...REFLECT, labels: { ...REFLECT.labels, a: "b" } }), ...accepted],
+  [
+    "update",
+    json("PUT /system/functions", { ...REFLECT_DEPLOYMENT, labels: { ...REFLECT_DEPLOYMENT.labels, a: "b" } }),
+    ...accepted,
+  ],
   [
     "delete, empty body",
     request("DELETE /system/functions", ["Content-Type: application/json"]),
@@ -155,8 +162,8 @@ const SCALING: readonly Row[] = [
 const secret = (method: string, value: object) => json(`${method} /system/secrets`, value);
 
 const SECRETS: readonly Row[] = [
-  ["namespaces", get("/system/namespaces"), 200, JSON_TYPE, ["openfaas-fn"]],
-  ["secrets", get("/system/secrets"), 200, JSON_TYPE, []],
+  ["namespaces", get("/system/namespaces"), 200, JSON_TYPE, including(settings.namespace)],
+  ["secrets", get("/system/secrets"), 200, JSON_TYPE, notListing("probe")],
   ["secret create", secret("POST", { name: "probe", value: "v" }), ...accepted],
   ["secret create again", secret("POST", { name: "probe", value: "v" }), 409, TEXT, /\bprobe\b.* already exists/],
   ["secret without name", secret("POST", { value: "v" }), ...refused(/\bname\b/)],

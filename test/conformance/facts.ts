@@ -1,5 +1,6 @@
 import { expect } from "@jest/globals";
 import type { RawResponse } from "../support/raw-http.ts";
+import { settings } from "./settings.ts";
 
 /** In place of a value: there is no such header or field. */
 export const ABSENT = Symbol("absent");
@@ -21,7 +22,7 @@ export type Row = readonly [name: string, request: string, status: number, heade
 /** A request as its bytes; `head` holds header lines in the order they are sent. */
 export function request(line: string, head: readonly string[] = [], body?: string): string {
   const length = body === undefined ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
-  return `${[`${line} HTTP/1.1`, "Host: gw.test", ...head, ...length].join("\r\n")}\r\n\r\n${body ?? ""}`;
+  return `${[`${line} HTTP/1.1`, `Host: ${settings.host}`, ...head, ...length].join("\r\n")}\r\n\r\n${body ?? ""}`;
 }
 
 /** A request with JSON, as clients of the control routes send it. */
@@ -59,6 +60,29 @@ export function expectFields(value: unknown, facts: object): void {
   const [present, absent] = split(facts);
   expect(value).toMatchObject(present as Record<string, unknown>);
   for (const path of absent) expect(value).not.toHaveProperty(path);
+}
+
+/** A list that has one entry with such facts under its name; others may be there. */
+export function listing<T extends { readonly name: string }>(facts: T): (body: string) => void {
+  return (body) => {
+    const named = (JSON.parse(body) as { name: string }[]).filter(({ name }) => name === facts.name);
+    expect(named).toHaveLength(1);
+    expectFields(named[0], facts);
+  };
+}
+
+/** A list without an entry of this name. */
+export function notListing(name: string): (body: string) => void {
+  return (body) => {
+    const list = JSON.parse(body) as { name: string }[];
+    expect(list).toEqual(expect.any(Array));
+    expect(list.map((entry) => entry.name)).not.toContain(name);
+  };
+}
+
+/** A list of texts that has this one. */
+export function including(text: string): (body: string) => void {
+  return (body) => expect(JSON.parse(body)).toContain(text);
 }
 
 function split(facts: object, path: readonly string[] = []): [present: object, absent: string[][]] {

@@ -1,5 +1,17 @@
 import { expect } from "@jest/globals";
-import { type BodyFacts, type HeaderFacts, JSON_TYPE, type Row, request, TEXT } from "./facts.ts";
+import {
+  type BodyFacts,
+  type HeaderFacts,
+  including,
+  JSON_TYPE,
+  listing,
+  notListing,
+  type Row,
+  request,
+  TEXT,
+} from "./facts.ts";
+import { settings } from "./settings.ts";
+import { ECHO } from "./target.ts";
 
 /** One request of a command, and what the client relies on in its answer. */
 export interface Exchange {
@@ -27,7 +39,7 @@ export interface Command {
   readonly alsoAsks?: readonly string[];
 }
 
-export const IMAGE = "docker.io/local/greet:1";
+const { image: IMAGE } = ECHO;
 
 export const STACK = `version: 1.0
 provider:
@@ -49,7 +61,7 @@ functions:
 /** What a deploy of {@link STACK} sends: all values of variables are text, as they are written. */
 const GREET = {
   service: "greet",
-  image: IMAGE,
+  ...ECHO,
   envVars: { exec_timeout: "10s", flag: "true", ratio: "1.10", write_timeout: "10s" },
   constraints: ["kubernetes.io/os=linux"],
   secrets: ["api-key"],
@@ -63,7 +75,7 @@ const GREET = {
 const { service: name, envVars, labels, annotations, ...rest } = GREET;
 /** The status of the function that {@link GREET} makes. */
 const STATUS = {
-  ...{ name, namespace: "openfaas-fn", ...rest, envVars, replicas: 1, availableReplicas: 1 },
+  ...{ name, namespace: settings.namespace, ...rest, envVars, replicas: 1, availableReplicas: 1 },
   labels: { ...labels, faas_function: "greet" },
   annotations: { ...annotations, "prometheus.io.scrape": "false" },
 };
@@ -95,11 +107,11 @@ const secret = (method: string, sends: object, answer: Omit<Exchange, "line">): 
   sends,
   ...answer,
 });
-const list = (facts: object, reply: unknown): Exchange => ({
+const list = (facts: (body: string) => void, reply: unknown): Exchange => ({
   ...{ line: "GET /system/functions", status: 200, headers: JSON_TYPE, facts, reply: JSON.stringify(reply) },
 });
-const emptyList = list([], []);
-const fullList = list([FUNCTION], [REPLY]);
+const emptyList = list(notListing("greet"), []);
+const fullList = list(listing(FUNCTION), [REPLY]);
 const accepted = { status: 202, facts: "" };
 
 /** The path of calls names the namespace, and text goes as such. */
@@ -114,7 +126,7 @@ const invoke = (line: string, answer: Omit<Exchange, "line">): Exchange => ({
 /** A deploy by flags alone sends the maps that are empty, too. */
 const byFlags = (service: string, more: object = {}) => ({
   service,
-  image: IMAGE,
+  ...ECHO,
   labels: {},
   annotations: {},
   ...more,
@@ -154,8 +166,8 @@ export const COMMANDS: readonly Command[] = [
     code: 0,
     asks: [
       {
-        ...{ line: "GET /system/namespaces", status: 200, headers: JSON_TYPE, facts: ["openfaas-fn"] },
-        reply: '["openfaas-fn"]',
+        ...{ line: "GET /system/namespaces", status: 200, headers: JSON_TYPE, facts: including(settings.namespace) },
+        reply: JSON.stringify([settings.namespace]),
       },
     ],
   },
@@ -188,7 +200,7 @@ export const COMMANDS: readonly Command[] = [
         line: "GET /system/secrets",
         status: 200,
         headers: JSON_TYPE,
-        facts: [{ name: "api-key", namespace: "openfaas-fn" }],
+        facts: listing({ name: "api-key", namespace: settings.namespace }),
         reply: '[{"name":"api-key","namespace":"openfaas-fn"}]',
       },
     ],
@@ -221,7 +233,7 @@ export const COMMANDS: readonly Command[] = [
     args: "invoke greet",
     input: "hello",
     code: 0,
-    asks: [invoke("POST /function/greet.openfaas-fn", { status: 200, headers: INVOKED, facts: "hello" })],
+    asks: [invoke(`POST /function/greet.${settings.namespace}`, { status: 200, headers: INVOKED, facts: "hello" })],
   },
   {
     name: "invoke with query, headers, method",
@@ -230,7 +242,7 @@ export const COMMANDS: readonly Command[] = [
     code: 0,
     asks: [
       {
-        ...invoke("PUT /function/greet.openfaas-fn?a=1", { status: 200, headers: INVOKED, facts: "hello" }),
+        ...invoke(`PUT /function/greet.${settings.namespace}?a=1`, { status: 200, headers: INVOKED, facts: "hello" }),
         head: ["Content-Type: text/plain", "X-Test: 1"],
       },
     ],
@@ -241,8 +253,8 @@ export const COMMANDS: readonly Command[] = [
     input: "hello",
     code: 1,
     asks: [
-      invoke("POST /function/nothere.openfaas-fn", {
-        ...{ status: 404, headers: TEXT, facts: /^error finding function nothere\.openfaas-fn\b/ },
+      invoke(`POST /function/nothere.${settings.namespace}`, {
+        ...{ status: 404, headers: TEXT, facts: /^error finding function nothere\.[-a-z]+\b/ },
       }),
     ],
   },
