@@ -124,8 +124,12 @@ export class FunctionCall implements OpenCall, AttemptedCall {
 
   #tryReplica(request: ReplicaRequest): void {
     if (this.#callerLeft) return;
-    const choice = this.entry.choose(this.#refused);
     const others = !this.#held && this.entry.held.count > 0;
+    let choice = this.entry.choose(this.#refused);
+    // Another thread may be the first to take the last place.
+    while (choice.kind === "replica" && !others && !this.entry.enter(choice.replica)) {
+      choice = this.entry.choose(this.#refused);
+    }
     if (choice.kind === "replica" && !others) this.#dispatch(choice.replica, request);
     else if (choice.kind === "full" && !this.#held && !this.entry.queues) this.#rejectAsFull();
     else this.#hold(request).catch((error: unknown) => this.fail(toFaasError(error), false));
@@ -165,8 +169,10 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     };
   }
 
+  /** @param replica where it has its place */
   #dispatch(replica: ReplicaConnection, request: ReplicaRequest): void {
     if (replica.isProvider && leadsOut(request.url)) {
+      replica.occupancy.leave();
       this.fail(new FaasError("invalid", "the path must not lead out of the function"), false);
       return;
     }

@@ -8,7 +8,8 @@ import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionPolicy } from "../policies/function-policy.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
-import { ReplicaConnection, type UpstreamOptions } from "./replica.ts";
+import { OWN_OCCUPANCIES } from "./occupancy.ts";
+import { ReplicaConnection, type UpstreamOptions, type WayThroughProvider } from "./replica.ts";
 import { AnswerPace } from "./responsiveness.ts";
 import type { StartupTallies } from "./startup-tallies.ts";
 
@@ -17,6 +18,8 @@ export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   readonly maxHeld: number;
   /** Shared by all functions. */
   readonly startups: StartupTallies;
+  /** Has the threads whose calls wait for places at this function take turns; absent where there is but one. */
+  readonly shareTurns?: (entry: FunctionEntry) => void;
 }
 
 /**
@@ -38,7 +41,7 @@ export class FunctionEntry {
   readonly held: HeldCalls;
   readonly pace = new AnswerPace();
   readonly #maxHeld: number;
-  readonly #options: UpstreamOptions & WaitLimits;
+  readonly #options: Omit<FunctionEntryOptions, "maxHeld" | "startups">;
   #snapshot: KnownFunction;
   /** Calls that one of {@link #replicas} takes at a time; 0 for no limit. */
   #limit = 0;
@@ -54,8 +57,9 @@ export class FunctionEntry {
     this.name = snapshot.name;
     this.namespace = snapshot.namespace;
     this.qualifiedName = qualifiedName(snapshot);
-    this.held = new HeldCalls(this.qualifiedName, maxHeld);
     this.startups = startups;
+    const { occupancies = OWN_OCCUPANCIES } = options;
+    this.held = new HeldCalls(this.qualifiedName, maxHeld, occupancies.ofWaiting(this.qualifiedName));
     this.#maxHeld = maxHeld;
     this.#options = options;
     this.#snapshot = snapshot;
@@ -80,6 +84,11 @@ export class FunctionEntry {
   /** Whether calls wait when all replicas have as many as they take, as the function asks for; others are refused. */
   get queues(): boolean {
     return this.#queueSize !== undefined;
+  }
+
+  /** Takes a place at `replica`. @returns false when all are taken, by other threads as well */
+  enter(replica: ReplicaConnection): boolean {
+    return replica.occupancy.enter(this.#limit);
   }
 
   /** Calls at each replica through this gateway, by its address; nothing where the provider chooses it. */
@@ -111,9 +120,20 @@ export class FunctionEntry {
     return chooseReplica(replicas, this.#limit, this.#turn);
   }
 
-  /** Lets as many of those that wait go on as there are places for. */
+  /** Lets as many of those that wait go on as there are places for, here or in another thread. */
   releaseHeld(): void {
-    if (this.held.count > 0) this.held.release(this.#freeSlots());
+    const { held } = this;
+    if (held.count === 0) return;
+    if (this.#limit > 0 && held.count > held.own && this.#options.shareTurns) {
+      if (this.#freeSlots() > 0) this.#options.shareTurns(this);
+    } else this.takeTurn();
+  }
+
+  /** As {@link releaseHeld}, of those that wait here. @returns how many went on */
+  takeTurn(): number {
+    const count = Math.min(this.held.own, this.#freeSlots());
+    if (count > 0) this.held.release(count);
+    return count;
   }
 
   #freeSlots(): number {
@@ -151,7 +171,7 @@ export class FunctionEntry {
     return endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
       .map(({ address, state, startup }) => {
-        const replica = known.get(address) ?? new ReplicaConnection(address, false, this.#options);
+        const replica = known.get(address) ?? this.#connect(address);
         known.delete(address);
         if (replica.announced !== (state === "ready")) {
           replica.trust();
@@ -171,7 +191,14 @@ export class FunctionEntry {
     const prefix = providerProxy.prefixOf(path);
     const present = known.get(prefix);
     known.delete(prefix);
-    return [present ?? new ReplicaConnection(prefix, true, this.#options, { pool: providerProxy.pool, prefix })];
+    return [present ?? this.#connect(prefix, { pool: providerProxy.pool, prefix })];
+  }
+
+  /** @param through the provider */
+  #connect(address: string, through?: WayThroughProvider): ReplicaConnection {
+    const { occupancies = OWN_OCCUPANCIES } = this.#options;
+    const occupancy = occupancies.ofReplica(this.qualifiedName, address);
+    return new ReplicaConnection(address, through !== undefined, this.#options, occupancy, through);
   }
 
   /** The provider answers again, after it did not. */

@@ -1,5 +1,6 @@
 import { FaasError } from "../../contract/errors.ts";
 import { DrainRate } from "./drain-rate.ts";
+import { type Occupancy, OwnOccupancy } from "./occupancy.ts";
 
 /** A call's wait. */
 export interface Wait {
@@ -28,14 +29,22 @@ export class HeldCalls {
   readonly #returned: HeldCall[] = [];
   readonly #drained = new DrainRate();
   #lastNumber = 0;
+  readonly #waiting: Occupancy;
   #closed: FaasError | undefined;
 
-  constructor(functionName: string, max: number) {
+  constructor(functionName: string, max: number, waiting: Occupancy = new OwnOccupancy()) {
     this.#function = functionName;
     this.max = max;
+    this.#waiting = waiting;
   }
 
+  /** Of all threads. */
   get count(): number {
+    return this.#waiting.count;
+  }
+
+  /** Of this thread. */
+  get own(): number {
     return this.#calls.size + this.#returned.length;
   }
 
@@ -73,6 +82,7 @@ export class HeldCalls {
     signal.addEventListener("abort", left, { once: true });
     if (again) this.#return(call);
     else this.#calls.add(call);
+    this.#waiting.enter(0);
     try {
       await promise;
     } finally {
@@ -88,14 +98,17 @@ export class HeldCalls {
   }
 
   #remove(call: HeldCall): void {
-    if (this.#calls.delete(call)) return;
-    const at = this.#returned.indexOf(call);
-    if (at >= 0) this.#returned.splice(at, 1);
+    if (!this.#calls.delete(call)) {
+      const at = this.#returned.indexOf(call);
+      if (at < 0) return; // let go already
+      this.#returned.splice(at, 1);
+    }
+    this.#waiting.leave();
   }
 
   /** Lets the first `count` calls go on. */
   release(count: number): void {
-    for (let left = Math.min(count, this.count); left > 0; left--) {
+    for (let left = Math.min(count, this.own); left > 0; left--) {
       const [first = this.#returned[0]] = this.#returned.length > 0 ? [] : this.#calls;
       if (!first) return;
       this.#remove(first); // at once, so that a second release lets the next one go
@@ -112,5 +125,6 @@ export class HeldCalls {
   close(error: FaasError): void {
     this.#closed = error;
     this.fail(error);
+    this.#waiting.close();
   }
 }

@@ -93,12 +93,14 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
   #interimAnswers = 0;
   #over = false;
 
-  /** @param now by `performance.now()` */
+  /**
+   * @param replica where the call has its place already
+   * @param now by `performance.now()`
+   */
   constructor(call: AttemptedCall, replica: ReplicaConnection, now: number) {
     this.#call = call;
     this.#replica = replica;
     this.#sentAt = now;
-    replica.outstanding++;
     replica.responsiveness.sent(now);
   }
 
@@ -237,7 +239,7 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     if (this.#over) return;
     this.#over = true;
     this.#untyped?.drop();
-    this.#replica.outstanding--;
+    this.#replica.occupancy.leave();
     if (this.#status === undefined) this.#replica.responsiveness.unanswered(timedOut);
     this.#call.entry.releaseHeld();
   }

@@ -2,6 +2,7 @@ import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Candidate } from "../core/choose-replica.ts";
+import { type Occupancies, type Occupancy, OwnOccupancy } from "./occupancy.ts";
 import type { ProviderProxy } from "./provider-proxy.ts";
 import { Responsiveness } from "./responsiveness.ts";
 
@@ -9,6 +10,8 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
   /** For functions that are called through the provider; absent where nothing is called. */
   readonly providerProxy?: ProviderProxy;
+  /** What threads share; absent where there is but one. */
+  readonly occupancies?: Occupancies;
 }
 
 const MIN_AVOID_MS = 100;
@@ -29,7 +32,8 @@ export class ReplicaConnection implements Candidate {
   readonly prefix: string;
   /** Whether the provider says that it is ready. */
   announced: boolean;
-  outstanding = 0;
+  /** Calls that it has. */
+  readonly occupancy: Occupancy;
   /** Whether it answers. */
   readonly responsiveness = new Responsiveness();
   lagging = false;
@@ -50,10 +54,12 @@ export class ReplicaConnection implements Candidate {
     address: string,
     announced: boolean,
     { connectTimeoutMs }: Pick<UpstreamOptions, "connectTimeoutMs">,
+    occupancy: Occupancy = new OwnOccupancy(),
     through?: WayThroughProvider,
   ) {
     this.address = address;
     this.announced = announced;
+    this.occupancy = occupancy;
     this.prefix = through?.prefix ?? "";
     this.pool = through?.pool ?? openPool(address, connectTimeoutMs);
   }
@@ -61,6 +67,10 @@ export class ReplicaConnection implements Candidate {
   /** Whether it is the provider. */
   get isProvider(): boolean {
     return this.prefix !== "";
+  }
+
+  get outstanding(): number {
+    return this.occupancy.count;
   }
 
   get ready(): boolean {
@@ -98,12 +108,14 @@ export class ReplicaConnection implements Candidate {
   /** Lets calls under way finish, then closes the connections. */
   async close(): Promise<void> {
     this.announced = false;
+    this.occupancy.close();
     if (!this.isProvider) await this.pool.close();
   }
 
   /** Cuts whatever is under way. */
   async destroy(): Promise<void> {
     this.announced = false;
+    this.occupancy.close();
     if (!this.isProvider) await this.pool.destroy();
   }
 }
