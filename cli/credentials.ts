@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { isPlatformAt, PLATFORM_FILE } from "./local-platform.ts";
-import { parseCliConfig, type StoredAuth, withAuth, withoutAuth } from "./stack/cli-config.ts";
+import type { StoredAuth } from "./stack/cli-config.ts";
 
 type Surroundings = Pick<Io, "env" | "home" | "cwd" | "sourceRoot">;
 
@@ -25,7 +25,9 @@ export async function findAuthorization(
   around: Surroundings,
 ): Promise<string | undefined> {
   const file = configFile(around);
-  const stored = parseCliConfig(await readOr(file, ""), file).find(({ gateway }) => gateway === url);
+  const text = await readOr(file, "");
+  const known = text === "" ? [] : (await readFormat()).parseCliConfig(text, file);
+  const stored = known.find(({ gateway }) => gateway === url);
   if (stored?.auth === "basic" && stored.token !== "") return `Basic ${stored.token}`;
   const bearer = token || stored?.token;
   if (bearer) return `Bearer ${bearer}`;
@@ -38,12 +40,14 @@ export function basicToken(user: string, password: string): string {
 
 export async function saveAuth(auth: StoredAuth, around: Surroundings): Promise<void> {
   const file = configFile(around);
+  const { withAuth } = await readFormat();
   await replaceFile(file, withAuth(await readOr(file, ""), file, auth));
 }
 
 /** Whether there was something to forget. */
 export async function forgetAuth(url: string, around: Surroundings): Promise<boolean> {
   const file = configFile(around);
+  const { withoutAuth } = await readFormat();
   const text = withoutAuth(await readOr(file, ""), file, url);
   if (text !== undefined) await replaceFile(file, text);
   return text !== undefined;
@@ -69,6 +73,11 @@ async function findLocalAuthorization(
     if (user !== "" && password !== "") return `Basic ${basicToken(user, password)}`;
   }
   return undefined;
+}
+
+/** Loaded when there is something to read: without stored credentials no command needs YAML. */
+async function readFormat() {
+  return await import("./stack/cli-config.ts");
 }
 
 /** Readable by its owner only from the first byte on, and never half written. */

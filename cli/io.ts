@@ -12,6 +12,8 @@ export interface Io {
   readonly sourceRoot: string;
   /** Release of this executable. */
   readonly version: string;
+  /** Commit that it was made from, in full; `unknown` where nobody knows. */
+  readonly commit: string;
 }
 
 /** Whether requests and the origin of errors are to be shown: `FAAS_DEBUG` is `1` or `true`. */

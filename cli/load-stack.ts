@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CliError } from "./errors.ts";
-import { parseStack } from "./stack/parse.ts";
 import type { Stack } from "./stack/types.ts";
 
 export interface StackSource {
@@ -30,6 +29,8 @@ export async function loadStack({ file, baseDir, env, envsubst = true }: StackSo
   const name = file || findStackFile(baseDir);
   if (name === undefined) return undefined;
   const text = /^https?:\/\//i.test(name) ? await download(name) : await read(name, baseDir);
+  // Only now: most commands find no stack file, and the parser takes longer to load than they to run.
+  const { parseStack } = await import("./stack/parse.ts");
   return parseStack(text, { file: name, env, envsubst });
 }
 

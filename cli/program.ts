@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError } from "commander";
+import { Command, type CommanderError } from "commander";
 import { moduleUrl } from "../kit/module-url.ts";
 import { GatewayError } from "./client/gateway-error.ts";
 import { CliError, describeError, SilentFailure } from "./errors.ts";
+import { EXAMPLES } from "./examples.ts";
+import { HINTED, hintFor } from "./hints.ts";
 import { type Io, isDebug } from "./io.ts";
 import { normalizeBooleans } from "./normalize-booleans.ts";
 import { guardTerminal } from "./printable.ts";
@@ -110,6 +112,12 @@ const CLIENT: readonly Entry[] = [
     summary: "show the versions of client, gateway and provider",
     load: async (io) => (await import("./commands/version.ts")).versionCommand(io),
   },
+  {
+    name: "completion",
+    summary: "print a script that completes commands in bash, zsh or fish",
+    load: async (io) =>
+      (await import("./commands/completion.ts")).completionCommand(io, async () => await buildProgram("all", io)),
+  },
 ];
 
 /** Commands that run a process of the platform: `processes/<name>.ts` exports `<camelName>Command()`. */
@@ -137,8 +145,8 @@ export async function runCli(argv: readonly string[], given: Io): Promise<number
     await program.parseAsync(normalizeBooleans(argv), { from: "user" });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
-    if (!(error instanceof SilentFailure)) reportError(error, argv, io);
+    if (isUsageError(error)) return error.exitCode;
+    if (!(error instanceof Error && error.name === SILENT_FAILURE)) reportError(error, argv, io);
     return 1;
   }
 }
@@ -155,10 +163,18 @@ function reportError(error: unknown, argv: readonly string[], io: Io): void {
   if (isDebug(io)) io.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
 }
 
-async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
+// By name: in the package, client and processes have copies of their own of what both import.
+const SILENT_FAILURE = new SilentFailure().name;
+
+function isUsageError(error: unknown): error is CommanderError {
+  return error instanceof Error && error.name === "CommanderError";
+}
+
+/** @param argv names the commands to load; `all` loads each */
+export async function buildProgram(argv: readonly string[] | "all", io: Io): Promise<Command> {
   const program = new Command("faaslane")
     .description("Functions as a service: client and platform.")
-    .version(io.version, "--version", "print the version of this client")
+    .version(argv.includes("--version") ? describeVersion(io) : io.version, "--version", "print release and commit")
     .option("-f, --yaml <file>", "stack file, a path or URL (default: stack.yaml, then stack.yml)")
     .option("--filter <glob>", "only the functions whose name matches")
     .option("--regex <pattern>", "only the functions whose name matches the expression")
@@ -176,11 +192,29 @@ async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
   for (const entry of entries) {
     const { name, aliases = [], summary } = entry;
     // Any word that names a command counts, be it an argument: loading one too many does no harm.
-    const named = argv.some((word) => word === name || aliases.includes(word));
+    const named = argv === "all" || argv.some((word) => word === name || aliases.includes(word));
     const command = named ? await entry.load(io) : new Command(name);
     adopt(program, command.description(summary).aliases([...aliases]));
   }
+  addExamples(program, "");
+  if (argv !== "all" && argv.some((word) => HINTED.includes(word))) {
+    program.on("command:*", ([name = ""]: string[]) => {
+      throw new CliError(`there is no command ${name}: ${hintFor(name) ?? "faaslane --help shows all"}`);
+    });
+  }
   return program;
+}
+
+/** Release and commit of this client in one line. */
+export function describeVersion({ version, commit }: Pick<Io, "version" | "commit">): string {
+  return `faaslane ${version} (commit ${commit})`;
+}
+
+function addExamples(command: Command, path: string): void {
+  const lines = EXAMPLES[path]?.map((line) => `  ${line}\n`) ?? [];
+  if (lines.length > 0)
+    command.addHelpText("after", `\n${lines.length > 1 ? "Examples" : "Example"}:\n${lines.join("")}`);
+  for (const child of command.commands) addExamples(child, `${path} ${child.name()}`.trim());
 }
 
 /** Adds `command` with everything below it, under the program's way to write and to end. */

@@ -15,6 +15,7 @@ import {
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { readVersion } from "../kit/version.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const CODE = ["cli", "contract", "gateway", "http", "kit", "provider"];
@@ -28,9 +29,11 @@ export async function buildPackage() {
   const folder = `${target}.${process.pid}`;
   rmSync(folder, { recursive: true, force: true });
   for (const { path, text } of await compile(sources(".ts"))) write(join(folder, path), text);
+  for (const { path, text } of await bundleClient()) write(join(folder, path), text);
   for (const asset of ASSETS) {
     if (existsSync(join(root, asset))) cpSync(join(root, asset), join(folder, asset), { recursive: true });
   }
+  write(join(folder, "dist/commit"), readVersion(root).sha);
   write(join(folder, "package.json"), `${JSON.stringify(manifest(), undefined, 2)}\n`);
   rmSync(target, { recursive: true, force: true });
   renameSync(folder, target);
@@ -69,6 +72,47 @@ async function compile(paths) {
     logLevel: "warning",
   });
   return outputFiles.map(({ path, text }) => ({ path: relative(root, path), text: withExtensions(text) }));
+}
+
+/**
+ * The client with the packages that it needs, in a few files: reading a hundred takes longer than most commands. The
+ * files stay in `cli/`, for the sake of paths that are relative to them; processes of the platform are not part of it.
+ */
+async function bundleClient() {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ["cli/main.ts"],
+    outdir: root,
+    outbase: root,
+    chunkNames: "cli/[name]-[hash]",
+    write: false,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node22",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner: {
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+    },
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [{ name: "schemas", setup: leaveOutLanguages }],
+  });
+  return outputFiles.map(({ path, text }) => ({ path: relative(root, path), text }));
+}
+
+/**
+ * Of a namespace only what is used is bundled; the package exports itself as an object too, with its messages in fifty
+ * languages.
+ * @param {import("esbuild").PluginBuild} build
+ */
+function leaveOutLanguages({ onLoad }) {
+  onLoad({ filter: /\/contract\/[^/]*\.ts$/ }, ({ path }) => ({
+    contents: readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
+    loader: "ts",
+  }));
 }
 
 /** What was imported as a source is imported as what has become of it. @param {string} text as esbuild prints it */

@@ -16,6 +16,7 @@ const TIMEOUT_MS = 5_000;
 export function versionCommand(io: Io): Command {
   const command = new Command("version")
     .option("--short-version", "only the version of this client")
+    .option("--warn-update", "taken for compatibility; nothing is asked but the gateway")
     .option("-j, --json", "as JSON");
   addGatewayOptions(addStackOptions(command));
   return command.action(async () => {
@@ -32,13 +33,15 @@ export function versionCommand(io: Io): Command {
       return undefined;
     });
     if (flags.json)
-      io.stdout.write(`${JSON.stringify({ cli: { version: io.version }, gateway: info ?? null }, null, 2)}\n`);
-    else io.stdout.write(format(io.version, url, info));
+      io.stdout.write(
+        `${JSON.stringify({ cli: { version: io.version, commit: io.commit }, gateway: info ?? null }, null, 2)}\n`,
+      );
+    else io.stdout.write(format(io, url, info));
   });
 }
 
-function format(version: string, url: string, info: unknown): string {
-  const cli = `CLI:\n version:       ${version}\n`;
+function format({ version, commit }: Io, url: string, info: unknown): string {
+  const cli = `CLI:\n commit:        ${commit}\n version:       ${version}\n`;
   if (info === undefined) return cli;
   const at = (...keys: readonly string[]) =>
     keys.reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | null)?.[key], info) ?? "";

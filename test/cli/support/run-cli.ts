@@ -53,6 +53,7 @@ export async function runHere(args: readonly string[], options: RunOptions): Pro
     // A tree of its own: the developer's own platform must not lend its password.
     sourceRoot: join(cwd, "source"),
     version: "1.2.3",
+    commit: "0123456789abcdef0123456789abcdef01234567",
   });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
