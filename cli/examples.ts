@@ -12,7 +12,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "faaslane deploy --env LOG=debug --label team=blue",
     "faaslane deploy --name figlet --image docker.io/alexellis2/figlet:latest",
   ],
-  up: ["faaslane up --filter hello", "faaslane up --skip-deploy"],
+  up: ["faaslane up --filter hello", "faaslane up --watch"],
   list: ["faaslane list --sort invocations", "faaslane list -q | xargs -n 1 faaslane describe"],
   describe: ["faaslane describe hello", "faaslane describe hello --json"],
   diff: ["faaslane diff", "faaslane diff --filter hello --env local"],

@@ -14,6 +14,8 @@ export interface Io {
   readonly version: string;
   /** Commit that it was made from, in full; `unknown` where nobody knows. */
   readonly commit: string;
+  /** Ends commands that go on until they are interrupted; absent, they end with the process. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Whether requests and the origin of errors are to be shown: `FAAS_DEBUG` is `1` or `true`. */

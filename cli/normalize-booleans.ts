@@ -3,7 +3,7 @@ const ON = ["envsubst", "update", "read-template", "trim", "tail"];
 /** Flags that are off unless given. */
 const OFF = [
   ...["replace", "readonly", "tls-no-verify", "quiet", "verbose", "json", "async", "auth", "shrinkwrap", "no-cache"],
-  ...["list", "password-stdin", "short-version", "skip-push", "skip-deploy"],
+  ...["list", "password-stdin", "short-version", "skip-push", "skip-deploy", "watch"],
 ];
 
 /** `--flag=true` and `--flag=false`, as scripts written for Go programs have them, in the forms that are parsed here. */

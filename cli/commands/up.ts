@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { SilentFailure } from "../errors.ts";
+import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
 import { connect } from "./connect.ts";
@@ -18,20 +18,26 @@ interface Flags extends BuildFlags, DeployFlags, StackFlags, Omit<GatewayFlags, 
   readonly tag?: string;
   readonly namespace?: string;
   readonly skipDeploy?: boolean;
+  readonly watch?: boolean;
 }
 
-/** `faaslane up`: builds, then deploys what could be built. */
+/** `faaslane up`: builds, then deploys what could be built; with `--watch` again for each change of the sources. */
 export function upCommand(io: Io): Command {
   const command = new Command("up")
+    .option("--watch", "go on: build and deploy again what changes, until Ctrl-C")
     .option("--skip-push", "taken for compatibility; the builder keeps the images, nothing is pushed")
     .option("--skip-deploy", "only build");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addBuildOptions(command)))));
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
+    if (flags.watch && flags.skipDeploy) throw new CliError("--watch and --skip-deploy cannot be used together");
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);
-    const stack = await readStackFile(io, flags);
-    const functions = chooseFunctions(stack, flags);
+    const read = async () => {
+      const stack = await readStackFile(io, flags);
+      return { stack, functions: chooseFunctions(stack, flags) };
+    };
+    const { stack, functions } = await read();
     const settings = buildSettingsOf(io, flags, stack);
     const connection = await connect(io, flags, { stackGateway: stack?.gateway });
 
@@ -39,6 +45,14 @@ export function upCommand(io: Io): Command {
     const built = await buildWithProgress(io, functions, settings, { uploader: connection.client, quiet });
     const deployable = functions.filter((_, index) => built[index]?.kind !== "failed");
     const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, { plan, mode });
-    if (reportFailures(io, [...built, ...deployed])) throw new SilentFailure();
+    const failed = reportFailures(io, [...built, ...deployed]);
+    if (failed && !flags.watch) throw new SilentFailure();
+    if (!flags.watch || !stack) return;
+    const { watchStack } = await import("./up-watch.ts");
+    const reload = async () => {
+      const fresh = await read();
+      return { ...fresh, stack: fresh.stack ?? stack };
+    };
+    await watchStack(io, { file: flags.yaml, stack, functions, reload, settings, connection, plan });
   });
 }

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly terminal?: boolean;
   /** Whether the output is shown by a terminal. */
   readonly screen?: boolean;
+  /** Interrupts it. */
+  readonly signal?: AbortSignal;
 }
 
 /** A folder of files that goes away with its test. */
@@ -40,7 +42,7 @@ export async function makeWorkspace(files: Readonly<Record<string, string>> = {}
 
 /** The command line in this process, with a home, environment and streams of its own. */
 export async function runHere(args: readonly string[], options: RunOptions): Promise<Outcome> {
-  const { cwd, input = "", env = {}, terminal = false, screen = false } = options;
+  const { cwd, input = "", env = {}, terminal = false, screen = false, signal } = options;
   const stdout = collect();
   const stderr = collect();
   const code = await runCli(args, {
@@ -54,6 +56,7 @@ export async function runHere(args: readonly string[], options: RunOptions): Pro
     sourceRoot: join(cwd, "source"),
     version: "1.2.3",
     commit: "0123456789abcdef0123456789abcdef01234567",
+    signal,
   });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
