@@ -10,6 +10,7 @@ import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
 import { asksForJson, createApp, errorResponder, notFoundResponder, rawBody, route, sendJson } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
+import { cleanLocation } from "./core/function-path.ts";
 import { PathPrefix } from "./core/path-prefix.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
@@ -83,11 +84,13 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const { async, scaling, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
   const callsOf = deps.callsOf ?? ((name: string) => table.find(name)?.meter.ended ?? 0);
   const app = createApp();
+  const pathPrefix = deps.pathPrefix ?? new PathPrefix();
+  app.use(redirectToClean(pathPrefix));
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
     await connection.forward(req, res, path ?? (req.url as string));
 
   route(app, PATHS.health, { GET: [forward(PATHS.health)] });
-  const root = rootRoute(deps.pathPrefix ?? new PathPrefix());
+  const root = rootRoute(pathPrefix);
   route(app, "/", { GET: [root], HEAD: [root] });
 
   app.use(["/system", "/ui"], guardControl(deps.hosts));
@@ -132,6 +135,17 @@ function rootRoute(pathPrefix: PathPrefix): RequestHandler {
     const { vary } = pathPrefix.locate("/", req.headers);
     if (vary !== undefined) res.vary(vary);
     return sendJson(res, { name: "faaslane", links: Object.fromEntries(links) });
+  };
+}
+
+/** Sends clients to the path without `//`, `.` and `..`. */
+function redirectToClean(pathPrefix: PathPrefix): RequestHandler {
+  return (req, res, next) => {
+    const clean = cleanLocation(req.url);
+    if (clean === undefined) return next();
+    const { location, vary } = pathPrefix.locate(clean, req.headers);
+    if (vary !== undefined) res.vary(vary);
+    return res.status(301).set("Location", location).end();
   };
 }
 

@@ -33,8 +33,8 @@ export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   const pathEnd = queryAt < 0 ? url.length : queryAt;
   const path = queryAt < 0 ? url : url.slice(0, queryAt);
   if (UNCLEAN.test(path)) {
-    if (path.length > MAX_UNCLEAN_CHARS) return NONE;
-    return { kind: "redirect", location: cleanPath(path) + url.slice(pathEnd) };
+    const location = cleanLocation(url);
+    return location === undefined ? NONE : { kind: "redirect", location };
   }
 
   const slashAt = path.indexOf("/", prefix.length);
@@ -44,6 +44,19 @@ export function parseFunctionPath(url: string, prefix: string): FunctionPath {
   if (target === undefined || !TARGET.test(target)) return NONE;
   const rest = url.slice(nameEnd);
   return { kind: "function", target: withoutLastDot(target), url: rest.startsWith("/") ? rest : `/${rest}` };
+}
+
+/**
+ * Where clients are sent whose path has `//`, `.` or `..` segments, as Go's router sends them.
+ * @param url the raw request target
+ * @returns undefined for a path that is clean, or too long to be sent back
+ */
+export function cleanLocation(url: string): string | undefined {
+  if (!url.startsWith("/")) return undefined; // the absolute form has `//` of its own
+  const queryAt = url.indexOf("?");
+  const path = queryAt < 0 ? url : url.slice(0, queryAt);
+  if (path.length > MAX_UNCLEAN_CHARS || !UNCLEAN.test(path)) return undefined;
+  return cleanPath(path) + url.slice(path.length);
 }
 
 /** `name` or `name.namespace`, split at the last dot. */

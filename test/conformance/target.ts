@@ -18,6 +18,7 @@ interface Kind {
 async function askKind(url: URL): Promise<Kind> {
   const headers: Record<string, string> = settings.authorization ? { authorization: settings.authorization } : {};
   const answer = await fetch(new URL("/system/info", url), { headers });
+  if (answer.status === 401) throw new Error(`${url.host} refuses the user or password of CONFORMANCE_…`);
   if (answer.status !== 200) throw new Error(`${url.host} answers ${answer.status} to /system/info: is it a gateway?`);
   const info = (await answer.json()) as {
     provider: { features?: readonly string[] } | null;
@@ -60,6 +61,12 @@ export function unlessFaaslane(difference: Difference | undefined): string | und
   return `not faaslane, which does better: ${difference.why}; the original: ${difference.original}`;
 }
 
+/** As it is sent. */
+interface Deployment {
+  readonly service: string;
+  readonly [field: string]: unknown;
+}
+
 /** The gateway under test. */
 export interface Target {
   readonly url: string;
@@ -71,7 +78,7 @@ export interface Target {
   control(path: string, init?: RequestInit): Promise<Response>;
   call(path: string, init?: RequestInit): Promise<Response>;
   /** Deploys a function and waits until a replica of it serves. */
-  deploy(deployment: { readonly service: string } & object): Promise<void>;
+  deploy(deployment: Deployment): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -29,6 +29,7 @@ test.each<[path: string, init: RequestInit, status: number, location: RegExp | u
   ["/system/queue", {}, 200, undefined],
   ["/system/scaling/nobody", {}, 404, undefined],
   ["/async-function/f", { method: "POST", body: "{}" }, 202, /^\/faas\/async-function\/[0-9a-f-]{36}$/],
+  ["/system//functions", {}, 301, /^\/faas\/system\/functions$/],
   ["/async-function/f/x//y", { method: "POST" }, 301, /^\/faas\/async-function\/f\/x\/y$/],
   ["/elsewhere", {}, 404, undefined],
 ])("%s answers the same with and without the prefix", async (path, init, status, location) => {

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { parseFunctionPath } from "../../../gateway/core/function-path.ts";
+import { cleanLocation, parseFunctionPath } from "../../../gateway/core/function-path.ts";
 
 const parse = (url: string) => parseFunctionPath(url, "/function/");
 
@@ -32,6 +32,19 @@ test.each<[url: string, location: string]>([
   ["/function/../..//evil.test", "/evil.test"],
 ])("%s is sent to %s", (url, location) => {
   expect(parse(url)).toEqual({ kind: "redirect", location });
+});
+
+test.each<[url: string, location: string | undefined]>([
+  ["/system//functions?a=//b", "/system/functions?a=//b"],
+  ["/system/x/../functions", "/system/functions"],
+  ["//evil.test/x", "/evil.test/x"],
+  ["/\\evil.test//x", "/%5Cevil.test/x"],
+  ["/system/functions", undefined],
+  ["/system/functions?a=//b/../c", undefined],
+  ["http://gw.test/system/functions", undefined],
+  [`//${"a".repeat(9000)}`, undefined],
+])("of any path, %s is sent to %s", (url, location) => {
+  expect(cleanLocation(url)).toBe(location);
 });
 
 test.each(["/function/", "/function/?x", "/function/no$pe", "/function/a b", "/function/%zz", "/function/%2e%2e%2fx"])(
