@@ -69,25 +69,25 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
   /** What comes of claims, and what can be claimed. */
   receive({ found, answers }: Extract<FromWorker, { kind: "deliver" }>): void {
     for (const key of found) {
-      if (this.#queues?.has(queueOf(key)) ?? true) this.#worker.ready(laneOf(key), Number.POSITIVE_INFINITY);
+      if (this.#queues?.has(queueOf(key)) ?? true) this.#worker.ready(functionQueueOf(key), Number.POSITIVE_INFINITY);
     }
     for (const { key, calls, missed, isOffer } of answers) {
-      const lane = laneOf(key);
+      const functionQueue = functionQueueOf(key);
       for (const call of calls) this.#claimed.set(call.seq, call);
       if (isOffer) {
-        for (const call of calls) this.#offer(lane, call);
+        for (const call of calls) this.#offer(functionQueue, call);
         continue;
       }
-      if (calls.length > 0) this.#worker.delivered(lane, calls);
+      if (calls.length > 0) this.#worker.delivered(functionQueue, calls);
       if (missed === 0) continue;
-      this.#worker.missed(lane, missed);
-      this.#worker.ready(lane, 0);
+      this.#worker.missed(functionQueue, missed);
+      this.#worker.ready(functionQueue, 0);
     }
   }
 
-  #offer(lane: FunctionQueue, call: DeliveredCall): void {
-    const isOurs = this.#queues?.has(queueOf(lane.key)) ?? true;
-    if (!isOurs || !this.#worker.offer(lane, call)) this.release(call);
+  #offer(functionQueue: FunctionQueue, call: DeliveredCall): void {
+    const isOurs = this.#queues?.has(queueOf(functionQueue.key)) ?? true;
+    if (!isOurs || !this.#worker.offer(functionQueue, call)) this.release(call);
   }
 
   /** These calls have been cancelled. */
@@ -133,7 +133,7 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
   }
 
   /** The file has one consumer. */
-  share(_lane: FunctionQueue, limit: number): number {
+  share(_functionQueue: FunctionQueue, limit: number): number {
     return limit;
   }
 
@@ -184,6 +184,6 @@ export class EmbeddedConsumer implements Consumer, ClaimStore<DeliveredCall> {
   }
 }
 
-function laneOf(key: string): FunctionQueue {
+function functionQueueOf(key: string): FunctionQueue {
   return { key, ref: refOf(functionOf(key)), callbacks: isCallbackKey(key) };
 }

@@ -36,6 +36,7 @@ import { SIGNALS } from "./client/names.ts";
 import { isShort } from "./client/storage-probe.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
 import { fitToRoom, isClustered, refusalFor } from "./room-at-start.ts";
+import type { ActivityReport } from "./store/activity.ts";
 import { findAgain } from "./store/again-marks.ts";
 import { waitingStatus } from "./store/callback-codec.ts";
 import { outcomeOf, statusOf } from "./store/record.ts";
@@ -207,15 +208,16 @@ class JetStreamQueue implements Queue {
     link.nc.subscribe(SIGNALS.activity, {
       callback: (err, msg) => {
         if (err) return;
-        const { process, lanes } = msg.json<{ process: string; lanes: Parameters<typeof activity.hear>[1] }>();
+        const { process, lanes } = msg.json<ActivityReport>();
         if (process !== self) activity.hear(process, lanes, performance.now());
       },
     });
     let told = false;
     const timer = setInterval(() => {
-      const lanes = activity.own(performance.now());
-      const any = Object.keys(lanes).length > 0;
-      if (any || told) link.send({ subject: SIGNALS.activity, payload: JSON.stringify({ process: self, lanes }) });
+      const functionQueues = activity.own(performance.now());
+      const any = Object.keys(functionQueues).length > 0;
+      const report: ActivityReport = { process: self, lanes: functionQueues };
+      if (any || told) link.send({ subject: SIGNALS.activity, payload: JSON.stringify(report) });
       told = any;
     }, TELL_ACTIVITY_MS);
     timer.unref();

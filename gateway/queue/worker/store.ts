@@ -13,7 +13,7 @@ export interface FunctionQueue {
 /** Calls of one function at a time that have only their callback left: its receiver is not the function. */
 const CALLBACK_LIMIT = 256;
 
-/** Calls of a lane that may be under way at a time. */
+/** Calls of a function queue that may be under way at a time. */
 export function limitOf(
   { ref, callbacks }: Pick<FunctionQueue, "ref" | "callbacks">,
   options: Pick<ConsumeOptions, "limitOf">,
@@ -32,7 +32,7 @@ export interface Attempt {
 }
 
 /**
- * Where calls lie, as a worker sees it. It tells the worker which lanes have some, gives out as many as it is asked for,
+ * Where calls lie, as a worker sees it. It tells the worker which function queues have some, gives out as many as it is asked for,
  * in the order in which they are to start, and stores what becomes of them. Whose turn it is, how many may be under way
  * and when to stop waiting is not its business.
  *
@@ -43,12 +43,12 @@ export interface Attempt {
  */
 export interface ClaimStore<C> {
   /**
-   * Asks for calls of a lane. Each is answered, by {@link Claims.delivered} or {@link Claims.missed}. What is asked for
+   * Asks for calls of a function queue. Each is answered, by {@link Claims.delivered} or {@link Claims.missed}. What is asked for
    * in one turn of the worker is asked for together.
    */
-  claim(lane: FunctionQueue, count: number): void;
+  claim(functionQueue: FunctionQueue, count: number): void;
   /** Part of a function's limit that this process keeps to, where others take calls of it as well. */
-  share(lane: FunctionQueue, limit: number): number;
+  share(functionQueue: FunctionQueue, limit: number): number;
   /** Readies a claimed call. @returns undefined when it is not to be tried: the store has seen to it */
   open(claim: C): Attempt | undefined | Promise<Attempt | undefined>;
   /** The call is under way still, and its function's limit counts it no more. */
@@ -66,14 +66,14 @@ export interface ClaimStore<C> {
 /** What a store tells its worker. */
 export interface Claims<C> {
   /**
-   * As many calls of a lane can be claimed now; `Infinity` when that is not known, until a claim is missed. Takes the
+   * As many calls of a function queue can be claimed now; `Infinity` when that is not known, until a claim is missed. Takes the
    * place of what was told before.
    */
-  ready(lane: FunctionQueue, count: number): void;
+  ready(functionQueue: FunctionQueue, count: number): void;
   /** Claimed calls, those asked for first; more than that wait in the worker until there is a place. */
-  delivered(lane: FunctionQueue, claims: readonly C[]): void;
+  delivered(functionQueue: FunctionQueue, claims: readonly C[]): void;
   /** So many of the calls that were asked for do not come. */
-  missed(lane: FunctionQueue, count: number): void;
+  missed(functionQueue: FunctionQueue, count: number): void;
   /** The call has been cancelled. It is aborted, and settled as such. */
   cancel(claim: C): void;
   /** All claims are void, whatever becomes of them. @returns when nothing is under way any more, or heeds no abort */

@@ -18,7 +18,7 @@ const THROWN_MAX_ATTEMPTS = 20;
 
 const BACK = "back";
 
-interface LaneState<C> extends FunctionQueue, Taker {
+interface FunctionQueueState<C> extends FunctionQueue, Taker {
   /** Calls that can be claimed, as far as is known. */
   available: number;
   /** Calls asked for, each of which has its places already. */
@@ -30,7 +30,7 @@ interface LaneState<C> extends FunctionQueue, Taker {
 }
 
 interface UnderWay<C> {
-  readonly lane: LaneState<C>;
+  readonly functionQueue: FunctionQueueState<C>;
   readonly abort: AbortController;
   readonly place: HeldPlace;
   /** Never rejects. */
@@ -48,10 +48,10 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   readonly #options: Pick<ConsumeOptions, "concurrency" | "limitOf">;
   readonly #log: Pick<Logger, "error">;
   readonly #aside: Aside;
-  readonly #lanes = new Map<string, LaneState<C>>();
+  readonly #functionQueues = new Map<string, FunctionQueueState<C>>();
   readonly #underWay = new Map<C, UnderWay<C>>();
   readonly #poll: NodeJS.Timeout;
-  #turns: Turns<LaneState<C>>;
+  #turns: Turns<FunctionQueueState<C>>;
   #turning = false;
   #idle: PromiseWithResolvers<void> | undefined;
   #losing: Promise<unknown> | undefined;
@@ -75,11 +75,11 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     }, POLL_MS).unref();
   }
 
-  #newTurns(): Turns<LaneState<C>> {
-    return new Turns(this.#options.concurrency, (lane, underWay) => {
-      const limit = limitOf(lane, this.#options);
+  #newTurns(): Turns<FunctionQueueState<C>> {
+    return new Turns(this.#options.concurrency, (functionQueue, underWay) => {
+      const limit = limitOf(functionQueue, this.#options);
       // What is in hand is nobody else's to take.
-      return underWay < (lane.waiting.length > 0 ? limit : this.#store.share(lane, limit));
+      return underWay < (functionQueue.waiting.length > 0 ? limit : this.#store.share(functionQueue, limit));
     });
   }
 
@@ -94,27 +94,27 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
 
   ready(of: FunctionQueue, count: number): void {
     if (this.#closing) return;
-    const lane = this.#laneOf(of);
-    lane.available = count;
-    if (count === 0) this.#restIfDone(lane);
+    const functionQueue = this.#functionQueueOf(of);
+    functionQueue.available = count;
+    if (count === 0) this.#restIfDone(functionQueue);
     else {
-      this.#turns.wake(lane);
+      this.#turns.wake(functionQueue);
       this.#turnSoon();
     }
   }
 
   delivered(of: FunctionQueue, claims: readonly C[]): void {
-    const lane = this.#laneOf(of);
+    const functionQueue = this.#functionQueueOf(of);
     for (const claim of claims) {
       if (this.#closing) this.#store.release(claim);
-      else if (lane.promised > 0) this.#admit(lane, claim);
+      else if (functionQueue.promised > 0) this.#admit(functionQueue, claim);
       else {
-        lane.waiting.push(claim);
-        this.#turns.wake(lane);
+        functionQueue.waiting.push(claim);
+        this.#turns.wake(functionQueue);
         this.#turnSoon();
       }
     }
-    this.#restIfDone(lane);
+    this.#restIfDone(functionQueue);
   }
 
   /**
@@ -123,21 +123,21 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
    */
   offer(of: FunctionQueue, claim: C): boolean {
     if (this.#closing) return false;
-    const lane = this.#laneOf(of);
-    lane.waiting.push(claim);
-    this.#turns.wake(lane);
+    const functionQueue = this.#functionQueueOf(of);
+    functionQueue.waiting.push(claim);
+    this.#turns.wake(functionQueue);
     this.#turning = true;
     this.turn();
-    const at = lane.waiting.indexOf(claim);
-    if (at >= 0) lane.waiting.splice(at, 1);
-    this.#restIfDone(lane);
+    const at = functionQueue.waiting.indexOf(claim);
+    if (at >= 0) functionQueue.waiting.splice(at, 1);
+    this.#restIfDone(functionQueue);
     return at < 0;
   }
 
   missed(of: FunctionQueue, count: number): void {
-    const lane = this.#laneOf(of);
-    for (let left = Math.min(count, lane.promised); left > 0; left--) this.#unpromise(lane);
-    this.#restIfDone(lane);
+    const functionQueue = this.#functionQueueOf(of);
+    for (let left = Math.min(count, functionQueue.promised); left > 0; left--) this.#unpromise(functionQueue);
+    this.#restIfDone(functionQueue);
   }
 
   cancel(claim: C): void {
@@ -151,7 +151,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   lost(): Promise<unknown> {
     const calls = [...this.#underWay.values()];
     this.#underWay.clear();
-    this.#lanes.clear();
+    this.#functionQueues.clear();
     this.#turns = this.#newTurns();
     for (const { abort, place } of calls) {
       place.end();
@@ -170,7 +170,8 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   async #close(drainTimeoutMs: number): Promise<void> {
     clearInterval(this.#poll);
     this.#store.stop();
-    for (const { waiting } of this.#lanes.values()) for (const claim of waiting.splice(0)) this.#store.release(claim);
+    for (const { waiting } of this.#functionQueues.values())
+      for (const claim of waiting.splice(0)) this.#store.release(claim);
     await within(drainTimeoutMs, this.#whenIdle());
     for (const { abort } of this.#underWay.values()) abort.abort(new Error("the worker stops"));
     await within(ABORT_GRACE_MS, this.#whenIdle());
@@ -191,25 +192,25 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     if (!this.#turning) return;
     this.#turning = false;
     if (this.#closing) return;
-    const claims = new Map<LaneState<C>, number>();
-    for (let lane = this.#turns.next(); lane; lane = this.#turns.next()) {
-      const claim = lane.waiting.shift();
-      if (claim) this.#start(lane, claim);
+    const claims = new Map<FunctionQueueState<C>, number>();
+    for (let functionQueue = this.#turns.next(); functionQueue; functionQueue = this.#turns.next()) {
+      const claim = functionQueue.waiting.shift();
+      if (claim) this.#start(functionQueue, claim);
       else {
-        lane.available--;
-        lane.promised++;
-        claims.set(lane, (claims.get(lane) ?? 0) + 1);
+        functionQueue.available--;
+        functionQueue.promised++;
+        claims.set(functionQueue, (claims.get(functionQueue) ?? 0) + 1);
       }
-      this.#restIfDone(lane);
+      this.#restIfDone(functionQueue);
     }
-    for (const [lane, count] of claims) this.#store.claim(lane, count);
+    for (const [functionQueue, count] of claims) this.#store.claim(functionQueue, count);
   }
 
-  #laneOf({ key, ref, callbacks = false }: FunctionQueue): LaneState<C> {
-    let lane = this.#lanes.get(key);
-    if (!lane) {
+  #functionQueueOf({ key, ref, callbacks = false }: FunctionQueue): FunctionQueueState<C> {
+    let functionQueue = this.#functionQueues.get(key);
+    if (!functionQueue) {
       const fn = qualifiedName(ref);
-      lane = {
+      functionQueue = {
         key,
         ref,
         callbacks,
@@ -221,45 +222,45 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
         waiting: [],
         order: new StartOrder(),
       };
-      this.#lanes.set(key, lane);
+      this.#functionQueues.set(key, functionQueue);
     }
-    return lane;
+    return functionQueue;
   }
 
-  /** A lane that has nothing to give is out of the turns, and forgotten once nothing is to come or under way. */
-  #restIfDone(lane: LaneState<C>): void {
-    if (lane.available > 0 || lane.waiting.length > 0) return;
-    this.#turns.sleep(lane);
-    if (lane.promised + lane.underWay === 0) this.#lanes.delete(lane.key);
+  /** A function queue that has nothing to give is out of the turns, and forgotten once nothing is to come or under way. */
+  #restIfDone(functionQueue: FunctionQueueState<C>): void {
+    if (functionQueue.available > 0 || functionQueue.waiting.length > 0) return;
+    this.#turns.sleep(functionQueue);
+    if (functionQueue.promised + functionQueue.underWay === 0) this.#functionQueues.delete(functionQueue.key);
   }
 
   /** A call that was asked for. The limit may have fallen since. */
-  #admit(lane: LaneState<C>, claim: C): void {
-    const underWay = this.#turns.underWay(lane.fn) - lane.promised;
-    if (underWay < limitOf(lane, this.#options)) {
-      lane.promised--;
-      this.#start(lane, claim);
+  #admit(functionQueue: FunctionQueueState<C>, claim: C): void {
+    const underWay = this.#turns.underWay(functionQueue.fn) - functionQueue.promised;
+    if (underWay < limitOf(functionQueue, this.#options)) {
+      functionQueue.promised--;
+      this.#start(functionQueue, claim);
     } else {
-      this.#unpromise(lane);
+      this.#unpromise(functionQueue);
       this.#store.release(claim);
     }
   }
 
-  #unpromise(lane: LaneState<C>): void {
-    lane.promised--;
-    this.#turns.leave(lane, "nothing", "both");
+  #unpromise(functionQueue: FunctionQueueState<C>): void {
+    functionQueue.promised--;
+    this.#turns.leave(functionQueue, "nothing", "both");
     this.#turnSoon();
   }
 
-  #start(lane: LaneState<C>, claim: C): void {
+  #start(functionQueue: FunctionQueueState<C>, claim: C): void {
     const turns = this.#turns;
     const place = this.#aside.begin((now, before) => {
-      turns.leave(lane, now, before);
+      turns.leave(functionQueue, now, before);
       if (now === "nothing") this.#store.freed(claim);
       this.#turnSoon();
     });
     const call: UnderWay<C> = {
-      lane,
+      functionQueue,
       abort: new AbortController(),
       place,
       trying: Promise.resolve(),
@@ -267,13 +268,13 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     };
     // Listed before it begins: it may leave its place at once.
     this.#underWay.set(claim, call);
-    lane.underWay++;
+    functionQueue.underWay++;
     call.trying = this.#try(claim, call);
   }
 
   /** Never rejects. */
   async #try(claim: C, call: UnderWay<C>): Promise<void> {
-    const { order } = call.lane;
+    const { order } = call.functionQueue;
     const opening = this.#store.open(claim);
     // Most calls have all they need, and wait for nobody.
     const turn = opening instanceof Promise || !order.idle ? order.join() : undefined;
@@ -307,9 +308,9 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     // Whoever gave up waiting for this attempt has said what becomes of its call, which may be under way anew by now.
     if (this.#underWay.get(claim) !== call) return;
     this.#underWay.delete(claim);
-    call.lane.underWay--;
-    this.#turns.leave(call.lane, "nothing", call.place.end());
-    this.#restIfDone(call.lane);
+    call.functionQueue.underWay--;
+    this.#turns.leave(call.functionQueue, "nothing", call.place.end());
+    this.#restIfDone(call.functionQueue);
     this.#turnSoon();
     this.#noteIfIdle();
     if (ending === undefined) return;

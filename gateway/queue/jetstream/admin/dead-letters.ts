@@ -6,10 +6,18 @@ import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
 import { moveToKeeper, putMoved } from "../calls/move.ts";
 import { openReader } from "../client/consumers.ts";
-import { laneSubject, parseLane, queueStream, SIGNALS, STREAMS, token, UNKNOWN_LANE } from "../client/names.ts";
+import {
+  functionQueueSubject,
+  parseFunctionQueue,
+  queueStream,
+  SIGNALS,
+  STREAMS,
+  token,
+  UNKNOWN_QUEUE,
+} from "../client/names.ts";
 import { deleteMessage, readMessage } from "../client/stored-message.ts";
 import { removeAgain } from "../store/again-marks.ts";
-import { decodeCall, laneOf, remainsOf, type StoredCall } from "../store/call-codec.ts";
+import { decodeCall, functionQueueOf, remainsOf, type StoredCall } from "../store/call-codec.ts";
 import { isCallId } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
 import { moveId, waitingRecord } from "../store/record.ts";
@@ -104,10 +112,10 @@ export class JetStreamDeadLetters implements DeadLetters {
       await moveToKeeper(this.#context, { id: letter.id, place, stored: anew, open: undefined });
       return await deleteMessage(link, STREAMS.dead, seq);
     }
-    const lane = laneOf(call);
-    await this.#context.ensureQueue(lane.queue);
+    const functionQueue = functionQueueOf(call);
+    await this.#context.ensureQueue(functionQueue.queue);
     await records.removeFinished(letter.id);
-    const subject = laneSubject(lane);
+    const subject = functionQueueSubject(functionQueue);
     const at = await publisher.publish(subject, await this.#context.encodeFitting(anew), {
       id: moveId(letter.id, { stream: STREAMS.dead, seq }),
     });
@@ -115,7 +123,7 @@ export class JetStreamDeadLetters implements DeadLetters {
       ...waitingRecord(anew, letter.id),
       location: { stream: at.stream, seq: at.seq, moves: anew.moves },
     });
-    link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
+    link.send({ subject: SIGNALS.work, payload: `${queueStream(functionQueue.queue)} ${subject}` });
     // The call may have died again by now: its new letter has then taken the place of this one.
     const deleted = await deleteMessage(link, STREAMS.dead, seq);
     return deleted || !at.duplicate;
@@ -193,7 +201,7 @@ function letterOf(subject: string, text: string | undefined, storedAt: number): 
   } catch (error) {
     if (!(error instanceof UnreadableError)) throw error;
     const tokens = subject.split(".");
-    const { queue, name, namespace } = parseLane(tokens.slice(2, 5).join(".")) ?? UNKNOWN_LANE;
+    const { queue, name, namespace } = parseFunctionQueue(tokens.slice(2, 5).join(".")) ?? UNKNOWN_QUEUE;
     const [id = ""] = tokens.slice(5);
     const at = Math.floor(storedAt);
     const known = { id, callId: id, queue, function: name, namespace, attempts: 0, acceptedAt: at, diedAt: at };

@@ -1,9 +1,16 @@
 import type { FunctionQueueStats, QueueStats } from "../../stats.ts";
 import { listConsumers } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
-import { callbackSubject, isCallbackSubject, parseLane, plainSubject, queueStream, STREAMS } from "../client/names.ts";
+import {
+  callbackSubject,
+  isCallbackSubject,
+  parseFunctionQueue,
+  plainSubject,
+  queueStream,
+  STREAMS,
+} from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
-import type { LaneActivity } from "../store/activity.ts";
+import type { QueueActivity } from "../store/activity.ts";
 import { remainsOf } from "../store/call-codec.ts";
 import { countStored } from "../store/call-room.ts";
 import type { Context } from "../store/context.ts";
@@ -32,9 +39,9 @@ interface Counts {
 /** Counts what the server holds; nothing is kept for it in between. */
 export async function countCalls(context: Context, now: number): Promise<QueueStats> {
   const { link } = context;
-  const lanes = new Map<string, Counts>();
+  const functionQueues = new Map<string, Counts>();
   const of = (subject: string): Counts => {
-    let counts = lanes.get(subject);
+    let counts = functionQueues.get(subject);
     if (!counts) {
       counts = {
         queued: 0,
@@ -46,7 +53,7 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
         running: 0,
         deliveredSeq: 0,
       };
-      lanes.set(subject, counts);
+      functionQueues.set(subject, counts);
     }
     return counts;
   };
@@ -70,8 +77,8 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
     ...queues.map((queue) => countQueue(queueStream(queue))),
     countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
       for (const [subject, count] of counts) {
-        const lane = parseLater(subject)?.lane;
-        if (lane !== undefined) of(lane).later += count;
+        const functionQueue = parseLater(subject)?.functionQueue;
+        if (functionQueue !== undefined) of(functionQueue).later += count;
       }
     }),
     countSubjects(link, STREAMS.dead, "FAASLANE.dead.>").then((counts) => {
@@ -79,33 +86,33 @@ export async function countCalls(context: Context, now: number): Promise<QueueSt
     }),
   ]);
   const activity = context.activity.all(performance.now());
-  for (const [subject, counts] of lanes) {
+  for (const [subject, counts] of functionQueues) {
     counts.running = Math.min(counts.queued, activity.get(subject)?.running ?? 0);
     const callbacks = activity.get(callbackSubject(subject))?.running ?? 0;
     counts.callbacksRunning = Math.min(counts.callbacks, callbacks);
   }
-  await findOldest(context, lanes, now);
-  return { ...summary(lanes, activity), bytes, limits: context.settings.callLimits };
+  await findOldest(context, functionQueues, now);
+  return { ...summary(functionQueues, activity), bytes, limits: context.settings.callLimits };
 }
 
 function summary(
-  lanes: ReadonlyMap<string, Counts>,
-  activity: ReadonlyMap<string, LaneActivity>,
+  functionQueues: ReadonlyMap<string, Counts>,
+  activity: ReadonlyMap<string, QueueActivity>,
 ): Omit<QueueStats, "bytes" | "limits"> {
   const functions: FunctionQueueStats[] = [];
-  for (const subject of new Set([...lanes.keys(), ...activity.keys()])) {
-    const lane = parseLane(subject);
-    if (!lane || lane.callbacks) continue;
-    const counts = lanes.get(subject);
+  for (const subject of new Set([...functionQueues.keys(), ...activity.keys()])) {
+    const functionQueue = parseFunctionQueue(subject);
+    if (!functionQueue || functionQueue.callbacks) continue;
+    const counts = functionQueues.get(subject);
     const waiting = counts ? waitingOf(counts) : 0;
     const { accepted = 0, finished = 0 } = activity.get(subject) ?? {};
     const { running = 0, callbacksRunning = 0, dead = 0 } = counts ?? {};
     const inFlight = running + callbacksRunning;
     if (waiting + inFlight + dead + accepted + finished === 0) continue;
     functions.push({
-      name: lane.name,
-      namespace: lane.namespace,
-      queue: lane.queue,
+      name: functionQueue.name,
+      namespace: functionQueue.namespace,
+      queue: functionQueue.queue,
       waiting,
       inFlight,
       dead,
@@ -128,13 +135,13 @@ function waitingOf({ queued, later, running, callbacks, callbacksRunning }: Coun
   return queued - running + later + callbacks - callbacksRunning;
 }
 
-async function findOldest({ link }: Context, lanes: ReadonlyMap<string, Counts>, now: number): Promise<void> {
-  const waiting = [...lanes].filter(([, { queued, running }]) => queued > running);
+async function findOldest({ link }: Context, functionQueues: ReadonlyMap<string, Counts>, now: number): Promise<void> {
+  const waiting = [...functionQueues].filter(([, { queued, running }]) => queued > running);
   waiting.sort(([, a], [, b]) => b.queued - a.queued);
   const rest = waiting.slice(0, MAX_OLDEST).values();
   const worker = async () => {
     for (const [subject, counts] of rest) {
-      const queue = parseLane(subject)?.queue;
+      const queue = parseFunctionQueue(subject)?.queue;
       if (queue === undefined) continue;
       const seq = counts.running > 0 ? counts.deliveredSeq + 1 : 1;
       const message =

@@ -3,7 +3,7 @@ import type { Link } from "../../../nats/connection.ts";
 import type { CallFilter, CallPage, ListedCall } from "../../queue.ts";
 import { isWanted } from "../calls/callback-again.ts";
 import { lookUpPast, type Past } from "../calls/past.ts";
-import { callbackSubject, laneSubject, queueStream, STREAMS } from "../client/names.ts";
+import { callbackSubject, functionQueueSubject, queueStream, STREAMS } from "../client/names.ts";
 import { readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
@@ -125,10 +125,15 @@ class QueueMessages {
   readonly #later: StreamMessages;
 
   constructor(link: Link, { function: ref }: CallFilter, { queue, ready, later }: Position) {
-    const lane = ref ? laneSubject({ queue, ...ref }) : `${queue}.*.*`;
+    const functionQueue = ref ? functionQueueSubject({ queue, ...ref }) : `${queue}.*.*`;
     this.#queue = queue;
-    this.#ready = new StreamMessages(link, queueStream(queue), ref ? [lane, callbackSubject(lane)] : [lane], ready);
-    this.#later = new StreamMessages(link, STREAMS.later, [`FAASLANE.later.*.${lane}`], later);
+    this.#ready = new StreamMessages(
+      link,
+      queueStream(queue),
+      ref ? [functionQueue, callbackSubject(functionQueue)] : [functionQueue],
+      ready,
+    );
+    this.#later = new StreamMessages(link, STREAMS.later, [`FAASLANE.later.*.${functionQueue}`], later);
   }
 
   get position(): Position {

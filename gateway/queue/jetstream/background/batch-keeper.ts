@@ -5,11 +5,11 @@ import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.
 import { dropMembers } from "../calls/cancel.ts";
 import { setAside } from "../calls/unreadable.ts";
 import { ensureConsumer, leavesBehind, openReader, removeConsumer } from "../client/consumers.ts";
-import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
+import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_QUEUE } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "../store/batch-members.ts";
-import { decodeCall, laneOf, queuedCall, type StoredCall } from "../store/call-codec.ts";
+import { decodeCall, functionQueueOf, queuedCall, type StoredCall } from "../store/call-codec.ts";
 import { emptyProgress, waitingRecord } from "../store/record.ts";
 import { UnreadableError } from "../store/wire-fields.ts";
 import type { WorkerContext } from "./worker-context.ts";
@@ -83,7 +83,7 @@ export class BatchKeeper {
         });
         // The server may have been started anew, and batches have nobody else who misses them.
         if (!(await leavesBehind(this.#context.link, PLACE))) return this.#ask();
-        // With no request under way, which would be told before it is gone: see `LaneFeed`.
+        // With no request under way, which would be told before it is gone: see `FunctionSubscription`.
         await removeConsumer(this.#context.link, PLACE);
       } catch (err) {
         this.#context.settings.log.debug({ err }, "batches cannot be read yet");
@@ -118,7 +118,7 @@ export class BatchKeeper {
   async #setAside(error: unknown, delivery: Delivery): Promise<void> {
     const id = batchOf(delivery.subject);
     const open = await this.#context.records.findOpen(id).catch(() => undefined);
-    await setAside(this.#context, error, delivery, { lane: open ? laneOf(open) : UNKNOWN_LANE, id });
+    await setAside(this.#context, error, delivery, { functionQueue: open ? functionQueueOf(open) : UNKNOWN_QUEUE, id });
   }
 }
 

@@ -8,7 +8,14 @@ import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
-import { type Bucket, bucketFilter, isNear, laneOfLater, parseBucket, parseLater } from "../store/later-bucket.ts";
+import {
+  type Bucket,
+  bucketFilter,
+  functionQueueOfLater,
+  isNear,
+  parseBucket,
+  parseLater,
+} from "../store/later-bucket.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 const MAX_PENDING = 2000;
@@ -232,7 +239,7 @@ class OpenBucket {
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      void setAside(this.#context, err, delivery, { lane: laneOfLater(delivery.subject) });
+      void setAside(this.#context, err, delivery, { functionQueue: functionQueueOfLater(delivery.subject) });
       return;
     }
     const now = Date.now();

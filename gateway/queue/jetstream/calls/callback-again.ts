@@ -1,11 +1,11 @@
 import { earliestNow } from "../../../../kit/steady-clock.ts";
 import { newsOf } from "../../outcome.ts";
 import type { CallbackEnd, CallbackRequest, PendingCallback } from "../../queue.ts";
-import { deadSubject, laneSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
+import { deadSubject, functionQueueSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, giveBack } from "../client/pull.ts";
 import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { findAgain, putAgain, removeAgain } from "../store/again-marks.ts";
-import { laneOfStored, type StoredCall } from "../store/call-codec.ts";
+import { functionQueueOfStored, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";
 import { givenUp, type StoredCallback } from "../store/callback-codec.ts";
 import type { Context } from "../store/context.ts";
@@ -45,7 +45,7 @@ export async function callBackAgain(context: Context, asked: string): Promise<Ca
   const payload = await context.encodeFitting(stored);
   // First, as its message is void without it.
   await putAgain(context, id, { nonce: stored.nonce, tries: 0 });
-  const subject = laneSubject(laneOfStored(stored));
+  const subject = functionQueueSubject(functionQueueOfStored(stored));
   await context.publisher.publish(subject, payload, { id: `${id}>again:${stored.nonce}` });
   context.link.send({ subject: SIGNALS.work, payload: `${queueStream(queue)} ${subject}` });
   return "queued";
@@ -87,7 +87,7 @@ export async function concludeAgain(
 
 async function putOff(
   context: Context,
-  { id, stored, lane, delivery }: HeldCall,
+  { id, stored, functionQueue, delivery }: HeldCall,
   before: StoredCallback,
   { tries, failure }: Pick<PendingCallback, "tries" | "failure">,
   afterMs: number,
@@ -98,7 +98,7 @@ async function putOff(
   const bucket = bucketOf(dueAt, now);
   const callback = { ...before, tries, ...(failure !== undefined && { failure }) };
   const payload = await context.encodeFitting({ ...stored, moves: stored.moves + 1, dueAt, callback });
-  await publisher.publish(laterSubject(bucket, lane), payload, { id: moveId(`${id}-again`, delivery) });
+  await publisher.publish(laterSubject(bucket, functionQueue), payload, { id: moveId(`${id}-again`, delivery) });
   if (await isWanted(context, { id, stored })) {
     await putAgain(context, id, { nonce: stored.nonce, tries, dueAt, ...(failure !== undefined && { failure }) });
   }
@@ -106,7 +106,7 @@ async function putOff(
   link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
 }
 
-async function end(context: Context, { id, lane }: HeldCall, told: CallbackEnd): Promise<void> {
+async function end(context: Context, { id, functionQueue }: HeldCall, told: CallbackEnd): Promise<void> {
   const { records, link } = context;
   const record = await records.findFinished(id);
   const rescued = told.delivered && told.state === "done" && (record === undefined || record.state === "dead");
@@ -114,6 +114,6 @@ async function end(context: Context, { id, lane }: HeldCall, told: CallbackEnd):
     const { reason: _, ...alive } = record;
     await records.replaceFinished(rescued ? { ...alive, state: "done", told } : { ...record, told });
   }
-  if (rescued) await purgeSubject(link, STREAMS.dead, deadSubject(lane, id));
+  if (rescued) await purgeSubject(link, STREAMS.dead, deadSubject(functionQueue, id));
   await removeAgain(context, id);
 }

@@ -12,7 +12,7 @@ const MAX_REASON = 1000;
 /** Keeps the call for a person to look at. */
 export async function buryCall(
   context: Context,
-  { stored, id, lane, delivery, open }: HeldCall,
+  { stored, id, functionQueue, delivery, open }: HeldCall,
   reason: string,
   attempts: number,
   outcome: Outcome | undefined,
@@ -36,7 +36,7 @@ export async function buryCall(
   const headers = letterHeaders(letter);
   const letterCall = { ...rest, id, moves: nextMove(stored, open), attempts: 0 };
   const payload = await context.encodeFitting(letterCall, headers[0][1].length);
-  await context.publisher.publish(deadSubject(lane, id), payload, {
+  await context.publisher.publish(deadSubject(functionQueue, id), payload, {
     id: moveId(id, delivery),
     headers,
   });

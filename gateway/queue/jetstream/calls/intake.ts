@@ -2,10 +2,10 @@ import { FaasError } from "../../../../contract/errors.ts";
 import { isQueueName } from "../../../../contract/names.ts";
 import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
 import type { NewCall, Receipt } from "../../queue.ts";
-import { laneSubject, queueStream, SIGNALS } from "../client/names.ts";
+import { functionQueueSubject, queueStream, SIGNALS } from "../client/names.ts";
 import { readMessage } from "../client/stored-message.ts";
 import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "../store/aliases.ts";
-import { decodeIfReadable, encodeSmall, idOf, laneOf, type StoredCall } from "../store/call-codec.ts";
+import { decodeIfReadable, encodeSmall, functionQueueOf, idOf, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";
 import type { Context } from "../store/context.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
@@ -57,7 +57,11 @@ export class Intake {
    */
   #takeRoom(call: NewCall): undefined | Promise<void> {
     const bytes = call.body.byteLength + headBytes(call);
-    const full = this.#context.room.take(laneSubject(laneOf(call)), bytes, call.batch?.kind === "member" ? 1 : 0);
+    const full = this.#context.room.take(
+      functionQueueSubject(functionQueueOf(call)),
+      bytes,
+      call.batch?.kind === "member" ? 1 : 0,
+    );
     return full?.then((why) => {
       if (why !== undefined) throw new FaasError("overloaded", why);
     });
@@ -139,7 +143,7 @@ export class Intake {
     const ensuring = this.#context.ensureQueue(queue);
     if (ensuring) await ensuring.catch(this.#unready);
     const now = Date.now();
-    const lane = laneOf(call);
+    const functionQueue = functionQueueOf(call);
     const bucket = notBefore !== undefined && notBefore > now ? bucketOf(notBefore, now) : undefined;
     const { body, ...rest } = call;
     const stored = {
@@ -156,9 +160,11 @@ export class Intake {
     const payload = inline ?? (await this.#context.encodeFitting(stored));
     const large = inline === undefined;
     if (payload.byteLength > publisher.maxBytes) throw new FaasError("tooLarge", "request headers are too large");
-    const subject = laneSubject(lane);
+    const subject = functionQueueSubject(functionQueue);
     try {
-      const at = await publisher.publish(bucket ? laterSubject(bucket, lane) : subject, payload, { id: messageId });
+      const at = await publisher.publish(bucket ? laterSubject(bucket, functionQueue) : subject, payload, {
+        id: messageId,
+      });
       if (bucket) this.#signal(SIGNALS.later, bucketToken(bucket));
       else this.#signal(SIGNALS.work, `${queueStream(queue)} ${subject}`);
       if (large && at.duplicate) await bodies.remove({ key: nonce });
@@ -178,7 +184,7 @@ export class Intake {
     const write = (one: Alias) =>
       writeAlias(this.#context, one, id, one.kind === "key" ? call.requestPrint : undefined);
     if (aliases.length > 0) await Promise.all(aliases.map(write));
-    this.#context.activity.accepted(laneSubject(laneOf(call)), performance.now());
+    this.#context.activity.accepted(functionQueueSubject(functionQueueOf(call)), performance.now());
     return { id, callId: callId ?? id, duplicate: false };
   }
 

@@ -1,5 +1,5 @@
-import { batchSubject, laneSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
-import { encodeCall, laneOfStored, type StoredCall } from "../store/call-codec.ts";
+import { batchSubject, functionQueueSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
+import { encodeCall, functionQueueOfStored, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { bucketOf, bucketToken, laterSubject } from "../store/later-bucket.ts";
 import { type CallRecord, type MessagePosition, moveId, nextMove, waitingRecord } from "../store/record.ts";
@@ -21,12 +21,12 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
   const { publisher, link } = context;
   const now = Date.now();
   const { dueAt, ...due } = stored;
-  const lane = laneOfStored(stored);
+  const functionQueue = functionQueueOfStored(stored);
   const bucket = dueAt !== undefined && dueAt > now ? bucketOf(dueAt, now) : undefined;
   const moves = nextMove(stored, open);
   const moved = { ...(bucket ? stored : due), id, moves };
-  await context.ensureQueue(lane.queue);
-  const subject = bucket ? laterSubject(bucket, lane) : laneSubject(lane);
+  await context.ensureQueue(functionQueue.queue);
+  const subject = bucket ? laterSubject(bucket, functionQueue) : functionQueueSubject(functionQueue);
   const at = await publisher.publish(subject, await context.encodeFitting(moved), { id: moveId(id, place) });
   if (!stored.callback?.again) {
     const before = open ?? waitingRecord(stored, id);
@@ -38,7 +38,7 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
     });
   }
   if (bucket) link.send({ subject: SIGNALS.later, payload: bucketToken(bucket) });
-  else link.send({ subject: SIGNALS.work, payload: `${queueStream(lane.queue)} ${subject}` });
+  else link.send({ subject: SIGNALS.work, payload: `${queueStream(functionQueue.queue)} ${subject}` });
 }
 
 /** The members of a batch are in their queue; the batch as a whole waits for them elsewhere, without its lines. */

@@ -2,7 +2,7 @@ import type { ConsumerInfo } from "nats";
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
 import { countSubjects } from "../client/count-subjects.ts";
-import { bucketSubject, consumerName, laneSubject, queueStream, STREAMS } from "../client/names.ts";
+import { bucketSubject, consumerName, functionQueueSubject, queueStream, STREAMS } from "../client/names.ts";
 import { deleteMessage, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { removeAgain } from "../store/again-marks.ts";
 import { decodeIfReadable, idOf } from "../store/call-codec.ts";
@@ -22,18 +22,21 @@ export async function purgeFunction(context: Context, { name, namespace }: Funct
   const { link } = context;
   let count = 0;
   for (const queue of await context.queues()) {
-    const lane = { queue, namespace, name };
-    for (const subject of [laneSubject(lane), laneSubject({ ...lane, callbacks: true })]) {
+    const functionQueue = { queue, namespace, name };
+    for (const subject of [
+      functionQueueSubject(functionQueue),
+      functionQueueSubject({ ...functionQueue, callbacks: true }),
+    ]) {
       count += await purgeSubject(context, queueStream(queue), subject, await inHandUpTo(context, queue, subject));
     }
-    for (const later of (await countSubjects(link, STREAMS.later, bucketSubject("*", lane))).keys()) {
+    for (const later of (await countSubjects(link, STREAMS.later, bucketSubject("*", functionQueue))).keys()) {
       count += await purgeSubject(context, STREAMS.later, later, 0);
     }
   }
   return count;
 }
 
-/** Of a lane's messages, those up to this number may be in somebody's hands; 0 when none is. */
+/** Of a function queue's messages, those up to this number may be in somebody's hands; 0 when none is. */
 async function inHandUpTo({ link, activity }: Context, queue: string, subject: string): Promise<number> {
   if (activity.of(subject, performance.now()).held === 0) return 0;
   try {

@@ -18,7 +18,7 @@ export interface UnreadableMessage extends MessagePosition {
   /** When the stream took it. */
   readonly storedAt: number;
   /** Where the call was to go, as the message's subject tells. */
-  readonly lane: FunctionQueueRef;
+  readonly functionQueue: FunctionQueueRef;
   /** Of its call, where that is known. */
   readonly id?: string;
 }
@@ -31,19 +31,26 @@ export async function setAside(
   context: Context,
   error: unknown,
   delivery: Delivery,
-  { lane, id }: Pick<UnreadableMessage, "lane" | "id">,
+  { functionQueue, id }: Pick<UnreadableMessage, "functionQueue" | "id">,
 ): Promise<void> {
   const { link, settings } = context;
   const { stream, seq, data, storedAt } = delivery;
   try {
     if (error instanceof NewerFormError) {
-      leaveNewer(context, error, lane);
+      leaveNewer(context, error, functionQueue);
       await markLeft(context, delivery);
       // Not for longer than a call may be in the hands of who has vanished: its consumer would seem to have forgotten it.
       giveBackLater(link, delivery, Math.min(MAX_LEAVE_MS, settings.ackWaitMs));
       return;
     }
-    await buryUnreadable(context, error, { stream, seq, data, storedAt, lane, ...(id !== undefined && { id }) });
+    await buryUnreadable(context, error, {
+      stream,
+      seq,
+      data,
+      storedAt,
+      functionQueue,
+      ...(id !== undefined && { id }),
+    });
     acknowledge(link, delivery);
   } catch (err) {
     settings.log.warn({ err, stream, seq }, "a call that cannot be read could not be set aside yet");
@@ -64,17 +71,30 @@ function leaveNewer(context: Context, error: NewerFormError, { queue, name, name
  */
 export async function buryUnreadable(context: Context, error: unknown, message: UnreadableMessage): Promise<void> {
   if (!(error instanceof UnreadableError)) throw error;
-  const { lane, data, storedAt } = message;
+  const { functionQueue, data, storedAt } = message;
   const { records, publisher, settings } = context;
   const remains = remainsOf(data);
   const id = message.id ?? remains.id ?? idFor(context, message, remains.nonce);
   const reason = `the stored call cannot be read: ${error.message}`;
   const { callId = id, acceptedAt = storedAt } = remains;
-  const known = { id, callId, queue: lane.queue, function: lane.name, namespace: lane.namespace, acceptedAt };
+  const known = {
+    id,
+    callId,
+    queue: functionQueue.queue,
+    function: functionQueue.name,
+    namespace: functionQueue.namespace,
+    acceptedAt,
+  };
   const diedAt = Date.now();
   const letter: DeadLetter = { ...known, reason, attempts: 0, diedAt, bodyBytes: data.byteLength };
-  settings.log.error({ callId: id, function: lane.name, namespace: lane.namespace, reason }, "a call cannot be read");
-  await publisher.publish(deadSubject(lane, id), data, { id: moveId(id, message), headers: letterHeaders(letter) });
+  settings.log.error(
+    { callId: id, function: functionQueue.name, namespace: functionQueue.namespace, reason },
+    "a call cannot be read",
+  );
+  await publisher.publish(deadSubject(functionQueue, id), data, {
+    id: moveId(id, message),
+    headers: letterHeaders(letter),
+  });
   const record = { ...known, state: "dead", reason, attempts: 0, finishedAt: diedAt } as const;
   await records.finish(record);
   if (remains.batch?.kind === "member") await endMember(context, remains.batch, record);

@@ -37,7 +37,7 @@ export interface FunctionQueueRef extends FunctionRef {
 }
 
 /** Of what does not tell whom it is for. */
-export const UNKNOWN_LANE: FunctionQueueRef = { queue: "unknown", namespace: "unknown", name: "unknown" };
+export const UNKNOWN_QUEUE: FunctionQueueRef = { queue: "unknown", namespace: "unknown", name: "unknown" };
 
 export function queueStream(queue: string): string {
   return QUEUE_STREAM_PREFIX + queue;
@@ -49,14 +49,14 @@ export function queueOfStream(stream: string): string | undefined {
 }
 
 /**
- * Behind the function's name: those who have only their callback left wait in a lane of their own. No name has it, and
- * workers of earlier releases, which would run the function again, take it for no lane at all.
+ * Behind the function's name: those who have only their callback left wait in a function queue of their own. No name has it, and
+ * workers of earlier releases, which would run the function again, take it for no function queue at all.
  */
 const CALLBACKS = "%~callbacks";
 
 /** `queue.namespace.function`, each one token. */
-export function laneSubject(lane: FunctionQueueRef): string {
-  return lane.callbacks ? `${functionSubject(lane)}${CALLBACKS}` : functionSubject(lane);
+export function functionQueueSubject(functionQueue: FunctionQueueRef): string {
+  return functionQueue.callbacks ? `${functionSubject(functionQueue)}${CALLBACKS}` : functionSubject(functionQueue);
 }
 
 function functionSubject({ queue, namespace, name }: FunctionQueueRef): string {
@@ -77,8 +77,8 @@ export function isCallbackSubject(subject: string): boolean {
   return subject.endsWith(CALLBACKS);
 }
 
-/** @returns undefined for what {@link laneSubject} does not make */
-export function parseLane(subject: string): FunctionQueueRef | undefined {
+/** @returns undefined for what {@link functionQueueSubject} does not make */
+export function parseFunctionQueue(subject: string): FunctionQueueRef | undefined {
   const [queue, namespace, name, ...more] = plainSubject(subject).split(".");
   if (!queue || !namespace || !name || more.length > 0) return undefined;
   const callbacks = isCallbackSubject(subject) ? ({ callbacks: true } as const) : {};
@@ -90,8 +90,8 @@ export function parseLane(subject: string): FunctionQueueRef | undefined {
 }
 
 /** Calls that wait for their time, in the bucket of this name. */
-export function bucketSubject(bucket: string, lane: FunctionQueueRef): string {
-  return `FAASLANE.later.${bucket}.${functionSubject(lane)}`;
+export function bucketSubject(bucket: string, functionQueue: FunctionQueueRef): string {
+  return `FAASLANE.later.${bucket}.${functionSubject(functionQueue)}`;
 }
 
 /** Of a consumer for one subject: dots are not allowed there. */
@@ -118,8 +118,8 @@ export const ID_KEY_SUBJECT = "FAASLANE.key.ids";
 export const BODY_PREFIX = "FAASLANE.body";
 export const RESULT_PREFIX = "FAASLANE.result";
 
-export function deadSubject(lane: FunctionQueueRef, id: string): string {
-  return `FAASLANE.dead.${functionSubject(lane)}.${id}`;
+export function deadSubject(functionQueue: FunctionQueueRef, id: string): string {
+  return `FAASLANE.dead.${functionSubject(functionQueue)}.${id}`;
 }
 
 /** Of the consumer for batches. */

@@ -3,7 +3,7 @@ import { LastMinute } from "../../last-minute.ts";
 import { isCallbackSubject } from "../client/names.ts";
 import type { Sharer } from "./limit-share.ts";
 
-interface OwnLane {
+interface OwnActivity {
   readonly accepted: LastMinute;
   readonly finished: LastMinute;
   running: number;
@@ -11,8 +11,8 @@ interface OwnLane {
   held: number;
 }
 
-/** What only the processes know: calls of a lane in the last minute, and under way now. */
-export interface LaneActivity {
+/** What only the processes know: calls of a function queue in the last minute, and under way now. */
+export interface QueueActivity {
   readonly accepted: number;
   readonly finished: number;
   readonly running: number;
@@ -22,9 +22,16 @@ export interface LaneActivity {
   readonly held: number;
 }
 
+/** How processes report their activity to each other. */
+export interface ActivityReport {
+  readonly process: string;
+  /** By the subject of the function queue. The name is that of earlier releases. */
+  readonly lanes: Readonly<Record<string, QueueActivity>>;
+}
+
 interface Heard {
   readonly at: number;
-  readonly lanes: Readonly<Record<string, LaneActivity>>;
+  readonly functionQueues: Readonly<Record<string, QueueActivity>>;
   /** Calls that count for the limit of a function, in all of its queues; see {@link functionIn}. */
   readonly functions: ReadonlyMap<string, number>;
 }
@@ -33,13 +40,13 @@ interface Heard {
 const MAX_AGE_MS = 5000;
 
 /**
- * Counts what this process does with calls, and hears what others tell of themselves. Lanes go by their subjects; all
+ * Counts what this process does with calls, and hears what others tell of themselves. Function queues go by their subjects; all
  * times are milliseconds of a clock of this process that only goes forward.
  */
 export class Activity {
   /** Names this process to the others. */
   readonly self: string = randomUUID();
-  readonly #own = new Map<string, OwnLane>();
+  readonly #own = new Map<string, OwnActivity>();
   readonly #others = new Map<string, Heard>();
 
   accepted(subject: string, now: number): void {
@@ -75,35 +82,37 @@ export class Activity {
   }
 
   /** To be told to others. */
-  own(now: number): Record<string, LaneActivity> {
-    const lanes: Record<string, LaneActivity> = {};
+  own(now: number): Record<string, QueueActivity> {
+    const functionQueues: Record<string, QueueActivity> = {};
     for (const [subject, own] of this.#own) {
       const activity = activityOf(own, now);
-      if (activity.accepted + activity.finished + activity.running + activity.held > 0) lanes[subject] = activity;
+      if (activity.accepted + activity.finished + activity.running + activity.held > 0)
+        functionQueues[subject] = activity;
       else this.#own.delete(subject);
     }
-    return lanes;
+    return functionQueues;
   }
 
-  hear(process: string, lanes: Readonly<Record<string, LaneActivity>>, now: number): void {
-    this.#others.set(process, { at: now, lanes, functions: takenByFunction(lanes) });
+  hear(process: string, functionQueues: Readonly<Record<string, QueueActivity>>, now: number): void {
+    this.#others.set(process, { at: now, functionQueues, functions: takenByFunction(functionQueues) });
   }
 
-  /** Of all processes that have been heard lately, by the subject of the lane. */
-  all(now: number): Map<string, LaneActivity> {
-    const sum = new Map<string, LaneActivity>(Object.entries(this.own(now)));
-    for (const [, lanes] of this.#heard(now)) {
-      for (const [subject, activity] of Object.entries(lanes)) sum.set(subject, add(sum.get(subject), activity));
+  /** Of all processes that have been heard lately, by the subject of the function queue. */
+  all(now: number): Map<string, QueueActivity> {
+    const sum = new Map<string, QueueActivity>(Object.entries(this.own(now)));
+    for (const [, functionQueues] of this.#heard(now)) {
+      for (const [subject, activity] of Object.entries(functionQueues))
+        sum.set(subject, add(sum.get(subject), activity));
     }
     return sum;
   }
 
   /** Of all processes that have been heard lately. */
-  of(subject: string, now: number): LaneActivity {
+  of(subject: string, now: number): QueueActivity {
     const own = this.#own.get(subject);
     let sum = own ? activityOf(own, now) : NONE;
-    for (const [, lanes] of this.#heard(now)) {
-      const activity = lanes[subject];
+    for (const [, functionQueues] of this.#heard(now)) {
+      const activity = functionQueues[subject];
       if (activity) sum = add(sum, activity);
     }
     return sum;
@@ -112,24 +121,24 @@ export class Activity {
   /** Calls free of places, in all processes that have been heard lately. */
   free(subject: string, now: number): number {
     let free = this.#own.get(subject)?.free ?? 0;
-    for (const [, lanes] of this.#heard(now)) free += lanes[subject]?.free ?? 0;
+    for (const [, functionQueues] of this.#heard(now)) free += functionQueues[subject]?.free ?? 0;
     return free;
   }
 
-  /** Other processes that have calls of a lane under way. */
+  /** Other processes that have calls of a function queue under way. */
   sharers(subject: string, now: number): Sharer[] {
     const sharers: Sharer[] = [];
-    for (const [process, lanes] of this.#heard(now)) {
-      const taken = takenIn(lanes[subject]);
+    for (const [process, functionQueues] of this.#heard(now)) {
+      const taken = takenIn(functionQueues[subject]);
       if (taken > 0) sharers.push({ process, taken });
     }
     return sharers;
   }
 
   /**
-   * Other processes that have calls of a lane's function under way, in whatever queue.
+   * Other processes that have calls of a function queue's function under way, in whatever queue.
    * @param inMany whether this process takes calls of the function from other queues, too
-   * @returns none where all are of this one lane, whose calls the server counts
+   * @returns none where all are of this one function queue, whose calls the server counts
    */
   sharersOfFunction(
     { subject, functionKey }: { readonly subject: string; readonly functionKey: string },
@@ -139,23 +148,25 @@ export class Activity {
     if (this.#others.size === 0) return NOBODY; // asked for each call
     const sharers: Sharer[] = [];
     let elsewhere = inMany;
-    for (const [process, lanes, functions] of this.#heard(now)) {
+    for (const [process, functionQueues, functions] of this.#heard(now)) {
       const taken = functions.get(functionKey) ?? 0;
       if (taken === 0) continue;
       sharers.push({ process, taken });
-      elsewhere ||= taken > takenIn(lanes[subject]);
+      elsewhere ||= taken > takenIn(functionQueues[subject]);
     }
     return elsewhere ? sharers : [];
   }
 
-  *#heard(now: number): Generator<[process: string, lanes: Heard["lanes"], functions: Heard["functions"]]> {
-    for (const [process, { at, lanes, functions }] of this.#others) {
+  *#heard(
+    now: number,
+  ): Generator<[process: string, functionQueues: Heard["functionQueues"], functions: Heard["functions"]]> {
+    for (const [process, { at, functionQueues, functions }] of this.#others) {
       if (now - at > MAX_AGE_MS) this.#others.delete(process);
-      else yield [process, lanes, functions];
+      else yield [process, functionQueues, functions];
     }
   }
 
-  #of(subject: string): OwnLane {
+  #of(subject: string): OwnActivity {
     let own = this.#own.get(subject);
     if (!own) {
       own = { accepted: new LastMinute(), finished: new LastMinute(), running: 0, free: 0, held: 0 };
@@ -166,14 +177,14 @@ export class Activity {
 }
 
 const NOBODY: readonly Sharer[] = [];
-const NONE: LaneActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
+const NONE: QueueActivity = { accepted: 0, finished: 0, running: 0, held: 0 };
 
-function activityOf({ accepted, finished, running, free, held }: OwnLane, now: number): LaneActivity {
+function activityOf({ accepted, finished, running, free, held }: OwnActivity, now: number): QueueActivity {
   const counts = { accepted: accepted.total(now), finished: finished.total(now), running, held };
   return free > 0 ? { ...counts, free } : counts;
 }
 
-function add(a: LaneActivity = NONE, b: LaneActivity): LaneActivity {
+function add(a: QueueActivity = NONE, b: QueueActivity): QueueActivity {
   // Processes of an earlier release know none.
   const free = (a.free ?? 0) + (b.free ?? 0);
   return {
@@ -185,20 +196,20 @@ function add(a: LaneActivity = NONE, b: LaneActivity): LaneActivity {
   };
 }
 
-/** Calls of a lane that count for its function's limit. */
-function takenIn({ running, free = 0 }: LaneActivity = NONE): number {
+/** Calls of a function queue that count for its function's limit. */
+function takenIn({ running, free = 0 }: QueueActivity = NONE): number {
   return Math.max(0, running - free);
 }
 
-/** Namespace and name, of the subject of a lane: names a function, whatever the queue. */
+/** Namespace and name, of the subject of a function queue: names a function, whatever the queue. */
 export function functionIn(subject: string): string {
   return subject.slice(subject.indexOf(".") + 1);
 }
 
-function takenByFunction(lanes: Readonly<Record<string, LaneActivity>>): Map<string, number> {
+function takenByFunction(functionQueues: Readonly<Record<string, QueueActivity>>): Map<string, number> {
   const functions = new Map<string, number>();
-  for (const [subject, lane] of Object.entries(lanes)) {
-    const taken = isCallbackSubject(subject) ? 0 : takenIn(lane);
+  for (const [subject, functionQueue] of Object.entries(functionQueues)) {
+    const taken = isCallbackSubject(subject) ? 0 : takenIn(functionQueue);
     if (taken > 0) functions.set(functionIn(subject), (functions.get(functionIn(subject)) ?? 0) + taken);
   }
   return functions;

@@ -270,11 +270,11 @@ export function queuedCall(
 }
 
 /** Where a stored call is to wait for its turn. */
-export function laneOfStored({ call, callback }: Pick<StoredCall, "call" | "callback">): FunctionQueueRef {
-  return callback ? { ...laneOf(call), callbacks: true } : laneOf(call);
+export function functionQueueOfStored({ call, callback }: Pick<StoredCall, "call" | "callback">): FunctionQueueRef {
+  return callback ? { ...functionQueueOf(call), callbacks: true } : functionQueueOf(call);
 }
 
-export function laneOf({
+export function functionQueueOf({
   queue,
   namespace,
   function: name,

@@ -13,8 +13,8 @@ const COUNT_AGE_MS = 1000;
 const COUNT_PAUSE_MS = 100;
 
 interface Counted extends CallLoad {
-  /** By the subject of the lane; absent while all calls together are no more than one function may have. */
-  readonly lanes?: ReadonlyMap<string, number>;
+  /** By the subject of the function queue; absent while all calls together are no more than one function may have. */
+  readonly functionQueues?: ReadonlyMap<string, number>;
   /** What is stored of members of batches. */
   readonly members: number;
 }
@@ -53,23 +53,25 @@ export class CallRoom {
 
   /**
    * Takes room for a call. Those that have some wait for nothing, so that calls keep their order.
-   * @param lane its subject
+   * @param functionQueue its subject
    * @param members that it adds to batches. Their stream has no limit: it holds what became of them as well, and a call that
    *   has ended must always find room for that.
    * @returns which limit it would pass, for callers to read; it has no room then
    */
-  take(lane: string, bytes: number, members: 0 | 1): undefined | Promise<string | undefined> {
+  take(functionQueue: string, bytes: number, members: 0 | 1): undefined | Promise<string | undefined> {
     if (this.#isOlderThan(COUNT_AGE_MS)) void this.count();
-    return this.#take(lane, bytes, members) === undefined ? undefined : this.#lookAgain(lane, bytes, members);
+    return this.#take(functionQueue, bytes, members) === undefined
+      ? undefined
+      : this.#lookAgain(functionQueue, bytes, members);
   }
 
   /** What was taken while the last count went on may have been counted twice. */
-  async #lookAgain(lane: string, bytes: number, members: 0 | 1): Promise<string | undefined> {
+  async #lookAgain(functionQueue: string, bytes: number, members: 0 | 1): Promise<string | undefined> {
     this.#looking ??= this.#countSoon().finally(() => {
       this.#looking = undefined;
     });
     await this.#looking;
-    return this.#take(lane, bytes, members);
+    return this.#take(functionQueue, bytes, members);
   }
 
   async #countSoon(): Promise<void> {
@@ -82,54 +84,54 @@ export class CallRoom {
     return performance.now() - this.#countedAt > ms;
   }
 
-  #take(lane: string, bytes: number, members: 0 | 1): string | undefined {
-    const size = this.#learn(lane, bytes);
+  #take(functionQueue: string, bytes: number, members: 0 | 1): string | undefined {
+    const size = this.#learn(functionQueue, bytes);
     const { limits, maxMembers } = this.#options;
     if (members > 0 && this.#counted.members + this.#takenMembers >= maxMembers) {
       return "the queue is full: too many members of batches";
     }
-    const taken = this.#taken.get(lane) ?? NO_LOAD;
+    const taken = this.#taken.get(functionQueue) ?? NO_LOAD;
     const all = addLoads(this.#counted, this.#takenInAll);
-    const why = fullQueue(limits, bytes, all, addLoads(this.#ofLane(lane, size), taken));
+    const why = fullQueue(limits, bytes, all, addLoads(this.#ofFunctionQueue(functionQueue, size), taken));
     if (why !== undefined) return why;
     const one = { calls: 1, bytes };
-    this.#taken.set(lane, addLoads(taken, one));
+    this.#taken.set(functionQueue, addLoads(taken, one));
     this.#takenInAll = addLoads(this.#takenInAll, one);
     this.#takenMembers += members;
     return undefined;
   }
 
-  /** At most, when lanes have not been counted. */
-  #ofLane(lane: string, size: number): CallLoad {
-    const { lanes, calls, bytes } = this.#counted;
-    if (!lanes) return { calls, bytes };
-    const own = lanes.get(lane) ?? 0;
+  /** At most, when function queues have not been counted. */
+  #ofFunctionQueue(functionQueue: string, size: number): CallLoad {
+    const { functionQueues, calls, bytes } = this.#counted;
+    if (!functionQueues) return { calls, bytes };
+    const own = functionQueues.get(functionQueue) ?? 0;
     return { calls: own, bytes: Math.min(bytes, own * size) };
   }
 
-  #learn(lane: string, bytes: number): number {
+  #learn(functionQueue: string, bytes: number): number {
     if (this.#sizes.size >= MAX_REMEMBERED) this.#sizes.clear();
-    const before = this.#sizes.get(lane) ?? bytes;
+    const before = this.#sizes.get(functionQueue) ?? bytes;
     const size = before + (bytes - before) * LEARNING;
-    this.#sizes.set(lane, size);
+    this.#sizes.set(functionQueue, size);
     return size;
   }
 
-  /** Asks the server. Never rejects. @param withLanes also where all calls are few */
-  count(withLanes = false): Promise<void> {
-    this.#counting ??= this.#countAnew(withLanes).finally(() => {
+  /** Asks the server. Never rejects. @param withFunctionQueues also where all calls are few */
+  count(withFunctionQueues = false): Promise<void> {
+    this.#counting ??= this.#countAnew(withFunctionQueues).finally(() => {
       this.#counting = undefined;
     });
     return this.#counting;
   }
 
-  async #countAnew(withLanes: boolean): Promise<void> {
+  async #countAnew(withFunctionQueues: boolean): Promise<void> {
     const [taken, takenInAll, takenMembers] = [this.#taken, this.#takenInAll, this.#takenMembers];
     this.#taken = new Map();
     this.#takenInAll = NO_LOAD;
     this.#takenMembers = 0;
     try {
-      this.#counted = await this.#ask(withLanes);
+      this.#counted = await this.#ask(withFunctionQueues);
     } catch (error) {
       // As it was; publishing will show whether the server is there at all.
       this.#addBack(taken, takenInAll);
@@ -140,31 +142,34 @@ export class CallRoom {
   }
 
   #addBack(taken: ReadonlyMap<string, CallLoad>, inAll: CallLoad): void {
-    for (const [lane, load] of taken) this.#taken.set(lane, addLoads(this.#taken.get(lane) ?? NO_LOAD, load));
+    for (const [functionQueue, load] of taken)
+      this.#taken.set(functionQueue, addLoads(this.#taken.get(functionQueue) ?? NO_LOAD, load));
     this.#takenInAll = addLoads(this.#takenInAll, inAll);
   }
 
-  async #ask(withLanes: boolean): Promise<Counted> {
+  async #ask(withFunctionQueues: boolean): Promise<Counted> {
     const { link, limits, queues } = this.#options;
     const streams = (await queues()).map(queueStream);
     const [{ calls, bytes }, { messages: members }] = await Promise.all([
       countStored(link, streams),
       stateOf(link, STREAMS.members),
     ]);
-    if (!withLanes && calls < limits.functionCalls && bytes < limits.functionBytes) return { calls, bytes, members };
-    const lanes = new Map<string, number>();
-    const add = (lane: string | undefined, count: number) => {
-      if (lane !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + count);
+    if (!withFunctionQueues && calls < limits.functionCalls && bytes < limits.functionBytes)
+      return { calls, bytes, members };
+    const functionQueues = new Map<string, number>();
+    const add = (functionQueue: string | undefined, count: number) => {
+      if (functionQueue !== undefined)
+        functionQueues.set(functionQueue, (functionQueues.get(functionQueue) ?? 0) + count);
     };
     await Promise.all([
       ...streams.map(async (stream) => {
         for (const [subject, count] of await countSubjects(link, stream, ">")) add(plainSubject(subject), count);
       }),
       countSubjects(link, STREAMS.later, "FAASLANE.later.>").then((counts) => {
-        for (const [subject, count] of counts) add(parseLater(subject)?.lane, count);
+        for (const [subject, count] of counts) add(parseLater(subject)?.functionQueue, count);
       }),
     ]);
-    return { calls, bytes, members, lanes };
+    return { calls, bytes, members, functionQueues };
   }
 }
 

@@ -18,7 +18,7 @@ export class HeldCall {
   delivery: Delivery;
   readonly stored: StoredCall;
   readonly id: string;
-  readonly lane: FunctionQueueRef;
+  readonly functionQueue: FunctionQueueRef;
   cancelled = false;
   /** Its attempt is under way, or has been. */
   begun = false;
@@ -36,10 +36,10 @@ export class HeldCall {
   open: CallRecord | undefined;
   startedAt: number | undefined;
 
-  constructor(delivery: Delivery, stored: StoredCall, id: string, lane: FunctionQueueRef) {
+  constructor(delivery: Delivery, stored: StoredCall, id: string, functionQueue: FunctionQueueRef) {
     this.delivery = delivery;
     this.stored = stored;
     this.id = id;
-    this.lane = lane;
+    this.functionQueue = functionQueue;
   }
 }

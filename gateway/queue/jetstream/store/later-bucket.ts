@@ -1,4 +1,4 @@
-import { bucketSubject, type FunctionQueueRef, parseLane, UNKNOWN_LANE } from "../client/names.ts";
+import { bucketSubject, type FunctionQueueRef, parseFunctionQueue, UNKNOWN_QUEUE } from "../client/names.ts";
 
 /**
  * Calls whose time has not come lie in buckets by that time, so that those due soon are found without touching the
@@ -38,8 +38,8 @@ export function isNear(dueAt: number, now: number): boolean {
   return dueAt - now <= 2 * NARROW_S * 1000;
 }
 
-export function laterSubject(bucket: Bucket, lane: FunctionQueueRef): string {
-  return bucketSubject(bucketToken(bucket), lane);
+export function laterSubject(bucket: Bucket, functionQueue: FunctionQueueRef): string {
+  return bucketSubject(bucketToken(bucket), functionQueue);
 }
 
 /** Of a bucket's consumer. */
@@ -48,11 +48,13 @@ export function bucketFilter(token: string): string {
 }
 
 /** @returns undefined for what {@link laterSubject} does not make */
-export function parseLater(subject: string): { readonly token: string; readonly lane: string } | undefined {
-  const [, , token, ...lane] = subject.split(".");
-  return token === undefined || lane.length !== 3 ? undefined : { token, lane: lane.join(".") };
+export function parseLater(subject: string): { readonly token: string; readonly functionQueue: string } | undefined {
+  const [, , token, ...functionQueue] = subject.split(".");
+  return token === undefined || functionQueue.length !== 3
+    ? undefined
+    : { token, functionQueue: functionQueue.join(".") };
 }
 
-export function laneOfLater(subject: string): FunctionQueueRef {
-  return parseLane(parseLater(subject)?.lane ?? "") ?? UNKNOWN_LANE;
+export function functionQueueOfLater(subject: string): FunctionQueueRef {
+  return parseFunctionQueue(parseLater(subject)?.functionQueue ?? "") ?? UNKNOWN_QUEUE;
 }

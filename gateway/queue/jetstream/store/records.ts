@@ -1,6 +1,6 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
-import { finishedSubject, openSubject, STREAMS, UNKNOWN_LANE } from "../client/names.ts";
+import { finishedSubject, openSubject, STREAMS, UNKNOWN_QUEUE } from "../client/names.ts";
 import type { Publisher } from "../client/publisher.ts";
 import { purgeSubject, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { type Bodies, BodyLostError } from "./bodies.ts";
@@ -122,7 +122,7 @@ export class Records {
 /** Whatever it says, that there is a record of its end says that the call has ended. */
 function endedSomehow(id: string, why: string, at: number): CallRecord {
   const reason = `what became of it cannot be read: ${why}`;
-  const unknown = { queue: UNKNOWN_LANE.queue, function: UNKNOWN_LANE.name, namespace: UNKNOWN_LANE.namespace };
+  const unknown = { queue: UNKNOWN_QUEUE.queue, function: UNKNOWN_QUEUE.name, namespace: UNKNOWN_QUEUE.namespace };
   return { id, callId: id, ...unknown, state: "dead", reason, attempts: 0, acceptedAt: at, finishedAt: at };
 }
 

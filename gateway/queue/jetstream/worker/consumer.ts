@@ -3,7 +3,7 @@ import { within } from "../../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
 import {
   type Attempt,
-  type FunctionQueue as ClaimLane,
+  type FunctionQueue as ClaimQueue,
   type ClaimStore,
   type Ending,
   limitOf,
@@ -13,12 +13,12 @@ import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { setAside } from "../calls/unreadable.ts";
-import { type FunctionQueueRef, laneSubject, SIGNALS } from "../client/names.ts";
+import { type FunctionQueueRef, functionQueueSubject, SIGNALS } from "../client/names.ts";
 import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
 import { Discovery } from "./discovery.ts";
-import { LaneFeed } from "./lane-feed.ts";
+import { FunctionSubscription } from "./function-subscription.ts";
 import { openCall } from "./opening.ts";
 import { Settlement } from "./settlement.ts";
 
@@ -39,7 +39,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #later: LaterKeeper;
   readonly #batches: BatchKeeper;
   /** By subject. */
-  readonly #feeds = new Map<string, LaneFeed>();
+  readonly #feeds = new Map<string, FunctionSubscription>();
   /** How many of them each function has; those for callbacks apart. */
   readonly #queuesOf = new Map<string, number>();
   /** By the place of the message. */
@@ -63,7 +63,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     this.#discovery = new Discovery(
       context,
       options.queues,
-      (lane, calls) => this.#found(lane, calls),
+      (functionQueue, calls) => this.#found(functionQueue, calls),
       (queue, counts) => this.#looked(queue, counts),
     );
     this.#later = new LaterKeeper(context);
@@ -103,15 +103,15 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     return this.#worker.close(drainTimeoutMs);
   }
 
-  claim(lane: ClaimLane, count: number): void {
-    const feed = this.#feeds.get(lane.key);
+  claim(functionQueue: ClaimQueue, count: number): void {
+    const feed = this.#feeds.get(functionQueue.key);
     const asked = feed?.askable ? feed.ask(count) : 0;
     // One request at a time: it can be asked again when this one is over.
-    this.#worker.ready(lane, 0);
-    if (asked < count) this.#worker.missed(lane, count - asked);
+    this.#worker.ready(functionQueue, 0);
+    if (asked < count) this.#worker.missed(functionQueue, count - asked);
   }
 
-  share({ key }: ClaimLane, limit: number): number {
+  share({ key }: ClaimQueue, limit: number): number {
     const feed = this.#feeds.get(key);
     return feed ? feed.shareOf(limit, (this.#queuesOf.get(feed.functionKey) ?? 0) > 1) : limit;
   }
@@ -190,17 +190,17 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     }
   }
 
-  #setLimit(feed: LaneFeed): void {
+  #setLimit(feed: FunctionSubscription): void {
     feed.setLimit(limitOf(feed, this.#options));
   }
 
   /** @param calls on the server, those under way among them; undefined when only that there are some is known */
-  #found(lane: FunctionQueueRef, calls: number | undefined): void {
+  #found(functionQueue: FunctionQueueRef, calls: number | undefined): void {
     if (this.#deaf) return;
-    const subject = laneSubject(lane);
+    const subject = functionQueueSubject(functionQueue);
     let feed = this.#feeds.get(subject);
     if (!feed) {
-      feed = new LaneFeed(this.#context, lane, {
+      feed = new FunctionSubscription(this.#context, functionQueue, {
         delivered: (from, delivery, expected) => this.#delivered(from, delivery, expected),
         missed: (from, count) => this.#worker.missed(from, count),
         askable: (from) => this.#offer(from),
@@ -217,7 +217,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     if (feed.backlog > 0 || calls === undefined) this.#offer(feed);
   }
 
-  #countQueue({ functionKey, callbacks }: LaneFeed, by: 1 | -1): void {
+  #countQueue({ functionKey, callbacks }: FunctionSubscription, by: 1 | -1): void {
     if (callbacks) return;
     const count = (this.#queuesOf.get(functionKey) ?? 0) + by;
     if (count > 0) this.#queuesOf.set(functionKey, count);
@@ -227,15 +227,15 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   /** Functions that have nothing in the queue are not found. */
   #looked(queue: string, counts: ReadonlyMap<string, number>): void {
     for (const feed of this.#feeds.values()) {
-      if (feed.lane.queue === queue && !counts.has(feed.subject)) feed.counted(0);
+      if (feed.functionQueue.queue === queue && !counts.has(feed.subject)) feed.counted(0);
     }
   }
 
-  #offer(feed: LaneFeed): void {
+  #offer(feed: FunctionSubscription): void {
     if (feed.askable) this.#worker.ready(feed, feed.claimable);
   }
 
-  #delivered(feed: LaneFeed, delivery: Delivery, expected: boolean): void {
+  #delivered(feed: FunctionSubscription, delivery: Delivery, expected: boolean): void {
     feed.lastUsedAt = performance.now();
     const place = `${delivery.stream}:${delivery.seq}`;
     const known = this.#held.get(place);
@@ -247,7 +247,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     this.#offer(feed);
   }
 
-  #take(feed: LaneFeed, delivery: Delivery, place: string): HeldCall | undefined {
+  #take(feed: FunctionSubscription, delivery: Delivery, place: string): HeldCall | undefined {
     const { activity, ids } = this.#context;
     let stored: StoredCall;
     try {
@@ -256,7 +256,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       void setAside(this.#context, err, delivery, feed);
       return undefined;
     }
-    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), feed.lane);
+    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), feed.functionQueue);
     held.cancelled = this.#cancelled.has(held.id);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);

@@ -1,12 +1,12 @@
 import { countSubjects } from "../client/count-subjects.ts";
-import { type FunctionQueueRef, parseLane, queueOfStream, queueStream, SIGNALS } from "../client/names.ts";
+import { type FunctionQueueRef, parseFunctionQueue, queueOfStream, queueStream, SIGNALS } from "../client/names.ts";
 import type { Context } from "../store/context.ts";
 
 /** Finds the functions that have calls: told by publishers at once, and looked up now and then. */
 export class Discovery {
   readonly #context: Context;
   readonly #queues: ReadonlySet<string> | undefined;
-  readonly #found: (lane: FunctionQueueRef, calls: number | undefined) => void;
+  readonly #found: (functionQueue: FunctionQueueRef, calls: number | undefined) => void;
   readonly #looked: (queue: string, calls: ReadonlyMap<string, number>) => void;
   #off: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
@@ -16,7 +16,7 @@ export class Discovery {
   constructor(
     context: Context,
     queues: readonly string[] | undefined,
-    found: (lane: FunctionQueueRef, calls: number | undefined) => void,
+    found: (functionQueue: FunctionQueueRef, calls: number | undefined) => void,
     looked: (queue: string, calls: ReadonlyMap<string, number>) => void,
   ) {
     this.#context = context;
@@ -30,8 +30,9 @@ export class Discovery {
     const signals = link.nc.subscribe(SIGNALS.work, {
       callback: (_err, msg) => {
         const [stream = "", subject = ""] = msg.string().split(" ");
-        const lane = parseLane(subject);
-        if (lane && queueOfStream(stream) === lane.queue && this.#takes(lane.queue)) this.#found(lane, undefined);
+        const functionQueue = parseFunctionQueue(subject);
+        if (functionQueue && queueOfStream(stream) === functionQueue.queue && this.#takes(functionQueue.queue))
+          this.#found(functionQueue, undefined);
       },
     });
     const offReconnect = link.onReconnect(() => this.#lookAfter(0));
@@ -69,8 +70,8 @@ export class Discovery {
       const counts = await countSubjects(this.#context.link, queueStream(queue), ">");
       if (this.#closed) return;
       for (const [subject, calls] of counts) {
-        const lane = parseLane(subject);
-        if (lane) this.#found(lane, calls);
+        const functionQueue = parseFunctionQueue(subject);
+        if (functionQueue) this.#found(functionQueue, calls);
       }
       this.#looked(queue, counts);
     }

@@ -92,7 +92,7 @@ export class Settlement {
     const counts = first ? record : await this.#context.records.findFinished(held.id);
     if (conclusion.kind === "dead" && counts && counts.state !== "dead") {
       // It was cancelled in the same moment.
-      await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.lane, held.id));
+      await purgeSubject(this.#context.link, STREAMS.dead, deadSubject(held.functionQueue, held.id));
     }
     await this.#over(held, counts ?? record);
     this.#context.activity.finished(plainSubject(held.delivery.subject), performance.now());
@@ -195,9 +195,13 @@ export class Settlement {
     const bucket = bucketOf(dueAt, now);
     const moves = nextMove(stored, held.open);
     const moved = { ...call, id, moves, dueAt };
-    const at = await publisher.publish(laterSubject(bucket, held.lane), await this.#context.encodeFitting(moved), {
-      id: moveId(id, delivery),
-    });
+    const at = await publisher.publish(
+      laterSubject(bucket, held.functionQueue),
+      await this.#context.encodeFitting(moved),
+      {
+        id: moveId(id, delivery),
+      },
+    );
     const { outcome: last, nextAttemptAt: _, ...record } = held.open ?? waitingRecord(stored, id);
     const shown = outcome ? this.#kept(outcome) : last;
     await records.putOpen({

@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import {
   consumerName,
-  laneSubject,
-  parseLane,
+  functionQueueSubject,
+  parseFunctionQueue,
   plainSubject,
 } from "../../../../gateway/queue/jetstream/client/names.ts";
 import { Activity } from "../../../../gateway/queue/jetstream/store/activity.ts";
@@ -232,23 +232,23 @@ describe("names of functions", () => {
         fc.string({ minLength: 1, unit: "grapheme" }),
         fc.string({ minLength: 1, unit: "grapheme" }),
         (name, namespace) => {
-          const subject = laneSubject({ queue: "q", namespace, name });
+          const subject = functionQueueSubject({ queue: "q", namespace, name });
           expect(subject).toMatch(/^q\.[\w%-]+\.[\w%-]+$/);
           expect(consumerName(subject)).not.toMatch(/[.\s*>/\\]/);
-          expect(parseLane(subject)).toEqual({ queue: "q", namespace, name });
+          expect(parseFunctionQueue(subject)).toEqual({ queue: "q", namespace, name });
         },
       ),
     );
   });
 
-  test("have another one for their callbacks, which earlier releases take for no lane", () => {
+  test("have another one for their callbacks, which earlier releases take for no function queue", () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, unit: "grapheme" }), (name) => {
-        const lane = { queue: "q", namespace: "n", name };
-        const subject = laneSubject({ ...lane, callbacks: true });
-        expect(parseLane(subject)).toEqual({ ...lane, callbacks: true });
-        expect(plainSubject(subject)).toBe(laneSubject(lane));
-        expect(plainSubject(laneSubject(lane))).toBe(laneSubject(lane));
+        const functionQueue = { queue: "q", namespace: "n", name };
+        const subject = functionQueueSubject({ ...functionQueue, callbacks: true });
+        expect(parseFunctionQueue(subject)).toEqual({ ...functionQueue, callbacks: true });
+        expect(plainSubject(subject)).toBe(functionQueueSubject(functionQueue));
+        expect(plainSubject(functionQueueSubject(functionQueue))).toBe(functionQueueSubject(functionQueue));
         expect(consumerName(subject)).not.toMatch(/[.\s*>/\\]/);
         expect(subject.split(".")).toHaveLength(3);
         // As they parse them.
@@ -258,7 +258,8 @@ describe("names of functions", () => {
   });
 
   test("are told from other subjects", () => {
-    for (const subject of ["", "a", "a.b", "a.b.c.d", "a..c", "a.%zz.c"]) expect(parseLane(subject)).toBeUndefined();
+    for (const subject of ["", "a", "a.b", "a.b.c.d", "a..c", "a.%zz.c"])
+      expect(parseFunctionQueue(subject)).toBeUndefined();
   });
 });
 
@@ -279,9 +280,9 @@ describe("buckets of calls for later", () => {
   });
 
   test("are named in subjects, with the function", () => {
-    const lane = { queue: "q", namespace: "n.s", name: "f" };
-    const subject = laterSubject({ start: 10, widthS: 2 }, lane);
-    expect(parseLater(subject)).toEqual({ token: "10-2", lane: laneSubject(lane) });
+    const functionQueue = { queue: "q", namespace: "n.s", name: "f" };
+    const subject = laterSubject({ start: 10, widthS: 2 }, functionQueue);
+    expect(parseLater(subject)).toEqual({ token: "10-2", functionQueue: functionQueueSubject(functionQueue) });
     expect(parseLater("FAASLANE.later.10-2.q")).toBeUndefined();
     for (const token of ["", "1", "1-", "a-2", "1-2-3", "1.5-2"]) expect(parseBucket(token)).toBeUndefined();
   });
@@ -330,19 +331,19 @@ describe("records of calls", () => {
 
 test("activity is that of the last minute, of all processes heard lately", () => {
   const activity = new Activity();
-  const lane = "q.n.f";
-  for (let i = 0; i < 30; i++) activity.accepted(lane, i * 1000);
-  activity.finished(lane, 29_000);
-  activity.taken(lane);
-  activity.started(lane);
+  const functionQueue = "q.n.f";
+  for (let i = 0; i < 30; i++) activity.accepted(functionQueue, i * 1000);
+  activity.finished(functionQueue, 29_000);
+  activity.taken(functionQueue);
+  activity.started(functionQueue);
   expect(activity.own(29_000)).toEqual({ "q.n.f": { accepted: 30, finished: 1, running: 1, held: 1 } });
   expect(activity.own(70_000)).toEqual({ "q.n.f": { accepted: 19, finished: 1, running: 1, held: 1 } });
   activity.hear("other", { "q.n.f": { accepted: 5, finished: 6, running: 7, held: 8 } }, 70_000);
   const sum = { accepted: 23, finished: 7, running: 8, held: 9 };
   expect(activity.all(71_000).get("q.n.f")).toEqual(sum);
   expect(activity.of("q.n.f", 71_000)).toEqual(sum);
-  activity.ended(lane);
-  activity.released(lane);
+  activity.ended(functionQueue);
+  activity.released(functionQueue);
   expect(activity.all(200_000).size).toBe(0);
   expect(activity.of("q.n.f", 200_000)).toEqual({ accepted: 0, finished: 0, running: 0, held: 0 });
 });

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type ConsumerInfo, connect, type JetStreamManager, type NatsConnection } from "nats";
 import { openLink } from "../../../../gateway/nats/connection.ts";
-import { laneSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
+import { functionQueueSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
 import { Pull } from "../../../../gateway/queue/jetstream/client/pull.ts";
-import { encodeCall, laneOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
+import { encodeCall, functionQueueOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
 import { MaskedCallIds } from "../../../../gateway/queue/jetstream/store/call-id.ts";
 import { encodeRecord, waitingRecord } from "../../../../gateway/queue/jetstream/store/record.ts";
 import type { Queue } from "../../../../gateway/queue/queue.ts";
@@ -231,7 +231,7 @@ describeWithNats("streams of the queue", () => {
     }, limited(1));
     const { body, ...call } = newCall();
     const moved = encodeCall({ call, nonce, id, moves: 0, attempts: 0, body });
-    await nc.jetstream().publish(laneSubject(laneOf(call)), moved);
+    await nc.jetstream().publish(functionQueueSubject(functionQueueOf(call)), moved);
     await soon("it has ended", async () => (await countOf("FAASLANE_FINISHED")) === 1);
     await consumer.close(5000);
     expect(await countOf("FAASLANE_OPEN")).toBe(0);

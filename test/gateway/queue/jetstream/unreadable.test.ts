@@ -10,7 +10,7 @@ import { openOn, silent } from "./support.ts";
 
 const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 25_000);
 const QUEUE = "OF_faas-request";
-const LANE = "faas-request.openfaas-fn.shout";
+const QUEUE_SUBJECT = "faas-request.openfaas-fn.shout";
 const NONCE = "0123456789abcdef012";
 const ID = "a7f3f8a1-0000-4012-b456-789abcdef012";
 
@@ -115,7 +115,7 @@ describeWithNats("stored calls that cannot be read", () => {
 
   test("become dead letters that say why, and hold up nobody", async () => {
     const queue = await open();
-    for (const [, data] of UNREADABLE) await put(LANE, data);
+    for (const [, data] of UNREADABLE) await put(QUEUE_SUBJECT, data);
     const { id: good } = await queue.publish(newCall());
     const delivered: string[] = [];
     await consume(queue, async ({ id }) => {
@@ -138,7 +138,7 @@ describeWithNats("stored calls that cannot be read", () => {
 
   test("cannot be replayed, which is said, and can be dropped", async () => {
     const queue = await open();
-    await put(LANE, "garbage");
+    await put(QUEUE_SUBJECT, "garbage");
     await consume(queue, async () => DONE);
     const [letter] = await letters(queue, 1);
     const id = letter?.id as string;
@@ -155,7 +155,7 @@ describeWithNats("stored calls that cannot be read", () => {
   test("waiting for their time become dead letters of their function", async () => {
     const queue = await open();
     const start = Math.floor(Date.now() / 2000) * 2;
-    await put(`FAASLANE.later.${start}-2.${LANE}`, line(without("p")));
+    await put(`FAASLANE.later.${start}-2.${QUEUE_SUBJECT}`, line(without("p")));
     await consume(queue, async () => DONE);
     const [letter] = await letters(queue, 1);
     expect(letter).toMatchObject({ function: "shout", namespace: "openfaas-fn", acceptedAt: OLD.t });
@@ -170,7 +170,7 @@ describeWithNats("stored calls that cannot be read", () => {
       async ({ id, batch }) => {
         if (batch?.kind !== "whole") return DONE;
         const b = { kind: "member", of: id, index: 0, size: 2 };
-        await put(LANE, line({ ...without("p"), b }));
+        await put(QUEUE_SUBJECT, line({ ...without("p"), b }));
         await queue.publish(newCall({ batch: { kind: "member", of: id, index: 1, size: 2 } }));
         return DONE;
       },
@@ -190,7 +190,7 @@ describeWithNats("stored calls that cannot be read", () => {
 
   test("stand in nobody's way who asks for others", async () => {
     const queue = await open();
-    await put(LANE, "garbage");
+    await put(QUEUE_SUBJECT, "garbage");
     await nc.jetstream().publish("FAASLANE.dead.q.n.f.x", "garbage", { headers: headers() });
     const { id } = await queue.publish(newCall({ notBefore: Date.now() + 3_600_000 }));
     expect((await queue.find(id))?.state).toBe("waiting");
@@ -204,9 +204,9 @@ describeWithNats("stored calls that cannot be read", () => {
 
   test("are passed over by who looks through the queue; records of a later release hide nothing", async () => {
     const queue = await open();
-    await put(LANE, "garbage");
+    await put(QUEUE_SUBJECT, "garbage");
     const { id } = await queue.publish(newCall({ body: new Uint8Array(7) }));
-    await put(LANE, line({ ...OLD, z: CALL_FORM + 1 }));
+    await put(QUEUE_SUBJECT, line({ ...OLD, z: CALL_FORM + 1 }));
     const later = await queue.publish(newCall({ notBefore: Date.now() + 3_600_000 }));
     await put(`FAASLANE.open.${id}`, "garbage");
     await put(`FAASLANE.open.${later.id}`, line({ z: 99 }));
@@ -243,8 +243,8 @@ describeWithNats("stored calls that cannot be read", () => {
     const log = { ...silent, warn: (_facts: object, text: string) => void warnings.push(text) } as typeof silent;
     const queue = await open({ log, ackWaitMs: 500 });
     const newer = line({ z: CALL_FORM + 1, wholly: "different" });
-    for (const subject of [LANE, LANE, `FAASLANE.batch.${ID}`]) await put(subject, newer);
-    await put(`FAASLANE.later.1700000000-2.${LANE}`, newer);
+    for (const subject of [QUEUE_SUBJECT, QUEUE_SUBJECT, `FAASLANE.batch.${ID}`]) await put(subject, newer);
+    await put(`FAASLANE.later.1700000000-2.${QUEUE_SUBJECT}`, newer);
     await consume(queue, async () => DONE);
     const { id } = await queue.publish(newCall());
     await soon("others are done", async () => (await queue.find(id))?.state === "done");
@@ -266,9 +266,9 @@ describeWithNats("stored calls that cannot be read", () => {
       const queue = await open();
       const { id } = await queue.publish(newCall());
       const jsm = await nc.jetstreamManager();
-      const name = LANE.replaceAll(".", "~");
+      const name = QUEUE_SUBJECT.replaceAll(".", "~");
       const explicit = "explicit" as AckPolicy;
-      await jsm.consumers.add(QUEUE, { durable_name: name, filter_subject: LANE, ack_policy: explicit });
+      await jsm.consumers.add(QUEUE, { durable_name: name, filter_subject: QUEUE_SUBJECT, ack_policy: explicit });
       const consumer = await nc.jetstream().consumers.get(QUEUE, name);
       for (let i = 0; i < 12; i++) (await consumer.next())?.nak();
       await put(`FAASLANE.open.left-${QUEUE}-1`, left);
@@ -280,8 +280,8 @@ describeWithNats("stored calls that cannot be read", () => {
 
   test("of earlier releases are read, with their records, and run beside those of this one", async () => {
     const queue = await open();
-    const { seq } = await put(LANE, line(OLD, "body"));
-    await put(LANE, line({ ...OLD, i: ID, o: 1, a: 2, n: NONCE }, "moved"));
+    const { seq } = await put(QUEUE_SUBJECT, line(OLD, "body"));
+    await put(QUEUE_SUBJECT, line({ ...OLD, i: ID, o: 1, a: 2, n: NONCE }, "moved"));
     const record = {
       id: ID,
       callId: "theirs",

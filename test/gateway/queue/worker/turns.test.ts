@@ -3,33 +3,33 @@ import fc from "fast-check";
 import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
 import { Turns } from "../../../../gateway/queue/worker/turns.ts";
 
-interface Lane {
+interface TestQueue {
   readonly name: string;
   readonly fn: string;
 }
 
-const laneOf = (name: string, fn = name): Lane => ({ name, fn });
+const functionQueueOf = (name: string, fn = name): TestQueue => ({ name, fn });
 
 /** The next ones, until nobody has a turn. */
-function take(turns: Turns<Lane>, most = Number.POSITIVE_INFINITY): string[] {
+function take(turns: Turns<TestQueue>, most = Number.POSITIVE_INFINITY): string[] {
   const taken: string[] = [];
   while (taken.length < most) {
-    const lane = turns.next();
-    if (!lane) break;
-    taken.push(lane.name);
+    const functionQueue = turns.next();
+    if (!functionQueue) break;
+    taken.push(functionQueue.name);
   }
   return taken;
 }
 
 test("those that are awake take turns until all places are taken", () => {
-  const turns = new Turns<Lane>(5, () => true);
-  for (const name of ["a", "b"]) turns.wake(laneOf(name));
+  const turns = new Turns<TestQueue>(5, () => true);
+  for (const name of ["a", "b"]) turns.wake(functionQueueOf(name));
   expect(take(turns)).toEqual(["a", "b", "a", "b", "a"]);
 });
 
 test("one that sleeps is passed over until it is woken", () => {
-  const turns = new Turns<Lane>(6, () => true);
-  const [a, b] = [laneOf("a"), laneOf("b")];
+  const turns = new Turns<TestQueue>(6, () => true);
+  const [a, b] = [functionQueueOf("a"), functionQueueOf("b")];
   turns.wake(a);
   turns.wake(b);
   turns.sleep(a);
@@ -39,8 +39,8 @@ test("one that sleeps is passed over until it is woken", () => {
 });
 
 test("a function at its limit has its turn again once one of its calls has ended", () => {
-  const turns = new Turns<Lane>(8, (_, underWay) => underWay < 2);
-  const [a, b] = [laneOf("a"), laneOf("b")];
+  const turns = new Turns<TestQueue>(8, (_, underWay) => underWay < 2);
+  const [a, b] = [functionQueueOf("a"), functionQueueOf("b")];
   turns.wake(a);
   turns.wake(b);
   expect(take(turns)).toEqual(["a", "b", "a", "b"]);
@@ -48,9 +48,9 @@ test("a function at its limit has its turn again once one of its calls has ended
   expect(take(turns)).toEqual(["b"]);
 });
 
-test("lanes of one function share its limit", () => {
-  const turns = new Turns<Lane>(8, (_, underWay) => underWay < 3);
-  const [slow, fast] = [laneOf("slow", "fn"), laneOf("fast", "fn")];
+test("function queues of one function share its limit", () => {
+  const turns = new Turns<TestQueue>(8, (_, underWay) => underWay < 3);
+  const [slow, fast] = [functionQueueOf("slow", "fn"), functionQueueOf("fast", "fn")];
   turns.wake(slow);
   turns.wake(fast);
   expect(take(turns)).toEqual(["slow", "fast", "slow"]);
@@ -61,11 +61,11 @@ test("lanes of one function share its limit", () => {
 test("a limit is not asked for again before it may have changed", () => {
   let asked = 0;
   let limit = 0;
-  const turns = new Turns<Lane>(8, (_, underWay) => {
+  const turns = new Turns<TestQueue>(8, (_, underWay) => {
     asked++;
     return underWay < limit;
   });
-  turns.wake(laneOf("a"));
+  turns.wake(functionQueueOf("a"));
   for (let i = 0; i < 10; i++) expect(take(turns)).toEqual([]);
   expect(asked).toBe(1);
   limit = 1;
@@ -78,19 +78,19 @@ test("a limit is not asked for again before it may have changed", () => {
 
 test("one that has gone to sleep at its limit is not woken by that", () => {
   let limit = 0;
-  const turns = new Turns<Lane>(8, (_, underWay) => underWay < limit);
-  const lane = laneOf("a");
-  turns.wake(lane);
+  const turns = new Turns<TestQueue>(8, (_, underWay) => underWay < limit);
+  const functionQueue = functionQueueOf("a");
+  turns.wake(functionQueue);
   expect(take(turns)).toEqual([]);
-  turns.sleep(lane);
+  turns.sleep(functionQueue);
   limit = 1;
   turns.unblock("a");
   expect(take(turns)).toEqual([]);
 });
 
 test("the last quarter of the places is for functions that have few calls under way", () => {
-  const turns = new Turns<Lane>(16, () => true);
-  const [slow, quick] = [laneOf("slow"), laneOf("quick")];
+  const turns = new Turns<TestQueue>(16, () => true);
+  const [slow, quick] = [functionQueueOf("slow"), functionQueueOf("quick")];
   turns.wake(slow);
   expect(take(turns)).toHaveLength(12);
   turns.wake(quick);
@@ -100,8 +100,12 @@ test("the last quarter of the places is for functions that have few calls under 
 });
 
 test("a function that has few calls again has its turn in all of its queues", () => {
-  const turns = new Turns<Lane>(16, () => true);
-  const [slow, one, other] = [laneOf("slow"), laneOf("one", "quick"), laneOf("other", "quick")];
+  const turns = new Turns<TestQueue>(16, () => true);
+  const [slow, one, other] = [
+    functionQueueOf("slow"),
+    functionQueueOf("one", "quick"),
+    functionQueueOf("other", "quick"),
+  ];
   turns.wake(slow);
   expect(take(turns)).toHaveLength(12);
   turns.wake(one);
@@ -114,15 +118,15 @@ test("a function that has few calls again has its turn in all of its queues", ()
 });
 
 test("a place that is lent is had by others, and the function's limit counts the call still", () => {
-  const turns = new Turns<Lane>(1, (_, underWay) => underWay < 2);
-  const lane = laneOf("a");
-  turns.wake(lane);
+  const turns = new Turns<TestQueue>(1, (_, underWay) => underWay < 2);
+  const functionQueue = functionQueueOf("a");
+  turns.wake(functionQueue);
   expect(take(turns)).toEqual(["a"]);
-  turns.leave(lane, "function", "both");
+  turns.leave(functionQueue, "function", "both");
   expect(take(turns)).toEqual(["a"]);
-  turns.leave(lane, "function", "both");
+  turns.leave(functionQueue, "function", "both");
   expect(take(turns)).toEqual([]);
-  turns.leave(lane, "nothing", "function");
+  turns.leave(functionQueue, "nothing", "function");
   expect(take(turns)).toEqual(["a"]);
 });
 
@@ -145,32 +149,33 @@ test("whatever happens, no limit is passed, nobody asleep has a turn, and nobody
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(anyStep, { maxLength: 100 }), (concurrency, steps) => {
       let limit = 5;
-      const lanes = Array.from({ length: 6 }, (_, i) => laneOf(`lane-${i}`, `fn-${i % 4}`));
-      const awake = new Set<Lane>();
-      const calls: { readonly lane: Lane; hold: Hold }[] = [];
-      const counted = (fn: string) => calls.filter(({ lane, hold }) => lane.fn === fn && hold !== "nothing").length;
-      const turns = new Turns<Lane>(concurrency, ({ fn }, underWay) => {
+      const functionQueues = Array.from({ length: 6 }, (_, i) => functionQueueOf(`queue-${i}`, `fn-${i % 4}`));
+      const awake = new Set<TestQueue>();
+      const calls: { readonly functionQueue: TestQueue; hold: Hold }[] = [];
+      const counted = (fn: string) =>
+        calls.filter(({ functionQueue, hold }) => functionQueue.fn === fn && hold !== "nothing").length;
+      const turns = new Turns<TestQueue>(concurrency, ({ fn }, underWay) => {
         expect(underWay).toBe(counted(fn));
         return underWay < limit;
       });
       const next = () => {
-        const lane = turns.next();
-        if (!lane) return false;
-        expect(awake).toContain(lane);
-        calls.push({ lane, hold: "both" });
-        expect(counted(lane.fn)).toBeLessThanOrEqual(limit);
+        const functionQueue = turns.next();
+        if (!functionQueue) return false;
+        expect(awake).toContain(functionQueue);
+        calls.push({ functionQueue, hold: "both" });
+        expect(counted(functionQueue.fn)).toBeLessThanOrEqual(limit);
         expect(calls.filter(({ hold }) => hold === "both").length).toBeLessThanOrEqual(concurrency);
         return true;
       };
       for (const step of steps) {
         switch (step.kind) {
           case "wake":
-            turns.wake(lanes[step.which] as Lane);
-            awake.add(lanes[step.which] as Lane);
+            turns.wake(functionQueues[step.which] as TestQueue);
+            awake.add(functionQueues[step.which] as TestQueue);
             break;
           case "sleep":
-            turns.sleep(lanes[step.which] as Lane);
-            awake.delete(lanes[step.which] as Lane);
+            turns.sleep(functionQueues[step.which] as TestQueue);
+            awake.delete(functionQueues[step.which] as TestQueue);
             break;
           case "take":
             for (let left = step.most; left > 0 && next(); left--);
@@ -178,7 +183,7 @@ test("whatever happens, no limit is passed, nobody asleep has a turn, and nobody
           case "leave": {
             const call = calls[step.which % Math.max(1, calls.length)];
             if (!call || call.hold === "nothing" || call.hold === step.hold) break;
-            turns.leave(call.lane, step.hold, call.hold);
+            turns.leave(call.functionQueue, step.hold, call.hold);
             call.hold = step.hold;
             break;
           }
@@ -190,17 +195,17 @@ test("whatever happens, no limit is passed, nobody asleep has a turn, and nobody
       }
       // Everybody who is awake has a turn once there is room for all.
       for (const call of calls) {
-        if (call.hold !== "nothing") turns.leave(call.lane, "nothing", call.hold);
+        if (call.hold !== "nothing") turns.leave(call.functionQueue, "nothing", call.hold);
         call.hold = "nothing";
       }
       limit = 100;
       turns.unblockAll();
-      const served = new Set<Lane>();
-      for (let i = 0; i < 3 * lanes.length; i++) {
-        const lane = turns.next();
-        if (!lane) break;
-        served.add(lane);
-        turns.leave(lane, "nothing", "both");
+      const served = new Set<TestQueue>();
+      for (let i = 0; i < 3 * functionQueues.length; i++) {
+        const functionQueue = turns.next();
+        if (!functionQueue) break;
+        served.add(functionQueue);
+        turns.leave(functionQueue, "nothing", "both");
       }
       expect(served).toEqual(awake);
     }),

@@ -10,8 +10,8 @@ interface Claim {
   readonly name: string;
 }
 
-const laneOf = (name: string): FunctionQueue => ({ key: name, ref: { name, namespace: "openfaas-fn" } });
-const FN = laneOf("fn");
+const functionQueueOf = (name: string): FunctionQueue => ({ key: name, ref: { name, namespace: "openfaas-fn" } });
+const FN = functionQueueOf("fn");
 
 /** Keeps the books of what a worker asks and says. */
 class Books implements ClaimStore<Claim> {
@@ -27,7 +27,7 @@ class Books implements ClaimStore<Claim> {
   claim({ key }: FunctionQueue, count: number): void {
     this.claimed.push([key, count]);
   }
-  share(_lane: FunctionQueue, limit: number): number {
+  share(_functionQueue: FunctionQueue, limit: number): number {
     return Math.min(limit, this.part);
   }
   open(claim: Claim) {
@@ -79,16 +79,16 @@ afterEach(async () => {
   await worker.close(0);
 });
 
-test("claims of a lane what there are, and no more than there is room for", async () => {
+test("claims of a function queue what there are, and no more than there is room for", async () => {
   start(4);
-  worker.ready(laneOf("a"), 1);
-  worker.ready(laneOf("b"), Number.POSITIVE_INFINITY);
+  worker.ready(functionQueueOf("a"), 1);
+  worker.ready(functionQueueOf("b"), Number.POSITIVE_INFINITY);
   await nextTurn();
   expect(books.claimed).toEqual([
     ["a", 1],
     ["b", 3],
   ]);
-  worker.delivered(laneOf("b"), claims("b1"));
+  worker.delivered(functionQueueOf("b"), claims("b1"));
   expect(deliveries.ids).toEqual(["b1"]);
   await nextTurn();
   expect(books.claimed).toHaveLength(2);
@@ -99,12 +99,12 @@ test("claims of a lane what there are, and no more than there is room for", asyn
 
 test("has a place to give away again for what is missed", async () => {
   start(2);
-  worker.ready(laneOf("a"), Number.POSITIVE_INFINITY);
+  worker.ready(functionQueueOf("a"), Number.POSITIVE_INFINITY);
   await nextTurn();
   expect(books.claimed).toEqual([["a", 2]]);
-  worker.ready(laneOf("b"), Number.POSITIVE_INFINITY);
-  worker.missed(laneOf("a"), 2);
-  worker.ready(laneOf("a"), 0);
+  worker.ready(functionQueueOf("b"), Number.POSITIVE_INFINITY);
+  worker.missed(functionQueueOf("a"), 2);
+  worker.ready(functionQueueOf("a"), 0);
   await nextTurn();
   expect(books.claimed[1]).toEqual(["b", 2]);
 });
@@ -134,15 +134,15 @@ test("starts nothing beyond a limit that has fallen meanwhile, and keeps the ord
 
 test("calls that it has not asked for wait for a place, before any is claimed", async () => {
   start(1);
-  worker.ready(laneOf("busy"), Number.POSITIVE_INFINITY);
+  worker.ready(functionQueueOf("busy"), Number.POSITIVE_INFINITY);
   await nextTurn();
-  worker.delivered(laneOf("busy"), claims("first"));
+  worker.delivered(functionQueueOf("busy"), claims("first"));
   worker.delivered(FN, claims("unasked"));
   await nextTurn();
   expect(deliveries.ids).toEqual(["first"]);
   deliveries.end("first");
   await eventually("one of both has its turn", () => deliveries.started.length + books.claimed.length === 3);
-  worker.delivered(laneOf("busy"), claims("second"));
+  worker.delivered(functionQueueOf("busy"), claims("second"));
   deliveries.endAll();
   await eventually("it starts", () => deliveries.ids.includes("unasked"));
 });
@@ -282,15 +282,15 @@ test("a store that has lost all claims gets no word of them, and all places are 
   expect(books.claimed).toEqual([["fn", 2]]);
 });
 
-test("starts the calls of a lane in their order though some are looked up first, and others without them", async () => {
+test("starts the calls of a function queue in their order though some are looked up first, and others without them", async () => {
   start(8);
   const slow = Promise.withResolvers<void>();
   books.opening = (claim) => (claim.name === "slow" ? slow.promise.then(() => attemptOf(claim)) : attemptOf(claim));
   worker.ready(FN, 4);
   await nextTurn();
   worker.delivered(FN, claims("first", "slow", "third"));
-  worker.delivered(laneOf("other"), claims("other"));
-  await eventually("the other lane's starts", () => deliveries.ids.includes("other"));
+  worker.delivered(functionQueueOf("other"), claims("other"));
+  await eventually("the other functionQueue's starts", () => deliveries.ids.includes("other"));
   expect(deliveries.ids).toEqual(["first", "other"]);
   slow.resolve();
   await eventually("the others follow", () => deliveries.started.length === 4);
@@ -301,7 +301,7 @@ test("starts the calls of a lane in their order though some are looked up first,
 test("a function with few calls has the place that one of them leaves, though nothing was to be claimed meanwhile", async () => {
   limit = 100;
   start(16);
-  const slow = laneOf("slow");
+  const slow = functionQueueOf("slow");
   worker.ready(slow, Number.POSITIVE_INFINITY);
   await nextTurn();
   expect(books.claimed).toEqual([["slow", 12]]);

@@ -1,15 +1,15 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { sleep } from "../../../../kit/sleep.ts";
-import type { FunctionQueue as ClaimLane } from "../../worker/store.ts";
+import type { FunctionQueue as ClaimQueue } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
-import { consumerName, type FunctionQueueRef, laneSubject, queueStream } from "../client/names.ts";
+import { consumerName, type FunctionQueueRef, functionQueueSubject, queueStream } from "../client/names.ts";
 import { type Delivery, Pull } from "../client/pull.ts";
 import { functionIn } from "../store/activity.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { AsideRoom } from "./aside-room.ts";
 
-/** Longer than any pause between signs of life, see {@link LaneFeed.tick}. */
+/** Longer than any pause between signs of life, see {@link FunctionSubscription.tick}. */
 const INACTIVE_MS = 60 * 60_000;
 const KEEP_ALIVE_MS = 60_000;
 /** What a process that vanished had in hand comes again after one. */
@@ -24,18 +24,18 @@ const MEND_MAX_MS = 5000;
 /** Before a consumer is made again: another process may be removing it. */
 const LOST_WAIT_MS = 100;
 
-export interface LaneFeedEvents {
-  /** @param expected whether it is one of those that {@link LaneFeed.ask} said are on their way */
-  delivered(feed: LaneFeed, delivery: Delivery, expected: boolean): void;
+export interface FunctionSubscriptionEvents {
+  /** @param expected whether it is one of those that {@link FunctionSubscription.ask} said are on their way */
+  delivered(feed: FunctionSubscription, delivery: Delivery, expected: boolean): void;
   /** So many calls that were asked for do not come. */
-  missed(feed: LaneFeed, count: number): void;
+  missed(feed: FunctionSubscription, count: number): void;
   /** It can be asked for more. */
-  askable(feed: LaneFeed): void;
+  askable(feed: FunctionSubscription): void;
 }
 
 /** The calls of one function, from its consumer on the server. */
-export class LaneFeed implements ClaimLane {
-  readonly lane: FunctionQueueRef;
+export class FunctionSubscription implements ClaimQueue {
+  readonly functionQueue: FunctionQueueRef;
   readonly subject: string;
   readonly ref: FunctionRef;
   /** Names the function, whatever the queue. */
@@ -48,7 +48,7 @@ export class LaneFeed implements ClaimLane {
   /** Asks no more. It can be closed when nothing is expected and it is idle still. */
   retiring = false;
   readonly #context: WorkerContext;
-  readonly #events: LaneFeedEvents;
+  readonly #events: FunctionSubscriptionEvents;
   readonly #pull: Pull;
   readonly #closed = new AbortController();
   readonly #room = new AsideRoom();
@@ -66,14 +66,14 @@ export class LaneFeed implements ClaimLane {
   #servedAt = performance.now();
   #aliveAt = performance.now();
 
-  constructor(context: WorkerContext, lane: FunctionQueueRef, events: LaneFeedEvents) {
+  constructor(context: WorkerContext, functionQueue: FunctionQueueRef, events: FunctionSubscriptionEvents) {
     this.#context = context;
-    this.lane = lane;
-    this.subject = laneSubject(lane);
-    this.ref = { name: lane.name, namespace: lane.namespace };
+    this.functionQueue = functionQueue;
+    this.subject = functionQueueSubject(functionQueue);
+    this.ref = { name: functionQueue.name, namespace: functionQueue.namespace };
     this.functionKey = functionIn(this.subject);
     this.#events = events;
-    this.#pull = new Pull(context.link, queueStream(lane.queue), consumerName(this.subject), {
+    this.#pull = new Pull(context.link, queueStream(functionQueue.queue), consumerName(this.subject), {
       delivered: (delivery) => {
         this.backlog = delivery.pending;
         this.#servedAt = performance.now();
@@ -90,7 +90,7 @@ export class LaneFeed implements ClaimLane {
   }
 
   get callbacks(): boolean {
-    return this.lane.callbacks === true;
+    return this.functionQueue.callbacks === true;
   }
 
   /** Calls that can be asked for now; one even where none is known, which may come at any time. */
@@ -160,7 +160,9 @@ export class LaneFeed implements ClaimLane {
     this.#limitAt = now;
     this.#limiting = true;
     this.#ensure(wanted)
-      .catch((err: unknown) => this.#context.settings.log.debug({ err, ...this.lane }, "a limit could not be set"))
+      .catch((err: unknown) =>
+        this.#context.settings.log.debug({ err, ...this.functionQueue }, "a limit could not be set"),
+      )
       .finally(() => {
         this.#limiting = false;
       });
@@ -222,11 +224,11 @@ export class LaneFeed implements ClaimLane {
       if (await leavesBehind(this.#context.link, this.#consumer)) await this.#renew();
     } catch (err) {
       // What it leaves behind is looked for again as long as nothing comes.
-      this.#context.settings.log.debug({ err, ...this.lane }, "a consumer could not be looked at");
+      this.#context.settings.log.debug({ err, ...this.functionQueue }, "a consumer could not be looked at");
     }
   }
 
-  /** All calls of the lane are given out anew, and looked up before they are run. */
+  /** All calls of the function queue are given out anew, and looked up before they are run. */
   async #renew(): Promise<void> {
     if (this.#closed.signal.aborted || this.#mending) return;
     const { link, server, settings } = this.#context;
@@ -234,11 +236,11 @@ export class LaneFeed implements ClaimLane {
     this.#mending = true;
     this.#ready = false;
     server.distrust();
-    settings.log.warn(this.lane, "calls that nobody got are given out anew");
+    settings.log.warn(this.functionQueue, "calls that nobody got are given out anew");
     try {
       await removeConsumer(link, this.#consumer);
     } catch (err) {
-      settings.log.debug({ err, ...this.lane }, "a consumer could not be removed yet");
+      settings.log.debug({ err, ...this.functionQueue }, "a consumer could not be removed yet");
     }
     this.#mending = false;
     await this.#mend();
@@ -257,7 +259,7 @@ export class LaneFeed implements ClaimLane {
         this.#ready = true;
         break;
       } catch (err) {
-        this.#context.settings.log.debug({ err, ...this.lane }, "a consumer cannot be made yet");
+        this.#context.settings.log.debug({ err, ...this.functionQueue }, "a consumer cannot be made yet");
         await sleep(waitMs * (0.5 + Math.random()), signal);
       }
     }
@@ -266,7 +268,7 @@ export class LaneFeed implements ClaimLane {
   }
 
   get #consumer() {
-    return { stream: queueStream(this.lane.queue), name: consumerName(this.subject), subject: this.subject };
+    return { stream: queueStream(this.functionQueue.queue), name: consumerName(this.subject), subject: this.subject };
   }
 
   async #ensure(limit: number): Promise<void> {
