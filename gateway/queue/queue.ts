@@ -110,12 +110,12 @@ export type Disposition =
 
 /**
  * What a call under way takes of others, to be given up while it only waits. Nothing of it has an effect once the
- * attempt has ended, nor while too many calls of this process have left their places already: it keeps its own then.
+ * attempt has ended, nor while too many calls of this process have left their slots already: it keeps its own then.
  */
 export interface CallPermit {
-  /** Leaves the process's place to others: the call waits for its function to wake. The function's limit counts it still. */
+  /** Leaves the process's slot to others: the call waits for its function to wake. The function's limit counts it still. */
   lendSlot(): void;
-  /** Gives up all places: the function has answered, and only the callback is left. */
+  /** Gives up all slots: the function has answered, and only the callback is left. */
   release(): void;
 }
 
@@ -124,13 +124,13 @@ export interface CallPermit {
  * @param attempt counts from 1, over restarts too
  * @param signal aborts when the consumer must stop at once (the call is then handed back as if never tried, unless it is
  *   done all the same, or only its callback is left), and when the call is cancelled; what is returned after that changes nothing
- * @param place what the call takes of others meanwhile
+ * @param permit what the call takes of others meanwhile
  */
 export type Deliver = (
   call: QueuedCall,
   attempt: number,
   signal: AbortSignal,
-  place: CallPermit,
+  permit: CallPermit,
 ) => Promise<Disposition>;
 
 export interface Consumer {
@@ -147,8 +147,8 @@ export interface ConsumeOptions {
    */
   readonly concurrency: number;
   /**
-   * Calls of a function that may be under way at a time, over all processes, beside those that are {@link CallPermit.release}
-   * of places; 0 holds them back. Cheap: asked before each delivery.
+   * Calls of a function that may be under way at a time, over all processes, beside those that have {@link CallPermit.release}d
+   * their slots; 0 holds them back. Cheap: asked before each delivery.
    */
   limitOf(ref: FunctionRef): number;
   /** Queues to take from; default all. */

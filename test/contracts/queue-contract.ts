@@ -1,5 +1,4 @@
 import { describe } from "@jest/globals";
-import { asideContract } from "./queue/aside.ts";
 import { attemptsContract } from "./queue/attempts.ts";
 import { batchesContract } from "./queue/batches.ts";
 import { callbackAgainContract } from "./queue/callback-again.ts";
@@ -13,6 +12,7 @@ import { listingContract } from "./queue/listing.ts";
 import { purgeContract } from "./queue/purge.ts";
 import { roomContract } from "./queue/room.ts";
 import { QueueSetup, type QueueStorage } from "./queue/setup.ts";
+import { slotlessContract } from "./queue/slotless.ts";
 import { statusContract } from "./queue/status.ts";
 
 export {
@@ -32,7 +32,7 @@ export function queueContract(name: string, newStorage: () => Promise<QueueStora
     idempotency: idempotencyContract,
     attempts: attemptsContract,
     limits: limitsContract,
-    "calls aside": asideContract,
+    "calls without a slot": slotlessContract,
     status: statusContract,
     cancelling: cancelContract,
     purging: purgeContract,

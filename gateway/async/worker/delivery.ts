@@ -49,7 +49,7 @@ interface Task {
   readonly call: QueuedCall;
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly place: CallPermit;
+  readonly permit: CallPermit;
 }
 
 type WholePlace = Extract<QueuedCall["batch"], { kind: "whole" }>;
@@ -69,8 +69,8 @@ export class CallDelivery {
   }
 
   /** A queue's `Deliver`. */
-  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, place: CallPermit): Promise<Disposition> {
-    const task = { call, attempt, signal, place };
+  async deliver(call: QueuedCall, attempt: number, signal: AbortSignal, permit: CallPermit): Promise<Disposition> {
+    const task = { call, attempt, signal, permit };
     const { events } = this.#options;
     const where = placeOf(call);
     if (call.batch?.kind === "whole" && !call.callback) {
@@ -161,12 +161,12 @@ export class CallDelivery {
   }
 
   /** Waits for the gateway to be there, for as long as the call has time. */
-  async #call({ call, signal, place }: Task): Promise<{ readonly answer: CallAnswer; readonly startedAt: number }> {
+  async #call({ call, signal, permit }: Task): Promise<{ readonly answer: CallAnswer; readonly startedAt: number }> {
     const { caller, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
       // It may wait for minutes, and others need not.
-      if (this.#isScaledToZero(call)) place.lendSlot();
+      if (this.#isScaledToZero(call)) permit.lendSlot();
       const startedAt = clock();
       const answer = await caller.call(call, this.#keepLimits(call), signal);
       if (answer.kind !== "unreachable") {
@@ -178,7 +178,7 @@ export class CallDelivery {
       this.#unreachable = true;
       const waitMs = minWaitMs + fullJitterBackoff(tries, minWaitMs, maxWaitMs, random());
       if (this.#expiresBy(call, waitMs)) return { answer, startedAt };
-      // All calls go through the gateway, so none waits for the place that this one keeps.
+      // All calls go through the gateway, so none waits for the slot that this one keeps.
       await sleep(waitMs, signal);
       signal.throwIfAborted();
     }
@@ -198,7 +198,7 @@ export class CallDelivery {
 
   /**
    * Refused by the platform before the function saw it: its limit is reached, which says nothing about the call. It
-   * goes back rather than wait in a place that another function's call can have.
+   * goes back rather than wait in a slot that another function's call can have.
    */
   async #refused(task: Task, startedAt: number): Promise<Disposition> {
     const { call } = task;
@@ -211,7 +211,7 @@ export class CallDelivery {
   }
 
   async #conclude(
-    { call, attempt, signal, place }: Task,
+    { call, attempt, signal, permit }: Task,
     answer: AnsweredCall,
     startedAt: number,
   ): Promise<Disposition> {
@@ -255,18 +255,18 @@ export class CallDelivery {
     };
     if (outcome.result) {
       const answered = { ...news, outcome, tries: 0, since: now(), ...(reason !== undefined && { reason }) };
-      return await this.#callBack({ call, attempt, signal, place }, answered);
+      return await this.#callBack({ call, attempt, signal, permit }, answered);
     }
     // The callback of a result that the queue cannot keep is sent from here, or the function would have to run again.
-    place.release();
+    permit.release();
     const callback = await callbacks.tell(call, news, answer, signal);
     return this.#toldEnd(call, attempt, { outcome, callback }, reason);
   }
 
   /** One try of its callback. What comes of it is stored, so that nobody makes the call again for it. */
-  async #callBack({ call, attempt, signal, place }: Task, pending: PendingCallback): Promise<Disposition> {
+  async #callBack({ call, attempt, signal, permit }: Task, pending: PendingCallback): Promise<Disposition> {
     // Its receiver may be away for minutes, which is nobody else's business.
-    place.release();
+    permit.release();
     try {
       const made = await this.#options.callbacks.tryOnce(call, pending, signal);
       if (!("kind" in made)) {

@@ -14,7 +14,7 @@ import { QueueMeter } from "../../metrics/queue-meter.ts";
 import { ProviderClient } from "../../provider-client.ts";
 import { FunctionTable } from "../../proxy/function-table.ts";
 import { ProviderConnection } from "../../proxy/provider-connection.ts";
-import { maxAside } from "../../queue/worker/places.ts";
+import { maxSlotless } from "../../queue/worker/slots.ts";
 import { followProvider } from "../follow-provider.ts";
 import { openQueue } from "../open-queue.ts";
 import { runWorker } from "../run-worker.ts";
@@ -77,8 +77,8 @@ export async function openQueueWorker(
     const { release } = readVersion();
     const caller = new GatewayCaller({
       gatewayUrl: config.gatewayUrl,
-      // Calls that have lent their places wait here all the same.
-      connections: config.async.worker.concurrency + maxAside(config.async.worker.concurrency),
+      // Calls that have lent their slots wait here all the same.
+      connections: config.async.worker.concurrency + maxSlotless(config.async.worker.concurrency),
       timeLimit: callTimeLimit({
         table,
         timeoutMs: config.upstreamTimeoutMs,

@@ -1,4 +1,4 @@
-/** One call's place in a {@link StartOrder}. */
+/** one call's place in a {@link StartOrder}. */
 export interface Turn {
   /** Resolves when all calls before this one have begun, or never will. */
   readonly come: Promise<void>;

@@ -70,7 +70,7 @@ export interface Claims<C> {
    * place of what was told before.
    */
   ready(functionQueue: FunctionQueue, count: number): void;
-  /** Claimed calls, those asked for first; more than that wait in the worker until there is a place. */
+  /** Claimed calls, those asked for first; more than that wait in the worker until there is a slot. */
   delivered(functionQueue: FunctionQueue, claims: readonly C[]): void;
   /** So many of the calls that were asked for do not come. */
   missed(functionQueue: FunctionQueue, count: number): void;

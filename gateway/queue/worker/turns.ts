@@ -1,5 +1,5 @@
-import type { Hold } from "./aside.ts";
-import { placesFor } from "./places.ts";
+import type { Hold } from "./call-slots.ts";
+import { slotsFor } from "./slots.ts";
 
 /** Takes turns with others. */
 export interface Taker {
@@ -14,7 +14,7 @@ export interface Taker {
 export class Turns<T extends Taker> {
   readonly #concurrency: number;
   readonly #hasRoom: (taker: T, underWay: number) => boolean;
-  /** Places that are taken. */
+  /** Slots that are taken. */
   #taken = 0;
   /** Calls that count for their function's limit, of each function that has any. */
   readonly #underWay = new Map<string, number>();
@@ -22,13 +22,13 @@ export class Turns<T extends Taker> {
   readonly #ready = new Set<T>();
   /** Those that would be worth asking if their function were below its limit, by function. */
   readonly #blocked = new Map<string, Set<T>>();
-  /** Those whose function has its share of the places, in the order of their turns; worth asking once there are more. */
+  /** Those whose function has its share of the slots, in the order of their turns; worth asking once there are more. */
   readonly #crowded = new Set<T>();
   /** The same by function. */
   readonly #crowdedOf = new Map<string, Set<T>>();
 
   /**
-   * @param concurrency places that there are
+   * @param concurrency slots that there are
    * @param hasRoom whether a function may have one more call than it has under way; asked again once one of its calls has
    *   ended or {@link unblock} says so
    */
@@ -68,13 +68,13 @@ export class Turns<T extends Taker> {
     for (const fn of this.#blocked.keys()) this.unblock(fn);
   }
 
-  /** Whose turn it is. It has a place and one of its function's limit from here on; its next turn comes after all others'. */
+  /** Whose turn it is. It has a slot and one of its function's limit from here on; its next turn comes after all others'. */
   next(): T | undefined {
     const taken = this.#taken;
     const concurrency = this.#concurrency;
     if (taken >= concurrency) return undefined;
-    // A place that even a function with any number of calls under way could have.
-    const roomy = placesFor({ concurrency, taken, own: concurrency }) > 0;
+    // A slot that even a function with any number of calls under way could have.
+    const roomy = slotsFor({ concurrency, taken, own: concurrency }) > 0;
     // Each time one of them, or those that are ready would go on and on while these never have a turn.
     if (roomy) this.#letIn();
     do {
@@ -82,7 +82,7 @@ export class Turns<T extends Taker> {
         this.#ready.delete(taker);
         const own = this.underWay(taker.fn);
         if (!this.#hasRoom(taker, own)) add(this.#blocked, taker);
-        else if (placesFor({ concurrency, taken, own }) > 0) {
+        else if (slotsFor({ concurrency, taken, own }) > 0) {
           this.#taken++;
           this.#underWay.set(taker.fn, own + 1);
           this.#ready.add(taker);
@@ -105,7 +105,7 @@ export class Turns<T extends Taker> {
     if (left > 0) this.#underWay.set(fn, left);
     else this.#underWay.delete(fn);
     this.unblock(fn);
-    // It may have few calls under way now, for which there are places kept.
+    // It may have few calls under way now, for which there are slots kept.
     for (const crowded of this.#crowdedOf.get(fn) ?? []) this.#letInOne(crowded);
   }
 

@@ -2,7 +2,7 @@ import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts"
 import type { Logger } from "../../../kit/log.ts";
 import { within } from "../../../kit/within.ts";
 import type { ConsumeOptions, Consumer, Deliver, Disposition } from "../queue.ts";
-import { Aside, type HeldPlace } from "./aside.ts";
+import { type CallSlots, SlotlessCalls } from "./call-slots.ts";
 import { StartOrder } from "./start-order.ts";
 import { type Attempt, type ClaimStore, type Claims, type Ending, type FunctionQueue, limitOf } from "./store.ts";
 import { type Taker, Turns } from "./turns.ts";
@@ -21,7 +21,7 @@ const BACK = "back";
 interface FunctionQueueState<C> extends FunctionQueue, Taker {
   /** Calls that can be claimed, as far as is known. */
   available: number;
-  /** Calls asked for, each of which has its places already. */
+  /** Calls asked for, each of which has its slots already. */
   promised: number;
   underWay: number;
   /** Claimed calls that nobody asked for. */
@@ -32,7 +32,7 @@ interface FunctionQueueState<C> extends FunctionQueue, Taker {
 interface UnderWay<C> {
   readonly functionQueue: FunctionQueueState<C>;
   readonly abort: AbortController;
-  readonly place: HeldPlace;
+  readonly slot: CallSlots;
   /** Never rejects. */
   trying: Promise<unknown>;
   cancelled: boolean;
@@ -47,7 +47,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   readonly #deliver: Deliver;
   readonly #options: Pick<ConsumeOptions, "concurrency" | "limitOf">;
   readonly #log: Pick<Logger, "error">;
-  readonly #aside: Aside;
+  readonly #slotless: SlotlessCalls;
   readonly #functionQueues = new Map<string, FunctionQueueState<C>>();
   readonly #underWay = new Map<C, UnderWay<C>>();
   readonly #poll: NodeJS.Timeout;
@@ -67,7 +67,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#deliver = deliver;
     this.#options = options;
     this.#log = log;
-    this.#aside = new Aside(options.concurrency);
+    this.#slotless = new SlotlessCalls(options.concurrency);
     this.#turns = this.#newTurns();
     this.#poll = setInterval(() => {
       this.#turns.unblockAll();
@@ -153,8 +153,8 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     this.#underWay.clear();
     this.#functionQueues.clear();
     this.#turns = this.#newTurns();
-    for (const { abort, place } of calls) {
-      place.end();
+    for (const { abort, slot } of calls) {
+      slot.end();
       abort.abort(new Error("the queue has failed"));
     }
     this.#losing = within(ABORT_GRACE_MS, Promise.all(calls.map(({ trying }) => trying)));
@@ -254,7 +254,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
 
   #start(functionQueue: FunctionQueueState<C>, claim: C): void {
     const turns = this.#turns;
-    const place = this.#aside.begin((now, before) => {
+    const slot = this.#slotless.begin((now, before) => {
       turns.leave(functionQueue, now, before);
       if (now === "nothing") this.#store.freed(claim);
       this.#turnSoon();
@@ -262,11 +262,11 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     const call: UnderWay<C> = {
       functionQueue,
       abort: new AbortController(),
-      place,
+      slot,
       trying: Promise.resolve(),
       cancelled: false,
     };
-    // Listed before it begins: it may leave its place at once.
+    // Listed before it begins: it may leave its slot at once.
     this.#underWay.set(claim, call);
     functionQueue.underWay++;
     call.trying = this.#try(claim, call);
@@ -287,10 +287,10 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
   }
 
   /** Never rejects. */
-  async #attempt({ call, number }: Attempt, { abort, place }: UnderWay<C>): Promise<Ending | typeof BACK> {
+  async #attempt({ call, number }: Attempt, { abort, slot }: UnderWay<C>): Promise<Ending | typeof BACK> {
     const { signal } = abort;
     try {
-      const disposition = await this.#deliver(call, number, signal, place);
+      const disposition = await this.#deliver(call, number, signal, slot);
       // It is over and done, so nobody has to do it again.
       if (signal.aborted && disposition.kind !== "done" && disposition.kind !== "callback") return BACK;
       return checked(disposition);
@@ -309,7 +309,7 @@ export class QueueWorker<C extends object> implements Consumer, Claims<C> {
     if (this.#underWay.get(claim) !== call) return;
     this.#underWay.delete(claim);
     call.functionQueue.underWay--;
-    this.#turns.leave(call.functionQueue, "nothing", call.place.end());
+    this.#turns.leave(call.functionQueue, "nothing", call.slot.end());
     this.#restIfDone(call.functionQueue);
     this.#turnSoon();
     this.#noteIfIdle();

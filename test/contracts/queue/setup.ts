@@ -68,12 +68,12 @@ export class Deliveries {
     readonly call: QueuedCall;
     readonly attempt: number;
     readonly signal: AbortSignal;
-    readonly place: CallPermit;
+    readonly permit: CallPermit;
   }[] = [];
   readonly #open = new Map<string, PromiseWithResolvers<Disposition>>();
 
-  readonly deliver: Deliver = (call, attempt, signal, place) => {
-    this.started.push({ call, attempt, signal, place });
+  readonly deliver: Deliver = (call, attempt, signal, permit) => {
+    this.started.push({ call, attempt, signal, permit });
     const ending = Promise.withResolvers<Disposition>();
     this.#open.set(call.id, ending);
     signal.addEventListener("abort", () => this.#end(call.id)?.reject(signal.reason));
@@ -101,10 +101,10 @@ export class Deliveries {
   }
 
   /** Of the last attempt. */
-  place(callId: string): CallPermit {
+  permit(callId: string): CallPermit {
     const one = this.started.findLast(({ call }) => call.callId === callId);
     if (!one) throw new Error(`${callId} has not started`);
-    return one.place;
+    return one.permit;
   }
 
   /** By the id that its caller chose. */

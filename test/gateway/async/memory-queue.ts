@@ -15,7 +15,7 @@ import type {
   Receipt,
   RefusalStreak,
 } from "../../../gateway/queue/queue.ts";
-import { Aside, type Hold } from "../../../gateway/queue/worker/aside.ts";
+import { type Hold, SlotlessCalls } from "../../../gateway/queue/worker/call-slots.ts";
 
 /** A call and what has become of it. */
 export interface MemoryRecord {
@@ -69,7 +69,7 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
   async consume(deliver: Deliver, options: ConsumeOptions): Promise<Consumer> {
     const underWay = new Map<MemoryRecord, { readonly stop: AbortController; readonly end: Promise<void> }>();
     const holds = new Map<MemoryRecord, Hold>();
-    const aside = new Aside(options.concurrency);
+    const slotless = new SlotlessCalls(options.concurrency);
     let closed = false;
     const pump = () => {
       if (closed) return;
@@ -88,7 +88,7 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
     const start = (record: MemoryRecord) => {
       const stop = new AbortController();
       record.state = "running";
-      const place = aside.begin((hold) => {
+      const slot = slotless.begin((hold) => {
         holds.set(record, hold);
         setImmediate(pump);
       });
@@ -96,10 +96,10 @@ export class MemoryQueue implements Pick<Queue, "publish" | "consume" | "maxResu
       const { refused, callback } = record;
       const answered = callback && { callback, body: new Uint8Array() };
       const call = { ...record.call, ...(refused && { refused }), ...answered };
-      const end = deliver(call, record.attempts + 1, stop.signal, place)
+      const end = deliver(call, record.attempts + 1, stop.signal, slot)
         .catch((): Disposition => ({ kind: "retry", afterMs: 10 }))
         .then((disposition) => {
-          place.end();
+          slot.end();
           underWay.delete(record);
           holds.delete(record);
           if (stop.signal.aborted && disposition.kind !== "callback") record.state = "waiting";

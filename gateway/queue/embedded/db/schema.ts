@@ -154,7 +154,7 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
   } else if (owner !== APPLICATION_ID) {
     throw new Error("the file is a database of something else");
   } else if (version === 1) {
-    db.transaction(() => setAside(db));
+    db.transaction(() => renameOldTables(db));
   } else if (version === 2) {
     db.transaction(() => upgrade(db, upgradeVersion2, upgradeVersion3, upgradeVersion4));
   } else if (version === 3) {
@@ -200,7 +200,7 @@ const OLD_CALLS = "calls_of_version_1";
 const OLD_DEAD = "dead_of_version_1";
 
 /** Version 1 knew calls, those under way and the dead, by an id that the gateway or the caller had chosen. */
-function setAside(db: EmbeddedDatabase): void {
+function renameOldTables(db: EmbeddedDatabase): void {
   db.exec(`
     DROP INDEX calls_by_id;
     DROP INDEX calls_by_function;

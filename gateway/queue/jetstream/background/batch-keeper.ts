@@ -3,7 +3,7 @@ import { sleep } from "../../../../kit/sleep.ts";
 import { within } from "../../../../kit/within.ts";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
-import { setAside } from "../calls/unreadable.ts";
+import { handleUnreadable } from "../calls/unreadable.ts";
 import { ensureConsumer, leavesBehind, openReader, removeConsumer } from "../client/consumers.ts";
 import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_QUEUE } from "../client/names.ts";
 import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
@@ -106,7 +106,7 @@ export class BatchKeeper {
     try {
       batch = new HeldBatch(this.#context, delivery, this.#finishBatch, this.#stop.signal);
     } catch (err) {
-      void this.#setAside(err, delivery);
+      void this.#handleUnreadable(err, delivery);
       return;
     }
     this.#held.set(delivery.seq, batch);
@@ -115,10 +115,13 @@ export class BatchKeeper {
   }
 
   /** Its record tells whom it is for, as its subject does not. */
-  async #setAside(error: unknown, delivery: Delivery): Promise<void> {
+  async #handleUnreadable(error: unknown, delivery: Delivery): Promise<void> {
     const id = batchOf(delivery.subject);
     const open = await this.#context.records.findOpen(id).catch(() => undefined);
-    await setAside(this.#context, error, delivery, { functionQueue: open ? functionQueueOf(open) : UNKNOWN_QUEUE, id });
+    await handleUnreadable(this.#context, error, delivery, {
+      functionQueue: open ? functionQueueOf(open) : UNKNOWN_QUEUE,
+      id,
+    });
   }
 }
 

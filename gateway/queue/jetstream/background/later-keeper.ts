@@ -2,7 +2,7 @@ import { ClockJumps, steadyNow } from "../../../../kit/steady-clock.ts";
 import { clearUp } from "../calls/clear-up.ts";
 import { moveOn } from "../calls/move.ts";
 import { lookUpPast } from "../calls/past.ts";
-import { setAside } from "../calls/unreadable.ts";
+import { handleUnreadable } from "../calls/unreadable.ts";
 import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
 import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
@@ -239,7 +239,7 @@ class OpenBucket {
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      void setAside(this.#context, err, delivery, { functionQueue: functionQueueOfLater(delivery.subject) });
+      void handleUnreadable(this.#context, err, delivery, { functionQueue: functionQueueOfLater(delivery.subject) });
       return;
     }
     const now = Date.now();

@@ -27,7 +27,7 @@ export interface UnreadableMessage extends MessagePosition {
  * Deals with a delivered message that holds no call this release can read: one of a later release is left to its workers, all
  * else becomes a dead letter. Never rejects: what fails is tried again when the message comes again.
  */
-export async function setAside(
+export async function handleUnreadable(
   context: Context,
   error: unknown,
   delivery: Delivery,

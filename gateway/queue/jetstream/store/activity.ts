@@ -16,9 +16,9 @@ export interface QueueActivity {
   readonly accepted: number;
   readonly finished: number;
   readonly running: number;
-  /** Those of them that are free of places; absent when none is. */
+  /** Those of them that are without a slot; absent when none is. */
   readonly free?: number;
-  /** In hand, until what became of them is stored: those that run and those that wait for a place. */
+  /** In hand, until what became of them is stored: those that run and those that wait for a slot. */
   readonly held: number;
 }
 
@@ -57,12 +57,12 @@ export class Activity {
     this.#of(subject).running++;
   }
 
-  /** A call under way has given up all places. */
+  /** A call under way has given up all slots. */
   freed(subject: string): void {
     this.#of(subject).free++;
   }
 
-  /** @param free whether it was free of places */
+  /** @param free whether it was without a slot */
   ended(subject: string, free = false): void {
     const own = this.#of(subject);
     own.running--;
@@ -118,7 +118,7 @@ export class Activity {
     return sum;
   }
 
-  /** Calls free of places, in all processes that have been heard lately. */
+  /** Calls without a slot, in all processes that have been heard lately. */
   free(subject: string, now: number): number {
     let free = this.#own.get(subject)?.free ?? 0;
     for (const [, functionQueues] of this.#heard(now)) free += functionQueues[subject]?.free ?? 0;

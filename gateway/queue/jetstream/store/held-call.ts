@@ -22,7 +22,7 @@ export class HeldCall {
   cancelled = false;
   /** Its attempt is under way, or has been. */
   begun = false;
-  /** It has given up all places. */
+  /** It has given up all slots. */
   free = false;
   /** What becomes of it has been decided. */
   concluded = false;

@@ -1,4 +1,4 @@
-/** Calls of a function that another process has under way, those that are free of places apart; some. */
+/** Calls of a function that another process has under way, those that are without a slot apart; some. */
 export interface Sharer {
   readonly process: string;
   readonly taken: number;

@@ -12,7 +12,7 @@ import { QueueWorker } from "../../worker/worker.ts";
 import { BatchKeeper } from "../background/batch-keeper.ts";
 import { LaterKeeper } from "../background/later-keeper.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
-import { setAside } from "../calls/unreadable.ts";
+import { handleUnreadable } from "../calls/unreadable.ts";
 import { type FunctionQueueRef, functionQueueSubject, SIGNALS } from "../client/names.ts";
 import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
@@ -253,7 +253,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      void setAside(this.#context, err, delivery, feed);
+      void handleUnreadable(this.#context, err, delivery, feed);
       return undefined;
     }
     const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), feed.functionQueue);

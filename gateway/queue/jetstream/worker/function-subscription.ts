@@ -7,7 +7,7 @@ import { consumerName, type FunctionQueueRef, functionQueueSubject, queueStream 
 import { type Delivery, Pull } from "../client/pull.ts";
 import { functionIn } from "../store/activity.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
-import { AsideRoom } from "./aside-room.ts";
+import { SlotlessRoom } from "./slotless-room.ts";
 
 /** Longer than any pause between signs of life, see {@link FunctionSubscription.tick}. */
 const INACTIVE_MS = 60 * 60_000;
@@ -15,7 +15,7 @@ const KEEP_ALIVE_MS = 60_000;
 /** What a process that vanished had in hand comes again after one. */
 const PATIENCE_ACK_WAITS = 2;
 const LIMIT_EVERY_MS = 1000;
-/** While there is room for calls aside: a process that knew of none of them may have taken it away. */
+/** While there is room for calls without a slot: a process that knew of none of them may have taken it away. */
 const ROOM_AGAIN_MS = 60_000;
 /** Calls asked for at a time. */
 const MAX_BATCH = 256;
@@ -51,7 +51,7 @@ export class FunctionSubscription implements ClaimQueue {
   readonly #events: FunctionSubscriptionEvents;
   readonly #pull: Pull;
   readonly #closed = new AbortController();
-  readonly #room = new AsideRoom();
+  readonly #room = new SlotlessRoom();
   #ready = false;
   #mending = false;
   /** Calls that are on their way because there is known to be work. */
@@ -109,7 +109,7 @@ export class FunctionSubscription implements ClaimQueue {
 
   /** Makes the consumer on the server. To be called once. */
   open(limit: number): void {
-    this.#limit = Math.max(1, limit) + this.#roomAside(performance.now());
+    this.#limit = Math.max(1, limit) + this.#roomForSlotless(performance.now());
     void this.#mend().then(() => this.#checkFloor());
   }
 
@@ -130,7 +130,7 @@ export class FunctionSubscription implements ClaimQueue {
 
   /**
    * Where none is known to be there, one call is asked for that may come at any time and says how many follow. It takes
-   * no place while it does not, so it is none of those that are on their way.
+   * no slot while it does not, so it is none of those that are on their way.
    * @param count how many calls there is room for
    * @returns how many are on their way
    */
@@ -154,7 +154,7 @@ export class FunctionSubscription implements ClaimQueue {
   setLimit(limit: number): void {
     const now = performance.now();
     if (!this.#ready || this.#limiting || now - this.#limitAt < LIMIT_EVERY_MS) return;
-    const room = this.#roomAside(now);
+    const room = this.#roomForSlotless(now);
     const wanted = Math.max(1, limit) + room;
     if (wanted === this.#limit && (room === 0 || now - this.#limitAt < ROOM_AGAIN_MS)) return;
     this.#limitAt = now;
@@ -168,7 +168,7 @@ export class FunctionSubscription implements ClaimQueue {
       });
   }
 
-  #roomAside(now: number): number {
+  #roomForSlotless(now: number): number {
     return this.#room.for(this.#context.activity.free(this.subject, performance.now()), now);
   }
 

@@ -17,7 +17,7 @@ import {
   type WireCall,
 } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { CallState } from "../../../../gateway/queue/queue.ts";
-import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
+import type { Hold } from "../../../../gateway/queue/worker/call-slots.ts";
 import { Turns } from "../../../../gateway/queue/worker/turns.ts";
 
 export const SETTINGS: EmbeddedSettings = {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
 import type { DeliveredCall, SettlementMessage, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
-import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
+import type { Hold } from "../../../../gateway/queue/worker/call-slots.ts";
 import { Bench, nameOf, names, SETTINGS } from "./bench.ts";
 
 let bench: Bench;
@@ -397,7 +397,7 @@ type Ending = "done" | "retry" | "dead" | "expired" | "back";
 type Step =
   | { readonly kind: "publish"; readonly key: string; readonly delayMs: number | null }
   | { readonly kind: "end"; readonly which: number; readonly how: Ending; readonly afterMs: number }
-  | { readonly kind: "aside"; readonly which: number; readonly hold: Hold }
+  | { readonly kind: "slots"; readonly which: number; readonly hold: Hold }
   | { readonly kind: "cancel"; readonly which: number }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "refuse"; readonly times: number }
@@ -425,7 +425,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      kind: fc.constant("aside" as const),
+      kind: fc.constant("slots" as const),
       which: fc.nat(20),
       hold: fc.constantFrom<Hold>("function", "nothing"),
     }),
@@ -495,7 +495,7 @@ test("whatever happens, each accepted call ends once, and no limit is passed", (
           case "end":
             if (underWay.length > 0) end(step.which, step.how, step.afterMs);
             break;
-          case "aside": {
+          case "slots": {
             const { seq } = underWay[step.which % Math.max(1, underWay.length)] ?? {};
             // As a consumer has it: less and less.
             if (seq === undefined || holds.get(seq) === "nothing") break;

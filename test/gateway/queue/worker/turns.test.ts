@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { Hold } from "../../../../gateway/queue/worker/aside.ts";
+import type { Hold } from "../../../../gateway/queue/worker/call-slots.ts";
 import { Turns } from "../../../../gateway/queue/worker/turns.ts";
 
 interface TestQueue {
@@ -21,7 +21,7 @@ function take(turns: Turns<TestQueue>, most = Number.POSITIVE_INFINITY): string[
   return taken;
 }
 
-test("those that are awake take turns until all places are taken", () => {
+test("those that are awake take turns until all slots are taken", () => {
   const turns = new Turns<TestQueue>(5, () => true);
   for (const name of ["a", "b"]) turns.wake(functionQueueOf(name));
   expect(take(turns)).toEqual(["a", "b", "a", "b", "a"]);
@@ -88,7 +88,7 @@ test("one that has gone to sleep at its limit is not woken by that", () => {
   expect(take(turns)).toEqual([]);
 });
 
-test("the last quarter of the places is for functions that have few calls under way", () => {
+test("the last quarter of the slots is for functions that have few calls under way", () => {
   const turns = new Turns<TestQueue>(16, () => true);
   const [slow, quick] = [functionQueueOf("slow"), functionQueueOf("quick")];
   turns.wake(slow);
@@ -117,7 +117,7 @@ test("a function that has few calls again has its turn in all of its queues", ()
   expect(take(turns)).toEqual(["other"]);
 });
 
-test("a place that is lent is had by others, and the function's limit counts the call still", () => {
+test("a slot that is lent is had by others, and the function's limit counts the call still", () => {
   const turns = new Turns<TestQueue>(1, (_, underWay) => underWay < 2);
   const functionQueue = functionQueueOf("a");
   turns.wake(functionQueue);

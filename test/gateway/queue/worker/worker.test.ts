@@ -97,7 +97,7 @@ test("claims of a function queue what there are, and no more than there is room 
   expect(books.claimed[2]).toEqual(["b", 1]);
 });
 
-test("has a place to give away again for what is missed", async () => {
+test("has a slot to give away again for what is missed", async () => {
   start(2);
   worker.ready(functionQueueOf("a"), Number.POSITIVE_INFINITY);
   await nextTurn();
@@ -132,7 +132,7 @@ test("starts nothing beyond a limit that has fallen meanwhile, and keeps the ord
   expect(books.ends).toEqual([["c", "back"]]);
 });
 
-test("calls that it has not asked for wait for a place, before any is claimed", async () => {
+test("calls that it has not asked for wait for a slot, before any is claimed", async () => {
   start(1);
   worker.ready(functionQueueOf("busy"), Number.POSITIVE_INFINITY);
   await nextTurn();
@@ -158,7 +158,7 @@ test("takes what is offered when there is room at once, and keeps nothing of it 
   expect(books.ends).toEqual([["first", "back"]]);
 });
 
-test("a call that its store says is not to be tried gives back its place", async () => {
+test("a call that its store says is not to be tried gives back its slot", async () => {
   start(1);
   books.opening = async () => undefined;
   worker.ready(FN, Number.POSITIVE_INFINITY);
@@ -169,15 +169,15 @@ test("a call that its store says is not to be tried gives back its place", async
   expect(deliveries.started).toEqual([]);
 });
 
-test("tells the store of a call that is free of its places, once", async () => {
+test("tells the store of a call that is free of its slots, once", async () => {
   start(1);
   worker.ready(FN, 5);
   await nextTurn();
   worker.delivered(FN, claims("a"));
-  deliveries.place("a").lendSlot();
+  deliveries.permit("a").lendSlot();
   expect(books.freedOnes).toEqual([]);
-  deliveries.place("a").release();
-  deliveries.place("a").release();
+  deliveries.permit("a").release();
+  deliveries.permit("a").release();
   expect(books.freedOnes).toEqual(["a"]);
 });
 
@@ -212,7 +212,7 @@ test("a cancelled call is aborted and settled as cancelled, whatever it comes to
   expect(Object.fromEntries(books.ends)).toEqual({ heeds: "cancelled", finishes: "cancelled" });
 });
 
-test("a cancelled call that heeds no abort loses its place after a moment, and what it comes to counts for nothing", async () => {
+test("a cancelled call that heeds no abort loses its slot after a moment, and what it comes to counts for nothing", async () => {
   const ending = Promise.withResolvers<Disposition>();
   start(1, () => ending.promise);
   worker.ready(FN, Number.POSITIVE_INFINITY);
@@ -220,7 +220,7 @@ test("a cancelled call that heeds no abort loses its place after a moment, and w
   const [claim] = claims("deaf") as [Claim];
   worker.delivered(FN, [claim]);
   worker.cancel(claim);
-  await eventually("its place is claimed for another one", () => books.claimed.length === 2);
+  await eventually("its slot is claimed for another one", () => books.claimed.length === 2);
   expect(books.ends).toEqual([["deaf", "cancelled"]]);
   ending.resolve(DONE);
   await nextTurn();
@@ -268,7 +268,7 @@ test("closing waits for what ends in time", async () => {
   expect(books.ends).toEqual([["a", "done"]]);
 });
 
-test("a store that has lost all claims gets no word of them, and all places are there again", async () => {
+test("a store that has lost all claims gets no word of them, and all slots are there again", async () => {
   start(2);
   worker.ready(FN, Number.POSITIVE_INFINITY);
   await nextTurn();
@@ -298,7 +298,7 @@ test("starts the calls of a function queue in their order though some are looked
   expect(deliveries.ids).toEqual(["first", "other", "slow", "third", "last"]);
 });
 
-test("a function with few calls has the place that one of them leaves, though nothing was to be claimed meanwhile", async () => {
+test("a function with few calls has the slot that one of them leaves, though nothing was to be claimed meanwhile", async () => {
   limit = 100;
   start(16);
   const slow = functionQueueOf("slow");

@@ -1,25 +1,25 @@
 import type { CallPermit } from "../queue.ts";
-import { maxAside } from "./places.ts";
+import { maxSlotless } from "./slots.ts";
 
-/** What a call under way takes: its process's place and one of its function's limit; the latter only; nothing. */
+/** What a call under way takes: its process's slot and one of its function's limit; the latter only; nothing. */
 export type Hold = "both" | "function" | "nothing";
 
 /** The calls of one process that are under way without a place of their own. */
-export class Aside {
+export class SlotlessCalls {
   readonly #max: number;
   #count = 0;
 
-  /** @param concurrency places of the process */
+  /** @param concurrency slots of the process */
   constructor(concurrency: number) {
-    this.#max = maxAside(concurrency);
+    this.#max = maxSlotless(concurrency);
   }
 
   /**
-   * Of a call that begins, which takes both places.
+   * Of a call that begins, which takes both.
    * @param left told each time that it gives up something, with what it takes from then on and what it took before
    */
-  begin(left: (now: Hold, before: Hold) => void): HeldPlace {
-    return new HeldPlace(left, {
+  begin(left: (now: Hold, before: Hold) => void): CallSlots {
+    return new CallSlots(left, {
       enter: () => {
         if (this.#count >= this.#max) return false;
         this.#count++;
@@ -33,15 +33,15 @@ export class Aside {
 }
 
 /** The place of one call, from its beginning to its end. */
-export class HeldPlace implements CallPermit {
+export class CallSlots implements CallPermit {
   readonly #left: (now: Hold, before: Hold) => void;
-  readonly #aside: { enter(): boolean; leave(): void };
+  readonly #slotless: { enter(): boolean; leave(): void };
   #hold: Hold = "both";
   #ended = false;
 
-  constructor(left: (now: Hold, before: Hold) => void, aside: { enter(): boolean; leave(): void }) {
+  constructor(left: (now: Hold, before: Hold) => void, slotless: { enter(): boolean; leave(): void }) {
     this.#left = left;
-    this.#aside = aside;
+    this.#slotless = slotless;
   }
 
   lendSlot(): void {
@@ -55,13 +55,13 @@ export class HeldPlace implements CallPermit {
   /** The call is over. To be called once. @returns what it has taken to the end */
   end(): Hold {
     this.#ended = true;
-    if (this.#hold !== "both") this.#aside.leave();
+    if (this.#hold !== "both") this.#slotless.leave();
     return this.#hold;
   }
 
   #leave(now: Hold): void {
     const before = this.#hold;
-    if (this.#ended || (before === "both" && !this.#aside.enter())) return;
+    if (this.#ended || (before === "both" && !this.#slotless.enter())) return;
     this.#hold = now;
     this.#left(now, before);
   }

@@ -3,10 +3,10 @@ const SMALLEST_STEP = 16;
 const STICKY_MS = 60_000;
 
 /**
- * Room beside a function's limit on the server, which counts calls that are free of places as it counts all others. In
+ * Room beside a function's limit on the server, which counts calls that are without a slot as it counts all others. In
  * steps: powers of two from 16, of which some is left always, so that the limit holds good until the next step is there.
  */
-export class AsideRoom {
+export class SlotlessRoom {
   #room = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
 
@@ -16,7 +16,7 @@ export class AsideRoom {
   }
 
   /**
-   * @param free calls that are free of places, over all processes
+   * @param free calls that are without a slot, over all processes
    * @param now milliseconds that only go forward
    */
   for(free: number, now: number): number {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { connect, type NatsConnection } from "nats";
 import { type Sharer, shareOfLimit } from "../../../../gateway/queue/jetstream/store/limit-share.ts";
-import { AsideRoom } from "../../../../gateway/queue/jetstream/worker/aside-room.ts";
+import { SlotlessRoom } from "../../../../gateway/queue/jetstream/worker/slotless-room.ts";
 import type { Queue } from "../../../../gateway/queue/queue.ts";
 import { Deliveries, newCall } from "../../../contracts/queue-contract.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -19,12 +19,12 @@ describe("room beside the limit", () => {
     [31, 32],
     [100, 128],
     [256, 512],
-  ])("for %i calls that are free of places is %i", (free, room) => {
-    expect(new AsideRoom().for(free, 0)).toBe(room);
+  ])("for %i calls that are without a slot is %i", (free, room) => {
+    expect(new SlotlessRoom().for(free, 0)).toBe(room);
   });
 
   test("grows at once, and shrinks when less has been enough for a minute", () => {
-    const room = new AsideRoom();
+    const room = new SlotlessRoom();
     const at = (seconds: number, free: number) => room.for(free, seconds * 1000);
     expect([at(0, 3), at(1, 40), at(2, 0), at(30, 40), at(31, 0), at(90, 0), at(91, 1)]).toEqual([
       16, 64, 64, 64, 64, 64, 16,
@@ -67,7 +67,7 @@ describe("the part of a limit that a process keeps to", () => {
   });
 });
 
-describeWithNats("calls aside on JetStream", () => {
+describeWithNats("calls without a slot on JetStream", () => {
   let server: NatsServer;
   let nc: NatsConnection;
   const queues: Queue[] = [];
@@ -113,7 +113,7 @@ describeWithNats("calls aside on JetStream", () => {
     expect(await serverLimit()).toBe(2);
     for (let i = 0; i < 20; i++) {
       await soon("it starts", () => deliveries.callIds.includes(`call-${i}`));
-      deliveries.place(`call-${i}`).release();
+      deliveries.permit(`call-${i}`).release();
     }
     await soon("there is room", async () => (await serverLimit()) === 2 + 32);
     await soon("the limit is used", () => deliveries.underWay === 22);
@@ -132,7 +132,7 @@ describeWithNats("calls aside on JetStream", () => {
     await consume(queue, deliveries.deliver, options);
     await Promise.all(Array.from({ length: 12 }, (_, i) => queue.publish(newCall({ callId: `call-${i}` }))));
     await soon("two start", () => deliveries.underWay === 2);
-    deliveries.place("call-0").release();
+    deliveries.permit("call-0").release();
     await soon("a third starts", () => deliveries.underWay === 3);
     const inFlight = async (one: Queue) => (await one.stats()).inFlight;
     await soon("the other worker knows of them", async () => (await inFlight(other)) === 3);

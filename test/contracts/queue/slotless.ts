@@ -1,16 +1,16 @@
 import { expect, test } from "@jest/globals";
-import { maxAside } from "../../../gateway/queue/worker/places.ts";
+import { maxSlotless } from "../../../gateway/queue/worker/slots.ts";
 import { type Deliveries, DONE, limited, type QueueSetup, soon } from "./setup.ts";
 
-/** Calls under way that only wait leave their places to others. */
-export function asideContract(setup: QueueSetup): void {
+/** Calls under way that only wait leave their slots to others. */
+export function slotlessContract(setup: QueueSetup): void {
   /** That `concurrency` calls may be under way again, and no more. */
   const expectPlaces = async (deliveries: Deliveries, concurrency: number): Promise<void> => {
     expect(deliveries.underWay).toBe(0);
     const before = deliveries.started.length;
     await setup.publishMany(3 * concurrency, "after", { function: "after" });
     for (let ended = 0; ended <= 2 * concurrency; ended++) {
-      await soon("all places are taken", () => deliveries.started.length >= before + ended + concurrency);
+      await soon("all slots are taken", () => deliveries.started.length >= before + ended + concurrency);
       // The queue has had a round of its own meanwhile.
       await setup.queue.stats();
       expect(deliveries.started).toHaveLength(before + ended + concurrency);
@@ -23,12 +23,12 @@ export function asideContract(setup: QueueSetup): void {
     await setup.untilEmpty();
   };
 
-  test("a lent place is others', and its call counts for its function's limit still", async () => {
+  test("a lent slot is others', and its call counts for its function's limit still", async () => {
     const deliveries = await setup.hold(limited(1, 1));
     await setup.publishMany(2, "asleep", { function: "asleep" });
     await soon("the first of it starts", () => deliveries.underWay === 1);
     await setup.publishMany(2, "ready", { function: "ready" });
-    deliveries.place("asleep-0").lendSlot();
+    deliveries.permit("asleep-0").lendSlot();
     await soon("another function's call starts", () => deliveries.callIds.includes("ready-0"));
     deliveries.endOf("ready-0");
     await soon("and the next one", () => deliveries.callIds.includes("ready-1"));
@@ -43,12 +43,12 @@ export function asideContract(setup: QueueSetup): void {
     await expectPlaces(deliveries, 1);
   });
 
-  test("a call that is free of places lets in the next ones, its own function's too", async () => {
+  test("a call that is without a slot lets in the next ones, its own function's too", async () => {
     const deliveries = await setup.hold(limited(1, 1));
     await setup.publishMany(40, "call");
     for (let i = 0; i < 40; i++) {
       await soon("it starts", () => deliveries.underWay === i + 1);
-      deliveries.place(`call-${i}`).release();
+      deliveries.permit(`call-${i}`).release();
     }
     await soon("they are shown as under way", async () => (await setup.queue.stats()).inFlight === 40);
     expect(await setup.untilState("call-0", "running")).toMatchObject({ attempts: 0 });
@@ -57,11 +57,11 @@ export function asideContract(setup: QueueSetup): void {
     await expectPlaces(deliveries, 1);
   });
 
-  test("the limit holds beside calls that are free of places, whose ends change nothing", async () => {
+  test("the limit holds beside calls that are without a slot, whose ends change nothing", async () => {
     const deliveries = await setup.hold(limited(8, 2));
     await setup.publishMany(8, "call");
     await soon("two start", () => deliveries.underWay === 2);
-    for (const id of ["call-0", "call-1"]) deliveries.place(id).release();
+    for (const id of ["call-0", "call-1"]) deliveries.permit(id).release();
     await soon("two more start", () => deliveries.underWay === 4);
     for (const id of ["call-0", "call-1"]) deliveries.endOf(id);
     await setup.untilState("call-1", "done");
@@ -69,7 +69,7 @@ export function asideContract(setup: QueueSetup): void {
     await soon("another function's starts", () => deliveries.callIds.includes("witness"));
     expect(deliveries.callIds).toEqual(["call-0", "call-1", "call-2", "call-3", "witness"]);
     deliveries.endOf("call-2");
-    await soon("an end of one with a place lets in one more", () => deliveries.started.length === 6);
+    await soon("an end of one with a slot lets in one more", () => deliveries.started.length === 6);
     await soon("all end", () => {
       deliveries.endAll();
       return deliveries.started.length === 9;
@@ -77,24 +77,24 @@ export function asideContract(setup: QueueSetup): void {
     await setup.untilEmpty();
   });
 
-  test("giving up a place twice, in any order, or after the end, gives up one", async () => {
+  test("giving up a slot twice, in any order, or after the end, gives up one", async () => {
     const deliveries = await setup.hold(limited(2, 2));
     const ids = await setup.publishMany(6, "call");
     for (const [i, id] of ids.entries()) {
       await soon("it starts", () => deliveries.callIds.includes(id));
-      const place = deliveries.place(id);
-      if (i % 3 === 0) place.lendSlot();
-      if (i % 3 === 0) place.lendSlot();
-      if (i % 3 !== 2) place.release();
-      if (i % 3 !== 2) place.release();
-      place.lendSlot();
+      const permit = deliveries.permit(id);
+      if (i % 3 === 0) permit.lendSlot();
+      if (i % 3 === 0) permit.lendSlot();
+      if (i % 3 !== 2) permit.release();
+      if (i % 3 !== 2) permit.release();
+      permit.lendSlot();
       if (i % 3 === 2) deliveries.endOf(id);
     }
     deliveries.endAll();
     await setup.untilEmpty();
-    for (const { place } of deliveries.started) {
-      place.lendSlot();
-      place.release();
+    for (const { permit } of deliveries.started) {
+      permit.lendSlot();
+      permit.release();
     }
     await expectPlaces(deliveries, 2);
   });
@@ -103,7 +103,7 @@ export function asideContract(setup: QueueSetup): void {
     const deliveries = await setup.hold(limited(4, 1));
     await setup.publishMany(2, "call");
     await soon("the first starts", () => deliveries.underWay === 1);
-    const first = deliveries.place("call-0");
+    const first = deliveries.permit("call-0");
     first.release();
     await soon("the second starts", () => deliveries.callIds.includes("call-1"));
     deliveries.endOf("call-1");
@@ -123,22 +123,22 @@ export function asideContract(setup: QueueSetup): void {
     await expectPlaces(deliveries, 1);
   });
 
-  test("so many calls are aside at most; one more keeps its places", async () => {
-    const most = maxAside(1);
+  test("so many calls are without a slot at most; one more keeps its slots", async () => {
+    const most = maxSlotless(1);
     await setup.publishMany(most + 20, "call");
     const ending = Promise.withResolvers<void>();
     let started = 0;
     await setup.consume(
-      async (_call, _attempt, _signal, place) => {
+      async (_call, _attempt, _signal, slot) => {
         started++;
-        if (started % 2 === 0) place.lendSlot();
-        place.release();
+        if (started % 2 === 0) slot.lendSlot();
+        slot.release();
         await ending.promise;
         return DONE;
       },
       limited(1, most + 20),
     );
-    await soon("they are aside, and one has the place", () => started === most + 1);
+    await soon("they are without a slot, and one has the slot", () => started === most + 1);
     await soon("the others wait", async () => (await setup.queue.stats()).waiting === 19);
     expect(started).toBe(most + 1);
     ending.resolve();
@@ -146,12 +146,12 @@ export function asideContract(setup: QueueSetup): void {
     expect(started).toBe(most + 20);
   });
 
-  test("cancelling calls that are aside leaves as many places as before", async () => {
+  test("cancelling calls that are without a slot leaves as many slots as before", async () => {
     const deliveries = await setup.hold(limited(2, 2));
     await setup.publishMany(4, "call");
     await soon("two start", () => deliveries.underWay === 2);
-    deliveries.place("call-0").lendSlot();
-    deliveries.place("call-1").release();
+    deliveries.permit("call-0").lendSlot();
+    deliveries.permit("call-1").release();
     await soon("one more starts", () => deliveries.underWay === 3);
     for (const id of ["call-0", "call-1"]) {
       await setup.untilState(id, "running");
@@ -164,14 +164,14 @@ export function asideContract(setup: QueueSetup): void {
     await expectPlaces(deliveries, 2);
   });
 
-  test("closing waits for calls that are aside", async () => {
+  test("closing waits for calls that are without a slot", async () => {
     const deliveries = await setup.hold(limited(1, 2));
     const consumer = setup.lastConsumer;
     await setup.publishMany(2, "call");
     await soon("one starts", () => deliveries.underWay === 1);
-    deliveries.place("call-0").lendSlot();
+    deliveries.permit("call-0").lendSlot();
     await soon("the other starts", () => deliveries.underWay === 2);
-    deliveries.place("call-1").release();
+    deliveries.permit("call-1").release();
     const closed = consumer.close(20_000);
     deliveries.endAll();
     await closed;
@@ -179,17 +179,17 @@ export function asideContract(setup: QueueSetup): void {
     await setup.untilState("call-1", "done");
   });
 
-  test("closing hands back calls that are aside and do not end", async () => {
+  test("closing hands back calls that are without a slot and do not end", async () => {
     const deliveries = await setup.hold(limited(1, 2));
     const consumer = setup.lastConsumer;
     await setup.publishMany(2, "call");
     await soon("one starts", () => deliveries.underWay === 1);
-    deliveries.place("call-0").lendSlot();
+    deliveries.permit("call-0").lendSlot();
     await soon("the other starts", () => deliveries.underWay === 2);
-    deliveries.place("call-1").release();
+    deliveries.permit("call-1").release();
     await consumer.close(0);
     expect(deliveries.started.every(({ signal }) => signal.aborted)).toBe(true);
-    for (const { place } of deliveries.started) place.release();
+    for (const { permit } of deliveries.started) permit.release();
     const others = await setup.hold(limited(2, 2));
     await soon("both start again", () => others.underWay === 2);
     expect(others.started.every(({ attempt }) => attempt === 1)).toBe(true);
