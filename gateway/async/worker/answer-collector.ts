@@ -26,7 +26,7 @@ export class AnswerCollector {
   readonly #resolve: (answer: CallAnswer) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #options: AnswerCollectorOptions;
-  readonly #keeper: AnswerBuffer | undefined;
+  readonly #buffer: AnswerBuffer | undefined;
   #status = 0;
   #headers: ResponseHeaders = {};
   /** Until the piece before has been stored; undefined in the usual case that it lies in memory. */
@@ -40,7 +40,7 @@ export class AnswerCollector {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#options = options;
-    this.#keeper = options.keep && new AnswerBuffer(options.keep);
+    this.#buffer = options.keep && new AnswerBuffer(options.keep);
     options.signal.addEventListener("abort", this);
   }
 
@@ -60,12 +60,12 @@ export class AnswerCollector {
   }
 
   data(piece: Buffer, flow: Flow): void {
-    const keeper = this.#keeper;
+    const buffer = this.#buffer;
     // All of it is read, also what is not wanted: who stops reading cancels the function. undici begins anew after a pause
     // with an empty piece; to pause for that one would be for ever.
-    if (!keeper || this.#over || piece.length === 0) return;
+    if (!buffer || this.#over || piece.length === 0) return;
     const before = this.#storing;
-    const storing = before ? before.then(() => keeper.add(piece)) : keeper.add(piece);
+    const storing = before ? before.then(() => buffer.add(piece)) : buffer.add(piece);
     if (!storing) return;
     flow.pause();
     const stored = storing.then(
@@ -86,7 +86,7 @@ export class AnswerCollector {
     if (this.#storing) void this.#storing.then(() => this.end());
     else if (this.#finish()) {
       const headers = this.#headers;
-      const result = this.#keeper?.finish() ?? NO_RESULT;
+      const result = this.#buffer?.finish() ?? NO_RESULT;
       this.#whole = { kind: "answered", status: this.#status, internal: INTERNAL_KEY in headers, headers, result };
       this.#options.microBatch.add(this);
     }
@@ -128,8 +128,8 @@ export class AnswerCollector {
   }
 
   #discard(): void {
-    const keeper = this.#keeper;
+    const buffer = this.#buffer;
     // What cannot be closed is the system's to close, when the process ends.
-    if (keeper) void (this.#storing ?? Promise.resolve()).then(() => keeper.discard()).catch(() => undefined);
+    if (buffer) void (this.#storing ?? Promise.resolve()).then(() => buffer.discard()).catch(() => undefined);
   }
 }

@@ -4,7 +4,7 @@ import { FaasError } from "../../../../contract/errors.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
-import { moveToKeeper, putMoved } from "../calls/move.ts";
+import { moveToCoordinator, putMoved } from "../calls/move.ts";
 import { openReader } from "../client/consumers.ts";
 import {
   functionQueueSubject,
@@ -105,11 +105,11 @@ export class JetStreamDeadLetters implements DeadLetters {
       attempts: 0,
       call: batch?.kind === "member" ? alone : call,
     };
-    // A batch that its keeper could not read has its members under way already.
+    // A batch that its coordinator could not read has its members under way already.
     if (call.batch?.kind === "whole" && anew.body instanceof Uint8Array && anew.body.byteLength === 0) {
       await records.removeFinished(letter.id);
       const place = { stream: STREAMS.dead, seq };
-      await moveToKeeper(this.#context, { id: letter.id, place, stored: anew, open: undefined });
+      await moveToCoordinator(this.#context, { id: letter.id, place, stored: anew, open: undefined });
       return await deleteMessage(link, STREAMS.dead, seq);
     }
     const functionQueue = functionQueueOf(call);

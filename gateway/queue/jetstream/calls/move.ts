@@ -42,7 +42,7 @@ export async function moveOn(context: Context, { id, place, stored, open }: Wait
 }
 
 /** The members of a batch are in their queue; the batch as a whole waits for them elsewhere, without its lines. */
-export async function moveToKeeper(context: Context, { id, place, stored, open }: WaitingCall): Promise<void> {
+export async function moveToCoordinator(context: Context, { id, place, stored, open }: WaitingCall): Promise<void> {
   const { publisher } = context;
   const moves = nextMove(stored, open);
   const whole = encodeCall({ ...stored, id, moves, body: new Uint8Array() });

@@ -9,8 +9,8 @@ import {
   limitOf,
 } from "../../worker/store.ts";
 import { QueueWorker } from "../../worker/worker.ts";
-import { BatchKeeper } from "../background/batch-keeper.ts";
-import { LaterKeeper } from "../background/later-keeper.ts";
+import { BatchCoordinator } from "../background/batch-coordinator.ts";
+import { DelayScheduler } from "../background/delay-scheduler.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { handleUnreadable } from "../calls/unreadable.ts";
 import { type FunctionQueueRef, functionQueueSubject, SIGNALS } from "../client/names.ts";
@@ -36,8 +36,8 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #worker: QueueWorker<HeldCall>;
   readonly #settlement: Settlement;
   readonly #discovery: Discovery;
-  readonly #later: LaterKeeper;
-  readonly #batches: BatchKeeper;
+  readonly #later: DelayScheduler;
+  readonly #batches: BatchCoordinator;
   /** By subject. */
   readonly #feeds = new Map<string, FunctionSubscription>();
   /** How many of them each function has; those for callbacks apart. */
@@ -52,7 +52,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #onClosed: () => void;
   /** Resolves when this process is delivered nothing any more, once it closes; never rejects. */
   #deaf: Promise<unknown> | undefined;
-  #keepersClosed: Promise<unknown> | undefined;
+  #backgroundClosed: Promise<unknown> | undefined;
 
   constructor(context: WorkerContext, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
     this.#context = context;
@@ -66,8 +66,8 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       (functionQueue, calls) => this.#found(functionQueue, calls),
       (queue, counts) => this.#looked(queue, counts),
     );
-    this.#later = new LaterKeeper(context);
-    this.#batches = new BatchKeeper(context, options.finishBatch);
+    this.#later = new DelayScheduler(context);
+    this.#batches = new BatchCoordinator(context, options.finishBatch);
   }
 
   start(): void {
@@ -151,11 +151,11 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     for (const off of this.#off) off();
     this.#discovery.close();
     this.#deaf = Promise.allSettled([...this.#feeds.values()].map((feed) => feed.close()));
-    this.#keepersClosed = Promise.all([this.#later.close(), this.#batches.close()]);
+    this.#backgroundClosed = Promise.all([this.#later.close(), this.#batches.close()]);
   }
 
   async flush(): Promise<void> {
-    await within(SETTLE_TIMEOUT_MS, Promise.all([this.#deaf, this.#keepersClosed, this.#settlement.idle()]));
+    await within(SETTLE_TIMEOUT_MS, Promise.all([this.#deaf, this.#backgroundClosed, this.#settlement.idle()]));
     this.#stop.abort();
     await this.#settlement.idle();
     if (this.#context.link.connected) await within(SETTLE_TIMEOUT_MS, this.#context.link.flush());

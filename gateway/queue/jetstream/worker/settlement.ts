@@ -6,7 +6,7 @@ import { concludeAgain } from "../calls/callback-again.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { buryCall } from "../calls/dead-message.ts";
 import { endMember } from "../calls/member-end.ts";
-import { moveToKeeper } from "../calls/move.ts";
+import { moveToCoordinator } from "../calls/move.ts";
 import { deadSubject, membersOf, plainSubject, SIGNALS, STREAMS } from "../client/names.ts";
 import { acknowledge, giveBack } from "../client/pull.ts";
 import { purgeSubject } from "../client/stored-message.ts";
@@ -223,7 +223,7 @@ export class Settlement {
     await running;
     const before = open ?? waitingRecord(stored, id);
     const started = { ...before, ...(startedAt !== undefined && { startedAt }) };
-    await moveToKeeper(this.#context, { id, place: delivery, stored, open: started });
+    await moveToCoordinator(this.#context, { id, place: delivery, stored, open: started });
     acknowledge(link, delivery);
     if (!(stored.body instanceof Uint8Array)) await bodies.remove(stored.body);
   }

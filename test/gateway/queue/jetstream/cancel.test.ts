@@ -127,7 +127,7 @@ describeWithNats("cancelling on JetStream", () => {
     for (const member of members) expect(await queue.find(member.id)).toMatchObject({ state: "cancelled" });
   });
 
-  test("of a batch that comes to its keeper in the same moment ends what is kept", async () => {
+  test("of a batch that comes to its coordinator in the same moment ends what is kept", async () => {
     const queue = await open();
     const deliver: Deliver = async ({ id, batch }) => {
       if (batch?.kind !== "whole") return { kind: "retry", afterMs: 3_600_000 };

@@ -30,7 +30,7 @@ const PATIENCE_ACK_WAITS = 2;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Puts calls into their queues when their time has come. Any number of processes can do so at the same time. */
-export class LaterKeeper {
+export class DelayScheduler {
   readonly #context: WorkerContext;
   readonly #open = new Map<string, OpenBucket>();
   readonly #timers = new Map<string, NodeJS.Timeout>();

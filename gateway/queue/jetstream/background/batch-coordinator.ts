@@ -29,7 +29,7 @@ const MAX_TELL_WAIT_MS = 30_000;
 const READ_AHEAD = 16;
 
 /** Holds batches until all of their members have ended, then tells so. Each batch is in the hands of one process. */
-export class BatchKeeper {
+export class BatchCoordinator {
   readonly #context: WorkerContext;
   readonly #finishBatch: ConsumeOptions["finishBatch"];
   readonly #held = new Map<number, HeldBatch>();
