@@ -48,7 +48,7 @@ export interface ListenOptions {
   };
   /** Whether clients may speak HTTP/2 too: over TLS where they agree on it, with prior knowledge where there is none. */
   readonly http2?: boolean;
-  /** Gets what a handler throws, which is a defect of ours, and learns when connections are at their limit. */
+  /** Gets what a handler throws, which is a mistake of ours, and learns when connections are at their limit. */
   readonly log?: Pick<Logger, "error" | "warn">;
 }
 

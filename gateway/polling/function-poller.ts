@@ -3,8 +3,8 @@ import type { Logger } from "../../kit/log.ts";
 import { sleep } from "../../kit/sleep.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { buildKnownFunction } from "./build-known-function.ts";
-import { FunctionPicture } from "./function-picture.ts";
 import { eachOf, FunctionReader, type FunctionsRead, type ProviderReads } from "./function-reader.ts";
+import { FunctionSnapshots } from "./function-snapshots.ts";
 import { GivenOrders } from "./given-orders.ts";
 
 /** Who is told what functions there are. */
@@ -54,10 +54,10 @@ const COUNTS_AT_A_TIME = 4;
 /** Failures in a row after which the provider is said not to tell. */
 const MANY_FAILURES = 3;
 
-/** Keeps a picture of the functions of a provider that has to be asked. Does nothing until it is started. */
+/** Keeps a snapshot of the functions of a provider that has to be asked. Does nothing until it is started. */
 export class FunctionPoller {
   readonly #options: FunctionPollerOptions;
-  readonly #picture = new FunctionPicture();
+  readonly #snapshots = new FunctionSnapshots();
   readonly #orders = new GivenOrders();
   /** While it polls. */
   #stop: AbortController | undefined;
@@ -80,7 +80,7 @@ export class FunctionPoller {
     return this.#stop !== undefined;
   }
 
-  /** Whether the picture is the provider's present one. */
+  /** Whether the snapshot is the provider's present one. */
   get current(): boolean {
     return this.running && this.#told && this.#failures === 0;
   }
@@ -103,7 +103,7 @@ export class FunctionPoller {
   stop(): void {
     this.#stop?.abort();
     this.#stop = undefined;
-    this.#picture.clear();
+    this.#snapshots.clear();
     this.#orders.clear();
     this.#counts.clear();
     this.#doubtedAt.clear();
@@ -118,9 +118,9 @@ export class FunctionPoller {
   /** The provider has taken an order to scale a function. */
   ordered(ref: FunctionRef, replicas: number): void {
     const name = qualifiedName(ref);
-    const from = this.#picture.find(name)?.replicas;
+    const from = this.#snapshots.find(name)?.replicas;
     if (from !== undefined) this.#orders.given(name, from, replicas, performance.now());
-    this.#picture.ordered(name, performance.now());
+    this.#snapshots.ordered(name, performance.now());
     this.#counts.delete(name);
   }
 
@@ -169,7 +169,7 @@ export class FunctionPoller {
     if (signal.aborted) throw signal.reason;
     const name = qualifiedName(ref);
     if (!listed || listed.name !== ref.name) {
-      this.#apply([this.#picture.miss(name, begunAt)], signal);
+      this.#apply([this.#snapshots.miss(name, begunAt)], signal);
       this.soon();
       return undefined;
     }
@@ -177,12 +177,12 @@ export class FunctionPoller {
     const inNamespace = this.#isBare(name) ? { ...listed, namespace: undefined } : { ...listed, ...ref };
     const fn = buildKnownFunction(inNamespace, ref.namespace);
     if (fn.way) this.#counts.set(name, { at: begunAt, available: fn.way.available });
-    this.#apply([this.#picture.take(fn, begunAt)], signal);
+    this.#apply([this.#snapshots.take(fn, begunAt)], signal);
     return fn;
   }
 
   #isBare(name: string): boolean {
-    const fn = this.#picture.find(name);
+    const fn = this.#snapshots.find(name);
     return fn?.way !== undefined && fn.way.path === `/function/${fn.name}`;
   }
 
@@ -223,7 +223,7 @@ export class FunctionPoller {
 
   #pauseMs(tookMs: number): number {
     if (this.#failures > 0) return Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LAST_RETRY_MS);
-    if (!this.#told || this.#picture.someMissed) return SOON_MS;
+    if (!this.#told || this.#snapshots.someMissed) return SOON_MS;
     return Math.min(MOST_MS, Math.max(EVERY_MS, PAUSES * tookMs));
   }
 
@@ -252,7 +252,7 @@ export class FunctionPoller {
     const { log, sink } = this.#options;
     const hadFailed = this.#failures > 0;
     this.#failures = 0;
-    const news = this.#picture.takeAll(functions, unreadable, begunAt);
+    const news = this.#snapshots.takeAll(functions, unreadable, begunAt);
     if (this.#told) this.#apply(news, signal);
     else {
       this.#told = true;
@@ -261,7 +261,7 @@ export class FunctionPoller {
         "the provider has no endpoints stream; functions are called through it",
       );
       sink.begin();
-      for (const fn of this.#picture.functions()) sink.apply({ type: "snapshot", function: fn });
+      for (const fn of this.#snapshots.functions()) sink.apply({ type: "snapshot", function: fn });
       sink.apply({ type: "heartbeat" });
     }
     if (!hadFailed) return;

@@ -23,7 +23,7 @@ export interface ActivatorOptions<S extends ScaledToZero> {
 /** Between two looks at how many calls wait, and between two tries. */
 const AGAIN_MS = 100;
 /** How often the provider is asked to expedite replicas that calls wait for. */
-const HURRY_EVERY_MS = 5_000;
+const EXPEDITE_EVERY_MS = 5_000;
 /** An order that has not been seen for so long is given again; someone else may have undone it. */
 const UNSEEN_MS = 2000;
 
@@ -54,7 +54,7 @@ export class Activator<S extends ScaledToZero> {
     let asked = 0;
     let askedAt = 0;
     let askedOf: FunctionEndpoints | undefined;
-    let hurriedAt = Number.NEGATIVE_INFINITY;
+    let expeditedAt = Number.NEGATIVE_INFINITY;
     while (fn.held.count > 0 && fn.readyReplicas === 0) {
       const { name, namespace, replicas } = fn.snapshot;
       // Another snapshot with none wanted: the order was carried out and undone, or somebody else's came after it.
@@ -75,8 +75,8 @@ export class Activator<S extends ScaledToZero> {
           }
         }
       }
-      if (replicas > 0 && performance.now() - hurriedAt > HURRY_EVERY_MS) {
-        hurriedAt = performance.now();
+      if (replicas > 0 && performance.now() - expeditedAt > EXPEDITE_EVERY_MS) {
+        expeditedAt = performance.now();
         this.#options.expedite?.({ name, namespace }).catch((err: unknown) => {
           log.warn({ function: name, namespace, err }, "could not ask the provider to expedite a function");
         });

@@ -145,8 +145,8 @@ export class CallDelivery {
   /** Makes a batch's lines calls of their own. */
   async #spread(call: QueuedCall, place: WholePlace, signal: AbortSignal): Promise<Disposition> {
     const isWhole = await isWholeBatch(call, place, this.#slices);
-    const defect = validateStoredCall(call) ?? (isWhole ? undefined : "some of its lines are missing");
-    if (defect !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${defect}`);
+    const problem = validateStoredCall(call) ?? (isWhole ? undefined : "some of its lines are missing");
+    if (problem !== undefined) return this.#dead(call, 1, `the batch cannot be read: ${problem}`);
     const { queue, random, log } = this.#options;
     try {
       await publishMembers(queue, call, place, this.#slices, signal);

@@ -53,8 +53,8 @@ export class GatewayCaller implements FunctionCaller {
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
-    const defect = validateStoredCall(call);
-    if (defect !== undefined) return { kind: "unsendable", reason: defect };
+    const problem = validateStoredCall(call);
+    if (problem !== undefined) return { kind: "unsendable", reason: problem };
     signal.throwIfAborted();
     const { gatewayUrl, timeLimit, userAgent, credentials } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");

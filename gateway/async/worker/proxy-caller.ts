@@ -26,8 +26,8 @@ export class ProxyCaller implements FunctionCaller {
   }
 
   async call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer> {
-    const defect = validateStoredCall(call);
-    if (defect !== undefined) return { kind: "unsendable", reason: defect };
+    const problem = validateStoredCall(call);
+    if (problem !== undefined) return { kind: "unsendable", reason: problem };
     signal.throwIfAborted();
     if (this.#closed) {
       return { kind: "unreachable", error: new FaasError("unavailable", "the gateway is stopping") };

@@ -49,7 +49,7 @@ export type ScaleReason =
   | "prewarm"
   | "static"
   | "by-hand"
-  | "blind"
+  | "load-unknown"
   | "no-data"
   | "asleep"
   | "woken"

@@ -102,13 +102,13 @@ export class FunctionScaler {
       return;
     }
     if (unknownLoad !== undefined)
-      steps.apply("blind", replicas, `its load is not known: ${unknownLoad}; ${replicas} are kept`);
+      steps.apply("load-unknown", replicas, `its load is not known: ${unknownLoad}; ${replicas} are kept`);
     else if (!loads) steps.apply("no-data", replicas, `no load was measured yet; ${replicas} are kept`);
     else this.#follow(input, loads, steps);
     if (handLeftMs(input) > 0) this.#keepHand(input, loads, steps);
     if (partialLoad !== undefined) {
       steps.clamp(
-        "blind",
+        "load-unknown",
         Math.max(steps.replicas, replicas),
         `nothing is taken away, there may be more load: ${partialLoad}`,
       );

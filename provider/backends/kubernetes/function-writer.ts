@@ -36,7 +36,7 @@ export type Purpose =
   | "verify";
 
 /** How long to plan anew while somebody else writes the same object; its controllers do while it rolls out. */
-const INSIST_MS = 10_000;
+const RETRY_ON_CONFLICT_MS = 10_000;
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 500;
 
@@ -115,7 +115,7 @@ export class FunctionWriter {
    * keep what our predecessor left behind; the deploy goes on all the same.
    */
   async retryOnConflict<T>(work: (mayAdopt: boolean) => Promise<T>): Promise<T> {
-    const limit = AbortSignal.timeout(INSIST_MS);
+    const limit = AbortSignal.timeout(RETRY_ON_CONFLICT_MS);
     let mayAdopt = true;
     for (let conflicts = 0; ; ) {
       try {

@@ -256,7 +256,7 @@ export class KubernetesFunctions implements FunctionStore {
     return isFunctionName(ref.name) ? await this.#options.objects?.find(ref) : undefined;
   }
 
-  /** One attempt, to be insisted on. */
+  /** One attempt, to be repeated on a conflict. */
   async #write(
     existing: V1Deployment | undefined,
     deployment: ResolvedDeployment,

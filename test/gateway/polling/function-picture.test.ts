@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import type { KnownFunction } from "../../../gateway/core/known-function.ts";
-import { FunctionPicture } from "../../../gateway/polling/function-picture.ts";
+import { FunctionSnapshots } from "../../../gateway/polling/function-snapshots.ts";
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -9,11 +9,11 @@ function fn(name: string, replicas: number): KnownFunction {
   return { name, namespace: "ns", labels: {}, annotations: {}, replicas, generation: 0, endpoints: [], way };
 }
 
-let picture: FunctionPicture;
+let picture: FunctionSnapshots;
 const all = (begunAt: number, ...functions: KnownFunction[]) => picture.takeAll(functions, NOTHING, begunAt);
 
 beforeEach(() => {
-  picture = new FunctionPicture();
+  picture = new FunctionSnapshots();
 });
 
 test("only what differs is news", () => {

@@ -170,7 +170,7 @@ describe("one gateway", () => {
     await lab.run(100, gateway);
     expect(f.snapshot.replicas).toBe(4);
     expect(gateway.watched(f.qualifiedName)?.last?.decision).toMatchObject({
-      reason: "blind",
+      reason: "load-unknown",
       steps: [{ text: "its load is not known: the query: no Prometheus; 4 are kept" }],
     });
   });
@@ -313,7 +313,7 @@ describe("several gateways", () => {
     for (let i = 0; i < 6; i++) f.load.leave(lab.now);
     await lab.run(28, a, b);
     await lab.run(8, a);
-    expect(a.watched(f.qualifiedName)?.last?.decision.reason).toBe("blind");
+    expect(a.watched(f.qualifiedName)?.last?.decision.reason).toBe("load-unknown");
     await lab.run(60, a);
     expect(f.snapshot.replicas).toBe(1);
   });

@@ -131,7 +131,7 @@ export class EmbeddedLedger {
       : given;
     const attempts = call.attempts + (counted ? 1 : 0);
     if (state === "dead") {
-      this.#bury({ seq, key, attempts, reason, status: outcome?.status }, draft);
+      this.#deadLetter({ seq, key, attempts, reason, status: outcome?.status }, draft);
       calls.remove(seq);
     }
     const batch = call.whole === undefined ? undefined : batches.find(call.whole);
@@ -164,7 +164,7 @@ export class EmbeddedLedger {
     if (state === "dead") this.#limitDead(draft);
   }
 
-  #bury(
+  #deadLetter(
     { reason = "", ...call }: Parameters<EmbeddedStore["dead"]["add"]>[0] & { reason?: string | undefined },
     draft: Draft,
   ) {

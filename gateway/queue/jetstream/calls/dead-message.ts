@@ -10,7 +10,7 @@ export const LETTER_HEADER = "Faaslane-Letter";
 const MAX_REASON = 1000;
 
 /** Keeps the call for a person to look at. */
-export async function buryCall(
+export async function deadLetterCall(
   context: Context,
   { stored, id, functionQueue, delivery, open }: HeldCall,
   reason: string,

@@ -43,7 +43,7 @@ export async function handleUnreadable(
       giveBackLater(link, delivery, Math.min(MAX_LEAVE_MS, settings.ackWaitMs));
       return;
     }
-    await buryUnreadable(context, error, {
+    await deadLetterUnreadable(context, error, {
       stream,
       seq,
       data,
@@ -69,7 +69,11 @@ function leaveNewer(context: Context, error: NewerFormError, { queue, name, name
  * Keeps the message as a dead letter, as it is: a release that can read it can replay it. Repeated, it is stored once.
  * @throws as {@link Publisher.publish}; what is no {@link UnreadableError}
  */
-export async function buryUnreadable(context: Context, error: unknown, message: UnreadableMessage): Promise<void> {
+export async function deadLetterUnreadable(
+  context: Context,
+  error: unknown,
+  message: UnreadableMessage,
+): Promise<void> {
   if (!(error instanceof UnreadableError)) throw error;
   const { functionQueue, data, storedAt } = message;
   const { records, publisher, settings } = context;

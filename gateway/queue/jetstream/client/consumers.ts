@@ -4,12 +4,12 @@ import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
 import { readPages } from "./pages.ts";
 import { readMessage } from "./stored-message.ts";
 
-export interface ConsumerPlace {
+export interface ConsumerRef {
   readonly stream: string;
   readonly name: string;
 }
 
-export interface ConsumerWish extends ConsumerPlace {
+export interface ConsumerSpec extends ConsumerRef {
   readonly subject: string;
   /** Messages that may be in hand at a time, over all processes. */
   readonly maxPending: number;
@@ -19,19 +19,19 @@ export interface ConsumerWish extends ConsumerPlace {
 }
 
 /** Makes the durable consumer of a subject, or gives it other limits. */
-export async function ensureConsumer(link: Link, wish: ConsumerWish): Promise<ConsumerInfo> {
+export async function ensureConsumer(link: Link, spec: ConsumerSpec): Promise<ConsumerInfo> {
   const config: Partial<ConsumerConfig> = {
-    durable_name: wish.name,
-    filter_subject: wish.subject,
+    durable_name: spec.name,
+    filter_subject: spec.subject,
     deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
     ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(wish.ackWaitMs),
+    ack_wait: nanos(spec.ackWaitMs),
     max_deliver: -1,
-    max_ack_pending: wish.maxPending,
-    inactive_threshold: nanos(wish.inactiveMs),
+    max_ack_pending: spec.maxPending,
+    inactive_threshold: nanos(spec.inactiveMs),
   };
-  return await createConsumer(link, wish.stream, wish.name, config);
+  return await createConsumer(link, spec.stream, spec.name, config);
 }
 
 /** A consumer that reads without taking anything away, and vanishes soon after it is left alone. */
@@ -63,7 +63,7 @@ async function createConsumer(link: Link, stream: string, name: string, config: 
 }
 
 /** Its messages stay, and who makes it anew is given all of them. Does nothing when there is none. */
-export async function removeConsumer(link: Link, { stream, name }: ConsumerPlace): Promise<void> {
+export async function removeConsumer(link: Link, { stream, name }: ConsumerRef): Promise<void> {
   try {
     await link.api(`CONSUMER.DELETE.${stream}.${name}`);
   } catch (error) {
@@ -78,10 +78,7 @@ const GONE_WITHIN_MS = 1000;
  * Whether messages lie behind a consumer, which gives them to nobody: a server that lost power can have lost deletions, or
  * messages whose numbers others have got since, that its consumer remembers.
  */
-export async function leavesBehind(
-  link: Link,
-  { stream, name, subject }: ConsumerPlace & { readonly subject: string },
-) {
+export async function leavesBehind(link: Link, { stream, name, subject }: ConsumerRef & { readonly subject: string }) {
   const { ack_floor } = await link.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`);
   const first = () => readMessage(link, stream, { seq: 1, next_by_subj: subject });
   const found = await first();

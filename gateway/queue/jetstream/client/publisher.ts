@@ -10,7 +10,7 @@ export interface StoredAt {
   readonly duplicate: boolean;
 }
 
-export interface PublishWish {
+export interface PublishRequest {
   /** Messages of one id are stored once, within the stream's window. */
   readonly id?: string;
   /** The subject must have no message yet. */
@@ -85,9 +85,9 @@ export class Publisher {
    * @throws {FaasError} `overloaded` when the stream is full; `unavailable` when no server stores it in time
    * @throws {JetStreamError} what the stream refuses for other reasons
    */
-  publish(subject: string, payload: Uint8Array, wish: PublishWish = {}): Promise<StoredAt> {
+  publish(subject: string, payload: Uint8Array, request: PublishRequest = {}): Promise<StoredAt> {
     if (this.#closed) return Promise.reject(new FaasError("unavailable", "the queue is closed"));
-    const timeoutMs = wish.timeoutMs ?? this.#options.timeoutMs;
+    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs;
     const { downSince } = this.#link;
     const now = performance.now();
     if (downSince !== undefined && now - downSince > timeoutMs) return Promise.reject(away());
@@ -97,7 +97,7 @@ export class Publisher {
         token,
         subject,
         payload,
-        headers: headersOf(wish),
+        headers: headersOf(request),
         deadline: now + timeoutMs,
         resolve,
         reject,
@@ -198,7 +198,7 @@ interface ApiError {
   readonly description: string;
 }
 
-function headersOf({ id, first, headers }: PublishWish): MsgHdrs | undefined {
+function headersOf({ id, first, headers }: PublishRequest): MsgHdrs | undefined {
   if (id === undefined && !first && headers === undefined) return undefined;
   const all = newHeaders();
   if (id !== undefined) all.set("Nats-Msg-Id", id);

@@ -39,7 +39,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #later: DelayScheduler;
   readonly #batches: BatchCoordinator;
   /** By subject. */
-  readonly #feeds = new Map<string, FunctionSubscription>();
+  readonly #subscriptions = new Map<string, FunctionSubscription>();
   /** How many of them each function has; those for callbacks apart. */
   readonly #queuesOf = new Map<string, number>();
   /** By the place of the message. */
@@ -51,7 +51,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   readonly #off: (() => void)[] = [];
   readonly #onClosed: () => void;
   /** Resolves when this process is delivered nothing any more, once it closes; never rejects. */
-  #deaf: Promise<unknown> | undefined;
+  #subscriptionsClosed: Promise<unknown> | undefined;
   #backgroundClosed: Promise<unknown> | undefined;
 
   constructor(context: WorkerContext, deliver: Deliver, options: ConsumeOptions, onClosed: () => void) {
@@ -83,7 +83,7 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       () => cancels.unsubscribe(),
       () => clearInterval(ticking),
       link.onReconnect(() => {
-        for (const feed of this.#feeds.values()) feed.reconnected();
+        for (const subscription of this.#subscriptions.values()) subscription.reconnected();
       }),
     );
     this.#stop.signal.addEventListener("abort", () => clearInterval(working));
@@ -93,8 +93,9 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   }
 
   limitChanged(ref: FunctionRef): void {
-    for (const feed of this.#feeds.values()) {
-      if (feed.ref.name === ref.name && feed.ref.namespace === ref.namespace) this.#setLimit(feed);
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.ref.name === ref.name && subscription.ref.namespace === ref.namespace)
+        this.#setLimit(subscription);
     }
     this.#worker.limitChanged(ref);
   }
@@ -104,16 +105,16 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   }
 
   claim(functionQueue: ClaimQueue, count: number): void {
-    const feed = this.#feeds.get(functionQueue.key);
-    const asked = feed?.askable ? feed.ask(count) : 0;
+    const subscription = this.#subscriptions.get(functionQueue.key);
+    const asked = subscription?.askable ? subscription.ask(count) : 0;
     // One request at a time: it can be asked again when this one is over.
     this.#worker.ready(functionQueue, 0);
     if (asked < count) this.#worker.missed(functionQueue, count - asked);
   }
 
   share({ key }: ClaimQueue, limit: number): number {
-    const feed = this.#feeds.get(key);
-    return feed ? feed.shareOf(limit, (this.#queuesOf.get(feed.functionKey) ?? 0) > 1) : limit;
+    const subscription = this.#subscriptions.get(key);
+    return subscription ? subscription.shareOf(limit, (this.#queuesOf.get(subscription.functionKey) ?? 0) > 1) : limit;
   }
 
   open(held: HeldCall): Attempt | undefined | Promise<Attempt | undefined> {
@@ -134,8 +135,8 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     held.free = true;
     this.#context.activity.freed(subject);
     // The server still counts the call.
-    const feed = this.#feeds.get(subject);
-    if (feed) this.#setLimit(feed);
+    const subscription = this.#subscriptions.get(subject);
+    if (subscription) this.#setLimit(subscription);
   }
 
   settle(held: HeldCall, ending: Ending, over: Promise<unknown>): void {
@@ -150,12 +151,17 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
   stop(): void {
     for (const off of this.#off) off();
     this.#discovery.close();
-    this.#deaf = Promise.allSettled([...this.#feeds.values()].map((feed) => feed.close()));
+    this.#subscriptionsClosed = Promise.allSettled(
+      [...this.#subscriptions.values()].map((subscription) => subscription.close()),
+    );
     this.#backgroundClosed = Promise.all([this.#later.close(), this.#batches.close()]);
   }
 
   async flush(): Promise<void> {
-    await within(SETTLE_TIMEOUT_MS, Promise.all([this.#deaf, this.#backgroundClosed, this.#settlement.idle()]));
+    await within(
+      SETTLE_TIMEOUT_MS,
+      Promise.all([this.#subscriptionsClosed, this.#backgroundClosed, this.#settlement.idle()]),
+    );
     this.#stop.abort();
     await this.#settlement.idle();
     if (this.#context.link.connected) await within(SETTLE_TIMEOUT_MS, this.#context.link.flush());
@@ -177,44 +183,46 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
       if (now - at < CANCELLED_MS) break;
       this.#cancelled.delete(id);
     }
-    for (const [subject, feed] of this.#feeds) {
-      this.#setLimit(feed);
-      feed.tick();
+    for (const [subject, subscription] of this.#subscriptions) {
+      this.#setLimit(subscription);
+      subscription.tick();
       // Not while there is a request under way: what it brings would be nobody's.
-      feed.retiring = feed.held + feed.backlog === 0 && now - feed.lastUsedAt > IDLE_MS;
-      if (!feed.retiring || feed.asking) continue;
-      this.#feeds.delete(subject);
-      this.#countQueue(feed, -1);
-      this.#worker.ready(feed, 0);
-      feed.close().catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a feed failed"));
+      subscription.retiring = subscription.held + subscription.backlog === 0 && now - subscription.lastUsedAt > IDLE_MS;
+      if (!subscription.retiring || subscription.asking) continue;
+      this.#subscriptions.delete(subject);
+      this.#countQueue(subscription, -1);
+      this.#worker.ready(subscription, 0);
+      subscription
+        .close()
+        .catch((err: unknown) => this.#context.settings.log.debug({ err }, "closing a subscription failed"));
     }
   }
 
-  #setLimit(feed: FunctionSubscription): void {
-    feed.setLimit(limitOf(feed, this.#options));
+  #setLimit(subscription: FunctionSubscription): void {
+    subscription.setLimit(limitOf(subscription, this.#options));
   }
 
   /** @param calls on the server, those under way among them; undefined when only that there are some is known */
   #found(functionQueue: FunctionQueueRef, calls: number | undefined): void {
-    if (this.#deaf) return;
+    if (this.#subscriptionsClosed) return;
     const subject = functionQueueSubject(functionQueue);
-    let feed = this.#feeds.get(subject);
-    if (!feed) {
-      feed = new FunctionSubscription(this.#context, functionQueue, {
+    let subscription = this.#subscriptions.get(subject);
+    if (!subscription) {
+      subscription = new FunctionSubscription(this.#context, functionQueue, {
         delivered: (from, delivery, expected) => this.#delivered(from, delivery, expected),
         missed: (from, count) => this.#worker.missed(from, count),
         askable: (from) => this.#offer(from),
       });
-      this.#feeds.set(subject, feed);
-      this.#countQueue(feed, 1);
-      feed.open(limitOf(feed, this.#options));
+      this.#subscriptions.set(subject, subscription);
+      this.#countQueue(subscription, 1);
+      subscription.open(limitOf(subscription, this.#options));
     }
-    if (calls !== undefined) feed.counted(calls);
-    else if (feed.retiring) {
-      feed.retiring = false;
-      feed.lastUsedAt = performance.now();
+    if (calls !== undefined) subscription.counted(calls);
+    else if (subscription.retiring) {
+      subscription.retiring = false;
+      subscription.lastUsedAt = performance.now();
     }
-    if (feed.backlog > 0 || calls === undefined) this.#offer(feed);
+    if (subscription.backlog > 0 || calls === undefined) this.#offer(subscription);
   }
 
   #countQueue({ functionKey, callbacks }: FunctionSubscription, by: 1 | -1): void {
@@ -226,42 +234,42 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
 
   /** Functions that have nothing in the queue are not found. */
   #looked(queue: string, counts: ReadonlyMap<string, number>): void {
-    for (const feed of this.#feeds.values()) {
-      if (feed.functionQueue.queue === queue && !counts.has(feed.subject)) feed.counted(0);
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.functionQueue.queue === queue && !counts.has(subscription.subject)) subscription.counted(0);
     }
   }
 
-  #offer(feed: FunctionSubscription): void {
-    if (feed.askable) this.#worker.ready(feed, feed.claimable);
+  #offer(subscription: FunctionSubscription): void {
+    if (subscription.askable) this.#worker.ready(subscription, subscription.claimable);
   }
 
-  #delivered(feed: FunctionSubscription, delivery: Delivery, expected: boolean): void {
-    feed.lastUsedAt = performance.now();
+  #delivered(subscription: FunctionSubscription, delivery: Delivery, expected: boolean): void {
+    subscription.lastUsedAt = performance.now();
     const place = `${delivery.stream}:${delivery.seq}`;
     const known = this.#held.get(place);
     // The server thinks this process has lost it; acknowledgements go to its latest delivery.
     if (known) known.delivery = delivery;
-    const held = known ? undefined : this.#take(feed, delivery, place);
-    if (held) this.#worker.delivered(feed, [held]);
-    else if (expected) this.#worker.missed(feed, 1);
-    this.#offer(feed);
+    const held = known ? undefined : this.#take(subscription, delivery, place);
+    if (held) this.#worker.delivered(subscription, [held]);
+    else if (expected) this.#worker.missed(subscription, 1);
+    this.#offer(subscription);
   }
 
-  #take(feed: FunctionSubscription, delivery: Delivery, place: string): HeldCall | undefined {
+  #take(subscription: FunctionSubscription, delivery: Delivery, place: string): HeldCall | undefined {
     const { activity, ids } = this.#context;
     let stored: StoredCall;
     try {
       stored = decodeCall(delivery.data);
     } catch (err) {
-      void handleUnreadable(this.#context, err, delivery, feed);
+      void handleUnreadable(this.#context, err, delivery, subscription);
       return undefined;
     }
-    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), feed.functionQueue);
+    const held = new HeldCall(delivery, stored, idOf(stored, delivery.seq, ids), subscription.functionQueue);
     held.cancelled = this.#cancelled.has(held.id);
     this.#held.set(place, held);
     this.#byId.set(held.id, held);
-    activity.taken(feed.subject);
-    feed.held++;
+    activity.taken(subscription.subject);
+    subscription.held++;
     return held;
   }
 
@@ -272,17 +280,17 @@ export class JetStreamConsumer implements Consumer, ClaimStore<HeldCall> {
     clearTimeout(held.showing);
     const { subject } = held.delivery;
     if (held.begun) this.#context.activity.ended(subject, held.free);
-    const feed = this.#feeds.get(subject);
-    if (feed) {
-      feed.held--;
-      feed.lastUsedAt = performance.now();
+    const subscription = this.#subscriptions.get(subject);
+    if (subscription) {
+      subscription.held--;
+      subscription.lastUsedAt = performance.now();
     }
     void this.#settle(held, conclusion);
   }
 
   async #settle(held: HeldCall, conclusion: Conclusion): Promise<void> {
     // What is handed back earlier would come back here.
-    const after = conclusion.kind === "back" ? this.#deaf : undefined;
+    const after = conclusion.kind === "back" ? this.#subscriptionsClosed : undefined;
     await this.#settlement.settle(held, conclusion, this.#stop.signal, after);
     this.#held.delete(`${held.delivery.stream}:${held.delivery.seq}`);
     this.#byId.delete(held.id);

@@ -26,11 +26,11 @@ const LOST_WAIT_MS = 100;
 
 export interface FunctionSubscriptionEvents {
   /** @param expected whether it is one of those that {@link FunctionSubscription.ask} said are on their way */
-  delivered(feed: FunctionSubscription, delivery: Delivery, expected: boolean): void;
+  delivered(subscription: FunctionSubscription, delivery: Delivery, expected: boolean): void;
   /** So many calls that were asked for do not come. */
-  missed(feed: FunctionSubscription, count: number): void;
+  missed(subscription: FunctionSubscription, count: number): void;
   /** It can be asked for more. */
-  askable(feed: FunctionSubscription): void;
+  askable(subscription: FunctionSubscription): void;
 }
 
 /** The calls of one function, from its consumer on the server. */

@@ -4,7 +4,7 @@ import { within } from "../../../../kit/within.ts";
 import type { Disposition, Outcome } from "../../queue.ts";
 import { concludeAgain } from "../calls/callback-again.ts";
 import { dropMembers } from "../calls/cancel.ts";
-import { buryCall } from "../calls/dead-message.ts";
+import { deadLetterCall } from "../calls/dead-message.ts";
 import { endMember } from "../calls/member-end.ts";
 import { moveToCoordinator } from "../calls/move.ts";
 import { deadSubject, membersOf, plainSubject, SIGNALS, STREAMS } from "../client/names.ts";
@@ -85,7 +85,7 @@ export class Settlement {
         if (held.stored.call.batch?.kind === "whole") return await this.#expanded(held);
         break;
       case "dead":
-        await buryCall(this.#context, held, conclusion.reason, attemptsOf(held, conclusion), conclusion.outcome);
+        await deadLetterCall(this.#context, held, conclusion.reason, attemptsOf(held, conclusion), conclusion.outcome);
     }
     const record = this.#finalRecord(held, conclusion);
     const first = await this.#context.records.finish(record);

@@ -229,7 +229,7 @@ describe("bounds", () => {
     const f = new Simulated(policyOf({ target: 1 }), 7);
     expect(f.decide()).toMatchObject({ replicas: 7, reason: "no-data" });
     f.scaler.record(f.now, 0);
-    expect(f.decide({ unknownLoad: "a gateway is away" })).toMatchObject({ replicas: 7, reason: "blind" });
+    expect(f.decide({ unknownLoad: "a gateway is away" })).toMatchObject({ replicas: 7, reason: "load-unknown" });
   });
 });
 
