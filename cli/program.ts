@@ -87,6 +87,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/ready.ts")).readyCommand(io),
   },
   {
+    name: "template",
+    summary: "fetch templates from repositories and from the store",
+    load: async (io) => (await import("./commands/template.ts")).templateCommand(io),
+  },
+  {
     name: "secret",
     summary: "manage secrets",
     load: async (io) => (await import("./commands/secret.ts")).secretCommand(io),

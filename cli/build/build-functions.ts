@@ -8,11 +8,13 @@ import { type LayoutSettings, layOutContext } from "./layout.ts";
 import { packFolder } from "./pack.ts";
 import { runPool } from "./pool.ts";
 import { createTagFacts } from "./tag-facts.ts";
-import { type FoundTemplate, findTemplate } from "./templates.ts";
+import { type FetchTemplate, type FoundTemplate, findOrFetchTemplate } from "./templates.ts";
 
 export interface StackBuildSettings extends LayoutSettings {
   /** Parents of template folders; the first that has a template wins. */
   readonly templateDirs: readonly string[];
+  /** For templates that are in none of them. */
+  readonly fetchTemplate?: FetchTemplate | undefined;
   /** `--build-arg`s, in order. */
   readonly buildArgs: readonly (readonly [string, string])[];
   readonly buildOptions: readonly string[];
@@ -81,7 +83,7 @@ async function buildOne(
   observer: BuildObserver,
   signal: AbortSignal,
 ): Promise<{ kind: "built"; image: string; digest: string } | { kind: "laidOut"; folder: string }> {
-  const template = await templateOf(fn, settings.templateDirs);
+  const template = await templateOf(fn, settings);
   const buildArgs = mergeBuildArgs(fn, settings, template);
   const folder = await layOutContext(fn, template, settings);
   if (settings.shrinkwrap) return { kind: "laidOut", folder };
@@ -98,9 +100,12 @@ async function buildOne(
 }
 
 /** A Dockerfile build has no template: its handler folder is the whole context. */
-async function templateOf(fn: StackFunction, templateDirs: readonly string[]): Promise<FoundTemplate | undefined> {
+async function templateOf(
+  fn: StackFunction,
+  { templateDirs, fetchTemplate }: StackBuildSettings,
+): Promise<FoundTemplate | undefined> {
   if (fn.lang === undefined || fn.lang.toLowerCase() === "dockerfile") return undefined;
-  return await findTemplate(fn.lang, templateDirs);
+  return await findOrFetchTemplate(fn.lang, templateDirs, fetchTemplate);
 }
 
 /** `./template` of the working directory, then the templates that come with faaslane. */

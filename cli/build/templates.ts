@@ -12,6 +12,9 @@ export interface FoundTemplate extends Template {
   readonly sample: string | undefined;
 }
 
+/** Gets a template that is not there, once however many functions want it. Throws `CliError`. */
+export type FetchTemplate = (lang: string) => Promise<void>;
+
 /** More of them are a mistake, or meant ill. */
 const MAX_LAYERS = 8;
 
@@ -21,17 +24,32 @@ export async function listTemplates(folders: readonly string[]): Promise<string[
   return [...new Set(found.flat())].sort();
 }
 
-/** Whether one of `folders` has a template of that name. */
-export async function hasTemplate(lang: string, folders: readonly string[]): Promise<boolean> {
-  return (await folderOf(lang, folders)) !== undefined;
-}
-
 /**
  * The template that `lang` names, from the first of `folders` that has it, with what it extends.
  * @throws {CliError} naming the templates there are, or what is wrong with its `template.yml`
  */
 export async function findTemplate(lang: string, folders: readonly string[]): Promise<FoundTemplate> {
   return await findExtended(lang, folders, []);
+}
+
+/**
+ * {@link findTemplate}, after fetching the template where it is missing.
+ * @throws {CliError} which then tells of both
+ */
+export async function findOrFetchTemplate(
+  lang: string,
+  folders: readonly string[],
+  fetchTemplate: FetchTemplate | undefined,
+): Promise<FoundTemplate> {
+  if (fetchTemplate !== undefined && (await folderOf(lang, folders)) === undefined) {
+    try {
+      await fetchTemplate(lang);
+    } catch (cause) {
+      const missing = (error: Error) => new CliError(`${error.message}; ${(cause as Error).message}`, { cause });
+      return await findTemplate(lang, folders).catch((error: Error) => Promise.reject(missing(error)));
+    }
+  }
+  return await findTemplate(lang, folders);
 }
 
 async function findExtended(lang: string, folders: readonly string[], seen: readonly string[]): Promise<FoundTemplate> {

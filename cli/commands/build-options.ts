@@ -16,6 +16,7 @@ import { parsePairs } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
 import { collectValues } from "./options.ts";
+import { templateFetcherOf } from "./template-fetcher.ts";
 
 export interface BuildFlags {
   readonly parallel: string;
@@ -27,6 +28,7 @@ export interface BuildFlags {
   readonly quiet?: boolean;
   readonly shrinkwrap?: boolean;
   readonly allowOutside?: boolean;
+  readonly disableStackPull?: boolean;
 }
 
 export function addBuildOptions(command: Command): Command {
@@ -36,6 +38,7 @@ export function addBuildOptions(command: Command): Command {
     .option("-o, --build-option <name>", "build option of the template, e.g. dev (repeatable)", collectValues)
     .option("--copy-extra <path>", "file or folder to put into the handler folder (repeatable)", collectValues)
     .option("--allow-outside", "pack handlers and follow links that are outside of the project")
+    .option("--disable-stack-pull", "do not fetch templates that are missing")
     .option("--no-cache", "build even what has been built before")
     .option("--quiet", "do not show what the builds write");
 }
@@ -55,6 +58,7 @@ export function buildSettingsOf(
     baseDir: io.cwd,
     buildDir: "build",
     templateDirs: templateDirsOf(io.cwd, io.sourceRoot),
+    ...(!flags.disableStackPull && { fetchTemplate: templateFetcherOf(io, stack?.templates ?? []) }),
     copyExtra: [...new Set([...(stack?.copy ?? []), ...(flags.copyExtra ?? [])])],
     ...(!flags.allowOutside && { projectRoot: findProjectRoot(resolve(io.cwd, project), io.home) }),
     shared: io.env.CI === "true" || io.env.CI === "1",

@@ -4,6 +4,7 @@ import { listTemplates } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { resolveGatewayUrl } from "../stack/gateway-url.ts";
+import { templateFetcherOf } from "./template-fetcher.ts";
 
 interface Flags {
   readonly lang?: string;
@@ -56,6 +57,7 @@ export function newCommand(io: Io): Command {
       requests: { memory: flags.memoryRequest, cpu: flags.cpuRequest },
       baseDir: io.cwd,
       templateDirs,
+      fetchTemplate: templateFetcherOf(io, []),
     });
     io.stdout.write(`Function created in folder: ${created.folder}\nStack file written: ${created.stackFile}\n`);
     if (!flags.quiet && created.welcomeMessage) io.stdout.write(`\n${created.welcomeMessage.trimEnd()}\n`);

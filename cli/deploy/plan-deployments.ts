@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { FunctionDeployment } from "../../contract/functions.ts";
 import { isInProject } from "../build/project-root.ts";
 import { createTagFacts } from "../build/tag-facts.ts";
-import { findTemplate } from "../build/templates.ts";
+import { type FetchTemplate, findOrFetchTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
 import { resolveEnvironment } from "../stack/environment.ts";
 import { type TagMode, tagImage } from "../stack/image-tag.ts";
@@ -14,6 +14,8 @@ export interface DeployPlan {
   /** Where environment files and handlers are looked for. */
   readonly baseDir: string;
   readonly templateDirs: readonly string[];
+  /** For templates that are in none of them. */
+  readonly fetchTemplate?: FetchTemplate | undefined;
   /** Environment files from outside of it are not read; absent reads any. */
   readonly projectRoot?: string;
   /** Whether the template's `fprocess` counts when the stack file has none. */
@@ -41,7 +43,7 @@ export async function planDeployment(fn: StackFunction, plan: DeployPlan): Promi
 
 async function templateProcess(fn: StackFunction, plan: DeployPlan): Promise<string | undefined> {
   if (!plan.readTemplate || fn.lang === undefined || fn.lang.toLowerCase() === "dockerfile") return undefined;
-  return (await findTemplate(fn.lang, plan.templateDirs)).fprocess;
+  return (await findOrFetchTemplate(fn.lang, plan.templateDirs, plan.fetchTemplate)).fprocess;
 }
 
 async function readEnvironmentFile(path: string, { baseDir, projectRoot: root }: DeployPlan): Promise<string> {

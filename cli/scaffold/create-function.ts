@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { isFunctionName } from "../../contract/functions.ts";
 import { stripEnd } from "../../contract/strip-end.ts";
 import { copyTree } from "../build/copy-tree.ts";
-import { findTemplate } from "../build/templates.ts";
+import { type FetchTemplate, findOrFetchTemplate } from "../build/templates.ts";
 import { CliError } from "../errors.ts";
 import { findStackFile } from "../load-stack.ts";
 import { parseStack } from "../stack/parse.ts";
@@ -18,6 +18,8 @@ export interface CreateRequest extends Omit<NewFunction, "handler" | "image"> {
   readonly gateway: string;
   readonly baseDir: string;
   readonly templateDirs: readonly string[];
+  /** For templates that are in none of them. */
+  readonly fetchTemplate?: FetchTemplate | undefined;
 }
 
 export interface Created {
@@ -36,7 +38,7 @@ export async function scaffoldFunction(request: CreateRequest): Promise<Created>
   }
   const handler = resolve(baseDir, folder);
   if (await exists(handler)) throw new CliError(`the folder ${folder} exists already`);
-  const template = await findTemplate(lang, request.templateDirs);
+  const template = await findOrFetchTemplate(lang, request.templateDirs, request.fetchTemplate);
   const { sample } = template;
   if (sample === undefined) throw new CliError(`the template ${lang} has no sample handler`);
   const image = `${prefix === "" ? "" : `${stripEnd(prefix, "/")}/`}${name}:latest`;

@@ -7,6 +7,7 @@ import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { NO_OVERRIDES } from "../deploy/deployment.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
+import { createTemplateFetcher } from "../templates/fetch-missing.ts";
 
 export interface StackDeployment {
   readonly stack: Stack;
@@ -29,6 +30,13 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
   const baseDir = process.cwd();
   const projectRoot = findProjectRoot(baseDir, homedir());
   const templateDirs = templateDirsOf(baseDir, sourceRoot);
+  const fetchTemplate = createTemplateFetcher({
+    configured: stack.templates,
+    storeUrl: undefined,
+    baseDir,
+    env: process.env,
+    print,
+  });
   await ensureSecrets(deployment);
 
   // What a failed build printed last is usually why.
@@ -47,6 +55,7 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
       shared: false,
       projectRoot,
       templateDirs,
+      fetchTemplate,
       buildArgs: [],
       buildOptions: [],
       tag: "latest",

@@ -49,7 +49,8 @@ export async function runHere(args: readonly string[], options: RunOptions): Pro
     stdout: Object.assign(stdout.stream, { isTTY: screen }),
     stderr: Object.assign(stderr.stream, { isTTY: terminal || screen }),
     stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: terminal }),
-    env,
+    // No test looks for stores elsewhere.
+    env: { OPENFAAS_TEMPLATE_STORE_URL: "no-templates.json", OPENFAAS_STORE: "no-functions.json", ...env },
     cwd,
     home: join(cwd, "home"),
     // A tree of its own: the developer's own platform must not lend its password.
