@@ -18,6 +18,11 @@ const MIN_AVOID_MS = 100;
 const MAX_AVOID_MS = 5_000;
 const TIMER_SLACK_MS = 20;
 
+/** Every watchdog has it; of another server a 404 will do. */
+const HEALTH_PATH = "/_/health";
+/** One that is well answers at once, if its machine is not too busy. */
+const HEALTH_WITHIN_MS = 2_000;
+
 /** The way to a function that is called through the provider. */
 export interface WayThroughProvider {
   readonly pool: Pool;
@@ -35,7 +40,7 @@ export class ReplicaConnection implements Candidate {
   /** Calls that it has. */
   readonly occupancy: Occupancy;
   /** Whether it answers. */
-  readonly responsiveness = new Responsiveness();
+  readonly responsiveness = new Responsiveness(() => void this.#probe());
   lagging = false;
   /** Whether its function has ever answered a call. */
   heard = false;
@@ -103,6 +108,18 @@ export class ReplicaConnection implements Candidate {
   trust(): void {
     this.#refusals = 0;
     this.#avoidUntil = 0;
+  }
+
+  /** Whether there is anybody at all is better asked by the gateway than by somebody's call, who would have to wait. */
+  async #probe(): Promise<void> {
+    try {
+      const signal = AbortSignal.timeout(HEALTH_WITHIN_MS);
+      const { body } = await this.pool.request({ path: HEALTH_PATH, method: "GET", signal });
+      this.responsiveness.alive();
+      await body.dump();
+    } catch {
+      // It is not well, and is asked again.
+    }
   }
 
   /** Lets calls under way finish, then closes the connections. */

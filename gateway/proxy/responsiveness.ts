@@ -2,7 +2,7 @@
 const STALL_MS = 500;
 /** And so are answers that take a few times as long as usual. */
 const STALL_FACTOR = 4;
-/** One that lags gets a call now and then, as nothing else would show that it is well again. */
+/** One that lags is asked now and then whether it answers at all; calls would have to wait for that. */
 const FIRST_TRIAL_MS = 1_000;
 const MAX_TRIAL_MS = 30_000;
 /** Weight of the newest answer. */
@@ -26,18 +26,27 @@ export class AnswerPace {
 
 /** Whether one replica answers, told by the calls that it has. Runs for every call. */
 export class Responsiveness {
+  readonly #ask: () => void;
   /** Calls whose answer has not begun. */
   #awaited = 0;
   /** When it was last heard of, or got the first of those calls. */
   #since = 0;
   /** Somebody has waited in vain since it was last heard of. */
   #overdue = false;
-  /** When it may be tried again; 0 unless it lags. */
+  /** When it is to be asked again; 0 unless it lags. */
   #trialAt = 0;
   #trialMs = FIRST_TRIAL_MS;
+  /** It has answered when it was asked: the next call may show whether it answers calls, too. */
+  #onTrial = false;
+
+  /** @param ask has the replica asked whether it answers at all; if so, {@link alive} is called */
+  constructor(ask: () => void) {
+    this.#ask = ask;
+  }
 
   sent(now: number): void {
     if (this.#awaited++ === 0) this.#since = now;
+    this.#onTrial = false;
   }
 
   /** An answer begins. */
@@ -63,21 +72,27 @@ export class Responsiveness {
     return this.#awaited > 0 && heardAt > this.#since && now - this.#since > stallMs;
   }
 
-  /** Whether others are to be preferred now. Each time that a trial is due, false once. */
+  /** Whether others are to be preferred now. */
   lags(pace: AnswerPace, now: number): boolean {
-    if (!this.#overdue && !this.isStalled(pace, now)) return false;
+    if ((!this.#overdue && !this.isStalled(pace, now)) || this.#onTrial) return false;
     if (this.#trialAt > 0 && now >= this.#trialAt) {
       this.#trialMs = Math.min(2 * this.#trialMs, MAX_TRIAL_MS);
       this.#trialAt = now + this.#trialMs;
-      return false;
+      this.#ask();
     }
     if (this.#trialAt === 0) this.#trialAt = now + this.#trialMs;
     return true;
   }
 
+  /** It answers, if not calls: one of them may try. */
+  alive(): void {
+    this.#onTrial = this.#trialAt > 0;
+  }
+
   /** It is well, or there is news of it. */
   forgive(): void {
     this.#overdue = false;
+    this.#onTrial = false;
     this.#trialAt = 0;
     this.#trialMs = FIRST_TRIAL_MS;
   }

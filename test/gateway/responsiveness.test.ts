@@ -3,12 +3,13 @@ import { AnswerPace, Responsiveness } from "../../gateway/proxy/responsiveness.t
 import { StalledReplicaWatch } from "../../gateway/proxy/stalled-replica-watch.ts";
 
 /** One replica that was sent a call at 0, beside others that answered at the times given, each after 10 ms. */
-function beside(...answeredAt: number[]): { silence: Responsiveness; pace: AnswerPace } {
+function beside(...answeredAt: number[]) {
   const pace = new AnswerPace();
   for (const at of answeredAt) pace.note(10, at);
-  const silence = new Responsiveness();
+  const asked = { times: 0 };
+  const silence = new Responsiveness(() => asked.times++);
   silence.sent(0);
-  return { silence, pace };
+  return { silence, pace, asked };
 }
 
 test.each<[what: string, answeredAt: number[], now: number, lags: boolean]>([
@@ -28,13 +29,39 @@ test("where answers take long, silence is no wonder for longer", () => {
   expect(silence.isStalled(pace, 4_500)).toBe(true);
 });
 
-test("it is tried now and then, less and less often, until it answers", () => {
-  const { silence, pace } = beside(100);
-  const tried: number[] = [];
-  for (let now = 600; now < 60_000; now += 100) if (!silence.lags(pace, now)) tried.push(now);
-  expect(tried).toEqual([1_600, 3_600, 7_600, 15_600, 31_600]);
+test("it is asked now and then, less and less often, and gets no call before it answers", () => {
+  const { silence, pace, asked } = beside(100);
+  const askedAt: number[] = [];
+  for (let now = 600; now < 60_000; now += 100) {
+    expect(silence.lags(pace, now)).toBe(true);
+    if (asked.times > askedAt.length) askedAt.push(now);
+  }
+  expect(askedAt).toEqual([1_600, 3_600, 7_600, 15_600, 31_600]);
   silence.answered(60_000);
   expect(silence.lags(pace, 60_001)).toBe(false);
+});
+
+test("one that answers when it is asked gets one call, and no other before that is answered", () => {
+  const { silence, pace } = beside(100);
+  silence.unanswered(true);
+  expect([600, 1_600].map((now) => silence.lags(pace, now))).toEqual([true, true]);
+  silence.alive();
+  // Until one is sent there, which is not the next one if others are idle.
+  expect([1_700, 1_800].map((now) => silence.lags(pace, now))).toEqual([false, false]);
+  silence.sent(1_900);
+  expect(silence.lags(pace, 1_901)).toBe(true);
+  silence.answered(1_910);
+  expect(silence.lags(pace, 1_911)).toBe(false);
+});
+
+test("a late answer to being asked changes nothing of one that does not lag any more", () => {
+  const { silence, pace } = beside(100);
+  silence.lags(pace, 600);
+  silence.answered(700);
+  silence.alive();
+  silence.sent(800);
+  pace.note(10, 900);
+  expect(silence.lags(pace, 1_500)).toBe(true);
 });
 
 test("one that let its callers wait in vain lags although it has no calls any more, until there is news of it", () => {

@@ -7,6 +7,8 @@ import { COMPILE_CACHE, ROOT } from "./platform.ts";
 
 export interface ServerProcess {
   readonly url: string;
+  /** Of a gateway; told with `log_level=info` only, which is the default. */
+  readonly metricsUrl: string;
   readonly pid: number;
   /** What it has written so far, logs and errors alike. */
   readonly output: string;
@@ -30,13 +32,21 @@ export type ServerMain =
   | "provider/main.ts"
   | "test/fuzz/bare-provider.ts";
 
-/** One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of its metrics. @param root folder of the sources */
+/**
+ * One of the processes, on a port of its own unless `env` says which, without a password. A queue worker's URL is that of
+ * its metrics.
+ * @param root folder of the sources
+ * @param prefix put before the command, such as `prlimit` with its options
+ */
 export async function startServerProcess(
   main: ServerMain,
   env: Readonly<Record<string, string>>,
   root: string = ROOT,
+  prefix: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", programIn(root, main)], {
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", programIn(root, main)];
+  const [command = process.execPath, ...args] = [...prefix, ...node];
+  const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...COMPILE_CACHE,
@@ -73,6 +83,9 @@ export async function startServerProcess(
     ]);
     return {
       url,
+      get metricsUrl() {
+        return /"metrics":"(http:[^"]+)"/.exec(output)?.[1] as string;
+      },
       pid: child.pid as number,
       get output() {
         return output;
