@@ -110,6 +110,8 @@ async function closeAll(
   withinMs: number,
 ): Promise<void> {
   const startedAt = performance.now();
+  // While gateways can still be told.
+  if (withinMs > LEAST_DRAIN_MS) await backend.leave?.();
   const draining = Promise.all(servers.map((server) => server.drain(withinMs)));
   // Streams that would go on for ever end now; requests that only take their time go on.
   closing.abort();

@@ -41,6 +41,12 @@ export interface Backend {
   /** The endpoints stream without its 15 s heartbeats: snapshots, one heartbeat, then changes until `signal` aborts. */
   watch(signal: AbortSignal): AsyncIterable<EndpointsEvent>;
 
+  /**
+   * Tells who follows the endpoints that its replicas are about to go, and waits for as long as calls may still be on their
+   * way to them. Absent where replicas stay.
+   */
+  leave?(): Promise<void>;
+
   /** Stops everything it started, within `drainTimeoutMs`. May be called twice. */
   close(drainTimeoutMs: number): Promise<void>;
 }

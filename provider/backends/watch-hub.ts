@@ -27,6 +27,11 @@ export class WatchHub {
     this.#tell(key, { type: "removed", function: { ...known, replicas: 0, endpoints: [] } });
   }
 
+  /** Whether anybody follows. */
+  get isFollowed(): boolean {
+    return this.#readers.size > 0;
+  }
+
   /** Ends all streams. */
   end(): void {
     this.#ended.abort();

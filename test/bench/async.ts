@@ -132,7 +132,7 @@ async function publishRaw({ address }: NatsServer): Promise<number> {
 
 /** Nothing drains meanwhile. */
 async function measureAccept({ url }: AsyncStack): Promise<number> {
-  const load = { url: `${url}/async-function/bench`, connections: IN_FLIGHT, post: true };
+  const load = { url: `${url}/async-function/bench`, connections: IN_FLIGHT, bodyBytes: 256 };
   await applyLoad({ ...load, seconds: WARM_UP_S });
   return (await applyLoad({ ...load, seconds: SECONDS })).requestsPerSecond;
 }
@@ -160,7 +160,7 @@ async function measureDrain(stack: AsyncStack, drainer: Drainer): Promise<number
 }
 
 async function measureSync({ url }: AsyncStack): Promise<number> {
-  const load = { url: `${url}/function/bench`, connections: IN_FLIGHT, post: true };
+  const load = { url: `${url}/function/bench`, connections: IN_FLIGHT, bodyBytes: 256 };
   await applyLoad({ ...load, seconds: WARM_UP_S });
   return (await applyLoad({ ...load, seconds: SECONDS })).requestsPerSecond;
 }
@@ -198,7 +198,7 @@ async function benchMillion(kind: Kind): Promise<void> {
     await measureSync(stack);
     await tell("none queued");
     for (let waiting = 0, loads = 0; waiting < MILLION; ) {
-      await applyLoad({ url: `${stack.url}/async-function/bench`, connections: IN_FLIGHT, seconds: 3, post: true });
+      await applyLoad({ url: `${stack.url}/async-function/bench`, connections: IN_FLIGHT, seconds: 3, bodyBytes: 256 });
       waiting = await waitingOf(stack);
       if (waiting >= MILLION || ++loads % 10 === 0) await tell(`${waiting} queued`);
     }

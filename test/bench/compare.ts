@@ -3,12 +3,12 @@
  * turns, so that whatever else the machine does meets both alike. The ratio is what counts.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { Platform, ROOT, temporaryFolder } from "../support/platform.ts";
+import { cpuMicros } from "./cpu.ts";
 import { applyLoad, GENERATOR, type LoadResult, median } from "./load.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
@@ -85,12 +85,4 @@ async function compare(sides: readonly Side[], connections: number): Promise<voi
 
 function middle(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
-}
-
-/** What a process has computed so far, by the system's ticks of 10 ms: unlike its speed, it does not depend on others. */
-function cpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }

@@ -11,7 +11,11 @@ export interface Memory {
 
 /** Memory of a process and all that it has started. Linux only. */
 export async function memoryOf(pid: number): Promise<Memory> {
-  const pids = [pid, ...(await descendants(pid))];
+  return await memoryOfAll([pid, ...(await descendants(pid))]);
+}
+
+/** Memory of these processes together. Linux only. */
+export async function memoryOfAll(pids: readonly number[]): Promise<Memory> {
   const rollups = await Promise.all(pids.map((id) => readFile(`/proc/${id}/smaps_rollup`, "utf8").catch(() => "")));
   const sum = (field: string) =>
     rollups.reduce((total, text) => total + Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0), 0) /

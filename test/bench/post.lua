@@ -1,3 +1,6 @@
--- For wrk: posts a body of 256 bytes.
+-- For wrk: posts a body of as many bytes as the argument says.
 wrk.method = "POST"
-wrk.body = string.rep("x", 256)
+
+function init(args)
+  wrk.body = string.rep("x", tonumber(args[1]))
+end

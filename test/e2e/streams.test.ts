@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { growthByLargeBodies, readLarge, sendLarge } from "../support/large-bodies.ts";
 import { descendants, Platform, temporaryFolder } from "../support/platform.ts";
 import { deployServer, openRaw } from "../support/switching.ts";
 
@@ -115,24 +115,12 @@ describe.each([["the gateway"], ["the provider"]])("through %s", (way) => {
   });
 
   test("bodies of a gibibyte go both ways in constant memory", async () => {
-    // Once before, so that buffers and code are there, and the young heap has the size that it keeps.
-    const rounds = [256 * MIB, 1024 * MIB];
     const pids = [platform.pid, ...(await descendants(platform.pid))];
-    const before = new Map<number, number>();
-    let grown = 0;
-    for (const bytes of rounds) {
-      const timer = setInterval(async () => {
-        for (const pid of pids) {
-          const rss = await residentBytes(pid);
-          if (bytes !== rounds[0]) grown = Math.max(grown, rss - (before.get(pid) ?? rss));
-          else before.set(pid, Math.max(before.get(pid) ?? 0, rss));
-        }
-      }, 50);
-      const up = await answerOf({ port: port(), path: "/function/st", method: "POST", bytes });
-      const down = await answerOf({ port: port(), path: `/function/st/large?bytes=${bytes}` });
-      clearInterval(timer);
-      expect([up.text, down.bytes]).toEqual([`POST / ${bytes}`, bytes]);
-    }
+    const growth = await growthByLargeBodies(pids, async (bytes) => {
+      expect(await sendLarge(at(""), bytes)).toBe(`POST / ${bytes}`);
+      expect(await readLarge(at(`/large?bytes=${bytes}`))).toBe(bytes);
+    });
+    const grown = Math.max(...growth.values());
     process.stdout.write(`1 GiB up and down through ${way}: ${Math.round(grown / MIB)} MiB more\n`);
     expect(grown).toBeLessThan(40 * MIB);
   }, 180_000);
@@ -145,8 +133,3 @@ test("a function that does not want a body says so before it is sent", async () 
   expect(client.received).toMatch(/^HTTP\/1\.1 413 (?!.*100 Continue).*too much for me/s);
   client.socket.destroy();
 });
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
-}

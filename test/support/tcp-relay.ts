@@ -27,18 +27,25 @@ export class TcpRelay {
     });
   }
 
-  /** @param address `host:port` of the server */
-  static async open(address: string): Promise<TcpRelay> {
+  /**
+   * @param address `host:port` of the server
+   * @param at the relay's own port; any unless given
+   */
+  static async open(address: string, at = 0): Promise<TcpRelay> {
     const [host, port] = address.split(":") as [string, string];
     const relay = new TcpRelay(host, Number(port));
-    relay.#server.listen(0, "127.0.0.1");
+    relay.#server.listen(at, "127.0.0.1");
     await once(relay.#server, "listening");
     return relay;
   }
 
   /** `host:port` for clients. */
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   block(): void {

@@ -181,6 +181,12 @@ export class FunctionRunner {
     await removeTree(this.#home);
   }
 
+  /** Tells that all replicas are about to go, and starts no others. */
+  leave(): void {
+    this.#stop();
+    for (const replica of this.replicas) replica.leave();
+  }
+
   /** Drains and stops all within `drainTimeoutMs`; files stay. */
   async close(drainTimeoutMs: number): Promise<void> {
     this.#stop();

@@ -7,6 +7,7 @@ import { FEATURES, type ProviderInfo, type VersionInfo } from "../../../contract
 import { SCALE_DEFAULTS, type ScaleDefaults } from "../../../contract/scale-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import type { Backend, Builder, SecretStore } from "../backend.ts";
 import { ColdStarts } from "../cold-starts.ts";
 import { DEFAULT_PROBES } from "../probe-annotations.ts";
@@ -186,6 +187,11 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
       },
       coldStarts,
       watch: (signal) => hub.watch(signal),
+      async leave() {
+        if (!hub.isFollowed) return;
+        functions.leave();
+        await sleep(DEFAULT_TIMES.lingerMs);
+      },
       close(drainTimeoutMs) {
         closing ??= functions.close(drainTimeoutMs).finally(async () => {
           await sweeper.close();

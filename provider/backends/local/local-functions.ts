@@ -214,6 +214,11 @@ export class LocalFunctions implements FunctionStore {
     await Promise.all(users.map((runner) => runner.refreshSecret(name, value)));
   }
 
+  /** Tells that all replicas are about to go. */
+  leave(): void {
+    for (const runner of this.#runners.values()) runner.leave();
+  }
+
   /** Drains and stops all replicas within `drainTimeoutMs`; definitions stay. */
   close(drainTimeoutMs: number): Promise<void> {
     this.#closing ??= this.#close(drainTimeoutMs);

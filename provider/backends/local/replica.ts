@@ -121,17 +121,24 @@ export class SupervisedReplica implements ReplicaView {
     return this.#process?.pid;
   }
 
+  /** Only its state says that it is about to go; calls that still arrive are served until it is stopped. */
+  leave(): void {
+    if (this.#state !== "ready" && this.#state !== "unready") return;
+    this.#become("draining");
+    // One that drains is left to its calls.
+    this.#probing?.stop();
+  }
+
   /**
    * Drains and stops it: at first only the state says so, then its process gets SIGTERM, and SIGKILL after `graceMs`.
    * @param lingerMs how long calls may still arrive
    */
   async stop(graceMs: number, lingerMs = this.#options.times.lingerMs): Promise<void> {
     if (this.#stopping.signal.aborted) return await this.gone;
-    const served = this.#state === "ready" || this.#state === "unready";
+    this.leave();
+    const served = this.#state === "draining";
     this.#become("draining");
     this.#stopping.abort();
-    // One that drains is left to its calls.
-    this.#probing?.stop();
     if (served) await within(lingerMs, this.gone);
     this.#process?.terminate();
     const cut = setTimeout(() => this.kill(), served ? graceMs : Math.min(graceMs, UNREADY_GRACE_MS));
