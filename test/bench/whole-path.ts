@@ -71,7 +71,7 @@ async function deployFunctions(folder: string, gateways: readonly string[]): Pro
   const labels = (count: number) => `{com.openfaas.scale.min: "${count}", com.openfaas.scale.max: "${count}"}`;
   const functions = Object.entries(FUNCTIONS).map(
     ([name, count]) =>
-      `  ${name}: {lang: node, handler: ./bench, image: ${name}, labels: ${labels(count)}, environment: {MAX_RAW_SIZE: 2mb}}\n`,
+      `  ${name}: {lang: node, handler: ./bench, image: ${name}, labels: ${labels(count)}, environment: {MAX_TEXT_SIZE: 2mb}}\n`,
   );
   await writeFile(join(project, "stack.yml"), `provider: {name: openfaas}\nfunctions:\n${functions.join("")}`);
   const up = await runCli(["up"], { cwd: project, env: { OPENFAAS_URL: gateways[0] as string } });
