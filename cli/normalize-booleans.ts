@@ -3,7 +3,8 @@ const ON = ["envsubst", "update", "read-template", "trim", "tail", "overwrite"];
 /** Flags that are off unless given. */
 const OFF = [
   ...["replace", "readonly", "tls-no-verify", "quiet", "verbose", "json", "async", "auth", "shrinkwrap", "no-cache"],
-  ...["list", "password-stdin", "short-version", "skip-push", "skip-deploy", "watch"],
+  ...["list", "password-stdin", "short-version", "skip-push", "skip-deploy", "watch", "squash", "pull", "debug"],
+  ...["disable-stack-pull", "overwrite", "publish", "reset-qemu", "print", "warn-update", "force", "dry-run"],
 ];
 
 /** `--flag=true` and `--flag=false`, as scripts written for Go programs have them, in the forms that are parsed here. */

@@ -77,6 +77,21 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/remove.ts")).removeCommand(io),
   },
   {
+    name: "diff",
+    summary: "show what a deploy of the stack file would change",
+    load: async (io) => (await import("./commands/diff.ts")).diffCommand(io),
+  },
+  {
+    name: "generate",
+    summary: "print the stack file's functions as Kubernetes objects",
+    load: async (io) => (await import("./commands/generate.ts")).generateCommand(io),
+  },
+  {
+    name: "config",
+    summary: "show what stack file, flags and environment come to",
+    load: async (io) => (await import("./commands/config.ts")).configCommand(io),
+  },
+  {
     name: "prune",
     summary: "remove images that no function uses",
     load: async (io) => (await import("./commands/prune.ts")).pruneCommand(io),

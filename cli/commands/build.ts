@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addStackOptions, type GatewayFlags, type StackFlags } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
@@ -24,8 +25,10 @@ export function buildCommand(io: Io): Command {
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
     .option("--shrinkwrap", "only lay out the build contexts below ./build");
   addGatewayOptions(addStackOptions(addBuildOptions(command)));
+  addCompatibleFlags(command, ["build"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
+    noteMeaningless(io, command);
     const byFlags = functionFromFlags(flags);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
     const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image, --handler, --name and --lang");

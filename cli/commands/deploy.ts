@@ -3,6 +3,7 @@ import { parseDurationFlag } from "../duration.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { StackFunction } from "../stack/types.ts";
+import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
 import {
@@ -43,8 +44,10 @@ export function deployCommand(io: Io): Command {
     .option("--allow-outside", "read environment files that are outside of the project")
     .option("--timeout <duration>", "for each request", "60s");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(command))));
+  addCompatibleFlags(command, ["deploy"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
+    noteMeaningless(io, command);
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);
     const byFlags = functionFromFlags(flags);

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
 import {
@@ -28,8 +29,10 @@ export function upCommand(io: Io): Command {
     .option("--skip-push", "taken for compatibility; the builder keeps the images, nothing is pushed")
     .option("--skip-deploy", "only build");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addBuildOptions(command)))));
+  addCompatibleFlags(command, ["build", "up", "deploy"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
+    noteMeaningless(io, command);
     if (flags.watch && flags.skipDeploy) throw new CliError("--watch and --skip-deploy cannot be used together");
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);

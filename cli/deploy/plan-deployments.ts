@@ -43,7 +43,12 @@ export async function planDeployment(fn: StackFunction, plan: DeployPlan): Promi
 
 async function templateProcess(fn: StackFunction, plan: DeployPlan): Promise<string | undefined> {
   if (!plan.readTemplate || fn.lang === undefined || fn.lang.toLowerCase() === "dockerfile") return undefined;
-  return (await findOrFetchTemplate(fn.lang, plan.templateDirs, plan.fetchTemplate)).fprocess;
+  try {
+    return (await findOrFetchTemplate(fn.lang, plan.templateDirs, plan.fetchTemplate)).fprocess;
+  } catch (cause) {
+    if (!(cause instanceof CliError)) throw cause;
+    throw new CliError(`${cause.message}; --read-template=false deploys without it`, { cause });
+  }
 }
 
 async function readEnvironmentFile(path: string, { baseDir, projectRoot: root }: DeployPlan): Promise<string> {

@@ -33,7 +33,9 @@ const matching =
 
 function compile(source: string): RegExp {
   try {
-    return new RegExp(source);
+    // Flags at the beginning, as RE2 has them.
+    const [, flags = "", rest = source] = /^\(\?([ims]+)\)(.*)$/s.exec(source) ?? [];
+    return new RegExp(rest, flags);
   } catch (cause) {
     throw new CliError(`--regex ${JSON.stringify(source)} is not a regular expression`, { cause });
   }

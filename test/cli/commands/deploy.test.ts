@@ -154,7 +154,9 @@ describe("deploy", () => {
     const { code, stderr } = await scene.run("deploy");
     expect(code).toBe(1);
     expect(stderr.split("\n")).toEqual([
-      expect.stringMatching(/^Error: third: there is no template for lang "cobol" \(available: node\)$/),
+      expect.stringMatching(
+        /^Error: third: there is no template for lang "cobol" \(available: node\); --read-template=false/,
+      ),
       "Error: fourth: image: is missing from the stack file",
       expect.stringMatching(/^Error: fifth: environment_file: cannot read no\.yml: ENOENT/),
       "",

@@ -1,0 +1,62 @@
+import { Command } from "commander";
+import { planDeployment } from "../deploy/plan-deployments.ts";
+import { compareFunction, type Difference, ENV_SIDES, parseEnvSide } from "../diff/compare.ts";
+import { CliError, describeError, SilentFailure } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { printableLine } from "../printable.ts";
+import { connect } from "./connect.ts";
+import { type DeployFlags, deployPlanOf } from "./deploy-options.ts";
+import {
+  addGatewayOptions,
+  addNamespaceOption,
+  addStackOptions,
+  type GatewayFlags,
+  type StackFlags,
+} from "./options.ts";
+import { chooseFunctions, readStackFile } from "./selection.ts";
+
+interface Flags extends Omit<DeployFlags, "env">, StackFlags, Omit<GatewayFlags, "namespace"> {
+  readonly env: string;
+  readonly json?: boolean;
+}
+
+/** `faaslane diff`: what a deploy of the stack file would change; ends with 1 when that is something. */
+export function diffCommand(io: Io): Command {
+  const command = new Command("diff")
+    .option("--tag <mode>", "latest, sha, branch, describe or digest")
+    .option("--env <side>", `variables of which side count: ${ENV_SIDES.join(", ")}`, "all")
+    .option("--no-read-template", "do not look at templates for fprocess")
+    .option("--allow-outside", "read environment files that are outside of the project")
+    .option("-j, --json", "as JSON");
+  addNamespaceOption(addGatewayOptions(addStackOptions(command)));
+  return command.action(async () => {
+    const { env, ...flags } = command.optsWithGlobals<Flags>();
+    const side = parseEnvSide(env);
+    const plan = deployPlanOf(io, flags);
+    const stack = await readStackFile(io, flags);
+    const functions = chooseFunctions(stack, flags);
+    const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
+    const found: { name: string; deployed: boolean; differences: Difference[] }[] = [];
+    for (const fn of functions) {
+      const local = await planDeployment(fn, plan).catch((cause: unknown) => {
+        throw new CliError(`${fn.name}: ${describeError(cause)}`, { cause });
+      });
+      const remote = await client.getFunction(fn.name, local.namespace);
+      const differences = remote ? compareFunction(local, remote, side) : [];
+      found.push({ name: fn.name, deployed: remote !== undefined, differences });
+    }
+    if (flags.json) io.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
+    else for (const { name, deployed, differences } of found) io.stdout.write(format(name, deployed, differences));
+    if (found.some(({ deployed, differences }) => !deployed || differences.length > 0)) throw new SilentFailure();
+  });
+}
+
+function format(name: string, deployed: boolean, differences: readonly Difference[]): string {
+  if (!deployed) return `${name}: not deployed; faaslane deploy --filter ${name} deploys it\n`;
+  if (differences.length === 0) return `${name}: no difference\n`;
+  const lines = differences.flatMap(({ field, local, remote }) => [
+    ...(remote === undefined ? [] : [`  - ${field}: ${printableLine(remote)}\n`]),
+    ...(local === undefined ? [] : [`  + ${field}: ${printableLine(local)}\n`]),
+  ]);
+  return `${name}: differs\n${lines.join("")}`;
+}
