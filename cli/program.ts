@@ -107,6 +107,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/template.ts")).templateCommand(io),
   },
   {
+    name: "store",
+    summary: "find and deploy functions that others have made",
+    load: async (io) => (await import("./commands/store.ts")).storeCommand(io),
+  },
+  {
     name: "secret",
     summary: "manage secrets",
     load: async (io) => (await import("./commands/secret.ts")).secretCommand(io),

@@ -19,7 +19,15 @@ import { readVersion } from "../kit/version.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const CODE = ["cli", "contract", "gateway", "http", "kit", "provider"];
-const ASSETS = ["LICENSE", "README.md", "CHANGELOG.md", "docs/openapi.yaml", "dist/watchdog.mjs", "templates"];
+const ASSETS = [
+  "LICENSE",
+  "README.md",
+  "CHANGELOG.md",
+  "docs/openapi.yaml",
+  "dist/watchdog.mjs",
+  "templates",
+  "functions",
+];
 /** The oldest release with all that the platform needs of Node. */
 const NODE = ">=22.19";
 

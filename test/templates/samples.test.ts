@@ -19,7 +19,7 @@ describe("their own tests pass", () => {
   const run = (program: string, args: string[], cwd: string) =>
     promisify(execFile)(program, args, { cwd, env: { ...env, PYTHONDONTWRITEBYTECODE: "1" }, timeout: 20_000 });
 
-  test.each(["templates/node/function", "functions/hello"])("%s", async (dir) => {
+  test.each(["templates/node/function", "functions/hello", "functions/nodeinfo"])("%s", async (dir) => {
     const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap"], join(ROOT, dir));
     expect(stdout).toMatch(/^# tests [1-9]/m);
     expect(stdout).toMatch(/^# fail 0$/m);
