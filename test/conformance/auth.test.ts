@@ -60,10 +60,14 @@ describe("what controls the platform asks for the password", () => {
   });
 
   for (const [name, authorization] of WRONG) {
-    testNeeding(noPassword)(name, async () => {
-      const row: Row = [name, withAuthorization(request("GET /system/functions"), authorization), ...REFUSED];
-      expectFacts(await target.ask(row), row);
-    });
+    testNeeding(noPassword)(
+      name,
+      async () => {
+        const row: Row = [name, withAuthorization(request("GET /system/functions"), authorization), ...REFUSED];
+        expectFacts(await target.ask(row), row);
+      },
+      90_000,
+    );
   }
 
   testNeeding(noPassword)("with it, the list is there, by exactly 200", async () => {

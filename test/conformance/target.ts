@@ -142,9 +142,20 @@ function asking({ url, address, authorization }: Base): Omit<Target, keyof Omit<
   return {
     control,
     call,
-    ask: ([, bytes]) => {
-      const needsPassword = /^\w+ \/system\//.test(bytes) && !/^authorization:/im.test(bytes);
-      return rawRequest(address, needsPassword && authorization ? withAuthorization(bytes, authorization) : bytes);
+    ask: async ([, bytes]) => {
+      const isControl = /^\w+ \/system\//.test(bytes);
+      const needsPassword = isControl && !/^authorization:/im.test(bytes);
+      const request = needsPassword && authorization ? withAuthorization(bytes, authorization) : bytes;
+      const { answer } = await eventually(
+        "a gateway that was sent wrong passwords lately, by a run before this one, listens again",
+        async () => {
+          const answer = await rawRequest(address, request);
+          return !(isControl && answer?.status === 429) && { answer };
+        },
+        80_000,
+        500,
+      );
+      return answer;
     },
     deploy: async ({ service, ...rest }) => {
       const body = JSON.stringify({ service, ...rest });

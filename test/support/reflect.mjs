@@ -1,5 +1,6 @@
 // The function of the tables in test/compat: answers with what it received, or misbehaves as its query asks. An inproc handler for
 // the watchdog, and a listener for plain `node:http` servers.
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
 export default async function reflect(req, res) {
@@ -25,6 +26,12 @@ export default async function reflect(req, res) {
       await delay(20);
     }
     res.end();
+    return;
+  }
+  if (query.get("hold")) {
+    res.writeHead(200, { "Content-Type": "text/event-stream" });
+    res.write("data: 0\n\n");
+    await once(res, "close"); // nothing follows for as long as somebody listens
     return;
   }
   if (query.get("chunks")) {
