@@ -1,5 +1,8 @@
 import { write, writeSync } from "node:fs";
 
+/** File descriptor of standard output. */
+export const STDOUT = 1;
+
 /** Lines that wait for a slow reader; more are lost. */
 const MAX_WAITING_BYTES = 1024 ** 2;
 /** Before a reader that could take nothing is tried again. */
@@ -20,19 +23,38 @@ export class LogOutput {
   #current = Buffer.alloc(0);
   #writing = false;
   #used = false;
+  #failedLines = 0;
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
+  /** Lines that were not written because writing failed, as on a full disk. */
+  get failedLines(): number {
+    return this.#failedLines;
+  }
+
   write(line: string): void {
+    this.#add(line, MAX_WAITING_BYTES);
+  }
+
+  /**
+   * Takes whole lines that others matter more than: only while at most half of the room is used.
+   * @returns whether it did
+   */
+  offer(lines: string): boolean {
+    return this.#add(lines, MAX_WAITING_BYTES / 2);
+  }
+
+  #add(lines: string, maxBytes: number): boolean {
     if (!this.#used) process.once("exit", () => this.#finish());
     this.#used = true;
-    const bytes = Buffer.from(line);
-    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) return;
+    const bytes = Buffer.from(lines);
+    if (this.#waitingBytes + bytes.length > maxBytes) return false;
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
     if (!this.#writing) this.#next();
+    return true;
   }
 
   /** Writes what is left, as far as that works at once. */
@@ -66,11 +88,20 @@ export class LogOutput {
         setTimeout(() => !this.#writing && this.#next(), RETRY_MS).unref();
         return;
       }
+      if (error) this.#failedLines += countLines(this.#current);
       this.#current = error ? Buffer.alloc(0) : this.#current.subarray(written);
       this.#next();
     });
   }
 }
+
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === LINE_FEED) lines++;
+  return lines;
+}
+
+const LINE_FEED = 10;
 
 function isBusy(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;

@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
-import { LogOutput } from "./log-output.ts";
+import { LogOutput, STDOUT } from "./log-output.ts";
 
 export type { Logger } from "pino";
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -14,5 +14,5 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     formatters: { level: (label: string) => ({ level: label }) },
     redact: ["headers.authorization", "req.headers.authorization"],
   };
-  return pino(options, destination ?? new LogOutput(1));
+  return pino(options, destination ?? new LogOutput(STDOUT));
 }

@@ -8,6 +8,7 @@ import { socketPathOf } from "../../kit/bind-address.ts";
 import type { Env } from "../../kit/env.ts";
 import { lockFolder } from "../../kit/folder-lock.ts";
 import { createLogger, type Logger } from "../../kit/log.ts";
+import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import type { RunningProcess } from "../../kit/process.ts";
 import { type DrainingServer, listen } from "../../kit/server.ts";
 import { openProvider } from "../../provider/serve.ts";
@@ -34,7 +35,8 @@ export async function openPlatform(
 ): Promise<RunningProcess> {
   const config = loadStartConfig(env);
   const stack = readStack(config.stackFile, env);
-  const log = createLogger(config.gateway.logLevel);
+  const output = new LogOutput(STDOUT);
+  const log = createLogger(config.gateway.logLevel, output);
   const { drainTimeoutMs } = config.gateway;
   const opened: { close(withinMs: number): Promise<void> | void }[] = [];
   const close = async () => {
@@ -48,7 +50,8 @@ export async function openPlatform(
     if (credentials) opened.push({ close: () => credentials.close() });
     const provider = await openProvider(config.provider, credentials, log);
     opened.push(provider);
-    const gateway = await openGateway({ ...config.gateway, providerUrl: new URL(provider.url) }, credentials, log);
+    const gatewayConfig = { ...config.gateway, providerUrl: new URL(provider.url) };
+    const gateway = await openGateway(gatewayConfig, credentials, log, output);
     opened.push(gateway);
     opened.push(keepRecorded(config.dataDir, gateway.url, log));
 

@@ -33,9 +33,10 @@ export type CallTimeLimit = (call: QueuedCall, begun: boolean) => number;
 export interface FunctionCaller {
   /**
    * @param keep how much of the response body is wanted; undefined for nothing
+   * @param attempt which try it is, from 1
    * @throws the reason of `signal` when that aborts; the function's connection is closed then
    */
-  call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal): Promise<CallAnswer>;
+  call(call: QueuedCall, keep: ResultLimits | undefined, signal: AbortSignal, attempt?: number): Promise<CallAnswer>;
   /** Cuts what is under way. May be called twice. */
   close(): Promise<void>;
 }

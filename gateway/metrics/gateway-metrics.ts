@@ -5,6 +5,7 @@ import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
+import { registerTelemetryMetrics, type TelemetryCounts } from "./telemetry-metrics.ts";
 
 export interface GatewayMetricsOptions {
   readonly table: Pick<FunctionTable, "entries" | "startups">;
@@ -12,10 +13,11 @@ export interface GatewayMetricsOptions {
   readonly autoscaler?: Autoscaler;
   /** Absent when there is no queue. */
   readonly queue?: QueueMetricsOptions;
+  readonly telemetry?: TelemetryCounts;
 }
 
 /** All series of the gateway, under OpenFaaS's names where it has them: those of `test/compat/series.ts`. */
-export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOptions): Registry {
+export function createMetrics({ table, autoscaler, queue, telemetry }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const meters = () =>
@@ -80,13 +82,15 @@ export function createMetrics({ table, autoscaler, queue }: GatewayMetricsOption
   );
   if (autoscaler) registerScalingMetrics(registry, { functions: () => table.entries(), autoscaler });
   if (queue) registerQueueMetrics(registry, queue);
+  if (telemetry) registerTelemetryMetrics(registry, "gateway", telemetry);
   return registry;
 }
 
 /** The series of a queue worker that runs alone. */
-export function createWorkerMetrics(queue: QueueMetricsOptions): Registry {
+export function createWorkerMetrics(queue: QueueMetricsOptions, telemetry: TelemetryCounts = {}): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   registerQueueMetrics(registry, queue);
+  registerTelemetryMetrics(registry, "queue_worker", telemetry);
   return registry;
 }

@@ -9,6 +9,7 @@ import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
 import { type FrontConfig, readFrontConfig } from "./front-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
+import { type AccessLogConfig, parseAccessLog, readTracingConfig, type TracingConfig } from "./telemetry-config.ts";
 
 export interface GatewayConfig {
   readonly port: number;
@@ -59,6 +60,9 @@ export interface GatewayConfig {
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
+  readonly accessLog: AccessLogConfig;
+  /** Absent unless calls are traced. */
+  readonly tracing: TracingConfig | undefined;
 }
 
 export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
@@ -103,6 +107,8 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       ...(async.queue.kind === "embedded" && { callCountsFile: `${dataDir}/calls.json` }),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
+      accessLog: read.optional("access_log", parseAccessLog) ?? { kind: "off" },
+      tracing: readTracingConfig(read, "faaslane-gateway"),
     };
   });
 }

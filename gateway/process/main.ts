@@ -1,14 +1,16 @@
 import { CredentialFiles } from "../../kit/credential-files.ts";
 import { createLogger } from "../../kit/log.ts";
+import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import { runProcess } from "../../kit/process.ts";
 import { loadGatewayConfig } from "./config.ts";
 import { openGateway } from "./serve.ts";
 
 await runProcess(async () => {
   const config = loadGatewayConfig(process.env);
-  const log = createLogger(config.logLevel);
+  const output = new LogOutput(STDOUT);
+  const log = createLogger(config.logLevel, output);
   const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;
   const credentials = basicAuth ? await CredentialFiles.open(secretMountPath, { overlapMs, log }) : undefined;
-  const { close } = await openGateway(config, credentials, log);
+  const { close } = await openGateway(config, credentials, log, output);
   return { drainTimeoutMs: config.drainTimeoutMs, close };
 });

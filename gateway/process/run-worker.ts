@@ -3,10 +3,12 @@ import { CallbackSigner } from "../async/callbacks/signer.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import type { FunctionCaller } from "../async/function-caller.ts";
 import { snapshotsOf } from "../async/worker/function-snapshots.ts";
+import { TracedCaller } from "../async/worker/traced-caller.ts";
 import { type CallWorker, startQueueWorker } from "../async/worker/worker.ts";
 import type { QueueMeter } from "../metrics/queue-meter.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import type { AsyncConfig } from "./async-config.ts";
 import { readSigningSecrets } from "./secret-files.ts";
 
@@ -19,6 +21,7 @@ export interface WorkerParts {
   readonly table: FunctionTable;
   /** Makes the calls. Its owner closes it after the worker. */
   readonly caller: FunctionCaller;
+  readonly tracer: Tracer | undefined;
   readonly release: string;
   readonly drainTimeoutMs: number;
   readonly defaultNamespace: string;
@@ -58,12 +61,13 @@ export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
 }
 
 async function start(parts: WorkerParts, secrets: readonly string[]): Promise<CallWorker> {
-  const { config, queue, meter, table, caller, release, defaultNamespace, log } = parts;
+  const { config, queue, meter, table, tracer, release, defaultNamespace, log } = parts;
   const { retry, ...worker } = config.worker;
   return await startQueueWorker({
     ...worker,
     queue,
-    caller,
+    caller: tracer ? new TracedCaller(parts.caller, tracer) : parts.caller,
+    tracer,
     release,
     functions: snapshotsOf(table),
     defaults: retry,

@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
-import { parseScalePolicy } from "../../contract/scale-policy.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
 import { hostsOf } from "../../kit/hosts.ts";
 import type { Logger } from "../../kit/log.ts";
+import type { LogOutput } from "../../kit/log-output.ts";
 import { LoginAttempts } from "../../kit/login-attempts.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { readVersion } from "../../kit/version.ts";
@@ -30,17 +30,19 @@ import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { ProviderProxy } from "../proxy/provider-proxy.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
-import type { AlertDeps } from "../routes/alert.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
 import { Activator } from "../scaling/activator.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
+import type { CallObserver } from "../telemetry/call-record.ts";
 import type { GatewayConfig } from "./config.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
+import { openAlerts } from "./open-alerts.ts";
 import { openGate } from "./open-gate.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { openScaling } from "./open-scaling.ts";
+import { openTelemetry } from "./open-telemetry.ts";
 import { type RunningWorker, runWorker } from "./run-worker.ts";
 
 export interface OpenGateway {
@@ -59,12 +61,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /**
  * Starts a gateway.
  * @param credentials what clients must present, and what the provider gets; absent when authentication is off
+ * @param output standard output, where `log` writes there too
  * @throws the listen error when a port is taken; nothing is left running then
  */
 export async function openGateway(
   config: GatewayConfig,
   credentials: Credentials | undefined,
   log: Logger,
+  output?: LogOutput,
 ): Promise<OpenGateway> {
   const version = readVersion();
   const descriptors = descriptorLimit();
@@ -101,6 +105,9 @@ export async function openGateway(
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   try {
+    const telemetry = await openTelemetry({ ...config, release: version.release, ...(output && { output }), log });
+    // Closed after all that makes calls.
+    opened.push(telemetry);
     const queueing = await openQueue(config.async, log);
     if (queueing) opened.push(queueing.queue);
     const counts = await CallCounts.open({
@@ -125,7 +132,9 @@ export async function openGateway(
     const { autoscaler } = scaling;
     const pathPrefix = new PathPrefix(config.pathPrefix);
     const gate = openGate(config, credentials, log);
-    const proxy = openProxy({ gate, config, table, provider, autoscaler, pathPrefix, release: version.release, log });
+    const { observer } = telemetry;
+    const { release } = version;
+    const proxy = openProxy({ gate, config, table, provider, autoscaler, pathPrefix, observer, release, log });
     opened.push(
       new StalledReplicaWatch({
         functions: () => table.entries(),
@@ -144,6 +153,7 @@ export async function openGateway(
         table,
         proxy,
         pathPrefix,
+        observer,
         credentials,
         attempts,
         log,
@@ -169,6 +179,7 @@ export async function openGateway(
       table,
       autoscaler,
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
+      telemetry: telemetry.counts,
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
@@ -199,6 +210,7 @@ export async function openGateway(
         meter,
         table,
         caller,
+        tracer: telemetry.tracer,
         release: version.release,
         drainTimeoutMs: config.drainTimeoutMs,
         defaultNamespace: config.defaultNamespace,
@@ -220,11 +232,13 @@ interface ProxyDeps {
   readonly provider: ProviderClient;
   readonly autoscaler: Autoscaler;
   readonly pathPrefix: PathPrefix;
+  readonly observer: CallObserver | undefined;
   readonly release: string;
   readonly log: Logger;
 }
 
-function openProxy({ gate, config, table, provider, autoscaler, pathPrefix, release, log }: ProxyDeps): FunctionProxy {
+function openProxy(deps: ProxyDeps): FunctionProxy {
+  const { gate, config, table, provider, autoscaler, pathPrefix, observer, release, log } = deps;
   const activator = new Activator<FunctionEntry>({
     scale: async (ref, replicas) => {
       autoscaler.ordered(qualifiedName(ref), replicas);
@@ -245,34 +259,9 @@ function openProxy({ gate, config, table, provider, autoscaler, pathPrefix, rele
     holdTimeoutMs: config.scaleUpTimeoutMs,
     gate,
     pathPrefix,
+    observer,
     release,
   });
-}
-
-function openAlerts({
-  config,
-  table,
-  provider,
-  autoscaler,
-}: Pick<ProxyDeps, "config" | "table" | "provider" | "autoscaler">): AlertDeps {
-  return {
-    find: (target) => {
-      const entry = table.find(target);
-      if (!entry) return undefined;
-      const { snapshot, qualifiedName } = entry;
-      const { labels, annotations } = snapshot;
-      const watched = autoscaler.watched(qualifiedName);
-      const policy =
-        watched?.policyFor(snapshot) ?? parseScalePolicy(labels, annotations, config.scaling.defaults).policy;
-      return { ref: snapshot, replicas: snapshot.replicas, policy };
-    },
-    scale: async (ref, replicas) => {
-      autoscaler.ordered(qualifiedName(ref), replicas);
-      const from = table.find(qualifiedName(ref))?.snapshot.replicas ?? replicas;
-      await provider.scaleFrom(ref, from, replicas);
-    },
-    alerted: (ref) => autoscaler.alerted(qualifiedName(ref)),
-  };
 }
 
 interface AsyncDeps {
@@ -281,14 +270,16 @@ interface AsyncDeps {
   readonly table: FunctionTable;
   readonly proxy: FunctionProxy;
   readonly pathPrefix: PathPrefix;
+  readonly observer: CallObserver | undefined;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
   readonly log: Logger;
 }
 
-function openAsync(queue: ApiQueue, { gate, config, table, proxy, pathPrefix, credentials, attempts, log }: AsyncDeps) {
+function openAsync(queue: ApiQueue, deps: AsyncDeps) {
+  const { gate, config, table, proxy, pathPrefix, observer, credentials, attempts, log } = deps;
   const targets = new CallbackTargets(config.async.callbackTargets);
-  const intake = new AsyncIntake({ queue, table, proxy, gate, targets, pathPrefix, log });
+  const intake = new AsyncIntake({ queue, table, proxy, gate, targets, pathPrefix, observer, log });
   const calls = new CallRoutes({
     queue,
     isAuthorized: (req) => checkLogin(req, credentials, attempts),

@@ -1,9 +1,20 @@
 import type { IncomingMessage } from "node:http";
-import { PassThrough } from "node:stream";
+import { PassThrough, type TransformCallback } from "node:stream";
 import { trailerFields } from "../../http/forwarding.ts";
 
+/** A body that is passed on piece by piece. */
+export class CountedBody extends PassThrough {
+  /** That have come through so far. */
+  bytes = 0;
+
+  override _transform(piece: Buffer, encoding: BufferEncoding, done: TransformCallback): void {
+    this.bytes += piece.length;
+    super._transform(piece, encoding, done);
+  }
+}
+
 /** A body that is not read until somebody asks for it: a replica that has taken the call. */
-export class AwaitedBody extends PassThrough {
+export class AwaitedBody extends CountedBody {
   readonly #req: IncomingMessage;
   #wanted = false;
 

@@ -63,6 +63,8 @@ export class FunctionCall implements OpenCall, AttemptedCall {
 
   start(): void {
     this.#loads = true;
+    const { record } = this.exchange;
+    if (record) record.functionName = this.entry.qualifiedName;
     this.entry.load.enter(performance.now());
     this.exchange.open(this, this.entry.snapshot.timeouts?.readMs);
   }
@@ -161,6 +163,8 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   }
 
   #takeQueueNumber(): Held {
+    const { record } = this.exchange;
+    if (record) record.heldAt = performance.now();
     return {
       number: this.entry.held.nextNumber(),
       deadline: performance.now() + this.#context.holdTimeoutMs,
@@ -179,6 +183,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     const now = performance.now();
     this.#count(now);
     this.#held?.coldWait.sent();
+    this.exchange.record?.sent(now, replica);
     const attempt = new ReplicaAttempt(this, replica, now);
     this.#attempt = attempt;
     attempt.send(request);

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { toFaasError } from "../../contract/errors.ts";
+import { clientOf } from "../../http/client-address.ts";
 import { within } from "../../kit/within.ts";
 import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { PolicyGate } from "../policies/policy-gate.ts";
+import type { CallObserver } from "../telemetry/call-record.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import { type CallContext, FunctionCall } from "./function-call.ts";
 import { FunctionEntry } from "./function-entry.ts";
@@ -13,6 +15,7 @@ import { GuardedCalls } from "./guarded-calls.ts";
 import type { CallHeaders } from "./headers.ts";
 import { HttpExchange, writeAnswer } from "./http-exchange.ts";
 import { MissingFunctionLookup, type ProviderQuestions } from "./missing-function-lookup.ts";
+import { ObservedExchange } from "./observed-exchange.ts";
 import {
   noFunctionAnswer,
   tooManyUpgradesAnswer,
@@ -45,6 +48,8 @@ export interface FunctionProxyOptions {
   readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
+  /** Told of all calls; absent where nobody wants to know. */
+  readonly observer?: CallObserver | undefined;
   /** Release of this gateway, for `X-Served-By` and `User-Agent`. */
   readonly release: string;
 }
@@ -60,8 +65,11 @@ export class FunctionProxy {
   readonly #userAgent: string;
   readonly #pathPrefix: PathPrefix;
   readonly #guarded: GuardedCalls;
+  readonly #observer: CallObserver | undefined;
 
-  constructor({ table, provider, wake, doubt, holdTimeoutMs, gate, pathPrefix, release }: FunctionProxyOptions) {
+  constructor(options: FunctionProxyOptions) {
+    const { table, provider, wake, doubt, holdTimeoutMs, gate, pathPrefix, observer, release } = options;
+    this.#observer = observer;
     this.#table = table;
     this.#late = new MissingFunctionLookup({ table, provider });
     this.#context = { wake, ...(doubt && { doubt }), holdTimeoutMs, servedBy: `faaslane/${release}` };
@@ -77,25 +85,28 @@ export class FunctionProxy {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
     const exchange = new HttpExchange(req, res);
     if (exchange.isOneTooMany) {
-      exchange.refuse(tooManyUpgradesAnswer(this.responseHeaders(this.newCallHeaders(req))));
+      this.#observed(req.url as string, exchange, req.headers).refuse(
+        tooManyUpgradesAnswer(this.responseHeaders(this.newCallHeaders(req))),
+      );
       return undefined;
     }
     return this.forward(req.url as string, callIdOf(req), exchange, req.headers);
   }
 
   /**
-   * Makes a call for `exchange`.
+   * Makes a call for `caller`.
    * @param url starts with {@link FUNCTION_PREFIX}
    * @param callId a new one when undefined
-   * @param asked headers of the request as it came, for those who are sent elsewhere
+   * @param asked headers of the request as it came, for those who are sent elsewhere and for its trace
    * @returns undefined unless the function has to be looked for, or has a policy
    */
   forward(
     url: string,
     callId: string | undefined,
-    exchange: Exchange,
+    caller: Exchange,
     asked: IncomingHttpHeaders = {},
   ): Promise<void> | undefined {
+    const exchange = this.#observer === undefined ? caller : this.#observed(url, caller, asked);
     const path = parseFunctionPath(url, FUNCTION_PREFIX);
     if (path.kind !== "function") {
       exchange.refuse(noFunctionAnswer(path, (location) => this.#pathPrefix.locate(location, asked)));
@@ -111,12 +122,23 @@ export class FunctionProxy {
     return this.#call(entry, exchange, path.url, headers);
   }
 
+  #observed(url: string, exchange: Exchange, headers: IncomingHttpHeaders): Exchange {
+    if (!this.#observer) return exchange;
+    const { caller, method } = exchange;
+    const kind = caller ? "call" : "stored";
+    const record = this.#observer.begin({ kind, method, url, headers, client: caller && clientOf(caller.req) });
+    return new ObservedExchange(exchange, record, this.#observer);
+  }
+
   /** @returns undefined unless the function has a policy to be seen to */
   #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> | undefined {
     const { policy } = entry;
     if (policy !== undefined && exchange.caller !== undefined) {
       return this.#guarded.handle(
-        { entry, policy, url, headers, ours: this.responseHeaders(headers) },
+        {
+          ...{ entry, policy, url, headers, ours: this.responseHeaders(headers) },
+          observed: exchange instanceof ObservedExchange ? exchange : undefined,
+        },
         exchange.caller,
       );
     }

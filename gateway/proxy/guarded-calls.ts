@@ -9,6 +9,7 @@ import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import { announcesBody, DeliveredExchange, GuardedExchange } from "./guarded-exchange.ts";
 import type { CallHeaders } from "./headers.ts";
+import type { ObservedExchange } from "./observed-exchange.ts";
 import { failureAnswer } from "./platform-answers.ts";
 
 /** A call of a function that has a policy. */
@@ -18,6 +19,8 @@ export interface GuardedCall {
   /** For the function. */
   readonly url: string;
   readonly headers: CallHeaders;
+  /** What tells of the call, to be put around the exchange that it gets; mostly absent. */
+  readonly observed: ObservedExchange | undefined;
   /** On every answer. */
   readonly ours: Readonly<Record<string, string>>;
 }
@@ -48,15 +51,18 @@ export class GuardedCalls {
   }
 
   async handle(call: GuardedCall, { req, res }: Caller): Promise<void> {
-    const { entry, policy, ours } = call;
+    const { entry, policy, ours, observed } = call;
     if (this.#gate.isDelivery(entry, req)) {
-      this.#start(entry, new DeliveredExchange(req, res), call.url, call.headers);
+      const delivered = new DeliveredExchange(req, res);
+      this.#start(entry, observed?.around(delivered) ?? delivered, call.url, call.headers);
       return;
     }
     const exchange = new GuardedExchange(req, res, entry, policy.rules);
+    const outer: Exchange = observed?.around(exchange) ?? exchange;
+    if (outer.record) outer.record.functionName = entry.qualifiedName;
     const preflight = policy.problem === undefined && answerPreflight(policy, req, ours);
     if (preflight) {
-      exchange.refuse(preflight);
+      outer.refuse(preflight);
       return;
     }
     try {
@@ -70,7 +76,7 @@ export class GuardedCalls {
       const error = toFaasError(thrown);
       entry.meter.start();
       entry.meter.end(STATUS[error.kind], 0);
-      exchange.refuse(refusalAnswer(error, ours));
+      outer.refuse(refusalAnswer(error, ours));
     }
   }
 
@@ -92,10 +98,10 @@ export class GuardedCalls {
     entered: Admission,
     body?: Buffer,
   ): Promise<void> {
-    const { entry, policy, url, headers } = call;
+    const { entry, policy, url, headers, observed } = call;
     exchange.admit(await this.#gate.admit(policy, entry, req, entered, body));
     if (body) exchange.hasBody(body);
-    if (!exchange.left) this.#start(entry, exchange, url, headers);
+    if (!exchange.left) this.#start(entry, observed ?? exchange, url, headers);
   }
 }
 

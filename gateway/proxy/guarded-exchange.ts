@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline, Transform } from "node:stream";
+import { pipeline, type TransformCallback } from "node:stream";
 import type { CallPolicy } from "../../contract/policies/call-policy.ts";
 import { applyCors, corsHeaders } from "../core/cors.ts";
 import { tellIdentity } from "../policies/identity-headers.ts";
 import { type Admission, type Called, tooLargeAnswer, tooLargeRequest } from "../policies/policy-gate.ts";
+import { CountedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 import { HttpExchange } from "./http-exchange.ts";
@@ -62,16 +63,8 @@ export class GuardedExchange extends HttpExchange {
   }
 
   /** `body`, which fails as soon as it has more than `limit` bytes. */
-  #limited(body: NodeJS.ReadableStream, limit: number): Transform {
-    let bytes = 0;
-    const called = this.#called;
-    const limited = new Transform({
-      transform(piece: Buffer, _encoding, done) {
-        bytes += piece.length;
-        if (bytes > limit) done(tooLargeRequest(called, limit));
-        else done(null, piece);
-      },
-    });
+  #limited(body: NodeJS.ReadableStream, limit: number): LimitedBody {
+    const limited = new LimitedBody(this.#called, limit);
     // Its reader gets the error itself.
     return pipeline(body, limited, () => {});
   }
@@ -102,6 +95,22 @@ export class GuardedExchange extends HttpExchange {
     // What is left of a refused body is not worth waiting for; it may never come.
     if (!this.#req.complete && announcesBody(this.#req)) headers.connection = "close";
     super.refuse({ ...answer, headers: headers as Record<string, string> });
+  }
+}
+
+class LimitedBody extends CountedBody {
+  readonly #called: Called;
+  readonly #limit: number;
+
+  constructor(called: Called, limit: number) {
+    super();
+    this.#called = called;
+    this.#limit = limit;
+  }
+
+  override _transform(piece: Buffer, encoding: BufferEncoding, done: TransformCallback): void {
+    if (this.bytes + piece.length > this.#limit) done(tooLargeRequest(this.#called, this.#limit));
+    else super._transform(piece, encoding, done);
   }
 }
 

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Duplex, PassThrough } from "node:stream";
+import type { Duplex } from "node:stream";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
 import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
-import { AwaitedBody } from "./awaited-body.ts";
+import { AwaitedBody, CountedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 
@@ -72,8 +72,8 @@ export class HttpExchange implements Exchange {
   }
 
   /** A stream between: undici destroys a body that a function does not want, and the request with it its connection. */
-  #bodyStream(): PassThrough {
-    const body = new PassThrough();
+  #bodyStream(): CountedBody {
+    const body = new CountedBody();
     body.on("error", () => {}); // the code that destroys it fails the call itself
     return this.#req.pipe(body);
   }

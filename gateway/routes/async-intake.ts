@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FaasError, toFaasError, withCode } from "../../contract/errors.ts";
+import { clientOf } from "../../http/client-address.ts";
 import type { Logger } from "../../kit/log.ts";
 import { Slices } from "../../kit/slices.ts";
 import type { CallbackTargets } from "../async/callbacks/targets.ts";
@@ -18,6 +19,7 @@ import { answerPreflight } from "../proxy/guarded-calls.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "../proxy/headers.ts";
 import { writeAnswer } from "../proxy/http-exchange.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
+import type { CallObserver, CallRecord } from "../telemetry/call-record.ts";
 import { answerError, inTime } from "./answers.ts";
 import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
 
@@ -25,6 +27,9 @@ export const ASYNC_PREFIX = "/async-function/";
 
 /** Set to `true` when a call was known already by its idempotency key. */
 export const DUPLICATE_HEADER = "x-faaslane-duplicate";
+
+/** nginx's code for a caller that left; nobody receives it. */
+const CALLER_LEFT = 499;
 
 const MAX_BATCH_LINES = 10_000;
 
@@ -38,6 +43,8 @@ export interface AsyncIntakeOptions {
   readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
+  /** Told of all calls that come; absent where nobody wants to know. */
+  readonly observer?: CallObserver | undefined;
   /** Bytes of bodies in memory, over all calls that are being accepted. Default 256 MiB. */
   readonly maxBufferedBytes?: number;
   /** Longest wait for the queue. Default 15 s. */
@@ -68,9 +75,22 @@ export class AsyncIntake {
 
   /** Answers a `POST` whose URL starts with {@link ASYNC_PREFIX}. */
   async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const record = this.#observe(req, res);
     const path = parseFunctionPath(req.url as string, ASYNC_PREFIX);
-    if (path.kind === "function") await this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req));
+    if (path.kind === "function") await this.#answer(req, res, path, this.#options.proxy.newCallHeaders(req), record);
     else answerNoFunction(res, path, this.#pathPrefix);
+  }
+
+  #observe(req: IncomingMessage, res: ServerResponse): CallRecord | undefined {
+    const { observer } = this.#options;
+    if (!observer) return undefined;
+    const { method = "", url = "", headers } = req;
+    const record = observer.begin({ kind: "intake", method, url, headers, client: clientOf(req) });
+    res.once("close", () => {
+      record.status = res.writableFinished ? res.statusCode : CALLER_LEFT;
+      observer.end(record);
+    });
+    return record;
   }
 
   /**
@@ -91,16 +111,20 @@ export class AsyncIntake {
     res: ServerResponse,
     { target, url }: { readonly target: string; readonly url: string },
     headers: CallHeaders,
+    record: CallRecord | undefined,
   ): Promise<void> {
     const { table, proxy, log } = this.#options;
+    if (record) record.callId = headers.callId;
     const entry = table.find(target) ?? (await proxy.findLate(target, res, headers));
     if (!entry) return;
+    if (record) record.functionName = entry.qualifiedName;
     const ours = proxy.responseHeaders(headers);
     const { policy } = entry;
     const guard = policy && new AsyncGuard(this.#gate, policy, entry, req);
     try {
       await guard?.enter();
-      const receipt = await this.#accept(req, entry, url, headers, guard);
+      const receipt = await this.#accept({ req, record }, entry, url, headers, guard);
+      if (record) record.callId = receipt.callId;
       // Where its status can be had without credentials, whatever call id the caller has chosen.
       const status = this.#pathPrefix.locate(`${ASYNC_PREFIX}${encodeURIComponent(receipt.id)}`, req.headers);
       res
@@ -108,24 +132,26 @@ export class AsyncIntake {
         .end();
     } catch (thrown) {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
-      const error = toFaasError(thrown);
+      const error = queueError(toFaasError(thrown));
+      if (record) record.errorCode = error.code;
       if (error.kind === "internal") log.error({ err: error.cause, function: entry.qualifiedName }, "queueing failed");
-      answerError(res, queueError(error), { ...ours, ...guard?.headers }, refusalHeaders(error));
+      answerError(res, error, { ...ours, ...guard?.headers }, refusalHeaders(error));
     }
   }
 
   async #accept(
-    req: IncomingMessage,
+    { req, record }: { readonly req: IncomingMessage; readonly record: CallRecord | undefined },
     entry: FunctionEntry,
     url: string,
     headers: CallHeaders,
     guard: AsyncGuard | undefined,
   ): Promise<Receipt> {
-    const { queue, targets, queueTimeoutMs = 15_000 } = this.#options;
+    const { queue, targets, observer, queueTimeoutMs = 15_000 } = this.#options;
     const queryAt = url.indexOf("?");
     const acceptedAt = Date.now();
     const asked = readAsyncRequest(req.headers, queryAt < 0 ? "" : url.slice(queryAt + 1), acceptedAt);
     if (asked.callbackUrl !== undefined) targets.checkUrl(asked.callbackUrl);
+    const traced = (flat: string[]) => (record && observer ? observer.upstreamHeaders(record, flat) : flat);
     const unchecked: Omit<NewCall, "body"> = {
       ...forQueue(asked),
       queue: this.#queueOf(entry),
@@ -133,12 +159,13 @@ export class AsyncIntake {
       namespace: entry.namespace,
       method: "POST",
       path: queryAt < 0 ? url : url.slice(0, queryAt),
-      headers: forFunction(req, headers),
+      headers: forFunction(traced(buildUpstreamHeaders(req, headers))),
       acceptedAt,
     };
     // What a key stands for; nobody waits for a large body to be read once more for it.
     const digest = asked.idempotencyKey === undefined ? undefined : new BodyDigest();
     const use = async (body: Buffer) => {
+      if (record) record.bytesIn = body.length;
       await guard?.check(body);
       const head = guard ? { ...unchecked, headers: guard.tell(unchecked.headers) } : unchecked;
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
@@ -172,8 +199,7 @@ function forQueue({ batch: _batch, ...asked }: AsyncRequest) {
 }
 
 /** `X-Call-Id` is added when the call is made: it may be the queue's choice. */
-function forFunction(req: IncomingMessage, headers: CallHeaders): [name: string, value: string][] {
-  const flat = buildUpstreamHeaders(req, headers);
+function forFunction(flat: readonly string[]): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i] as string;

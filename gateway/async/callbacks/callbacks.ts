@@ -2,10 +2,14 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { newsOf } from "../../queue/outcome.ts";
 import type { CallbackEnd, CallbackNews, FinishedBatch, PendingCallback, QueuedCall } from "../../queue/queue.ts";
+import { SPAN_KIND } from "../../telemetry/span.ts";
+import { replaceContext } from "../../telemetry/trace-context.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import { placeOf, type QueueWorkerEvents } from "../events.ts";
 import type { ResponseHeaders } from "../function-caller.ts";
 import { buildBatchHeaders, buildCallbackHeaders, groupHeaders } from "../headers.ts";
 import type { StoredAnswer } from "../result.ts";
+import { contextOf } from "../traced-call.ts";
 import { batchResults } from "./batch-results.ts";
 import type { CallbackMessage, CallbackOutcome, CallbackSender, CallbackTry } from "./sender.ts";
 
@@ -16,6 +20,8 @@ export interface CallbacksOptions {
   readonly userAgent: string;
   readonly log: Pick<Logger, "info" | "warn" | "error">;
   readonly events: QueueWorkerEvents;
+  /** Absent unless callbacks are traced. */
+  readonly tracer?: Tracer | undefined;
   readonly now: () => number;
 }
 
@@ -67,7 +73,7 @@ export class Callbacks {
       body: { bytes: stored.byteLength, body: () => stored },
     };
     const before = { tries, elapsedMs: () => now() - since };
-    const made = await sender.tryOnce(url, message, before, signal);
+    const made = await this.#traced(call, message, (traced) => sender.tryOnce(url, traced, before, signal));
     if (made.kind !== "again") {
       this.#report(call, url, made);
       return endOf(pending, made);
@@ -126,9 +132,48 @@ export class Callbacks {
     message: CallbackMessage,
     signal: AbortSignal,
   ): Promise<CallbackOutcome> {
-    const outcome = await this.#options.sender.send(callbackUrl, message, signal);
+    const { sender } = this.#options;
+    const outcome = await this.#traced(call, message, (traced) => sender.send(callbackUrl, traced, signal));
     this.#report(call, callbackUrl, outcome);
     return outcome;
+  }
+
+  /** Gives a callback a span, linked to the one that accepted its call. Its address is in none: that may be a secret. */
+  async #traced<T extends CallbackTry>(
+    call: QueuedCall,
+    message: CallbackMessage,
+    send: (message: CallbackMessage) => Promise<T>,
+  ): Promise<T> {
+    const { tracer } = this.#options;
+    if (!tracer) return await send(message);
+    const span = tracer.beginLinked(contextOf(call), "callback", SPAN_KIND.client);
+    const facts = {
+      "http.request.method": "POST",
+      "faas.invocation_id": call.callId,
+      "faas.name": qualifiedName({ name: call.function, namespace: call.namespace }),
+      "messaging.message.id": call.id,
+    };
+    try {
+      const made = await send({ ...message, headers: replaceContext(message.headers, span.context) });
+      const { kind, tries } = made;
+      const status = kind === "delivered" ? made.status : undefined;
+      const failure = kind === "delivered" ? undefined : kind;
+      const resent = tries > 1 ? tries - 1 : undefined;
+      span.end(
+        {
+          ...facts,
+          "http.response.status_code": status,
+          "http.request.resend_count": resent,
+          "error.type": failure,
+          "faaslane.reason": kind === "delivered" ? undefined : made.reason,
+        },
+        kind !== "delivered",
+      );
+      return made;
+    } catch (error) {
+      span.end({ ...facts, "error.type": "cancelled" }, false);
+      throw error;
+    }
   }
 
   #report(call: QueuedCall, callbackUrl: string, outcome: CallbackOutcome): void {

@@ -161,14 +161,15 @@ export class CallDelivery {
   }
 
   /** Waits for the gateway to be there, for as long as the call has time. */
-  async #call({ call, signal, permit }: Task): Promise<{ readonly answer: CallAnswer; readonly startedAt: number }> {
+  async #call(task: Task): Promise<{ readonly answer: CallAnswer; readonly startedAt: number }> {
+    const { call, attempt, signal, permit } = task;
     const { caller, log, clock, random } = this.#options;
     const [minWaitMs, maxWaitMs] = this.#options.unreachableWaitMs;
     for (let tries = 1; ; tries++) {
       // It may wait for minutes, and others need not.
       if (this.#isScaledToZero(call)) permit.lendSlot();
       const startedAt = clock();
-      const answer = await caller.call(call, this.#keepLimits(call), signal);
+      const answer = await caller.call(call, this.#keepLimits(call), signal, attempt);
       if (answer.kind !== "unreachable") {
         if (this.#unreachable) log.info({}, "gateway reachable again");
         this.#unreachable = false;

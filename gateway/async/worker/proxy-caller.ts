@@ -4,6 +4,7 @@ import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.
 import type { QueuedCall } from "../../queue/queue.ts";
 import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
 import type { ResultLimits } from "../result.ts";
+import { contextOf } from "../traced-call.ts";
 import { GatewayRequests } from "./calls-under-way.ts";
 import { StoredExchange } from "./stored-exchange.ts";
 import { validateStoredCall } from "./validate-stored-call.ts";
@@ -36,7 +37,7 @@ export class ProxyCaller implements FunctionCaller {
     const exchange = new StoredExchange(call, userAgent, { keep, signal, microBatch: this.#underWay.microBatch });
     const limit = (begun: boolean) => timeLimit(call, begun);
     return await this.#underWay.run(exchange.collector, limit, () => {
-      proxy.forward(urlOf(call), call.callId, exchange)?.catch(() => exchange.breakOff());
+      proxy.forward(urlOf(call), call.callId, exchange, contextOf(call))?.catch(() => exchange.breakOff());
     });
   }
 

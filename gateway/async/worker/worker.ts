@@ -3,6 +3,7 @@ import { DEFAULT_NAMESPACE } from "../../../contract/paths.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { RetryPolicy } from "../../core/retry-policy.ts";
 import type { Consumer, Queue } from "../../queue/queue.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import { Callbacks } from "../callbacks/callbacks.ts";
 import type { Lookup } from "../callbacks/connector.ts";
 import { type CallbackRetry, CallbackSender } from "../callbacks/sender.ts";
@@ -50,6 +51,8 @@ export interface QueueWorkerOptions {
   readonly unreachableWaitMs?: readonly [min: number, max: number];
   readonly log: Pick<Logger, "debug" | "info" | "warn" | "error">;
   readonly events?: QueueWorkerEvents;
+  /** Absent unless callbacks are traced; tries are by a caller that traces them. */
+  readonly tracer?: Tracer | undefined;
   readonly now?: () => number;
   readonly random?: () => number;
 }
@@ -88,6 +91,7 @@ export async function startQueueWorker(options: QueueWorkerOptions): Promise<Cal
     userAgent,
     log,
     events,
+    tracer: options.tracer,
     now,
   });
   const changed = (ref: Parameters<Consumer["limitChanged"]>[0]) => consumer?.limitChanged(ref);

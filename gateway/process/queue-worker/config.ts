@@ -5,6 +5,7 @@ import { LOG_LEVELS, type LogLevel } from "../../../kit/log.ts";
 import { oneOf, parseBoolean, parseDuration, parsePort, parseText } from "../../../kit/parse.ts";
 import { type AsyncConfig, readAsyncConfig, readGatewayUrl } from "../async-config.ts";
 import { DEFAULT_UPSTREAM_TIMEOUT_MS } from "../config.ts";
+import { readTracingConfig, type TracingConfig } from "../telemetry-config.ts";
 
 export interface QueueWorkerConfig {
   readonly bindAddress: string;
@@ -22,6 +23,8 @@ export interface QueueWorkerConfig {
   /** How long a stop waits for calls under way, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
+  /** Absent unless calls are traced. */
+  readonly tracing: TracingConfig | undefined;
 }
 
 /** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
@@ -42,6 +45,7 @@ export function loadQueueWorkerConfig(env: Env): QueueWorkerConfig {
       async: readAsyncConfig(read, secretMountPath),
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
+      tracing: readTracingConfig(read, "faaslane-queue-worker"),
     };
   });
 }

@@ -17,6 +17,7 @@ import { ProviderConnection } from "../../proxy/provider-connection.ts";
 import { maxSlotless } from "../../queue/worker/slots.ts";
 import { followProvider } from "../follow-provider.ts";
 import { openQueue } from "../open-queue.ts";
+import { openTelemetry } from "../open-telemetry.ts";
 import { runWorker } from "../run-worker.ts";
 import type { QueueWorkerConfig } from "./config.ts";
 
@@ -63,6 +64,10 @@ export async function openQueueWorker(
   });
   opened.push(connection, table);
   try {
+    const { release } = readVersion();
+    const accessLog = { kind: "off" } as const; // the gateway's: all calls go through it
+    const telemetry = await openTelemetry({ accessLog, tracing: config.tracing, release, log });
+    opened.push(telemetry);
     const queueing = await openQueue(config.async, log);
     if (!queueing) throw new Error("a queue worker needs a queue");
     opened.push(queueing.queue);
@@ -74,7 +79,6 @@ export async function openQueueWorker(
     });
     opened.push(followProvider(provider, table));
     const meter = new QueueMeter();
-    const { release } = readVersion();
     const caller = new GatewayCaller({
       gatewayUrl: config.gatewayUrl,
       // Calls that have lent their slots wait here all the same.
@@ -95,20 +99,22 @@ export async function openQueueWorker(
       meter,
       table,
       caller,
+      tracer: telemetry.tracer,
       release,
       drainTimeoutMs: config.drainTimeoutMs,
       defaultNamespace: config.defaultNamespace,
       log,
     });
     opened.push(worker);
-    const registry = createWorkerMetrics({
+    const queue = {
       stats: () => queueing.queue.stats(),
       meter,
       instance: hostname(),
       ...(queueing.reconnects && {
         reconnects: { names: ["queue_worker_nats_reconnect_total"], count: queueing.reconnects },
       }),
-    });
+    };
+    const registry = createWorkerMetrics(queue, telemetry.counts);
     const problem = () => queueing.problem() ?? worker.problem();
     const metrics = await listen(buildMetricsApp(registry, problem, log), {
       port: config.metricsPort,

@@ -1,0 +1,31 @@
+import type { AccessLog } from "./access-log.ts";
+import { type CallHead, type CallObserver, CallRecord } from "./call-record.ts";
+import { replaceContext } from "./trace-context.ts";
+import type { Tracer } from "./tracer.ts";
+
+/** Writes down calls, and traces them, as far as either is asked for. */
+export class CallWatch implements CallObserver {
+  readonly #accessLog: Pick<AccessLog, "add"> | undefined;
+  readonly #tracer: Tracer | undefined;
+
+  constructor(accessLog: Pick<AccessLog, "add"> | undefined, tracer: Tracer | undefined) {
+    this.#accessLog = accessLog;
+    this.#tracer = tracer;
+  }
+
+  begin(head: CallHead): CallRecord {
+    return new CallRecord(head, this.#tracer?.beginCall(head.headers), performance.now());
+  }
+
+  upstreamHeaders({ kind, trace }: CallRecord, headers: string[]): string[] {
+    if (!trace) return headers;
+    // What is accepted is linked to its acceptance; what a function does is part of its call.
+    return replaceContext(headers, kind === "intake" ? trace : { ...trace, spanId: trace.upstreamId });
+  }
+
+  end(record: CallRecord): void {
+    record.endedAt ??= performance.now();
+    this.#accessLog?.add(record);
+    this.#tracer?.endCall(record);
+  }
+}
