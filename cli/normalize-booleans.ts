@@ -4,7 +4,7 @@ const ON = ["envsubst", "update", "read-template", "trim", "tail", "overwrite"];
 const OFF = [
   ...["replace", "readonly", "tls-no-verify", "quiet", "verbose", "json", "async", "auth", "shrinkwrap", "no-cache"],
   ...["list", "password-stdin", "short-version", "skip-push", "skip-deploy", "watch", "squash", "pull", "debug"],
-  ...["disable-stack-pull", "overwrite", "publish", "reset-qemu", "print", "warn-update", "force", "dry-run"],
+  ...["disable-stack-pull", "publish", "reset-qemu", "print", "warn-update", "force", "dry-run"],
 ];
 
 /** `--flag=true` and `--flag=false`, as scripts written for Go programs have them, in the forms that are parsed here. */

@@ -5,7 +5,6 @@ import type { Io } from "../io.ts";
 const BUILD: Readonly<Record<string, string>> = {
   "--squash": "an image has one layer a step already",
   "--pull": "base images are not pulled by the client",
-  "--disable-stack-pull": "templates are not pulled unasked",
   "--build-label <key=value>": "images of the gateway's builder carry no labels",
   "--debug": "FAAS_DEBUG=1 shows requests",
   "--overwrite": "templates are not pulled unasked",

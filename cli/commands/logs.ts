@@ -3,6 +3,7 @@ import type { LogMessage } from "../../contract/logs.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError } from "../errors.ts";
 import { type Io, writeOut } from "../io.ts";
+import { createReplicaColors, wantsColor } from "../replica-colors.ts";
 import { connect } from "./connect.ts";
 import {
   addGatewayOptions,
@@ -51,7 +52,7 @@ export function logsCommand(io: Io): Command {
   addNamespaceOption(addGatewayOptions(addStackOptions(command, "--yaml <file>")));
   return command.action(async (name: string) => {
     const flags = command.optsWithGlobals<Flags>();
-    const format = formatterOf(flags);
+    const format = formatterOf(io, flags);
     const request = {
       name,
       since: sinceOf(flags, Date.now()),
@@ -64,7 +65,7 @@ export function logsCommand(io: Io): Command {
     const namespace = selectedNamespace(name, flags.namespace, stack);
     const { signal } = new AbortController();
     for await (const message of client.logs({ ...request, namespace }, signal)) {
-      await writeOut(io.stdout, `${format(message)}\n`);
+      await writeOut(io.stdout, format(message));
     }
   });
 }
@@ -83,26 +84,31 @@ function sinceOf({ since, sinceTime }: Flags, nowMs: number): string | undefined
   return sinceTime;
 }
 
-function formatterOf(flags: Flags): (message: LogMessage) => string {
+/** How a message is written, with its newline. */
+function formatterOf(io: Io, flags: Flags): (message: LogMessage) => string | Buffer {
   const kind = flags.json ? "json" : flags.output;
   const time = TIME_FORMATS[flags.timeFormat];
   if (!time) throw new CliError(`--time-format must be one of ${Object.keys(TIME_FORMATS).join(", ")}`);
   switch (kind) {
     case "json":
-      return (message) => JSON.stringify(message);
+      return (message) => `${JSON.stringify(message)}\n`;
     case "keyvalue":
       return (message) => {
         const { timestamp, name, namespace, instance, text } = message;
         const fields = { timestamp: time(timestamp), name, namespace, instance, text: text.replace(/\n$/, "") };
-        return Object.entries(fields)
-          .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
-          .join(" ");
+        const pairs = Object.entries(fields).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+        return `${pairs.join(" ")}\n`;
       };
-    case "plain":
-      return ({ timestamp, name, instance, text }) =>
-        [time(timestamp), flags.name ? name : "", flags.instance ? `(${instance})` : "", text.replace(/\n$/, "")]
-          .filter((part, index) => index === 3 || part !== "")
-          .join(" ");
+    case "plain": {
+      const colored = wantsColor(io) ? createReplicaColors() : undefined;
+      return ({ timestamp, name, instance, text }) => {
+        const parts = [time(timestamp), flags.name ? name : "", flags.instance ? `(${instance})` : ""];
+        const before = parts.filter((part) => part !== "").join(" ");
+        const line = text.replace(/\n$/, "");
+        if (colored) return colored(instance, before, line);
+        return before === "" ? `${line}\n` : `${before} ${line}\n`;
+      };
+    }
     default:
       throw new CliError("--output must be plain, keyvalue or json");
   }

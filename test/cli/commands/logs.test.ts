@@ -47,6 +47,27 @@ describe("logs", () => {
     expect((await scene.run(`logs f ${flags}`.trim())).stdout).toBe(expected);
   });
 
+  test("tells replicas apart by colours on a terminal, and nowhere else", async () => {
+    await using scene = await openScene(stream, {});
+    const colored = '2026-01-31T12:00:00Z (f-1) say "hi"\n\u001b[36m2026-01-31T12:00:01Z (f-2)\u001b[0m \n';
+    expect((await scene.run("logs f --instance", { screen: true })).stdout).toBe(colored);
+    for (const env of [{ NO_COLOR: "1" }, { TERM: "dumb" }]) {
+      expect((await scene.run("logs f --instance", { screen: true, env })).stdout).not.toContain("\u001b");
+    }
+    for (const flags of ["--instance", "-o json", "-o keyvalue"]) {
+      expect((await scene.run(`logs f ${flags}`)).stdout).not.toContain("\u001b");
+    }
+    expect((await scene.run("logs f -o json", { screen: true })).stdout).not.toContain("\u001b");
+  });
+
+  test("what a replica is called or writes is no colour", async () => {
+    const evil = { ...lines[0], instance: "a\u001b[31m\n", text: "\u001b]0;title\u0007\n" };
+    await using scene = await openScene(() => ({ status: 200, body: JSON.stringify(evil) }), {});
+    expect((await scene.run("logs f --instance", { screen: true })).stdout).toBe(
+      "2026-01-31T12:00:00Z (a\\x1b[31m\\n) \\x1b]0;title\\x07\n",
+    );
+  });
+
   test("refuses what it does not understand, and tells of failures", async () => {
     await using scene = await openScene(() => ({ status: 404, body: "no such function" }), {});
     expect((await scene.run("logs f")).stderr).toBe("Error: the gateway answered 404 Not Found: no such function\n");
