@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { FaasError } from "../../contract/errors.ts";
+import type { AnswerControl, AnswerHandler } from "../../http/client/client-call.ts";
 import { isUntyped, MAX_ANSWER_HEAD_BYTES, MAX_INTERIM_ANSWERS } from "../../http/forwarding.ts";
 import { isOffered } from "../../http/upgrade-rules.ts";
 import { readProviderAnswer } from "../core/provider-answer.ts";
@@ -29,7 +30,10 @@ const OUR_OWN = new Set([
   "EADDRNOTAVAIL",
   "UND_ERR_INVALID_ARG",
   "UND_ERR_NOT_SUPPORTED",
+  "BAD_REQUEST_HEAD",
 ]);
+
+const TIMEOUTS = new Set(["HEAD_TIMEOUT", "BODY_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
 
 const TOO_LARGE_A_HEAD = `sent an answer that cannot be passed on: its headers have more than ${MAX_ANSWER_HEAD_BYTES / 1024} KiB`;
 
@@ -47,7 +51,7 @@ const UNHEARD = new Error("the function does not listen yet");
 /** And one that says that the provider could not send it anywhere. */
 const UNDELIVERED = new Error("the provider has no replica of it");
 
-type Controller = Dispatcher.DispatchController;
+type Controller = AnswerControl;
 type UpstreamHeaders = Record<string, string | string[] | undefined>;
 
 /** The request as replicas get it. */
@@ -77,7 +81,7 @@ export interface AttemptedCall {
 }
 
 /** A call at one replica, from its sending to the end of the answer. */
-export class ReplicaAttempt implements Dispatcher.DispatchHandler {
+export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler {
   readonly #call: AttemptedCall;
   readonly #replica: ReplicaConnection;
   readonly #sentAt: number;
@@ -112,6 +116,11 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     if (body instanceof AwaitedBody && body.announced !== undefined && !this.#replica.isProvider) {
       const { address } = this.#replica;
       dispatchTrailed({ address, path: url, method: exchange.method, headers, body, timeoutMs }, this);
+      return;
+    }
+    const { client } = this.#replica;
+    if (client && exchange.protocols === undefined && (body === null || Buffer.isBuffer(body))) {
+      client.send({ method: exchange.method, path: url, headers, body }, timeoutMs, this);
       return;
     }
     this.#replica.pool.dispatch(
@@ -305,10 +314,10 @@ export class ReplicaAttempt implements Dispatcher.DispatchHandler {
     if (error instanceof FaasError) return error;
     const { name, qualifiedName } = this.#call.entry;
     const code = codeOf(error);
-    if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
+    if (TIMEOUTS.has(code)) {
       return new FaasError("timeout", `function ${qualifiedName} did not answer in time`, { code: "function_timeout" });
     }
-    if (code === "UND_ERR_HEADERS_OVERFLOW") {
+    if (code === "ANSWER_HEAD_TOO_LARGE" || code === "UND_ERR_HEADERS_OVERFLOW") {
       return new FaasError("upstream", `function ${qualifiedName} ${TOO_LARGE_A_HEAD}`);
     }
     if (OUR_OWN.has(code)) {

@@ -1,5 +1,6 @@
 import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
+import { HttpClient } from "../../http/client/http-client.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Candidate } from "../core/choose-replica.ts";
 import { type Occupancies, type Occupancy, OwnOccupancy } from "./occupancy.ts";
@@ -32,7 +33,10 @@ export interface WayThroughProvider {
 /** One replica of a function and the connections to it; or the provider, in place of all of them. */
 export class ReplicaConnection implements Candidate {
   readonly address: string;
-  readonly pool: Pool;
+  /** For requests that are there as a whole; absent where they go through the provider. */
+  readonly client: HttpClient | undefined;
+  readonly #connectTimeoutMs: number;
+  #pool: Pool | undefined;
   /** What comes before the path of each call; empty unless it is the provider. */
   readonly prefix: string;
   /** Whether the provider says that it is ready. */
@@ -66,7 +70,17 @@ export class ReplicaConnection implements Candidate {
     this.announced = announced;
     this.occupancy = occupancy;
     this.prefix = through?.prefix ?? "";
-    this.pool = through?.pool ?? openPool(address, connectTimeoutMs);
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#pool = through?.pool;
+    if (!through) {
+      this.client = new HttpClient({ address, connectTimeoutMs, maxHeadBytes: MAX_FORWARDED_HEAD_BYTES });
+    }
+  }
+
+  /** For all other requests. */
+  get pool(): Pool {
+    this.#pool ??= openPool(this.address, this.#connectTimeoutMs);
+    return this.#pool;
   }
 
   /** Whether it is the provider. */
@@ -126,14 +140,14 @@ export class ReplicaConnection implements Candidate {
   async close(): Promise<void> {
     this.announced = false;
     this.occupancy.close();
-    if (!this.isProvider) await this.pool.close();
+    if (!this.isProvider) await Promise.all([this.client?.close(), this.#pool?.close()]);
   }
 
   /** Cuts whatever is under way. */
   async destroy(): Promise<void> {
     this.announced = false;
     this.occupancy.close();
-    if (!this.isProvider) await this.pool.destroy();
+    if (!this.isProvider) await Promise.all([this.client?.destroy(), this.#pool?.destroy()]);
   }
 }
 

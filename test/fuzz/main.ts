@@ -11,6 +11,7 @@ import { whenToldToStop } from "../support/when-told-to-stop.ts";
 import { type PlatformUnderFuzz, startPlatform } from "./platform-under-fuzz.ts";
 import { runTarget } from "./run-target.ts";
 import type { FuzzTarget } from "./target.ts";
+import { openAnswerTarget } from "./targets/answer.ts";
 import { batchTarget } from "./targets/batch.ts";
 import { buildTarget } from "./targets/build.ts";
 import { openChildTarget } from "./targets/child.ts";
@@ -33,6 +34,7 @@ const { values } = parseArgs({
 const TARGETS: Readonly<Record<string, (fuzzed: PlatformUnderFuzz) => FuzzTarget | Promise<FuzzTarget>>> = {
   http: httpTarget,
   child: openChildTarget,
+  answer: openAnswerTarget,
   deploy: deployTarget,
   build: buildTarget,
   batch: batchTarget,
