@@ -26,7 +26,7 @@ const PAUSES_MS = [100, 400, 1_600] as const;
 
 /** All addresses that the system knows for a host. */
 export async function resolveHost(host: string): Promise<string[]> {
-  const { lookup } = await import("node:dns/promises");
+  const { lookup } = process.getBuiltinModule("node:dns/promises");
   return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo, ListenOptions, Server as NetServer } from "node:net";
+import { openGate } from "./auth/open-gate.ts";
 import type { WatchdogConfig } from "./config.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Env } from "./env.ts";
@@ -45,17 +46,21 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
   const deadlines = new Deadlines();
   const metrics = new CallMetrics();
   const health = new Health(config.lockFile);
+  // Before anything is started: without keys nobody could call it.
+  const gate = config.auth && (await openGate(config.auth, log.print));
   const mode = await openMode(config, { env: deps.env, log, deadlines, onFailure: deps.onFailure });
-  const functionServer = new FunctionServer({ config, mode, health, metrics, deadlines, print: log.print });
+  const functionServer = new FunctionServer({ config, mode, gate, health, metrics, deadlines, print: log.print });
   const metricsServer = createMetricsServer(metrics);
   try {
     const { listenSocket, bindAddress: host } = config;
-    const metricsPort = await listen(metricsServer, { port: config.metricsPort, host });
+    const metricsPort = await listen(metricsServer, { port: config.metricsPort, host }).catch((cause: Error) => {
+      throw new StartError(`Metrics: ${cause.message}`, PANIC, cause);
+    });
     const port = await listen(
       functionServer.server,
       listenSocket ? { path: listenSocket } : { port: config.port, host },
     );
-    health.accept(!config.suppressLock);
+    writeLock(health, config);
     const where = listenSocket ?? `port ${port}`;
     log.print(`Watchdog mode: ${config.mode.kind}, listening on ${where}, metrics on port ${metricsPort}`);
     return {
@@ -82,6 +87,29 @@ export async function startWatchdog(config: WatchdogConfig, deps: WatchdogDeps):
     metricsServer.close();
     deadlines.close();
     throw error;
+  }
+}
+
+/** The exit code of OpenFaaS's watchdogs where they panic. */
+const PANIC = 2;
+
+/** A watchdog that cannot start; `exitCode` says so to who started it. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number, cause: Error) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+function writeLock(health: Health, { suppressLock, mode, lockFile }: WatchdogConfig): void {
+  try {
+    health.accept(!suppressLock);
+  } catch (error) {
+    const message = `Lock file ${lockFile} cannot be written: ${(error as Error).message}`;
+    throw new StartError(message, mode.kind === "classic" ? PANIC : 1, error as Error);
   }
 }
 

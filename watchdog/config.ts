@@ -1,15 +1,19 @@
 import { tmpdir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { type AnnounceConfig, readAnnounce } from "./announce-config.ts";
-import { type Env, type EnvReader, readEnv } from "./env.ts";
+import { type AuthConfig, readAuth } from "./auth/auth-config.ts";
+import { type ConfigError, type Env, type EnvReader, readEnv } from "./env.ts";
 import {
+  LONGEST_TIMER_MS,
   parseBool,
   parseCommand,
   parseCount,
   parseDuration,
+  parseLimit,
   parsePath,
   parsePort,
-  parsePositiveDuration,
+  parseTrue,
+  parseTrueOr1,
   parseUpstream,
   type Upstream,
 } from "./parse.ts";
@@ -21,6 +25,7 @@ export type ModeConfig =
   | HttpConfig
   | { readonly kind: "streaming" | "serializing"; readonly command: Command; readonly contentType: string }
   | ClassicConfig
+  | { readonly kind: "static"; readonly folder: string }
   | { readonly kind: "inproc"; readonly handler: string };
 
 export interface HttpConfig {
@@ -77,72 +82,100 @@ export interface WatchdogConfig {
   readonly logCallId: boolean;
   /** Undefined where nobody wants to know that this replica listens. */
   readonly announce: AnnounceConfig | undefined;
+  /** Undefined where anybody may call the function. */
+  readonly auth: AuthConfig | undefined;
+  /** Lines about settings that were overlooked. */
+  readonly notes: readonly string[];
 }
 
-const MODES = ["http", "streaming", "serializing", "classic", "inproc"] as const;
+const MODES = ["http", "streaming", "serializing", "static", "classic", "inproc"] as const;
 type ModeName = (typeof MODES)[number];
 
 /** What `log_buffer_size=-1` ("unlimited") means: no buffer of ours is without a limit. */
 const LONGEST_LOG_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The watchdog's settings, under OpenFaaS's names.
+ * The watchdog's settings, under OpenFaaS's names. What its watchdogs overlook is overlooked here too, with a note.
  * @throws {ConfigError} naming every bad variable
  */
 export function loadWatchdogConfig(env: Env): WatchdogConfig {
   return readEnv(env, (read) => {
     const modeName = read.optional("mode", parseMode) ?? "streaming";
-    const writeTimeoutMs = read.optional("write_timeout", parsePositiveDuration) ?? 30_000;
+    const isClassic = modeName === "classic";
+    const limit = (name: string) => read.lenient(name, parseLimit, undefined);
+    const writeTimeoutMs = (isClassic ? limit("write_timeout") : readWriteTimeout(read)) ?? 30_000;
     const bindAddress = read.optional("bind_address", String);
-    for (const name of ["jwt_auth", "jwt_auth_local"]) read.optional(name, refuseTrue);
+    const logCallId = either("log_call_id", "log_callid", (name) => read.lenient(name, parseTrueOr1, false)) ?? false;
     return {
       mode: readMode(read, modeName),
-      port: read.optional("port", parsePort) ?? 8080,
+      port: (isClassic ? read.lenient("port", parsePort, 8080) : read.optional("port", parsePort)) ?? 8080,
       metricsPort: read.optional("metrics_port", parsePort) ?? 8081,
       listenSocket: read.optional("listen_socket", parseAbsolute),
       bindAddress,
-      readTimeoutMs: read.optional("read_timeout", parseDuration) ?? 30_000,
-      writeTimeoutMs,
-      execTimeoutMs: read.optional("exec_timeout", parseDuration) ?? (modeName === "classic" ? 0 : 30_000),
-      healthcheckIntervalMs: read.optional("healthcheck_interval", parseDuration) ?? writeTimeoutMs,
+      readTimeoutMs: limit("read_timeout") ?? 30_000,
+      writeTimeoutMs: writeTimeoutMs || LONGEST_TIMER_MS,
+      execTimeoutMs: limit("exec_timeout") ?? (isClassic ? 0 : 30_000),
+      healthcheckIntervalMs: limit("healthcheck_interval") ?? writeTimeoutMs,
       upgradeIdleMs: read.optional("upgrade_idle_timeout", parseDuration) ?? 0,
-      maxInflight: read.optional("max_inflight", parseCount) ?? 0,
+      maxInflight: read.lenient("max_inflight", parseCount, 0) ?? 0,
       maxBodyBytes: read.optional("max_body_bytes", parseCount) ?? 64 * 1024 * 1024,
       readyPath: read.optional("ready_path", parsePath),
       lockFile: join(read.optional("TMPDIR", parseAbsolute) ?? tmpdir(), ".lock"),
-      suppressLock: read.optional("suppress_lock", parseBool) ?? false,
-      prefixLogs: read.optional("prefix_logs", parseBool) ?? true,
+      suppressLock: read.lenient("suppress_lock", isClassic ? parseTrue : parseTrueOr1, false) ?? false,
+      prefixLogs: read.lenient("prefix_logs", parseBool, true) ?? true,
       logLineBytes: read.optional("log_buffer_size", parseLogLine) ?? 65_536,
-      accessLog: read.optional("access_log", parseBool) ?? false,
-      logCallId: either(read, "log_call_id", "log_callid", parseBool) ?? false,
+      // Who asks for an id in the lines asks for the lines.
+      accessLog: (read.optional("access_log", parseBool) ?? false) || logCallId,
+      logCallId,
       announce: readAnnounce(read, bindAddress),
+      auth: readAuth(read),
+      notes: read.notes,
     };
   });
 }
 
+/** Exit code for bad settings: that of OpenFaaS's watchdogs, which panic over some of them. */
+export function exitCodeOf({ variables }: ConfigError, env: Env): number {
+  const missesProgram = env.mode === "classic" && variables.includes("fprocess");
+  return missesProgram || variables.includes("mode") ? 2 : 1;
+}
+
+function readWriteTimeout(read: EnvReader): number | undefined {
+  const ms = read.lenient("write_timeout", parseLimit, undefined);
+  return ms === 0 ? read.required("write_timeout", refuseZero) : ms;
+}
+
+function refuseZero(): number {
+  throw new Error("must be longer than 0");
+}
+
 function readMode(read: EnvReader, kind: ModeName): ModeConfig {
+  if (kind === "static") return { kind, folder: read.optional("static_path", resolve) ?? "/home/app/public" };
   if (kind === "inproc") return { kind, handler: read.required("inproc_handler", String) };
   const command =
     read.optional("function_process", parseCommand) ?? (read.required("fprocess", parseCommand) as Command);
   switch (kind) {
     case "http": {
-      const bufferBody = either(read, "http_buffer_req_body", "buffer_http", parseBool) ?? false;
+      const bufferBody =
+        either("http_buffer_req_body", "buffer_http", (name) => read.lenient(name, parseTrueOr1, false)) ?? false;
       const upstream =
         read.optional("http_upstream_url", parseUpstream) ?? (read.required("upstream_url", parseUpstream) as Upstream);
       const anyUpstream = read.optional("upstream_external", parseBool) ?? false;
       return { kind, command, upstream, anyUpstream, bufferBody };
     }
-    case "classic":
+    case "classic": {
+      const yes = (name: string) => read.lenient(name, parseTrue, false);
       return {
         kind,
         command,
         contentType: read.optional("content_type", parseHeaderValue) ?? "",
-        combineOutput: read.optional("combine_output", parseBool) ?? true,
-        cgiHeaders: read.optional("cgi_headers", parseBool) ?? true,
-        marshalRequest: read.optional("marshal_request", parseBool) ?? false,
-        writeDebug: read.optional("write_debug", parseBool) ?? false,
-        debugHeaders: read.optional("debug_headers", parseBool) ?? false,
+        combineOutput: yes("combine_output") ?? true,
+        cgiHeaders: yes("cgi_headers") ?? true,
+        marshalRequest: yes("marshal_request") ?? false,
+        writeDebug: yes("write_debug") ?? false,
+        debugHeaders: yes("debug_headers") ?? false,
       };
+    }
     default: {
       const contentType = read.optional("content_type", parseHeaderValue) ?? "application/octet-stream";
       return { kind, command, contentType };
@@ -150,10 +183,10 @@ function readMode(read: EnvReader, kind: ModeName): ModeConfig {
   }
 }
 
-/** The first of two spellings that is set. Both are parsed, so that neither hides a mistake in the other. */
-function either<T>(read: EnvReader, name: string, alias: string, parse: (text: string) => T): T | undefined {
-  const first = read.optional(name, parse);
-  const second = read.optional(alias, parse);
+/** The first of two spellings that is set. Both are read, so that neither hides a mistake in the other. */
+function either<T>(name: string, alias: string, read: (name: string) => T | undefined): T | undefined {
+  const first = read(name);
+  const second = read(alias);
   return first ?? second;
 }
 
@@ -176,10 +209,4 @@ function parseAbsolute(text: string): string {
 function parseLogLine(text: string): number {
   if (/^-\d+$/.test(text)) return LONGEST_LOG_LINE_BYTES;
   return Math.min(Math.max(parseCount(text), 1), LONGEST_LOG_LINE_BYTES);
-}
-
-/** Ignoring a request for authentication would open a function that its owner believes closed. */
-function refuseTrue(text: string): boolean {
-  if (parseBool(text)) throw new Error("is not supported by this watchdog, and a function is not served without it");
-  return false;
 }

@@ -3,6 +3,13 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** Settings that are wrong; the message holds one line per variable. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  /** Names of the variables. */
+  readonly variables: readonly string[];
+
+  constructor(message: string, variables: readonly string[]) {
+    super(message);
+    this.variables = variables;
+  }
 }
 
 export interface EnvReader {
@@ -10,6 +17,13 @@ export interface EnvReader {
   required<T>(name: string, parse: (text: string) => T): T;
   /** The parsed value, or undefined when the variable is missing or empty. */
   optional<T>(name: string, parse: (text: string) => T): T | undefined;
+  /**
+   * As `optional`, for variables of which OpenFaaS's watchdogs overlook what they cannot read.
+   * @param otherwise what such a value stands for; a note tells of it
+   */
+  lenient<T>(name: string, parse: (text: string) => T, otherwise: T): T | undefined;
+  /** What was overlooked, a line for each variable. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -20,11 +34,17 @@ export interface EnvReader {
  */
 export function readEnv<T extends object>(env: Env, shape: (read: EnvReader) => T): Readonly<T> {
   const problems: string[] = [];
+  const variables: string[] = [];
+  const notes: string[] = [];
+  const report = (name: string, problem: string) => {
+    variables.push(name);
+    problems.push(`${name}: ${problem}`);
+  };
   const attempt = <V>(name: string, text: string, parse: (text: string) => V): V | undefined => {
     try {
       return parse(text);
     } catch (cause) {
-      problems.push(`${name}: ${(cause as Error).message}`);
+      report(name, (cause as Error).message);
       return undefined;
     }
   };
@@ -32,14 +52,27 @@ export function readEnv<T extends object>(env: Env, shape: (read: EnvReader) => 
     required: <V>(name: string, parse: (text: string) => V) => {
       const text = env[name] ?? "";
       if (text !== "") return attempt(name, text, parse) as V;
-      problems.push(`${name}: is required`);
+      report(name, "is required");
       return undefined as V;
     },
     optional: (name, parse) => {
       const text = env[name] ?? "";
       return text === "" ? undefined : attempt(name, text, parse);
     },
+    lenient: (name, parse, otherwise) => {
+      const text = env[name] ?? "";
+      if (text === "") return undefined;
+      try {
+        return parse(text);
+      } catch (cause) {
+        notes.push(`${name}: ${(cause as Error).message}; it is taken for ${otherwise ?? "unset"}`);
+        return otherwise;
+      }
+    },
+    notes,
   });
-  if (problems.length > 0) throw new ConfigError(`bad settings:\n${problems.map((p) => `  ${p}`).join("\n")}`);
+  if (problems.length > 0) {
+    throw new ConfigError(`bad settings:\n${problems.map((p) => `  ${p}`).join("\n")}`, variables);
+  }
   return Object.freeze(value);
 }

@@ -1,8 +1,11 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Connections } from "../http/connections.ts";
 import { INTERNAL_HEADER } from "../http/platform-mark.ts";
 import { checkHead } from "../http/request-head.ts";
 import type { Upgrades } from "../http/upgrades.ts";
+import { accessLine } from "./access-line.ts";
+import { type Gate, refuse } from "./auth/gate.ts";
+import type { Refusal } from "./auth/token.ts";
 import type { WatchdogConfig } from "./config.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { describeThrown } from "./describe-thrown.ts";
@@ -17,11 +20,15 @@ import { TrackedResponse } from "./tracked-response.ts";
 export interface FunctionServerDeps {
   readonly config: WatchdogConfig;
   readonly mode: Mode;
+  /** Who may call; undefined: anybody. */
+  readonly gate: Gate | undefined;
   readonly health: Health;
   readonly metrics: CallMetrics;
   readonly deadlines: Deadlines;
   readonly print: (message: string) => void;
 }
+
+type Handler = (req: IncomingMessage, res: TrackedResponse) => void;
 
 /** Idle connections are kept longer than any common gateway keeps them, so that the gateway, not we, closes first. */
 const KEEP_ALIVE_MS = 120_000;
@@ -32,6 +39,7 @@ const MAX_HEADER_BYTES = 1024 * 1024;
 export class FunctionServer {
   readonly server: Server;
   readonly #deps: FunctionServerDeps;
+  readonly #gate: Gate | undefined;
   readonly #connections: Connections;
   readonly #upgrades: Upgrades;
   /** Answer `Connection: close`, so that callers move to other replicas. */
@@ -40,6 +48,7 @@ export class FunctionServer {
 
   constructor(deps: FunctionServerDeps) {
     this.#deps = deps;
+    this.#gate = deps.gate;
     const guarded = createGuardedServer(
       {
         ServerResponse: TrackedResponse as unknown as typeof ServerResponse,
@@ -80,7 +89,7 @@ export class FunctionServer {
   }
 
   #onRequest(req: IncomingMessage, res: TrackedResponse): void {
-    const { config, metrics } = this.#deps;
+    const { config } = this.#deps;
     if (this.#draining) res.shouldKeepAlive = false;
     res.startedAt = performance.now();
     res.onClosed = closed;
@@ -96,6 +105,17 @@ export class FunctionServer {
         return;
       }
     }
+    // OpenFaaS's first watchdog asks who calls before it counts calls, its second one after.
+    if (this.#gate === undefined || config.mode.kind !== "classic") {
+      this.#admit(req, res);
+      return;
+    }
+    res.onSettled = this.#settleRefused;
+    this.#check(this.#gate, req, res, this.#admit);
+  }
+
+  readonly #admit = (req: IncomingMessage, res: TrackedResponse): void => {
+    const { config, metrics } = this.#deps;
     if (config.maxInflight > 0 && metrics.inFlight >= config.maxInflight) {
       res.onSettled = this.#settleRefused;
       refuseForLoad(res, config.maxInflight);
@@ -104,17 +124,36 @@ export class FunctionServer {
     metrics.inFlight++;
     res.onSettled = this.#settle;
     res.onUnsent = this.#limitSending;
-    this.#handle(req, res);
+    if (this.#gate === undefined || config.mode.kind === "classic") this.#handle(req, res);
+    else this.#check(this.#gate, req, res, this.#handle);
+  };
+
+  /** Lets a call go on if its token allows it. */
+  #check(gate: Gate, req: IncomingMessage, res: TrackedResponse, goOn: Handler): void {
+    const decide = (refusal: Refusal | undefined) => {
+      if (res.destroyed) return; // nobody waits for it any more
+      if (refusal === undefined) goOn(req, res);
+      else refuse(res, refusal);
+    };
+    const verdict = gate.judge(req);
+    if (!(verdict instanceof Promise)) {
+      decide(verdict);
+      return;
+    }
+    verdict.then(decide).catch((error: unknown) => {
+      this.#deps.print(`Call failed: ${describeThrown(error)}`);
+      failCall(res);
+    });
   }
 
-  #handle(req: IncomingMessage, res: TrackedResponse): void {
+  readonly #handle = (req: IncomingMessage, res: TrackedResponse): void => {
     try {
       this.#deps.mode.handle(req, res);
     } catch (error) {
       this.#deps.print(`Call failed: ${describeThrown(error)}`);
       failCall(res);
     }
-  }
+  };
 
   readonly #settle = (res: TrackedResponse): void => {
     this.#deps.metrics.inFlight--;
@@ -129,7 +168,7 @@ export class FunctionServer {
     metrics.observe(res.req.method as string, status, seconds);
     // A connection whose call began before the drain is idle now, and would hold the server open.
     if (this.#closing) setImmediate(() => this.server.closeIdleConnections());
-    if (config.accessLog) print(accessLine(res, status, seconds, config.logCallId));
+    if (config.accessLog && !isProbe(res.req)) print(accessLine(res, status, seconds, config.logCallId));
   };
 
   /** A caller that reads slowly may do so until `write_timeout`; an answer made only now gets a moment. */
@@ -197,6 +236,11 @@ const SLASH = 0x2f;
 /** nginx's name for a call whose caller left before the answer. */
 const CLIENT_WENT_AWAY = 499;
 
+/** Probes of Kubernetes that ask the function itself, which would fill the log. */
+function isProbe({ headers }: IncomingMessage): boolean {
+  return headers["user-agent"]?.startsWith("kube-probe") === true;
+}
+
 function closed(res: TrackedResponse): void {
   res.release();
   if (!res.req.complete) discardRest(res.req);
@@ -219,10 +263,4 @@ function refuseForLoad(res: TrackedResponse, limit: number): void {
     [INTERNAL_HEADER]: "faas-middleware",
   });
   res.end(body);
-}
-
-function accessLine(res: TrackedResponse, status: number, seconds: number, withCallId: boolean): string {
-  const { method, url, headers } = res.req;
-  const callId = withCallId ? ` [${headers["x-call-id"] ?? "none"}]` : "";
-  return `${method} ${url} - ${status} ${STATUS_CODES[status] ?? ""} (${seconds.toFixed(4)}s)${callId}`;
 }

@@ -1,14 +1,29 @@
+import { existsSync } from "node:fs";
 import { openAnnouncer, resolveHost } from "./announce.ts";
-import { startWatchdog, type Watchdog } from "./app.ts";
-import { loadWatchdogConfig, type WatchdogConfig } from "./config.ts";
+import { StartError, startWatchdog, type Watchdog } from "./app.ts";
+import { exitCodeOf, loadWatchdogConfig, type WatchdogConfig } from "./config.ts";
 import { describeThrown } from "./describe-thrown.ts";
+import { ConfigError } from "./env.ts";
 import { droppedNotice, Log } from "./log.ts";
 import { dropExcess } from "./paced-output.ts";
 
+declare const WATCHDOG_VERSION: string;
+
+const options = readOptions();
+if (options.version) {
+  process.stdout.write(`${WATCHDOG_VERSION}\n`);
+  process.exit(0);
+}
 const config = readConfig();
+if (options.healthcheck) {
+  const isHealthy = existsSync(config.lockFile);
+  if (!isHealthy) process.stderr.write(`unable to find lock file ${config.lockFile}\n`);
+  process.exit(isHealthy ? 0 : 1);
+}
 // Functions that show their environment must not give away what speaks for them.
 for (const name of ["announce_url", "announce_token"]) delete process.env[name];
 const log = new Log(config, process.stdout, process.stderr);
+for (const note of config.notes) log.print(`Note: ${note}`);
 const announcer =
   config.announce &&
   openAnnouncer(config.announce, { resolve: resolveHost, print: log.print, uptimeMs: () => performance.now() });
@@ -36,7 +51,20 @@ try {
   await watchdog.whenReady();
   announce(watchdog);
 } catch (error) {
-  await end(1, error instanceof Error ? error.message : describeThrown(error));
+  const code = error instanceof StartError ? error.exitCode : 1;
+  await end(code, error instanceof Error ? error.message : describeThrown(error));
+}
+
+/** As Go's programs take them: with one dash or two. */
+function readOptions(): { readonly version: boolean; readonly healthcheck: boolean } {
+  const given = process.argv.slice(2).filter((word) => word.startsWith("-"));
+  const names = given.map((word) => word.replace(/^--?/, ""));
+  const unknown = given.find((_, index) => !["version", "run-healthcheck"].includes(names[index] as string));
+  if (unknown !== undefined) {
+    process.stderr.write(`unknown option ${unknown}; there are -version and -run-healthcheck\n`);
+    process.exit(2);
+  }
+  return { version: names.includes("version"), healthcheck: names.includes("run-healthcheck") };
 }
 
 function readConfig(): WatchdogConfig {
@@ -44,7 +72,7 @@ function readConfig(): WatchdogConfig {
     return loadWatchdogConfig(process.env);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
-    process.exit(1);
+    process.exit(error instanceof ConfigError ? exitCodeOf(error, process.env) : 1);
   }
 }
 

@@ -12,7 +12,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const DURATION_PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 /** Node's timers overflow above this many milliseconds and would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * A duration as OpenFaaS writes it: bare seconds (`30`) or Go's notation (`1m30s`, `1.5h`).
@@ -24,22 +24,28 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
+/**
+ * A duration as OpenFaaS's watchdogs read it: one below zero is no limit, as zero is, and no limit is longer than timers go.
+ * @returns milliseconds
+ */
+export function parseLimit(text: string): number {
+  if (/^-\d+$/.test(text)) throw new Error(DURATION_RULE); // bare seconds have no sign
+  const unsigned = text.replace(/^[+-]/, "");
+  const ms = /^\d+$/.test(unsigned) ? Number(unsigned) * 1000 : goDurationMs(unsigned);
+  return text.startsWith("-") ? 0 : Math.min(ms, LONGEST_TIMER_MS);
+}
+
+const DURATION_RULE = 'must be a duration such as "30s", "1m30s" or a number of seconds';
+
 function goDurationMs(text: string): number {
   if (text === "0") return 0;
   let ms = 0;
   DURATION_PART.lastIndex = 0;
   while (DURATION_PART.lastIndex < text.length || text === "") {
     const part = DURATION_PART.exec(text);
-    if (part === null) throw new Error('must be a duration such as "30s", "1m30s" or a number of seconds');
+    if (part === null) throw new Error(DURATION_RULE);
     ms += Number(part[1]) * (UNIT_MS[part[2] as string] as number);
   }
-  return ms;
-}
-
-/** A duration that means something only when it is longer than nothing. */
-export function parsePositiveDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === 0) throw new Error("must be longer than 0");
   return ms;
 }
 
@@ -50,6 +56,18 @@ export function parseBool(text: string): boolean {
   if (TRUE.has(text)) return true;
   if (FALSE.has(text)) return false;
   throw new Error('must be "true" or "false"');
+}
+
+/** OpenFaaS's first watchdog knows one word for yes; whatever else is set is no. */
+export function parseTrue(text: string): boolean {
+  if (text === "true") return true;
+  if (FALSE.has(text)) return false;
+  throw new Error('must be "true" or "false"');
+}
+
+/** Its second watchdog knows two. */
+export function parseTrueOr1(text: string): boolean {
+  return text === "1" || parseTrue(text);
 }
 
 /** A whole number ≥ 0. */
@@ -72,10 +90,10 @@ export function parsePath(text: string): string {
   return text;
 }
 
-/** The words of a command line, split at spaces: OpenFaaS knows no quoting here. */
+/** The words of a command line, split at single spaces: OpenFaaS knows no quoting here, and two spaces hold an empty word. */
 export function parseCommand(text: string): readonly [program: string, ...args: string[]] {
-  const [program, ...args] = text.split(" ").filter((word) => word !== "");
-  if (program === undefined) throw new Error("must name a program");
+  const [program, ...args] = text.split(" ");
+  if (program === undefined || program === "") throw new Error("must begin with the name of a program");
   return [program, ...args];
 }
 

@@ -84,6 +84,13 @@ export class TrackedResponse extends ServerResponse<IncomingMessage> implements 
     if (--this.#openEnds === 0) this.onSettled?.(this);
   }
 
+  /** As its head says; -1 when it does not. */
+  get contentLength(): number {
+    // Headers given to `writeHead` are not kept anywhere else.
+    const head = (this as unknown as { readonly _header: string | null })._header ?? "";
+    return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? -1);
+  }
+
   /** Seconds since the request arrived, as OpenFaaS prints them. */
   durationSeconds(): string {
     return ((performance.now() - this.startedAt) / 1000).toFixed(6);

@@ -93,8 +93,6 @@ const BY_US: Difference = {
   original: "does not say that the answer is its own",
   why: "callers know by X-OpenFaaS-Internal that the function has not answered",
 };
-const PANICS: Difference = { original: 2, why: "a wrong setting is told in one line, not in a panic" };
-
 /** By row, or by setting where the watchdog does not serve; a status stands for an exit code there. */
 export const WATCHDOG: Differences = {
   "classic, cat: ready": {
@@ -103,7 +101,6 @@ export const WATCHDOG: Differences = {
   },
   "classic, exec_timeout, sleeps: post": BY_US,
   "classic, fprocess missing program: post": BY_US,
-  "classic, no fprocess": PANICS,
   "of, http to reflect: post with headers, path, query": {
     original: "passes on what Connection names, and drops the length",
     why: "RFC 9110 §7.6.1: such fields end at the proxy; a known length stays known",
@@ -125,11 +122,6 @@ export const WATCHDOG: Differences = {
     why: "a call that was killed is no success: 504 while nothing has been sent, a cut connection after",
   },
   "of, serializing, exec_timeout, sleeps: post": BY_US,
-  "of, static": {
-    original: "serves files",
-    why: "the mode is not there; the watchdog refuses to start rather than to serve something else",
-  },
-  "of, unknown mode": PANICS,
 };
 
 /** Where an object of ours differs, in the order of the fields' paths: `-` what the original has, `+` what ours has. */

@@ -16,18 +16,19 @@ export interface Setting {
   readonly ends?: number;
 }
 
-const DONE: HeaderFacts = { "x-duration-seconds": /^\d+\.\d{6}$/ };
+export const DONE: HeaderFacts = { "x-duration-seconds": /^\d+\.\d{6}$/ };
 const ANSWERED_BY_US: HeaderFacts = { "x-openfaas-internal": "of-watchdog" };
 const UNTYPED: HeaderFacts = { "content-type": ABSENT };
-const OCTETS: HeaderFacts = { "content-type": "application/octet-stream" };
+export const HTML: HeaderFacts = { "content-type": "text/html; charset=utf-8" };
+export const OCTETS: HeaderFacts = { "content-type": "application/octet-stream" };
 
-const post = (path = "/", head: readonly string[] = [], body = "hello") => request(`POST ${path}`, head, body);
-const get = (path: string, ...head: string[]) => request(`GET ${path}`, head);
+export const post = (path = "/", head: readonly string[] = [], body = "hello") => request(`POST ${path}`, head, body);
+export const get = (path: string, ...head: string[]) => request(`GET ${path}`, head);
 const postText = post("/", ["Content-Type: text/plain"]);
 const HEALTH: Row = ["health", get("/_/health"), 200, TEXT, "OK"];
 
 /** The variables that tell a process of its request. */
-const variables =
+export const variables =
   (...expected: string[]): BodyFacts =>
   (body: string) =>
     expect(
@@ -191,15 +192,15 @@ const CLASSIC: readonly Setting[] = [
     rows: [["second while first runs", post(), ...TOO_MANY]],
     isBusy: true,
   },
-  { name: "no fprocess", env: {}, rows: [], ends: 1 },
+  { name: "no fprocess", env: {}, rows: [], ends: 2 },
 ];
 
-const HTTP = { mode: "http", fprocess: "reflect" };
+export const HTTP = { mode: "http", fprocess: "reflect" };
 const REFLECTED: HeaderFacts = {
   ...{ ...DONE, "content-type": "application/json", "set-cookie": "a=b" },
   "x-multi": ["one", "two"],
 };
-const seen = (facts: object = {}) => ({ method: "GET", requestURI: "/", body: "", host: "gw.test", ...facts });
+export const seen = (facts: object = {}) => ({ method: "GET", requestURI: "/", body: "", host: "gw.test", ...facts });
 const plain = { ...DONE, ...TEXT };
 
 /** A function that is a server of its own, behind OpenFaaS's second watchdog. */
@@ -325,11 +326,32 @@ const FORKED: readonly Setting[] = [
     env: { mode: "serializing", fprocess: "sleep 3", exec_timeout: "300ms" },
     rows: [["post", post(), 500, { ...DONE, ...OCTETS, ...ANSWERED_BY_US }, "signal: killed"]],
   },
-  { name: "static", env: { mode: "static", static_path: "/usr/share/common-licenses" }, rows: [], ends: 1 },
-  { name: "unknown mode", env: { mode: "nonsense", fprocess: "cat" }, rows: [], ends: 1 },
+  {
+    name: "static",
+    env: { mode: "static", static_path: "licenses" },
+    rows: [
+      ["file", get("/BSD"), 200, { ...TEXT, "accept-ranges": "bytes", "last-modified": / GMT$/ }, /^Copyright \(c\)/],
+      ["missing", get("/none"), 404, { ...TEXT, "x-content-type-options": "nosniff" }, "404 page not found\n"],
+      [
+        "traversal",
+        get("/../../../etc/hostname"),
+        301,
+        { ...HTML, location: "/etc/hostname" },
+        '<a href="/etc/hostname">Moved Permanently</a>.\n\n',
+      ],
+      [
+        "directory",
+        get("/"),
+        200,
+        { ...HTML, "last-modified": / GMT$/ },
+        /^<!doctype html>\n<meta name="viewport" content="width=device-width">\n<pre>\n(.*\n)*<a href="BSD">BSD<\/a>\n/,
+      ],
+    ],
+  },
+  { name: "unknown mode", env: { mode: "nonsense", fprocess: "cat" }, rows: [], ends: 2 },
 ];
 
-const named = (settings: readonly Setting[], watchdog: string): readonly Setting[] =>
+export const named = (settings: readonly Setting[], watchdog: string): readonly Setting[] =>
   settings.map(({ name, rows, ...rest }) => ({
     ...rest,
     name: `${watchdog}, ${name}`,

@@ -4,6 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { spawnWatchdog, startWatchdog, type TestWatchdog } from "../watchdog/support/start-watchdog.ts";
 import { WATCHDOG } from "./differences.ts";
+import { FURTHER, UNRECORDED } from "./watchdog-further.ts";
 import { SETTINGS, type Setting } from "./watchdog-settings.ts";
 
 /** An http function listens wherever the watchdog tells it to. */
@@ -17,7 +18,8 @@ async function start(setting: Setting): Promise<TestWatchdog> {
   return watchdog;
 }
 
-const served = SETTINGS.filter(({ ends }) => ends === undefined);
+const ALL = [...SETTINGS, ...FURTHER];
+const served = ALL.filter(({ ends }) => ends === undefined);
 
 describe.each(served.map((setting) => [setting.name, setting] as const))("%s", (_name, setting) => {
   let watchdog: TestWatchdog;
@@ -44,7 +46,7 @@ describe.each(served.map((setting) => [setting.name, setting] as const))("%s", (
   });
 });
 
-const ended = SETTINGS.filter(({ ends }) => ends !== undefined);
+const ended = ALL.filter(({ ends }) => ends !== undefined);
 
 test.each(ended.map((setting) => [setting.name, setting] as const))("%s: it ends by itself", async (_name, setting) => {
   await using watchdog = spawnWatchdog(environment(setting));
@@ -54,5 +56,5 @@ test.each(ended.map((setting) => [setting.name, setting] as const))("%s: it ends
 test("each difference is one of a row or of a setting", () => {
   const names = [...served.flatMap(({ rows }) => rows.map(([name]) => name)), ...ended.map(({ name }) => name)];
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
-  expect(Object.keys(WATCHDOG).filter((name) => !names.includes(name))).toEqual([]);
+  expect(Object.keys({ ...WATCHDOG, ...UNRECORDED }).filter((name) => !names.includes(name))).toEqual([]);
 });

@@ -40,10 +40,10 @@ test("a second watchdog on the same port says so and ends", async () => {
 });
 
 test("bad settings are one message that names them all", async () => {
-  await using watchdog = spawnWatchdog({ mode: "http", port: "x", read_timeout: "soon" });
+  await using watchdog = spawnWatchdog({ mode: "http", port: "x", log_buffer_size: "soon" });
   expect(await watchdog.ended).toEqual({ code: 1, signal: null });
   await watchdog.logged("upstream_url: is required");
-  for (const name of ["port", "read_timeout", "fprocess"])
+  for (const name of ["port", "log_buffer_size", "fprocess"])
     expect(watchdog.log).toMatch(new RegExp(`^  ${name}: `, "m"));
 });
 

@@ -4,9 +4,11 @@ import {
   parseCommand,
   parseCount,
   parseDuration,
+  parseLimit,
   parsePath,
   parsePort,
-  parsePositiveDuration,
+  parseTrue,
+  parseTrueOr1,
   parseUpstream,
 } from "../../watchdog/parse.ts";
 
@@ -28,8 +30,31 @@ test.each(["", "s", "1x", "-1", "-1s", "1s ", "1 s", "1m30", "1e3", "9999999h"])
   expect(() => parseDuration(text)).toThrow(/must be/);
 });
 
-test("a limit that must exist cannot be zero", () => {
-  expect(() => parsePositiveDuration("0s")).toThrow("longer than 0");
+test.each([
+  ["30", 30_000],
+  ["1m30s", 90_000],
+  ["0", 0],
+  ["-5s", 0],
+  ["-1.5h", 0],
+  ["+2s", 2_000],
+  ["9999h", 2 ** 31 - 1],
+  ["99999999999", 2 ** 31 - 1],
+])("the limit %s is %d ms", (text, ms) => {
+  expect(parseLimit(text)).toBe(ms);
+});
+
+test.each(["", "s", "1x", "-1", "1 s", "30 s", "--1s", "soon"])("%j is no limit", (text) => {
+  expect(() => parseLimit(text)).toThrow("must be a duration");
+});
+
+test("the first watchdog knows one word for yes, the second two", () => {
+  expect([parseTrue("true"), parseTrue("false"), parseTrue("0")]).toEqual([true, false, false]);
+  expect([parseTrueOr1("true"), parseTrueOr1("1"), parseTrueOr1("0")]).toEqual([true, true, false]);
+  for (const text of ["True", "t", "yes", " true"]) {
+    expect(() => parseTrue(text)).toThrow("must be");
+    expect(() => parseTrueOr1(text)).toThrow("must be");
+  }
+  expect(() => parseTrue("1")).toThrow("must be");
 });
 
 test.each(["1", "t", "T", "TRUE", "true", "True"])("%s is true", (text) => {
@@ -56,9 +81,10 @@ test.each(["ready", "/a b", "/a\r\nb"])("%j is no path", (text) => {
   expect(() => parsePath(text)).toThrow("path");
 });
 
-test("a command is split at spaces and knows no quoting", () => {
-  expect(parseCommand(' sh  -c "a b" ')).toEqual(["sh", "-c", '"a', 'b"']);
-  expect(() => parseCommand("  ")).toThrow("program");
+test("a command is split at single spaces and knows no quoting", () => {
+  expect(parseCommand('sh -c "a b"')).toEqual(["sh", "-c", '"a', 'b"']);
+  expect(parseCommand("printf  x ")).toEqual(["printf", "", "x", ""]);
+  for (const text of ["", " ", " sh"]) expect(() => parseCommand(text)).toThrow("program");
 });
 
 test("an upstream keeps its path as a prefix, without the last slash", () => {

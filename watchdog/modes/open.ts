@@ -6,6 +6,7 @@ import { openForkMode } from "./fork.ts";
 import { openHttpMode } from "./http.ts";
 import { loadHandler, openInproc } from "./inproc.ts";
 import type { Mode } from "./mode.ts";
+import { openStaticMode } from "./static.ts";
 
 export interface ModeDeps {
   readonly env: Env;
@@ -29,12 +30,13 @@ export async function openMode(config: WatchdogConfig, deps: ModeDeps): Promise<
         timeoutMs,
       });
     }
+    case "static":
+      return openStaticMode(mode, { ...deps, writeTimeoutMs, print: deps.log.print });
     case "http":
       return openHttpMode(mode, { ...deps, execTimeoutMs, writeTimeoutMs, maxBodyBytes });
     default:
       return openForkMode(mode, {
         ...deps,
-
         execTimeoutMs,
         writeTimeoutMs,
         maxBodyBytes,
