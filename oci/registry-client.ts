@@ -192,7 +192,7 @@ export class RegistryClient {
     if (statusCode !== 202) throw await refusal(what, statusCode, body);
     await body.dump();
     const { location } = headers;
-    if (typeof location !== "string" || !URL.canParse(location, url)) {
+    if (typeof location !== "string" || !URL.canParse(location, url.href)) {
       throw new RegistryError(`${what}: the registry does not say where to`, statusCode);
     }
     return new URL(location, url);
@@ -227,7 +227,7 @@ export class RegistryClient {
       const leads = [301, 302, 303, 307, 308].includes(response.statusCode) && typeof location === "string";
       if (!leads || (method !== "GET" && method !== "HEAD")) return response;
       await response.body.dump();
-      if (redirects === MAX_REDIRECTS || !URL.canParse(location, at)) {
+      if (redirects === MAX_REDIRECTS || !URL.canParse(location, at.href)) {
         throw new RegistryError(`${this.host}: its redirects lead nowhere`, response.statusCode);
       }
       const next = new URL(location, at);

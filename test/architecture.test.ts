@@ -18,6 +18,8 @@ const LAYERS: readonly Layer[] = [
   { name: "contract", files: /^contract\//, imports: [] },
   { name: "kit", files: /^kit\//, imports: ["contract"] },
 
+  { name: "images", files: /^oci\//, imports: ["contract", "kit"] },
+
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 
   { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
@@ -149,7 +151,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "cli",
     files: /^cli\/(?!start\/|processes\/|commands\/|(main|program)\.ts$)/,
-    imports: ["gateway core", "contract", "kit"],
+    imports: ["images", "gateway core", "contract", "kit"],
   },
   {
     name: "cli processes",
@@ -166,15 +168,15 @@ const LAYERS: readonly Layer[] = [
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(contract|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
+  zod: /^(contract|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^kit\//,
   express: /^(kit\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
   jose: /^gateway\/policies\//,
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
-  undici: /^gateway\/(policies|proxy|async|scaling)\//,
-  tar: /^(provider\/backends\/local\/build|cli\/build)\//,
+  undici: /^(oci|gateway\/(policies|proxy|async|scaling))\//,
+  tar: /^(oci|provider\/backends\/local\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
@@ -184,7 +186,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 /** Rules of HTTP, which need nothing but Node; all may import them, the watchdog's bundle too. */
 const EVERYBODYS = "http";
 
-const SOURCE_FOLDERS = ["http", "contract", "kit", "provider", "gateway", "watchdog", "cli"];
+const SOURCE_FOLDERS = ["http", "contract", "kit", "oci", "provider", "gateway", "watchdog", "cli"];
 
 const CLAUSE = String.raw`(?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)`;
 /** Static imports and re-exports, imports for effect, dynamic imports, and the files that workers are started from. */

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { signalQuietly } from "../../provider/backends/local/signal.ts";
+import { signalQuietly } from "../../kit/signal.ts";
 import { NAMESPACE, ref, statusOf, untilReady } from "../provider/local/support.ts";
 import { serveProvider } from "../provider/support.ts";
 import { describeWithBubblewrap } from "../support/bubblewrap.ts";

@@ -1,7 +1,7 @@
+import type { Descriptor } from "../../../contract/descriptor.ts";
 import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { StoredFunction } from "./definition.ts";
-import type { Descriptor } from "./descriptor.ts";
 import { MARK_VARIABLE } from "./orphan-processes.ts";
 
 /** Variables of the platform that a function may see. */

@@ -9,11 +9,11 @@ import {
 import { callersSecret } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutWarnings } from "../../../contract/timeouts.ts";
+import { readDescriptor } from "../../../kit/read-descriptor.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { type AdmissionContext, admit } from "./admission.ts";
 import { isUnchanged, normaliseDeployment, type StoredFunction } from "./definition.ts";
-import { readDescriptor } from "./descriptor.ts";
 import { sweepLeftovers } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionStorage } from "./function-table.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "../../../kit/log.ts";
+import { signalQuietly } from "../../../kit/signal.ts";
 import { sleep } from "../../../kit/sleep.ts";
 import { listPids, readProcFiles } from "./processes.ts";
-import { signalQuietly } from "./signal.ts";
 
 /** Every process of a replica or a build inherits it, whichever group or session it has moved to. */
 export const MARK_VARIABLE = "FAASLANE_MARK";

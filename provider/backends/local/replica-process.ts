@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import { getSystemErrorMessage } from "node:util";
 import { z } from "zod";
+import { signalOfCode, signalQuietly } from "../../../kit/signal.ts";
 import { CHANNEL_ENVIRONMENT, openChannel } from "./channel.ts";
 import type { ReplicaEnd } from "./problem.ts";
-import { signalOfCode, signalQuietly } from "./signal.ts";
 
 /** What goes along with a process, from before its start until after its end. */
 export interface ProcessHooks {

@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
 import { cp, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { Descriptor } from "../../../contract/descriptor.ts";
 import { FaasError } from "../../../contract/errors.ts";
-import { type Descriptor, readDescriptor } from "./descriptor.ts";
+import { readDescriptor } from "../../../kit/read-descriptor.ts";
 import { ensureFolder, namesIn, removeTree, sweepFolder, writeFileDurably } from "./files.ts";
 
 /** The folder of one generation of a function: `code/`, `secrets/` and `tmp/<instance>/`. */

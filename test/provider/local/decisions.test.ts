@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
+import { parseDescriptor } from "../../../contract/descriptor.ts";
 import { SCALE_DEFAULTS } from "../../../contract/scale-policy.ts";
 import { decideRestart } from "../../../provider/backends/local/backoff.ts";
 import { isUnchanged, normaliseDeployment } from "../../../provider/backends/local/definition.ts";
-import { parseDescriptor } from "../../../provider/backends/local/descriptor.ts";
 import { buildProcessEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
 import { parseImageReference } from "../../../provider/backends/local/images.ts";
 import { heapArguments } from "../../../provider/backends/local/memory-limit.ts";

@@ -2,7 +2,7 @@
 // standard output how each ended. What is tested is that it lives to tell.
 
 import { closeSync, openSync } from "node:fs";
-import { runInstall } from "../../../provider/backends/local/build/install.ts";
+import { runInstall } from "../../../kit/install-step.ts";
 import { listProcesses } from "../../../provider/backends/local/processes.ts";
 import { startProcess } from "../../../provider/backends/local/replica-process.ts";
 

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
+import { signalOfCode } from "../../../kit/signal.ts";
 import { enforcedMemory } from "../../../provider/backends/local/memory-limit.ts";
 import { describeProblem, readEnd } from "../../../provider/backends/local/problem.ts";
 import { type ProcessInfo, replicaProcesses } from "../../../provider/backends/local/processes.ts";
@@ -13,7 +14,6 @@ import { permissionsWithoutWall } from "../../../provider/backends/local/sandbox
 import { pathsOfPrograms } from "../../../provider/backends/local/sandbox/programs.ts";
 import { isWithin } from "../../../provider/backends/local/sandbox/shown.ts";
 import { chooseCodeFolder, Wall } from "../../../provider/backends/local/sandbox/wall.ts";
-import { signalOfCode } from "../../../provider/backends/local/signal.ts";
 import { deploymentWarnings } from "../../../provider/backends/local/warnings.ts";
 import { networkProblems, networkWarnings } from "../../../provider/backends/network-annotation.ts";
 import { deployment } from "./support.ts";

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { LineCutter } from "../../../../kit/line-cutter.ts";
-import { signalOfCode } from "../signal.ts";
+import { LineCutter } from "./line-cutter.ts";
 import { OutputBudget } from "./output-budget.ts";
+import { signalOfCode } from "./signal.ts";
 
 export interface InstallStep {
   readonly command: readonly string[];
