@@ -48,6 +48,8 @@ export interface GatewayDeps {
   readonly pathPrefix?: PathPrefix;
   /** Calls that ended of the function `name.namespace`; those since the start when absent. */
   readonly callsOf?: (name: string) => number;
+  /** Afterwards {@link callsOf} knows of all calls that ended before; they are known at once when absent. */
+  readonly settle?: () => Promise<void>;
   readonly version: VersionInfo;
   readonly log: Logger;
 }
@@ -98,7 +100,11 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const json = requireJson(PATHS.build);
   const authorized: RequestHandler = (req, res, next) =>
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
-  app.get(PATHS.functions, authorized, functionListRoute({ provider, callsOf }));
+  app.get(
+    PATHS.functions,
+    authorized,
+    functionListRoute({ provider, callsOf, ...(deps.settle && { settle: deps.settle }) }),
+  );
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
   route(app, PATHS.openapi, { GET: [authorized, openapiRoute()] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
@@ -162,10 +168,17 @@ function redirectToUi(pathPrefix: PathPrefix): RequestHandler {
 /**
  * `/metrics` and `/healthz` of the metrics port, which nobody needs to log in to.
  * @param problem why this process will never be well again, undefined while it is
+ * @param settle afterwards all that was counted before is in the registry
  */
-export function buildMetricsApp(registry: Registry, problem: () => string | undefined, log: Logger): RequestListener {
+export function buildMetricsApp(
+  registry: Registry,
+  problem: () => string | undefined,
+  log: Logger,
+  settle: () => Promise<void> = async () => {},
+): RequestListener {
   const app = createApp();
   app.all("/metrics", async (_req, res) => {
+    await settle();
     res.set("Content-Type", registry.contentType).send(await registry.metrics());
   });
   const health: RequestHandler = (_req, res) => {

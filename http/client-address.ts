@@ -82,6 +82,16 @@ export function noteForwarder(socket: { readonly remoteAddress?: string | undefi
   if (trusted.trusts(socket.remoteAddress)) forwarders.set(socket, trusted);
 }
 
+/**
+ * From now on the connection is that of `peer` to all who ask it: whoever holds the other end passes on a request for it.
+ * @param trusted the proxies whose word is believed, should it be one of them
+ */
+export function standFor(socket: object, peer: string | undefined, trusted: TrustedProxies | undefined): void {
+  Object.defineProperty(socket, "remoteAddress", { value: peer, configurable: true });
+  if (trusted?.trusts(peer)) forwarders.set(socket, trusted);
+  else forwarders.delete(socket);
+}
+
 interface Asking {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly socket: { readonly remoteAddress?: string | undefined };

@@ -6,11 +6,23 @@ import type { Connections } from "./connections.ts";
 import { Tunnel } from "./tunnel.ts";
 import { offeredProtocols } from "./upgrade-rules.ts";
 
+/** A number that several servers share. */
+export interface SharedCount {
+  /** Of all of them. */
+  readonly count: number;
+  /** Adds one here. @param limit 0 for none */
+  enter(limit: number): boolean;
+  /** Takes away one that was added here. */
+  leave(): void;
+}
+
 export interface UpgradeOptions {
   /** Whether a request for `url` may change the protocol; the others are served as if they did not want to. */
   readonly accepts: (url: string) => boolean;
   /** Connections at a time that go on with another protocol. */
   readonly max: number;
+  /** How many there are, where the limit is that of several servers; absent where it is that of this one. */
+  readonly shared?: SharedCount | undefined;
   /** One in which nothing has moved for so long is closed, in milliseconds; Infinity for never. */
   readonly idleMs: number;
   /** Bytes that all of them together may hold back for slow readers. */
@@ -88,7 +100,8 @@ export class Upgrades {
   }
 
   get full(): boolean {
-    return this.#open.size >= this.#options.max;
+    const { max, shared } = this.#options;
+    return (shared?.count ?? this.#open.size) >= max;
   }
 
   /** For the server's `shouldUpgradeCallback`: what it refuses is an ordinary request. */
@@ -136,9 +149,11 @@ export class Upgrades {
     client.setTimeout(0);
     const tunnel = new Tunnel(client, upstream, performance.now(), () => {
       this.#open.delete(tunnel);
+      this.#options.shared?.leave();
       closed();
     });
     this.#open.add(tunnel);
+    this.#options.shared?.enter(0);
     const { idleMs } = this.#options;
     this.#sweep ??= setInterval(this.#look, Math.max(LEAST_SWEEP_MS, Math.min(SWEEP_MS, idleMs / 4))).unref();
     if (this.#ending) tunnel.end();

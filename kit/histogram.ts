@@ -23,7 +23,19 @@ export class Tally {
     while (place < bounds.length && value > (bounds[place] as number)) place++;
     this.buckets[place] = (this.buckets[place] as number) + 1;
   }
+
+  /** Adds what was counted elsewhere, under the same bounds. */
+  add({ count, sum, buckets }: TallyReport): void {
+    this.count += count;
+    this.sum += sum;
+    for (let place = 0; place < this.buckets.length; place++) {
+      this.buckets[place] = (this.buckets[place] as number) + (buckets[place] ?? 0);
+    }
+  }
 }
+
+/** What a {@link Tally} counted, as it crosses to another thread. */
+export type TallyReport = Pick<Tally, "count" | "sum" | "buckets">;
 
 export interface TallySeries {
   readonly labels: Readonly<Record<string, string>>;

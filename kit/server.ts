@@ -35,6 +35,8 @@ export interface ListenOptions {
   readonly host: string;
   /** Permissions of that socket. */
   readonly socketMode?: number;
+  /** Whether other servers of this user may listen on the same port; the system gives each connection to one of them. */
+  readonly reusePort?: boolean;
   readonly server?: ServerOptions;
   readonly limits?: Partial<ConnectionLimits>;
   /** Those who say for whom they ask; nobody when absent. */
@@ -130,7 +132,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
   server.once("error", reject);
   server.once("listening", resolve);
   const socketPath = socketPathOf(host);
-  if (socketPath === undefined) server.listen(port, host);
+  if (socketPath === undefined) server.listen({ port, host, reusePort: options.reusePort ?? false });
   else await listenOnSocket(server, socketPath, options.socketMode ?? DEFAULT_SOCKET_MODE);
   await listening;
   server.off("error", reject);

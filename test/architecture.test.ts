@@ -138,10 +138,16 @@ const LAYERS: readonly Layer[] = [
     ],
   },
   {
+    name: "gateway workers",
+    files: /^gateway\/workers\//,
+    imports: ["telemetry", "proxy", "policies", "gateway core", "contract", "kit"],
+  },
+  {
     name: "gateway process",
     files: /^gateway\/process\//,
     imports: [
       ...["gateway routes", "metrics", "async worker", "callbacks", "intake", "async", "cluster", "scaling", "proxy"],
+      "gateway workers",
       "policies",
       "telemetry",
       ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],

@@ -10,11 +10,14 @@ import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config
 import { type FrontConfig, readFrontConfig } from "./front-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 import { type AccessLogConfig, parseAccessLog, readTracingConfig, type TracingConfig } from "./telemetry-config.ts";
+import { parseWorkers } from "./workers-config.ts";
 
 export interface GatewayConfig {
   readonly port: number;
   /** Or `unix:` and the path of a socket, which is the API's. */
   readonly bindAddress: string;
+  /** Threads that take calls; where none is given, `defaultWorkers` for a gateway alone, one in a process with others. */
+  readonly workers?: number | undefined;
   /** Permissions of that socket. */
   readonly socketMode: number;
   /** Hosts that the control routes are called by; see `hostsOf`. */
@@ -80,6 +83,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
     return {
       port: bind.port ?? 8080,
       bindAddress: bind.host,
+      workers: read.optional("gateway_workers", parseWorkers(bind.host)),
       socketMode: read.optional("socket_mode", parseSocketMode) ?? DEFAULT_SOCKET_MODE,
       allowedHosts: read.optional("allowed_hosts", parseHosts) ?? [],
       front: readFrontConfig(read),

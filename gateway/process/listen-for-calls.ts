@@ -1,4 +1,5 @@
 import { TrustedProxies } from "../../http/client-address.ts";
+import type { SharedCount } from "../../http/upgrades.ts";
 import { Certificates } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
@@ -9,9 +10,19 @@ import type { GatewayConfig } from "./config.ts";
 /** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
 const KEEP_ALIVE_MS = 120_000;
 
+/** What a listener of calls needs to know. */
+export type CallListenerConfig = Pick<
+  GatewayConfig,
+  "port" | "bindAddress" | "socketMode" | "front" | "readTimeoutMs" | "http2" | "upgradeIdleMs" | "maxUpgrades"
+>;
+
 export interface CallListenerOptions {
-  readonly config: GatewayConfig;
+  readonly config: CallListenerConfig;
   readonly maxConnections: number;
+  /** Whether others listen on the same port. */
+  readonly reusePort?: boolean;
+  /** Connections of all of them that have changed their protocol; absent where there are no others. */
+  readonly upgraded?: SharedCount;
   readonly pathPrefix: PathPrefix;
   readonly log: Logger;
 }
@@ -29,6 +40,7 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
       port: config.port,
       host: config.bindAddress,
       socketMode: config.socketMode,
+      reusePort: options.reusePort ?? false,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections },
       trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
@@ -37,6 +49,7 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
         accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
         idleMs: config.upgradeIdleMs,
         max: config.maxUpgrades,
+        shared: options.upgraded,
       },
       http2: config.http2,
       log,

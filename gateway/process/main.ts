@@ -4,9 +4,11 @@ import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import { runProcess } from "../../kit/process.ts";
 import { loadGatewayConfig } from "./config.ts";
 import { openGateway } from "./serve.ts";
+import { defaultWorkers, thisMachine } from "./workers-config.ts";
 
 await runProcess(async () => {
-  const config = loadGatewayConfig(process.env);
+  const given = loadGatewayConfig(process.env);
+  const config = { ...given, workers: given.workers ?? defaultWorkers(thisMachine(), given.bindAddress) };
   const output = new LogOutput(STDOUT);
   const log = createLogger(config.logLevel, output);
   const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { FaasError } from "../../contract/errors.ts";
-import { qualifiedName } from "../../contract/functions.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
@@ -24,25 +23,26 @@ import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
 import type { PolicyGate } from "../policies/policy-gate.ts";
 import { ProviderClient } from "../provider-client.ts";
-import type { FunctionEntry } from "../proxy/function-entry.ts";
-import { FunctionProxy } from "../proxy/function-proxy.ts";
-import { FunctionTable } from "../proxy/function-table.ts";
+import type { FunctionProxy } from "../proxy/function-proxy.ts";
+import type { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
-import { ProviderProxy } from "../proxy/provider-proxy.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
-import { Activator } from "../scaling/activator.ts";
-import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
+import { SharedCounters } from "../workers/shared-counters.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { GatewayConfig } from "./config.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { openAlerts } from "./open-alerts.ts";
 import { openGate } from "./open-gate.ts";
+import { openProxy } from "./open-proxy.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { openScaling } from "./open-scaling.ts";
+import { CONNECT_TIMEOUT_MS, openTable } from "./open-table.ts";
 import { openTelemetry } from "./open-telemetry.ts";
+import { openWorkers } from "./open-workers.ts";
 import { type RunningWorker, runWorker } from "./run-worker.ts";
 
 export interface OpenGateway {
@@ -55,8 +55,6 @@ export interface OpenGateway {
   /** Refuses new work, finishes what is under way, closes everything. May be called twice. */
   close(): Promise<void>;
 }
-
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Starts a gateway.
@@ -91,14 +89,10 @@ export async function openGateway(
     defaultNamespace: config.defaultNamespace,
     log,
   });
-  const table = new FunctionTable({
-    defaultNamespace: config.defaultNamespace,
-    maxHeld: config.maxHeldCalls,
-    timeoutMs: config.upstreamTimeoutMs,
-    ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    providerProxy: new ProviderProxy({ url: config.providerUrl, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
-  });
+  const workers = config.workers ?? 1;
+  const counters = workers > 1 ? new SharedCounters(workers + 1) : undefined;
+  let pool: WorkerPool | undefined;
+  const table = openTable(config, counters && { counters, shareTurns: (entry) => pool?.shareTurns(entry) });
 
   const opened: { close(): Promise<void> }[] = [connection, table];
   const closeAll = async () => {
@@ -134,7 +128,18 @@ export async function openGateway(
     const gate = openGate(config, credentials, log);
     const { observer } = telemetry;
     const { release } = version;
-    const proxy = openProxy({ gate, config, table, provider, autoscaler, pathPrefix, observer, release, log });
+    const { proxy, wake } = openProxy({
+      gate,
+      config,
+      table,
+      provider,
+      autoscaler,
+      pathPrefix,
+      observer,
+      release,
+      failElsewhere: (ref, error) => pool?.fail(ref, error),
+      log,
+    });
     opened.push(
       new StalledReplicaWatch({
         functions: () => table.entries(),
@@ -143,7 +148,7 @@ export async function openGateway(
       }),
     );
     // Closed after the API: calls that are held while it drains still get the replica that they wait for.
-    opened.push(followProvider(provider, table));
+    opened.push(followProvider(provider, table, () => pool?.retryProvider()));
     const attempts = new LoginAttempts({ log });
     const async =
       queueing &&
@@ -171,6 +176,7 @@ export async function openGateway(
       attempts,
       callsOf: (name) => counts.of(name),
       pathPrefix,
+      settle: async () => await pool?.report(),
       ...(async && { async }),
       ...(credentials && { credentials }),
     });
@@ -182,14 +188,22 @@ export async function openGateway(
       telemetry: telemetry.counts,
     });
     const problem = () => queueing?.problem() ?? worker?.problem();
-    const metrics = await listen(buildMetricsApp(registry, problem, log), {
-      port: config.metricsPort,
-      host: hostBeside(config.bindAddress),
-      limits: { maxConnections: shares.metrics },
-      log,
-    });
+    const metrics = await listen(
+      buildMetricsApp(registry, problem, log, async () => await pool?.report()),
+      {
+        port: config.metricsPort,
+        host: hostBeside(config.bindAddress),
+        limits: { maxConnections: shares.metrics },
+        log,
+      },
+    );
     opened.push(drained(metrics, 1_000));
-    const api = await listenForCalls(handler, { config, maxConnections: shares.calls, pathPrefix, log });
+    const listening = { config, maxConnections: shares.calls, pathPrefix, log };
+    const threads =
+      counters &&
+      (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));
+    pool = threads?.pool;
+    const api = threads ?? (await listenForCalls(handler, listening));
     // Closed after the worker, which the next part closes.
     const caller = new ProxyCaller({
       proxy,
@@ -198,7 +212,7 @@ export async function openGateway(
         timeoutMs: config.upstreamTimeoutMs,
         aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
       }),
-      userAgent: workerAgent(version.release),
+      userAgent: workerAgent(release),
     });
     opened.push(caller);
     opened.push(drainTogether(api, () => worker, async?.calls, table, config.drainTimeoutMs));
@@ -211,57 +225,18 @@ export async function openGateway(
         table,
         caller,
         tracer: telemetry.tracer,
-        release: version.release,
+        release,
         drainTimeoutMs: config.drainTimeoutMs,
         defaultNamespace: config.defaultNamespace,
         log,
       });
     }
-    log.info({ url: api.url, metrics: metrics.url }, "gateway is listening");
+    log.info({ url: api.url, metrics: metrics.url, workers }, "gateway is listening");
     return { url: api.url, handler, metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;
   }
-}
-
-interface ProxyDeps {
-  readonly gate: PolicyGate;
-  readonly config: GatewayConfig;
-  readonly table: FunctionTable;
-  readonly provider: ProviderClient;
-  readonly autoscaler: Autoscaler;
-  readonly pathPrefix: PathPrefix;
-  readonly observer: CallObserver | undefined;
-  readonly release: string;
-  readonly log: Logger;
-}
-
-function openProxy(deps: ProxyDeps): FunctionProxy {
-  const { gate, config, table, provider, autoscaler, pathPrefix, observer, release, log } = deps;
-  const activator = new Activator<FunctionEntry>({
-    scale: async (ref, replicas) => {
-      autoscaler.ordered(qualifiedName(ref), replicas);
-      await provider.raise(ref, replicas);
-    },
-    expedite: (ref) => provider.expediteFunction(ref),
-    wanted: (entry) => autoscaler.waking(entry),
-    log,
-  });
-  return new FunctionProxy({
-    table,
-    provider,
-    wake: (entry) => {
-      activator.wake(entry);
-      provider.watch(entry, () => entry.held.count > 0 && entry.readyReplicas === 0);
-    },
-    doubt: (entry, replaced) => provider.doubt(entry, replaced),
-    holdTimeoutMs: config.scaleUpTimeoutMs,
-    gate,
-    pathPrefix,
-    observer,
-    release,
-  });
 }
 
 interface AsyncDeps {
@@ -293,7 +268,7 @@ function openAsync(queue: ApiQueue, deps: AsyncDeps) {
  * time is almost over are told so, while there is time to answer; those who wait for the end of a call, at once.
  */
 function drainTogether(
-  api: DrainingServer,
+  api: Pick<DrainingServer, "drain">,
   worker: () => { close(): Promise<void> } | undefined,
   calls: { close(): void } | undefined,
   table: FunctionTable,

@@ -1,4 +1,4 @@
-import { Tally } from "../../kit/histogram.ts";
+import { Tally, type TallyReport } from "../../kit/histogram.ts";
 
 /** Upper bounds of the duration histogram, in seconds: those of OpenFaaS's `gateway_functions_seconds`. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
@@ -9,15 +9,25 @@ const COLD_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 /** Upper bounds of the time to the first byte, in seconds. Most answers begin sooner than the shortest call of OpenFaaS's. */
 const FIRST_BYTE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
+/** What a meter has counted since it was last read off. */
+export interface MeterReport {
+  readonly started: number;
+  readonly ended: number;
+  readonly codes: readonly (readonly [code: number, tally: TallyReport])[];
+  readonly cold: TallyReport | undefined;
+  readonly firstBytes: TallyReport;
+  readonly waits: TallyReport | undefined;
+}
+
 /** Counts the calls of one function. Plain numbers: it runs for every call, and is read only when somebody scrapes. */
 export class FunctionMeter {
   started = 0;
   /** Calls that ended, by status code, in seconds. */
-  readonly codes = new Map<number, Tally>();
+  codes = new Map<number, Tally>();
   /** Calls that waited for a replica, by the time until their answer began; undefined while there were none. */
   cold: Tally | undefined;
   /** Calls that a replica began to answer, by the time from their sending. */
-  readonly firstBytes = new Tally(FIRST_BYTE_BUCKETS);
+  firstBytes = new Tally(FIRST_BYTE_BUCKETS);
   /** Calls that waited for a replica, by how long that took, or until they were given up; undefined as above. */
   waits: Tally | undefined;
   #ended = 0;
@@ -39,12 +49,16 @@ export class FunctionMeter {
   /** @param seconds from `start` to the last byte */
   end(code: number, seconds: number): void {
     this.#ended++;
+    this.#codeTally(code).observe(seconds);
+  }
+
+  #codeTally(code: number): Tally {
     let tally = this.codes.get(code);
     if (!tally) {
       tally = new Tally(DURATION_BUCKETS);
       this.codes.set(code, tally);
     }
-    tally.observe(seconds);
+    return tally;
   }
 
   /** @param seconds from the sending of a call to its first byte */
@@ -62,5 +76,35 @@ export class FunctionMeter {
   firstByte(seconds: number): void {
     this.cold ??= new Tally(COLD_BUCKETS);
     this.cold.observe(seconds);
+  }
+
+  /** Reads off what was counted, for whoever adds it up, and begins anew; undefined when that is nothing. */
+  take(): MeterReport | undefined {
+    const { started, codes, cold, firstBytes, waits } = this;
+    const ended = this.#ended;
+    if (started === 0 && ended === 0 && firstBytes.count === 0 && !cold && !waits) return undefined;
+    this.started = 0;
+    this.#ended = 0;
+    this.codes = new Map();
+    this.cold = undefined;
+    this.firstBytes = new Tally(FIRST_BYTE_BUCKETS);
+    this.waits = undefined;
+    return { started, ended, codes: [...codes], cold, firstBytes, waits };
+  }
+
+  /** Adds what another meter of the same function has counted. */
+  add({ started, ended, codes, cold, firstBytes, waits }: MeterReport): void {
+    this.started += started;
+    this.#ended += ended;
+    for (const [code, tally] of codes) this.#codeTally(code).add(tally);
+    this.firstBytes.add(firstBytes);
+    if (cold) {
+      this.cold ??= new Tally(COLD_BUCKETS);
+      this.cold.add(cold);
+    }
+    if (waits) {
+      this.waits ??= new Tally(COLD_BUCKETS);
+      this.waits.add(waits);
+    }
   }
 }

@@ -44,6 +44,8 @@ export interface FunctionProxyOptions {
   /** See {@link CallContext}. */
   readonly doubt?: CallContext["doubt"];
   readonly holdTimeoutMs: number;
+  /** Takes, as they came, calls of functions that the table does not know or that have a policy; absent where that is done here. */
+  readonly elsewhere?: (req: IncomingMessage, res: ServerResponse) => void;
   /** Sees to the policies of functions. */
   readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
@@ -66,10 +68,12 @@ export class FunctionProxy {
   readonly #pathPrefix: PathPrefix;
   readonly #guarded: GuardedCalls;
   readonly #observer: CallObserver | undefined;
+  readonly #elsewhere: FunctionProxyOptions["elsewhere"];
 
   constructor(options: FunctionProxyOptions) {
     const { table, provider, wake, doubt, holdTimeoutMs, gate, pathPrefix, observer, release } = options;
     this.#observer = observer;
+    this.#elsewhere = options.elsewhere;
     this.#table = table;
     this.#late = new MissingFunctionLookup({ table, provider });
     this.#context = { wake, ...(doubt && { doubt }), holdTimeoutMs, servedBy: `faaslane/${release}` };
@@ -106,8 +110,13 @@ export class FunctionProxy {
     caller: Exchange,
     asked: IncomingHttpHeaders = {},
   ): Promise<void> | undefined {
-    const exchange = this.#observer === undefined ? caller : this.#observed(url, caller, asked);
     const path = parseFunctionPath(url, FUNCTION_PREFIX);
+    const entry = path.kind === "function" ? this.#table.find(path.target) : undefined;
+    if (this.#elsewhere && caller.caller && path.kind === "function" && (!entry || entry.policy !== undefined)) {
+      this.#elsewhere(caller.caller.req, caller.caller.res);
+      return undefined;
+    }
+    const exchange = this.#observer === undefined ? caller : this.#observed(url, caller, asked);
     if (path.kind !== "function") {
       exchange.refuse(noFunctionAnswer(path, (location) => this.#pathPrefix.locate(location, asked)));
       return undefined;
@@ -117,7 +126,6 @@ export class FunctionProxy {
       exchange.refuse(wrongMethodAnswer(this.responseHeaders(headers)));
       return undefined;
     }
-    const entry = this.#table.find(path.target);
     if (!entry) return this.#forwardLate(path.target, exchange, path.url, headers);
     return this.#call(entry, exchange, path.url, headers);
   }

@@ -2,11 +2,11 @@ import { EventEmitter, once } from "node:events";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { WaitLimits } from "../../contract/timeouts.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
-import { FunctionEntry } from "./function-entry.ts";
+import { FunctionEntry, type FunctionEntryOptions } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 import { StartupTallies } from "./startup-tallies.ts";
 
-export interface FunctionTableOptions extends UpstreamOptions, WaitLimits {
+export interface FunctionTableOptions extends UpstreamOptions, WaitLimits, Pick<FunctionEntryOptions, "shareTurns"> {
   /** Namespace of names written without one. */
   readonly defaultNamespace: string;
   /** Calls of one function that may wait for a replica. */

@@ -17,6 +17,8 @@ export interface ActivatorOptions<S extends ScaledToZero> {
   readonly expedite?: (ref: FunctionRef) => Promise<void>;
   /** Replicas that the calls held now need; 0 for none. */
   readonly wanted: (fn: S) => number;
+  /** Tells the calls that wait that the provider will not have it; those of this thread when absent. */
+  readonly fail?: (fn: S, error: FaasError) => void;
   readonly log: Pick<Logger, "info" | "warn">;
 }
 
@@ -70,7 +72,8 @@ export class Activator<S extends ScaledToZero> {
         } catch (err) {
           log.warn({ function: name, namespace, err }, "could not wake function");
           if (err instanceof FaasError && (err.kind === "notFound" || err.kind === "invalid")) {
-            fn.held.fail(err);
+            if (this.#options.fail) this.#options.fail(fn, err);
+            else fn.held.fail(err);
             return;
           }
         }

@@ -18,6 +18,8 @@ export class LoadMeter {
   #area = 0;
   #changedAt: number;
   #readAt: number;
+  /** What other threads saw, by their numbers; their `started` is what was not read yet. */
+  readonly #others = new Map<number, LoadReading>();
 
   /** @param now milliseconds of any clock that only goes forward, as all times here */
   constructor(now: number) {
@@ -46,15 +48,30 @@ export class LoadMeter {
   read(now: number): LoadReading {
     const area = this.#area + this.#inFlight * (now - this.#changedAt);
     const elapsed = now - this.#readAt;
-    const reading = {
-      concurrency: elapsed > 0 ? area / elapsed : this.#inFlight,
-      started: this.#started,
-      inFlight: this.#inFlight,
-    };
+    let concurrency = elapsed > 0 ? area / elapsed : this.#inFlight;
+    let started = this.#started;
+    let inFlight = this.#inFlight;
+    for (const [thread, other] of this.#others) {
+      concurrency += other.concurrency;
+      started += other.started;
+      inFlight += other.inFlight;
+      if (other.started > 0) this.#others.set(thread, { ...other, started: 0 });
+    }
     this.#area = 0;
     this.#started = 0;
     this.#changedAt = now;
     this.#readAt = now;
-    return reading;
+    return { concurrency, started, inFlight };
+  }
+
+  /** Another thread has read its own meter: that holds until it does so again. */
+  note(thread: number, reading: LoadReading): void {
+    const unread = this.#others.get(thread)?.started ?? 0;
+    this.#others.set(thread, { ...reading, started: reading.started + unread });
+  }
+
+  /** Another thread has died. */
+  forget(thread: number): void {
+    this.#others.delete(thread);
   }
 }

@@ -1,0 +1,121 @@
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { FaasError } from "../../contract/errors.ts";
+import { createLogger } from "../../kit/log.ts";
+import { StartError } from "../../kit/process.ts";
+import type { DrainingServer, Handler } from "../../kit/server.ts";
+import { PathPrefix } from "../core/path-prefix.ts";
+import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
+import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
+import type { CallObserver, CallRecord } from "../telemetry/call-record.ts";
+import { CallThread } from "../workers/call-thread.ts";
+import { claimPort } from "../workers/claim-port.ts";
+import type { FromWorker, StartFailure, ToWorker } from "../workers/protocol.ts";
+import { Relay } from "../workers/relay.ts";
+import { ReceivedCounters } from "../workers/shared-counters.ts";
+import { SharedOccupancy } from "../workers/shared-occupancy.ts";
+import { ThreadObserver } from "../workers/thread-observer.ts";
+import { listenForCalls } from "./listen-for-calls.ts";
+import { openTable } from "./open-table.ts";
+import type { WorkerSettings } from "./open-workers.ts";
+
+/** The thread of a gateway worker: takes callers' connections, and makes the calls of functions whose replicas it chooses itself. */
+async function run(
+  port: MessagePort,
+  { thread, threads, socketPath, upgraded, maxConnections, release, ...settings }: WorkerSettings,
+) {
+  const config = { ...settings.config, providerUrl: new URL(settings.providerUrl) };
+  const post = (message: FromWorker) => port.postMessage(message);
+  const log = createLogger(config.logLevel, { write: (line) => post({ kind: "log", line }) });
+  const counters = new ReceivedCounters(thread);
+  const table = openTable(config, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
+  const calls = new CallThread({ table, counters, post });
+  const relay = new Relay(socketPath);
+  const pathPrefix = new PathPrefix(config.pathPrefix);
+  const proxy = new FunctionProxy({
+    table,
+    // Functions that are not known are the main thread's to ask for.
+    provider: { exist: async () => new Set() },
+    wake: (entry) => calls.wake(entry),
+    doubt: ({ qualifiedName: name }, replaced) => post({ kind: "doubt", name, replaced }),
+    holdTimeoutMs: config.scaleUpTimeoutMs,
+    elsewhere: relay.pass,
+    pathPrefix,
+    observer: await openObserver(settings, (record) => post({ kind: "call", record })),
+    release,
+  });
+  const watch = new StalledReplicaWatch({
+    functions: () => table.entries(),
+    expedite: async ({ name, namespace }) => post({ kind: "expedite", name, namespace }),
+    log,
+  });
+  let api: DrainingServer | undefined;
+
+  const listen = async (at: number, claim: boolean) => {
+    const claimed = claim ? await claimPort(at, config.bindAddress) : at;
+    api = await listenForCalls(callHandler(proxy, relay, pathPrefix), {
+      config: { ...config, port: claimed },
+      maxConnections,
+      reusePort: true,
+      upgraded: new SharedOccupancy(upgraded, thread),
+      pathPrefix,
+      log,
+    });
+    post({ kind: "listening", port: api.port, url: api.url });
+  };
+
+  const stop = async (timeoutMs: number) => {
+    const stopping = new FaasError("unavailable", "the gateway is stopping", { code: "stopping" });
+    const giveUp = setTimeout(() => {
+      for (const entry of table.entries()) entry.held.close(stopping);
+    }, timeoutMs * 0.9);
+    await api?.drain(timeoutMs);
+    clearTimeout(giveUp);
+    calls.report();
+    calls.close();
+    await watch.close();
+    relay.close();
+    await table.close();
+    post({ kind: "stopped" });
+  };
+
+  port.on("message", (message: ToWorker) => {
+    if (message.kind === "stop") void stop(message.timeoutMs);
+    else if (message.kind === "listen") {
+      listen(message.port, message.claim).catch((error: unknown) => post({ kind: "failed", error: tell(error) }));
+    } else calls.receive(message);
+  });
+}
+
+/** Undefined where nobody wants to know of calls. */
+async function openObserver(
+  { observed, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "sampler" | "timeOrigin">,
+  post: (record: CallRecord) => void,
+): Promise<CallObserver | undefined> {
+  if (!observed) return undefined;
+  const { CallWatch } = await import("../telemetry/call-watch.ts");
+  const { Tracer } = await import("../telemetry/tracer.ts");
+  const tracer = sampler && new Tracer({ sampler, add: () => {} });
+  return new ThreadObserver(new CallWatch(undefined, tracer), timeOrigin, post);
+}
+
+function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix): Handler {
+  return (req, res) => {
+    const url = pathPrefix.strip(req.url as string);
+    if (!isFunctionCall(url)) return relay.pass(req, res);
+    req.url = url;
+    return proxy.handle(req, res);
+  };
+}
+
+function tell(error: unknown): StartFailure {
+  const { message, code, port, syscall } = error as NodeJS.ErrnoException & { port?: number };
+  return {
+    message,
+    explained: error instanceof StartError,
+    ...(code !== undefined && { code }),
+    ...(port !== undefined && { port }),
+    ...(syscall !== undefined && { syscall }),
+  };
+}
+
+await run(parentPort as MessagePort, workerData as WorkerSettings);
