@@ -1,5 +1,5 @@
 /** Flags that are on unless switched off; each has a `--no-…` form. */
-const ON = ["envsubst", "update", "read-template", "trim", "tail", "overwrite"];
+const ON = ["envsubst", "update", "read-template", "trim", "tail", "overwrite", "build"];
 /** Flags that are off unless given. */
 const OFF = [
   ...["replace", "readonly", "tls-no-verify", "quiet", "verbose", "json", "async", "auth", "shrinkwrap", "no-cache"],

@@ -87,6 +87,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/generate.ts")).generateCommand(io),
   },
   {
+    name: "local-run",
+    summary: "run one function in a container of this machine",
+    load: async (io) => (await import("./commands/local-run.ts")).localRunCommand(io),
+  },
+  {
     name: "config",
     summary: "show what stack file, flags and environment come to",
     load: async (io) => (await import("./commands/config.ts")).configCommand(io),

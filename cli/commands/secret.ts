@@ -7,6 +7,7 @@ import { CliError, SilentFailure } from "../errors.ts";
 import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";
+import { sealingCommands } from "./secret-seal.ts";
 import { type SecretValue, trimmedSecret } from "./secret-value.ts";
 
 interface ValueFlags extends GatewayFlags {
@@ -86,6 +87,7 @@ export function secretCommand(io: Io): Command {
     const { client } = await connect(io, flags);
     if (await applyFolder(io, client, flags)) throw new SilentFailure();
   });
+  for (const command of sealingCommands(io)) secret.addCommand(command);
   return secret;
 }
 

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import type { Command } from "commander";
 import { describeTree, flatten } from "../../cli/completion/describe-tree.ts";
@@ -14,7 +15,7 @@ let paths: string[];
 
 beforeAll(async () => {
   const nowhere = { write: () => true } as unknown as NodeJS.WriteStream;
-  const io = { stdout: nowhere, stderr: nowhere, stdin: process.stdin, env: {}, cwd: "/", home: "/" };
+  const io = { stdout: nowhere, stderr: nowhere, stdin: Readable.from([]), env: {}, cwd: "/", home: "/" };
   program = await buildProgram("all", { ...io, sourceRoot: ROOT, version: "1.2.3", commit: COMMIT });
   paths = flatten(describeTree(program)).map(({ path }) => path);
 });
