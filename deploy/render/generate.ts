@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
@@ -47,6 +48,60 @@ function manifests(chart: string, about: string, values: Values): string {
 ${yaml(ordered)}`;
 }
 
+/** As text of a Helm template, in which it stands for itself. */
+const literal = (text: string) => text.replaceAll("{{", '{{ "{{" }}');
+
+const indented = (width: number, text: string) => text.trimEnd().replaceAll(/^(?=.)/gm, " ".repeat(width));
+
+const metadata = (kind: string, name: string, namespace: string, values: string) => `${kind}
+metadata:
+  name: ${name}
+  namespace: ${namespace}
+  labels:
+    {{- include "faaslane.labels" . | nindent 4 }}
+    {{- with .Values.${values}.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}`;
+
+function dashboards(folder: string): string {
+  const namespace = "{{ .Values.grafanaDashboards.namespace | default .Release.Namespace }}";
+  const boards = readdirSync(folder)
+    .sort()
+    .map((file) => {
+      const head = metadata(
+        "apiVersion: v1\nkind: ConfigMap",
+        `grafana-${file.replace(".json", "")}`,
+        namespace,
+        "grafanaDashboards",
+      );
+      return `${head}
+  {{- with .Values.grafanaDashboards.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+data:
+  ${file}: |-
+${indented(4, literal(readFileSync(join(folder, file), "utf8")))}
+`;
+    });
+  return `{{- /* Made from deploy/grafana by deploy/render.ts. */ -}}
+{{- if .Values.grafanaDashboards.enabled }}
+${boards.join("---\n")}{{- end }}
+`;
+}
+
+function prometheusRule(file: string): string {
+  const rules = readFileSync(file, "utf8").replace(/^(#.*\n)+/, "");
+  const kind = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule";
+  return `{{- /* Made from deploy/prometheus/alerts.yaml by deploy/render.ts. */ -}}
+{{- if .Values.prometheusRule.enabled }}
+${metadata(kind, "faaslane", "{{ .Release.Namespace }}", "prometheusRule")}
+spec:
+${indented(2, literal(rules))}
+{{- end }}
+`;
+}
+
 /** Files under `deploy/` that are made from others, by their path there. */
 export function generate(deploy: string): ReadonlyMap<string, string> {
   const chart = join(deploy, "chart");
@@ -58,6 +113,8 @@ export function generate(deploy: string): ReadonlyMap<string, string> {
 ${yaml(buildCrds())}{{- end }}
 `,
     ],
+    ["chart/templates/grafana-dashboards.yaml", dashboards(join(deploy, "grafana"))],
+    ["chart/templates/prometheus-rule.yaml", prometheusRule(join(deploy, "prometheus/alerts.yaml"))],
     ["chart/values.schema.json", `${JSON.stringify(buildValuesSchema(readValues(chart)), null, 2)}\n`],
     ["manifests/faaslane.yaml", manifests(chart, "Functions in one namespace.", {})],
     ["manifests/faaslane-cluster-role.yaml", manifests(chart, "Functions in any namespace.", { clusterRole: true })],

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { generate } from "../../deploy/render/generate.ts";
 import type { KubernetesObject, Values } from "../../deploy/render/render-chart.ts";
@@ -37,6 +37,25 @@ const FOREIGN: Readonly<Record<string, Schema>> = {
         object({
           matches: list(object({ path: object({ type: text, value: text }) })),
           backendRefs: list(object({ name: text, port: { type: "integer" } })),
+        }),
+      ),
+    }),
+  }),
+  "monitoring.coreos.com/v1 PrometheusRule": object({
+    apiVersion: text,
+    kind: text,
+    metadata,
+    spec: object({
+      groups: list(
+        object({
+          name: text,
+          rules: list(
+            object({
+              ...{ alert: text, expr: text, for: text },
+              labels: { type: "object", additionalProperties: text },
+              annotations: { type: "object", additionalProperties: text },
+            }),
+          ),
         }),
       ),
     }),
@@ -173,7 +192,8 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     if (!worker) return;
     const { env, unread } = environmentOf(worker);
     const config = loadWorkerConfig(env);
-    expect(unread()).toEqual([]);
+    // Read by Node itself.
+    expect(unread().filter((name) => name !== "NODE_EXTRA_CA_CERTS")).toEqual([]);
     expect(config.async.queue).toEqual(gateway.async.queue);
     expect(config.async.callbackTargets).toEqual(gateway.async.callbackTargets);
     expect(config.async.worker.retry).toEqual(gateway.async.worker.retry);
@@ -181,7 +201,8 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     expect(templateOf(worker).spec.terminationGracePeriodSeconds).toBeGreaterThan(config.drainTimeoutMs / 1000 + 3);
     // The files that both read lie in one folder, and what is too large for memory goes to another.
     const mounts = templateOf(worker).spec.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath);
-    expect(mounts).toEqual(["/tmp", ...(hasSecrets(worker) ? [config.async.secretMountPath] : [])]);
+    const ca = env.NODE_EXTRA_CA_CERTS === undefined ? [] : [dirname(env.NODE_EXTRA_CA_CERTS)];
+    expect(mounts).toEqual(["/tmp", ...(hasSecrets(worker) ? [config.async.secretMountPath] : []), ...ca]);
   });
 
   test("the notes are text", () => {

@@ -75,6 +75,24 @@ topologySpreadConstraints:
   value: {{ .Values.logLevel | quote }}
 {{- end }}
 
+{{- /* Of gateway or provider: connections that have changed their protocol. */ -}}
+{{- define "faaslane.upgradeEnv" -}}
+- name: upgrade_idle_timeout
+  value: {{ .upgradeIdleTimeout | quote }}
+{{- if ne (printf "%v" .maxUpgrades) "" }}
+- name: max_upgrades
+  value: {{ .maxUpgrades | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* Gateway and provider have to agree on how functions are scaled that do not say it. */ -}}
+{{- define "faaslane.scaleEnv" -}}
+- name: default_target
+  value: {{ .Values.functions.defaultTarget | quote }}
+- name: default_max_replicas
+  value: {{ .Values.functions.defaultMaxReplicas | quote }}
+{{- end }}
+
 {{- define "faaslane.extraEnv" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
