@@ -6,14 +6,19 @@ cd "$(dirname "$0")"
 
 python3 -B -m faaslane_runtime.check
 
-grep -qsv '^[[:space:]]*\(#.*\)\{0,1\}$' function/requirements.txt || exit 0
+# Paths in it are those beside it.
+cd function
+grep -qsv '^[[:space:]]*\(#.*\)\{0,1\}$' requirements.txt || exit 0
 
-if ! python3 -m pip --version >/dev/null 2>&1; then
+# The interpreter itself: where python3 is a stand-in of pyenv, that one wants to write to its own folder after an install.
+python=$(python3 -c 'import sys; print(sys.executable)')
+if ! "$python" -m pip --version >/dev/null 2>&1; then
   echo "function/requirements.txt lists packages, but python3 has no pip" >&2
   exit 1
 fi
-if [ -f function/pip.conf ]; then
-  export PIP_CONFIG_FILE=function/pip.conf
+if [ -f pip.conf ]; then
+  export PIP_CONFIG_FILE=pip.conf
 fi
-exec python3 -m pip install --disable-pip-version-check --no-input --upgrade \
-  --target packages --requirement function/requirements.txt
+export PIP_ROOT_USER_ACTION=ignore
+exec "$python" -m pip install --disable-pip-version-check --no-input --upgrade \
+  --target ../packages --requirement requirements.txt

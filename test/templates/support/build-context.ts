@@ -48,7 +48,7 @@ export async function layOut(template: string, handler?: string): Promise<BuildC
   const { install, env } = await readDescriptor(template);
   if (install !== undefined) {
     const [program, ...args] = install;
-    await promisify(execFile)(program, args, { cwd: dir, timeout: 60_000 });
+    await promisify(execFile)(program, args, { cwd: dir, timeout: 240_000 });
   }
   return { dir, env, remove: () => rm(parent, { recursive: true, force: true }) };
 }

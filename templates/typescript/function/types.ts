@@ -1,0 +1,19 @@
+/** A request. `body`: by its type an object, a string or a Buffer; undefined without one. */
+export interface FunctionEvent {
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+export interface FunctionContext {
+  /** Sets the status. */
+  status(code: number): FunctionContext;
+  /** Replaces the headers. */
+  headers(values: Readonly<Record<string, string>>): FunctionContext;
+  succeed(value?: unknown): void;
+  fail(reason?: unknown): void;
+  /** The text of a secret. */
+  secret(name: string): string;
+}
