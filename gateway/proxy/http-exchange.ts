@@ -11,11 +11,18 @@ import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
 /** Bodies up to this size are read before the call is sent: one write for undici, and nothing lost on a second try. */
 const BUFFERED_BODY_BYTES = 64 * 1024;
 
+/** Bodies of answers up to this size that come as one go out in one write with their head. */
+const JOINED_BODY_BYTES = 16 * 1024;
+
 /** A caller on the other end of a connection. */
 export class HttpExchange implements Exchange {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #upgrade: PendingUpgrade | undefined;
+  /** What the answer's body will have, if it says so. */
+  #bytes = -1;
+  /** Whether some of the answer's body, or its end, has been written. */
+  #wrote = false;
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     this.#req = req;
@@ -102,8 +109,16 @@ export class HttpExchange implements Exchange {
     const sendable = sendableReason(reason);
     if (sendable === undefined) res.writeHead(status, headers);
     else res.writeHead(status, sendable, headers);
-    // A stream's first piece may be long in coming; its reader wants to know that it is connected.
-    if (headers["content-length"] === undefined) res.flushHeaders();
+    const length = headers["content-length"];
+    // A stream's first piece may be long in coming; its reader wants to know that it is connected. If the piece is there
+    // already, it goes out in one write with the head.
+    if (length === undefined) process.nextTick(flushHead, this);
+    else this.#bytes = Number(length);
+  }
+
+  /** Sends the head if nothing has been sent with it. */
+  flush(): void {
+    if (!this.#wrote && !this.#res.destroyed) this.#res.flushHeaders();
   }
 
   switchProtocols(headers: AnswerHeaders, upstream: Duplex, closed: () => void): void {
@@ -117,12 +132,20 @@ export class HttpExchange implements Exchange {
   }
 
   data(piece: Buffer, flow: Flow): void {
+    this.#wrote = true;
+    if (piece.length === this.#bytes && piece.length <= JOINED_BODY_BYTES) {
+      // As text it becomes one string with its head.
+      this.#res.end(piece.toString("latin1"), "latin1");
+      return;
+    }
     if (this.#res.write(piece)) return;
     flow.pause();
     this.#res.once("drain", () => flow.resume());
   }
 
   end(trailers?: [name: string, value: string][]): void {
+    this.#wrote = true;
+    if (this.#res.writableEnded) return;
     if (trailers) this.#addTrailers(trailers);
     this.#res.end();
   }
@@ -142,6 +165,10 @@ export class HttpExchange implements Exchange {
   refuse(answer: PlatformAnswer): void {
     writeAnswer(this.#res, answer);
   }
+}
+
+function flushHead(exchange: HttpExchange): void {
+  exchange.flush();
 }
 
 export function writeAnswer(res: ServerResponse, { status, headers, text }: PlatformAnswer): void {
