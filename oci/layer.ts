@@ -19,8 +19,8 @@ export interface LayerContent {
   readonly folder: string;
   /** Where the image has them: an absolute path. */
   readonly at: string;
-  /** Entries of the folder itself that are left out, or the only ones that are taken. */
-  readonly filter?: (name: string) => boolean;
+  /** Whether a path below the folder is taken, with what it holds; all are when absent. */
+  readonly filter?: (path: string) => boolean;
 }
 
 /** Fixed, so that the same files are the same bytes. */
@@ -33,6 +33,7 @@ const LEVEL = 6;
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
  */
 export async function writeLayer(content: LayerContent, path: string, signal: AbortSignal): Promise<Layer> {
+  const paths = await pathsBelow(content.folder, "", content.filter);
   const prefix = content.at.replace(/^\/+|\/+$/g, "");
   const pack = new Pack({
     cwd: content.folder,
@@ -56,14 +57,8 @@ export async function writeLayer(content: LayerContent, path: string, signal: Ab
     createWriteStream(draft, { mode: 0o600 }),
     { signal },
   );
-  try {
-    for (const entry of await pathsBelow(content.folder, "", content.filter)) pack.write(entry);
-    pack.end();
-  } catch (error) {
-    pack.destroy?.();
-    await written.catch(() => {});
-    throw error;
-  }
+  for (const entry of paths) pack.write(entry);
+  pack.end();
   await written;
   await rename(draft, path);
   return {
@@ -88,17 +83,17 @@ function hashing(hash: Hash): Transform {
 }
 
 /** Folders come before what they hold. */
-async function pathsBelow(folder: string, prefix: string, filter?: (name: string) => boolean): Promise<string[]> {
+async function pathsBelow(folder: string, prefix: string, filter?: (path: string) => boolean): Promise<string[]> {
   const entries = await readdir(join(folder, prefix), { withFileTypes: true });
   const paths: string[] = [];
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (filter && !filter(entry.name)) continue;
     const path = `${prefix}${entry.name}`;
+    if (filter && !filter(path)) continue;
     if (!entry.isFile() && !entry.isDirectory() && !entry.isSymbolicLink()) {
       throw new Error(`${path} is no file, folder or symbolic link, and cannot be put into an image`);
     }
     paths.push(path);
-    if (entry.isDirectory()) paths.push(...(await pathsBelow(folder, `${path}/`)));
+    if (entry.isDirectory()) paths.push(...(await pathsBelow(folder, `${path}/`, filter)));
   }
   return paths;
 }

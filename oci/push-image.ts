@@ -10,7 +10,7 @@ import {
   parseConfig,
   parseManifest,
 } from "./manifests.ts";
-import { isIndexType } from "./media-types.ts";
+import { isIndexType, MEDIA_TYPES } from "./media-types.ts";
 import { type BlobSource, digestOf, MAX_MANIFEST_BYTES, type RegistryClient } from "./registry-client.ts";
 
 /** An image that others are built on. */
@@ -69,11 +69,18 @@ export interface ImagePush {
   readonly sent?: (blob: { readonly digest: string; readonly size: number }) => void;
 }
 
+/** What names a manifest in an index. */
+export interface PushedImage {
+  readonly digest: string;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
 /**
  * Pushes the image of a base and further layers. Blobs of the base are taken over within the registry where it can do that.
- * @returns the digest of its manifest
+ * The manifest comes last, so that the image is whole or not there.
  */
-export async function pushImage(push: ImagePush): Promise<string> {
+export async function pushImage(push: ImagePush): Promise<PushedImage> {
   const { base, baseClient, layers, client, target, signal } = push;
   const image = extendImage(base, layers, push.run);
   const sameRegistry = base.reference.registry === target.registry;
@@ -105,7 +112,7 @@ export async function pushImage(push: ImagePush): Promise<string> {
   }
   const manifest = { bytes: image.manifest, mediaType: image.mediaType };
   await client.pushManifest(target.repository, target.tag ?? image.digest, manifest, signal);
-  return image.digest;
+  return { digest: image.digest, size: image.manifest.length, mediaType: image.mediaType };
 }
 
 async function pushBlob(
@@ -124,4 +131,22 @@ async function pushBlob(
       if (tries === TRIES || isFinal || signal.aborted) throw error;
     }
   }
+}
+
+/** The index of the images for several platforms. */
+export function buildIndex(images: readonly (PushedImage & { readonly platform: Platform })[]): {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+  readonly digest: string;
+} {
+  const isDocker = images.every(({ mediaType }) => mediaType === MEDIA_TYPES.dockerManifest);
+  const mediaType = isDocker ? MEDIA_TYPES.dockerIndex : MEDIA_TYPES.index;
+  const manifests = images.map(({ mediaType: type, digest, size, platform }) => ({
+    mediaType: type,
+    digest,
+    size,
+    platform,
+  }));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
+  return { bytes, mediaType, digest: digestOf(bytes) };
 }
