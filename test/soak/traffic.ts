@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { eventually } from "../support/eventually.ts";
 
 /** What was asked of a call, and so how it may end. */
 export type Kind = "plain" | "delayed" | "failing" | "flapping" | "cancelled" | "keyed" | "batch";
@@ -13,6 +14,7 @@ export interface Accepted {
 }
 
 export const BATCH_LINES = 10;
+const CANCELLED_WITHIN_MS = 10_000;
 /** How a call of each kind may end. */
 export const ENDS: Readonly<Record<Kind, readonly string[]>> = {
   plain: ["done"],
@@ -81,10 +83,7 @@ export class Traffic {
         return void (await this.#post(kind, call, "ledger", {}, 100 + Math.round(3000 * this.#random())));
       case "cancelled": {
         const { id } = await this.#post(kind, call, "ledger", {}, Math.round(1000 * this.#random()));
-        const answer = await fetch(`${this.#url}/async-function/${id}`, { method: "DELETE" });
-        await answer.arrayBuffer();
-        if (answer.status !== 202) throw new Error(`a cancellation was answered ${answer.status}`);
-        return;
+        return await this.#cancel(id);
       }
       case "keyed": {
         const headers = { "x-idempotency-key": `key-${call}` };
@@ -102,6 +101,18 @@ export class Traffic {
         this.#note(kind, call, await this.#send("ledger", call, { headers, body }), 0);
       }
     }
+  }
+
+  /** A store that is busy for a moment says so, and is asked again. */
+  async #cancel(id: string): Promise<void> {
+    const cancelled = async () => {
+      const answer = await fetch(`${this.#url}/async-function/${id}`, { method: "DELETE" });
+      await answer.arrayBuffer();
+      if (answer.status !== 202 && answer.status !== 503)
+        throw new Error(`a cancellation was answered ${answer.status}`);
+      return answer.status === 202;
+    };
+    await eventually("a cancellation is taken", cancelled, CANCELLED_WITHIN_MS);
   }
 
   #choose(): Kind | "sync" {
