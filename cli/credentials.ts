@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -83,9 +83,11 @@ async function readFormat() {
 /** Readable by its owner only from the first byte on, and never half written. */
 async function replaceFile(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const fresh = `${file}.${randomUUID()}`;
+  // People keep such files elsewhere and link to them.
+  const target = await realpath(file).catch(() => file);
+  const fresh = `${target}.${randomUUID()}`;
   await writeFile(fresh, text, { mode: 0o600, flag: "wx" });
-  await rename(fresh, file);
+  await rename(fresh, target);
 }
 
 async function readOr(file: string, fallback: string): Promise<string> {

@@ -8,6 +8,9 @@ export class SilentFailure extends CliError {
   override readonly name = "SilentFailure";
 }
 
+/** What to do about a name that is not known. */
+export const LIST_SHOWS = "`faaslane list` shows what is deployed";
+
 /** Anything thrown, as one line. */
 export function describeError(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);

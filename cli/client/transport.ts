@@ -101,7 +101,7 @@ export function explainNetworkError(url: string, error: unknown): unknown {
 }
 
 const NETWORK_ERRORS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "the connection was refused; is it running?",
+  ECONNREFUSED: "the connection was refused; is it running? `faaslane start` runs one on this machine",
   ECONNRESET: "it closed the connection",
   EPIPE: "it closed the connection before it had all of the request; that may be larger than it takes",
   ENOTFOUND: "the host name is unknown",

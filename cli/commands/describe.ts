@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { formatBytes } from "../../contract/bytes.ts";
 import type { FunctionStatus } from "../../contract/functions.ts";
-import { CliError } from "../errors.ts";
+import { CliError, LIST_SHOWS } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { printableLine } from "../printable.ts";
 import { connect } from "./connect.ts";
@@ -32,7 +32,7 @@ export function describeCommand(io: Io): Command {
     const namespace = selectedNamespace(name, flags.namespace, stack);
     const { client, url } = await connect(io, flags, { stackGateway: stack?.gateway });
     const status = await client.getFunction(name, namespace);
-    if (!status) throw new CliError(`no such function: ${name}`);
+    if (!status) throw new CliError(`no such function: ${name}; ${LIST_SHOWS}`);
     // Only the list is sure to carry the count of calls.
     const listed = (await client.listFunctions(namespace)).find((fn) => fn.name === name);
     const known = { ...status, invocationCount: listed?.invocationCount ?? status.invocationCount ?? 0 };

@@ -1,8 +1,9 @@
 import { createHmac } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { Command } from "commander";
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
 import { parseDurationFlag } from "../duration.ts";
-import { CliError } from "../errors.ts";
+import { CliError, LIST_SHOWS } from "../errors.ts";
 import { type Io, readAll, writeOut } from "../io.ts";
 import { parsePairs } from "../key-values.ts";
 import { resolveGatewayUrl } from "../stack/gateway-url.ts";
@@ -72,11 +73,7 @@ export function invokeCommand(io: Io): Command {
     const response = await send({ ...request, ...(timeoutMs > 0 && { timeoutMs }) });
     try {
       const status = response.statusCode ?? 0;
-      if (status < 200 || status > 299) {
-        const { readText } = await import("../client/read-body.ts");
-        const said = await readText(response, ERROR_LIMIT_BYTES).catch(() => "(more than can be shown)");
-        throw new CliError(`Server returned unexpected status code: ${status} - ${said.trim()}`);
-      }
+      if (status < 200 || status > 299) throw await failureOf(response);
       for await (const chunk of response as AsyncIterable<Buffer>) await writeOut(io.stdout, chunk);
       if (flags.async && status === 202) {
         const id = response.headers["x-call-id"];
@@ -93,6 +90,14 @@ export function invokeCommand(io: Io): Command {
       response.destroy();
     }
   });
+}
+
+async function failureOf(response: IncomingMessage): Promise<CliError> {
+  const { readText } = await import("../client/read-body.ts");
+  const { answeredCode } = await import("../client/gateway-error.ts");
+  const said = await readText(response, ERROR_LIMIT_BYTES).catch(() => "(more than can be shown)");
+  const next = answeredCode(response.headers) === "unknown_function" ? `; ${LIST_SHOWS}` : "";
+  return new CliError(`Server returned unexpected status code: ${response.statusCode} - ${said.trim()}${next}`);
 }
 
 /** @param location of the call's status, as the gateway has answered */

@@ -1,9 +1,10 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
 import { mergeBuildArgs } from "../build/build-args.ts";
 import { buildFunctions } from "../build/build-functions.ts";
+import { isInProject } from "../build/project-root.ts";
 import { findTemplate } from "../build/templates.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
 import { CliError, SilentFailure } from "../errors.ts";
@@ -124,20 +125,38 @@ async function buildImage(io: Io, engine: Engine, { fn, stack, flags, image }: B
     "--build-arg",
     `${key}=${value}`,
   ]);
-  const secrets = Object.entries(fn.buildSecrets).map(([id, file]) => `--secret=id=${id},src=${resolve(io.cwd, file)}`);
+  const secrets = await buildSecrets(io, fn, settings.projectRoot);
   await engine.run(["build", ...args, ...secrets, "--tag", image, outcome.folder]);
 }
 
 async function* neverUploads(): AsyncGenerator<never> {}
 
+/** A stack file of somebody else must not hand out files of this machine. */
+async function buildSecrets(io: Io, fn: StackFunction, root: string | undefined): Promise<string[]> {
+  const entries = Object.entries(fn.buildSecrets).map(async ([id, path]) => {
+    const file = await realpath(resolve(io.cwd, path)).catch((cause: Error) => {
+      throw new CliError(`build_secrets: cannot read ${path}: ${cause.message}`, { cause });
+    });
+    if (/[,"]/.test(id + file))
+      throw new CliError(`build_secrets: ${id}: neither name nor path may hold a comma or a quote`);
+    if (root !== undefined && !isInProject(file, root)) {
+      throw new CliError(
+        `build_secrets: ${path} is outside of the project in ${root}; --allow-outside reads it all the same`,
+      );
+    }
+    return `--secret=id=${id},src=${file}`;
+  });
+  return await Promise.all(entries);
+}
+
 /** Until it ends by itself or is interrupted; the container goes with it. */
 async function runContainer(io: Io, engine: Engine, name: string, args: readonly string[]): Promise<void> {
-  engine.tryRun(["rm", "-f", name]);
+  engine.remove(name);
   const child = engine.start(args);
   let interrupted = false;
   const stop = () => {
     interrupted = true;
-    engine.tryRun(["rm", "-f", name]);
+    engine.remove(name);
   };
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.once(signal, stop);

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import type { LogMessage } from "../../contract/logs.ts";
+import { GatewayError } from "../client/gateway-error.ts";
 import { parseDurationFlag } from "../duration.ts";
-import { CliError } from "../errors.ts";
+import { CliError, LIST_SHOWS } from "../errors.ts";
 import { type Io, writeOut } from "../io.ts";
 import { createReplicaColors, wantsColor } from "../replica-colors.ts";
 import { connect } from "./connect.ts";
@@ -64,8 +65,13 @@ export function logsCommand(io: Io): Command {
     const { client } = await connect(io, flags, options);
     const namespace = selectedNamespace(name, flags.namespace, stack);
     const { signal } = new AbortController();
-    for await (const message of client.logs({ ...request, namespace }, signal)) {
-      await writeOut(io.stdout, format(message));
+    try {
+      for await (const message of client.logs({ ...request, namespace }, signal)) {
+        await writeOut(io.stdout, format(message));
+      }
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.kind !== "notFound") throw error;
+      throw new GatewayError(404, error.answeredCode, `${error.message}; ${LIST_SHOWS}`);
     }
   });
 }

@@ -43,7 +43,7 @@ export function newCommand(io: Io): Command {
       io.stdout.write(["Languages available as templates:", ...names.map((lang) => `- ${lang}`), ""].join("\n"));
       return;
     }
-    if (!name) throw new CliError("please provide a name for the function");
+    if (!name) throw new CliError("please provide a name for the function, as in `faaslane new hello --lang node`");
     if (!flags.lang) throw new CliError("please choose a template with --lang; --list shows them");
     const { scaffoldFunction: createFunction } = await import("../scaffold/create-function.ts");
     const created = await createFunction({

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { CliError, describeError, SilentFailure } from "../errors.ts";
+import { CliError, describeError, LIST_SHOWS, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { connect } from "./connect.ts";
 import {
@@ -51,7 +51,7 @@ export function removeCommand(io: Io): Command {
           // Of a whole stack, some may never have been deployed.
           io.stdout.write("No existing function to remove\n");
         } else {
-          const said = answer.status === 404 ? "No existing function to remove" : answer.text.trim();
+          const said = answer.status === 404 ? `No existing function to remove; ${LIST_SHOWS}` : answer.text.trim();
           throw new CliError(answer.status === 404 ? said : `the gateway answered ${answer.status}: ${said}`);
         }
       } catch (error) {

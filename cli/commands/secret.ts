@@ -164,7 +164,9 @@ function checkName(name: string): void {
 
 function assertStatus(answer: GatewayAnswer, accepted: readonly number[], name: string): void {
   if (accepted.includes(answer.status)) return;
-  if (answer.status === 404) throw new CliError(`unable to find secret: ${name}`);
-  if (answer.status === 409) throw new CliError(`secret with the name ${JSON.stringify(name)} already exists`);
+  if (answer.status === 404) throw new CliError(`unable to find secret: ${name}; \`faaslane secret list\` shows all`);
+  if (answer.status === 409) {
+    throw new CliError(`secret with the name ${JSON.stringify(name)} already exists; --replace gives it the new value`);
+  }
   throw new CliError(`the gateway answered ${answer.status} ${answer.statusText}: ${answer.text.trim()}`);
 }

@@ -3,6 +3,12 @@ import { type CommandNode, flatten, nameOf } from "./describe-tree.ts";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
+/**
+ * Lists functions by the names that they can have: what else a gateway says must not reach a shell, which would act on
+ * it.
+ */
+const LIST_FUNCTIONS = "faaslane list -q 2>/dev/null | grep -E '^[a-z0-9][a-z0-9.-]*$'";
+
 /** A script that makes `shell` complete the commands of `root`. */
 export function completionScript(shell: Shell, root: CommandNode): string {
   switch (shell) {
@@ -50,7 +56,7 @@ ${steps.join("\n")}
 function bashScript(root: CommandNode): string {
   const cases = flatten(root).map(({ path, flags, children, takesFunction }) => {
     const words = children.flatMap((child) => [nameOf(child), ...child.aliases]).join(" ");
-    const names = takesFunction ? "$(faaslane list -q 2>/dev/null)" : words;
+    const names = takesFunction ? `$(${LIST_FUNCTIONS})` : words;
     const long = flags.map((flag) => flag.long).join(" ");
     return `    "${path}") flags="${long}"; words="${names}" ;;`;
   });
@@ -73,7 +79,7 @@ complete -o default -F _faaslane faaslane
 function zshScript(root: CommandNode): string {
   const cases = flatten(root).map(({ path, flags, children, takesFunction }) => {
     const items = children.map((child) => zshItem(nameOf(child), child.summary)).join(" ");
-    const names = takesFunction ? `"\${(@f)$(faaslane list -q 2>/dev/null)}"` : items;
+    const names = takesFunction ? `"\${(@f)$(${LIST_FUNCTIONS})}"` : items;
     const long = flags.map((flag) => zshItem(flag.long, flag.summary)).join(" ");
     return `    "${path}") flags=(${long}); words_=(${names}) ;;`;
   });
@@ -100,7 +106,7 @@ function fishScript(root: CommandNode): string {
     const at = `complete -c faaslane -n '__faaslane_at ${path}'`;
     return [
       ...children.map((child) => `${at} -f -a ${quote(nameOf(child))} -d ${quote(child.summary)}`),
-      ...(takesFunction ? [`${at} -f -a '(faaslane list -q 2>/dev/null)' -d function`] : []),
+      ...(takesFunction ? [`${at} -f -a "(${LIST_FUNCTIONS.replace("$'", "\\$'")})" -d function`] : []),
       ...flags.map(({ long, short, takesValue, summary }) =>
         [
           ...[at, `-l ${long.slice(2)}`, ...(short ? [`-s ${short.slice(1)}`] : [])],

@@ -1,3 +1,4 @@
+import { isFunctionName } from "../../contract/functions.ts";
 import { CliError } from "../errors.ts";
 import type { StackResources } from "../stack/types.ts";
 
@@ -25,6 +26,8 @@ export interface ContainerCommand {
   readonly warnings: readonly string[];
 }
 
+/** Tells the containers of `local-run` from others of the same name, which are not its to remove. */
+export const LOCAL_RUN_LABEL = "faaslane.local-run";
 const SECRETS = "/var/openfaas/secrets";
 /** Less than that and engines refuse to start. */
 const MIN_MEMORY_BYTES = 6 * 1024 ** 2;
@@ -42,8 +45,11 @@ export function containerCommand(request: ContainerRequest): ContainerCommand {
   };
   const memory = limits.memory ? parseMemory(limits.memory) : undefined;
   const reserved = memory === undefined ? undefined : Math.max(memory, MIN_MEMORY_BYTES);
+  // A stack file may be somebody else's: none of its texts is to be taken for a flag.
+  if (!isFunctionName(name)) throw new CliError(`${JSON.stringify(name)} cannot name a container`);
+  if (!/^[a-z0-9]/i.test(image)) throw new CliError(`image: ${JSON.stringify(image)} is no image`);
   const args = [
-    ...["run", "--name", name, "--rm", "-i", `-p=${port}:8080`],
+    ...["run", "--name", name, `--label=${LOCAL_RUN_LABEL}`, "--rm", "-i", `-p=${port}:8080`],
     ...Object.entries(variables).flatMap(([key, value]) => ["-e", `${key}=${value}`]),
     ...(request.secretsFolder ? ["-v", `${request.secretsFolder}:${SECRETS}:ro`] : []),
     ...(reserved === undefined ? [] : [`--memory-reservation=${reserved}`]),

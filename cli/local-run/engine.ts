@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { LOCAL_RUN_LABEL } from "./container.ts";
 
 /** A program that builds images and runs containers. */
 export interface Engine {
   readonly program: string;
   /** Runs it to its end, with its output shown. @throws {CliError} when it fails */
   run(args: readonly string[]): Promise<void>;
-  /** Runs it without a word, whatever comes of it. */
-  tryRun(args: readonly string[]): void;
+  /** Removes a container that an earlier `local-run` has left behind, or this one has started. */
+  remove(name: string): void;
   /** Starts it. */
   start(args: readonly string[]): ChildProcess;
 }
@@ -37,7 +38,12 @@ export function findEngine({
   return {
     program,
     start,
-    tryRun: (args) => void spawnSync(program, args, { cwd, env: environment, stdio: "ignore" }),
+    remove: (name) => {
+      const list = ["ps", "-aq", "--filter", `name=^${name}$`, "--filter", `label=${LOCAL_RUN_LABEL}`];
+      const { stdout: ids } = spawnSync(program, list, { cwd, env: environment, encoding: "utf8" });
+      const found = (ids ?? "").split("\n").filter((id) => id !== "");
+      if (found.length > 0) spawnSync(program, ["rm", "-f", ...found], { cwd, env: environment, stdio: "ignore" });
+    },
     run: async (args) => {
       const code = await exitOf(start(args));
       if (code !== 0) throw new CliError(`${program} ${args[0]} ended with ${code}`);

@@ -37,7 +37,7 @@ export async function scaffoldFunction(request: CreateRequest): Promise<Created>
     throw new CliError(`${JSON.stringify(name)} cannot name a function: use lower-case letters, digits and dashes`);
   }
   const handler = resolve(baseDir, folder);
-  if (await exists(handler)) throw new CliError(`the folder ${folder} exists already`);
+  if (await exists(handler)) throw new CliError(`the folder ${folder} exists already; --handler names another one`);
   const template = await findOrFetchTemplate(lang, request.templateDirs, request.fetchTemplate);
   const { sample } = template;
   if (sample === undefined) throw new CliError(`the template ${lang} has no sample handler`);

@@ -45,8 +45,15 @@ export function sealBox(message: Uint8Array, nonce: Uint8Array, theirs: Uint8Arr
 
 /** What {@link sealBox} was given; undefined when it was not made by the owner of `theirs` for the owner of `ours`. */
 export function openBox(box: Uint8Array, nonce: Uint8Array, theirs: Uint8Array, ours: Uint8Array): Buffer | undefined {
-  if (box.length < TAG_BYTES) return undefined;
-  const { key, rest } = subkey(theirs, ours, nonce);
+  if (box.length < TAG_BYTES || nonce.length !== NONCE_BYTES) return undefined;
+  let derived: ReturnType<typeof subkey>;
+  try {
+    derived = subkey(theirs, ours, nonce);
+  } catch {
+    // A public key that nobody can have made: it would give the same secret to everybody.
+    return undefined;
+  }
+  const { key, rest } = derived;
   const sealed = box.subarray(TAG_BYTES);
   const tagKey = xorSalsa20(Buffer.alloc(32), key, rest);
   if (!timingSafeEqual(poly1305(sealed, tagKey), box.subarray(0, TAG_BYTES))) return undefined;

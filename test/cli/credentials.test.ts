@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { configFile, findAuthorization, forgetAuth, isLoopbackUrl, saveAuth } from "../../cli/credentials.ts";
@@ -76,6 +76,15 @@ describe("where credentials are kept", () => {
     expect(text).not.toContain("tok\n");
     expect(await findAuthorization("https://gw.example", undefined, scene.around)).toBe("Basic b3RoZXI=");
     expect(await findAuthorization("http://new", undefined, scene.around)).toBe("Basic bmV3");
+  });
+
+  test("a link to the file stays a link", async () => {
+    await using scene = await makeSurroundings({}, { "dotfiles/faas.yml": THEIRS, "home/.openfaas/other": "" });
+    const file = configFile(scene.around);
+    await symlink(scene.at("dotfiles/faas.yml"), file);
+    await saveAuth({ gateway: "http://new", auth: "basic", token: "bmV3" }, scene.around);
+    expect(await readFile(scene.at("dotfiles/faas.yml"), "utf8")).toContain("http://new");
+    expect((await lstat(file)).isSymbolicLink()).toBe(true);
   });
 
   test.each(["auths: [", "- a", "auths: [x]"])("a broken file is named but not quoted: %s", async (text) => {

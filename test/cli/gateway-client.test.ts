@@ -98,7 +98,9 @@ test("a gateway that is not there is named", async () => {
   await gateway[Symbol.asyncDispose]();
   await expect(clientOf(gateway).listFunctions()).rejects.toMatchObject({
     kind: "unavailable",
-    message: `cannot reach the gateway at ${gateway.url}: the connection was refused; is it running?`,
+    message: expect.stringContaining(
+      `cannot reach the gateway at ${gateway.url}: the connection was refused; is it running?`,
+    ),
   });
 });
 

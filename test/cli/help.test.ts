@@ -119,7 +119,7 @@ describe("completion", () => {
     ];
     const words = (line: string[]) => line.map((word) => `'${word}'`).join(" ");
     const script = `${stdout}
-faaslane() { printf 'hello\\nother\\n'; }
+faaslane() { printf 'hello\\nother\\nhe$(touch ran)\\nhe;touch ran\\n'; }
 try() { COMP_WORDS=(faaslane "$@"); COMP_CWORD=$#; _faaslane; printf '%s\\n' "\${COMPREPLY[*]}"; }
 ${cases.map(([line]) => `try ${words(line)}`).join("\n")}
 `;

@@ -1,9 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the syntax of stack files
 
-import { symlink, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { chmod, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { list } from "tar";
+import { parseAllDocuments } from "yaml";
 import { parseStack } from "../../cli/stack/parse.ts";
 import { json, openFakeGateway, type Reply, type Seen } from "../cli/support/fake-gateway.ts";
 import { makeWorkspace, type Outcome, runHere, type Workspace } from "../cli/support/run-cli.ts";
@@ -158,18 +160,101 @@ test.each<[command: string, reply: (seen: Seen) => Reply]>([
   ["list -q", () => json([fields])],
   ["describe f", ({ path }) => json(path.includes("functions") ? [fields] : fields)],
   ["logs f --no-tail", () => ({ status: 200, body: `${JSON.stringify(log)}\n` })],
+  ["diff -f stack.yml", () => json(fields)],
   ["secret list", () => json([{ name: EVIL }])],
   ["namespace list", () => json([EVIL])],
   ["remove f", () => ({ status: 409, body: EVIL })],
   ["list -n x", () => ({ status: 500, body: EVIL })],
 ])("nothing that %s prints acts on a terminal", async (command, reply) => {
   await using gateway = await openFakeGateway(reply);
-  await using workspace = await makeWorkspace();
+  await using workspace = await makeWorkspace({ "stack.yml": `${HEAD}functions: {f: {image: i}}\n` });
   const options = { cwd: workspace.path, env: { OPENFAAS_URL: gateway.url } };
   const { stdout, stderr } = await runHere(command.split(" "), { ...options, screen: true });
   expect(stdout + stderr).toContain("\\x1b]0;owned\\x07");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   expect(stdout + stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
+});
+
+test("what a gateway calls functions is not run by a shell that completes them", async () => {
+  await using workspace = await makeWorkspace();
+  const { stdout } = await runHere(["completion", "bash"], { cwd: workspace.path });
+  const evil = ["fine", "f$(touch ran)", "f`touch ran`", "f;touch ran", "-rf", "f\u001b[2J", "$HOME"];
+  await writeFile(join(workspace.path, "names"), evil.map((name) => `${name}\n`).join(""));
+  const tries = 'COMP_WORDS=(faaslane invoke ""); COMP_CWORD=2; _faaslane; printf "%s\\n" "${COMPREPLY[@]}"';
+  const script = `${stdout}\nfaaslane() { cat names; }\n${tries}\n`;
+  const shell = spawnSync("bash", ["-c", script], { cwd: workspace.path, encoding: "utf8", timeout: 60_000 });
+  expect(shell).toMatchObject({ status: 0, stdout: "fine\n", stderr: "" });
+  expect(await readdir(workspace.path)).toEqual(["names"]);
+});
+
+const NAMES = ["f\\n---\\nkind: ClusterRole", "f: {x: y}", "- f", "\\e[2J", "&a", "!!js/function"];
+
+test.each(["openfaas.com/v1", "serving.knative.dev/v1"])(
+  "texts of a stack file do not become objects of their own in %s",
+  async (api) => {
+    const entries = NAMES.map(
+      (name) => `  "${name}": {image: "${name}", secrets: ["${name}"], labels: {a: "${name}"}}\n`,
+    );
+    await using workspace = await makeWorkspace({ "stack.yml": `${HEAD}functions:\n${entries.join("")}` });
+    const { stdout, stderr } = await runHere(["generate", "--api", api], { cwd: workspace.path });
+    expect(stderr).toBe("");
+    const names = parseAllDocuments(stdout).map((document) => document.getIn(["metadata", "name"]));
+    expect(names.sort()).toEqual(NAMES.map((name) => JSON.parse(`"${name.replace("\\e", "\\u001b")}"`)).sort());
+  },
+);
+
+test.each<[what: string, fields: string, told: RegExp]>([
+  ["is a flag of the engine as its image", 'image: "--privileged"', /image: "--privileged:latest" is no image/],
+  [
+    "hands out a file of this machine as a build secret",
+    "image: i\n    build_secrets: {k: ../secret/id_rsa}",
+    /outside of the project/,
+  ],
+  [
+    "says more in a build secret than its file",
+    'image: i\n    build_secrets: {"k,src=/etc/shadow": own}',
+    /neither name nor path may hold a comma/,
+  ],
+])("local-run refuses a stack file that %s", async (_what, fields, told) => {
+  await using workspace = await makeWorkspace({
+    ...Object.fromEntries(Object.entries(TEMPLATE).map(([name, text]) => [`project/${name}`, text])),
+    "secret/id_rsa": "private",
+    "project/own": "",
+    "project/h/sample": "",
+    "project/stack.yml": `${HEAD}functions:\n  f:\n    lang: t\n    handler: ./h\n    ${fields}\n`,
+    "bin/docker": `#!/bin/sh\necho "$@" >> asked\n`,
+  });
+  await chmod(join(workspace.path, "bin/docker"), 0o755);
+  const cwd = join(workspace.path, "project");
+  const env = { PATH: `${workspace.path}/bin:/usr/bin:/bin` };
+  const { code, stderr } = await runHere(["local-run"], { cwd, env });
+  expect([code, stderr]).toEqual([1, expect.stringMatching(told)]);
+  expect(await readFile(join(cwd, "asked"), "utf8").catch(() => "")).not.toMatch(/^(build|run|rm)/m);
+});
+
+test("sealed secrets of nobody, and damaged ones, are an error in one line", async () => {
+  const sealed = (key: string, secret: string, keyId: string) =>
+    `version: v1\nalgorithm: nacl/box\nkey_id: ${keyId}\npublic_key: ${key}\nsecrets: {a: ${secret}}\n`;
+  await using workspace = await makeWorkspace();
+  const run = (...args: string[]) => runHere(["secret", ...args], { cwd: workspace.path });
+  await run("keygen");
+  const keyId = (await readFile(join(workspace.path, "key.pub"), "utf8")).slice(0, 8);
+  const zero = Buffer.alloc(32).toString("base64");
+  const [short, long] = ["AAAA", Buffer.alloc(60).toString("base64")];
+  for (const [key, secret] of [
+    [zero, long],
+    [short, long],
+    [zero, short],
+    ["'?'", "'?'"],
+    [zero, "''"],
+  ] as const) {
+    await writeFile(join(workspace.path, "com.openfaas.secrets"), sealed(key, secret, keyId));
+    expect(await run("unseal", "key")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "Error: com.openfaas.secrets: a is damaged, or was sealed for somebody else\n",
+    });
+  }
 });
 
 test("a value with line ends does not look like further fields", async () => {

@@ -72,7 +72,11 @@ Usage:               RAM: 3.0 MiB
     ]);
     expect(JSON.parse((await scene.run("describe b --json")).stdout)).toMatchObject({ name: "b", invocationCount: 7 });
     scene.gateway.respond = () => ({ status: 404 });
-    expect(await scene.run("describe b")).toEqual({ code: 1, stdout: "", stderr: "Error: no such function: b\n" });
+    expect(await scene.run("describe b")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "Error: no such function: b; `faaslane list` shows what is deployed\n",
+    });
   });
 
   test("remove one, or all of the stack file", async () => {
@@ -93,7 +97,7 @@ Usage:               RAM: 3.0 MiB
     scene.gateway.respond = () => ({ status: 404 });
     expect(await scene.run("remove hello")).toMatchObject({
       code: 1,
-      stderr: "Error: hello: No existing function to remove\n",
+      stderr: "Error: hello: No existing function to remove; `faaslane list` shows what is deployed\n",
     });
     expect(await scene.run("delete")).toMatchObject({ code: 0, stderr: "" });
     scene.gateway.respond = () => ({ status: 500, body: "no" });

@@ -35,7 +35,7 @@ describe("the command", () => {
     ],
   ])("of %s", (_rule, request, args) => {
     const command = containerCommand({ ...base, port: 8080, ...request });
-    expect(shellLine(command.args)).toBe(`run --name f --rm -i ${args}`);
+    expect(shellLine(command.args)).toBe(`run --name f --label=faaslane.local-run --rm -i ${args}`);
     expect(command.warnings).toEqual(request.limits?.memory === "1k" ? ["limits.memory: 1k is raised to 6 MiB"] : []);
   });
 
@@ -75,8 +75,8 @@ describe("local-run", () => {
     const context = join(workspace.path, "build/second");
     expect((await readFile(join(workspace.path, "asked"), "utf8")).split("\n").slice(1)).toEqual([
       `build --build-arg ADDITIONAL_PACKAGE= --tag second:1.0 ${context}`,
-      "rm -f second",
-      `run --name second --rm -i -p=3000:8080 -e A=b -e OPENFAAS_NAME=second -e OPENFAAS_NAMESPACE=openfaas-fn -e jwt_auth_local=true -e fprocess=own -v ${workspace.path}/.secrets:/var/openfaas/secrets:ro second:1.0`,
+      "ps -aq --filter name=^second$ --filter label=faaslane.local-run",
+      `run --name second --label=faaslane.local-run --rm -i -p=3000:8080 -e A=b -e OPENFAAS_NAME=second -e OPENFAAS_NAMESPACE=openfaas-fn -e jwt_auth_local=true -e fprocess=own -v ${workspace.path}/.secrets:/var/openfaas/secrets:ro second:1.0`,
       "",
     ]);
     expect(await readFile(join(context, "function/handler.js"), "utf8")).toBe("mine");

@@ -70,7 +70,9 @@ describe("logs", () => {
 
   test("refuses what it does not understand, and tells of failures", async () => {
     await using scene = await openScene(() => ({ status: 404, body: "no such function" }), {});
-    expect((await scene.run("logs f")).stderr).toBe("Error: the gateway answered 404 Not Found: no such function\n");
+    expect((await scene.run("logs f")).stderr).toBe(
+      "Error: the gateway answered 404 Not Found: no such function; `faaslane list` shows what is deployed\n",
+    );
     expect((await scene.run("logs f --lines many")).stderr).toContain("--lines must be a whole number");
     expect((await scene.run("logs f -o xml")).stderr).toContain("--output must be plain, keyvalue or json");
     expect((await scene.run("logs f --since-time x")).stderr).toContain("--since-time must be a time");

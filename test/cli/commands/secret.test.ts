@@ -20,7 +20,10 @@ describe("secret", () => {
   test("an existing secret is an error, unless it may be replaced", async () => {
     await using scene = await openScene(({ method }) => ({ status: method === "POST" ? 409 : 202 }), {});
     const failed = await scene.run("secret create one --from-literal hunter2");
-    expect(failed).toMatchObject({ code: 1, stderr: 'Error: secret with the name "one" already exists\n' });
+    expect(failed).toMatchObject({
+      code: 1,
+      stderr: 'Error: secret with the name "one" already exists; --replace gives it the new value\n',
+    });
     expect(failed.stdout + failed.stderr).not.toContain("hunter2");
     expect(await scene.run("secret create one --from-literal v --replace")).toMatchObject({ code: 0 });
     expect(scene.asked()).toEqual(["POST /system/secrets", "POST /system/secrets", "PUT /system/secrets"]);
@@ -35,7 +38,7 @@ describe("secret", () => {
     scene.gateway.respond = () => ({ status: 404 });
     expect(await scene.run("secret remove one")).toMatchObject({
       code: 1,
-      stderr: "Error: unable to find secret: one\n",
+      stderr: "Error: unable to find secret: one; `faaslane secret list` shows all\n",
     });
   });
 
