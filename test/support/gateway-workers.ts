@@ -30,6 +30,10 @@ export class GatewayWithWorkers {
       gateway_workers: "2",
       drain_timeout: "10s",
       ...env,
+    }).catch(async (error: unknown) => {
+      await provider.close();
+      await folder.remove();
+      throw error;
     });
     await eventually("the gateway follows the provider", () => provider.streamCount === 1, 20_000);
     return new GatewayWithWorkers(provider, gateway, folder.remove);
@@ -49,6 +53,18 @@ export class GatewayWithWorkers {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     this.#replicas.push(server);
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  /** Starts one that goes on with whatever protocol it is offered, and echoes what it gets. @returns its address */
+  async switchingReplica(): Promise<string> {
+    const address = await this.replica((_req, res) => res.end("plain"));
+    this.#replicas.at(-1)?.on("upgrade", (req, socket) => {
+      socket.on("error", () => {});
+      const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", `Upgrade: ${req.headers.upgrade}`];
+      socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+      socket.pipe(socket);
+    });
+    return address;
   }
 
   /** Announces a function with these replicas, and waits until all workers take calls of it. */
