@@ -31,6 +31,8 @@ export interface WorkerSettings {
   readonly sampler: Sampler | undefined;
   /** Whether the main thread wants to know of each call. */
   readonly observed: boolean;
+  /** Whether it writes each of them down. */
+  readonly logged: boolean;
   /** Where the clock of the main thread begins. */
   readonly timeOrigin: number;
   /** Number of the thread, from 1. */
@@ -145,6 +147,7 @@ function settingsOf(
     providerUrl: config.providerUrl.href,
     sampler: config.tracing?.sampler,
     observed: observer !== undefined,
+    logged: config.accessLog.kind !== "off",
     timeOrigin: performance.timeOrigin,
     thread,
     threads: workers + 1,

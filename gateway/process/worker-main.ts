@@ -6,7 +6,7 @@ import type { DrainingServer, Handler } from "../../kit/server.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
-import type { CallObserver, CallRecord } from "../telemetry/call-record.ts";
+import type { CallRecord } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
 import { claimPort } from "../workers/claim-port.ts";
 import type { FromWorker, StartFailure, ToWorker } from "../workers/protocol.ts";
@@ -30,6 +30,7 @@ async function run(
   const table = openTable(config, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
   const calls = new CallThread({ table, counters, post });
   const relay = new Relay(socketPath);
+  const observer = await openObserver(settings, (records) => post({ kind: "calls", records }));
   const pathPrefix = new PathPrefix(config.pathPrefix);
   const proxy = new FunctionProxy({
     table,
@@ -40,7 +41,7 @@ async function run(
     holdTimeoutMs: config.scaleUpTimeoutMs,
     elsewhere: relay.pass,
     pathPrefix,
-    observer: await openObserver(settings, (record) => post({ kind: "call", record })),
+    observer,
     release,
   });
   const watch = new StalledReplicaWatch({
@@ -70,6 +71,7 @@ async function run(
     }, timeoutMs * 0.9);
     await api?.drain(timeoutMs);
     clearTimeout(giveUp);
+    observer?.flush();
     calls.report();
     calls.close();
     await watch.close();
@@ -88,14 +90,15 @@ async function run(
 
 /** Undefined where nobody wants to know of calls. */
 async function openObserver(
-  { observed, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "sampler" | "timeOrigin">,
-  post: (record: CallRecord) => void,
-): Promise<CallObserver | undefined> {
+  { observed, logged, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "logged" | "sampler" | "timeOrigin">,
+  post: (records: CallRecord[]) => void,
+): Promise<ThreadObserver | undefined> {
   if (!observed) return undefined;
   const { CallWatch } = await import("../telemetry/call-watch.ts");
   const { Tracer } = await import("../telemetry/tracer.ts");
   const tracer = sampler && new Tracer({ sampler, add: () => {} });
-  return new ThreadObserver(new CallWatch(undefined, tracer), timeOrigin, post);
+  const isWanted = (record: CallRecord) => logged || tracer?.wants(record) === true;
+  return new ThreadObserver({ watch: new CallWatch(undefined, tracer), timeOrigin, isWanted, post });
 }
 
 function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix): Handler {

@@ -47,9 +47,14 @@ export class Tracer {
     };
   }
 
+  /** Whether a call that has ended is exported. */
+  wants(record: CallRecord): boolean {
+    return record.trace !== undefined && (record.trace.sampled || isRemarkable(record));
+  }
+
   endCall(record: CallRecord): void {
     const { trace } = record;
-    if (!trace || !(trace.sampled || isRemarkable(record))) return;
+    if (!trace || !this.wants(record)) return;
     this.#add(buildCallSpans(record, trace, this.#clock, () => this.#ids.span()));
   }
 

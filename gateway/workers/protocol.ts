@@ -65,8 +65,8 @@ export type FromWorker =
       /** Present in those that were asked for. */
       readonly number?: number;
     }
-  /** A call has ended; its times are by the clock of the main thread. Only where each is wanted. */
-  | { readonly kind: "call"; readonly record: CallRecord }
+  /** Calls have ended; their times are by the clock of the main thread. Only those that are wanted. */
+  | { readonly kind: "calls"; readonly records: readonly CallRecord[] }
   | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "stopped" };
 

@@ -1,32 +1,44 @@
 import type { CallHead, CallObserver, CallRecord } from "../telemetry/call-record.ts";
 
+export interface ThreadObserverOptions {
+  /** Begins the records. */
+  readonly watch: Pick<CallObserver, "begin" | "upstreamHeaders">;
+  /** Where the clock of the main thread begins, as of `performance.timeOrigin`. */
+  readonly timeOrigin: number;
+  /** Whether the main thread has a use for a call that has ended. */
+  readonly isWanted: (record: CallRecord) => boolean;
+  readonly post: (records: CallRecord[]) => void;
+}
+
+/** Calls wait for others for so long, as each message costs both threads more than what is in it. */
+const GATHER_MS = 50;
+/** And no longer once there are so many. */
+const GATHER_CALLS = 64;
+
 /** Watches the calls of one thread for the main one, which writes down and exports what is told of them. */
 export class ThreadObserver implements CallObserver {
-  readonly #watch: CallObserver;
+  readonly #options: ThreadObserverOptions;
   readonly #ahead: number;
-  readonly #post: (record: CallRecord) => void;
+  #records: CallRecord[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param watch begins the records
-   * @param timeOrigin where the clock of the main thread begins, as of `performance.timeOrigin`
-   */
-  constructor(watch: CallObserver, timeOrigin: number, post: (record: CallRecord) => void) {
-    this.#watch = watch;
-    this.#ahead = performance.timeOrigin - timeOrigin;
-    this.#post = post;
+  constructor(options: ThreadObserverOptions) {
+    this.#options = options;
+    this.#ahead = performance.timeOrigin - options.timeOrigin;
   }
 
   begin(head: CallHead): CallRecord {
-    return this.#watch.begin(head);
+    return this.#options.watch.begin(head);
   }
 
   upstreamHeaders(record: CallRecord, headers: string[]): string[] {
-    return this.#watch.upstreamHeaders(record, headers);
+    return this.#options.watch.upstreamHeaders(record, headers);
   }
 
   end(record: CallRecord): void {
+    if (!this.#options.isWanted(record)) return;
     const { arrivedAt, heldAt, sentAt, firstByteAt, endedAt = performance.now() } = record;
-    this.#post({
+    this.#records.push({
       ...record,
       arrivedAt: arrivedAt + this.#ahead,
       heldAt: this.#shift(heldAt),
@@ -34,6 +46,17 @@ export class ThreadObserver implements CallObserver {
       firstByteAt: this.#shift(firstByteAt),
       endedAt: endedAt + this.#ahead,
     } as CallRecord);
+    if (this.#records.length >= GATHER_CALLS) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS).unref();
+  }
+
+  /** Hands on what has been gathered. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#records.length === 0) return;
+    this.#options.post(this.#records);
+    this.#records = [];
   }
 
   #shift(at: number | undefined): number | undefined {

@@ -170,8 +170,8 @@ export class WorkerPool {
         for (const report of news.functions) this.#add(link, report);
         if (news.startups) table.startups.add(news.startups);
         return;
-      case "call":
-        this.#options.observed(news.record);
+      case "calls":
+        for (const record of news.records) this.#options.observed(record);
         return;
       case "log":
         tellLine(log, news.line);
