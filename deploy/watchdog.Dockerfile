@@ -10,6 +10,13 @@ COPY http http
 COPY watchdog watchdog
 RUN node watchdog/bundle.mjs
 
+# One executable, for images without Node: docker build --target executable -f deploy/watchdog.Dockerfile .
+FROM build AS make-executable
+RUN node watchdog/executable.mjs
+
+FROM scratch AS executable
+COPY --from=make-executable /faaslane/dist/fwatchdog /fwatchdog
+
 FROM scratch
 COPY --from=build /faaslane/dist/watchdog.mjs /watchdog.mjs
 # For templates: the first process of a container, and what fills a compile cache.
