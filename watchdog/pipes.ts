@@ -10,9 +10,18 @@ export function openPipeWriter(pid: number, fd: number): number {
 }
 
 /** Opens a pipe that another process holds, for reading. Somebody must hold its writing end: else it reads as ended. */
+export function openPipe(pid: number, fd: number): number {
+  return openSync(`/proc/${pid}/fd/${fd}`, O_RDONLY | O_NONBLOCK);
+}
+
+/** {@link openPipe} as a stream. */
 export function openPipeReader(pid: number, fd: number): Readable {
-  const own = openSync(`/proc/${pid}/fd/${fd}`, O_RDONLY | O_NONBLOCK);
-  return new Socket({ fd: own, readable: true, writable: false });
+  return readPipe(openPipe(pid, fd));
+}
+
+/** A pipe that has been opened, as a stream, which closes it. */
+export function readPipe(fd: number): Readable {
+  return new Socket({ fd, readable: true, writable: false });
 }
 
 /**

@@ -3,7 +3,7 @@ import { collectBody, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
-import type { Run } from "./launch.ts";
+import type { Run, TakenOutput } from "./launch.ts";
 
 /** How a call that was read whole, run and collected came out. */
 export type BufferedOutcome =
@@ -63,8 +63,37 @@ async function runWith(
 async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<BufferedOutcome> {
   const run = await launched;
   if (run.stderr !== undefined) deps.log.forward(run.stderr, "stderr");
+  const quick = await takeQuickly(run, deps.maxBodyBytes);
+  if (quick !== undefined) return { kind: "ended", ...quick };
   const read = await collectBody(run.stdout, deps.maxBodyBytes);
   if (read.kind === "tooLarge") return { kind: "outputTooLarge" };
   const end = await run.ended;
   return { kind: "ended", end, output: read.kind === "read" ? read.body : Buffer.alloc(0) };
+}
+
+/** A program that takes longer is watched, lest it fill its pipe and wait. */
+const QUICK_MS = 25;
+/** One that prints a lot fills it sooner. */
+const FIRST_LOOK_MS = 3;
+
+/** The output of a program that ends soon and prints little, as most do; undefined when it is to be read as a stream. */
+async function takeQuickly(
+  run: Run,
+  limitBytes: number,
+): Promise<{ readonly end: ProcessEnd; readonly output: Buffer } | undefined> {
+  const { takeOutput, ended } = run;
+  if (takeOutput === undefined) return undefined;
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  let output: TakenOutput = "nothing";
+  const take = () => {
+    if (output === "nothing") output = takeOutput(limitBytes);
+    if (output === "streamed") resolve(undefined);
+  };
+  const finish = setTimeout(resolve, QUICK_MS, undefined);
+  const look = setTimeout(take, FIRST_LOOK_MS);
+  const end = await Promise.race([ended, late]);
+  clearTimeout(finish);
+  clearTimeout(look);
+  if (end !== undefined) take();
+  return typeof output === "string" ? undefined : { end: await ended, output };
 }

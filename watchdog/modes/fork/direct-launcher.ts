@@ -4,6 +4,7 @@ import { type ProcessEnd, processEnd } from "../../child.ts";
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
 import { killTree } from "../../kill-tree.ts";
+import { closed } from "../../pipes.ts";
 import type { Job, Launcher, Run } from "./launch.ts";
 
 /**
@@ -53,10 +54,12 @@ function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
   const stream = Buffer.isBuffer(job.input) ? undefined : job.input;
   if (stream === undefined) stdin.end(job.input);
   else stream.pipe(stdin);
+  const output = job.combineOutput ? merge(stdout, stderr) : stdout;
   return {
-    stdout: job.combineOutput ? merge(stdout, stderr) : stdout,
+    stdout: output,
     stderr: job.combineOutput ? undefined : stderr,
     ended,
+    over: Promise.all([ended, closed(output)]),
     kill() {
       stream?.unpipe(stdin);
       if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killTree(child.pid);
@@ -68,7 +71,7 @@ function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
 
 function unstarted(ended: Promise<ProcessEnd>): Run {
   const nothing = () => new PassThrough().end();
-  return { stdout: nothing(), stderr: nothing(), ended, kill: () => {} };
+  return { stdout: nothing(), stderr: nothing(), ended, over: ended, kill: () => {} };
 }
 
 /** Both streams in the order in which their parts arrive. */

@@ -11,6 +11,12 @@ export interface Job {
   readonly combineOutput: boolean;
 }
 
+/**
+ * All that a process has printed when it and all that it has started are done with its output. "nothing": it may print yet.
+ * "streamed": it has printed, and may print more, or it was too much; what there is is in its stream.
+ */
+export type TakenOutput = Buffer | "nothing" | "streamed";
+
 /** One call's process, as it runs. */
 export interface Run {
   readonly stdout: Readable;
@@ -18,6 +24,10 @@ export interface Run {
   readonly stderr: Readable | undefined;
   /** Resolves when the process itself has ended; what it wrote may still be on its way. */
   readonly ended: Promise<ProcessEnd>;
+  /** Resolves when the process has ended, and nobody holds its output any more. */
+  readonly over: Promise<unknown>;
+  /** All that it has printed, without waiting, for who has not asked for `stdout`: most calls need no stream. */
+  readonly takeOutput?: ((limitBytes: number) => TakenOutput) | undefined;
   /** Kills it and what it has started, and gives its output up. */
   kill(): void;
 }

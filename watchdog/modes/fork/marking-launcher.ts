@@ -1,4 +1,3 @@
-import { closed } from "../../pipes.ts";
 import type { CallOrphans } from "./call-orphans.ts";
 import type { Job, Launcher, Run } from "./launch.ts";
 
@@ -18,13 +17,22 @@ export class MarkingLauncher implements Launcher {
       const run = await this.#launcher.launch({ ...job, variables: { ...job.variables, [name]: mark } });
       const over = () => this.#orphans.end(mark);
       // A process in the background may still print into the answer of one that has ended.
-      void Promise.all([run.ended, closed(run.stdout)]).then(over);
+      void run.over.then(over);
       const kill = () => {
         run.kill();
         over();
         this.#orphans.look();
       };
-      return { ...run, kill };
+      return {
+        get stdout() {
+          return run.stdout;
+        },
+        stderr: run.stderr,
+        ended: run.ended,
+        over: run.over,
+        takeOutput: run.takeOutput,
+        kill,
+      };
     } catch (error) {
       this.#orphans.end(mark);
       throw error;

@@ -43,7 +43,7 @@ async function passesSelfTest(shell: Shell, env: Env): Promise<boolean> {
 
 async function printsEnvironment(shell: Shell, script: string, expected: Env): Promise<boolean> {
   const run = (await shell.ready)
-    ? await shell.run(script, { variables: {}, input: Buffer.from("x"), combineOutput: false })
+    ? shell.run(script, { variables: {}, input: Buffer.from("x"), combineOutput: false })
     : undefined;
   if (run === undefined) return false;
   run.stderr?.resume();

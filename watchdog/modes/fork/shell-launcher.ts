@@ -1,6 +1,5 @@
 import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
-import { closed } from "../../pipes.ts";
 import type { Job, Launcher, Run } from "./launch.ts";
 import { Shell } from "./shell.ts";
 import { buildScript } from "./shell-script.ts";
@@ -36,12 +35,12 @@ export class ShellLauncher implements Launcher {
     const script = buildScript(this.#command, job.variables, job.combineOutput);
     if (script === undefined) return this.#fallback.launch(job);
     const shell = this.#idle.pop() ?? this.#create();
-    const run = (await shell.ready) ? await shell.run(script, job) : undefined;
+    const run = (await shell.ready) ? shell.run(script, job) : undefined;
     if (run === undefined) {
       this.#discard(shell);
       return this.#fallback.launch(job);
     }
-    void Promise.all([run.ended, closed(run.stdout)]).then(() => {
+    void run.over.then(() => {
       if (shell.retired) this.#discard(shell);
       else this.#keep(shell);
     });

@@ -1,22 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { Readable, type Writable } from "node:stream";
+import { Readable } from "node:stream";
 import type { ProcessEnd } from "../../child.ts";
 import type { Env } from "../../env.ts";
 import { killTree } from "../../kill-tree.ts";
 import { LineSplitter } from "../../lines.ts";
-import { openPipeReader, openPipeWriter, sendInput } from "../../pipes.ts";
+import { openPipe, openPipeWriter, sendInput } from "../../pipes.ts";
 import type { Job, Run } from "./launch.ts";
-import { buildPreamble, GO, OPENED, READY, STDERR_FD, STDIN_FD, STDOUT_FD } from "./shell-script.ts";
+import { PipeOutput } from "./pipe-output.ts";
+import { buildPreamble, READY, STDERR_FD, STDIN_FD, STDOUT_FD } from "./shell-script.ts";
 
 const SHELL = "/bin/sh";
 
-/** One call in a shell. */
-interface Current {
-  readonly job: Job;
-  /** Undefined: the shell failed before the program could start. */
-  readonly started: (run: Run | undefined) => void;
-  readonly ended: PromiseWithResolvers<ProcessEnd>;
+/** Our ends of the pipes of the next call. */
+interface Pipes {
+  readonly stdin: number;
+  readonly stdout: PipeOutput;
+  readonly stderr: PipeOutput;
 }
 
 /**
@@ -24,14 +25,16 @@ interface Current {
  * The processes get true pipes; unlike the sockets Node makes, programs may open them again as `/dev/stdin` and the like.
  */
 export class Shell {
-  /** Resolves when it can take calls; false when it never will. */
-  readonly ready: Promise<boolean>;
+  /** Resolves when it can take a call; false when it never will. */
+  ready: Promise<boolean>;
   /** Performance clock, when the last call ended. */
   idleSince = 0;
   readonly #process: ChildProcess;
-  readonly #becomeReady: (ready: boolean) => void;
+  #becomeReady: (ready: boolean) => void;
   #retired = false;
-  #current: Current | undefined;
+  #pipes: Pipes | undefined;
+  /** Told how the call under way ends. */
+  #current: PromiseWithResolvers<ProcessEnd> | undefined;
 
   constructor(env: Env) {
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -55,14 +58,21 @@ export class Shell {
 
   /**
    * Runs a script made by `buildScript`; one at a time.
-   * @returns undefined when the shell failed before the program could start
+   * @returns undefined when the shell is of no use any more
    */
-  run(script: string, job: Job): Promise<Run | undefined> {
-    if (this.#retired) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      this.#current = { job, started: resolve, ended: Promise.withResolvers() };
-      this.#process.stdin?.write(script);
-    });
+  run(script: string, job: Job): Run | undefined {
+    const pipes = this.#openPipes();
+    if (pipes === undefined) return undefined;
+    this.#pipes = undefined;
+    const ready = Promise.withResolvers<boolean>();
+    this.ready = ready.promise;
+    this.#becomeReady = ready.resolve;
+    const ended = Promise.withResolvers<ProcessEnd>();
+    this.#current = ended;
+    // The input first: a program that reads none of it may have ended, and its pipe with it, a moment after the script.
+    const run = this.#connect(pipes, job, ended.promise);
+    this.#process.stdin?.write(script);
+    return run;
   }
 
   /** Ends the shell and whatever runs in it. May be called twice. */
@@ -73,63 +83,77 @@ export class Shell {
     const { pid, exitCode, signalCode } = this.#process;
     if (pid !== undefined && exitCode === null && signalCode === null) killTree(pid);
     this.#process.stdin?.destroy();
+    this.#closePipes();
     this.#end({ kind: "signalled", signal: "SIGKILL" });
   }
 
   #report(line: string): void {
-    if (line === READY) this.#becomeReady(true);
-    else if (line === OPENED) this.#start();
-    else this.#end(statusEnd(Number(line)));
-  }
-
-  #start(): void {
-    const current = this.#current;
-    if (current === undefined) return;
-    try {
-      current.started(this.#connect(current));
-      this.#process.stdin?.write(GO);
-    } catch {
-      this.retire(); // no descriptors are left, say: the caller goes another way
+    if (line !== READY) {
+      this.#end(statusEnd(Number(line)));
+      return;
     }
+    this.#becomeReady(true);
+    // The answer of the call that has ended goes first; the next call may be there before.
+    setImmediate(() => {
+      if (this.#current === undefined) this.#openPipes();
+    });
   }
 
-  #connect({ job, ended }: Current): Run {
-    const { stdin, stdout, stderr } = this.#openPipes(job);
-    const closeInput = () => {
-      if (stdin === undefined) return;
-      if (job.input instanceof Readable) job.input.unpipe(stdin);
-      stdin.destroy();
+  #connect({ stdin: fd, stdout, stderr }: Pipes, job: Job, ended: Promise<ProcessEnd>): Run {
+    const stdin = sendInput(fd, job.input);
+    if (stdin !== undefined) {
+      void ended.then(() => {
+        if (job.input instanceof Readable) job.input.unpipe(stdin);
+        stdin.destroy();
+      });
+    }
+    if (job.combineOutput) stderr.destroy();
+    return {
+      get stdout() {
+        return stdout.stream;
+      },
+      stderr: job.combineOutput ? undefined : stderr.stream,
+      ended,
+      over: Promise.all([ended, stdout.closed]),
+      // What goes to the log comes before what is said of the call's end, and streams keep that order.
+      takeOutput: job.combineOutput ? (limitBytes) => stdout.take(limitBytes) : undefined,
+      kill: () => {
+        this.retire();
+        stdout.destroy();
+        stderr.destroy();
+      },
     };
-    void ended.promise.then(closeInput);
-    const kill = () => {
-      this.retire();
-      stdout.destroy();
-      stderr?.destroy();
-    };
-    return { stdout, stderr, ended: ended.promise, kill };
   }
 
-  /** @throws when the system has no descriptor for one of them; the others are closed again */
-  #openPipes(job: Job): { stdin: Writable | undefined; stdout: Readable; stderr: Readable | undefined } {
+  /** Opens our ends unless they are open. Without a descriptor for one of them the shell is of no use. */
+  #openPipes(): Pipes | undefined {
+    if (this.#retired || this.#pipes !== undefined) return this.#pipes;
     const pid = this.#process.pid as number;
-    const opened: Readable[] = [];
+    const opened: number[] = [];
     try {
-      const stdout = openPipeReader(pid, STDOUT_FD);
-      opened.push(stdout);
-      const stderr = job.combineOutput ? undefined : openPipeReader(pid, STDERR_FD);
-      if (stderr !== undefined) opened.push(stderr);
-      return { stdin: sendInput(openPipeWriter(pid, STDIN_FD), job.input), stdout, stderr };
-    } catch (error) {
-      for (const stream of opened) stream.destroy();
-      throw error;
+      opened.push(openPipe(pid, STDOUT_FD), openPipe(pid, STDERR_FD), openPipeWriter(pid, STDIN_FD));
+      const [stdout, stderr, stdin] = opened as [number, number, number];
+      this.#pipes = { stdin, stdout: new PipeOutput(stdout), stderr: new PipeOutput(stderr) };
+    } catch {
+      for (const fd of opened) closeSync(fd);
+      this.retire(); // the caller goes another way
     }
+    return this.#pipes;
+  }
+
+  #closePipes(): void {
+    const pipes = this.#pipes;
+    if (pipes === undefined) return;
+    this.#pipes = undefined;
+    closeSync(pipes.stdin);
+    pipes.stdout.destroy();
+    pipes.stderr.destroy();
   }
 
   #end(end: ProcessEnd): void {
     const current = this.#current;
     this.#current = undefined;
-    current?.started(undefined); // does nothing when it has started
-    current?.ended.resolve(end);
+    current?.resolve(end);
   }
 }
 
