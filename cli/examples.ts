@@ -8,6 +8,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   watchdog: ["fprocess='node index.js' faaslane watchdog"],
   new: ["faaslane new hello --lang node", "faaslane new more --lang python3 --append stack.yaml"],
   build: ["faaslane build --filter 'web-*' --parallel 4", "faaslane build --shrinkwrap"],
+  publish: ["faaslane publish && faaslane deploy", "faaslane publish --platforms linux/amd64,linux/arm64 --tag sha"],
   deploy: [
     "faaslane deploy --env LOG=debug --label team=blue",
     "faaslane deploy --name figlet --image docker.io/alexellis2/figlet:latest",

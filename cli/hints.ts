@@ -1,8 +1,6 @@
 /** Commands of `faas-cli` that are not here, and what does their work. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  publish:
-    "`faaslane build` has the gateway build images and keep them; to put them into a registry, run `faas-cli publish` or `docker push`",
-  push: "the gateway keeps the images that it builds, so nothing has to be pushed: go on with `faaslane deploy`; for a registry, run `docker push`",
+  push: "`faaslane publish` builds images and pushes them; what the gateway builds for itself needs no registry: go on with `faaslane deploy`",
   "registry-login": "the gateway needs no registry; for one of your own, run `docker login`",
   chart: "the Helm chart is in deploy/chart of the source tree: run `helm template` on it",
   auth: "give a token with --token, or store a password with `faaslane login`",

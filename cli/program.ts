@@ -30,6 +30,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/build.ts")).buildCommand(io),
   },
   {
+    name: "publish",
+    summary: "build images without a container engine and push them",
+    load: async (io) => (await import("./commands/publish.ts")).publishCommand(io),
+  },
+  {
     name: "deploy",
     summary: "deploy functions",
     load: async (io) => (await import("./commands/deploy.ts")).deployCommand(io),

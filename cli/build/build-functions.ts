@@ -45,15 +45,27 @@ export interface BuildObserver {
   finished(outcome: BuildOutcome): void;
 }
 
+/** Makes an image of a context. */
+export interface Builder {
+  /** @param folder the context, as it was laid out; may be changed */
+  build(folder: string, config: BuildConfig, signal: AbortSignal): AsyncIterable<BuildEvent>;
+}
+
+/** The part of a gateway that builds what is uploaded to it. */
 export interface Uploader {
   build(context: AsyncIterable<Uint8Array>, config: BuildConfig, signal: AbortSignal): AsyncIterable<BuildEvent>;
+}
+
+/** Has a gateway build. */
+export function builderAt(gateway: Uploader): Builder {
+  return { build: (folder, config, signal) => gateway.build(packFolder(folder), config, signal) };
 }
 
 /** Builds every function; one that fails does not stop the others. Outcomes come in the order of `functions`. */
 export async function buildFunctions(
   functions: readonly StackFunction[],
   settings: StackBuildSettings,
-  { uploader, observer, signal }: { uploader: Uploader; observer: BuildObserver; signal: AbortSignal },
+  { builder, observer, signal }: { builder: Builder; observer: BuildObserver; signal: AbortSignal },
 ): Promise<BuildOutcome[]> {
   return await runPool(functions, settings.parallel, async (fn) => {
     const startedAt = performance.now();
@@ -62,7 +74,7 @@ export async function buildFunctions(
     const outcome: BuildOutcome =
       skipped !== undefined
         ? { kind: "skipped", name: fn.name, reason: skipped }
-        : await buildOne(fn, settings, uploader, observer, signal).then(
+        : await buildOne(fn, settings, builder, observer, signal).then(
             (built) => ({ ...built, name: fn.name, durationMs: performance.now() - startedAt }),
             (error: unknown) => ({ kind: "failed", name: fn.name, error, durationMs: performance.now() - startedAt }),
           );
@@ -79,7 +91,7 @@ function skipReason(fn: StackFunction): string | undefined {
 async function buildOne(
   fn: StackFunction,
   settings: StackBuildSettings,
-  uploader: Uploader,
+  builder: Builder,
   observer: BuildObserver,
   signal: AbortSignal,
 ): Promise<{ kind: "built"; image: string; digest: string } | { kind: "laidOut"; folder: string }> {
@@ -91,12 +103,12 @@ async function buildOne(
   if (!fn.image) throw new CliError("image: is missing from the stack file");
   if (Object.keys(fn.buildSecrets).length > 0) throw new CliError("build_secrets: the builder takes no secrets");
   const image = await tagImage(fn.image, settings.tag, createTagFacts(settings.baseDir, fn.handler));
-  for await (const event of uploader.build(packFolder(folder), { image, buildArgs }, signal)) {
+  for await (const event of builder.build(folder, { image, buildArgs }, signal)) {
     if (event.status === "success") return { kind: "built", image, digest: event.image };
     if (event.status === "failed") throw new CliError(event.error);
     for (const line of event.log) observer.log(fn.name, line);
   }
-  throw new CliError("the gateway ended the answer before the build was done");
+  throw new CliError("the builder ended before the build was done");
 }
 
 /** A Dockerfile build has no template: its handler folder is the whole context. */

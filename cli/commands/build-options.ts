@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import {
+  type Builder,
   type BuildOutcome,
   buildFunctions,
   type StackBuildSettings,
   templateDirsOf,
-  type Uploader,
 } from "../build/build-functions.ts";
 import { createPlainProgress } from "../build/progress.ts";
 import { findProjectRoot } from "../build/project-root.ts";
@@ -79,7 +79,7 @@ export async function buildWithProgress(
   io: Io,
   functions: readonly StackFunction[],
   settings: StackBuildSettings,
-  { uploader, quiet }: { uploader: Uploader; quiet: boolean },
+  { builder, quiet }: { builder: Builder; quiet: boolean },
 ): Promise<BuildOutcome[]> {
   const names = functions.map(({ name }) => name);
   const progress =
@@ -87,7 +87,7 @@ export async function buildWithProgress(
       ? (await import("../build/terminal-progress.ts")).createTerminalProgress(names, io)
       : createPlainProgress(io, quiet);
   const { signal } = new AbortController();
-  const outcomes = await buildFunctions(functions, settings, { uploader, observer: progress, signal });
+  const outcomes = await buildFunctions(functions, settings, { builder, observer: progress, signal });
   await progress.settled();
   return outcomes;
 }

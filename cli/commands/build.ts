@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { builderAt } from "../build/build-functions.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
@@ -36,7 +37,7 @@ export function buildCommand(io: Io): Command {
     const settings = buildSettingsOf(io, flags, stack, byFlags?.handler);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const quiet = flags.quiet ?? false;
-    const outcomes = await buildWithProgress(io, functions, settings, { uploader: client, quiet });
+    const outcomes = await buildWithProgress(io, functions, settings, { builder: builderAt(client), quiet });
     if (reportFailures(io, outcomes)) throw new SilentFailure();
   });
 }

@@ -114,9 +114,9 @@ interface BuildRequest {
 async function buildImage(io: Io, engine: Engine, { fn, stack, flags, image }: BuildRequest): Promise<void> {
   const settings = { ...buildSettingsOf(io, { ...flags, shrinkwrap: true }, stack), shrinkwrap: true };
   const observer = { started: () => {}, log: () => {}, finished: () => {} };
-  const uploader = { build: () => neverUploads() };
+  const builder = { build: () => neverUploads() };
   const { signal } = new AbortController();
-  const [outcome] = await buildFunctions([fn], settings, { uploader, observer, signal });
+  const [outcome] = await buildFunctions([fn], settings, { builder, observer, signal });
   if (outcome?.kind === "failed") throw outcome.error;
   if (outcome?.kind !== "laidOut") return;
   const isDockerfile = fn.lang?.toLowerCase() === "dockerfile";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
-import { templateDirsOf } from "../build/build-functions.ts";
+import { builderAt, templateDirsOf } from "../build/build-functions.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { StackFunction } from "../stack/types.ts";
@@ -73,7 +73,7 @@ async function build(io: Io, fn: StackFunction, { client }: Connection) {
       parallel: 1,
       shrinkwrap: false,
     } as const;
-    return await buildWithProgress(io, [fn], settings, { uploader: client, quiet: true });
+    return await buildWithProgress(io, [fn], settings, { builder: builderAt(client), quiet: true });
   } finally {
     await rm(buildDir, { recursive: true, force: true });
   }

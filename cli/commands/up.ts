@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { builderAt } from "../build/build-functions.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
@@ -45,7 +46,7 @@ export function upCommand(io: Io): Command {
     const connection = await connect(io, flags, { stackGateway: stack?.gateway });
 
     const quiet = flags.quiet ?? false;
-    const built = await buildWithProgress(io, functions, settings, { uploader: connection.client, quiet });
+    const built = await buildWithProgress(io, functions, settings, { builder: builderAt(connection.client), quiet });
     const deployable = functions.filter((_, index) => built[index]?.kind !== "failed");
     const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, { plan, mode });
     const failed = reportFailures(io, [...built, ...deployed]);

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
-import { type BuildObserver, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
+import { type BuildObserver, builderAt, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
 import { findProjectRoot } from "../build/project-root.ts";
 import { expectStatus, type GatewayClient } from "../client/gateway-client.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
@@ -62,7 +62,7 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
       parallel: 2,
       shrinkwrap: false,
     },
-    { uploader: client, observer, signal },
+    { builder: builderAt(client), observer, signal },
   );
   const deployable = stack.functions.filter((fn, i) => {
     const outcome = outcomes[i];

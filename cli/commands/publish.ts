@@ -1,0 +1,38 @@
+import { Command } from "commander";
+import { SilentFailure } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { registryBuilder } from "../publish/registry-builder.ts";
+import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
+import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
+import { reportFailures } from "./report-failures.ts";
+import { chooseFunctions, readStackFile } from "./selection.ts";
+
+interface Flags extends BuildFlags, StackFlags {
+  readonly platforms?: string;
+  readonly insecureRegistry?: readonly string[];
+}
+
+/** `faaslane publish`: builds images on this machine, without a container engine, and pushes them to their registries. */
+export function publishCommand(io: Io): Command {
+  const command = new Command("publish")
+    .option("--tag <mode>", "latest, sha, branch, describe or digest")
+    .option("--platforms <list>", "platforms to build for, such as linux/amd64,linux/arm64; this machine's by default")
+    .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues);
+  addStackOptions(addBuildOptions(command));
+  addCompatibleFlags(command, ["build"]);
+  return command.action(async () => {
+    const flags = command.optsWithGlobals<Flags>();
+    noteMeaningless(io, command);
+    const stack = await readStackFile(io, flags);
+    const functions = chooseFunctions(stack, flags);
+    const builder = await registryBuilder(io, {
+      platforms: (flags.platforms ?? "").split(",").filter((platform) => platform !== ""),
+      insecure: flags.insecureRegistry ?? [],
+    });
+    const settings = buildSettingsOf(io, flags, stack);
+    const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false });
+    if (reportFailures(io, outcomes)) throw new SilentFailure();
+    for (const outcome of outcomes) if (outcome.kind === "built") io.stdout.write(`${outcome.digest}\n`);
+  });
+}

@@ -1,0 +1,86 @@
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { buildImage } from "../../oci/build-image.ts";
+import { findLogin } from "../../oci/docker-config.ts";
+import { type Platform, parsePlatform } from "../../oci/manifests.ts";
+import { RegistryClient } from "../../oci/registry-client.ts";
+import type { Builder } from "../build/build-functions.ts";
+import { CliError } from "../errors.ts";
+import type { Io } from "../io.ts";
+
+export interface RegistryBuilderSettings {
+  /** As `linux/amd64`; this machine's when empty. */
+  readonly platforms: readonly string[];
+  /** Registries, besides those of this machine, that are spoken to without TLS. */
+  readonly insecure: readonly string[];
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", arm: "arm", ppc64: "ppc64le" };
+const INSTALL_TIMEOUT_MS = 15 * 60_000;
+const MAX_OUTPUT_BYTES = 10 * 1024 ** 2;
+
+/**
+ * Builds images on this machine without an engine, and puts them into their registries.
+ * @throws {CliError} when a platform or the Docker client's configuration is malformed
+ */
+export async function registryBuilder(
+  io: Pick<Io, "env" | "home" | "cwd" | "sourceRoot">,
+  settings: RegistryBuilderSettings,
+): Promise<Builder> {
+  const here: Platform = { os: "linux", architecture: ARCHITECTURES[process.arch] ?? process.arch };
+  const platforms = settings.platforms.length === 0 ? [here] : settings.platforms.map(platformOf);
+  const config = await readDockerConfig(io);
+  const clients = new Map<string, RegistryClient>();
+  const clientOf = (registry: string) => {
+    const known = clients.get(registry);
+    if (known) return known;
+    const insecure = settings.insecure.includes(registry);
+    const login = config === undefined ? undefined : findLogin(config, registry);
+    const client = new RegistryClient({ registry, login, ...(insecure && { insecure }) });
+    clients.set(registry, client);
+    return client;
+  };
+  const env = Object.fromEntries(
+    Object.entries(io.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  return {
+    build: (folder, { image, buildArgs }, signal) =>
+      buildImage(
+        {
+          folder,
+          image,
+          buildArgs: buildArgs ?? {},
+          platforms,
+          here,
+          watchdog: join(io.sourceRoot, "dist", "watchdog.mjs"),
+          tmp: tmpdir(),
+          env,
+          timeoutMs: INSTALL_TIMEOUT_MS,
+          maxOutputBytes: MAX_OUTPUT_BYTES,
+          clientOf,
+        },
+        signal,
+      ),
+  };
+}
+
+function platformOf(text: string): Platform {
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    throw new CliError(`--platforms: ${(error as Error).message}`);
+  }
+}
+
+/** @returns undefined when there is none */
+async function readDockerConfig({ env, home, cwd }: Pick<Io, "env" | "home" | "cwd">): Promise<string | undefined> {
+  const folder = env.DOCKER_CONFIG ? resolve(cwd, env.DOCKER_CONFIG) : join(home, ".docker");
+  const file = join(folder, "config.json");
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw new CliError(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,137 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdir, realpath, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { parseConfig, parseManifest } from "../../oci/manifests.ts";
+import { RegistryClient } from "../../oci/registry-client.ts";
+import { describeWithBubblewrap } from "../support/bubblewrap.ts";
+import { DockerRegistry, describeWithRegistry } from "../support/docker-registry.ts";
+import { eventually } from "../support/eventually.ts";
+import { pushBase } from "../support/oci-images.ts";
+import { COMPILE_CACHE, ROOT, temporaryFolder } from "../support/platform.ts";
+
+const run = promisify(execFile);
+const { signal } = new AbortController();
+
+/** A stand-in for the official Node image: this Node, and the libraries that it is linked with. */
+async function layOutNode(rootfs: string): Promise<void> {
+  const { stdout } = await run("ldd", [process.execPath]);
+  const libraries = [...stdout.matchAll(/(\/\S+)/g)].map(([path]) => path as string);
+  const files = [[process.execPath, "/usr/local/bin/node"], ...libraries.map((path) => [path, path])];
+  for (const [from = "", to = ""] of files) {
+    await mkdir(join(rootfs, dirname(to)), { recursive: true });
+    await copyFile(await realpath(from), join(rootfs, to));
+  }
+}
+
+describeWithRegistry("faaslane publish", () => {
+  let registry: DockerRegistry;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let project = "";
+  let running: ChildProcess | undefined;
+  const env = () => ({ ...COMPILE_CACHE, PATH: process.env.PATH, HOME: folder.path });
+  const faaslane = (...args: string[]) =>
+    run(process.execPath, ["--disable-warning=ExperimentalWarning", join(ROOT, "cli/main.ts"), ...args], {
+      cwd: project,
+      env: env(),
+    });
+  const publish = () => faaslane("publish", "--build-arg", `NODE_IMAGE=${registry.address}/node:24`);
+
+  beforeAll(async () => {
+    registry = await DockerRegistry.start();
+    folder = await temporaryFolder();
+    const rootfs = join(folder.path, "node");
+    await layOutNode(rootfs);
+    await pushBase(new RegistryClient({ registry: registry.address }), "node", "24", {
+      layers: [{ folder: rootfs, at: "/" }],
+      env: ["PATH=/usr/local/bin:/usr/bin"],
+    });
+    project = join(folder.path, "project");
+    await mkdir(project);
+    await faaslane("new", "hello", "--lang", "node", "--prefix", `${registry.address}/me`);
+  }, 120_000);
+  afterEach(() => {
+    running?.kill("SIGKILL");
+  });
+  afterAll(async () => {
+    await registry.remove();
+    await folder.remove();
+  });
+
+  /** What a container runtime makes of an image: its files on top of each other, and what to run. */
+  async function pull(reference: string) {
+    const client = new RegistryClient({ registry: registry.address });
+    const found = await client.fetchManifest("me/hello", reference, signal);
+    const manifest = parseManifest(found.bytes, "it");
+    const config = parseConfig(await client.fetchBlob("me/hello", manifest.config.digest, 1e6, signal), "it");
+    const rootfs = join(folder.path, "rootfs");
+    await mkdir(rootfs, { recursive: true });
+    for (const { digest } of manifest.layers) {
+      const tar = spawn("tar", ["-xz", "-C", rootfs], { stdio: ["pipe", "ignore", "inherit"] });
+      const ended = once(tar, "exit");
+      (await client.openBlob("me/hello", digest, signal)).pipe(tar.stdin);
+      expect(await ended).toEqual([0, null]);
+    }
+    return { rootfs, digest: found.digest, run: config.config as Record<string, string | string[]> };
+  }
+
+  test("puts an image into the registry, says which, and sends nothing twice", async () => {
+    const first = await publish();
+    const [, digest] = /me\/hello:latest@(sha256:\w{64})\n$/.exec(first.stdout) ?? [];
+    expect((await pull("latest")).digest).toBe(digest);
+    const again = await publish();
+    expect(again.stdout + again.stderr).toMatch(/pushed 0 bytes/);
+    expect(again.stdout).toContain(digest);
+  }, 120_000);
+
+  test("says what is missing", async () => {
+    const failed = await faaslane("publish", "--build-arg", `NODE_IMAGE=${registry.address}/missing:1`).catch(
+      (error: { stderr: string; stdout: string; code: number }) => error,
+    );
+    expect(failed).toMatchObject({ code: 1 });
+    expect(failed.stderr + failed.stdout).toMatch(/hello.*cannot read missing:1.*MANIFEST_UNKNOWN/s);
+  }, 60_000);
+
+  describeWithBubblewrap("an image of it", () => {
+    test("answers calls, as the user that functions run as on Kubernetes", async () => {
+      await writeFile(
+        join(project, "hello/handler.js"),
+        "module.exports = async (event, context) => context.succeed([process.getuid(), event.body].join(' got '));\n",
+      );
+      await publish();
+      const image = await pull("latest");
+      const variables = (image.run.Env as string[]).flatMap((entry) => {
+        const [name = "", ...value] = entry.split("=");
+        return ["--setenv", name, value.join("=")];
+      });
+      const inside = ["--bind", image.rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--clearenv"];
+      const user = ["--unshare-user", "--uid", String(image.run.User), "--unshare-pid", "--die-with-parent"];
+      const port = ["--setenv", "port", "0", "--setenv", "health_port", "0"];
+      const where = ["--chdir", String(image.run.WorkingDir)];
+      const args = [...inside, ...user, ...variables, ...port, ...where, ...(image.run.Cmd as string[])];
+      running = spawn("bwrap", args, { stdio: ["ignore", "pipe", "pipe"] });
+      let output = "";
+      for (const stream of [running.stdout, running.stderr]) {
+        stream?.setEncoding("utf8").on("data", (text: string) => {
+          output += text;
+        });
+      }
+      const at = await eventually(
+        "it listens",
+        () => /127\.0\.0\.1:\d+|port:? (\d+)|:(\d{4,5})/.exec(output),
+        30_000,
+      ).catch(() => {
+        throw new Error(output);
+      });
+      const address = `127.0.0.1:${/(\d+)$/.exec(at[0])?.[1]}`;
+      const answer = await fetch(`http://${address}/`, {
+        method: "POST",
+        body: "this",
+        headers: { "content-type": "text/plain" },
+      });
+      expect(await answer.text()).toBe("12000 got this");
+    }, 120_000);
+  });
+});
