@@ -51,7 +51,7 @@ test("examples use flags that their commands have", async () => {
   }
 });
 
-test.each(["pro", "push", "publish", "chart", "plugin", "registry-login"])("%s says what to use", async (name) => {
+test.each(["pro", "push", "chart", "plugin", "registry-login"])("%s says what to use", async (name) => {
   expect(HINTED).toContain(name);
   await using workspace = await makeWorkspace();
   const { code, stdout, stderr } = await runHere([name, "--parallel", "4", "x"], { cwd: workspace.path });
