@@ -23,10 +23,12 @@ export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
 }
 
 /**
- * While calls come as fast as that, idle replicas take no turns: one that has just answered is awake still, and to wake
- * another costs more than a short call.
+ * While calls come as fast as that, idle replicas take no turns: one that has just answered is awake still, its code and
+ * connection are in the caches, and to wake another costs more than a short call.
  */
-const AWAKE_MS = 1;
+const AWAKE_MS = 20;
+/** But no turn is longer than that. */
+const TURN_MS = 100;
 
 /** One function: its snapshot from the provider, its replicas, and the calls that wait for one. */
 export class FunctionEntry {
@@ -47,6 +49,8 @@ export class FunctionEntry {
   #limit = 0;
   #replicas: ReplicaConnection[] = [];
   #turn = 0;
+  /** When the turn began, by `performance.now()`. */
+  #turnedAt = 0;
   /** By `performance.now()`. */
   #chosenAt = 0;
   #answerTimeoutMs: number;
@@ -114,7 +118,10 @@ export class FunctionEntry {
     if (replicas.length > 1) {
       const now = performance.now();
       for (const replica of replicas) replica.lagging = replica.responsiveness.lags(this.pace, now);
-      if (now - this.#chosenAt > AWAKE_MS) this.#turn++;
+      if (now - this.#chosenAt > AWAKE_MS || now - this.#turnedAt > TURN_MS) {
+        this.#turn++;
+        this.#turnedAt = now;
+      }
       this.#chosenAt = now;
     }
     return chooseReplica(replicas, this.#limit, this.#turn);
