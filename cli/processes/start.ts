@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { collectYoungAlone } from "../../kit/collect-alone.ts";
 import { runProcess } from "../../kit/process.ts";
 import { guardTerminal } from "../printable.ts";
 
@@ -9,6 +10,7 @@ export function startCommand(): Command {
       "Start gateway, provider and queue on this machine and deploy stack.yml; settings come from the environment",
     )
     .action(async () => {
+      collectYoungAlone();
       const { openPlatform } = await import("../start/platform.ts");
       const stdout = guardTerminal(process.stdout);
       await runProcess((signal) => openPlatform(process.env, (line) => stdout.write(`${line}\n`), signal));

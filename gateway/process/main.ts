@@ -1,3 +1,4 @@
+import { collectYoungAlone } from "../../kit/collect-alone.ts";
 import { CredentialFiles } from "../../kit/credential-files.ts";
 import { createLogger } from "../../kit/log.ts";
 import { LogOutput, STDOUT } from "../../kit/log-output.ts";
@@ -6,6 +7,7 @@ import { loadGatewayConfig } from "./config.ts";
 import { openGateway } from "./serve.ts";
 import { defaultWorkers, thisMachine } from "./workers-config.ts";
 
+collectYoungAlone();
 await runProcess(async () => {
   const given = loadGatewayConfig(process.env);
   const config = { ...given, workers: given.workers ?? defaultWorkers(thisMachine(), given.bindAddress) };
