@@ -10,7 +10,7 @@ const BUILD: Readonly<Record<string, string>> = {
   "--overwrite": "templates are not pulled unasked",
 };
 const UP: Readonly<Record<string, string>> = {
-  "--publish": "the gateway keeps the images that it builds",
+  "--publish": "the gateway keeps the images that it builds; `faaslane publish` pushes to a registry",
   "--platforms <list>": "the gateway builds for its own platform",
   "--extra-tag <tag>": "the gateway keeps the images that it builds",
   "--reset-qemu": "the gateway builds for its own platform",

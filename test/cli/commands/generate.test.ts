@@ -94,6 +94,34 @@ describe("generate", () => {
     expect(await scene.run(`generate ${flags}`)).toEqual({ code: 1, stdout: "", stderr });
   });
 
+  test("prints a function of a store, with what flags add", async () => {
+    const store = {
+      version: "0.2.0",
+      functions: [
+        {
+          ...{ name: "figlet", title: "Figlet", description: "d", repo_url: "https://example.com", fprocess: "figlet" },
+          images: { x86_64: "reg/figlet:1", arm64: "reg/figlet:1-arm64" },
+          ...{ environment: { A: "b" }, labels: { l: "store" }, readOnlyRootFilesystem: true },
+        },
+      ],
+    };
+    await using scene = await openScene(accepted, { "store.json": JSON.stringify(store) });
+    const from = "generate --from-store figlet --url store.json";
+    const { stdout, stderr } = await scene.run(`${from} --name banner --arch arm64 --label l=flag --annotation n=1`);
+    expect(stderr).toBe("");
+    expect(parseAllDocuments(stdout).map((document) => document.toJS())).toMatchObject([
+      {
+        metadata: { name: "banner" },
+        spec: {
+          ...{ name: "banner", image: "reg/figlet:1-arm64", environment: { A: "b", fprocess: "figlet" } },
+          ...{ labels: { l: "flag" }, annotations: { n: "1" }, readOnlyRootFilesystem: true },
+        },
+      },
+    ]);
+    expect((await scene.run(`${from} --arch riscv`)).stderr).toMatch(/no image for riscv, only for x86_64, arm64/);
+    expect((await scene.run(`${from} --tag digest`)).stderr).toMatch(/--tag digest needs a handler/);
+  });
+
   test("an empty namespace is left out", async () => {
     await using scene = await openScene(accepted);
     expect((await scene.run("generate --namespace= --filter hello")).stdout).not.toContain("namespace");
