@@ -264,3 +264,76 @@ describe("what is required is installed", () => {
     expect(await (await call("steady")).text()).toBe("first");
   }, 120_000);
 });
+
+test("static serves the files of a folder, with their types", async () => {
+  await up("pages", "static", {
+    "index.html": "<p>home",
+    "sub/style.css": "a { color: red }",
+    "sub/data.json": '{"a":1}',
+  });
+  const home = await call("pages", {}, "/");
+  expect([home.status, await home.text()]).toEqual([200, "<p>home"]);
+  const style = await call("pages", {}, "/sub/style.css");
+  expect([style.headers.get("content-type"), await style.text()]).toEqual([
+    expect.stringMatching(/^text\/css/),
+    "a { color: red }",
+  ]);
+  expect((await call("pages", {}, "/nothing")).status).toBe(404);
+  expect((await call("pages", {}, "/../faaslane.json")).status).toBe(404);
+}, 120_000);
+
+describe("lang: dockerfile", () => {
+  const FLASK = `from flask import Flask, request
+
+app = Flask(__name__)
+
+@app.route("/", defaults={"path": ""}, methods=["GET", "POST"])
+@app.route("/<path:path>", methods=["GET", "POST"])
+def hello(path):
+    return "Hello " + request.get_data(as_text=True) + " at /" + path
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=8080)
+`;
+
+  testNeeding(unlessRequired(missing(["python3", "flask"])))(
+    "the Flask program of a tutorial deploys unchanged, in several replicas",
+    async () => {
+      await up(
+        "flask-app",
+        "dockerfile",
+        {
+          "app.py": FLASK,
+          "requirements.txt": "# Flask is there already\n",
+          Dockerfile:
+            'FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nEXPOSE 8080\nCMD ["python", "app.py"]\n',
+        },
+        '    labels: { com.openfaas.scale.min: "2" }\n',
+      );
+      expect(await (await post("flask-app", "Ada")).text()).toBe("Hello Ada at /greet");
+    },
+    120_000,
+  );
+
+  test("a new one from the sample, without a watchdog", async () => {
+    const at = { cwd: join(folder.path, "own-image"), env: environment() };
+    await mkdir(at.cwd);
+    expect(await runCli(["new", "own-image", "--lang", "dockerfile"], at)).toMatchObject({ code: 0 });
+    const deployed = await runCli(["up"], at);
+    expect([deployed.code, deployed.stderr]).toEqual([0, ""]);
+    expect(await (await post("own-image", "hello")).text()).toBe("POST /greet with: hello\n");
+  }, 120_000);
+
+  test("an image of the classic watchdog", async () => {
+    await up("cats", "dockerfile", {
+      Dockerfile:
+        'FROM ghcr.io/openfaas/classic-watchdog:0.3.4 AS watchdog\nFROM alpine:3.20\nCOPY --from=watchdog /fwatchdog /usr/bin/fwatchdog\nRUN chmod +x /usr/bin/fwatchdog && adduser -D app\nUSER app\nENV fprocess="cat"\nCMD ["fwatchdog"]\n',
+    });
+    expect(await (await post("cats", "meow")).text()).toBe("meow");
+  }, 120_000);
+
+  test("one that cannot be followed says which line, and what to add", async () => {
+    const message = up("strange", "dockerfile", { Dockerfile: 'FROM node:24\nRUN make world\nCMD ["./world"]\n' });
+    await expect(message).rejects.toThrow(/line 2: RUN make world cannot be done .*; .*add a faaslane\.json/);
+  }, 120_000);
+});

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { access, chmod, rename } from "node:fs/promises";
+import { chmod, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
 import { DESCRIPTOR_FILE, type Descriptor } from "../../../../contract/descriptor.ts";
@@ -14,6 +14,7 @@ import { type Cell, INSIDE } from "../sandbox/wall.ts";
 import { treeSize } from "../tree-size.ts";
 import { cureFor } from "./cures.ts";
 import { digestContext } from "./digest.ts";
+import { followDockerfile } from "./dockerfile/follow.ts";
 import { missingPrograms } from "./find-program.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { lentFiles } from "./lent-variables.ts";
@@ -56,10 +57,10 @@ const failed = (error: string): BuildEvent => ({ status: "failed", error });
 export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent> {
   const { archive, config, context, images, limits, baseEnv, signal } = job;
   const { files, bytes } = await unpackContext(archive, context, limits, signal);
-  await requireDescriptor(context);
+  const notes = await ensureDescriptor(context, config.buildArgs ?? {});
   const descriptor = await readDescriptor(context);
   const digest = await digestContext(context, config.buildArgs ?? {}, signal);
-  yield progress(`received ${files} files, ${bytes} bytes`, `digest sha256:${digest}`);
+  yield progress(`received ${files} files, ${bytes} bytes`, `digest sha256:${digest}`, ...notes);
 
   const missing = await missingPrograms(descriptor.requires, baseEnv.PATH ?? "");
   if (missing.length > 0) {
@@ -91,16 +92,18 @@ export async function* makeArtefact(job: ArtefactJob): AsyncGenerator<BuildEvent
   yield { status: "success", image: `${config.image}@sha256:${digest}` };
 }
 
-async function requireDescriptor(context: string): Promise<void> {
-  try {
-    await access(join(context, DESCRIPTOR_FILE));
-  } catch (cause) {
-    const why =
-      `build context: has no ${DESCRIPTOR_FILE}, which tells how to build and run it without a container engine; ` +
-      "a Dockerfile alone cannot be built here. Take a template that has one, or add one such as " +
-      '{ "requires": ["python3"], "env": { "mode": "http", "fprocess": "python3 index.py", "upstream_url": "http://127.0.0.1:0" } }';
-    throw new FaasError("invalid", why, { cause });
-  }
+/** Where the context does not say how it is built and run, its Dockerfile is followed as far as that goes. */
+async function ensureDescriptor(
+  context: string,
+  buildArgs: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
+  if (existsSync(join(context, DESCRIPTOR_FILE))) return [];
+  if (existsSync(join(context, "Dockerfile"))) return await followDockerfile(context, buildArgs);
+  const why =
+    `build context: has no ${DESCRIPTOR_FILE}, which tells how to build and run it without a container engine, and no ` +
+    "Dockerfile. Take a template that has one, or add one such as " +
+    '{ "requires": ["python3"], "env": { "mode": "http", "fprocess": "python3 index.py", "upstream_url": "http://127.0.0.1:0" } }';
+  throw new FaasError("invalid", why);
 }
 
 /** Runs the install step, if any; returns why it failed. */
