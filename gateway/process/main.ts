@@ -1,3 +1,4 @@
+import { socketPathOf } from "../../kit/bind-address.ts";
 import { collectYoungAlone } from "../../kit/collect-alone.ts";
 import { CredentialFiles } from "../../kit/credential-files.ts";
 import { createLogger } from "../../kit/log.ts";
@@ -13,6 +14,9 @@ await runProcess(async () => {
   const config = { ...given, workers: given.workers ?? defaultWorkers(thisMachine(), given.bindAddress) };
   const output = new LogOutput(STDOUT);
   const log = createLogger(config.logLevel, output);
+  if (given.workers === undefined && socketPathOf(given.bindAddress) !== undefined) {
+    log.info("a Unix socket is one worker's: calls are taken by one thread");
+  }
   const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;
   const credentials = basicAuth ? await CredentialFiles.open(secretMountPath, { overlapMs, log }) : undefined;
   const { close } = await openGateway(config, credentials, log, output);

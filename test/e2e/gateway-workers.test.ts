@@ -8,7 +8,7 @@ import { GatewayWithWorkers } from "../support/gateway-workers.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { openRaw, upgradeHead } from "../support/switching.ts";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

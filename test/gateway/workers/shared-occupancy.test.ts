@@ -46,13 +46,13 @@ test("without a limit everybody gets in", () => {
 });
 
 test("threads that take places at the same moment are never more than the limit", async () => {
-  const [threads, limit, rounds] = [4, 2, 50_000];
+  const [threads, limit, forMs] = [3, 1, 1_000];
   const buffer = SharedOccupancy.allocate(threads);
-  const present = new SharedArrayBuffer(4);
+  const shared = new SharedArrayBuffer(8);
   const results = await Promise.all(
     Array.from({ length: threads }, async (_, thread) => {
       const worker = new Worker(new URL("../fixtures/occupy.ts", import.meta.url), {
-        workerData: { buffer, present, thread, limit, rounds },
+        workerData: { buffer, shared, thread, threads, limit, forMs },
         execArgv: ["--disable-warning=ExperimentalWarning"],
       });
       const [[result]] = (await Promise.all([once(worker, "message"), once(worker, "exit")])) as [
