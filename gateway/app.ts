@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { RequestHandler } from "express";
 import type { Registry } from "prom-client";
+import { FaasError } from "../contract/errors.ts";
 import type { VersionInfo } from "../contract/info.ts";
 import { PATHS } from "../contract/paths.ts";
 import { type Credentials, requireBasicAuth } from "../kit/basic-auth.ts";
@@ -51,6 +52,8 @@ export interface GatewayDeps {
   /** Afterwards {@link callsOf} knows of all calls that ended before; they are known at once when absent. */
   readonly settle?: () => Promise<void>;
   readonly version: VersionInfo;
+  /** Whether it is about to stop, which those who ask for its health should know first. */
+  readonly stopping?: () => boolean;
   readonly log: Logger;
 }
 
@@ -91,7 +94,10 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
     await connection.forward(req, res, path ?? (req.url as string));
 
-  route(app, PATHS.health, { GET: [forward(PATHS.health)] });
+  const health = forward(PATHS.health);
+  route(app, PATHS.health, {
+    GET: [(req, res) => (deps.stopping?.() ? Promise.reject(stoppingError()) : health(req, res))],
+  });
   const root = rootRoute(pathPrefix);
   route(app, "/", { GET: [root], HEAD: [root] });
 
@@ -121,6 +127,11 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
+}
+
+/** What callers learn for whom there is no time left. */
+export function stoppingError(): FaasError {
+  return new FaasError("unavailable", "the gateway is stopping", { code: "stopping" });
 }
 
 /** What this server is and where to go on. Nothing of its release: it answers strangers, and the way to that has a login. */

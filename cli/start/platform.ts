@@ -37,7 +37,7 @@ export async function openPlatform(
   const stack = readStack(config.stackFile, env);
   const output = new LogOutput(STDOUT);
   const log = createLogger(config.gateway.logLevel, output);
-  const { drainTimeoutMs } = config.gateway;
+  const drainTimeoutMs = config.gateway.drainDelayMs + config.gateway.drainTimeoutMs;
   const opened: { close(withinMs: number): Promise<void> | void }[] = [];
   const close = async () => {
     const deadline = performance.now() + drainTimeoutMs;

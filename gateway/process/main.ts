@@ -20,5 +20,5 @@ await runProcess(async () => {
   const { basicAuth, secretMountPath, passwordOverlapMs: overlapMs } = config;
   const credentials = basicAuth ? await CredentialFiles.open(secretMountPath, { overlapMs, log }) : undefined;
   const { close } = await openGateway(config, credentials, log, output);
-  return { drainTimeoutMs: config.drainTimeoutMs, close };
+  return { drainTimeoutMs: config.drainDelayMs + config.drainTimeoutMs, close };
 });

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { FaasError } from "../../contract/errors.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
@@ -11,7 +10,7 @@ import type { LogOutput } from "../../kit/log-output.ts";
 import { LoginAttempts } from "../../kit/login-attempts.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { readVersion } from "../../kit/version.ts";
-import { buildGateway, buildMetricsApp } from "../app.ts";
+import { buildGateway, buildMetricsApp, stoppingError } from "../app.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import { workerAgent } from "../async/function-caller.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
@@ -33,6 +32,7 @@ import type { CallObserver } from "../telemetry/call-record.ts";
 import { SharedCounters } from "../workers/shared-counters.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { GatewayConfig } from "./config.ts";
+import { drainTogether } from "./drain-together.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { openAlerts } from "./open-alerts.ts";
@@ -163,6 +163,7 @@ export async function openGateway(
         attempts,
         log,
       });
+    let isStopping = false;
     const handler = buildGateway({
       proxy,
       table,
@@ -177,6 +178,7 @@ export async function openGateway(
       callsOf: (name) => counts.of(name),
       pathPrefix,
       settle: async () => await pool?.report(),
+      stopping: () => isStopping,
       ...(async && { async }),
       ...(credentials && { credentials }),
     });
@@ -187,7 +189,7 @@ export async function openGateway(
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
       telemetry: telemetry.counts,
     });
-    const problem = () => queueing?.problem() ?? worker?.problem();
+    const problem = () => (isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem()));
     const metrics = await listen(
       buildMetricsApp(registry, problem, log, async () => await pool?.report()),
       {
@@ -215,7 +217,13 @@ export async function openGateway(
       userAgent: workerAgent(release),
     });
     opened.push(caller);
-    opened.push(drainTogether(api, () => worker, async?.calls, table, config.drainTimeoutMs));
+    const { drainDelayMs: delayMs, drainTimeoutMs: timeoutMs } = config;
+    opened.push({
+      close: async () => {
+        isStopping = true;
+        await drainTogether({ api, worker, calls: async?.calls, connection, table, delayMs, timeoutMs });
+      },
+    });
     if (queueing && config.ownWorker) {
       worker = await runWorker({
         config: config.async,
@@ -261,30 +269,6 @@ function openAsync(queue: ApiQueue, deps: AsyncDeps) {
     log,
   });
   return { queue, intake, calls };
-}
-
-/**
- * The API and the worker, whose calls take the same way to their functions, stop side by side. Calls that still wait for a replica when the
- * time is almost over are told so, while there is time to answer; those who wait for the end of a call, at once.
- */
-function drainTogether(
-  api: Pick<DrainingServer, "drain">,
-  worker: () => { close(): Promise<void> } | undefined,
-  calls: { close(): void } | undefined,
-  table: FunctionTable,
-  timeoutMs: number,
-): { close(): Promise<void> } {
-  return {
-    close: async () => {
-      const stopping = new FaasError("unavailable", "the gateway is stopping", { code: "stopping" });
-      const giveUp = setTimeout(() => {
-        for (const entry of table.entries()) entry.held.close(stopping);
-      }, timeoutMs * 0.9);
-      calls?.close();
-      await Promise.all([api.drain(timeoutMs), worker()?.close()]);
-      clearTimeout(giveUp);
-    },
-  };
 }
 
 function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {

@@ -1,4 +1,5 @@
 import { IncomingMessage, type ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
@@ -51,6 +52,7 @@ export class ProviderConnection {
   readonly #login: Login | undefined;
   /** What the provider has taken in place of what the login says. */
   #accepted: string | undefined;
+  readonly #streamsEnd = new AbortController();
 
   constructor({ url, login, connections, timeoutMs }: ProviderConnectionOptions) {
     const { origin, basePath, dial } = addressOf(url);
@@ -133,16 +135,35 @@ export class ProviderConnection {
     if (code !== undefined) headers[ERROR_HEADER] = code;
     res.writeHead(answer.statusCode, headers);
     if (headers["content-length"] === undefined) res.flushHeaders();
+    const isEndless = path.startsWith(PATHS.logs) || path.startsWith(PATHS.endpoints);
     try {
-      await pipeline(answer.body, res);
+      await pipeline(isEndless ? piecesUntil(answer.body, this.#streamsEnd.signal) : answer.body, res);
     } catch (error) {
       // One side has left in the middle; the other learns it from the cut connection.
       if (!leaving.signal.aborted) throw error;
     }
   }
 
+  /** Ends, in order, what is passed on and may have no end of its own. */
+  endStreams(): void {
+    this.#streamsEnd.abort();
+  }
+
   async close(): Promise<void> {
     await this.#pool.destroy();
+  }
+}
+
+async function* piecesUntil(body: Readable, stop: AbortSignal): AsyncGenerator<Buffer> {
+  const end = () => void body.destroy();
+  stop.addEventListener("abort", end, { once: true });
+  try {
+    if (!stop.aborted) yield* body;
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    stop.removeEventListener("abort", end);
+    body.destroy();
   }
 }
 
