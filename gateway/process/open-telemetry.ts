@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, constants, openSync } from "node:fs";
+import { constants, openSync } from "node:fs";
 import type { Logger } from "../../kit/log.ts";
 import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import { StartError } from "../../kit/process.ts";
@@ -77,9 +77,8 @@ async function openAccessLog(output: LogOutput, log: Pick<Logger, "warn">) {
 function openFile(path: string): LogOutput {
   const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
   try {
-    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640);
-    process.once("exit", () => closeSync(fd));
-    return new LogOutput(fd);
+    // Open until the process ends: the last lines are written then.
+    return new LogOutput(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640));
   } catch (error) {
     throw new StartError(`access_log: cannot write to ${path}: ${(error as Error).message}`, { cause: error });
   }

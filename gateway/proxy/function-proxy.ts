@@ -161,15 +161,9 @@ export class FunctionProxy {
     else exchange.refuse(found);
   }
 
-  /**
-   * Finds a function that the table does not know (yet); when there is none, answers the call: 404, or 503 while
-   * nobody can tell.
-   */
-  async findLate(target: string, res: ServerResponse, headers: CallHeaders): Promise<FunctionEntry | undefined> {
-    const found = await this.#find(target, headers);
-    if (found instanceof FunctionEntry) return found;
-    writeAnswer(res, found);
-    return undefined;
+  /** Finds a function that the table does not know (yet); or the answer for a call of none: 404, or 503 while nobody can tell. */
+  findLate(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
+    return this.#find(target, headers);
   }
 
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { type FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import { clientOf } from "../../http/client-address.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -12,7 +13,7 @@ import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
 import { PolicyGate } from "../policies/policy-gate.ts";
 import { BodyReader } from "../proxy/body-reader.ts";
-import type { FunctionEntry } from "../proxy/function-entry.ts";
+import { FunctionEntry } from "../proxy/function-entry.ts";
 import { answerNoFunction, type FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import { answerPreflight } from "../proxy/guarded-calls.ts";
@@ -115,8 +116,12 @@ export class AsyncIntake {
   ): Promise<void> {
     const { table, proxy, log } = this.#options;
     if (record) record.callId = headers.callId;
-    const entry = table.find(target) ?? (await proxy.findLate(target, res, headers));
-    if (!entry) return;
+    const entry = table.find(target) ?? (await proxy.findLate(target, headers));
+    if (!(entry instanceof FunctionEntry)) {
+      if (record) record.errorCode = entry.headers[ERROR_HEADER];
+      writeAnswer(res, entry);
+      return;
+    }
     if (record) record.functionName = entry.qualifiedName;
     const ours = proxy.responseHeaders(headers);
     const { policy } = entry;

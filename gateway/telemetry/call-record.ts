@@ -30,6 +30,8 @@ export class CallRecord {
   /** Without its query, which may have secrets. */
   readonly path: string;
   readonly client: string | undefined;
+  /** As functions are told it, who are told nothing where it is plain. */
+  readonly scheme: "http" | "https";
   /** What the caller has sent, for the id of a trace that is only passed on. */
   readonly traceparent: string | undefined;
   /** Absent while nothing is traced. */
@@ -64,11 +66,12 @@ export class CallRecord {
 
   constructor({ kind, method, url, headers, client }: CallHead, trace: CallTrace | undefined, now: number) {
     const queryAt = url.indexOf("?");
-    const { traceparent } = headers;
+    const { traceparent, "x-forwarded-proto": scheme } = headers;
     this.kind = kind;
     this.method = method;
     this.path = queryAt < 0 ? url : url.slice(0, queryAt);
     this.client = client;
+    this.scheme = scheme === "https" ? "https" : "http";
     this.traceparent = typeof traceparent === "string" ? traceparent : undefined;
     this.trace = trace;
     this.arrivedAt = now;

@@ -87,6 +87,7 @@ function callAttributes(record: CallRecord): Attributes {
     "http.request.method": METHODS.has(method) ? method : "_OTHER",
     "http.request.method_original": METHODS.has(method) ? undefined : method.slice(0, 32),
     "http.route": `${ROUTES[kind]}{name}`,
+    "url.scheme": kind === "stored" ? undefined : record.scheme,
     "url.path": record.path.slice(0, MAX_PATH_CHARS),
     ...answerAttributes(record),
     "client.address": record.client,

@@ -63,7 +63,7 @@ test.each<[attack: string, headers: [string, string][]]>([
 test.each<[attack: string, states: string[]]>([
   ["a tracestate of 60 kB", [`a=${OVERSIZED}`]],
   ["a tracestate of ten thousand members", [Array.from({ length: 10_000 }, (_, i) => `k${i}=v`).join()]],
-  ["hundreds of tracestates", Array.from({ length: 300 }, (_, i) => `k${i}=v`)],
+  ["more tracestates than are passed on", Array.from({ length: 30 }, (_, i) => `k${i}=${"v".repeat(100)}`)],
   ["a tracestate that no pattern gets through quickly", [`${"a".repeat(15_000)}@${"b".repeat(1_000)}`]],
 ])("%s: the function gets no more than 512 characters of it", async (_attack, states) => {
   const { front } = await openCollected();

@@ -99,6 +99,7 @@ test("a call has a span in its caller's trace, and the function gets one of ours
     "http.request.method": "POST",
     "http.response.status_code": 200,
     "http.route": "/function/{name}",
+    "url.scheme": "http",
     "url.path": "/function/f/a/b",
     "faas.trigger": "http",
     "faas.name": "f.openfaas-fn",
@@ -243,8 +244,10 @@ test("the access log has a line for each call, refused ones too, and nothing of 
   expect(await line({ callId: "two" })).toMatchObject({ status: 405, error: "method_not_allowed" });
   await call(front, "/function/");
   expect(await line({ path: "/function/" })).toMatchObject({ status: 404, error: "unknown_route" });
+  await call(front, "/async-function/f", { method: "POST", headers: { "x-call-id": "bad", "x-delay": "soon" } });
+  expect(await line({ callId: "bad" })).toMatchObject({ kind: "intake", status: 400, error: expect.any(String) });
   const accepted = await call(front, "/async-function/f", { method: "POST", body: "1234" });
-  expect(await line({ kind: "intake" })).toMatchObject({
+  expect(await line({ kind: "intake", status: 202 })).toMatchObject({
     callId: accepted.headers.get("x-call-id"),
     status: 202,
     bytesIn: 4,
