@@ -1,6 +1,7 @@
 import { expect } from "@jest/globals";
 import type { Differences } from "../compat/differences.ts";
 import { ABSENT, JSON_TYPE, json, type Row, request, TEXT } from "./facts.ts";
+import { NAMESPACE_ROWS } from "./namespace-rows.ts";
 import { settings } from "./settings.ts";
 import { ECHO } from "./target.ts";
 
@@ -147,6 +148,9 @@ const FUNCTIONS: readonly Row[] = [
     TEXT,
     /\bnope\b/,
   ],
+  // faas-cli deploy --update=false --replace
+  ["replace: delete", json("DELETE /system/functions", { functionName: "extra" }), ...accepted],
+  ["replace: create at once", json("POST /system/functions", deployment({})), ...accepted],
   [
     "one by namespace",
     get(`/system/function/extra?namespace=${settings.namespace}`),
@@ -259,55 +263,6 @@ const ALERTS: readonly Row[] = [
   ],
 ];
 
-const namespace = (method: string, name: string, body: object) => json(`${method} /system/namespace/${name}`, body);
-const OURS = { labels: { openfaas: "1" }, annotations: { openfaas: "1" } };
-
-const NAMESPACES: readonly Row[] = [
-  ["namespace create", namespace("POST", "", { name: "conformance", ...OURS }), 201, {}, ""],
-  [
-    "namespace create again",
-    namespace("POST", "", { name: "conformance", ...OURS }),
-    409,
-    TEXT,
-    /\bconformance\b.* already exists/,
-  ],
-  ["namespace create, no name", namespace("POST", "", OURS), ...refused(/\bname\b/)],
-  ["namespace one", get("/system/namespace/conformance"), 200, JSON_TYPE, { name: "conformance" }],
-  ["namespace one unknown", get("/system/namespace/nosuch"), 404, TEXT, "namespace nosuch not found\n"],
-  [
-    "namespace update",
-    namespace("PUT", "conformance", { name: "conformance", labels: { openfaas: "1", a: "b" } }),
-    ...accepted,
-  ],
-  ["namespace has what the update said", get("/system/namespace/conformance"), 200, JSON_TYPE, { labels: { a: "b" } }],
-  [
-    "namespace update, another name",
-    namespace("PUT", "conformance", { name: "other", ...OURS }),
-    ...refused(/^namespace in request body does not match/),
-  ],
-  ["namespace update unknown", namespace("PUT", "nosuch", { name: "nosuch", ...OURS }), 404, TEXT, /\bnosuch\b/],
-  [
-    "function in the namespace",
-    json("POST /system/functions", { service: "inside", namespace: "conformance", ...ECHO }),
-    ...accepted,
-  ],
-  ["functions of the namespace", get("/system/functions?namespace=conformance"), 200, JSON_TYPE, /"name":"inside"/],
-  [
-    "delete there, namespace in the query",
-    json("DELETE /system/functions?namespace=conformance", { functionName: "inside" }),
-    ...accepted,
-  ],
-  ["secret in the namespace", secret("POST", { name: "probe", namespace: "conformance", value: "v" }), ...accepted],
-  ["secret there, not in the default namespace", secret("DELETE", { name: "probe" }), 404, TEXT],
-  ["secret delete, namespace in the body", secret("DELETE", { name: "probe", namespace: "conformance" }), ...accepted],
-  [
-    "namespace delete",
-    namespace("DELETE", "conformance", { name: "conformance", labels: { openfaas: "1" } }),
-    ...accepted,
-  ],
-  ["namespace delete unknown", namespace("DELETE", "nosuch", { name: "nosuch", labels: { openfaas: "1" } }), 404, TEXT],
-];
-
 export const MORE_CONTROL_ROWS: readonly Row[] = [
   ...PATHS,
   ...METHODS,
@@ -316,7 +271,7 @@ export const MORE_CONTROL_ROWS: readonly Row[] = [
   ...SECRETS,
   ...LOGS,
   ...ALERTS,
-  ...NAMESPACES,
+  ...NAMESPACE_ROWS,
 ];
 
 const ONE_NAMESPACE = { original: "allows one namespace", why: "there can be several" };
@@ -325,7 +280,7 @@ const EMPTY = { original: "has no body, or another status", why: OWN_MISTAKE };
 
 /** Where we do better, of these rows. */
 export const BETTER: Differences = {
-  ...Object.fromEntries([...NAMESPACES].map(([name]) => [name, ONE_NAMESPACE])),
+  ...Object.fromEntries(NAMESPACE_ROWS.map(([name]) => [name, ONE_NAMESPACE])),
   "control request of another page": { original: 200, why: "pages of other sites have no business with the platform" },
   "async PUT": { original: "knows no such route without a queue", why: "there is a queue" },
   "async PATCH": { original: "knows no such route without a queue", why: "there is a queue" },
@@ -342,6 +297,10 @@ export const BETTER: Differences = {
   "delete, empty name": EMPTY,
   "delete, not JSON": EMPTY,
   "delete unknown, namespace in the body": { original: "reads the query only", why: "clients put it in either place" },
+  "replace: create at once": {
+    original: "says that the name is taken, until what was deleted is gone",
+    why: "a function that is deleted does not stand in the way of the next",
+  },
   "scale, namespace in the body": { original: "reads the query only", why: "clients put it in either place" },
   "secret, empty name": { original: 500, why: OWN_MISTAKE },
   "secret, name that leaves its folder": EMPTY,
