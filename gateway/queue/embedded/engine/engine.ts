@@ -5,6 +5,7 @@ import type { EmbeddedSettings, FromWorker, Refusal, SettlementMessage, ToWorker
 import { BatchEnds } from "./batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./changes.ts";
 import { QueueClock } from "./clock.ts";
+import { countStored } from "./count-stored.ts";
 import { KeyCounters } from "./counts.ts";
 import { EmbeddedDispatch } from "./dispatch.ts";
 import { Draft, type Totals } from "./draft.ts";
@@ -90,7 +91,10 @@ export class EmbeddedEngine {
       loadOf: (fn) => this.#counters.loadOf(fn),
     });
     this.#reader = new EmbeddedReader(store, dispatch, this.#counters, settings);
-    this.#totals = this.#count();
+    const stored = countStored(store, this.#clock, dispatch.underWay);
+    this.#counters.apply(stored.deltas);
+    for (const key of stored.waiting) dispatch.wake(key);
+    this.#totals = stored.totals;
     this.#recover();
     for (const seq of store.batches.complete()) this.#ends.add(seq);
     for (const seq of store.batches.ending()) this.#ending.set(seq, -1);
@@ -105,29 +109,6 @@ export class EmbeddedEngine {
       this.#counters,
       settings.resultTtlMs,
     );
-  }
-
-  #count(): Totals {
-    const draft = new Draft(
-      this.#clock,
-      { calls: 0, bytes: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 },
-      0,
-      this.#dispatch.underWay,
-    );
-    for (const { key, calls, bytes } of this.#store.calls.countByKey()) {
-      draft.calls += calls;
-      draft.bytes += bytes;
-      Object.assign(draft.of(key), { calls, bytes });
-      this.#dispatch.wake(key);
-    }
-    for (const { key, count, bytes } of this.#store.dead.countByKey()) {
-      draft.dead += count;
-      draft.deadBytes += bytes;
-      draft.of(key).dead = count;
-    }
-    ({ count: draft.finished, bytes: draft.finishedBytes } = this.#store.history.count());
-    this.#counters.apply(draft.deltas);
-    return draft;
   }
 
   #recover(): void {
