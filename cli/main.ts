@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+// By its default export: a name that an older Node lacks would end the process before it can say which Node it needs.
+import nodeModule from "node:module";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 
@@ -13,7 +14,7 @@ const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", 
 const oldest = engines.node.replace(/[^\d.]/g, "");
 if (oldest.localeCompare(process.versions.node, "en", { numeric: true }) > 0) {
   process.stderr.write(
-    `faaslane needs Node.js ${oldest} or newer; this is ${process.versions.node}, at ${process.execPath}\n`,
+    `faaslane needs Node.js ${oldest} or newer; this is ${process.versions.node}, at ${process.execPath}; https://nodejs.org has it\n`,
   );
   process.exit(1);
 }
@@ -33,7 +34,7 @@ process.removeAllListeners("warning").on("warning", ({ name, message }) => {
 
 // Stripping the types of every source takes longer than all that a client command does.
 const cache = `${sourceRoot}node_modules/.cache`;
-if (import.meta.url.endsWith(".ts") && existsSync(cache)) enableCompileCache(`${cache}/node`);
+if (import.meta.url.endsWith(".ts") && existsSync(cache)) nodeModule.enableCompileCache(`${cache}/node`);
 
 // Only now: an older Node does not know what it is written in.
 const { runCli } = await import("./program.ts");

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -75,6 +76,25 @@ test("the version names release and commit", async () => {
     cli: { version: "1.2.3", commit: COMMIT },
     gateway: null,
   });
+});
+
+test("the executable names nothing that an older Node lacks before it has looked at its version", () => {
+  // Ours knows them all, so they are named here; what comes later is imported later.
+  const known = [
+    'import { existsSync, readFileSync } from "node:fs";',
+    'import nodeModule from "node:module";',
+    'import { homedir } from "node:os";',
+    'import { fileURLToPath } from "node:url";',
+  ];
+  const text = readFileSync(join(ROOT, "cli/main.ts"), "utf8");
+  expect(text.match(/^import .+$/gm)).toEqual(known);
+});
+
+test("the compiled client has no messages in other languages, which take a third of its start", () => {
+  const folder = join(ROOT, "dist/package/cli");
+  const files = readdirSync(folder).filter((name) => name.endsWith(".js"));
+  expect(files.some((name) => name.startsWith("gateway-client-"))).toBe(true);
+  expect(files.filter((name) => readFileSync(join(folder, name), "utf8").includes("Ugyldig"))).toEqual([]);
 });
 
 test("the compiled client loads every command, and knows its commit", () => {
