@@ -73,6 +73,9 @@ export interface OpenWorkers {
   drain(timeoutMs: number): Promise<void>;
 }
 
+/** Workers close connections that they do not need; a request must not meet one that is just being closed here. */
+const KEEP_ALIVE_MS = 10 * 60_000;
+
 /** What workers have passed on has been answered by then, but for what was cut. */
 const LAST_ANSWERS_MS = 1_000;
 
@@ -96,7 +99,7 @@ export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
       port: 0,
       host: `unix:${socketPath}`,
       socketMode: 0o600,
-      server: { requestTimeout: config.readTimeoutMs },
+      server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections },
       upgrades: {
         accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
