@@ -14,6 +14,8 @@ import { applyLoad, GENERATOR, type LoadResult, median } from "./load.ts";
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 3);
 const CONNECTIONS = [1, 64];
+/** Of the function. */
+const REPLICAS = process.env.BENCH_REPLICAS ?? "1";
 
 interface Side {
   readonly label: string;
@@ -53,12 +55,16 @@ async function open(name: string, root: string, label: string): Promise<Side> {
     "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./bench.mjs" } }),
     "bench.mjs": 'export default (req, res) => void req.resume().on("end", () => res.end("hello"));\n',
   });
-  const labels = { "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1" };
+  const labels = { "com.openfaas.scale.min": REPLICAS, "com.openfaas.scale.max": REPLICAS };
   const body = JSON.stringify({ service: "bench", image: "bench:1", labels });
   const answer = await platform.control("/system/functions", { method: "POST", body });
   if (answer.status !== 202) throw new Error(await answer.text());
   const url = `${platform.url}/function/bench`;
   await eventually("the function answers", async () => (await fetch(url)).status === 200);
+  await eventually("all replicas are there", async () => {
+    const status = (await (await platform.control("/system/function/bench")).json()) as Record<string, unknown>;
+    return status.availableReplicas === Number(REPLICAS);
+  });
   return { label, url, pid: platform.pid };
 }
 
@@ -75,7 +81,7 @@ async function compare(sides: readonly Side[], connections: number): Promise<voi
   }
   const rows = results.map(({ label, runs, cpu }) => ({ label, ...median(runs), cpu: middle(cpu) }));
   const [before] = rows as [(typeof rows)[number]];
-  console.log(`\n${connections} connections (medians of ${ROUNDS} × ${SECONDS} s, ${GENERATOR})`);
+  console.log(`\n${connections} connections, ${REPLICAS} replicas (medians of ${ROUNDS} × ${SECONDS} s, ${GENERATOR})`);
   for (const { label, requestsPerSecond, p50, p99, cpu } of rows) {
     const speed = `${requestsPerSecond.toFixed(0).padStart(9)} req/s (${(requestsPerSecond / before.requestsPerSecond).toFixed(2)} ×)`;
     const cost = `${cpu.toFixed(1)} µs of CPU each (${(cpu / before.cpu).toFixed(2)} ×)`;
