@@ -6,6 +6,9 @@ const PENDING_LIMIT_BYTES = 1024 * 1024;
 /** How long a function is slowed down to the pace of its log's reader before lines are dropped instead. */
 const PATIENCE_MS = 1000;
 
+/** When writing is tried again after it has failed. */
+const RETRY_MS = 1000;
+
 /**
  * The watchdog's stdout or stderr. Writes to a pipe are queued in memory, so a reader that lags must slow the function
  * down, and a reader that stopped must cost lines: neither may grow memory nor hang the function for good.
@@ -15,6 +18,7 @@ export class PacedOutput {
   readonly #notice: (droppedLines: number) => string;
   readonly #waiting: (() => void)[] = [];
   #patience: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #dropping = false;
   #droppedLines = 0;
 
@@ -27,6 +31,11 @@ export class PacedOutput {
     stream.on("error", () => {
       this.#dropping = true;
       this.#release();
+      // A disk that is full is cleaned up some day. Nothing else would tell of it.
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        this.#caughtUp();
+      }, RETRY_MS).unref();
     });
   }
 
