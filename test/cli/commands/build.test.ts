@@ -53,7 +53,7 @@ describe("build", () => {
     [
       "an answer that stops short",
       events({ status: "in_progress", log: [] }),
-      "ended the answer before the build was done",
+      "the builder ended before the build was done",
     ],
     ["an answer of another kind", { status: 200, body: "<html>" }, "a line that is not JSON"],
     ["an unknown event", events({ status: "odd" }), "build event: status"],
