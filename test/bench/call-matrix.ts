@@ -93,7 +93,7 @@ function targetsOf({ direct, gateways }: WholePath): Target[] {
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** Of large bodies for many connections few are through in so short a time. */
-const LONGER_SECONDS = 3;
+const LONGER_SECONDS = 2;
 
 async function measure(path: WholePath, target: Target, load: Kind & Load): Promise<Row> {
   const row = await measureFor(path, target, load);

@@ -3,6 +3,7 @@
  * start, start-up and idle memory, all in one run of five minutes at most. `-- --quick` leaves out most of it, and
  * `-- --million` makes a million calls instead. Numbers of one machine say little; the ratios are what is claimed.
  */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { temporaryFolder } from "../support/platform.ts";
@@ -12,8 +13,9 @@ import { benchMillion } from "./million.ts";
 import { benchColdStart, benchIdleMemory, benchStartUp } from "./start-up.ts";
 import { openWholePath, type WholePath } from "./whole-path.ts";
 
-/** Of each gateway; those with more than one show what further cores are good for. */
-const WORKERS = [1];
+/** Of each gateway; the one with more shows what further cores are good for. */
+const SEVERAL = Math.max(2, Math.min(4, availableParallelism()));
+const WORKERS = [1, SEVERAL];
 
 const seconds = Number(process.env.BENCH_SECONDS ?? 1);
 const rounds = Number(process.env.BENCH_ROUNDS ?? 1);
@@ -32,6 +34,11 @@ const { quick, million } = parseArgs({
 const folder = await temporaryFolder();
 try {
   let kept = true;
+  if (!million && availableParallelism() <= SEVERAL) {
+    console.log(
+      `${availableParallelism()} cores: ${SEVERAL} workers, the functions and the load have none to themselves`,
+    );
+  }
   if (million) kept = await onWholePath(benchMillion, [1]);
   else if (quick) await onWholePath((path) => benchMatrix(path, QUICK), WORKERS);
   else {
