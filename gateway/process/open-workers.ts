@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import { TrustedProxies } from "../../http/client-address.ts";
 import type { Logger } from "../../kit/log.ts";
 import { moduleUrl } from "../../kit/module-url.ts";
+import { StartError } from "../../kit/process.ts";
 import { type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import type { ProviderClient } from "../provider-client.ts";
@@ -81,12 +82,12 @@ const LAST_ANSWERS_MS = 1_000;
 
 /**
  * Opens the gateway's API to its callers in several threads, which share the port.
- * @throws {StartError} when a certificate cannot be used; the listen error when the port is taken
+ * @throws {StartError} when a certificate cannot be used, or there is no room for a socket; the listen error when the port is taken
  */
 export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
   const { config, workers, handler, table, counters, provider, wake, observer, maxConnections, pathPrefix, log } =
     parts;
-  const folder = await mkdtemp(join(tmpdir(), "faaslane-"));
+  const folder = await makeFolder();
   const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
   const close = async () => {
     for (const part of closing.splice(0).reverse()) await part();
@@ -135,6 +136,16 @@ export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Of the socket between the threads, for this user alone. */
+async function makeFolder(): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), "faaslane-"));
+  } catch (cause) {
+    const why = `${(cause as Error).message}; set TMPDIR to a folder that can be written, or gateway_workers to 1`;
+    throw new StartError(`gateway_workers: cannot make a folder for temporary files: ${why}`, { cause });
   }
 }
 

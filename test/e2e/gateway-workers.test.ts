@@ -282,6 +282,11 @@ test("all workers speak TLS", async () => {
   }
 }, 120_000);
 
+test("without a folder for temporary files it does not start, and says why", async () => {
+  const env = { queue: "none", TMPDIR: "/nowhere/at/all" };
+  await expect(open(env)).rejects.toThrow("gateway_workers: cannot make a folder for temporary files");
+}, 120_000);
+
 test("a port that another gateway has is not shared with it", async () => {
   const gateway = await open({ queue: "none" });
   await expect(open({ queue: "none", port: String(gateway.port) })).rejects.toThrow(`port ${gateway.port} is in use`);
