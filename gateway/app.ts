@@ -51,6 +51,8 @@ export interface GatewayDeps {
   readonly callsOf?: (name: string) => number;
   /** Afterwards {@link callsOf} knows of all calls that ended before; they are known at once when absent. */
   readonly settle?: () => Promise<void>;
+  /** Counts requests for `/system` and `/ui`; nobody does when absent. */
+  readonly countControl?: RequestHandler;
   readonly version: VersionInfo;
   /** Whether it is about to stop, which those who ask for its health should know first. */
   readonly stopping?: () => boolean;
@@ -101,6 +103,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const root = rootRoute(pathPrefix);
   route(app, "/", { GET: [root], HEAD: [root] });
 
+  if (deps.countControl) app.use(["/system", "/ui"], deps.countControl);
   app.use(["/system", "/ui"], guardControl(deps.hosts));
   const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
   const json = requireJson(PATHS.build);

@@ -3,6 +3,7 @@ import { registerHistogram } from "../../kit/histogram.ts";
 import { register } from "../../kit/series.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
+import type { ControlMeter } from "./control-meter.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
 import { registerTelemetryMetrics, type TelemetryCounts } from "./telemetry-metrics.ts";
@@ -14,10 +15,11 @@ export interface GatewayMetricsOptions {
   /** Absent when there is no queue. */
   readonly queue?: QueueMetricsOptions;
   readonly telemetry?: TelemetryCounts;
+  readonly control?: ControlMeter;
 }
 
 /** All series of the gateway, under OpenFaaS's names where it has them: those of `test/compat/series.ts`. */
-export function createMetrics({ table, autoscaler, queue, telemetry }: GatewayMetricsOptions): Registry {
+export function createMetrics({ table, autoscaler, queue, telemetry, control }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const meters = () =>
@@ -83,6 +85,7 @@ export function createMetrics({ table, autoscaler, queue, telemetry }: GatewayMe
   if (autoscaler) registerScalingMetrics(registry, { functions: () => table.entries(), autoscaler });
   if (queue) registerQueueMetrics(registry, queue);
   if (telemetry) registerTelemetryMetrics(registry, "gateway", telemetry);
+  control?.register(registry);
   return registry;
 }
 

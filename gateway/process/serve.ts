@@ -17,6 +17,7 @@ import { callTimeLimit } from "../async/worker/call-time.ts";
 import { ProxyCaller } from "../async/worker/proxy-caller.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { CallCounts } from "../metrics/call-counts.ts";
+import { ControlMeter } from "../metrics/control-meter.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
@@ -164,7 +165,9 @@ export async function openGateway(
         log,
       });
     let isStopping = false;
+    const control = new ControlMeter();
     const handler = buildGateway({
+      countControl: control.observe,
       proxy,
       table,
       connection,
@@ -188,6 +191,7 @@ export async function openGateway(
       autoscaler,
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
       telemetry: telemetry.counts,
+      control,
     });
     const problem = () => (isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem()));
     const metrics = await listen(

@@ -64,9 +64,13 @@ async function openLogged(env: Record<string, string> = {}) {
 
 const call = (front: FrontGateway, path: string, init: RequestInit = {}) => fetch(front.gateway.url + path, init);
 
-async function metric(front: FrontGateway, name: string): Promise<number> {
+async function metric(front: FrontGateway, name: string, labels: Record<string, string> = {}): Promise<number> {
   const samples = readSamples(await (await fetch(`${front.gateway.metricsUrl}/metrics`)).text());
-  return samples.filter((sample) => sample.name === name).reduce((sum, { value }) => sum + value, 0);
+  return samples
+    .filter(
+      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+    )
+    .reduce((sum, { value }) => sum + value, 0);
 }
 
 test("without a collector the context is passed on as it came, whatever it is", async () => {
@@ -281,4 +285,24 @@ test("a function's own policy is a line too", async () => {
   front.provider.put({ name: "guarded", annotations, endpoints: [{ address, instance: "g", state: "ready" }] });
   await eventually("it refuses", async () => (await call(front, "/function/guarded")).status >= 400);
   expect(await line({ function: "guarded.openfaas-fn" })).toMatchObject({ error: expect.any(String) });
+});
+
+test("requests for control routes are counted by route, never by name", async () => {
+  const front = await openFrontGateway({ basic_auth: "false" });
+  opened.push(() => front.close());
+  for (const path of [
+    "/system/function/a",
+    "/system/function/b?x=1",
+    "/system/nowhere/x",
+    "/ui/none",
+    "/system/info",
+  ]) {
+    await (await call(front, path)).text();
+  }
+  const count = (path: string) => metric(front, "http_requests_total", { path, method: "GET" });
+  await eventually("they are counted", async () => (await count("/system/function")) === 2);
+  await eventually("the others too", async () => (await count("other")) === 2 && (await count("/system/info")) === 1);
+  const text = await (await fetch(`${front.gateway.metricsUrl}/metrics`)).text();
+  expect(text).toContain("# TYPE http_request_duration_seconds histogram");
+  expect(text).not.toMatch(/path="[^"]*(none|nowhere)/);
 });
