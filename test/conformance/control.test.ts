@@ -10,7 +10,7 @@ import { ECHO, openTarget, type Target, unlessFaaslane } from "./target.ts";
 let target: Target;
 
 beforeAll(async () => {
-  target = await openTarget({ functions: ["reflect", "extra"], secrets: ["probe"] });
+  target = await openTarget({ functions: ["reflect", "extra", "replaced"], secrets: ["probe"] });
   await target.deploy(REFLECT_DEPLOYMENT);
 }, 120_000);
 

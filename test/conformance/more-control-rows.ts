@@ -149,8 +149,9 @@ const FUNCTIONS: readonly Row[] = [
     /\bnope\b/,
   ],
   // faas-cli deploy --update=false --replace
-  ["replace: delete", json("DELETE /system/functions", { functionName: "extra" }), ...accepted],
-  ["replace: create at once", json("POST /system/functions", deployment({})), ...accepted],
+  ["replace: create", json("POST /system/functions", deployment({ service: "replaced" })), ...accepted],
+  ["replace: delete", json("DELETE /system/functions", { functionName: "replaced" }), ...accepted],
+  ["replace: create at once", json("POST /system/functions", deployment({ service: "replaced" })), ...accepted],
   [
     "one by namespace",
     get(`/system/function/extra?namespace=${settings.namespace}`),

@@ -116,6 +116,6 @@ describeContainers("SIGTERM ends the first process of a container at once", () =
 
 test("the watchdog's first statement takes SIGTERM, and nothing is imported before it", () => {
   const bundle = readFileSync(join(ROOT, "dist/watchdog.mjs"), "utf8");
-  expect(bundle).toMatch(/^process\.on\("SIGTERM", /);
+  expect(bundle).toMatch(/^process\.on\("SIGTERM",/);
   expect(bundle).not.toMatch(/^import /m);
 });
