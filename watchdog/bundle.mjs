@@ -1,6 +1,6 @@
 // Bundles the watchdog into one file without dependencies: it is copied into every function image, and a single file
 // starts faster than a tree of modules.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
@@ -57,8 +57,12 @@ export async function bundle() {
 }
 
 export async function writeBundle() {
+  const target = join(root, "dist/watchdog.mjs");
+  const code = await bundle();
   mkdirSync(join(root, "dist"), { recursive: true });
-  writeFileSync(join(root, "dist/watchdog.mjs"), await bundle());
+  // In one step: a watchdog that starts while its file is written anew would read an empty one, and end at once with 0.
+  writeFileSync(`${target}.${process.pid}`, code);
+  renameSync(`${target}.${process.pid}`, target);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await writeBundle();
