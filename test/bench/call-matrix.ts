@@ -54,11 +54,13 @@ export async function benchMatrix(path: WholePath, options: MatrixOptions): Prom
   const plain = fork(join(ROOT, "test/bench/plain-proxy.mjs"), [path.direct]);
   try {
     const [{ port }] = (await once(plain, "message")) as [{ port: number }];
-    const targets = [...targetsOf(path), { name: "Express + http.request", url: `http://127.0.0.1:${port}/` }];
-    for (const { url } of targets) await applyLoad({ url, connections: 16, seconds: 2 }); // until compiled and at rest
+    const ways = targetsOf(path);
+    const all = [...ways, { name: "Express + http.request", url: `http://127.0.0.1:${port}/` }];
+    for (const { url } of all) await applyLoad({ url, connections: 16, seconds: 2 }); // until compiled and at rest
     console.log(`\nThe whole path (${rounds} × ${seconds} s each, ${GENERATOR}).`);
     console.log("CPU of gateway, provider and both in seconds for 10,000 calls; their memory after it in MB (PSS).");
     for (const kind of kinds) {
+      const targets = kind.keepAlive ? all : ways;
       console.log(`\n${kind.name}`);
       console.log(HEAD);
       for (const count of connections) {
