@@ -40,7 +40,7 @@ const functions = z.object({ version: maybe(z.string()), functions: atMost(MAX_E
 /** A template of a store. */
 export type StoredTemplate = z.output<typeof template>;
 /** A function of a store. */
-export type StoredFunction = z.output<typeof fn>;
+export type StoreFunction = z.output<typeof fn>;
 
 /** @throws {FaasError} `invalid` */
 export function decodeTemplateStore(text: string, prefix: string): StoredTemplate[] {
@@ -48,6 +48,6 @@ export function decodeTemplateStore(text: string, prefix: string): StoredTemplat
 }
 
 /** @throws {FaasError} `invalid` */
-export function decodeFunctionStore(text: string, prefix: string): StoredFunction[] {
+export function decodeFunctionStore(text: string, prefix: string): StoreFunction[] {
   return decodeJson(functions, text, prefix).functions;
 }

@@ -1,5 +1,5 @@
 import type { Layer } from "./layer.ts";
-import { type Descriptor, type ImageConfig, type ImageManifest, layerTypeOf } from "./manifests.ts";
+import { type ContentDescriptor, type ImageConfig, type ImageManifest, layerTypeOf } from "./manifests.ts";
 import { MEDIA_TYPES } from "./media-types.ts";
 import { digestOf } from "./registry-client.ts";
 
@@ -51,7 +51,7 @@ export function extendImage(
   const layerType = layerTypeOf(base.manifest);
   const isDocker = layerType === MEDIA_TYPES.dockerLayer;
   const mediaType = isDocker ? MEDIA_TYPES.dockerManifest : MEDIA_TYPES.manifest;
-  const added = layers.map(({ digest, size }): Descriptor => ({ mediaType: layerType, digest, size }));
+  const added = layers.map(({ digest, size }): ContentDescriptor => ({ mediaType: layerType, digest, size }));
   const manifest = bytesOf({
     schemaVersion: 2,
     mediaType,

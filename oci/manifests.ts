@@ -10,7 +10,7 @@ const descriptor = z.looseObject({
   urls: z.array(z.string()).optional(),
 });
 /** Names content by its digest. */
-export type Descriptor = Readonly<z.output<typeof descriptor>>;
+export type ContentDescriptor = Readonly<z.output<typeof descriptor>>;
 
 const platform = z.looseObject({ os: z.string(), architecture: z.string(), variant: z.string().optional() });
 const index = z.looseObject({

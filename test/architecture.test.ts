@@ -210,19 +210,20 @@ function layerOf(file: string): Layer | undefined {
   return LAYERS.find(({ files }) => files.test(file));
 }
 
-function allImports(): Import[] {
-  return SOURCE_FOLDERS.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
-      .flatMap((name) => {
-        const file = join(folder, name);
-        const text = readFileSync(join(root, file), "utf8");
-        return [...text.matchAll(IMPORT)].map((match) => ({ file, target: match.slice(1).find(Boolean) as string }));
-      }),
-  );
+interface Source {
+  readonly file: string;
+  readonly text: string;
 }
 
-const imports = allImports();
+const sources = SOURCE_FOLDERS.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name): Source => ({ file: join(folder, name), text: readFileSync(join(root, folder, name), "utf8") })),
+);
+
+const imports = sources.flatMap(({ file, text }) =>
+  [...text.matchAll(IMPORT)].map((match): Import => ({ file, target: match.slice(1).find(Boolean) as string })),
+);
 
 test("every source file belongs to a layer", () => {
   expect(imports.length).toBeGreaterThan(100);
@@ -283,4 +284,17 @@ test("each package is imported in its own home only", () => {
     })
     .map(({ file, target }) => `${file} imports ${target}`);
   expect(wrong).toEqual([]);
+});
+
+const EXPORTED = /^export (?:abstract )?(?:async )?(?:const|function|class|interface|type|enum) (\w+)/gm;
+
+// The watchdog, which imports nothing of the others, has some helpers of the same name and meaning.
+test("no exported name has two homes", () => {
+  const homes = new Map<string, Set<string>>();
+  for (const { file, text } of sources.filter(({ file }) => !file.startsWith("watchdog/"))) {
+    for (const [, name = ""] of text.matchAll(EXPORTED)) homes.set(name, (homes.get(name) ?? new Set()).add(file));
+  }
+  expect(homes.size).toBeGreaterThan(1000);
+  const shared = [...homes].filter(([, files]) => files.size > 1).map(([name, files]) => [name, ...files]);
+  expect(shared).toEqual([]);
 });

@@ -46,7 +46,7 @@ export interface BuildObserver {
 }
 
 /** Makes an image of a context. */
-export interface Builder {
+export interface ContextBuilder {
   /** @param folder the context, as it was laid out; may be changed */
   build(folder: string, config: BuildConfig, signal: AbortSignal): AsyncIterable<BuildEvent>;
 }
@@ -57,7 +57,7 @@ export interface Uploader {
 }
 
 /** Has a gateway build. */
-export function builderAt(gateway: Uploader): Builder {
+export function builderAt(gateway: Uploader): ContextBuilder {
   return { build: (folder, config, signal) => gateway.build(packFolder(folder), config, signal) };
 }
 
@@ -65,7 +65,7 @@ export function builderAt(gateway: Uploader): Builder {
 export async function buildFunctions(
   functions: readonly StackFunction[],
   settings: StackBuildSettings,
-  { builder, observer, signal }: { builder: Builder; observer: BuildObserver; signal: AbortSignal },
+  { builder, observer, signal }: { builder: ContextBuilder; observer: BuildObserver; signal: AbortSignal },
 ): Promise<BuildOutcome[]> {
   return await runPool(functions, settings.parallel, async (fn) => {
     const startedAt = performance.now();
@@ -91,7 +91,7 @@ function skipReason(fn: StackFunction): string | undefined {
 async function buildOne(
   fn: StackFunction,
   settings: StackBuildSettings,
-  builder: Builder,
+  builder: ContextBuilder,
   observer: BuildObserver,
   signal: AbortSignal,
 ): Promise<{ kind: "built"; image: string; digest: string } | { kind: "laidOut"; folder: string }> {

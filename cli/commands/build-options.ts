@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import {
-  type Builder,
   type BuildOutcome,
   buildFunctions,
+  type ContextBuilder,
   type StackBuildSettings,
   templateDirsOf,
 } from "../build/build-functions.ts";
@@ -79,7 +79,7 @@ export async function buildWithProgress(
   io: Io,
   functions: readonly StackFunction[],
   settings: StackBuildSettings,
-  { builder, quiet }: { builder: Builder; quiet: boolean },
+  { builder, quiet }: { builder: ContextBuilder; quiet: boolean },
 ): Promise<BuildOutcome[]> {
   const names = functions.map(({ name }) => name);
   const progress =

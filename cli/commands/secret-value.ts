@@ -1,7 +1,7 @@
 import { CliError } from "../errors.ts";
 
 /** What requests carry: text, and for files the bytes too, as not every file is text. */
-export interface SecretValue {
+export interface GivenSecretValue {
   readonly value: string;
   /** Base64. */
   readonly rawValue?: string;
@@ -12,7 +12,7 @@ export interface SecretValue {
  * the bytes, and a file's last newline is hardly ever part of a password.
  * @throws {CliError} when nothing is left
  */
-export function trimmedSecret(bytes: Buffer, { trim, isFile }: { trim: boolean; isFile: boolean }): SecretValue {
+export function trimmedSecret(bytes: Buffer, { trim, isFile }: { trim: boolean; isFile: boolean }): GivenSecretValue {
   const kept = trim ? trimBytes(bytes) : bytes;
   if (kept.length === 0) throw new CliError("the value of a secret must not be empty");
   return { value: kept.toString("utf8"), ...(isFile && { rawValue: kept.toString("base64") }) };

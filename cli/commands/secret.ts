@@ -8,7 +8,7 @@ import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addNamespaceOption, type GatewayFlags } from "./options.ts";
 import { sealingCommands } from "./secret-seal.ts";
-import { type SecretValue, trimmedSecret } from "./secret-value.ts";
+import { type GivenSecretValue, trimmedSecret } from "./secret-value.ts";
 
 interface ValueFlags extends GatewayFlags {
   readonly fromLiteral?: string;
@@ -150,7 +150,7 @@ async function applyFolder(io: Io, client: GatewayClient, { namespace, trim = tr
 }
 
 /** The value, or why the file is none. */
-async function valueOfFile(path: string, name: string, trim: boolean): Promise<SecretValue | string> {
+async function valueOfFile(path: string, name: string, trim: boolean): Promise<GivenSecretValue | string> {
   if (!(await stat(path)).isFile()) return "it is not a file";
   if (!isDnsSubdomain(name)) return "its name cannot name a secret";
   const bytes = await readFile(path);

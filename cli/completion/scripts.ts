@@ -1,7 +1,7 @@
 import { type CommandNode, flatten, nameOf } from "./describe-tree.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
-export type Shell = (typeof SHELLS)[number];
+export type CompletionShell = (typeof SHELLS)[number];
 
 /**
  * Lists functions by the names that they can have: what else a gateway says must not reach a shell, which would act on
@@ -10,7 +10,7 @@ export type Shell = (typeof SHELLS)[number];
 const LIST_FUNCTIONS = "faaslane list -q 2>/dev/null | grep -E '^[a-z0-9][a-z0-9.-]*$'";
 
 /** A script that makes `shell` complete the commands of `root`. */
-export function completionScript(shell: Shell, root: CommandNode): string {
+export function completionScript(shell: CompletionShell, root: CommandNode): string {
   switch (shell) {
     case "bash":
       return bashScript(root);

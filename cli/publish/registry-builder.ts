@@ -5,7 +5,7 @@ import { buildImage } from "../../oci/build-image.ts";
 import { findLogin } from "../../oci/docker-config.ts";
 import { type Platform, parsePlatform } from "../../oci/manifests.ts";
 import { RegistryClient } from "../../oci/registry-client.ts";
-import type { Builder } from "../build/build-functions.ts";
+import type { ContextBuilder } from "../build/build-functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 
@@ -27,7 +27,7 @@ const MAX_OUTPUT_BYTES = 10 * 1024 ** 2;
 export async function registryBuilder(
   io: Pick<Io, "env" | "home" | "cwd" | "sourceRoot">,
   settings: RegistryBuilderSettings,
-): Promise<Builder> {
+): Promise<ContextBuilder> {
   const here: Platform = { os: "linux", architecture: ARCHITECTURES[process.arch] ?? process.arch };
   const platforms = settings.platforms.length === 0 ? [here] : settings.platforms.map(platformOf);
   const config = await readDockerConfig(io);

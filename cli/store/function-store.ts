@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeFunctionStore, type StoredFunction } from "../../contract/store.ts";
+import { decodeFunctionStore, type StoreFunction } from "../../contract/store.ts";
 import { CliError, describeError } from "../errors.ts";
 import { type DownloadSettings, download } from "./download.ts";
 import { FUNCTION_STORE_VARIABLE } from "./locations.ts";
 
 /** A function to deploy: by its image, or from the sources that come with faaslane. */
-export interface Offer extends Omit<StoredFunction, "source" | "images"> {
+export interface Offer extends Omit<StoreFunction, "source" | "images"> {
   readonly images: Readonly<Record<string, string>>;
   /** Template and folder of the handler, an absolute path. */
   readonly source?: { readonly lang: string; readonly handler: string };

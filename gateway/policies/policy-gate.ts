@@ -39,7 +39,7 @@ export interface Authenticator {
 }
 
 /** What is known of a call that may be made. */
-export interface Admission {
+export interface PolicyVerdict {
   readonly identity?: Identity;
   /** For the answer, whatever it will be. */
   readonly headers: Headers;
@@ -85,7 +85,7 @@ export class PolicyGate {
    * What can be told without reading the body and without waiting.
    * @throws {PolicyError} `unavailable` for a policy that cannot be read, `tooLarge`, `overloaded`
    */
-  enter(policy: FunctionPolicy, called: Called, req: AskingRequest): Admission {
+  enter(policy: FunctionPolicy, called: Called, req: AskingRequest): PolicyVerdict {
     if (policy.problem !== undefined) {
       const why = `function ${called.qualifiedName} must not be called: ${policy.problem}`;
       throw new PolicyError("unavailable", why, { code: "policy_unreadable" });
@@ -107,9 +107,9 @@ export class PolicyGate {
     policy: FunctionPolicy,
     called: Called,
     req: AskingRequest,
-    entered: Admission,
+    entered: PolicyVerdict,
     body?: Buffer,
-  ): Promise<Admission> {
+  ): Promise<PolicyVerdict> {
     const { auth, rateLimit } = policy.rules;
     if (!auth) return entered;
     if (!this.#authenticator) {

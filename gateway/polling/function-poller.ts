@@ -4,7 +4,7 @@ import { sleep } from "../../kit/sleep.ts";
 import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { buildKnownFunction } from "./build-known-function.ts";
 import { eachOf, FunctionReader, type FunctionsRead, type ProviderReads } from "./function-reader.ts";
-import { FunctionSnapshots } from "./function-snapshots.ts";
+import { PolledFunctions } from "./function-snapshots.ts";
 import { GivenOrders } from "./given-orders.ts";
 
 /** Who is told what functions there are. */
@@ -57,7 +57,7 @@ const MANY_FAILURES = 3;
 /** Keeps a snapshot of the functions of a provider that has to be asked. Does nothing until it is started. */
 export class FunctionPoller {
   readonly #options: FunctionPollerOptions;
-  readonly #snapshots = new FunctionSnapshots();
+  readonly #snapshots = new PolledFunctions();
   readonly #orders = new GivenOrders();
   /** While it polls. */
   #stop: AbortController | undefined;

@@ -14,7 +14,7 @@ interface Known {
  * What was read of functions one after the other, and what of each reading is news. Readings overtake each other, and
  * orders to scale: what began before the last of them says nothing.
  */
-export class FunctionSnapshots {
+export class PolledFunctions {
   readonly #known = new Map<string, Known>();
   readonly #orderedAt = new Map<string, number>();
 

@@ -9,7 +9,7 @@ import type { GatewayConfig } from "./config.ts";
  * What sees to the policies of functions. Wrong passwords of functions are counted apart from those of the platform.
  * @param credentials by which queue workers are known
  */
-export function openGate(
+export function openPolicyGate(
   { functionSecretsPath }: Pick<GatewayConfig, "functionSecretsPath">,
   credentials: Credentials | undefined,
   log: Logger,

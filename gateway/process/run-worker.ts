@@ -12,7 +12,7 @@ import type { Tracer } from "../telemetry/tracer.ts";
 import type { AsyncConfig } from "./async-config.ts";
 import { readSigningSecrets } from "./secret-files.ts";
 
-export interface WorkerParts {
+export interface QueueWorkerParts {
   readonly config: AsyncConfig;
   readonly queue: Pick<Queue, "consume" | "publish" | "maxResultBytes">;
   /** Resolves once `queue` can be drained. */
@@ -39,7 +39,7 @@ export interface RunningWorker {
  * Drains the queue from the moment that it is there and all functions are known: before, a call of a function that is only not yet
  * known would look like one of a function that is gone.
  */
-export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
+export async function runWorker(parts: QueueWorkerParts): Promise<RunningWorker> {
   const secrets = await readSigningSecrets(parts.config.secretMountPath);
   const closing = Promise.withResolvers<"closed">();
   let problem: string | undefined;
@@ -60,7 +60,7 @@ export async function runWorker(parts: WorkerParts): Promise<RunningWorker> {
   };
 }
 
-async function start(parts: WorkerParts, secrets: readonly string[]): Promise<CallWorker> {
+async function start(parts: QueueWorkerParts, secrets: readonly string[]): Promise<CallWorker> {
   const { config, queue, meter, table, tracer, release, defaultNamespace, log } = parts;
   const { retry, ...worker } = config.worker;
   return await startQueueWorker({

@@ -37,7 +37,7 @@ import { drainTogether } from "./drain-together.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { openAlerts } from "./open-alerts.ts";
-import { openGate } from "./open-gate.ts";
+import { openPolicyGate } from "./open-gate.ts";
 import { openProxy } from "./open-proxy.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
 import { openScaling } from "./open-scaling.ts";
@@ -126,7 +126,7 @@ export async function openGateway(
     opened.push(scaling);
     const { autoscaler } = scaling;
     const pathPrefix = new PathPrefix(config.pathPrefix);
-    const gate = openGate(config, credentials, log);
+    const gate = openPolicyGate(config, credentials, log);
     const { observer } = telemetry;
     const { release } = version;
     const { proxy, wake } = openProxy({

@@ -6,10 +6,10 @@ import type { DrainingServer, Handler } from "../../kit/server.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
-import type { CallRecord } from "../telemetry/call-record.ts";
+import type { ObservedCall } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
 import { claimPort } from "../workers/claim-port.ts";
-import type { FromWorker, StartFailure, ToWorker } from "../workers/protocol.ts";
+import type { FromThread, StartFailure, ToThread } from "../workers/protocol.ts";
 import { Relay } from "../workers/relay.ts";
 import { ReceivedCounters } from "../workers/shared-counters.ts";
 import { SharedOccupancy } from "../workers/shared-occupancy.ts";
@@ -24,7 +24,7 @@ async function run(
   { thread, threads, socketPath, upgraded, maxConnections, release, ...settings }: WorkerSettings,
 ) {
   const config = { ...settings.config, providerUrl: new URL(settings.providerUrl) };
-  const post = (message: FromWorker) => port.postMessage(message);
+  const post = (message: FromThread) => port.postMessage(message);
   const log = createLogger(config.logLevel, { write: (line) => post({ kind: "log", line }) });
   const counters = new ReceivedCounters(thread);
   const table = openTable(config, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
@@ -80,7 +80,7 @@ async function run(
     post({ kind: "stopped" });
   };
 
-  port.on("message", (message: ToWorker) => {
+  port.on("message", (message: ToThread) => {
     if (message.kind === "stop") void stop(message.timeoutMs);
     else if (message.kind === "listen") {
       listen(message.port, message.claim).catch((error: unknown) => post({ kind: "failed", error: tell(error) }));
@@ -91,13 +91,13 @@ async function run(
 /** Undefined where nobody wants to know of calls. */
 async function openObserver(
   { observed, logged, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "logged" | "sampler" | "timeOrigin">,
-  post: (records: CallRecord[]) => void,
+  post: (records: ObservedCall[]) => void,
 ): Promise<ThreadObserver | undefined> {
   if (!observed) return undefined;
   const { CallWatch } = await import("../telemetry/call-watch.ts");
   const { Tracer } = await import("../telemetry/tracer.ts");
   const tracer = sampler && new Tracer({ sampler, add: () => {} });
-  const isWanted = (record: CallRecord) => logged || tracer?.wants(record) === true;
+  const isWanted = (record: ObservedCall) => logged || tracer?.wants(record) === true;
   return new ThreadObserver({ watch: new CallWatch(undefined, tracer), timeOrigin, isWanted, post });
 }
 

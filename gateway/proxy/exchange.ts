@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { CallRecord } from "../telemetry/call-record.ts";
+import type { ObservedCall } from "../telemetry/call-record.ts";
 import type { CallHeaders } from "./headers.ts";
 
 /** Pieces of a body as they come, which can be held up. */
@@ -41,7 +41,7 @@ export interface Exchange {
   /** The protocols that it offers to go on with in the place of HTTP, as a value of `Upgrade`; mostly absent. */
   readonly protocols: string | undefined;
   /** Where it is written down how the call goes; absent where nobody wants to know. */
-  readonly record?: CallRecord;
+  readonly record?: ObservedCall;
   /** What the function gets: names and values in turn. */
   upstreamHeaders(call: CallHeaders): string[];
   /**

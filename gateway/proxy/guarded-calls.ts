@@ -3,7 +3,7 @@ import { type FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
 import { MOST_SIGNED_BYTES } from "../../contract/policies/call-policy.ts";
 import { decidePreflight, readPreflight } from "../core/cors.ts";
 import type { FunctionPolicy } from "../policies/function-policy.ts";
-import { type Admission, PolicyError, type PolicyGate } from "../policies/policy-gate.ts";
+import { PolicyError, type PolicyGate, type PolicyVerdict } from "../policies/policy-gate.ts";
 import { BodyReader } from "./body-reader.ts";
 import type { Exchange, PlatformAnswer } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
@@ -81,7 +81,12 @@ export class GuardedCalls {
   }
 
   /** Bodies count as held until their calls have ended. */
-  async #readFirst(call: GuardedCall, exchange: GuardedExchange, caller: Caller, entered: Admission): Promise<void> {
+  async #readFirst(
+    call: GuardedCall,
+    exchange: GuardedExchange,
+    caller: Caller,
+    entered: PolicyVerdict,
+  ): Promise<void> {
     const { req, res } = caller;
     const use = async (body: Buffer) => {
       await this.#admit(call, exchange, req, entered, body);
@@ -95,7 +100,7 @@ export class GuardedCalls {
     call: GuardedCall,
     exchange: GuardedExchange,
     req: IncomingMessage,
-    entered: Admission,
+    entered: PolicyVerdict,
     body?: Buffer,
   ): Promise<void> {
     const { entry, policy, url, headers, observed } = call;

@@ -3,7 +3,7 @@ import { pipeline, type TransformCallback } from "node:stream";
 import type { CallPolicy } from "../../contract/policies/call-policy.ts";
 import { applyCors, corsHeaders } from "../core/cors.ts";
 import { tellIdentity } from "../policies/identity-headers.ts";
-import { type Admission, type Called, tooLargeAnswer, tooLargeRequest } from "../policies/policy-gate.ts";
+import { type Called, type PolicyVerdict, tooLargeAnswer, tooLargeRequest } from "../policies/policy-gate.ts";
 import { CountedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "./headers.ts";
@@ -16,7 +16,7 @@ export class GuardedExchange extends HttpExchange {
   readonly #rules: CallPolicy;
   /** Undefined where the function itself sees to pages of other origins. */
   readonly #cors: Readonly<Record<string, string>> | undefined;
-  #admission: Admission = { headers: {} };
+  #admission: PolicyVerdict = { headers: {} };
   #body: Buffer | undefined;
   /** Bytes of the answer's body. */
   #answered = 0;
@@ -30,7 +30,7 @@ export class GuardedExchange extends HttpExchange {
   }
 
   /** Notes what was found out about the call. */
-  admit(admission: Admission): void {
+  admit(admission: PolicyVerdict): void {
     this.#admission = admission;
   }
 

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
-import type { CallObserver, CallRecord } from "../telemetry/call-record.ts";
+import type { CallObserver, ObservedCall } from "../telemetry/call-record.ts";
 import { CountedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
 import { type CallHeaders, SWITCHING_PROTOCOLS } from "./headers.ts";
@@ -10,12 +10,12 @@ const CALLER_LEFT = 499;
 
 /** An exchange that tells what goes through it. Where nobody wants to know there is none. */
 export class ObservedExchange implements Exchange {
-  readonly record: CallRecord;
+  readonly record: ObservedCall;
   readonly #observer: CallObserver;
   #inner: Exchange;
   #body: CountedBody | undefined;
 
-  constructor(inner: Exchange, record: CallRecord, observer: CallObserver) {
+  constructor(inner: Exchange, record: ObservedCall, observer: CallObserver) {
     this.#inner = inner;
     this.record = record;
     this.#observer = observer;

@@ -2,7 +2,13 @@ import type { IncomingMessage } from "node:http";
 import { type CorsHeaders, corsHeaders } from "../core/cors.ts";
 import type { FunctionPolicy } from "../policies/function-policy.ts";
 import { SUBJECT, tellIdentity } from "../policies/identity-headers.ts";
-import { type Admission, type Called, PolicyError, type PolicyGate, tooLargeRequest } from "../policies/policy-gate.ts";
+import {
+  type Called,
+  PolicyError,
+  type PolicyGate,
+  type PolicyVerdict,
+  tooLargeRequest,
+} from "../policies/policy-gate.ts";
 import type { NewCall } from "../queue/queue.ts";
 
 /** The policy of a function, applied to one asynchronous call at its acceptance: nobody asks again when it is made. */
@@ -12,7 +18,7 @@ export class AsyncGuard {
   readonly #called: Called;
   readonly #req: IncomingMessage;
   readonly #cors: CorsHeaders;
-  #admission: Admission = { headers: {} };
+  #admission: PolicyVerdict = { headers: {} };
 
   constructor(gate: PolicyGate, policy: FunctionPolicy, called: Called, req: IncomingMessage) {
     this.#gate = gate;

@@ -20,7 +20,7 @@ import { answerPreflight } from "../proxy/guarded-calls.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "../proxy/headers.ts";
 import { writeAnswer } from "../proxy/http-exchange.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
-import type { CallObserver, CallRecord } from "../telemetry/call-record.ts";
+import type { CallObserver, ObservedCall } from "../telemetry/call-record.ts";
 import { answerError, inTime } from "./answers.ts";
 import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
 
@@ -82,7 +82,7 @@ export class AsyncIntake {
     else answerNoFunction(res, path, this.#pathPrefix);
   }
 
-  #observe(req: IncomingMessage, res: ServerResponse): CallRecord | undefined {
+  #observe(req: IncomingMessage, res: ServerResponse): ObservedCall | undefined {
     const { observer } = this.#options;
     if (!observer) return undefined;
     const { method = "", url = "", headers } = req;
@@ -112,7 +112,7 @@ export class AsyncIntake {
     res: ServerResponse,
     { target, url }: { readonly target: string; readonly url: string },
     headers: CallHeaders,
-    record: CallRecord | undefined,
+    record: ObservedCall | undefined,
   ): Promise<void> {
     const { table, proxy, log } = this.#options;
     if (record) record.callId = headers.callId;
@@ -145,7 +145,7 @@ export class AsyncIntake {
   }
 
   async #accept(
-    { req, record }: { readonly req: IncomingMessage; readonly record: CallRecord | undefined },
+    { req, record }: { readonly req: IncomingMessage; readonly record: ObservedCall | undefined },
     entry: FunctionEntry,
     url: string,
     headers: CallHeaders,

@@ -1,5 +1,5 @@
 import { STARTUP_PHASES } from "../../contract/endpoints.ts";
-import type { CallRecord } from "./call-record.ts";
+import type { ObservedCall } from "./call-record.ts";
 import { MAX_CALL_ID_CHARS, MAX_PATH_CHARS } from "./call-spans.ts";
 import { WallClock } from "./span.ts";
 import { readTraceContext } from "./trace-context.ts";
@@ -40,7 +40,7 @@ export class AccessLog {
   }
 
   /** @param record has ended */
-  add(record: CallRecord): void {
+  add(record: ObservedCall): void {
     this.#text += buildAccessLine(record, this.#clock);
     this.#lines++;
     if (this.#text.length >= GATHER_CHARS) this.flush();
@@ -68,7 +68,7 @@ export class AccessLog {
 }
 
 /** A call that has ended, as one line of JSON. Nothing of its query, its headers or its body is in it. */
-export function buildAccessLine(record: CallRecord, clock: WallClock): string {
+export function buildAccessLine(record: ObservedCall, clock: WallClock): string {
   const { arrivedAt, heldAt, sentAt, firstByteAt, endedAt = arrivedAt } = record;
   const since = (from: number | undefined, to: number | undefined) =>
     from === undefined || to === undefined ? undefined : milliseconds(to - from);
@@ -104,6 +104,6 @@ function milliseconds(ms: number): number {
   return Math.round(Math.max(0, ms) * 1000) / 1000;
 }
 
-function startupOf(startup: NonNullable<CallRecord["startup"]>): Record<string, number | undefined> {
+function startupOf(startup: NonNullable<ObservedCall["startup"]>): Record<string, number | undefined> {
   return Object.fromEntries(STARTUP_PHASES.map((phase) => [phase, startup[phase]]));
 }

@@ -24,7 +24,7 @@ export interface CallHead {
 }
 
 /** One call, as far as it has come. All times by `performance.now()`; undefined for what has not happened. */
-export class CallRecord {
+export class ObservedCall {
   readonly kind: CallKind;
   readonly method: string;
   /** Without its query, which may have secrets. */
@@ -100,9 +100,9 @@ export interface ChosenReplica {
 
 /** Told of calls, each from its arrival to its end. */
 export interface CallObserver {
-  begin(head: CallHead): CallRecord;
+  begin(head: CallHead): ObservedCall;
   /** The headers for the function, with the context of the trace. @param headers names and values in turn */
-  upstreamHeaders(record: CallRecord, headers: string[]): string[];
+  upstreamHeaders(record: ObservedCall, headers: string[]): string[];
   /** Once for each record. */
-  end(record: CallRecord): void;
+  end(record: ObservedCall): void;
 }

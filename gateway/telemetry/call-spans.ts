@@ -1,5 +1,5 @@
 import { STARTUP_PHASES } from "../../contract/endpoints.ts";
-import type { CallKind, CallRecord, CallTrace } from "./call-record.ts";
+import type { CallKind, CallTrace, ObservedCall } from "./call-record.ts";
 import { type Attributes, SPAN_KIND, type Span, type SpanEvent, type WallClock } from "./span.ts";
 
 /** As much of a path as is told. */
@@ -14,7 +14,7 @@ const ROUTES: Readonly<Record<CallKind, string>> = {
 };
 
 /** Whether it is exported however few are: it has failed, or waited for a replica to come up. */
-export function isRemarkable(record: CallRecord): boolean {
+export function isRemarkable(record: ObservedCall): boolean {
   return record.status >= 500 || record.broken || record.cold;
 }
 
@@ -23,7 +23,7 @@ export function isRemarkable(record: CallRecord): boolean {
  * @param newSpanId for the wait
  */
 export function buildCallSpans(
-  record: CallRecord,
+  record: ObservedCall,
   trace: CallTrace,
   clock: WallClock,
   newSpanId: () => string,
@@ -81,7 +81,7 @@ export function buildCallSpans(
   return spans;
 }
 
-function callAttributes(record: CallRecord): Attributes {
+function callAttributes(record: ObservedCall): Attributes {
   const { kind, method, functionName } = record;
   return {
     "http.request.method": METHODS.has(method) ? method : "_OTHER",
@@ -100,7 +100,7 @@ function callAttributes(record: CallRecord): Attributes {
   };
 }
 
-function upstreamAttributes(record: CallRecord): Attributes {
+function upstreamAttributes(record: ObservedCall): Attributes {
   const { replica = "", method } = record;
   const colon = replica.lastIndexOf(":");
   const port = colon < 0 ? Number.NaN : Number(replica.slice(colon + 1));
@@ -116,13 +116,13 @@ function upstreamAttributes(record: CallRecord): Attributes {
 }
 
 /** `error.type` is the platform's own code where it has answered in the function's place. */
-function answerAttributes({ status, broken, errorCode }: CallRecord): Attributes {
+function answerAttributes({ status, broken, errorCode }: ObservedCall): Attributes {
   const failure = broken ? "broken_off" : status >= 500 ? String(status) : undefined;
   return { "http.response.status_code": status || undefined, "error.type": errorCode ?? failure };
 }
 
 /** Phases are counted from the replica's creation, which is a little after the call began to wait. */
-function startupEvents({ startup }: CallRecord, at: (ms: number) => number): SpanEvent[] {
+function startupEvents({ startup }: ObservedCall, at: (ms: number) => number): SpanEvent[] {
   if (!startup) return [];
   return STARTUP_PHASES.flatMap((phase) => {
     const ms = startup[phase];

@@ -1,5 +1,5 @@
 import type { AccessLog } from "./access-log.ts";
-import { type CallHead, type CallObserver, CallRecord } from "./call-record.ts";
+import { type CallHead, type CallObserver, ObservedCall } from "./call-record.ts";
 import { replaceContext } from "./trace-context.ts";
 import type { Tracer } from "./tracer.ts";
 
@@ -13,17 +13,17 @@ export class CallWatch implements CallObserver {
     this.#tracer = tracer;
   }
 
-  begin(head: CallHead): CallRecord {
-    return new CallRecord(head, this.#tracer?.beginCall(head.headers), performance.now());
+  begin(head: CallHead): ObservedCall {
+    return new ObservedCall(head, this.#tracer?.beginCall(head.headers), performance.now());
   }
 
-  upstreamHeaders({ kind, trace }: CallRecord, headers: string[]): string[] {
+  upstreamHeaders({ kind, trace }: ObservedCall, headers: string[]): string[] {
     if (!trace) return headers;
     // What is accepted is linked to its acceptance; what a function does is part of its call.
     return replaceContext(headers, kind === "intake" ? trace : { ...trace, spanId: trace.upstreamId });
   }
 
-  end(record: CallRecord): void {
+  end(record: ObservedCall): void {
     record.endedAt ??= performance.now();
     this.#accessLog?.add(record);
     this.#tracer?.endCall(record);

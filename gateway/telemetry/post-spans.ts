@@ -3,7 +3,7 @@ import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { parseRetryAfter } from "../../http/retry-after.ts";
-import type { Delivery } from "./span-exporter.ts";
+import type { SpanDelivery } from "./span-exporter.ts";
 
 export interface CollectorOptions {
   readonly url: URL;
@@ -32,8 +32,8 @@ export class Collector {
     this.#agent = options.url.protocol === "https:" ? new HttpsAgent(settings) : new HttpAgent(settings);
   }
 
-  /** Never throws: whatever the collector does is a {@link Delivery}. @param text a request of OTLP, as JSON */
-  async post(text: string, signal: AbortSignal): Promise<Delivery> {
+  /** Never throws: whatever the collector does is a {@link SpanDelivery}. @param text a request of OTLP, as JSON */
+  async post(text: string, signal: AbortSignal): Promise<SpanDelivery> {
     const { timeoutMs } = this.#options;
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {

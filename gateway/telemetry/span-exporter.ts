@@ -1,7 +1,7 @@
 import type { Span } from "./span.ts";
 
 /** What became of a request to export. */
-export type Delivery =
+export type SpanDelivery =
   /** @property rejected spans that the collector would not have */
   | { readonly kind: "taken"; readonly rejected: number }
   /** Another time it may go better. @property afterMs as the collector asks */
@@ -10,7 +10,7 @@ export type Delivery =
 
 export interface SpanExporterOptions {
   /** Sends spans. Never throws, and takes no longer than its own time limit, or than `signal` lets it. */
-  readonly send: (spans: readonly Span[], signal: AbortSignal) => Promise<Delivery>;
+  readonly send: (spans: readonly Span[], signal: AbortSignal) => Promise<SpanDelivery>;
   /** Spans that wait, those of the batch under way included. */
   readonly maxQueue: number;
   readonly maxBatch: number;

@@ -1,4 +1,4 @@
-import type { CallRecord, CallTrace } from "./call-record.ts";
+import type { CallTrace, ObservedCall } from "./call-record.ts";
 import { buildCallSpans, isRemarkable } from "./call-spans.ts";
 import { TraceIds } from "./ids.ts";
 import { decideSampling, type Sampler } from "./sampler.ts";
@@ -48,11 +48,11 @@ export class Tracer {
   }
 
   /** Whether a call that has ended is exported. */
-  wants(record: CallRecord): boolean {
+  wants(record: ObservedCall): boolean {
     return record.trace !== undefined && (record.trace.sampled || isRemarkable(record));
   }
 
-  endCall(record: CallRecord): void {
+  endCall(record: ObservedCall): void {
     const { trace } = record;
     if (!trace || !this.wants(record)) return;
     this.#add(buildCallSpans(record, trace, this.#clock, () => this.#ids.span()));

@@ -2,13 +2,13 @@ import { FaasError } from "../../contract/errors.ts";
 import { qualifiedName } from "../../contract/functions.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
-import type { FromWorker, FunctionReport, ToWorker, Turn } from "./protocol.ts";
+import type { FromThread, FunctionReport, ToThread, TurnOffer } from "./protocol.ts";
 import type { ReceivedCounters } from "./shared-counters.ts";
 
 export interface CallThreadOptions {
   readonly table: FunctionTable;
   readonly counters: ReceivedCounters;
-  readonly post: (message: FromWorker) => void;
+  readonly post: (message: FromThread) => void;
   /** Clock of the functions' load meters. Default: that of this thread. */
   readonly now?: () => number;
 }
@@ -33,7 +33,7 @@ export class CallThread {
     this.#timer = setInterval(() => this.report(), REPORT_EVERY_MS).unref();
   }
 
-  receive(message: Exclude<ToWorker, { kind: "listen" | "stop" }>): void {
+  receive(message: Exclude<ToThread, { kind: "listen" | "stop" }>): void {
     const { table, counters } = this.#options;
     switch (message.kind) {
       case "function":
@@ -70,7 +70,7 @@ export class CallThread {
     this.#options.post({ kind: "turn", name: entry.qualifiedName, left: threads });
   }
 
-  #takeTurn({ name, left }: Turn): void {
+  #takeTurn({ name, left }: TurnOffer): void {
     const went = this.#options.table.find(name)?.takeTurn() ?? 0;
     if (went === 0 && left > 0) this.#options.post({ kind: "turn", name, left: left - 1 });
   }

@@ -4,11 +4,11 @@ import type { KnownFunction } from "../core/known-function.ts";
 import type { LoadReading } from "../core/scaling/load-meter.ts";
 import type { MeterReport } from "../proxy/function-meter.ts";
 import type { StartupReport } from "../proxy/startup-tallies.ts";
-import type { CallRecord } from "../telemetry/call-record.ts";
+import type { ObservedCall } from "../telemetry/call-record.ts";
 import type { FunctionCounters } from "./shared-counters.ts";
 
 /** What the main thread tells those that take calls. Functions are written `name.namespace`. */
-export type ToWorker =
+export type ToThread =
   /** @property claim whether nobody else may have the port yet */
   | { readonly kind: "listen"; readonly port: number; readonly claim: boolean }
   | { readonly kind: "function"; readonly function: KnownFunction; readonly counters: FunctionCounters }
@@ -19,13 +19,13 @@ export type ToWorker =
   | { readonly kind: "retryProvider" }
   /** Calls that wait for the function are not going to get a replica. */
   | { readonly kind: "fail"; readonly name: string; readonly error: ToldError }
-  | Turn
+  | TurnOffer
   /** What was counted is wanted now. */
   | { readonly kind: "report"; readonly number: number }
   | { readonly kind: "stop"; readonly timeoutMs: number };
 
 /** A place may be free for calls that wait: those of this thread are next. @property left threads that may be asked after it */
-export interface Turn {
+export interface TurnOffer {
   readonly kind: "turn";
   readonly name: string;
   readonly left: number;
@@ -48,7 +48,7 @@ export interface FunctionReport {
 }
 
 /** What threads that take calls tell the main one. */
-export type FromWorker =
+export type FromThread =
   | { readonly kind: "listening"; readonly port: number; readonly url: string }
   /** It could not listen. */
   | { readonly kind: "failed"; readonly error: StartFailure }
@@ -57,7 +57,7 @@ export type FromWorker =
   /** A replica lets calls wait. */
   | { readonly kind: "expedite"; readonly name: string; readonly namespace: string }
   /** Or a place is free, and calls of several threads wait for it. */
-  | Turn
+  | TurnOffer
   | {
       readonly kind: "report";
       readonly functions: readonly FunctionReport[];
@@ -66,7 +66,7 @@ export type FromWorker =
       readonly number?: number;
     }
   /** Calls have ended; their times are by the clock of the main thread. Only those that are wanted. */
-  | { readonly kind: "calls"; readonly records: readonly CallRecord[] }
+  | { readonly kind: "calls"; readonly records: readonly ObservedCall[] }
   | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "stopped" };
 

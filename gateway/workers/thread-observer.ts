@@ -1,4 +1,4 @@
-import type { CallHead, CallObserver, CallRecord } from "../telemetry/call-record.ts";
+import type { CallHead, CallObserver, ObservedCall } from "../telemetry/call-record.ts";
 
 export interface ThreadObserverOptions {
   /** Begins the records. */
@@ -6,8 +6,8 @@ export interface ThreadObserverOptions {
   /** Where the clock of the main thread begins, as of `performance.timeOrigin`. */
   readonly timeOrigin: number;
   /** Whether the main thread has a use for a call that has ended. */
-  readonly isWanted: (record: CallRecord) => boolean;
-  readonly post: (records: CallRecord[]) => void;
+  readonly isWanted: (record: ObservedCall) => boolean;
+  readonly post: (records: ObservedCall[]) => void;
 }
 
 /** Calls wait for others for so long, as each message costs both threads more than what is in it. */
@@ -19,7 +19,7 @@ const GATHER_CALLS = 64;
 export class ThreadObserver implements CallObserver {
   readonly #options: ThreadObserverOptions;
   readonly #ahead: number;
-  #records: CallRecord[] = [];
+  #records: ObservedCall[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ThreadObserverOptions) {
@@ -27,15 +27,15 @@ export class ThreadObserver implements CallObserver {
     this.#ahead = performance.timeOrigin - options.timeOrigin;
   }
 
-  begin(head: CallHead): CallRecord {
+  begin(head: CallHead): ObservedCall {
     return this.#options.watch.begin(head);
   }
 
-  upstreamHeaders(record: CallRecord, headers: string[]): string[] {
+  upstreamHeaders(record: ObservedCall, headers: string[]): string[] {
     return this.#options.watch.upstreamHeaders(record, headers);
   }
 
-  end(record: CallRecord): void {
+  end(record: ObservedCall): void {
     if (!this.#options.isWanted(record)) return;
     const { arrivedAt, heldAt, sentAt, firstByteAt, endedAt = performance.now() } = record;
     this.#records.push({
@@ -45,7 +45,7 @@ export class ThreadObserver implements CallObserver {
       sentAt: this.#shift(sentAt),
       firstByteAt: this.#shift(firstByteAt),
       endedAt: endedAt + this.#ahead,
-    } as CallRecord);
+    } as ObservedCall);
     if (this.#records.length >= GATHER_CALLS) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS).unref();
   }

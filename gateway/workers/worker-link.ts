@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { StartError } from "../../kit/process.ts";
-import type { FromWorker, StartFailure, ToWorker } from "./protocol.ts";
+import type { FromThread, StartFailure, ToThread } from "./protocol.ts";
 
 export interface Listening {
   readonly port: number;
@@ -8,7 +8,7 @@ export interface Listening {
 }
 
 /** What a thread tells beside whether it listens and stops. */
-export type WorkerNews = Exclude<FromWorker, { kind: "listening" | "failed" | "stopped" }>;
+export type WorkerNews = Exclude<FromThread, { kind: "listening" | "failed" | "stopped" }>;
 
 export interface WorkerLinkOptions {
   /** Number of the thread. */
@@ -36,7 +36,7 @@ export class WorkerLink {
     this.thread = thread;
     this.#worker = worker;
     this.#listening.promise.catch(() => {}); // whoever asks gets it
-    worker.on("message", (message: FromWorker) => this.#receive(message, onNews));
+    worker.on("message", (message: FromThread) => this.#receive(message, onNews));
     worker.on("error", (error: Error) => {
       this.#error = error;
     });
@@ -48,7 +48,7 @@ export class WorkerLink {
     });
   }
 
-  #receive(message: FromWorker, onNews: WorkerLinkOptions["onNews"]): void {
+  #receive(message: FromThread, onNews: WorkerLinkOptions["onNews"]): void {
     if (message.kind === "listening") this.#listening.resolve(message);
     else if (message.kind === "failed") this.#listening.reject(asError(message.error));
     else if (message.kind === "stopped") this.#stopped.resolve();
@@ -58,7 +58,7 @@ export class WorkerLink {
     }
   }
 
-  post(message: ToWorker): void {
+  post(message: ToThread): void {
     this.#worker.postMessage(message);
   }
 

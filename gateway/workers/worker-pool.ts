@@ -6,8 +6,8 @@ import { within } from "../../kit/within.ts";
 import type { KnownFunction } from "../core/known-function.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
-import type { CallRecord } from "../telemetry/call-record.ts";
-import type { FunctionReport, ToWorker, Turn } from "./protocol.ts";
+import type { ObservedCall } from "../telemetry/call-record.ts";
+import type { FunctionReport, ToThread, TurnOffer } from "./protocol.ts";
 import { MAIN_THREAD, type SharedCounters } from "./shared-counters.ts";
 import { tellLine } from "./thread-log.ts";
 import { type Listening, WorkerLink, type WorkerNews } from "./worker-link.ts";
@@ -25,7 +25,7 @@ export interface WorkerPoolOptions {
   readonly doubt: (entry: FunctionEntry, replaced: boolean) => void;
   readonly expedite: (ref: FunctionRef) => Promise<void>;
   /** Told of calls that have ended, where that is wanted. */
-  readonly observed: (record: CallRecord) => void;
+  readonly observed: (record: ObservedCall) => void;
   readonly log: Logger;
 }
 
@@ -139,7 +139,7 @@ export class WorkerPool {
     link.post({ kind: "function", function: snapshot, counters });
   }
 
-  #broadcast(message: ToWorker): void {
+  #broadcast(message: ToThread): void {
     for (const link of this.#links.values()) link.post(message);
   }
 
@@ -192,7 +192,7 @@ export class WorkerPool {
     else link.unended.delete(id);
   }
 
-  #giveTurn({ name, left }: Turn): void {
+  #giveTurn({ name, left }: TurnOffer): void {
     const { table, counters, workers } = this.#options;
     let tries = left;
     for (let step = 1; step <= workers + 1; step++) {

@@ -29,7 +29,7 @@ import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import { parseFunctionUrl } from "./function-url.ts";
 import { isSwitch, joinConnections } from "./switch-protocols.ts";
 
-export interface ProviderProxyOptions {
+export interface FunctionProxyRouteOptions {
   readonly snapshot: Pick<EndpointSnapshot, "find">;
   readonly fallbackNamespace: string;
   readonly log: Logger;
@@ -48,7 +48,7 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIO
 const IDLE_CONNECTION_MS = 4000;
 
 /** `/function/{name}[.{namespace}][/…]` for gateways that do not know the endpoints stream. */
-export function proxyFunctions(options: ProviderProxyOptions): RequestListener {
+export function proxyFunctions(options: FunctionProxyRouteOptions): RequestListener {
   const { snapshot, fallbackNamespace, log, expedite, random = Math.random } = options;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_CONNECTION_MS });
 

@@ -3,7 +3,15 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import type { CallFilter, CallPage, CallRequest, ListedCall } from "../queue.ts";
 import type { SealedCallIds } from "./call-ids.ts";
 import { decodeDelivered } from "./call-meta.ts";
-import { type Answers, type AskOf, type CallName, functionOf, queueOf, refOf, type WaitingCall } from "./protocol.ts";
+import {
+  type Answers,
+  type AskOf,
+  type CallName,
+  functionOf,
+  type ListedWaitingCall,
+  queueOf,
+  refOf,
+} from "./protocol.ts";
 
 type AskThread = <K extends "calls" | "request">(ask: AskOf<K>) => Promise<Answers[K]>;
 
@@ -53,7 +61,7 @@ export class EmbeddedInspector {
     return { method, path, query, headers, ...(callbackUrl !== undefined && { callbackUrl }), bodyBytes: size, body };
   }
 
-  #listed({ seq, key, callId, member, ...rest }: WaitingCall): ListedCall {
+  #listed({ seq, key, callId, member, ...rest }: ListedWaitingCall): ListedCall {
     const id = this.#ids().encode(seq);
     const { name, namespace } = refOf(functionOf(key));
     const place = member && { of: this.#ids().encode(member.whole), index: member.index };

@@ -179,11 +179,11 @@ export interface Answers {
   /** An empty page is the last. */
   readonly members: readonly StoredMember[];
   readonly callBack: CallbackRequest;
-  readonly calls: { readonly calls: readonly WaitingCall[]; readonly next?: number };
+  readonly calls: { readonly calls: readonly ListedWaitingCall[]; readonly next?: number };
   readonly request: StoredRequest | undefined;
 }
 
-export type WaitingCall = StoredStatus & {
+export type ListedWaitingCall = StoredStatus & {
   readonly state: UnfinishedState;
   readonly bodyBytes: number;
   readonly member?: { readonly whole: number; readonly index: number };

@@ -1,5 +1,5 @@
 /** one call's place in a {@link StartOrder}. */
-export interface Turn {
+export interface StartPosition {
   /** Resolves when all calls before this one have begun, or never will. */
   readonly come: Promise<void>;
   /** To be called when this call has begun, or is not to begin. May be called twice. */
@@ -16,7 +16,7 @@ export class StartOrder {
   }
 
   /** Behind all who have joined before. */
-  join(): Turn {
+  join(): StartPosition {
     const come = this.#last ?? Promise.resolve();
     const passed = Promise.withResolvers<void>();
     const last = come.then(() => passed.promise);

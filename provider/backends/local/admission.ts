@@ -6,7 +6,7 @@ import type { ResolvedDeployment } from "../backend.ts";
 import { networkProblems } from "../network-annotation.ts";
 import { probeProblems } from "../probe-annotations.ts";
 import { readScaleBounds, type ScaleBounds, type ScaleRules, scaleProblems } from "../scale-labels.ts";
-import { type Artefact, type ImageReference, parseImageReference } from "./images.ts";
+import { type Artefact, type ArtefactReference, parseArtefactReference } from "./images.ts";
 
 /** What a deployment is checked against. */
 export interface AdmissionContext extends ScaleRules {
@@ -33,7 +33,7 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
   const problems = [
     ...definitionProblems(deployment),
     ...[...new Set(secrets)].flatMap((name) => (around.hasSecret({ name, namespace }) ? [] : [missingSecret(name)])),
-    ...(artefact || image === "" ? [] : [missingImage(parseImageReference(image))]),
+    ...(artefact || image === "" ? [] : [missingImage(parseArtefactReference(image))]),
     ...quantityProblems(deployment),
     ...environmentProblems(deployment),
     ...networkProblems(deployment, around.walled),
@@ -47,7 +47,7 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
   return { digest: artefact.digest, bounds: readScaleBounds(deployment, around) };
 }
 
-function missingImage({ name, tag, digest }: ImageReference): string {
+function missingImage({ name, tag, digest }: ArtefactReference): string {
   const reference = digest === undefined ? `${name}:${tag}` : `${name}@sha256:${digest}`;
   return `image "${reference}" has not been built here; run "faaslane up", or "faaslane build" and then deploy again`;
 }

@@ -63,7 +63,7 @@ const DIGEST = /^[0-9a-f]{64}$/;
 const ROWS_AT_A_TIME = 200;
 
 /** An image reference in parts. `tag` is `latest` unless the text names one. */
-export interface ImageReference {
+export interface ArtefactReference {
   readonly name: string;
   readonly tag: string;
   /** 64 hex digits, when the reference is pinned. */
@@ -71,7 +71,7 @@ export interface ImageReference {
 }
 
 /** Splits `registry:5000/name:tag@sha256:<digest>`; a colon before the last slash belongs to a port. */
-export function parseImageReference(image: string): ImageReference {
+export function parseArtefactReference(image: string): ArtefactReference {
   const [named = "", pinned] = image.split("@sha256:", 2);
   const colon = named.indexOf(":", named.lastIndexOf("/") + 1);
   const name = colon < 0 ? named : named.slice(0, colon);
@@ -80,7 +80,7 @@ export function parseImageReference(image: string): ImageReference {
 }
 
 /** `name:tag`, under which an image is kept. */
-export const canonicalReference = ({ name, tag }: ImageReference) => `${name}:${tag}`;
+export const canonicalReference = ({ name, tag }: ArtefactReference) => `${name}:${tag}`;
 
 /** Images recorded in the database, with their artefacts below `dataDir`. */
 export async function openImages(
@@ -122,7 +122,7 @@ export async function openImages(
     artefactsDir,
     artefactPath,
     resolve(image) {
-      const reference = parseImageReference(image);
+      const reference = parseArtefactReference(image);
       const row = reference.digest === undefined ? find.get(canonicalReference(reference)) : undefined;
       const digest = reference.digest ?? (row?.digest as string | undefined);
       if (digest === undefined || !DIGEST.test(digest)) return undefined;
@@ -132,7 +132,7 @@ export async function openImages(
     register(reference, digest, bytes) {
       if (!existsSync(artefactPath(digest))) throw new Error(`artefact ${digest} has no folder`);
       add(() => {
-        put.run(canonicalReference(parseImageReference(reference)), digest, now());
+        put.run(canonicalReference(parseArtefactReference(reference)), digest, now());
         if (bytes !== undefined) putSize.run(digest, bytes);
       });
       if (bytes !== undefined) sizes.set(digest, bytes);

@@ -18,7 +18,7 @@ import { sweepLeftovers } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
 import type { FunctionStorage } from "./function-table.ts";
 import type { ImageUsage } from "./image-rule.ts";
-import { canonicalReference, parseImageReference } from "./images.ts";
+import { canonicalReference, parseArtefactReference } from "./images.ts";
 import { buildEndpoints, buildStatus } from "./status.ts";
 import { measureReplicaUsage } from "./usage.ts";
 import { deploymentWarnings, type Enforcement } from "./warnings.ts";
@@ -192,7 +192,7 @@ export class LocalFunctions implements FunctionStore {
     return {
       digests: new Set([...runners, ...this.#retiring.keys()].flatMap((runner) => runner.digests)),
       references: new Set(
-        runners.map(({ record }) => canonicalReference(parseImageReference(record.deployment.image))),
+        runners.map(({ record }) => canonicalReference(parseArtefactReference(record.deployment.image))),
       ),
     };
   }

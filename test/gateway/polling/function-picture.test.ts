@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import type { KnownFunction } from "../../../gateway/core/known-function.ts";
-import { FunctionSnapshots } from "../../../gateway/polling/function-snapshots.ts";
+import { PolledFunctions } from "../../../gateway/polling/function-snapshots.ts";
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -9,11 +9,11 @@ function fn(name: string, replicas: number): KnownFunction {
   return { name, namespace: "ns", labels: {}, annotations: {}, replicas, generation: 0, endpoints: [], way };
 }
 
-let picture: FunctionSnapshots;
+let picture: PolledFunctions;
 const all = (begunAt: number, ...functions: KnownFunction[]) => picture.takeAll(functions, NOTHING, begunAt);
 
 beforeEach(() => {
-  picture = new FunctionSnapshots();
+  picture = new PolledFunctions();
 });
 
 test("only what differs is news", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { openTelemetry } from "../../../gateway/process/open-telemetry.ts";
 import { AccessLog } from "../../../gateway/telemetry/access-log.ts";
-import { CallRecord } from "../../../gateway/telemetry/call-record.ts";
+import { ObservedCall } from "../../../gateway/telemetry/call-record.ts";
 import { LogOutput } from "../../../kit/log-output.ts";
 import { eventually } from "../../support/eventually.ts";
 
@@ -24,9 +24,9 @@ class Lines extends LogOutput {
   }
 }
 
-function ended(): CallRecord {
+function ended(): ObservedCall {
   const head = { kind: "call", method: "GET", url: "/function/f?a=b", headers: {}, client: undefined } as const;
-  return Object.assign(new CallRecord(head, undefined, 10), { endedAt: 12, status: 200 });
+  return Object.assign(new ObservedCall(head, undefined, 10), { endedAt: 12, status: 200 });
 }
 
 function open() {

@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
 import type { Span } from "../../../gateway/telemetry/span.ts";
-import { type Delivery, SpanExporter, type SpanExporterOptions } from "../../../gateway/telemetry/span-exporter.ts";
+import { type SpanDelivery, SpanExporter, type SpanExporterOptions } from "../../../gateway/telemetry/span-exporter.ts";
 import { eventually } from "../../support/eventually.ts";
 
-const TAKEN: Delivery = { kind: "taken", rejected: 0 };
+const TAKEN: SpanDelivery = { kind: "taken", rejected: 0 };
 
 function spans(count: number): Span[] {
   return Array.from({ length: count }, (_, i) => ({
@@ -13,7 +13,7 @@ function spans(count: number): Span[] {
 }
 
 /** An exporter whose collector answers with `answers`, one after the other, and with success from then on. */
-function open(answers: (Delivery | Promise<Delivery>)[] = [], options: Partial<SpanExporterOptions> = {}) {
+function open(answers: (SpanDelivery | Promise<SpanDelivery>)[] = [], options: Partial<SpanExporterOptions> = {}) {
   const batches: number[] = [];
   const said: string[] = [];
   const exporter = new SpanExporter({
@@ -43,7 +43,7 @@ test("spans wait for others, and go at once when there is a batch of them", asyn
 });
 
 test("what does not fit is lost as a whole, counted, and told once", async () => {
-  const slow = Promise.withResolvers<Delivery>();
+  const slow = Promise.withResolvers<SpanDelivery>();
   const { exporter, said } = open([slow.promise]);
   exporter.add(spans(10));
   await eventually("it is under way", () => exporter.add([]) === undefined);

@@ -4,7 +4,7 @@ import { SCALE_DEFAULTS } from "../../../contract/scale-policy.ts";
 import { decideRestart } from "../../../provider/backends/local/backoff.ts";
 import { isUnchanged, normaliseDeployment } from "../../../provider/backends/local/definition.ts";
 import { buildProcessEnvironment, drainGraceMs } from "../../../provider/backends/local/environment.ts";
-import { parseImageReference } from "../../../provider/backends/local/images.ts";
+import { parseArtefactReference } from "../../../provider/backends/local/images.ts";
 import { heapArguments } from "../../../provider/backends/local/memory-limit.ts";
 import { describeKind, describeProblem, tellingLine } from "../../../provider/backends/local/problem.ts";
 import { parseProcStat } from "../../../provider/backends/local/processes.ts";
@@ -162,7 +162,7 @@ test.each([
   ["team/fn:1@sha256:abc", { name: "team/fn", tag: "1", digest: "abc" }],
   ["team/fn@sha256:abc", { name: "team/fn", tag: "latest", digest: "abc" }],
 ])("image %s", (image, expected) => {
-  expect(parseImageReference(image)).toEqual(expected);
+  expect(parseArtefactReference(image)).toEqual(expected);
 });
 
 test.each<[string, number | undefined]>([

@@ -3,7 +3,7 @@ import type { StoredOutcome, StoredResult, WaitingCallback } from "../protocol.t
 import type { EmbeddedDatabase, Row } from "./database.ts";
 
 /** A callback that waits, with the answer that it tells. */
-export interface StoredCallback {
+export interface CallbackRow {
   readonly callback: WaitingCallback;
   readonly outcome: StoredOutcome;
   /** Place of the call that has ended, whose callback is sent once more. */
@@ -21,7 +21,7 @@ export class EmbeddedCallbacks {
     this.#db = db;
   }
 
-  add(seq: number, { callback, outcome, again }: StoredCallback): void {
+  add(seq: number, { callback, outcome, again }: CallbackRow): void {
     const { tries, since, failure, url, state, retry, retryMax, durationMs, reason } = callback;
     const told: Told = { url, state, retry, retryMax, durationMs, ...(reason !== undefined && { reason }) };
     const { status, durationMs: tookMs, result } = outcome;
@@ -46,13 +46,13 @@ export class EmbeddedCallbacks {
     this.#db.run("UPDATE callbacks SET tries = ?, failure = ? WHERE seq = ?", tries, failure ?? null, seq);
   }
 
-  find(seq: number): StoredCallback | undefined {
+  find(seq: number): CallbackRow | undefined {
     const row = this.#db.get("SELECT * FROM callbacks WHERE seq = ?", seq);
     return row && toCallback(row);
   }
 
   /** @returns what it was */
-  remove(seq: number): StoredCallback | undefined {
+  remove(seq: number): CallbackRow | undefined {
     const row = this.#db.get("DELETE FROM callbacks WHERE seq = ? RETURNING *", seq);
     return row && toCallback(row);
   }
@@ -87,7 +87,7 @@ export class EmbeddedCallbacks {
   }
 }
 
-function toCallback(row: Row): StoredCallback {
+function toCallback(row: Row): CallbackRow {
   const result: StoredResult | undefined =
     row.body === null ? undefined : { headers: row.headers as string, body: row.body as Uint8Array };
   return {

@@ -40,7 +40,7 @@ export interface Tried {
   readonly durationMs: number | undefined;
 }
 
-export interface Answered extends Omit<Tried, "refused"> {
+export interface AnsweredAttempt extends Omit<Tried, "refused"> {
   readonly key: string;
   /** That it counts for from now on. */
   readonly bytes: number;
@@ -180,7 +180,7 @@ export class EmbeddedCalls {
   }
 
   /** The function has answered. From here on only the callback is to be made. */
-  answered(seq: number, { key, bytes, counted, startedAt, status, durationMs }: Answered): void {
+  answered(seq: number, { key, bytes, counted, startedAt, status, durationMs }: AnsweredAttempt): void {
     this.#db.run(
       `UPDATE calls SET fn = ?, bytes = ?, attempts = attempts + ?, refusals = 0, refused = NULL,
          started = coalesce(?, started), status = coalesce(?, status), duration = coalesce(?, duration) WHERE seq = ?`,

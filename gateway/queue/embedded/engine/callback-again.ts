@@ -17,7 +17,7 @@ interface Asked {
  * Makes a call of the callback of one that has ended: it goes the way of every callback that waits. Works inside a transaction.
  * @returns what came of that, and the key of the new call when there is one
  */
-export function callBackAgain(
+export function insertCallbackAgain(
   store: EmbeddedStore,
   { seq, callId, resultTtlMs }: Asked,
   draft: Draft,

@@ -1,6 +1,6 @@
 import { newsOf } from "../../outcome.ts";
 import type { CallbackEnd, FinalState } from "../../queue.ts";
-import type { StoredCallback } from "../db/callbacks.ts";
+import type { CallbackRow } from "../db/callbacks.ts";
 import type { CallFacts } from "../db/calls.ts";
 import type { StoredOutcome } from "../protocol.ts";
 
@@ -19,7 +19,7 @@ export interface CallEnding {
 /** As {@link CallEnding}, of a call whose function has answered before: its attempt is counted, its answer stored. */
 export function endAnswered(
   ending: CallEnding,
-  waiting: StoredCallback,
+  waiting: CallbackRow,
   { startedAt }: Pick<CallFacts, "startedAt">,
 ): CallEnding {
   const { state, callback } = ending;
@@ -34,7 +34,7 @@ export function endAnswered(
 }
 
 /** Of one that nobody has told the end of. */
-export function failedCallback({ callback }: StoredCallback): CallbackEnd {
+export function failedCallback({ callback }: CallbackRow): CallbackEnd {
   const { tries, failure } = callback;
   return { ...newsOf(callback), tries, delivered: false, ...(failure !== undefined && { failure }) };
 }

@@ -12,7 +12,7 @@ import {
   type SettlementMessage,
   type WireCall,
 } from "../protocol.ts";
-import { callBackAgain } from "./callback-again.ts";
+import { insertCallbackAgain } from "./callback-again.ts";
 import type { KeyCounters } from "./counts.ts";
 import type { EmbeddedDispatch } from "./dispatch.ts";
 import type { Draft } from "./draft.ts";
@@ -157,7 +157,7 @@ export class EmbeddedChanges {
     if (seq === undefined) return "unknown";
     const known = this.#store.history.find(seq)?.callId ?? callId;
     const asked = { seq, callId: known, resultTtlMs: this.#resultTtlMs };
-    const { answer, key } = callBackAgain(this.#store, asked, draft);
+    const { answer, key } = insertCallbackAgain(this.#store, asked, draft);
     if (key !== undefined) this.#dispatch.wake(key);
     return answer;
   }

@@ -5,7 +5,7 @@ import type { EmbeddedSettings, FromWorker, Refusal, SettlementMessage, ToWorker
 import { BatchEnds } from "./batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./changes.ts";
 import { QueueClock } from "./clock.ts";
-import { countStored } from "./count-stored.ts";
+import { countOnDisk } from "./count-stored.ts";
 import { KeyCounters } from "./counts.ts";
 import { EmbeddedDispatch } from "./dispatch.ts";
 import { Draft, type Totals } from "./draft.ts";
@@ -91,7 +91,7 @@ export class EmbeddedEngine {
       loadOf: (fn) => this.#counters.loadOf(fn),
     });
     this.#reader = new EmbeddedReader(store, dispatch, this.#counters, settings);
-    const stored = countStored(store, this.#clock, dispatch.underWay);
+    const stored = countOnDisk(store, this.#clock, dispatch.underWay);
     this.#counters.apply(stored.deltas);
     for (const key of stored.waiting) dispatch.wake(key);
     this.#totals = stored.totals;

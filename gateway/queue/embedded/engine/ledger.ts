@@ -4,7 +4,7 @@ import type { CallState, FinalState } from "../../queue.ts";
 import { decodeDelivered } from "../call-meta.ts";
 import { isCallbackKey, plainKey } from "../callback-keys.ts";
 import { isComplete, PHASE } from "../db/batches.ts";
-import type { StoredCallback } from "../db/callbacks.ts";
+import type { CallbackRow } from "../db/callbacks.ts";
 import { bytesOf, type CallFacts, type CallToStore } from "../db/calls.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import { type EmbeddedSettings, functionOf, type Refusal } from "../protocol.ts";
@@ -173,7 +173,7 @@ export class EmbeddedLedger {
   }
 
   /** The callback of a call that has ended was sent once more. @param of place of that call */
-  #endAgain(waiting: StoredCallback, of: number, { state, callback }: CallEnding, draft: Draft): void {
+  #endAgain(waiting: CallbackRow, of: number, { state, callback }: CallEnding, draft: Draft): void {
     if (state === "cancelled") return;
     const { history, dead } = this.#store;
     const end = callback ?? failedCallback(waiting);

@@ -12,10 +12,10 @@ import type {
   Change,
   EmbeddedSettings,
   LetterFilter,
+  ListedWaitingCall,
   StoredMember,
   StoredOutcome,
   StoredStatus,
-  WaitingCall,
 } from "../protocol.ts";
 import { functionOf, queueOf, refOf } from "../protocol.ts";
 import type { KeyCounters } from "./counts.ts";
@@ -221,7 +221,7 @@ export class EmbeddedReader {
 
   #calls(scan: CallScan): Answers["calls"] {
     const { places, next } = this.#lister.find(scan);
-    const calls = places.flatMap((seq): WaitingCall[] => {
+    const calls = places.flatMap((seq): ListedWaitingCall[] => {
       const call = this.#store.calls.find(seq);
       const content = this.#store.listing.content(seq);
       if (!call || !content) return [];

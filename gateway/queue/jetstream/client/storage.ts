@@ -42,7 +42,7 @@ export interface Room {
   readonly callBytes?: number;
 }
 
-export interface Shortage {
+export interface StorageShortage {
   /** For people: what is needed, what there is, and what to do. */
   readonly message: string;
 }
@@ -54,7 +54,7 @@ export const MIN_CALL_BYTES = 16 * 1024 ** 2;
 export function decideRoom(
   { limitBytes, reservedBytes, ownBytes, copies, whose }: AccountStorage,
   need: StorageNeed,
-): Room | Shortage {
+): Room | StorageShortage {
   if (limitBytes === undefined) return {};
   const others = reservedBytes - ownBytes;
   const left = Math.max(0, Math.floor((limitBytes - others) / copies));
@@ -79,7 +79,7 @@ const GIVE = {
 } as const;
 
 /** @param left bytes of one copy */
-function reservationShortage(need: StorageNeed, left: number, whose: AccountStorage["whose"]): Shortage {
+function reservationShortage(need: StorageNeed, left: number, whose: AccountStorage["whose"]): StorageShortage {
   const { reservedBytes, storage, replicas } = need;
   const copies = replicas > 1 ? ` on each of ${replicas} servers` : "";
   const less = left < MIN_RESERVED_BYTES ? "" : `, or set nats_reserved_bytes to at most ${inWhole(left)}`;

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** An address of this machine for a replica that has no network. */
-export interface Relay {
+export interface SandboxRelay {
   /** `host:port`. */
   readonly address: string;
   close(): void;
@@ -17,7 +17,7 @@ const MAX_CONNECTIONS = 512;
  * Listens on a free port of 127.0.0.1 and passes connections on to the socket in `folder`. It costs a copy of every byte
  * in this process, so it is for replicas that cannot listen themselves.
  */
-export async function openRelay(folder: string): Promise<Relay> {
+export async function openRelay(folder: string): Promise<SandboxRelay> {
   // A path of a socket has room for a hundred characters; that of a descriptor always fits.
   const handle = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   const path = `/proc/self/fd/${handle}/${SOCKET}`;

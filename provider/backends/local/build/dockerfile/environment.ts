@@ -1,5 +1,5 @@
 import type { Base } from "./base-image.ts";
-import { refuseAll } from "./refuse.ts";
+import { refuseSteps } from "./refuse.ts";
 import { PYTHON_PACKAGES } from "./run-steps.ts";
 
 /** Starts what the image would start. */
@@ -20,7 +20,7 @@ export function envOfServer(given: Readonly<Env>, port: string, requires: Readon
  */
 export function envOfWatchdog(given: Readonly<Env>, watchdog: Base["watchdog"], requires: ReadonlySet<string>): Env {
   const mode = given.mode ?? (watchdog === "classic" ? "classic" : "streaming");
-  const process = given.fprocess ?? given.function_process ?? refuseAll("sets no fprocess for its watchdog");
+  const process = given.fprocess ?? given.function_process ?? refuseSteps("sets no fprocess for its watchdog");
   const env = { ...given, mode, fprocess: process.replace(/^python[\d.]*(?=\s|$)/, "python3") };
   const port = /:(\d+)\/?$/.exec(given.upstream_url ?? "")?.[1];
   return listenAt(env, mode === "http" ? port : undefined, requires);

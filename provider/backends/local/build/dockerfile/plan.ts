@@ -3,7 +3,7 @@ import type { Descriptor } from "../../../../../contract/descriptor.ts";
 import { type Base, baseOf } from "./base-image.ts";
 import { envOfServer, envOfWatchdog } from "./environment.ts";
 import { expand, type Instruction, splitWords } from "./parse.ts";
-import { refuse, refuseAll } from "./refuse.ts";
+import { refuse, refuseSteps } from "./refuse.ts";
 import { decideSteps, PYTHON, PYTHON_PACKAGES, type Step } from "./run-steps.ts";
 import { finalWorkdir, findStage, neededStages, readStages, type Stage } from "./stages.ts";
 
@@ -81,7 +81,7 @@ class Planner {
   plan(): Plan {
     const expandText = (text: string) => this.#expand(text);
     this.#stages = readStages(this.#input.instructions, expandText, (instruction) => this.#declare(instruction));
-    const last = this.#stages.at(-1) ?? refuseAll("has no FROM");
+    const last = this.#stages.at(-1) ?? refuseSteps("has no FROM");
     const chain = neededStages(this.#stages);
     this.#root = finalWorkdir(last, expandText);
     for (const stage of chain) {
@@ -282,7 +282,7 @@ class Planner {
     const command = [this.#entrypoint, this.#command].flatMap((instruction) => (instruction ? [instruction] : []));
     const words = command.flatMap((instruction) => this.#wordsOf(instruction));
     const byWatchdog = words.some((word) => /(^|\/)fwatchdog$/.test(word));
-    if (words.length === 0 && !byWatchdog) refuseAll("has neither CMD nor ENTRYPOINT");
+    if (words.length === 0 && !byWatchdog) refuseSteps("has neither CMD nor ENTRYPOINT");
     const given = Object.fromEntries([...this.#env].map(([name, value]) => [name, this.#placeValue(value)]));
     const env = byWatchdog
       ? envOfWatchdog(given, this.#watchdog, this.#requires)

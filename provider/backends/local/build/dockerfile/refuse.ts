@@ -11,6 +11,6 @@ export function refuse({ line }: Pick<Instruction, "line">, why: string): never 
 }
 
 /** @throws {FaasError} `invalid`, for what no line alone is to blame for */
-export function refuseAll(why: string): never {
+export function refuseSteps(why: string): never {
   throw new FaasError("invalid", `Dockerfile: ${why}; ${HINT}`);
 }
