@@ -6,12 +6,12 @@ const LONG = ["test/conformance/", "test/e2e/", "test/hostile/", "test/operator/
 /** Jest runs the TypeScript sources as native ES modules; swc only strips the types. */
 export default {
   testEnvironment: "node",
-  roots: ["<rootDir>/test", "<rootDir>/templates"],
+  roots: ["<rootDir>/test"],
   testPathIgnorePatterns: [
     "/node_modules/",
     ...LONG.filter((folder) => !process.argv.some((argument) => argument.includes(folder))),
   ],
-  testMatch: ["**/*.test.ts", "**/*.test.mjs"],
+  testMatch: ["**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "^.+\\.ts$": [

@@ -159,6 +159,9 @@ export class HttpExchange implements Exchange {
   }
 
   breakOff(): void {
+    // What has begun is told: the head may wait for the first piece still, and both for the end of this turn.
+    this.flush();
+    this.#res.socket?.uncork();
     this.#res.destroy();
   }
 

@@ -86,3 +86,16 @@ test("the head of a stream does not wait for its first piece", async () => {
   go();
   expect(await answer.text()).toBe("xx");
 });
+
+test.each<[what: string, headers: AnswerHeaders, pieces: Buffer[], body: string]>([
+  ["its head", {}, [], ""],
+  ["a chunk", {}, [body(2)], "xx"],
+  ["a part", { "content-length": "5" }, [body(2)], "xx"],
+])("an answer that breaks off at once after %s tells it", async (_what, headers, pieces, expected) => {
+  const { received } = await writesOf((exchange) => {
+    exchange.begin(200, "OK", headers);
+    for (const piece of pieces) exchange.data(piece, FLOW);
+    exchange.breakOff();
+  });
+  expect(received).toMatchObject({ status: 200, body: expected });
+});

@@ -318,7 +318,7 @@ describe("the install step", () => {
       await mkdir(local);
       await writeFile(join(local, "pyproject.toml"), PYPROJECT);
       await writeFile(join(local, "backend.py"), BACKEND);
-      await writeFile(join(dir, "requirements.txt"), "# what it needs\n\n./function/local\n");
+      await writeFile(join(dir, "requirements.txt"), "# what it needs\n\n./local\n");
       await writeFile(
         join(dir, "handler.py"),
         "import from_requirements\n\ndef handle(event, context):\n    return from_requirements.TEXT\n",
