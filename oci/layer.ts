@@ -6,6 +6,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { Pack } from "tar";
+import { stripEnd } from "../contract/strip-end.ts";
 import type { BlobSource } from "./registry-client.ts";
 
 /** A layer of an image, as a file. */
@@ -34,7 +35,7 @@ const LEVEL = 6;
  */
 export async function writeLayer(content: LayerContent, path: string, signal: AbortSignal): Promise<Layer> {
   const paths = await pathsBelow(content.folder, "", content.filter);
-  const prefix = content.at.replace(/^\/+|\/+$/g, "");
+  const prefix = stripEnd(content.at.replace(/^\/+/, ""), "/");
   const pack = new Pack({
     cwd: content.folder,
     prefix,

@@ -30,7 +30,9 @@ export function parseChallenge(header: string): Challenge | undefined {
   if (/^basic\b/i.test(header)) return { scheme: "basic" };
   if (!/^bearer\s/i.test(header)) return undefined;
   const parameters = new Map<string, string>();
-  for (const [, name = "", quoted, plain] of header.matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g)) {
+  for (const [, name = "", quoted, plain] of header.matchAll(
+    /(?<![\w-])([\w-]+)[ \t]{0,8}=[ \t]{0,8}(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g,
+  )) {
     parameters.set(name.toLowerCase(), quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "");
   }
   const realm = parameters.get("realm") ?? "";

@@ -105,7 +105,7 @@ function parseSwitch(text: string): boolean {
 }
 
 function parseRatio(text: string): number {
-  const ratio = /^\d*\.?\d+(?:e-\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+  const ratio = /^(?:\d+(?:\.\d+)?|\.\d+)(?:e-\d+)?$/i.test(text) ? Number(text) : Number.NaN;
   if (!(ratio >= 0 && ratio <= 1)) throw new Error("must be a number from 0 to 1");
   return ratio;
 }

@@ -54,7 +54,7 @@ export function readTraceState(text: string): string {
   const members: string[] = [];
   const keys = new Set<string>();
   for (const part of text.split(",")) {
-    const member = part.replace(/^[ \t]+|[ \t]+$/g, "");
+    const member = part.trim();
     if (member === "") continue;
     const key = MEMBER.exec(member)?.[1];
     if (key === undefined || keys.has(key) || members.length === MAX_STATE_MEMBERS) return "";

@@ -32,7 +32,7 @@ export function decideSteps(text: string): readonly Step[] | { readonly unknown:
   for (const part of text.split(/&&|\|\||;|\n/)) {
     const command = part.trim();
     if (command === "" || command === "true" || command === ":") continue;
-    const step = decideStep(command.replace(/\s*(?:2?>|&>)\s*\/dev\/null|\s*2>&1/g, ""));
+    const step = decideStep(command.replace(/(?:2?>|&>)[ \t]{0,8}\/dev\/null|2>&1/g, "").trim());
     if (step === undefined) return { unknown: command };
     steps.push(step);
   }
