@@ -121,7 +121,7 @@ test("1,000 calls at once of a function at zero are all answered, by one order t
   const grown = (await residentBytes(on.gateway.pid)) - before;
   process.stdout.write(`1,000 calls of a function at zero: ${Math.round(grown / MIB)} MiB more\n`);
   expect(answers.filter(([status, text]) => status !== 200 || text !== String(replica?.pid))).toEqual([]);
-  const orders = provider.requests.filter(({ url }) => url.startsWith("/system/scale-function/"));
+  const orders = provider.requests.filter(({ url }) => url.startsWith("/system/scale-function/zero"));
   expect(orders.map(({ method, body }) => [method, JSON.parse(body).replicas])).toEqual([["POST", 1]]);
   expect(grown).toBeLessThan(150 * MIB);
   provider.remove("zero");
