@@ -36,6 +36,8 @@ export function alertRoute({ find, scale, alerted }: AlertDeps): RequestHandler 
       try {
         await scale(target.ref, replicas);
       } catch (error) {
+        // It has been removed in this moment.
+        if (error instanceof FaasError && error.kind === "notFound") continue;
         failures.push(error instanceof FaasError ? error.message : "the provider failed");
       }
     }

@@ -104,6 +104,15 @@ test("a body that is too large is refused before it is read to its end", async (
   expect((await post(`{"x":"${"a".repeat(5 * 1024 ** 2)}"}`)).status).toBe(413);
 });
 
+test("a function that is removed in the same moment is passed over, as one that never was", async () => {
+  await deploy("gone", 1);
+  lab.provider.respond = (_request, res) =>
+    res.writeHead(404, { "content-type": "text/plain" }).end("no such function");
+  const answer = await post(alerts(["firing", "gone"]));
+  expect([answer.status, await answer.text()]).toEqual([200, ""]);
+  expect(lab.orders()).toHaveLength(1);
+});
+
 test("orders that fail are told line by line, and the others are given still", async () => {
   await deploy("a", 1);
   await deploy("b", 1);
