@@ -51,7 +51,8 @@ describe.each(["embedded", "jetstream"] as const)("with calls queued in %s", (qu
         const url = `${on.platform.url}/async-function/flaky/${path}`;
         const id = (await fetch(url, { method: "POST" })).headers.get("x-call-id") as string;
         const attempts = async () => (await stateOf(on.platform.url, id)).attempts;
-        await eventually("it was tried once", async () => (await attempts()) === 1, 20_000, 50);
+        // More than once where the clock is set in the very moment of its first try.
+        await eventually("it was tried", async () => (await attempts()) >= 1, 20_000, 50);
         return id;
       };
       callers.set(8);
