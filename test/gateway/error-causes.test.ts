@@ -43,7 +43,8 @@ beforeAll(async () => {
   // As a provider that has no codes.
   provider.respond = ({ url }, res) => {
     const takes = url.startsWith("/system/scale-function/stopped");
-    res.writeHead(takes ? 202 : url.startsWith("/system/secrets") ? 504 : 404).end();
+    const refuses = url.startsWith("/system/scale-function/f");
+    res.writeHead(takes ? 202 : refuses ? 500 : url.startsWith("/system/secrets") ? 504 : 404).end();
   };
   replica = createServer((req, res) => answer(req, res));
   replica.on("upgrade", (_req, socket) => {
