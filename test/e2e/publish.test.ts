@@ -108,7 +108,7 @@ describeWithRegistry("faaslane publish", () => {
       });
       const inside = ["--bind", image.rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--clearenv"];
       const user = ["--unshare-user", "--uid", String(image.run.User), "--unshare-pid", "--die-with-parent"];
-      const port = ["--setenv", "port", "0", "--setenv", "health_port", "0"];
+      const port = ["--setenv", "port", "0", "--setenv", "metrics_port", "0"];
       const where = ["--chdir", String(image.run.WorkingDir)];
       const args = [...inside, ...user, ...variables, ...port, ...where, ...(image.run.Cmd as string[])];
       running = spawn("bwrap", args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -118,14 +118,11 @@ describeWithRegistry("faaslane publish", () => {
           output += text;
         });
       }
-      const at = await eventually(
+      const address = `127.0.0.1:${await eventually(
         "it listens",
-        () => /127\.0\.0\.1:\d+|port:? (\d+)|:(\d{4,5})/.exec(output),
+        () => /listening on port (\d+)/.exec(output)?.[1],
         30_000,
-      ).catch(() => {
-        throw new Error(output);
-      });
-      const address = `127.0.0.1:${/(\d+)$/.exec(at[0])?.[1]}`;
+      ).catch(() => Promise.reject(new Error(output)))}`;
       const answer = await fetch(`http://${address}/`, {
         method: "POST",
         body: "this",
