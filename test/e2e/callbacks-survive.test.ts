@@ -52,7 +52,8 @@ class Receiver {
   }
 
   #answer(path: string, body: string, res: ServerResponse): void {
-    if (this.mode === "busy") res.writeHead(503).end();
+    // Long enough for all of them to wait at a time, on a slow machine too.
+    if (this.mode === "busy") res.writeHead(503, { "retry-after": "5" }).end();
     else if (this.mode === "gone") res.writeHead(410).end();
     else if (this.mode === "silent") {
       this.hanging.add(res);
