@@ -136,7 +136,9 @@ test("a provider without descriptors turns orders away or says 503, leaves repli
   const [{ text: pid } = { text: "" }] = await askMany(`${provider.url}/function/f`, 1);
   const giveBack = await exhaust(provider.pid);
   const outcomes: Outcome[] = [];
-  for (let i = 0; i < 20; i++) outcomes.push(await order(provider, `new-${i}`, "f:1"));
+  // Some are free again where others have ended meanwhile, as on a busy machine.
+  const isFelt = () => outcomes.some(({ status }) => status !== 202);
+  for (let i = 0; i < 20 || (i < 200 && !isFelt()); i++) outcomes.push(await order(provider, `new-${i}`, "f:1"));
   expect(outcomes.filter(({ status, code }) => ![0, 202].includes(status) && code !== "out_of_resources")).toEqual([]);
   expect(statuses(outcomes)).not.toEqual([202]);
   giveBack();
@@ -165,6 +167,9 @@ test.each<[mode: string, env: Record<string, string>, source: string]>([
     const giveBack = await exhaust(pid);
     // More than there are connections that are kept.
     const outcomes = await askMany(url, 120);
+    for (let more = 0; more < 10 && outcomes.every(({ status }) => status === 200); more++) {
+      outcomes.push(...(await askMany(url, 240)));
+    }
     expect(outcomes.filter(({ status }) => ![200, 500, 502, 503].includes(status))).toEqual([]);
     expect(statuses(outcomes)).not.toEqual([200]);
     giveBack();
