@@ -1,4 +1,4 @@
-// Runs before `npm start` and `npm test`, under whichever Node the machine has: installs what is missing and bundles
+// Runs before every npm script that starts the platform, under whichever Node the machine has: installs what is missing and bundles
 // the watchdog when its sources are newer. Only what Node 18 knows may be used here.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
