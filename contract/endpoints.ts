@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { decode, maybe, stringMap } from "./decode.ts";
 import { functionTimeouts } from "./timeouts.ts";
+import { rolloutState } from "./versions/rollout-state.ts";
+import { trafficTargets } from "./versions/traffic.ts";
 
 /** What a replica goes through on its way to its first call, in order. */
 export const STARTUP_PHASES = ["scheduled", "sandbox", "started", "listening", "announced", "offered"] as const;
@@ -29,12 +31,15 @@ const endpoint = z.object({
   address: z.string(),
   instance: z.string(),
   state: z.enum(["starting", "ready", "draining"]),
+  /** The version that it runs, where that is not the function's `version`: during an update. */
+  version: maybe(z.string()),
   /** For a while after it has become ready. */
   startup: maybe(startup),
 });
 export type Endpoint = z.output<typeof endpoint>;
 
 const functionEndpoints = z.object({
+  /** `NAME@VERSION` for a version beside the one that serves under the function's own name. */
   name: z.string(),
   namespace: z.string(),
   labels: stringMap,
@@ -54,6 +59,14 @@ const functionEndpoints = z.object({
    * anybody may know; a function's status says more.
    */
   problem: maybe(z.string()),
+  /** The version that its replicas run. */
+  version: maybe(z.string()),
+  /** Of the function's own name, where calls are split or tags given: versions, none of them `latest`. */
+  traffic: maybe(trafficTargets),
+  /** Of the function's own name: the rollout that is under way. */
+  rollout: maybe(rolloutState),
+  /** Grows with every change of versions and traffic. */
+  trafficGeneration: maybe(z.number().int()),
   endpoints: z.array(endpoint),
 });
 /** All that a gateway needs to know to call a function. */

@@ -7,6 +7,7 @@ import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
 import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
 import type { SecretName } from "../../contract/secrets.ts";
+import type { FunctionVersions } from "../../contract/versions/function-versions.ts";
 import type { Tally } from "../../kit/histogram.ts";
 
 /** A deployment whose namespace the route has resolved. */
@@ -18,6 +19,8 @@ export interface Backend {
   readonly functions: FunctionStore;
   readonly secrets: SecretStore;
   readonly namespaces: NamespaceStore;
+  /** Absent where functions have one version. */
+  readonly versions?: VersionStore;
   /** Absent where functions come as finished images only. */
   readonly builder?: Builder;
   /** Absent where images are somebody else's to keep. */
@@ -74,6 +77,10 @@ export interface TotalTime {
 /** Calls by `host:port` of the replica that has them. */
 export type CallsInFlight = Readonly<Record<string, number>>;
 
+/**
+ * Functions by name. `NAME@VERSION` is a version that serves beside the one under the function's own name: to a backend it
+ * is a function like any other, whose replicas are told `NAME`.
+ */
 export interface FunctionStore {
   /** @throws {FaasError} `invalid` for an unknown namespace */
   list(namespace: string): Promise<FunctionStatus[]>;
@@ -103,8 +110,31 @@ export interface FunctionStore {
    * @throws {FaasError} `notFound`; `invalid` over the backend's limit
    */
   scale(ref: FunctionRef, replicas: number, inFlight?: CallsInFlight): Promise<void>;
+  /**
+   * `sha256:…` of what an image is now; undefined where that cannot be found out. Absent where nobody knows.
+   * @throws {FaasError} `invalid` when there is no such image
+   */
+  digestOf?(deployment: ResolvedDeployment): Promise<string | undefined>;
   /** Calls wait for the function: its replicas start before others. Absent where they all start at once. */
   expedite?(ref: FunctionRef): void;
+}
+
+/** What is kept about the versions of functions; whatever has resolved is durable. */
+export interface VersionStore {
+  get(ref: FunctionRef): Promise<FunctionVersions | undefined>;
+  /**
+   * Writes what is kept as a whole.
+   * @param generation what it had when it was read; 0 when there was nothing
+   * @throws {FaasError} `conflict` when it has another by now; `noSpace`
+   */
+  put(ref: FunctionRef, versions: FunctionVersions, generation: number): Promise<void>;
+  /** Nothing is kept any more. */
+  remove(ref: FunctionRef): Promise<void>;
+  /**
+   * Calls `listener` with all that is there, and after each change, by another provider too.
+   * @returns ends that
+   */
+  follow(listener: (ref: FunctionRef, versions: FunctionVersions | undefined) => void): () => void;
 }
 
 export interface SecretStore {
