@@ -12,6 +12,7 @@ import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open-backend.ts";
 import type { ProviderConfig } from "./config.ts";
 import { isFunctionUrl } from "./routes/function-url.ts";
+import { withVersions } from "./versions/versioned-backend.ts";
 
 export interface OpenProvider {
   /** `http://host:port`. */
@@ -41,7 +42,7 @@ export async function openProvider(
   credentials: Credentials | undefined,
   log: Logger,
 ): Promise<OpenProvider> {
-  const backend = await openBackend(config, log);
+  const backend = withVersions(await openBackend(config, log), log);
   const closing = new AbortController();
   const servers: DrainingServer[] = [];
   try {

@@ -23,6 +23,7 @@ const LAYERS: readonly Layer[] = [
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 
   { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
+  { name: "versions", files: /^provider\/versions\//, imports: ["backend", "contract", "kit"] },
   { name: "local", files: /^provider\/backends\/local\//, imports: ["backend", "contract", "kit"] },
   {
     name: "resources",
@@ -57,12 +58,15 @@ const LAYERS: readonly Layer[] = [
   {
     name: "provider routes",
     files: /^provider\/(routes\/|(announce-)?app\.ts)/,
-    imports: ["backend", "contract", "kit"],
+    imports: ["versions", "backend", "contract", "kit"],
   },
   {
     name: "provider process",
     files: /^provider\/(config|serve|main)\.ts$/,
-    imports: ["provider routes", "backends", "cluster client", "resources", "local", "backend", "contract", "kit"],
+    imports: [
+      ...["provider routes", "backends", "cluster client", "resources", "local", "versions", "backend"],
+      ...["contract", "kit"],
+    ],
   },
 
   { name: "gateway core", files: /^gateway\/core\//, imports: ["contract"] },

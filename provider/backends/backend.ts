@@ -11,7 +11,15 @@ import type { FunctionVersions } from "../../contract/versions/function-versions
 import type { Tally } from "../../kit/histogram.ts";
 
 /** A deployment whose namespace the route has resolved. */
-export type ResolvedDeployment = FunctionDeployment & { readonly namespace: string };
+export type ResolvedDeployment = FunctionDeployment & {
+  readonly namespace: string;
+  /** The version that it is, `v3`: its replicas are told apart by it. Absent where nobody keeps versions. */
+  readonly version?: string;
+  /** `sha256:…` of what `image` is to mean; whatever it means now when absent. */
+  readonly digest?: string | undefined;
+  /** Who asked for it, as far as that is known. */
+  readonly by?: string | undefined;
+};
 
 /** Where functions run. Each failure is a `FaasError`; a write that has resolved survives `kill -9`. */
 export interface Backend {
@@ -86,6 +94,11 @@ export interface FunctionStore {
   list(namespace: string): Promise<FunctionStatus[]>;
   /** @param usage whether to measure CPU and memory too */
   get(ref: FunctionRef, usage?: boolean): Promise<FunctionStatus | undefined>;
+  /**
+   * What it was last deployed with, as it was given, with version and digest as far as they are known. Absent where only
+   * its status tells.
+   */
+  deployed?(ref: FunctionRef): Promise<ResolvedDeployment | undefined>;
   /**
    * Resolves once the definition is durable; replicas follow.
    * @throws {FaasError} `conflict` when it exists; `invalid` for its namespace, image, secrets or resources

@@ -28,7 +28,7 @@ export interface Admission {
  */
 export function admit(deployment: ResolvedDeployment, around: AdmissionContext): Admission {
   const { service, namespace, image, secrets = [], labels = {} } = deployment;
-  const artefact = image === "" ? undefined : around.resolveImage(image);
+  const artefact = image === "" ? undefined : around.resolveImage(pinnedImage(deployment));
   const own = labels.faas_function;
   const problems = [
     ...definitionProblems(deployment),
@@ -45,6 +45,11 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
   ];
   if (problems.length > 0 || !artefact) throw brokenRules(problems);
   return { digest: artefact.digest, bounds: readScaleBounds(deployment, around) };
+}
+
+/** Its image, by digest where that is given: whatever the name means by now. */
+export function pinnedImage({ image, digest }: Pick<ResolvedDeployment, "image" | "digest">): string {
+  return digest === undefined || image.includes("@sha256:") ? image : `${image}@${digest}`;
 }
 
 function missingImage({ name, tag, digest }: ArtefactReference): string {

@@ -30,6 +30,10 @@ const MIGRATIONS = [
    UPDATE images SET kept_since = unixepoch() * 1000;
    CREATE INDEX images_by_digest ON images (digest);
    CREATE TABLE artefacts (digest TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;`,
+  `CREATE TABLE versions (
+     namespace TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, document TEXT NOT NULL,
+     PRIMARY KEY (namespace, name)
+   ) STRICT;`,
 ];
 
 /** The log goes back to its beginning after so many pages, and thus hardly ever needs more than `makeRoom` has made. */

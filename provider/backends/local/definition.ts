@@ -46,13 +46,18 @@ export function normaliseDeployment(deployment: ResolvedDeployment): ResolvedDep
     envVars: Object.keys(envVars ?? {}).length > 0 ? sorted(envVars ?? {}) : undefined,
     labels: Object.keys(labels ?? {}).length > 0 ? sorted(labels ?? {}) : undefined,
     secrets: secrets?.length ? [...new Set(secrets)].sort() : undefined,
+    version: deployment.version,
   };
   const kept = Object.entries(optional).filter(([, value]) => !isEmpty(value));
   const given = Object.entries(named).filter(([, value]) => value !== undefined);
   return { service, image, namespace, ...Object.fromEntries([...kept, ...given]) };
 }
 
-/** Whether deploying `next` with `digest` would leave everything as it is. */
+/** Whether deploying `next` with `digest` would leave everything as it is, whatever its version is called. */
 export function isUnchanged(current: StoredFunction, next: ResolvedDeployment, digest: string): boolean {
-  return current.digest === digest && JSON.stringify(current.deployment) === JSON.stringify(next);
+  return current.digest === digest && textOf(current.deployment) === textOf(next);
+}
+
+function textOf({ version: _version, ...deployment }: ResolvedDeployment): string {
+  return JSON.stringify(deployment);
 }

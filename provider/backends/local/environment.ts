@@ -1,4 +1,5 @@
 import type { Descriptor } from "../../../contract/descriptor.ts";
+import { parseVersionedName } from "../../../contract/versions/version-name.ts";
 import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import type { StoredFunction } from "./definition.ts";
@@ -46,7 +47,7 @@ export function buildProcessEnvironment(
     port: "0",
     metrics_port: "0",
     bind_address: "127.0.0.1",
-    OPENFAAS_NAME: service,
+    OPENFAAS_NAME: parseVersionedName(service).name,
     OPENFAAS_NAMESPACE: namespace,
     FAASLANE_SECRETS_DIR: location.secrets,
     [MARK_VARIABLE]: location.mark,

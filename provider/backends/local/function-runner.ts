@@ -102,6 +102,11 @@ export class FunctionRunner {
     return this.#generations.get(this.#record.generation)?.artefactEnv ?? {};
   }
 
+  /** The version that replicas of a generation run, if it is one. */
+  versionOf(generation: number): string | undefined {
+    return this.#generations.get(generation)?.record.deployment.version;
+  }
+
   /** Of the artefacts that its versions are copied from, former ones included while a replica of them runs. */
   get digests(): readonly string[] {
     return [...this.#generations.values()].map(({ record }) => record.digest);
@@ -239,7 +244,8 @@ export class FunctionRunner {
   #start(number: number): void {
     const generation = this.#generations.get(number) as FunctionGeneration;
     const { times, starts, prober, probes, log } = this.#settings;
-    const instance = `${this.#record.name}-${number}-${randomBytes(4).toString("hex")}`;
+    // Also the name of folders and control groups: nothing in it has a meaning anywhere.
+    const instance = `${this.#record.name.replace("@", "-")}-${number}-${randomBytes(4).toString("hex")}`;
     const replica = new SupervisedReplica({
       instance,
       generation: number,

@@ -31,6 +31,7 @@ import type { ReplicaTimes } from "./replica.ts";
 import { type Isolation, openIsolation } from "./sandbox/isolation.ts";
 import type { SandboxSetting } from "./sandbox/level.ts";
 import { openSecretFiles, type SecretFiles } from "./secrets.ts";
+import { openVersionTable } from "./version-table.ts";
 
 export interface LocalBackendOptions {
   /** Folder for all state; made if missing. Only one backend at a time may use it. */
@@ -103,10 +104,14 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     const { wall } = isolation;
 
     const table = openFunctionTable(db);
+    const versions = openVersionTable(db);
     const images = await openImages(db, dataDir, options.now);
     const sweeper = new ImageSweeper({
       images,
-      usage: () => functions.imageUsage(),
+      usage: () => {
+        const { digests, references } = functions.imageUsage();
+        return { digests: digests.union(versions.digests()), references };
+      },
       keepMs: options.imageKeepMs ?? 7 * 24 * 3600e3,
       log: options.log,
       ...(options.now && { now: options.now }),
@@ -171,11 +176,13 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
     };
     const builder = await options.openBuilder?.({ ...images, register }, orphans, isolation);
     sweeper.request();
+    versions.follow(() => sweeper.request());
     let closing: Promise<void> | undefined;
 
     return {
       info: buildInfo(options.version, builder !== undefined),
       functions,
+      versions,
       namespaces,
       secrets: buildSecretStore(secretFiles, namespaces),
       ...(builder && { builder }),

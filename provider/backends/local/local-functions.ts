@@ -9,10 +9,11 @@ import {
 import { callersSecret } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutWarnings } from "../../../contract/timeouts.ts";
+import { isVersion, parseVersionedName } from "../../../contract/versions/version-name.ts";
 import { readDescriptor } from "../../../kit/read-descriptor.ts";
 import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import type { WatchHub } from "../watch-hub.ts";
-import { type AdmissionContext, admit } from "./admission.ts";
+import { type Admission, type AdmissionContext, admit, pinnedImage } from "./admission.ts";
 import { isUnchanged, normaliseDeployment, type StoredFunction } from "./definition.ts";
 import { sweepLeftovers } from "./files.ts";
 import { FunctionRunner, type RunnerSettings } from "./function-runner.ts";
@@ -35,9 +36,15 @@ export interface LocalFunctionsOptions {
   hasNamespace(name: string): boolean;
 }
 
+/** The deployment by the name that its replicas are told, which is what has to keep the rules of names. */
+function asTold(deployment: ResolvedDeployment): ResolvedDeployment {
+  const { name, version } = parseVersionedName(deployment.service);
+  return version !== undefined && isVersion(version) ? { ...deployment, service: name } : deployment;
+}
+
 /** Whether its name and image keep their rules; otherwise it is refused for them, whether or not it exists. */
 function isSound(deployment: ResolvedDeployment): boolean {
-  return definitionProblems(deployment).length === 0;
+  return definitionProblems(asTold(deployment)).length === 0;
 }
 
 /** The functions of the backend: definitions in the table, each with a runner that makes them true. */
@@ -97,7 +104,7 @@ export class LocalFunctions implements FunctionStore {
     if (isSound(deployment) && this.find({ name, namespace })) {
       throw new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`);
     }
-    const { digest, bounds } = admit(deployment, this.#options.around);
+    const { digest, bounds } = this.#admit(deployment);
     const record = this.#options.table.insert({
       name,
       namespace,
@@ -115,18 +122,28 @@ export class LocalFunctions implements FunctionStore {
     this.#requireOpen();
     this.#requireNamespace(namespace);
     const runner = this.find({ name, namespace });
-    if (!isSound(deployment)) admit(deployment, this.#options.around);
+    if (!isSound(deployment)) this.#admit(deployment);
     if (!runner) {
       const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
       throw new FaasError("notFound", why);
     }
-    const { digest, bounds } = admit(deployment, this.#options.around);
+    const { digest, bounds } = this.#admit(deployment);
     const next = normaliseDeployment(deployment);
     if (isUnchanged(runner.record, next, digest)) return;
     const replicas = Math.max(runner.record.replicas, bounds.min);
     runner.want();
     runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
     this.#options.runner.onArtefactsChanged?.([]);
+  }
+
+  async deployed(ref: FunctionRef): Promise<ResolvedDeployment | undefined> {
+    const record = this.find(ref)?.record;
+    return record && { ...record.deployment, digest: `sha256:${record.digest}` };
+  }
+
+  async digestOf(deployment: ResolvedDeployment): Promise<string | undefined> {
+    const artefact = deployment.image === "" ? undefined : this.#options.around.resolveImage(pinnedImage(deployment));
+    return artefact && `sha256:${artefact.digest}`;
   }
 
   async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
@@ -205,7 +222,7 @@ export class LocalFunctions implements FunctionStore {
         record.namespace === namespace &&
         (record.deployment.secrets?.includes(name) || callersSecret(record.deployment.annotations) === name),
     );
-    return users.map((record) => record.name);
+    return [...new Set(users.map((record) => parseVersionedName(record.name).name))];
   }
 
   /** Hands a secret's new value to the functions that have it. */
@@ -237,12 +254,17 @@ export class LocalFunctions implements FunctionStore {
     const publish = (runner: FunctionRunner) => {
       // A function that was removed has nothing to say any more, above all not about its successor.
       if (this.#runners.get(key) === runner) {
-        hub.publish(buildEndpoints(runner.record, runner.replicas, runner.artefactEnv));
+        const versionOf = (generation: number) => runner.versionOf(generation);
+        hub.publish(buildEndpoints(runner.record, runner.replicas, runner.artefactEnv, versionOf));
       }
     };
     const runner = new FunctionRunner(this.#homeOf(record), record, settings, publish, recovered);
     this.#runners.set(key, runner);
     publish(runner);
+  }
+
+  #admit(deployment: ResolvedDeployment): Admission {
+    return admit(asTold(deployment), this.#options.around);
   }
 
   #imageBytes({ record }: FunctionRunner): number | undefined {
@@ -268,7 +290,7 @@ export class LocalFunctions implements FunctionStore {
   }
 }
 
-/** Folder of a function. A dot cannot be in a name, so no function's folder is another's. */
+/** Folder of a function. Neither a dot nor an @ can be in a name, so no function's folder is another's. */
 function homeName({ namespace, name, uid }: StoredFunction): string {
   return join(namespace, `${name}.${uid}`);
 }

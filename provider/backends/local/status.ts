@@ -3,6 +3,7 @@ import type { Endpoint, FunctionEndpoints, Startup } from "../../../contract/end
 import type { FunctionStatus } from "../../../contract/functions.ts";
 import { readMaxInflight } from "../../../contract/max-inflight.ts";
 import { readTimeouts } from "../../../contract/timeouts.ts";
+import { parseVersionedName } from "../../../contract/versions/version-name.ts";
 import { HOPELESS_STARTS } from "./backoff.ts";
 import type { StoredFunction } from "./definition.ts";
 import type { ReplicaView } from "./rollout.ts";
@@ -30,7 +31,7 @@ const sorted = (map: Record<string, string>) =>
   Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function labelsOf({ name, deployment }: StoredFunction): Record<string, string> {
-  return sorted({ ...deployment.labels, faas_function: name });
+  return sorted({ ...deployment.labels, faas_function: parseVersionedName(name).name });
 }
 
 function annotationsOf({ deployment }: StoredFunction): Record<string, string> {
@@ -66,7 +67,7 @@ export function buildStatus(
   replicas: readonly VisibleReplica[],
   { usage, sandbox, imageBytes }: Particulars = {},
 ): FunctionStatus {
-  const { service: name, namespace, ...rest } = record.deployment;
+  const { service: name, namespace, version: _version, ...rest } = record.deployment;
   const available = replicas.filter(({ state }) => state === "ready").length;
   const problem = firstOf(record, replicas, "problem") ?? firstOf(record, replicas, "notice");
   return {
@@ -89,16 +90,19 @@ export function buildStatus(
  * One function as gateways see it. Replicas without an address cannot be called and are left out. A start that merely
  * takes long is no problem here, nor is a replica that starts again: callers who wait should go on waiting.
  * @param artefactEnv environment that comes with its artefact
+ * @param versionOf the version that replicas of a generation run
  */
 export function buildEndpoints(
   record: StoredFunction,
   replicas: readonly VisibleReplica[],
   artefactEnv: Readonly<Record<string, string>> = {},
+  versionOf: (generation: number) => string | undefined = () => undefined,
 ): FunctionEndpoints {
   const { name, namespace, generation } = record;
   const env = { ...artefactEnv, ...record.deployment.envVars };
   const maxInflight = readMaxInflight(env);
   const timeouts = readTimeouts(env);
+  const { version } = record.deployment;
   const problem = areHopeless(replicas) ? firstOf(record, replicas, "problemKind") : undefined;
   return {
     name,
@@ -111,7 +115,13 @@ export function buildEndpoints(
     cores: availableParallelism(),
     ...(timeouts && { timeouts }),
     ...(problem !== undefined && { problem }),
-    endpoints: replicas.flatMap((replica) => endpointOf(replica) ?? []),
+    ...(version !== undefined && { version }),
+    endpoints: replicas.flatMap((replica) => {
+      const endpoint = endpointOf(replica);
+      if (!endpoint) return [];
+      const own = versionOf(replica.generation);
+      return [own === undefined || own === version ? endpoint : { ...endpoint, version: own }];
+    }),
   };
 }
 
