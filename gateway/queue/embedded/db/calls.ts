@@ -47,7 +47,7 @@ export interface AnsweredAttempt extends Omit<Tried, "refused"> {
 }
 
 /** In the column `member`: not one, but all of a batch. */
-export const WHOLE = -1;
+export const WHOLE_BATCH = -1;
 
 const FIELDS = [
   ...["seq", "key", "due", "bytes", "attempts", "acceptedAt", "startedAt", "status", "durationMs", "notAfter"],
@@ -86,7 +86,7 @@ export class EmbeddedCalls {
       callId ?? null,
       idempotencyKey ?? null,
       member?.whole ?? null,
-      isBatch ? WHOLE : (member?.index ?? null),
+      isBatch ? WHOLE_BATCH : (member?.index ?? null),
       meta,
       body,
     ).lastRow;
@@ -140,7 +140,7 @@ export class EmbeddedCalls {
         meta: row.meta as string,
         body: row.body as Uint8Array<ArrayBuffer>,
       },
-      isBatch: row.member === WHOLE,
+      isBatch: row.member === WHOLE_BATCH,
     };
   }
 
@@ -315,6 +315,6 @@ export function bytesOf({ meta, body }: Pick<CallToStore, "meta" | "body">): num
 type FoundFacts = CallFacts & { isBatch: boolean; readonly member?: number };
 
 function toFacts(found: FoundFacts | undefined): CallFacts | undefined {
-  if (found) found.isBatch = found.member === WHOLE;
+  if (found) found.isBatch = found.member === WHOLE_BATCH;
   return found;
 }

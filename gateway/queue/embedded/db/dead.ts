@@ -1,6 +1,6 @@
 import type { SQLInputValue } from "node:sqlite";
 import type { LetterFilter, StoredLetter } from "../protocol.ts";
-import { WHOLE } from "./calls.ts";
+import { WHOLE_BATCH } from "./calls.ts";
 import type { EmbeddedDatabase, Row } from "./database.ts";
 
 const COLUMNS = "place, seq, fn, call_id, reason, attempts, status, accepted, died, body_bytes";
@@ -84,7 +84,7 @@ export class EmbeddedDead {
     return this.#db.number(
       `INSERT INTO calls (seq, fn, due, bytes, attempts, interruptions, accepted, call_id, idem, member, meta, body)
        SELECT CASE WHEN whole IS NULL THEN seq END, fn, ?, bytes, 0, 0, accepted, call_id, CASE WHEN whole IS NULL THEN idem END,
-         CASE WHEN json_valid(meta) AND json_extract(meta, '$.batch.kind') = 'whole' THEN ${WHOLE} END,
+         CASE WHEN json_valid(meta) AND json_extract(meta, '$.batch.kind') = 'whole' THEN ${WHOLE_BATCH} END,
          CASE WHEN NOT json_valid(meta) THEN meta
               WHEN whole IS NULL THEN json_remove(meta, '$.notAfter', '$.notBefore')
               ELSE json_remove(meta, '$.notAfter', '$.notBefore', '$.batch') END,
