@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { decodeJson } from "../../contract/decode.ts";
 import { FaasError } from "../../contract/errors.ts";
+import { LATENCY_BUCKETS } from "../core/rollout/latency-counts.ts";
+import type { TrialSides } from "../core/rollout/trial-book.ts";
 import type { FunctionLoad, LoadReport } from "../core/scaling/load-book.ts";
 
 /** A message is no larger, whatever the server would take: what is decoded at a time must not hold up calls. */
@@ -16,6 +18,13 @@ const MAX_COUNT_CHARS = 20;
 const name = z.string().min(1).max(256);
 const amount = z.number().min(0);
 const count = z.number().int().min(0);
+
+const trial = z.object({
+  calls: count,
+  errors: count,
+  cold: count,
+  latencies: z.array(z.tuple([count.max(LATENCY_BUCKETS - 1), count])).max(LATENCY_BUCKETS),
+});
 
 const part = z.object({
   gateway: name,
@@ -36,6 +45,7 @@ const part = z.object({
   alerted: z.array(name).exactOptional(),
   orders: z.record(name, count).exactOptional(),
   byHand: z.record(name, count).exactOptional(),
+  trials: z.record(name, z.object({ key: name, candidate: trial, stable: trial })).exactOptional(),
   last: z.boolean().exactOptional(),
 });
 type ReportPart = z.output<typeof part>;
@@ -45,6 +55,7 @@ interface Draft {
   alerted: string[];
   orders: Record<string, number>;
   byHand: Record<string, number>;
+  trials: Record<string, TrialSides>;
   bytes: number;
 }
 
@@ -62,7 +73,7 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
       last.bytes += bytes;
       return last;
     }
-    const fresh: Draft = { functions: {}, alerted: [], orders: {}, byHand: {}, bytes };
+    const fresh: Draft = { functions: {}, alerted: [], orders: {}, byHand: {}, trials: {}, bytes };
     drafts.push(fresh);
     return fresh;
   };
@@ -81,9 +92,14 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
       draftFor(sizeOf(function_) + MAX_COUNT_CHARS)[kind][function_] = replicas;
     }
   }
+  for (const [function_, sides] of Object.entries(report.trials ?? {})) {
+    const bytes = sizeOf(function_, sides);
+    // It would keep all the rest from being sent.
+    if (bytes <= room) draftFor(bytes).trials[function_] = sides;
+  }
   if (drafts.length > MAX_PARTS) throw new FaasError("tooLarge", `a report of ${drafts.length} messages`);
   if (drafts.length === 0) draftFor(0);
-  return drafts.map(({ functions, alerted, orders, byHand }, i) => {
+  return drafts.map(({ functions, alerted, orders, byHand, trials }, i) => {
     const message: ReportPart = {
       gateway: report.gateway,
       report: number,
@@ -93,13 +109,14 @@ export function encodeReport(report: LoadReport, number: number, maxBytes: numbe
       ...(alerted.length > 0 && { alerted }),
       ...(Object.keys(orders).length > 0 && { orders }),
       ...(Object.keys(byHand).length > 0 && { byHand }),
+      ...(Object.keys(trials).length > 0 && { trials: trials as NonNullable<ReportPart["trials"]> }),
       ...(report.last && { last: true }),
     };
     return Buffer.from(JSON.stringify(message));
   });
 }
 
-function sizeOf(key: string, value?: FunctionLoad): number {
+function sizeOf(key: string, value?: FunctionLoad | TrialSides): number {
   return Buffer.byteLength(JSON.stringify(key)) + Buffer.byteLength(JSON.stringify(value) ?? "") + 2;
 }
 
@@ -136,12 +153,14 @@ function merge(parts: readonly ReportPart[]): LoadReport {
   const alerted = parts.flatMap((each) => each.alerted ?? []);
   const orders = Object.assign({}, ...parts.map((each) => each.orders));
   const byHand = Object.assign({}, ...parts.map((each) => each.byHand));
+  const trials = Object.assign({}, ...parts.map((each) => each.trials));
   return {
     gateway,
     functions: Object.assign({}, ...parts.map(({ functions }) => functions)),
     ...(alerted.length > 0 && { alerted }),
     ...(Object.keys(orders).length > 0 && { orders }),
     ...(Object.keys(byHand).length > 0 && { byHand }),
+    ...(Object.keys(trials).length > 0 && { trials }),
     ...(last && { last }),
   };
 }

@@ -1,3 +1,4 @@
+import { followTrials } from "../proxy/follow-trials.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
 import type { Occupancies } from "../proxy/occupancy.ts";
@@ -21,7 +22,7 @@ export type TableConfig = Pick<
 
 /** @param shared absent where there is one thread */
 export function openTable(config: TableConfig, shared?: SharedParts): FunctionTable {
-  return new FunctionTable({
+  const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: config.maxHeldCalls,
     timeoutMs: config.upstreamTimeoutMs,
@@ -30,4 +31,6 @@ export function openTable(config: TableConfig, shared?: SharedParts): FunctionTa
     providerProxy: new ProviderProxy({ url: config.providerUrl, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
     ...(shared && { occupancies: shared.counters, shareTurns: shared.shareTurns }),
   });
+  followTrials(table);
+  return table;
 }

@@ -103,8 +103,10 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     const now = performance.now();
     this.#unload(now);
     if (this.#startedAt === undefined) return;
-    this.entry.meter.end(status, (now - this.#startedAt) / 1000);
-    if (this.#held) this.entry.meter.waited(this.#held.coldWait.seconds(now));
+    const { meter } = this.entry;
+    meter.end(status, (now - this.#startedAt) / 1000);
+    meter.trial?.observe(status, now - this.#startedAt, this.#held !== undefined);
+    if (this.#held) meter.waited(this.#held.coldWait.seconds(now));
     this.#startedAt = undefined;
   }
 

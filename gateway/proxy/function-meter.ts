@@ -1,4 +1,5 @@
 import { Tally, type TallyReport } from "../../kit/histogram.ts";
+import { TrialCounts, type TrialReport } from "../core/rollout/trial-counts.ts";
 
 /** Upper bounds of the duration histogram, in seconds: those of OpenFaaS's `gateway_functions_seconds`. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
@@ -17,6 +18,8 @@ export interface MeterReport {
   readonly cold: TallyReport | undefined;
   readonly firstBytes: TallyReport;
   readonly waits: TallyReport | undefined;
+  /** With the key of what it was counted for. */
+  readonly trial?: TrialReport & { readonly key: string };
 }
 
 /** Counts the calls of one function. Plain numbers: it runs for every call, and is read only when somebody scrapes. */
@@ -30,6 +33,8 @@ export class FunctionMeter {
   firstBytes = new Tally(FIRST_BYTE_BUCKETS);
   /** Calls that waited for a replica, by how long that took, or until they were given up; undefined as above. */
   waits: Tally | undefined;
+  /** What a rollout is judged by; undefined unless one is under way. */
+  trial: TrialCounts | undefined;
   #ended = 0;
 
   /** Calls under way. */
@@ -80,7 +85,7 @@ export class FunctionMeter {
 
   /** Reads off what was counted, for whoever adds it up, and begins anew; undefined when that is nothing. */
   take(): MeterReport | undefined {
-    const { started, codes, cold, firstBytes, waits } = this;
+    const { started, codes, cold, firstBytes, waits, trial } = this;
     const ended = this.#ended;
     if (started === 0 && ended === 0 && firstBytes.count === 0 && !cold && !waits) return undefined;
     this.started = 0;
@@ -89,15 +94,19 @@ export class FunctionMeter {
     this.cold = undefined;
     this.firstBytes = new Tally(FIRST_BYTE_BUCKETS);
     this.waits = undefined;
-    return { started, ended, codes: [...codes], cold, firstBytes, waits };
+    const counted = { started, ended, codes: [...codes], cold, firstBytes, waits };
+    if (!trial) return counted;
+    this.trial = new TrialCounts(trial.key);
+    return { ...counted, trial: { key: trial.key, ...trial.report() } };
   }
 
   /** Adds what another meter of the same function has counted. */
-  add({ started, ended, codes, cold, firstBytes, waits }: MeterReport): void {
+  add({ started, ended, codes, cold, firstBytes, waits, trial }: MeterReport): void {
     this.started += started;
     this.#ended += ended;
     for (const [code, tally] of codes) this.#codeTally(code).add(tally);
     this.firstBytes.add(firstBytes);
+    if (trial && this.trial?.key === trial.key) this.trial.add(trial);
     if (cold) {
       this.cold ??= new Tally(COLD_BUCKETS);
       this.cold.add(cold);

@@ -39,6 +39,11 @@ export interface AutoscalerOptions {
   /** Absent: no other gateway. */
   readonly exchange?: LoadExchange;
   readonly leadership?: Leadership;
+  /** What goes along with this gateway's loads to the others, and comes with theirs; see {@link LoadReport.trials}. */
+  readonly trials?: {
+    report(): LoadReport["trials"];
+    receive(gateway: string, trials: NonNullable<LoadReport["trials"]>): void;
+  };
   /** Name of this gateway, its own for each start. */
   readonly gateway: string;
   readonly defaults: ScaleDefaults;
@@ -90,6 +95,7 @@ export class Autoscaler {
     this.#outside = new OutsideLoads(options.outside, options.log);
     options.exchange?.onReport((report) => {
       this.#book.write(report, this.#now());
+      if (report.trials) options.trials?.receive(report.gateway, report.trials);
       const now = this.#now();
       for (const name of report.alerted ?? []) this.#watched.get(name)?.alerted(now);
       for (const [name, replicas] of Object.entries(report.orders ?? {})) {
@@ -224,12 +230,14 @@ export class Autoscaler {
       const replicas = entry.readyReplicas > 1 ? { replicas: entry.outstanding() } : {};
       own[entry.qualifiedName] = { concurrency, started, inFlight, held, ...replicas };
     }
+    const trials = this.#options.exchange && this.#options.trials?.report();
     const report: LoadReport = {
       gateway: this.#options.gateway,
       functions: own,
       ...(this.#alerts.size > 0 && { alerted: [...this.#alerts] }),
       ...(this.#orders.size > 0 && { orders: Object.fromEntries(this.#orders) }),
       ...(this.#handSet.size > 0 && { byHand: Object.fromEntries(this.#handSet) }),
+      ...(trials && { trials }),
     };
     for (const told of [this.#alerts, this.#orders, this.#handSet]) told.clear();
     this.#book.write(report, now);

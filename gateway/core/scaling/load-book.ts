@@ -1,3 +1,5 @@
+import type { TrialSides } from "../rollout/trial-book.ts";
+
 /** Load of one function at one gateway, over about the last second. */
 export interface FunctionLoad {
   /** Calls in flight on average, those that wait for a replica among them. */
@@ -22,6 +24,8 @@ export interface LoadReport {
   readonly orders?: Readonly<Record<string, number>>;
   /** Replicas that it was asked for by hand since. */
   readonly byHand?: Readonly<Record<string, number>>;
+  /** What it has counted of rollouts under way, since their step began, by function. */
+  readonly trials?: Readonly<Record<string, TrialSides>>;
   /** Its last one: the gateway stops. */
   readonly last?: boolean;
 }

@@ -33,6 +33,12 @@ test("what is encoded is read again, in messages that are small enough", () => {
     },
     { requiredKeys: ["concurrency", "started", "inFlight", "held"] },
   );
+  const latencies = fc.array(fc.tuple(fc.nat(191), count), { maxLength: 20 });
+  const trial = fc.record({ calls: count, errors: count, cold: count, latencies });
+  const trials = fc.dictionary(name, fc.record({ key: fc.constant("5/1/0"), candidate: trial, stable: trial }), {
+    minKeys: 1,
+    maxKeys: 5,
+  });
   const report = fc.record(
     {
       gateway: name,
@@ -40,6 +46,7 @@ test("what is encoded is read again, in messages that are small enough", () => {
       alerted: fc.array(name, { minLength: 1, maxLength: 10 }),
       orders: fc.dictionary(name, count, { minKeys: 1, maxKeys: 10 }),
       byHand: fc.dictionary(name, count, { minKeys: 1, maxKeys: 10 }),
+      trials,
       last: fc.constant(true as const),
     },
     { requiredKeys: ["gateway", "functions"] },
