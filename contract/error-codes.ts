@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   no_request: "notFound",
   method_not_allowed: "notAllowed",
   conflict: "conflict",
+  route_taken: "conflict",
   not_ended: "conflict",
   result_gone: "conflict",
   too_large: "tooLarge",

@@ -14,6 +14,8 @@ export const PATHS = {
   logs: "/system/logs",
   endpoints: "/system/endpoints",
   build: "/system/build",
+  /** Domains and paths that lead to functions. */
+  routes: "/system/routes",
   /** Removes images that no function uses. */
   prune: "/system/prune",
   scaling: "/system/scaling/",

@@ -4,6 +4,7 @@ import type { Registry } from "prom-client";
 import { FaasError } from "../contract/errors.ts";
 import type { VersionInfo } from "../contract/info.ts";
 import { PATHS } from "../contract/paths.ts";
+import { isBuiltIn } from "../contract/routes/route-path.ts";
 import { type Credentials, requireBasicAuth } from "../kit/basic-auth.ts";
 import { guardControl, requireJson } from "../kit/control-guard.ts";
 import type { Hosts } from "../kit/hosts.ts";
@@ -11,12 +12,15 @@ import type { Logger } from "../kit/log.ts";
 import { LoginAttempts } from "../kit/login-attempts.ts";
 import { asksForJson, createApp, errorResponder, notFoundResponder, rawBody, route, sendJson } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
+import { within } from "../kit/within.ts";
 import { cleanLocation } from "./core/function-path.ts";
 import { PathPrefix } from "./core/path-prefix.ts";
+import { readRequestTarget } from "./core/routes/request-target.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
+import type { RoutedRequests } from "./proxy/routed-requests.ts";
 import { type AlertDeps, alertRoute } from "./routes/alert.ts";
 import { ASYNC_PREFIX, type AsyncIntake } from "./routes/async-intake.ts";
 import type { CallRoutes } from "./routes/call-routes.ts";
@@ -33,6 +37,8 @@ export interface GatewayDeps {
   readonly table: FunctionTable;
   readonly connection: ProviderConnection;
   readonly provider: ProviderClient;
+  /** Domains and paths that lead to functions; there are none when absent. */
+  readonly routes?: RoutedRequests;
   /** Absent when there is no queue; asynchronous calls are then an unknown route, as in OpenFaaS. */
   readonly async?: AsyncParts;
   /** Absent where functions are not scaled here; the provider then answers for these routes. */
@@ -72,18 +78,30 @@ export interface AsyncParts {
   readonly queue: QueueAdminDeps["queue"];
 }
 
+/** A gateway that has just begun learns in a moment which paths lead to functions; longer nobody waits for that. */
+const FIRST_ROUTES_MS = 1_000;
+
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
 export function buildGateway(deps: GatewayDeps): Handler {
-  const { proxy, async, pathPrefix = new PathPrefix() } = deps;
+  const { proxy, async, routes, table, pathPrefix = new PathPrefix() } = deps;
   const control = buildControlRoutes(deps);
-  return (req, res) => {
-    const url = pathPrefix.strip(req.url as string);
-    req.url = url;
+  const serve: Handler = (req, res) => {
+    const url = req.url as string;
+    if (routes?.any) {
+      const taken = routes.take(req, res);
+      if (taken !== "none") return taken === "call" ? proxy.handle(req, res) : undefined;
+    }
     if (url.startsWith(FUNCTION_PREFIX)) return proxy.handle(req, res);
     if (!async || !url.startsWith(ASYNC_PREFIX)) return control(req, res);
     if (req.method === "POST") return async.intake.handle(req, res);
     if (req.method === "OPTIONS" && async.intake.answerPreflight(req, res)) return undefined;
     return async.calls.handle(req, res);
+  };
+  return (req, res) => {
+    const url = pathPrefix.strip(req.url as string);
+    req.url = url;
+    if (!routes || table.synced || isBuiltIn(readRequestTarget(url).path)) return serve(req, res);
+    return within(FIRST_ROUTES_MS, table.whenSynced).then(() => serve(req, res));
   };
 }
 

@@ -18,7 +18,7 @@ export interface SharedCount {
 
 export interface UpgradeOptions {
   /** Whether a request for `url` may change the protocol; the others are served as if they did not want to. */
-  readonly accepts: (url: string) => boolean;
+  readonly accepts: (url: string, req: IncomingMessage) => boolean;
   /** Connections at a time that go on with another protocol. */
   readonly max: number;
   /** How many there are, where the limit is that of several servers; absent where it is that of this one. */
@@ -106,7 +106,7 @@ export class Upgrades {
 
   /** For the server's `shouldUpgradeCallback`: what it refuses is an ordinary request. */
   readonly shouldUpgrade = (req: IncomingMessage): boolean => {
-    const may = !this.#ending && this.#options.max > 0 && this.#options.accepts(req.url as string);
+    const may = !this.#ending && this.#options.max > 0 && this.#options.accepts(req.url as string, req);
     // Behind an answer that is still owed it could not be kept apart from it.
     const connection = this.#connections.at(req.socket);
     const isFree = connection?.free && !hasAnswer(req.socket);

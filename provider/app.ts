@@ -17,6 +17,7 @@ import { postBuild } from "./routes/build.ts";
 import { openEndpointSnapshot } from "./routes/endpoint-snapshot.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
 import { proxyFunctions } from "./routes/function-proxy.ts";
+import { listRoutes, removeRoutes, setRoutes } from "./routes/function-routes.ts";
 import { isFunctionUrl } from "./routes/function-url.ts";
 import { createFunction, getFunction, listFunctions, removeFunction, updateFunction } from "./routes/functions.ts";
 import { getInfo } from "./routes/info.ts";
@@ -28,6 +29,7 @@ import {
   removeNamespace,
   updateNamespace,
 } from "./routes/namespaces.ts";
+import { type Deploys, OwnedRoutes } from "./routes/owned-routes.ts";
 import { pathLabel } from "./routes/path-label.ts";
 import { pruneImages } from "./routes/prune.ts";
 import { expediteFunction, scaleFunction } from "./routes/scale.ts";
@@ -101,11 +103,18 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   const login = requireBasicAuth(credentials, new LoginAttempts({ log }));
   app.use("/system", metrics.observe, guardControl(options.hosts), login, requireJson(PATHS.build));
   app.param("name", onlyNames);
+  const owned = new OwnedRoutes(backend);
+  const deploys = deploysOf(functions, owned);
   route(app, PATHS.functions, {
     GET: [listFunctions(functions, fallback)],
-    POST: [body, createFunction(functions, fallback)],
-    PUT: [body, updateFunction(functions, fallback)],
+    POST: [body, createFunction(deploys, fallback)],
+    PUT: [body, updateFunction(deploys, fallback)],
     DELETE: [body, removeFunction(functions, fallback)],
+  });
+  route(app, PATHS.routes, {
+    GET: [listRoutes(owned)],
+    PUT: [body, setRoutes(owned, fallback)],
+    DELETE: [body, removeRoutes(owned, fallback)],
   });
   route(app, `${PATHS.function}:name`, { GET: [getFunction(functions, fallback)] });
   route(app, `${PATHS.scale}:name`, { POST: [body, scaleFunction(functions, fallback)] });
@@ -159,6 +168,18 @@ function exposeColdStarts(registry: Parameters<typeof registerHistogram>[0], col
       sum: seconds,
     })),
   );
+}
+
+/** Deploys that look at the routes of others first. */
+function deploysOf(
+  functions: Backend["functions"],
+  owned: Deploys,
+): Pick<Backend["functions"], "create" | "update" | "warningsFor"> {
+  return {
+    create: (deployment) => owned.create(deployment),
+    update: (deployment) => owned.update(deployment),
+    warningsFor: async (deployment) => (await functions.warningsFor?.(deployment)) ?? [],
+  };
 }
 
 /** Names outside OpenFaaS's set of characters are unknown routes. */

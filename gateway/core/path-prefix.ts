@@ -25,6 +25,11 @@ function readPrefix(text: string): string | undefined {
   return PREFIX.test(prefix) && !DOTS.test(prefix) ? prefix : undefined;
 }
 
+/** What a request says that callers put before its path, as far as that is one; "" otherwise. */
+export function prefixOf({ "x-forwarded-prefix": given }: IncomingHttpHeaders): string {
+  return typeof given === "string" ? (readPrefix(given) ?? "") : "";
+}
+
 /** Headers of an answer that sends its caller somewhere. */
 export interface LocationHeaders {
   readonly location: string;

@@ -1,10 +1,11 @@
 import { TrustedProxies } from "../../http/client-address.ts";
-import type { SharedCount } from "../../http/upgrades.ts";
+import type { SharedCount, UpgradeOptions } from "../../http/upgrades.ts";
 import { Certificates } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import { isFunctionCall } from "../proxy/function-proxy.ts";
+import type { RoutedRequests } from "../proxy/routed-requests.ts";
 import type { GatewayConfig } from "./config.ts";
 
 /** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
@@ -24,6 +25,7 @@ export interface CallListenerOptions {
   /** Connections of all of them that have changed their protocol; absent where there are no others. */
   readonly upgraded?: SharedCount;
   readonly pathPrefix: PathPrefix;
+  readonly routes: Pick<RoutedRequests, "leads">;
   readonly log: Logger;
 }
 
@@ -32,7 +34,7 @@ export interface CallListenerOptions {
  * @throws {StartError} when a certificate cannot be used or a socket is taken; the listen error when a port is
  */
 export async function listenForCalls(handler: Handler, options: CallListenerOptions): Promise<DrainingServer> {
-  const { config, maxConnections, pathPrefix, log } = options;
+  const { config, maxConnections, log } = options;
   const { trustedProxies, proxyProtocol, certificates: pairs } = config.front;
   const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
   try {
@@ -46,7 +48,7 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
       trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
       front: { proxyProtocol, certificates },
       upgrades: {
-        accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
+        accepts: acceptsUpgrade(options),
         idleMs: config.upgradeIdleMs,
         max: config.maxUpgrades,
         shared: options.upgraded,
@@ -65,4 +67,15 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
     certificates?.close();
     throw error;
   }
+}
+
+/** Calls of functions alone may go on with another protocol. */
+export function acceptsUpgrade({
+  pathPrefix,
+  routes,
+}: Pick<CallListenerOptions, "pathPrefix" | "routes">): UpgradeOptions["accepts"] {
+  return (given, req) => {
+    const url = pathPrefix.strip(given);
+    return isFunctionCall(url) || routes.leads(req, url);
+  };
 }

@@ -10,8 +10,8 @@ import { type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import type { ProviderClient } from "../provider-client.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
-import { isFunctionCall } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
+import type { RoutedRequests } from "../proxy/routed-requests.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
 import type { Sampler } from "../telemetry/sampler.ts";
 import { relayed } from "../workers/relayed.ts";
@@ -19,7 +19,7 @@ import { MAIN_THREAD, type SharedCounters } from "../workers/shared-counters.ts"
 import { SharedOccupancy } from "../workers/shared-occupancy.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
 import type { GatewayConfig } from "./config.ts";
-import type { CallListenerConfig } from "./listen-for-calls.ts";
+import { acceptsUpgrade, type CallListenerConfig } from "./listen-for-calls.ts";
 import type { TableConfig } from "./open-table.ts";
 
 /** What a worker's thread is given. */
@@ -63,6 +63,7 @@ export interface WorkerParts {
   /** Of all callers together. */
   readonly maxConnections: number;
   readonly pathPrefix: PathPrefix;
+  readonly routes: Pick<RoutedRequests, "leads">;
   readonly release: string;
   readonly log: Logger;
 }
@@ -85,8 +86,7 @@ const LAST_ANSWERS_MS = 1_000;
  * @throws {StartError} when a certificate cannot be used, or there is no room for a socket; the listen error when the port is taken
  */
 export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
-  const { config, workers, handler, table, counters, provider, wake, observer, maxConnections, pathPrefix, log } =
-    parts;
+  const { config, workers, handler, table, counters, provider, wake, observer, maxConnections, log } = parts;
   const folder = await makeFolder();
   const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
   const close = async () => {
@@ -103,7 +103,7 @@ export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
       limits: { maxConnections },
       upgrades: {
-        accepts: (url) => isFunctionCall(pathPrefix.strip(url)),
+        accepts: acceptsUpgrade(parts),
         idleMs: config.upgradeIdleMs,
         max: config.maxUpgrades,
       },

@@ -24,8 +24,10 @@ import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
 import type { PolicyGate } from "../policies/policy-gate.ts";
 import { ProviderClient } from "../provider-client.ts";
 import type { FunctionProxy } from "../proxy/function-proxy.ts";
+import { FunctionRoutes } from "../proxy/function-routes.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
+import { RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
@@ -126,6 +128,8 @@ export async function openGateway(
     opened.push(scaling);
     const { autoscaler } = scaling;
     const pathPrefix = new PathPrefix(config.pathPrefix);
+    const functionRoutes = new FunctionRoutes(table, log);
+    const routes = new RoutedRequests(functionRoutes, pathPrefix);
     const gate = openPolicyGate(config, credentials, log);
     const { observer } = telemetry;
     const { release } = version;
@@ -170,6 +174,7 @@ export async function openGateway(
       countControl: control.observe,
       proxy,
       table,
+      routes,
       connection,
       provider,
       version,
@@ -204,7 +209,7 @@ export async function openGateway(
       },
     );
     opened.push(drained(metrics, 1_000));
-    const listening = { config, maxConnections: shares.calls, pathPrefix, log };
+    const listening = { config, maxConnections: shares.calls, pathPrefix, routes, log };
     const threads =
       counters &&
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));

@@ -5,6 +5,8 @@ import { StartError } from "../../kit/process.ts";
 import type { DrainingServer, Handler } from "../../kit/server.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
+import { FunctionRoutes } from "../proxy/function-routes.ts";
+import { RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import type { ObservedCall } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
@@ -32,6 +34,8 @@ async function run(
   const relay = new Relay(socketPath);
   const observer = await openObserver(settings, (records) => post({ kind: "calls", records }));
   const pathPrefix = new PathPrefix(config.pathPrefix);
+  const functionRoutes = new FunctionRoutes(table);
+  const routes = new RoutedRequests(functionRoutes, pathPrefix);
   const proxy = new FunctionProxy({
     table,
     // Functions that are not known are the main thread's to ask for.
@@ -53,12 +57,13 @@ async function run(
 
   const listen = async (at: number, claim: boolean) => {
     const claimed = claim ? await claimPort(at, config.bindAddress) : at;
-    api = await listenForCalls(callHandler(proxy, relay, pathPrefix), {
+    api = await listenForCalls(callHandler(proxy, relay, pathPrefix, routes), {
       config: { ...config, port: claimed },
       maxConnections,
       reusePort: true,
       upgraded: new SharedOccupancy(upgraded, thread),
       pathPrefix,
+      routes,
       log,
     });
     post({ kind: "listening", port: api.port, url: api.url });
@@ -101,9 +106,16 @@ async function openObserver(
   return new ThreadObserver({ watch: new CallWatch(undefined, tracer), timeOrigin, isWanted, post });
 }
 
-function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix): Handler {
+function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix, routes: RoutedRequests): Handler {
   return (req, res) => {
-    const url = pathPrefix.strip(req.url as string);
+    const given = req.url as string;
+    const url = pathPrefix.strip(given);
+    if (routes.any) {
+      req.url = url;
+      const taken = routes.take(req, res);
+      if (taken !== "none") return taken === "call" ? proxy.handle(req, res) : undefined;
+      req.url = given;
+    }
     if (!isFunctionCall(url)) return relay.pass(req, res);
     req.url = url;
     return proxy.handle(req, res);

@@ -9,6 +9,7 @@ import { Agent, request } from "../../kit/http.ts";
 import { MAX_HEADER_BYTES } from "../../kit/server.ts";
 import { writeAnswer } from "../proxy/http-exchange.ts";
 import { failureAnswer } from "../proxy/platform-answers.ts";
+import { undoRoute } from "../proxy/routed-requests.ts";
 
 /** Says for whom a request is passed on. Only what comes over the threads' own socket is believed. */
 export const PEER_HEADER = "x-faaslane-peer";
@@ -28,6 +29,8 @@ export class Relay {
   }
 
   readonly pass = (req: IncomingMessage, res: ServerResponse): void => {
+    // Who gets it there looks for its route.
+    undoRoute(req);
     const upgrade = upgradeOf(req);
     const there = request({
       agent: this.#agent,

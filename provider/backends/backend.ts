@@ -6,9 +6,16 @@ import type { ProviderInfo } from "../../contract/info.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import type { FunctionNamespace } from "../../contract/namespaces.ts";
 import type { PruneReport, PruneRequest } from "../../contract/prune.ts";
+import type { OwnedRoute } from "../../contract/routes/route.ts";
 import type { SecretName } from "../../contract/secrets.ts";
 import type { FunctionVersions } from "../../contract/versions/function-versions.ts";
 import type { Tally } from "../../kit/histogram.ts";
+
+/** A route that does not come from the annotation of its function. */
+export interface IngressRoute extends OwnedRoute {
+  /** For people, e.g. `FunctionIngress shop`. */
+  readonly source: string;
+}
 
 /** A deployment whose namespace the route has resolved. */
 export type ResolvedDeployment = FunctionDeployment & {
@@ -35,6 +42,9 @@ export interface Backend {
   readonly images?: ImageStore;
 
   readonly coldStarts?: ColdStartTallies;
+
+  /** Routes to functions that others than the functions themselves tell of. Absent where there is no such thing. */
+  ingressRoutes?(): readonly IngressRoute[];
 
   /**
    * A replica says that it listens. Absent where replicas are not asked to.

@@ -9,6 +9,7 @@ const WHOLE: ReadonlySet<string> = new Set([
   PATHS.endpoints,
   PATHS.build,
   PATHS.prune,
+  PATHS.routes,
   PATHS.announce,
 ]);
 const PREFIXES = [PATHS.function, PATHS.scale, PATHS.expedite, PATHS.namespace];

@@ -62,7 +62,7 @@ const ajv = new Ajv2020({ strict: false, validateFormats: false });
 const { schemas } = (document as unknown as { components: { schemas: Record<string, object> } }).components;
 /** Parts of an `allOf` are open by themselves, so every schema is there in both forms. */
 for (const [name, schema] of Object.entries(schemas)) {
-  ajv.addSchema(strict(schema, name === "Call") as object, `#/components/schemas/${name}`);
+  ajv.addSchema(strict(schema, name === "Call" || name === "Route") as object, `#/components/schemas/${name}`);
 }
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -208,6 +208,11 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["sendCallback", 404, "/system/queue/call/callback?id=nope"],
   ["sendCallback", 409, "/system/queue/call/callback?id=<waiting>"],
   ["sendCallback", 422, "/system/queue/call/callback?id=<ended>"],
+  ["setRoutes", 202, "/system/routes"],
+  ["setRoutes", 404, "/system/routes", json({ function: "nope", routes: [] })],
+  ["setRoutes", 400, "/system/routes", json({ function: "hello", routes: [{ path: "x" }] })],
+  ["listRoutes", 200, "/system/routes"],
+  ["removeRoutes", 202, "/system/routes"],
   ["scaleFunction", 202, "/system/scale-function/hello"],
   async () => {
     const path = "/system/scaling/hello/history";
