@@ -5,7 +5,7 @@ import { formatRoutes, parseRoutes } from "../../contract/routes/parse-routes.ts
 import type { ListedRoute } from "../../contract/routes/requests.ts";
 import { type FunctionRoute, type OwnedRoute, ROUTES, takenRoutes } from "../../contract/routes/route.ts";
 import type { Backend, FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
-import { deploymentOf } from "./deployment-of.ts";
+import { deployedAs } from "./deployed-as.ts";
 
 /** Stores that routes are kept in, as annotations of functions. */
 export type RouteBackend = Pick<Backend, "ingressRoutes"> & {
@@ -79,7 +79,7 @@ export class OwnedRoutes implements Deploys {
       await this.#requireFree(ref, routes);
       const { [ROUTES]: _, ...others } = status.annotations ?? {};
       const annotations = { ...others, ...(routes.length > 0 && { [ROUTES]: formatRoutes(routes) }) };
-      await this.#backend.functions.update({ ...deploymentOf(status, ref.namespace), annotations });
+      await this.#backend.functions.update({ ...deployedAs(status, ref.namespace), annotations });
     });
   }
 
