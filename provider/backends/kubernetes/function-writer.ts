@@ -12,6 +12,7 @@ import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";
 import { planUpdate, serviceNeedsApply, type UpdatePlan } from "./resources/plan-update.ts";
 import { buildService } from "./resources/service.ts";
 import type { ResourceContext } from "./resources/settings.ts";
+import { objectName } from "./resources/version-unit.ts";
 
 export interface FunctionWriterOptions {
   readonly client: KubernetesClient;
@@ -50,15 +51,20 @@ export class FunctionWriter {
 
   /** For a function without a Deployment. `deployment` has been checked. */
   async create(deployment: ResolvedDeployment, around: ResourceContext): Promise<WrittenObjects> {
-    const { client, cache } = this.#options;
-    const { namespace, service: name } = deployment;
-    const desired = buildDeployment(deployment, around);
     // First, as it may be somebody else's; without a Deployment it does no harm.
     const { service } = await this.applyService(deployment, around);
+    return { deployment: await this.createDeployment(deployment, around), service, changed: true };
+  }
+
+  /** The Deployment alone. */
+  async createDeployment(deployment: ResolvedDeployment, around: ResourceContext): Promise<V1Deployment> {
+    const { client, cache } = this.#options;
+    const { namespace, service } = deployment;
+    const desired = buildDeployment(deployment, around);
     const whole = withReplicas(desired, initialReplicas(deployment, around.settings));
-    const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, name), whole);
+    const made = await client.apply<V1Deployment>(apiPath.deployment(namespace, objectName(service)), whole);
     cache.observeWrite(made);
-    return { deployment: made, service, changed: true };
+    return made;
   }
 
   /**
@@ -72,7 +78,7 @@ export class FunctionWriter {
     { purpose, mayAdopt }: { readonly purpose: Purpose; readonly mayAdopt: boolean },
   ): Promise<V1Deployment> {
     const { client, cache } = this.#options;
-    const path = apiPath.deployment(deployment.namespace, deployment.service);
+    const path = apiPath.deployment(deployment.namespace, objectName(deployment.service));
     const plan = this.#plan(existing, deployment, around, purpose);
     if (plan.kind === "unchanged") return existing;
     if (purpose === "verify" && (plan.reason === "changed" || plan.reason === "adopted")) return existing;

@@ -1,4 +1,4 @@
-import type { V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
+import type { V1ConfigMap, V1Deployment, V1Namespace, V1Pod } from "@kubernetes/client-node";
 import { FaasError } from "../../../contract/errors.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import { FEATURES, type VersionInfo } from "../../../contract/info.ts";
@@ -11,13 +11,15 @@ import { StuckPods } from "./cache/stuck-pods.ts";
 import type { ClusterAccess } from "./client/access.ts";
 import { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
-import { type Identified, telling, type WatchSink, watchObjects } from "./client/watcher.ts";
+import { type Identified, telling, type WatcherOptions, type WatchSink, watchObjects } from "./client/watcher.ts";
 import { FunctionObjects } from "./function-objects.ts";
+import { KubernetesVersions } from "./function-versions.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";
 import { KubernetesNamespaces } from "./namespaces.ts";
 import { type Operator, openOperator } from "./operator/operator.ts";
 import { readLogs } from "./pods/logs.ts";
-import { FUNCTION_LABEL } from "./resources/names.ts";
+import { FUNCTION_LABEL, VERSION_LABEL, VERSION_OF_LABEL } from "./resources/names.ts";
+import { versionOwner } from "./resources/owner.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
 import { trimDeployment, trimPod } from "./resources/trim.ts";
 import { KubernetesSecrets } from "./secrets.ts";
@@ -33,6 +35,8 @@ export interface KubernetesBackendOptions {
 
 /** Room for giving the lease back, so that another provider need not wait for it to run out. */
 const LEAST_DRAIN_MS = 2_000;
+/** An account of before there were versions may do without, and is asked again this often. */
+const REFUSED_MS = 30_000;
 /** How long requests wait for the first cache of the cluster. */
 const CACHE_WITHIN_MS = 20_000;
 
@@ -40,6 +44,13 @@ function trimNamespace({ metadata = {} }: V1Namespace): V1Namespace {
   const { managedFields: _, ...rest } = metadata;
   return { metadata: rest };
 }
+
+function trimConfigMap({ metadata = {}, ...map }: V1ConfigMap): V1ConfigMap {
+  const { managedFields: _, ...rest } = metadata;
+  return { ...map, metadata: rest };
+}
+
+type Watched<T extends Identified> = Pick<WatcherOptions<T>, "path" | "labelSelector" | "trim" | "refusedMs">;
 
 /**
  * Runs functions as Deployments of a Kubernetes cluster. Returns before the cluster has been seen, which may be away
@@ -64,6 +75,13 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     await ready();
     if (!namespaces.has(name)) throw new FaasError("invalid", `namespace not found: ${name}`);
   };
+  const versions = new KubernetesVersions({
+    client,
+    log,
+    requireNamespace,
+    hasNamespace: (name) => namespaces.has(name),
+    ownerOf: (ref) => versionOwner(cache.find(ref) ?? {}),
+  });
   let operator: Operator | undefined;
   const namespaces = new KubernetesNamespaces({
     client,
@@ -72,16 +90,14 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     hasFunctions: (namespace) => cache.names(namespace).length > 0,
     onChange: () => {
       cache.republish();
+      versions.republish();
       operator?.lookAtAll();
     },
     ready,
   });
 
   const watching: Promise<void>[] = [];
-  const watch = <T extends Identified>(
-    sink: WatchSink<T>,
-    what: { readonly path: string; readonly labelSelector?: string; trim(object: T): T },
-  ): Promise<void> => {
+  const watch = <T extends Identified>(sink: WatchSink<T>, what: Watched<T>): Promise<void> => {
     const told = telling(sink);
     watching.push(watchObjects({ ...what, client, sink: told.sink, log }, closed.signal));
     return told.filled;
@@ -99,6 +115,19 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       trim: trimPod,
     }),
   ];
+  firsts.push(
+    watch<V1Deployment>(cache.versionDeployments, {
+      path: apiPath.deployments(scope),
+      labelSelector: VERSION_LABEL,
+      trim: trimDeployment,
+    }),
+    watch<V1ConfigMap>(versions.sink, {
+      path: apiPath.configMaps(scope),
+      labelSelector: VERSION_OF_LABEL,
+      trim: trimConfigMap,
+      refusedMs: REFUSED_MS,
+    }),
+  );
   if (clusterRole) {
     firsts.push(watch<V1Namespace>(namespaces.sink, { path: apiPath.namespaces, trim: trimNamespace }));
   }
@@ -141,6 +170,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       features: [FEATURES.endpoints],
     },
     functions,
+    versions,
     secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => cache.usersOf(secret) }),
     namespaces,
     coldStarts,

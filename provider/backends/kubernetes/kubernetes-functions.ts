@@ -29,8 +29,10 @@ import {
 } from "./resources/function-object.ts";
 import { ownerReference } from "./resources/owner.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
-import { isFunction } from "./resources/read-deployment.ts";
+import { isFunction, isVersionDeployment } from "./resources/read-deployment.ts";
 import type { ResourceContext, ResourceSettings } from "./resources/settings.ts";
+import { isUnitName, isVersionUnit, objectName, unitOfDeployment } from "./resources/version-unit.ts";
+import { VersionUnits } from "./version-units.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;
@@ -68,6 +70,7 @@ interface Unseen {
 export class KubernetesFunctions implements FunctionStore {
   readonly #options: FunctionsOptions;
   readonly #writer: FunctionWriter;
+  readonly #units: VersionUnits;
   /** The last write of each function in this process, for the next to wait for. */
   readonly #writes = new Map<string, Promise<void>>();
   readonly #lookUps = new Map<string, Promise<Unseen | undefined>>();
@@ -75,6 +78,7 @@ export class KubernetesFunctions implements FunctionStore {
   constructor(options: FunctionsOptions) {
     this.#options = options;
     this.#writer = new FunctionWriter(options);
+    this.#units = new VersionUnits({ ...options, writer: this.#writer, find: (ref) => this.#find(ref) });
   }
 
   async list(namespace: string): Promise<FunctionStatus[]> {
@@ -99,6 +103,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { client, objects, requireNamespace } = this.#options;
     await requireNamespace(namespace);
     await this.#withLock({ name, namespace }, async () => {
+      if (isVersionUnit(name)) return await this.#units.create(deployment);
       const taken = (cause?: unknown) =>
         new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
       // Together, as each takes its time where the API server is slow.
@@ -124,6 +129,7 @@ export class KubernetesFunctions implements FunctionStore {
     await requireNamespace(namespace);
     const ref = { name, namespace };
     await this.#withLock(ref, async () => {
+      if (isVersionUnit(name)) return await this.#units.update(deployment);
       if (isSound(deployment) && !(await this.#find(ref)) && !(await this.#findObject(ref))) {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
         throw new FaasError("notFound", why);
@@ -164,7 +170,7 @@ export class KubernetesFunctions implements FunctionStore {
         if (!object) return undefined;
         const problems = functionProblems(object);
         if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
-        if (existing && !isFunction(existing)) {
+        if (existing && (!isFunction(existing) || isVersionDeployment(existing))) {
           throw new FaasError("conflict", `deployment ${ref.name} exists and is not a function's`);
         }
         if (existing?.metadata?.deletionTimestamp) {
@@ -186,6 +192,7 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#options.ready();
     if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
     await this.#withLock(ref, async () => {
+      if (isVersionUnit(ref.name)) return await this.#units.remove(ref);
       const { client, cache, objects } = this.#options;
       const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
       if (!existing && !object) throw notFound(ref);
@@ -219,7 +226,7 @@ export class KubernetesFunctions implements FunctionStore {
       await writeDeletionCosts(ref, cache.podsOf(ref), inFlight, this.#options);
     }
     try {
-      const path = apiPath.scale(ref.namespace, ref.name);
+      const path = apiPath.scale(ref.namespace, objectName(ref.name));
       const scaling = () => client.mergePatch<V1Scale>(path, { spec: { replicas } });
       const { metadata } = await this.#writer.retryOnConflict(scaling);
       cache.observeReplicas(ref, replicas, metadata?.resourceVersion);
@@ -238,10 +245,12 @@ export class KubernetesFunctions implements FunctionStore {
   }
 
   async #find(ref: FunctionRef): Promise<V1Deployment | undefined> {
-    if (!isFunctionName(ref.name) || !isFunctionName(`n${ref.namespace}`)) return undefined;
+    if (!isUnitName(ref.name) || !isFunctionName(`n${ref.namespace}`)) return undefined;
     const { client, cache } = this.#options;
-    const found = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
+    const found = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, objectName(ref.name)));
     if (!found || !isFunction(found) || found.metadata?.deletionTimestamp) return undefined;
+    // That of a version is none of the function that is called like it.
+    if (unitOfDeployment(found.metadata ?? {}) !== ref.name) return undefined;
     cache.observeWrite(found);
     return found;
   }

@@ -3,17 +3,19 @@ import type { Announcement } from "../../../../contract/announce.ts";
 import type { Endpoint } from "../../../../contract/endpoints.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../../contract/functions.ts";
 import type { SecretName } from "../../../../contract/secrets.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ColdStarts } from "../../cold-starts.ts";
 import type { WatchHub } from "../../watch-hub.ts";
 import type { Identified, WatchSink } from "../client/watcher.ts";
 import { isAnnounceToken } from "../resources/announce-token.ts";
 import { podEndpoints, readEndpoints } from "../resources/endpoints.ts";
-import { FUNCTION_LABEL } from "../resources/names.ts";
-import { isFunction } from "../resources/read-deployment.ts";
+import { isFunction, isVersionDeployment } from "../resources/read-deployment.ts";
 import { readSecrets } from "../resources/secret-volumes.ts";
 import { readStatus } from "../resources/status.ts";
 import { trimDeployment } from "../resources/trim.ts";
+import { isVersionUnit, unitOfDeployment, unitOfPod } from "../resources/version-unit.ts";
 import { PendingPods } from "./pending-pods.ts";
+import { RefSets } from "./ref-sets.ts";
 
 export interface InformerCacheOptions {
   readonly hub: Pick<WatchHub, "publish" | "remove">;
@@ -23,12 +25,23 @@ export interface InformerCacheOptions {
   readonly now?: () => number;
 }
 
-function keyOf({ metadata }: Identified): string {
+function keyOf({ metadata }: V1Pod): string {
   return qualifiedName({ name: metadata?.name ?? "", namespace: metadata?.namespace ?? "" });
 }
 
-function functionOf({ metadata }: V1Pod): string {
-  return qualifiedName({ name: metadata?.labels?.[FUNCTION_LABEL] ?? "", namespace: metadata?.namespace ?? "" });
+/** The function, or `NAME@vN`, that a Deployment is of. */
+function refOf({ metadata = {} }: V1Deployment): FunctionRef {
+  return { name: unitOfDeployment(metadata), namespace: metadata.namespace ?? "" };
+}
+
+const unitKeyOf = (deployment: V1Deployment) => qualifiedName(refOf(deployment));
+
+/** The function of a version. */
+const functionKeyOf = ({ name, namespace }: FunctionRef) =>
+  qualifiedName({ name: parseVersionedName(name).name, namespace });
+
+function ownerOf({ metadata = {} }: V1Pod): string {
+  return qualifiedName({ name: unitOfPod(metadata), namespace: metadata.namespace ?? "" });
 }
 
 /** Whether `a` is the older of two versions of an object. They are numbers, if too large for those of JavaScript. */
@@ -46,6 +59,8 @@ export class InformerCache {
   /** By function, then by the pod's key. */
   readonly #pods = new Map<string, Map<string, V1Pod>>();
   readonly #functionByPod = new Map<string, string>();
+  /** By function, those of its versions that are there. */
+  readonly #versions = new RefSets();
   readonly #pending: PendingPods;
   readonly #now: () => number;
   /** `uid`s of Deployments whose deletion was accepted but not seen yet. */
@@ -55,28 +70,10 @@ export class InformerCache {
   /** What {@link status} has found, until something is published anew: lists of all functions are asked for often. */
   readonly #statuses = new Map<string, FunctionStatus>();
 
-  readonly deployments: WatchSink<V1Deployment> = {
-    replace: (objects) => {
-      this.#removed.clear();
-      const seen = new Set(objects.map(keyOf));
-      for (const object of objects) this.deployments.put(object);
-      for (const [key, object] of this.#deployments) if (!seen.has(key)) this.deployments.remove(object);
-    },
-    put: (object) => {
-      if (this.#removed.has(object.metadata?.uid ?? "") || !isFunction(object)) return;
-      const key = keyOf(object);
-      const known = this.#deployments.get(key);
-      if (known && isOlder(object, known)) return;
-      this.#deployments.set(key, object);
-      this.#publish(key);
-    },
-    remove: (object) => {
-      const uid = object.metadata?.uid ?? "";
-      this.#removed.delete(uid);
-      const key = keyOf(object);
-      if (this.#deployments.get(key)?.metadata?.uid === uid) this.#forget(key);
-    },
-  };
+  /** Deployments of functions. */
+  readonly deployments = this.#deploymentSink((object) => !isVersionDeployment(object));
+  /** Deployments of versions beside them, which are found by another label. */
+  readonly versionDeployments = this.#deploymentSink(isVersionDeployment);
 
   readonly pods: WatchSink<V1Pod> = {
     replace: (objects) => {
@@ -87,7 +84,7 @@ export class InformerCache {
       }
     },
     put: (pod) => {
-      const [key, owner] = [keyOf(pod), functionOf(pod)];
+      const [key, owner] = [keyOf(pod), ownerOf(pod)];
       const before = this.#functionByPod.get(key);
       if (before !== undefined && before !== owner) this.#drop(key, before);
       const pods = this.#pods.get(owner) ?? new Map<string, V1Pod>();
@@ -127,8 +124,8 @@ export class InformerCache {
 
   /** See `Backend.announce`. */
   announce({ name, namespace, instance, ...times }: Announcement, address: string, token: string): boolean {
-    const ref = { name, namespace };
-    if (!isAnnounceToken(token, this.find(ref))) return false;
+    const ref = this.#versionsOf({ name, namespace }).find((one) => isAnnounceToken(token, this.find(one)));
+    if (!ref) return false;
     const heardAt = this.#now();
     const startedAt = heardAt - times.uptimeMs;
     const heard = {
@@ -149,12 +146,12 @@ export class InformerCache {
 
   /** What a write has answered; it may be newer than what was seen. */
   observeWrite(deployment: V1Deployment): void {
-    this.deployments.put(trimDeployment(deployment));
+    this.#put(trimDeployment(deployment));
   }
 
   /** A deletion that was accepted. */
   forget(deployment: V1Deployment): void {
-    const [key, uid] = [keyOf(deployment), deployment.metadata?.uid ?? ""];
+    const [key, uid] = [unitKeyOf(deployment), deployment.metadata?.uid ?? ""];
     this.#removed.add(uid);
     for (const pod of this.#pods.get(key)?.values() ?? []) this.#orphans.add(pod.metadata?.uid ?? "");
     if (this.#deployments.get(key)?.metadata?.uid === uid) this.#forget(key);
@@ -165,7 +162,7 @@ export class InformerCache {
     const known = this.#deployments.get(qualifiedName(ref));
     if (!known?.spec || resourceVersion === undefined) return;
     const metadata = { ...known.metadata, resourceVersion };
-    this.deployments.put({ ...known, metadata, spec: { ...known.spec, replicas } });
+    this.#put({ ...known, metadata, spec: { ...known.spec, replicas } });
   }
 
   find(ref: FunctionRef): V1Deployment | undefined {
@@ -187,12 +184,12 @@ export class InformerCache {
     return status;
   }
 
-  /** Functions of a namespace, in order of name. */
+  /** Functions of a namespace and their versions, in order of name. */
   names(namespace: string): string[] {
     const own = [...this.#deployments.values()].filter(
       ({ metadata }) => metadata?.namespace === namespace && !metadata.deletionTimestamp,
     );
-    return own.map(({ metadata }) => metadata?.name ?? "").sort();
+    return own.map((deployment) => refOf(deployment).name).sort();
   }
 
   /** Names of the functions that are deployed with a secret. */
@@ -209,9 +206,10 @@ export class InformerCache {
     return deployment ? this.#podsOf(deployment) : [];
   }
 
-  /** Pods of a function that are there, with how often their containers were started again. */
+  /** Pods of a function and of its versions that are there, with how often their containers were started again. */
   instances(ref: FunctionRef): { readonly name: string; readonly restarts: number }[] {
-    return this.podsOf(ref).map(({ metadata, status }) => ({
+    const pods = this.#versionsOf(ref).flatMap((one) => this.podsOf(one));
+    return pods.map(({ metadata, status }) => ({
       name: metadata?.name ?? "",
       restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     }));
@@ -224,6 +222,44 @@ export class InformerCache {
 
   close(): void {
     this.#pending.close();
+  }
+
+  #deploymentSink(isOwn: (object: V1Deployment) => boolean): WatchSink<V1Deployment> {
+    return {
+      replace: (objects) => {
+        this.#removed.clear();
+        const seen = new Set(objects.map(unitKeyOf));
+        for (const object of objects) if (isOwn(object)) this.#put(object);
+        for (const [key, object] of this.#deployments) if (isOwn(object) && !seen.has(key)) this.#remove(object);
+      },
+      put: (object) => {
+        if (isOwn(object)) this.#put(object);
+      },
+      remove: (object) => this.#remove(object),
+    };
+  }
+
+  #put(object: V1Deployment): void {
+    if (this.#removed.has(object.metadata?.uid ?? "") || !isFunction(object)) return;
+    const ref = refOf(object);
+    const key = qualifiedName(ref);
+    const known = this.#deployments.get(key);
+    if (known && isOlder(object, known)) return;
+    this.#deployments.set(key, object);
+    if (!known && isVersionUnit(ref.name)) this.#versions.add(functionKeyOf(ref), ref);
+    this.#publish(key);
+  }
+
+  #remove(object: V1Deployment): void {
+    const uid = object.metadata?.uid ?? "";
+    this.#removed.delete(uid);
+    const key = unitKeyOf(object);
+    if (this.#deployments.get(key)?.metadata?.uid === uid) this.#forget(key);
+  }
+
+  /** The function, then those of its versions that are there; a version is alone. */
+  #versionsOf(ref: FunctionRef): FunctionRef[] {
+    return [ref, ...this.#versions.of(qualifiedName(ref))];
   }
 
   #drop(key: string, owner: string): void {
@@ -240,14 +276,15 @@ export class InformerCache {
     this.#deployments.delete(key);
     this.#statuses.delete(key);
     if (!known) return;
-    const ref = { name: known.metadata?.name ?? "", namespace: known.metadata?.namespace ?? "" };
+    const ref = refOf(known);
+    if (isVersionUnit(ref.name)) this.#versions.delete(functionKeyOf(ref), ref);
     this.#options.coldStarts?.forget(ref);
     this.#options.hub.remove(ref);
   }
 
   #podsOf(deployment: V1Deployment): V1Pod[] {
     const since = secondsOf(deployment.metadata?.creationTimestamp);
-    const pods = [...(this.#pods.get(keyOf(deployment))?.values() ?? [])];
+    const pods = [...(this.#pods.get(unitKeyOf(deployment))?.values() ?? [])];
     // Pods of a function of that name that was removed before may still be there.
     return pods.filter(
       ({ metadata }) => !this.#orphans.has(metadata?.uid ?? "") && secondsOf(metadata?.creationTimestamp) >= since,
@@ -262,9 +299,9 @@ export class InformerCache {
     this.#statuses.delete(key);
     const deployment = this.#deployments.get(key);
     if (!deployment) return;
-    const { name = "", namespace = "", deletionTimestamp } = deployment.metadata ?? {};
-    if (deletionTimestamp || !this.#options.hasNamespace(namespace)) {
-      this.#options.hub.remove({ name, namespace });
+    const ref = refOf(deployment);
+    if (deployment.metadata?.deletionTimestamp || !this.#options.hasNamespace(ref.namespace)) {
+      this.#options.hub.remove(ref);
       return;
     }
     const pods = this.#podsOf(deployment);

@@ -19,6 +19,8 @@ export const apiPath = {
   podLog: (namespace: string, name: string) => `${core(namespace)}/pods/${name}/log`,
   secrets: (namespace: string) => `${core(namespace)}/secrets`,
   secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,
+  configMaps: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/configmaps`,
+  configMap: (namespace: string, name: string) => `${core(namespace)}/configmaps/${name}`,
   events: (namespace: string) => `${core(namespace)}/events`,
   podMetrics: (namespace: string) => `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`,
   functions: (namespace?: string) => `${openfaas(namespace)}/functions`,

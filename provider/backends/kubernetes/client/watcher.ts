@@ -45,6 +45,8 @@ export interface WatcherOptions<T, R = T> {
   readonly log: Logger;
   /** The kind may not be installed, which is no fault: there is nothing of it then, and it is asked for this often. */
   readonly absentMs?: number;
+  /** It may not be permitted, which is told but keeps nobody waiting: what is there is not seen then, and it is asked for this often. */
+  readonly refusedMs?: number;
   /** From 0 up to, not including, 1. */
   readonly random?: () => number;
 }
@@ -80,10 +82,11 @@ export async function watchObjects<T extends Identified, R = T>(
   options: WatcherOptions<T, R>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { log, path, sink, absentMs, random = Math.random } = options;
+  const { log, path, sink, random = Math.random } = options;
   let version: string | undefined;
   let failures = 0;
-  let absent = false;
+  let lacking: string | undefined;
+  let listed = false;
   while (!signal.aborted) {
     let accepted = false;
     let askedMs = 0;
@@ -93,7 +96,7 @@ export async function watchObjects<T extends Identified, R = T>(
       performance.now() - since >= SOUND_MS ? 0 : accepted ? Math.min(failures + 1, 3) : failures + 1;
     try {
       version ??= await listAll(options, signal);
-      absent = false;
+      [lacking, listed] = [undefined, true];
       for await (const seen of follow(options, version, signal)) {
         version = seen;
         accepted = true;
@@ -101,21 +104,53 @@ export async function watchObjects<T extends Identified, R = T>(
       failures = next();
     } catch (err) {
       if (signal.aborted) return;
-      if (absentMs !== undefined && hasStatus(err, 404)) {
-        if (!absent) log.info({ path }, "cluster does not have this kind of object");
-        [absent, version, failures] = [true, undefined, 0];
-        sink.replace([]);
-        await sleep(absentMs, signal);
+      const none = whyNone(err, options, listed);
+      if (none) {
+        if (lacking !== none.why) log[none.level]({ path, ...none.cause }, none.why);
+        if (none.isEmpty) sink.replace([]);
+        [lacking, version, failures] = [none.why, undefined, 0];
+        await sleep(none.againMs, signal);
         continue;
       }
       if (isExpired(err)) version = undefined;
-      askedMs = err instanceof ApiError ? Math.min(err.retryAfterMs ?? 0, MAX_PAUSE_MS) : 0;
+      askedMs = askedPause(err);
       failures = Math.max(1, next());
       log.warn({ err, path, failures }, "watch lost");
     }
     const pauseMs = failures > 0 ? decidePause(failures - 1, random()) : 0;
     if (pauseMs > 0 || askedMs > 0) await sleep(Math.max(pauseMs, askedMs), signal);
   }
+}
+
+interface None {
+  readonly why: string;
+  readonly level: "info" | "warn";
+  readonly cause: { readonly err?: unknown };
+  /** There is nothing, or nothing was ever seen; what was seen of something that is there counts until more is known. */
+  readonly isEmpty: boolean;
+  readonly againMs: number;
+}
+
+/** Why there is nothing to be seen, where that is no fault. */
+function whyNone(
+  err: unknown,
+  { absentMs, refusedMs }: Pick<WatcherOptions<never>, "absentMs" | "refusedMs">,
+  listed: boolean,
+): None | undefined {
+  if (absentMs !== undefined && hasStatus(err, 404)) {
+    const why = "cluster does not have this kind of object";
+    return { why, level: "info", cause: {}, isEmpty: true, againMs: absentMs };
+  }
+  if (refusedMs !== undefined && hasStatus(err, 403)) {
+    const why = "not permitted to watch this kind of object";
+    return { why, level: "warn", cause: { err }, isEmpty: !listed, againMs: refusedMs };
+  }
+  return undefined;
+}
+
+/** How long the API server wants to be left alone, in milliseconds. */
+function askedPause(error: unknown): number {
+  return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, MAX_PAUSE_MS) : 0;
 }
 
 function isExpired(error: unknown): boolean {

@@ -1,4 +1,5 @@
 import type { LogMessage } from "../../../../contract/logs.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import { ApiError } from "../client/api-error.ts";
 import type { KubernetesClient, Query } from "../client/kubernetes-client.ts";
@@ -30,7 +31,8 @@ async function* read(
   signal: AbortSignal,
 ): AsyncGenerator<LogMessage> {
   const { namespace, instance, name, since, tail } = spec;
-  const query = { container: name, timestamps: true, sinceTime: since?.toISOString(), tailLines: tail, ...more };
+  const { name: container } = parseVersionedName(name);
+  const query = { container, timestamps: true, sinceTime: since?.toISOString(), tailLines: tail, ...more };
   const response = await client.stream(apiPath.podLog(namespace, instance), query, signal);
   try {
     for await (const line of readLines(response, { limitChars: MAX_LINE_CHARS, whole: false })) {

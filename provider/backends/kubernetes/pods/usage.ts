@@ -4,6 +4,7 @@ import { hasStatus } from "../client/api-error.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
 import { FUNCTION_LABEL } from "../resources/names.ts";
+import { objectName } from "../resources/version-unit.ts";
 
 interface PodMetricsList {
   readonly items?: readonly {
@@ -17,7 +18,7 @@ export async function readPodUsage(
   { name, namespace }: FunctionRef,
 ): Promise<FunctionStatus["usage"]> {
   try {
-    const query = { labelSelector: `${FUNCTION_LABEL}=${name}` };
+    const query = { labelSelector: `${FUNCTION_LABEL}=${objectName(name)}` };
     const { items = [] } = await client.get<PodMetricsList>(apiPath.podMetrics(namespace), query);
     const used = items.flatMap(({ containers = [] }) => containers.map(({ usage }) => usage ?? {}));
     const sum = (field: "cpu" | "memory") =>

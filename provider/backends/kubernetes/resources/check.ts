@@ -2,6 +2,7 @@ import { brokenRules, definitionProblems, missingSecret } from "../../../../cont
 import { isDnsSubdomain } from "../../../../contract/names.ts";
 import { callPolicyProblems } from "../../../../contract/policies/call-policy.ts";
 import { timeoutProblems } from "../../../../contract/timeouts.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
@@ -12,6 +13,7 @@ import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./
 import { profileProblems } from "./profile.ts";
 import { isReservedAnnotation, isReservedLabel } from "./reserved-keys.ts";
 import type { ResourceContext } from "./settings.ts";
+import { isUnitName } from "./version-unit.ts";
 
 type Facts = Pick<ResourceContext, "secrets" | "profiles"> & { readonly settings: ScaleRules };
 
@@ -21,7 +23,9 @@ const MAX_ANNOTATION_BYTES = 256 * 1024;
 const MAX_ENVIRONMENT_BYTES = 1024 * 1024;
 
 /** Every rule that `deployment` breaks, one line each, in the order of faas-netes; none means it can be built. */
-export function deploymentProblems(deployment: ResolvedDeployment, around: Facts): string[] {
+export function deploymentProblems(given: ResolvedDeployment, around: Facts): string[] {
+  // The rules for a version are those for its function.
+  const deployment = isUnitName(given.service) ? { ...given, service: parseVersionedName(given.service).name } : given;
   const { annotations, constraints } = deployment;
   return [
     ...identityProblems(deployment),

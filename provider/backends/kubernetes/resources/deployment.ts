@@ -7,6 +7,7 @@ import { buildPodSpec } from "./pod.ts";
 import { mergeProfiles } from "./profile.ts";
 import { secretsVersion, splitSecrets } from "./secret-volumes.ts";
 import type { ResourceContext } from "./settings.ts";
+import { objectName, podMarks } from "./version-unit.ts";
 
 /** New pods serve before old ones go; a quarter at a time, so that large functions are not replaced one by one. */
 const SURGE: V1DeploymentSpec["strategy"] = {
@@ -23,11 +24,12 @@ export function initialReplicas(
 }
 
 /**
- * The Deployment of a function, all that we want to own of it except `spec.replicas`: see `planUpdate` and
+ * The Deployment of a function or of a version beside it, all that we want to own of it except `spec.replicas`: see `planUpdate` and
  * {@link withReplicas}. `deployment` has been checked by `checkDeployment`. Equal definitions give equal objects.
  */
 export function buildDeployment(deployment: ResolvedDeployment, around: ResourceContext): V1Deployment {
-  const { service: name, namespace, labels = {}, annotations } = deployment;
+  const { service, namespace, labels = {}, annotations } = deployment;
+  const name = objectName(service);
   const own = objectAnnotations(annotations);
   const { files } = splitSecrets(deployment.secrets, around.secrets);
   const secrets = files.length > 0 ? (around.secretsMark ?? secretsVersion(files, around.secrets)) : undefined;
@@ -38,7 +40,7 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
     metadata: {
       name,
       namespace,
-      labels: objectLabels(name),
+      labels: objectLabels(service),
       annotations: own,
       ...(around.owner && { ownerReferences: [around.owner] }),
     },
@@ -48,7 +50,7 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
       strategy: recreate ? { type: "Recreate" } : SURGE,
       template: {
         metadata: {
-          labels: sortKeys({ ...labels, [FUNCTION_LABEL]: name }),
+          labels: sortKeys({ ...labels, ...podMarks(service) }),
           annotations: sortKeys({ ...own, ...(secrets && { [ANNOTATIONS.secrets]: secrets }) }),
         },
         spec: buildPodSpec(deployment, around),

@@ -6,6 +6,7 @@ import { readEnvironment } from "./environment.ts";
 import { FUNCTION_PORT } from "./names.ts";
 import { readHopeless } from "./problem.ts";
 import { functionContainer, readAnnotations, readLabels } from "./read-deployment.ts";
+import { unitOfDeployment } from "./version-unit.ts";
 
 /** What was found out about pods, by name, beside what the API tells. */
 export interface Answering {
@@ -78,7 +79,7 @@ export function readEndpoints(
   const timeouts = readTimeouts(envVars);
   const problem = readHopeless(deployment, pods);
   return {
-    name: metadata?.name ?? "",
+    name: unitOfDeployment(metadata ?? {}),
     namespace: metadata?.namespace ?? "",
     labels: readLabels(deployment),
     annotations: readAnnotations(deployment),

@@ -1,4 +1,5 @@
 import type { V1EnvVar } from "@kubernetes/client-node";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import type { Announce } from "./settings.ts";
 
@@ -32,7 +33,7 @@ export function buildContainerEnvironment(
 ): V1EnvVar[] {
   const own: Record<string, string> = { ...(envProcess && { fprocess: envProcess }), ...envVars };
   const platform: Record<string, string> = {
-    OPENFAAS_NAME: service,
+    OPENFAAS_NAME: parseVersionedName(service).name,
     OPENFAAS_NAMESPACE: namespace,
     ...(announce && { [ANNOUNCE_URL]: announce.url, [ANNOUNCE_TOKEN]: announce.token }),
   };

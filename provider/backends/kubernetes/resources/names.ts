@@ -1,12 +1,19 @@
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
+
 /** Names that the objects carry and by which they are found again. */
 
 /** On every Deployment, Service and pod of a function, with its name; also what selects its pods. As in OpenFaaS. */
 export const FUNCTION_LABEL = "faas_function";
 
+/** On the objects and pods of a version that serves beside the function's main one, and on what is kept about a function's versions. */
+export const VERSION_OF_LABEL = "com.faaslane.function";
+/** On Deployments and pods of such a version, as `v3`; they are no functions of their own, so the Deployment has no {@link FUNCTION_LABEL}. */
+export const VERSION_LABEL = "com.faaslane.version";
+
 /** Whose fields of an object are ours in a server-side apply. */
 export const FIELD_MANAGER = "faaslane";
 
-const MANAGED_BY = "app.kubernetes.io/managed-by";
+export const MANAGED_BY = "app.kubernetes.io/managed-by";
 /** Secrets that carry it are listed and may be changed; the value is OpenFaaS's, so both see each other's. */
 export const SECRET_LABELS = { [MANAGED_BY]: "openfaas" } as const;
 /** Selects the secrets that the API shows. */
@@ -52,14 +59,24 @@ export const READY_PATH = "/_/ready";
 /** Where a function finds its secrets. */
 export const SECRETS_PATH = "/var/openfaas/secrets";
 
-/** Labels of the objects themselves; pods carry the function's own labels and {@link FUNCTION_LABEL} only. */
-export function objectLabels(name: string): Record<string, string> {
+/**
+ * Labels of the objects themselves; pods carry the function's own labels and {@link FUNCTION_LABEL} only.
+ * @param unit a function, or `NAME@vN`: without the label that whoever lists functions looks for
+ */
+export function objectLabels(unit: string): Record<string, string> {
+  const { name, version } = parseVersionedName(unit);
+  const marks = version === undefined ? { [FUNCTION_LABEL]: name } : versionMarks(name, version);
   return {
-    "app.kubernetes.io/component": "function",
+    "app.kubernetes.io/component": version === undefined ? "function" : "function-version",
     [MANAGED_BY]: "faaslane",
     "app.kubernetes.io/name": name,
-    [FUNCTION_LABEL]: name,
+    ...marks,
   };
+}
+
+/** Labels that tell of which function it is a version. */
+export function versionMarks(name: string, version: string): Record<string, string> {
+  return { [VERSION_OF_LABEL]: name, [VERSION_LABEL]: version };
 }
 
 /** The function's own annotations as every object of it carries them. */

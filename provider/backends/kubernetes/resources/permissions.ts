@@ -18,6 +18,8 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "apps", resource: "deployments/scale", verbs: ["patch"] },
   { group: "", resource: "services", verbs: OWN },
   { group: "", resource: "secrets", verbs: ["get", "list", "create", "patch", "delete"] },
+  // What is kept about versions of functions.
+  { group: "", resource: "configmaps", verbs: [...READ, "create", "update", "delete"] },
   // Says which pods a function gives up first, see `deletion-costs.ts`.
   { group: "", resource: "pods", verbs: ["list", "watch", "patch"] },
   { group: "", resource: "pods/log", verbs: ["get"] },

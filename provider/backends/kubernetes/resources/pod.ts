@@ -1,5 +1,6 @@
 import type { V1Container, V1PodSecurityContext, V1PodSpec, V1TopologySpreadConstraint } from "@kubernetes/client-node";
 import type { FunctionResources } from "../../../../contract/functions.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { buildNodeSelector } from "./constraints.ts";
 import { buildContainerEnvironment } from "./environment.ts";
@@ -10,6 +11,7 @@ import { buildProbes } from "./probes.ts";
 import { mergeProfiles, mergeResources, type ProfileSpec } from "./profile.ts";
 import { buildSecretVolume, splitSecrets } from "./secret-volumes.ts";
 import type { ResourceContext } from "./settings.ts";
+import { objectName } from "./version-unit.ts";
 
 /** The user OpenFaaS gives functions; images made for it expect no other. */
 const NON_ROOT_USER = 12000;
@@ -48,7 +50,8 @@ function buildSpread(name: string, { topologySpreadConstraints = SPREAD }: Profi
 
 /** The pod of one replica. */
 export function buildPodSpec(deployment: ResolvedDeployment, around: ResourceContext): V1PodSpec {
-  const { service: name, image, annotations = {}, constraints, readOnlyRootFilesystem = false } = deployment;
+  const { service, image, annotations = {}, constraints, readOnlyRootFilesystem = false } = deployment;
+  const { name } = parseVersionedName(service);
   const { settings, secrets, profiles, announce } = around;
   const profile = mergeProfiles(annotations, profiles);
   const { pull, files } = splitSecrets(deployment.secrets, secrets);
@@ -95,7 +98,7 @@ export function buildPodSpec(deployment: ResolvedDeployment, around: ResourceCon
     enableServiceLinks: false,
     securityContext: buildSecurityContext(settings.nonRoot, profile),
     terminationGracePeriodSeconds: terminationGraceSeconds(deployment.envVars),
-    topologySpreadConstraints: buildSpread(name, profile),
+    topologySpreadConstraints: buildSpread(objectName(service), profile),
     ...(tolerations && { tolerations: [...tolerations] }),
     ...(affinity && { affinity }),
     ...(runtimeClassName && { runtimeClassName }),

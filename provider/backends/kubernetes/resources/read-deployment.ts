@@ -1,27 +1,42 @@
 import type { V1Container, V1Deployment } from "@kubernetes/client-node";
 import type { FunctionResources } from "../../../../contract/functions.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { readConstraints } from "./constraints.ts";
 import { readEnvironment } from "./environment.ts";
-import { ANNOTATIONS, FUNCTION_LABEL, HIDDEN_ANNOTATIONS, sortKeys } from "./names.ts";
+import { ANNOTATIONS, FUNCTION_LABEL, HIDDEN_ANNOTATIONS, sortKeys, VERSION_LABEL, VERSION_OF_LABEL } from "./names.ts";
 import { readSecrets } from "./secret-volumes.ts";
+import { isVersionUnit, unitOfDeployment } from "./version-unit.ts";
 
-/** Whether a Deployment is a function's, made by us or by faas-netes. */
-export function isFunction({ metadata, spec }: V1Deployment): boolean {
-  const label = metadata?.labels?.[FUNCTION_LABEL];
-  return label !== undefined && label === metadata?.name && spec?.selector?.matchLabels?.[FUNCTION_LABEL] === label;
+/** Whether a Deployment is a function's, made by us or by faas-netes, or that of a version beside it. */
+export function isFunction({ metadata = {}, spec }: V1Deployment): boolean {
+  const { name, labels } = metadata;
+  if (name === undefined || spec?.selector?.matchLabels?.[FUNCTION_LABEL] !== name) return false;
+  return labels?.[FUNCTION_LABEL] === name || isVersionDeployment({ metadata });
+}
+
+/** Whether a Deployment is that of a version beside a function. */
+export function isVersionDeployment({ metadata = {} }: V1Deployment): boolean {
+  return isVersionUnit(unitOfDeployment(metadata));
+}
+
+/** The function that a Deployment is of, also when it is of one of its versions. */
+function functionName({ metadata = {} }: V1Deployment): string {
+  return parseVersionedName(unitOfDeployment(metadata)).name;
 }
 
 /** The container that runs the function; others are somebody's sidecars. */
-export function functionContainer({ metadata, spec }: V1Deployment): V1Container | undefined {
-  const containers = spec?.template?.spec?.containers ?? [];
-  return containers.find(({ name }) => name === metadata?.name) ?? containers[0];
+export function functionContainer(deployment: V1Deployment): V1Container | undefined {
+  const containers = deployment.spec?.template?.spec?.containers ?? [];
+  const own = functionName(deployment);
+  return containers.find(({ name }) => name === own) ?? containers[0];
 }
 
 /** Labels of the function's pods, {@link FUNCTION_LABEL} among them; as OpenFaaS shows them. */
-export function readLabels({ metadata, spec }: V1Deployment): Record<string, string> {
-  const labels = spec?.template?.metadata?.labels ?? {};
-  return sortKeys({ ...labels, [FUNCTION_LABEL]: metadata?.name ?? "" });
+export function readLabels(deployment: V1Deployment): Record<string, string> {
+  const labels = deployment.spec?.template?.metadata?.labels ?? {};
+  const { [VERSION_OF_LABEL]: _of, [VERSION_LABEL]: _version, ...rest } = labels;
+  return sortKeys({ ...(isVersionDeployment(deployment) ? rest : labels), [FUNCTION_LABEL]: functionName(deployment) });
 }
 
 /** Annotations of the function's pods without those that are for ourselves. */
@@ -43,7 +58,7 @@ function readQuantities(map: Readonly<Record<string, string>> = {}): FunctionRes
 export function readDeployment(deployment: V1Deployment): ResolvedDeployment {
   const pod = deployment.spec?.template?.spec;
   const container = functionContainer(deployment);
-  const { [FUNCTION_LABEL]: service = "", ...labels } = readLabels(deployment);
+  const { [FUNCTION_LABEL]: _, ...labels } = readLabels(deployment);
   const { [ANNOTATIONS.scrape]: scrape, ...rest } = readAnnotations(deployment);
   // Whether the deployment asked for "false" or got it by default makes no difference.
   const annotations = scrape === undefined || scrape === "false" ? rest : { [ANNOTATIONS.scrape]: scrape, ...rest };
@@ -52,7 +67,7 @@ export function readDeployment(deployment: V1Deployment): ResolvedDeployment {
   const limits = readQuantities(container?.resources?.limits);
   const requests = readQuantities(container?.resources?.requests);
   return {
-    service,
+    service: unitOfDeployment(deployment.metadata ?? {}),
     image: container?.image ?? "",
     namespace: deployment.metadata?.namespace ?? "",
     ...readEnvironment(container?.env),

@@ -1,3 +1,5 @@
+import { VERSION_LABEL, VERSION_OF_LABEL } from "./names.ts";
+
 /** Labels and annotations that have an effect on somebody else, and are therefore not for users of the API to set. */
 
 /**
@@ -33,6 +35,9 @@ const CONTROLLER_LABELS: ReadonlySet<string> = new Set([
   "job-name",
 ]);
 
+/** By these the pods of versions are told apart from those of functions. */
+const VERSION_LABELS: ReadonlySet<string> = new Set([VERSION_LABEL, VERSION_OF_LABEL]);
+
 /** Annotations of pods and Services that weaken a sandbox, or have names made in DNS. */
 const ANNOTATION_DOMAINS: readonly string[] = [
   "security.alpha.kubernetes.io",
@@ -48,7 +53,7 @@ function isIn(key: string, domains: readonly string[]): boolean {
 
 /** Whether only the platform or the cluster gives pods this label. */
 export function isReservedLabel(key: string): boolean {
-  if (key === COMPONENT_LABEL || CONTROLLER_LABELS.has(key)) return true;
+  if (key === COMPONENT_LABEL || VERSION_LABELS.has(key) || CONTROLLER_LABELS.has(key)) return true;
   return isIn(key, KUBERNETES) && !isIn(key, [FOR_ALL]);
 }
 

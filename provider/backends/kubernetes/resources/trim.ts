@@ -1,10 +1,10 @@
 import type { V1Container, V1ContainerStatus, V1Deployment, V1Pod, V1PodSpec } from "@kubernetes/client-node";
-import { DELETION_COST, FUNCTION_LABEL, FUNCTION_PORT } from "./names.ts";
+import { DELETION_COST, FUNCTION_LABEL, FUNCTION_PORT, VERSION_LABEL, VERSION_OF_LABEL } from "./names.ts";
 import { seesSecrets } from "./secret-volumes.ts";
 
 /** For telling the revision that a pod belongs to. */
 const REVISION_LABEL = "pod-template-hash";
-const KEPT_LABELS: readonly string[] = [FUNCTION_LABEL, REVISION_LABEL];
+const KEPT_LABELS: readonly string[] = [FUNCTION_LABEL, REVISION_LABEL, VERSION_OF_LABEL, VERSION_LABEL];
 
 function trimStatus({ name, ready, started, restartCount, state, lastState }: V1ContainerStatus): V1ContainerStatus {
   return {
@@ -50,7 +50,7 @@ export function trimPod({ metadata = {}, spec, status }: V1Pod): V1Pod {
       labels: Object.fromEntries(Object.entries(labels).filter(([key]) => KEPT_LABELS.includes(key))),
       ...(cost !== undefined && { annotations: { [DELETION_COST]: cost } }),
     },
-    ...(spec && { spec: trimSpec(spec, labels[FUNCTION_LABEL]) }),
+    ...(spec && { spec: trimSpec(spec, labels[VERSION_OF_LABEL] ?? labels[FUNCTION_LABEL]) }),
     status: {
       ...(phase !== undefined && { phase }),
       ...(podIP !== undefined && { podIP }),
