@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import type { FunctionRef } from "../../../contract/functions.ts";
 import type { LogMessage } from "../../../contract/logs.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
 import { FUNCTION_NAMESPACE } from "../../../provider/backends/kubernetes/resources/permissions.ts";
@@ -18,6 +19,19 @@ async function logsOf(backend: Backend, name: string): Promise<LogMessage[]> {
   return lines;
 }
 
+/** A version beside a function, and what is kept about both. */
+async function liveAsVersions({ functions, versions }: Backend, ref: FunctionRef): Promise<void> {
+  const kept = { last: 1, versions: [], latest: "v1", main: "v1", stable: "v1", history: [] };
+  await versions?.put(ref, { ...kept, generation: 1 }, 0);
+  await versions?.put(ref, { ...kept, generation: 2 }, 1);
+  const unit = { name: `${ref.name}@v2`, namespace: ref.namespace };
+  await functions.create({ service: unit.name, image: "fn:2", namespace: NAMESPACE });
+  await functions.scale(unit, 2);
+  await eventually("it is scaled", async () => (await functions.get(unit))?.availableReplicas === 2);
+  await functions.remove(unit);
+  await versions?.remove(ref);
+}
+
 /** All that a provider does for a function, from its secret to its removal. */
 async function liveThrough(backend: Backend, name: string): Promise<void> {
   const { functions, secrets } = backend;
@@ -34,6 +48,7 @@ async function liveThrough(backend: Backend, name: string): Promise<void> {
   await functions.scale(ref, 3);
   await eventually("it is scaled", async () => (await functions.get(ref, true))?.availableReplicas === 3);
   expect(await functions.list(NAMESPACE)).toHaveLength(1);
+  await liveAsVersions(backend, ref);
   expect((await logsOf(backend, name)).length).toBeGreaterThan(0);
   await functions.remove(ref);
   expect(await functions.get(ref)).toBeUndefined();
