@@ -5,6 +5,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   gateway: ["port=8080 functions_provider_url=http://127.0.0.1:8081 faaslane gateway"],
   provider: ["port=8081 faaslane provider"],
   "queue-worker": ["faaslane_nats_address=127.0.0.1 faaslane queue-worker"],
+  registry: ["registry_port=5000 faaslane registry"],
   watchdog: ["fprocess='node index.js' faaslane watchdog"],
   new: ["faaslane new hello --lang node", "faaslane new more --lang python3 --append stack.yaml"],
   build: ["faaslane build --filter 'web-*' --parallel 4", "faaslane build --shrinkwrap"],

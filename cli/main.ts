@@ -36,6 +36,15 @@ process.removeAllListeners("warning").on("warning", ({ name, message }) => {
 const cache = `${sourceRoot}node_modules/.cache`;
 if (import.meta.url.endsWith(".ts") && existsSync(cache)) nodeModule.enableCompileCache(`${cache}/node`);
 
+/** The root of the file system for such a user, where nothing of theirs is. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
+}
+
 // Only now: an older Node does not know what it is written in.
 const { runCli } = await import("./program.ts");
 const { readVersion } = await import("../kit/version.ts");
@@ -48,7 +57,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   env: process.env,
   cwd: process.cwd(),
-  home: homedir(),
+  // A getter: a user that the system does not know has none, and few commands ask.
+  get home() {
+    return homeFolder();
+  },
   sourceRoot,
   version,
   get commit() {

@@ -161,6 +161,7 @@ const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
   ["gateway", "run a gateway"],
   ["provider", "run a provider"],
   ["queue-worker", "run a queue worker"],
+  ["registry", "run a registry for images"],
   ["watchdog", "run a watchdog"],
 ];
 

@@ -39,11 +39,10 @@ export function parseImageReference(text: string): ImageReference {
   if (tag !== undefined && !TAG.test(tag)) {
     throw broken(text, "its tag must be at most 128 letters, digits, _, - and ., and begin with none of the last two");
   }
-  const components = path.split("/");
-  if (path.length > MAX_REPOSITORY || !components.every((component) => COMPONENT.test(component))) {
+  if (!isRepositoryName(path)) {
     throw broken(text, "its path must be lower-case letters and digits, with ., _ or - between them, parted by /");
   }
-  const isOfficial = registry === DEFAULT_REGISTRY && components.length === 1;
+  const isOfficial = registry === DEFAULT_REGISTRY && !path.includes("/");
   return {
     registry,
     repository: isOfficial ? `library/${path}` : path,
@@ -54,6 +53,15 @@ export function parseImageReference(text: string): ImageReference {
 
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);
+}
+
+export function isImageTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+/** Whether a registry may have a repository of that name. */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= MAX_REPOSITORY && text.split("/").every((component) => COMPONENT.test(component));
 }
 
 /** The name in full, as {@link parseImageReference} reads it. */

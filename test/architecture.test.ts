@@ -20,6 +20,8 @@ const LAYERS: readonly Layer[] = [
 
   { name: "images", files: /^oci\//, imports: ["contract", "kit"] },
 
+  { name: "registry", files: /^registry\//, imports: ["images", "contract", "kit"] },
+
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 
   { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
@@ -166,7 +168,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "cli processes",
     files: /^cli\/(start|processes)\//,
-    imports: ["cli", "provider process", "gateway process", "contract", "kit"],
+    imports: ["cli", "registry", "provider process", "gateway process", "contract", "kit"],
   },
   {
     name: "commands",
@@ -196,7 +198,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 /** Rules of HTTP, which need nothing but Node; all may import them, the watchdog's bundle too. */
 const EVERYBODYS = "http";
 
-const SOURCE_FOLDERS = ["http", "contract", "kit", "oci", "provider", "gateway", "watchdog", "cli"];
+const SOURCE_FOLDERS = ["http", "contract", "kit", "oci", "registry", "provider", "gateway", "watchdog", "cli"];
 
 const CLAUSE = String.raw`(?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)`;
 /** Static imports and re-exports, imports for effect, dynamic imports, and the files that workers are started from. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { isOutOfSpace } from "../../contract/shortages.ts";
 import type { GatewayConfig } from "../../gateway/process/config.ts";
 import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
-import { basicAuthHeader } from "../../kit/basic-auth.ts";
+import { basicAuthHeader, type Credentials } from "../../kit/basic-auth.ts";
 import { socketPathOf } from "../../kit/bind-address.ts";
 import type { Env } from "../../kit/env.ts";
 import { lockFolder } from "../../kit/folder-lock.ts";
@@ -12,6 +12,8 @@ import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import type { RunningProcess } from "../../kit/process.ts";
 import { type DrainingServer, listen } from "../../kit/server.ts";
 import { openProvider } from "../../provider/serve.ts";
+import type { RegistrySettings } from "../../registry/config.ts";
+import type { OpenRegistry } from "../../registry/serve.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { forgetPlatform, recordPlatform } from "../local-platform.ts";
 import type { StackFunction } from "../stack/types.ts";
@@ -48,6 +50,8 @@ export async function openPlatform(
     const { basicAuth, passwordOverlapMs } = config.gateway;
     const credentials = basicAuth ? await ensureCredentials(config.dataDir, passwordOverlapMs, log) : undefined;
     if (credentials) opened.push({ close: () => credentials.close() });
+    const registry = config.registry && (await openInnerRegistry(config.registry, credentials, log));
+    if (registry) opened.push(registry);
     const provider = await openProvider(config.provider, credentials, log);
     opened.push(provider);
     const gatewayConfig = { ...config.gateway, providerUrl: new URL(provider.url) };
@@ -74,7 +78,7 @@ export async function openPlatform(
         })
       : [];
     await door?.drain(DOOR_CLOSES_MS);
-    if (!signal.aborted) for (const line of welcome(gateway, config, deployed)) print(line);
+    if (!signal.aborted) for (const line of welcome(gateway, registry?.url, config, deployed)) print(line);
     return { drainTimeoutMs, close };
   } catch (error) {
     await close();
@@ -83,6 +87,16 @@ export async function openPlatform(
 }
 
 const DOOR_CLOSES_MS = 1_000;
+
+/** Loaded only where there is to be one. */
+async function openInnerRegistry(
+  settings: RegistrySettings,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenRegistry> {
+  const { openRegistry } = await import("../../registry/serve.ts");
+  return await openRegistry(settings, credentials, log);
+}
 
 /**
  * A way into our own gateway for as long as the stack is deployed, where the one for others is not for us: it
@@ -123,6 +137,7 @@ function keepRecorded(dataDir: string, url: string, log: Logger): { close(): voi
 
 function welcome(
   { url, metricsUrl }: OpenGateway,
+  registryUrl: string | undefined,
   { gateway, dataDir }: StartConfig,
   deployed: readonly StackFunction[],
 ): string[] {
@@ -134,6 +149,7 @@ function welcome(
     `faaslane is running at ${url}`,
     gateway.basicAuth ? `  password   ${password} (user admin)` : "  password   none: basic_auth=false",
     `  metrics    ${metricsUrl}/metrics`,
+    ...(registryUrl === undefined ? [] : [`  registry   ${registryUrl.replace(/^https?:\/\//, "")}`]),
     `  functions  ${deployed.map(({ name }) => name).join(", ") || "none yet: npm run faaslane -- new NAME --lang node"}`,
     ...(target === undefined ? [] : [`  try        curl ${curlTarget(url)}/function/${target}`]),
     "  stop       Ctrl-C",

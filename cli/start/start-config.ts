@@ -2,10 +2,13 @@ import { join, resolve } from "node:path";
 import { type GatewayConfig, loadGatewayConfig } from "../../gateway/process/config.ts";
 import { ConfigError, type Env } from "../../kit/env.ts";
 import { loadProviderConfig, type ProviderConfig } from "../../provider/config.ts";
+import { loadInnerRegistryConfig, type RegistrySettings } from "../../registry/config.ts";
 
 export interface StartConfig {
   readonly gateway: GatewayConfig;
   readonly provider: ProviderConfig;
+  /** Undefined where none is wanted. */
+  readonly registry: RegistrySettings | undefined;
   /** Absolute. */
   readonly dataDir: string;
   /** The stack file to deploy; undefined looks for the usual names, `none` deploys nothing. */
@@ -17,8 +20,8 @@ export interface StartConfig {
 
 /**
  * Settings of the whole platform in one process: those of gateway and provider, which share `data_dir` and talk over
- * loopback. `port` is the gateway's, `provider_port` the provider's.
- * @throws {ConfigError} naming every bad variable of both
+ * loopback. `port` is the gateway's, `provider_port` the provider's, `registry_port` that of a registry if there is one.
+ * @throws {ConfigError} naming every bad variable of all
  */
 export function loadStartConfig(env: Env): StartConfig {
   const dataDir = resolve(env.data_dir || ".faaslane");
@@ -48,10 +51,11 @@ export function loadStartConfig(env: Env): StartConfig {
     // Only the gateway of this process talks to it.
     bind_address: "127.0.0.1",
   });
-  if (!gateway || !provider) throw new ConfigError(["bad settings:", ...problems].join("\n"));
+  const registry = load(loadInnerRegistryConfig, shared);
+  if (!gateway || !provider || problems.size > 0) throw new ConfigError(["bad settings:", ...problems].join("\n"));
   // Whatever keeps the queue: here there is always a folder, and one gateway.
   const counting = { ...gateway, callCountsFile: join(dataDir, "calls.json") };
-  return { gateway: counting, provider, dataDir, stackFile: stackFileOf(env.stack_file) };
+  return { gateway: counting, provider, registry, dataDir, stackFile: stackFileOf(env.stack_file) };
 }
 
 function stackFileOf(variable: string | undefined): StartConfig["stackFile"] {
