@@ -10,6 +10,7 @@ export const ERROR_CODES = {
   not_found: "notFound",
   unknown_route: "notFound",
   unknown_function: "notFound",
+  unknown_version: "notFound",
   unknown_call: "notFound",
   no_result: "notFound",
   no_request: "notFound",

@@ -15,6 +15,13 @@ export function isTag(text: string): boolean {
   return TAG.test(text) && !VERSION.test(text) && !WORDS.has(text);
 }
 
+const NAME = /^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/;
+
+/** Whether `text` may be the user's own name of a version: at most 63 letters, digits, and - _ . within; no other's name. */
+export function isVersionName(text: string): boolean {
+  return NAME.test(text) && !VERSION.test(text) && !WORDS.has(text);
+}
+
 export function versionNumber(version: string): number {
   return Number(version.slice(1));
 }

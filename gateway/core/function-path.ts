@@ -4,7 +4,7 @@ import type { FunctionRef } from "../../contract/functions.ts";
 export type FunctionPath =
   | {
       readonly kind: "function";
-      /** As written in the URL: `name` or `name.namespace`. */
+      /** As written in the URL: `name` or `name.namespace`, perhaps `name@version` or `name@tag` in the place of the name. */
       readonly target: string;
       /** What the function sees: raw path and query, starting with `/`. */
       readonly url: string;
@@ -13,8 +13,8 @@ export type FunctionPath =
   | { readonly kind: "redirect"; readonly location: string }
   | { readonly kind: "none" };
 
-/** With a dot at the end at most once, and with something before it. */
-const TARGET = /^[-a-zA-Z_0-9.]*[-a-zA-Z_0-9]\.?$/;
+/** With a dot at the end at most once, and with something before it; `@` at most once, in between. */
+const TARGET = /^[-a-zA-Z_0-9.]*[-a-zA-Z_0-9](?:@[-a-zA-Z_0-9][-a-zA-Z_0-9.]*)?\.?$/;
 const UNCLEAN = /\/\/|\/\.\.?(\/|$)/;
 /** Of a name with its namespace, also where all of it is escaped. */
 const MAX_TARGET_CHARS = 1024;
@@ -59,11 +59,20 @@ export function cleanLocation(url: string): string | undefined {
   return cleanPath(path) + url.slice(path.length);
 }
 
-/** `name` or `name.namespace`, split at the last dot. */
+/** `name` or `name.namespace`, split at the last dot; a version or tag stays with the name. */
 export function parseTarget(target: string, defaultNamespace: string): FunctionRef {
   const dot = target.lastIndexOf(".");
   if (dot < 0) return { name: target, namespace: defaultNamespace };
   return { name: target.slice(0, dot), namespace: target.slice(dot + 1) || defaultNamespace };
+}
+
+/** Takes `name@version.namespace` apart; undefined for a target that names no version or tag. */
+export function splitVersion(target: string): { readonly target: string; readonly version: string } | undefined {
+  const at = target.indexOf("@");
+  if (at < 0) return undefined;
+  const dot = target.indexOf(".", at);
+  const end = dot < 0 ? target.length : dot;
+  return { target: target.slice(0, at) + target.slice(end), version: target.slice(at + 1, end) };
 }
 
 /** `name.` is the name in the default namespace, as OpenFaaS has it. */

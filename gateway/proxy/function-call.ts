@@ -1,12 +1,14 @@
 import { FaasError, STATUS, toFaasError } from "../../contract/errors.ts";
 import { leadsOut } from "../core/provider-answer.ts";
 import { ColdWait } from "./cold-wait.ts";
-import type { Exchange, OpenCall } from "./exchange.ts";
+import type { AnswerHeaders, Exchange, OpenCall } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
+import type { FunctionMeter } from "./function-meter.ts";
 import type { CallHeaders } from "./headers.ts";
 import { failureAnswer } from "./platform-answers.ts";
 import type { ReplicaConnection } from "./replica.ts";
 import { type AttemptedCall, ReplicaAttempt, type ReplicaRequest } from "./replica-attempt.ts";
+import { type ChoiceTold, tellChoice, VERSION_HEADER } from "./version-split.ts";
 
 /** What a call needs of the proxy that it belongs to. */
 export interface CallContext {
@@ -34,11 +36,13 @@ interface Held {
  * could not even begin to.
  */
 export class FunctionCall implements OpenCall, AttemptedCall {
-  readonly entry: FunctionEntry;
+  entry: FunctionEntry;
   readonly exchange: Exchange;
   readonly #context: CallContext;
   readonly #url: string;
   readonly #headers: CallHeaders;
+  /** Present where there is something to say of the version. */
+  readonly #told: ChoiceTold | undefined;
   /** Once the request has been read. */
   #request: ReplicaRequest | undefined;
   /** Once it had to wait for a replica. */
@@ -49,22 +53,33 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   #attempt: ReplicaAttempt | undefined;
   /** While it counts among the function's answers. */
   #startedAt: number | undefined;
+  /** Where it does. */
+  #meter: FunctionMeter;
   #callerLeft = false;
   /** Whether it counts among the function's load. */
   #loads = false;
 
-  constructor(context: CallContext, entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders) {
+  constructor(
+    context: CallContext,
+    entry: FunctionEntry,
+    exchange: Exchange,
+    url: string,
+    headers: CallHeaders,
+    told: ChoiceTold | undefined,
+  ) {
     this.entry = entry;
+    this.#meter = entry.meter;
     this.exchange = exchange;
     this.#context = context;
     this.#url = url;
     this.#headers = headers;
+    this.#told = told;
   }
 
   start(): void {
     this.#loads = true;
     const { record } = this.exchange;
-    if (record) record.functionName = this.entry.qualifiedName;
+    if (record) record.functionName = this.entry.function.qualifiedName;
     this.entry.load.enter(performance.now());
     this.exchange.open(this, this.entry.snapshot.timeouts?.readMs);
   }
@@ -98,15 +113,19 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     };
   }
 
+  tellVersion(headers: AnswerHeaders, version: string | undefined): void {
+    if (version !== undefined) headers[VERSION_HEADER] = version;
+    if (this.#told !== undefined) tellChoice(headers, this.#told);
+  }
+
   end(status: number): void {
     this.#attempt = undefined;
     const now = performance.now();
     this.#unload(now);
     if (this.#startedAt === undefined) return;
-    const { meter } = this.entry;
-    meter.end(status, (now - this.#startedAt) / 1000);
-    meter.trial?.observe(status, now - this.#startedAt, this.#held !== undefined);
-    if (this.#held) meter.waited(this.#held.coldWait.seconds(now));
+    this.#meter.end(status, (now - this.#startedAt) / 1000);
+    this.#meter.trial?.observe(status, now - this.#startedAt, this.#held !== undefined);
+    if (this.#held) this.#meter.waited(this.#held.coldWait.seconds(now));
     this.#startedAt = undefined;
   }
 
@@ -128,6 +147,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
 
   #tryReplica(request: ReplicaRequest): void {
     if (this.#callerLeft) return;
+    if (this.entry.successor !== undefined) this.#follow(this.entry.successor);
     const others = !this.#held && this.entry.held.count > 0;
     let choice = this.entry.choose(this.#refused);
     // Another thread may be the first to take the last place.
@@ -137,6 +157,18 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     if (choice.kind === "replica" && !others) this.#dispatch(choice.replica, request);
     else if (choice.kind === "full" && !this.#held && !this.entry.queues) this.#rejectAsFull();
     else this.#hold(request).catch((error: unknown) => this.fail(toFaasError(error), false));
+  }
+
+  /** The version has gone, and its calls go on elsewhere. */
+  #follow(successor: FunctionEntry): void {
+    const now = performance.now();
+    if (this.#loads) {
+      this.entry.load.leave(now);
+      successor.load.enter(now);
+    }
+    this.entry = successor;
+    this.#refused = undefined;
+    if (this.#held) this.#held = { ...this.#held, number: successor.held.nextNumber() };
   }
 
   /** @throws {FaasError} as `HeldCalls.wait`, and when the function cannot start */
@@ -194,7 +226,8 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   #count(now: number): void {
     if (this.#startedAt !== undefined) return;
     this.#startedAt = now;
-    this.entry.meter.start();
+    this.#meter = this.entry.meter;
+    this.#meter.start();
   }
 
   #unload(now: number): void {
@@ -221,6 +254,10 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   #refuse(error: FaasError, internal: string): void {
     const { held } = this.entry;
     const again = error.kind === "overloaded" ? held.retryAfterSeconds : error.kind === "unavailable" ? 1 : undefined;
-    this.exchange.refuse(failureAnswer(error, internal, this.ownHeaders(), again));
+    const headers: AnswerHeaders = this.ownHeaders();
+    this.tellVersion(headers, this.entry.version);
+    // Of them all only cookies may be several, and there is no other than ours.
+    if (Array.isArray(headers["set-cookie"])) headers["set-cookie"] = headers["set-cookie"].join("");
+    this.exchange.refuse(failureAnswer(error, internal, headers as Record<string, string>, again));
   }
 }

@@ -12,6 +12,7 @@ import { OWN_OCCUPANCIES } from "./occupancy.ts";
 import { ReplicaConnection, type UpstreamOptions, type WayThroughProvider } from "./replica.ts";
 import { AnswerPace } from "./responsiveness.ts";
 import type { StartupTallies } from "./startup-tallies.ts";
+import type { VersionSplit } from "./version-split.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
   /** Calls that may wait for a replica, where the function does not say (`com.faaslane.queue.size`). */
@@ -30,7 +31,7 @@ const AWAKE_MS = 20;
 /** But no turn is longer than that. */
 const TURN_MS = 100;
 
-/** One function: its snapshot from the provider, its replicas, and the calls that wait for one. */
+/** One function, or a version beside it: its snapshot from the provider, its replicas, and the calls that wait for one. */
 export class FunctionEntry {
   readonly name: string;
   readonly namespace: string;
@@ -42,6 +43,12 @@ export class FunctionEntry {
   readonly startups: StartupTallies;
   readonly held: HeldCalls;
   readonly pace = new AnswerPace();
+  /** The function that it is a version of; itself for the function. What holds for its callers is the function's. */
+  function: FunctionEntry = this;
+  /** Which of the function's versions a call gets; undefined where all calls go to its own replicas. */
+  split: VersionSplit | undefined;
+  /** Where calls go that were for it, once it is gone. */
+  successor: FunctionEntry | undefined;
   readonly #maxHeld: number;
   readonly #options: Omit<FunctionEntryOptions, "maxHeld" | "startups">;
   #snapshot: KnownFunction;
@@ -80,9 +87,14 @@ export class FunctionEntry {
     return this.#answerTimeoutMs;
   }
 
-  /** What it wants to be seen to before it is called; undefined for most. */
+  /** What the function wants to be seen to before it is called; undefined for most. */
   get policy(): FunctionPolicy | undefined {
-    return this.#policy;
+    return this.function.#policy;
+  }
+
+  /** The version that its replicas run; undefined where nobody says. */
+  get version(): string | undefined {
+    return this.#snapshot.version;
   }
 
   /** Whether calls wait when all replicas have as many as they take, as the function asks for; others are refused. */
@@ -174,10 +186,10 @@ export class FunctionEntry {
   }
 
   /** @param known loses those that go on */
-  #endpoints({ endpoints }: KnownFunction, known: Map<string, ReplicaConnection>): ReplicaConnection[] {
+  #endpoints({ endpoints, version: usual }: KnownFunction, known: Map<string, ReplicaConnection>): ReplicaConnection[] {
     return endpoints
       .filter(({ address, state }) => known.has(address) || (state === "ready" && address !== ""))
-      .map(({ address, state, startup }) => {
+      .map(({ address, state, startup, version = usual }) => {
         const replica = known.get(address) ?? this.#connect(address);
         known.delete(address);
         if (replica.announced !== (state === "ready")) {
@@ -187,6 +199,7 @@ export class FunctionEntry {
         }
         replica.announced = state === "ready";
         replica.startup = startup;
+        replica.version = version;
         return replica;
       });
   }
@@ -198,7 +211,9 @@ export class FunctionEntry {
     const prefix = providerProxy.prefixOf(path);
     const present = known.get(prefix);
     known.delete(prefix);
-    return [present ?? this.#connect(prefix, { pool: providerProxy.pool, prefix })];
+    const replica = present ?? this.#connect(prefix, { pool: providerProxy.pool, prefix });
+    replica.version = this.#snapshot.version;
+    return [replica];
   }
 
   /** @param through the provider */
@@ -220,7 +235,10 @@ export class FunctionEntry {
     setTimeout(() => replica.readmit() && this.releaseHeld(), replica.avoid()).unref();
   }
 
-  remove(): void {
+  /** @param successor where its calls that wait go on */
+  remove(successor?: FunctionEntry): void {
+    this.successor = successor;
+    if (successor) this.held.release(this.held.own);
     this.held.close(
       new FaasError("notFound", `function ${this.qualifiedName} has been removed`, { code: "unknown_function" }),
     );

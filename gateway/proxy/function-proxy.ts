@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
 import { toFaasError } from "../../contract/errors.ts";
 import { clientOf } from "../../http/client-address.ts";
 import { within } from "../../kit/within.ts";
-import { type FunctionPath, parseFunctionPath } from "../core/function-path.ts";
+import { type FunctionPath, parseFunctionPath, splitVersion } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { PolicyGate } from "../policies/policy-gate.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
@@ -20,9 +21,11 @@ import {
   noFunctionAnswer,
   tooManyUpgradesAnswer,
   unknownFunctionAnswer,
+  unknownVersionAnswer,
   unsureFunctionAnswer,
   wrongMethodAnswer,
 } from "./platform-answers.ts";
+import { type AskingCall, type ChoiceTold, ignoredVersion, VERSION_HEADER } from "./version-split.ts";
 
 export const FUNCTION_PREFIX = "/function/";
 
@@ -56,6 +59,17 @@ export interface FunctionProxyOptions {
   readonly release: string;
 }
 
+/** A call that a function was found for. */
+interface Found {
+  /** As the URL names the function. */
+  readonly target: string;
+  /** For the function. */
+  readonly url: string;
+  readonly headers: CallHeaders;
+  /** Of the request as it came. */
+  readonly asked: IncomingHttpHeaders;
+}
+
 /** Takes calls, most of them straight from `node:http`, and forwards each to a replica of its function, in one hop. */
 export class FunctionProxy {
   readonly #table: FunctionTable;
@@ -80,9 +94,7 @@ export class FunctionProxy {
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
     this.#pathPrefix = pathPrefix ?? new PathPrefix();
-    this.#guarded = new GuardedCalls(gate ?? new PolicyGate(), (entry, exchange, url, headers) =>
-      new FunctionCall(this.#context, entry, exchange, url, headers).start(),
-    );
+    this.#guarded = new GuardedCalls(gate ?? new PolicyGate());
   }
 
   /** Answers a request whose URL starts with {@link FUNCTION_PREFIX}. */
@@ -126,8 +138,8 @@ export class FunctionProxy {
       exchange.refuse(wrongMethodAnswer(this.responseHeaders(headers)));
       return undefined;
     }
-    if (!entry) return this.#forwardLate(path.target, exchange, path.url, headers);
-    return this.#call(entry, exchange, path.url, headers);
+    const call: Found = { target: path.target, url: path.url, headers, asked };
+    return entry ? this.#call(entry, exchange, call) : this.#forwardLate(exchange, call);
   }
 
   #observed(url: string, exchange: Exchange, headers: IncomingHttpHeaders): Exchange {
@@ -139,25 +151,48 @@ export class FunctionProxy {
   }
 
   /** @returns undefined unless the function has a policy to be seen to */
-  #call(entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> | undefined {
+  #call(entry: FunctionEntry, exchange: Exchange, call: Found): Promise<void> | undefined {
     const { policy } = entry;
     if (policy !== undefined && exchange.caller !== undefined) {
+      const { url, headers } = call;
       return this.#guarded.handle(
         {
-          ...{ entry, policy, url, headers, ours: this.responseHeaders(headers) },
+          ...{ entry: entry.function, policy, url, headers, ours: this.responseHeaders(headers) },
           observed: exchange instanceof ObservedExchange ? exchange : undefined,
+          start: (guarded) => this.#start(entry, guarded, call),
         },
         exchange.caller,
       );
     }
-    new FunctionCall(this.#context, entry, exchange, url, headers).start();
+    this.#start(entry, exchange, call);
     return undefined;
   }
 
-  async #forwardLate(target: string, exchange: Exchange, url: string, headers: CallHeaders): Promise<void> {
-    const found = await this.#find(target, headers);
+  #start(entry: FunctionEntry, exchange: Exchange, call: Found): void {
+    const { url, headers, asked } = call;
+    const wanted = asked[VERSION_HEADER] as string | undefined;
+    let told: ChoiceTold | undefined;
+    let chosen = entry;
+    if (entry.split === undefined) {
+      if (wanted !== undefined) told = ignoredVersion(entry, wanted, entry !== entry.function);
+    } else if (call.target.includes("@")) told = ignoredVersion(entry, wanted, true);
+    else ({ entry: chosen, told } = entry.split.choose(this.#asking(exchange, call)));
+    new FunctionCall(this.#context, chosen, exchange, url, headers, told).start();
+  }
+
+  #asking({ caller }: Exchange, { target, url, asked }: Found): AskingCall {
+    return {
+      headers: asked,
+      url,
+      path: () => this.#pathPrefix.locate(FUNCTION_PREFIX + target, asked).location,
+      secure: () => asked["x-forwarded-proto"] === "https" || caller?.req.socket instanceof TLSSocket,
+    };
+  }
+
+  async #forwardLate(exchange: Exchange, call: Found): Promise<void> {
+    const found = await this.#find(call.target, call.headers);
     if (exchange.left) return;
-    if (found instanceof FunctionEntry) await this.#call(found, exchange, url, headers);
+    if (found instanceof FunctionEntry) await this.#call(found, exchange, call);
     else exchange.refuse(found);
   }
 
@@ -168,6 +203,12 @@ export class FunctionProxy {
 
   async #find(target: string, headers: CallHeaders): Promise<FunctionEntry | PlatformAnswer> {
     const ours = this.responseHeaders(headers);
+    const versioned = splitVersion(target);
+    if (versioned) {
+      const found = this.#table.find(versioned.target) ?? (await this.#find(versioned.target, headers));
+      if (!(found instanceof FunctionEntry)) return found;
+      return this.#table.find(target) ?? unknownVersionAnswer(target, versioned.version, ours);
+    }
     if (!this.#table.synced) {
       await this.#untilFirstSnapshot();
       const known = this.#table.find(target);

@@ -5,6 +5,7 @@ import type { FunctionEvent, KnownFunction } from "../core/known-function.ts";
 import { FunctionEntry, type FunctionEntryOptions } from "./function-entry.ts";
 import type { UpstreamOptions } from "./replica.ts";
 import { StartupTallies } from "./startup-tallies.ts";
+import { VersionLinks } from "./version-links.ts";
 
 export interface FunctionTableOptions extends UpstreamOptions, WaitLimits, Pick<FunctionEntryOptions, "shareTurns"> {
   /** Namespace of names written without one. */
@@ -18,8 +19,12 @@ export class FunctionTable {
   /** Of all functions, those included that are gone. */
   readonly startups = new StartupTallies();
   readonly #options: FunctionTableOptions;
-  /** By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. */
+  /**
+   * By `name.namespace`, and by bare `name` for the default namespace: the two ways a URL writes it. Versions beside a
+   * function are named `name@version`; its tags and main version lead to the same entries.
+   */
   readonly #byTarget = new Map<string, FunctionEntry>();
+  readonly #versions: VersionLinks;
   /** Functions that the snapshot under way has named; undefined once it is whole. */
   #seen: Set<FunctionEntry> | undefined = new Set();
   #synced = false;
@@ -29,6 +34,7 @@ export class FunctionTable {
 
   constructor(options: FunctionTableOptions) {
     this.#options = options;
+    this.#versions = new VersionLinks(this.#byTarget, options.defaultNamespace);
   }
 
   /** Namespace of names written without one. */
@@ -46,7 +52,7 @@ export class FunctionTable {
     return this.#firstSync.promise;
   }
 
-  /** @param target `name` or `name.namespace` */
+  /** @param target `name` or `name.namespace`, with `@version` or `@tag` after the name or without */
   find(target: string): FunctionEntry | undefined {
     return this.#byTarget.get(target);
   }
@@ -63,7 +69,7 @@ export class FunctionTable {
     return this.find(target);
   }
 
-  /** Each function once. */
+  /** Each function once, and each version beside one. */
   *entries(): Generator<FunctionEntry> {
     for (const [target, entry] of this.#byTarget) if (target === entry.qualifiedName) yield entry;
   }
@@ -94,7 +100,7 @@ export class FunctionTable {
   }
 
   #put(snapshot: KnownFunction): void {
-    let entry = this.#byTarget.get(qualifiedName(snapshot));
+    let entry = this.#ownEntry(qualifiedName(snapshot));
     if (!entry) {
       entry = new FunctionEntry(snapshot, { ...this.#options, startups: this.startups });
       this.#byTarget.set(entry.qualifiedName, entry);
@@ -106,7 +112,14 @@ export class FunctionTable {
     }
     this.#seen?.add(entry);
     entry.update(snapshot);
+    this.#versions.update(entry);
     this.#tell(entry);
+  }
+
+  /** Not one that is only found by the name as well. */
+  #ownEntry(name: string): FunctionEntry | undefined {
+    const entry = this.#byTarget.get(name);
+    return entry?.qualifiedName === name ? entry : undefined;
   }
 
   #tell(ref: FunctionRef): void {
@@ -123,11 +136,11 @@ export class FunctionTable {
   }
 
   #remove(name: string): void {
-    const entry = this.#byTarget.get(name);
+    const entry = this.#ownEntry(name);
     if (!entry) return;
     this.#byTarget.delete(name);
     if (this.#byTarget.get(entry.name) === entry) this.#byTarget.delete(entry.name);
-    entry.remove();
+    entry.remove(this.#versions.remove(entry));
     this.#tell(entry);
   }
 

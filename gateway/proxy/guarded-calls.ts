@@ -14,6 +14,7 @@ import { failureAnswer } from "./platform-answers.ts";
 
 /** A call of a function that has a policy. */
 export interface GuardedCall {
+  /** The function itself, whichever of its versions is called. */
   readonly entry: FunctionEntry;
   readonly policy: FunctionPolicy;
   /** For the function. */
@@ -23,6 +24,8 @@ export interface GuardedCall {
   readonly observed: ObservedExchange | undefined;
   /** On every answer. */
   readonly ours: Readonly<Record<string, string>>;
+  /** Makes the call, once the policy lets it. */
+  readonly start: (exchange: Exchange) => void;
 }
 
 interface Caller {
@@ -33,28 +36,24 @@ interface Caller {
 /** Of bodies whose signature has to be checked, over all calls. */
 const MAX_HELD_BYTES = 128 * 1024 ** 2;
 
-type Start = (entry: FunctionEntry, exchange: Exchange, url: string, headers: CallHeaders) => void;
-
 /** Makes calls of functions that have a policy, once it lets them. Until then nothing is done for them. */
 export class GuardedCalls {
   readonly #gate: PolicyGate;
-  readonly #start: Start;
   readonly #bodies = new BodyReader({
     limitBytes: MOST_SIGNED_BYTES,
     totalBytes: MAX_HELD_BYTES,
     what: "signed requests",
   });
 
-  constructor(gate: PolicyGate, start: Start) {
+  constructor(gate: PolicyGate) {
     this.#gate = gate;
-    this.#start = start;
   }
 
   async handle(call: GuardedCall, { req, res }: Caller): Promise<void> {
     const { entry, policy, ours, observed } = call;
     if (this.#gate.isDelivery(entry, req)) {
       const delivered = new DeliveredExchange(req, res);
-      this.#start(entry, observed?.around(delivered) ?? delivered, call.url, call.headers);
+      call.start(observed?.around(delivered) ?? delivered);
       return;
     }
     const exchange = new GuardedExchange(req, res, entry, policy.rules);
@@ -103,10 +102,10 @@ export class GuardedCalls {
     entered: PolicyVerdict,
     body?: Buffer,
   ): Promise<void> {
-    const { entry, policy, url, headers, observed } = call;
+    const { entry, policy, observed } = call;
     exchange.admit(await this.#gate.admit(policy, entry, req, entered, body));
     if (body) exchange.hasBody(body);
-    if (!exchange.left) this.#start(entry, observed ?? exchange, url, headers);
+    if (!exchange.left) call.start(observed ?? exchange);
   }
 }
 

@@ -36,6 +36,15 @@ export function unknownFunctionAnswer(target: string, ours: Headers): PlatformAn
   };
 }
 
+/** @param version or tag that the function does not have */
+export function unknownVersionAnswer(target: string, version: string, ours: Headers): PlatformAnswer {
+  return {
+    status: 404,
+    headers: { ...ours, ...coded("unknown_version"), ...PLAIN_TEXT },
+    text: `error finding function ${target}: it has no version and no tag ${version}\n`,
+  };
+}
+
 /** As many connections as may have changed their protocol already. */
 export function tooManyUpgradesAnswer(ours: Headers): PlatformAnswer {
   return {

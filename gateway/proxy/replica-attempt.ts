@@ -71,6 +71,8 @@ export interface AttemptedCall {
   readonly coldWait: ColdWait | undefined;
   /** Headers of the platform's own for the answer. */
   ownHeaders(): Record<string, string>;
+  /** Adds which version has answered, and how it was chosen. */
+  tellVersion(headers: AnswerHeaders, version: string | undefined): void;
   end(status: number): void;
   /** @param begun whether some of an answer has been passed on */
   fail(error: FaasError, begun: boolean): void;
@@ -167,6 +169,7 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
     const { entry, exchange, coldWait } = this.#call;
     this.#answered(status);
     const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
+    this.#call.tellVersion(answerHeaders, this.#replica.version);
     coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
     if (!isUntyped(status, exchange.method, answerHeaders)) {
       this.#begin(controller, status, reason, answerHeaders);
@@ -189,6 +192,7 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
     if (typeof upgrade !== "string" || !isOffered(upgrade, exchange.protocols ?? "")) failure ??= this.#unasked();
     else if (!failure) {
       const answerHeaders = buildSwitchHeaders(headers, this.#call.ownHeaders(), upgrade);
+      this.#call.tellVersion(answerHeaders, this.#replica.version);
       coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
       try {
         exchange.switchProtocols(answerHeaders, socket, () => {

@@ -48,6 +48,8 @@ export class ReplicaConnection implements Candidate {
   lagging = false;
   /** Whether its function has ever answered a call. */
   heard = false;
+  /** Which of the function's versions it runs; undefined where nobody says. */
+  version: string | undefined;
   /** How it came up, if that was a short time ago. */
   startup: Startup | undefined;
   /** Whether the metrics have that. */

@@ -144,6 +144,11 @@ export function describeBackend(kind: string, open: () => Promise<BackendUnderTe
           /annotations\.com\.faaslane\.auth: "baisc" must be one of none, basic/,
           backend().functions.update(deployment("fn", { annotations: { "com.faaslane.auth": "baisc" } })),
         );
+        await fails(
+          "invalid",
+          /annotations\.com\.faaslane\.traffic: percentages add up to 90, not to 100/,
+          backend().functions.update(deployment("fn", { annotations: { "com.faaslane.traffic": "latest=90" } })),
+        );
       });
 
       test("an unknown function is undefined, not an error", async () => {

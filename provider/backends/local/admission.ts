@@ -2,6 +2,7 @@ import { brokenRules, definitionProblems, missingSecret, quantityProblems } from
 import { callPolicyProblems } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
 import { timeoutProblems } from "../../../contract/timeouts.ts";
+import { versionSettingProblems } from "../../../contract/versions/settings.ts";
 import type { ResolvedDeployment } from "../backend.ts";
 import { networkProblems } from "../network-annotation.ts";
 import { probeProblems } from "../probe-annotations.ts";
@@ -40,6 +41,7 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
     ...probeProblems(deployment.annotations),
     ...timeoutProblems(deployment.annotations),
     ...callPolicyProblems(deployment.annotations),
+    ...versionSettingProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...scaleProblems(deployment, around),
   ];

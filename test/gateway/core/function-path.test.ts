@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { cleanLocation, parseFunctionPath } from "../../../gateway/core/function-path.ts";
+import { cleanLocation, parseFunctionPath, splitVersion } from "../../../gateway/core/function-path.ts";
 
 const parse = (url: string) => parseFunctionPath(url, "/function/");
 
@@ -8,6 +8,9 @@ test.each<[rule: string, url: string, target: string, rest: string]>([
   ["a bare name leads to /", "/function/f", "f", "/"],
   ["a trailing slash too", "/function/f/", "f", "/"],
   ["the namespace stays in the target", "/function/f.ns", "f.ns", "/"],
+  ["a version stays in the target", "/function/f@v3/a", "f@v3", "/a"],
+  ["a tag with its namespace too", "/function/f@canary.ns?x=1", "f@canary.ns", "/?x=1"],
+  ["an escaped one as well", "/function/f%40v3", "f@v3", "/"],
   ["path and query follow", "/function/f/a/b?x=1", "f", "/a/b?x=1"],
   ["a query without a path", "/function/f?x=1", "f", "/?x=1"],
   ["a slash at the end stays", "/function/f/a/", "f", "/a/"],
@@ -64,4 +67,17 @@ test("what follows the name arrives unchanged, and clean paths redirect to nothi
         expect(parse(`/function/${result.location.slice(10)}`).kind).not.toBe("redirect");
     }),
   );
+});
+
+test.each(["/function/f@", "/function/@v3", "/function/f@v3@v4", "/function/f.@v3", "/function/f@.ns"])(
+  "%s is no function",
+  (url) => {
+    expect(parse(url)).toEqual({ kind: "none" });
+  },
+);
+
+test("a target is taken apart from its version", () => {
+  expect(splitVersion("f.ns")).toBeUndefined();
+  expect(splitVersion("f@v3")).toEqual({ target: "f", version: "v3" });
+  expect(splitVersion("f@canary.ns")).toEqual({ target: "f.ns", version: "canary" });
 });

@@ -3,6 +3,7 @@ import { isDnsSubdomain } from "../../../../contract/names.ts";
 import { callPolicyProblems } from "../../../../contract/policies/call-policy.ts";
 import { timeoutProblems } from "../../../../contract/timeouts.ts";
 import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
+import { versionSettingProblems } from "../../../../contract/versions/settings.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
@@ -38,6 +39,7 @@ export function deploymentProblems(given: ResolvedDeployment, around: Facts): st
     ...probeProblems(annotations),
     ...timeoutProblems(annotations),
     ...callPolicyProblems(annotations),
+    ...versionSettingProblems(annotations),
     ...profileProblems(annotations, around.profiles),
   ];
 }
