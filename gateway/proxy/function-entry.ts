@@ -46,7 +46,7 @@ export class FunctionEntry {
   /** The function that it is a version of; itself for the function. What holds for its callers is the function's. */
   function: FunctionEntry = this;
   /** Which of the function's versions a call gets; undefined where all calls go to its own replicas. */
-  split: VersionSplit | undefined;
+  split: VersionSplit<FunctionEntry> | undefined;
   /** Where calls go that were for it, once it is gone. */
   successor: FunctionEntry | undefined;
   readonly #maxHeld: number;

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { parseSticky, type Sticky } from "../../contract/versions/sticky.ts";
+import type { KnownFunction } from "../core/known-function.ts";
 import { chooseByKey, chooseByShare, type Share, sharesOf } from "../core/traffic/choose-version.ts";
 import { cookieName, readStickyKey } from "../core/traffic/sticky-key.ts";
 import { readWantedVersion } from "../core/traffic/wanted-version.ts";
 import type { AnswerHeaders } from "./exchange.ts";
-import type { FunctionEntry } from "./function-entry.ts";
 
 /** By which callers ask for a version, and learn which has answered; in lower case as all names here. */
 export const VERSION_HEADER = "x-function-version";
@@ -30,37 +30,43 @@ export interface ChoiceTold {
   readonly ignored?: string;
 }
 
-export interface Chosen {
+/** A function, or a version beside it. */
+export interface VersionedEntry {
+  readonly name: string;
+  readonly snapshot: KnownFunction;
+}
+
+export interface Chosen<E> {
   /** Which has the replicas of the version. */
-  readonly entry: FunctionEntry;
+  readonly entry: E;
   readonly told: ChoiceTold;
 }
 
 /** Chooses which of a function's versions a call gets. Functions whose calls all go to their own replicas have none. */
-export class VersionSplit {
-  readonly #owner: FunctionEntry;
-  readonly #find: (version: string) => FunctionEntry | undefined;
+export class VersionSplit<E extends VersionedEntry> {
+  readonly #owner: E;
+  readonly #find: (version: string) => E | undefined;
   readonly #sticky: Sticky | undefined;
   /** Of versions that the provider has told of. */
   readonly #shares: readonly Share[];
   /** One for each share. */
-  readonly #entries: readonly FunctionEntry[];
+  readonly #entries: readonly E[];
   readonly #cookie: string;
   readonly #told: ChoiceTold;
 
   /** @param find the entry that has the replicas of a version */
-  constructor(owner: FunctionEntry, find: (version: string) => FunctionEntry | undefined) {
+  constructor(owner: E, find: (version: string) => E | undefined) {
     const { traffic = [], annotations } = owner.snapshot;
     this.#owner = owner;
     this.#find = find;
     this.#sticky = parseSticky(annotations).sticky;
     this.#shares = sharesOf(traffic).filter(({ version }) => find(version) !== undefined);
-    this.#entries = this.#shares.map(({ version }) => find(version) as FunctionEntry);
+    this.#entries = this.#shares.map(({ version }) => find(version) as E);
     this.#cookie = cookieName(owner.name);
     this.#told = { vary: varyBy(this.#shares.length > 1 ? this.#sticky : undefined) };
   }
 
-  choose(call: AskingCall): Chosen {
+  choose(call: AskingCall): Chosen<E> {
     const wanted = call.headers[VERSION_HEADER];
     if (wanted === undefined) return this.#byShares(call);
     const means = readWantedVersion(String(wanted).trim(), this.#owner.snapshot);
@@ -69,7 +75,7 @@ export class VersionSplit {
     return entry ? { entry, told: this.#told } : this.#byShares(call, `${means.version} is gone`);
   }
 
-  #byShares(call: AskingCall, ignored?: string): Chosen {
+  #byShares(call: AskingCall, ignored?: string): Chosen<E> {
     const shares = this.#shares;
     const sticky = this.#sticky;
     let at = 0;
@@ -105,7 +111,7 @@ function varyBy(sticky: Sticky | undefined): string {
 
 /** Why `wanted` is of no account to a call whose version is clear: by its address, or because there is but one. */
 export function ignoredVersion(
-  entry: FunctionEntry,
+  entry: VersionedEntry,
   wanted: string | undefined,
   byAddress: boolean,
 ): ChoiceTold | undefined {
