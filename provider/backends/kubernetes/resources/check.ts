@@ -2,8 +2,8 @@ import { brokenRules, definitionProblems, missingSecret } from "../../../../cont
 import { isDnsSubdomain } from "../../../../contract/names.ts";
 import { callPolicyProblems } from "../../../../contract/policies/call-policy.ts";
 import { timeoutProblems } from "../../../../contract/timeouts.ts";
-import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import { versionSettingProblems } from "../../../../contract/versions/settings.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { probeProblems } from "../../probe-annotations.ts";
 import { parseQuantity } from "../../quantity.ts";
