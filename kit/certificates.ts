@@ -1,5 +1,6 @@
 import { createPrivateKey, constants as crypto, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Logger } from "./log.ts";
 import { StartError } from "./process.ts";
@@ -9,6 +10,14 @@ export interface CertificatePair {
   /** The certificate, then those that lead to its issuer. */
   readonly certFile: string;
   readonly keyFile: string;
+}
+
+/** A certificate for one host and nothing else. */
+export interface HostCertificate {
+  /** In lower case; `*.example.com` is for all just below. */
+  readonly host: string;
+  /** A file with certificate and key, or a folder with `tls.crt` and `tls.key`. */
+  readonly path: string;
 }
 
 export interface CertificatesOptions {
@@ -37,9 +46,18 @@ interface Entry {
   refused: string | undefined;
 }
 
+/** Of a {@link HostCertificate}, whose files may be missing for now. */
+interface HostEntry {
+  readonly path: string;
+  loaded?: Loaded;
+  /** Stamp of files that are not fit, so that it is said once. */
+  refused?: string;
+}
+
 /** Certificates by the host name that a client asks for, read anew when their files change. */
 export class Certificates {
   readonly #entries: readonly Entry[];
+  readonly #hosts = new Map<string, HostEntry>();
   readonly #log: CertificatesOptions["log"];
   readonly #timer: NodeJS.Timeout;
   #byName: ReadonlyMap<string, SecureContext>;
@@ -73,6 +91,15 @@ export class Certificates {
     return this.#byName.get(host) ?? this.#byName.get(host.replace(/^[^.]*/, "*")) ?? this.default;
   }
 
+  /** Has these hosts served with certificates of their own, unless one of the pairs is for just that host. */
+  setHosts(certificates: readonly HostCertificate[]): void {
+    const wanted = new Map(certificates.map(({ host, path }) => [host, path]));
+    for (const [host, { path }] of this.#hosts) if (wanted.get(host) !== path) this.#hosts.delete(host);
+    for (const [host, path] of wanted) if (!this.#hosts.has(host)) this.#hosts.set(host, { path });
+    this.#byName = this.#names();
+    void this.refresh();
+  }
+
   /** Looks at the files now. What is seen for the first time holds at the next look, if it is the same then. */
   refresh(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
@@ -84,7 +111,31 @@ export class Certificates {
   async #look(): Promise<void> {
     let changed = false;
     for (const entry of this.#entries) if (await this.#lookAt(entry)) changed = true;
-    if (changed) this.#byName = namesOf(this.#entries);
+    for (const [host, entry] of [...this.#hosts]) if (await this.#lookAtHost(host, entry)) changed = true;
+    if (changed) this.#byName = this.#names();
+  }
+
+  #names(): ReadonlyMap<string, SecureContext> {
+    const byName = namesOf(this.#entries);
+    for (const [host, { loaded }] of this.#hosts) if (loaded && !byName.has(host)) byName.set(host, loaded.context);
+    return byName;
+  }
+
+  async #lookAtHost(host: string, entry: HostEntry): Promise<boolean> {
+    const pair = await pairAt(entry.path);
+    const stamp = await stampOf(pair);
+    if (stamp === entry.loaded?.stamp || stamp === entry.refused) return false;
+    try {
+      entry.loaded = await load(pair, this.#log);
+      delete entry.refused;
+      this.#log.info({ host, certFile: pair.certFile }, "the host has a certificate of its own");
+      return true;
+    } catch (error) {
+      entry.refused = stamp;
+      const why = (error as Error).message.replace(/^tls_\w+_file: /, "");
+      this.#log.warn({ host, why }, "cannot use the certificate of a host; it is served with what there is without");
+      return false;
+    }
   }
 
   async #lookAt(entry: Entry): Promise<boolean> {
@@ -112,7 +163,14 @@ export class Certificates {
   }
 }
 
-function namesOf(entries: readonly Entry[]): ReadonlyMap<string, SecureContext> {
+/** Secrets of Kubernetes are mounted as folders. */
+async function pairAt(path: string): Promise<CertificatePair> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return { certFile: path, keyFile: path };
+  return { certFile: join(path, "tls.crt"), keyFile: join(path, "tls.key") };
+}
+
+function namesOf(entries: readonly Entry[]): Map<string, SecureContext> {
   const byName = new Map<string, SecureContext>();
   for (const { loaded } of entries) {
     for (const name of loaded.names) if (!byName.has(name)) byName.set(name, loaded.context);

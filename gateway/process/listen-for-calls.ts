@@ -5,6 +5,7 @@ import type { Logger } from "../../kit/log.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import { isFunctionCall } from "../proxy/function-proxy.ts";
+import type { FunctionRoutes } from "../proxy/function-routes.ts";
 import type { RoutedRequests } from "../proxy/routed-requests.ts";
 import type { GatewayConfig } from "./config.ts";
 
@@ -14,7 +15,15 @@ const KEEP_ALIVE_MS = 120_000;
 /** What a listener of calls needs to know. */
 export type CallListenerConfig = Pick<
   GatewayConfig,
-  "port" | "bindAddress" | "socketMode" | "front" | "readTimeoutMs" | "http2" | "upgradeIdleMs" | "maxUpgrades"
+  | "port"
+  | "bindAddress"
+  | "socketMode"
+  | "front"
+  | "functionSecretsPath"
+  | "readTimeoutMs"
+  | "http2"
+  | "upgradeIdleMs"
+  | "maxUpgrades"
 >;
 
 export interface CallListenerOptions {
@@ -26,6 +35,8 @@ export interface CallListenerOptions {
   readonly upgraded?: SharedCount;
   readonly pathPrefix: PathPrefix;
   readonly routes: Pick<RoutedRequests, "leads">;
+  /** What names certificates of hosts. */
+  readonly functionRoutes: Pick<FunctionRoutes, "certificates" | "onChange">;
   readonly log: Logger;
 }
 
@@ -37,6 +48,11 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
   const { config, maxConnections, log } = options;
   const { trustedProxies, proxyProtocol, certificates: pairs } = config.front;
   const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
+  if (certificates) {
+    const look = () => certificates.setHosts(options.functionRoutes.certificates(config.functionSecretsPath));
+    options.functionRoutes.onChange(look);
+    look();
+  }
   try {
     const server = await listen(handler, {
       port: config.port,

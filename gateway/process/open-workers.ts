@@ -175,9 +175,11 @@ function settingsOf(
 /** What of it workers need, all of which can be sent to them. */
 function configOf(config: GatewayConfig): WorkerSettings["config"] {
   const { port, bindAddress, socketMode, front, pathPrefix, readTimeoutMs, http2, upgradeIdleMs, maxUpgrades } = config;
+  const { functionSecretsPath } = config;
   const { defaultNamespace, maxHeldCalls, upstreamTimeoutMs, upstreamTimeoutGiven, scaleUpTimeoutMs, logLevel } =
     config;
   return {
+    functionSecretsPath,
     ...{ port, bindAddress, socketMode, front, pathPrefix, readTimeoutMs, http2, upgradeIdleMs, maxUpgrades },
     ...{ defaultNamespace, maxHeldCalls, upstreamTimeoutMs, upstreamTimeoutGiven, scaleUpTimeoutMs, logLevel },
   };

@@ -209,7 +209,7 @@ export async function openGateway(
       },
     );
     opened.push(drained(metrics, 1_000));
-    const listening = { config, maxConnections: shares.calls, pathPrefix, routes, log };
+    const listening = { config, maxConnections: shares.calls, pathPrefix, routes, functionRoutes, log };
     const threads =
       counters &&
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));

@@ -64,6 +64,7 @@ async function run(
       upgraded: new SharedOccupancy(upgraded, thread),
       pathPrefix,
       routes,
+      functionRoutes,
       log,
     });
     post({ kind: "listening", port: api.port, url: api.url });

@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { toFaasError } from "../../contract/errors.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import { parseRoutes } from "../../contract/routes/parse-routes.ts";
 import { describeRoute, type FunctionRoute, type OwnedRoute, ROUTES } from "../../contract/routes/route.ts";
+import type { HostCertificate } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
 import { RouteTable } from "../core/routes/route-table.ts";
 import type { FunctionTable } from "./function-table.ts";
@@ -35,6 +37,16 @@ export class FunctionRoutes {
   /** All that there are, those included that are not served. */
   get owned(): readonly OwnedRoute[] {
     return [...this.#known.values()].flatMap(({ owned }) => owned);
+  }
+
+  /**
+   * Where the certificates are that routes name for their hosts.
+   * @param folder of secrets, `<namespace>/<name>`
+   */
+  certificates(folder: string): HostCertificate[] {
+    return this.#table.served.flatMap(({ function: { namespace }, route: { host, certificate } }) =>
+      host === undefined || certificate === undefined ? [] : [{ host, path: join(folder, namespace, certificate) }],
+    );
   }
 
   /** Calls `listener` after each change. */

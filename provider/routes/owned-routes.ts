@@ -101,9 +101,10 @@ function ownedOf({ function: name, namespace, source: _, ...route }: ListedRoute
 }
 
 /** Nobody is kept from deploying by what somebody else wrote past this provider. */
-function readable({ annotations = {} }: FunctionStatus): readonly FunctionRoute[] {
+function readable({ name, annotations = {} }: FunctionStatus): readonly FunctionRoute[] {
   const text = annotations[ROUTES];
-  if (text === undefined) return [];
+  // A version beside the main one has the annotations of its function.
+  if (text === undefined || name.includes("@")) return [];
   try {
     return parseRoutes(text);
   } catch {

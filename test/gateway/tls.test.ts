@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
@@ -154,4 +155,29 @@ test("a start with a pair that does not fit is one line and an exit", async () =
   });
   expect((await once(child, "close"))[0]).toBe(1);
   expect(said).toMatch(/^faaslane: tls_key_file: \S+b.key is not the key of \S+a.crt\n$/);
+});
+
+test("a route names the certificate of its host, which comes and changes with its secret", async () => {
+  const secrets = join(folder.path, "secrets");
+  front = await openFrontGateway({ ...(await pairs("a")), function_secrets_path: secrets });
+  const subject = async (servername: string) => (await ask("/healthz", { servername })).subject;
+  front.provider.put({
+    name: "routed",
+    annotations: { "com.faaslane.routes": "shop.example.com cert=shop-tls; a.example.com cert=shop-tls" },
+  });
+  await eventually("it is missed", () => front?.log.includes("cannot use the certificate of a host") === true, 20_000);
+  expect(await subject("shop.example.com")).toBe("a");
+  await mkdir(join(secrets, "openfaas-fn"), { recursive: true });
+  const write = async (name: string) => {
+    const { cert, key } = makeCertificate(name, ["shop.example.com"]);
+    await writeFile(join(secrets, "openfaas-fn", "shop-tls"), key + cert);
+  };
+  await write("first");
+  await eventually("it is served with", async () => (await subject("shop.example.com")) === "first", 20_000);
+  // The platform's own for a host stays.
+  expect(await subject("a.example.com")).toBe("a");
+  await write("second");
+  await eventually("the next one is", async () => (await subject("shop.example.com")) === "second", 20_000);
+  front.provider.remove("routed");
+  await eventually("it is gone", async () => (await subject("shop.example.com")) === "a", 20_000);
 });

@@ -48,11 +48,13 @@ export class RouteTable {
   readonly #anyHost: HostRoutes = { exact: new Map(), prefixes: new Map(), depth: 0 };
   /** Those that are not served. */
   readonly conflicts: readonly RouteConflict[];
-  readonly size: number;
+  /** All others. */
+  readonly served: readonly OwnedRoute[];
 
   /** @param owned of two that are the same, the one counts whose function's name comes first */
   constructor(owned: readonly OwnedRoute[]) {
     const conflicts: RouteConflict[] = [];
+    const served: OwnedRoute[] = [];
     const bySpot = new Map<string, OwnedRoute[]>();
     const sorted = [...owned].sort((a, b) => compareNames(qualifiedName(a.function), qualifiedName(b.function)));
     for (const one of sorted) {
@@ -64,10 +66,15 @@ export class RouteTable {
         continue;
       }
       bySpot.set(spot, [...others, one]);
+      served.push(one);
       this.#add(one);
     }
     this.conflicts = conflicts;
-    this.size = owned.length - conflicts.length;
+    this.served = served;
+  }
+
+  get size(): number {
+    return this.served.length;
   }
 
   #add(owned: OwnedRoute): void {
