@@ -22,6 +22,9 @@ const LAYERS: readonly Layer[] = [
 
   { name: "registry", files: /^registry\//, imports: ["images", "contract", "kit"] },
 
+  { name: "event filters", files: /^events\/cesql\//, imports: ["contract"] },
+  { name: "event codec", files: /^events\/codec\//, imports: ["contract"] },
+
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 
   { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
