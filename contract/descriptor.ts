@@ -16,10 +16,13 @@ const image = z.strictObject({
   base: z.string().min(1),
   baseArg: variable.optional(),
   dependencies: z.array(pathInside).default([]),
+  watchdog: z.enum(["script", "executable"]).default("script"),
+  fromBase: z.array(variable).default([]),
 });
 /**
- * `base`: the image that has what the function needs to run, Node for our watchdog among it; `baseArg`: the build argument
- * that names another one; `dependencies`: paths that change seldom, each of which gets a layer of its own.
+ * `base`: the image that has what the function needs to run; `baseArg`: the build argument that names another one;
+ * `dependencies`: paths that change seldom, each of which gets a layer of its own; `watchdog`: a `script` for the base's
+ * Node, or an `executable` for bases without one; `fromBase`: variables of the base that the install step gets to see.
  */
 export type ImageRecipe = z.output<typeof image>;
 

@@ -12,6 +12,7 @@ RUN node watchdog/bundle.mjs
 
 # One executable, for images without Node: docker build --target executable -f deploy/watchdog.Dockerfile .
 FROM build AS make-executable
+COPY oci/elf.ts oci/single-executable.ts oci/
 RUN node watchdog/executable.mjs
 
 FROM scratch AS executable

@@ -4,11 +4,13 @@ import type { BuildEvent } from "../contract/build.ts";
 import { DESCRIPTOR_FILE, type Descriptor, type ImageRecipe } from "../contract/descriptor.ts";
 import { runInstall } from "../kit/install-step.ts";
 import { readDescriptor } from "../kit/read-descriptor.ts";
+import { requireFit } from "./compiled-files.ts";
 import type { RunSettings } from "./extend-image.ts";
+import { hideSecrets, holdsSecrets } from "./hide-secrets.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
 import { type Layer, writeLayer } from "./layer.ts";
 import { formatPlatform, type Platform } from "./manifests.ts";
-import { buildIndex, pushImage, resolveBase } from "./push-image.ts";
+import { type BaseImage, buildIndex, pushImage, resolveBase } from "./push-image.ts";
 import type { RegistryClient } from "./registry-client.ts";
 
 export interface ImageBuild {
@@ -23,6 +25,12 @@ export interface ImageBuild {
   readonly here: Platform;
   /** The watchdog's bundle. */
   readonly watchdog: string;
+  /**
+   * A layer with the watchdog as one program, {@link EXECUTABLE}, for bases without Node.
+   * @param tmp a folder for its file, which is read until the build ends
+   * @throws {Error} when there is none for that platform
+   */
+  readonly executable: (platform: Platform, tmp: string, signal: AbortSignal) => Promise<Layer>;
   /** Parent of temporary files. */
   readonly tmp: string;
   /** Environment of the install step. */
@@ -37,12 +45,13 @@ export interface ImageBuild {
 
 const APP = "/home/app";
 const WATCHDOG = "/usr/bin/watchdog.mjs";
+/** As images of OpenFaaS's have it. */
+export const EXECUTABLE = "/usr/bin/fwatchdog";
 /** That of functions on Kubernetes. */
 const USER = "12000";
 /** What is only of use to builds. */
 const NOT_SHIPPED = new Set([DESCRIPTOR_FILE, "Dockerfile", "template.yml", ".dockerignore"]);
 
-type Step = readonly string[];
 type NamedLayer = Layer & { readonly createdBy: string };
 
 /**
@@ -55,15 +64,15 @@ export async function* buildImage(job: ImageBuild, signal: AbortSignal): AsyncGe
     const target = parseImageReference(job.image);
     const descriptor = await readDescriptor(job.folder);
     const recipe = recipeOf(descriptor);
-    const base = parseImageReference((recipe.baseArg && job.buildArgs[recipe.baseArg]) ?? recipe.base);
-    const why = yield* install(job, descriptor, signal);
+    const bases = yield* findBases(job, recipe, signal);
+    const why = yield* install(job, descriptor, targetVariables(bases, recipe), signal);
     if (why !== undefined) {
       yield { status: "failed", error: why };
       return;
     }
-    await requirePortable(job);
+    await requireFit(job.folder, job.platforms, job.here);
     const layers = await layersOf(job, recipe, tmp, signal);
-    const digest = yield* push({ job, descriptor, base, layers, target }, signal);
+    const digest = yield* push({ job, descriptor, recipe, bases, layers, tmp, target }, signal);
     yield { status: "success", image: `${job.image.split("@")[0]}@${digest}` };
   } catch (error) {
     signal.throwIfAborted();
@@ -81,43 +90,89 @@ function recipeOf({ image }: Descriptor): ImageRecipe {
   );
 }
 
+interface Base {
+  readonly platform: Platform;
+  readonly image: BaseImage;
+}
+
+async function* findBases(
+  job: ImageBuild,
+  recipe: ImageRecipe,
+  signal: AbortSignal,
+): AsyncGenerator<BuildEvent, Base[]> {
+  const reference = parseImageReference((recipe.baseArg && job.buildArgs[recipe.baseArg]) ?? recipe.base);
+  const client = job.clientOf(reference.registry);
+  const bases: Base[] = [];
+  for (const platform of job.platforms) {
+    const image = await resolveBase(client, reference, platform, signal);
+    yield progress(`base ${nameOf(reference)}@${image.digest} for ${formatPlatform(platform)}`);
+    bases.push({ platform, image });
+  }
+  return bases;
+}
+
+const nameOf = ({ registry, repository }: ImageReference) => `${registry}/${repository}`;
+
+/**
+ * What an install step may want to know of the image: the names are those of `docker buildx`, and the base's own. What differs
+ * between several platforms is left out.
+ */
+function targetVariables(bases: readonly Base[], { fromBase }: ImageRecipe): Record<string, string> {
+  const [first, ...others] = bases;
+  if (!first) return {};
+  const given = first.image.config.config?.Env ?? [];
+  const wanted = given
+    .map((entry) => entry.split(/=(.*)/s, 2) as [string, string])
+    .filter(([name]) => fromBase.includes(name));
+  const { os, architecture } = first.platform;
+  return {
+    ...Object.fromEntries(wanted),
+    TARGETPLATFORM: bases.map(({ platform }) => formatPlatform(platform)).join(","),
+    TARGETOS: os,
+    ...(others.length === 0 && { TARGETARCH: architecture }),
+  };
+}
+
 async function* install(
   { folder, env, buildArgs, timeoutMs, maxOutputBytes }: ImageBuild,
   { install: command }: Descriptor,
+  target: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): AsyncGenerator<BuildEvent, string | undefined> {
   if (!command) return undefined;
-  yield progress(`running ${command.join(" ")}`);
-  const step = runInstall({ command, cwd: folder, env: { ...env, ...buildArgs }, timeoutMs, maxOutputBytes }, signal);
+  const all = { ...env, ...target, ...buildArgs };
+  const hide = await hideSecrets(folder, all);
+  yield progress(hide(`running ${command.join(" ")}`));
+  const step = runInstall({ command, cwd: folder, env: all, timeoutMs, maxOutputBytes }, signal);
   for (let next = await step.next(); ; next = await step.next()) {
     if (next.done) return next.value.kind === "failed" ? `the install step ${next.value.why}` : undefined;
-    yield { status: "in_progress", log: next.value };
+    yield { status: "in_progress", log: next.value.map(hide) };
   }
 }
 
-/** What was compiled here runs on machines like this one only. @throws {Error} naming a file */
-async function requirePortable({ folder, platforms, here }: ImageBuild): Promise<void> {
-  const other = platforms.find(({ os, architecture }) => os !== here.os || architecture !== here.architecture);
-  if (!other) return;
-  const compiled = /\.(node|so|dylib|dll)$/;
-  const found = (await readdir(folder, { recursive: true })).find((path) => compiled.test(path));
-  if (found === undefined) return;
-  throw new Error(
-    `${found} is compiled for ${formatPlatform(here)}; it cannot be part of an image for ${formatPlatform(other)}`,
-  );
-}
-
-/** The watchdog, then what changes seldom, then the rest: a change of the handler sends the last one only. */
+/** The watchdog's script, what changes seldom, then the rest: a change of the handler sends the last one only. */
 async function layersOf(job: ImageBuild, recipe: ImageRecipe, tmp: string, signal: AbortSignal): Promise<NamedLayer[]> {
   const programs = join(tmp, "programs");
   await mkdir(programs);
   await copyFile(job.watchdog, join(programs, "watchdog.mjs"));
   const dependencies = await existing(job.folder, recipe.dependencies);
   const isElsewhere = (path: string) => NOT_SHIPPED.has(path) || dependencies.includes(path);
+  const isOurs = (path: string) => !holdsSecrets(path);
+  const script = { folder: programs, at: "/usr/bin", createdBy: "watchdog" };
   const parts = [
-    { folder: programs, at: "/usr/bin", createdBy: "watchdog" },
-    ...dependencies.map((path) => ({ folder: join(job.folder, path), at: `${APP}/${path}`, createdBy: path })),
-    { folder: job.folder, at: APP, filter: (path: string) => !isElsewhere(path), createdBy: "function" },
+    ...(recipe.watchdog === "script" ? [script] : []),
+    ...dependencies.map((path) => ({
+      folder: join(job.folder, path),
+      at: `${APP}/${path}`,
+      filter: isOurs,
+      createdBy: path,
+    })),
+    {
+      folder: job.folder,
+      at: APP,
+      filter: (path: string) => !isElsewhere(path) && isOurs(path),
+      createdBy: "function",
+    },
   ];
   return await Promise.all(
     parts.map(async ({ createdBy, ...content }, i) => ({
@@ -143,28 +198,31 @@ async function existing(folder: string, paths: readonly string[]): Promise<strin
 interface Push {
   readonly job: ImageBuild;
   readonly descriptor: Descriptor;
-  readonly base: ImageReference;
+  readonly recipe: ImageRecipe;
+  readonly bases: readonly Base[];
   readonly layers: readonly NamedLayer[];
+  readonly tmp: string;
   readonly target: ImageReference;
 }
 
 async function* push(
-  { job, descriptor, base, layers, target }: Push,
+  { job, descriptor, recipe, bases, layers, tmp, target }: Push,
   signal: AbortSignal,
 ): AsyncGenerator<BuildEvent, string> {
-  const baseClient = job.clientOf(base.registry);
   const client = job.clientOf(target.registry);
-  const isSingle = job.platforms.length === 1;
+  const isSingle = bases.length === 1;
   const images: { platform: Platform; digest: string; size: number; mediaType: string }[] = [];
-  for (const platform of job.platforms) {
-    const found = await resolveBase(baseClient, base, platform, signal);
-    yield progress(`base ${base.registry}/${base.repository}@${found.digest} for ${formatPlatform(platform)}`);
+  for (const { platform, image: base } of bases) {
+    const program =
+      recipe.watchdog === "executable"
+        ? [{ ...(await job.executable(platform, tmp, signal)), createdBy: "faaslane: watchdog" }]
+        : [];
     let bytes = 0;
     const image = await pushImage({
-      base: found,
-      baseClient,
-      layers,
-      run: runOf(descriptor, job.labels ?? {}, base, found.digest),
+      base,
+      baseClient: job.clientOf(base.reference.registry),
+      layers: [...program, ...layers],
+      run: runOf(descriptor, recipe, job.labels ?? {}, base),
       target: isSingle ? target : { ...target, tag: undefined },
       client,
       signal,
@@ -184,21 +242,22 @@ async function* push(
 
 function runOf(
   { env }: Descriptor,
+  { watchdog }: ImageRecipe,
   labels: Readonly<Record<string, string>>,
-  base: ImageReference,
-  baseDigest: string,
+  { reference, digest }: BaseImage,
 ): RunSettings {
+  const { tag } = reference;
   return {
     env,
     entrypoint: [],
-    command: ["node", WATCHDOG] satisfies Step,
+    command: watchdog === "executable" ? [EXECUTABLE] : ["node", WATCHDOG],
     workingDir: APP,
     user: USER,
     exposedPorts: ["8080/tcp"],
     labels: {
       ...labels,
-      "org.opencontainers.image.base.name": `${base.registry}/${base.repository}${base.tag === undefined ? "" : `:${base.tag}`}`,
-      "org.opencontainers.image.base.digest": baseDigest,
+      "org.opencontainers.image.base.name": `${nameOf(reference)}${tag === undefined ? "" : `:${tag}`}`,
+      "org.opencontainers.image.base.digest": digest,
     },
   };
 }

@@ -60,7 +60,7 @@ export function createTerminalProgress(
       await rendered;
       for (const [name, { finished, tail }] of running) {
         const { kind } = await finished.promise;
-        if (kind === "failed") for (const line of tail) stdout.write(`${name} | ${line}\n`);
+        if (kind === "failed") for (const line of tail) stdout.write(printable(`${name} | ${line}\n`));
       }
     },
   };

@@ -11,6 +11,7 @@ import { chooseFunctions, readStackFile } from "./selection.ts";
 interface Flags extends BuildFlags, StackFlags {
   readonly platforms?: string;
   readonly insecureRegistry?: readonly string[];
+  readonly watchdog?: readonly string[];
 }
 
 /** `faaslane publish`: builds images on this machine, without a container engine, and pushes them to their registries. */
@@ -18,7 +19,12 @@ export function publishCommand(io: Io): Command {
   const command = new Command("publish")
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
     .option("--platforms <list>", "platforms to build for, such as linux/amd64,linux/arm64; this machine's by default")
-    .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues);
+    .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues)
+    .option(
+      "--watchdog <file>",
+      "the watchdog's executable, made elsewhere, for bases without Node (repeatable)",
+      collectValues,
+    );
   addStackOptions(addBuildOptions(command));
   addCompatibleFlags(command, ["build"]);
   return command.action(async () => {
@@ -29,6 +35,7 @@ export function publishCommand(io: Io): Command {
     const builder = await registryBuilder(io, {
       platforms: (flags.platforms ?? "").split(",").filter((platform) => platform !== ""),
       insecure: flags.insecureRegistry ?? [],
+      watchdogs: flags.watchdog ?? [],
     });
     const settings = buildSettingsOf(io, flags, stack);
     const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false });

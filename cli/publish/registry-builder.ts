@@ -8,12 +8,15 @@ import { RegistryClient } from "../../oci/registry-client.ts";
 import type { ContextBuilder } from "../build/build-functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { executableLayers } from "./executable-layer.ts";
 
 export interface RegistryBuilderSettings {
   /** As `linux/amd64`; this machine's when empty. */
   readonly platforms: readonly string[];
   /** Registries, besides those of this machine, that are spoken to without TLS. */
   readonly insecure: readonly string[];
+  /** Executables of the watchdog that were made elsewhere, for other machines or another Node. */
+  readonly watchdogs: readonly string[];
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", arm: "arm", ppc64: "ppc64le" };
@@ -41,6 +44,13 @@ export async function registryBuilder(
     clients.set(registry, client);
     return client;
   };
+  const bundle = join(io.sourceRoot, "dist", "watchdog.mjs");
+  const executable = executableLayers({
+    bundle,
+    given: settings.watchdogs.map((file) => resolve(io.cwd, file)),
+    here,
+    cacheDir: join(io.env.XDG_CACHE_HOME || join(io.home, ".cache"), "faaslane"),
+  });
   const env = Object.fromEntries(
     Object.entries(io.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
@@ -53,7 +63,8 @@ export async function registryBuilder(
           buildArgs: buildArgs ?? {},
           platforms,
           here,
-          watchdog: join(io.sourceRoot, "dist", "watchdog.mjs"),
+          watchdog: bundle,
+          executable,
           tmp: tmpdir(),
           env,
           timeoutMs: INSTALL_TIMEOUT_MS,

@@ -5,6 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 
 export CGO_ENABLED="${CGO_ENABLED:-0}" GO111MODULE=on GOWORK=off
+# For an image of another machine; tools that are run meanwhile are for this one all the same.
+[ -z "${TARGETARCH:-}" ] || export GOOS="${GOOS:-linux}" GOARCH="${GOARCH:-$TARGETARCH}"
 export GOPATH="${TMPDIR:-/tmp}/go" GOFLAGS="${GOFLAGS:-} -modcacherw"
 # Empty is what build arguments that nobody has set are; Go takes it for no proxy at all.
 [ -n "${GOPROXY:-}" ] || unset GOPROXY

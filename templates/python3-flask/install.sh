@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs function/requirements.txt into packages/, and Flask, unless Python or the requirements have brought it: where they
-# have, and nothing else is required, it needs no network.
+# have, and nothing else is required, it needs no network. What this machine's Python has is not in an image's.
 set -eu
 cd "$(dirname "$0")"
 
@@ -10,7 +10,7 @@ python3 -B -m faaslane_runtime.check
 cd function
 set --
 ! grep -qsv '^[[:space:]]*\(#.*\)\{0,1\}$' requirements.txt || set -- --requirement requirements.txt
-python3 -c 'import flask' 2>/dev/null || set -- "$@" --requirement ../requirements.txt
+{ [ -z "${TARGETPLATFORM:-}" ] && python3 -c 'import flask' 2>/dev/null; } || set -- "$@" --requirement ../requirements.txt
 [ $# -gt 0 ] || exit 0
 
 # The interpreter itself: where python3 is a stand-in of pyenv, that one wants to write to its own folder after an install.
@@ -23,4 +23,5 @@ if [ -f pip.conf ]; then
   export PIP_CONFIG_FILE=pip.conf
 fi
 export PIP_ROOT_USER_ACTION=ignore
-exec "$python" -m pip install --disable-pip-version-check --no-input --upgrade --target ../packages "$@"
+. ../wheels.sh
+install_packages "$@"

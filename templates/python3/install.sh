@@ -20,5 +20,5 @@ if [ -f pip.conf ]; then
   export PIP_CONFIG_FILE=pip.conf
 fi
 export PIP_ROOT_USER_ACTION=ignore
-exec "$python" -m pip install --disable-pip-version-check --no-input --upgrade \
-  --target ../packages --requirement requirements.txt
+. ../wheels.sh
+install_packages --requirement requirements.txt

@@ -1,16 +1,20 @@
 import { execFile, spawnSync } from "node:child_process";
+import { createWriteStream } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { BuildEvent } from "../../contract/build.ts";
 import { buildImage, type ImageBuild } from "../../oci/build-image.ts";
+import { writeLayer } from "../../oci/layer.ts";
 import { parseConfig, parseManifest } from "../../oci/manifests.ts";
 import { RegistryClient } from "../../oci/registry-client.ts";
 import { DockerRegistry, describeWithRegistry } from "../support/docker-registry.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { HERE, pushBase } from "../support/oci-images.ts";
+import { isRunning } from "../support/platform.ts";
 
 const { signal } = new AbortController();
 const hasSkopeo = spawnSync("skopeo", ["--version"]).status === 0;
@@ -71,6 +75,12 @@ describeWithRegistry("images built without an engine", () => {
       platforms: [HERE],
       here: HERE,
       watchdog,
+      executable: async (platform, folder) => {
+        const program = join(folder, "program");
+        await mkdir(program, { recursive: true });
+        await writeFile(join(program, "fwatchdog"), `for ${platform.architecture}\n`, { mode: 0o755 });
+        return await writeLayer({ folder: program, at: "/usr/bin" }, join(folder, "watchdog"), signal);
+      },
       tmp,
       env: { PATH: process.env.PATH as string },
       timeoutMs: 30_000,
@@ -97,6 +107,13 @@ describeWithRegistry("images built without an engine", () => {
       reference,
     );
     return { ...found, manifest, config };
+  }
+
+  /** The paths in a layer. */
+  async function list(digest: string): Promise<string[]> {
+    const file = join(folder, "listed");
+    await pipeline(await client.openBlob("functions/echo", digest, signal), createWriteStream(file));
+    return (await promisify(execFile)("tar", ["-tzf", file])).stdout.split("\n");
   }
 
   test("run the watchdog with the function's variables over those of the base", async () => {
@@ -209,6 +226,68 @@ describeWithRegistry("images built without an engine", () => {
     expect((await read("1")).config.history?.map((entry) => entry.created_by)).toContain("faaslane: vendor");
   });
 
+  test("have the watchdog as one program where the base has no Node", async () => {
+    const image = { ...descriptor().image, watchdog: "executable" };
+    const { error } = await build({ folder: await context("one", descriptor({ image })) });
+    expect(error).toBeUndefined();
+    const { config } = await read("1");
+    expect(config.config).toMatchObject({ Cmd: ["/usr/bin/fwatchdog"], Entrypoint: [] });
+    expect(config.history?.map((entry) => entry.created_by).slice(0, 2)).toEqual(["a base", "faaslane: watchdog"]);
+  });
+
+  test("hold no settings of package managers, which tokens are in", async () => {
+    const root = await context("one");
+    const hidden = [".npmrc", "function/.npmrc", "function/pip.conf", "function/node_modules/.npmrc", "vendor/.netrc"];
+    await mkdir(join(root, "vendor"));
+    for (const path of hidden) await writeFile(join(root, path), "//host/:_authToken=s3cret\n");
+    const install = ["sh", "-c", "echo $A_TOKEN; cat .npmrc; echo http://me:s3cret@host/; touch vendor/made"];
+    const env = { PATH: process.env.PATH as string, A_TOKEN: "t0psecret" };
+    await writeFile(join(root, "faaslane.json"), JSON.stringify(descriptor({ install })));
+    const { error, log } = await build({ folder: root, env });
+    expect(error).toBeUndefined();
+    expect(log.filter((line) => /s3cret|t0psecret/.test(line))).toEqual([]);
+    expect(log).toEqual(expect.arrayContaining(["***", "//host/:_authToken=***", "http://***@host/"]));
+    for (const { digest } of (await read("1")).manifest.layers) {
+      const files = await list(digest);
+      expect(files.filter((path) => /npmrc|pip\.conf|netrc/.test(path))).toEqual([]);
+    }
+  });
+
+  test("tell their install step what they are for", async () => {
+    const install = ["sh", "-c", "echo $TARGETPLATFORM $TARGETOS $TARGETARCH $mode [$greeting]"];
+    const image = { ...descriptor().image, fromBase: ["mode"] };
+    const { log } = await build({ folder: await context("one", descriptor({ install, image })) });
+    expect(log).toContain(`linux/${HERE.architecture} linux ${HERE.architecture} streaming []`);
+  });
+
+  test("of an install step that hangs show what it said, and leave nothing of it", async () => {
+    const pid = join(folder, "pid");
+    const install = ["sh", "-c", `echo the last words; sleep 600 & echo $! > ${pid}; wait`];
+    const { error, log } = await build({ folder: await context("one", descriptor({ install })), timeoutMs: 1500 });
+    expect(error).toBe("the install step took longer than 1.5 s");
+    expect(log).toContain("the last words");
+    expect(await isRunning(Number(await readFile(pid, "utf8")))).toBe(false);
+  });
+
+  test("for another machine may hold what an install step has compiled for it", async () => {
+    const made = (machine: number) => {
+      const head = Buffer.alloc(64);
+      head.write("\x7fELF\x02\x01", "latin1");
+      head.writeUInt16LE(machine, 18);
+      return head;
+    };
+    const described = descriptor({}, "base/other:24");
+    const [fit, unfit] = HERE.architecture === "amd64" ? [183, 62] : [62, 183];
+    const root = await context("one", described);
+    await writeFile(join(root, "handler"), made(fit), { mode: 0o755 });
+    expect((await build({ folder: root, platforms: [OTHER] })).error).toBeUndefined();
+    await writeFile(join(root, "handler"), made(unfit), { mode: 0o755 });
+    expect((await build({ folder: root, platforms: [OTHER] })).error).toBe(
+      `handler is compiled for linux/${HERE.architecture}; it cannot be part of an image for linux/${OTHER.architecture}: ` +
+        "publish on such a machine, or leave out what is compiled",
+    );
+  });
+
   test.each<[string, (root: string) => Promise<object>, Partial<ImageBuild>, RegExp]>([
     ["an install step that fails", async () => descriptor({ install: ["sh", "-c", "exit 3"] }), {}, /install step.*3/],
     [
@@ -231,7 +310,7 @@ describeWithRegistry("images built without an engine", () => {
       "compiled code for another machine",
       async (root) => {
         await writeFile(join(root, "function/node_modules/addon.node"), "ELF");
-        return descriptor();
+        return descriptor({}, "base/other:24");
       },
       { platforms: [OTHER] },
       /addon\.node is compiled for/,

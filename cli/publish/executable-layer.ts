@@ -1,0 +1,137 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { EXECUTABLE } from "../../oci/build-image.ts";
+import { ELF_HEAD_BYTES, machineOf } from "../../oci/elf.ts";
+import { type Layer, writeLayer } from "../../oci/layer.ts";
+import { formatPlatform, type Platform } from "../../oci/manifests.ts";
+import { buildExecutable } from "../../oci/single-executable.ts";
+import { CliError } from "../errors.ts";
+
+export interface ExecutableSources {
+  /** The watchdog's bundle. */
+  readonly bundle: string;
+  /** Programs that were made elsewhere. */
+  readonly given: readonly string[];
+  /** Of this machine, for which one can be made. */
+  readonly here: Platform;
+  /** Where the layer of this machine's is kept: packing a hundred megabytes takes seconds. */
+  readonly cacheDir: string;
+}
+
+const PREFIX = "watchdog-";
+
+/** A layer with the watchdog as one program, made once. */
+export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSources) {
+  let own: Promise<Layer | undefined> | undefined;
+  return async (platform: Platform, tmp: string, signal: AbortSignal): Promise<Layer> => {
+    const file = await findGiven(given, platform);
+    if (file !== undefined) return await pack((target) => copyFile(file, target), tmp, signal);
+    if (platform.os !== here.os || platform.architecture !== here.architecture) {
+      throw new CliError(
+        `the watchdog's executable can be made here for ${formatPlatform(here)} only; for ${formatPlatform(platform)} name one ` +
+          "with --watchdog, which `npm run build:watchdog` makes on such a machine",
+      );
+    }
+    const make = async (target: string) => {
+      try {
+        await buildExecutable(await readFile(bundle, "utf8"), process.execPath, target);
+      } catch (cause) {
+        const why = `the watchdog's executable cannot be made of the Node that runs: ${(cause as Error).message}`;
+        throw new CliError(`${why}; name one with --watchdog, or use one of nodejs.org for Linux`, { cause });
+      }
+    };
+    // Without a cache each build has one of its own.
+    own ??= cached(cacheDir, bundle, make, signal).catch((error: NodeJS.ErrnoException) => {
+      own = undefined;
+      if (error instanceof CliError || error.code === undefined || signal.aborted) throw error;
+      return undefined;
+    });
+    return (await own) ?? (await pack(make, tmp, signal));
+  };
+}
+
+async function findGiven(files: readonly string[], { architecture }: Platform): Promise<string | undefined> {
+  for (const file of files) {
+    const machine = await machineOfProgram(file);
+    if (machine === undefined) throw new CliError(`--watchdog: ${file} is no program for Linux`);
+    if (machine === architecture) return file;
+  }
+  return undefined;
+}
+
+async function machineOfProgram(path: string): Promise<string | undefined> {
+  try {
+    await using file = await open(path, "r");
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(ELF_HEAD_BYTES), 0, ELF_HEAD_BYTES, 0);
+    return machineOf(buffer.subarray(0, bytesRead));
+  } catch (cause) {
+    throw new CliError(`--watchdog: ${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** What is kept of a layer beside its file. */
+type Kept = Pick<Layer, "digest" | "diffId" | "size">;
+
+async function cached(
+  cacheDir: string,
+  bundle: string,
+  make: (target: string) => Promise<void>,
+  signal: AbortSignal,
+): Promise<Layer> {
+  const name = `${PREFIX}${await keyOf(bundle)}`;
+  const file = join(cacheDir, name);
+  const known = await readKept(file);
+  if (known) return { ...known, open: () => createReadStream(file) };
+  const work = join(cacheDir, `.${name}.${randomUUID()}`);
+  await mkdir(work, { recursive: true, mode: 0o700 });
+  try {
+    const { digest, diffId, size } = await pack(make, work, signal);
+    await rename(join(work, "layer-watchdog"), file);
+    await writeFile(join(work, "kept"), JSON.stringify({ digest, diffId, size } satisfies Kept));
+    await rename(join(work, "kept"), `${file}.json`);
+    await removeOthers(cacheDir, name);
+    return { digest, diffId, size, open: () => createReadStream(file) };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function keyOf(bundle: string): Promise<string> {
+  const { size, mtimeMs } = await stat(process.execPath);
+  const hash = createHash("sha256").update(await readFile(bundle));
+  return hash
+    .update(JSON.stringify([1, process.version, process.arch, size, mtimeMs]))
+    .digest("hex")
+    .slice(0, 32);
+}
+
+/** @returns undefined when nothing is kept, or not whole */
+async function readKept(file: string): Promise<Kept | undefined> {
+  try {
+    const kept = JSON.parse(await readFile(`${file}.json`, "utf8")) as Kept;
+    return (await stat(file)).size === kept.size ? kept : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Those of other releases; one that is being read stays until it is closed. */
+async function removeOthers(cacheDir: string, name: string): Promise<void> {
+  const others = (await readdir(cacheDir)).filter((entry) => entry.startsWith(PREFIX) && !entry.startsWith(name));
+  await Promise.all(others.map((entry) => rm(join(cacheDir, entry), { force: true })));
+}
+
+async function pack(make: (target: string) => Promise<void>, tmp: string, signal: AbortSignal): Promise<Layer> {
+  const folder = join(tmp, `program-${randomUUID()}`);
+  await mkdir(folder, { recursive: true });
+  try {
+    const program = join(folder, basename(EXECUTABLE));
+    await make(program);
+    await chmod(program, 0o755);
+    return await writeLayer({ folder, at: dirname(EXECUTABLE) }, join(tmp, "layer-watchdog"), signal);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
