@@ -22,8 +22,10 @@ const LAYERS: readonly Layer[] = [
 
   { name: "registry", files: /^registry\//, imports: ["images", "contract", "kit"] },
 
-  { name: "event filters", files: /^events\/cesql\//, imports: ["contract"] },
+  { name: "event expressions", files: /^events\/cesql\//, imports: ["contract"] },
   { name: "event codec", files: /^events\/codec\//, imports: ["contract"] },
+  { name: "event filters", files: /^events\/filters\//, imports: ["event expressions", "event codec", "contract"] },
+  { name: "event delivery", files: /^events\/delivery\//, imports: ["contract"] },
 
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 

@@ -59,6 +59,8 @@ const FUNCTIONS: Readonly<Record<string, readonly BuiltIn[]>> = {
   INT: [castTo("integer")],
   BOOL: [castTo("boolean")],
   STRING: [castTo("string")],
+  IS_INT: [unary("any", "boolean", (value) => done(cast(value, "integer").errors.length === 0))],
+  IS_BOOL: [unary("any", "boolean", (value) => done(cast(value, "boolean").errors.length === 0))],
   ABS: [unary("integer", "integer", abs)],
   LENGTH: [unary("string", "integer", (value) => done(characters(value).length))],
   LOWER: [text((value) => value.toLowerCase())],

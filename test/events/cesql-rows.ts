@@ -318,6 +318,12 @@ export const FURTHER: Readonly<Record<string, readonly Row[]>> = {
     ["INT('1.5')", 0, "cast"],
     ["0 * -1", 0],
   ],
+  kinds: [
+    ["IS_INT('12')", true],
+    ["IS_INT('x')", false],
+    ["IS_BOOL('True')", true],
+    ["IS_BOOL('yes')", false],
+  ],
   characters: [
     ["LENGTH('😀€')", 2],
     ["LEFT('😀€', 1)", "😀"],
