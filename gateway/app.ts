@@ -28,6 +28,7 @@ import { functionListRoute } from "./routes/function-list.ts";
 import { infoRoute } from "./routes/info.ts";
 import { openapiRoute } from "./routes/openapi.ts";
 import { addQueueAdmin, type QueueAdminDeps } from "./routes/queue-admin.ts";
+import { addRolloutEvents, type RolloutEventsDeps } from "./routes/rollout-events.ts";
 import { scaleByHand } from "./routes/scale-by-hand.ts";
 import { addScalingRoutes } from "./routes/scaling.ts";
 import type { Autoscaler } from "./scaling/autoscaler.ts";
@@ -43,6 +44,8 @@ export interface GatewayDeps {
   readonly async?: AsyncParts;
   /** Absent where functions are not scaled here; the provider then answers for these routes. */
   readonly scaling?: ScalingApi;
+  /** Whom followers of rollouts are told by; the provider answers them when absent. */
+  readonly rollouts?: RolloutEventsDeps["watch"];
   /** Namespace of names written without one. */
   readonly defaultNamespace: string;
   /** What `/system/*` and `/ui/` want; absent when authentication is off. */
@@ -142,6 +145,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
     app.post(`${PATHS.scale}:name`, authorized, byHand);
     addScalingRoutes(app, { autoscaler, find: (target) => table.find(target), authorized, defaultNamespace });
   }
+  if (deps.rollouts) addRolloutEvents(app, { watch: deps.rollouts, authorized, defaultNamespace });
   app.all("/system/{*rest}", authorized, forward());
   app.all("/ui/{*rest}", authorized);
 

@@ -112,6 +112,11 @@ const LAYERS: readonly Layer[] = [
     imports: ["async", "telemetry", "queue", "gateway core", "contract", "kit"],
   },
   {
+    name: "rollouts",
+    files: /^gateway\/rollouts\//,
+    imports: ["callbacks", "async", "proxy", "queue", "gateway core", "contract", "kit"],
+  },
+  {
     name: "async worker",
     files: /^gateway\/async\/worker\//,
     imports: [
@@ -130,7 +135,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "metrics",
     files: /^gateway\/metrics\//,
-    imports: ["scaling", "proxy", "async", "telemetry", "queue", "contract", "kit"],
+    imports: ["rollouts", "scaling", "proxy", "async", "telemetry", "queue", "contract", "kit"],
   },
   {
     name: "gateway routes",
@@ -138,6 +143,7 @@ const LAYERS: readonly Layer[] = [
     imports: [
       "intake",
       "callbacks",
+      "rollouts",
       "scaling",
       "proxy",
       "telemetry",
@@ -157,7 +163,18 @@ const LAYERS: readonly Layer[] = [
     name: "gateway process",
     files: /^gateway\/process\//,
     imports: [
-      ...["gateway routes", "metrics", "async worker", "callbacks", "intake", "async", "cluster", "scaling", "proxy"],
+      ...[
+        "gateway routes",
+        "metrics",
+        "rollouts",
+        "async worker",
+        "callbacks",
+        "intake",
+        "async",
+        "cluster",
+        "scaling",
+        "proxy",
+      ],
       "gateway workers",
       "policies",
       "telemetry",

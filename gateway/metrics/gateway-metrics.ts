@@ -5,6 +5,7 @@ import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { ControlMeter } from "./control-meter.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
+import { type RolloutMetricsOptions, registerRolloutMetrics } from "./rollout-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
 import { registerTelemetryMetrics, type TelemetryCounts } from "./telemetry-metrics.ts";
 
@@ -16,10 +17,18 @@ export interface GatewayMetricsOptions {
   readonly queue?: QueueMetricsOptions;
   readonly telemetry?: TelemetryCounts;
   readonly control?: ControlMeter;
+  readonly rollouts?: RolloutMetricsOptions;
 }
 
 /** All series of the gateway, under OpenFaaS's names where it has them: those of `test/compat/series.ts`. */
-export function createMetrics({ table, autoscaler, queue, telemetry, control }: GatewayMetricsOptions): Registry {
+export function createMetrics({
+  table,
+  autoscaler,
+  queue,
+  telemetry,
+  control,
+  rollouts,
+}: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const meters = () =>
@@ -86,6 +95,7 @@ export function createMetrics({ table, autoscaler, queue, telemetry, control }: 
   if (queue) registerQueueMetrics(registry, queue);
   if (telemetry) registerTelemetryMetrics(registry, "gateway", telemetry);
   control?.register(registry);
+  if (rollouts) registerRolloutMetrics(registry, rollouts);
   return registry;
 }
 

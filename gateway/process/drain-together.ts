@@ -2,7 +2,6 @@ import type { DrainingServer } from "../../kit/server.ts";
 import { sleep } from "../../kit/sleep.ts";
 import { stoppingError } from "../app.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
-import type { ProviderConnection } from "../proxy/provider-connection.ts";
 
 export interface DrainOptions {
   readonly api: Pick<DrainingServer, "drain">;
@@ -10,7 +9,8 @@ export interface DrainOptions {
   readonly worker: { close(): Promise<void> } | undefined;
   /** Those who wait for the end of an asynchronous call. */
   readonly calls: { close(): void } | undefined;
-  readonly connection: Pick<ProviderConnection, "endStreams">;
+  /** Lets go of those who follow something that has no end of its own. */
+  readonly endStreams: () => void;
   readonly table: Pick<FunctionTable, "entries">;
   /** For so long all goes on: whoever asks for the gateway's health has learnt of its end by then. */
   readonly delayMs: number;
@@ -21,17 +21,17 @@ export interface DrainOptions {
 const GIVE_UP = 0.9;
 
 /**
- * Stops the API and the worker side by side. Who waits for the end of an asynchronous call, or follows a log, is let go
+ * Stops the API and the worker side by side. Who waits for the end of an asynchronous call, or follows something, is let go
  * at once.
  */
 export async function drainTogether(options: DrainOptions): Promise<void> {
-  const { api, worker, calls, connection, table, delayMs, timeoutMs } = options;
+  const { api, worker, calls, endStreams, table, delayMs, timeoutMs } = options;
   if (delayMs > 0) await sleep(delayMs);
   const giveUp = setTimeout(() => {
     for (const entry of table.entries()) entry.held.close(stoppingError());
   }, timeoutMs * GIVE_UP);
   calls?.close();
-  connection.endStreams();
+  endStreams();
   await Promise.all([api.drain(timeoutMs), worker?.close()]);
   clearTimeout(giveUp);
 }

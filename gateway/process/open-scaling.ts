@@ -4,7 +4,7 @@ import type { Peers } from "../cluster/open-peers.ts";
 import type { ProviderClient } from "../provider-client.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Queue } from "../queue/queue.ts";
-import { Autoscaler } from "../scaling/autoscaler.ts";
+import { Autoscaler, type AutoscalerOptions } from "../scaling/autoscaler.ts";
 import type { OutsideSources } from "../scaling/outside-loads.ts";
 import { readPatterns, writePatterns } from "../scaling/pattern-file.ts";
 import { queryPrometheus } from "../scaling/prometheus.ts";
@@ -16,6 +16,8 @@ export interface ScalingParts {
   readonly config: ScalingConfig;
   readonly table: FunctionTable;
   readonly provider: ProviderClient;
+  /** What gateways tell each other of rollouts. */
+  readonly trials: NonNullable<AutoscalerOptions["trials"]>;
   /** Absent when there is none. */
   readonly queue?: Pick<Queue, "stats">;
   /** Where gateways share the work; absent where there is but one. */
@@ -36,7 +38,7 @@ export interface OpenScaling {
 
 /** Starts to scale functions, unless it is switched off; then it only says how many replicas calls at zero need. */
 export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
-  const { config, table, provider, queue, gateway, log } = parts;
+  const { config, table, provider, trials, queue, gateway, log } = parts;
   const peers = await openSharing(parts);
   // What gateways share is learned by all of them, and kept where all can read it.
   const patternFile = peers ? undefined : config.patternFile;
@@ -47,6 +49,7 @@ export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
     providerAway: () => (provider.connected ? undefined : "the provider is away"),
     outside: outsideSources(config, provider, queue),
     ...(peers && { exchange: peers.exchange, leadership: peers.leadership }),
+    trials,
     gateway,
     defaults: config.defaults,
     log,

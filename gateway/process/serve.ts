@@ -29,6 +29,7 @@ import type { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
+import { RolloutsUnderWay } from "../rollouts/rollouts-under-way.ts";
 import { AsyncIntake } from "../routes/async-intake.ts";
 import { CallRoutes } from "../routes/call-routes.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
@@ -42,6 +43,7 @@ import { openAlerts } from "./open-alerts.ts";
 import { openPolicyGate } from "./open-gate.ts";
 import { openProxy } from "./open-proxy.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
+import { openRollouts, openRolloutWatch } from "./open-rollouts.ts";
 import { openScaling } from "./open-scaling.ts";
 import { CONNECT_TIMEOUT_MS, openTable } from "./open-table.ts";
 import { openTelemetry } from "./open-telemetry.ts";
@@ -115,6 +117,8 @@ export async function openGateway(
     // Closed after all that makes calls.
     opened.push(counts);
     const meter = new QueueMeter();
+    const gateway = `${hostname()}-${randomUUID().slice(0, 8)}`;
+    const underWay = new RolloutsUnderWay(table, gateway);
     const scaling = await openScaling({
       config: config.scaling,
       table,
@@ -122,7 +126,8 @@ export async function openGateway(
       ...(queueing && { queue: queueing.queue }),
       ...(config.async.nats && { nats: config.async.nats }),
       secretMountPath: config.async.secretMountPath,
-      gateway: `${hostname()}-${randomUUID().slice(0, 8)}`,
+      trials: underWay,
+      gateway,
       log,
     });
     opened.push(scaling);
@@ -168,6 +173,7 @@ export async function openGateway(
         attempts,
         log,
       });
+    const watch = openRolloutWatch(connection, table);
     let isStopping = false;
     const control = new ControlMeter();
     const handler = buildGateway({
@@ -179,6 +185,7 @@ export async function openGateway(
       provider,
       version,
       log,
+      rollouts: watch,
       scaling: { autoscaler, alerts: openAlerts({ config, table, provider, autoscaler }) },
       defaultNamespace: config.defaultNamespace,
       hosts: hostsOf(config.bindAddress, config.allowedHosts),
@@ -190,6 +197,22 @@ export async function openGateway(
       ...(async && { async }),
       ...(credentials && { credentials }),
     });
+    // Closed after the worker.
+    const caller = new ProxyCaller({
+      proxy,
+      timeLimit: callTimeLimit({
+        table,
+        timeoutMs: config.upstreamTimeoutMs,
+        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
+      }),
+      userAgent: workerAgent(release),
+    });
+    opened.push(caller);
+    const rollouts = await openRollouts({
+      config: config.async,
+      ...{ underWay, table, provider, connection, autoscaler, caller, release, log },
+    });
+    opened.push(rollouts);
     let worker: RunningWorker | undefined;
     const registry = createMetrics({
       table,
@@ -197,6 +220,7 @@ export async function openGateway(
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
       telemetry: telemetry.counts,
       control,
+      rollouts: { underWay, driver: rollouts.driver },
     });
     const problem = () => (isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem()));
     const metrics = await listen(
@@ -215,22 +239,15 @@ export async function openGateway(
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));
     pool = threads?.pool;
     const api = threads ?? (await listenForCalls(handler, listening));
-    // Closed after the worker, which the next part closes.
-    const caller = new ProxyCaller({
-      proxy,
-      timeLimit: callTimeLimit({
-        table,
-        timeoutMs: config.upstreamTimeoutMs,
-        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
-      }),
-      userAgent: workerAgent(release),
-    });
-    opened.push(caller);
     const { drainDelayMs: delayMs, drainTimeoutMs: timeoutMs } = config;
     opened.push({
       close: async () => {
         isStopping = true;
-        await drainTogether({ api, worker, calls: async?.calls, connection, table, delayMs, timeoutMs });
+        const endStreams = () => {
+          connection.endStreams();
+          watch.close();
+        };
+        await drainTogether({ api, worker, calls: async?.calls, endStreams, table, delayMs, timeoutMs });
       },
     });
     if (queueing && config.ownWorker) {

@@ -53,6 +53,10 @@ export function advance(state: RolloutState, sight: RolloutSight, times: Rollout
   if (state.phase === "warming") return warm(state, sight, times);
   const { ready, problem } = sight.candidate;
   if (problem !== undefined && ready === 0) return fail(state, `${state.to} cannot start: ${problem}`, times);
+  // Somebody has approved the step before, and this one has no time of its own.
+  if (state.phase === "step" && !hasTime(state.settings.steps, state.step)) {
+    return enter(state, state.step, state.reason ?? "approved", times);
+  }
   return observe(state, sight.counts, times);
 }
 
@@ -147,6 +151,18 @@ function goOn(
   return { kind: "held", next: { ...state, phase: "holding", since: times.now, reason } };
 }
 
+/** Whether a step goes on by itself after a while. */
+function hasTime(steps: readonly RolloutStep[], at: number): boolean {
+  const step = steps[at];
+  return step?.forMs !== undefined && !isEnd(steps, at);
+}
+
+/** Whether nothing is left to wait for at a step. */
+function isEnd(steps: readonly RolloutStep[], at: number): boolean {
+  const step = steps[at];
+  return !step || (at === steps.length - 1 && step.forMs === 0 && isWhole(step));
+}
+
 function isWhole(step: RolloutStep | undefined): boolean {
   return step?.share === WHOLE && !step.mirror;
 }
@@ -168,8 +184,7 @@ function measure(
 function enter(state: RolloutState, at: number, why: string, { now }: RolloutTimes): RolloutMove {
   const { steps } = state.settings;
   const step = steps[at];
-  const isLast = at >= steps.length - 1;
-  if (!step || (isLast && step.forMs === 0 && isWhole(step))) {
+  if (!step || isEnd(steps, at)) {
     const next: RolloutState = {
       ...state,
       phase: "done",

@@ -243,6 +243,15 @@ describe("a rollout over time", () => {
     expect(state.reason).toMatch(/^errors are 20%/);
   });
 
+  test("a step without a time is over once there is something to conclude from", () => {
+    const { log } = play({
+      settings: { steps: "5,50,100", gate: "p95<500ms", "no-data": "hold" },
+      load: good,
+      seconds: 20,
+    });
+    expect(log).toEqual(["1: step 0", "2: step 1", "3: done 2"]);
+  });
+
   test("a mirror step comes before the first share, and its end says so", () => {
     const { log } = play({ settings: { steps: "mirror:20@5s,10@5s,100", "no-data": "advance" }, seconds: 20 });
     expect(log).toEqual(["1: step 0", "6: step 1", "11: done 2"]);
@@ -271,6 +280,16 @@ describe("a rollout over time", () => {
       since: 9,
       reason: "v8 cannot start: out of memory",
     });
+  });
+
+  test.each([
+    ["5@pause,25@pause,100", 1, { phase: "paused", step: 1, reason: "25% of calls wait for approval; fine" }],
+    ["5@pause,100", 1, { phase: "done", step: 1, reason: "fine" }],
+  ])("after an approval %s is neither stuck nor gone on for want of calls", (steps, step, expected) => {
+    const state: RolloutState = { ...begin({ steps, "no-data": "hold" }), phase: "step", step, reason: "fine" };
+    const sight = { candidate: { ready: 1 }, stable: { ready: 1 }, counts: { candidate: NONE, stable: NONE } };
+    const times = { now: 9, inPhaseMs: 1, inAllMs: 1, sinceMeasuredMs: 1 };
+    expect(advance(state, sight, times)?.next).toMatchObject(expected);
   });
 
   test.each(["done", "aborted", "superseded"] as const)("one that is %s stays so", (phase) => {
