@@ -110,7 +110,7 @@ export function buildGateway(deps: GatewayDeps): Handler {
 
 function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const { async, scaling, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
-  const callsOf = deps.callsOf ?? ((name: string) => table.find(name)?.meter.ended ?? 0);
+  const callsOf = deps.callsOf ?? ((name: string) => table.find(name)?.wholeMeter.ended ?? 0);
   const app = createApp();
   const pathPrefix = deps.pathPrefix ?? new PathPrefix();
   app.use(redirectToClean(pathPrefix));

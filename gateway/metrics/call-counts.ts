@@ -15,7 +15,7 @@ export interface CallCountsOptions {
 /** Thousands of functions fit many times over. */
 const MAX_FILE_BYTES = 32 * 1024 ** 2;
 
-/** How often each function has been called since it was deployed: before this start, and since. */
+/** How often each function has been called since it was deployed, whichever version: before this start, and since. */
 export class CallCounts {
   readonly #options: CallCountsOptions;
   /** Calls before this start, by qualified name. */
@@ -58,12 +58,13 @@ export class CallCounts {
 
   /** Calls that ended of the function `name.namespace`. */
   of(name: string): number {
-    return (this.#before.get(name) ?? 0) + (this.#options.table.find(name)?.meter.ended ?? 0);
+    return (this.#before.get(name) ?? 0) + (this.#options.table.find(name)?.wholeMeter.ended ?? 0);
   }
 
   #text(): string {
     const counts = new Map(this.#before);
     for (const entry of this.#options.table.entries()) {
+      if (entry.isBeside) continue;
       const calls = this.of(entry.qualifiedName);
       if (calls > 0) counts.set(entry.qualifiedName, calls);
     }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { registerHistogram } from "../../kit/histogram.ts";
 import { register } from "../../kit/series.ts";
+import type { FunctionEntry } from "../proxy/function-entry.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { ControlMeter } from "./control-meter.ts";
@@ -8,6 +9,7 @@ import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.
 import { type RolloutMetricsOptions, registerRolloutMetrics } from "./rollout-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
 import { registerTelemetryMetrics, type TelemetryCounts } from "./telemetry-metrics.ts";
+import { registerVersionMetrics } from "./version-metrics.ts";
 
 export interface GatewayMetricsOptions {
   readonly table: Pick<FunctionTable, "entries" | "startups">;
@@ -31,8 +33,8 @@ export function createMetrics({
 }: GatewayMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const meters = () =>
-    [...table.entries()].map((entry) => ({ function_name: entry.qualifiedName, meter: entry.meter }));
+  const functions = () => [...table.entries()].filter(({ isBeside }) => !isBeside);
+  const meters = () => functions().map((entry) => ({ function_name: entry.qualifiedName, meter: entry.wholeMeter }));
 
   register(registry, "counter", "gateway_function_invocation_started", "Calls given to a function.", () =>
     meters().map(({ meter, ...labels }) => ({ labels, value: meter.started })),
@@ -66,10 +68,11 @@ export function createMetrics({
   register(registry, "gauge", "gateway_function_invocation_inflight", "Calls under way.", () =>
     meters().map(({ meter, ...labels }) => ({ labels, value: meter.inFlight })),
   );
-  const perFunction =
-    (value: (entry: { snapshot: { replicas: number }; readyReplicas: number; held: { count: number } }) => number) =>
-    () =>
-      [...table.entries()].map((entry) => ({ labels: { function_name: entry.qualifiedName }, value: value(entry) }));
+  const perFunction = (value: (entry: FunctionEntry) => number) => () =>
+    functions().map((entry) => ({
+      labels: { function_name: entry.qualifiedName },
+      value: entry.all.reduce((sum, each) => sum + value(each), 0),
+    }));
   register(
     registry,
     "gauge",
@@ -91,7 +94,8 @@ export function createMetrics({
     "Calls that wait for a replica.",
     perFunction((e) => e.held.count),
   );
-  if (autoscaler) registerScalingMetrics(registry, { functions: () => table.entries(), autoscaler });
+  registerVersionMetrics(registry, functions);
+  if (autoscaler) registerScalingMetrics(registry, { functions, autoscaler });
   if (queue) registerQueueMetrics(registry, queue);
   if (telemetry) registerTelemetryMetrics(registry, "gateway", telemetry);
   control?.register(registry);

@@ -12,6 +12,7 @@ import { OWN_OCCUPANCIES } from "./occupancy.ts";
 import { ReplicaConnection, type UpstreamOptions, type WayThroughProvider } from "./replica.ts";
 import { AnswerPace } from "./responsiveness.ts";
 import type { StartupTallies } from "./startup-tallies.ts";
+import type { VersionMeters } from "./version-meters.ts";
 import type { VersionSplit } from "./version-split.ts";
 
 export interface FunctionEntryOptions extends UpstreamOptions, WaitLimits {
@@ -37,6 +38,7 @@ export class FunctionEntry {
   readonly namespace: string;
   /** `name.namespace`. */
   readonly qualifiedName: string;
+  /** Of its own calls; of a function, those of the versions beside it are not among them. */
   readonly meter = new FunctionMeter();
   /** What the autoscaler reads. */
   readonly load = new LoadMeter(performance.now());
@@ -47,6 +49,12 @@ export class FunctionEntry {
   function: FunctionEntry = this;
   /** Which of the function's versions a call gets; undefined where all calls go to its own replicas. */
   split: VersionSplit<FunctionEntry> | undefined;
+  /** Versions beside it, of which no function without any has a map. */
+  versions: ReadonlyMap<string, FunctionEntry> | undefined;
+  /** What its versions' calls come to; undefined where there was never more than one. */
+  versionMeters: VersionMeters | undefined;
+  /** The part of the function's calls that it gets, from 0 to 1; 1 where they are not split. */
+  share = 1;
   /** Where calls go that were for it, once it is gone. */
   successor: FunctionEntry | undefined;
   readonly #maxHeld: number;
@@ -90,6 +98,31 @@ export class FunctionEntry {
   /** What the function wants to be seen to before it is called; undefined for most. */
   get policy(): FunctionPolicy | undefined {
     return this.function.#policy;
+  }
+
+  /** Whether it is a version beside a function. */
+  get isBeside(): boolean {
+    return this.name.includes("@");
+  }
+
+  /** It and the versions beside it. */
+  get all(): FunctionEntry[] {
+    return this.versions ? [this, ...this.versions.values()] : [this];
+  }
+
+  /** Counts the calls of all its versions, those included that are gone. */
+  get wholeMeter(): FunctionMeter {
+    if (!this.versions && !this.versionMeters) return this.meter;
+    const whole = new FunctionMeter();
+    for (const { meter } of this.all) whole.add(meter.read());
+    for (const meter of this.versionMeters?.gone() ?? []) whole.add(meter.read());
+    return whole;
+  }
+
+  /** Calls by the version that they were of; none where there was never more than one. */
+  metersByVersion(): ReadonlyMap<string, FunctionMeter> {
+    const beside = [...(this.versions ?? [])].map(([version, { meter }]) => [version, meter] as const);
+    return this.versionMeters?.byVersion(this.meter, this.version, beside) ?? new Map();
   }
 
   /** The version that its replicas run; undefined where nobody says. */

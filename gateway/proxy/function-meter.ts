@@ -100,6 +100,12 @@ export class FunctionMeter {
     return { ...counted, trial: { key: trial.key, ...trial.report() } };
   }
 
+  /** What was counted so far, for whoever adds it up. */
+  read(): MeterReport {
+    const { started, codes, cold, firstBytes, waits } = this;
+    return { started, ended: this.#ended, codes: [...codes], cold, firstBytes, waits };
+  }
+
   /** Adds what another meter of the same function has counted. */
   add({ started, ended, codes, cold, firstBytes, waits, trial }: MeterReport): void {
     this.started += started;

@@ -1,12 +1,16 @@
 import { qualifiedName } from "../../contract/functions.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
+import { WHOLE } from "../../contract/versions/traffic.ts";
 import { parseVersionedName, versionedName } from "../../contract/versions/version-name.ts";
 import type { FunctionEntry } from "./function-entry.ts";
+import { VersionMeters } from "./version-meters.ts";
 import { VersionSplit } from "./version-split.ts";
 
 /** A function and the versions beside it, of which either may be told of first. */
 interface Family {
   owner: FunctionEntry | undefined;
+  /** What the owner's replicas run. */
+  main: string | undefined;
   readonly versions: Map<string, FunctionEntry>;
   /** What else its entries are found by. */
   aliases: ReadonlyMap<string, FunctionEntry>;
@@ -40,7 +44,15 @@ export class VersionLinks {
     }
     const family = this.#familyOf(name, entry.namespace);
     if (version !== undefined) family.versions.set(version, entry);
-    else family.owner = entry;
+    else {
+      const before = family.owner === entry ? family.main : undefined;
+      family.owner = entry;
+      family.main = main;
+      if (before !== undefined && before !== main) {
+        entry.versionMeters ??= new VersionMeters();
+        entry.versionMeters.turn(before, entry.meter);
+      }
+    }
     this.#relink(family, name, entry.namespace);
   }
 
@@ -54,7 +66,10 @@ export class VersionLinks {
     const { owner } = family;
     if (version === undefined) {
       if (owner === entry) family.owner = undefined;
-    } else if (family.versions.get(version) === entry) family.versions.delete(version);
+    } else if (family.versions.get(version) === entry) {
+      family.versions.delete(version);
+      owner?.versionMeters?.retire(version, entry.meter);
+    }
     this.#relink(family, name, entry.namespace);
     if (!family.owner && family.versions.size === 0) this.#families.delete(qualifiedName({ ...entry, name }));
     return version !== undefined && owner && isServedBy(owner, version) ? owner : undefined;
@@ -64,7 +79,7 @@ export class VersionLinks {
     const key = qualifiedName({ name, namespace });
     let family = this.#families.get(key);
     if (!family) {
-      family = { owner: undefined, versions: new Map(), aliases: new Map() };
+      family = { owner: undefined, main: undefined, versions: new Map(), aliases: new Map() };
       this.#families.set(key, family);
     }
     return family;
@@ -76,6 +91,8 @@ export class VersionLinks {
     family.aliases = new Map();
     for (const entry of versions.values()) entry.function = owner ?? entry;
     if (!owner) return;
+    owner.versions = versions.size > 0 ? versions : undefined;
+    if (versions.size > 0) owner.versionMeters ??= new VersionMeters();
     const { version: main, traffic = [], rollout } = owner.snapshot;
     const find = (version: string) => versions.get(version) ?? (version === main ? owner : undefined);
     const names = new Map<string, FunctionEntry>();
@@ -93,6 +110,15 @@ export class VersionLinks {
     for (const [alias, entry] of aliases) this.#byTarget.set(alias, entry);
     family.aliases = aliases;
     const isSplit = traffic.length > 0 || (rollout !== undefined && isUnderWay(rollout));
+    owner.share = 1;
+    for (const entry of versions.values()) entry.share = 0;
+    if (traffic.length > 0) {
+      owner.share = 0;
+      for (const { version, share } of traffic) {
+        const entry = find(version);
+        if (entry) entry.share += share / WHOLE;
+      }
+    }
     owner.split = isSplit ? new VersionSplit(owner, find) : undefined;
   }
 }

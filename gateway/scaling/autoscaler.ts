@@ -14,6 +14,10 @@ import { WatchedFunction } from "./watched-function.ts";
 /** A function as the gateway has it. */
 export interface Scalable {
   readonly qualifiedName: string;
+  /** The function that it is a version of, or itself. */
+  readonly function?: { readonly qualifiedName: string };
+  /** The part of the function's calls that it gets, and of loads that are known of the whole function; 1 when absent. */
+  readonly share?: number;
   readonly snapshot: FunctionEndpoints;
   readonly readyReplicas: number;
   readonly held: { readonly count: number };
@@ -247,10 +251,10 @@ export class Autoscaler {
     const sums = this.#book.take();
     this.#loads = sums;
     const seen = new Set<string>();
-    for (const { qualifiedName: name, snapshot, readyReplicas } of functions) {
+    for (const { qualifiedName: name, snapshot, readyReplicas, function: whole, share } of functions) {
       seen.add(name);
       const watched = this.#watch(name, snapshot, now);
-      const outside = this.#outside.of(now, name, watched.policyFor(snapshot));
+      const outside = this.#outside.of(now, name, watched.policyFor(snapshot), whole?.qualifiedName, share);
       watched.record(now, snapshot, readyReplicas, sums.get(name) ?? NO_LOAD, outside, disconnected);
     }
     for (const name of this.#watched.keys()) if (!seen.has(name)) this.#forget(name);

@@ -94,13 +94,18 @@ export class OutsideLoads {
     return reading;
   }
 
-  of(now: number, name: string, policy: ScalePolicy): OutsideLoad {
+  /**
+   * @param whole the function that `name` is a version of: its queue is one, and so is what it asks for
+   * @param share the part of them that the version gets
+   */
+  of(now: number, name: string, policy: ScalePolicy, whole = name, share = 1): OutsideLoad {
     const cpu = this.#cpu.get(name)?.at(now);
     const custom = policy.query === undefined ? undefined : this.#queries.get(policy.query)?.at(now);
+    const depth = this.#sources.queued ? this.#queueDepth(now, whole) : 0;
     return {
-      queued: this.#sources.queued ? this.#queueDepth(now, name) : 0,
+      queued: depth === undefined ? undefined : depth * share,
       ...(cpu !== undefined && { cpu }),
-      ...(custom !== undefined && { custom }),
+      ...(custom !== undefined && { custom: custom * share }),
     };
   }
 

@@ -139,6 +139,18 @@ test.each(["gone", "gone/history", "f.elsewhere", "f?namespace=elsewhere"])("%s 
   expect(await answer.text()).toMatch(/is not scaled here/);
 });
 
+test("a version beside a function has a report of its own", async () => {
+  await deploy();
+  await deploy({ "com.openfaas.scale.target": "3" }, "f@v2");
+  for (const path of ["f@v2", "f@v2.openfaas-fn", "f%40v2?namespace=openfaas-fn"]) {
+    expect(decodeScalingReport(await (await get(path)).json())).toMatchObject({
+      function: "f@v2",
+      settings: { target: 3 },
+    });
+  }
+  expect(decodeScalingReport(await (await get("f")).json()).settings.target).not.toBe(3);
+});
+
 test("the namespace may be given apart", async () => {
   await deploy();
   expect((await get("f?namespace=openfaas-fn")).status).toBe(200);

@@ -22,6 +22,8 @@ class FakeFunction implements Scalable {
   readonly held = { count: 0 };
   readonly load = new LoadMeter(START);
   replicaLoads: Record<string, number> = {};
+  function?: { readonly qualifiedName: string };
+  share?: number;
 
   constructor(name: string, labels: Record<string, string>, replicas = 1) {
     const snapshot = { name, namespace: "openfaas-fn", labels, annotations: {}, generation: 1, endpoints: [] };
@@ -161,6 +163,19 @@ describe("one gateway", () => {
     const f = lab.add({ ...CAPACITY, ...labels, "com.openfaas.scale.type": type });
     await lab.run(10, lab.gateway("a", { outside }));
     expect(f.snapshot.replicas).toBe(5);
+  });
+
+  test.each<[type: string, labels: Record<string, string>, outside: AutoscalerOptions["outside"]]>([
+    ["queue", {}, { queued: async () => new Map([["f.openfaas-fn", 40]]) }],
+    ["custom", { "com.faaslane.scale.query": "lag" }, { query: async () => 40 }],
+  ])("what is known of the whole function by %s is for each version in part", async (type, labels, outside) => {
+    lab = new Lab();
+    const all = { ...CAPACITY, ...labels, "com.openfaas.scale.type": type, "com.openfaas.scale.max": "50" };
+    const [f, beside, tagged] = [lab.add(all), lab.add(all, 1, "f@v2"), lab.add(all, 1, "f@v3")];
+    for (const version of [beside, tagged]) version.function = f;
+    [f.share, beside.share, tagged.share] = [0.75, 0.25, 0];
+    await lab.run(60, lab.gateway("a", { outside }));
+    expect([f, beside, tagged].map(({ snapshot }) => snapshot.replicas)).toEqual([15, 5, 1]);
   });
 
   test("a source that is away freezes, with its reason", async () => {
