@@ -7,6 +7,7 @@ import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
 import { adoptFields } from "./resources/adopt.ts";
+import { versionMark } from "./resources/deployed.ts";
 import { buildDeployment, initialReplicas, withReplicas } from "./resources/deployment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL } from "./resources/names.ts";
 import { planUpdate, serviceNeedsApply, type UpdatePlan } from "./resources/plan-update.ts";
@@ -141,12 +142,13 @@ export class FunctionWriter {
 
   #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: ResourceContext, purpose: Purpose): UpdatePlan {
     const how = { deploying: purpose === "deploy", scaleDefaults: around.settings.scaleDefaults };
+    const versionMarked = { ...around, versionMark: versionMark(existing, deployment) };
     const plan = (known: ResourceContext) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
     const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
-    if (purpose === "deploy" || secretsMark === undefined) return plan(around);
+    if (purpose === "deploy" || secretsMark === undefined) return plan(versionMarked);
     // A secret that has changed since starts new pods with the next deploy, not by our looking.
-    const asStarted = plan({ ...around, secretsMark });
-    return asStarted.kind === "unchanged" || asStarted.reason === "drifted" ? asStarted : plan(around);
+    const asStarted = plan({ ...versionMarked, secretsMark });
+    return asStarted.kind === "unchanged" || asStarted.reason === "drifted" ? asStarted : plan(versionMarked);
   }
 }
 

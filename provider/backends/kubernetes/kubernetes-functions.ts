@@ -21,6 +21,7 @@ import { writeDeletionCosts } from "./pods/deletion-costs.ts";
 import { readPodUsage } from "./pods/usage.ts";
 import { readResourceContext } from "./resource-context.ts";
 import { checkDeployment } from "./resources/check.ts";
+import { readDeployed } from "./resources/deployed.ts";
 import {
   type FunctionObject,
   functionProblems,
@@ -96,6 +97,14 @@ export class KubernetesFunctions implements FunctionStore {
     // A Function whose objects could not be made says why.
     if (unseen) return unseen.object && readFunctionStatus(unseen.object);
     return cache.status(ref, usage ? await readPodUsage(client, ref) : undefined);
+  }
+
+  async deployed(ref: FunctionRef): Promise<ResolvedDeployment | undefined> {
+    await this.#options.ready();
+    const { cache, hasNamespace } = this.#options;
+    if (!hasNamespace(ref.namespace)) return undefined;
+    const found = cache.find(ref) ?? (await this.#find(ref));
+    return found && readDeployed(found);
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
@@ -327,7 +336,9 @@ function ownedBy(around: ResourceContext, object: FunctionObject | undefined): R
 
 /** The Function's present spec counts, so that a later reconciliation builds the very same objects. */
 function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | undefined): ResolvedDeployment {
-  return object ? functionToDeployment(object) : deployment;
+  if (!object) return deployment;
+  const { version, digest } = deployment;
+  return { ...functionToDeployment(object), ...(version !== undefined && { version }), ...(digest && { digest }) };
 }
 
 function profilesOf({ annotations }: ResolvedDeployment, { profiles }: ResourceContext): Profile[] {

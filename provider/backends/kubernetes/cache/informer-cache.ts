@@ -206,10 +206,9 @@ export class InformerCache {
     return deployment ? this.#podsOf(deployment) : [];
   }
 
-  /** Pods of a function and of its versions that are there, with how often their containers were started again. */
+  /** Pods of a function that are there, with how often their containers were started again. */
   instances(ref: FunctionRef): { readonly name: string; readonly restarts: number }[] {
-    const pods = this.#versionsOf(ref).flatMap((one) => this.podsOf(one));
-    return pods.map(({ metadata, status }) => ({
+    return this.podsOf(ref).map(({ metadata, status }) => ({
       name: metadata?.name ?? "",
       restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     }));

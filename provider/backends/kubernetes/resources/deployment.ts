@@ -1,13 +1,14 @@
 import type { V1Deployment, V1DeploymentSpec } from "@kubernetes/client-node";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { readScaleBounds, type ScaleRules } from "../../scale-labels.ts";
+import { formatGiven } from "./deployed.ts";
 import { stamp } from "./hash.ts";
-import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys } from "./names.ts";
+import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys, VERSION_LABEL } from "./names.ts";
 import { buildPodSpec } from "./pod.ts";
 import { mergeProfiles } from "./profile.ts";
 import { secretsVersion, splitSecrets } from "./secret-volumes.ts";
 import type { ResourceContext } from "./settings.ts";
-import { objectName, podMarks } from "./version-unit.ts";
+import { isVersionUnit, objectName, podMarks } from "./version-unit.ts";
 
 /** New pods serve before old ones go; a quarter at a time, so that large functions are not replaced one by one. */
 const SURGE: V1DeploymentSpec["strategy"] = {
@@ -33,6 +34,9 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
   const own = objectAnnotations(annotations);
   const { files } = splitSecrets(deployment.secrets, around.secrets);
   const secrets = files.length > 0 ? (around.secretsMark ?? secretsVersion(files, around.secrets)) : undefined;
+  const given = formatGiven(deployment);
+  // A label that is the same for all pods of a version, and changes with it alone.
+  const mark = isVersionUnit(service) ? undefined : "versionMark" in around ? around.versionMark : deployment.version;
   const recreate = mergeProfiles(annotations, around.profiles).strategy?.type === "Recreate";
   return stamp<V1Deployment>({
     apiVersion: "apps/v1",
@@ -41,7 +45,7 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
       name,
       namespace,
       labels: objectLabels(service),
-      annotations: own,
+      annotations: given === undefined ? own : sortKeys({ ...own, [ANNOTATIONS.given]: given }),
       ...(around.owner && { ownerReferences: [around.owner] }),
     },
     spec: {
@@ -50,7 +54,7 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
       strategy: recreate ? { type: "Recreate" } : SURGE,
       template: {
         metadata: {
-          labels: sortKeys({ ...labels, ...podMarks(service) }),
+          labels: sortKeys({ ...labels, ...podMarks(service), ...(mark !== undefined && { [VERSION_LABEL]: mark }) }),
           annotations: sortKeys({ ...own, ...(secrets && { [ANNOTATIONS.secrets]: secrets }) }),
         },
         spec: buildPodSpec(deployment, around),

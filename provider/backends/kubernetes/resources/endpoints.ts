@@ -2,8 +2,9 @@ import type { V1Deployment, V1EndpointSlice, V1Pod } from "@kubernetes/client-no
 import type { Endpoint, FunctionEndpoints, Startup } from "../../../../contract/endpoints.ts";
 import { readMaxInflight } from "../../../../contract/max-inflight.ts";
 import { readTimeouts } from "../../../../contract/timeouts.ts";
+import { FIRST, versionOf } from "./deployed.ts";
 import { readEnvironment } from "./environment.ts";
-import { FUNCTION_PORT } from "./names.ts";
+import { FUNCTION_PORT, VERSION_LABEL } from "./names.ts";
 import { readHopeless } from "./problem.ts";
 import { functionContainer, readAnnotations, readLabels } from "./read-deployment.ts";
 import { unitOfDeployment } from "./version-unit.ts";
@@ -37,7 +38,8 @@ export function podEndpoint({ metadata, status }: V1Pod, answering: Answering = 
       ? "ready"
       : "starting";
   const startup = state === "ready" ? answering.startupOf?.(instance) : undefined;
-  return { address: addressOf(podIP), instance, state, ...(startup && { startup }) };
+  const version = metadata.labels?.[VERSION_LABEL];
+  return { address: addressOf(podIP), instance, state, ...(version && { version }), ...(startup && { startup }) };
 }
 
 /** Replicas by their pods, in order of name. */
@@ -78,6 +80,9 @@ export function readEndpoints(
   const maxInflight = readMaxInflight(envVars);
   const timeouts = readTimeouts(envVars);
   const problem = readHopeless(deployment, pods);
+  const version = versionOf(deployment);
+  // Pods from before there were labels are told apart once there are others.
+  const unlabelled = spec?.template?.metadata?.labels?.[VERSION_LABEL] === undefined ? version : FIRST;
   return {
     name: unitOfDeployment(metadata ?? {}),
     namespace: metadata?.namespace ?? "",
@@ -89,6 +94,9 @@ export function readEndpoints(
     ...(timeouts && { timeouts }),
     // Who waits for a node, a slow registry or a container that starts again should go on waiting.
     ...(problem !== undefined && { problem }),
-    endpoints: [...endpoints],
+    ...(version !== undefined && { version }),
+    endpoints: endpoints.map(({ version: own = unlabelled, ...endpoint }) =>
+      own === version || own === undefined ? endpoint : { ...endpoint, version: own },
+    ),
   };
 }

@@ -32,6 +32,8 @@ export const ANNOTATIONS = {
   secrets: "com.faaslane.secrets",
   /** On the pod template: sets a deploy apart from an earlier one that looks the same. */
   redeploy: "com.faaslane.redeploy",
+  /** On the Deployment: the version that it runs, and of what it was deployed with what cannot be read from it. */
+  given: "com.faaslane.deployed",
 } as const;
 
 /** Annotations that clients never see. */
@@ -39,6 +41,7 @@ export const HIDDEN_ANNOTATIONS: ReadonlySet<string> = new Set([
   ANNOTATIONS.hash,
   ANNOTATIONS.secrets,
   ANNOTATIONS.redeploy,
+  ANNOTATIONS.given,
 ]);
 
 /** On pods: those with a lower number go first when there are too many. Kubernetes's own. */

@@ -3,6 +3,7 @@ import type { FunctionResources } from "../../../../contract/functions.ts";
 import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import { buildNodeSelector } from "./constraints.ts";
+import { imageByDigest } from "./deployed.ts";
 import { buildContainerEnvironment } from "./environment.ts";
 import { terminationGraceSeconds } from "./grace.ts";
 import { pullPolicy } from "./image.ts";
@@ -50,7 +51,8 @@ function buildSpread(name: string, { topologySpreadConstraints = SPREAD }: Profi
 
 /** The pod of one replica. */
 export function buildPodSpec(deployment: ResolvedDeployment, around: ResourceContext): V1PodSpec {
-  const { service, image, annotations = {}, constraints, readOnlyRootFilesystem = false } = deployment;
+  const { service, annotations = {}, constraints, readOnlyRootFilesystem = false } = deployment;
+  const image = imageByDigest(deployment);
   const { name } = parseVersionedName(service);
   const { settings, secrets, profiles, announce } = around;
   const profile = mergeProfiles(annotations, profiles);

@@ -35,8 +35,8 @@ export function functionContainer(deployment: V1Deployment): V1Container | undef
 /** Labels of the function's pods, {@link FUNCTION_LABEL} among them; as OpenFaaS shows them. */
 export function readLabels(deployment: V1Deployment): Record<string, string> {
   const labels = deployment.spec?.template?.metadata?.labels ?? {};
-  const { [VERSION_OF_LABEL]: _of, [VERSION_LABEL]: _version, ...rest } = labels;
-  return sortKeys({ ...(isVersionDeployment(deployment) ? rest : labels), [FUNCTION_LABEL]: functionName(deployment) });
+  const { [VERSION_OF_LABEL]: _of, [VERSION_LABEL]: _version, ...own } = labels;
+  return sortKeys({ ...own, [FUNCTION_LABEL]: functionName(deployment) });
 }
 
 /** Annotations of the function's pods without those that are for ourselves. */

@@ -55,6 +55,8 @@ export interface ResourceContext {
   readonly announce?: Announce;
   /** Versions of its secrets that the function runs with, as its pods are marked; those of `secrets` unless given. */
   readonly secretsMark?: string;
+  /** The version that the function's pods are labelled with; the deployment's own unless given. */
+  readonly versionMark?: string | undefined;
   /** What the objects go with, e.g. the Function they were made for. */
   readonly owner?: V1OwnerReference;
 }

@@ -1,6 +1,7 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { Endpoint } from "../../../../contract/endpoints.ts";
 import type { FunctionStatus } from "../../../../contract/functions.ts";
+import { readDeployed } from "./deployed.ts";
 import { readProblem } from "./problem.ts";
 import { readAnnotations, readDeployment, readLabels } from "./read-deployment.ts";
 
@@ -28,6 +29,7 @@ export function readStatus(deployment: V1Deployment, { pods, endpoints, usage }:
   return {
     name,
     ...definition,
+    image: readDeployed(deployment).image,
     labels: readLabels(deployment),
     annotations: readAnnotations(deployment),
     ...(replicas > 0 && { replicas }),
