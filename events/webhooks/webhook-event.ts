@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { parseBoundedJson } from "../../contract/bounded-json.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { type AttributeValue, type CloudEvent, checkedEvent } from "../codec/cloud-event.ts";
+import type { WebhookProfile } from "./profiles.ts";
+import type { WebhookRequest } from "./signature.ts";
+
+/** What a profile finds out about a delivery; what is missing is filled in. */
+interface Delivery {
+  /** Of the sender; tells a second delivery from a first one. */
+  readonly id?: string | undefined;
+  readonly type: string;
+  readonly source?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly time?: string | undefined;
+}
+
+const BOUNDS = { maxDepth: 64, maxValues: 200_000 };
+const MAX_TEXT = 512;
+
+type Json = Readonly<Record<string, unknown>>;
+const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+const text = (value: unknown): string | undefined =>
+  (typeof value === "string" || typeof value === "number") && value !== ""
+    ? String(value).slice(0, MAX_TEXT)
+    : undefined;
+
+/**
+ * The event of a delivery whose signature was right; undefined for one that only tries whether there is somebody.
+ * @param source of events whose sender does not say, e.g. `/webhooks/openfaas-fn/orders`
+ * @throws {FaasError} `invalid` when the delivery is not as the profile has it
+ */
+export function webhookEvent(profile: WebhookProfile, source: string, request: WebhookRequest): CloudEvent | undefined {
+  const delivery = READERS[profile](request);
+  if (!delivery) return undefined;
+  const { headers, body } = request;
+  const attributes: Record<string, AttributeValue | undefined> = {
+    specversion: "1.0",
+    // The same bytes are the same delivery, where nothing else tells.
+    id: delivery.id ?? createHash("sha256").update(body).digest("hex"),
+    source: delivery.source ?? source,
+    type: delivery.type,
+    subject: delivery.subject,
+    time: delivery.time,
+    datacontenttype: headers["content-type"],
+  };
+  const present = Object.entries(attributes).filter(
+    (entry): entry is [string, AttributeValue] => entry[1] !== undefined,
+  );
+  return checkedEvent({ attributes: Object.fromEntries(present), ...(body.length > 0 && { data: body }) });
+}
+
+const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => Delivery | undefined>> = {
+  github: readGithub,
+  gitlab: ({ headers, body }) => {
+    const event = headers["x-gitlab-event"];
+    if (event === undefined) throw new FaasError("invalid", "x-gitlab-event: is missing");
+    const { project, object_kind: kind } = jsonOf(body);
+    return {
+      id: headers["x-gitlab-event-uuid"],
+      type: `com.gitlab.${text(kind) ?? slug(event)}`,
+      source: uri(object(project).web_url),
+      subject: text(object(project).path_with_namespace),
+    };
+  },
+  stripe: ({ body }) => {
+    const { id, type, created, data } = jsonOf(body);
+    if (text(type) === undefined) throw new FaasError("invalid", "type: is missing in the body");
+    const seconds = typeof created === "number" ? new Date(created * 1000) : undefined;
+    const isTime = seconds !== undefined && !Number.isNaN(seconds.getTime());
+    return {
+      id: text(id),
+      type: `com.stripe.${text(type)}`,
+      subject: text(object(object(data).object).id),
+      ...(isTime && { time: seconds.toISOString() }),
+    };
+  },
+  slack: ({ body }) => {
+    const { type, event, event_id: id, team_id: team } = jsonOf(body);
+    return {
+      id: text(id),
+      type: `com.slack.${text(object(event).type) ?? text(type) ?? "event"}`,
+      subject: text(team),
+    };
+  },
+  standard: ({ headers, body }) => {
+    const { type, timestamp } = jsonOf(body);
+    return {
+      id: headers["webhook-id"],
+      type: text(type) ?? "com.faaslane.webhook",
+      ...(typeof timestamp === "string" && { time: timestamp }),
+    };
+  },
+  hmac: anonymous,
+  token: anonymous,
+  basic: anonymous,
+};
+
+function anonymous({ headers }: WebhookRequest): Delivery {
+  return { id: text(headers["x-request-id"]), type: "com.faaslane.webhook" };
+}
+
+/** As the CloudEvents adapter document has GitHub's events: `com.github.<event>.<action>`. */
+function readGithub({ headers, body }: WebhookRequest): Delivery | undefined {
+  const { "x-github-event": event, "x-github-delivery": id } = headers;
+  if (event === undefined) throw new FaasError("invalid", "x-github-event: is missing");
+  if (event === "ping") return undefined;
+  const payload = jsonOf(body);
+  const detail =
+    text(payload.action) ?? (event === "create" || event === "delete" ? text(payload.ref_type) : undefined);
+  return {
+    id,
+    type: ["com.github", slug(event), ...(detail === undefined ? [] : [slug(detail)])].join("."),
+    source: uri(object(payload.repository).url),
+    subject: githubSubject(event, payload),
+  };
+}
+
+function githubSubject(event: string, payload: Json): string | undefined {
+  if (event === "push") return text(payload.compare)?.split("/").at(-1) ?? text(payload.ref);
+  if (event === "create" || event === "delete") return text(payload.ref);
+  if (event === "status") return text(payload.sha);
+  const numbered = [payload.pull_request, payload.issue, payload.discussion].map((each) => text(object(each).number));
+  const others = [payload.release, payload.check_run, payload.check_suite, payload.workflow_run, payload.deployment];
+  return numbered.find((each) => each !== undefined) ?? others.map((each) => text(object(each).id)).find(Boolean);
+}
+
+/** Names of events as a part of a type. */
+function slug(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, "_")
+    .slice(0, 64);
+}
+
+function uri(value: unknown): string | undefined {
+  const found = text(value);
+  return found !== undefined && /^https?:\/\/\S+$/.test(found) ? found : undefined;
+}
+
+/** The body as a JSON object. @throws {FaasError} `invalid` */
+function jsonOf(body: Buffer): Json {
+  try {
+    const value = parseBoundedJson(body, { ...BOUNDS, maxBytes: body.length }, "body");
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+  } catch (cause) {
+    if (cause instanceof FaasError) throw cause;
+    throw new FaasError("invalid", "body: is not JSON", { cause });
+  }
+  throw new FaasError("invalid", "body: must be a JSON object");
+}
