@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -89,7 +89,35 @@ export class TestWatchdog implements AsyncDisposable {
       }
     }
     await this.ended;
+    await eventually("all that it has started has ended", () => endProcessesOf(this.tmp) === 0, 20_000);
     rmSync(this.tmp, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Ends the processes that have `tmp` as their folder for temporary files: those of a function may have left the watchdog's
+ * group, and then outlive it.
+ * @returns how many there were
+ */
+function endProcessesOf(tmp: string): number {
+  const pids = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  const found = pids.map(Number).filter((pid) => isOf(pid, tmp));
+  for (const pid of found) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+  return found.length;
+}
+
+function isOf(pid: number, tmp: string): boolean {
+  try {
+    // Of one that has ended, and that nobody has taken note of, nothing is left to read.
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`TMPDIR=${tmp}`);
+  } catch {
+    return false; // ended meanwhile, or another user's
   }
 }
 
