@@ -37,7 +37,13 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
     bindAddress: "::",
     passwordOverlap: 0,
     gateway: {
-      ...{ replicas: 3, drainTimeout: 90, env: { async_worker: "true" }, podAnnotations: { a: "b" } },
+      ...{
+        replicas: 3,
+        drainDelay: "15s",
+        drainTimeout: 90,
+        env: { async_worker: "true" },
+        podAnnotations: { a: "b" },
+      },
       ...{ upgradeIdleTimeout: "1h", maxUpgrades: 0, http2: false, basePath: "/faas", proxyProtocol: true },
       ...{ allowedHosts: ["faas.example.org", "*.internal"], trustedProxies: ["10.0.0.0/8", "fd00::/8"] },
       ...{ tls: { secretNames: ["faas-tls", "other-tls"], caSecretName: "authority" } },

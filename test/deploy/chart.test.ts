@@ -131,7 +131,7 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     expect(unread()).toEqual([]);
     expect(config).toMatchObject({ defaultNamespace: "openfaas-fn", port: 8080, metricsPort: 8082 });
     expect(config.providerUrl.port).toBe("8081");
-    const drainSeconds = config.drainTimeoutMs / 1000;
+    const drainSeconds = (config.drainDelayMs + config.drainTimeoutMs) / 1000;
     const grace = templateOf(find(objects, "Deployment", "gateway")).spec.terminationGracePeriodSeconds;
     expect(grace).toBeGreaterThan(drainSeconds + 3);
   });

@@ -31,6 +31,7 @@ test.each<[value: string, given: Values, expected: Partial<GatewayConfig>]>([
   ["upgradeIdleTimeout", { upgradeIdleTimeout: "1h" }, { upgradeIdleMs: 3_600_000 }],
   ["maxUpgrades", { maxUpgrades: "300" }, { maxUpgrades: 300 }],
   ["maxUpgrades, none at all", { maxUpgrades: 0 }, { maxUpgrades: 0 }],
+  ["drainDelay", { drainDelay: 20 }, { drainDelayMs: 20_000 }],
   ["http2", { http2: false }, { http2: false }],
   ["basePath", { basePath: "/faas" }, { pathPrefix: "/faas" }],
   ["allowedHosts", { allowedHosts: ["a.test", "*.b.test"] }, { allowedHosts: ["a.test", "*.b.test"] }],

@@ -109,6 +109,7 @@ describe("values", () => {
       { queue: { kind: "jetstream" }, nats: { external: { enabled: true } } },
       /nats.external.host: name the server/,
     ],
+    ["a delay in minutes", { gateway: { drainDelay: "1m" } }, /gateway.drainDelay: 1m is not in seconds/],
     ["a drain in minutes", { gateway: { drainTimeout: "2m" } }, /drainTimeout: 2m is not in seconds/],
     ["a route to nowhere", { gatewayApi: { enabled: true } }, /parentRefs: name the Gateway/],
   ])("that cannot work are refused: %s", (_what, values, message) => {
