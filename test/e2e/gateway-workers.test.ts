@@ -1,5 +1,8 @@
 import { once } from "node:events";
 import { Agent, request, type ServerResponse } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test } from "@jest/globals";
 import { makeCertificate, writeCertificate } from "../support/certificates.ts";
@@ -279,6 +282,45 @@ test("all workers speak TLS", async () => {
     socket.write(`GET /function/${name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     await once(socket, "close");
     expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*https$/);
+  }
+}, 120_000);
+
+const PROXY_HEADERS = {
+  none: "",
+  "version 1": "PROXY TCP4 203.0.113.9 192.0.2.7 443 8080\r\n",
+  "version 2": Buffer.from("0d0a0d0a000d0a515549540a2111000ccb007109c000020701bb1f90", "hex"),
+} as const;
+
+test("all workers read PROXY headers and speak HTTP/2 with prior knowledge, also for the main thread", async () => {
+  const gateway = await open({ queue: "none", proxy_protocol: "true", trusted_proxies: "127.0.0.2" });
+  const address = await gateway.replica((req, res) => res.end(`for ${req.headers["x-forwarded-for"]}`));
+  await gateway.deploy("f", [address]);
+  await gateway.deploy("guarded", [address], { annotations: { "com.faaslane.rate-limit": "1000/s" } });
+  const ask = async (header: keyof typeof PROXY_HEADERS, protocol: "h2c" | "HTTP/1.1", path: string) => {
+    const localAddress = header === "none" ? "127.0.0.1" : "127.0.0.2";
+    const socket = connect({ port: gateway.port, host: "127.0.0.1", localAddress });
+    socket.on("error", () => {});
+    socket.write(PROXY_HEADERS[header]);
+    const session =
+      protocol === "h2c" ? connectHttp2(gateway.gateway.url, { createConnection: () => socket }) : undefined;
+    session?.on("error", () => {});
+    if (!session) socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    const stream = session?.request({ ":path": path }) ?? socket;
+    try {
+      return /for \S+$/.exec(await text(stream))?.[0];
+    } finally {
+      session?.destroy();
+      socket.destroy();
+    }
+  };
+  for (const path of ["/function/f", "/function/guarded"]) {
+    for (const protocol of ["HTTP/1.1", "h2c"] as const) {
+      for (const header of ["none", "version 1", "version 2"] as const) {
+        const client = header === "none" ? "127.0.0.1" : "203.0.113.9";
+        const told = await Promise.all(times(12).map(() => ask(header, protocol, path)));
+        expect([header, protocol, path, ...new Set(told)]).toEqual([header, protocol, path, `for ${client}`]);
+      }
+    }
   }
 }, 120_000);
 
