@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { PassThrough, type TransformCallback } from "node:stream";
+import type { TransformCallback } from "node:stream";
+import { BodyInTurns } from "../../http/body-in-turns.ts";
 import { trailerFields } from "../../http/forwarding.ts";
 
-/** A body that is passed on piece by piece. */
-export class CountedBody extends PassThrough {
+/** A body of which it is known how much has come. */
+export class CountedBody extends BodyInTurns {
   /** That have come through so far. */
   bytes = 0;
 

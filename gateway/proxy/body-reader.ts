@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { FaasError } from "../../contract/errors.ts";
+import { BodyTurns } from "../../http/turn-share.ts";
 import { chooseToGiveUp, UploadProgress } from "../core/upload-progress.ts";
 
 export interface BodyReaderOptions {
@@ -72,8 +73,13 @@ export class BodyReader {
     limit: number,
     tap: ((piece: Buffer) => void) | undefined,
   ): Promise<Buffer> {
+    const turns = new BodyTurns();
     req.on("data", (piece: Buffer) => {
       if (upload.over) return;
+      if (!turns.take(piece.length)) {
+        req.pause();
+        turns.wait(() => req.resume());
+      }
       if (upload.progress.bytes + piece.length > limit) {
         this.#giveUp(upload, tooLarge(limit));
         return;

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
+import { BodyTurns } from "../../http/turn-share.ts";
 import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
 import { AwaitedBody, CountedBody } from "./awaited-body.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
@@ -23,6 +24,7 @@ export class HttpExchange implements Exchange {
   #bytes = -1;
   /** Whether some of the answer's body, or its end, has been written. */
   #wrote = false;
+  #turns: BodyTurns | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     this.#req = req;
@@ -138,9 +140,15 @@ export class HttpExchange implements Exchange {
       this.#res.end(piece.toString("latin1"), "latin1");
       return;
     }
-    if (this.#res.write(piece)) return;
+    if (!this.#res.write(piece)) {
+      flow.pause();
+      this.#res.once("drain", () => flow.resume());
+      return;
+    }
+    this.#turns ??= new BodyTurns();
+    if (this.#turns.take(piece.length)) return;
     flow.pause();
-    this.#res.once("drain", () => flow.resume());
+    this.#turns.wait(() => flow.resume());
   }
 
   end(trailers?: [name: string, value: string][]): void {

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { FaasError } from "../../contract/errors.ts";
+import { BodyInTurns } from "../../http/body-in-turns.ts";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { endToEndHeaders, mayHaveBody, sendableReason, trailerFields, wantsTrailers } from "../../http/forwarding.ts";
@@ -18,6 +19,9 @@ const OURS: ReadonlySet<string> = new Set([PEER_HEADER]);
 
 /** Who answers there is in the same process, and has its own limits for everything; a day is for ever. */
 const ALL_TIME_MS = 24 * 60 * 60_000;
+
+/** Bodies up to this size take no turns. */
+const SMALL_BODY_BYTES = 64 * 1024;
 
 /** Passes requests on to the main thread, as they are, and its answers back. */
 export class Relay {
@@ -83,12 +87,13 @@ function sendBody(req: IncomingMessage, there: ClientRequest): void {
     return;
   }
   const send = () => {
-    req.on("end", () => {
+    const body = encoding === undefined && Number(length) <= SMALL_BODY_BYTES ? req : req.pipe(new BodyInTurns());
+    body.on("end", () => {
       if (encoding !== undefined) addTrailers(there, trailerFields(req.rawTrailers));
       there.end();
     });
     req.on("error", () => there.destroy());
-    req.pipe(there, { end: false });
+    body.pipe(there, { end: false });
   };
   if (!waitsForLeave(req)) {
     send();
@@ -112,12 +117,13 @@ function passAnswer(answer: IncomingMessage, res: ServerResponse): void {
   if (reason === undefined) res.writeHead(status, passed);
   else res.writeHead(status, reason, passed);
   if (chunked) res.flushHeaders();
+  const body = Number(headers["content-length"]) <= SMALL_BODY_BYTES ? answer : answer.pipe(new BodyInTurns());
   answer.on("error", () => res.destroy());
-  answer.on("end", () => {
+  body.on("end", () => {
     if (chunked) addTrailers(res, trailerFields(answer.rawTrailers));
     res.end();
   });
-  answer.pipe(res, { end: false });
+  body.pipe(res, { end: false });
 }
 
 function addTrailers(message: ClientRequest | ServerResponse, trailers: [name: string, value: string][]): void {
