@@ -34,4 +34,7 @@ export const PATHS = {
   health: "/healthz",
 } as const;
 
+/** Header with which a gateway tells the provider who has logged in. */
+export const USER_HEADER = "x-faaslane-user";
+
 export const DEFAULT_NAMESPACE = "openfaas-fn";

@@ -34,9 +34,11 @@ import { pathLabel } from "./routes/path-label.ts";
 import { pruneImages } from "./routes/prune.ts";
 import { expediteFunction, scaleFunction } from "./routes/scale.ts";
 import { createSecret, listSecrets, removeSecret, updateSecret } from "./routes/secrets.ts";
+import { addVersionRoutes } from "./routes/versions.ts";
+import type { VersionedBackend } from "./versions/versioned-backend.ts";
 
 export interface ProviderOptions {
-  readonly backend: Backend;
+  readonly backend: VersionedBackend;
   readonly log: Logger;
   /** Demanded by everything under `/system`; nobody is asked when absent. */
   readonly credentials?: Credentials | undefined;
@@ -117,6 +119,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
     DELETE: [body, removeRoutes(owned, fallback)],
   });
   route(app, `${PATHS.function}:name`, { GET: [getFunction(functions, fallback)] });
+  addVersionRoutes(app, backend.control, body, fallback);
   route(app, `${PATHS.scale}:name`, { POST: [body, scaleFunction(functions, fallback)] });
   route(app, `${PATHS.expedite}:name`, { POST: [expediteFunction(functions, fallback)] });
   route(app, PATHS.secrets, {
@@ -182,8 +185,8 @@ function deploysOf(
   };
 }
 
-/** Names outside OpenFaaS's set of characters are unknown routes. */
+/** Names outside OpenFaaS's set of characters, with a version after an `@` where one is meant, are unknown routes. */
 function onlyNames(_req: Request, _res: Response, next: NextFunction, name: string): void {
-  if (/^[-a-zA-Z_0-9.]+$/.test(name)) next();
+  if (/^[-a-zA-Z_0-9.]+(@[-a-z0-9]+)?$/.test(name)) next();
   else next("route");
 }

@@ -3,7 +3,7 @@ import { decodeDeleteRequest, decodeFunctionDeployment } from "../../contract/fu
 import { encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
 import { bodyJson, markError, queryText, sendJson } from "../../kit/respond.ts";
 import type { FunctionStore, ResolvedDeployment } from "../backends/backend.ts";
-import { pathName, requestedNamespace } from "./request-target.ts";
+import { pathName, requestedBy, requestedNamespace } from "./request-target.ts";
 
 /** `GET /system/functions` → 200 with all functions of the namespace; fails as `invalid` when there is no such one. */
 export function listFunctions(store: Pick<FunctionStore, "list">, fallback: string): RequestHandler {
@@ -63,5 +63,7 @@ export function removeFunction(store: Pick<FunctionStore, "remove">, fallback: s
 
 function readDeployment(req: Request, fallback: string): ResolvedDeployment {
   const deployment = decodeFunctionDeployment(bodyJson(req, "failed to unmarshal request"));
-  return { ...deployment, namespace: requestedNamespace(req, deployment, fallback) };
+  const by = requestedBy(req);
+  const namespace = requestedNamespace(req, deployment, fallback);
+  return { ...deployment, namespace, ...(by !== undefined && { by }) };
 }

@@ -1,4 +1,6 @@
 import type { Request } from "express";
+import { clip } from "../../contract/clip.ts";
+import { USER_HEADER } from "../../contract/paths.ts";
 import { queryText } from "../../kit/respond.ts";
 
 /**
@@ -11,6 +13,14 @@ export function requestedNamespace(
   fallback: string,
 ): string {
   return queryText(req, "namespace") ?? (body.namespace || fallback);
+}
+
+const MAX_USER_CHARS = 100;
+
+/** Who asks, as a gateway says that has seen the login. */
+export function requestedBy(req: Request): string | undefined {
+  const user = req.headers[USER_HEADER];
+  return typeof user === "string" && user !== "" ? clip(user, MAX_USER_CHARS) : undefined;
 }
 
 /** The `{name}` of the path; empty where the path may end before it. */
