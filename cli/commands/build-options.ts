@@ -12,6 +12,7 @@ import { createPlainProgress } from "../build/progress.ts";
 import { findProjectRoot } from "../build/project-root.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import type { JsonReport } from "../json-report.ts";
 import { parsePairs } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
@@ -29,7 +30,11 @@ export interface BuildFlags {
   readonly shrinkwrap?: boolean;
   readonly allowOutside?: boolean;
   readonly disableStackPull?: boolean;
+  readonly json?: boolean;
 }
+
+/** For commands whose results scripts read. */
+export const JSON_OPTION = ["-j, --json", "a line of JSON for each function, and one that sums them up"] as const;
 
 export function addBuildOptions(command: Command): Command {
   return command
@@ -79,13 +84,14 @@ export async function buildWithProgress(
   io: Io,
   functions: readonly StackFunction[],
   settings: StackBuildSettings,
-  { builder, quiet }: { builder: ContextBuilder; quiet: boolean },
+  { builder, quiet, report }: { builder: ContextBuilder; quiet: boolean; report?: JsonReport | undefined },
 ): Promise<BuildOutcome[]> {
   const names = functions.map(({ name }) => name);
   const progress =
-    io.stdout.isTTY === true
+    report?.progress ??
+    (io.stdout.isTTY === true
       ? (await import("../build/terminal-progress.ts")).createTerminalProgress(names, io)
-      : createPlainProgress(io, quiet);
+      : createPlainProgress(io, quiet));
   const { signal } = new AbortController();
   const outcomes = await buildFunctions(functions, settings, { builder, observer: progress, signal });
   await progress.settled();

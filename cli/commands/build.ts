@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { builderAt } from "../build/build-functions.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { JsonReport } from "../json-report.ts";
+import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addStackOptions, type GatewayFlags, type StackFlags } from "./options.ts";
@@ -24,6 +25,7 @@ export function buildCommand(io: Io): Command {
     .option("--name <name>", "its name")
     .option("--lang <template>", "its template")
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
+    .option(...JSON_OPTION)
     .option("--shrinkwrap", "only lay out the build contexts below ./build");
   addGatewayOptions(addStackOptions(addBuildOptions(command)));
   addCompatibleFlags(command, ["build"]);
@@ -37,8 +39,10 @@ export function buildCommand(io: Io): Command {
     const settings = buildSettingsOf(io, flags, stack, byFlags?.handler);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const quiet = flags.quiet ?? false;
-    const outcomes = await buildWithProgress(io, functions, settings, { builder: builderAt(client), quiet });
-    if (reportFailures(io, outcomes)) throw new SilentFailure();
+    const report = flags.json ? new JsonReport(io) : undefined;
+    const outcomes = await buildWithProgress(io, functions, settings, { builder: builderAt(client), quiet, report });
+    for (const outcome of outcomes) report?.add(report.ofBuild(outcome));
+    if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
   });
 }
 

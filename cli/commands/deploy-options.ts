@@ -69,14 +69,14 @@ export function deployPlanOf(io: Io, flags: DeployFlags): DeployPlan {
   };
 }
 
-/** Deploys, telling each function's fate as it is known. */
+/** Deploys, telling each function's fate as it is known, unless `quiet`. */
 export async function deployWithReport(
   io: Io,
   functions: readonly StackFunction[],
   { client, url }: Connection,
-  { plan, mode }: { plan: DeployPlan; mode: DeployMode },
+  { plan, mode, quiet = false }: { plan: DeployPlan; mode: DeployMode; quiet?: boolean },
 ): Promise<DeployOutcome[]> {
-  const print = (line: string) => void io.stdout.write(`${line}\n`);
+  const print = (line: string) => void (quiet || io.stdout.write(`${line}\n`));
   return await deployFunctions(
     functions,
     async (fn) => {

@@ -2,7 +2,9 @@ import { Command } from "commander";
 import { parseDurationFlag } from "../duration.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { JsonReport, resultOfDeploy } from "../json-report.ts";
 import type { StackFunction } from "../stack/types.ts";
+import { JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
@@ -27,11 +29,13 @@ interface Flags extends DeployFlags, StackFlags, Omit<GatewayFlags, "namespace">
   readonly cpuLimit?: string;
   readonly cpuRequest?: string;
   readonly timeout: string;
+  readonly json?: boolean;
 }
 
 /** `faaslane deploy`: by a stack file, or one function by flags. */
 export function deployCommand(io: Io): Command {
   const command = new Command("deploy")
+    .option(...JSON_OPTION)
     .option("--image <name>", "image of a function without a stack file")
     .option("--name <name>", "its name")
     .option("--lang <template>", "its template, for fprocess")
@@ -55,8 +59,11 @@ export function deployCommand(io: Io): Command {
     const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image and --name");
     const timeoutMs = parseDurationFlag("--timeout", flags.timeout);
     const connection = await connect(io, flags, { stackGateway: stack?.gateway, timeoutMs });
-    const outcomes = await deployWithReport(io, functions, connection, { plan, mode });
-    if (reportFailures(io, outcomes)) throw new SilentFailure();
+    const report = flags.json ? new JsonReport(io) : undefined;
+    const quiet = report !== undefined;
+    const outcomes = await deployWithReport(io, functions, connection, { plan, mode, quiet });
+    for (const outcome of outcomes) report?.add(resultOfDeploy(outcome, connection.url));
+    if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
   });
 }
 

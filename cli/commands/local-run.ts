@@ -7,12 +7,15 @@ import { buildFunctions } from "../build/build-functions.ts";
 import { isInProject } from "../build/project-root.ts";
 import { findTemplate } from "../build/templates.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
-import { CliError, SilentFailure } from "../errors.ts";
+import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
+import { findStackFile } from "../load-stack.ts";
 import { containerCommand, shellLine } from "../local-run/container.ts";
-import { type Engine, exitOf, findEngine } from "../local-run/engine.ts";
+import { type Engine, findEngine } from "../local-run/engine.ts";
+import { runContainer, runWatched } from "../local-run/run.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
+import { partsOf } from "../watch/affected.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { deployPlanOf } from "./deploy-options.ts";
@@ -24,6 +27,7 @@ interface Flags extends BuildFlags, StackFlags {
   readonly network?: string;
   readonly env?: readonly string[];
   readonly print?: boolean;
+  readonly watch?: boolean;
   readonly build?: boolean;
   readonly namespace?: string;
 }
@@ -36,6 +40,7 @@ export function localRunCommand(io: Io): Command {
     .option("--network <name>", "network of the container engine")
     .option("-e, --env <key=value>", "environment variable (repeatable)", collectValues)
     .option("--print", "only print the command")
+    .option("--watch", "go on: build and start it again when something of it changes, until Ctrl-C")
     .option("--build", "build the image first (default)")
     .option("--no-build", "run the image that is there")
     .option("--tag <mode>", "latest, sha, branch, describe or digest");
@@ -47,28 +52,10 @@ export function localRunCommand(io: Io): Command {
     if (!/^\d{1,5}$/.test(flags.port) || Number(flags.port) > 65535) {
       throw new CliError("--port must be a number from 0 to 65535");
     }
-    const stack = await readStackFile(io, flags);
-    const fn = chooseOne(stack, flags, name);
-    const { env: _, ...planFlags } = flags;
-    const deployment = await planDeployment(fn, deployPlanOf(io, planFlags));
-    const secretsFolder = fn.secrets.length > 0 ? join(io.cwd, ".secrets") : undefined;
-    const { args, warnings } = containerCommand({
-      name: fn.name,
-      namespace: flags.namespace || fn.namespace || DEFAULT_NAMESPACE,
-      image: deployment.image,
-      environment: deployment.envVars ?? {},
-      extra: parseRecord("--env", flags.env),
-      process: deployment.envProcess,
-      limits: fn.limits,
-      readOnly: fn.readOnlyRootFilesystem,
-      port: Number(flags.port),
-      network: flags.network,
-      secretsFolder,
-    });
-    for (const warning of warnings) io.stderr.write(`Warning: ${warning}\n`);
+    const prepared = await prepare(io, flags, name);
     const engine = findEngine(io);
     if (flags.print) {
-      io.stdout.write(`${shellLine([engine?.program ?? "docker", ...args])}\n`);
+      io.stdout.write(`${shellLine([engine?.program ?? "docker", ...prepared.args])}\n`);
       return;
     }
     if (!engine) {
@@ -76,10 +63,72 @@ export function localRunCommand(io: Io): Command {
         "local-run needs docker or podman, and neither works here; `faaslane start` runs functions without containers",
       );
     }
-    if (secretsFolder) await checkSecrets(secretsFolder, fn.secrets);
-    if (flags.build !== false) await buildImage(io, engine, { fn, stack, flags, image: deployment.image });
-    await runContainer(io, engine, fn.name, args);
+    const makeReady = async ({ fn, secretsFolder, ...request }: Prepared) => {
+      if (secretsFolder) await checkSecrets(secretsFolder, fn.secrets);
+      if (flags.build !== false) await buildImage(io, engine, { fn, flags, ...request });
+    };
+    await makeReady(prepared);
+    if (!flags.watch) {
+      await runContainer(io, engine, prepared.fn.name, prepared.args);
+      return;
+    }
+    const settings = buildSettingsOf(io, flags, prepared.stack);
+    await runWatched(io, engine, {
+      name: prepared.fn.name,
+      args: prepared.args,
+      roots: watchedParts(io, prepared, flags),
+      buildDir: resolve(io.cwd, settings.buildDir),
+      again: async () => {
+        const fresh = await prepare(io, flags, prepared.fn.name);
+        await makeReady(fresh);
+        return { args: fresh.args, roots: watchedParts(io, fresh, flags) };
+      },
+    });
   });
+}
+
+interface Prepared {
+  readonly stack: Stack | undefined;
+  readonly fn: StackFunction;
+  readonly image: string;
+  /** For the engine. */
+  readonly args: readonly string[];
+  readonly secretsFolder: string | undefined;
+}
+
+/** Reads all that the container is made of, but for the image. */
+async function prepare(io: Io, flags: Flags, name: string | undefined): Promise<Prepared> {
+  const stack = await readStackFile(io, flags);
+  const fn = chooseOne(stack, flags, name);
+  const { env: _, ...planFlags } = flags;
+  const deployment = await planDeployment(fn, deployPlanOf(io, planFlags));
+  const secretsFolder = fn.secrets.length > 0 ? join(io.cwd, ".secrets") : undefined;
+  const { args, warnings } = containerCommand({
+    name: fn.name,
+    namespace: flags.namespace || fn.namespace || DEFAULT_NAMESPACE,
+    image: deployment.image,
+    environment: deployment.envVars ?? {},
+    extra: parseRecord("--env", flags.env),
+    process: deployment.envProcess,
+    limits: fn.limits,
+    readOnly: fn.readOnlyRootFilesystem,
+    port: Number(flags.port),
+    network: flags.network,
+    secretsFolder,
+  });
+  for (const warning of warnings) io.stderr.write(`Warning: ${warning}\n`);
+  return { stack, fn, image: deployment.image, args, secretsFolder };
+}
+
+/** The function's files, and the stack file where it is one of this machine. */
+function watchedParts(io: Io, { fn, stack }: Prepared, flags: Flags): string[] {
+  const { copyExtra, baseDir } = buildSettingsOf(io, flags, stack);
+  const file = flags.yaml ?? findStackFile(io.cwd) ?? "stack.yaml";
+  return [
+    ...(/^https?:/i.test(file) ? [] : [resolve(io.cwd, file)]),
+    ...partsOf(fn, { baseDir, copyExtra }),
+    ...(fn.secrets.length > 0 ? [join(io.cwd, ".secrets")] : []),
+  ];
 }
 
 function chooseOne(stack: Stack | undefined, flags: Flags, name: string | undefined): StackFunction {
@@ -147,26 +196,4 @@ async function buildSecrets(io: Io, fn: StackFunction, root: string | undefined)
     return `--secret=id=${id},src=${file}`;
   });
   return await Promise.all(entries);
-}
-
-/** Until it ends by itself or is interrupted; the container goes with it. */
-async function runContainer(io: Io, engine: Engine, name: string, args: readonly string[]): Promise<void> {
-  engine.remove(name);
-  const child = engine.start(args);
-  let interrupted = false;
-  const stop = () => {
-    interrupted = true;
-    engine.remove(name);
-  };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, stop);
-  io.signal?.addEventListener("abort", stop, { once: true });
-  try {
-    const code = await exitOf(child);
-    if (interrupted || code === 0) return;
-    io.stderr.write(`Error: ${name} has ended with ${code}\n`);
-    throw new SilentFailure();
-  } finally {
-    for (const signal of signals) process.off(signal, stop);
-  }
 }

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { JsonReport } from "../json-report.ts";
 import { registryBuilder } from "../publish/registry-builder.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
@@ -17,6 +18,7 @@ interface Flags extends BuildFlags, StackFlags {
 /** `faaslane publish`: builds images on this machine, without a container engine, and pushes them to their registries. */
 export function publishCommand(io: Io): Command {
   const command = new Command("publish")
+    .option(...JSON_OPTION)
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
     .option("--platforms <list>", "platforms to build for, such as linux/amd64,linux/arm64; this machine's by default")
     .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues)
@@ -38,8 +40,11 @@ export function publishCommand(io: Io): Command {
       watchdogs: flags.watchdog ?? [],
     });
     const settings = buildSettingsOf(io, flags, stack);
-    const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false });
-    if (reportFailures(io, outcomes)) throw new SilentFailure();
+    const report = flags.json ? new JsonReport(io) : undefined;
+    const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false, report });
+    for (const outcome of outcomes) report?.add(report.ofBuild(outcome));
+    if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
+    if (report) return;
     for (const outcome of outcomes) if (outcome.kind === "built") io.stdout.write(`${outcome.digest}\n`);
   });
 }

@@ -1,8 +1,10 @@
 import { Command } from "commander";
 import { builderAt } from "../build/build-functions.ts";
+import type { DeployOutcome } from "../deploy/deploy-functions.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress } from "./build-options.ts";
+import { type FunctionResult, JsonReport, resultOfDeploy } from "../json-report.ts";
+import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
@@ -27,6 +29,7 @@ interface Flags extends BuildFlags, DeployFlags, StackFlags, Omit<GatewayFlags, 
 export function upCommand(io: Io): Command {
   const command = new Command("up")
     .option("--watch", "go on: build and deploy again what changes, until Ctrl-C")
+    .option(...JSON_OPTION)
     .option("--skip-push", "taken for compatibility; the builder keeps the images, nothing is pushed")
     .option("--skip-deploy", "only build");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addBuildOptions(command)))));
@@ -35,6 +38,7 @@ export function upCommand(io: Io): Command {
     const flags = command.optsWithGlobals<Flags>();
     noteMeaningless(io, command);
     if (flags.watch && flags.skipDeploy) throw new CliError("--watch and --skip-deploy cannot be used together");
+    if (flags.watch && flags.json) throw new CliError("--watch and --json cannot be used together");
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);
     const read = async () => {
@@ -46,10 +50,14 @@ export function upCommand(io: Io): Command {
     const connection = await connect(io, flags, { stackGateway: stack?.gateway });
 
     const quiet = flags.quiet ?? false;
-    const built = await buildWithProgress(io, functions, settings, { builder: builderAt(connection.client), quiet });
+    const report = flags.json ? new JsonReport(io) : undefined;
+    const builder = builderAt(connection.client);
+    const built = await buildWithProgress(io, functions, settings, { builder, quiet, report });
     const deployable = functions.filter((_, index) => built[index]?.kind !== "failed");
-    const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, { plan, mode });
-    const failed = reportFailures(io, [...built, ...deployed]);
+    const how = { plan, mode, quiet: report !== undefined };
+    const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, how);
+    for (const outcome of built) report?.add(resultOfUp(report.ofBuild(outcome), deployed, connection.url));
+    const failed = report?.end() ?? reportFailures(io, [...built, ...deployed]);
     if (failed && !flags.watch) throw new SilentFailure();
     if (!flags.watch || !stack) return;
     const { watchStack } = await import("./up-watch.ts");
@@ -59,4 +67,12 @@ export function upCommand(io: Io): Command {
     };
     await watchStack(io, { file: flags.yaml, stack, functions, reload, settings, connection, plan });
   });
+}
+
+/** One result of both steps; how the build went is beside how it ended. */
+function resultOfUp(built: FunctionResult, deployed: readonly DeployOutcome[], url: string): FunctionResult {
+  const outcome = deployed.find(({ name }) => name === built.name);
+  if (outcome === undefined) return built;
+  const { name: _, ...build } = built;
+  return { ...resultOfDeploy(outcome, url), build };
 }

@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, copyFile, mkdir, realpath, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import type { RegistryLogin } from "../../oci/docker-config.ts";
 import { parseConfig, parseManifest } from "../../oci/manifests.ts";
 import { RegistryClient } from "../../oci/registry-client.ts";
+import { layOutNode } from "../support/base-images.ts";
 import { describeWithBubblewrap } from "../support/bubblewrap.ts";
 import { DockerRegistry, describeWithRegistry } from "../support/docker-registry.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,17 +16,6 @@ import { COMPILE_CACHE, ROOT, temporaryFolder } from "../support/platform.ts";
 
 const run = promisify(execFile);
 const { signal } = new AbortController();
-
-/** A stand-in for the official Node image: this Node, and the libraries that it is linked with. */
-async function layOutNode(rootfs: string): Promise<void> {
-  const { stdout } = await run("ldd", [process.execPath]);
-  const libraries = [...stdout.matchAll(/(\/\S+)/g)].map(([path]) => path as string);
-  const files = [[process.execPath, "/usr/local/bin/node"], ...libraries.map((path) => [path, path])];
-  for (const [from = "", to = ""] of files) {
-    await mkdir(join(rootfs, dirname(to)), { recursive: true });
-    await copyFile(await realpath(from), join(rootfs, to));
-  }
-}
 
 /** A registry that images are pushed to, and how to log in to it. */
 interface Peer {

@@ -2,6 +2,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { containerCommand, shellLine } from "../../../cli/local-run/container.ts";
+import { eventually } from "../../support/eventually.ts";
 import { makeWorkspace, runHere, type Workspace } from "../support/run-cli.ts";
 import { FILES } from "../support/scene.ts";
 
@@ -49,11 +50,19 @@ describe("the command", () => {
 });
 
 /** Engines that write down what they are asked; `docker` works unless its daemon is said to be away. */
-async function withEngines(workspace: Workspace, { docker = true, exit = 0 } = {}) {
+async function withEngines(workspace: Workspace, { docker = true, exit = 0, serve = false } = {}) {
   const bin = join(workspace.path, "bin");
   for (const [name, works] of Object.entries({ docker, podman: false })) {
     const file = join(bin, name);
-    const ends = works ? `[ "$1" != run ] || { echo serving; exit ${exit}; }` : "exit 1";
+    const home = workspace.path;
+    // It serves until it is removed by its id.
+    const long = `case $1 in
+      run) echo serving; echo $$ > ${home}/pid; while [ -e ${home}/pid ] && [ $(cat ${home}/pid) = $$ ]; do sleep 0.05; done;;
+      ps) [ ! -e ${home}/pid ] || echo 7;;
+      rm) rm -f ${home}/pid;;
+    esac`;
+    const once = `[ "$1" != run ] || { echo serving; exit ${exit}; }`;
+    const ends = serve ? long : works ? once : "exit 1";
     await writeFile(file, `#!/bin/sh\necho "$@" >> "${workspace.path}/asked"\n${ends}\n`);
     await chmod(file, 0o755);
   }
@@ -81,6 +90,34 @@ describe("local-run", () => {
     ]);
     expect(await readFile(join(context, "function/handler.js"), "utf8")).toBe("mine");
   });
+
+  test("--watch builds and starts it again with each change, and goes on after a failure", async () => {
+    await using workspace = await makeWorkspace({ ...files, ".secrets/key": "v" });
+    const env = await withEngines(workspace, { serve: true });
+    const stop = new AbortController();
+    const running = runHere(["local-run", "second", "--watch"], { cwd: workspace.path, env, signal: stop.signal });
+    const asked = async () => (await readFile(join(workspace.path, "asked"), "utf8")).split("\n");
+    const counted = async (word: string) => (await asked()).filter((line) => line.startsWith(word)).length;
+    await eventually("it runs", async () => (await counted("run ")) === 1, 30_000);
+    await writeFile(join(workspace.path, "hello/handler.js"), "changed");
+    await eventually("it runs again", async () => (await counted("run ")) === 2, 30_000);
+    expect(await readFile(join(workspace.path, "build/second/function/handler.js"), "utf8")).toBe("changed");
+    const stack = join(workspace.path, "stack.yml");
+    await writeFile(stack, STACK.replace("image: second:1.0", "image: [not, one]"));
+    await writeFile(stack, STACK.replace("image: second:1.0", "image: second:2.0"));
+    await eventually(
+      "it runs what the stack file says now",
+      async () => (await asked()).at(-2)?.endsWith("second:2.0"),
+      30_000,
+    );
+    stop.abort();
+    const { code, stdout } = await running;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Watching second\. Stop with Ctrl-C\.$/m);
+    expect(stdout).toMatch(/^second: changed .*handler\.js$/m);
+    // Each has been removed before the next one was started, and the last one in the end.
+    expect((await asked()).filter((line) => line.startsWith("rm -f 7")).length).toBeGreaterThanOrEqual(3);
+  }, 90_000);
 
   test("tells how the container has ended", async () => {
     await using workspace = await makeWorkspace(files);
