@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 // By its default export: a name that an older Node lacks would end the process before it can say which Node it needs.
 import nodeModule from "node:module";
-import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
+import { homeFolder } from "./home-folder.ts";
 
 const sourceRoot = fileURLToPath(new URL("..", import.meta.url));
 const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -35,15 +35,6 @@ process.removeAllListeners("warning").on("warning", ({ name, message }) => {
 // Stripping the types of every source takes longer than all that a client command does.
 const cache = `${sourceRoot}node_modules/.cache`;
 if (import.meta.url.endsWith(".ts") && existsSync(cache)) nodeModule.enableCompileCache(`${cache}/node`);
-
-/** The root of the file system for such a user, where nothing of theirs is. */
-function homeFolder(): string {
-  try {
-    return homedir();
-  } catch {
-    return "/";
-  }
-}
 
 // Only now: an older Node does not know what it is written in.
 const { runCli } = await import("./program.ts");

@@ -16,12 +16,12 @@ export function decodeBuildConfig(value: unknown): BuildConfig {
 
 const buildEvent = z.discriminatedUnion("status", [
   z.object({ status: z.literal("in_progress"), log: z.array(z.string()) }),
-  z.object({ status: z.literal("success"), image: z.string() }),
+  z.object({ status: z.literal("success"), image: z.string(), pushed: maybe(z.boolean()) }),
   z.object({ status: z.literal("failed"), error: z.string() }),
 ]);
 /**
  * One NDJSON line of the answer: output as it appears (lines without their newline), then how it ended. `image` of a
- * success is `<ref>@sha256:<hex>`.
+ * success is `<ref>@sha256:<hex>`; `pushed`: it lies in a registry, from where functions are to be deployed by this reference.
  */
 export type BuildEvent = z.output<typeof buildEvent>;
 

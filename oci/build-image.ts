@@ -37,6 +37,8 @@ export interface ImageBuild {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly maxOutputBytes: number;
+  /** Ends what the install step has started and what has left its group since. */
+  killOrphans?(): Promise<void>;
   /** The client for a registry, the same one each time. @throws {Error} when its login cannot be read */
   readonly clientOf: (registry: string) => RegistryClient;
   /** Of `org.opencontainers.image.*`, where they are known. */
@@ -134,7 +136,7 @@ function targetVariables(bases: readonly Base[], { fromBase }: ImageRecipe): Rec
 }
 
 async function* install(
-  { folder, env, buildArgs, timeoutMs, maxOutputBytes }: ImageBuild,
+  { folder, env, buildArgs, timeoutMs, maxOutputBytes, killOrphans }: ImageBuild,
   { install: command }: Descriptor,
   target: Readonly<Record<string, string>>,
   signal: AbortSignal,
@@ -143,7 +145,8 @@ async function* install(
   const all = { ...env, ...target, ...buildArgs };
   const hide = await hideSecrets(folder, all);
   yield progress(hide(`running ${command.join(" ")}`));
-  const step = runInstall({ command, cwd: folder, env: all, timeoutMs, maxOutputBytes }, signal);
+  const limits = { timeoutMs, maxOutputBytes };
+  const step = runInstall({ command, cwd: folder, env: all, ...limits, ...(killOrphans && { killOrphans }) }, signal);
   for (let next = await step.next(); ; next = await step.next()) {
     if (next.done) return next.value.kind === "failed" ? `the install step ${next.value.why}` : undefined;
     yield { status: "in_progress", log: next.value.map(hide) };

@@ -14,6 +14,8 @@ export interface RegistryOptions {
   readonly login?: RegistryLogin | undefined;
   /** Speak HTTP without TLS. Default: for this machine's own names and addresses only. */
   readonly insecure?: boolean;
+  /** Where it is reached, when that is not by its name. */
+  readonly url?: URL;
 }
 
 /** As registries have to take them. */
@@ -61,10 +63,11 @@ export class RegistryClient {
   readonly #base: URL;
   readonly #authorizer: RegistryAuthorizer;
 
-  constructor({ registry, login, insecure = isLoopback(registry) }: RegistryOptions) {
+  constructor({ registry, login, insecure = isLoopback(registry), url }: RegistryOptions) {
     this.host = registry;
-    this.#base = new URL(`${insecure ? "http" : "https"}://${registry === DEFAULT_REGISTRY ? HUB_HOST : registry}/v2/`);
-    this.#authorizer = new RegistryAuthorizer(login, insecure);
+    const host = registry === DEFAULT_REGISTRY ? HUB_HOST : registry;
+    this.#base = new URL("v2/", url ?? `${insecure ? "http" : "https"}://${host}/`);
+    this.#authorizer = new RegistryAuthorizer(login, this.#base.protocol === "http:");
   }
 
   /**

@@ -16,6 +16,8 @@ import {
   parsePort,
   parseText,
 } from "../kit/parse.ts";
+import { lentOf } from "./backends/build/lent-variables.ts";
+import { type ImageSettings, readImageSettings } from "./backends/images/settings.ts";
 import type { ClusterLocation } from "./backends/kubernetes/client/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
@@ -71,6 +73,8 @@ export interface ProviderConfig {
   /** Largest body of a control request, in bytes. */
   readonly maxBodyBytes: number;
   readonly build: BuildSettings;
+  /** Where the backend `kubernetes` pushes what it builds; it builds nothing when absent. */
+  readonly images: ImageSettings | undefined;
   /** What functions of the backend `local` run within. */
   readonly sandbox: SandboxSetting;
   /** Most that fits into the `/tmp` of a function in a sandbox, in bytes. */
@@ -82,8 +86,10 @@ export interface ProviderConfig {
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
-  /** What replicas and install steps see of the platform's own environment. */
+  /** What replicas see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What install steps see of it: the same, and what leads them to registries. */
+  readonly stepEnvironment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
 }
 
@@ -110,6 +116,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
     const kubeconfig = read.optional("KUBECONFIG", parseText);
     const host = read.optional("KUBERNETES_SERVICE_HOST", parseText);
     const apiPort = read.optional("KUBERNETES_SERVICE_PORT", parsePort) ?? 443;
+    const environment = Object.fromEntries(INHERITED.map((name) => [name, env[name]]));
     return {
       port: read.optional("provider_port", parsePort) ?? bind.port ?? 8081,
       bindAddress: bind.host,
@@ -135,6 +142,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
         concurrency: read.optional("build_concurrency", integerFrom(1)) ?? 2,
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
+      images: readImageSettings(read),
       sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
       sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
       functionDiskBytes: read.optional("function_disk_bytes", parseBytes) ?? 1024 ** 3,
@@ -144,7 +152,8 @@ export function loadProviderConfig(env: Env): ProviderConfig {
         ...(kubeconfig !== undefined && { kubeconfig }),
         ...(host !== undefined && { inCluster: { host, port: apiPort } }),
       },
-      environment: Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
+      environment,
+      stepEnvironment: { ...environment, ...lentOf(env) },
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
     };
   });

@@ -42,7 +42,7 @@ export async function openProvider(
   credentials: Credentials | undefined,
   log: Logger,
 ): Promise<OpenProvider> {
-  const backend = withVersions(await openBackend(config, log), log);
+  const backend = withVersions(await openBackend(config, credentials, log), log);
   const closing = new AbortController();
   const servers: DrainingServer[] = [];
   try {

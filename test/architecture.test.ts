@@ -32,7 +32,13 @@ const LAYERS: readonly Layer[] = [
 
   { name: "backend", files: /^provider\/backends\/(?!open-backend)[^/]+\.ts$/, imports: ["contract", "kit"] },
   { name: "versions", files: /^provider\/versions\//, imports: ["backend", "contract", "kit"] },
-  { name: "local", files: /^provider\/backends\/local\//, imports: ["backend", "contract", "kit"] },
+  { name: "build contexts", files: /^provider\/backends\/build\//, imports: ["backend", "contract", "kit"] },
+  { name: "local", files: /^provider\/backends\/local\//, imports: ["build contexts", "backend", "contract", "kit"] },
+  {
+    name: "image builds",
+    files: /^provider\/backends\/images\//,
+    imports: ["local", "build contexts", "images", "backend", "contract", "kit"],
+  },
   {
     name: "resources",
     files: /^provider\/backends\/kubernetes\/resources\//,
@@ -61,7 +67,10 @@ const LAYERS: readonly Layer[] = [
   {
     name: "backends",
     files: /^provider\/backends\/open-backend\.ts$/,
-    imports: ["local", "kubernetes", "cluster client", "resources", "backend", "contract", "kit"],
+    imports: [
+      ...["image builds", "build contexts", "local", "kubernetes", "cluster client", "resources", "backend"],
+      ...["contract", "kit"],
+    ],
   },
   {
     name: "provider routes",
@@ -72,7 +81,8 @@ const LAYERS: readonly Layer[] = [
     name: "provider process",
     files: /^provider\/(config|serve|main)\.ts$/,
     imports: [
-      ...["provider routes", "backends", "cluster client", "resources", "local", "versions", "backend"],
+      ...["provider routes", "backends", "image builds", "build contexts", "cluster client", "resources", "local"],
+      ...["versions", "backend"],
       ...["contract", "kit"],
     ],
   },
@@ -211,7 +221,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
   undici: /^(oci|gateway\/(policies|proxy|async|scaling))\//,
-  tar: /^(oci|provider\/backends\/local\/build|cli\/build)\//,
+  tar: /^(oci|provider\/backends\/build|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,

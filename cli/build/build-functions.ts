@@ -26,12 +26,13 @@ export interface StackBuildSettings extends LayoutSettings {
 }
 
 export type BuildOutcome =
-  /** `image` is the reference to deploy; `digest` the same with its `@sha256:…`. */
+  /** `image` is the reference that was built; `digest` the same with its `@sha256:…`; `pushed`: that is what to deploy. */
   | {
       readonly kind: "built";
       readonly name: string;
       readonly image: string;
       readonly digest: string;
+      readonly pushed: boolean;
       readonly durationMs: number;
     }
   | { readonly kind: "laidOut"; readonly name: string; readonly folder: string; readonly durationMs: number }
@@ -59,6 +60,19 @@ export interface Uploader {
 /** Has a gateway build. */
 export function builderAt(gateway: Uploader): ContextBuilder {
   return { build: (folder, config, signal) => gateway.build(packFolder(folder), config, signal) };
+}
+
+/**
+ * The functions that can be deployed, once they are built. What lies in a registry is deployed by its digest: a cluster does not
+ * notice that a tag means something else.
+ * @param outcomes of all of them, in order
+ */
+export function deployableOf(functions: readonly StackFunction[], outcomes: readonly BuildOutcome[]): StackFunction[] {
+  return functions.flatMap((fn, index) => {
+    const outcome = outcomes[index];
+    if (outcome?.kind === "failed") return [];
+    return [outcome?.kind === "built" && outcome.pushed ? { ...fn, image: outcome.digest } : fn];
+  });
 }
 
 /** Builds every function; one that fails does not stop the others. Outcomes come in the order of `functions`. */
@@ -94,7 +108,7 @@ async function buildOne(
   builder: ContextBuilder,
   observer: BuildObserver,
   signal: AbortSignal,
-): Promise<{ kind: "built"; image: string; digest: string } | { kind: "laidOut"; folder: string }> {
+): Promise<{ kind: "built"; image: string; digest: string; pushed: boolean } | { kind: "laidOut"; folder: string }> {
   const template = await templateOf(fn, settings);
   const buildArgs = mergeBuildArgs(fn, settings, template);
   const folder = await layOutContext(fn, template, settings);
@@ -104,7 +118,9 @@ async function buildOne(
   if (Object.keys(fn.buildSecrets).length > 0) throw new CliError("build_secrets: the builder takes no secrets");
   const image = await tagImage(fn.image, settings.tag, createTagFacts(settings.baseDir, fn.handler));
   for await (const event of builder.build(folder, { image, buildArgs }, signal)) {
-    if (event.status === "success") return { kind: "built", image, digest: event.image };
+    if (event.status === "success") {
+      return { kind: "built", image, digest: event.image, pushed: event.pushed ?? false };
+    }
     if (event.status === "failed") throw new CliError(event.error);
     for (const line of event.log) observer.log(fn.name, line);
   }

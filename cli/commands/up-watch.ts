@@ -1,5 +1,11 @@
 import { resolve } from "node:path";
-import { type BuildOutcome, builderAt, buildFunctions, type StackBuildSettings } from "../build/build-functions.ts";
+import {
+  type BuildOutcome,
+  builderAt,
+  buildFunctions,
+  deployableOf,
+  type StackBuildSettings,
+} from "../build/build-functions.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { type DeployPlan, planDeployment } from "../deploy/plan-deployments.ts";
 import { describeError } from "../errors.ts";
@@ -89,7 +95,7 @@ async function refresh(
   };
   const signal = io.signal ?? new AbortController().signal;
   const built = await buildFunctions(functions, settings, { builder: builderAt(connection.client), observer, signal });
-  const deployable = functions.filter((_, index) => built[index]?.kind !== "failed");
+  const deployable = deployableOf(functions, built);
   // Whatever the first deployment was to do with what was there before: now it is there.
   await deployFunctions(deployable, async (fn) => await planDeployment(fn, plan), {
     target: connection.client,

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { builderAt } from "../build/build-functions.ts";
+import { builderAt, deployableOf } from "../build/build-functions.ts";
 import type { DeployOutcome } from "../deploy/deploy-functions.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -30,7 +30,7 @@ export function upCommand(io: Io): Command {
   const command = new Command("up")
     .option("--watch", "go on: build and deploy again what changes, until Ctrl-C")
     .option(...JSON_OPTION)
-    .option("--skip-push", "taken for compatibility; the builder keeps the images, nothing is pushed")
+    .option("--skip-push", "taken for compatibility; the builder keeps images, or pushes them where it must")
     .option("--skip-deploy", "only build");
   addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addBuildOptions(command)))));
   addCompatibleFlags(command, ["build", "up", "deploy"]);
@@ -53,7 +53,7 @@ export function upCommand(io: Io): Command {
     const report = flags.json ? new JsonReport(io) : undefined;
     const builder = builderAt(connection.client);
     const built = await buildWithProgress(io, functions, settings, { builder, quiet, report });
-    const deployable = functions.filter((_, index) => built[index]?.kind !== "failed");
+    const deployable = deployableOf(functions, built);
     const how = { plan, mode, quiet: report !== undefined };
     const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, how);
     for (const outcome of built) report?.add(resultOfUp(report.ofBuild(outcome), deployed, connection.url));

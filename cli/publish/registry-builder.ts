@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildImage } from "../../oci/build-image.ts";
 import { findLogin } from "../../oci/docker-config.ts";
+import { executableLayers } from "../../oci/executable-layer.ts";
 import { type Platform, parsePlatform } from "../../oci/manifests.ts";
 import { RegistryClient } from "../../oci/registry-client.ts";
 import type { ContextBuilder } from "../build/build-functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { executableLayers } from "./executable-layer.ts";
 
 export interface RegistryBuilderSettings {
   /** As `linux/amd64`; this machine's when empty. */

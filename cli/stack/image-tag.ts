@@ -21,8 +21,9 @@ export function parseTagMode(text: string): TagMode {
   return mode;
 }
 
-/** The image reference that a function is built and deployed as. */
+/** The image reference that a function is built and deployed as. One with a digest is what it is. */
 export async function tagImage(image: string, mode: TagMode, facts: TagFacts): Promise<string> {
+  if (image.includes("@")) return image;
   const base = hasTag(image) ? image : `${image}:latest`;
   switch (mode) {
     case "latest":

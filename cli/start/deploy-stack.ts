@@ -1,11 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { homedir } from "node:os";
-import { type BuildObserver, builderAt, buildFunctions, templateDirsOf } from "../build/build-functions.ts";
+import {
+  type BuildObserver,
+  builderAt,
+  buildFunctions,
+  deployableOf,
+  templateDirsOf,
+} from "../build/build-functions.ts";
 import { findProjectRoot } from "../build/project-root.ts";
 import { expectStatus, type GatewayClient } from "../client/gateway-client.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
 import { NO_OVERRIDES } from "../deploy/deployment.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
+import { homeFolder } from "../home-folder.ts";
 import type { Stack, StackFunction } from "../stack/types.ts";
 import { createTemplateFetcher } from "../templates/fetch-missing.ts";
 
@@ -28,7 +34,7 @@ export interface StackDeployment {
 export async function deployStack(deployment: StackDeployment): Promise<StackFunction[]> {
   const { stack, client, buildDir, sourceRoot, print, signal } = deployment;
   const baseDir = process.cwd();
-  const projectRoot = findProjectRoot(baseDir, homedir());
+  const projectRoot = findProjectRoot(baseDir, homeFolder());
   const templateDirs = templateDirsOf(baseDir, sourceRoot);
   const fetchTemplate = createTemplateFetcher({
     configured: stack.templates,
@@ -64,13 +70,12 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
     },
     { builder: builderAt(client), observer, signal },
   );
-  const deployable = stack.functions.filter((fn, i) => {
-    const outcome = outcomes[i];
-    if (outcome?.kind !== "failed") return true;
-    const words = lastWords.get(fn.name);
-    print(`${fn.name}: not built: ${messageOf(outcome.error)}${words ? ` (${words})` : ""}`);
-    return false;
-  });
+  for (const outcome of outcomes) {
+    if (outcome.kind !== "failed") continue;
+    const words = lastWords.get(outcome.name);
+    print(`${outcome.name}: not built: ${messageOf(outcome.error)}${words ? ` (${words})` : ""}`);
+  }
+  const deployable = deployableOf(stack.functions, outcomes);
 
   const plan = {
     baseDir,

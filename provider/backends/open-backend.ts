@@ -1,14 +1,17 @@
 import { access } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { FaasError } from "../../contract/errors.ts";
+import { FEATURES } from "../../contract/info.ts";
+import type { Credentials } from "../../kit/basic-auth.ts";
 import type { Logger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import { readVersion } from "../../kit/version.ts";
 import type { Backend } from "./backend.ts";
+import type { BuildLimits } from "./build/limits.ts";
+import type { ImageSettings } from "./images/settings.ts";
 import type { ClusterLocation } from "./kubernetes/client/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
-import type { BuildLimits } from "./local/build/limits.ts";
 import type { SandboxSetting } from "./local/sandbox/level.ts";
 
 export interface BackendSettings {
@@ -21,26 +24,33 @@ export interface BackendSettings {
   readonly imageKeepMs: number;
   readonly defaultNamespace: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stepEnvironment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
+  readonly images: ImageSettings | undefined;
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
 }
 
 /**
  * Opens the backend that the settings name; only its own modules are loaded.
+ * @param credentials the platform's own
  * @throws {StartError} when the installation is incomplete; whatever the backend throws
  */
-export async function openBackend(settings: BackendSettings, log: Logger): Promise<Backend> {
+export async function openBackend(
+  settings: BackendSettings,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<Backend> {
   switch (settings.backend) {
     case "local":
       return await openLocal(settings, log);
     case "kubernetes":
-      return await openKubernetes(settings, log);
+      return await withImageBuilder(await openKubernetes(settings, log), settings, credentials, log);
   }
 }
 
 async function openLocal(settings: BackendSettings, log: Logger): Promise<Backend> {
-  const { dataDir, defaultNamespace, environment, sandbox, sandboxTmpBytes: tmpBytes } = settings;
+  const { dataDir, defaultNamespace, environment, stepEnvironment, sandbox, sandboxTmpBytes: tmpBytes } = settings;
   const [{ openLocalBackend }, { openBuilder }] = await Promise.all([
     import("./local/local-backend.ts"),
     import("./local/build/builder.ts"),
@@ -63,7 +73,7 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     nodePath: process.execPath,
     watchdogPath: await findWatchdog(),
     openBuilder: (images, orphans, isolation) => {
-      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: environment, orphans, isolation });
+      builder = openBuilder({ dataDir, images, log, limits: settings.build, env: stepEnvironment, orphans, isolation });
       return builder;
     },
   });
@@ -90,6 +100,36 @@ async function openKubernetes(settings: BackendSettings, log: Logger): Promise<B
     if (cause instanceof FaasError) throw new StartError(cause.message, { cause });
     throw cause;
   }
+}
+
+/** Adds builds to a backend whose functions run from a registry, if there is one. */
+async function withImageBuilder(
+  backend: Backend,
+  { images, dataDir, stepEnvironment, build }: BackendSettings,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<Backend> {
+  if (!images) return backend;
+  const { openImageBuilder } = await import("./images/image-builder.ts");
+  const watchdog = await findWatchdog();
+  const builder = openImageBuilder({
+    dataDir,
+    settings: images,
+    credentials,
+    watchdog,
+    limits: build,
+    env: stepEnvironment,
+    log,
+  });
+  return {
+    ...backend,
+    info: { ...backend.info, features: [...(backend.info.features ?? []), FEATURES.build] },
+    builder,
+    close: async (drainTimeoutMs) => {
+      await builder.close();
+      await backend.close(drainTimeoutMs);
+    },
+  };
 }
 
 async function findWatchdog(): Promise<string> {

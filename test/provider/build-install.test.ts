@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { BuildEvent } from "../../contract/build.ts";
-import type { BuildLimits } from "../../provider/backends/local/build/limits.ts";
+import type { BuildLimits } from "../../provider/backends/build/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import { isRunning } from "../support/platform.ts";
 import { type BuildFixture, digestOf, openBuildFixture, outputOf } from "./build-fixture.ts";

@@ -78,6 +78,31 @@ test("every bad variable is named at once", () => {
   );
 });
 
+test("what leads package managers out is for install steps alone", () => {
+  const { environment, stepEnvironment } = loadProviderConfig({
+    PATH: "/bin",
+    https_proxy: "http://proxy",
+    OTHER: "1",
+  });
+  expect(stepEnvironment).toMatchObject({ PATH: "/bin", https_proxy: "http://proxy" });
+  expect(environment).not.toHaveProperty("https_proxy");
+  expect(stepEnvironment).not.toHaveProperty("OTHER");
+});
+
+test.each([
+  ["registry.example", "registry.example"],
+  ["localhost:5000/team/", "localhost:5000/team"],
+])("images may go to %s", (text, registry) => {
+  expect(loadProviderConfig({ registry: text }).images).toMatchObject({ registry });
+});
+
+test.each(["team", "registry.example/Team", "registry.example/x:1", "https://registry.example", "a b.c"])(
+  "%s is no registry",
+  (registry) => {
+    expect(() => loadProviderConfig({ registry })).toThrow(/registry: must be a registry, with a path/);
+  },
+);
+
 test("the README lists the variables that are read, no more and no fewer", () => {
   const asked = new Set<string>();
   const spy = new Proxy({} as Env, {

@@ -5,15 +5,15 @@ import type { BuildConfig, BuildEvent } from "../../../../contract/build.ts";
 import { FaasError } from "../../../../contract/errors.ts";
 import type { Logger } from "../../../../kit/log.ts";
 import type { Builder } from "../../backend.ts";
+import { createBuildSemaphore } from "../../build/build-semaphore.ts";
+import { checkBuildArgs, checkImageName } from "../../build/image-name.ts";
+import { pickEnv, pickLent } from "../../build/lent-variables.ts";
+import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "../../build/limits.ts";
 import { ensureFolder, removeTree, sweepLeftovers } from "../files.ts";
 import type { Images } from "../images.ts";
 import { OrphanProcesses } from "../orphan-processes.ts";
 import type { Isolation } from "../sandbox/isolation.ts";
-import { createBuildSemaphore } from "./build-semaphore.ts";
-import { checkBuildArgs, checkImageName } from "./image-name.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
-import { pickLent } from "./lent-variables.ts";
-import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "./limits.ts";
 import { makeArtefact, progress } from "./make-artefact.ts";
 
 export interface BuilderOptions {
@@ -33,9 +33,6 @@ export interface LocalBuilder extends Builder {
   /** Stops all builds and waits until nothing of them is left. May be called twice. */
   close(): Promise<void>;
 }
-
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
 
 /**
  * A builder for machines without a container engine. Unfinished work is kept in `builds` below `dataDir`, where what
@@ -135,10 +132,4 @@ async function prepare(buildsDir: string, log: Logger): Promise<void> {
   const onError = (err: unknown) => log.warn({ err }, "could not remove the files of an earlier build");
   await sweepLeftovers(buildsDir, () => false, onError);
   await ensureFolder(buildsDir);
-}
-
-function pickEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const picked: Record<string, string> = { PATH: DEFAULT_PATH };
-  for (const name of PASSED_ON) if (env[name]) picked[name] = env[name];
-  return picked;
 }

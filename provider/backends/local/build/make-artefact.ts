@@ -6,6 +6,9 @@ import { DESCRIPTOR_FILE, type Descriptor } from "../../../../contract/descripto
 import { FaasError } from "../../../../contract/errors.ts";
 import { runInstall } from "../../../../kit/install-step.ts";
 import { readDescriptor } from "../../../../kit/read-descriptor.ts";
+import { lentFiles } from "../../build/lent-variables.ts";
+import type { BuildLimits } from "../../build/limits.ts";
+import { unpackContext } from "../../build/unpack.ts";
 import { syncFolder } from "../files.ts";
 import type { Images } from "../images.ts";
 import { MARK_VARIABLE, type OrphanProcesses } from "../orphan-processes.ts";
@@ -17,10 +20,7 @@ import { digestContext } from "./digest.ts";
 import { followDockerfile } from "./dockerfile/follow.ts";
 import { missingPrograms } from "./find-program.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
-import { lentFiles } from "./lent-variables.ts";
-import type { BuildLimits } from "./limits.ts";
 import { syncTree } from "./sync-tree.ts";
-import { unpackContext } from "./unpack.ts";
 
 export interface ArtefactJob {
   /** Names this build alone. */

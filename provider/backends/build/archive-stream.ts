@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { FaasError } from "../../../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Parser, type ReadEntry } from "tar";
-import { FaasError } from "../../../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 import { readArchive } from "./archive-stream.ts";
 import { Disk } from "./disk.ts";
 import { parseEntryPath, refuseEntry } from "./entry-path.ts";

@@ -1,4 +1,4 @@
-import { FaasError } from "../../../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 const MAX_LENGTH = 255;
 const COMPONENT = "[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*";

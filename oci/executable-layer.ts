@@ -2,12 +2,11 @@ import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { EXECUTABLE } from "../../oci/build-image.ts";
-import { ELF_HEAD_BYTES, machineOf } from "../../oci/elf.ts";
-import { type Layer, writeLayer } from "../../oci/layer.ts";
-import { formatPlatform, type Platform } from "../../oci/manifests.ts";
-import { buildExecutable } from "../../oci/single-executable.ts";
-import { CliError } from "../errors.ts";
+import { EXECUTABLE } from "./build-image.ts";
+import { ELF_HEAD_BYTES, machineOf } from "./elf.ts";
+import { type Layer, writeLayer } from "./layer.ts";
+import { formatPlatform, type Platform } from "./manifests.ts";
+import { buildExecutable } from "./single-executable.ts";
 
 export interface ExecutableSources {
   /** The watchdog's bundle. */
@@ -29,7 +28,7 @@ export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSo
     const file = await findGiven(given, platform);
     if (file !== undefined) return await pack((target) => copyFile(file, target), tmp, signal);
     if (platform.os !== here.os || platform.architecture !== here.architecture) {
-      throw new CliError(
+      throw new Error(
         `the watchdog's executable can be made here for ${formatPlatform(here)} only; for ${formatPlatform(platform)} name one ` +
           "with --watchdog, which `npm run build:watchdog` makes on such a machine",
       );
@@ -39,13 +38,13 @@ export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSo
         await buildExecutable(await readFile(bundle, "utf8"), process.execPath, target);
       } catch (cause) {
         const why = `the watchdog's executable cannot be made of the Node that runs: ${(cause as Error).message}`;
-        throw new CliError(`${why}; name one with --watchdog, or use one of nodejs.org for Linux`, { cause });
+        throw new Error(`${why}; name one with --watchdog, or use one of nodejs.org for Linux`, { cause });
       }
     };
     // Without a cache each build has one of its own.
     own ??= cached(cacheDir, bundle, make, signal).catch((error: NodeJS.ErrnoException) => {
       own = undefined;
-      if (error instanceof CliError || error.code === undefined || signal.aborted) throw error;
+      if (error.code === undefined || signal.aborted) throw error;
       return undefined;
     });
     return (await own) ?? (await pack(make, tmp, signal));
@@ -55,7 +54,7 @@ export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSo
 async function findGiven(files: readonly string[], { architecture }: Platform): Promise<string | undefined> {
   for (const file of files) {
     const machine = await machineOfProgram(file);
-    if (machine === undefined) throw new CliError(`--watchdog: ${file} is no program for Linux`);
+    if (machine === undefined) throw new Error(`--watchdog: ${file} is no program for Linux`);
     if (machine === architecture) return file;
   }
   return undefined;
@@ -67,7 +66,7 @@ async function machineOfProgram(path: string): Promise<string | undefined> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(ELF_HEAD_BYTES), 0, ELF_HEAD_BYTES, 0);
     return machineOf(buffer.subarray(0, bytesRead));
   } catch (cause) {
-    throw new CliError(`--watchdog: ${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new Error(`--watchdog: ${path} cannot be read: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { FaasError } from "../../../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 /** A place in the queue, and then among those that run. */
 export interface BuildPermit {

@@ -1,4 +1,4 @@
-import { FaasError } from "../../../../contract/errors.ts";
+import { FaasError } from "../../../contract/errors.ts";
 
 /** What a file system takes in one name, and Linux in one path with room for the folder that it is unpacked into. */
 const MAX_NAME_BYTES = 255;

@@ -47,7 +47,22 @@ export function lentFiles(lent: Readonly<Record<string, string>>): string[] {
   return named.map(([, path]) => path).filter((path) => existsSync(path));
 }
 
+/** What of an environment leads package managers out, for who keeps nothing else of it. */
+export function lentOf(env: Env): Env {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => NAMES.includes(name)));
+}
+
 /** Those of them that are set. */
 export function pickLent(env: Env): Record<string, string> {
   return Object.fromEntries(NAMES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TZ"];
+
+/** What every install step sees of the platform's environment. */
+export function pickEnv(env: Env): Record<string, string> {
+  const picked: Record<string, string> = { PATH: DEFAULT_PATH };
+  for (const name of PASSED_ON) if (env[name]) picked[name] = env[name];
+  return picked;
 }
