@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { ListedRollout } from "../../../contract/versions/requests.ts";
+import { rolloutTargets } from "../../../contract/versions/rollout-shares.ts";
 import { isUnderWay, type RolloutState } from "../../../contract/versions/rollout-state.ts";
 import type { FakeProvider, ProviderRequest } from "../../support/fake-provider.ts";
 
@@ -12,10 +13,16 @@ export class RolloutProvider {
   readonly course: string[] = [];
   /** Replicas of v2. */
   ready = 1;
-  reads = 0;
+  readonly #addresses: { readonly v1: string; readonly v2?: string };
 
-  constructor(provider: FakeProvider, rollout: RolloutState) {
+  /** @param addresses of replicas, where they are to be called; v2 has no more than that one then */
+  constructor(
+    provider: FakeProvider,
+    rollout: RolloutState,
+    addresses: { readonly v1: string; readonly v2?: string } = { v1: "127.0.0.1:1" },
+  ) {
     this.#provider = provider;
+    this.#addresses = addresses;
     this.listed = { generation: 1, rollout };
     const others = provider.respond;
     provider.respond = (request, res) => {
@@ -34,7 +41,6 @@ export class RolloutProvider {
   #answer({ method, body }: ProviderRequest, res: ServerResponse): void {
     const json = { "content-type": "application/json" };
     if (method === "GET") {
-      this.reads++;
       res.writeHead(200, json).end(JSON.stringify(this.listed));
       return;
     }
@@ -58,9 +64,11 @@ export class RolloutProvider {
     const { rollout, generation } = this.listed;
     const shown = rollout && isUnderWay(rollout) ? { rollout } : {};
     const ready = (address: string) => ({ address, instance: address, state: "ready" as const });
-    const main = { name: "shop", version: "v1", endpoints: [ready("127.0.0.1:1")] };
-    this.#provider.put({ ...main, trafficGeneration: generation, ...shown });
-    const endpoints = Array.from({ length: this.ready }, (_, at) => ready(`127.0.0.1:${at + 2}`));
+    const main = { name: "shop", version: "v1", endpoints: [ready(this.#addresses.v1)] };
+    const traffic = rollout ? rolloutTargets(rollout) : [];
+    this.#provider.put({ ...main, traffic, trafficGeneration: generation, ...shown });
+    const { v2 } = this.#addresses;
+    const endpoints = v2 ? [ready(v2)] : Array.from({ length: this.ready }, (_, at) => ready(`127.0.0.1:${at + 2}`));
     this.#provider.put({ name: "shop@v2", version: "v2", replicas: this.ready, endpoints });
   }
 }

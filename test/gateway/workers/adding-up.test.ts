@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { TrialCounts } from "../../../gateway/core/rollout/trial-counts.ts";
 import { LoadMeter } from "../../../gateway/core/scaling/load-meter.ts";
 import { defaultWorkers, parseWorkers } from "../../../gateway/process/workers-config.ts";
 import { FunctionMeter } from "../../../gateway/proxy/function-meter.ts";
@@ -29,6 +30,34 @@ test("what meters of several threads have counted adds up, and nothing twice", (
   ]);
   expect(whole.codes.get(200)?.buckets[2]).toBe(2);
   expect([whole.firstBytes.count, whole.waits?.count, whole.cold?.count]).toEqual([1, 1, 1]);
+});
+
+test("what threads have counted of a rollout adds up, and only of the step that is under way", () => {
+  const whole = new FunctionMeter();
+  const part = new FunctionMeter();
+  const count = (status: number) => {
+    part.start();
+    part.end(status, 0.02);
+    part.trial?.observe(status, 20, false);
+  };
+  const hand = () => {
+    const report = structuredClone(part.take());
+    if (report) whole.add(report);
+  };
+  count(500);
+  hand();
+  expect(whole.trial).toBeUndefined();
+  [whole.trial, part.trial] = [new TrialCounts("1/1/0"), new TrialCounts("1/1/0")];
+  count(500);
+  hand();
+  count(200);
+  hand();
+  hand();
+  expect(whole.trial.counts()).toMatchObject({ calls: 2, errors: 1 });
+  count(500);
+  whole.trial = new TrialCounts("1/1/1");
+  hand();
+  expect(whole.trial.counts()).toMatchObject({ calls: 0, errors: 0 });
 });
 
 test("the load of other threads holds until they tell again, and their calls count once", () => {
