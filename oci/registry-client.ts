@@ -98,6 +98,28 @@ export class RegistryClient {
     };
   }
 
+  /**
+   * The digest of an image's manifest or index, as the registry says.
+   * @param tag or a digest
+   */
+  async resolveDigest(repository: string, tag: string, signal: AbortSignal): Promise<string> {
+    const what = `${this.host}: cannot find ${repository}:${tag}`;
+    const { statusCode, headers, body } = await this.#send({
+      method: "HEAD",
+      url: this.#url(`${repository}/manifests/${tag}`),
+      scopes: [scopeOf(repository, "pull")],
+      headers: { accept: MANIFEST_TYPES.join(", ") },
+      signal,
+    });
+    if (statusCode !== 200) throw await refusal(what, statusCode, body);
+    await body.dump();
+    const { "docker-content-digest": digest } = headers;
+    // Registries need not say.
+    if (digest === undefined) return (await this.fetchManifest(repository, tag, signal)).digest;
+    if (typeof digest === "string" && isDigest(digest)) return digest;
+    throw new RegistryError(`${what}: what it says is no digest`, statusCode);
+  }
+
   /** A small blob, whose digest has been checked. */
   async fetchBlob(repository: string, digest: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
     const what = `${this.host}: blob ${digest} of ${repository}`;

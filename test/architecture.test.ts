@@ -42,7 +42,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "resources",
     files: /^provider\/backends\/kubernetes\/resources\//,
-    imports: ["backend", "contract", "kit"],
+    imports: ["images", "backend", "contract", "kit"],
   },
   {
     name: "cluster client",
@@ -62,7 +62,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "kubernetes",
     files: /^provider\/backends\/kubernetes\//,
-    imports: ["pods", "cluster cache", "cluster client", "resources", "backend", "contract", "kit"],
+    imports: ["images", "pods", "cluster cache", "cluster client", "resources", "backend", "contract", "kit"],
   },
   {
     name: "backends",

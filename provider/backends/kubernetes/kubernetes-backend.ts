@@ -137,6 +137,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     cache: cache,
     settings: resources,
     profilesNamespace,
+    imageDigests: settings.imageDigests,
     log,
     ...(announceUrl && { announceUrl }),
     requireNamespace,

@@ -17,6 +17,7 @@ import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
+import { ImageDigests } from "./image-digests.ts";
 import { writeDeletionCosts } from "./pods/deletion-costs.ts";
 import { readPodUsage } from "./pods/usage.ts";
 import { readResourceContext } from "./resource-context.ts";
@@ -31,9 +32,10 @@ import {
 import { ownerReference } from "./resources/owner.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction, isVersionDeployment } from "./resources/read-deployment.ts";
-import type { ResourceContext, ResourceSettings } from "./resources/settings.ts";
+import type { DigestRule, ResourceContext, ResourceSettings } from "./resources/settings.ts";
 import { isUnitName, isVersionUnit, objectName, unitOfDeployment } from "./resources/version-unit.ts";
 import { VersionUnits } from "./version-units.ts";
+import { WriteLocks } from "./write-locks.ts";
 
 export interface FunctionsOptions {
   readonly client: KubernetesClient;
@@ -49,6 +51,7 @@ export interface FunctionsOptions {
   ready(): Promise<void>;
   /** Whether functions may live there; what is elsewhere is none of ours, whatever it looks like. */
   hasNamespace(name: string): boolean;
+  readonly imageDigests: DigestRule;
   /** Absent: functions are Deployments and Services only. */
   readonly objects?: FunctionObjects;
   /** A deploy has written a Function and its objects. */
@@ -72,13 +75,14 @@ export class KubernetesFunctions implements FunctionStore {
   readonly #options: FunctionsOptions;
   readonly #writer: FunctionWriter;
   readonly #units: VersionUnits;
-  /** The last write of each function in this process, for the next to wait for. */
-  readonly #writes = new Map<string, Promise<void>>();
+  readonly #digests: ImageDigests;
+  readonly #locks = new WriteLocks();
   readonly #lookUps = new Map<string, Promise<Unseen | undefined>>();
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
     this.#writer = new FunctionWriter(options);
+    this.#digests = new ImageDigests(options);
     this.#units = new VersionUnits({ ...options, writer: this.#writer, find: (ref) => this.#find(ref) });
   }
 
@@ -111,7 +115,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { namespace, service: name } = deployment;
     const { client, objects, requireNamespace } = this.#options;
     await requireNamespace(namespace);
-    await this.#withLock({ name, namespace }, async () => {
+    await this.#locks.take({ name, namespace }, async () => {
       if (isVersionUnit(name)) return await this.#units.create(deployment);
       const taken = (cause?: unknown) =>
         new FaasError("conflict", `unable to create function: ${name}.${namespace} already exists`, { cause });
@@ -137,7 +141,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { objects, requireNamespace } = this.#options;
     await requireNamespace(namespace);
     const ref = { name, namespace };
-    await this.#withLock(ref, async () => {
+    await this.#locks.take(ref, async () => {
       if (isVersionUnit(name)) return await this.#units.update(deployment);
       if (isSound(deployment) && !(await this.#find(ref)) && !(await this.#findObject(ref))) {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
@@ -171,7 +175,7 @@ export class KubernetesFunctions implements FunctionStore {
     signal: AbortSignal,
   ): Promise<AppliedFunction | undefined> {
     const { client, cache } = this.#options;
-    return await this.#withLock(ref, () =>
+    return await this.#locks.take(ref, () =>
       this.#writer.retryOnConflict(async (mayAdopt) => {
         // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
         const existing = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
@@ -200,7 +204,7 @@ export class KubernetesFunctions implements FunctionStore {
   async remove(ref: FunctionRef): Promise<void> {
     await this.#options.ready();
     if (!this.#options.hasNamespace(ref.namespace)) throw notFound(ref);
-    await this.#withLock(ref, async () => {
+    await this.#locks.take(ref, async () => {
       if (isVersionUnit(ref.name)) return await this.#units.remove(ref);
       const { client, cache, objects } = this.#options;
       const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
@@ -242,6 +246,10 @@ export class KubernetesFunctions implements FunctionStore {
     } catch (cause) {
       throw hasStatus(cause, 404) ? notFound(ref, cause) : cause;
     }
+  }
+
+  async digestOf(deployment: ResolvedDeployment): Promise<string | undefined> {
+    return await this.#digests.find(deployment);
   }
 
   /** Asks for what is not in the cache, once for all who want to know meanwhile. Undefined when it is there now. */
@@ -294,24 +302,6 @@ export class KubernetesFunctions implements FunctionStore {
     written: WrittenObjects,
   ): void {
     if (object) this.#options.onApplied?.({ object, profiles: profilesOf(deployment, around), ...written });
-  }
-
-  /** One write of a function at a time, so that one of two concurrent creates fails as a conflict. */
-  async #withLock<T>(ref: FunctionRef, work: () => Promise<T>): Promise<T> {
-    const key = qualifiedName(ref);
-    const earlier = this.#writes.get(key) ?? Promise.resolve();
-    const done = earlier.then(work);
-    // The next one runs whether or not this one fails; its caller gets the failure.
-    const settled = done.then(
-      () => {},
-      () => {},
-    );
-    this.#writes.set(key, settled);
-    try {
-      return await done;
-    } finally {
-      if (this.#writes.get(key) === settled) this.#writes.delete(key);
-    }
   }
 }
 

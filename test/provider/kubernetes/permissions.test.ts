@@ -25,6 +25,8 @@ async function liveAsVersions({ functions, versions }: Backend, ref: FunctionRef
   await versions?.put(ref, { ...kept, generation: 1 }, 0);
   await versions?.put(ref, { ...kept, generation: 2 }, 1);
   const unit = { name: `${ref.name}@v2`, namespace: ref.namespace };
+  const asked = { service: ref.name, namespace: NAMESPACE, annotations: { "com.faaslane.rollback-window": "1m" } };
+  expect(await functions.digestOf?.({ ...asked, image: "127.0.0.1:1/fn:2" })).toBeUndefined();
   await functions.create({ service: unit.name, image: "fn:2", namespace: NAMESPACE });
   await functions.scale(unit, 2);
   await eventually("it is scaled", async () => (await functions.get(unit))?.availableReplicas === 2);

@@ -6,7 +6,7 @@ import type { Backend } from "../../../provider/backends/backend.ts";
 import { accessOf } from "../../../provider/backends/kubernetes/client/kubeconfig.ts";
 import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
 import type { OperatorSettings } from "../../../provider/backends/kubernetes/resources/read-settings.ts";
-import { DEFAULT_SETTINGS } from "../../../provider/backends/kubernetes/resources/settings.ts";
+import { DEFAULT_SETTINGS, type DigestRule } from "../../../provider/backends/kubernetes/resources/settings.ts";
 import type { ImageSpec } from "../../support/kube/kubelet/process-runtime.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
 
@@ -23,13 +23,14 @@ export function inProcess(body: string): ImageSpec {
 export interface BackendUnderTest {
   readonly clusterRole?: boolean;
   readonly announceUrl?: URL;
+  readonly imageDigests?: DigestRule;
   /** Absent: none. */
   readonly operator?: OperatorSettings;
 }
 
 export function openBackend(
   kube: KubeServer,
-  { clusterRole = true, announceUrl, operator }: BackendUnderTest = {},
+  { clusterRole = true, announceUrl, operator, imageDigests = "versions" }: BackendUnderTest = {},
 ): Backend {
   const config = new KubeConfig();
   config.loadFromString(kube.kubeconfig());
@@ -40,6 +41,7 @@ export function openBackend(
       clusterRole,
       profilesNamespace: "openfaas",
       announcePort: 0,
+      imageDigests,
       ...(announceUrl && { announceUrl }),
       ...(operator && { operator }),
     },

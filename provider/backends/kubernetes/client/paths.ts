@@ -21,6 +21,7 @@ export const apiPath = {
   secret: (namespace: string, name: string) => `${core(namespace)}/secrets/${name}`,
   configMaps: (namespace?: string) => `${namespace === undefined ? "/api/v1" : core(namespace)}/configmaps`,
   configMap: (namespace: string, name: string) => `${core(namespace)}/configmaps/${name}`,
+  serviceAccount: (namespace: string, name: string) => `${core(namespace)}/serviceaccounts/${name}`,
   events: (namespace: string) => `${core(namespace)}/events`,
   podMetrics: (namespace: string) => `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`,
   functions: (namespace?: string) => `${openfaas(namespace)}/functions`,

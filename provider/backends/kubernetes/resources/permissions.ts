@@ -20,6 +20,8 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "", resource: "secrets", verbs: ["get", "list", "create", "patch", "delete"] },
   // What is kept about versions of functions.
   { group: "", resource: "configmaps", verbs: [...READ, "create", "update", "delete"] },
+  // Names the secrets for pulling images of functions whose digests are asked for.
+  { group: "", resource: "serviceaccounts", verbs: ["get"] },
   // Says which pods a function gives up first, see `deletion-costs.ts`.
   { group: "", resource: "pods", verbs: ["list", "watch", "patch"] },
   { group: "", resource: "pods/log", verbs: ["get"] },

@@ -10,7 +10,7 @@ import {
 } from "../../../../kit/parse.ts";
 import { readScaleDefaults } from "../../../../kit/scale-defaults.ts";
 import type { ProbeTiming } from "../../probe-annotations.ts";
-import { DEFAULT_SETTINGS, type PullPolicy, type ResourceSettings } from "./settings.ts";
+import { DEFAULT_SETTINGS, DIGEST_RULES, type DigestRule, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
 /** What a provider with this backend has to be told, besides what every provider is. */
 export interface KubernetesSettings {
@@ -23,6 +23,7 @@ export interface KubernetesSettings {
   readonly announceUrl?: URL;
   /** Where the provider listens for that, and for nothing else. */
   readonly announcePort: number;
+  readonly imageDigests: DigestRule;
   /** Absent: Function objects are neither written nor acted on. */
   readonly operator?: OperatorSettings;
 }
@@ -82,6 +83,7 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
     profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",
     ...(announceUrl && { announceUrl }),
     announcePort: read.optional("announce_port", parsePort) ?? DEFAULT_ANNOUNCE_PORT,
+    imageDigests: read.optional("image_digests", oneOf<DigestRule>(...DIGEST_RULES)) ?? "versions",
     ...(operator && { operator: { leaseDurationMs } }),
   };
 }

@@ -5,6 +5,10 @@ import type { Profile } from "./profile.ts";
 
 export type PullPolicy = "Always" | "IfNotPresent" | "Never";
 
+/** Of which functions the digests of images are asked for: those with settings for versions, all, or none. */
+export const DIGEST_RULES = ["versions", "always", "never"] as const;
+export type DigestRule = (typeof DIGEST_RULES)[number];
+
 /** What is the same for every function of a provider. */
 export interface ResourceSettings {
   /** Probe over HTTP; otherwise by the watchdog's lock file, for images without an HTTP health check. */

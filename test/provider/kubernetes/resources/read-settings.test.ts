@@ -11,6 +11,7 @@ test("nothing has to be set", () => {
     clusterRole: false,
     profilesNamespace: "openfaas",
     announcePort: 8084,
+    imageDigests: "versions",
     operator: { leaseDurationMs: 15_000 },
   });
 });
