@@ -6,6 +6,12 @@ export class CliError extends Error {
 /** Ends a command whose failures have all been told already. */
 export class SilentFailure extends CliError {
   override readonly name = "SilentFailure";
+  /** What the command line ends with. */
+  readonly exitCode: number;
+  constructor(exitCode = 1) {
+    super();
+    this.exitCode = exitCode;
+  }
 }
 
 /** What to do about a name that is not known. */

@@ -71,6 +71,36 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),
   },
   {
+    name: "versions",
+    summary: "show a function's versions, and what is different between two",
+    load: async (io) => (await import("./commands/versions.ts")).versionsCommand(io),
+  },
+  {
+    name: "traffic",
+    summary: "show or set which versions of a function get its calls",
+    load: async (io) => (await import("./commands/traffic.ts")).trafficCommand(io),
+  },
+  {
+    name: "rollback",
+    summary: "give all calls to an earlier version of a function",
+    load: async (io) => (await import("./commands/rollback.ts")).rollbackCommand(io),
+  },
+  {
+    name: "rollout",
+    summary: "follow and decide how a new version gets its calls",
+    load: async (io) => (await import("./commands/rollout.ts")).rolloutCommand(io),
+  },
+  {
+    name: "promote",
+    summary: "give all calls to the version that is being rolled out",
+    load: async (io) => (await import("./commands/rollout.ts")).actionCommand(io, "promote"),
+  },
+  {
+    name: "abort",
+    summary: "end a rollout and go back to the version before",
+    load: async (io) => (await import("./commands/rollout.ts")).actionCommand(io, "abort"),
+  },
+  {
     name: "logs",
     summary: "show what a function has written",
     load: async (io) => (await import("./commands/logs.ts")).logsCommand(io),
@@ -168,7 +198,7 @@ const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
 /**
  * Runs one command line.
  * @param argv without the executable and the script
- * @returns the exit code: 0, or 1 when anything failed
+ * @returns the exit code: 0, or 1 when anything failed; commands that wait for a rollout have others
  */
 export async function runCli(argv: readonly string[], given: Io): Promise<number> {
   // Inherits what it does not have: standard input is opened by who asks for it.
@@ -182,7 +212,8 @@ export async function runCli(argv: readonly string[], given: Io): Promise<number
     return 0;
   } catch (error) {
     if (isUsageError(error)) return error.exitCode;
-    if (!(error instanceof Error && error.name === SILENT_FAILURE)) reportError(error, argv, io);
+    if (error instanceof Error && error.name === SILENT_FAILURE) return (error as SilentFailure).exitCode;
+    reportError(error, argv, io);
     return 1;
   }
 }

@@ -117,7 +117,7 @@ async function bundleClient() {
  * @param {import("esbuild").PluginBuild} build
  */
 function leaveOutLanguages({ onLoad }) {
-  onLoad({ filter: /\/(contract|oci)\/[^/]*\.ts$/ }, ({ path }) => ({
+  onLoad({ filter: /\/(contract|oci)\/(?:[\w-]+\/)*[\w-]+\.ts$/ }, ({ path }) => ({
     contents: readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
     loader: "ts",
   }));

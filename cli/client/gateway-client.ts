@@ -164,9 +164,10 @@ export class GatewayClient {
   /**
    * A request with the credentials, for routes that have no method here.
    * @param path with its query
+   * @param body sent as JSON; nothing is when absent
    */
-  async ask(method: string, path: string): Promise<GatewayAnswer> {
-    return await this.#call({ method, path });
+  async ask(method: string, path: string, body?: object): Promise<GatewayAnswer> {
+    return body === undefined ? await this.#call({ method, path }) : await this.#write(method, path, body);
   }
 
   /**

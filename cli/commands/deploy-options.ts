@@ -8,6 +8,7 @@ import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
 import type { StackFunction } from "../stack/types.ts";
+import { noteOfVersion } from "../versions/deployed-version.ts";
 import type { Connection } from "./connect.ts";
 import { collectValues } from "./options.ts";
 
@@ -83,7 +84,12 @@ export async function deployWithReport(
       print(`Deploying: ${fn.name}.`);
       return await planDeployment(fn, plan);
     },
-    { target: client, mode, report: (outcome) => describeDeployed(outcome, url).forEach(print) },
+    {
+      target: client,
+      mode,
+      report: (outcome) => describeDeployed(outcome, url).forEach(print),
+      noteOf: (deployment) => noteOfVersion(client, deployment),
+    },
   );
 }
 
@@ -95,6 +101,7 @@ function describeDeployed(outcome: DeployOutcome, url: string): string[] {
     "",
     `Deployed. ${status} ${statusText}.`,
     `URL: ${url}/function/${name}`,
+    ...(outcome.note === undefined ? [] : [outcome.note]),
     ...warnings.map((warning) => `Warning: ${warning}`),
     "",
   ];

@@ -4,6 +4,7 @@ import type { FunctionStatus } from "../../contract/functions.ts";
 import { CliError, LIST_SHOWS } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { printableLine } from "../printable.ts";
+import { describeTarget, type ServingVersions, servingVersions } from "../versions/deployed-version.ts";
 import { connect } from "./connect.ts";
 import {
   addGatewayOptions,
@@ -36,12 +37,18 @@ export function describeCommand(io: Io): Command {
     // Only the list is sure to carry the count of calls.
     const listed = (await client.listFunctions(namespace)).find((fn) => fn.name === name);
     const known = { ...status, invocationCount: listed?.invocationCount ?? status.invocationCount ?? 0 };
-    if (flags.json) io.stdout.write(`${JSON.stringify(known, null, 2)}\n`);
-    else io.stdout.write(format(known, `${url}`, namespace, flags.verbose ?? false));
+    const serving = await servingVersions(client, { name, namespace });
+    if (flags.json) io.stdout.write(`${JSON.stringify({ ...known, ...serving }, null, 2)}\n`);
+    else io.stdout.write(format({ ...known, ...serving }, `${url}`, namespace, flags.verbose ?? false));
   });
 }
 
-function format(fn: FunctionStatus, url: string, namespace: string | undefined, verbose: boolean): string {
+function format(
+  fn: FunctionStatus & Partial<ServingVersions>,
+  url: string,
+  namespace: string | undefined,
+  verbose: boolean,
+): string {
   const path = namespace ? `${fn.name}.${namespace}` : fn.name;
   const resources = (values: FunctionStatus["limits"]) => pairs({ CPU: values?.cpu, Memory: values?.memory });
   const fields: readonly (readonly [title: string, lines: readonly string[]])[] = [
@@ -51,6 +58,8 @@ function format(fn: FunctionStatus, url: string, namespace: string | undefined, 
     ["Replicas", [`${fn.replicas ?? 0}`]],
     ["Available Replicas", [`${fn.availableReplicas ?? 0}`]],
     ["Invocations", [`${fn.invocationCount ?? 0}`]],
+    ["Version", fn.version === undefined ? [] : [fn.version]],
+    ["Traffic", fn.traffic?.map(describeTarget) ?? []],
     ["Image", [fn.image]],
     ["Image Size", fn.imageBytes === undefined ? [] : [`${formatBytes(fn.imageBytes)}B`]],
     ["Function Process", [fn.envProcess || "<default>"]],

@@ -1,3 +1,4 @@
+import { parseVersionedName } from "../../contract/versions/version-name.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { loadStack } from "../load-stack.ts";
@@ -48,11 +49,15 @@ export function functionOfFlags(name: string, fields: Partial<Omit<StackFunction
   };
 }
 
-/** The namespace of a named function: the flag's, else that of the stack file's entry. */
+/**
+ * The namespace of a named function: the flag's, else that of the stack file's entry.
+ * @param name also with a version or tag, as in `hello@canary`
+ */
 export function selectedNamespace(
   name: string,
   flag: string | undefined,
   stack: Stack | undefined,
 ): string | undefined {
-  return flag || stack?.functions.find((fn) => fn.name === name)?.namespace;
+  const { name: bare } = parseVersionedName(name);
+  return flag || stack?.functions.find((fn) => fn.name === bare)?.namespace;
 }

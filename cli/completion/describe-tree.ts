@@ -24,7 +24,10 @@ export interface CommandNode {
   readonly takesFunction: boolean;
 }
 
-const TAKES_FUNCTION = ["describe", "invoke", "logs", "remove", "ready", "queue status", "queue list", "queue purge"];
+const TAKES_FUNCTION = [
+  ...["describe", "invoke", "logs", "remove", "ready", "queue status", "queue list", "queue purge"],
+  ...["versions", "traffic", "rollback", "promote", "abort"],
+];
 
 /** What there is to complete: every command below `command`, which has been loaded whole. */
 export function describeTree(command: Command, path = ""): CommandNode {
@@ -35,7 +38,7 @@ export function describeTree(command: Command, path = ""): CommandNode {
     summary: command.description(),
     flags: [...shown.map(flagOf), { long: "--help", short: "-h", takesValue: false, summary: "show help" }],
     children: command.commands.map((child) => describeTree(child, `${path} ${child.name()}`.trim())),
-    takesFunction: TAKES_FUNCTION.includes(path) || path.startsWith("scaling "),
+    takesFunction: TAKES_FUNCTION.includes(path) || /^(scaling|rollout) /.test(path),
   };
 }
 

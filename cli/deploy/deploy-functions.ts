@@ -19,22 +19,35 @@ export type DeployOutcome =
       readonly name: string;
       readonly namespace?: string | undefined;
       readonly answer: GatewayAnswer;
+      /** Which version came of it, where calls go to it bit by bit. */
+      readonly note?: string | undefined;
     }
   | { readonly kind: "failed"; readonly name: string; readonly error: unknown };
+
+export interface DeployHow {
+  readonly target: DeployTarget;
+  readonly mode: DeployMode;
+  readonly report: (outcome: DeployOutcome) => void;
+  readonly noteOf?: (deployment: FunctionDeployment) => Promise<string | undefined>;
+}
 
 /**
  * Deploys one function after the other; one that fails does not stop the rest.
  * @param plan makes the deployment of a function
  * @param report gets each outcome as it comes
+ * @param noteOf says what more there is to tell of a deployment that was accepted
  */
 export async function deployFunctions(
   functions: readonly StackFunction[],
   plan: (fn: StackFunction) => Promise<FunctionDeployment>,
-  { target, mode, report }: { target: DeployTarget; mode: DeployMode; report: (outcome: DeployOutcome) => void },
+  { target, mode, report, noteOf = async () => undefined }: DeployHow,
 ): Promise<DeployOutcome[]> {
   return await runPool(functions, 1, async (fn) => {
     const outcome = await plan(fn)
-      .then((deployment) => deployOne(deployment, mode, target))
+      .then(async (deployment): Promise<DeployOutcome> => {
+        const told = await deployOne(deployment, mode, target);
+        return told.kind === "deployed" ? { ...told, note: await noteOf(deployment) } : told;
+      })
       .catch((error: unknown): DeployOutcome => ({ kind: "failed", name: fn.name, error }));
     report(outcome);
     return outcome;

@@ -69,6 +69,7 @@ Usage:               RAM: 3.0 MiB
     expect(scene.asked()).toEqual([
       "GET /system/function/b?namespace=dev&usage=1",
       "GET /system/functions?namespace=dev",
+      "GET /system/function/b/versions?namespace=dev",
     ]);
     expect(JSON.parse((await scene.run("describe b --json")).stdout)).toMatchObject({ name: "b", invocationCount: 7 });
     scene.gateway.respond = () => ({ status: 404 });

@@ -33,7 +33,7 @@ export interface Scene extends AsyncDisposable {
   readonly gateway: FakeGateway;
   readonly workspace: Workspace;
   /** Runs with the gateway's URL in the environment. */
-  run(args: string, options?: Partial<RunOptions>): Promise<Outcome>;
+  run(args: string | readonly string[], options?: Partial<RunOptions>): Promise<Outcome>;
   /** What the gateway was asked since the last time, as `METHOD path`. */
   asked(): string[];
 }
@@ -48,7 +48,11 @@ export async function openScene(
     gateway,
     workspace,
     run: (args, { env, ...options } = {}) =>
-      runHere(args.split(" "), { cwd: workspace.path, env: { OPENFAAS_URL: gateway.url, ...env }, ...options }),
+      runHere(typeof args === "string" ? args.split(" ") : args, {
+        cwd: workspace.path,
+        env: { OPENFAAS_URL: gateway.url, ...env },
+        ...options,
+      }),
     asked: () => gateway.seen.splice(0).map(({ method, path }) => `${method} ${path}`),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
