@@ -89,6 +89,11 @@ export class YamlReader {
     return String(node.value);
   }
 
+  /** Whether it is a scalar that says something. */
+  isText(value: YamlValue): boolean {
+    return isScalar(this.#resolve(value));
+  }
+
   boolean(value: YamlValue | undefined): boolean | undefined {
     const text = this.text(value);
     if (value === undefined || text === undefined) return undefined;

@@ -310,6 +310,15 @@ describe("other commands", () => {
     expect(scene.asked()).toEqual(["PUT /system/functions"]);
   });
 
+  test("generate keeps what the stack file says of traffic, rollouts and routes", async () => {
+    const stack =
+      "provider: {name: openfaas}\nfunctions:\n  hello:\n    image: hello\n    rollout: canary\n    routes: [a.b]\n";
+    await using scene = await openScene(() => ({ status: 500 }), { "stack.yml": stack });
+    const { stdout } = await scene.run("generate");
+    expect(stdout).toContain("com.faaslane.rollout: canary");
+    expect(stdout).toContain("com.faaslane.routes: a.b/*");
+  });
+
   test("invoke calls a version or tag", async () => {
     await using scene = await openScene(() => ({ status: 200, body: "hi" }), {});
     await scene.run("invoke hello@canary");
