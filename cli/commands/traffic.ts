@@ -4,7 +4,7 @@ import { GatewayError } from "../client/gateway-error.ts";
 import type { NamedFunction, VersionsClient } from "../client/versions-client.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { formatTraffic } from "../versions/format.ts";
+import { formatTargets } from "../versions/format.ts";
 import { applyTraffic } from "../versions/traffic-arguments.ts";
 import { addVersionOptions, connectVersions, printJson, type VersionFlags } from "./connect-versions.ts";
 import { collectValues } from "./options.ts";
@@ -45,7 +45,7 @@ export function trafficCommand(io: Io): Command {
     if (flags.wait) await untilReady(client, fn, io.signal);
     const { targets, generation } = changes || reset ? await client.traffic(fn) : present;
     if (flags.json) printJson(io, { generation, targets });
-    else io.stdout.write(formatTraffic(targets));
+    else io.stdout.write(formatTargets(targets));
   });
 }
 

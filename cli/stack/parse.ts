@@ -1,7 +1,7 @@
 import { CliError } from "../errors.ts";
 import { SubstitutionError, substitute } from "./substitute.ts";
 import type { Stack, StackFunction, StackResources, TemplateSource } from "./types.ts";
-import { readVersionSettings } from "./version-settings.ts";
+import { readVersionFields } from "./version-settings.ts";
 import { YamlReader, type YamlValue } from "./yaml-reader.ts";
 
 /** Of one file; each is built and deployed on its own. */
@@ -68,7 +68,7 @@ function parseFunction(reader: YamlReader, name: string, value: YamlValue): Stac
     environmentFiles: reader.texts(fields.get("environment_file")),
     secrets: reader.texts(fields.get("secrets")),
     labels: reader.textMap(fields.get("labels")),
-    annotations: { ...reader.textMap(fields.get("annotations")), ...readVersionSettings(reader, fields) },
+    annotations: { ...reader.textMap(fields.get("annotations")), ...readVersionFields(reader, fields) },
     constraints: reader.texts(fields.get("constraints")),
     limits: parseResources(reader, fields.get("limits")),
     requests: parseResources(reader, fields.get("requests")),

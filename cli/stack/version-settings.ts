@@ -40,7 +40,7 @@ const ROLLOUT_FIELDS: Readonly<Record<string, string>> = {
  * @param fields of the function
  * @throws {CliError} beginning with `file:line:column`, also where an annotation says the same already
  */
-export function readVersionSettings(reader: YamlReader, fields: Fields): Record<string, string> {
+export function readVersionFields(reader: YamlReader, fields: Fields): Record<string, string> {
   const annotations: Record<string, string> = {};
   for (const [field, annotation] of PLAIN) {
     const text = reader.text(fields.get(field));

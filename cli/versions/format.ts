@@ -79,7 +79,7 @@ export function formatDifferences(differences: readonly VersionDifference[], bet
 }
 
 /** Which version gets what, a line each. */
-export function formatTraffic(targets: readonly TrafficTarget[]): string {
+export function formatTargets(targets: readonly TrafficTarget[]): string {
   if (targets.length === 0) return "latest  100%\n";
   return formatTable(
     targets.map(({ version, share: part, tag }) => [
