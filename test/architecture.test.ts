@@ -25,6 +25,7 @@ const LAYERS: readonly Layer[] = [
   { name: "event expressions", files: /^events\/cesql\//, imports: ["contract"] },
   { name: "event codec", files: /^events\/codec\//, imports: ["contract"] },
   { name: "event filters", files: /^events\/filters\//, imports: ["event expressions", "event codec", "contract"] },
+  { name: "cron", files: /^events\/cron\//, imports: ["contract"] },
   { name: "webhooks", files: /^events\/webhooks\//, imports: ["event codec", "contract"] },
   { name: "event delivery", files: /^events\/delivery\//, imports: ["contract"] },
 
