@@ -16,6 +16,8 @@ const callStatus = z.object({
   function: z.string(),
   namespace: z.string(),
   queue: z.string(),
+  /** Of a function with several: which has answered, or else the one that the call is for. */
+  version: maybe(z.string()),
   state: z.enum(CALL_STATES),
   /** Attempts that have ended. */
   attempts: count,

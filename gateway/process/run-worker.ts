@@ -3,6 +3,7 @@ import { CallbackSigner } from "../async/callbacks/signer.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import type { FunctionCaller } from "../async/function-caller.ts";
 import { snapshotsOf } from "../async/worker/function-snapshots.ts";
+import { StampedCaller } from "../async/worker/stamped-caller.ts";
 import { TracedCaller } from "../async/worker/traced-caller.ts";
 import { type CallWorker, startQueueWorker } from "../async/worker/worker.ts";
 import type { QueueMeter } from "../metrics/queue-meter.ts";
@@ -63,10 +64,11 @@ export async function runWorker(parts: QueueWorkerParts): Promise<RunningWorker>
 async function start(parts: QueueWorkerParts, secrets: readonly string[]): Promise<CallWorker> {
   const { config, queue, meter, table, tracer, release, defaultNamespace, log } = parts;
   const { retry, ...worker } = config.worker;
+  const caller = new StampedCaller(parts.caller);
   return await startQueueWorker({
     ...worker,
     queue,
-    caller: tracer ? new TracedCaller(parts.caller, tracer) : parts.caller,
+    caller: tracer ? new TracedCaller(caller, tracer) : caller,
     tracer,
     release,
     functions: snapshotsOf(table),

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { qualifiedName } from "../../contract/functions.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
@@ -291,6 +292,7 @@ function openAsync(queue: ApiQueue, deps: AsyncDeps) {
   const intake = new AsyncIntake({ queue, table, proxy, gate, targets, pathPrefix, observer, log });
   const calls = new CallRoutes({
     queue,
+    hasVersions: (ref) => table.find(qualifiedName(ref))?.versionMeters !== undefined,
     isAuthorized: (req) => checkLogin(req, credentials, attempts),
     log,
   });

@@ -180,6 +180,25 @@ export class FunctionProxy {
     new FunctionCall(this.#context, chosen, exchange, url, headers, told).start();
   }
 
+  /**
+   * Which version a call is for that is made later.
+   * @param entry found by `target`
+   * @param url for the function
+   */
+  chooseLater(
+    entry: FunctionEntry,
+    target: string,
+    url: string,
+    asked: IncomingHttpHeaders,
+  ): { readonly version?: string | undefined; readonly ignored?: string | undefined } {
+    const wanted = asked[VERSION_HEADER] as string | undefined;
+    if (target.includes("@")) return { version: entry.version, ...ignoredVersion(entry, wanted, true) };
+    if (entry.split === undefined) return ignoredVersion(entry, wanted, false) ?? {};
+    const later: AskingCall = { headers: asked, url, path: () => "/", secure: () => false };
+    const { entry: chosen, asked: isPinned, told } = entry.split.choose(later);
+    return { version: isPinned || entry.split.divides ? chosen.version : undefined, ignored: told.ignored };
+  }
+
   #asking({ caller }: Exchange, { target, url, asked }: Found): AskingCall {
     return {
       headers: asked,

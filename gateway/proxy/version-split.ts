@@ -39,6 +39,8 @@ export interface VersionedEntry {
 export interface Chosen<E> {
   /** Which has the replicas of the version. */
   readonly entry: E;
+  /** Whether the caller has asked for it. */
+  readonly asked: boolean;
   readonly told: ChoiceTold;
 }
 
@@ -66,13 +68,18 @@ export class VersionSplit<E extends VersionedEntry> {
     this.#told = { vary: varyBy(this.#shares.length > 1 ? this.#sticky : undefined) };
   }
 
+  /** Whether more than one version gets calls. */
+  get divides(): boolean {
+    return this.#shares.length > 1;
+  }
+
   choose(call: AskingCall): Chosen<E> {
     const wanted = call.headers[VERSION_HEADER];
     if (wanted === undefined) return this.#byShares(call);
     const means = readWantedVersion(String(wanted).trim(), this.#owner.snapshot);
     if ("ignored" in means) return this.#byShares(call, means.ignored);
     const entry = this.#find(means.version);
-    return entry ? { entry, told: this.#told } : this.#byShares(call, `${means.version} is gone`);
+    return entry ? { entry, asked: true, told: this.#told } : this.#byShares(call, `${means.version} is gone`);
   }
 
   #byShares(call: AskingCall, ignored?: string): Chosen<E> {
@@ -89,9 +96,10 @@ export class VersionSplit<E extends VersionedEntry> {
       at = key === undefined ? chooseByShare(shares, Math.random()) : chooseByKey(shares, key);
     }
     const entry = this.#entries[at] ?? this.#owner;
-    if (cookie === undefined && ignored === undefined) return { entry, told: this.#told };
+    if (cookie === undefined && ignored === undefined) return { entry, asked: false, told: this.#told };
     return {
       entry,
+      asked: false,
       told: { ...this.#told, ...(cookie !== undefined && { cookie }), ...(ignored !== undefined && { ignored }) },
     };
   }

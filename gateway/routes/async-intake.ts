@@ -11,6 +11,7 @@ import { readQueueName } from "../async/intake/queue-name.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
+import { stamped } from "../core/traffic/stamp.ts";
 import { PolicyGate } from "../policies/policy-gate.ts";
 import { BodyReader } from "../proxy/body-reader.ts";
 import { FunctionEntry } from "../proxy/function-entry.ts";
@@ -19,6 +20,7 @@ import type { FunctionTable } from "../proxy/function-table.ts";
 import { answerPreflight } from "../proxy/guarded-calls.ts";
 import { buildUpstreamHeaders, type CallHeaders } from "../proxy/headers.ts";
 import { writeAnswer } from "../proxy/http-exchange.ts";
+import { IGNORED_HEADER, VERSION_HEADER } from "../proxy/version-split.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
 import type { CallObserver, ObservedCall } from "../telemetry/call-record.ts";
 import { answerError, inTime } from "./answers.ts";
@@ -37,7 +39,7 @@ const MAX_BATCH_LINES = 10_000;
 export interface AsyncIntakeOptions {
   readonly queue: Pick<Queue, "publish" | "maxBodyBytes">;
   readonly table: Pick<FunctionTable, "find">;
-  readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders">;
+  readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders" | "chooseLater">;
   /** Where callbacks may go. */
   readonly targets: Pick<CallbackTargets, "checkUrl">;
   /** Sees to the policies of functions. */
@@ -51,6 +53,13 @@ export interface AsyncIntakeOptions {
   /** Longest wait for the queue. Default 15 s. */
   readonly queueTimeoutMs?: number;
   readonly log: Pick<Logger, "warn" | "error">;
+}
+
+interface Accepted {
+  readonly req: IncomingMessage;
+  readonly record: ObservedCall | undefined;
+  /** Which the call is for; undefined for the one that has the calls when it is made. */
+  readonly version: string | undefined;
 }
 
 /** `POST /async-function/NAME` → 202 once the call is durable. */
@@ -116,24 +125,30 @@ export class AsyncIntake {
   ): Promise<void> {
     const { table, proxy, log } = this.#options;
     if (record) record.callId = headers.callId;
-    const entry = table.find(target) ?? (await proxy.findLate(target, headers));
-    if (!(entry instanceof FunctionEntry)) {
-      if (record) record.errorCode = entry.headers[ERROR_HEADER];
-      writeAnswer(res, entry);
+    const found = table.find(target) ?? (await proxy.findLate(target, headers));
+    if (!(found instanceof FunctionEntry)) {
+      if (record) record.errorCode = found.headers[ERROR_HEADER];
+      writeAnswer(res, found);
       return;
     }
+    const entry = found.function;
+    const { version, ignored } = proxy.chooseLater(found, target, url, req.headers);
     if (record) record.functionName = entry.qualifiedName;
     const ours = proxy.responseHeaders(headers);
     const { policy } = entry;
     const guard = policy && new AsyncGuard(this.#gate, policy, entry, req);
     try {
       await guard?.enter();
-      const receipt = await this.#accept({ req, record }, entry, url, headers, guard);
+      const receipt = await this.#accept({ req, record, version }, entry, url, headers, guard);
       if (record) record.callId = receipt.callId;
       // Where its status can be had without credentials, whatever call id the caller has chosen.
       const status = this.#pathPrefix.locate(`${ASYNC_PREFIX}${encodeURIComponent(receipt.id)}`, req.headers);
       res
-        .writeHead(202, { ...ours, ...guard?.headers, ...receiptHeaders(receipt), ...status, "content-length": "0" })
+        .writeHead(202, {
+          ...{ ...ours, ...guard?.headers, ...receiptHeaders(receipt), ...status, "content-length": "0" },
+          ...(version !== undefined && { [VERSION_HEADER]: version }),
+          ...(ignored !== undefined && { [IGNORED_HEADER]: ignored }),
+        })
         .end();
     } catch (thrown) {
       if (req.destroyed && !req.complete) return; // the caller left while sending; nothing was accepted
@@ -145,7 +160,7 @@ export class AsyncIntake {
   }
 
   async #accept(
-    { req, record }: { readonly req: IncomingMessage; readonly record: ObservedCall | undefined },
+    { req, record, version }: Accepted,
     entry: FunctionEntry,
     url: string,
     headers: CallHeaders,
@@ -164,7 +179,7 @@ export class AsyncIntake {
       namespace: entry.namespace,
       method: "POST",
       path: queryAt < 0 ? url : url.slice(0, queryAt),
-      headers: forFunction(traced(buildUpstreamHeaders(req, headers))),
+      headers: stamped(forFunction(traced(buildUpstreamHeaders(req, headers))), version),
       acceptedAt,
     };
     // What a key stands for; nobody waits for a large body to be read once more for it.

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
+import type { FunctionRef } from "../../contract/functions.ts";
 import { isHopByHop } from "../../http/forwarding.ts";
 import type { Logger } from "../../kit/log.ts";
 import { clientGone } from "../../kit/ndjson.ts";
 import { type CallPath, parseCallPath } from "../core/call-path.ts";
 import { readCallQuery } from "../core/call-query.ts";
+import { stampOf } from "../core/traffic/stamp.ts";
 import type { CallStatus, Outcome, Queue } from "../queue/queue.ts";
 import { answerError, inTime } from "./answers.ts";
 import { ASYNC_PREFIX } from "./async-intake.ts";
@@ -16,7 +18,9 @@ import { buildCallReport } from "./reports.ts";
 export const STATE_HEADER = "x-call-state";
 
 export interface CallRoutesOptions {
-  readonly queue: Pick<Queue, "find" | "result" | "cancel">;
+  readonly queue: Pick<Queue, "find" | "result" | "cancel" | "request">;
+  /** Whether a function has several versions, so that it is worth telling which one a call is of; none has when absent. */
+  readonly hasVersions?: (ref: FunctionRef) => boolean;
   /** Whether a request carries the credentials of the platform. */
   readonly isAuthorized: (req: IncomingMessage) => boolean;
   /** Callers that may wait at a time. Default 1,000. */
@@ -76,10 +80,21 @@ export class CallRoutes {
     const asked = readCallQuery(query);
     const status = await this.#waits.untilFinal(() => this.#find(id, req), asked.waitMs, clientGone(res));
     if (!status) throw unknownCall(id);
-    if (!(result || asked.result)) answerStatus(res, 200, status);
+    if (!(result || asked.result)) answerStatus(res, 200, status, await this.#versionOf(status));
     // Not to be taken for the function's own 202: that one has the state `done`.
-    else if (!hasEnded(status)) answerStatus(res, 202, status);
+    else if (!hasEnded(status)) answerStatus(res, 202, status, await this.#versionOf(status));
     else await this.#answerResult(status, res);
+  }
+
+  /** Which version has answered, or else the one that the call is for; undefined when that is not written down. */
+  async #versionOf(status: CallStatus): Promise<string | undefined> {
+    const { queue, hasVersions } = this.#options;
+    if (!hasVersions?.({ name: status.function, namespace: status.namespace })) return undefined;
+    const { id } = status;
+    const read = async () =>
+      hasEnded(status) ? (await queue.result(id))?.result?.headers : (await queue.request(id, 0))?.headers;
+    const headers = await inTime(read(), this.#timeoutMs);
+    return headers && stampOf({ headers });
   }
 
   async #answerResult(status: CallStatus, res: ServerResponse): Promise<void> {
@@ -115,8 +130,9 @@ function unknownCall(id: string): FaasError {
   });
 }
 
-function answerStatus(res: ServerResponse, code: number, status: CallStatus): void {
-  const body = Buffer.from(JSON.stringify(buildCallReport(status)));
+function answerStatus(res: ServerResponse, code: number, status: CallStatus, version: string | undefined): void {
+  const report = buildCallReport(status);
+  const body = Buffer.from(JSON.stringify(version === undefined ? report : { ...report, version }));
   res.writeHead(code, {
     "content-type": "application/json",
     "content-length": body.length,

@@ -1,9 +1,11 @@
 import type { FunctionRef } from "../../../contract/functions.ts";
+import { versionedName } from "../../../contract/versions/version-name.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { sleep } from "../../../kit/sleep.ts";
 import { Slices } from "../../../kit/slices.ts";
 import { isExcusable, refusalWait } from "../../core/call-limit.ts";
 import { decideRetry, fullJitterBackoff } from "../../core/retry-policy.ts";
+import { stampOf } from "../../core/traffic/stamp.ts";
 import type {
   CallbackEnd,
   CallPermit,
@@ -186,7 +188,11 @@ export class CallDelivery {
   }
 
   #isScaledToZero(call: QueuedCall): boolean {
-    return this.#options.functions.find(refOf(call))?.readyReplicas === 0;
+    const { functions } = this.#options;
+    const version = stampOf(call);
+    const ref = refOf(call);
+    const own = version === undefined ? undefined : { ...ref, name: versionedName(ref.name, version) };
+    return ((own && functions.find(own)) ?? functions.find(ref))?.readyReplicas === 0;
   }
 
   /** Which results are worth keeping: those that somebody may ask for, and in full those that a callback wants. */

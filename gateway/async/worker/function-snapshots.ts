@@ -1,4 +1,5 @@
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
+import { parseVersionedName } from "../../../contract/versions/version-name.ts";
 import type { LimitSnapshot } from "../../core/call-limit.ts";
 import { announcedReplicas, type KnownFunction } from "../../core/known-function.ts";
 import type { Annotations } from "./policies.ts";
@@ -16,9 +17,14 @@ export interface FunctionSnapshots {
   onChange(listener: (ref: FunctionRef) => void): () => void;
 }
 
+interface Known {
+  readonly snapshot: KnownFunction;
+}
+
 /** The part of a `FunctionTable` that this takes. */
 export interface SnapshotTable {
-  find(target: string): { readonly snapshot: KnownFunction } | undefined;
+  /** @property all it and the versions beside it */
+  find(target: string): (Known & { readonly all?: readonly Known[] }) | undefined;
   onChange(listener: (ref: FunctionRef) => void): () => void;
 }
 
@@ -26,11 +32,14 @@ export interface SnapshotTable {
 export function snapshotsOf(table: SnapshotTable): FunctionSnapshots {
   return {
     find(ref) {
-      const snapshot = table.find(qualifiedName(ref))?.snapshot;
-      if (!snapshot) return undefined;
-      const { annotations, maxInflight } = snapshot;
-      return { annotations, readyReplicas: announcedReplicas(snapshot), maxInflight };
+      const found = table.find(qualifiedName(ref));
+      if (!found) return undefined;
+      const { annotations, maxInflight } = found.snapshot;
+      // Its calls take turns whatever version they are for, and all its replicas take some.
+      const readyReplicas = (found.all ?? [found]).reduce((sum, { snapshot }) => sum + announcedReplicas(snapshot), 0);
+      return { annotations, readyReplicas, maxInflight };
     },
-    onChange: (listener) => table.onChange(listener),
+    onChange: (listener) =>
+      table.onChange(({ name, namespace }) => listener({ name: parseVersionedName(name).name, namespace })),
   };
 }

@@ -3,6 +3,7 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
 import type { Credentials } from "../../../kit/basic-auth.ts";
 import { proveDelivery } from "../../core/delivery-proof.ts";
+import { targetOf } from "../../core/traffic/stamp.ts";
 import { DELIVERY } from "../../policies/identity-headers.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import {
@@ -58,14 +59,14 @@ export class GatewayCaller implements FunctionCaller {
     signal.throwIfAborted();
     const { gatewayUrl, timeLimit, userAgent, credentials } = this.#options;
     const base = gatewayUrl.pathname.replace(/\/$/, "");
-    const target = qualifiedName({ name: call.function, namespace: call.namespace });
     const headers = buildCallHeaders(call, userAgent);
     if (credentials) {
-      headers.push(DELIVERY, proveDelivery({ callId: call.callId, function: target }, credentials, Date.now()));
+      const name = qualifiedName({ name: call.function, namespace: call.namespace });
+      headers.push(DELIVERY, proveDelivery({ callId: call.callId, function: name }, credentials, Date.now()));
     }
     const request: Dispatcher.DispatchOptions = {
       method: call.method as Dispatcher.HttpMethod,
-      path: `${base}/function/${target}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
+      path: `${base}/function/${targetOf(call)}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
       headers,
       body: call.body,
       // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.

@@ -1,5 +1,5 @@
 import { FaasError } from "../../../contract/errors.ts";
-import { qualifiedName } from "../../../contract/functions.ts";
+import { targetOf } from "../../core/traffic/stamp.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
@@ -47,7 +47,7 @@ export class ProxyCaller implements FunctionCaller {
   }
 }
 
-function urlOf({ function: name, namespace, path, query }: QueuedCall): string {
-  const target = qualifiedName({ name, namespace });
-  return query === "" ? `${FUNCTION_PREFIX}${target}${path}` : `${FUNCTION_PREFIX}${target}${path}?${query}`;
+function urlOf(call: QueuedCall): string {
+  const url = `${FUNCTION_PREFIX}${targetOf(call)}${call.path}`;
+  return call.query === "" ? url : `${url}?${call.query}`;
 }
