@@ -1,5 +1,5 @@
 import { qualifiedName } from "../../../contract/functions.ts";
-import { targetOf } from "../../core/traffic/stamp.ts";
+import { callTarget } from "../../core/traffic/stamp.ts";
 import type { CallTimeLimit } from "../function-caller.ts";
 
 /** An answer that has begun may go on for so long. One that falls silent is cut long before, by the proxy. */
@@ -18,7 +18,7 @@ interface CallTimeOptions {
 /** As long as the proxy gives any call of that function, so that stored calls are cut no earlier than those of callers. */
 export function callTimeLimit({ table, timeoutMs, aroundMs }: CallTimeOptions): CallTimeLimit {
   return (call, begun) => {
-    const known = table.find(targetOf(call)) ?? table.find(qualifiedName({ ...call, name: call.function }));
+    const known = table.find(callTarget(call)) ?? table.find(qualifiedName({ ...call, name: call.function }));
     const answerMs = known?.answerTimeoutMs ?? timeoutMs;
     return Math.min(MAX_MS, aroundMs + Math.max(answerMs, begun ? LONGEST_ANSWER_MS : 0));
   };

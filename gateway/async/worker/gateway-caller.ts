@@ -3,7 +3,7 @@ import { qualifiedName } from "../../../contract/functions.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
 import type { Credentials } from "../../../kit/basic-auth.ts";
 import { proveDelivery } from "../../core/delivery-proof.ts";
-import { targetOf } from "../../core/traffic/stamp.ts";
+import { callTarget } from "../../core/traffic/stamp.ts";
 import { DELIVERY } from "../../policies/identity-headers.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import {
@@ -66,7 +66,7 @@ export class GatewayCaller implements FunctionCaller {
     }
     const request: Dispatcher.DispatchOptions = {
       method: call.method as Dispatcher.HttpMethod,
-      path: `${base}/function/${targetOf(call)}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
+      path: `${base}/function/${callTarget(call)}${call.path}${call.query === "" ? "" : `?${call.query}`}`,
       headers,
       body: call.body,
       // A gateway that hangs in the middle of an answer; one that does not would have cut a silent function by then.

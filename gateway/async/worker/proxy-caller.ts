@@ -1,5 +1,5 @@
 import { FaasError } from "../../../contract/errors.ts";
-import { targetOf } from "../../core/traffic/stamp.ts";
+import { callTarget } from "../../core/traffic/stamp.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "../../proxy/function-proxy.ts";
 import type { QueuedCall } from "../../queue/queue.ts";
 import type { CallAnswer, CallTimeLimit, FunctionCaller } from "../function-caller.ts";
@@ -48,6 +48,6 @@ export class ProxyCaller implements FunctionCaller {
 }
 
 function urlOf(call: QueuedCall): string {
-  const url = `${FUNCTION_PREFIX}${targetOf(call)}${call.path}`;
+  const url = `${FUNCTION_PREFIX}${callTarget(call)}${call.path}`;
   return call.query === "" ? url : `${url}?${call.query}`;
 }

@@ -36,7 +36,7 @@ export function stampOf({ headers }: Pick<StampedCall, "headers">): string | und
 }
 
 /** Where the call goes, as URLs and tables write it. */
-export function targetOf(call: StampedCall): string {
+export function callTarget(call: StampedCall): string {
   const version = stampOf(call);
   const name = version === undefined ? call.function : versionedName(call.function, version);
   return qualifiedName({ name, namespace: call.namespace });
