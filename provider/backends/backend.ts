@@ -24,6 +24,11 @@ export type ResolvedDeployment = FunctionDeployment & {
   readonly version?: string;
   /** `sha256:…` of what `image` is to mean; whatever it means now when absent. */
   readonly digest?: string | undefined;
+  /**
+   * Its replicas run on, as it differs from what is deployed in labels and annotations alone, which are said about them.
+   * Backends may replace them all the same.
+   */
+  readonly keepsReplicas?: boolean | undefined;
   /** Who asked for it, as far as that is known. */
   readonly by?: string | undefined;
 };

@@ -84,7 +84,10 @@ export function amend(before: FunctionVersions, amendment: Amendment, cause: Cau
     generation: before.generation + 1,
     versions: next.versions.map((version) => {
       const share = shareOf(targets, version.version);
-      if (share === 0 && shareOf(old, version.version) > 0) return { ...version, retiredAt: cause.now };
+      const lost = share === 0 && shareOf(old, version.version) > 0;
+      // One that another has taken the place of has no replicas that could be kept.
+      const replaced = version.version === before.main && next.main !== before.main;
+      if (lost && !replaced) return { ...version, retiredAt: cause.now };
       if (share === 0 || version.retiredAt === undefined) return version;
       const { retiredAt: _ended, ...serving } = version;
       return serving;

@@ -133,7 +133,10 @@ export class VersionedFunctions implements FunctionStore {
       version.version === main.version
         ? { ...asked, version: version.version, digest: version.content.digest }
         : deploymentOf(asked, main);
-    await functions.update(own);
+    // With versions beside each other, what is said about them changes without a replica that starts or ends.
+    const keepsReplicas =
+      main.version === known.versions.main && (settings.beside || plan.beside || known.versions.traffic !== undefined);
+    await functions.update({ ...own, ...(keepsReplicas && { keepsReplicas }) });
     if (versions) await keeper.write(ref, known.versions, versions);
   }
 
@@ -250,6 +253,7 @@ function asAsked({
   by: _by,
   version: _version,
   digest: _digest,
+  keepsReplicas: _keeps,
   ...deployment
 }: ResolvedDeployment): ResolvedDeployment {
   if (deployment.service.includes("@")) throw brokenRules(definitionProblems(deployment));

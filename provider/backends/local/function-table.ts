@@ -11,6 +11,8 @@ export interface FunctionStorage {
   insert(draft: Omit<StoredFunction, "uid" | "generation">): StoredFunction;
   /** Gives it a new generation. @throws {FaasError} `noSpace` */
   replace(record: Omit<StoredFunction, "generation">): StoredFunction;
+  /** Keeps its generation, and so its replicas. @throws {FaasError} `noSpace` */
+  redescribe(record: StoredFunction): StoredFunction;
   setReplicas(record: StoredFunction, replicas: number): StoredFunction;
   remove(ref: FunctionRef): void;
 }
@@ -60,6 +62,12 @@ export function openFunctionTable({ sql, add, change }: ProviderDatabase): Funct
         const { namespace, name, deployment, digest, replicas } = record;
         replace.run(JSON.stringify(deployment), digest, replicas, generation, namespace, name);
         return { ...record, generation };
+      }),
+    redescribe: (record) =>
+      add(() => {
+        const { namespace, name, deployment, digest, replicas, generation } = record;
+        replace.run(JSON.stringify(deployment), digest, replicas, generation, namespace, name);
+        return record;
       }),
     setReplicas: (record, replicas) => {
       change(() => scale.run(replicas, record.namespace, record.name));

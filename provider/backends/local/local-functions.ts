@@ -132,7 +132,9 @@ export class LocalFunctions implements FunctionStore {
     if (isUnchanged(runner.record, next, digest)) return;
     const replicas = Math.max(runner.record.replicas, bounds.min);
     runner.want();
-    runner.apply(this.#options.table.replace({ ...runner.record, deployment: next, digest, replicas }));
+    const record = { ...runner.record, deployment: next, digest, replicas };
+    const stays = deployment.keepsReplicas && digest === runner.record.digest;
+    runner.apply(stays ? this.#options.table.redescribe(record) : this.#options.table.replace(record));
     this.#options.runner.onArtefactsChanged?.([]);
   }
 
