@@ -117,14 +117,14 @@ describe("a rollout under load", () => {
     const annotations = { ...CANARY, ...steps, ...gate };
     await begin("failing", annotations);
     const calls = load("failing", 100);
-    await eventually("calls go on", () => calls.calls.length > 1_000, PATIENCE_MS);
+    await eventually("calls go on", () => calls.calls.length > 1_500, PATIENCE_MS);
     await deploy("PUT", "failing", { annotations, envVars: { FAIL: "5" } });
     await reach("failing", "aborted 0");
     const { reason, from, to } = await rolloutOf("failing");
     expect(reason).toMatch(/^errors are /);
     expect([from, to]).toEqual(["v1", "v2"]);
     const reached = calls.calls.length;
-    await eventually("calls go on", () => calls.calls.length > reached + 1_000, PATIENCE_MS);
+    await eventually("calls go on", () => calls.calls.length > reached + 1_500, PATIENCE_MS);
     await calls.stop();
     const [begun, aborted] = changesOf("failing").map(({ time }) => Date.parse(time)) as [number, number];
     const share = calls.failures.length / calls.calls.length;
