@@ -6,6 +6,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   provider: ["port=8081 faaslane provider"],
   "queue-worker": ["faaslane_nats_address=127.0.0.1 faaslane queue-worker"],
   registry: ["registry_port=5000 faaslane registry"],
+  builder: ["registry=registry.example/team secret_mount_path=./.secrets faaslane builder"],
   watchdog: ["fprocess='node index.js' faaslane watchdog"],
   new: ["faaslane new hello --lang node", "faaslane new more --lang python3 --append stack.yaml"],
   build: ["faaslane build --filter 'web-*' --parallel 4", "faaslane build --shrinkwrap"],

@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from "node:fs";
 // By its default export: a name that an older Node lacks would end the process before it can say which Node it needs.
 import nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
-import { homeFolder } from "./home-folder.ts";
 
 const sourceRoot = fileURLToPath(new URL("..", import.meta.url));
 const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -38,6 +37,7 @@ if (import.meta.url.endsWith(".ts") && existsSync(cache)) nodeModule.enableCompi
 
 // Only now: an older Node does not know what it is written in.
 const { runCli } = await import("./program.ts");
+const { homeFolder } = await import("./home-folder.ts");
 const { readVersion } = await import("../kit/version.ts");
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,

@@ -192,6 +192,7 @@ const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
   ["provider", "run a provider"],
   ["queue-worker", "run a queue worker"],
   ["registry", "run a registry for images"],
+  ["builder", "run a builder of images"],
   ["watchdog", "run a watchdog"],
 ];
 

@@ -18,7 +18,7 @@ import { build } from "esbuild";
 import { readVersion } from "../kit/version.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const CODE = ["cli", "contract", "gateway", "http", "kit", "oci", "provider", "registry"];
+const CODE = ["builder", "cli", "contract", "gateway", "http", "kit", "oci", "provider", "registry"];
 const ASSETS = [
   "LICENSE",
   "README.md",

@@ -15,6 +15,7 @@ import {
   parseIdle,
   parsePort,
   parseText,
+  parseUrl,
 } from "../kit/parse.ts";
 import { lentOf } from "./backends/build/lent-variables.ts";
 import { type ImageSettings, readImageSettings } from "./backends/images/settings.ts";
@@ -75,6 +76,8 @@ export interface ProviderConfig {
   readonly build: BuildSettings;
   /** Where the backend `kubernetes` pushes what it builds; it builds nothing when absent. */
   readonly images: ImageSettings | undefined;
+  /** Who builds in place of this process, for the backend `kubernetes`. */
+  readonly builderUrl: URL | undefined;
   /** What functions of the backend `local` run within. */
   readonly sandbox: SandboxSetting;
   /** Most that fits into the `/tmp` of a function in a sandbox, in bytes. */
@@ -143,6 +146,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
       images: readImageSettings(read),
+      builderUrl: read.optional("builder_url", parseUrl),
       sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
       sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
       functionDiskBytes: read.optional("function_disk_bytes", parseBytes) ?? 1024 ** 3,

@@ -88,6 +88,12 @@ const LAYERS: readonly Layer[] = [
     ],
   },
 
+  {
+    name: "builder",
+    files: /^builder\//,
+    imports: ["image builds", "build contexts", "images", "backend", "contract", "kit"],
+  },
+
   { name: "gateway core", files: /^gateway\/core\//, imports: ["contract"] },
   { name: "nats", files: /^gateway\/nats\//, imports: ["contract", "kit"] },
   { name: "queue", files: /^gateway\/queue\/[^/]+\.ts$/, imports: ["contract", "kit"] },
@@ -202,7 +208,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "cli processes",
     files: /^cli\/(start|processes)\//,
-    imports: ["cli", "registry", "provider process", "gateway process", "contract", "kit"],
+    imports: ["cli", "registry", "builder", "provider process", "gateway process", "contract", "kit"],
   },
   {
     name: "commands",
@@ -222,7 +228,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
   undici: /^(oci|gateway\/(policies|proxy|async|scaling))\//,
-  tar: /^(oci|provider\/backends\/build|cli\/build)\//,
+  tar: /^(oci|provider\/backends\/(build|images)|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
@@ -232,7 +238,18 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 /** Rules of HTTP, which need nothing but Node; all may import them, the watchdog's bundle too. */
 const EVERYBODYS = "http";
 
-const SOURCE_FOLDERS = ["http", "contract", "kit", "oci", "registry", "provider", "gateway", "watchdog", "cli"];
+const SOURCE_FOLDERS = [
+  "http",
+  "contract",
+  "builder",
+  "kit",
+  "oci",
+  "registry",
+  "provider",
+  "gateway",
+  "watchdog",
+  "cli",
+];
 
 const CLAUSE = String.raw`(?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)`;
 /** Static imports and re-exports, imports for effect, dynamic imports, and the files that workers are started from. */

@@ -12,7 +12,7 @@ const DOCUMENTS = [
 
 /** Paths of the tree in code spans; a placeholder or a pattern in one is no path. */
 const PATH =
-  /`((?:cli|contract|deploy|docs|gateway|http|kit|oci|provider|registry|templates|test|watchdog)\/[\w./-]*(?:\.(?:m?ts|mjs|md)|\/))`/g;
+  /`((?:builder|cli|contract|deploy|docs|gateway|http|kit|oci|provider|registry|templates|test|watchdog)\/[\w./-]*(?:\.(?:m?ts|mjs|md)|\/))`/g;
 /** Links to files. */
 const LINK = /\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g;
 

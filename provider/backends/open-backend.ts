@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FaasError } from "../../contract/errors.ts";
 import { FEATURES } from "../../contract/info.ts";
@@ -6,7 +7,7 @@ import type { Credentials } from "../../kit/basic-auth.ts";
 import type { Logger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import { readVersion } from "../../kit/version.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, Builder } from "./backend.ts";
 import type { BuildLimits } from "./build/limits.ts";
 import type { ImageSettings } from "./images/settings.ts";
 import type { ClusterLocation } from "./kubernetes/client/cluster-access.ts";
@@ -27,6 +28,7 @@ export interface BackendSettings {
   readonly stepEnvironment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
   readonly images: ImageSettings | undefined;
+  readonly builderUrl: URL | undefined;
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
 }
@@ -105,28 +107,27 @@ async function openKubernetes(settings: BackendSettings, log: Logger): Promise<B
 /** Adds builds to a backend whose functions run from a registry, if there is one. */
 async function withImageBuilder(
   backend: Backend,
-  { images, dataDir, stepEnvironment, build }: BackendSettings,
+  { images, builderUrl, secretMountPath, dataDir, stepEnvironment, build }: BackendSettings,
   credentials: Credentials | undefined,
   log: Logger,
 ): Promise<Backend> {
-  if (!images) return backend;
-  const { openImageBuilder } = await import("./images/image-builder.ts");
-  const watchdog = await findWatchdog();
-  const builder = openImageBuilder({
-    dataDir,
-    settings: images,
-    credentials,
-    watchdog,
-    limits: build,
-    env: stepEnvironment,
-    log,
-  });
+  let builder: Builder & { close?(): Promise<void> };
+  if (builderUrl) {
+    const { openRemoteBuilder } = await import("./images/remote-builder.ts");
+    const secretFile = join(secretMountPath, "payload-secret");
+    builder = openRemoteBuilder({ url: builderUrl, secretFile, dataDir, limits: build });
+  } else if (images) {
+    const { openImageBuilder } = await import("./images/image-builder.ts");
+    const watchdog = await findWatchdog();
+    const options = { dataDir, settings: images, credentials, watchdog, limits: build, env: stepEnvironment, log };
+    builder = openImageBuilder(options);
+  } else return backend;
   return {
     ...backend,
     info: { ...backend.info, features: [...(backend.info.features ?? []), FEATURES.build] },
     builder,
     close: async (drainTimeoutMs) => {
-      await builder.close();
+      await builder.close?.();
       await backend.close(drainTimeoutMs);
     },
   };

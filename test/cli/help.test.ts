@@ -83,7 +83,6 @@ test("the executable names nothing that an older Node lacks before it has looked
   const known = [
     'import { existsSync, readFileSync } from "node:fs";',
     'import nodeModule from "node:module";',
-    'import { homedir } from "node:os";',
     'import { fileURLToPath } from "node:url";',
   ];
   const text = readFileSync(join(ROOT, "cli/main.ts"), "utf8");

@@ -18,6 +18,7 @@ import { type BuildLimits, DEFAULT_BUILD_LIMITS } from "../build/limits.ts";
 import { unpackContext } from "../build/unpack.ts";
 import { ensureFolder, removeTree, sweepLeftovers } from "../local/files.ts";
 import { MARK_VARIABLE, OrphanProcesses } from "../local/orphan-processes.ts";
+import { readPackage } from "./package.ts";
 import { openClients, targetOf } from "./registries.ts";
 import type { ImageSettings } from "./settings.ts";
 
@@ -36,8 +37,19 @@ export interface ImageBuilderOptions {
 }
 
 export interface ImageBuilder extends Builder {
+  /**
+   * As `build`, of a tar for OpenFaaS's builder: the configuration is in it, and the context below `context/`.
+   * @throws {FaasError} `invalid` when it breaks a rule, before the first event
+   */
+  buildPackage(archive: string, signal: AbortSignal): AsyncIterable<BuildEvent>;
   /** Stops all builds and waits until nothing of them is left. May be called twice. */
   close(): Promise<void>;
+}
+
+/** What is to be built: an archive, and where in it context and configuration are, once it is unpacked. */
+interface Given {
+  readonly archive: string;
+  read(upload: string): Promise<{ readonly context: string; readonly config: BuildConfig }>;
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", arm: "arm", ppc64: "ppc64le" };
@@ -69,8 +81,7 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   const closing = new AbortController();
   const active = new Set<Promise<void>>();
 
-  async function* build(archive: string, config: BuildConfig, left: AbortSignal): AsyncGenerator<BuildEvent> {
-    const job = { archive, image: checkedTarget(config, settings), platforms: platformsOf(config) };
+  async function* build(given: Given, left: AbortSignal): AsyncGenerator<BuildEvent> {
     const signal = AbortSignal.any([left, closing.signal]);
     const { promise: over, resolve: end } = Promise.withResolvers<void>();
     active.add(over);
@@ -81,7 +92,7 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         yield { status: "in_progress", log: ["waiting for another build to finish"] };
         await permit.acquired(signal);
       }
-      yield* inWorkspace(job, config, signal);
+      yield* inWorkspace(given, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
       yield { status: "failed", error: "the build was stopped" };
@@ -92,20 +103,19 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
     }
   }
 
-  async function* inWorkspace(
-    { archive, image, platforms }: { archive: string; image: string; platforms: readonly Platform[] },
-    { buildArgs = {} }: BuildConfig,
-    signal: AbortSignal,
-  ): AsyncGenerator<BuildEvent> {
+  async function* inWorkspace(given: Given, signal: AbortSignal): AsyncGenerator<BuildEvent> {
     const startedAt = performance.now();
     const id = randomUUID();
     const folder = join(buildsDir, id);
-    const [context, tmp] = [join(folder, "context"), join(folder, "tmp")];
+    const [upload, tmp] = [join(folder, "upload"), join(folder, "tmp")];
     let outcome: BuildEvent["status"] = "failed";
+    let image: string | undefined;
     try {
-      await mkdir(context, { recursive: true, mode: 0o700 });
+      await mkdir(upload, { recursive: true, mode: 0o700 });
       await mkdir(tmp, { mode: 0o700 });
-      const { files, bytes } = await unpackContext(archive, context, limits, signal);
+      const { files, bytes } = await unpackContext(given.archive, upload, limits, signal);
+      const { context, config } = await given.read(upload);
+      image = checkedTarget(config, settings);
       if (!existsSync(join(context, DESCRIPTOR_FILE))) throw new FaasError("invalid", NO_DESCRIPTOR);
       yield { status: "in_progress", log: [`received ${files} files, ${bytes} bytes`] };
       const ownEnv = { ...pickEnv(env), ...foldersOf(context, tmp), [MARK_VARIABLE]: orphans.mark(id) };
@@ -113,8 +123,10 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         folder: context,
         image,
         // What the builder itself sets wins.
-        buildArgs: Object.fromEntries(Object.entries(buildArgs ?? {}).filter(([name]) => !Object.hasOwn(ownEnv, name))),
-        platforms,
+        buildArgs: Object.fromEntries(
+          Object.entries(config.buildArgs ?? {}).filter(([name]) => !Object.hasOwn(ownEnv, name)),
+        ),
+        platforms: platformsOf(config),
         here: HERE_PLATFORM,
         watchdog: options.watchdog,
         executable,
@@ -137,7 +149,12 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   }
 
   return {
-    build,
+    async *build(archive, config, signal) {
+      checkedTarget(config, settings);
+      platformsOf(config);
+      yield* build({ archive, read: async (context) => ({ context, config }) }, signal);
+    },
+    buildPackage: (archive, signal) => build({ archive, read: readPackage }, signal),
     async close() {
       closing.abort(new FaasError("unavailable", "the builder is closing"));
       await Promise.all(active);

@@ -27,9 +27,14 @@ export function parseRegistryPrefix(text: string): string {
   throw new Error(rule);
 }
 
-/** @returns undefined where no registry is set */
-export function readImageSettings(read: EnvReader): ImageSettings | undefined {
-  const registry = read.optional("registry", parseRegistryPrefix);
+/**
+ * @param fallback the registry where none is set
+ * @returns undefined where none is set and there is no other
+ */
+export function readImageSettings(read: EnvReader, fallback: string): ImageSettings;
+export function readImageSettings(read: EnvReader, fallback?: string): ImageSettings | undefined;
+export function readImageSettings(read: EnvReader, fallback?: string): ImageSettings | undefined {
+  const registry = read.optional("registry", parseRegistryPrefix) ?? fallback;
   const registryUrl = read.optional("registry_url", parseUrl);
   const configFile = read.optional("registry_config", parseText);
   const platformLogin = read.optional("registry_platform_login", parseBoolean) ?? false;
