@@ -37,6 +37,27 @@ export function registerVersionMetrics(registry: Registry, functions: () => read
   registerHistogram(registry, "gateway_function_version_cold_start_seconds", coldHelp, () =>
     meters().flatMap(({ labels, meter: { cold } }) => (cold && cold.count > 0 ? [{ labels, tally: cold }] : [])),
   );
+  register(
+    registry,
+    "counter",
+    "gateway_function_version_mirrored_total",
+    "Copies of calls that a version got, by how its answers were beside the calls' own.",
+    () =>
+      meters().flatMap(({ labels, meter: { mirror } }) =>
+        [...(mirror?.results ?? [])].map(([result, value]) => ({ labels: { ...labels, result }, value })),
+      ),
+  );
+  const mirrorHelp = "Time until the last byte of answers, of calls that were copied and of their copies.";
+  registerHistogram(registry, "gateway_function_version_mirror_seconds", mirrorHelp, () =>
+    meters().flatMap(({ labels, meter: { mirror } }) =>
+      mirror
+        ? [
+            { labels: { ...labels, answer: "own" }, tally: mirror.own },
+            { labels: { ...labels, answer: "copy" }, tally: mirror.copies },
+          ]
+        : [],
+    ),
+  );
 
   const gauge = (name: string, help: string, value: (entry: FunctionEntry) => number) =>
     register(registry, "gauge", name, help, () =>

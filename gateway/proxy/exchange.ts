@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ObservedCall } from "../telemetry/call-record.ts";
+import type { FunctionMeter } from "./function-meter.ts";
 import type { CallHeaders } from "./headers.ts";
 
 /** Pieces of a body as they come, which can be held up. */
@@ -41,7 +42,9 @@ export interface Exchange {
   /** The protocols that it offers to go on with in the place of HTTP, as a value of `Upgrade`; mostly absent. */
   readonly protocols: string | undefined;
   /** Where it is written down how the call goes; absent where nobody wants to know. */
-  readonly record?: ObservedCall;
+  readonly record?: ObservedCall | undefined;
+  /** Counts the call in the place of its function's own meter; absent but for copies. */
+  readonly meter?: FunctionMeter;
   /** What the function gets: names and values in turn. */
   upstreamHeaders(call: CallHeaders): string[];
   /**

@@ -54,7 +54,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   /** While it counts among the function's answers. */
   #startedAt: number | undefined;
   /** Where it does. */
-  #meter: FunctionMeter;
+  meter: FunctionMeter;
   #callerLeft = false;
   /** Whether it counts among the function's load. */
   #loads = false;
@@ -68,7 +68,7 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     told: ChoiceTold | undefined,
   ) {
     this.entry = entry;
-    this.#meter = entry.meter;
+    this.meter = entry.meter;
     this.exchange = exchange;
     this.#context = context;
     this.#url = url;
@@ -123,9 +123,9 @@ export class FunctionCall implements OpenCall, AttemptedCall {
     const now = performance.now();
     this.#unload(now);
     if (this.#startedAt === undefined) return;
-    this.#meter.end(status, (now - this.#startedAt) / 1000);
-    this.#meter.trial?.observe(status, now - this.#startedAt, this.#held !== undefined);
-    if (this.#held) this.#meter.waited(this.#held.coldWait.seconds(now));
+    this.meter.end(status, (now - this.#startedAt) / 1000);
+    this.meter.trial?.observe(status, now - this.#startedAt, this.#held !== undefined);
+    if (this.#held) this.meter.waited(this.#held.coldWait.seconds(now));
     this.#startedAt = undefined;
   }
 
@@ -226,8 +226,8 @@ export class FunctionCall implements OpenCall, AttemptedCall {
   #count(now: number): void {
     if (this.#startedAt !== undefined) return;
     this.#startedAt = now;
-    this.#meter = this.entry.meter;
-    this.#meter.start();
+    this.meter = this.exchange.meter ?? this.entry.meter;
+    this.meter.start();
   }
 
   #unload(now: number): void {

@@ -8,6 +8,7 @@ import { LoadMeter } from "../core/scaling/load-meter.ts";
 import { FunctionPolicy } from "../policies/function-policy.ts";
 import { FunctionMeter } from "./function-meter.ts";
 import { HeldCalls } from "./held-calls.ts";
+import type { MirrorPlan } from "./mirrors.ts";
 import { OWN_OCCUPANCIES } from "./occupancy.ts";
 import { ReplicaConnection, type UpstreamOptions, type WayThroughProvider } from "./replica.ts";
 import { AnswerPace } from "./responsiveness.ts";
@@ -49,6 +50,8 @@ export class FunctionEntry {
   function: FunctionEntry = this;
   /** Which of the function's versions a call gets; undefined where all calls go to its own replicas. */
   split: VersionSplit<FunctionEntry> | undefined;
+  /** Which of the function's calls are copied; undefined for none. */
+  mirror: MirrorPlan<FunctionEntry> | undefined;
   /** Versions beside it, of which no function without any has a map. */
   versions: ReadonlyMap<string, FunctionEntry> | undefined;
   /** What its versions' calls come to; undefined where there was never more than one. */

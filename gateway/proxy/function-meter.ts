@@ -1,5 +1,6 @@
 import { Tally, type TallyReport } from "../../kit/histogram.ts";
 import { TrialCounts, type TrialReport } from "../core/rollout/trial-counts.ts";
+import { type MirrorReport, MirrorTally } from "./mirror-tally.ts";
 
 /** Upper bounds of the duration histogram, in seconds: those of OpenFaaS's `gateway_functions_seconds`. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
@@ -20,6 +21,7 @@ export interface MeterReport {
   readonly waits: TallyReport | undefined;
   /** With the key of what it was counted for. */
   readonly trial?: TrialReport & { readonly key: string };
+  readonly mirror?: MirrorReport | undefined;
 }
 
 /** Counts the calls of one function. Plain numbers: it runs for every call, and is read only when somebody scrapes. */
@@ -35,6 +37,8 @@ export class FunctionMeter {
   waits: Tally | undefined;
   /** What a rollout is judged by; undefined unless one is under way. */
   trial: TrialCounts | undefined;
+  /** Of copies that it got of other versions' calls; undefined while there were none. */
+  mirror: MirrorTally | undefined;
   #ended = 0;
 
   /** Calls under way. */
@@ -85,16 +89,19 @@ export class FunctionMeter {
 
   /** Reads off what was counted, for whoever adds it up, and begins anew; undefined when that is nothing. */
   take(): MeterReport | undefined {
-    const { started, codes, cold, firstBytes, waits, trial } = this;
+    const { started, codes, cold, firstBytes, waits, trial, mirror } = this;
     const ended = this.#ended;
-    if (started === 0 && ended === 0 && firstBytes.count === 0 && !cold && !waits) return undefined;
+    const isIdle = started === 0 && ended === 0 && firstBytes.count === 0 && !cold && !waits;
+    // Copies are in nothing but these two.
+    if (isIdle && !mirror && !trial?.any) return undefined;
     this.started = 0;
     this.#ended = 0;
     this.codes = new Map();
     this.cold = undefined;
     this.firstBytes = new Tally(FIRST_BYTE_BUCKETS);
     this.waits = undefined;
-    const counted = { started, ended, codes: [...codes], cold, firstBytes, waits };
+    this.mirror = undefined;
+    const counted = { started, ended, codes: [...codes], cold, firstBytes, waits, mirror: mirror?.report() };
     if (!trial) return counted;
     this.trial = new TrialCounts(trial.key);
     return { ...counted, trial: { key: trial.key, ...trial.report() } };
@@ -102,17 +109,21 @@ export class FunctionMeter {
 
   /** What was counted so far, for whoever adds it up. */
   read(): MeterReport {
-    const { started, codes, cold, firstBytes, waits } = this;
-    return { started, ended: this.#ended, codes: [...codes], cold, firstBytes, waits };
+    const { started, codes, cold, firstBytes, waits, mirror } = this;
+    return { started, ended: this.#ended, codes: [...codes], cold, firstBytes, waits, mirror: mirror?.report() };
   }
 
   /** Adds what another meter of the same function has counted. */
-  add({ started, ended, codes, cold, firstBytes, waits, trial }: MeterReport): void {
+  add({ started, ended, codes, cold, firstBytes, waits, trial, mirror }: MeterReport): void {
     this.started += started;
     this.#ended += ended;
     for (const [code, tally] of codes) this.#codeTally(code).add(tally);
     this.firstBytes.add(firstBytes);
     if (trial && this.trial?.key === trial.key) this.trial.add(trial);
+    if (mirror) {
+      this.mirror ??= new MirrorTally();
+      this.mirror.add(mirror);
+    }
     if (cold) {
       this.cold ??= new Tally(COLD_BUCKETS);
       this.cold.add(cold);

@@ -15,6 +15,7 @@ import type { FunctionTable } from "./function-table.ts";
 import { GuardedCalls } from "./guarded-calls.ts";
 import type { CallHeaders } from "./headers.ts";
 import { HttpExchange, writeAnswer } from "./http-exchange.ts";
+import { type MirrorPlan, Mirrors } from "./mirrors.ts";
 import { MissingFunctionLookup, type ProviderQuestions } from "./missing-function-lookup.ts";
 import { ObservedExchange } from "./observed-exchange.ts";
 import {
@@ -83,6 +84,8 @@ export class FunctionProxy {
   readonly #guarded: GuardedCalls;
   readonly #observer: CallObserver | undefined;
   readonly #elsewhere: FunctionProxyOptions["elsewhere"];
+  /** Once a function has wanted copies. */
+  #mirrors: Mirrors<FunctionEntry> | undefined;
 
   constructor(options: FunctionProxyOptions) {
     const { table, provider, wake, doubt, holdTimeoutMs, gate, pathPrefix, observer, release } = options;
@@ -177,7 +180,18 @@ export class FunctionProxy {
       if (wanted !== undefined) told = ignoredVersion(entry, wanted, entry !== entry.function);
     } else if (call.target.includes("@")) told = ignoredVersion(entry, wanted, true);
     else ({ entry: chosen, told } = entry.split.choose(this.#asking(exchange, call)));
-    new FunctionCall(this.#context, chosen, exchange, url, headers, told).start();
+    const { mirror } = entry;
+    const watched = mirror === undefined ? exchange : this.#mirrored(mirror, chosen, exchange, call);
+    new FunctionCall(this.#context, chosen, watched, url, headers, told).start();
+  }
+
+  /** A call that was sent to one version by its address is not copied to another. */
+  #mirrored(plan: MirrorPlan<FunctionEntry>, chosen: FunctionEntry, exchange: Exchange, call: Found): Exchange {
+    if (call.target.includes("@")) return exchange;
+    this.#mirrors ??= new Mirrors();
+    const start = (entry: FunctionEntry, copy: Exchange) =>
+      new FunctionCall(this.#context, entry, copy, call.url, call.headers, undefined).start();
+    return this.#mirrors.watch(plan, { chosen, exchange, start, random: Math.random() });
   }
 
   /**

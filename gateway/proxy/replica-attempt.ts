@@ -10,6 +10,7 @@ import { AwaitedBody } from "./awaited-body.ts";
 import type { ColdWait } from "./cold-wait.ts";
 import type { AnswerHeaders, Exchange } from "./exchange.ts";
 import type { FunctionEntry } from "./function-entry.ts";
+import type { FunctionMeter } from "./function-meter.ts";
 import {
   buildClientHeaders,
   buildClientTrailers,
@@ -66,6 +67,8 @@ export interface ReplicaRequest {
 export interface AttemptedCall {
   readonly entry: FunctionEntry;
   readonly exchange: Exchange;
+  /** Counts it. */
+  readonly meter: FunctionMeter;
   readonly callerLeft: boolean;
   /** Absent unless the call had to wait for a replica. */
   readonly coldWait: ColdWait | undefined;
@@ -166,11 +169,11 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
       controller.abort(UNDELIVERED);
       return;
     }
-    const { entry, exchange, coldWait } = this.#call;
+    const { entry, exchange, coldWait, meter } = this.#call;
     this.#answered(status);
     const answerHeaders = buildClientHeaders(headers, this.#call.ownHeaders(), status);
     this.#call.tellVersion(answerHeaders, this.#replica.version);
-    coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
+    coldWait?.tell(answerHeaders, this.#replica, meter, entry.startups);
     if (!isUntyped(status, exchange.method, answerHeaders)) {
       this.#begin(controller, status, reason, answerHeaders);
       return;
@@ -184,7 +187,7 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
 
   /** Its connection goes on with another protocol, and the call with it: it is under way until both are closed. */
   onRequestUpgrade(_controller: Controller, status: number, headers: UpstreamHeaders, socket: Duplex): void {
-    const { entry, exchange, coldWait } = this.#call;
+    const { entry, exchange, coldWait, meter } = this.#call;
     this.#replica.trust();
     this.#answered(status);
     const { upgrade } = headers;
@@ -193,7 +196,7 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
     else if (!failure) {
       const answerHeaders = buildSwitchHeaders(headers, this.#call.ownHeaders(), upgrade);
       this.#call.tellVersion(answerHeaders, this.#replica.version);
-      coldWait?.tell(answerHeaders, this.#replica, entry.meter, entry.startups);
+      coldWait?.tell(answerHeaders, this.#replica, meter, entry.startups);
       try {
         exchange.switchProtocols(answerHeaders, socket, () => {
           this.#leave(false);
@@ -244,7 +247,7 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
     this.#replica.heard = true;
     this.#replica.responsiveness.answered(now);
     this.#call.entry.pace.note(now - this.#sentAt, now);
-    this.#call.entry.meter.answered((now - this.#sentAt) / 1000);
+    this.#call.meter.answered((now - this.#sentAt) / 1000);
   }
 
   /** The replica has one call less. @param timedOut whether it has let someone wait for too long */

@@ -1,8 +1,11 @@
 import { qualifiedName } from "../../contract/functions.ts";
+import { MIRROR, parseMirror } from "../../contract/versions/mirror.ts";
+import { mirrorShare } from "../../contract/versions/rollout-shares.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { WHOLE } from "../../contract/versions/traffic.ts";
 import { parseVersionedName, versionedName } from "../../contract/versions/version-name.ts";
 import type { FunctionEntry } from "./function-entry.ts";
+import type { MirrorPlan } from "./mirrors.ts";
 import { VersionMeters } from "./version-meters.ts";
 import { VersionSplit } from "./version-split.ts";
 
@@ -119,8 +122,22 @@ export class VersionLinks {
         if (entry) entry.share += share / WHOLE;
       }
     }
+    owner.mirror = readMirrorPlan(owner, find);
     owner.split = isSplit ? new VersionSplit(owner, find) : undefined;
   }
+}
+
+type Find = (version: string) => FunctionEntry | undefined;
+
+/** A rollout that is in a step of copies goes before what the annotation says. */
+function readMirrorPlan({ snapshot }: FunctionEntry, find: Find): MirrorPlan<FunctionEntry> | undefined {
+  const { annotations, rollout } = snapshot;
+  const share = rollout ? mirrorShare(rollout) : 0;
+  if (share === 0 && annotations[MIRROR] === undefined) return undefined;
+  const { mirror, methods } = parseMirror(annotations);
+  const wanted = rollout && share > 0 ? { version: rollout.to, share } : mirror;
+  const entry = wanted && find(wanted.version);
+  return entry && wanted.share > 0 ? { entry, share: wanted.share, methods: new Set(methods) } : undefined;
 }
 
 /** Whether the replicas of the function's own name run `version`, or are about to. */

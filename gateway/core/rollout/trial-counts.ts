@@ -26,6 +26,11 @@ export class TrialCounts {
     this.key = key;
   }
 
+  /** Whether there is anything to tell. */
+  get any(): boolean {
+    return this.#calls > 0;
+  }
+
   /** @param ms from the sending of a call to its last byte */
   observe(status: number, ms: number, cold: boolean): void {
     if (NO_EVIDENCE.has(status)) return;
