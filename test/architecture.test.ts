@@ -43,7 +43,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "resources",
     files: /^provider\/backends\/kubernetes\/resources\//,
-    imports: ["images", "backend", "contract", "kit"],
+    imports: ["images", "versions", "backend", "contract", "kit"],
   },
   {
     name: "cluster client",
@@ -63,7 +63,17 @@ const LAYERS: readonly Layer[] = [
   {
     name: "kubernetes",
     files: /^provider\/backends\/kubernetes\//,
-    imports: ["images", "pods", "cluster cache", "cluster client", "resources", "backend", "contract", "kit"],
+    imports: [
+      "images",
+      "pods",
+      "cluster cache",
+      "cluster client",
+      "resources",
+      "versions",
+      "backend",
+      "contract",
+      "kit",
+    ],
   },
   {
     name: "backends",

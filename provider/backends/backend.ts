@@ -41,6 +41,12 @@ export interface Backend {
   readonly namespaces: NamespaceStore;
   /** Absent where functions have one version. */
   readonly versions?: VersionStore;
+  /**
+   * Has `decide` say what the function's own replicas are to run when somebody has defined it otherwise than by `functions`: by
+   * an object of a cluster. `decide` may write what is beside it, not the function itself; it may be asked several times about
+   * the same, and what it throws is told where the definition was. Absent where there is no other way.
+   */
+  decideDeclared?(decide: (deployment: ResolvedDeployment) => Promise<Declared>): void;
   /** Absent where functions come as finished images only. */
   readonly builder?: Builder;
   /** Absent where images are somebody else's to keep. */
@@ -75,6 +81,14 @@ export interface Backend {
 
   /** Stops everything it started, within `drainTimeoutMs`. May be called twice. */
   close(drainTimeoutMs: number): Promise<void>;
+}
+
+/** What becomes of a function that was defined otherwise than by `FunctionStore`. */
+export interface Declared {
+  /** What its own replicas are to run. */
+  readonly deployment: ResolvedDeployment;
+  /** That has been written. */
+  written(): Promise<void>;
 }
 
 /** `ready`: the backend's own machinery has found it ready too, where there is such a thing. */

@@ -32,6 +32,7 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
   const kick = (ref: FunctionRef) => follow.kick(ref);
   const parts = { functions, store, keeper, view, turns, log, kick };
   const versioned = new VersionedFunctions(parts);
+  backend.decideDeclared?.((deployment) => versioned.declare(deployment));
   let closing: Promise<void> | undefined;
   return {
     // The backend's own members may be anywhere on its prototypes.

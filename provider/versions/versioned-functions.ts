@@ -11,7 +11,7 @@ import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { TRAFFIC } from "../../contract/versions/traffic.ts";
 import { isVersion, parseVersionedName } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
-import type { CallsInFlight, FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
+import type { CallsInFlight, Declared, FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
 import { contentOf, deploymentOf, sameContent, sourceOf } from "./content.ts";
 import type { FunctionTurns } from "./function-turns.ts";
 import { type Deploy, firstVersions, newVersion, planDeploy, requireVersions } from "./plan-deploy.ts";
@@ -30,6 +30,12 @@ export interface VersionedFunctionsParts {
   readonly log: Logger;
   /** Something has changed that what runs may have to follow. */
   kick(ref: FunctionRef): void;
+}
+
+interface Prepared {
+  readonly own: ResolvedDeployment;
+  /** Undefined when nothing changes. */
+  readonly versions: FunctionVersions | undefined;
 }
 
 /** The functions of a backend, each with its versions: clients see one of each name. */
@@ -71,21 +77,22 @@ export class VersionedFunctions implements FunctionStore {
   async create(deployment: ResolvedDeployment): Promise<void> {
     const settings = parseVersionSettings(deployment.annotations);
     const ref = refOf(deployment);
-    const { functions, turns, keeper } = this.#parts;
+    const { functions, turns } = this.#parts;
     await turns.take(qualifiedName(ref), async () => {
       const deploy = await this.#deployOf(deployment, settings);
-      const first = firstVersions(newVersion("v1", deploy));
-      if (settings.traffic) requireVersions(first, settings.traffic, TRAFFIC);
+      requireFirst(deploy);
       await functions.create({ ...asAsked(deployment), version: "v1", digest: deploy.content.digest });
-      // What an earlier function of the name may have left.
-      await keeper.forget(ref);
-      const reason = "v1 was deployed";
-      await this.#keep(
-        ref,
-        { ...first, traffic: settings.traffic && [...settings.traffic] },
-        { now: deploy.now, reason },
-      );
+      await this.#begin(ref, deploy);
     });
+  }
+
+  /** What is kept of a function that is new. */
+  async #begin(ref: FunctionRef, deploy: Deploy): Promise<void> {
+    // What an earlier function of the name may have left.
+    await this.#parts.keeper.forget(ref);
+    const { traffic } = deploy.settings;
+    const first = { ...firstVersions(newVersion("v1", deploy)), ...(traffic && { traffic: [...traffic] }) };
+    await this.#keep(ref, first, { now: deploy.now, reason: "v1 was deployed" });
   }
 
   /** The function is there already; should there be no room for what is kept of it, it is at its first version all the same. */
@@ -119,9 +126,16 @@ export class VersionedFunctions implements FunctionStore {
     settings: VersionSettings,
     known: Known,
   ): Promise<void> {
-    const { functions, keeper } = this.#parts;
-    const asked = asAsked(deployment);
     const deploy = await this.#deployOf(deployment, settings, known);
+    const { own, versions } = await this.#prepare(ref, deployment, deploy, known);
+    await this.#parts.functions.update(own);
+    if (versions) await this.#parts.keeper.write(ref, known.versions, versions);
+  }
+
+  /** Sees to what is to be beside the function, and says what its own replicas are to run, and what is to be kept then. */
+  async #prepare(ref: FunctionRef, deployment: ResolvedDeployment, deploy: Deploy, known: Known): Promise<Prepared> {
+    const { keeper } = this.#parts;
+    const asked = asAsked(deployment);
     const plan = planDeploy(known.versions, deploy);
     const { version, main, versions } = plan;
     if (plan.beside) {
@@ -134,10 +148,38 @@ export class VersionedFunctions implements FunctionStore {
         ? { ...asked, version: version.version, digest: version.content.digest }
         : deploymentOf(asked, main);
     // With versions beside each other, what is said about them changes without a replica that starts or ends.
+    const { beside } = deploy.settings;
     const keepsReplicas =
-      main.version === known.versions.main && (settings.beside || plan.beside || known.versions.traffic !== undefined);
-    await functions.update({ ...own, ...(keepsReplicas && { keepsReplicas }) });
-    if (versions) await keeper.write(ref, known.versions, versions);
+      main.version === known.versions.main && (beside || plan.beside || known.versions.traffic !== undefined);
+    return { own: { ...own, ...(keepsReplicas && { keepsReplicas }) }, versions };
+  }
+
+  /** See `Backend.decideDeclared`: a deploy, of which somebody else writes what the function's own replicas run. */
+  async declare(deployment: ResolvedDeployment): Promise<Declared> {
+    const settings = parseVersionSettings(deployment.annotations);
+    const ref = refOf(deployment);
+    const { turns, keeper, kick } = this.#parts;
+    const inTurn = <T>(work: () => Promise<T>) => turns.take(qualifiedName(ref), work);
+    return await inTurn(async () => {
+      const known = await keeper.read(ref);
+      const deploy = await this.#deployOf(deployment, settings, known);
+      if (!known) {
+        requireFirst(deploy);
+        const own = { ...asAsked(deployment), version: "v1", digest: deploy.content.digest };
+        return { deployment: own, written: () => inTurn(() => this.#begin(ref, deploy)) };
+      }
+      const { own } = await this.#prepare(ref, deployment, deploy, known);
+      const written = async () => {
+        await inTurn(() => keeper.change(ref, (now) => this.#note(ref, deploy, now)));
+        kick(ref);
+      };
+      return { deployment: own, written };
+    });
+  }
+
+  async #note(ref: FunctionRef, deploy: Deploy, known: Known): Promise<void> {
+    const { versions } = planDeploy(known.versions, deploy);
+    if (versions) await this.#parts.keeper.write(ref, known.versions, versions);
   }
 
   async #deployOf(deployment: ResolvedDeployment, settings: VersionSettings, known?: Known): Promise<Deploy> {
@@ -242,6 +284,12 @@ export class VersionedFunctions implements FunctionStore {
     const sum = (field: "cpu" | "totalMemoryBytes") => usages.reduce((total, usage) => total + (usage[field] ?? 0), 0);
     return { cpu: sum("cpu"), totalMemoryBytes: sum("totalMemoryBytes") };
   }
+}
+
+/** @throws {FaasError} `invalid` when the traffic of a new function names versions that it does not have */
+function requireFirst(deploy: Deploy): void {
+  const { traffic } = deploy.settings;
+  if (traffic) requireVersions(firstVersions(newVersion("v1", deploy)), traffic, TRAFFIC);
 }
 
 function refOf({ service: name, namespace }: ResolvedDeployment): FunctionRef {

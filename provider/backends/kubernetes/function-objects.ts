@@ -57,14 +57,20 @@ export class FunctionObjects {
     }
   }
 
-  /** Replaces its definition, whichever client wrote the last one; undefined when the kind is not installed. */
-  async write(deployment: ResolvedDeployment): Promise<WrittenFunction | undefined> {
+  /**
+   * Replaces its definition, whichever client wrote the last one; undefined when the kind is not installed.
+   * @param stays whether one is left as it is
+   */
+  async write(
+    deployment: ResolvedDeployment,
+    stays: (existing: FunctionObject) => boolean = () => false,
+  ): Promise<WrittenFunction | undefined> {
     const { namespace, service: name } = deployment;
     const existing = await this.find({ name, namespace });
     if (!existing) return await this.create(deployment);
     const { handler } = existing.spec;
     const spec = { ...deploymentToFunction(deployment).spec, ...(handler !== undefined && { handler }) };
-    if (hashOf(spec) === hashOf(existing.spec)) return { object: existing, undo: async () => {} };
+    if (hashOf(spec) === hashOf(existing.spec) || stays(existing)) return { object: existing, undo: async () => {} };
     // Not by apply: what others own of the definition would stay in it.
     const path = apiPath.function(namespace, name);
     const replaceSpec = (value: unknown) => ({ op: "replace", path: "/spec", value }) as const;

@@ -80,6 +80,12 @@ export class KubernetesVersions implements VersionStore {
     return versions;
   }
 
+  /** As {@link find}, but for what cannot be read, of which nothing is known. */
+  peek(ref: FunctionRef): FunctionVersions | undefined {
+    const versions = this.#known.get(qualifiedName(ref))?.versions;
+    return versions instanceof FaasError ? undefined : versions;
+  }
+
   async put(ref: FunctionRef, versions: FunctionVersions, generation: number): Promise<void> {
     const { client, requireNamespace, ownerOf } = this.#options;
     const { name, namespace } = ref;

@@ -138,6 +138,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     settings: resources,
     profilesNamespace,
     imageDigests: settings.imageDigests,
+    versionsOf: (ref) => versions.find(ref),
     log,
     ...(announceUrl && { announceUrl }),
     requireNamespace,
@@ -158,6 +159,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       profilesNamespace,
       hasNamespace: (name) => namespaces.has(name),
       statusOf: (ref) => cache.status(ref),
+      versions,
       reconcile: (...given) => functions.reconcile(...given),
       log,
     });
@@ -172,6 +174,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     },
     functions,
     versions,
+    ...(settings.operator && { decideDeclared: (decide) => functions.decideDeclared(decide) }),
     secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => cache.usersOf(secret) }),
     namespaces,
     coldStarts,

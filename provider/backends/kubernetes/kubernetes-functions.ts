@@ -4,17 +4,18 @@ import {
   definitionProblems,
   type FunctionRef,
   type FunctionStatus,
-  isFunctionName,
   qualifiedName,
 } from "../../../contract/functions.ts";
 import { timeoutWarnings } from "../../../contract/timeouts.ts";
+import type { FunctionVersions } from "../../../contract/versions/function-versions.ts";
 import type { Logger } from "../../../kit/log.ts";
-import type { CallsInFlight, FunctionStore, ResolvedDeployment } from "../backend.ts";
+import type { CallsInFlight, Declared, FunctionStore, ResolvedDeployment } from "../backend.ts";
 import { networkWarnings } from "../network-annotation.ts";
 import type { InformerCache } from "./cache/informer-cache.ts";
 import { hasStatus } from "./client/api-error.ts";
 import type { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
+import { FunctionFinder } from "./function-finder.ts";
 import { type FunctionObjects, withFunction } from "./function-objects.ts";
 import { FunctionWriter, isFunctionService, type Purpose, type WrittenObjects } from "./function-writer.ts";
 import { ImageDigests } from "./image-digests.ts";
@@ -22,6 +23,7 @@ import { writeDeletionCosts } from "./pods/deletion-costs.ts";
 import { readPodUsage } from "./pods/usage.ts";
 import { readResourceContext } from "./resource-context.ts";
 import { checkDeployment } from "./resources/check.ts";
+import { definitionOf, mainDefinition, staysAsWritten } from "./resources/definition.ts";
 import { readDeployed } from "./resources/deployed.ts";
 import {
   type FunctionObject,
@@ -33,7 +35,7 @@ import { ownerReference } from "./resources/owner.ts";
 import { type Profile, profileNames } from "./resources/profile.ts";
 import { isFunction, isVersionDeployment } from "./resources/read-deployment.ts";
 import type { DigestRule, ResourceContext, ResourceSettings } from "./resources/settings.ts";
-import { isUnitName, isVersionUnit, objectName, unitOfDeployment } from "./resources/version-unit.ts";
+import { isVersionUnit, objectName } from "./resources/version-unit.ts";
 import { VersionUnits } from "./version-units.ts";
 import { WriteLocks } from "./write-locks.ts";
 
@@ -54,6 +56,8 @@ export interface FunctionsOptions {
   readonly imageDigests: DigestRule;
   /** Absent: functions are Deployments and Services only. */
   readonly objects?: FunctionObjects;
+  /** What is kept of a function's versions, as far as it has been seen. @throws {FaasError} `conflict` for what cannot be read */
+  versionsOf(ref: FunctionRef): FunctionVersions | undefined;
   /** A deploy has written a Function and its objects. */
   onApplied?(applied: AppliedFunction): void;
 }
@@ -65,25 +69,34 @@ export interface AppliedFunction extends WrittenObjects {
   readonly profiles: readonly Profile[];
 }
 
-/** A function without a Deployment, which is a Function at best. */
-interface Unseen {
-  readonly object: FunctionObject | undefined;
+export interface Reconciliation {
+  readonly purpose: Exclude<Purpose, "deploy">;
+  readonly fresh: boolean;
+}
+
+type Decide = (deployment: ResolvedDeployment) => Promise<Declared>;
+
+/** What has been decided about a generation of a Function. */
+interface Decided extends Declared {
+  readonly generation: number | undefined;
 }
 
 /** Functions as Deployments with a Service each, written by server-side apply. */
 export class KubernetesFunctions implements FunctionStore {
   readonly #options: FunctionsOptions;
+  readonly #finder: FunctionFinder;
   readonly #writer: FunctionWriter;
   readonly #units: VersionUnits;
   readonly #digests: ImageDigests;
   readonly #locks = new WriteLocks();
-  readonly #lookUps = new Map<string, Promise<Unseen | undefined>>();
+  #decide: Decide | undefined;
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
+    this.#finder = new FunctionFinder(options);
     this.#writer = new FunctionWriter(options);
     this.#digests = new ImageDigests(options);
-    this.#units = new VersionUnits({ ...options, writer: this.#writer, find: (ref) => this.#find(ref) });
+    this.#units = new VersionUnits({ ...options, writer: this.#writer, find: (ref) => this.#finder.deployment(ref) });
   }
 
   async list(namespace: string): Promise<FunctionStatus[]> {
@@ -97,7 +110,7 @@ export class KubernetesFunctions implements FunctionStore {
     const { cache, client, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
     // Another provider may have made it just now; what is not there is asked for seldom.
-    const unseen = cache.find(ref) ? undefined : await this.#lookUp(ref);
+    const unseen = cache.find(ref) ? undefined : await this.#finder.lookUp(ref);
     // A Function whose objects could not be made says why.
     if (unseen) return unseen.object && readFunctionStatus(unseen.object);
     return cache.status(ref, usage ? await readPodUsage(client, ref) : undefined);
@@ -107,7 +120,7 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#options.ready();
     const { cache, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
-    const found = cache.find(ref) ?? (await this.#find(ref));
+    const found = cache.find(ref) ?? (await this.#finder.deployment(ref));
     return found && readDeployed(found);
   }
 
@@ -143,21 +156,27 @@ export class KubernetesFunctions implements FunctionStore {
     const ref = { name, namespace };
     await this.#locks.take(ref, async () => {
       if (isVersionUnit(name)) return await this.#units.update(deployment);
-      if (isSound(deployment) && !(await this.#find(ref)) && !(await this.#findObject(ref))) {
+      if (isSound(deployment) && !(await this.#finder.deployment(ref)) && !(await this.#finder.object(ref))) {
         const why = `unable to update function: ${name}.${namespace}, error: function "${name}" not found`;
         throw new FaasError("notFound", why);
       }
       const around = await readResourceContext(deployment, this.#options);
       checkDeployment(deployment, around);
-      await withFunction(await objects?.write(deployment), async (object) => {
+      const stays = (object: FunctionObject) => staysAsWritten(object, deployment, this.#options.versionsOf(ref));
+      await withFunction(await objects?.write(deployment, stays), async (object) => {
         const definition = definitionOf(deployment, object);
         const written = await this.#writer.retryOnConflict(async (mayAdopt) => {
-          const existing = await this.#find(ref);
+          const existing = await this.#finder.deployment(ref);
           return await this.#write(existing, definition, ownedBy(around, object), { purpose: "deploy", mayAdopt });
         });
         this.#tell(object, around, deployment, written);
       });
     });
+  }
+
+  /** See `Backend.decideDeclared`. */
+  decideDeclared(decide: Decide): void {
+    this.#decide = decide;
   }
 
   async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
@@ -167,22 +186,24 @@ export class KubernetesFunctions implements FunctionStore {
 
   /**
    * Makes the objects of a Function what it says; undefined when there is no such Function.
+   * @param fresh whether somebody has written it who is no provider, and nobody has acted on that
    * @throws {FaasError} `unavailable` when that may work later; anything else says what is wrong with it
    */
   async reconcile(
     ref: FunctionRef,
-    purpose: Exclude<Purpose, "deploy">,
+    { purpose, fresh }: Reconciliation,
     signal: AbortSignal,
   ): Promise<AppliedFunction | undefined> {
     const { client, cache } = this.#options;
-    return await this.#locks.take(ref, () =>
+    // Before its turn: who decides may be waiting for that, with a deploy.
+    const decided = fresh ? await this.#decideAbout(ref) : undefined;
+    const applied = await this.#locks.take(ref, () =>
       this.#writer.retryOnConflict(async (mayAdopt) => {
         // Before the Function: a deploy writes that first, so that what there is can never be newer than what is wanted.
         const existing = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, ref.name));
-        const object = await this.#findObject(ref);
+        const object = await this.#finder.object(ref);
         if (!object) return undefined;
-        const problems = functionProblems(object);
-        if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
+        requireSound(object);
         if (existing && (!isFunction(existing) || isVersionDeployment(existing))) {
           throw new FaasError("conflict", `deployment ${ref.name} exists and is not a function's`);
         }
@@ -191,7 +212,9 @@ export class KubernetesFunctions implements FunctionStore {
         }
         // The resource context knows its token by that.
         if (existing) cache.observeWrite(existing);
-        const deployment = functionToDeployment(object);
+        if (decided && decided.generation !== object.metadata.generation)
+          throw new FaasError("unavailable", `Function ${ref.name} has been changed again meanwhile`);
+        const deployment = decided?.deployment ?? mainDefinition(object, this.#options.versionsOf(ref));
         const around = await readResourceContext(deployment, this.#options);
         checkDeployment(deployment, around);
         if (signal.aborted) throw new FaasError("unavailable", "another provider acts on Functions now");
@@ -199,6 +222,16 @@ export class KubernetesFunctions implements FunctionStore {
         return { object, profiles: profilesOf(deployment, around), ...written };
       }),
     );
+    if (applied) await decided?.written();
+    return applied;
+  }
+
+  async #decideAbout(ref: FunctionRef): Promise<Decided | undefined> {
+    const object = this.#decide && (await this.#finder.object(ref));
+    if (!object) return undefined;
+    requireSound(object);
+    const declared = await this.#decide?.(functionToDeployment(object));
+    return declared && { ...declared, generation: object.metadata.generation };
   }
 
   async remove(ref: FunctionRef): Promise<void> {
@@ -207,7 +240,7 @@ export class KubernetesFunctions implements FunctionStore {
     await this.#locks.take(ref, async () => {
       if (isVersionUnit(ref.name)) return await this.#units.remove(ref);
       const { client, cache, objects } = this.#options;
-      const [existing, object] = [await this.#find(ref), await this.#findObject(ref)];
+      const [existing, object] = [await this.#finder.deployment(ref), await this.#finder.object(ref)];
       if (!existing && !object) throw notFound(ref);
       // First, or its objects would be made anew.
       if (object) await objects?.remove(object);
@@ -231,7 +264,8 @@ export class KubernetesFunctions implements FunctionStore {
     if (replicas > settings.maxReplicas) {
       throw new FaasError("invalid", `replicas: ${replicas} is over the limit of ${settings.maxReplicas}`);
     }
-    const known = cache.find(ref) ?? (await this.#require(ref));
+    const known = cache.find(ref) ?? (await this.#finder.deployment(ref));
+    if (!known) throw notFound(ref);
     const before = known.spec?.replicas ?? 1;
     if (before === replicas && cache.find(ref)) return;
     // At zero all go, in whatever order.
@@ -250,36 +284,6 @@ export class KubernetesFunctions implements FunctionStore {
 
   async digestOf(deployment: ResolvedDeployment): Promise<string | undefined> {
     return await this.#digests.find(deployment);
-  }
-
-  /** Asks for what is not in the cache, once for all who want to know meanwhile. Undefined when it is there now. */
-  async #lookUp(ref: FunctionRef): Promise<Unseen | undefined> {
-    const key = qualifiedName(ref);
-    const look = async () => ((await this.#find(ref)) ? undefined : { object: await this.#findObject(ref) });
-    const asked = this.#lookUps.get(key) ?? look().finally(() => this.#lookUps.delete(key));
-    this.#lookUps.set(key, asked);
-    return await asked;
-  }
-
-  async #find(ref: FunctionRef): Promise<V1Deployment | undefined> {
-    if (!isUnitName(ref.name) || !isFunctionName(`n${ref.namespace}`)) return undefined;
-    const { client, cache } = this.#options;
-    const found = await client.find<V1Deployment>(apiPath.deployment(ref.namespace, objectName(ref.name)));
-    if (!found || !isFunction(found) || found.metadata?.deletionTimestamp) return undefined;
-    // That of a version is none of the function that is called like it.
-    if (unitOfDeployment(found.metadata ?? {}) !== ref.name) return undefined;
-    cache.observeWrite(found);
-    return found;
-  }
-
-  async #require(ref: FunctionRef, why?: string): Promise<V1Deployment> {
-    const found = await this.#find(ref);
-    if (!found) throw why === undefined ? notFound(ref) : new FaasError("notFound", why);
-    return found;
-  }
-
-  async #findObject(ref: FunctionRef): Promise<FunctionObject | undefined> {
-    return isFunctionName(ref.name) ? await this.#options.objects?.find(ref) : undefined;
   }
 
   /** One attempt, to be repeated on a conflict. */
@@ -314,6 +318,12 @@ function isSound(deployment: ResolvedDeployment): boolean {
   return definitionProblems(deployment).length === 0;
 }
 
+/** @throws {FaasError} `invalid` */
+function requireSound(object: FunctionObject): void {
+  const problems = functionProblems(object);
+  if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
+}
+
 /** Its owner may have taken it along, or somebody else was faster. */
 function ignoreGone(error: unknown): void {
   if (!hasStatus(error, 404)) throw error;
@@ -322,13 +332,6 @@ function ignoreGone(error: unknown): void {
 function ownedBy(around: ResourceContext, object: FunctionObject | undefined): ResourceContext {
   const owner = object && ownerReference(object);
   return owner ? { ...around, owner } : around;
-}
-
-/** The Function's present spec counts, so that a later reconciliation builds the very same objects. */
-function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | undefined): ResolvedDeployment {
-  if (!object) return deployment;
-  const { version, digest } = deployment;
-  return { ...functionToDeployment(object), ...(version !== undefined && { version }), ...(digest && { digest }) };
 }
 
 function profilesOf({ annotations }: ResolvedDeployment, { profiles }: ResourceContext): Profile[] {

@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { V1Deployment, V1Service } from "@kubernetes/client-node";
 import { qualifiedName } from "../../../../contract/functions.ts";
+import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { Logger } from "../../../../kit/log.ts";
 import type { WatchHub } from "../../watch-hub.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
 import { type Identified, telling, type WatchSink, watchObjects } from "../client/watcher.ts";
+import type { KubernetesVersions } from "../function-versions.ts";
 import type { AppliedFunction } from "../kubernetes-functions.ts";
 import type { FunctionObject } from "../resources/function-object.ts";
 import { FUNCTION_LABEL } from "../resources/names.ts";
@@ -23,10 +25,12 @@ import {
   type WatchedFunctionResource,
 } from "./records.ts";
 
-export interface OperatorOptions extends Omit<ReconcilerOptions, "client"> {
+export interface OperatorOptions extends Omit<ReconcilerOptions, "client" | "versionsOf"> {
   readonly client: KubernetesClient;
   /** Tells when a function's replicas change. */
   readonly hub: Pick<WatchHub, "watch">;
+  /** What is kept of functions' versions. */
+  readonly versions: Pick<KubernetesVersions, "peek" | "follow">;
   /** Resolves once functions and their pods have been seen. */
   readonly ready: Promise<unknown>;
   /** The one namespace of functions; undefined when there are several. */
@@ -59,7 +63,7 @@ export function openOperator(options: OperatorOptions): Operator {
   const closing = new AbortController();
   let acting: Reconciler | undefined;
   const lead = async (leading: AbortSignal) => {
-    const reconciler = new Reconciler(options);
+    const reconciler = new Reconciler({ ...options, versionsOf: (ref) => options.versions.peek(ref) });
     acting = reconciler;
     try {
       await act(reconciler, options, leading);
@@ -106,8 +110,14 @@ async function act(reconciler: Reconciler, options: OperatorOptions, signal: Abo
   await untilAborted(filled, signal);
   if (!signal.aborted) {
     reconciler.start();
+    // With each change of traffic, what a Function shows of it.
+    const unfollow = options.versions.follow((ref) => reconciler.look(qualifiedName(ref)));
+    signal.addEventListener("abort", unfollow, { once: true });
     for await (const { type, ...event } of hub.watch(signal)) {
-      if (type !== "heartbeat" && "function" in event) reconciler.look(qualifiedName(event.function));
+      if (type !== "heartbeat" && "function" in event) {
+        const { name, namespace } = event.function;
+        reconciler.look(qualifiedName({ name: parseVersionedName(name).name, namespace }));
+      }
     }
   }
   await untilAborted(new Promise(() => {}), signal);

@@ -1,14 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { FaasError } from "../../../../contract/errors.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../../contract/functions.ts";
+import type { FunctionVersions } from "../../../../contract/versions/function-versions.ts";
 import type { Logger } from "../../../../kit/log.ts";
 import { hasStatus } from "../client/api-error.ts";
 import type { KubernetesClient } from "../client/kubernetes-client.ts";
 import { apiPath } from "../client/paths.ts";
-import type { AppliedFunction } from "../kubernetes-functions.ts";
+import type { AppliedFunction, Reconciliation } from "../kubernetes-functions.ts";
 import type { Progress } from "../resources/conditions.ts";
-import type { FunctionObject } from "../resources/function-object.ts";
-import { decideFunctionStatus } from "../resources/function-status.ts";
+import type { FunctionObject, FunctionObjectStatus } from "../resources/function-object.ts";
+import { decideFunctionStatus, showVersions } from "../resources/function-status.ts";
 import type { Profile } from "../resources/profile.ts";
 import {
   type Corrections,
@@ -33,7 +34,9 @@ import { WorkQueue } from "./work-queue.ts";
 export interface ReconcilerOptions {
   readonly client: Pick<KubernetesClient, "mergePatch">;
   /** See `KubernetesFunctions.reconcile`. */
-  reconcile(ref: FunctionRef, purpose: "restore" | "verify", signal: AbortSignal): Promise<AppliedFunction | undefined>;
+  reconcile(ref: FunctionRef, how: Reconciliation, signal: AbortSignal): Promise<AppliedFunction | undefined>;
+  /** What is kept of a function's versions. */
+  versionsOf(ref: FunctionRef): FunctionVersions | undefined;
   /** What is known of a function's replicas. */
   statusOf(ref: FunctionRef): FunctionStatus | undefined;
   /** Whether functions may live there. */
@@ -171,7 +174,11 @@ export class Reconciler {
     const { name = "", namespace = "" } = record.metadata;
     const purpose = settled && !state.checked ? "verify" : "restore";
     try {
-      const applied = await this.#options.reconcile({ name, namespace }, purpose, this.#stopped.signal);
+      const applied = await this.#options.reconcile(
+        { name, namespace },
+        { purpose, fresh: record.fresh },
+        this.#stopped.signal,
+      );
       if (!applied) return false;
       this.observe(applied);
       if (divergence === "objects" && applied.changed) this.#corrected(record, state);
@@ -227,12 +234,13 @@ export class Reconciler {
     // It will be another one in a moment.
     if (progress.kind === "working" && failures === 0) return;
     const { name = "", namespace = "" } = record.metadata;
-    const { client, statusOf } = this.#options;
+    const { client, statusOf, versionsOf } = this.#options;
     const { replicas = 0, availableReplicas: readyReplicas = 0, problem } = statusOf({ name, namespace }) ?? {};
     if (replicas > 0 && readyReplicas === 0) this.#queue.add(key, UNHEALTHY_LOOK_MS);
     const { generation, status: before } = record;
     const facts = { progress, replicas, readyReplicas, generation, ...(problem !== undefined && { problem }) };
-    const status = decideFunctionStatus(record, facts, state.profiles, new Date());
+    const shown = showVersions({ name, namespace }, versionsOf({ name, namespace }), statusOf);
+    const status = { ...decideFunctionStatus(record, facts, state.profiles, new Date()), ...shown };
     if (isDeepStrictEqual(status, before)) return;
     const waitMs = isUrgent(before, status) ? 0 : quietUntil - performance.now();
     if (waitMs > 0) {
@@ -240,7 +248,8 @@ export class Reconciler {
       return;
     }
     try {
-      const body = { status: { ...status, profiles: status.profiles ?? null } };
+      const { profiles = null, traffic = null, versions = null } = status as FunctionObjectStatus;
+      const body = { status: { ...status, profiles, traffic, versions } };
       const object = await client.mergePatch<FunctionObject>(apiPath.functionStatus(namespace, name), body);
       state.quietUntil = performance.now() + STATUS_MS;
       this.functions.put(recordFunction(object));

@@ -1,5 +1,10 @@
-import type { V1ManagedFieldsEntry, V1ObjectMeta } from "@kubernetes/client-node";
-import type { FunctionObject, FunctionObjectStatus } from "../resources/function-object.ts";
+import type { V1ObjectMeta } from "@kubernetes/client-node";
+import {
+  type FunctionObject,
+  type FunctionObjectStatus,
+  isByProvider,
+  isSettledObject,
+} from "../resources/function-object.ts";
 import { hashOf } from "../resources/hash.ts";
 import { FIELD_MANAGER } from "../resources/names.ts";
 import { type Profile, profileNames } from "../resources/profile.ts";
@@ -21,6 +26,8 @@ export interface WatchedFunctionResource {
   readonly profiles: readonly string[];
   /** Its definition was written by a provider, which applies it as well. */
   readonly deployed: boolean;
+  /** Somebody else has written it, and nobody has acted on that yet. */
+  readonly fresh: boolean;
   readonly status?: FunctionObjectStatus;
 }
 
@@ -48,17 +55,6 @@ function trimMetadata({ name, namespace, uid, resourceVersion }: V1ObjectMeta): 
   };
 }
 
-const ownsSpec = ({ fieldsV1, subresource }: V1ManagedFieldsEntry) =>
-  !subresource && typeof fieldsV1 === "object" && "f:spec" in fieldsV1;
-const timeOf = ({ time }: V1ManagedFieldsEntry) => new Date(time ?? 0).getTime();
-
-/** Whether the newest writer of the definition is a provider; times are in seconds, so there may be several. */
-function wasDeployed({ managedFields = [] }: V1ObjectMeta): boolean {
-  const writers = managedFields.filter(ownsSpec);
-  const newest = Math.max(...writers.map(timeOf));
-  return writers.filter((entry) => timeOf(entry) === newest).every(({ manager }) => manager === FIELD_MANAGER);
-}
-
 export function recordFunction({ metadata, spec, status }: FunctionObject): WatchedFunctionResource {
   return {
     metadata: trimMetadata(metadata),
@@ -66,7 +62,8 @@ export function recordFunction({ metadata, spec, status }: FunctionObject): Watc
     leaving: metadata.deletionTimestamp !== undefined,
     // The objects of bookmarks have no spec.
     profiles: profileNames(spec?.annotations),
-    deployed: wasDeployed(metadata),
+    deployed: isByProvider(metadata),
+    fresh: !isByProvider(metadata) && !isSettledObject({ metadata, ...(status && { status }) }),
     ...(status && { status }),
   };
 }

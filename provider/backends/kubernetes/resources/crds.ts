@@ -43,6 +43,16 @@ const functionSpec = object(
     limits: resources,
     requests: resources,
     readOnlyRootFilesystem: { type: "boolean" },
+    traffic: {
+      type: "array",
+      description: "Which versions get calls, in Knative's fields; the percentages add up to 100.",
+      items: object({
+        revisionName: text("A version such as v3."),
+        latestRevision: { type: "boolean", description: "The newest version; what is meant without revisionName." },
+        percent: { type: "number", minimum: 0, maximum: 100, description: "With at most two decimals." },
+        tag: text("A name by which callers reach the version."),
+      }),
+    },
   },
   ["name", "image"],
 );
@@ -76,6 +86,22 @@ const functionStatus = object({
       profileRef: object({ name: text(), namespace: text() }, ["name", "namespace"]),
       observedGeneration: { type: "integer", format: "int64" },
     }),
+  },
+  traffic: {
+    type: "array",
+    items: object(
+      { revisionName: text(), latestRevision: { type: "boolean" }, percent: { type: "number" }, tag: text() },
+      ["revisionName", "latestRevision", "percent"],
+    ),
+  },
+  versions: {
+    type: "array",
+    items: object({ name: text(), image: text(), digest: text(), replicas: integer, availableReplicas: integer }, [
+      "name",
+      "image",
+      "replicas",
+      "availableReplicas",
+    ]),
   },
 });
 

@@ -3,7 +3,15 @@ import type { ResolvedDeployment } from "../../backend.ts";
 import { readScaleBounds, type ScaleRules } from "../../scale-labels.ts";
 import { formatGiven } from "./deployed.ts";
 import { stamp } from "./hash.ts";
-import { ANNOTATIONS, FUNCTION_LABEL, objectAnnotations, objectLabels, sortKeys, VERSION_LABEL } from "./names.ts";
+import {
+  ANNOTATIONS,
+  FUNCTION_LABEL,
+  isApart,
+  objectAnnotations,
+  objectLabels,
+  sortKeys,
+  VERSION_LABEL,
+} from "./names.ts";
 import { buildPodSpec } from "./pod.ts";
 import { mergeProfiles } from "./profile.ts";
 import { secretsVersion, splitSecrets } from "./secret-volumes.ts";
@@ -55,12 +63,16 @@ export function buildDeployment(deployment: ResolvedDeployment, around: Resource
       template: {
         metadata: {
           labels: sortKeys({ ...labels, ...podMarks(service), ...(mark !== undefined && { [VERSION_LABEL]: mark }) }),
-          annotations: sortKeys({ ...own, ...(secrets && { [ANNOTATIONS.secrets]: secrets }) }),
+          annotations: sortKeys({ ...forPods(own), ...(secrets && { [ANNOTATIONS.secrets]: secrets }) }),
         },
         spec: buildPodSpec(deployment, around),
       },
     },
   } as V1Deployment);
+}
+
+function forPods(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !isApart(key)));
 }
 
 /** The same Deployment with a number of replicas. */

@@ -1,8 +1,10 @@
-import type { V1ObjectMeta } from "@kubernetes/client-node";
+import type { V1ManagedFieldsEntry, V1ObjectMeta } from "@kubernetes/client-node";
 import type { FunctionDeployment, FunctionResources, FunctionStatus } from "../../../../contract/functions.ts";
+import { TRAFFIC } from "../../../../contract/versions/traffic.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import type { Condition } from "./conditions.ts";
-import { objectLabels, sortKeys } from "./names.ts";
+import { FIELD_MANAGER, objectLabels, sortKeys } from "./names.ts";
+import { readTrafficBlock, type ShownTraffic, type TrafficLine, trafficOf } from "./traffic-block.ts";
 
 /** `spec` of a Function; OpenFaaS's fields. `fprocess` is in `environment`, the namespace is the object's own. */
 export interface FunctionSpec {
@@ -18,6 +20,8 @@ export interface FunctionSpec {
   readonly limits?: FunctionResources;
   readonly requests?: FunctionResources;
   readonly readOnlyRootFilesystem?: boolean;
+  /** Ours, in Knative's fields. */
+  readonly traffic?: readonly TrafficLine[];
 }
 
 /** `status` of a Function. */
@@ -31,6 +35,20 @@ export interface FunctionObjectStatus {
     readonly profileRef: { readonly name: string; readonly namespace: string };
     readonly observedGeneration: number;
   }[];
+  /** Where calls go now; absent where nothing is kept of versions, as below. */
+  readonly traffic?: readonly ShownTraffic[];
+  readonly versions?: readonly ShownVersion[];
+}
+
+/** A version that is kept. */
+export interface ShownVersion {
+  /** `v3`. */
+  readonly name: string;
+  readonly image: string;
+  readonly digest?: string;
+  /** Wanted, and ready, of the function's own replicas or of those beside them. */
+  readonly replicas: number;
+  readonly availableReplicas: number;
 }
 
 /** An object of kind Function, `openfaas.com/v1`. */
@@ -78,14 +96,37 @@ export function deploymentToFunction(deployment: ResolvedDeployment): FunctionOb
 
 /** Rules that only a Function can break; the rest is `deploymentProblems` of {@link functionToDeployment}. */
 export function functionProblems({ metadata, spec }: FunctionObject): string[] {
-  return spec.name === metadata.name
-    ? []
-    : [`spec.name: "${spec.name}" must be the name of the object, "${metadata.name}"`];
+  const { name, traffic = [], annotations = {} } = spec;
+  const isTwice = traffic.length > 0 && annotations[TRAFFIC] !== undefined;
+  return [
+    ...(name === metadata.name ? [] : [`spec.name: "${name}" must be the name of the object, "${metadata.name}"`]),
+    ...(traffic.length > 0 ? readTrafficBlock(name, traffic).problems : []),
+    ...(isTwice ? [`spec.traffic: must not be there beside the annotation ${TRAFFIC}`] : []),
+  ];
+}
+
+const ownsSpec = ({ fieldsV1, subresource }: V1ManagedFieldsEntry) =>
+  !subresource && typeof fieldsV1 === "object" && "f:spec" in fieldsV1;
+const timeOf = ({ time }: V1ManagedFieldsEntry) => new Date(time ?? 0).getTime();
+
+/** Whether the newest writer of the definition is a provider; times are in seconds, so there may be several. */
+export function isByProvider({ managedFields = [] }: V1ObjectMeta): boolean {
+  const writers = managedFields.filter(ownsSpec);
+  const newest = Math.max(...writers.map(timeOf));
+  return writers.filter((entry) => timeOf(entry) === newest).every(({ manager }) => manager === FIELD_MANAGER);
+}
+
+/** Whether the objects of a Function were once as its present definition wants them. */
+export function isSettledObject({ metadata, status }: Pick<FunctionObject, "metadata" | "status">): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  return status?.observedGeneration === metadata.generation && ready === "True";
 }
 
 /** The deploy that a Function asks for. */
 export function functionToDeployment({ metadata, spec }: FunctionObject): ResolvedDeployment {
-  const { name: service, image, environment = {}, labels, annotations } = spec;
+  const { name: service, image, environment = {}, labels, traffic } = spec;
+  const split = trafficOf(service, traffic);
+  const annotations = split === undefined ? spec.annotations : { ...spec.annotations, [TRAFFIC]: split };
   const { constraints, secrets, limits, requests, readOnlyRootFilesystem } = spec;
   const { fprocess, ...envVars } = environment;
   const optional: Omit<Partial<FunctionDeployment>, "service" | "image" | "namespace"> = {

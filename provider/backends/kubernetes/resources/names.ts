@@ -1,3 +1,9 @@
+import { ROUTES } from "../../../../contract/routes/route.ts";
+import { ROLLBACK_WINDOW, VERSION_KEEP, VERSION_NAME } from "../../../../contract/versions/function-versions.ts";
+import { MIRROR } from "../../../../contract/versions/mirror.ts";
+import { ROLLOUT } from "../../../../contract/versions/rollout-settings.ts";
+import { STICKY } from "../../../../contract/versions/sticky.ts";
+import { TRAFFIC } from "../../../../contract/versions/traffic.ts";
 import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 
 /** Names that the objects carry and by which they are found again. */
@@ -85,6 +91,23 @@ export function versionMarks(name: string, version: string): Record<string, stri
 /** The function's own annotations as every object of it carries them. */
 export function objectAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
   return sortKeys({ [ANNOTATIONS.scrape]: "false", ...annotations });
+}
+
+/** Settings of a function that its pods never see, and the domains of such: another value must not start them anew. */
+const APART: readonly string[] = [
+  TRAFFIC,
+  ROLLOUT,
+  ROLLBACK_WINDOW,
+  VERSION_NAME,
+  VERSION_KEEP,
+  STICKY,
+  MIRROR,
+  ROUTES,
+];
+
+/** Whether an annotation is on the function's objects and not on its pods. */
+export function isApart(key: string): boolean {
+  return APART.some((name) => key === name || key.startsWith(`${name}.`));
 }
 
 /** A copy with its keys in order, so that equal maps have equal text. */

@@ -4,7 +4,15 @@ import { parseVersionedName } from "../../../../contract/versions/version-name.t
 import type { ResolvedDeployment } from "../../backend.ts";
 import { readConstraints } from "./constraints.ts";
 import { readEnvironment } from "./environment.ts";
-import { ANNOTATIONS, FUNCTION_LABEL, HIDDEN_ANNOTATIONS, sortKeys, VERSION_LABEL, VERSION_OF_LABEL } from "./names.ts";
+import {
+  ANNOTATIONS,
+  FUNCTION_LABEL,
+  HIDDEN_ANNOTATIONS,
+  isApart,
+  sortKeys,
+  VERSION_LABEL,
+  VERSION_OF_LABEL,
+} from "./names.ts";
 import { readSecrets } from "./secret-volumes.ts";
 import { isVersionUnit, unitOfDeployment } from "./version-unit.ts";
 
@@ -39,9 +47,10 @@ export function readLabels(deployment: V1Deployment): Record<string, string> {
   return sortKeys({ ...own, [FUNCTION_LABEL]: functionName(deployment) });
 }
 
-/** Annotations of the function's pods without those that are for ourselves. */
-export function readAnnotations({ spec }: V1Deployment): Record<string, string> {
-  const annotations = Object.entries(spec?.template?.metadata?.annotations ?? {});
+/** Annotations of the function's pods without those that are for ourselves, and those that pods have no use for. */
+export function readAnnotations({ metadata, spec }: V1Deployment): Record<string, string> {
+  const apart = Object.entries(metadata?.annotations ?? {}).filter(([key]) => isApart(key));
+  const annotations = [...Object.entries(spec?.template?.metadata?.annotations ?? {}), ...apart];
   return sortKeys(Object.fromEntries(annotations.filter(([key]) => !HIDDEN_ANNOTATIONS.has(key))));
 }
 
