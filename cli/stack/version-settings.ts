@@ -26,6 +26,7 @@ const ROLLOUT_FIELDS: Readonly<Record<string, string>> = {
   strategy: "",
   steps: ".steps",
   gate: ".gate",
+  query: ".query",
   min_requests: ".min-requests",
   no_data: ".no-data",
   on_fail: ".on-fail",

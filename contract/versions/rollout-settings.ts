@@ -27,10 +27,20 @@ const gate = z.object({
 });
 export type RolloutGate = z.output<typeof gate>;
 
+const query = z.object({
+  /** PromQL. `$function`, `$namespace` and `$version` stand for the names of the new version. */
+  expression: z.string(),
+  /** Its value is below. */
+  limit: z.number(),
+});
+export type RolloutQuery = z.output<typeof query>;
+
 export const rolloutSettings = z.object({
   strategy: z.enum(ROLLOUT_STRATEGIES),
   steps: z.array(step).min(1).max(50),
   gates: z.array(gate).max(20),
+  /** A condition that Prometheus is asked about, beside those. */
+  query: maybe(query),
   /** Calls in a step before anything is concluded. */
   minRequests: z.number().int().min(0),
   /** When a step's time is over with fewer; absent: `advance`, but `hold` before 100 %. */
@@ -48,7 +58,7 @@ export type RolloutSettings = z.output<typeof rolloutSettings>;
 
 const HUNDRED: RolloutStep = { share: WHOLE, forMs: 0 };
 const CANARY_STEPS = "1@2m,5@5m,25@10m,50@10m,100";
-const SETTINGS = ["steps", "gate", "min-requests", "no-data", "on-fail", "max", "hook", "warm"] as const;
+const SETTINGS = ["steps", "gate", "query", "min-requests", "no-data", "on-fail", "max", "hook", "warm"] as const;
 type Setting = (typeof SETTINGS)[number];
 const nameOf = (setting: Setting) => `${ROLLOUT}.${setting}`;
 const HOUR_MS = 3_600_000;
@@ -81,6 +91,8 @@ export function parseRollout(annotations: Readonly<Record<string, string>> = {})
     refuse(nameOf("steps"), rule),
   );
   const gates = parseGates(read("gate") ?? "", (rule) => refuse(nameOf("gate"), rule));
+  const query = read("query");
+  const asked = query === undefined ? undefined : parseQuery(query, (rule) => refuse(nameOf("query"), rule));
   const count = (setting: Setting, otherwise: number, text = read(setting)): number => {
     if (text === undefined) return otherwise;
     if (/^\d{1,7}$/.test(text)) return Number(text);
@@ -97,6 +109,7 @@ export function parseRollout(annotations: Readonly<Record<string, string>> = {})
       strategy,
       steps,
       gates,
+      ...(asked && { query: asked }),
       minRequests: count("min-requests", 50),
       ...(noData && { noData }),
       onFail: oneOf(nameOf("on-fail"), ["abort", "pause"] as const, read("on-fail")) ?? "abort",
@@ -132,6 +145,17 @@ function parseSteps(text: string, refuse: (rule: string) => void): RolloutStep[]
   else if (shares.at(-1) !== WHOLE) refuse("the last step must be 100");
   else return steps;
   return [HUNDRED];
+}
+
+const QUERY = /^(.*[^<=>!\s])\s*<\s*(-?\d+(?:\.\d+)?)$/s;
+const MAX_QUERY_CHARS = 2_000;
+
+/** `sum(rate(orders_failed{version="$version"}[1m])) < 0.5`. */
+function parseQuery(text: string, refuse: (rule: string) => void): RolloutQuery | undefined {
+  const [, expression, limit] = (text.length <= MAX_QUERY_CHARS && QUERY.exec(text)) || [];
+  if (expression !== undefined) return { expression, limit: Number(limit) };
+  refuse(`must be PromQL, then < and a number, in at most ${MAX_QUERY_CHARS} characters`);
+  return undefined;
 }
 
 const GATE = /^(errors|p50|p95|p99|cold)<(\d+(?:\.\d+)?)(%|ms|s|x)$/;

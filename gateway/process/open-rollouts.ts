@@ -13,11 +13,14 @@ import { RolloutStore } from "../rollouts/rollout-store.ts";
 import { RolloutWatch } from "../rollouts/rollout-watch.ts";
 import type { RolloutsUnderWay } from "../rollouts/rollouts-under-way.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
+import { queryPrometheus } from "../scaling/prometheus.ts";
 import type { AsyncConfig } from "./async-config.ts";
 import { readSigningSecrets } from "./secret-files.ts";
 
 export interface RolloutParts {
   readonly config: Pick<AsyncConfig, "callbackTargets" | "secretMountPath">;
+  /** Asked about functions whose rollouts want that; absent where there is none. */
+  readonly prometheusUrl: URL | undefined;
   readonly underWay: RolloutsUnderWay;
   readonly table: FunctionTable;
   readonly provider: Pick<ProviderClient, "connected" | "raise">;
@@ -44,7 +47,7 @@ export function openRolloutWatch(connection: ProviderConnection, table: Function
 
 /** Moves rollouts on while this gateway leads. */
 export async function openRollouts(parts: RolloutParts): Promise<OpenRollouts> {
-  const { config, underWay, table, provider, connection, autoscaler, caller, release, log } = parts;
+  const { config, prometheusUrl, underWay, table, provider, connection, autoscaler, caller, release, log } = parts;
   const secrets = await readSigningSecrets(config.secretMountPath);
   const sender = new CallbackSender({
     timeoutMs: HOOK_TIMEOUT_MS,
@@ -64,6 +67,10 @@ export async function openRollouts(parts: RolloutParts): Promise<OpenRollouts> {
       await provider.raise(ref, replicas);
     },
     ask: (hook, question, signal) => hooks.ask(hook, question, signal),
+    query: async (expression) => {
+      if (!prometheusUrl) throw new Error("no Prometheus is named; set prometheus_url");
+      return await queryPrometheus(prometheusUrl, expression);
+    },
     log,
   });
   void table.whenSynced.then(() => driver.start());

@@ -211,6 +211,7 @@ export async function openGateway(
     opened.push(caller);
     const rollouts = await openRollouts({
       config: config.async,
+      prometheusUrl: config.scaling.prometheusUrl,
       ...{ underWay, table, provider, connection, autoscaler, caller, release, log },
     });
     opened.push(rollouts);

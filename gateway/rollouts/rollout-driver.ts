@@ -7,7 +7,8 @@ import { formatPercent } from "../../contract/versions/traffic.ts";
 import type { Logger } from "../../kit/log.ts";
 import { announcedReplicas, type KnownFunction } from "../core/known-function.ts";
 import { advance, holdForHook, type RolloutMove, type RolloutSight, replicasToWarm } from "../core/rollout/advance.ts";
-import { HookAnswers } from "./hook-answers.ts";
+import type { QueryResult } from "../core/rollout/evaluate-gates.ts";
+import { AskedAnswers } from "./asked-answers.ts";
 import type { HookAnswer, HookQuestion } from "./hooks.ts";
 import { RolloutClock } from "./rollout-clock.ts";
 import type { FunctionInRollout, RolloutsUnderWay } from "./rollouts-under-way.ts";
@@ -23,6 +24,8 @@ export interface RolloutDriverOptions {
   /** Has a version get at least so many replicas. */
   readonly raise: (ref: FunctionRef, replicas: number) => Promise<void>;
   readonly ask: (hook: string, question: HookQuestion, signal: AbortSignal) => Promise<HookAnswer>;
+  /** Asks Prometheus. */
+  readonly query: (expression: string) => Promise<number>;
   readonly log: Pick<Logger, "debug" | "info" | "warn">;
   /** Milliseconds since 1970. */
   readonly wall?: () => number;
@@ -32,13 +35,16 @@ export interface RolloutDriverOptions {
 
 /** Between two looks at each rollout. */
 const LOOK_EVERY_MS = 1_000;
+/** After a no the hook is asked again so often, and so often Prometheus. */
+const ASK_AGAIN_MS = 5_000;
 /** Replicas that were asked for and are not wanted yet, or not any more, are asked for again. */
 const RAISE_AGAIN_MS = 5_000;
 
 /** What is known of one rollout beside its state. */
 interface Watched {
   readonly clock: RolloutClock;
-  readonly hook: HookAnswers;
+  readonly hook: AskedAnswers<HookAnswer>;
+  readonly query: AskedAnswers<QueryResult>;
   raisedAt: number;
   /** Whether a look is under way. */
   busy: boolean;
@@ -91,7 +97,7 @@ export class RolloutDriver {
     try {
       this.#warm(seen, watched);
       // The stream may be a moment behind; so the provider is asked before anything is written.
-      if (advance(seen.rollout, this.#sightOf(seen, seen.rollout), times)) await this.#move(seen, watched);
+      if (advance(seen.rollout, this.#sightOf(seen, seen.rollout, watched), times)) await this.#move(seen, watched);
       watched.failing = false;
     } catch (err) {
       this.#tell(seen, watched, err);
@@ -105,20 +111,42 @@ export class RolloutDriver {
     if (!watched) {
       const clock = new RolloutClock(this.#wall, this.#steady);
       const raisedAt = Number.NEGATIVE_INFINITY;
-      watched = { clock, hook: new HookAnswers(), raisedAt, busy: false, failing: false };
+      const hook = new AskedAnswers<HookAnswer>((why, ageMs) => why !== undefined && ageMs >= ASK_AGAIN_MS);
+      const query = new AskedAnswers<QueryResult>((_result, ageMs) => ageMs >= ASK_AGAIN_MS);
+      watched = { clock, hook, query, raisedAt, busy: false, failing: false };
       this.#watched.set(name, watched);
     }
     return watched;
   }
 
-  #sightOf({ ref, name }: FunctionInRollout, rollout: RolloutState): RolloutSight {
+  #sightOf({ ref, name }: FunctionInRollout, rollout: RolloutState, watched: Watched): RolloutSight {
     const { underWay } = this.#options;
     const candidate = underWay.versionOf(ref, rollout.to);
     return {
       candidate: { ready: readyOf(candidate, rollout.to), problem: candidate?.problem },
       stable: { ready: readyOf(underWay.versionOf(ref, rollout.from), rollout.from) },
       counts: underWay.numbers(name, rollout),
+      query: this.#askedOf(ref, rollout, watched),
     };
+  }
+
+  #askedOf({ name, namespace }: FunctionRef, rollout: RolloutState, watched: Watched): QueryResult | undefined {
+    const { query } = rollout.settings;
+    if (!query || rollout.phase === "warming") return undefined;
+    const names: Record<string, string> = { function: name, namespace, version: rollout.to };
+    const expression = query.expression.replace(
+      /\$(function|namespace|version)\b/g,
+      (_all, key) => names[key] as string,
+    );
+    const ask = async (): Promise<QueryResult> => {
+      try {
+        return { value: await this.#options.query(expression) };
+      } catch (error) {
+        return { problem: (error as Error).message };
+      }
+    };
+    // What was said of the step before is no word of this one.
+    return watched.query.read(`${rollout.id}/${rollout.step}`, this.#steady(), ask)?.is;
   }
 
   /** Nobody calls a version that has no share yet, so nothing else would start it. */
@@ -140,7 +168,7 @@ export class RolloutDriver {
     const { generation, rollout } = await store.read(seen.ref);
     if (!rollout || !isUnderWay(rollout)) return;
     const times = watched.clock.read(rollout);
-    const move = advance(rollout, this.#sightOf(seen, rollout), times);
+    const move = advance(rollout, this.#sightOf(seen, rollout, watched), times);
     const next = move && this.#unlessHeld(seen, rollout, move, watched);
     if (!next || !acts() || this.#closing.signal.aborted) return;
     try {
@@ -168,7 +196,7 @@ export class RolloutDriver {
     const { ask } = this.#options;
     const answer = answers.read(key, this.#steady(), () => ask(hook, question, this.#closing.signal));
     if (!answer) return undefined;
-    return answer.why === undefined ? next : holdForHook(rollout, answer.why, clock.read(rollout));
+    return answer.is === undefined ? next : holdForHook(rollout, answer.is, clock.read(rollout));
   }
 
   #note({ name, namespace }: FunctionRef, before: RolloutState, next: RolloutState): void {

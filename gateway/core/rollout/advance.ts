@@ -7,7 +7,7 @@ import {
   type RolloutState,
 } from "../../../contract/versions/rollout-state.ts";
 import { formatPercent, WHOLE } from "../../../contract/versions/traffic.ts";
-import { type Evaluation, evaluateGates, type TrialNumbers } from "./evaluate-gates.ts";
+import { type Evaluation, evaluateGates, type QueryResult, type TrialNumbers } from "./evaluate-gates.ts";
 
 /** What gateways see of the two versions. */
 export interface RolloutSight {
@@ -16,6 +16,8 @@ export interface RolloutSight {
   readonly stable: { readonly ready: number };
   /** Since the step began. */
   readonly counts: TrialNumbers;
+  /** What Prometheus last said, where it is asked. */
+  readonly query?: QueryResult | undefined;
 }
 
 /** Where a rollout stands in time. Intervals are by a clock that nobody sets. */
@@ -57,7 +59,7 @@ export function advance(state: RolloutState, sight: RolloutSight, times: Rollout
   if (state.phase === "step" && !hasTime(state.settings.steps, state.step)) {
     return enter(state, state.step, state.reason ?? "approved", times);
   }
-  return observe(state, sight.counts, times);
+  return observe(state, sight, times);
 }
 
 /** A rollout whose hook does not let it go on; undefined where that is written down already. */
@@ -87,12 +89,16 @@ function warm(state: RolloutState, { candidate, stable }: RolloutSight, times: R
   );
 }
 
-function observe(state: RolloutState, numbers: TrialNumbers, times: RolloutTimes): RolloutMove | undefined {
+function observe(
+  state: RolloutState,
+  { counts: numbers, query }: RolloutSight,
+  times: RolloutTimes,
+): RolloutMove | undefined {
   const { settings, phase, step: at } = state;
   const step = settings.steps[at];
   const last = state.measurements.at(-1);
   const before = last?.step === at ? last : undefined;
-  const evaluation = evaluateGates(settings, numbers);
+  const evaluation = evaluateGates(settings, numbers, query);
   const news = evaluation.verdict !== "no-data" && (before?.verdict ?? "no-data") === "no-data";
   const due = before === undefined ? news || times.inPhaseMs >= EVALUATE_EVERY_MS : news || isDue(times);
   const measured = due ? measure(state, numbers, evaluation, times) : state;

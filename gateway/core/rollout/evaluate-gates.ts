@@ -1,4 +1,4 @@
-import type { RolloutGate, RolloutSettings } from "../../../contract/versions/rollout-settings.ts";
+import type { RolloutGate, RolloutQuery, RolloutSettings } from "../../../contract/versions/rollout-settings.ts";
 import type { RolloutMeasurement, VersionCounts } from "../../../contract/versions/rollout-state.ts";
 import { wilsonInterval } from "./wilson.ts";
 
@@ -16,6 +16,9 @@ export interface Evaluation {
   readonly likely?: boolean;
 }
 
+/** What Prometheus says, or why it says nothing. */
+export type QueryResult = { readonly value: number } | { readonly problem: string };
+
 /** Fewer calls on either side say too little to compare by. */
 const LEAST_TO_COMPARE = 100;
 
@@ -23,12 +26,14 @@ type Outcome = Required<Pick<Evaluation, "verdict" | "reason">> & { readonly lik
 
 /** What the numbers say of the new version. */
 export function evaluateGates(
-  { gates, minRequests }: Pick<RolloutSettings, "gates" | "minRequests">,
+  { gates, query, minRequests }: Pick<RolloutSettings, "gates" | "query" | "minRequests">,
   numbers: TrialNumbers,
+  result: QueryResult = { problem: "it was not asked yet" },
 ): Evaluation {
   const { calls } = numbers.candidate;
   if (calls < minRequests) return { verdict: "no-data", reason: `${calls} of at least ${minRequests} calls` };
   const outcomes = gates.map((gate) => judge(gate, numbers));
+  if (query) outcomes.push(judgeQuery(query, result));
   const bad = outcomes.find(({ verdict }) => verdict === "bad");
   if (bad) return { verdict: "bad", reason: bad.reason };
   const open = outcomes.filter(({ verdict }) => verdict === "inconclusive");
@@ -57,6 +62,13 @@ function judge(gate: RolloutGate, numbers: TrialNumbers): Outcome {
     : milliseconds(limit);
   const verdict = seen < most ? "good" : "bad";
   return { verdict, reason: `${metric} is ${milliseconds(seen)}, the limit ${bound}`, likely: verdict === "good" };
+}
+
+function judgeQuery({ limit }: RolloutQuery, result: QueryResult): Outcome {
+  if ("problem" in result) return { verdict: "inconclusive", reason: `query: ${result.problem}`, likely: false };
+  const { value } = result;
+  const verdict = value < limit ? "good" : "bad";
+  return { verdict, reason: `the query's value is ${value}, the limit ${limit}`, likely: verdict === "good" };
 }
 
 /** A share of few calls may be chance: it is too large, or small enough, when it is so with 95 %. */

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { parseMirror } from "../../../contract/versions/mirror.ts";
+import { parseRollout } from "../../../contract/versions/rollout-settings.ts";
 import { versionSettingProblems } from "../../../contract/versions/settings.ts";
 import { parseSticky } from "../../../contract/versions/sticky.ts";
 
@@ -62,4 +63,21 @@ test("settings are read with what they are without", () => {
     methods: ["GET", "HEAD"],
     problems: [],
   });
+});
+
+test.each([
+  ["up < 1", { expression: "up", limit: 1 }],
+  ['sum(rate(x{a="<3"}[1m]))<0.25', { expression: 'sum(rate(x{a="<3"}[1m]))', limit: 0.25 }],
+  ["x < -3", { expression: "x", limit: -3 }],
+  ["up", undefined],
+  ["up < x", undefined],
+  ["up <", undefined],
+  ["< 3", undefined],
+  ["up > 3", undefined],
+  ["up <= 3", undefined],
+  [`${"x".repeat(2_000)} < 3`, undefined],
+])("a rollout's query %j is %j", (text, query) => {
+  const { settings, problems } = parseRollout({ "com.faaslane.rollout.query": text });
+  expect(settings.query).toEqual(query);
+  expect(problems).toHaveLength(query ? 0 : 1);
 });

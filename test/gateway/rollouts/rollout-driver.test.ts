@@ -141,6 +141,31 @@ test("a hook that never answers holds nothing up that has to be ended", async ()
   expect(world.course).toEqual(["aborted 0"]);
 });
 
+test("Prometheus is asked in every step, and ends a rollout by what it says", async () => {
+  const query = 'sum(orders_failed{version="$version", function="$function.$namespace"}) < 0.5';
+  const world = new RolloutWorld(rolloutOf({ steps: "5@20s,25@20s,100", query, "min-requests": "0" }));
+  world.addGateway(true);
+  await world.pass(22);
+  expect(world.course).toEqual(["step 0", "step 1"]);
+  expect(new Set(world.queries)).toEqual(new Set(['sum(orders_failed{version="v2", function="shop.fn"})']));
+  expect(world.queries.length).toBeLessThan(8);
+  world.value = () => 0.5;
+  await world.pass(15);
+  expect(world.course).toEqual(["step 0", "step 1", "aborted 1"]);
+  expect(world.listed.rollout?.reason).toBe("the query's value is 0.5, the limit 0.5");
+});
+
+test("a Prometheus that says nothing ends nothing, and holds before all calls", async () => {
+  const world = new RolloutWorld(rolloutOf({ steps: "5@5s,25@5s,100", query: "up < 1", "min-requests": "50" }));
+  world.value = () => {
+    throw new Error("the query has no value now");
+  };
+  const gateway = world.addGateway(true);
+  await world.pass(60, () => world.call(gateway, "v2", 200, 200));
+  expect(world.course).toEqual(["step 0", "step 1", "holding 1"]);
+  expect(world.listed.rollout?.reason).toBe("query: the query has no value now");
+});
+
 test("a provider that is away is asked again, and it is said once", async () => {
   const world = new RolloutWorld(rolloutOf(STEPS));
   let away = true;

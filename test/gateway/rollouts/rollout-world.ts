@@ -84,6 +84,8 @@ export class RolloutWorld {
   readonly raised: [FunctionRef, number][] = [];
   readonly gateways: Gateway[] = [];
   readonly asked: unknown[] = [];
+  readonly queries: string[] = [];
+  value: () => number = () => 0;
   answer: () => string | undefined = () => undefined;
   /** Writes that came too late. */
   conflicts = 0;
@@ -105,6 +107,10 @@ export class RolloutWorld {
       ask: async (_hook, question) => {
         this.asked.push(question);
         return this.answer();
+      },
+      query: async (expression: string) => {
+        this.queries.push(expression);
+        return this.value();
       },
       log: {
         debug() {},

@@ -88,6 +88,16 @@ describe("a verdict", () => {
     expect(evaluateGates({ gates, minRequests: 50 }, { candidate, stable }).verdict).toBe(verdict);
   });
 
+  test.each([
+    [{ value: 0.4 }, "good"],
+    [{ value: 0.5 }, "bad"],
+    [{ problem: "away" }, "inconclusive"],
+    [undefined, "inconclusive"],
+  ])("takes what Prometheus says, %j, as %s", (result, verdict) => {
+    const settings = { gates: [errors(0.01)], query: { expression: "x", limit: 0.5 }, minRequests: 50 };
+    expect(evaluateGates(settings, { candidate: side(), stable: side() }, result).verdict).toBe(verdict);
+  });
+
   test("says what it was that was not kept, with the numbers", () => {
     const numbers = { candidate: side({ calls: 25, errors: 5 }), stable: side() };
     const { reason } = evaluateGates({ gates: [errors(0.01)], minRequests: 10 }, numbers);
