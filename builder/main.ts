@@ -3,11 +3,13 @@ import { readCredentials } from "../kit/basic-auth.ts";
 import { lockFolder } from "../kit/folder-lock.ts";
 import { createLogger } from "../kit/log.ts";
 import { runProcess } from "../kit/process.ts";
+import { preferSmallHeap } from "../kit/small-heap.ts";
 import { loadBuilderConfig } from "./config.ts";
 import { openBuilderServer } from "./serve.ts";
 
 const WATCHDOG = fileURLToPath(new URL("../dist/watchdog.mjs", import.meta.url));
 
+preferSmallHeap();
 await runProcess(async () => {
   const config = loadBuilderConfig(process.env);
   const log = createLogger(config.logLevel);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
-import { type Dispatcher, request } from "undici";
 import { readAtMost } from "./answer-body.ts";
 import type { RegistryLogin } from "./docker-config.ts";
+import { dump, type HttpAnswer, HttpSender } from "./http-request.ts";
 import { DEFAULT_REGISTRY, isDigest } from "./image-reference.ts";
 import { MANIFEST_TYPES } from "./media-types.ts";
 import { RegistryError, registryErrorOf } from "./registry-error.ts";
@@ -43,7 +43,7 @@ export interface BlobSource {
 type Access = "pull" | "pull,push";
 
 interface Ask {
-  readonly method: Dispatcher.HttpMethod;
+  readonly method: "GET" | "HEAD" | "POST" | "PUT";
   /** Below `/v2/`, or a whole URL. */
   readonly url: URL;
   readonly scopes: readonly string[];
@@ -62,12 +62,13 @@ export class RegistryClient {
   readonly host: string;
   readonly #base: URL;
   readonly #authorizer: RegistryAuthorizer;
+  readonly #sender = new HttpSender();
 
   constructor({ registry, login, insecure = isLoopback(registry), url }: RegistryOptions) {
     this.host = registry;
     const host = registry === DEFAULT_REGISTRY ? HUB_HOST : registry;
     this.#base = new URL("v2/", url ?? `${insecure ? "http" : "https"}://${host}/`);
-    this.#authorizer = new RegistryAuthorizer(login, this.#base.protocol === "http:");
+    this.#authorizer = new RegistryAuthorizer(login, this.#base.protocol === "http:", this.#sender);
   }
 
   /**
@@ -112,7 +113,7 @@ export class RegistryClient {
       signal,
     });
     if (statusCode !== 200) throw await refusal(what, statusCode, body);
-    await body.dump();
+    await dump(body);
     const { "docker-content-digest": digest } = headers;
     // Registries need not say.
     if (digest === undefined) return (await this.fetchManifest(repository, tag, signal)).digest;
@@ -148,7 +149,7 @@ export class RegistryClient {
       scopes: [scopeOf(repository, "pull,push")],
       signal,
     });
-    await body.dump();
+    await dump(body);
     return statusCode === 200;
   }
 
@@ -171,7 +172,7 @@ export class RegistryClient {
       signal,
     });
     if (statusCode !== 201) throw await refusal(`${this.host}: cannot push a layer of ${repository}`, statusCode, body);
-    await body.dump();
+    await dump(body);
     return true;
   }
 
@@ -191,7 +192,7 @@ export class RegistryClient {
       signal,
     });
     if (statusCode !== 201) throw await refusal(`${this.host}: cannot push ${repository}`, statusCode, body);
-    await body.dump();
+    await dump(body);
   }
 
   /** @returns where to send the blob; undefined when it was taken from `from` */
@@ -209,13 +210,13 @@ export class RegistryClient {
     const scopes = [scopeOf(repository, "pull,push"), ...(from === undefined ? [] : [scopeOf(from, "pull")])];
     const { statusCode, headers, body } = await this.#send({ method: "POST", url, scopes, signal });
     if (statusCode === 201 && from !== undefined) {
-      await body.dump();
+      await dump(body);
       return undefined;
     }
     const what = `${this.host}: cannot push to ${repository}`;
     // A mount that the registry does not make is an upload that it has begun.
     if (statusCode !== 202) throw await refusal(what, statusCode, body);
-    await body.dump();
+    await dump(body);
     const { location } = headers;
     if (typeof location !== "string" || !URL.canParse(location, url.href)) {
       throw new RegistryError(`${what}: the registry does not say where to`, statusCode);
@@ -224,34 +225,33 @@ export class RegistryClient {
   }
 
   /** Logs in when it is asked to, and follows redirects of reading requests: to other hosts without the login. */
-  async #send(ask: Ask): Promise<Dispatcher.ResponseData> {
+  async #send(ask: Ask): Promise<HttpAnswer> {
     for (let tries = 0; ; tries++) {
       const response = await this.#sendOnce(ask);
       if (response.statusCode !== 401 || tries === 1) return response;
       const { "www-authenticate": challenge } = response.headers;
       const header = Array.isArray(challenge) ? challenge[0] : challenge;
       if (!this.#authorizer.challenged(header, ask.scopes)) return response;
-      await response.body.dump();
+      await dump(response.body);
     }
   }
 
-  async #sendOnce({ method, url, scopes, headers, body, signal }: Ask): Promise<Dispatcher.ResponseData> {
+  async #sendOnce({ method, url, scopes, headers, body, signal }: Ask): Promise<HttpAnswer> {
     const authorization = await this.#authorizer.header(scopes, signal);
     let at = url;
     for (let redirects = 0; ; redirects++) {
       const own = at.origin === this.#base.origin && authorization !== undefined;
-      const response = await request(at, {
+      const response = await this.#sender.send(at, {
         method,
         headers: { "user-agent": "faaslane", ...headers, ...(own && { authorization }) },
         body: body ? await body() : null,
-        headersTimeout: TIMEOUT_MS,
-        bodyTimeout: TIMEOUT_MS,
+        idleMs: TIMEOUT_MS,
         signal,
       });
       const { location } = response.headers;
       const leads = [301, 302, 303, 307, 308].includes(response.statusCode) && typeof location === "string";
       if (!leads || (method !== "GET" && method !== "HEAD")) return response;
-      await response.body.dump();
+      await dump(response.body);
       if (redirects === MAX_REDIRECTS || !URL.canParse(location, at.href)) {
         throw new RegistryError(`${this.host}: its redirects lead nowhere`, response.statusCode);
       }
@@ -280,7 +280,7 @@ function scopeOf(repository: string, access: Access): string {
   return `repository:${repository}:${access}`;
 }
 
-async function refusal(what: string, status: number, body: Dispatcher.ResponseData["body"]): Promise<RegistryError> {
+async function refusal(what: string, status: number, body: HttpAnswer["body"]): Promise<RegistryError> {
   const text = await readAtMost(body, MAX_ERROR_BYTES, what).catch(() => Buffer.alloc(0));
   return registryErrorOf(what, status, text.toString());
 }

@@ -1,7 +1,7 @@
-import { request } from "undici";
 import { z } from "zod";
 import { readAtMost } from "./answer-body.ts";
 import type { RegistryLogin } from "./docker-config.ts";
+import type { HttpSender } from "./http-request.ts";
 import { RegistryError, registryErrorOf } from "./registry-error.ts";
 
 /** Of a registry's answer to who is not logged in. */
@@ -51,10 +51,12 @@ export class RegistryAuthorizer {
   readonly #login: RegistryLogin | undefined;
   /** Whether tokens, and the login for them, may be asked for without TLS. */
   readonly #insecure: boolean;
+  readonly #sender: HttpSender;
   #challenge: Challenge | undefined;
   readonly #tokens = new Map<string, Token>();
 
-  constructor(login: RegistryLogin | undefined, insecure: boolean) {
+  constructor(login: RegistryLogin | undefined, insecure: boolean, sender: HttpSender) {
+    this.#sender = sender;
     this.#login = login;
     this.#insecure = insecure;
   }
@@ -103,10 +105,10 @@ export class RegistryAuthorizer {
     }
     if (service !== undefined) url.searchParams.set("service", service);
     for (const scope of scopes) url.searchParams.append("scope", scope);
-    const { statusCode, body } = await request(url, {
+    const { statusCode, body } = await this.#sender.send(url, {
+      method: "GET",
       headers: this.#login ? { authorization: basic(this.#login) } : {},
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
+      idleMs: TIMEOUT_MS,
       signal,
     });
     const text = (await readAtMost(body, MAX_TOKEN_BYTES, `${url.host}: the token`)).toString();

@@ -237,7 +237,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
   nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
-  undici: /^(oci|gateway\/(policies|proxy|async|scaling))\//,
+  undici: /^(gateway\/(policies|proxy|async|scaling))\//,
   tar: /^(oci|provider\/backends\/(build|images)|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,

@@ -1,13 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { eventually } from "./eventually.ts";
+import { spawnSync } from "node:child_process";
 import { describeNeeding, unlessRequired } from "./needing.ts";
+import { PROGRAM } from "./registry-process.ts";
 
-const PROGRAM = "docker-registry";
+export { DockerRegistry } from "./registry-process.ts";
 
 function missingRegistry(): string | undefined {
   const found = spawnSync(PROGRAM, ["--version"]).status === 0;
@@ -15,57 +10,3 @@ function missingRegistry(): string | undefined {
 }
 
 export const describeWithRegistry = describeNeeding(missingRegistry());
-
-/** Debian's `docker-registry`, the reference implementation, on a folder of its own. */
-export class DockerRegistry {
-  /** `host:port`. */
-  readonly address: string;
-  readonly #folder: string;
-  readonly #process: ChildProcess;
-
-  private constructor(address: string, folder: string, child: ChildProcess) {
-    this.address = address;
-    this.#folder = folder;
-    this.#process = child;
-  }
-
-  static async start(): Promise<DockerRegistry> {
-    const folder = await mkdtemp(join(tmpdir(), "faaslane-registry-"));
-    const address = `127.0.0.1:${await freePort()}`;
-    const config = join(folder, "config.yml");
-    await writeFile(
-      config,
-      JSON.stringify({
-        version: "0.1",
-        log: { accesslog: { disabled: true }, level: "error" },
-        storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
-        http: { addr: address },
-      }),
-    );
-    const child = spawn(PROGRAM, ["serve", config], { stdio: ["ignore", "ignore", "ignore"] });
-    const registry = new DockerRegistry(address, folder, child);
-    await eventually(
-      "the registry answers",
-      async () => (await fetch(`http://${address}/v2/`).catch(() => undefined))?.ok,
-    );
-    return registry;
-  }
-
-  async remove(): Promise<void> {
-    if (this.#process.exitCode === null) {
-      const gone = once(this.#process, "exit");
-      this.#process.kill("SIGKILL");
-      await gone;
-    }
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
