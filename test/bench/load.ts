@@ -21,6 +21,7 @@ export interface LoadOptions {
   readonly bodyBytes?: number | undefined;
   /** Whether a connection is used again; true unless given. */
   readonly keepAlive?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const run = promisify(execFile);
@@ -40,7 +41,8 @@ export async function applyLoad(options: LoadOptions): Promise<LoadResult> {
   return GENERATOR === "wrk" ? await runWrk(options) : await runAutocannon(options);
 }
 
-async function runWrk({ url, connections, seconds, bodyBytes, keepAlive = true }: LoadOptions): Promise<LoadResult> {
+async function runWrk(options: LoadOptions): Promise<LoadResult> {
+  const { url, connections, seconds, bodyBytes, keepAlive = true, headers = {} } = options;
   const script = fileURLToPath(new URL("post.lua", import.meta.url));
   const { stdout } = await run("wrk", [
     "-t1",
@@ -49,6 +51,7 @@ async function runWrk({ url, connections, seconds, bodyBytes, keepAlive = true }
     `--timeout=${ANSWER_WITHIN_S}s`,
     "--latency",
     ...(keepAlive ? [] : ["-HConnection: close"]),
+    ...Object.entries(headers).map(([name, value]) => `-H${name}: ${value}`),
     ...(bodyBytes === undefined ? [url] : ["-s", script, url, "--", String(bodyBytes)]),
   ]);
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`failed calls:\n${stdout}`);
@@ -64,7 +67,7 @@ async function runWrk({ url, connections, seconds, bodyBytes, keepAlive = true }
 async function runAutocannon(options: LoadOptions): Promise<LoadResult> {
   const { url, connections, seconds, bodyBytes, keepAlive = true } = options;
   const request = bodyBytes === undefined ? {} : { method: "POST" as const, body: Buffer.alloc(bodyBytes, "x") };
-  const headers = keepAlive ? {} : { connection: "close" };
+  const headers = { ...options.headers, ...(keepAlive ? {} : { connection: "close" }) };
   const result = await autocannon({
     url,
     connections,

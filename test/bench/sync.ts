@@ -1,7 +1,8 @@
 /**
- * `npm run bench`: the synchronous path side by side, with what it takes of processors and memory, large bodies, cold
- * start, start-up and idle memory, all in one run of five minutes at most. `-- --quick` leaves out most of it, and
- * `-- --million` makes a million calls instead. Numbers of one machine say little; the ratios are what is claimed.
+ * `npm run bench`: the synchronous path side by side, with what it takes of processors and memory, what a split between
+ * versions costs, large bodies, cold start, start-up and idle memory, all in one run of six minutes at most. `-- --quick`
+ * leaves out most of it, and `-- --million` makes a million calls instead. Numbers of one machine say little; the ratios
+ * are what is claimed.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { temporaryFolder } from "../support/platform.ts";
 import { benchMatrix, KINDS, type MatrixOptions } from "./call-matrix.ts";
 import { benchLargeBodies } from "./large-bodies.ts";
 import { benchMillion } from "./million.ts";
+import { benchSplit } from "./split.ts";
 import { benchColdStart, benchIdleMemory, benchStartUp } from "./start-up.ts";
 import { openWholePath, type WholePath } from "./whole-path.ts";
 
@@ -44,8 +46,11 @@ try {
   else {
     await benchIdleMemory(folder.path);
     await benchStartUp(folder.path);
-    await onWholePath((path) => benchMatrix(path, ALL), WORKERS);
-    kept = await benchLargeBodies(join(folder.path, "large"));
+    kept = await onWholePath(async (path) => {
+      await benchMatrix(path, ALL);
+      return await benchSplit(path);
+    }, WORKERS);
+    kept = (await benchLargeBodies(join(folder.path, "large"))) && kept;
     await benchColdStart(folder.path);
   }
   if (!kept) process.exitCode = 1;
