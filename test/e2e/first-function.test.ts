@@ -1,53 +1,12 @@
-import { execFile } from "node:child_process";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect } from "@jest/globals";
+import { followDocument } from "../support/follow-document.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
-import { Platform, ROOT, temporaryFolder } from "../support/platform.ts";
 import { missingPrograms } from "../templates/support/programs.ts";
-
-/** A file to write, or commands to run, with what they print. */
-const PART = /`([\w./-]+)`:\n\n```\w+\n([\s\S]*?)```|```bash\n([\s\S]*?)```/g;
 
 testNeeding(unlessRequired(missingPrograms("python3", "curl")))(
   "docs/first-function.md does what it says",
   async () => {
-    const folder = await temporaryFolder();
-    const platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path });
-    try {
-      const bin = join(folder.path, "bin");
-      await mkdir(bin);
-      const program = `#!/bin/sh\nexec ${process.execPath} --disable-warning=ExperimentalWarning ${ROOT}/cli/main.ts "$@"\n`;
-      await writeFile(join(bin, "faaslane"), program);
-      await chmod(join(bin, "faaslane"), 0o755);
-      const env = {
-        PATH: `${bin}:${process.env.PATH}`,
-        HOME: folder.path,
-        OPENFAAS_URL: platform.url,
-        data_dir: join(folder.path, "data"),
-      };
-      const text = await readFile(join(ROOT, "docs/first-function.md"), "utf8");
-      let [files, answers] = [0, 0];
-      for (const [, file, content, commands] of text.matchAll(PART)) {
-        if (file !== undefined) {
-          await writeFile(join(folder.path, file), content as string);
-          files += 1;
-          continue;
-        }
-        const script = (commands as string).replaceAll("http://127.0.0.1:8080", platform.url);
-        const { stdout } = await promisify(execFile)("bash", ["-eu", "-c", script], { cwd: folder.path, env });
-        for (const [, expected] of script.matchAll(/^# (.*)$/gm)) {
-          expect(stdout).toContain(expected);
-          answers += 1;
-        }
-      }
-      expect([files, answers]).toEqual([4, 3]);
-    } finally {
-      platform.kill("SIGKILL");
-      await platform.ended;
-      await folder.remove();
-    }
+    expect(await followDocument("docs/first-function.md")).toEqual({ files: 4, answers: 3 });
   },
   180_000,
 );
