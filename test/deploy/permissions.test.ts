@@ -7,6 +7,7 @@ import {
   FUNCTION_NAMESPACE,
   ONE_NAMESPACE,
   type Permission,
+  ROUTE_PERMISSIONS,
 } from "../../provider/backends/kubernetes/resources/permissions.ts";
 import { find, render } from "./chart-support.ts";
 
@@ -35,6 +36,21 @@ describe("permissions", () => {
     const role = find(objects, "ClusterRole", "faaslane-provider");
     expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ALL_NAMESPACES).sort());
     expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+  });
+
+  test.each(["ingress", "httproute"] as const)("with an %s for each route are those for it too", (kind) => {
+    const { objects } = render({ routes: { objects: kind, gateway: "edge/public" } });
+    const core = granted(find(objects, "Role", "faaslane-provider-core"));
+    expect(core.sort()).toEqual(needed(CORE_NAMESPACE, ROUTE_PERMISSIONS[kind]).sort());
+    const container = JSON.stringify(find(objects, "Deployment", "gateway-provider"));
+    expect(container).toContain(`{"name":"route_objects","value":"${kind}"}`);
+    expect(container).toContain(`{"name":"route_gateway","value":"edge/public"}`);
+    // It can be reached from outside then, so callbacks do not lead to private addresses.
+    const gateway = (values: object) => JSON.stringify(find(render(values).objects, "Deployment", "gateway"));
+    expect(gateway({})).toContain(`{"name":"callback_private","value":"true"}`);
+    expect(gateway({ routes: { objects: kind, gateway: "edge/public" } })).toContain(
+      `{"name":"callback_private","value":"false"}`,
+    );
   });
 
   test("are bound to the account of the provider, which alone has a token", () => {

@@ -117,7 +117,7 @@ topologySpreadConstraints:
 {{- /* Whether callbacks may go to private addresses: true or false. */ -}}
 {{- define "faaslane.callbackPrivate" -}}
 {{- if eq .Values.callbacks.privateTargets "auto" -}}
-{{ not (or .Values.exposeServices .Values.ingress.enabled .Values.gatewayApi.enabled) }}
+{{ not (or .Values.exposeServices .Values.ingress.enabled .Values.gatewayApi.enabled (ne .Values.routes.objects "none")) }}
 {{- else -}}
 {{ eq .Values.callbacks.privateTargets "allow" }}
 {{- end -}}

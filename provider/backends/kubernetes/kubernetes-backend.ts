@@ -12,12 +12,15 @@ import type { ClusterAccess } from "./client/access.ts";
 import { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
 import { type Identified, telling, type WatcherOptions, type WatchSink, watchObjects } from "./client/watcher.ts";
+import { FunctionIngresses } from "./function-ingresses.ts";
 import { FunctionObjects } from "./function-objects.ts";
 import { KubernetesVersions } from "./function-versions.ts";
 import { KubernetesFunctions } from "./kubernetes-functions.ts";
 import { KubernetesNamespaces } from "./namespaces.ts";
+import { keepRouteObjects } from "./operator/keep-route-objects.ts";
 import { type Operator, openOperator } from "./operator/operator.ts";
 import { readLogs } from "./pods/logs.ts";
+import { type FunctionIngress, trimFunctionIngress } from "./resources/function-ingress.ts";
 import { FUNCTION_LABEL, VERSION_LABEL, VERSION_OF_LABEL } from "./resources/names.ts";
 import { versionOwner } from "./resources/owner.ts";
 import type { KubernetesSettings } from "./resources/read-settings.ts";
@@ -37,6 +40,8 @@ export interface KubernetesBackendOptions {
 const LEAST_DRAIN_MS = 2_000;
 /** An account of before there were versions may do without, and is asked again this often. */
 const REFUSED_MS = 30_000;
+/** How often to look for kinds that were not installed. */
+const ABSENT_MS = 30_000;
 /** How long requests wait for the first cache of the cluster. */
 const CACHE_WITHIN_MS = 20_000;
 
@@ -50,7 +55,10 @@ function trimConfigMap({ metadata = {}, ...map }: V1ConfigMap): V1ConfigMap {
   return { ...map, metadata: rest };
 }
 
-type Watched<T extends Identified> = Pick<WatcherOptions<T>, "path" | "labelSelector" | "trim" | "refusedMs">;
+type Watched<T extends Identified> = Pick<
+  WatcherOptions<T>,
+  "path" | "labelSelector" | "trim" | "refusedMs" | "absentMs"
+>;
 
 /**
  * Runs functions as Deployments of a Kubernetes cluster. Returns before the cluster has been seen, which may be away
@@ -63,7 +71,13 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
   const closed = new AbortController();
   const hub = new WatchHub();
   const coldStarts = new ColdStarts();
-  const cache = new InformerCache({ hub, coldStarts, hasNamespace: (name) => namespaces.has(name) });
+  const ingresses = new FunctionIngresses({ defaultNamespace, onChange: () => cache.republish(), log });
+  const cache = new InformerCache({
+    hub,
+    coldStarts,
+    hasNamespace: (name) => namespaces.has(name),
+    amend: (row) => ingresses.amend(row),
+  });
 
   const stuckPods = new StuckPods({ client, log, signal: closed.signal, now: () => performance.now() });
 
@@ -128,6 +142,14 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       refusedMs: REFUSED_MS,
     }),
   );
+  firsts.push(
+    watch<FunctionIngress>(ingresses.sink, {
+      path: apiPath.functionIngresses(profilesNamespace),
+      trim: trimFunctionIngress,
+      absentMs: ABSENT_MS,
+      refusedMs: REFUSED_MS,
+    }),
+  );
   if (clusterRole) {
     firsts.push(watch<V1Namespace>(namespaces.sink, { path: apiPath.namespaces, trim: trimNamespace }));
   }
@@ -163,6 +185,12 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       reconcile: (...given) => functions.reconcile(...given),
       log,
     });
+  const routeObjects =
+    settings.routeObjects &&
+    keepRouteObjects(
+      { client, settings: settings.routeObjects, cache, ingresses, hub, ready: whole, log },
+      closed.signal,
+    );
   let closing: Promise<void> | undefined;
 
   return {
@@ -178,6 +206,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => cache.usersOf(secret) }),
     namespaces,
     coldStarts,
+    ingressRoutes: () => ingresses.list(),
     ...(announceUrl && { announce: (...announced) => cache.announce(...announced) }),
     async *logs(query, signal) {
       await ready();
@@ -197,7 +226,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
         closed.abort();
         hub.end();
         cache.close();
-        const operatorEnds = operator?.close() ?? Promise.resolve();
+        const operatorEnds = Promise.all([operator?.close(), routeObjects?.close()]);
         const limitMs = Math.max(drainTimeoutMs, LEAST_DRAIN_MS);
         await untilAborted(operatorEnds, AbortSignal.timeout(limitMs));
         // Ends what is still under way.

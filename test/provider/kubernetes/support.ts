@@ -6,6 +6,7 @@ import type { Backend } from "../../../provider/backends/backend.ts";
 import { accessOf } from "../../../provider/backends/kubernetes/client/kubeconfig.ts";
 import { openKubernetesBackend } from "../../../provider/backends/kubernetes/kubernetes-backend.ts";
 import type { OperatorSettings } from "../../../provider/backends/kubernetes/resources/read-settings.ts";
+import type { RouteObjectSettings } from "../../../provider/backends/kubernetes/resources/route-object.ts";
 import { DEFAULT_SETTINGS, type DigestRule } from "../../../provider/backends/kubernetes/resources/settings.ts";
 import type { ImageSpec } from "../../support/kube/kubelet/process-runtime.ts";
 import type { KubeServer } from "../../support/kube/server.ts";
@@ -24,13 +25,15 @@ export interface BackendUnderTest {
   readonly clusterRole?: boolean;
   readonly announceUrl?: URL;
   readonly imageDigests?: DigestRule;
+  /** Absent: none are made. */
+  readonly routeObjects?: RouteObjectSettings;
   /** Absent: none. */
   readonly operator?: OperatorSettings;
 }
 
 export function openBackend(
   kube: KubeServer,
-  { clusterRole = true, announceUrl, operator, imageDigests = "versions" }: BackendUnderTest = {},
+  { clusterRole = true, announceUrl, operator, routeObjects, imageDigests = "versions" }: BackendUnderTest = {},
 ): Backend {
   const config = new KubeConfig();
   config.loadFromString(kube.kubeconfig());
@@ -44,6 +47,7 @@ export function openBackend(
       imageDigests,
       ...(announceUrl && { announceUrl }),
       ...(operator && { operator }),
+      ...(routeObjects && { routeObjects }),
     },
     defaultNamespace: NAMESPACE,
     version: { sha: "", release: "test" },

@@ -1,6 +1,6 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { Announcement } from "../../../../contract/announce.ts";
-import type { Endpoint } from "../../../../contract/endpoints.ts";
+import type { Endpoint, FunctionEndpoints } from "../../../../contract/endpoints.ts";
 import { type FunctionRef, type FunctionStatus, qualifiedName } from "../../../../contract/functions.ts";
 import type { SecretName } from "../../../../contract/secrets.ts";
 import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
@@ -9,7 +9,7 @@ import type { WatchHub } from "../../watch-hub.ts";
 import type { Identified, WatchSink } from "../client/watcher.ts";
 import { isAnnounceToken } from "../resources/announce-token.ts";
 import { podEndpoints, readEndpoints } from "../resources/endpoints.ts";
-import { isFunction, isVersionDeployment } from "../resources/read-deployment.ts";
+import { isFunction, isVersionDeployment, readAnnotations } from "../resources/read-deployment.ts";
 import { readSecrets } from "../resources/secret-volumes.ts";
 import { readStatus } from "../resources/status.ts";
 import { trimDeployment } from "../resources/trim.ts";
@@ -22,6 +22,8 @@ export interface InformerCacheOptions {
   /** Whether functions may live there. */
   hasNamespace(name: string): boolean;
   readonly coldStarts?: Pick<ColdStarts, "observe" | "forget">;
+  /** What gateways are told of a function beside what its objects say. */
+  readonly amend?: (row: FunctionEndpoints) => FunctionEndpoints;
   readonly now?: () => number;
 }
 
@@ -200,6 +202,15 @@ export class InformerCache {
     });
   }
 
+  /** Annotations of all functions that are there. */
+  *annotations(): Generator<FunctionRef & { readonly annotations: Readonly<Record<string, string>> }> {
+    for (const deployment of this.#deployments.values()) {
+      const ref = refOf(deployment);
+      if (deployment.metadata?.deletionTimestamp || isVersionUnit(ref.name)) continue;
+      yield { ...ref, annotations: readAnnotations(deployment) };
+    }
+  }
+
   /** Pods of a function that are there. */
   podsOf(ref: FunctionRef): V1Pod[] {
     const deployment = this.find(ref);
@@ -304,6 +315,7 @@ export class InformerCache {
       return;
     }
     const pods = this.#podsOf(deployment);
-    this.#options.hub.publish(readEndpoints(deployment, this.#endpointsOf(pods), pods));
+    const row = readEndpoints(deployment, this.#endpointsOf(pods), pods);
+    this.#options.hub.publish(this.#options.amend?.(row) ?? row);
   }
 }

@@ -27,6 +27,11 @@ export const apiPath = {
   functions: (namespace?: string) => `${openfaas(namespace)}/functions`,
   function: (namespace: string, name: string) => `${openfaas(namespace)}/functions/${name}`,
   functionStatus: (namespace: string, name: string) => `${openfaas(namespace)}/functions/${name}/status`,
+  functionIngresses: (namespace: string) => `${openfaas(namespace)}/functioningresses`,
+  routeObjects: (kind: "ingress" | "httproute", namespace: string) =>
+    kind === "ingress"
+      ? `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`
+      : `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`,
   profiles: (namespace: string) => `${openfaas(namespace)}/profiles`,
   profile: (namespace: string, name: string) => `${openfaas(namespace)}/profiles/${name}`,
   leases,

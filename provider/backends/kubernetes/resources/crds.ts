@@ -127,6 +127,19 @@ const profileSpec = object({
   strategy: object({ type: { type: "string", enum: ["Recreate"] } }),
 });
 
+/** As OpenFaaS's ingress-operator takes it. */
+const functionIngressSpec = object(
+  {
+    domain: text("Host; `*.` and one for all below it."),
+    function: text("A function, or NAME.NAMESPACE."),
+    path: text("All below it leads to the function, which sees what follows it."),
+    ingressType: text("Not used."),
+    bypassGateway: { type: "boolean", description: "Not used." },
+    tls: object({ enabled: { type: "boolean" }, issuerRef: object({ name: text(), kind: text() }, ["name"]) }),
+  },
+  ["domain", "function"],
+);
+
 const envelope = { apiVersion: text(), kind: text(), metadata: { type: "object" } };
 
 interface Kind {
@@ -156,7 +169,7 @@ const conditionColumn = (type: string) => ({
   jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
 });
 
-/** Function and Profile, as OpenFaaS defines them, so that its objects can be applied as they are. */
+/** Function, Profile and FunctionIngress, as OpenFaaS defines them, so that its objects can be applied as they are. */
 export function buildCrds(): CustomResourceDefinition[] {
   return [
     buildCrd({
@@ -181,6 +194,17 @@ export function buildCrds(): CustomResourceDefinition[] {
       kind: "Profile",
       plural: "profiles",
       version: { schema: { openAPIV3Schema: object({ ...envelope, spec: profileSpec }, ["spec"]) } },
+    }),
+    buildCrd({
+      kind: "FunctionIngress",
+      plural: "functioningresses",
+      version: {
+        additionalPrinterColumns: [
+          { name: "Domain", type: "string", jsonPath: ".spec.domain" },
+          { name: "Function", type: "string", jsonPath: ".spec.function" },
+        ],
+        schema: { openAPIV3Schema: object({ ...envelope, spec: functionIngressSpec }, ["spec"]) },
+      },
     }),
   ];
 }

@@ -43,5 +43,14 @@ export const ONE_NAMESPACE: readonly Permission[] = [{ group: "", resource: "nam
 /** In the provider's own namespace. */
 export const CORE_NAMESPACE: readonly Permission[] = [
   { group: "openfaas.com", resource: "profiles", verbs: READ },
+  { group: "openfaas.com", resource: "functioningresses", verbs: READ },
   { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "create", "update"] },
 ];
+
+/** In the provider's own namespace, where objects are kept for routes. */
+export const ROUTE_PERMISSIONS: Readonly<Record<"ingress" | "httproute", readonly Permission[]>> = {
+  ingress: [{ group: "networking.k8s.io", resource: "ingresses", verbs: ["list", "create", "patch", "delete"] }],
+  httproute: [
+    { group: "gateway.networking.k8s.io", resource: "httproutes", verbs: ["list", "create", "patch", "delete"] },
+  ],
+};

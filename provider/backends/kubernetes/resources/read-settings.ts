@@ -10,6 +10,7 @@ import {
 } from "../../../../kit/parse.ts";
 import { readScaleDefaults } from "../../../../kit/scale-defaults.ts";
 import type { ProbeTiming } from "../../probe-annotations.ts";
+import { ROUTE_OBJECTS, type RouteObjectKind, type RouteObjectSettings } from "./route-object.ts";
 import { DEFAULT_SETTINGS, DIGEST_RULES, type DigestRule, type PullPolicy, type ResourceSettings } from "./settings.ts";
 
 /** What a provider with this backend has to be told, besides what every provider is. */
@@ -24,6 +25,8 @@ export interface KubernetesSettings {
   /** Where the provider listens for that, and for nothing else. */
   readonly announcePort: number;
   readonly imageDigests: DigestRule;
+  /** Absent: nothing is made for routes. */
+  readonly routeObjects?: RouteObjectSettings;
   /** Absent: Function objects are neither written nor acted on. */
   readonly operator?: OperatorSettings;
 }
@@ -69,6 +72,7 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
   const announceUrl = read.optional("announce_url", parseAnnounceUrl);
   const leaseDurationMs = read.optional("operator_lease_duration", parseLeaseDuration) ?? DEFAULT_LEASE_MS;
   const operator = read.optional("operator", parseBoolean) ?? true;
+  const profilesNamespace = read.optional("profiles_namespace", parseText) ?? "openfaas";
   return {
     resources: {
       httpProbe: read.optional("http_probe", parseBoolean) ?? DEFAULT_SETTINGS.httpProbe,
@@ -80,10 +84,38 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
       scaleDefaults: readScaleDefaults(read),
     },
     clusterRole: read.optional("cluster_role", parseBoolean) ?? false,
-    profilesNamespace: read.optional("profiles_namespace", parseText) ?? "openfaas",
+    profilesNamespace,
     ...(announceUrl && { announceUrl }),
     announcePort: read.optional("announce_port", parsePort) ?? DEFAULT_ANNOUNCE_PORT,
+    ...readRouteObjects(read, profilesNamespace),
     imageDigests: read.optional("image_digests", oneOf<DigestRule>(...DIGEST_RULES)) ?? "versions",
     ...(operator && { operator: { leaseDurationMs } }),
+  };
+}
+
+const SERVICE = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)(?::(\d{1,5}))?$/;
+
+/** `gateway:8080`. */
+function parseService(text: string): { readonly service: string; readonly port: number } {
+  const [, service, , port = "8080"] = SERVICE.exec(text) ?? [];
+  if (service === undefined || Number(port) < 1 || Number(port) > 65_535)
+    throw new Error("must be a Service and a port such as gateway:8080");
+  return { service, port: Number(port) };
+}
+
+function readRouteObjects(read: EnvReader, namespace: string): { readonly routeObjects?: RouteObjectSettings } {
+  const kind = read.optional("route_objects", oneOf<RouteObjectKind>(...ROUTE_OBJECTS)) ?? "none";
+  const target = read.optional("route_service", parseService) ?? { service: "gateway", port: 8080 };
+  const className = read.optional("route_ingress_class", parseText);
+  const issuerKind = read.optional("route_issuer_kind", oneOf<"Issuer" | "ClusterIssuer">("Issuer", "ClusterIssuer"));
+  const parent =
+    kind === "httproute" ? read.required("route_gateway", parseText) : read.optional("route_gateway", parseText);
+  if (kind === "none") return {};
+  return {
+    routeObjects: {
+      ...{ kind, namespace, ...target, issuerKind: issuerKind ?? "ClusterIssuer" },
+      ...(className !== undefined && { className }),
+      ...(parent !== undefined && { parent }),
+    },
   };
 }
