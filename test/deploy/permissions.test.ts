@@ -46,7 +46,8 @@ describe("permissions", () => {
     expect(container).toContain(`{"name":"route_objects","value":"${kind}"}`);
     expect(container).toContain(`{"name":"route_gateway","value":"edge/public"}`);
     // It can be reached from outside then, so callbacks do not lead to private addresses.
-    const gateway = (values: object) => JSON.stringify(find(render(values).objects, "Deployment", "gateway"));
+    const gateway = (values: Parameters<typeof render>[0]) =>
+      JSON.stringify(find(render(values).objects, "Deployment", "gateway"));
     expect(gateway({})).toContain(`{"name":"callback_private","value":"true"}`);
     expect(gateway({ routes: { objects: kind, gateway: "edge/public" } })).toContain(
       `{"name":"callback_private","value":"false"}`,
