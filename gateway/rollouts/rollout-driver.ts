@@ -34,7 +34,7 @@ export interface RolloutDriverOptions {
 }
 
 /** Between two looks at each rollout. */
-const LOOK_EVERY_MS = 1_000;
+const LOOK_EVERY_MS = 500;
 /** After a no the hook is asked again so often, and so often Prometheus. */
 const ASK_AGAIN_MS = 5_000;
 /** Replicas that were asked for and are not wanted yet, or not any more, are asked for again. */

@@ -113,7 +113,7 @@ describe("a rollout under load", () => {
 
   test("20 % errors at a share of 5 % of 100 calls a second: aborted within 10 s, at most 0.3 % of all calls fail", async () => {
     const steps = { "com.faaslane.rollout.steps": "5@10m,100" };
-    const gate = { "com.faaslane.rollout.gate": "errors<1%", "com.faaslane.rollout.min-requests": "10" };
+    const gate = { "com.faaslane.rollout.gate": "errors<1%", "com.faaslane.rollout.min-requests": "5" };
     const annotations = { ...CANARY, ...steps, ...gate };
     await begin("failing", annotations);
     const calls = load("failing", 100);
@@ -146,6 +146,31 @@ describe("a rollout under load", () => {
     expect((await rolloutOf("slow")).reason).toMatch(/^p95 is \d+.* the limit 2 × \d+.* of the stable version$/);
     await calls.stop();
     expect(calls.failures).toEqual([]);
+  }, 240_000);
+
+  test("copies of calls are enough to find a failing version: it is aborted before anybody is given its answer", async () => {
+    const steps = { "com.faaslane.rollout.steps": "mirror:50@10m,100" };
+    const gate = { "com.faaslane.rollout.gate": "errors<1%", "com.faaslane.rollout.min-requests": "50" };
+    const annotations = { ...CANARY, ...steps, ...gate };
+    await begin("copied", annotations);
+    const calls = load("copied", 50);
+    await deploy("PUT", "copied", { annotations, envVars: { FAIL: "2" } });
+    await reach("copied", "aborted 0");
+    expect((await rolloutOf("copied")).reason).toMatch(/^errors are /);
+    await calls.stop();
+    expect(calls.failures).toEqual([]);
+    expect(calls.countOf("v2")).toBe(0);
+  }, 240_000);
+
+  test("a version that cannot start is aborted for its reason, and never had a call", async () => {
+    await begin("broken", CANARY);
+    const calls = load("broken", 20);
+    await deploy("PUT", "broken", { annotations: CANARY, envVars: { inproc_handler: "./missing.mjs" } });
+    await reach("broken", "aborted 0");
+    expect((await rolloutOf("broken")).reason).toMatch(/^v2 cannot start: .+/);
+    await calls.stop();
+    expect(calls.failures).toEqual([]);
+    expect(calls.countOf("v2")).toBe(0);
   }, 240_000);
 
   test("a rollback under 200 calls a second fails none, and the old version answers at once", async () => {
