@@ -221,7 +221,11 @@ export class RegistryClient {
     if (typeof location !== "string" || !URL.canParse(location, url.href)) {
       throw new RegistryError(`${what}: the registry does not say where to`, statusCode);
     }
-    return new URL(location, url);
+    const to = new URL(location, url);
+    if (url.protocol === "https:" && to.protocol !== "https:") {
+      throw new RegistryError(`${what}: the registry wants it sent to ${to.protocol}//, without TLS`, statusCode);
+    }
+    return to;
   }
 
   /** Logs in when it is asked to, and follows redirects of reading requests: to other hosts without the login. */

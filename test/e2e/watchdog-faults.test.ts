@@ -126,6 +126,26 @@ test.each(["classic", "serializing", "streaming"])(
   300_000,
 );
 
+test("http: a gibibyte of log in one line holds up no answer", async () => {
+  await using watchdog = await startWatchdog({
+    mode: "http",
+    upstream_url: "http://127.0.0.1:0",
+    exec_timeout: "10m",
+    read_timeout: "10m",
+    write_timeout: "10m",
+    ...shell(
+      `(head -c 1073741824 /dev/zero | tr '\\0' x; echo all of it) >&2 & exec ${process.execPath} stubborn-server.mjs`,
+    ),
+  });
+  const calls = async () => {
+    for (let i = 0; i < 20; i++) expect(Number(await (await fetch(watchdog.url)).text())).toBeGreaterThan(1);
+  };
+  await calls();
+  await eventually("all has been logged", () => watchdog.log.includes("all of it"), 240_000, 100);
+  await calls();
+  expect(await figure(watchdog, "process_resident_memory_bytes")).toBeLessThan(300e6);
+}, 300_000);
+
 testNeeding(missingSmallDisk())(
   "calls are answered when the disk of the log is full",
   async () => {

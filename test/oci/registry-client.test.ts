@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { MEDIA_TYPES } from "../../oci/media-types.ts";
+import { pushImage } from "../../oci/push-image.ts";
 import { digestOf, RegistryClient } from "../../oci/registry-client.ts";
 import { RegistryError } from "../../oci/registry-error.ts";
 import { DockerRegistry, describeWithRegistry } from "../support/docker-registry.ts";
@@ -210,6 +211,83 @@ describe("with a registry that", () => {
     });
     expect(await clientOf(registry).pushBlob("a/b", blobOf(BLOB), signal)).toBe(true);
     expect(registry.asked.at(-1)).toBe(`PUT /upload/7?state=a%2Bb&digest=${encodeURIComponent(digestOf(BLOB))} -`);
+  });
+
+  test("has uploads go to another host gets them there without the login", async () => {
+    const store = await start(async (req, res) => res.writeHead((await text(req)) === "some bytes" ? 201 : 400).end());
+    const registry = await start((req, res) => {
+      if (req.headers.authorization === undefined) return res.writeHead(401, { "www-authenticate": "Basic" }).end();
+      if (req.method === "HEAD") return res.writeHead(404).end();
+      return res.writeHead(202, { location: `http://${store.address}/session?sig=1` }).end();
+    });
+    expect(await clientOf(registry).pushBlob("a/b", blobOf(BLOB), signal)).toBe(true);
+    expect(store.asked).toEqual([`PUT /session?sig=1&digest=${encodeURIComponent(digestOf(BLOB))} -`]);
+  });
+
+  test("redirects an upload itself is told of, and sent nothing elsewhere", async () => {
+    const store = await start((_req, res) => res.writeHead(201).end());
+    const registry = await start((req, res) => {
+      if (req.method === "HEAD") return res.writeHead(404).end();
+      if (req.method === "POST") return res.writeHead(202, { location: "/session" }).end();
+      return res.writeHead(307, { location: `http://${store.address}/elsewhere` }).end();
+    });
+    await expect(clientOf(registry).pushBlob("a/b", blobOf(BLOB), signal)).rejects.toMatchObject({ status: 307 });
+    expect(store.asked).toEqual([]);
+  });
+
+  test("lets a token expire between two parts of an upload gets the blob whole, with another one", async () => {
+    let tokens = 0;
+    const bodies: string[] = [];
+    const registry = await start(async (req, res, url) => {
+      if (url.pathname === "/token") return res.end(JSON.stringify({ token: `T${++tokens}`, expires_in: 300 }));
+      bodies.push(await text(req));
+      const isGood = req.headers.authorization === (req.method === "PUT" ? "Bearer T2" : "Bearer T1");
+      const realm = `Bearer realm="http://${req.headers.host}/token"`;
+      if (!isGood) return res.writeHead(401, { "www-authenticate": realm }).end();
+      if (req.method === "HEAD") return res.writeHead(404).end();
+      return req.method === "POST" ? res.writeHead(202, { location: "/session" }).end() : res.writeHead(201).end();
+    });
+    let opened = 0;
+    const blob = blobOf(BLOB);
+    const open = () => {
+      opened++;
+      return blob.open();
+    };
+    const counted = { ...blob, open };
+    expect(await clientOf(registry).pushBlob("a/b", counted, signal)).toBe(true);
+    expect([opened, bodies.filter(Boolean)]).toEqual([2, ["some bytes", "some bytes"]]);
+    expect(registry.asked.at(-1)).toMatch(/^PUT .* Bearer T2$/);
+  });
+
+  test("loses the place in an upload (416) gets it again from the start, in a session of its own", async () => {
+    let sessions = 0;
+    const registry = await start(async (req, res) => {
+      await text(req);
+      if (req.method === "HEAD") return res.writeHead(404).end();
+      if (req.method === "POST") return res.writeHead(202, { location: `/session/${++sessions}` }).end();
+      if (req.url?.startsWith("/session/1?")) return res.writeHead(416, { range: "0-3" }).end();
+      return res.writeHead(201).end();
+    });
+    const reference = { registry: registry.address, repository: "a/base", tag: "1", digest: undefined };
+    const manifest = {
+      schemaVersion: 2 as const,
+      config: { mediaType: "x", digest: digestOf(BLOB), size: 1 },
+      layers: [],
+    };
+    const config = { os: "linux", architecture: "amd64", rootfs: { type: "layers" as const, diff_ids: [] } };
+    const client = clientOf(registry);
+    const image = await pushImage({
+      base: { reference, digest: digestOf(BLOB), manifest, config },
+      baseClient: client,
+      layers: [],
+      run: { env: {}, entrypoint: [], command: [], workingDir: "/", user: "1", exposedPorts: [], labels: {} },
+      target: { ...reference, repository: "a/image" },
+      client,
+      signal,
+    });
+    expect(sessions).toBe(2);
+    expect(registry.asked.at(-1)).toBe("PUT /v2/a/image/manifests/1 -");
+    expect(image.digest).toMatch(/^sha256:/);
   });
 
   test.each([
