@@ -115,7 +115,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const pathPrefix = deps.pathPrefix ?? new PathPrefix();
   app.use(redirectToClean(pathPrefix));
   const forward = (path?: string) => async (req: IncomingMessage, res: ServerResponse) =>
-    await connection.forward(req, res, path ?? (req.url as string));
+    await connection.forward(req, res, path ?? (req.url as string), { user: credentials?.user });
 
   const health = forward(PATHS.health);
   route(app, PATHS.health, {

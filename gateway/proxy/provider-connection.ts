@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { type Dispatcher, Pool } from "undici";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { codeOfStatus, FaasError } from "../../contract/errors.ts";
-import { PATHS } from "../../contract/paths.ts";
+import { PATHS, USER_HEADER } from "../../contract/paths.ts";
 import { endToEndHeaders, MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
 import type { Login } from "../../kit/credential-files.ts";
 import { addressOf } from "./provider-address.ts";
@@ -19,7 +19,11 @@ const NOT_FOR_THE_PROVIDER: ReadonlySet<string> = new Set([
   "authorization",
   "origin",
   "sec-fetch-site",
+  // Which is ours to say.
+  USER_HEADER,
 ]);
+
+const PRINTABLE = /^[ -~]+$/;
 
 const BUILD_TIMEOUT_MS = 15 * 60_000;
 
@@ -43,6 +47,12 @@ export interface ProviderRequest {
   readonly signal?: AbortSignal;
   /** Longest wait for response headers, in milliseconds; the connection's own unless given. */
   readonly timeoutMs?: number;
+}
+
+/** What is known of a request that is passed on. */
+export interface KnownRequest {
+  readonly body?: Buffer;
+  readonly user?: string | undefined;
 }
 
 /** HTTP to the provider, with the gateway's own credentials. */
@@ -108,10 +118,13 @@ export class ProviderConnection {
 
   /**
    * Streams a caller's request to the provider as it is, and the answer back.
-   * @param body of the request, where that has been read already
+   * @param known `body` of the request, where that has been read already; `user` who has logged in
    * @throws {FaasError} `upstream` when the provider does not answer
    */
-  async forward(req: IncomingMessage, res: ServerResponse, path: string, body?: Buffer): Promise<void> {
+  async forward(req: IncomingMessage, res: ServerResponse, path: string, known: KnownRequest = {}): Promise<void> {
+    const { body, user } = known;
+    const headers = endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER);
+    if (user !== undefined && PRINTABLE.test(user)) headers.push(USER_HEADER, user);
     const leaving = new AbortController();
     res.on("close", () => leaving.abort());
     let answer: Dispatcher.ResponseData;
@@ -119,7 +132,7 @@ export class ProviderConnection {
       answer = await this.request({
         method: req.method as string,
         path,
-        headers: endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER),
+        headers,
         signal: leaving.signal,
         ...(body ? { body } : hasBody(req) ? { body: req } : {}),
         // A large context takes its time on a slow line, and then to be unpacked.
@@ -129,12 +142,12 @@ export class ProviderConnection {
       if (leaving.signal.aborted) return;
       throw error;
     }
-    const { connection: _c, "keep-alive": _k, "transfer-encoding": _t, ...headers } = answer.headers;
+    const { connection: _c, "keep-alive": _k, "transfer-encoding": _t, ...answered } = answer.headers;
     // Providers of others have no codes.
-    const code = headers[ERROR_HEADER] ?? codeOfStatus(answer.statusCode);
-    if (code !== undefined) headers[ERROR_HEADER] = code;
-    res.writeHead(answer.statusCode, headers);
-    if (headers["content-length"] === undefined) res.flushHeaders();
+    const code = answered[ERROR_HEADER] ?? codeOfStatus(answer.statusCode);
+    if (code !== undefined) answered[ERROR_HEADER] = code;
+    res.writeHead(answer.statusCode, answered);
+    if (answered["content-length"] === undefined) res.flushHeaders();
     const isEndless = path.startsWith(PATHS.logs) || path.startsWith(PATHS.endpoints);
     try {
       await pipeline(isEndless ? piecesUntil(answer.body, this.#streamsEnd.signal) : answer.body, res);

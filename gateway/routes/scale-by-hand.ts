@@ -30,7 +30,7 @@ export function scaleByHand({ autoscaler, connection, find, defaultNamespace }: 
     }
     const body = await read(req).catch(() => undefined);
     if (!body) return; // the caller left while sending
-    await connection.forward(req, res, req.url, body);
+    await connection.forward(req, res, req.url, { body });
     if (res.statusCode < 200 || res.statusCode > 299) return;
     const order = readOrder(body);
     if (!order) return;

@@ -8,7 +8,8 @@ export interface FunctionTarget {
 }
 
 const PREFIX = "/function/";
-const NAME = /^[-a-zA-Z_0-9.]+$/;
+/** With a version after an `@`, where one is meant. */
+const NAME = /^[-a-zA-Z_0-9.]+(@[-a-z0-9]+(\.[-a-zA-Z_0-9.]*)?)?$/;
 
 /** Whether a raw URL is a call of a function, well-formed or not. */
 export function isFunctionUrl(url: string): boolean {

@@ -1,4 +1,5 @@
 import { listProblems } from "../../contract/clip.ts";
+import type { FunctionEndpoints } from "../../contract/endpoints.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { FunctionVersions } from "../../contract/versions/function-versions.ts";
@@ -79,7 +80,7 @@ export class VersionControl {
         share: shareOf(targets, version),
         tags: tagsOf(targets, version),
         replicas: row?.replicas ?? 0,
-        availableReplicas: readyOf(row),
+        availableReplicas: readyOf(row, version),
         ...(until !== undefined && { warmUntil: until }),
       };
     });
@@ -157,7 +158,7 @@ export class VersionControl {
     const { functions, keeper, view } = this.#parts;
     const { present, settings, versions: before } = known;
     const row = view.rowOf(ref, to.version === before.main ? undefined : to.version);
-    const isReady = readyOf(row) > 0;
+    const isReady = readyOf(row, to.version) > 0;
     const isInPlace = !settings.beside && before.traffic === undefined && before.main === from.version;
     if (isReady) {
       await keeper.write(ref, before, versions);
@@ -220,7 +221,12 @@ export class VersionControl {
   async #change<T>(ref: FunctionRef, work: (known: Known) => Promise<T>): Promise<T> {
     const { turns, keeper, kick } = this.#parts;
     await this.#read(ref);
-    const result = await turns.take(qualifiedName(ref), () => keeper.change(ref, work));
+    const result = await turns.take(qualifiedName(ref), () =>
+      keeper.change(ref, async (known) => {
+        await keeper.restoreMain(known);
+        return await work(known);
+      }),
+    );
     kick(ref);
     return result;
   }
@@ -231,8 +237,11 @@ function lastCause({ history }: FunctionVersions): Cause {
   return { now: at, reason, by };
 }
 
-function readyOf(row: { readonly endpoints: readonly { readonly state: string }[] } | undefined): number {
-  return row?.endpoints.filter(({ state }) => state === "ready").length ?? 0;
+/** Replicas of a version that serve. */
+function readyOf(row: FunctionEndpoints | undefined, version: string): number {
+  if (!row) return 0;
+  const { endpoints, version: told = version } = row;
+  return endpoints.filter((one) => one.state === "ready" && (one.version ?? told) === version).length;
 }
 
 /** @throws {FaasError} `conflict` */

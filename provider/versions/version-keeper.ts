@@ -78,17 +78,19 @@ export class VersionKeeper {
 
   async forget(ref: FunctionRef): Promise<void> {
     await this.units.removeAll(ref);
-    await this.#parts.store.remove(ref);
+    if (await this.#parts.store.get(ref)) await this.#parts.store.remove(ref);
   }
 
   /**
    * Does `work` with what is known of a function, anew when another provider has written in the meantime.
+   * @param adopts whether what runs under its own name without having been deployed here is taken note of first
    * @throws {FaasError} `notFound` when there is no such function
    */
-  async change<T>(ref: FunctionRef, work: (known: Known) => Promise<T>): Promise<T> {
+  async change<T>(ref: FunctionRef, work: (known: Known) => Promise<T>, adopts = true): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const known = await this.read(ref);
-      if (!known) throw new FaasError("notFound", `function "${ref.name}" not found`, { code: "unknown_function" });
+      const found = await this.read(ref);
+      if (!found) throw new FaasError("notFound", `function "${ref.name}" not found`, { code: "unknown_function" });
+      const known = adopts ? { ...found, versions: await this.#adopt(ref, found) } : found;
       try {
         return await work(known);
       } catch (error) {
@@ -97,6 +99,16 @@ export class VersionKeeper {
         if (attempt >= ATTEMPTS || !(error instanceof FaasError) || error.kind !== "conflict" || !isStale) throw error;
       }
     }
+  }
+
+  /**
+   * Has the function's own replicas run what is written, should they be on their way to another version: what is about to
+   * change may need them, and the way is gone again afterwards.
+   */
+  async restoreMain({ present, versions }: Known): Promise<void> {
+    const main = versions.versions.find(({ version }) => version === versions.main);
+    if (!main || !this.#parts.functions.deployed || sameContent(main.content, contentOf(present))) return;
+    await this.#parts.functions.update(deploymentOf(present, main));
   }
 
   /** The version's replicas are somebody's now. */

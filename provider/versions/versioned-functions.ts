@@ -150,7 +150,8 @@ export class VersionedFunctions implements FunctionStore {
     // With versions beside each other, what is said about them changes without a replica that starts or ends.
     const { beside } = deploy.settings;
     const keepsReplicas =
-      main.version === known.versions.main && (beside || plan.beside || known.versions.traffic !== undefined);
+      sameContent(contentOf(known.present), main.content) &&
+      (beside || plan.beside || known.versions.traffic !== undefined);
     return { own: { ...own, ...(keepsReplicas && { keepsReplicas }) }, versions };
   }
 
@@ -170,7 +171,7 @@ export class VersionedFunctions implements FunctionStore {
       }
       const { own } = await this.#prepare(ref, deployment, deploy, known);
       const written = async () => {
-        await inTurn(() => keeper.change(ref, (now) => this.#note(ref, deploy, now)));
+        await inTurn(() => keeper.change(ref, (now) => this.#note(ref, deploy, now), false));
         kick(ref);
       };
       return { deployment: own, written };

@@ -207,6 +207,33 @@ test("calls follow the snapshot the backend gives, over all ready replicas", asy
   expect(backend.watchers).toHaveLength(1);
 });
 
+test("calls go to versions by their shares, and to the one that a caller names", async () => {
+  const one = await replica((_req, res) => res.end("one"), "one");
+  const two = await replica((_req, res) => res.end("two"), "two");
+  const traffic = [
+    { version: "v1", share: 5_000 },
+    { version: "v2", share: 5_000 },
+    { version: "v2", share: 0, tag: "new" },
+  ];
+  backend.point("f", [one], "ready", { version: "v1", traffic });
+  backend.point("f@v2", [two], "ready", { version: "v2" });
+  const call = async (name: string) => await (await provider.call("GET", `/function/${name}`)).text();
+  const seen: string[] = [];
+  while (new Set(seen).size < 2) {
+    seen.push(await call("f"));
+    expect(seen.length).toBeLessThan(100);
+  }
+  for (const name of ["f@v2", "f@new", "f@v2.openfaas-fn"]) expect([name, await call(name)]).toEqual([name, "two"]);
+  expect(await call("f@v1.openfaas-fn")).toBe("one");
+  expect((await provider.call("GET", "/function/f@v3")).status).toBe(503);
+  // What sleeps leaves its calls to the others: nobody who comes this way could wake it.
+  backend.point("f@v2", [], "ready", { version: "v2" });
+  await eventually("the other one takes all", async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call("f")));
+    return answers.every((text) => text === "one");
+  });
+});
+
 test("both bodies are streamed, not collected", async () => {
   await replica((req, res) => {
     res.writeHead(200, { "content-type": "text/plain" });

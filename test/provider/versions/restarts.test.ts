@@ -113,6 +113,33 @@ test("settling goes on where it was broken off", async () => {
   expect(await on.say("half")).toMatchObject({ text: "two", name: "half" });
 }, 60_000);
 
+test("a rollback while it settles has the former version back, in replicas that run it", async () => {
+  on = await openVersioned();
+  const settings = { ...CANARY, annotations: { ...CANARY.annotations, "com.faaslane.rollback-window": "0s" } };
+  await on.deploy("turned", settings);
+  await on.say("turned");
+  await on.deploy("turned", { ...settings, image: "app:2" });
+  await on.say("turned@v2");
+  const store = on.local.backend.versions as NonNullable<typeof on.local.backend.versions>;
+  const put = store.put.bind(store);
+  store.put = async (of, versions, generation) => {
+    if (versions.main !== "v1") throw STORE_FAILS;
+    await put(of, versions, generation);
+  };
+  await on.control.act(ref("turned"), { action: "promote" }, undefined);
+  const isOnItsWay = async () => (await on.local.backend.functions.deployed?.(ref("turned")))?.image === "app:2";
+  await until("its own replicas are on their way", isOnItsWay);
+  await until("and there", async () => {
+    const { endpoints } = await on.row("turned");
+    return endpoints.length === 1 && endpoints[0]?.state === "ready" && endpoints[0].version === "v2";
+  });
+  expect(await on.control.rollback(ref("turned"), {}, undefined)).toMatchObject({ to: "v1", warm: false });
+  // Before any other deploy can come to its help.
+  expect(await isOnItsWay()).toBe(false);
+  expect(await on.say("turned")).toMatchObject({ text: "one" });
+  expect(await on.kept("turned")).toMatchObject({ latest: "v1", main: "v1", stable: "v1" });
+}, 60_000);
+
 test("a rollback in place runs the former image by its digest, whatever its name means by now", async () => {
   on = await openVersioned();
   await on.local.addImage("moving:1", saying("before"));
