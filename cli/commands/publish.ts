@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { JsonReport } from "../json-report.ts";
-import { registryBuilder } from "../publish/registry-builder.ts";
+import { chooseBuilder } from "../publish/choose-builder.ts";
+import { parseBuilder } from "../publish/engine-builder.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
@@ -13,14 +14,19 @@ interface Flags extends BuildFlags, StackFlags {
   readonly platforms?: string;
   readonly insecureRegistry?: readonly string[];
   readonly watchdog?: readonly string[];
+  readonly builder?: string;
 }
 
-/** `faaslane publish`: builds images on this machine, without a container engine, and pushes them to their registries. */
+/** `faaslane publish`: builds images on this machine, without a container engine where it can, and pushes them. */
 export function publishCommand(io: Io): Command {
   const command = new Command("publish")
     .option(...JSON_OPTION)
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
     .option("--platforms <list>", "platforms to build for, such as linux/amd64,linux/arm64; this machine's by default")
+    .option(
+      "--builder <name>",
+      "who runs a Dockerfile's steps: auto (the first of these that is here), docker, podman, buildah, or none",
+    )
     .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues)
     .option(
       "--watchdog <file>",
@@ -34,7 +40,7 @@ export function publishCommand(io: Io): Command {
     noteMeaningless(io, command);
     const stack = await readStackFile(io, flags);
     const functions = chooseFunctions(stack, flags);
-    const builder = await registryBuilder(io, {
+    const builder = await chooseBuilder(io, parseBuilder(flags.builder ?? "auto"), {
       platforms: (flags.platforms ?? "").split(",").filter((platform) => platform !== ""),
       insecure: flags.insecureRegistry ?? [],
       watchdogs: flags.watchdog ?? [],
