@@ -7,6 +7,7 @@ import type { ProviderClient } from "../provider-client.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionProxy } from "../proxy/function-proxy.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
+import { isRouted } from "../proxy/routed-requests.ts";
 import { Activator } from "../scaling/activator.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
@@ -59,6 +60,7 @@ export function openProxy(parts: ProxyParts): OpenProxy {
     holdTimeoutMs: config.scaleUpTimeoutMs,
     gate,
     pathPrefix,
+    isRouted,
     observer,
     release,
   });

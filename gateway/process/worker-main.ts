@@ -6,7 +6,7 @@ import type { DrainingServer, Handler } from "../../kit/server.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { FunctionRoutes } from "../proxy/function-routes.ts";
-import { RoutedRequests } from "../proxy/routed-requests.ts";
+import { isRouted, RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import type { ObservedCall } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
@@ -45,6 +45,7 @@ async function run(
     holdTimeoutMs: config.scaleUpTimeoutMs,
     elsewhere: relay.pass,
     pathPrefix,
+    isRouted,
     observer,
     release,
   });

@@ -54,6 +54,8 @@ export interface FunctionProxyOptions {
   readonly gate?: PolicyGate;
   /** What callers put before our paths; whatever their proxies say when absent. */
   readonly pathPrefix?: PathPrefix;
+  /** Whether a request has come by another path than it has now; none has when absent. */
+  readonly isRouted?: (req: IncomingMessage) => boolean;
   /** Told of all calls; absent where nobody wants to know. */
   readonly observer?: CallObserver | undefined;
   /** Release of this gateway, for `X-Served-By` and `User-Agent`. */
@@ -81,6 +83,7 @@ export class FunctionProxy {
   #firstSnapshot: Promise<void> | undefined;
   readonly #userAgent: string;
   readonly #pathPrefix: PathPrefix;
+  readonly #isRouted: (req: IncomingMessage) => boolean;
   readonly #guarded: GuardedCalls;
   readonly #observer: CallObserver | undefined;
   readonly #elsewhere: FunctionProxyOptions["elsewhere"];
@@ -97,6 +100,7 @@ export class FunctionProxy {
     this.#patientUntil = performance.now() + holdTimeoutMs;
     this.#userAgent = `faaslane-gateway/${release}`;
     this.#pathPrefix = pathPrefix ?? new PathPrefix();
+    this.#isRouted = options.isRouted ?? (() => false);
     this.#guarded = new GuardedCalls(gate ?? new PolicyGate());
   }
 
@@ -217,7 +221,8 @@ export class FunctionProxy {
     return {
       headers: asked,
       url,
-      path: () => this.#pathPrefix.locate(FUNCTION_PREFIX + target, asked).location,
+      path: () =>
+        caller && this.#isRouted(caller.req) ? "/" : this.#pathPrefix.locate(FUNCTION_PREFIX + target, asked).location,
       secure: () => asked["x-forwarded-proto"] === "https" || caller?.req.socket instanceof TLSSocket,
     };
   }

@@ -20,6 +20,11 @@ interface Original {
 
 const originals = new WeakMap<IncomingMessage, Original>();
 
+/** Whether a route was taken for a request: its caller does not know the path that it has now. */
+export function isRouted(req: IncomingMessage): boolean {
+  return originals.has(req);
+}
+
 /** Makes a request again what it was before a route was taken for it, for those who look for one themselves. */
 export function undoRoute(req: IncomingMessage): void {
   const original = originals.get(req);

@@ -80,6 +80,7 @@ export function buildAccessLine(record: ObservedCall, clock: WallClock): string 
     kind: record.kind,
     callId: record.callId?.slice(0, MAX_CALL_ID_CHARS),
     function: record.functionName,
+    version: record.functionVersion,
     method: record.method.slice(0, 32),
     path: record.path.slice(0, MAX_PATH_CHARS),
     status,

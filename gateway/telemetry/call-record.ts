@@ -57,6 +57,8 @@ export class ObservedCall {
   bytesOut = 0;
   /** Address of the replica. */
   replica: string | undefined;
+  /** Which of the function's versions that runs; undefined where nobody says. */
+  functionVersion: string | undefined;
   /** Replicas that were tried. */
   attempts = 0;
   /** Whether the replica came up while it waited. */
@@ -77,8 +79,9 @@ export class ObservedCall {
     this.arrivedAt = now;
   }
 
-  sent(now: number, { address, isProvider, announcedAt, startup }: ChosenReplica): void {
+  sent(now: number, { address, isProvider, announcedAt, startup, version }: ChosenReplica): void {
     this.attempts++;
+    this.functionVersion = version;
     this.sentAt = now;
     this.replica = isProvider ? PROVIDER : address;
     this.cold = this.heldAt !== undefined && announcedAt >= this.heldAt;
@@ -96,6 +99,7 @@ export interface ChosenReplica {
   /** When it became ready. */
   readonly announcedAt: number;
   readonly startup: Startup | undefined;
+  readonly version?: string | undefined;
 }
 
 /** Told of calls, each from its arrival to its end. */

@@ -93,6 +93,7 @@ function callAttributes(record: ObservedCall): Attributes {
     "client.address": record.client,
     "faas.trigger": kind === "stored" ? "pubsub" : "http",
     "faas.name": functionName,
+    "faas.version": record.functionVersion,
     "faas.coldstart": record.cold,
     "faas.invocation_id": record.callId?.slice(0, MAX_CALL_ID_CHARS),
     "http.request.body.size": record.bytesIn,

@@ -95,6 +95,19 @@ test("a method of a route leads to it", async () => {
   expect((await get("/post", "shop.example.com", "Content-Length: 0\r\n", "POST")).body).toBe("f got /");
 });
 
+test("a sticky caller's cookie is for all of the host that the route is at", async () => {
+  const endpoints = [{ address: front.seen.headers.host as string, instance: "a", state: "ready" as const }];
+  const annotations = { "com.faaslane.sticky": "cookie", "com.faaslane.routes": "sticky.example.org/shop/*" };
+  const traffic = ["v1", "v2"].map((version) => ({ version, share: 5_000 }));
+  front.provider.put({ name: "s@v2", version: "v2", endpoints });
+  front.provider.put({ name: "s", version: "v1", endpoints, annotations, traffic });
+  const cookie = await eventually("the route is known", async () => {
+    return (await get("/shop/x", "sticky.example.org")).headers.get("set-cookie")?.[0];
+  });
+  expect(cookie).toMatch(/^fl-v-s=[^;]+; Path=\/; /);
+  expect((await get("/function/s")).headers.get("set-cookie")?.[0]).toMatch(/; Path=\/faas\/function\/s; /);
+});
+
 test("HTTP/2 names the host in :authority", async () => {
   const session = connectHttp2(front.gateway.url);
   const stream = session.request({ ":path": "/cart/h2", ":authority": "shop.example.com" });
