@@ -24,8 +24,8 @@ export interface RolloutWatchOptions {
 interface Watched {
   readonly ref: FunctionRef;
   readonly readers: Set<RolloutReader>;
-  /** What was told last, as text, to tell nothing twice. */
-  last: string | undefined;
+  /** What was told last, to tell nothing twice. */
+  last: ListedRollout | undefined;
   /** Whether the provider is asked just now, or about to be; and whether something has changed since. */
   asking: boolean;
   changed: boolean;
@@ -77,9 +77,11 @@ export class RolloutWatch {
       if (watched.readers.size === 0 && this.#functions.get(name) === watched) this.#functions.delete(name);
     };
     try {
+      const before = watched.last;
       const listed = await store.read(ref);
-      watched.last = JSON.stringify(listed);
-      if (!ended) reader.tell(listed);
+      // A change may have been read meanwhile, which is newer.
+      if (watched.last === before) watched.last = listed;
+      if (!ended) reader.tell(watched.last ?? listed);
     } catch (error) {
       end();
       throw error;
@@ -101,9 +103,9 @@ export class RolloutWatch {
     try {
       if (watched.readers.size === 0) return;
       const listed = await store.read(watched.ref);
-      const text = JSON.stringify(listed);
-      if (text !== watched.last) for (const reader of watched.readers) reader.tell(listed);
-      watched.last = text;
+      const isNew = JSON.stringify(listed) !== JSON.stringify(watched.last);
+      watched.last = listed;
+      if (isNew) for (const reader of watched.readers) reader.tell(listed);
     } catch (error) {
       const isGone = error instanceof FaasError && error.kind === "notFound" && !table.find(qualifiedName(watched.ref));
       if (isGone) for (const reader of [...watched.readers]) reader.end();

@@ -40,7 +40,7 @@ export class RolloutsUnderWay {
     const name = qualifiedName(ref);
     const { rollout } = this.#table.find(name)?.snapshot ?? {};
     if (rollout && isUnderWay(rollout)) this.#known.set(name, { ref, name, rollout });
-    else this.#known.delete(name);
+    else if (this.#known.delete(name)) this.#forget();
   }
 
   list(): readonly FunctionInRollout[] {
@@ -54,18 +54,27 @@ export class RolloutsUnderWay {
 
   /** What this gateway has counted, for the others; undefined while there is nothing. */
   report(): Record<string, TrialSides> | undefined {
-    this.#book.keep(new Set(this.#known.keys()));
+    this.#forget();
     const trials: Record<string, TrialSides> = {};
-    for (const { name, ref, rollout } of this.#known.values()) {
-      const key = trialKey(rollout);
-      if (key === undefined) continue;
-      const [candidate, stable] = [rollout.to, rollout.from].map((version) => {
-        const trial = findVersion(this.#table, ref, version)?.meter.trial;
-        return (trial?.key === key ? trial : new TrialCounts(key)).report();
-      }) as [TrialSides["candidate"], TrialSides["stable"]];
-      trials[name] = { key, candidate, stable };
+    for (const each of this.#known.values()) {
+      const own = this.#own(each);
+      if (own) trials[each.name] = own;
     }
     return Object.keys(trials).length > 0 ? trials : undefined;
+  }
+
+  #forget(): void {
+    this.#book.keep(new Set(this.#known.keys()));
+  }
+
+  #own({ ref, rollout }: FunctionInRollout): TrialSides | undefined {
+    const key = trialKey(rollout);
+    if (key === undefined) return undefined;
+    const [candidate, stable] = [rollout.to, rollout.from].map((version) => {
+      const trial = findVersion(this.#table, ref, version)?.meter.trial;
+      return (trial?.key === key ? trial : new TrialCounts(key)).report();
+    }) as [TrialSides["candidate"], TrialSides["stable"]];
+    return { key, candidate, stable };
   }
 
   /** What another gateway has counted. */
@@ -75,8 +84,9 @@ export class RolloutsUnderWay {
 
   /** Of all gateways, since the step of `rollout` began. */
   numbers(name: string, rollout: RolloutState): TrialNumbers {
-    const own = this.report();
-    if (own) this.#book.write(this.#gateway, own);
+    const known = this.#known.get(name);
+    const own = known && this.#own(known);
+    if (own) this.#book.write(this.#gateway, { [name]: own });
     return this.#book.sum(name, trialKey(rollout));
   }
 }
