@@ -163,6 +163,8 @@ export interface FunctionStore {
 
 /** What is kept about the versions of functions; whatever has resolved is durable. */
 export interface VersionStore {
+  /** Whether other providers write too. */
+  readonly isShared?: boolean;
   get(ref: FunctionRef): Promise<FunctionVersions | undefined>;
   /**
    * Writes what is kept as a whole.

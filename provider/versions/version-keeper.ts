@@ -2,6 +2,7 @@ import { FaasError } from "../../contract/errors.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { FunctionVersion, FunctionVersions } from "../../contract/versions/function-versions.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
+import { versionNumber } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
 import { adopt } from "./adopt.ts";
@@ -11,7 +12,7 @@ import { firstVersions } from "./plan-deploy.ts";
 import { amend, resolveTargets, soleVersion } from "./resolve-targets.ts";
 import { readVersionSettings, type VersionSettings } from "./settings.ts";
 import { isSettling, standingOf, warmUntil } from "./standing.ts";
-import { deployedOf, Units } from "./units.ts";
+import { deployedOf, Units, unitRef } from "./units.ts";
 import type { VersionView } from "./version-view.ts";
 
 export interface KeeperParts {
@@ -32,12 +33,20 @@ export interface Known {
 /** Writes of others between reading and writing, until we give up. */
 const ATTEMPTS = 5;
 
+/** How long a version may run before it is kept. */
+const STRAY_MS = 60_000;
+
 /** Knows the versions of functions, and makes true what is written of them. */
 export class VersionKeeper {
   readonly units: Units;
   readonly #parts: KeeperParts;
-  /** Versions that nobody needs, whose replicas have been taken away once; who wakes one later has it. */
-  readonly #cooled = new Set<string>();
+  /**
+   * Versions that had calls, or were kept warm, when they were last looked at. When that ends their replicas are taken away, once:
+   * who wakes one later has it, by another provider too.
+   */
+  readonly #served = new Set<string>();
+  /** When versions were first seen that are not kept, in milliseconds since 1970. */
+  readonly #strays = new Map<string, number>();
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -113,7 +122,7 @@ export class VersionKeeper {
 
   /** The version's replicas are somebody's now. */
   own(ref: FunctionRef, version: string): void {
-    this.#cooled.add(coolKey(ref, version));
+    this.#served.delete(unitKey(ref, version));
   }
 
   /**
@@ -121,10 +130,7 @@ export class VersionKeeper {
    * @returns when to look again without a cause, in milliseconds since 1970; undefined for never
    */
   async reconcile(ref: FunctionRef): Promise<number | undefined> {
-    if (!(await this.#parts.store.get(ref))) {
-      await this.units.removeAll(ref);
-      return undefined;
-    }
+    if (!(await this.#parts.store.get(ref))) return await this.#removeStrays(ref, { last: 1, versions: [] });
     const known = await this.read(ref);
     if (!known) {
       if (!this.#parts.view.rowOf(ref)) await this.forget(ref);
@@ -133,6 +139,7 @@ export class VersionKeeper {
     const adopted = await this.#adopt(ref, known);
     const now = this.now;
     const current = { ...known, versions: adopted };
+    const lookAt = await this.#removeStrays(ref, adopted);
     await this.#tidyUnits(ref, current, now);
     await this.#warmUp(ref, current);
     if (isSettling(adopted, { ...known.settings, now })) await this.#settle(ref, current);
@@ -140,7 +147,38 @@ export class VersionKeeper {
     const ends = adopted.versions.flatMap(
       ({ version }) => warmUntil(adopted, version, { ...known.settings, now }) ?? [],
     );
-    return ends.length > 0 ? Math.min(...ends) : undefined;
+    const times = lookAt === undefined ? ends : [...ends, lookAt];
+    return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  /**
+   * Removes what is beside a function and is not kept. What is newer than all that is kept has just been made, by another
+   * provider perhaps, which writes that down next; where it has not after a while, it never will.
+   * @returns when to look again, in milliseconds since 1970
+   */
+  async #removeStrays(
+    ref: FunctionRef,
+    { last, versions }: Pick<FunctionVersions, "last" | "versions">,
+  ): Promise<number | undefined> {
+    const kept = new Set(versions.map(({ version }) => version));
+    let lookAt: number | undefined;
+    for (const version of this.#parts.view.besideOf(ref)) {
+      const key = unitKey(ref, version);
+      if (kept.has(version)) {
+        this.#strays.delete(key);
+        continue;
+      }
+      const since = this.#strays.get(key) ?? this.now;
+      const isNew = this.#parts.store.isShared && versionNumber(version) > last;
+      if (isNew && this.now < since + STRAY_MS) {
+        this.#strays.set(key, since);
+        lookAt = Math.min(lookAt ?? Number.POSITIVE_INFINITY, since + STRAY_MS);
+        continue;
+      }
+      this.#strays.delete(key);
+      await this.units.remove(ref, version);
+    }
+    return lookAt;
   }
 
   /** What runs under the function's own name may be another's work, or ours before a crash. */
@@ -162,19 +200,21 @@ export class VersionKeeper {
     const { view } = this.#parts;
     const kept = new Set(versions.versions.map(({ version }) => version));
     for (const version of view.besideOf(ref)) {
+      if (!kept.has(version)) continue;
       const row = view.rowOf(ref, version);
-      if (!kept.has(version) || version === versions.main) {
+      if (version === versions.main) {
         await this.units.remove(ref, version);
         continue;
       }
-      const key = coolKey(ref, version);
+      const key = unitKey(ref, version);
       const standing = standingOf(versions, version, { ...settings, now });
-      if (standing === "serving" || standing === "warm") this.#cooled.delete(key);
-      else if (!this.#cooled.has(key) && (row?.replicas ?? 0) > 0) {
-        this.#cooled.add(key);
+      if (standing === "serving" || standing === "warm") this.#served.add(key);
+      else if (this.#served.delete(key) && (row?.replicas ?? 0) > 0) {
         await this.units.scale(ref, version, 0);
       } else if (standing === "idle" && row?.replicas === 0 && row.endpoints.length === 0) {
-        await this.units.remove(ref, version);
+        // What it was told just now may not have come back yet.
+        const there = await this.#parts.functions.get(unitRef(ref, version));
+        if ((there?.replicas ?? 0) === 0) await this.units.remove(ref, version);
       }
     }
   }
@@ -226,6 +266,6 @@ export class VersionKeeper {
   }
 }
 
-function coolKey(ref: FunctionRef, version: string): string {
+function unitKey(ref: FunctionRef, version: string): string {
   return `${qualifiedName(ref)}/${version}`;
 }

@@ -227,7 +227,9 @@ export class VersionedFunctions implements FunctionStore {
     if (!isVersion(version) || !versions?.versions.some((each) => each.version === version)) throw notFound(ref);
     if (version === versions.main) return await functions.scale(own, replicas, inFlight);
     keeper.own(own, version);
-    if (view.rowOf(own, version)) {
+    const running = view.rowOf(own, version)?.replicas;
+    // One that sleeps may be taken away in this moment, so it is woken in turn.
+    if (running !== undefined && (running > 0 || replicas === 0)) {
       try {
         return await functions.scale(ref, replicas, inFlight);
       } catch (error) {

@@ -34,6 +34,7 @@ type Listener = Parameters<VersionStore["follow"]>[0];
 
 /** What is kept about versions, in a ConfigMap beside each function's Deployment, as any provider last wrote it. */
 export class KubernetesVersions implements VersionStore {
+  readonly isShared = true;
   readonly #options: KubernetesVersionsOptions;
   readonly #known = new Map<string, Known>();
   /** `uid`s of those whose deletion was accepted but not seen yet. */

@@ -121,7 +121,10 @@ export class KubernetesFunctions implements FunctionStore {
     const { cache, hasNamespace } = this.#options;
     if (!hasNamespace(ref.namespace)) return undefined;
     const found = cache.find(ref) ?? (await this.#finder.deployment(ref));
-    return found && readDeployed(found);
+    if (found) return readDeployed(found);
+    // A Deployment that somebody has deleted is about to be made anew.
+    const object = await this.#finder.object(ref);
+    return object && mainDefinition(object, this.#options.versionsOf(ref));
   }
 
   async create(deployment: ResolvedDeployment): Promise<void> {
