@@ -13,7 +13,12 @@ export const CHART = join(DEPLOY, "chart");
 export const RELEASE = { name: "faaslane", namespace: "openfaas" };
 
 /** Values without which random passwords would be made, which have no place in a comparison. */
-const PLAIN: Values = { generateBasicAuth: false, nats: { generateCredentials: false } };
+const PLAIN: Values = {
+  generateBasicAuth: false,
+  nats: { generateCredentials: false },
+  registry: { generateCredentials: false },
+  builder: { generatePayloadSecret: false },
+};
 
 export const withoutRandom = (values: Values): Values => mergeValues(PLAIN, values);
 
@@ -29,7 +34,14 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
     createFunctionNamespace: false,
     functions: { announce: false },
   },
+  "a registry and a builder": {
+    basic_auth: false,
+    registry: { enabled: true },
+    builder: { enabled: true, image: "example/builder:1" },
+  },
   "everything on": {
+    registry: { enabled: true, name: "images.example:5000", persistence: { enabled: false }, env: { a: "b" } },
+    builder: { enabled: true, replicas: 2, registry: "registry.example/team", configSecret: "logins", env: { a: "b" } },
     imageTag: "0.2.0",
     imagePullSecrets: [{ name: "registry" }],
     clusterRole: true,

@@ -9,6 +9,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ .Values.image }}:{{ .Values.imageTag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- /* What nodes call the chart's own registry. */ -}}
+{{- define "faaslane.registry" -}}
+{{ .Values.registry.name | default (printf "localhost:%d" (int .Values.registry.nodePort)) }}
+{{- end }}
+
 {{- /* What every pod of the platform has in common. */ -}}
 {{- define "faaslane.pod" -}}
 securityContext:

@@ -49,7 +49,7 @@ export function lentFiles(lent: Readonly<Record<string, string>>): string[] {
 
 /** What of an environment leads package managers out, for who keeps nothing else of it. */
 export function lentOf(env: Env): Env {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => NAMES.includes(name)));
+  return Object.fromEntries(NAMES.flatMap((name) => (Object.hasOwn(env, name) ? [[name, env[name]]] : [])));
 }
 
 /** Those of them that are set. */
