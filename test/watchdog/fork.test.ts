@@ -94,6 +94,18 @@ test("programs may open their streams by name", async () => {
   expect(await (await post(watchdog, "again")).text()).toBe("read again\nto stdout\nto stderr\n");
 });
 
+test("calls that come one after the other are forked by two shells, one of which gets ready meanwhile", async () => {
+  await using watchdog = await startWatchdog({
+    mode: "classic",
+    PARENT: "echo $PPID",
+    fprocess: 'sh -c eval\t"$PARENT"',
+  });
+  const parents: string[] = [];
+  for (let i = 0; i < 30; i++) parents.push(await (await post(watchdog, "")).text());
+  expect(parents.every((parent) => /^\d+\n$/.test(parent))).toBe(true);
+  expect(new Set(parents).size).toBeLessThanOrEqual(2);
+});
+
 test("a header no shell can hold still reaches the program", async () => {
   await using watchdog = await startWatchdog({ mode: "classic", fprocess: "env" });
   const printed = await (await post(watchdog, "", { "x.dotted!": "1" })).text();

@@ -7,7 +7,7 @@ import { buildScript } from "./shell-script.ts";
 /** A shell that had no call for this long is one too many. */
 const IDLE_MS = 30_000;
 
-/** Starts processes through shells kept for reuse: as many as there were calls at once, one when there are none. */
+/** Starts processes through shells kept for reuse: as many as there were calls at once, two for one at a time, one when there are none. */
 export class ShellLauncher implements Launcher {
   readonly #command: Command;
   readonly #env: Env;
@@ -34,7 +34,7 @@ export class ShellLauncher implements Launcher {
   async launch(job: Job): Promise<Run> {
     const script = buildScript(this.#command, job.variables, job.combineOutput);
     if (script === undefined) return this.#fallback.launch(job);
-    const shell = this.#idle.pop() ?? this.#create();
+    const shell = this.#take();
     const run = (await shell.ready) ? shell.run(script, job) : undefined;
     if (run === undefined) {
       this.#discard(shell);
@@ -53,6 +53,19 @@ export class ShellLauncher implements Launcher {
     this.#shells.clear();
     this.#idle.length = 0;
     this.#fallback.close();
+  }
+
+  /**
+   * A shell has to get ready after each call, and callers that come one after the other would wait for that: so there are two
+   * from the first such call on, and the one that is ready is used.
+   */
+  #take(): Shell {
+    const at = this.#idle.findLastIndex((shell) => shell.prepared);
+    if (at !== -1) return this.#idle.splice(at, 1)[0] as Shell;
+    const shell = this.#idle.pop();
+    if (shell === undefined) return this.#create();
+    if (this.#shells.size === 1) this.#keep(this.#create());
+    return shell;
   }
 
   #create(): Shell {

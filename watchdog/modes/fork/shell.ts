@@ -51,6 +51,11 @@ export class Shell {
     this.#process.stdin?.write(buildPreamble(env));
   }
 
+  /** Whether the pipes of its next call are open already, so that it starts at once. */
+  get prepared(): boolean {
+    return this.#pipes !== undefined;
+  }
+
   /** Not to be used again. */
   get retired(): boolean {
     return this.#retired;
