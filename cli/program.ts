@@ -101,6 +101,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/rollout.ts")).actionCommand(io, "abort"),
   },
   {
+    name: "routes",
+    summary: "show and set domains and paths that lead to functions",
+    load: async (io) => (await import("./commands/routes.ts")).routesCommand(io),
+  },
+  {
     name: "logs",
     summary: "show what a function has written",
     load: async (io) => (await import("./commands/logs.ts")).logsCommand(io),

@@ -38,7 +38,7 @@ export function describeTree(command: Command, path = ""): CommandNode {
     summary: command.description(),
     flags: [...shown.map(flagOf), { long: "--help", short: "-h", takesValue: false, summary: "show help" }],
     children: command.commands.map((child) => describeTree(child, `${path} ${child.name()}`.trim())),
-    takesFunction: TAKES_FUNCTION.includes(path) || /^(scaling|rollout) /.test(path),
+    takesFunction: TAKES_FUNCTION.includes(path) || /^(scaling|rollout|routes) /.test(path),
   };
 }
 

@@ -325,3 +325,53 @@ describe("other commands", () => {
     expect(scene.asked()).toEqual(["POST /function/hello%40canary.openfaas-fn"]);
   });
 });
+
+describe("routes", () => {
+  const routes = [
+    { function: "hello", namespace: "openfaas-fn", host: "a.b", path: "/x", methods: ["GET"], version: "canary" },
+    { function: "other", namespace: "dev", path: "/y", exact: true, source: "FunctionIngress y" },
+  ];
+
+  test("are listed as they are written, of one function or of all", async () => {
+    await using scene = await openScene(() => json(routes), {});
+    expect((await scene.run("routes list")).stdout).toBe(
+      [
+        "FUNCTION  NAMESPACE    ROUTE                FROM",
+        "hello     openfaas-fn  GET a.b/x/* @canary",
+        "other     dev          /y                   FunctionIngress y",
+        "",
+      ].join("\n"),
+    );
+    expect(JSON.parse((await scene.run("routes list hello -n dev --json")).stdout)).toEqual([routes[0]]);
+    expect(scene.asked()).toEqual(["GET /system/routes", "GET /system/routes?namespace=dev"]);
+  });
+
+  test("are set and taken away, and what is wrong with one is said before anybody is asked", async () => {
+    await using scene = await openScene(() => ({ status: 202 }), {});
+    expect((await scene.run(["routes", "set", "hello", "GET a.b/x/* @canary", "c.d"])).code).toBe(0);
+    expect(jsonOf(scene.gateway.seen[0] as Seen)).toEqual({
+      function: "hello",
+      routes: [
+        { host: "a.b", path: "/x/", methods: ["GET"], version: "canary" },
+        { host: "c.d", path: "/" },
+      ],
+    });
+    await scene.run("routes remove hello -n dev");
+    expect(jsonOf(scene.gateway.seen[1] as Seen)).toEqual({ function: "hello", namespace: "dev" });
+    scene.asked();
+    expect((await scene.run(["routes", "set", "hello", "a.b canary"])).stderr).toMatch(
+      /"a.b canary": "canary" is unknown/,
+    );
+    expect((await scene.run("routes set hello a.b//x")).stderr).toMatch(/route 1: path: "\/\/x" must be a path/);
+    expect(scene.asked()).toEqual([]);
+    scene.gateway.respond = () => ({ status: 409, body: "routes: a.b/* belongs to shop.dev\n" });
+    expect((await scene.run("routes set hello a.b")).stderr).toMatch(/belongs to shop.dev/);
+    const unknown = {
+      status: 404,
+      headers: { "x-faaslane-error": "unknown_function" },
+      body: "function hello not found",
+    };
+    scene.gateway.respond = () => unknown;
+    expect((await scene.run("routes set hello a.b")).stderr).toMatch(/no such function: hello; `faaslane list`/);
+  });
+});
