@@ -213,7 +213,7 @@ test("images of a release that kept no times are kept from the upgrade on", asyn
   const digest = await fixture.addImage("a:1", says("before"));
   await fixture.backend.close(5_000);
   const sql = new DatabaseSync(join(fixture.dataDir, "provider.db"));
-  sql.exec(`DROP TABLE artefacts; DROP INDEX images_by_digest; ALTER TABLE images DROP COLUMN kept_since;
+  sql.exec(`DROP TABLE versions; DROP TABLE artefacts; DROP INDEX images_by_digest; ALTER TABLE images DROP COLUMN kept_since;
             PRAGMA user_version = 2`);
   sql.close();
   await fixture.reopen();
