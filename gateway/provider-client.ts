@@ -180,6 +180,16 @@ export class ProviderClient implements ProviderReads {
     }
   }
 
+  /**
+   * Keeps a version for calls that are accepted for it.
+   * @param until in milliseconds since 1970
+   * @throws {FaasError} `notFound` when there is no such version, or the provider knows of none
+   */
+  async holdVersion({ name, namespace }: FunctionRef, version: string, until: number): Promise<void> {
+    const path = `${PATHS.function}${name}/versions/${version}/hold?namespace=${encodeURIComponent(namespace)}`;
+    await this.#request("PUT", path, { until });
+  }
+
   /** What a function uses, all replicas together; undefined where that is not measured. */
   async usage(ref: FunctionRef): Promise<FunctionStatus["usage"]> {
     return decodeFunctionStatus(await this.#json(`${statusPath(ref)}&usage=true`)).usage;

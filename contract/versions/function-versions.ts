@@ -43,6 +43,8 @@ const version = z.object({
   source: maybe(z.string()),
   /** When it lost its last share, in milliseconds since 1970; absent while it has one and where it never had. */
   retiredAt: maybe(z.number()),
+  /** Until when calls that were accepted for it may want it, in milliseconds since 1970. */
+  wantedUntil: maybe(z.number()),
 });
 export type FunctionVersion = z.output<typeof version>;
 

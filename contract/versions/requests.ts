@@ -69,6 +69,18 @@ export function decodeTrafficRequest(value: unknown): TrafficRequest {
   return decode(trafficRequest, value, "failed to unmarshal request");
 }
 
+const holdRequest = z.object({
+  /** In milliseconds since 1970. */
+  until: z.number().int().positive(),
+});
+/** Body of `PUT /system/function/NAME/versions/vN/hold`: calls that were accepted for the version may want it until then. */
+export type HoldRequest = z.output<typeof holdRequest>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeHoldRequest(value: unknown): HoldRequest {
+  return decode(holdRequest, value, "failed to unmarshal request");
+}
+
 const rollbackRequest = z.object({
   /** A version or tag; absent: the one before. */
   to: maybe(z.string()),

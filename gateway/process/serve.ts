@@ -14,6 +14,7 @@ import { readVersion } from "../../kit/version.ts";
 import { buildGateway, buildMetricsApp, stoppingError } from "../app.ts";
 import { CallbackTargets } from "../async/callbacks/targets.ts";
 import { workerAgent } from "../async/function-caller.ts";
+import { VersionHolds } from "../async/intake/version-holds.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
 import { ProxyCaller } from "../async/worker/proxy-caller.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
@@ -168,6 +169,7 @@ export async function openGateway(
         config,
         table,
         proxy,
+        provider,
         pathPrefix,
         observer,
         credentials,
@@ -280,6 +282,7 @@ interface AsyncDeps {
   readonly config: GatewayConfig;
   readonly table: FunctionTable;
   readonly proxy: FunctionProxy;
+  readonly provider: Pick<ProviderClient, "holdVersion">;
   readonly pathPrefix: PathPrefix;
   readonly observer: CallObserver | undefined;
   readonly credentials: Credentials | undefined;
@@ -288,9 +291,13 @@ interface AsyncDeps {
 }
 
 function openAsync(queue: ApiQueue, deps: AsyncDeps) {
-  const { gate, config, table, proxy, pathPrefix, observer, credentials, attempts, log } = deps;
+  const { gate, config, table, proxy, provider, pathPrefix, observer, credentials, attempts, log } = deps;
   const targets = new CallbackTargets(config.async.callbackTargets);
-  const intake = new AsyncIntake({ queue, table, proxy, gate, targets, pathPrefix, observer, log });
+  const holds = new VersionHolds({
+    hold: (ref, version, until) => provider.holdVersion(ref, version, until),
+    log,
+  });
+  const intake = new AsyncIntake({ queue, table, proxy, gate, holds, targets, pathPrefix, observer, log });
   const calls = new CallRoutes({
     queue,
     hasVersions: (ref) => table.find(qualifiedName(ref))?.versionMeters !== undefined,

@@ -8,6 +8,7 @@ import type { CallbackTargets } from "../async/callbacks/targets.ts";
 import { type AsyncRequest, QUEUE_HEADERS, readAsyncRequest } from "../async/intake/async-request.ts";
 import { type BatchHead, checkBatch, checkCopies } from "../async/intake/batch.ts";
 import { readQueueName } from "../async/intake/queue-name.ts";
+import type { VersionHolds } from "../async/intake/version-holds.ts";
 import { parseFunctionPath } from "../core/function-path.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { BodyDigest, fingerprintRequest } from "../core/request-fingerprint.ts";
@@ -40,6 +41,8 @@ export interface AsyncIntakeOptions {
   readonly queue: Pick<Queue, "publish" | "maxBodyBytes">;
   readonly table: Pick<FunctionTable, "find">;
   readonly proxy: Pick<FunctionProxy, "newCallHeaders" | "findLate" | "responseHeaders" | "chooseLater">;
+  /** Has versions kept for calls; nobody does when absent. */
+  readonly holds?: Pick<VersionHolds, "want">;
   /** Where callbacks may go. */
   readonly targets: Pick<CallbackTargets, "checkUrl">;
   /** Sees to the policies of functions. */
@@ -166,7 +169,7 @@ export class AsyncIntake {
     headers: CallHeaders,
     guard: AsyncGuard | undefined,
   ): Promise<Receipt> {
-    const { queue, targets, observer, queueTimeoutMs = 15_000 } = this.#options;
+    const { queue, targets, observer, holds, queueTimeoutMs = 15_000 } = this.#options;
     const queryAt = url.indexOf("?");
     const acceptedAt = Date.now();
     const asked = readAsyncRequest(req.headers, queryAt < 0 ? "" : url.slice(queryAt + 1), acceptedAt);
@@ -183,6 +186,7 @@ export class AsyncIntake {
       acceptedAt,
     };
     // What a key stands for; nobody waits for a large body to be read once more for it.
+    const wanted = version === undefined ? undefined : () => holds?.want(entry, version, asked.notBefore ?? acceptedAt);
     const digest = asked.idempotencyKey === undefined ? undefined : new BodyDigest();
     const use = async (body: Buffer) => {
       if (record) record.bytesIn = body.length;
@@ -191,6 +195,7 @@ export class AsyncIntake {
       const batch = asked.batch ? { batch: { kind: "whole" as const, size: await this.#batchSize(head, body) } } : {};
       const keyed = guard ? { ...head, headers: guard.senderOf(unchecked.headers) } : head;
       const fingerprint = digest && { requestPrint: fingerprintRequest({ ...keyed, ...batch }, digest.finish()) };
+      await wanted?.();
       return await inTime(queue.publish({ ...head, ...batch, ...fingerprint, body }), queueTimeoutMs);
     };
     return await this.#bodies.with(req, use, digest && ((piece) => digest.add(piece)), guard?.mostBytes);

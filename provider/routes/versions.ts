@@ -3,6 +3,7 @@ import { FaasError } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
 import { PATHS } from "../../contract/paths.ts";
 import {
+  decodeHoldRequest,
   decodeListedRollout,
   decodeRollbackRequest,
   decodeRolloutRequest,
@@ -34,6 +35,14 @@ export function addVersionRoutes(
   route(app, `${base}/versions`, { GET: [answer((versions, ref, req) => versions.list(ref, queryText(req, "diff")))] });
   route(app, `${base}/versions/:version`, {
     DELETE: [answer((versions, ref, req) => versions.remove(ref, String(req.params.version)))],
+  });
+  route(app, `${base}/versions/:version/hold`, {
+    PUT: [
+      body,
+      answer((versions, ref, req) =>
+        versions.hold(ref, String(req.params.version), decodeHoldRequest(read(req)).until),
+      ),
+    ],
   });
   route(app, `${base}/traffic`, {
     GET: [answer((versions, ref) => versions.traffic(ref))],

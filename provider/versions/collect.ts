@@ -18,8 +18,13 @@ export function referenceTo(versions: FunctionVersions, version: string, rule: R
   if (versions.stable === version) return "is the stable one";
   if (versions.previous === version) return "is the one before the stable one";
   if (rollout && isUnderWay(rollout) && [rollout.from, rollout.to].includes(version)) return "is being rolled out";
+  if (isWanted(versions, version, rule.now)) return "is wanted by accepted calls";
   if (warmUntil(versions, version, rule) !== undefined) return "is within the rollback window";
   return undefined;
+}
+
+function isWanted({ versions }: FunctionVersions, wanted: string, now: number): boolean {
+  return versions.some(({ version, wantedUntil = 0 }) => version === wanted && wantedUntil > now);
 }
 
 /**

@@ -29,6 +29,9 @@ import { warmUntil } from "./standing.ts";
 import type { Known, VersionKeeper } from "./version-keeper.ts";
 import type { VersionView } from "./version-view.ts";
 
+/** Far longer than calls wait. */
+const MAX_HOLD_MS = 31 * 24 * 3_600_000;
+
 export interface VersionControlParts {
   readonly functions: FunctionStore;
   readonly keeper: VersionKeeper;
@@ -71,7 +74,7 @@ export class VersionControl {
     const { view, keeper } = this.#parts;
     const targets = resolveTargets(versions);
     const newestFirst = versions.versions.toSorted((a, b) => versionNumber(b.version) - versionNumber(a.version));
-    return newestFirst.map(({ retiredAt: _retired, ...rest }) => {
+    return newestFirst.map(({ retiredAt: _retired, wantedUntil: _wanted, ...rest }) => {
       const { version } = rest;
       const row = version === versions.main ? view.rowOf(ref) : view.rowOf(ref, version);
       const until = warmUntil(versions, version, { ...settings, now: keeper.now });
@@ -90,12 +93,28 @@ export class VersionControl {
   async remove(ref: FunctionRef, version: string): Promise<void> {
     const { keeper } = this.#parts;
     await this.#change(ref, async ({ versions, settings }) => {
-      if (!versions.versions.some((each) => each.version === version))
-        throw new FaasError("notFound", `there is no version ${version} of ${ref.name}`);
+      if (!versions.versions.some((each) => each.version === version)) throw unknownVersion(ref, version);
       const why = referenceTo(versions, version, { ...settings, now: keeper.now });
       if (why !== undefined) throw new FaasError("conflict", `version ${version} ${why}`);
       const rest = versions.versions.filter((each) => each.version !== version);
       await keeper.write(ref, versions, { ...versions, generation: versions.generation + 1, versions: rest });
+    });
+  }
+
+  /**
+   * Keeps a version for calls that are accepted for it.
+   * @param until in milliseconds since 1970; at most a month from now counts
+   * @throws {FaasError} `notFound` when there is no such version
+   */
+  async hold(ref: FunctionRef, version: string, until: number): Promise<void> {
+    const { keeper } = this.#parts;
+    const wantedUntil = Math.min(until, keeper.now + MAX_HOLD_MS);
+    await this.#change(ref, async ({ versions }) => {
+      const found = versions.versions.find((each) => each.version === version);
+      if (!found) throw unknownVersion(ref, version);
+      if ((found.wantedUntil ?? 0) >= wantedUntil) return;
+      const held = versions.versions.map((each) => (each === found ? { ...found, wantedUntil } : each));
+      await keeper.write(ref, versions, { ...versions, generation: versions.generation + 1, versions: held });
     });
   }
 
@@ -230,6 +249,10 @@ export class VersionControl {
     kick(ref);
     return result;
   }
+}
+
+function unknownVersion({ name }: FunctionRef, version: string): FaasError {
+  return new FaasError("notFound", `there is no version ${version} of ${name}`, { code: "unknown_version" });
 }
 
 function lastCause({ history }: FunctionVersions): Cause {

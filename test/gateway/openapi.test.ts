@@ -174,6 +174,8 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["listVersions", 400, "/system/function/hello/versions?diff=v1..v9"],
   ["removeVersion", 409, "/system/function/hello/versions/v1"],
   ["removeVersion", 404, "/system/function/hello/versions/v9"],
+  ["holdVersion", 202, "/system/function/hello/versions/v1/hold"],
+  ["holdVersion", 404, "/system/function/hello/versions/v9/hold"],
   ["getTraffic", 200, "/system/function/hello/traffic"],
   ["getTraffic", 404, "/system/function/nope/traffic"],
   ["setTraffic", 200, "/system/function/hello/traffic"],

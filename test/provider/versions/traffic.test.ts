@@ -180,6 +180,27 @@ describe("traffic", () => {
     expect((await on.kept("split")).last).toBe(3);
   });
 
+  test("keeps a version that accepted calls may want, for as long as they may", async () => {
+    const settings = { annotations: { "com.faaslane.version-keep": "0" } };
+    for (const level of ["1", "2", "3"]) await on.deploy("wanted", { ...settings, envVars: { LEVEL: level } });
+    const names = async () => (await on.kept("wanted")).versions.map(({ version }) => version);
+    expect(await names()).toEqual(["v2", "v3"]);
+    await on.control.hold(ref("wanted"), "v2", Date.now() + 60_000);
+    for (const level of ["4", "5"]) await on.deploy("wanted", { ...settings, envVars: { LEVEL: level } });
+    expect(await names()).toEqual(["v2", "v4", "v5"]);
+    const removed = on.control.remove(ref("wanted"), "v2");
+    await expect(removed).rejects.toMatchObject({
+      kind: "conflict",
+      message: expect.stringContaining("accepted calls"),
+    });
+    const gone = on.control.hold(ref("wanted"), "v3", Date.now() + 60_000);
+    await expect(gone).rejects.toMatchObject({ kind: "notFound", code: "unknown_version" });
+    on.skewMs += 61_000;
+    await on.deploy("wanted", { ...settings, envVars: { LEVEL: "6" } });
+    on.skewMs = 0;
+    expect(await names()).toEqual(["v5", "v6"]);
+  }, 30_000);
+
   test.each([
     [[{ version: "v1", share: 9_999 }], "99.99"],
     [[{ version: "v8", share: WHOLE }], "v8"],
