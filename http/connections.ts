@@ -1,12 +1,19 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { closeSocket, closingAnswer } from "./close-socket.ts";
-import { EscapedSocket } from "./raw-target.ts";
+import { ServedConnection } from "./connection.ts";
+import { OldestIdle } from "./oldest-idle.ts";
+import type { OtherConnections } from "./other-connections.ts";
 
 /** What connections may take of a server; what goes beyond is closed, not kept. Durations in milliseconds. */
 export interface ConnectionLimits {
   /** Connections at a time. For one more, the one that has been idle for longest goes. */
   readonly maxConnections: number;
+  /**
+   * Connections that count as these do: requests need them, and idle connections make room for them. As many as there are
+   * requests under way are expected of them at least. Nobody's when absent.
+   */
+  readonly others?: OtherConnections;
   /** Requests sent on one connection before the answer to the first of them. They are served one at a time. */
   readonly maxPipelined: number;
   /** The same, over all connections. */
@@ -37,8 +44,6 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   peekMs: 10_000,
 };
 
-type Pending = readonly [req: IncomingMessage, res: ServerResponse];
-
 /** How often all connections are looked at. */
 const SWEEP_MS = 100;
 
@@ -52,64 +57,15 @@ export function giveTime(req: IncomingMessage, ms: number): void {
   longer.set(req, ms);
 }
 
-/** One connection of a server. Plain fields: it is touched by every request. */
-class Connection {
-  readonly socket: Socket;
-  /** The request under way, or the last one that was. */
-  req: IncomingMessage | undefined;
-  /** The answer to it; undefined between two requests. */
-  current: ServerResponse | undefined;
-  /** When the request under way was given to the handler. */
-  servedAt = 0;
-  /** Requests that came meanwhile. */
-  pending: Pending[] | undefined;
-  /** Bytes read when the last answer was complete: what has come since belongs to the next head. */
-  headFrom = 0;
-  /** The answer under way when `headFrom` was set last: what comes meanwhile belongs to the heads behind it. */
-  headBehind: ServerResponse | undefined;
-  /** When it was last read although requests wait on it. */
-  peekedAt = 0;
-  /** Bytes read when last they were seen to have changed, and when that was. */
-  bytesRead = 0;
-  readAt: number;
-  /** Whether the socket's time runs out, because the other side does not take what was written. */
-  clogged = false;
-  /** When the last answer was complete. */
-  idleAt: number;
-  readonly onAnswered: () => void;
-  /** Whether it serves one request only. */
-  readonly once: boolean;
-  /** A request behind which nothing can be read, if there is one. */
-  last: IncomingMessage | undefined;
-  /** Whether it has gone on with another protocol: never idle, and what moves on it is for others to look at. */
-  tunnelled = false;
-
-  constructor(socket: Socket, now: number, answered: (connection: Connection) => void) {
-    this.socket = socket;
-    this.readAt = now;
-    this.idleAt = now;
-    this.onAnswered = () => answered(this);
-    this.once = socket instanceof EscapedSocket;
-    // A proxy's word about it may have come before.
-    if (!this.once) this.headFrom = socket.bytesRead - socket.readableLength;
-  }
-
-  get idle(): boolean {
-    return this.current === undefined && !this.tunnelled;
-  }
-
-  /** Whether it serves more than one request, and owes no answer. */
-  get free(): boolean {
-    return this.idle && !this.once && (this.req === undefined || this.req.complete);
-  }
-}
-
 /** All connections of one server, held to their limits. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #handler: RequestListener;
-  readonly #all = new Map<Socket, Connection>();
+  readonly #all = new Map<Socket, ServedConnection>();
   #pending = 0;
+  /** Connections whose request is under way. */
+  #busy = 0;
+  readonly #oldest = new OldestIdle();
   #sweep: NodeJS.Timeout | undefined;
   /** The time of the last look at them: exact enough to tell who has been idle for longest. */
   #now = 0;
@@ -123,6 +79,7 @@ export class Connections {
     this.#handler = handler;
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...limits };
     this.#onFull = onFull;
+    this.#limits.others?.watch(this.#makeRoomForOthers);
   }
 
   get size(): number {
@@ -132,14 +89,14 @@ export class Connections {
   /** For the server's event `connection`. */
   readonly onConnection = (socket: Socket): void => {
     if (this.#all.size === 0) this.#now = performance.now();
-    if (this.#all.size >= this.#limits.maxConnections) {
+    if (this.#taken >= this.#limits.maxConnections) {
       this.#onFull();
       if (!this.#makeRoom()) {
         closeSocket(socket);
         return;
       }
     }
-    this.#all.set(socket, new Connection(socket, this.#now, this.#answered));
+    this.#all.set(socket, new ServedConnection(socket, this.#now, this.#answered));
     socket.on("close", () => this.#forget(socket));
     this.#sweep ??= setInterval(this.#look, SWEEP_MS).unref();
   };
@@ -170,7 +127,7 @@ export class Connections {
   }
 
   /** What is known of a connection; undefined for one that is none of these. */
-  at(socket: Socket): Connection | undefined {
+  at(socket: Socket): ServedConnection | undefined {
     return this.#all.get(socket);
   }
 
@@ -202,16 +159,28 @@ export class Connections {
     for (const socket of this.#all.keys()) closeSocket(socket);
   }
 
-  #serve(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+  /** Connections that there are, and those that requests under way have or will need. */
+  get #taken(): number {
+    const { others } = this.#limits;
+    return others ? this.#all.size + Math.max(this.#busy, others.descriptors) : this.#all.size;
+  }
+
+  readonly #makeRoomForOthers = (): void => {
+    if (this.#taken > this.#limits.maxConnections && this.#makeRoom()) this.#onFull();
+  };
+
+  #serve(connection: ServedConnection, req: IncomingMessage, res: ServerResponse): void {
     connection.req = req;
     connection.current = res;
+    this.#busy++;
+    if (this.#limits.others) this.#makeRoomForOthers();
     connection.servedAt = this.#now;
     connection.readAt = this.#now;
     res.on("close", connection.onAnswered);
     this.#handler(req, res);
   }
 
-  #postpone(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+  #postpone(connection: ServedConnection, req: IncomingMessage, res: ServerResponse): void {
     const { maxPipelined, maxPipelinedTotal } = this.#limits;
     connection.pending ??= [];
     if (connection.pending.length >= maxPipelined || this.#pending >= maxPipelinedTotal) {
@@ -225,7 +194,8 @@ export class Connections {
     process.nextTick(pauseSocket, connection);
   }
 
-  readonly #answered = (connection: Connection): void => {
+  readonly #answered = (connection: ServedConnection): void => {
+    this.#busy--;
     connection.current = undefined;
     connection.clogged = false; // from here on the time is that of a kept connection
     if (connection.socket.destroyed) return;
@@ -250,20 +220,17 @@ export class Connections {
 
   /** Closes the connection that has been idle for longest. @returns whether there was one */
   #makeRoom(): boolean {
-    let oldest: Connection | undefined;
-    for (const connection of this.#all.values()) {
-      if (connection.idle && !(oldest && oldest.idleAt <= connection.idleAt)) oldest = connection;
-    }
-    if (!oldest) return false;
-    this.#all.delete(oldest.socket);
-    closeSocket(oldest.socket);
+    const socket = this.#oldest.find(this.#all);
+    if (!socket) return false;
+    this.#all.delete(socket);
+    closeSocket(socket);
     return true;
   }
 
   readonly #look = (): void => {
     this.#now = performance.now();
     let headBytes = 0;
-    const heads: { readonly connection: Connection; readonly bytes: number }[] = [];
+    const heads: { readonly connection: ServedConnection; readonly bytes: number }[] = [];
     for (const connection of this.#all.values()) {
       if (connection.tunnelled) continue;
       if (connection.req && !connection.req.complete) this.#lookAtBody(connection);
@@ -278,7 +245,7 @@ export class Connections {
     if (headBytes > this.#limits.maxHeadBytesTotal) closeLargest(heads, headBytes - this.#limits.maxHeadBytesTotal);
   };
 
-  #lookAtBody(connection: Connection): void {
+  #lookAtBody(connection: ServedConnection): void {
     const { socket, req, current, idleAt } = connection;
     const { bodyStallMs, lingerMs, requestMs } = this.#limits;
     const late = this.#now - connection.servedAt > requestMs && this.#isLate(connection);
@@ -296,19 +263,19 @@ export class Connections {
   }
 
   /** Its socket is paused again by the next request, if there is one. */
-  #peek(connection: Connection): void {
+  #peek(connection: ServedConnection): void {
     if (this.#now - connection.peekedAt < this.#limits.peekMs) return;
     connection.peekedAt = this.#now;
     connection.socket.resume();
   }
 
-  #isLate({ req, servedAt }: Connection): boolean {
+  #isLate({ req, servedAt }: ServedConnection): boolean {
     const ms = (req && longer.get(req)) ?? 0;
     return this.#now - servedAt > ms;
   }
 
   /** The socket's own timer knows whether a write moves; but while nothing waits to be written, silence is no fault. */
-  #lookAtAnswer(connection: Connection): void {
+  #lookAtAnswer(connection: ServedConnection): void {
     const { socket, clogged } = connection;
     connection.clogged = socket.writableLength > 0;
     if (connection.clogged !== clogged) socket.setTimeout(clogged ? 0 : this.#limits.answerStallMs);
@@ -323,7 +290,7 @@ function readOff(req: IncomingMessage | undefined): void {
 }
 
 /** Bytes of heads that are not whole yet, or wait. */
-function headBytesOf(connection: Connection): number {
+function headBytesOf(connection: ServedConnection): number {
   const { socket, current } = connection;
   if (current && current !== connection.headBehind) {
     connection.headBehind = current;
@@ -332,11 +299,14 @@ function headBytesOf(connection: Connection): number {
   return socket.bytesRead - connection.headFrom;
 }
 
-function pauseSocket({ socket, pending }: Connection): void {
+function pauseSocket({ socket, pending }: ServedConnection): void {
   if (pending && pending.length > 0) socket.pause();
 }
 
-function closeLargest(heads: { readonly connection: Connection; readonly bytes: number }[], excess: number): void {
+function closeLargest(
+  heads: { readonly connection: ServedConnection; readonly bytes: number }[],
+  excess: number,
+): void {
   heads.sort((a, b) => b.bytes - a.bytes);
   let left = excess;
   for (const { connection, bytes } of heads) {

@@ -15,8 +15,10 @@ export function descriptorLimit(limits: () => string = () => readFileSync("/proc
 
 /** How many connections of each kind fit under a limit of descriptors. */
 export interface ConnectionShares {
-  /** Of callers. */
+  /** Calls at a time, each of which may need another connection to a function. */
   readonly calls: number;
+  /** Of callers and to functions together: callers that are idle may have what no call needs. */
+  readonly callers: number;
   /** At the provider's own port. */
   readonly provider: number;
   /** From a gateway to the provider, which may be in the same process and then takes two descriptors for each. */
@@ -24,18 +26,20 @@ export interface ConnectionShares {
   readonly metrics: number;
 }
 
-const LEAST: ConnectionShares = { calls: 16, provider: 12, toProvider: 6, metrics: 6 };
+const LEAST: Omit<ConnectionShares, "callers"> = { calls: 16, provider: 12, toProvider: 6, metrics: 6 };
 const MOST_TO_PROVIDER = 256;
 
 /**
  * Shares of `descriptors` such that no number of clients can keep the platform from its own files and processes, for
- * which a quarter is kept back. A caller's connection may need another one to a function.
+ * which a quarter is kept back.
  */
 export function shareConnections(descriptors: number): ConnectionShares {
   const control = descriptors / 8;
-  const at = (kind: keyof ConnectionShares, share: number) => Math.max(LEAST[kind], Math.floor(share));
+  const at = (kind: keyof typeof LEAST, share: number) => Math.max(LEAST[kind], Math.floor(share));
+  const calls = at("calls", (descriptors * (1 - 1 / 4 - 1 / 8)) / 2);
   return {
-    calls: at("calls", (descriptors * (1 - 1 / 4 - 1 / 8)) / 2),
+    calls,
+    callers: 2 * calls,
     provider: at("provider", control / 2),
     toProvider: Math.min(MOST_TO_PROVIDER, at("toProvider", control / 4)),
     metrics: at("metrics", control / 4),

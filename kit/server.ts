@@ -82,7 +82,9 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     limits,
     sayNowAndThen(limits.maxConnections, port, log),
   );
-  const upgrades = openUpgrades(connections, limits.maxConnections, options.upgrades);
+  // Where each request may need another connection, there can be half as many at a time.
+  const maxBusy = limits.maxConnections / (limits.others ? 2 : 1);
+  const upgrades = openUpgrades(connections, maxBusy, options.upgrades);
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     ...others,
@@ -98,7 +100,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     attach(socket);
     connections.onConnection(socket);
   };
-  const http2 = options.http2 ? new Http2Front(serve, Math.floor(limits.maxConnections / 2)) : undefined;
+  const http2 = options.http2 ? new Http2Front(serve, Math.floor(maxBusy / 2)) : undefined;
   const serveHttp2 = http2 && ((socket: Socket) => connections.admit(socket) && http2.serve(socket));
   const front = frontMax > 0 ? openFront(options, frontMax, { http1: serve, http2: serveHttp2 }) : undefined;
   server.on("connection", front?.onConnection ?? serve);
@@ -156,10 +158,10 @@ const MAX_UPGRADES = 10_000;
 
 function openUpgrades(
   connections: Connections,
-  maxConnections: number,
+  maxBusy: number,
   given: ListenOptions["upgrades"] = { accepts: () => false, idleMs: 0, max: 0 },
 ): Upgrades {
-  const max = given.max ?? Math.min(MAX_UPGRADES, Math.floor(maxConnections / 2));
+  const max = given.max ?? Math.min(MAX_UPGRADES, Math.floor(maxBusy / 2));
   return new Upgrades(connections, { ...given, Response, max });
 }
 

@@ -1,4 +1,5 @@
 import { TrustedProxies } from "../../http/client-address.ts";
+import type { OtherConnections } from "../../http/other-connections.ts";
 import type { SharedCount, UpgradeOptions } from "../../http/upgrades.ts";
 import { Certificates } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -28,7 +29,10 @@ export type CallListenerConfig = Pick<
 
 export interface CallListenerOptions {
   readonly config: CallListenerConfig;
+  /** Of callers and to functions together. */
   readonly maxConnections: number;
+  /** Those to functions, and others that calls need. */
+  readonly others: OtherConnections;
   /** Whether others listen on the same port. */
   readonly reusePort?: boolean;
   /** Connections of all of them that have changed their protocol; absent where there are no others. */
@@ -45,7 +49,7 @@ export interface CallListenerOptions {
  * @throws {StartError} when a certificate cannot be used or a socket is taken; the listen error when a port is
  */
 export async function listenForCalls(handler: Handler, options: CallListenerOptions): Promise<DrainingServer> {
-  const { config, maxConnections, log } = options;
+  const { config, maxConnections, others, log } = options;
   const { trustedProxies, proxyProtocol, certificates: pairs } = config.front;
   const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
   if (certificates) {
@@ -60,7 +64,7 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
       socketMode: config.socketMode,
       reusePort: options.reusePort ?? false,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
-      limits: { maxConnections },
+      limits: { maxConnections, others },
       trusted: trustedProxies.length > 0 ? new TrustedProxies(trustedProxies) : undefined,
       front: { proxyProtocol, certificates },
       upgrades: {

@@ -1,3 +1,4 @@
+import type { OtherConnections } from "../../http/other-connections.ts";
 import { followTrials } from "../proxy/follow-trials.ts";
 import type { FunctionEntry } from "../proxy/function-entry.ts";
 import { FunctionTable } from "../proxy/function-table.ts";
@@ -20,15 +21,19 @@ export type TableConfig = Pick<
   "defaultNamespace" | "maxHeldCalls" | "upstreamTimeoutMs" | "upstreamTimeoutGiven" | "providerUrl"
 >;
 
-/** @param shared absent where there is one thread */
-export function openTable(config: TableConfig, shared?: SharedParts): FunctionTable {
+/**
+ * @param others counts connections to replicas
+ * @param shared absent where there is one thread
+ */
+export function openTable(config: TableConfig, others: OtherConnections, shared?: SharedParts): FunctionTable {
   const table = new FunctionTable({
     defaultNamespace: config.defaultNamespace,
     maxHeld: config.maxHeldCalls,
     timeoutMs: config.upstreamTimeoutMs,
     ...(config.upstreamTimeoutGiven && { leastTimeoutMs: config.upstreamTimeoutMs }),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    providerProxy: new ProviderProxy({ url: config.providerUrl, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    others,
+    providerProxy: new ProviderProxy({ url: config.providerUrl, connectTimeoutMs: CONNECT_TIMEOUT_MS, others }),
     ...(shared && { occupancies: shared.counters, shareTurns: shared.shareTurns }),
   });
   followTrials(table);

@@ -60,7 +60,7 @@ export interface WorkerParts {
   readonly wake: (entry: FunctionEntry) => void;
   /** Told of each call; absent where nobody wants to know. */
   readonly observer: CallObserver | undefined;
-  /** Of all callers together. */
+  /** Of all callers, and to functions, together. */
   readonly maxConnections: number;
   readonly pathPrefix: PathPrefix;
   readonly routes: Pick<RoutedRequests, "leads">;
@@ -101,7 +101,8 @@ export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
       host: `unix:${socketPath}`,
       socketMode: 0o600,
       server: { requestTimeout: config.readTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
-      limits: { maxConnections },
+      // Workers count what is passed on here; callers have the other half.
+      limits: { maxConnections: Math.floor(maxConnections / 2) },
       upgrades: {
         accepts: acceptsUpgrade(parts),
         idleMs: config.upgradeIdleMs,

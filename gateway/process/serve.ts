@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { qualifiedName } from "../../contract/functions.ts";
+import { OtherConnections } from "../../http/other-connections.ts";
 import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
@@ -99,7 +100,8 @@ export async function openGateway(
   const workers = config.workers ?? 1;
   const counters = workers > 1 ? new SharedCounters(workers + 1) : undefined;
   let pool: WorkerPool | undefined;
-  const table = openTable(config, counters && { counters, shareTurns: (entry) => pool?.shareTurns(entry) });
+  const others = new OtherConnections();
+  const table = openTable(config, others, counters && { counters, shareTurns: (entry) => pool?.shareTurns(entry) });
 
   const opened: { close(): Promise<void> }[] = [connection, table];
   const closeAll = async () => {
@@ -237,7 +239,7 @@ export async function openGateway(
       },
     );
     opened.push(drained(metrics, 1_000));
-    const listening = { config, maxConnections: shares.calls, pathPrefix, routes, functionRoutes, log };
+    const listening = { config, maxConnections: shares.callers, others, pathPrefix, routes, functionRoutes, log };
     const threads =
       counters &&
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));

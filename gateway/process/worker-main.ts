@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { FaasError } from "../../contract/errors.ts";
+import { OtherConnections } from "../../http/other-connections.ts";
 import { createLogger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import type { DrainingServer, Handler } from "../../kit/server.ts";
@@ -29,9 +30,10 @@ async function run(
   const post = (message: FromThread) => port.postMessage(message);
   const log = createLogger(config.logLevel, { write: (line) => post({ kind: "log", line }) });
   const counters = new ReceivedCounters(thread);
-  const table = openTable(config, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
+  const others = new OtherConnections();
+  const table = openTable(config, others, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
   const calls = new CallThread({ table, counters, post });
-  const relay = new Relay(socketPath);
+  const relay = new Relay(socketPath, others);
   const observer = await openObserver(settings, (records) => post({ kind: "calls", records }));
   const pathPrefix = new PathPrefix(config.pathPrefix);
   const functionRoutes = new FunctionRoutes(table);
@@ -61,6 +63,7 @@ async function run(
     api = await listenForCalls(callHandler(proxy, relay, pathPrefix, routes), {
       config: { ...config, port: claimed },
       maxConnections,
+      others,
       reusePort: true,
       upgraded: new SharedOccupancy(upgraded, thread),
       pathPrefix,

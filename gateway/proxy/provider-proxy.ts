@@ -1,10 +1,14 @@
 import { Pool } from "undici";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
+import type { OtherConnections } from "../../http/other-connections.ts";
+import { countedConnector } from "./counted-connector.ts";
 import { addressOf } from "./provider-address.ts";
 
 export interface ProviderProxyOptions {
   readonly url: URL;
   readonly connectTimeoutMs: number;
+  /** Counts them; nobody does when absent. */
+  readonly others?: OtherConnections;
 }
 
 /** Shorter than any provider's own, so that we never send into a connection that it is closing. */
@@ -18,11 +22,11 @@ export class ProviderProxy {
   readonly pool: Pool;
   readonly #basePath: string;
 
-  constructor({ url, connectTimeoutMs }: ProviderProxyOptions) {
+  constructor({ url, connectTimeoutMs, others }: ProviderProxyOptions) {
     const { origin, basePath, dial } = addressOf(url);
     this.pool = new Pool(origin, {
       pipelining: 1,
-      connect: { timeout: connectTimeoutMs, ...dial },
+      connect: countedConnector({ timeout: connectTimeoutMs, ...dial }, others),
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,

@@ -2,7 +2,9 @@ import { Pool } from "undici";
 import type { Startup } from "../../contract/endpoints.ts";
 import { HttpClient } from "../../http/client/http-client.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../http/forwarding.ts";
+import type { OtherConnections } from "../../http/other-connections.ts";
 import type { Candidate } from "../core/choose-replica.ts";
+import { countedConnector } from "./counted-connector.ts";
 import { type Occupancies, type Occupancy, OwnOccupancy } from "./occupancy.ts";
 import type { ProviderProxy } from "./provider-proxy.ts";
 import { Responsiveness } from "./responsiveness.ts";
@@ -11,6 +13,8 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
   /** For functions that are called through the provider; absent where nothing is called. */
   readonly providerProxy?: ProviderProxy;
+  /** Counts connections to replicas; nobody does when absent. */
+  readonly others?: OtherConnections;
   /** What threads share; absent where there is but one. */
   readonly occupancies?: Occupancies;
 }
@@ -36,6 +40,7 @@ export class ReplicaConnection implements Candidate {
   /** For requests that are there as a whole; absent where they go through the provider. */
   readonly client: HttpClient | undefined;
   readonly #connectTimeoutMs: number;
+  readonly #others: OtherConnections | undefined;
   #pool: Pool | undefined;
   /** What comes before the path of each call; empty unless it is the provider. */
   readonly prefix: string;
@@ -64,7 +69,7 @@ export class ReplicaConnection implements Candidate {
   constructor(
     address: string,
     announced: boolean,
-    { connectTimeoutMs }: Pick<UpstreamOptions, "connectTimeoutMs">,
+    { connectTimeoutMs, others }: Pick<UpstreamOptions, "connectTimeoutMs" | "others">,
     occupancy: Occupancy = new OwnOccupancy(),
     through?: WayThroughProvider,
   ) {
@@ -73,15 +78,16 @@ export class ReplicaConnection implements Candidate {
     this.occupancy = occupancy;
     this.prefix = through?.prefix ?? "";
     this.#connectTimeoutMs = connectTimeoutMs;
+    this.#others = others;
     this.#pool = through?.pool;
     if (!through) {
-      this.client = new HttpClient({ address, connectTimeoutMs, maxHeadBytes: MAX_FORWARDED_HEAD_BYTES });
+      this.client = new HttpClient({ address, connectTimeoutMs, maxHeadBytes: MAX_FORWARDED_HEAD_BYTES, others });
     }
   }
 
   /** For all other requests. */
   get pool(): Pool {
-    this.#pool ??= openPool(this.address, this.#connectTimeoutMs);
+    this.#pool ??= openPool(this.address, this.#connectTimeoutMs, this.#others);
     return this.#pool;
   }
 
@@ -153,10 +159,10 @@ export class ReplicaConnection implements Candidate {
   }
 }
 
-function openPool(address: string, connectTimeoutMs: number): Pool {
+function openPool(address: string, connectTimeoutMs: number, others: OtherConnections | undefined): Pool {
   return new Pool(`http://${address}`, {
     pipelining: 1,
-    connect: { timeout: connectTimeoutMs },
+    connect: countedConnector({ timeout: connectTimeoutMs }, others),
     // Shorter than any watchdog's own, so that we never send into a connection the other side is closing.
     keepAliveTimeout: 20_000,
     keepAliveMaxTimeout: 60_000,

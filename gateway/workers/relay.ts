@@ -5,6 +5,7 @@ import { BodyInTurns } from "../../http/body-in-turns.ts";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { endToEndHeaders, mayHaveBody, sendableReason, trailerFields, wantsTrailers } from "../../http/forwarding.ts";
+import type { OtherConnections } from "../../http/other-connections.ts";
 import { type PendingUpgrade, upgradeOf } from "../../http/upgrades.ts";
 import { Agent, request } from "../../kit/http.ts";
 import { MAX_HEADER_BYTES } from "../../kit/server.ts";
@@ -20,6 +21,9 @@ const OURS: ReadonlySet<string> = new Set([PEER_HEADER]);
 /** Who answers there is in the same process, and has its own limits for everything; a day is for ever. */
 const ALL_TIME_MS = 24 * 60 * 60_000;
 
+/** Of a request that is passed on: both ends of its connection, and one to a replica. */
+const DESCRIPTORS = 3;
+
 /** Bodies up to this size take no turns. */
 const SMALL_BODY_BYTES = 64 * 1024;
 
@@ -28,8 +32,12 @@ export class Relay {
   readonly #socketPath: string;
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 16 });
 
-  constructor(socketPath: string) {
+  readonly #others: OtherConnections;
+
+  /** @param others counts connections to the main thread, with what they take there */
+  constructor(socketPath: string, others: OtherConnections) {
     this.#socketPath = socketPath;
+    this.#others = others;
   }
 
   readonly pass = (req: IncomingMessage, res: ServerResponse): void => {
@@ -46,6 +54,9 @@ export class Relay {
       setHost: false,
     });
     there.maxHeadersCount = 0;
+    there.on("socket", (socket) => {
+      if (!there.reusedSocket) this.#others.add(socket, DESCRIPTORS);
+    });
     giveTime(req, ALL_TIME_MS);
     res.on("close", () => {
       if (!res.writableFinished) there.destroy();

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import type { OtherConnections } from "../other-connections.ts";
 import type { AnswerFields, AnswerHead } from "./answer-head.ts";
 import { AnswerParser, type AnswerSink } from "./answer-parser.ts";
 import type { Carrier, ClientCall } from "./client-call.ts";
@@ -17,6 +18,8 @@ export interface ConnectionOptions {
   readonly port: number;
   readonly connectTimeoutMs: number;
   readonly maxHeadBytes: number;
+  /** Counts it; nobody does when absent. */
+  readonly others?: OtherConnections | undefined;
 }
 
 /** Without a word of the server's: shorter than any watchdog's own, so that we never send into a connection it is closing. */
@@ -49,13 +52,14 @@ export class ClientConnection implements AnswerSink, Carrier {
   #keepAlive: string | undefined;
   #keepAliveMs = KEEP_ALIVE_MS;
 
-  constructor({ host, port, connectTimeoutMs, maxHeadBytes }: ConnectionOptions, keeper: ConnectionKeeper) {
+  constructor({ host, port, connectTimeoutMs, maxHeadBytes, others }: ConnectionOptions, keeper: ConnectionKeeper) {
     this.#keeper = keeper;
     this.#parser = new AnswerParser(this, maxHeadBytes);
     this.#deadline = performance.now() + connectTimeoutMs;
     readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     const onread = { buffer: readBuffer, callback: (bytes: number) => this.#read(bytes) };
     this.#socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread });
+    others?.add(this.#socket);
     this.#socket.on("connect", () => {
       this.#connected = true;
       this.#keeper.connected(this);

@@ -1,3 +1,4 @@
+import type { OtherConnections } from "../other-connections.ts";
 import { type AnswerHandler, ClientCall } from "./client-call.ts";
 import { ClientConnection, type ConnectionKeeper, type ConnectionOptions } from "./client-connection.ts";
 import { buildRequestHead, type WholeRequest } from "./request-head.ts";
@@ -8,6 +9,8 @@ export interface HttpClientOptions {
   readonly connectTimeoutMs: number;
   /** Bytes that all headers of an answer may have. */
   readonly maxHeadBytes: number;
+  /** Counts its connections; nobody does when absent. */
+  readonly others?: OtherConnections | undefined;
 }
 
 /** How exactly waits are kept: by one timer for all, as they are long and nearly all of them end early. */
@@ -32,13 +35,14 @@ export class HttpClient implements ConnectionKeeper {
   readonly #closed = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ address, connectTimeoutMs, maxHeadBytes }: HttpClientOptions) {
+  constructor({ address, connectTimeoutMs, maxHeadBytes, others }: HttpClientOptions) {
     const { hostname, port } = new URL(`http://${address}`);
     this.#options = {
       host: hostname.replace(/^\[|\]$/g, ""),
       port: Number(port || 80),
       connectTimeoutMs,
       maxHeadBytes,
+      others,
     };
     this.#host = address;
   }

@@ -5,12 +5,15 @@ import { type CrowdKind, CrowdProcess, withDescriptors } from "../support/crowd.
 import { eventually } from "../support/eventually.ts";
 import { residentBytes } from "../support/large-bodies.ts";
 import { LoneGateway } from "../support/lone-gateway.ts";
+import { rawRequest } from "../support/raw-http.ts";
 
 /** Thousands of connections of which nobody has any use, and a few callers beside them. */
 const MIB = 1024 ** 2;
 const { prefix, descriptors } = withDescriptors(65_536);
 /** As many as this machine lets a gateway have. */
-const MANY = Math.min(10_000, Math.floor(shareConnections(descriptors).calls * 0.9));
+const MANY = Math.min(10_000, Math.floor(shareConnections(descriptors).callers * 0.9));
+
+const SLOW_CALL = "GET /function/f?ms=2000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 /** Connections to replicas that are kept for a minute after so many calls at once. */
 const KEPT = 300;
@@ -68,6 +71,34 @@ test(`${MANY} idle connections cost little, keep nobody out, and are given back`
   expect(Math.max(...grown)).toBeLessThan(MANY * 60 * 1024 + 60 * MIB);
   await call(100);
 }, 400_000);
+
+test("idle connections make room for calls and their replicas, and no more of them than it takes", async () => {
+  const limit = 4_096;
+  const few = await LoneGateway.start({ prefix: ["prlimit", `--nofile=${limit}:${limit}`] });
+  try {
+    const [replica] = await few.startReplicas(1);
+    await few.announce("f", [replica?.address as string]);
+    const { callers } = shareConnections(limit);
+    const crowd = await CrowdProcess.open(few.port, "idle", callers - 200);
+    const before = await crowd.count();
+    expect(before.open).toBeGreaterThan(callers * 0.6);
+    const statuses = await Promise.all(
+      // By connections of their own: one that was kept may be the one that makes room.
+      Array.from({ length: 400 }, async () => (await rawRequest(few.port, SLOW_CALL))?.status),
+    );
+    expect([...new Set(statuses)]).toEqual([200]);
+    const lost = (await crowd.count()).lost - before.lost;
+    // Each call has taken two at most, of which there were some.
+    process.stdout.write(
+      `400 calls beside ${before.open} idle connections of at most ${callers}: ${lost} were closed\n`,
+    );
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThanOrEqual(2 * 400);
+    await crowd.leave();
+  } finally {
+    await few.close();
+  }
+}, 240_000);
 
 test.each<[kind: CrowdKind, count: number]>([
   ["slow-head", 3_000],

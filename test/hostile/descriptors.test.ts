@@ -80,9 +80,10 @@ test("connections that were let go of give their descriptors back", async () => 
 
 test("the limit of connections follows that of descriptors", () => {
   for (const limit of [256, 1024, 20_000, 1_048_576]) {
-    const { calls, provider, toProvider, metrics } = shareConnections(limit);
+    const { calls, callers, provider, toProvider, metrics } = shareConnections(limit);
     // In one process a call takes two, and the gateway's connections to the provider are the provider's too.
-    expect(2 * calls + provider + toProvider + metrics).toBeLessThanOrEqual(limit * 0.76);
+    expect(callers).toBe(2 * calls);
+    expect(callers + provider + toProvider + metrics).toBeLessThanOrEqual(limit * 0.76);
     expect(calls).toBeGreaterThan(limit / 4);
   }
   expect(shareConnections(Number.POSITIVE_INFINITY).calls).toBe(Number.POSITIVE_INFINITY);
