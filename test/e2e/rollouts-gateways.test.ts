@@ -1,13 +1,18 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
+import { decodeListedRollout, decodeListedVersions } from "../../contract/versions/requests.ts";
 import { RolloutProvider } from "../gateway/rollouts/rollout-provider.ts";
 import { rolloutOf } from "../gateway/rollouts/rollout-world.ts";
+import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
 import { GatewayWithWorkers } from "../support/gateway-workers.ts";
+import { jsonBody } from "../support/json-body.ts";
 import { describeWithNats, NatsServer } from "../support/nats.ts";
+import { temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { SteadyLoad } from "../support/steady-load.ts";
 
 const PATIENCE_MS = 90_000;
 
@@ -61,19 +66,23 @@ test("calls of all workers of a gateway are added up: a version that fails every
 
 describeWithNats("two gateways on one NATS", () => {
   async function open() {
-    const nats = await NatsServer.start();
-    closing.push(() => nats.remove());
     const provider = await FakeProvider.open();
     closing.push(() => provider.close());
+    return { provider, gateways: await openGateways(provider.url.href) };
+  }
+
+  async function openGateways(providerUrl: string): Promise<readonly ServerProcess[]> {
+    const nats = await NatsServer.start();
+    closing.push(() => nats.remove());
     const env = {
-      functions_provider_url: provider.url.href,
+      functions_provider_url: providerUrl,
       nats_url: `nats://${nats.address}`,
       autoscaling_lease: "2s",
       queue: "none",
     };
     const gateways = await Promise.all([0, 1].map(() => startServerProcess("gateway/process/main.ts", env)));
     for (const gateway of gateways) closing.push(() => gateway.kill());
-    return { provider, gateways };
+    return gateways;
   }
 
   async function leaderOf(gateways: readonly ServerProcess[]): Promise<ServerProcess> {
@@ -114,6 +123,63 @@ describeWithNats("two gateways on one NATS", () => {
     // The time before the change counts: had the step begun anew, it would have ended later.
     expect(Date.parse(first?.time ?? "") - takenOver).toBeLessThan(20_000);
   }, 200_000);
+
+  test("with a provider and calls: the one that leads is killed in the third step, and no call of the other fails", async () => {
+    const folder = await temporaryFolder();
+    closing.push(() => folder.remove());
+    const provider = await startServerProcess("provider/main.ts", { data_dir: folder.path });
+    closing.push(() => provider.stop());
+    const control = (path: string, init?: RequestInit) => fetch(provider.url + path, init);
+    await buildImage({ control }, "shop:1", {
+      "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
+      "index.mjs": 'export default (_req, res) => res.end("done");',
+    });
+    const annotations = {
+      "com.faaslane.rollout": "canary",
+      "com.faaslane.rollout.steps": "1@2s,5@2s,25@15s,100",
+      "com.faaslane.rollout.gate": "errors<5%",
+      "com.faaslane.rollout.min-requests": "10",
+    };
+    const deploy = async (method: string, release: string) => {
+      const body = jsonBody({ service: "shop", image: "shop:1", annotations, envVars: { RELEASE: release } });
+      expect((await control("/system/functions", { method, ...body })).status).toBe(202);
+    };
+    await deploy("POST", "1");
+    const gateways = await openGateways(provider.url);
+    for (const { url } of gateways) {
+      const isThere = async () => (await fetch(`${url}/function/shop`)).status === 200;
+      await eventually("it answers", isThere, PATIENCE_MS, 50);
+    }
+    const leader = await leaderOf(gateways);
+    const other = gateways.find((gateway) => gateway !== leader) as ServerProcess;
+    const calls = new SteadyLoad(`${other.url}/function/shop`, 100);
+    closing.push(() => calls.stop());
+    await deploy("PUT", "2");
+    const rollout = async () =>
+      decodeListedRollout(await (await control("/system/function/shop/rollout")).json()).rollout;
+    const stands = async () => {
+      const { phase, step } = (await rollout()) ?? {};
+      return `${phase} ${step}`;
+    };
+    await eventually("its third step", async () => (await stands()) === "step 2", PATIENCE_MS, 20);
+    const before = await rollout();
+    await leader.kill();
+    await leaderOf([other]);
+    expect(await rollout()).toMatchObject({ id: before?.id, phase: "step", step: 2, since: before?.since });
+    await eventually("its end", async () => (await stands()) === "done 3", PATIENCE_MS, 50);
+    const reached = calls.calls.length;
+    await eventually("calls go on", () => calls.calls.length > reached + 300, PATIENCE_MS);
+    await calls.stop();
+    expect(calls.failures).toEqual([]);
+    expect([...new Set(calls.calls.slice(reached + 200).map(({ version }) => version))]).toEqual(["v2"]);
+    const { history } = decodeListedVersions(await (await control("/system/function/shop/versions")).json());
+    expect(history.map(({ traffic }) => traffic).slice(-4)).toEqual([
+      "v1=99,v2=1",
+      "v1=95,v2=5",
+      "v1=75,v2=25",
+      "v2=100",
+    ]);
+  }, 240_000);
 
   test("a version of which each sees too little to judge it is given up by what both have seen", async () => {
     const { provider, gateways } = await open();
