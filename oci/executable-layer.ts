@@ -20,10 +20,11 @@ export interface ExecutableSources {
 }
 
 const PREFIX = "watchdog-";
+const KEPT_MS = 24 * 60 * 60_000;
 
-/** A layer with the watchdog as one program, made once. */
+/** A layer with the watchdog as one program, made once for all builds. */
 export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSources) {
-  let own: Promise<Layer | undefined> | undefined;
+  let underWay: Promise<Layer | undefined> | undefined;
   return async (platform: Platform, tmp: string, signal: AbortSignal): Promise<Layer> => {
     const file = await findGiven(given, platform);
     if (file !== undefined) return await pack((target) => copyFile(file, target), tmp, signal);
@@ -41,13 +42,18 @@ export function executableLayers({ bundle, given, here, cacheDir }: ExecutableSo
         throw new Error(`${why}; name one with --watchdog, or use one of nodejs.org for Linux`, { cause });
       }
     };
-    // Without a cache each build has one of its own.
-    own ??= cached(cacheDir, bundle, make, signal).catch((error: NodeJS.ErrnoException) => {
-      own = undefined;
-      if (error.code === undefined || signal.aborted) throw error;
-      return undefined;
-    });
-    return (await own) ?? (await pack(make, tmp, signal));
+    // It is for other builds too, so it goes on when this one is stopped. Without a cache each has one of its own.
+    underWay ??= cached(cacheDir, bundle, make)
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.code === undefined) throw error;
+        return undefined;
+      })
+      .finally(() => {
+        underWay = undefined;
+      });
+    const layer = await underWay;
+    signal.throwIfAborted();
+    return layer ?? (await pack(make, tmp, signal));
   };
 }
 
@@ -73,28 +79,31 @@ async function machineOfProgram(path: string): Promise<string | undefined> {
 /** What is kept of a layer beside its file. */
 type Kept = Pick<Layer, "digest" | "diffId" | "size">;
 
-async function cached(
-  cacheDir: string,
-  bundle: string,
-  make: (target: string) => Promise<void>,
-  signal: AbortSignal,
-): Promise<Layer> {
-  const name = `${PREFIX}${await keyOf(bundle)}`;
-  const file = join(cacheDir, name);
-  const known = await readKept(file);
-  if (known) return { ...known, open: () => createReadStream(file) };
-  const work = join(cacheDir, `.${name}.${randomUUID()}`);
+/** Builds that begin at once, in other processes too, each make one; whichever is named last is kept. */
+async function cached(cacheDir: string, bundle: string, make: (target: string) => Promise<void>): Promise<Layer> {
+  const index = join(cacheDir, `${PREFIX}${await keyOf(bundle)}.json`);
+  const known = await readKept(index);
+  if (known) return layerOf(known, cacheDir);
+  const work = join(cacheDir, `.${PREFIX}${randomUUID()}`);
   await mkdir(work, { recursive: true, mode: 0o700 });
   try {
-    const { digest, diffId, size } = await pack(make, work, signal);
-    await rename(join(work, "layer-watchdog"), file);
-    await writeFile(join(work, "kept"), JSON.stringify({ digest, diffId, size } satisfies Kept));
-    await rename(join(work, "kept"), `${file}.json`);
-    await removeOthers(cacheDir, name);
-    return { digest, diffId, size, open: () => createReadStream(file) };
+    const { digest, diffId, size } = await pack(make, work, new AbortController().signal);
+    const kept: Kept = { digest, diffId, size };
+    await rename(join(work, "layer-watchdog"), fileOf(kept, cacheDir));
+    await writeFile(join(work, "kept"), JSON.stringify(kept));
+    await rename(join(work, "kept"), index);
+    await removeOld(cacheDir);
+    return layerOf(kept, cacheDir);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** By its content, so that what says which it is cannot be of another one. */
+const fileOf = ({ digest }: Kept, cacheDir: string) => join(cacheDir, `${PREFIX}${digest.replace("sha256:", "")}`);
+
+function layerOf(kept: Kept, cacheDir: string): Layer {
+  return { ...kept, open: () => createReadStream(fileOf(kept, cacheDir)) };
 }
 
 async function keyOf(bundle: string): Promise<string> {
@@ -107,19 +116,24 @@ async function keyOf(bundle: string): Promise<string> {
 }
 
 /** @returns undefined when nothing is kept, or not whole */
-async function readKept(file: string): Promise<Kept | undefined> {
+async function readKept(index: string): Promise<Kept | undefined> {
   try {
-    const kept = JSON.parse(await readFile(`${file}.json`, "utf8")) as Kept;
-    return (await stat(file)).size === kept.size ? kept : undefined;
+    const { digest, diffId, size } = JSON.parse(await readFile(index, "utf8")) as Kept;
+    return (await stat(fileOf({ digest, diffId, size }, dirname(index)))).size === size
+      ? { digest, diffId, size }
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Those of other releases; one that is being read stays until it is closed. */
-async function removeOthers(cacheDir: string, name: string): Promise<void> {
-  const others = (await readdir(cacheDir)).filter((entry) => entry.startsWith(PREFIX) && !entry.startsWith(name));
-  await Promise.all(others.map((entry) => rm(join(cacheDir, entry), { force: true })));
+/** Those of other releases; one that is made today may still be read. */
+async function removeOld(cacheDir: string): Promise<void> {
+  const names = (await readdir(cacheDir)).filter((entry) => entry.startsWith(PREFIX));
+  for (const path of names.map((name) => join(cacheDir, name))) {
+    const changedAt = (await stat(path).catch(() => undefined))?.mtimeMs;
+    if (changedAt !== undefined && Date.now() - changedAt > KEPT_MS) await rm(path, { force: true });
+  }
 }
 
 async function pack(make: (target: string) => Promise<void>, tmp: string, signal: AbortSignal): Promise<Layer> {

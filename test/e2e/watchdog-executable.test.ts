@@ -1,8 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { executableLayers } from "../../oci/executable-layer.ts";
+import type { Layer } from "../../oci/layer.ts";
 import { eventually } from "../support/eventually.ts";
 import { ROOT } from "../support/platform.ts";
 
@@ -69,6 +74,56 @@ test("it serves inproc mode, and says nothing of how it loads the handler", asyn
   expect(answer).toBe("POST");
   expect(log).not.toContain("Warning");
 });
+
+describe("its layer for images", () => {
+  const { signal } = new AbortController();
+  const here = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
+  const bundle = join(ROOT, "dist/watchdog.mjs");
+  const open = (given: string[] = []) => executableLayers({ bundle, given, here, cacheDir: join(folder, "cache") });
+
+  test("is whole whoever made it at the same time, and is made once after that", async () => {
+    const isWhole = async ({ digest, open: read }: Layer) => {
+      const hash = createHash("sha256");
+      for await (const chunk of await read()) hash.update(chunk as Buffer);
+      return `sha256:${hash.digest("hex")}` === digest;
+    };
+    const first = open();
+    const made = await Promise.all([
+      first(here, folder, signal),
+      open()(here, folder, signal),
+      first(here, folder, signal),
+    ]);
+    expect(await Promise.all(made.map(isWhole))).toEqual([true, true, true]);
+    expect(made[2]).toBe(made[0]);
+    const kept = await open()(here, folder, signal);
+    expect([made[0]?.digest, made[1]?.digest]).toContain(kept.digest);
+    expect(await isWhole(kept)).toBe(true);
+    // Somebody has tidied up: it is made again.
+    rmSync(join(folder, "cache"), { recursive: true });
+    expect(await isWhole(await first(here, folder, signal))).toBe(true);
+  }, 240_000);
+
+  test("is that of a given program where it fits, and nothing else is taken for one", async () => {
+    const other = { ...here, architecture: here.architecture === "amd64" ? "arm64" : "amd64" };
+    const given = join(folder, "given");
+    writeFileSync(given, Buffer.concat([elfOf(other.architecture), Buffer.from("a program")]));
+    const layer = await open([given])(other, mkdtempSync(join(folder, "tmp-")), signal);
+    const tar = gunzipSync(await buffer(await layer.open()));
+    expect(tar.toString("latin1")).toContain("usr/bin/fwatchdog");
+    expect(tar.toString("latin1")).toContain("a program");
+    await expect(open()(other, folder, signal)).rejects.toThrow("name one with --watchdog");
+    await expect(open([bundle])(other, folder, signal)).rejects.toThrow(`${bundle} is no program for Linux`);
+    await expect(open([join(folder, "none")])(other, folder, signal)).rejects.toThrow("cannot be read");
+  });
+});
+
+/** How a program for that machine begins. */
+function elfOf(architecture: string): Buffer {
+  const head = Buffer.alloc(64);
+  head.write("\x7fELF\x02\x01", "latin1");
+  head.writeUInt16LE(architecture === "amd64" ? 62 : 183, 18);
+  return head;
+}
 
 test("it tells its version, and whether there is a lock file", () => {
   const run = (args: string[], env = {}) => {
