@@ -21,10 +21,12 @@ export interface OwnRegistry {
   remove(): Promise<void>;
 }
 
+/** @param login what it asks for; null asks nobody */
 export async function startRegistry(
   given: Partial<RegistrySettings> = {},
-  credentials: Credentials | undefined = REGISTRY_LOGIN,
+  login: Credentials | null = REGISTRY_LOGIN,
 ): Promise<OwnRegistry> {
+  const credentials = login ?? undefined;
   const temporary = await temporaryFolder();
   const folder = given.folder ?? join(temporary.path, "registry");
   const settings: RegistrySettings = {
@@ -44,13 +46,15 @@ export async function startRegistry(
   };
   const registry = await openRegistry(settings, credentials, createLogger("silent"));
   const address = `127.0.0.1:${registry.port}`;
-  const login = credentials && { username: credentials.user, password: credentials.password };
   const basic = credentials && `Basic ${btoa(`${credentials.user}:${credentials.password}`)}`;
   return {
     address,
     folder,
     registry,
-    client: new RegistryClient({ registry: address, login }),
+    client: new RegistryClient({
+      registry: address,
+      login: credentials && { username: credentials.user, password: credentials.password },
+    }),
     ask: async (path, init = {}) =>
       await fetch(new URL(path, `http://${address}`), {
         ...init,
