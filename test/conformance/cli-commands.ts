@@ -227,6 +227,7 @@ export const COMMANDS: readonly Command[] = [
       },
       fullList,
     ],
+    alsoAsks: ["GET /system/function/greet/versions"],
   },
   {
     name: "invoke",
