@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { GOING_AWAY, type ServerFrames } from "./websocket-frames.ts";
 
 /** Time for either side to close after it has been told that the other one is gone. */
 const GOODBYE_MS = 1_000;
@@ -11,20 +12,27 @@ const GOODBYE_MS = 1_000;
 export class Tunnel {
   readonly #sides: readonly [client: Duplex, upstream: Duplex];
   readonly #onClosed: () => void;
+  readonly #frames: ServerFrames | undefined;
   #open = 2;
   #flushed = 0;
   #movedAt: number;
   #ending = false;
 
-  /** @param onClosed called once, when both connections are closed */
-  constructor(client: Duplex, upstream: Duplex, now: number, onClosed: () => void) {
+  /**
+   * @param onClosed called once, when both connections are closed
+   * @param frames where they speak as WebSockets do, so that the client can be told why it ends
+   */
+  constructor(client: Duplex, upstream: Duplex, now: number, onClosed: () => void, frames?: ServerFrames) {
     this.#sides = [client, upstream];
+    this.#frames = frames;
     this.#movedAt = now;
     this.#onClosed = onClosed;
     this.#watch(client, upstream);
     this.#watch(upstream, client);
     client.pipe(upstream);
-    upstream.pipe(client);
+    if (frames) upstream.on("data", (piece: Buffer) => frames.pass(piece));
+    upstream.pipe(client, { end: false });
+    upstream.once("end", () => this.#endClient());
   }
 
   /** Bytes that one side has sent and the other has not taken. */
@@ -57,10 +65,19 @@ export class Tunnel {
     client.resume(); // to notice that it closes
     upstream.end();
     const late = setTimeout(() => {
-      client.end();
+      upstream.unpipe(client);
+      this.#endClient();
       upstream.destroy();
     }, GOODBYE_MS);
     upstream.once("close", () => clearTimeout(late));
+  }
+
+  /** Nothing more is sent to the client but, where a frame can follow what has been sent, that the server goes away. */
+  #endClient(): void {
+    const [client] = this.#sides;
+    if (client.writableEnded || client.destroyed) return;
+    if (this.#ending && this.#frames?.mayFollow) client.write(GOING_AWAY);
+    client.end();
   }
 
   /** Ends it at once. */
@@ -79,7 +96,10 @@ export class Tunnel {
     side.on("close", () => {
       this.#open--;
       if (!this.#ending && (broken || !side.readableEnded)) breakOff(other);
-      else finish(other);
+      else {
+        if (side === this.#sides[1]) this.#endClient();
+        finish(other);
+      }
       if (this.#open === 0) this.#onClosed();
     });
   }

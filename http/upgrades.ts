@@ -5,6 +5,7 @@ import { closeSocket } from "./close-socket.ts";
 import type { Connections } from "./connections.ts";
 import { Tunnel } from "./tunnel.ts";
 import { offeredProtocols } from "./upgrade-rules.ts";
+import { ServerFrames } from "./websocket-frames.ts";
 
 /** A number that several servers share. */
 export interface SharedCount {
@@ -82,7 +83,9 @@ export class PendingUpgrade {
   switchTo(headers: SwitchHeaders, upstream: Duplex, closed: () => void = () => {}): void {
     this.#res.writeHead(101, "Switching Protocols", headers as string[]);
     this.#res.flushHeaders();
-    this.#upgrades.join(this.#socket, upstream, closed);
+    // Of one protocol that is offered no other can have been chosen.
+    const frames = this.protocols.toLowerCase() === "websocket" ? new ServerFrames() : undefined;
+    this.#upgrades.join(this.#socket, upstream, closed, frames);
   }
 }
 
@@ -141,17 +144,18 @@ export class Upgrades {
     this.#connections.onRequest(req, res);
   };
 
-  join(client: Socket, upstream: Duplex, closed: () => void): void {
+  join(client: Socket, upstream: Duplex, closed: () => void, frames?: ServerFrames): void {
     const connection = this.#connections.at(client);
     if (connection) connection.tunnelled = true;
     client.off("end", leave);
     client.off("timeout", giveUp);
     client.setTimeout(0);
-    const tunnel = new Tunnel(client, upstream, performance.now(), () => {
+    const onClosed = () => {
       this.#open.delete(tunnel);
       this.#options.shared?.leave();
       closed();
-    });
+    };
+    const tunnel = new Tunnel(client, upstream, performance.now(), onClosed, frames);
     this.#open.add(tunnel);
     this.#options.shared?.enter(0);
     const { idleMs } = this.#options;
