@@ -45,6 +45,7 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
     ...(backend.builder && { builder: backend.builder }),
     ...(backend.images && { images: backend.images }),
     ...(backend.coldStarts && { coldStarts: backend.coldStarts }),
+    ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
     ...(backend.announce && { announce: backend.announce.bind(backend) }),
     logs: (query, signal) => logsOf(backend, view, query, signal),
     watch: (signal) => follow.watch(signal),

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { objectName } from "../../../provider/backends/kubernetes/resources/version-unit.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { LoopbackSubnet } from "../../support/kube/kubelet/loopback.ts";
@@ -98,6 +99,27 @@ describe("a pod that announces itself", () => {
     expect(await provider.backend.functions.get({ name: "fn", namespace: NAMESPACE })).toMatchObject({
       availableReplicas: 1,
     });
+  });
+
+  test("of a version beside the function is offered as that version's, by a token that is its own", async () => {
+    const main = await deploy("fn");
+    await provider.backend.functions.create({ service: "fn@v2", image: "fn:2", namespace: NAMESPACE });
+    const unit = objectName("fn@v2");
+    const pod = await eventually("it has a pod", async () => {
+      const { items } = await client.get(`${PODS}?labelSelector=faas_function%3D${unit}`);
+      return (items as Answer[])[0]?.metadata.name as string | undefined;
+    });
+    const token = await tokenOf(unit);
+    expect(token).not.toBe(main.token);
+    const ip = await watchdog();
+    // Its watchdog knows the function's name alone. Another's token gets it nowhere.
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token: main.token, from: ip })).status).toBe(
+      202,
+    );
+    expect((await announce(provider.announceUrl, { body: says("fn", pod), token, from: ip })).status).toBe(202);
+    await eventually("it is offered", () => provider.endpoints("fn@v2")[0]?.state === "ready");
+    expect(provider.endpoints("fn@v2")).toMatchObject([{ address: `${ip}:8080`, instance: pod }]);
+    expect(provider.endpoints("fn").filter(({ state }) => state === "ready")).toEqual([]);
   });
 
   test("is not offered while nobody answers where it called from", async () => {

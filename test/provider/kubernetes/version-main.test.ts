@@ -4,17 +4,21 @@ import type { Backend, ResolvedDeployment } from "../../../provider/backends/bac
 import { buildDeployment } from "../../../provider/backends/kubernetes/resources/deployment.ts";
 import { podEndpoints, readEndpoints } from "../../../provider/backends/kubernetes/resources/endpoints.ts";
 import { objectName } from "../../../provider/backends/kubernetes/resources/version-unit.ts";
+import { buildVersionsMap } from "../../../provider/backends/kubernetes/resources/versions-map.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { theirDeployment } from "../../support/faas-netes.ts";
 import { KubeServer } from "../../support/kube/server.ts";
 import { around } from "./resources/fixtures.ts";
+import { objectProblems, readOpenApi } from "./resources/object-schema.ts";
 import { NAMESPACE, openBackend } from "./support.ts";
 
 const DEPLOYMENTS = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`;
 const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
 const SLICES = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`;
 const DIGEST = `sha256:${"a".repeat(64)}`;
+
+const KEPT = { generation: 1, last: 1, versions: [], latest: "v1", main: "v1", stable: "v1", history: [] };
 
 const definition = (more: Partial<ResolvedDeployment> = {}): ResolvedDeployment => ({
   service: "fn",
@@ -149,6 +153,17 @@ describe("a function with versions", () => {
     await client.patch(`${DEPLOYMENTS}/fn`, { metadata: { annotations: { "com.faaslane.deployed": "{" } } });
     await eventually("it is read all the same", async () => (await backend.functions.get(FN))?.image === "other:1");
   });
+});
+
+test.each<[what: string, object: object]>([
+  [
+    "the Deployment of a version",
+    buildDeployment(definition({ service: "fn@v2", version: "v2", digest: DIGEST }), around()),
+  ],
+  ["that of a function with versions", buildDeployment(definition({ version: "v1", digest: DIGEST }), around())],
+  ["what is kept about versions", buildVersionsMap({ name: "fn", namespace: NAMESPACE }, KEPT, undefined)],
+])("%s is allowed by the API server's schemas", async (_what, object) => {
+  expect(await objectProblems(object as never, readOpenApi())).toEqual([]);
 });
 
 describe("replicas while another version takes their place", () => {

@@ -161,6 +161,32 @@ describe("a function that is deployed over the API", () => {
     expect(await deploymentNames()).toEqual(["fn", ...names.map(objectName)].sort());
   });
 
+  test("is left as it was deployed by the provider that acts on Functions", async () => {
+    const [one, two] = [open(), open()];
+    const more = { constraints: ["kubernetes.io/os == linux"], limits: { cpu: "1000m" }, envVars: { A: "1" } };
+    await one.functions.create(definition(more));
+    for (const [number, backend] of [two, one].entries()) {
+      const image = `fn:${number + 2}`;
+      await backend.functions.update(definition({ ...more, image, annotations: { topic: image } }));
+      const { metadata, spec } = await client.get(`${DEPLOYMENTS}/fn`);
+      await eventually(
+        "it is settled",
+        async () => {
+          const { metadata, status } = await client.get(`${FUNCTIONS}/fn`);
+          const ready = status?.conditions?.find(({ type }: Answer) => type === "Ready");
+          return status?.observedGeneration === metadata.generation && ready?.status === "True";
+        },
+        PATIENCE_MS,
+      );
+      const after = await client.get(`${DEPLOYMENTS}/fn`);
+      expect(after.spec).toEqual(spec);
+      expect(after.metadata.annotations).toMatchObject({
+        "com.faaslane.hash": metadata.annotations["com.faaslane.hash"],
+        "com.faaslane.deployed": metadata.annotations["com.faaslane.deployed"],
+      });
+    }
+  });
+
   test("in place is one write of its Deployment, and no version of what Kubernetes writes another way", async () => {
     const backend = open(false);
     const more = { limits: { cpu: "1000m" }, constraints: ["kubernetes.io/os == linux"], envVars: { A: "$(B)" } };
