@@ -10,7 +10,7 @@ export interface ScaleByHandDeps {
   readonly autoscaler: Pick<Autoscaler, "scaledByHand">;
   readonly connection: Pick<ProviderConnection, "forward">;
   /** @param target `name.namespace`; undefined for functions that are not known */
-  find(target: string): object | undefined;
+  find(target: string): { readonly qualifiedName: string } | undefined;
   /** Of names written without one. */
   readonly defaultNamespace: string;
 }
@@ -36,7 +36,9 @@ export function scaleByHand({ autoscaler, connection, find, defaultNamespace }: 
     if (!order) return;
     const namespace = queryText(req, "namespace") ?? (order.namespace || defaultNamespace);
     const name = `${String((req as Request<{ name: string }>).params.name)}.${namespace}`;
-    if (find(name)) autoscaler.scaledByHand(name, order.replicas);
+    // Its main version is the function itself.
+    const entry = find(name);
+    if (entry) autoscaler.scaledByHand(entry.qualifiedName, order.replicas);
   };
 }
 

@@ -139,6 +139,14 @@ test.each(["gone", "gone/history", "f.elsewhere", "f?namespace=elsewhere"])("%s 
   expect(await answer.text()).toMatch(/is not scaled here/);
 });
 
+test("who scales the main version by its address has scaled the function", async () => {
+  lab.provider.put({ name: "main", version: "v1" });
+  await eventually("it is watched", async () => (await get("main")).status === 200);
+  const init = { headers: { "content-type": "application/json" }, body: JSON.stringify({ replicas: 1 }) };
+  await lab.control("/system/scale-function/main@v1", { method: "POST", ...init });
+  expect(await byHand("main")).toMatchObject({ replicas: 1 });
+});
+
 test("a version beside a function has a report of its own", async () => {
   await deploy();
   await deploy({ "com.openfaas.scale.target": "3" }, "f@v2");
