@@ -35,6 +35,8 @@ export interface ImageBuild {
   readonly tmp: string;
   /** Environment of the install step. */
   readonly env: Readonly<Record<string, string>>;
+  /** Texts that the output of the install step must not show. */
+  readonly secretTexts?: readonly string[];
   readonly timeoutMs: number;
   readonly maxOutputBytes: number;
   /** Ends what the install step has started and what has left its group since. */
@@ -136,14 +138,14 @@ function targetVariables(bases: readonly Base[], { fromBase }: ImageRecipe): Rec
 }
 
 async function* install(
-  { folder, env, buildArgs, timeoutMs, maxOutputBytes, killOrphans }: ImageBuild,
+  { folder, env, buildArgs, timeoutMs, maxOutputBytes, killOrphans, secretTexts = [] }: ImageBuild,
   { install: command }: Descriptor,
   target: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): AsyncGenerator<BuildEvent, string | undefined> {
   if (!command) return undefined;
   const all = { ...env, ...target, ...buildArgs };
-  const hide = await hideSecrets(folder, all);
+  const hide = await hideSecrets(folder, all, secretTexts);
   yield progress(hide(`running ${command.join(" ")}`));
   const limits = { timeoutMs, maxOutputBytes };
   const step = runInstall({ command, cwd: folder, env: all, ...limits, ...(killOrphans && { killOrphans }) }, signal);

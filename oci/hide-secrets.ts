@@ -19,21 +19,23 @@ export function holdsSecrets(path: string): boolean {
 /**
  * Hides in the output of an install step what it was given to log in with: the values of variables with such names, of the
  * settings of package managers in its folder, and names and passwords in addresses.
+ * @param given texts of secrets that it gets by other ways
  */
 export async function hideSecrets(
   folder: string,
   env: Readonly<Record<string, string>>,
+  given: readonly string[] = [],
 ): Promise<(line: string) => string> {
   const ofVariables = Object.entries(env).flatMap(([name, value]) => (SECRET_NAME.test(name) ? [value] : []));
   const files = (await readdir(folder, { recursive: true })).filter(
     (path) => holdsSecrets(path) && !path.includes("node_modules"),
   );
   const texts = await Promise.all(files.map((path) => readFile(join(folder, path), "utf8").catch(() => "")));
-  const ofFiles = texts.flatMap((text) =>
+  const ofFiles = [...texts, ...given].flatMap((text) =>
     [...text.slice(0, MAX_SETTINGS_BYTES).matchAll(SECRET_LINE)].map(([, value]) => value as string),
   );
   // The longest first: one may be a part of another.
-  const secrets = [...new Set([...ofVariables, ...ofFiles])]
+  const secrets = [...new Set([...ofVariables, ...ofFiles, ...given.map((text) => text.trim())])]
     .filter((value) => value.length >= MIN_LENGTH && !value.startsWith("${"))
     .sort((a, b) => b.length - a.length);
   return (line) => {

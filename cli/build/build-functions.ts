@@ -4,6 +4,7 @@ import { CliError } from "../errors.ts";
 import { type TagMode, tagImage } from "../stack/image-tag.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { mergeBuildArgs } from "./build-args.ts";
+import { findBuildSecrets } from "./build-secrets.ts";
 import { type LayoutSettings, layOutContext } from "./layout.ts";
 import { packFolder } from "./pack.ts";
 import { runPool } from "./pool.ts";
@@ -49,7 +50,14 @@ export interface BuildObserver {
 /** Makes an image of a context. */
 export interface ContextBuilder {
   /** @param folder the context, as it was laid out; may be changed */
-  build(folder: string, config: BuildConfig, signal: AbortSignal): AsyncIterable<BuildEvent>;
+  build(
+    folder: string,
+    config: BuildConfig,
+    signal: AbortSignal,
+    secrets: ReadonlyMap<string, string>,
+  ): AsyncIterable<BuildEvent>;
+  /** Whether it does something with `secrets`: files, by their names in the stack file. */
+  readonly takesSecrets?: boolean;
 }
 
 /** The part of a gateway that builds what is uploaded to it. */
@@ -115,9 +123,12 @@ async function buildOne(
   if (settings.shrinkwrap) return { kind: "laidOut", folder };
 
   if (!fn.image) throw new CliError("image: is missing from the stack file");
-  if (Object.keys(fn.buildSecrets).length > 0) throw new CliError("build_secrets: the builder takes no secrets");
+  if (Object.keys(fn.buildSecrets).length > 0 && !builder.takesSecrets) {
+    throw new CliError("build_secrets: the builder takes no secrets");
+  }
+  const secrets = await findBuildSecrets(fn, settings.baseDir, settings.projectRoot);
   const image = await tagImage(fn.image, settings.tag, createTagFacts(settings.baseDir, fn.handler));
-  for await (const event of builder.build(folder, { image, buildArgs }, signal)) {
+  for await (const event of builder.build(folder, { image, buildArgs }, signal, secrets)) {
     if (event.status === "success") {
       return { kind: "built", image, digest: event.image, pushed: event.pushed ?? false };
     }

@@ -1,10 +1,10 @@
-import { mkdir, realpath, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
 import { mergeBuildArgs } from "../build/build-args.ts";
 import { buildFunctions } from "../build/build-functions.ts";
-import { isInProject } from "../build/project-root.ts";
+import { findBuildSecrets } from "../build/build-secrets.ts";
 import { findTemplate } from "../build/templates.ts";
 import { planDeployment } from "../deploy/plan-deployments.ts";
 import { CliError } from "../errors.ts";
@@ -174,26 +174,10 @@ async function buildImage(io: Io, engine: Engine, { fn, stack, flags, image }: B
     "--build-arg",
     `${key}=${value}`,
   ]);
-  const secrets = await buildSecrets(io, fn, settings.projectRoot);
+  const secrets = [...(await findBuildSecrets(fn, io.cwd, settings.projectRoot))].map(
+    ([id, path]) => `--secret=id=${id},src=${path}`,
+  );
   await engine.run(["build", ...args, ...secrets, "--tag", image, outcome.folder]);
 }
 
 async function* neverUploads(): AsyncGenerator<never> {}
-
-/** A stack file of somebody else must not hand out files of this machine. */
-async function buildSecrets(io: Io, fn: StackFunction, root: string | undefined): Promise<string[]> {
-  const entries = Object.entries(fn.buildSecrets).map(async ([id, path]) => {
-    const file = await realpath(resolve(io.cwd, path)).catch((cause: Error) => {
-      throw new CliError(`build_secrets: cannot read ${path}: ${cause.message}`, { cause });
-    });
-    if (/[,"]/.test(id + file))
-      throw new CliError(`build_secrets: ${id}: neither name nor path may hold a comma or a quote`);
-    if (root !== undefined && !isInProject(file, root)) {
-      throw new CliError(
-        `build_secrets: ${path} is outside of the project in ${root}; --allow-outside reads it all the same`,
-      );
-    }
-    return `--secret=id=${id},src=${file}`;
-  });
-  return await Promise.all(entries);
-}

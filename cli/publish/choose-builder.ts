@@ -23,14 +23,15 @@ export async function chooseBuilder(
   if (wanted === "none") return own;
   let found: EngineName | "none" | undefined;
   return {
-    async *build(folder, config, signal) {
+    takesSecrets: true,
+    async *build(folder, config, signal, secrets) {
       const image = await readDescriptor(folder).then(
         (descriptor) => descriptor.image,
         () => undefined, // what is wrong with it is for the builder to say
       );
       if (!image) found ??= findBuildEngine(io) ?? "none";
       const builder = image || found === undefined || found === "none" ? own : engineBuilder(io, found, settings);
-      yield* builder.build(folder, config, signal);
+      yield* builder.build(folder, config, signal, secrets);
     },
   };
 }

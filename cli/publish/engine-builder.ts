@@ -35,6 +35,11 @@ export function findBuildEngine(
   );
 }
 
+interface EngineBuild extends Pick<BuildConfig, "image" | "buildArgs"> {
+  /** Files, by the names that steps mount them by. */
+  readonly secrets?: ReadonlyMap<string, string>;
+}
+
 /** One command, and how to find the digest in what it leaves or says. */
 interface Step {
   readonly args: readonly string[];
@@ -49,10 +54,13 @@ interface Step {
 export function engineSteps(
   engine: EngineName,
   folder: string,
-  { image, buildArgs }: Pick<BuildConfig, "image" | "buildArgs">,
+  { image, buildArgs, secrets = new Map() }: EngineBuild,
   { platforms, insecure, digestFile }: EngineSettings & { readonly digestFile: string },
 ): Step[] {
-  const variables = Object.entries(buildArgs ?? {}).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
+  const variables = [
+    ...Object.entries(buildArgs ?? {}).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
+    ...[...secrets].map(([id, path]) => `--secret=id=${id},src=${path}`),
+  ];
   const platform = platforms.length === 0 ? [] : ["--platform", platforms.join(",")];
   const several = platforms.length > 1;
   if (engine === "docker") {
@@ -77,12 +85,18 @@ export function engineSteps(
 /** Has an engine of this machine run the steps of a Dockerfile. */
 export function engineBuilder(io: Pick<Io, "env">, engine: EngineName, settings: EngineSettings): ContextBuilder {
   return {
-    async *build(folder, config, signal): AsyncGenerator<BuildEvent> {
+    takesSecrets: true,
+    async *build(folder, config, signal, secrets): AsyncGenerator<BuildEvent> {
       const tmp = await mkdtemp(join(tmpdir(), "faaslane-publish-"));
       const digestFile = join(tmp, "digest");
       let digest: string | undefined;
       try {
-        for (const { args, tells } of engineSteps(engine, folder, config, { ...settings, digestFile })) {
+        for (const { args, tells } of engineSteps(
+          engine,
+          folder,
+          { ...config, secrets },
+          { ...settings, digestFile },
+        )) {
           const name = args.slice(0, args[0] === "buildx" || args[0] === "manifest" ? 2 : 1);
           // Without its arguments, which may hold secrets.
           yield { status: "in_progress", log: [`running ${engine} ${name.join(" ")}`] };

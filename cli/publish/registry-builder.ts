@@ -9,6 +9,7 @@ import { RegistryClient } from "../../oci/registry-client.ts";
 import type { ContextBuilder } from "../build/build-functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { secretVariables } from "./secret-variables.ts";
 
 export interface RegistryBuilderSettings {
   /** As `linux/amd64`; this machine's when empty. */
@@ -55,8 +56,10 @@ export async function registryBuilder(
     Object.entries(io.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   return {
-    build: (folder, { image, buildArgs }, signal) =>
-      buildImage(
+    takesSecrets: true,
+    async *build(folder, { image, buildArgs }, signal, secrets) {
+      const secret = await secretVariables(secrets);
+      yield* buildImage(
         {
           folder,
           image,
@@ -66,13 +69,15 @@ export async function registryBuilder(
           watchdog: bundle,
           executable,
           tmp: tmpdir(),
-          env,
+          env: { ...env, ...secret.env },
+          secretTexts: secret.texts,
           timeoutMs: INSTALL_TIMEOUT_MS,
           maxOutputBytes: MAX_OUTPUT_BYTES,
           clientOf,
         },
         signal,
-      ),
+      );
+    },
   };
 }
 

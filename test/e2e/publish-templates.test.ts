@@ -156,6 +156,44 @@ describeWithRegistry("an image by publish", () => {
     300_000,
   );
 
+  testNeeding(missing)(
+    "gets the token of a private registry by build_secrets, and does not keep it",
+    async () => {
+      const token = "npm_anotherOneOfTheTest";
+      const source = "module.exports = async () => 'with a secret';\n";
+      await using packages = await openNpmRegistry("@acme/app", source, token);
+      const files = {
+        "handler.js": 'module.exports = require("@acme/app");\n',
+        "package.json": JSON.stringify({
+          private: true,
+          scripts: { postinstall: "cat $NPM_CONFIG_USERCONFIG" },
+          dependencies: { "@acme/app": "^1.0.0" },
+        }),
+        "../npm-settings": `@acme:registry=http://${packages.address}/\n//${packages.address}/:_authToken=${token}\n`,
+      };
+      const stack = `version: 1.0
+provider: {name: openfaas}
+functions:
+  sealed:
+    lang: node
+    handler: ./sealed
+    image: ${images.registry.address}/me/sealed:latest
+    build_secrets: {npmrc: ./npm-settings}
+`;
+      const given = { ...files, "../secrets.yml": stack };
+      const { code, stdout, stderr } = await publish("sealed", "node", "-", given, { flags: ["-f", "secrets.yml"] });
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).not.toContain(token);
+      const { container, url, rootfs } = await start("sealed");
+      await using _ = container;
+      expect(await (await fetch(url)).text()).toBe("with a secret");
+      for (const entry of await readdir(join(rootfs, "home"), { recursive: true, withFileTypes: true })) {
+        if (entry.isFile()) expect(await readFile(join(entry.parentPath, entry.name), "utf8")).not.toContain(token);
+      }
+    },
+    300_000,
+  );
+
   test("for another machine needs an executable of the watchdog for it", async () => {
     const other = { ...HERE, architecture: HERE.architecture === "amd64" ? "arm64" : "amd64" };
     const empty = join(images.path, "empty");

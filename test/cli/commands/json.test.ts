@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { jsonOf, type Seen } from "../support/fake-gateway.ts";
-import { openScene } from "../support/scene.ts";
+import { FILES, openScene, STACK } from "../support/scene.ts";
 
 /** What scripts read of commands that do something to several functions. */
 const number = expect.any(Number);
@@ -101,6 +101,23 @@ describe("--json", () => {
       expect.objectContaining({ name: "second", status: "failed" }),
       summary(2),
     ]);
+  });
+
+  test("of publish names build secrets that mean nothing, or lie elsewhere", async () => {
+    const image = { base: "127.0.0.1:1/none" };
+    const files = {
+      ...FILES,
+      "template/node/faaslane.json": JSON.stringify({ image }),
+      token: "t",
+      "stack.yml": STACK.replace("    namespace: dev", "    build_secrets: {odd-name: ./token}").replace(
+        "    fprocess: own",
+        "    build_secrets: {NPM_TOKEN: /etc/passwd}",
+      ),
+    };
+    await using scene = await openScene(gateway(), files);
+    const [hello, second] = linesOf((await scene.run("publish --json")).stdout);
+    expect(hello).toMatchObject({ error: expect.stringContaining("odd-name: must be npmrc, ") });
+    expect(second).toMatchObject({ error: expect.stringContaining("/etc/passwd is outside of the project") });
   });
 
   test("has errors of the command itself as a line of JSON, too", async () => {
