@@ -238,6 +238,55 @@ export function describeCluster(name: string, cluster: () => ClusterUnderTest): 
       TEST_MS,
     );
 
+    test(
+      "versions serve beside each other, and calls move between warm ones without a pod that starts or a call that fails",
+      async () => {
+        const annotations = { "com.faaslane.rollout": "manual", "com.faaslane.rollback-window": "30m" };
+        const release = (version: string) => definition("twice", "env", { annotations, envVars: { release: version } });
+        const failed: Reply[] = [];
+        const releaseOf = async (path: string) => {
+          const reply = await call(path);
+          const version = reply.status === 200 ? /^release=(first|second)$/m.exec(reply.text)?.[1] : undefined;
+          if (version === undefined) failed.push(reply);
+          return version;
+        };
+        const pods = async () => {
+          const { api, namespace } = cluster();
+          const lists = ["faas_function=twice", "com.faaslane.function=twice"].map((labelSelector) =>
+            api.get<{ items: { metadata: { name: string } }[] }>(apiPath.pods(namespace), { labelSelector }),
+          );
+          return (await Promise.all(lists)).flatMap(({ items }) => items.map(({ metadata }) => metadata.name)).sort();
+        };
+        await deploy(release("first"));
+        await available("twice", 1);
+        await update(release("second"));
+        expect(await releaseOf("twice")).toBe("first");
+        // It sleeps until somebody calls it by its name.
+        expect(await releaseOf("twice@v2")).toBe("second");
+        expect(await releaseOf("twice")).toBe("first");
+        const list = JSON.parse((await send("GET", "/system/functions")).text) as FunctionStatus[];
+        expect(list.map(({ name }) => name)).toEqual(["twice"]);
+
+        const before = await soon("both run", async () => {
+          const names = await pods();
+          return names.length === 2 && names;
+        });
+        const path = "/system/function/twice";
+        const targets = [{ version: "v2", share: 10_000 }];
+        expect(await send("PUT", `${path}/traffic`, { targets })).toMatchObject({ status: 200 });
+        await soon("calls go to the new one", async () => (await releaseOf("twice")) === "second");
+        const back = await send("POST", `${path}/rollback`, { to: "v1" });
+        expect(JSON.parse(back.text)).toMatchObject({ from: "v2", to: "v1", warm: true });
+        await soon("calls go back", async () => (await releaseOf("twice")) === "first");
+        expect(failed).toEqual([]);
+        expect(await pods()).toEqual(before);
+
+        expect(await remove("twice")).toMatchObject({ status: 202 });
+        await soon("nothing is left of it", async () => (await pods()).length === 0);
+      },
+      TEST_MS,
+    );
+
     test.each<[service: string, more: Changes, problem: RegExp]>([
       ["image-absent", { image: ABSENT_IMAGE }, /image cannot be pulled/],
       ["crashing", { envVars: { mode: "no-such-mode" } }, /exited with code/],
