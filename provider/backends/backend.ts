@@ -144,6 +144,12 @@ export interface FunctionStore {
    * that it holds. Absent where everything does.
    */
   warningsFor?(deployment: ResolvedDeployment): Promise<readonly string[]>;
+  /**
+   * Changes one annotation of a function, and nothing of what it runs; absent where only a deploy does.
+   * @param value undefined takes it away
+   * @throws {FaasError} `notFound`
+   */
+  annotate?(ref: FunctionRef, name: string, value: string | undefined): Promise<void>;
   /** @throws {FaasError} `notFound` */
   remove(ref: FunctionRef): Promise<void>;
   /**

@@ -9,7 +9,7 @@ import { deployedAs } from "./deployed-as.ts";
 
 /** Stores that routes are kept in, as annotations of functions. */
 export type RouteBackend = Pick<Backend, "ingressRoutes"> & {
-  readonly functions: Pick<FunctionStore, "list" | "get" | "create" | "update">;
+  readonly functions: Pick<FunctionStore, "list" | "get" | "create" | "update" | "annotate">;
   readonly namespaces: Pick<Backend["namespaces"], "list">;
 };
 
@@ -77,8 +77,13 @@ export class OwnedRoutes implements Deploys {
       const status = await this.#backend.functions.get(ref);
       if (!status) throw new FaasError("notFound", `function ${ref.name} not found`, { code: "unknown_function" });
       await this.#requireFree(ref, routes);
+      const text = routes.length > 0 ? formatRoutes(routes) : undefined;
+      if (this.#backend.functions.annotate) {
+        await this.#backend.functions.annotate(ref, ROUTES, text);
+        return;
+      }
       const { [ROUTES]: _, ...others } = status.annotations ?? {};
-      const annotations = { ...others, ...(routes.length > 0 && { [ROUTES]: formatRoutes(routes) }) };
+      const annotations = { ...others, ...(text !== undefined && { [ROUTES]: text }) };
       await this.#backend.functions.update({ ...deployedAs(status, ref.namespace), annotations });
     });
   }

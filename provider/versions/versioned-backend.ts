@@ -47,6 +47,7 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
     ...(backend.coldStarts && { coldStarts: backend.coldStarts }),
     ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
     ...(backend.announce && { announce: backend.announce.bind(backend) }),
+    ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
     logs: (query, signal) => logsOf(backend, view, query, signal),
     watch: (signal) => follow.watch(signal),
     ...(backend.leave && {

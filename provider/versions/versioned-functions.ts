@@ -12,6 +12,7 @@ import { TRAFFIC } from "../../contract/versions/traffic.ts";
 import { isVersion, parseVersionedName } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallsInFlight, Declared, FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
+import { annotated } from "./annotated.ts";
 import { contentOf, deploymentOf, sameContent, sourceOf } from "./content.ts";
 import type { FunctionTurns } from "./function-turns.ts";
 import { type Deploy, firstVersions, newVersion, planDeploy, requireVersions } from "./plan-deploy.ts";
@@ -153,6 +154,13 @@ export class VersionedFunctions implements FunctionStore {
       sameContent(contentOf(known.present), main.content) &&
       (beside || plan.beside || known.versions.traffic !== undefined);
     return { own: { ...own, ...(keepsReplicas && { keepsReplicas }) }, versions };
+  }
+
+  async annotate(ref: FunctionRef, name: string, value: string | undefined): Promise<void> {
+    const { functions, turns, keeper, kick } = this.#parts;
+    const write = (known: Known) => functions.update(annotated(known, name, value));
+    await turns.take(qualifiedName(ref), async () => await keeper.change(ref, write));
+    kick(ref);
   }
 
   /** See `Backend.decideDeclared`: a deploy, of which somebody else writes what the function's own replicas run. */
