@@ -243,6 +243,8 @@ export class FunctionProxy {
     const ours = this.responseHeaders(headers);
     const versioned = splitVersion(target);
     if (versioned) {
+      // What is known of its versions may not be all yet.
+      if (!this.#table.synced) await this.#untilFirstSnapshot();
       const found = this.#table.find(versioned.target) ?? (await this.#find(versioned.target, headers));
       if (!(found instanceof FunctionEntry)) return found;
       return this.#table.find(target) ?? unknownVersionAnswer(target, versioned.version, ours);

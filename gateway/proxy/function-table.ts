@@ -100,7 +100,7 @@ export class FunctionTable {
   }
 
   #put(snapshot: KnownFunction): void {
-    let entry = this.#ownEntry(qualifiedName(snapshot));
+    let entry = this.findOwn(qualifiedName(snapshot));
     if (!entry) {
       entry = new FunctionEntry(snapshot, { ...this.#options, startups: this.startups });
       this.#byTarget.set(entry.qualifiedName, entry);
@@ -116,8 +116,8 @@ export class FunctionTable {
     this.#tell(entry);
   }
 
-  /** Not one that is only found by the name as well. */
-  #ownEntry(name: string): FunctionEntry | undefined {
+  /** What has this name itself, and is not only found by it as well. @param name `name.namespace` */
+  findOwn(name: string): FunctionEntry | undefined {
     const entry = this.#byTarget.get(name);
     return entry?.qualifiedName === name ? entry : undefined;
   }
@@ -136,7 +136,7 @@ export class FunctionTable {
   }
 
   #remove(name: string): void {
-    const entry = this.#ownEntry(name);
+    const entry = this.findOwn(name);
     if (!entry) return;
     this.#byTarget.delete(name);
     if (this.#byTarget.get(entry.name) === entry) this.#byTarget.delete(entry.name);

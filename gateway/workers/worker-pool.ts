@@ -123,7 +123,7 @@ export class WorkerPool {
   }
 
   #tell(name: string): void {
-    const entry = this.#options.table.find(name);
+    const entry = this.#options.table.findOwn(name);
     if (entry) for (const link of this.#links.values()) this.#post(link, name, entry.snapshot);
     else {
       const known = this.#told.get(name);

@@ -87,6 +87,22 @@ test("max_inflight holds for each version by itself, over all workers", async ()
   expect(load.most.v1 + load.most.v2).toBe(4);
 });
 
+test("when the function itself runs a version that was beside it, no worker goes on with what is gone", async () => {
+  put(lab, "settled");
+  await known(lab, "settled");
+  const address = await lab.replica((_req, res) => res.end("settled"));
+  lab.provider.put({ name: "settled", version: "v2", endpoints: [{ address, instance: address, state: "ready" }] });
+  lab.provider.remove("settled@v2");
+  await eventually(
+    "all calls go to the function's own replica",
+    async () => {
+      const answers = Array.from({ length: 20 }, async () => await (await call(lab, "settled@v2")).text());
+      return (await Promise.all(answers)).every((text) => text === "settled");
+    },
+    20_000,
+  );
+});
+
 test("what workers count is the function's, and each version's", async () => {
   put(lab, "counted");
   await known(lab, "counted");

@@ -26,7 +26,7 @@ async function replica(says: string, headers: Record<string, string> = {}): Prom
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function openGateway({ prefix = "" } = {}) {
+async function openGateway({ prefix = "", synced = true } = {}) {
   const table = new FunctionTable({
     ...{ defaultNamespace: "fns", maxHeld: 100, timeoutMs: 5_000, connectTimeoutMs: 2_000 },
   });
@@ -42,10 +42,10 @@ async function openGateway({ prefix = "" } = {}) {
   const server = await listen((req, res) => proxy.handle(req, res), { port: 0, host: "127.0.0.1" });
   opened.push(() => server.drain(0));
   opened.push(() => table.close());
-  table.apply({ type: "heartbeat" });
-  const put = (fn: Partial<FunctionEndpoints>, address?: string) =>
+  if (synced) table.apply({ type: "heartbeat" });
+  const put = (fn: Partial<FunctionEndpoints>, address?: string, type: "changed" | "snapshot" = "changed") =>
     table.apply({
-      type: "changed",
+      type,
       function: {
         ...{ name: "f", namespace: "fns", labels: {}, annotations: {}, replicas: address ? 1 : 0, generation: 1 },
         endpoints: address ? [{ address, instance: address, state: "ready" }] : [],
@@ -128,6 +128,17 @@ test.each(["f@v9", "f@old.fns", "f@latest"])(
     expect(await answer.text()).toBe(`error finding function ${path}: it has no version and no tag ${version}\n`);
   },
 );
+
+test("while the first snapshot is not whole, a version may yet come", async () => {
+  const { table, put, call } = await openGateway({ synced: false });
+  const [one, two] = [await replica("one"), await replica("two")];
+  const snapshot = (fn: Partial<FunctionEndpoints>, address: string) => put(fn, address, "snapshot");
+  snapshot({ version: "v1" }, one);
+  const waiting = call("f@v2");
+  snapshot({ name: "f@v2", version: "v2" }, two);
+  table.apply({ type: "heartbeat" });
+  expect(await says(await waiting)).toBe("two");
+});
 
 test("a version of no function is no function", async () => {
   const { call } = await twoVersions();
