@@ -3,6 +3,7 @@ import { FaasError } from "../../contract/errors.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import { keepTrying } from "../../kit/keep-trying.ts";
 import type { Logger } from "../../kit/log.ts";
+import { within } from "../../kit/within.ts";
 import type { Backend, VersionStore } from "../backends/backend.ts";
 import type { FunctionTurns } from "./function-turns.ts";
 import type { VersionKeeper } from "./version-keeper.ts";
@@ -21,6 +22,7 @@ export interface FollowParts {
 /** Versions that nothing refers to go so often, also where nobody deploys. */
 const SWEEP_EVERY_MS = 3_600_000;
 const RETRY_MS = [1_000, 60_000] as const;
+const STOP_MS = 2_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Follows the backend and what is kept of versions, and has functions looked after whenever something of theirs changes. */
@@ -74,7 +76,8 @@ export class Follow {
     this.#unfollow();
     clearInterval(this.#sweeps);
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    await this.#parts.turns.end();
+    // What takes longer is cut by the backend's own end; the next start goes on with it.
+    await within(STOP_MS, this.#parts.turns.end());
   }
 
   /** Ends all streams. */

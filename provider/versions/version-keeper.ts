@@ -4,6 +4,7 @@ import type { FunctionVersion, FunctionVersions } from "../../contract/versions/
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { versionNumber } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
+import { sleep } from "../../kit/sleep.ts";
 import type { FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
 import { adopt } from "./adopt.ts";
 import { collect } from "./collect.ts";
@@ -30,8 +31,16 @@ export interface Known {
   readonly settings: VersionSettings;
 }
 
-/** Writes of others between reading and writing, until we give up. */
-const ATTEMPTS = 5;
+/** Writes of others between reading and writing, until we give up; and how long we wait after the first. */
+const ATTEMPTS = 8;
+const PAUSE_MS = 50;
+
+/** What a write was decided upon has changed. */
+class StaleVersions extends FaasError {
+  constructor(cause: FaasError) {
+    super("conflict", cause.message, { cause, code: cause.code });
+  }
+}
 
 /** How long a version may run before it is kept. */
 const STRAY_MS = 60_000;
@@ -74,7 +83,7 @@ export class VersionKeeper {
 
   /** @throws {FaasError} `conflict` when it has been written since `before` was read */
   async write(ref: FunctionRef, before: FunctionVersions, after: FunctionVersions): Promise<void> {
-    await this.#parts.store.put(ref, after, before.generation);
+    await this.#put(ref, before, after);
     const change = after.history.at(-1);
     if (change && change !== before.history.at(-1)) {
       const { traffic, reason, by } = change;
@@ -82,6 +91,14 @@ export class VersionKeeper {
         { function: ref.name, namespace: ref.namespace, traffic, reason, by },
         "traffic has changed",
       );
+    }
+  }
+
+  async #put(ref: FunctionRef, before: FunctionVersions, after: FunctionVersions): Promise<void> {
+    try {
+      await this.#parts.store.put(ref, after, before.generation);
+    } catch (error) {
+      throw error instanceof FaasError && error.kind === "conflict" ? new StaleVersions(error) : error;
     }
   }
 
@@ -99,13 +116,13 @@ export class VersionKeeper {
     for (let attempt = 1; ; attempt++) {
       const found = await this.read(ref);
       if (!found) throw new FaasError("notFound", `function "${ref.name}" not found`, { code: "unknown_function" });
-      const known = adopts ? { ...found, versions: await this.#adopt(ref, found) } : found;
       try {
-        return await work(known);
+        // The second time, what runs may be of the first.
+        return await work(adopts && attempt === 1 ? { ...found, versions: await this.#adopt(ref, found) } : found);
       } catch (error) {
-        const other = await this.#parts.store.get(ref);
-        const isStale = (other?.generation ?? 0) !== known.versions.generation;
-        if (attempt >= ATTEMPTS || !(error instanceof FaasError) || error.kind !== "conflict" || !isStale) throw error;
+        if (!(error instanceof StaleVersions) || attempt >= ATTEMPTS) throw error;
+        // What the other has written may take a moment to be seen here; two of them are not to meet again and again.
+        await sleep(PAUSE_MS * attempt * (0.5 + Math.random() / 2));
       }
     }
   }

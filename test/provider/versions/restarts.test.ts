@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "@jest/globals";
+import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionVersions } from "../../../contract/versions/function-versions.ts";
 import { deployment, ref, until } from "../local/support.ts";
 import { openVersioned, rollout, saying, type VersionedFixture } from "./support.ts";
@@ -58,6 +59,22 @@ test("a version beside the other that was not kept any more goes", async () => {
   await on.deploy("beside", { ...CANARY, image: "app:2" });
   expect(await on.say("beside@v2")).toMatchObject({ text: "two" });
 }, 60_000);
+
+test("a deploy whose write meets another provider's is decided anew, and not refused", async () => {
+  on = await openVersioned();
+  await on.deploy("met");
+  const store = on.local.backend.versions as NonNullable<typeof on.local.backend.versions>;
+  const put = store.put.bind(store);
+  let met = 0;
+  store.put = async (...given) => {
+    met += 1;
+    if (met === 1) throw new FaasError("conflict", "another one was faster");
+    await put(...given);
+  };
+  await on.deploy("met", { image: "app:2" });
+  expect(met).toBe(2);
+  expect(await on.kept("met")).toMatchObject({ latest: "v2", last: 2 });
+}, 30_000);
 
 test("a function that is gone takes its versions and what is kept of them along", async () => {
   on = await openVersioned();
