@@ -1,14 +1,15 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect } from "@jest/globals";
+import { machineOf } from "../../oci/elf.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { temporaryFolder } from "../support/platform.ts";
-import { layOut } from "./support/build-context.ts";
-import { missingPrograms } from "./support/programs.ts";
+import { layOut } from "../templates/support/build-context.ts";
+import { missingPrograms } from "../templates/support/programs.ts";
 
-/** What a package is taken from when it is for an image, whose Python and machine may be others than this one's. */
+/** What install steps make for images, whose Python and machine may be others than this one's. */
 const testEach = testNeeding(unlessRequired(missingPrograms("python3", "pip"))).each;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 
@@ -83,3 +84,17 @@ testEach([
 ])("no package for %s", async (_what: string, env: Record<string, string>, says: string) => {
   expect(await install("compiled", env)).toEqual(["nothing", expect.stringContaining(says)]);
 });
+
+const hasGo = spawnSync("go", ["version"]).status === 0;
+testNeeding(unlessRequired(hasGo ? undefined : "this machine has no go"))(
+  "Go compiles for the machine of the image",
+  async () => {
+    const { dir, remove } = await layOut("golang-middleware");
+    const there = process.arch === "arm64" ? "amd64" : "arm64";
+    const env = { PATH: process.env.PATH as string, HOME: folder.path, TARGETOS: "linux", TARGETARCH: there };
+    await promisify(execFile)("sh", ["install.sh"], { cwd: dir, env, timeout: 280_000 });
+    expect(machineOf(await readFile(join(dir, "handler")))).toBe(there);
+    await remove();
+  },
+  300_000,
+);
