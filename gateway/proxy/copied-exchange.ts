@@ -23,14 +23,19 @@ class PassingAnswer {
   /** @returns whether it is still worth reading */
   data(piece: Buffer): boolean {
     this.#length += piece.length;
-    if (this.#length > MAX_COMPARED_BYTES) return false;
+    if (this.isTooLong) return false;
     this.#hash.update(piece);
     return true;
   }
 
-  end(): AnswerDigest {
-    const hash = this.#length > MAX_COMPARED_BYTES ? undefined : this.#hash.digest("base64url");
-    return { status: this.#status, length: this.#length, hash };
+  get isTooLong(): boolean {
+    return this.#length > MAX_COMPARED_BYTES;
+  }
+
+  /** @param isWhole whether all of it has gone by */
+  end(isWhole = true): AnswerDigest {
+    const hash = this.isTooLong ? undefined : this.#hash.digest("base64url");
+    return { status: this.#status, length: isWhole ? this.#length : undefined, hash };
   }
 }
 
@@ -199,7 +204,7 @@ export class CopyExchange implements Exchange {
   }
 
   breakOff(): void {
-    this.#options.ended(undefined);
+    this.#options.ended(this.#answer.isTooLong ? this.#answer.end(false) : undefined);
   }
 
   refuse(): void {

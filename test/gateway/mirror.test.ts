@@ -96,6 +96,7 @@ test.each<[what: string, shadow: RequestListener, result: string]>([
   ["its status", says("answer", 500), "status"],
   ["its length", says("another answer"), "length"],
   ["its body", says("answes"), "body"],
+  ["that it is far too long", says("x".repeat(6_000_000)), "length"],
   ["that it never ends", (req) => req.socket.destroy(), "failed"],
 ])("an answer that differs by %s is told, and its caller gets none of it", async (_what, shadow, result) => {
   const { call, mirrored } = await openMirror(shadow);

@@ -1,8 +1,8 @@
 /** An answer, as far as it is compared with that of another version. */
 export interface AnswerDigest {
   readonly status: number;
-  /** Bytes of its body. */
-  readonly length: number;
+  /** Bytes of its body; undefined for one that was not read to its end, as it is too long. */
+  readonly length: number | undefined;
   /** Of its body; undefined for one that is too long to be looked at. */
   readonly hash: string | undefined;
 }
@@ -19,6 +19,7 @@ export function compareAnswers(own: AnswerDigest | undefined, copy: AnswerDigest
   if (!copy) return "failed";
   if (!own) return "unknown";
   if (own.status !== copy.status) return "status";
+  if (copy.length === undefined) return own.hash === undefined ? "unknown" : "length";
   if (own.length !== copy.length) return "length";
   return own.hash === copy.hash ? "same" : "body";
 }
