@@ -40,6 +40,8 @@ export class KubernetesVersions implements VersionStore {
   /** `uid`s of those whose deletion was accepted but not seen yet. */
   readonly #removed = new Set<string>();
   readonly #listeners = new Set<Listener>();
+  /** What those who follow know. */
+  readonly #told = new Map<string, FunctionVersions>();
 
   readonly sink: WatchSink<V1ConfigMap> = {
     replace: (maps) => {
@@ -167,8 +169,12 @@ export class KubernetesVersions implements VersionStore {
   }
 
   #tell(ref: FunctionRef, versions: FunctionVersions | undefined): void {
-    const isThere = this.#options.hasNamespace(ref.namespace);
-    for (const listener of this.#listeners) listener(ref, isThere ? versions : undefined);
+    const shown = this.#options.hasNamespace(ref.namespace) ? versions : undefined;
+    const key = qualifiedName(ref);
+    if (this.#told.get(key) === shown) return;
+    if (shown) this.#told.set(key, shown);
+    else this.#told.delete(key);
+    for (const listener of this.#listeners) listener(ref, shown);
   }
 }
 

@@ -98,6 +98,8 @@ test("who follows gets all that is there, each change once, and those of others"
   kube.watches.cut();
   kube.compact();
   await storeOf(other).put(FN, versions(3), 2);
+  // Namespaces come and go, of which nothing of this follows.
+  await other.namespaces.create({ name: "staging" });
   await storeOf(backend).remove(FN);
   await eventually("its end is told", async () => told.at(-1) === undefined);
   expect(told).toEqual([1, 2, 3, undefined]);
