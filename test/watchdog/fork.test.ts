@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
@@ -160,6 +160,7 @@ test("a classic process runs on when its caller leaves, and counts until it ends
   caller.abort();
   await expect(call).rejects.toThrow();
   expect((await fetch(watchdog.url)).status).toBe(429);
+  writeFileSync(join(watchdog.tmp, "may-end"), "");
   await eventually("it finishes", () => existsSync(join(watchdog.tmp, "finished")));
   await eventually("it counts no more", async () => /^http_requests_in_flight 0$/m.test(await watchdog.metrics()));
 });
@@ -168,6 +169,7 @@ test("without exec_timeout the caller gets 504 at write_timeout and the process 
   await using watchdog = await startWatchdog({ mode: "classic", fprocess: "ends-late", write_timeout: "100ms" });
   const response = await fetch(watchdog.url);
   expect(response.status).toBe(504);
+  writeFileSync(join(watchdog.tmp, "may-end"), "");
   await eventually("it finishes", () => existsSync(join(watchdog.tmp, "finished")));
 });
 
