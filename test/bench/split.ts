@@ -24,13 +24,11 @@ export async function benchSplit({ gateways }: WholePath): Promise<boolean> {
   if (!gateway) throw new Error("no gateway");
   const { url, pid } = gateway.process;
   await deploySplit(url);
+  // A header costs something by itself, whoever reads it.
+  const headers = { Cookie: "theme=dark; fl-v-split=a-caller" };
   const ways = [
-    { name: "one version", url: `${url}/function/one`, headers: {} },
-    {
-      name: "two, sticky cookie",
-      url: `${url}/function/split`,
-      headers: { Cookie: "theme=dark; fl-v-split=a-caller" },
-    },
+    { name: "one version", url: `${url}/function/one`, headers },
+    { name: "two, sticky cookie", url: `${url}/function/split`, headers },
   ];
   console.log(`\nTwo versions and a sticky cookie beside none (median of ${ROUNDS} × ${SECONDS} s; aim: ≥ ${AIM} ×)`);
   console.log("  conn.  way                    req/s   × one   p50 ms   p99 ms   CPU µs/call");
@@ -48,8 +46,7 @@ export async function benchSplit({ gateways }: WholePath): Promise<boolean> {
     const rows = runs.map(median);
     for (const [at, { requestsPerSecond, p50, p99, cpuMicros }] of rows.entries()) {
       const ratio = requestsPerSecond / (rows[0] as Run).requestsPerSecond;
-      // Of one connection the scheduler decides more than the gateway.
-      if (connections > 1) kept &&= ratio >= AIM;
+      kept &&= ratio >= AIM;
       console.log(
         `  ${(at === 0 ? String(connections) : "").padEnd(6)} ${ways[at]?.name.padEnd(20)} ${requestsPerSecond.toFixed(0).padStart(8)}` +
           `${ratio.toFixed(3).padStart(8)}${p50.toFixed(3).padStart(9)}${p99.toFixed(3).padStart(9)}${cpuMicros.toFixed(1).padStart(14)}`,
