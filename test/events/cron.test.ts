@@ -53,17 +53,17 @@ describe("clocks that change", () => {
   });
 
   test.each(["Europe/Berlin", "America/New_York", "UTC", "Asia/Kathmandu"])(
-    "in %s a daily time is due once on each of 3,653 days",
+    "in %s a daily time is due once on each of 1,096 days",
     (zone) => {
       const { next } = parseSchedule("15 2 * * *", zone);
       const days = new Set<string>();
       let time = next(at("2026-01-01T12:00:00Z")) as number;
-      for (let day = 0; day < 3_653; day++) {
+      for (let day = 0; day < 1_096; day++) {
         days.add(new Date(time).toLocaleDateString("sv", { timeZone: zone }));
         time = next(time) as number;
       }
-      expect(days.size).toBe(3_653);
-      expect(time - at("2026-01-01T12:00:00Z")).toBeLessThan(3_655 * DAY_MS);
+      expect(days.size).toBe(1_096);
+      expect(time - at("2026-01-01T12:00:00Z")).toBeLessThan(1_098 * DAY_MS);
     },
   );
 });
