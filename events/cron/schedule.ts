@@ -71,15 +71,22 @@ function calendar(text: string, pattern: string, timezone: string): Schedule {
     throw wrong(text, `cannot be read: ${(cause as Error).message.replace(/^CronPattern: /, "")}`);
   }
   const next = (after: number) => cron.nextRun(new Date(after))?.getTime();
+  const newest = (until: number, most: number) =>
+    cron
+      .previousRuns(most, new Date(until + 1))
+      .map((date) => date.getTime())
+      .sort((a, b) => a - b);
   if (next(Date.UTC(2000, 0, 1)) === undefined) throw wrong(text, "is never due");
   return {
     text,
     next,
-    latest: (since, until, most) =>
-      cron
-        .previousRuns(most, new Date(until + 1))
-        .map((date) => date.getTime())
-        .filter((at) => at > since && at <= until)
-        .sort((a, b) => a - b),
+    latest: (since, until, most) => {
+      const times: number[] = [];
+      for (let at = next(since); at !== undefined && at <= until; at = next(at)) {
+        // More than are wanted: the newest are found from the other end, which takes longer.
+        if (times.push(at) > most) return newest(until, most);
+      }
+      return times;
+    },
   };
 }
