@@ -12,6 +12,11 @@ export const DEFAULT_VERSION_KEEP = 10;
 export const ROLLBACK_WINDOW = "com.faaslane.rollback-window";
 export const DEFAULT_ROLLBACK_WINDOW_MS = 30 * 60_000;
 
+/** Annotation by which a new value of one of the function's secrets is a new version: `true`. */
+export const SECRETS_TRACK = "com.faaslane.secrets.track";
+/** Annotation of the platform's own, with a mark of those values. */
+export const SECRETS_REVISION = "com.faaslane.secrets.revision";
+
 const resources = maybe(z.object({ memory: maybe(z.string()), cpu: maybe(z.string()) }));
 /** What of a deployment makes a version; everything else takes effect at once. */
 export const versionContent = z.object({
@@ -72,6 +77,8 @@ export const functionVersions = z.object({
   /** The version that last had all calls, and the one before. */
   stable: z.string(),
   previous: maybe(z.string()),
+  /** Deploys move no calls until somebody says so: it was rolled back that way. */
+  detached: maybe(z.boolean()),
   /** As somebody asked for; absent: all to `latest`. */
   traffic: maybe(trafficTargets),
   /** The newest rollout, also when it has ended. */

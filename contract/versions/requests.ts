@@ -84,6 +84,8 @@ export function decodeHoldRequest(value: unknown): HoldRequest {
 const rollbackRequest = z.object({
   /** A version or tag; absent: the one before. */
   to: maybe(z.string()),
+  /** Deploys move no calls afterwards, until somebody promotes a version, resets the traffic or rolls back without it. */
+  detach: maybe(z.boolean()),
   reason: maybe(z.string().max(1_000)),
 });
 /** Body of `POST /system/function/NAME/rollback`. */

@@ -1,6 +1,6 @@
 import { parseGoDuration } from "../duration.ts";
 import { FaasError } from "../errors.ts";
-import { ROLLBACK_WINDOW, VERSION_KEEP, VERSION_NAME } from "./function-versions.ts";
+import { ROLLBACK_WINDOW, SECRETS_TRACK, VERSION_KEEP, VERSION_NAME } from "./function-versions.ts";
 import { parseMirror } from "./mirror.ts";
 import { parseRollout, ROLLOUT } from "./rollout-settings.ts";
 import { parseSticky } from "./sticky.ts";
@@ -12,7 +12,7 @@ type Annotations = Readonly<Record<string, string>>;
 const MAX_KEEP = 100;
 const MAX_WINDOW_MS = 168 * 3_600_000;
 /** Wide enough for what is mistyped. */
-const LOOKS_LIKE_ONE = /^com\.faaslane\.(traffic|rollout|rollback|version|sticky|mirror)/;
+const LOOKS_LIKE_ONE = /^com\.faaslane\.(traffic|rollout|rollback|version|sticky|mirror|secrets)/;
 
 /** Rules that a function's annotations about versions and traffic break, a sentence each with its annotation. */
 export function versionSettingProblems(annotations: Annotations = {}): readonly string[] {
@@ -43,6 +43,7 @@ function trafficAndRolloutProblems(annotations: Annotations): readonly string[] 
 
 function versionProblems(annotations: Annotations): string[] {
   const { [VERSION_NAME]: name, [VERSION_KEEP]: keep, [ROLLBACK_WINDOW]: window } = annotations;
+  const { [SECRETS_TRACK]: track = "false" } = annotations;
   const problems: string[] = [];
   if (name !== undefined && !isVersionName(name)) {
     problems.push(`${VERSION_NAME}: must be at most 63 letters, digits, and - _ . within, and no version such as v1`);
@@ -54,5 +55,6 @@ function versionProblems(annotations: Annotations): string[] {
   if (windowMs === undefined || windowMs < 0 || windowMs > MAX_WINDOW_MS) {
     problems.push(`${ROLLBACK_WINDOW}: must be a duration such as 30m, of at most 168h`);
   }
+  if (track !== "true" && track !== "false") problems.push(`${SECRETS_TRACK}: must be true or false`);
   return problems;
 }

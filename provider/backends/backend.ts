@@ -195,6 +195,11 @@ export interface SecretStore {
    * @throws {FaasError} `conflict` when it exists; `invalid` for an unknown namespace
    */
   create(secret: SecretName, value: Buffer): Promise<void>;
+  /**
+   * Tells a value from one before and after it, without saying what it is; undefined when there is none. Absent where nobody
+   * can say.
+   */
+  revision?(secret: SecretName): Promise<string | undefined>;
   /** Running functions see the new value too. @throws {FaasError} `notFound` */
   update(secret: SecretName, value: Buffer): Promise<void>;
   /**

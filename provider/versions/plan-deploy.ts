@@ -115,6 +115,7 @@ function moveTo(known: FunctionVersions, version: FunctionVersion, deploy: Deplo
   if (latest === to) return stays;
   // The same once more is no order to try again what was given up.
   if (rollout?.to === to && rollout.phase === "aborted" && sole !== to) return stays;
+  if (known.detached) return { ...stays, beside: !before.versions.some((each) => each.version === to) };
   if (isInPlace) return { amendment: { latest: to, main: to }, reason: `${to} was deployed in place`, beside: false };
   if (settings.rollout.strategy === "manual")
     return { ...stays, beside: !before.versions.some((v) => v.version === to) };

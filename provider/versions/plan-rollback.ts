@@ -1,6 +1,6 @@
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionVersion, FunctionVersions } from "../../contract/versions/function-versions.ts";
-import type { RollbackAnswer } from "../../contract/versions/requests.ts";
+import type { RollbackAnswer, RollbackRequest } from "../../contract/versions/requests.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { isVersion } from "../../contract/versions/version-name.ts";
 import { amend, type Cause, resolveTargets, soleVersion, tagsAlone } from "./resolve-targets.ts";
@@ -14,11 +14,14 @@ export interface Rollback {
 
 /**
  * All calls back to an earlier version; a rollout that is under way is given up.
- * @param to a version or tag; the one before when absent
  * @throws {FaasError} `invalid` when there is no such version or tag; `conflict` when there is nothing to go back to, or it has
  *   all calls already
  */
-export function planRollback(before: FunctionVersions, to: string | undefined, cause: Cause): Rollback {
+export function planRollback(
+  before: FunctionVersions,
+  { to, detach }: Pick<RollbackRequest, "to" | "detach">,
+  cause: Cause,
+): Rollback {
   const underWay = before.rollout && isUnderWay(before.rollout) ? before.rollout : undefined;
   const target = find(before, to ?? underWay?.from ?? before.previous, to);
   const targets = resolveTargets(before);
@@ -28,7 +31,10 @@ export function planRollback(before: FunctionVersions, to: string | undefined, c
   const given = underWay && { ...underWay, phase: "aborted" as const, since: cause.now, reason: cause.reason };
   const versions = amend(
     before,
-    { latest: target.version, traffic: tagsAlone(before.traffic), ...(given && { rollout: given }) },
+    {
+      ...{ latest: target.version, traffic: tagsAlone(before.traffic), detached: detach || undefined },
+      ...(given && { rollout: given }),
+    },
     cause,
   );
   const known = before.versions.find(({ version }) => version === from);
@@ -56,9 +62,18 @@ function find(
   throw new FaasError(asked === undefined ? "conflict" : "invalid", why);
 }
 
+const DETACHED = "deploys make versions from now on and move no calls, until one is promoted or the traffic is reset";
+
+function nextDeploy(source: string | undefined): string {
+  const where = source === undefined ? "what is deployed from" : source;
+  const detach = source === undefined ? "" : "; or roll back detached, and deploys move no calls";
+  return `the next deploy moves traffic again: correct ${where}, too${detach}`;
+}
+
 /** What a rollback does and does not undo, a sentence each. */
-export function describeRollback({ from, to }: Pick<Rollback, "from" | "to">): RollbackAnswer["warnings"] {
+export function describeRollback({ from, to, versions }: Rollback): RollbackAnswer["warnings"] {
   const [was, is] = [from.content, to.content];
+  const source = from.source ?? to.source;
   const secrets = is.secrets ?? [];
   return [
     `runs ${to.content.image}${is.digest === undefined ? "" : ` (${is.digest})`} of ${to.createdAt} again, with its environment, limits and health settings`,
@@ -67,6 +82,6 @@ export function describeRollback({ from, to }: Pick<Rollback, "from" | "to">): R
     ...(secrets.length > 0 ? [`secrets (${secrets.join(", ")}) keep their present values`] : []),
     ...(is.digest === undefined ? [`the digest of ${is.image} is not known: it runs what that name means now`] : []),
     ...(was.digest !== undefined && was.digest === is.digest ? ["both versions run the same image"] : []),
-    "the next deploy moves traffic again: correct what is deployed from, too",
+    ...(versions.detached ? [DETACHED] : [nextDeploy(source)]),
   ];
 }

@@ -90,7 +90,7 @@ function promoteNewest(before: FunctionVersions, cause: Cause): FunctionVersions
     },
     measurements: [],
   };
-  return amend(before, { rollout, traffic: tagsAlone(before.traffic) }, cause);
+  return amend(before, { rollout, traffic: tagsAlone(before.traffic), detached: undefined }, cause);
 }
 
 /**

@@ -140,7 +140,11 @@ export class VersionControl {
       }
       const asked = request.targets.length > 0 ? request.targets : settings.traffic;
       const traffic = asked && !isAllToLatest(asked) ? [...asked] : undefined;
-      const next = amend(versions, { traffic }, this.#cause(request.reason ?? "traffic was set", by));
+      const next = amend(
+        versions,
+        { traffic, detached: request.targets.length > 0 && versions.detached ? true : undefined },
+        this.#cause(request.reason ?? "traffic was set", by),
+      );
       await this.#wakeShares(ref, known, next);
       await keeper.write(ref, versions, next);
       return trafficOf(next);
@@ -166,7 +170,7 @@ export class VersionControl {
   async rollback(ref: FunctionRef, request: RollbackRequest, by: string | undefined): Promise<RollbackAnswer> {
     return await this.#change(ref, async (known) => {
       const cause = this.#cause(request.reason ?? "rolled back", by);
-      const plan = planRollback(known.versions, request.to, cause);
+      const plan = planRollback(known.versions, request, cause);
       const warm = await this.#goBack(ref, known, plan);
       return { from: plan.from.version, to: plan.to.version, warm, warnings: describeRollback(plan) };
     });
@@ -183,7 +187,11 @@ export class VersionControl {
       await keeper.write(ref, before, versions);
     } else if (isInPlace && to.version !== before.main) {
       await functions.update(deploymentOf(present, to));
-      await keeper.write(ref, before, amend(before, { latest: to.version, main: to.version }, lastCause(versions)));
+      await keeper.write(
+        ref,
+        before,
+        amend(before, { latest: to.version, main: to.version, detached: versions.detached }, lastCause(versions)),
+      );
     } else {
       const running = view.rowOf(ref, from.version === before.main ? undefined : from.version)?.replicas ?? 1;
       if (to.version !== before.main) await keeper.units.ensure(present, to, Math.max(1, running));

@@ -3,9 +3,10 @@ import type { FunctionRef } from "../../contract/functions.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
 import { versionedName } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
-import type { Backend, VersionStore } from "../backends/backend.ts";
+import type { Backend, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
 import { Follow } from "./follow.ts";
 import { FunctionTurns } from "./function-turns.ts";
+import { trackSecrets } from "./tracked-secrets.ts";
 import { VersionControl } from "./version-control.ts";
 import { VersionKeeper } from "./version-keeper.ts";
 import { VersionView } from "./version-view.ts";
@@ -30,15 +31,17 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
   const keeper = new VersionKeeper({ functions, store, view, log, now });
   const follow = new Follow({ backend, store, view, keeper, turns, log, now });
   const kick = (ref: FunctionRef) => follow.kick(ref);
-  const parts = { functions, store, keeper, view, turns, log, kick };
+  const parts = { functions, secrets: backend.secrets, store, keeper, view, turns, log, kick };
   const versioned = new VersionedFunctions(parts);
+  const deploy = (deployment: ResolvedDeployment) => versioned.update(deployment);
+  const secrets = trackSecrets({ secrets: backend.secrets, functions, deploy, log });
   backend.decideDeclared?.((deployment) => versioned.declare(deployment));
   let closing: Promise<void> | undefined;
   return {
     // The backend's own members may be anywhere on its prototypes.
     info: backend.info,
     functions: versioned,
-    secrets: backend.secrets,
+    secrets,
     namespaces: backend.namespaces,
     versions: store,
     control: new VersionControl(parts),
@@ -47,7 +50,6 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
     ...(backend.coldStarts && { coldStarts: backend.coldStarts }),
     ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
     ...(backend.announce && { announce: backend.announce.bind(backend) }),
-    ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
     logs: (query, signal) => logsOf(backend, view, query, signal),
     watch: (signal) => follow.watch(signal),
     ...(backend.leave && {

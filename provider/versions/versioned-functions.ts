@@ -6,24 +6,34 @@ import {
   type FunctionStatus,
   qualifiedName,
 } from "../../contract/functions.ts";
-import type { FunctionVersions, VersionContent } from "../../contract/versions/function-versions.ts";
+import type { FunctionVersions } from "../../contract/versions/function-versions.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { TRAFFIC } from "../../contract/versions/traffic.ts";
 import { isVersion, parseVersionedName } from "../../contract/versions/version-name.ts";
 import type { Logger } from "../../kit/log.ts";
-import type { CallsInFlight, Declared, FunctionStore, ResolvedDeployment, VersionStore } from "../backends/backend.ts";
+import type {
+  CallsInFlight,
+  Declared,
+  FunctionStore,
+  ResolvedDeployment,
+  SecretStore,
+  VersionStore,
+} from "../backends/backend.ts";
 import { annotated } from "./annotated.ts";
 import { contentOf, deploymentOf, sameContent, sourceOf } from "./content.ts";
 import type { FunctionTurns } from "./function-turns.ts";
 import { type Deploy, firstVersions, newVersion, planDeploy, requireVersions } from "./plan-deploy.ts";
 import { amend } from "./resolve-targets.ts";
 import { parseVersionSettings, readVersionSettings, type VersionSettings } from "./settings.ts";
+import { contentNamed, newestOf, sleepingStatus, withContent } from "./shown-status.ts";
+import { withSecretsRevision } from "./tracked-secrets.ts";
 import { unitRef } from "./units.ts";
 import type { Known, VersionKeeper } from "./version-keeper.ts";
 import type { VersionView } from "./version-view.ts";
 
 export interface VersionedFunctionsParts {
   readonly functions: FunctionStore;
+  readonly secrets: Pick<SecretStore, "revision">;
   readonly store: VersionStore;
   readonly keeper: VersionKeeper;
   readonly view: VersionView;
@@ -68,14 +78,15 @@ export class VersionedFunctions implements FunctionStore {
     const there = await functions.get(ref, usage);
     if (there) return there;
     const status = await functions.get(own);
-    return status && statusOf(ref, status, known.content);
+    return status && sleepingStatus(ref, status, known.content);
   }
 
   async deployed(ref: FunctionRef): Promise<ResolvedDeployment | undefined> {
     return await this.#parts.functions.deployed?.(ref);
   }
 
-  async create(deployment: ResolvedDeployment): Promise<void> {
+  async create(asked: ResolvedDeployment): Promise<void> {
+    const deployment = await withSecretsRevision(asked, this.#parts.secrets);
     const settings = parseVersionSettings(deployment.annotations);
     const ref = refOf(deployment);
     const { functions, turns } = this.#parts;
@@ -108,7 +119,8 @@ export class VersionedFunctions implements FunctionStore {
     }
   }
 
-  async update(deployment: ResolvedDeployment): Promise<void> {
+  async update(asked: ResolvedDeployment): Promise<void> {
+    const deployment = await withSecretsRevision(asked, this.#parts.secrets);
     const settings = parseVersionSettings(deployment.annotations);
     const ref = refOf(deployment);
     const { functions, turns, keeper, kick } = this.#parts;
@@ -164,7 +176,8 @@ export class VersionedFunctions implements FunctionStore {
   }
 
   /** See `Backend.decideDeclared`: a deploy, of which somebody else writes what the function's own replicas run. */
-  async declare(deployment: ResolvedDeployment): Promise<Declared> {
+  async declare(asked: ResolvedDeployment): Promise<Declared> {
+    const deployment = await withSecretsRevision(asked, this.#parts.secrets);
     const settings = parseVersionSettings(deployment.annotations);
     const ref = refOf(deployment);
     const { turns, keeper, kick } = this.#parts;
@@ -204,8 +217,9 @@ export class VersionedFunctions implements FunctionStore {
     };
   }
 
-  async warningsFor(deployment: ResolvedDeployment): Promise<readonly string[]> {
-    const { functions, store } = this.#parts;
+  async warningsFor(asked: ResolvedDeployment): Promise<readonly string[]> {
+    const { functions, secrets, store } = this.#parts;
+    const deployment = await withSecretsRevision(asked, secrets);
     const warnings = (await functions.warningsFor?.(deployment)) ?? [];
     const versions = await store.get(refOf(deployment));
     const rollout = versions?.rollout;
@@ -317,29 +331,6 @@ function asAsked({
 }: ResolvedDeployment): ResolvedDeployment {
   if (deployment.service.includes("@")) throw brokenRules(definitionProblems(deployment));
   return deployment;
-}
-
-/** The version that clients of one version are shown. */
-function newestOf({ rollout, latest }: FunctionVersions): string {
-  return rollout && isUnderWay(rollout) ? rollout.to : latest;
-}
-
-function contentNamed({ versions }: FunctionVersions, wanted: string): VersionContent | undefined {
-  return versions.find(({ version }) => version === wanted)?.content;
-}
-
-function withContent(status: FunctionStatus, content: VersionContent | undefined): FunctionStatus {
-  if (!content) return status;
-  const { digest: _digest, annotations, ...runs } = content;
-  const { envProcess: _p, envVars: _e, constraints: _c, secrets: _s, limits: _l, requests: _r, ...rest } = status;
-  const { readOnlyRootFilesystem: _o, imageBytes: _b, ...shown } = rest;
-  return { ...shown, ...runs, annotations: { ...shown.annotations, ...annotations } };
-}
-
-/** Of a version of which nothing runs. */
-function statusOf(ref: FunctionRef, own: FunctionStatus, content: VersionContent): FunctionStatus {
-  const { replicas: _r, availableReplicas: _a, usage: _u, problem: _p, ...shown } = withContent(own, content);
-  return { ...shown, name: ref.name };
 }
 
 function notFound({ name }: FunctionRef): FaasError {

@@ -55,6 +55,11 @@ export class KubernetesSecrets implements SecretStore {
     }
   }
 
+  async revision({ name, namespace }: SecretName): Promise<string | undefined> {
+    const found = await this.#options.client.find<V1Secret>(apiPath.secret(namespace, name));
+    return found?.metadata?.resourceVersion;
+  }
+
   async update(secret: SecretName, value: Buffer): Promise<void> {
     check(secret, value);
     await this.#require(secret);

@@ -253,6 +253,7 @@ function buildSecretStore(files: SecretFiles, namespaces: LocalNamespaces): Secr
       await files.create(secret, value);
     },
     update: (secret, value) => files.update(secret, value),
+    revision: (secret) => files.revision(secret),
     remove: (secret, force = false) => files.remove(secret, force),
   };
 }

@@ -1,4 +1,4 @@
-import { readFile, unlink } from "node:fs/promises";
+import { readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { FaasError } from "../../../contract/errors.ts";
 import { type SecretName, secretInUse } from "../../../contract/secrets.ts";
@@ -8,6 +8,8 @@ import { ensureFolder, namesIn, removeTree, sweepFolder, syncFolder, writeFileDu
 export interface SecretFiles {
   has(secret: SecretName): boolean;
   names(namespace: string): string[];
+  /** Changes with each write; undefined when there is no such secret. */
+  revision(secret: SecretName): Promise<string | undefined>;
   /** @throws {FaasError} `notFound` */
   read(secret: SecretName): Promise<Buffer>;
   /** @throws {FaasError} `conflict` when there is one */
@@ -61,6 +63,11 @@ export async function openSecretFiles(
   return {
     has,
     names: (namespace) => [...(known.get(namespace) ?? [])].sort(),
+    revision: async (secret) => {
+      if (!has(secret)) return undefined;
+      const { mtimeNs, ino } = await stat(fileOf(secret), { bigint: true });
+      return `${ino}-${mtimeNs}`;
+    },
     read: async (secret) => {
       require(secret);
       return await readFile(fileOf(secret));

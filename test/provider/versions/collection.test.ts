@@ -104,7 +104,7 @@ const repoint = (to: string, tag: boolean): Actor => ({
     return amend(read, { traffic: targets }, cause);
   },
 });
-const rollback = (to: string): Actor => ({ decide: (read) => planRollback(read, to, cause).versions });
+const rollback = (to: string): Actor => ({ decide: (read) => planRollback(read, { to }, cause).versions });
 const reset: Actor = { decide: (read) => amend(read, { traffic: undefined }, cause) };
 
 const actor = fc.oneof(

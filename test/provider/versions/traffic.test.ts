@@ -261,3 +261,34 @@ describe("a version with a tag and no share", () => {
     await expect(on.deploy("tagged@v3")).rejects.toMatchObject({ kind: "invalid" });
   });
 });
+
+test("rolled back detached, a function keeps its calls through deploys until one is promoted", async () => {
+  const source = { labels: { "com.faaslane.source": "https://git.example.com/shop" } };
+  await on.deploy("detached", { ...CANARY, ...source });
+  await on.say("detached");
+  await on.deploy("detached", { ...CANARY, ...source, image: "app:2" });
+  await on.say("detached@v2");
+  const warned = await on.control.rollback(ref("detached"), {}, undefined);
+  expect(warned.warnings.join()).toContain("correct https://git.example.com/shop, too; or roll back detached");
+  await on.control.act(ref("detached"), { action: "promote" }, undefined);
+  await drive("detached", "done", 0);
+  const { warnings } = await on.control.rollback(ref("detached"), { detach: true }, undefined);
+  expect(warnings.join()).toContain("move no calls");
+
+  for (const strategy of ["canary", "instant"]) {
+    await on.deploy("detached", { ...rollout(strategy), ...source, image: "app:2", envVars: { STRATEGY: strategy } });
+    const listed = await on.control.list(ref("detached"));
+    expect(listed.traffic).toEqual([{ version: "v1", share: WHOLE }]);
+    expect((await on.kept("detached")).rollout?.phase).not.toBe("warming");
+  }
+  await on.control.act(ref("detached"), { action: "promote" }, undefined);
+  expect((await on.kept("detached")).rollout).toMatchObject({ phase: "warming", to: "v4" });
+  await drive("detached", "done", 0);
+  await on.deploy("detached", {
+    ...rollout("canary"),
+    ...source,
+    image: "app:1",
+    envVars: { STRATEGY: "canary again" },
+  });
+  expect((await on.kept("detached")).rollout).toMatchObject({ phase: "warming", to: "v5" });
+}, 60_000);
