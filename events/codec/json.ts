@@ -98,7 +98,8 @@ function encodeData(data: Buffer, contentType: AttributeValue | undefined): stri
     return base64();
   }
   if (!isJsonType(type)) return `"data":${JSON.stringify(text)}`;
-  return isJson(text) ? `"data":${text}` : base64();
+  // Space around it would be taken for that of the event.
+  return text === text.trim() && isJson(text) ? `"data":${text}` : base64();
 }
 
 function isJson(text: string): boolean {

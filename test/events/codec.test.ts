@@ -163,6 +163,11 @@ describe("the JSON format", () => {
     expect(decodeJsonEvent(encodeJsonEvent(event))).toEqual(event);
   });
 
+  test.each(["0\t", " {}", "\n[1]\n"])("JSON with space around it is the same afterwards: %j", (text) => {
+    const event = { attributes: { ...ATTRIBUTES, datacontenttype: "application/json" }, data: Buffer.from(text) };
+    expect(decodeJsonEvent(encodeJsonEvent(event))).toEqual(event);
+  });
+
   test("values keep their types", () => {
     const event = fromJson({ number: 7, flag: false, text: "x" });
     expect(event.attributes).toMatchObject({ number: 7, flag: false, text: "x" });
