@@ -141,11 +141,14 @@ export class FunctionWriter {
   }
 
   #plan(existing: V1Deployment, deployment: ResolvedDeployment, around: ResourceContext, purpose: Purpose): UpdatePlan {
-    const how = { deploying: purpose === "deploy", scaleDefaults: around.settings.scaleDefaults };
+    const { keepsReplicas = false } = deployment;
+    const isDeploy = purpose === "deploy" && !keepsReplicas;
+    const how = { deploying: isDeploy, scaleDefaults: around.settings.scaleDefaults };
     const versionMarked = { ...around, versionMark: versionMark(existing, deployment) };
     const plan = (known: ResourceContext) => planUpdate(existing, buildDeployment(deployment, known), deployment, how);
     const secretsMark = existing.spec?.template.metadata?.annotations?.[ANNOTATIONS.secrets];
-    if (purpose === "deploy" || secretsMark === undefined) return plan(versionMarked);
+    if (isDeploy || secretsMark === undefined) return plan(versionMarked);
+    if (keepsReplicas) return plan({ ...versionMarked, secretsMark });
     // A secret that has changed since starts new pods with the next deploy, not by our looking.
     const asStarted = plan({ ...versionMarked, secretsMark });
     return asStarted.kind === "unchanged" || asStarted.reason === "drifted" ? asStarted : plan(versionMarked);

@@ -237,6 +237,24 @@ describe("a function that is deployed over the API", () => {
     expect(versions.versions.map(({ content }) => content.image)).toEqual(["t:1", "fn:2"]);
     expect(versions).toMatchObject({ main: "v1", latest: "v1" });
   });
+
+  test("has a version for each value of a secret that it tracks", async () => {
+    const backend = open();
+    const secret = { name: "key", namespace: NAMESPACE };
+    await backend.secrets.create(secret, Buffer.from("one"));
+    const tracks = definition({
+      annotations: { ...MANUAL, "com.faaslane.secrets.track": "true" },
+      secrets: [secret.name],
+    });
+    await backend.functions.create(tracks);
+    await eventually("it is ready", async () => (await readyOf(backend, "fn")) === 1, PATIENCE_MS);
+    const before = await podNames();
+    await backend.secrets.update(secret, Buffer.from("two"));
+    expect(await kept(backend)).toMatchObject({ last: 2, main: "v1", latest: "v1" });
+    await backend.functions.update(tracks);
+    expect((await kept(backend)).last).toBe(2);
+    expect(await podNames()).toEqual(before);
+  });
 });
 
 describe("a Function that somebody applies", () => {

@@ -56,9 +56,9 @@ function sameSettings(a: ResolvedDeployment, b: ResolvedDeployment): boolean {
  */
 export function definitionOf(deployment: ResolvedDeployment, object: FunctionObject | undefined): ResolvedDeployment {
   if (!object) return deployment;
-  const { version, digest } = deployment;
+  const { version, digest, keepsReplicas } = deployment;
   const own = functionToDeployment(object);
   if (version === undefined) return own;
   if (!sameContent(contentOf(own), contentOf(deployment))) return deployment;
-  return { ...own, version, ...(digest !== undefined && { digest }) };
+  return { ...own, version, ...(digest !== undefined && { digest }), ...(keepsReplicas && { keepsReplicas }) };
 }

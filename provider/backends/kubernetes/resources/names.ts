@@ -1,5 +1,10 @@
 import { ROUTES } from "../../../../contract/routes/route.ts";
-import { ROLLBACK_WINDOW, VERSION_KEEP, VERSION_NAME } from "../../../../contract/versions/function-versions.ts";
+import {
+  ROLLBACK_WINDOW,
+  SECRETS_TRACK,
+  VERSION_KEEP,
+  VERSION_NAME,
+} from "../../../../contract/versions/function-versions.ts";
 import { MIRROR } from "../../../../contract/versions/mirror.ts";
 import { ROLLOUT } from "../../../../contract/versions/rollout-settings.ts";
 import { STICKY } from "../../../../contract/versions/sticky.ts";
@@ -103,6 +108,7 @@ const APART: readonly string[] = [
   STICKY,
   MIRROR,
   ROUTES,
+  SECRETS_TRACK,
 ];
 
 /** Whether an annotation is on the function's objects and not on its pods. */
