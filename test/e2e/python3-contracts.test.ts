@@ -5,10 +5,10 @@ import { describe, expect } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { rawRequest } from "../support/raw-http.ts";
-import { TEMPLATES } from "./support/build-context.ts";
-import type { FunctionOptions } from "./support/function-process.ts";
-import { missingPrograms } from "./support/programs.ts";
-import { startWritten } from "./support/written-function.ts";
+import { TEMPLATES } from "../templates/support/build-context.ts";
+import type { FunctionOptions } from "../templates/support/function-process.ts";
+import { missingPrograms } from "../templates/support/programs.ts";
+import { startWritten } from "../templates/support/written-function.ts";
 
 const test = testNeeding(unlessRequired(missingPrograms("python3")));
 
