@@ -8,9 +8,11 @@ export const VERSION_NAME = "com.faaslane.version-name";
 /** Annotation with how many versions are kept that nothing refers to. */
 export const VERSION_KEEP = "com.faaslane.version-keep";
 export const DEFAULT_VERSION_KEEP = 10;
+export const MAX_VERSION_KEEP = 100;
 /** Annotation with how long a version stays warm after it has lost its last share. */
 export const ROLLBACK_WINDOW = "com.faaslane.rollback-window";
 export const DEFAULT_ROLLBACK_WINDOW_MS = 30 * 60_000;
+export const MAX_ROLLBACK_WINDOW_MS = 168 * 3_600_000;
 
 /** Annotation by which a new value of one of the function's secrets is a new version: `true`. */
 export const SECRETS_TRACK = "com.faaslane.secrets.track";

@@ -1,6 +1,13 @@
 import { parseGoDuration } from "../duration.ts";
 import { FaasError } from "../errors.ts";
-import { ROLLBACK_WINDOW, SECRETS_TRACK, VERSION_KEEP, VERSION_NAME } from "./function-versions.ts";
+import {
+  MAX_ROLLBACK_WINDOW_MS,
+  MAX_VERSION_KEEP,
+  ROLLBACK_WINDOW,
+  SECRETS_TRACK,
+  VERSION_KEEP,
+  VERSION_NAME,
+} from "./function-versions.ts";
 import { parseMirror } from "./mirror.ts";
 import { parseRollout, ROLLOUT } from "./rollout-settings.ts";
 import { parseSticky } from "./sticky.ts";
@@ -9,8 +16,6 @@ import { isVersionName } from "./version-name.ts";
 
 type Annotations = Readonly<Record<string, string>>;
 
-const MAX_KEEP = 100;
-const MAX_WINDOW_MS = 168 * 3_600_000;
 /** Wide enough for what is mistyped. */
 const LOOKS_LIKE_ONE = /^com\.faaslane\.(traffic|rollout|rollback|version|sticky|mirror|secrets)/;
 
@@ -48,11 +53,11 @@ function versionProblems(annotations: Annotations): string[] {
   if (name !== undefined && !isVersionName(name)) {
     problems.push(`${VERSION_NAME}: must be at most 63 letters, digits, and - _ . within, and no version such as v1`);
   }
-  if (keep !== undefined && !(/^\d{1,4}$/.test(keep.trim()) && Number(keep) <= MAX_KEEP)) {
-    problems.push(`${VERSION_KEEP}: must be a whole number of 0 to ${MAX_KEEP}`);
+  if (keep !== undefined && !(/^\d{1,4}$/.test(keep.trim()) && Number(keep) <= MAX_VERSION_KEEP)) {
+    problems.push(`${VERSION_KEEP}: must be a whole number of 0 to ${MAX_VERSION_KEEP}`);
   }
   const windowMs = window === undefined ? 0 : parseGoDuration(window.trim());
-  if (windowMs === undefined || windowMs < 0 || windowMs > MAX_WINDOW_MS) {
+  if (windowMs === undefined || windowMs < 0 || windowMs > MAX_ROLLBACK_WINDOW_MS) {
     problems.push(`${ROLLBACK_WINDOW}: must be a duration such as 30m, of at most 168h`);
   }
   if (track !== "true" && track !== "false") problems.push(`${SECRETS_TRACK}: must be true or false`);

@@ -4,12 +4,15 @@ import { FaasError } from "../../contract/errors.ts";
 import {
   DEFAULT_ROLLBACK_WINDOW_MS,
   DEFAULT_VERSION_KEEP,
+  MAX_ROLLBACK_WINDOW_MS,
+  MAX_VERSION_KEEP,
   ROLLBACK_WINDOW,
   VERSION_KEEP,
   VERSION_NAME,
 } from "../../contract/versions/function-versions.ts";
 import { parseRollout, type RolloutSettings } from "../../contract/versions/rollout-settings.ts";
 import { parseTraffic, TRAFFIC, type TrafficTarget } from "../../contract/versions/traffic.ts";
+import { isVersionName } from "../../contract/versions/version-name.ts";
 
 type Strings = Readonly<Record<string, string>>;
 
@@ -27,32 +30,28 @@ export interface VersionSettings {
   readonly beside: boolean;
 }
 
-const NAME = /^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/;
-const MAX_KEEP = 100;
-const MAX_WINDOW_MS = 168 * 3_600_000;
-
 /** @param problems gets a sentence for each annotation that cannot be read, which then counts as absent */
 function read(annotations: Strings, problems: string[]): VersionSettings {
   const { settings: rollout, problems: wrong } = parseRollout(annotations);
   problems.push(...wrong);
   const traffic = readTraffic(annotations[TRAFFIC], problems);
   const name = annotations[VERSION_NAME];
-  if (name !== undefined && !NAME.test(name))
+  if (name !== undefined && !isVersionName(name))
     problems.push(`${VERSION_NAME}: must be at most 63 letters, digits, and - _ . within`);
   const keepText = annotations[VERSION_KEEP] ?? String(DEFAULT_VERSION_KEEP);
-  const keep = /^\d{1,3}$/.test(keepText) ? Number(keepText) : MAX_KEEP + 1;
-  if (keep > MAX_KEEP) problems.push(`${VERSION_KEEP}: must be a whole number of at most ${MAX_KEEP}`);
+  const keep = /^\d{1,3}$/.test(keepText) ? Number(keepText) : MAX_VERSION_KEEP + 1;
+  if (keep > MAX_VERSION_KEEP) problems.push(`${VERSION_KEEP}: must be a whole number of at most ${MAX_VERSION_KEEP}`);
   const windowText = annotations[ROLLBACK_WINDOW];
   const window = windowText === undefined ? DEFAULT_ROLLBACK_WINDOW_MS : parseGoDuration(windowText);
-  const isWindow = window !== undefined && window >= 0 && window <= MAX_WINDOW_MS;
+  const isWindow = window !== undefined && window >= 0 && window <= MAX_ROLLBACK_WINDOW_MS;
   if (!isWindow) problems.push(`${ROLLBACK_WINDOW}: must be a duration such as 30m, of at most 168h`);
   const beside =
     rollout.strategy !== "instant" || traffic !== undefined || (windowText !== undefined && isWindow && window > 0);
   return {
     rollout,
     ...(traffic && { traffic }),
-    ...(name !== undefined && NAME.test(name) && { name }),
-    keep: keep > MAX_KEEP ? DEFAULT_VERSION_KEEP : keep,
+    ...(name !== undefined && isVersionName(name) && { name }),
+    keep: keep > MAX_VERSION_KEEP ? DEFAULT_VERSION_KEEP : keep,
     windowMs: isWindow ? window : DEFAULT_ROLLBACK_WINDOW_MS,
     beside,
   };
