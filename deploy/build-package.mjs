@@ -18,7 +18,7 @@ import { build } from "esbuild";
 import { readVersion } from "../kit/version.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const CODE = ["builder", "cli", "contract", "gateway", "http", "kit", "oci", "provider", "registry"];
+const CODE = ["builder", "cli", "contract", "events", "gateway", "http", "kit", "oci", "provider", "registry"];
 const ASSETS = [
   "LICENSE",
   "README.md",
@@ -29,7 +29,7 @@ const ASSETS = [
   "functions",
 ];
 /** The oldest release with all that the platform needs of Node. */
-const NODE = ">=22.19";
+const NODE = ">=22.22 <23 || >=24.6";
 
 /** Compiles all of it anew. */
 export async function buildPackage() {

@@ -28,6 +28,57 @@ const LAYERS: readonly Layer[] = [
   { name: "cron", files: /^events\/cron\//, imports: ["contract"] },
   { name: "webhooks", files: /^events\/webhooks\//, imports: ["event codec", "contract"] },
   { name: "event delivery", files: /^events\/delivery\//, imports: ["contract"] },
+  { name: "event transforms", files: /^events\/transforms\//, imports: ["event codec", "contract", "kit"] },
+  { name: "event store", files: /^events\/store\/[^/]+\.ts$/, imports: ["event codec", "contract", "kit"] },
+  {
+    name: "embedded events",
+    files: /^events\/store\/embedded\//,
+    imports: ["event store", "event codec", "contract", "kit"],
+  },
+  {
+    name: "triggers",
+    files: /^events\/triggers\//,
+    imports: ["event store", "event delivery", "event filters", "event codec", "contract", "kit"],
+  },
+  {
+    name: "sources",
+    files: /^events\/sources\//,
+    imports: ["event store", "event filters", "event codec", "cron", "webhooks", "contract", "kit"],
+  },
+  {
+    name: "sinks",
+    files: /^events\/sinks\//,
+    imports: ["event store", "event delivery", "event codec", "webhooks", "contract", "kit"],
+  },
+  {
+    name: "event engine",
+    files: /^events\/engine\//,
+    imports: [
+      ...["triggers", "sinks", "event store", "event transforms", "event delivery", "event filters", "event codec"],
+      ...["contract", "kit"],
+    ],
+  },
+  {
+    name: "flows",
+    files: /^events\/flows\//,
+    imports: [
+      ...["event engine", "triggers", "event store", "event transforms", "event delivery", "event filters"],
+      ...["event codec", "contract", "kit"],
+    ],
+  },
+  {
+    name: "ledger",
+    files: /^events\/ledger\//,
+    imports: ["triggers", "event store", "event delivery", "event filters", "event codec", "contract", "kit"],
+  },
+  {
+    name: "event routes",
+    files: /^events\/routes\//,
+    imports: [
+      ...["ledger", "flows", "event engine", "sources", "sinks", "triggers", "event store", "event transforms"],
+      ...["event delivery", "event filters", "event codec", "webhooks", "contract", "kit"],
+    ],
+  },
 
   { name: "watchdog", files: /^watchdog\//, imports: [] },
 
@@ -106,6 +157,11 @@ const LAYERS: readonly Layer[] = [
 
   { name: "gateway core", files: /^gateway\/core\//, imports: ["contract"] },
   { name: "nats", files: /^gateway\/nats\//, imports: ["contract", "kit"] },
+  {
+    name: "JetStream events",
+    files: /^events\/store\/jetstream\//,
+    imports: ["event store", "event codec", "nats", "contract", "kit"],
+  },
   { name: "queue", files: /^gateway\/queue\/[^/]+\.ts$/, imports: ["contract", "kit"] },
   { name: "queue worker", files: /^gateway\/queue\/worker\//, imports: ["queue", "contract", "kit"] },
   {
@@ -207,13 +263,16 @@ const LAYERS: readonly Layer[] = [
       "policies",
       "telemetry",
       ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],
+      ...["event routes", "ledger", "flows", "event engine", "sources", "sinks", "triggers", "JetStream events"],
+      ...["embedded events", "event store", "event transforms", "event delivery", "event filters", "event codec"],
+      ...["webhooks", "cron"],
     ],
   },
 
   {
     name: "cli",
     files: /^cli\/(?!start\/|processes\/|commands\/|(main|program)\.ts$)/,
-    imports: ["images", "gateway core", "contract", "kit"],
+    imports: ["images", "gateway core", "event codec", "contract", "kit"],
   },
   {
     name: "cli processes",
@@ -223,24 +282,33 @@ const LAYERS: readonly Layer[] = [
   {
     name: "commands",
     files: /^cli\//,
-    imports: ["cli", "cli processes", "gateway core", "contract", "kit"],
+    imports: ["cli", "cli processes", "gateway core", "event codec", "contract", "kit"],
   },
 ];
 
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(contract|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
+  zod: /^(contract|events|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^kit\//,
-  express: /^(kit\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
+  express: /^(kit\/|events\/routes\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
   jose: /^gateway\/policies\//,
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,
-  nats: /^gateway\/(nats|queue\/jetstream|cluster)\//,
-  undici: /^(gateway\/(policies|proxy|async|scaling))\//,
+  nats: /^(gateway\/(nats|queue\/jetstream|cluster)|events\/(store\/jetstream|sources|sinks))\//,
+  mqtt: /^events\/(sources|sinks)\//,
+  "rabbitmq-client": /^events\/(sources|sinks)\//,
+  "@platformatic/kafka": /^events\/(sources|sinks)\//,
+  "@redis/client": /^events\/(sources|sinks)\//,
+  pg: /^events\/sources\//,
+  "pg-logical-replication": /^events\/sources\//,
+  "@aws-sdk/client-s3": /^events\/sources\//,
+  "@aws-sdk/client-sqs": /^events\/sources\//,
+  jsonata: /^events\/transforms\//,
+  undici: /^(gateway\/(policies|proxy|async|scaling)|events\/(engine|sources|sinks))\//,
   tar: /^(oci|provider\/backends\/(build|images)|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
-  croner: /^(contract\/scale-policy|gateway\/core\/scaling\/)/,
+  croner: /^(contract\/scale-policy|events\/cron\/|gateway\/core\/scaling\/)/,
   commander: /^cli\//,
   listr2: /^cli\//,
 };
@@ -252,6 +320,7 @@ const SOURCE_FOLDERS = [
   "http",
   "contract",
   "builder",
+  "events",
   "kit",
   "oci",
   "registry",

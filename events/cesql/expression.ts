@@ -2,12 +2,12 @@ import { FaasError } from "../../contract/errors.ts";
 import { findFunction } from "./functions.ts";
 import { binary, type Evaluate, isIn, like, logic, negate, not } from "./operators.ts";
 import { readTokens, syntaxError, type Token } from "./tokens.ts";
-import { cast, done, failed, isInteger, type Result, type Value, ZERO } from "./values.ts";
+import { cast, done, failed, isInteger, type SqlResult, type SqlValue, ZERO } from "./values.ts";
 
 /** A compiled CESQL expression. */
 export interface Expression {
   /** Never throws: what goes wrong is in the result. @param attributes of an event, extensions included */
-  evaluate(attributes: Readonly<Record<string, Value>>): Result;
+  evaluate(attributes: Readonly<Record<string, SqlValue>>): SqlResult;
 }
 
 /** Longest expression, in characters, and deepest nesting. */
@@ -187,7 +187,7 @@ class Parser {
     }
     const { parameters, rest = "string", returns } = found;
     return (attributes) => {
-      const values: Value[] = [];
+      const values: SqlValue[] = [];
       for (const [place, argument] of args.entries()) {
         const given = argument(attributes);
         const type = parameters[place] ?? rest;
@@ -207,7 +207,7 @@ function wordOf({ kind, text }: Token): string | undefined {
   return KEYWORDS.has(upper) ? upper : undefined;
 }
 
-function constant(value: Value): Evaluate {
+function constant(value: SqlValue): Evaluate {
   const result = done(value);
   return () => result;
 }

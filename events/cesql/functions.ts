@@ -1,4 +1,4 @@
-import { cast, done, failed, type Result, type Value, type ValueType } from "./values.ts";
+import { cast, done, failed, type SqlResult, type SqlValue, type ValueType } from "./values.ts";
 
 /** A function of the language. */
 export interface BuiltIn {
@@ -6,10 +6,10 @@ export interface BuiltIn {
   readonly parameters: readonly (ValueType | "any")[];
   readonly rest?: ValueType;
   readonly returns: ValueType;
-  call(args: readonly Value[]): Result;
+  call(args: readonly SqlValue[]): SqlResult;
 }
 
-const unary = (from: ValueType | "any", returns: ValueType, call: (value: Value) => Result): BuiltIn => ({
+const unary = (from: ValueType | "any", returns: ValueType, call: (value: SqlValue) => SqlResult): BuiltIn => ({
   parameters: [from],
   returns,
   call: ([value = ""]) => call(value),
@@ -17,11 +17,11 @@ const unary = (from: ValueType | "any", returns: ValueType, call: (value: Value)
 const text = (change: (value: string) => string): BuiltIn =>
   unary("string", "string", (value) => done(change(value as string)));
 const castTo = (type: ValueType): BuiltIn => unary("any", type, (value) => cast(value, type));
-const characters = (value: Value) => Array.from(value as string);
+const characters = (value: SqlValue) => Array.from(value as string);
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
-function abs(value: Value): Result {
+function abs(value: SqlValue): SqlResult {
   const number = Math.abs(value as number);
   return number > MAX_INTEGER ? failed(MAX_INTEGER, "math", "ABS: the result does not fit in 32 bits") : done(number);
 }
@@ -40,7 +40,7 @@ function end(name: "LEFT" | "RIGHT"): BuiltIn {
 }
 
 /** From a place that is counted from 1, or from the end when negative; 0 is nowhere. */
-function substring([value = "", place = 0, count]: readonly Value[]): Result {
+function substring([value = "", place = 0, count]: readonly SqlValue[]): SqlResult {
   const all = characters(value);
   const position = place as number;
   if (position === 0) return done("");

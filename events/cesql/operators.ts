@@ -4,18 +4,18 @@ import {
   type EvaluationError,
   failed,
   isInteger,
-  type Result,
+  type SqlResult,
+  type SqlValue,
   typeOf,
-  type Value,
   type ValueType,
   ZERO,
 } from "./values.ts";
 
 /** What is computed of an event's attributes. */
-export type Evaluate = (attributes: Readonly<Record<string, Value>>) => Result;
+export type Evaluate = (attributes: Readonly<Record<string, SqlValue>>) => SqlResult;
 
 /** An operand that has gone wrong makes the operation yield the zero of its type, with the operand's errors. */
-function zeroOf(type: ValueType, ...errors: (readonly EvaluationError[])[]): Result {
+function zeroOf(type: ValueType, ...errors: (readonly EvaluationError[])[]): SqlResult {
   return { value: ZERO[type], errors: errors.flat() };
 }
 
@@ -23,7 +23,7 @@ function withOperand(
   operand: Evaluate,
   type: ValueType,
   returns: ValueType,
-  apply: (value: Value) => Result,
+  apply: (value: SqlValue) => SqlResult,
 ): Evaluate {
   return (attributes) => {
     const given = operand(attributes);
@@ -41,7 +41,7 @@ export function not(operand: Evaluate): Evaluate {
   return withOperand(operand, "boolean", "boolean", (value) => done(!value));
 }
 
-function bounded(number: number): Result {
+function bounded(number: number): SqlResult {
   // There is no -0 among integers.
   return isInteger(number) ? done(number + 0) : failed(0, "math", "the result does not fit in 32 bits");
 }
@@ -65,7 +65,7 @@ function withBoth(
   left: Evaluate,
   right: Evaluate,
   returns: ValueType,
-  apply: (left: Value, right: Value) => Result,
+  apply: (left: SqlValue, right: SqlValue) => SqlResult,
 ): Evaluate {
   return (attributes) => {
     const first = left(attributes);
@@ -76,8 +76,8 @@ function withBoth(
   };
 }
 
-function integers(returns: ValueType, apply: (left: number, right: number) => Result) {
-  return (left: Value, right: Value): Result => {
+function integers(returns: ValueType, apply: (left: number, right: number) => SqlResult) {
+  return (left: SqlValue, right: SqlValue): SqlResult => {
     const first = cast(left, "integer");
     const second = cast(right, "integer");
     if (first.errors.length + second.errors.length > 0) return zeroOf(returns, first.errors, second.errors);
@@ -128,7 +128,7 @@ export function isIn(left: Evaluate, elements: readonly Evaluate[], negated: boo
     const given = left(attributes);
     if (given.errors.length > 0) return zeroOf("boolean", given.errors);
     const type = typeOf(given.value);
-    const found: Value[] = [];
+    const found: SqlValue[] = [];
     for (const element of elements) {
       const { value, errors } = element(attributes);
       if (errors.length > 0) return zeroOf("boolean", errors);

@@ -1,5 +1,5 @@
 /** What an expression computes with. Integers have 32 bits. */
-export type Value = string | number | boolean;
+export type SqlValue = string | number | boolean;
 export type ValueType = "string" | "integer" | "boolean";
 
 export type EvaluationErrorKind =
@@ -16,8 +16,8 @@ export interface EvaluationError {
   readonly message: string;
 }
 
-export interface Result {
-  readonly value: Value;
+export interface SqlResult {
+  readonly value: SqlValue;
   /** Of this and of all that it was computed from. */
   readonly errors: readonly EvaluationError[];
 }
@@ -26,26 +26,26 @@ const MIN_INTEGER = -(2 ** 31);
 const MAX_INTEGER = 2 ** 31 - 1;
 const INTEGER_TEXT = /^[+-]?\d+$/;
 
-export const ZERO: Readonly<Record<ValueType, Value>> = { string: "", integer: 0, boolean: false };
+export const ZERO: Readonly<Record<ValueType, SqlValue>> = { string: "", integer: 0, boolean: false };
 
 export function isInteger(value: number): boolean {
   return Number.isInteger(value) && value >= MIN_INTEGER && value <= MAX_INTEGER;
 }
 
-export function typeOf(value: Value): ValueType {
+export function typeOf(value: SqlValue): ValueType {
   return typeof value === "number" ? "integer" : (typeof value as "string" | "boolean");
 }
 
-export function done(value: Value): Result {
+export function done(value: SqlValue): SqlResult {
   return { value, errors: [] };
 }
 
-export function failed(value: Value, kind: EvaluationErrorKind, message: string): Result {
+export function failed(value: SqlValue, kind: EvaluationErrorKind, message: string): SqlResult {
   return { value, errors: [{ kind, message }] };
 }
 
 /** The value as one of `type`, or its zero with an error. */
-export function cast(value: Value, type: ValueType): Result {
+export function cast(value: SqlValue, type: ValueType): SqlResult {
   if (typeOf(value) === type) return done(value);
   if (type === "string") return done(String(value));
   if (type === "integer") {

@@ -1,17 +1,17 @@
 import { FaasError } from "../../contract/errors.ts";
 
-export type AttributeValue = string | number | boolean;
+export type EventValue = string | number | boolean;
 
 /** An event as CloudEvents 1.0 has it. Its data is bytes here: what passes through is never parsed. */
 export interface CloudEvent {
   /** `specversion`, `id`, `source` and `type` always; extensions beside the others. */
-  readonly attributes: Readonly<Record<string, AttributeValue>>;
+  readonly attributes: Readonly<Record<string, EventValue>>;
   /** Absent where there is none, which is not the same as empty. */
   readonly data?: Buffer;
 }
 
 const REQUIRED = ["specversion", "id", "source", "type"] as const;
-/** Attributes with rules of their own; extensions of those names have the same. */
+/** EventAttributes with rules of their own; extensions of those names have the same. */
 const TEXTS = new Set<string>([...REQUIRED, "datacontenttype", "dataschema", "subject", "time"]);
 const NAME = /^[a-z0-9]+$/;
 /** Longer than any in use, and far below what a header may be. */
@@ -37,7 +37,7 @@ function hasForbiddenCharacter(text: string): boolean {
 }
 
 /** A rule that one attribute breaks; undefined when it is sound. */
-function problemOf(name: string, value: AttributeValue): string | undefined {
+function problemOf(name: string, value: EventValue): string | undefined {
   if (!isAttributeName(name) || name === "data")
     return `${JSON.stringify(name)} is no name of an attribute: a-z and 0-9`;
   if (typeof value === "number") {
@@ -55,7 +55,7 @@ function problemOf(name: string, value: AttributeValue): string | undefined {
 }
 
 /** Every rule that an event's attributes break, a sentence each. */
-export function eventProblems(attributes: Readonly<Record<string, AttributeValue>>): string[] {
+export function eventProblems(attributes: Readonly<Record<string, EventValue>>): string[] {
   const missing = REQUIRED.filter((name) => attributes[name] === undefined || attributes[name] === "");
   const { specversion, ...rest } = attributes;
   return [
@@ -79,7 +79,7 @@ export function checkedEvent(event: CloudEvent): CloudEvent {
 }
 
 /** An attribute as text, as all bindings but JSON write it. */
-export function attributeText(value: AttributeValue): string {
+export function attributeText(value: EventValue): string {
   return String(value);
 }
 

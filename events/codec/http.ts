@@ -1,5 +1,5 @@
 import { FaasError } from "../../contract/errors.ts";
-import { type AttributeValue, attributeText, type CloudEvent, checkedEvent, isAttributeName } from "./cloud-event.ts";
+import { attributeText, type CloudEvent, checkedEvent, type EventValue, isAttributeName } from "./cloud-event.ts";
 import { decodeJsonBatch, decodeJsonEvent, encodeJsonBatch, encodeJsonEvent } from "./json.ts";
 import { decodePercent, encodePercent } from "./percent.ts";
 
@@ -46,7 +46,7 @@ function noEvent(headers: HttpHeaders): string {
 }
 
 function decodeBinary(headers: HttpHeaders, body: Buffer): CloudEvent {
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   for (const header of Object.keys(headers)) {
     if (!header.startsWith(PREFIX)) continue;
     const name = header.slice(PREFIX.length);

@@ -1,6 +1,6 @@
 import { checkJsonBounds, MAX_JSON_DEPTH } from "../../contract/bounded-json.ts";
 import { FaasError } from "../../contract/errors.ts";
-import { type AttributeValue, type CloudEvent, checkedEvent, isJsonType } from "./cloud-event.ts";
+import { type CloudEvent, checkedEvent, type EventValue, isJsonType } from "./cloud-event.ts";
 import { splitElements, splitMembers } from "./json-members.ts";
 import { decodeUtf8 } from "./percent.ts";
 
@@ -35,7 +35,7 @@ function textOf(bytes: Uint8Array): string {
 
 function eventOf(text: string): CloudEvent {
   const members = splitMembers(text, "event");
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   for (const [name, raw] of members) {
     if (name === "data" || name === "data_base64" || raw === "null") continue;
     const value = parse(raw, name);
@@ -86,7 +86,7 @@ export function encodeJsonEvent({ attributes, data }: CloudEvent): Buffer {
   return Buffer.from(`{${members.join(",")}}`);
 }
 
-function encodeData(data: Buffer, contentType: AttributeValue | undefined): string {
+function encodeData(data: Buffer, contentType: EventValue | undefined): string {
   const type = contentType === undefined ? undefined : String(contentType);
   const base64 = () => `"data_base64":${JSON.stringify(data.toString("base64"))}`;
   // Without a type, `data` would mean that it is JSON.

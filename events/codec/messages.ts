@@ -1,5 +1,5 @@
 import { FaasError } from "../../contract/errors.ts";
-import { type AttributeValue, attributeText, type CloudEvent, checkedEvent, isAttributeName } from "./cloud-event.ts";
+import { attributeText, type CloudEvent, checkedEvent, type EventValue, isAttributeName } from "./cloud-event.ts";
 import { decodeJsonEvent, encodeJsonEvent } from "./json.ts";
 import { decodePercent, decodeUtf8, encodePercent } from "./percent.ts";
 
@@ -27,7 +27,7 @@ function isBinary(attributes: Readonly<Record<string, unknown>>): boolean {
 }
 
 function binaryEvent(
-  attributes: Readonly<Record<string, AttributeValue>>,
+  attributes: Readonly<Record<string, EventValue>>,
   contentType: string | undefined,
   data: Buffer | undefined,
 ): CloudEvent {
@@ -55,7 +55,7 @@ export function decodeKafka({ value, headers }: KafkaRecord): CloudEvent | undef
     if (!value) throw new FaasError("invalid", "event: a structured one needs a value");
     return decodeStructured(contentType, value);
   }
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   for (const [name, bytes] of headers) {
     if (name.startsWith(KAFKA_PREFIX)) attributes[name.slice(KAFKA_PREFIX.length)] = decodeUtf8(bytes, name);
   }
@@ -85,7 +85,7 @@ const NATS_PREFIX = "ce-";
 
 /** As {@link decodeKafka}. */
 export function decodeNats({ headers, payload }: NatsMessage): CloudEvent | undefined {
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   let contentType: string | undefined;
   for (const [name, value] of headers) {
     const lower = name.toLowerCase();
@@ -119,7 +119,7 @@ export function decodeMqtt({ contentType, userProperties, payload }: MqttMessage
   if (userProperties === undefined && contentType === undefined) {
     return payload.includes('"specversion"') && payload.includes('"source"') ? decodeJsonEvent(payload) : undefined;
   }
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   for (const [name, value] of Object.entries(userProperties ?? {})) {
     if (!isAttributeName(name)) continue; // other properties than those of an event
     if (typeof value !== "string") throw new FaasError("invalid", `${name}: is there more than once`);
@@ -154,7 +154,7 @@ const AMQP_OTHER_PREFIX = "cloudEvents:";
 /** As {@link decodeKafka}; properties may be texts or values of their own types. */
 export function decodeAmqp({ contentType, applicationProperties, body }: AmqpMessage): CloudEvent | undefined {
   if (contentType !== undefined && isStructured(contentType)) return decodeStructured(contentType, body);
-  const attributes: Record<string, AttributeValue> = {};
+  const attributes: Record<string, EventValue> = {};
   for (const [property, value] of Object.entries(applicationProperties)) {
     const prefix = [AMQP_PREFIX, AMQP_OTHER_PREFIX].find((each) => property.startsWith(each));
     if (prefix === undefined) continue;
@@ -166,7 +166,7 @@ export function decodeAmqp({ contentType, applicationProperties, body }: AmqpMes
   return isBinary(attributes) ? binaryEvent(attributes, contentType, body.length > 0 ? body : undefined) : undefined;
 }
 
-function attributeOf(value: unknown): AttributeValue | undefined {
+function attributeOf(value: unknown): EventValue | undefined {
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
   if (value instanceof Date) return value.toISOString();
   return Buffer.isBuffer(value) ? value.toString("base64") : undefined;

@@ -96,7 +96,7 @@ export function readDeliveryPolicy(spec: DeliverySpec, field: string): DeliveryP
  * The longest wait before a further try.
  * @param failures so far, at least 1
  */
-export function backoffMs({ backoff, delayMs, maxDelayMs }: DeliveryPolicy, failures: number): number {
+export function longestWait({ backoff, delayMs, maxDelayMs }: DeliveryPolicy, failures: number): number {
   const steps = WEBHOOK_STEPS_MS;
   const wait =
     backoff === "webhook"

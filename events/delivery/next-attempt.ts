@@ -1,7 +1,7 @@
-import { backoffMs, type DeliveryPolicy } from "./delivery-policy.ts";
+import { type DeliveryPolicy, longestWait } from "./delivery-policy.ts";
 
 /** What came of one try. */
-export interface Attempt {
+export interface DeliveryAttempt {
   /** Status of the answer; absent where there was none. */
   readonly status?: number | undefined;
   /** Milliseconds that a `Retry-After` asks for. */
@@ -15,7 +15,7 @@ export interface Attempt {
 }
 
 /** How far an event's delivery has come. */
-export interface Progress {
+export interface DeliveryProgress {
   /** Tries that have failed, this one not among them. */
   readonly failures: number;
   /** Milliseconds since the event arrived. */
@@ -39,7 +39,12 @@ const GONE = 410;
  * What follows a try, as the data plane of Knative has it: only an answer of 200 can be a reply, 202 never is.
  * @param random from 0 to 1, for the jitter
  */
-export function decideNext(attempt: Attempt, progress: Progress, policy: DeliveryPolicy, random: number): NextAttempt {
+export function decideNext(
+  attempt: DeliveryAttempt,
+  progress: DeliveryProgress,
+  policy: DeliveryPolicy,
+  random: number,
+): NextAttempt {
   const { status, hasEvent = false, hasBody = false } = attempt;
   if (status !== undefined && status >= 200 && status < 300) {
     if (status !== 200) return { kind: "done" };
@@ -58,14 +63,14 @@ export function decideNext(attempt: Attempt, progress: Progress, policy: Deliver
 /** With full jitter, but for the ladder of webhooks, whose steps are promised. */
 function again(
   reason: string,
-  { retryAfterMs }: Attempt,
-  { failures, ageMs }: Progress,
+  { retryAfterMs }: DeliveryAttempt,
+  { failures, ageMs }: DeliveryProgress,
   policy: DeliveryPolicy,
   random: number,
 ): NextAttempt {
   if (failures >= policy.retries)
     return { kind: "dead", reason: `${reason}; that was the last of ${failures + 1} tries` };
-  const longest = backoffMs(policy, failures + 1);
+  const longest = longestWait(policy, failures + 1);
   const own = policy.backoff === "webhook" ? longest : longest * random;
   const asked = Math.min(retryAfterMs ?? 0, policy.maxDelayMs);
   const waitMs = Math.max(own, asked);

@@ -4,7 +4,7 @@ import { compileFilters, expressionFilter, type Filter } from "./filter.ts";
 /** Annotations by which a function subscribes to the events of a broker. */
 export const EVENT_FILTER = "com.faaslane.events.filter";
 export const EVENT_FILTERS = "com.faaslane.events.filters";
-/** Attributes that have an annotation of their own, after a dot. */
+/** EventAttributes that have an annotation of their own, after a dot. */
 const SHORT_FORMS = ["type", "source", "subject"] as const;
 
 type Annotations = Readonly<Record<string, string>>;

@@ -1,23 +1,23 @@
 import { z } from "zod";
 import { FaasError } from "../../contract/errors.ts";
 import { compileExpression } from "../cesql/expression.ts";
-import { type AttributeValue, isAttributeName } from "../codec/cloud-event.ts";
+import { type EventValue, isAttributeName } from "../codec/cloud-event.ts";
 
 /** What a filter says of an event. */
-export interface Verdict {
+export interface FilterVerdict {
   /** Undefined: it has no opinion, as an empty one. */
   readonly passes: boolean | undefined;
   /** Why it does not pass: the clause that decided, and the value it saw. */
   readonly reason?: string;
 }
 
-export type Attributes = Readonly<Record<string, AttributeValue>>;
+export type EventAttributes = Readonly<Record<string, EventValue>>;
 
 /** Never throws: a filter that goes wrong over an event does not let it pass, and says why. */
-export type Filter = (attributes: Attributes) => Verdict;
+export type Filter = (attributes: EventAttributes) => FilterVerdict;
 
-const PASSES: Verdict = { passes: true };
-const NO_OPINION: Verdict = { passes: undefined };
+const PASSES: FilterVerdict = { passes: true };
+const NO_OPINION: FilterVerdict = { passes: undefined };
 const MAX_DEPTH = 20;
 const MAX_CLAUSES = 500;
 
@@ -36,7 +36,7 @@ const isDialect = (name: string): name is Dialect => Object.hasOwn(dialects, nam
 
 /** Shown of a value in a reason. */
 const SHOWN_CHARS = 80;
-const shown = (value: AttributeValue) => JSON.stringify(String(value).slice(0, SHOWN_CHARS));
+const shown = (value: EventValue) => JSON.stringify(String(value).slice(0, SHOWN_CHARS));
 
 /**
  * Compiles a trigger's list of filters, all of which an event has to pass.

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { parseBoundedJson } from "../../contract/bounded-json.ts";
 import { FaasError } from "../../contract/errors.ts";
-import { type AttributeValue, type CloudEvent, checkedEvent } from "../codec/cloud-event.ts";
+import { type CloudEvent, checkedEvent, type EventValue } from "../codec/cloud-event.ts";
 import type { WebhookProfile } from "./profiles.ts";
 import type { WebhookRequest } from "./signature.ts";
 
 /** What a profile finds out about a delivery; what is missing is filled in. */
-interface Delivery {
+interface WebhookContent {
   /** Of the sender; tells a second delivery from a first one. */
   readonly id?: string | undefined;
   readonly type: string;
@@ -34,7 +34,7 @@ export function webhookEvent(profile: WebhookProfile, source: string, request: W
   const delivery = READERS[profile](request);
   if (!delivery) return undefined;
   const { headers, body } = request;
-  const attributes: Record<string, AttributeValue | undefined> = {
+  const attributes: Record<string, EventValue | undefined> = {
     specversion: "1.0",
     // The same bytes are the same delivery, where nothing else tells.
     id: delivery.id ?? createHash("sha256").update(body).digest("hex"),
@@ -44,13 +44,11 @@ export function webhookEvent(profile: WebhookProfile, source: string, request: W
     time: delivery.time,
     datacontenttype: headers["content-type"],
   };
-  const present = Object.entries(attributes).filter(
-    (entry): entry is [string, AttributeValue] => entry[1] !== undefined,
-  );
+  const present = Object.entries(attributes).filter((entry): entry is [string, EventValue] => entry[1] !== undefined);
   return checkedEvent({ attributes: Object.fromEntries(present), ...(body.length > 0 && { data: body }) });
 }
 
-const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => Delivery | undefined>> = {
+const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => WebhookContent | undefined>> = {
   github: readGithub,
   gitlab: ({ headers, body }) => {
     const event = headers["x-gitlab-event"];
@@ -96,12 +94,12 @@ const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => Deli
   basic: anonymous,
 };
 
-function anonymous({ headers }: WebhookRequest): Delivery {
+function anonymous({ headers }: WebhookRequest): WebhookContent {
   return { id: text(headers["x-request-id"]), type: "com.faaslane.webhook" };
 }
 
 /** As the CloudEvents adapter document has GitHub's events: `com.github.<event>.<action>`. */
-function readGithub({ headers, body }: WebhookRequest): Delivery | undefined {
+function readGithub({ headers, body }: WebhookRequest): WebhookContent | undefined {
   const { "x-github-event": event, "x-github-delivery": id } = headers;
   if (event === undefined) throw new FaasError("invalid", "x-github-event: is missing");
   if (event === "ping") return undefined;

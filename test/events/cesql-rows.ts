@@ -1,11 +1,11 @@
-import type { EvaluationErrorKind, Value } from "../../events/cesql/values.ts";
+import type { EvaluationErrorKind, SqlValue } from "../../events/cesql/values.ts";
 
 /** An expression, what it comes to, with which error, and the attributes of the event that differ from the usual ones. */
 export type Row = readonly [
   expression: string,
-  result: Value,
+  result: SqlValue,
   error?: EvaluationErrorKind | undefined,
-  event?: Readonly<Record<string, Value>>,
+  event?: Readonly<Record<string, SqlValue>>,
 ];
 
 const MISSING = "missingAttribute";

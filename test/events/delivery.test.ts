@@ -1,13 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
-import { backoffMs, DEFAULT_POLICY, parseWait, readDeliveryPolicy } from "../../events/delivery/delivery-policy.ts";
-import { type Attempt, decideNext } from "../../events/delivery/next-attempt.ts";
+import { DEFAULT_POLICY, longestWait, parseWait, readDeliveryPolicy } from "../../events/delivery/delivery-policy.ts";
+import { type DeliveryAttempt, decideNext } from "../../events/delivery/next-attempt.ts";
 
 const fresh = { failures: 0, ageMs: 0 };
-const decide = (attempt: Attempt, progress = fresh, policy = DEFAULT_POLICY, random = 1) =>
+const decide = (attempt: DeliveryAttempt, progress = fresh, policy = DEFAULT_POLICY, random = 1) =>
   decideNext(attempt, progress, policy, random);
 
 describe("what follows a try", () => {
-  test.each<[Attempt, string]>([
+  test.each<[DeliveryAttempt, string]>([
     [{ status: 200 }, "done"],
     [{ status: 200, hasBody: true, hasEvent: true }, "reply"],
     [{ status: 200, hasBody: true }, "retry"],
@@ -65,7 +65,7 @@ test.each([
   ["webhook", 1, [5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000]],
 ] as const)("the waits of %s", (backoff, delayMs, waits) => {
   const policy = { ...DEFAULT_POLICY, backoff, delayMs, maxDelayMs: 1_000 };
-  expect(waits.map((_, failures) => backoffMs(policy, failures + 1))).toEqual(waits);
+  expect(waits.map((_, failures) => longestWait(policy, failures + 1))).toEqual(waits);
 });
 
 test.each([

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { compileAnnotations } from "../../events/filters/annotations.ts";
-import { type Attributes, compileFilters, legacyFilter } from "../../events/filters/filter.ts";
+import { compileFilters, type EventAttributes, legacyFilter } from "../../events/filters/filter.ts";
 import { compileTopics } from "../../events/filters/topics.ts";
 
 const EVENT = { specversion: "1.0", id: "1", source: "/shop/eu", type: "order.placed", number: 5, flag: true };
-const verdict = (filters: unknown, event: Attributes = EVENT) => compileFilters(filters, "filters")(event);
+const verdict = (filters: unknown, event: EventAttributes = EVENT) => compileFilters(filters, "filters")(event);
 const yes = { exact: { type: "order.placed" } };
 const no = { exact: { type: "other" } };
 const none = {};

@@ -1,0 +1,71 @@
+import type { z } from "zod";
+import type { Logger } from "../../kit/log.ts";
+import type { CloudEvent } from "../codec/cloud-event.ts";
+import type { HeaderList } from "../store/event-store.ts";
+
+/** What a source has seen outside, as an event. */
+export interface SourceEvent {
+  readonly event: CloudEvent;
+  /** Headers as the connector of OpenFaaS for this source sends them, e.g. `X-Kafka-Offset`. */
+  readonly headers?: HeaderList;
+  /** What functions name in their annotation `topic`; set in the event as its attribute `topic`. */
+  readonly topic?: string;
+  /** Seen twice, it is one event all the same. */
+  readonly once?: string;
+}
+
+/** What a source may use. */
+export interface SourceContext {
+  readonly namespace: string;
+  readonly name: string;
+  /**
+   * Resolves once the events are stored: only then the outside is told that they have been received.
+   * @throws {FaasError} when they cannot be; the outside has to keep them
+   */
+  emit(events: readonly SourceEvent[]): Promise<void>;
+  /**
+   * Text of a secret in the source's namespace.
+   * @param key one of its keys where it has several
+   * @throws {FaasError} `notFound`
+   */
+  secret(name: string, key?: string): Promise<string>;
+  /** How far it has come, for sources whose outside does not keep that. At most 64 KiB. */
+  readonly cursor: { load(): Promise<string | undefined>; save(text: string): Promise<void> };
+  /** It is connected: its failures are over. */
+  connected(): void;
+  /** What waits outside, where that is known. */
+  lag(count: number): void;
+  /** Something went wrong with one message, and it goes on. */
+  warn(error: unknown): void;
+  /** Aborts when the source is to stop. */
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly log: Pick<Logger, "info" | "warn" | "debug">;
+}
+
+/** A kind of source. */
+export interface SourceType<Settings = unknown> {
+  /** As it is declared, e.g. `kafka`. */
+  readonly type: string;
+  readonly settings: z.ZodType<Settings>;
+  /** Several may run it at a time, in as many processes; otherwise only the leader does. */
+  readonly shared?: boolean;
+  /**
+   * Runs until the signal aborts. What it throws is told in the source's status, and it is run again after a while,
+   * ever longer.
+   */
+  run(settings: Settings, context: SourceContext): Promise<void>;
+}
+
+/** What a source's owner is told. */
+export interface SourceStatus {
+  readonly state: "connecting" | "connected" | "failing" | "suspended" | "elsewhere";
+  /** Why it fails, without secrets. */
+  readonly problem?: string;
+  readonly events: number;
+  readonly errors: number;
+  readonly lag?: number;
+  /** Milliseconds since the epoch. */
+  readonly lastEventAt?: number;
+  readonly lastErrorAt?: number;
+}
