@@ -29,6 +29,15 @@ export const PATHS = {
   callBody: "/system/queue/call/body",
   /** Sends the callback of a call once more. */
   callCallback: "/system/queue/call/callback",
+  brokers: "/system/brokers",
+  triggers: "/system/triggers",
+  sources: "/system/sources",
+  sinks: "/system/sinks",
+  flows: "/system/flows",
+  flowRuns: "/system/flow-runs",
+  /** What became of events. */
+  events: "/system/events",
+  replays: "/system/replays",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
   announce: "/announce",
   health: "/healthz",

@@ -36,7 +36,7 @@ export function parseRoutePath(text: string, prefix: boolean): string | undefine
 
 /** First segments of paths that the gateway itself answers. */
 const BUILT_IN: ReadonlySet<string> = new Set([
-  ...["function", "async-function", "system", "ui", "healthz", "metrics", "announce"],
+  ...["function", "async-function", "system", "ui", "healthz", "metrics", "announce", "broker", "webhook"],
 ]);
 
 /** Whether a path, in its normal form, is the gateway's own: no route without a host is for it. */
