@@ -1,5 +1,5 @@
 import { FaasError } from "../../contract/errors.ts";
-import { parseSpan } from "./instants.ts";
+import { parseSpan } from "../../contract/instants.ts";
 
 /** What `GET /async-function/<call-id>` is asked. */
 export interface CallQuery {

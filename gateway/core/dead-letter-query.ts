@@ -1,7 +1,7 @@
 import { FaasError } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
+import { parseMoment, parseSpan } from "../../contract/instants.ts";
 import { parseTarget } from "./function-path.ts";
-import { parseMoment, parseSpan } from "./instants.ts";
 
 /** Query parameters by name, as the last of each was given; empty ones left out. */
 export type Parameters = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { FaasError } from "../../../contract/errors.ts";
+import { parseMoment, parseSpan } from "../../../contract/instants.ts";
 import { parseCallbackUrl } from "../../core/callback-url.ts";
-import { parseMoment, parseSpan } from "../../core/instants.ts";
 
 /** What a caller asks of the queue, beside the call itself. */
 export interface AsyncRequest {

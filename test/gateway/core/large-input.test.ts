@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { parseMoment, parseSpan } from "../../../contract/instants.ts";
 import { ANY_TARGET, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
 import { readAsyncRequest, takeParameter } from "../../../gateway/async/intake/async-request.ts";
 import { readQueueName } from "../../../gateway/async/intake/queue-name.ts";
@@ -7,7 +8,6 @@ import { readCallQuery } from "../../../gateway/core/call-query.ts";
 import { parseCallbackUrl } from "../../../gateway/core/callback-url.ts";
 import { readDeadLetterPage, readFunction } from "../../../gateway/core/dead-letter-query.ts";
 import { parseFunctionPath } from "../../../gateway/core/function-path.ts";
-import { parseMoment, parseSpan } from "../../../gateway/core/instants.ts";
 import { parseRetryPolicy } from "../../../gateway/core/retry-policy.ts";
 import { parseRetryAfter } from "../../../http/retry-after.ts";
 

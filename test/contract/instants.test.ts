@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { parseMoment, parseSpan } from "../../../gateway/core/instants.ts";
+import { parseMoment, parseSpan } from "../../contract/instants.ts";
 
 test.each<[text: string, iso: string]>([
   ["2030-01-31T12:00:00Z", "2030-01-31T12:00:00.000Z"],

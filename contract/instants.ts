@@ -1,4 +1,4 @@
-import { parseGoDuration } from "../../contract/duration.ts";
+import { parseGoDuration } from "./duration.ts";
 
 const DATE = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})$/;
 /** RFC 9110 §5.6.7, the form that is sent today. */
