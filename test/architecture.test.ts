@@ -305,7 +305,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "@aws-sdk/client-s3": /^events\/sources\//,
   "@aws-sdk/client-sqs": /^events\/sources\//,
   jsonata: /^events\/transforms\//,
-  undici: /^(gateway\/(policies|proxy|async|scaling)|events\/(engine|sources|sinks))\//,
+  undici: /^(kit\/outbound|gateway\/(policies|proxy|async|scaling)|events\/(engine|sources|sinks))\//,
   tar: /^(oci|provider\/backends\/(build|images)|cli\/build)\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|events\/cron\/|gateway\/core\/scaling\/)/,

@@ -47,6 +47,8 @@ export interface NewDelivery {
   readonly notBefore?: number;
   /** Name of the replay that it belongs to. */
   readonly replay?: string;
+  /** What a replay is answered goes on to the broker too, as other replies do. */
+  readonly replies?: boolean;
   /** Goes there instead of to the trigger's subscriber: `function/NAMESPACE/NAME[@VERSION]`. */
   readonly target?: string;
   /** To the trigger's dead-letter sink, of what could not be delivered to its subscriber. */
@@ -92,6 +94,8 @@ export interface AttemptRecord {
   readonly replica?: string;
   /** Why it failed. */
   readonly error?: string;
+  /** What else is to be told of it, e.g. that a reply was not sent on, and why. */
+  readonly note?: string;
 }
 
 /** What becomes of a delivery after a try. All of it is stored together, or none. */

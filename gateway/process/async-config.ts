@@ -1,8 +1,8 @@
 import { formatBytes } from "../../contract/bytes.ts";
 import { isQueueName } from "../../contract/names.ts";
 import type { EnvReader } from "../../kit/env.ts";
+import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../../kit/outbound/targets.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration, parsePort, parseUrl } from "../../kit/parse.ts";
-import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../async/callbacks/targets.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import { DEFAULT_RESERVED_BYTES, MIN_RESERVED_BYTES } from "../queue/reserved-bytes.ts";
 import type { CallLimits } from "../queue/stats.ts";

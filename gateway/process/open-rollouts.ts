@@ -1,8 +1,8 @@
 import { qualifiedName } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
+import { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { CallbackSender } from "../async/callbacks/sender.ts";
 import { CallbackSigner } from "../async/callbacks/signer.ts";
-import { CallbackTargets } from "../async/callbacks/targets.ts";
 import { type FunctionCaller, workerAgent } from "../async/function-caller.ts";
 import type { ProviderClient } from "../provider-client.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";

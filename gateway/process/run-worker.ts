@@ -1,6 +1,6 @@
 import type { Logger } from "../../kit/log.ts";
+import { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { CallbackSigner } from "../async/callbacks/signer.ts";
-import { CallbackTargets } from "../async/callbacks/targets.ts";
 import type { FunctionCaller } from "../async/function-caller.ts";
 import { snapshotsOf } from "../async/worker/function-snapshots.ts";
 import { StampedCaller } from "../async/worker/stamped-caller.ts";

@@ -6,13 +6,13 @@ import express from "express";
 import { FaasError } from "../../contract/errors.ts";
 import type { ListedRollout } from "../../contract/versions/requests.ts";
 import { CallbackSender } from "../../gateway/async/callbacks/sender.ts";
-import { CallbackTargets } from "../../gateway/async/callbacks/targets.ts";
 import { encodeReport, ReportReader } from "../../gateway/cluster/report-codec.ts";
 import { TrialBook } from "../../gateway/core/rollout/trial-book.ts";
 import { RolloutHooks } from "../../gateway/rollouts/hooks.ts";
 import { RolloutStore } from "../../gateway/rollouts/rollout-store.ts";
 import { RolloutWatch } from "../../gateway/rollouts/rollout-watch.ts";
 import { addRolloutEvents } from "../../gateway/routes/rollout-events.ts";
+import { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { rolloutOf } from "../gateway/rollouts/rollout-world.ts";
 import { eventually } from "../support/eventually.ts";
 

@@ -1,13 +1,13 @@
 import { Readable } from "node:stream";
 import { Agent, request } from "undici";
 import { parseRetryAfter } from "../../../http/retry-after.ts";
+import { guardedConnector, type Lookup, TargetRefused } from "../../../kit/outbound/connector.ts";
+import type { CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { sleep } from "../../../kit/sleep.ts";
 import { splitCallbackUrl } from "../../core/callback-url.ts";
 import { fullJitterBackoff } from "../../core/retry-policy.ts";
 import { Deadline } from "../deadline.ts";
-import { guardedConnector, type Lookup, TargetRefused } from "./connector.ts";
 import { type CallbackSigner, SIGNATURE_HEADER, type Signing } from "./signer.ts";
-import type { CallbackTargets } from "./targets.ts";
 
 export interface CallbackRetry {
   /** Tries in all. */

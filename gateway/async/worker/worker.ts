@@ -1,14 +1,14 @@
 import { tmpdir } from "node:os";
 import { DEFAULT_NAMESPACE } from "../../../contract/paths.ts";
 import type { Logger } from "../../../kit/log.ts";
+import type { Lookup } from "../../../kit/outbound/connector.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import type { RetryPolicy } from "../../core/retry-policy.ts";
 import type { Consumer, Queue } from "../../queue/queue.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { Callbacks } from "../callbacks/callbacks.ts";
-import type { Lookup } from "../callbacks/connector.ts";
 import { type CallbackRetry, CallbackSender } from "../callbacks/sender.ts";
 import type { CallbackSigner } from "../callbacks/signer.ts";
-import { ANY_TARGET, CallbackTargets } from "../callbacks/targets.ts";
 import type { QueueWorkerEvents } from "../events.ts";
 import { type FunctionCaller, workerAgent } from "../function-caller.ts";
 import { CallDelivery } from "./delivery.ts";

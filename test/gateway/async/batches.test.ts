@@ -2,8 +2,8 @@ import { createHmac } from "node:crypto";
 import { expect, test } from "@jest/globals";
 import { FaasError } from "../../../contract/errors.ts";
 import { CallbackSigner } from "../../../gateway/async/callbacks/signer.ts";
-import { CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
 import type { NewCall } from "../../../gateway/queue/queue.ts";
+import { CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { eventually } from "../../support/eventually.ts";
 import { WorkerSetup } from "./worker-setup.ts";
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "@jest/globals";
-import type { Lookup } from "../../../gateway/async/callbacks/connector.ts";
 import { CallbackSender } from "../../../gateway/async/callbacks/sender.ts";
 import { CallbackSigner } from "../../../gateway/async/callbacks/signer.ts";
-import { type CallbackTargetRules, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
+import type { Lookup } from "../../../kit/outbound/connector.ts";
+import { type CallbackTargetRules, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { type Received, WorkerSetup } from "./worker-setup.ts";
 
 const setup = WorkerSetup.use();

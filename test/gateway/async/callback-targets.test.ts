@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { isPublicAddress } from "../../../gateway/async/callbacks/network-ranges.ts";
-import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
 import { plainAddress } from "../../../http/addresses.ts";
+import { isPublicAddress } from "../../../kit/outbound/network-ranges.ts";
+import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../../../kit/outbound/targets.ts";
 
 const targets = (rules: Partial<CallbackTargetRules>) =>
   new CallbackTargets({ private: false, allow: [], deny: [], ...rules });

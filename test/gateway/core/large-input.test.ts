@@ -1,6 +1,5 @@
 import { expect, test } from "@jest/globals";
 import { parseMoment, parseSpan } from "../../../contract/instants.ts";
-import { ANY_TARGET, CallbackTargets } from "../../../gateway/async/callbacks/targets.ts";
 import { readAsyncRequest, takeParameter } from "../../../gateway/async/intake/async-request.ts";
 import { readQueueName } from "../../../gateway/async/intake/queue-name.ts";
 import { parseCallPath } from "../../../gateway/core/call-path.ts";
@@ -10,6 +9,7 @@ import { readDeadLetterPage, readFunction } from "../../../gateway/core/dead-let
 import { parseFunctionPath } from "../../../gateway/core/function-path.ts";
 import { parseRetryPolicy } from "../../../gateway/core/retry-policy.ts";
 import { parseRetryAfter } from "../../../http/retry-after.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 
 /** What callers and functions send, at a size that no regular expression or list must be let loose on. */
 const CHARS = 100_000;

@@ -1,7 +1,7 @@
 import type { BlockList } from "node:net";
 import { isIP, BlockList as Ranges } from "node:net";
-import { FaasError } from "../../../contract/errors.ts";
-import { addRange, inRanges, plainAddress } from "../../../http/addresses.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { addRange, inRanges, plainAddress } from "../../http/addresses.ts";
 import { isPublicAddress } from "./network-ranges.ts";
 
 /**

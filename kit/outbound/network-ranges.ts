@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { blockListOf, plainAddress } from "../../../http/addresses.ts";
+import { blockListOf, plainAddress } from "../../http/addresses.ts";
 
 /**
  * IPv4 that is not the public internet.
