@@ -36,9 +36,14 @@ const LAYERS: readonly Layer[] = [
     imports: ["event store", "event codec", "contract", "kit"],
   },
   {
+    name: "brokers",
+    files: /^events\/brokers\//,
+    imports: ["event store", "event delivery", "event codec", "contract", "kit"],
+  },
+  {
     name: "triggers",
     files: /^events\/triggers\//,
-    imports: ["event store", "event delivery", "event filters", "event codec", "contract", "kit"],
+    imports: ["brokers", "event store", "event delivery", "event filters", "event codec", "contract", "kit"],
   },
   {
     name: "sources",
@@ -54,7 +59,16 @@ const LAYERS: readonly Layer[] = [
     name: "event engine",
     files: /^events\/engine\//,
     imports: [
-      ...["triggers", "sinks", "event store", "event transforms", "event delivery", "event filters", "event codec"],
+      ...[
+        "brokers",
+        "triggers",
+        "sinks",
+        "event store",
+        "event transforms",
+        "event delivery",
+        "event filters",
+        "event codec",
+      ],
       ...["contract", "kit"],
     ],
   },
@@ -75,8 +89,8 @@ const LAYERS: readonly Layer[] = [
     name: "event routes",
     files: /^events\/routes\//,
     imports: [
-      ...["ledger", "flows", "event engine", "sources", "sinks", "triggers", "event store", "event transforms"],
-      ...["event delivery", "event filters", "event codec", "webhooks", "contract", "kit"],
+      ...["ledger", "flows", "event engine", "sources", "sinks", "triggers", "brokers", "event store"],
+      ...["event transforms", "event delivery", "event filters", "event codec", "webhooks", "contract", "kit"],
     ],
   },
 
@@ -263,7 +277,17 @@ const LAYERS: readonly Layer[] = [
       "policies",
       "telemetry",
       ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],
-      ...["event routes", "ledger", "flows", "event engine", "sources", "sinks", "triggers", "JetStream events"],
+      ...[
+        "event routes",
+        "ledger",
+        "flows",
+        "event engine",
+        "sources",
+        "sinks",
+        "triggers",
+        "brokers",
+        "JetStream events",
+      ],
       ...["embedded events", "event store", "event transforms", "event delivery", "event filters", "event codec"],
       ...["webhooks", "cron"],
     ],

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { type FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import { clientOf } from "../../http/client-address.ts";
+import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { Slices } from "../../kit/slices.ts";
@@ -24,8 +25,8 @@ import { writeAnswer } from "../proxy/http-exchange.ts";
 import { IGNORED_HEADER, VERSION_HEADER } from "../proxy/version-split.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
 import type { CallObserver, ObservedCall } from "../telemetry/call-record.ts";
-import { answerError, inTime } from "./answers.ts";
 import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
+import { inTime } from "./in-time.ts";
 
 export const ASYNC_PREFIX = "/async-function/";
 

@@ -3,15 +3,16 @@ import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
 import { isHopByHop } from "../../http/forwarding.ts";
+import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
 import { clientGone } from "../../kit/ndjson.ts";
 import { type CallPath, parseCallPath } from "../core/call-path.ts";
 import { readCallQuery } from "../core/call-query.ts";
 import { stampOf } from "../core/traffic/stamp.ts";
 import type { CallStatus, Outcome, Queue } from "../queue/queue.ts";
-import { answerError, inTime } from "./answers.ts";
 import { ASYNC_PREFIX } from "./async-intake.ts";
 import { CallWaits, hasEnded } from "./call-waits.ts";
+import { inTime } from "./in-time.ts";
 import { buildCallReport } from "./reports.ts";
 
 /** The call's state, on every answer about it: a result has the status and headers of its function. */

@@ -5,7 +5,7 @@ import { route, sendJson } from "../../kit/respond.ts";
 import { readDeadLetterPage, readDeadLetterSelection, readFunction, readPurge } from "../core/dead-letter-query.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { QueueStats } from "../queue/stats.ts";
-import { inTime } from "./answers.ts";
+import { inTime } from "./in-time.ts";
 import { parametersOf } from "./parameters.ts";
 import { addQueueCallback } from "./queue-callback.ts";
 import { addQueueCalls } from "./queue-calls.ts";

@@ -4,7 +4,7 @@ import { PATHS } from "../../contract/paths.ts";
 import { route } from "../../kit/respond.ts";
 import { readCallName } from "../core/call-list-query.ts";
 import type { CallbackRequest, Queue } from "../queue/queue.ts";
-import { inTime } from "./answers.ts";
+import { inTime } from "./in-time.ts";
 import { parametersOf } from "./parameters.ts";
 
 export interface QueueCallbackDeps {

@@ -4,7 +4,7 @@ import { PATHS } from "../../contract/paths.ts";
 import { route, sendJson } from "../../kit/respond.ts";
 import { readBodyQuestion, readCallName, readCallPage } from "../core/call-list-query.ts";
 import type { CallStatus, Queue } from "../queue/queue.ts";
-import { inTime } from "./answers.ts";
+import { inTime } from "./in-time.ts";
 import { parametersOf } from "./parameters.ts";
 import { buildCallDetails, buildCallList } from "./reports.ts";
 

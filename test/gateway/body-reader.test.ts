@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { toFaasError } from "../../contract/errors.ts";
 import { BodyReader } from "../../gateway/proxy/body-reader.ts";
-import { answerError } from "../../gateway/routes/answers.ts";
+import { answerError } from "../../kit/answer-error.ts";
 import { eventually } from "../support/eventually.ts";
 
 const KB = 1000;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ERROR_HEADER } from "../../contract/error-codes.ts";
-import { FaasError, STATUS } from "../../contract/errors.ts";
-import { INTERNAL_KEY } from "../../http/platform-mark.ts";
+import { ERROR_HEADER } from "../contract/error-codes.ts";
+import { type FaasError, STATUS } from "../contract/errors.ts";
+import { INTERNAL_KEY } from "../http/platform-mark.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -27,23 +27,4 @@ export function answerError(res: ServerResponse, error: FaasError, headers: Head
 function isBodyOnItsWay({ complete, headers }: IncomingMessage): boolean {
   if (complete) return false;
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-}
-
-/**
- * What `work` gives, unless the queue takes too long: callers must not hang on one that is away.
- * @throws {FaasError} `unavailable` after `timeoutMs`; `work` goes on then, its outcome unknown to the caller
- */
-export async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let alarm: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    alarm = setTimeout(
-      () => reject(new FaasError("unavailable", "the queue does not answer", { code: "queue_unavailable" })),
-      timeoutMs,
-    );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(alarm);
-  }
 }

@@ -1,0 +1,186 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { FaasError, toFaasError } from "../../contract/errors.ts";
+import { isDnsLabel } from "../../contract/names.ts";
+import { answerError } from "../../kit/answer-error.ts";
+import type { Logger } from "../../kit/log.ts";
+import { within } from "../../kit/within.ts";
+import type { Broker, KnownBrokers } from "../brokers/known-brokers.ts";
+import { decodeHttp, httpMode } from "../codec/http.ts";
+import type { BrokerRef, EventStore, NewEvent } from "../store/event-store.ts";
+import { forwardedHeaders } from "./forwarded-headers.ts";
+import { takeHops } from "./hops.ts";
+
+export const BROKER_PREFIX = "/broker/";
+
+/** The store's name of the event that was taken. */
+const REF_HEADER = "x-event-ref";
+/** Its key was known: the answer is the one of the first time. */
+const REPLAYED_HEADER = "idempotency-replayed";
+
+/** What base64 and the attributes add to an event that is written as JSON. */
+const STRUCTURED_FACTOR = 4 / 3;
+const STRUCTURED_EXTRA_BYTES = 64 * 1024;
+/** Of all events of a batch, where one may not be larger. */
+const MIN_BATCH_BYTES = 4 * 1024 ** 2;
+const MAX_KEY_CHARS = 256;
+
+/** How many events were asked to be taken, and what came of it. */
+export type CountIngress = (broker: BrokerRef, outcome: "accepted" | "duplicate" | "refused", events: number) => void;
+
+/** Reads a request's body, of which there may only be so much at a time. */
+export interface EventBodies {
+  /** @throws {FaasError} `tooLarge`, `overloaded`, and `invalid` when it breaks off */
+  with<T>(req: IncomingMessage, use: (body: Buffer) => Promise<T>, tap: undefined, mostBytes: number): Promise<T>;
+}
+
+export interface BrokerIngressOptions {
+  readonly events: Pick<EventStore, "append" | "maxEventBytes">;
+  readonly brokers: Pick<KnownBrokers, "find">;
+  readonly bodies: EventBodies;
+  /** Whether those who send events have to log in, also where the broker does not say so. */
+  readonly auth: boolean;
+  /** Whether a request carries the credentials of the platform. */
+  readonly isAuthorized: (req: IncomingMessage) => boolean;
+  readonly defaultNamespace: string;
+  readonly count?: CountIngress | undefined;
+  /** Longest wait for the store. Default 15 s. */
+  readonly storeTimeoutMs?: number;
+  readonly now?: () => number;
+  readonly log: Pick<Logger, "error">;
+}
+
+/** `POST /broker/[NAMESPACE/]NAME` → 202 once the events are stored. */
+export class BrokerIngress {
+  readonly #options: BrokerIngressOptions;
+  readonly #now: () => number;
+
+  constructor(options: BrokerIngressOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Answers a request whose URL starts with {@link BROKER_PREFIX}. */
+  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      const ref = readBroker(req.url as string, this.#options.defaultNamespace);
+      if (req.method === "OPTIONS") consent(res);
+      else if (req.method === "POST") await this.#take(req, res, ref);
+      else throw new FaasError("notAllowed", "events are sent by POST");
+    } catch (thrown) {
+      if (req.destroyed && !req.complete) return; // the sender left; nothing was accepted
+      const error = toFaasError(thrown);
+      if (error.kind === "internal") this.#options.log.error({ err: error.cause ?? error }, "taking an event failed");
+      answerError(res, error, headersOf(error));
+    }
+  }
+
+  async #take(req: IncomingMessage, res: ServerResponse, ref: BrokerRef): Promise<void> {
+    const { brokers, bodies, events: store, count } = this.#options;
+    const broker = await this.#inTime(brokers.find(ref));
+    if (!broker) throw new FaasError("notFound", `there is no broker ${ref.namespace}/${ref.name}`);
+    this.#checkLogin(req, broker);
+    // What has no events is refused before it is read.
+    if (httpMode(req.headers) === undefined) decodeHttp(req.headers, Buffer.alloc(0));
+    let events = 1;
+    try {
+      const appended = await bodies.with(
+        req,
+        async (body) => {
+          const taken = this.#read(req, ref, body);
+          events = taken.length;
+          return taken.length === 0 ? [] : await this.#inTime(store.append(taken));
+        },
+        undefined,
+        mostBytes(req, store.maxEventBytes),
+      );
+      const duplicates = appended.filter(({ duplicate }) => duplicate).length;
+      if (duplicates > 0) count?.(ref, "duplicate", duplicates);
+      if (duplicates < events) count?.(ref, "accepted", events - duplicates);
+      const [first] = appended;
+      res
+        .writeHead(202, {
+          "content-length": "0",
+          ...(appended.length === 1 && first && { [REF_HEADER]: first.ref }),
+          ...(duplicates > 0 && duplicates === events && { [REPLAYED_HEADER]: "true" }),
+        })
+        .end();
+    } catch (error) {
+      count?.(ref, "refused", events);
+      throw error;
+    }
+  }
+
+  #checkLogin(req: IncomingMessage, { spec }: Broker): void {
+    const wanted = this.#options.auth || spec.auth === "basic";
+    if (wanted && !this.#options.isAuthorized(req)) throw new FaasError("unauthorized", "invalid credentials");
+  }
+
+  #read(req: IncomingMessage, broker: BrokerRef, body: Buffer): NewEvent[] {
+    const key = readKey(req);
+    const headers = forwardedHeaders(req.rawHeaders);
+    const arrivedAt = this.#now();
+    return decodeHttp(req.headers, body).map((given, place) => {
+      const { event, hops } = takeHops(given);
+      const once = key === undefined ? {} : { once: `key/${place}/${key}` };
+      return { broker, event, headers, hops, arrivedAt, via: "http", ...once };
+    });
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    // A box, as what is found may be undefined.
+    const done = await within(
+      this.#options.storeTimeoutMs ?? 15_000,
+      work.then((value) => ({ value })),
+    );
+    if (!done) throw new FaasError("unavailable", "the events' store does not answer");
+    return done.value;
+  }
+}
+
+/** @throws {FaasError} `notFound` for what names no broker, `invalid` for more than two names */
+function readBroker(url: string, defaultNamespace: string): BrokerRef {
+  const queryAt = url.indexOf("?");
+  const path = url.slice(BROKER_PREFIX.length, queryAt < 0 ? undefined : queryAt);
+  if (path === "")
+    throw new FaasError("notFound", "the path names no broker: it is /broker/NAME or /broker/NAMESPACE/NAME");
+  const names = path.split("/", 3);
+  if (names.length > 2) throw new FaasError("invalid", "the path must be /broker/NAME or /broker/NAMESPACE/NAME");
+  const [namespace = "", name = ""] = names.length === 1 ? [defaultNamespace, ...names] : names;
+  if (!isDnsLabel(namespace) || !isDnsLabel(name)) throw new FaasError("notFound", "there is no broker of such a name");
+  return { namespace, name };
+}
+
+/** Lets anybody send, as the specification of web hooks has it. Nothing for web pages: those of others may not send events. */
+function consent(res: ServerResponse): void {
+  res
+    .writeHead(200, {
+      allow: "POST, OPTIONS",
+      "webhook-allowed-origin": "*",
+      "webhook-allowed-rate": "*",
+      "content-length": "0",
+    })
+    .end();
+}
+
+function headersOf({ kind }: FaasError): Record<string, string> {
+  if (kind === "notAllowed") return { allow: "POST, OPTIONS" };
+  return kind === "unauthorized" ? { "www-authenticate": 'Basic realm="Restricted"' } : {};
+}
+
+function mostBytes({ headers }: IncomingMessage, maxEventBytes: number): number {
+  const mode = httpMode(headers);
+  if (mode === "binary") return maxEventBytes;
+  const structured = Math.ceil(maxEventBytes * STRUCTURED_FACTOR) + STRUCTURED_EXTRA_BYTES;
+  if (mode === "structured") return structured;
+  return Math.max(structured, MIN_BATCH_BYTES);
+}
+
+/** @see draft-ietf-httpapi-idempotency-key-header */
+function readKey({ headers }: IncomingMessage): string | undefined {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key !== "string" || key === "" || key.length > MAX_KEY_CHARS) {
+    throw new FaasError("invalid", `Idempotency-Key: must have 1 to ${MAX_KEY_CHARS} characters`);
+  }
+  return key;
+}
