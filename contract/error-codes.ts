@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   too_many_logins: "overloaded",
   rate_limited: "overloaded",
   queue_full: "overloaded",
+  broker_full: "overloaded",
   internal_error: "internal",
   scaling_failed: "internal",
   function_failed: "internal",

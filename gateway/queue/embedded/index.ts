@@ -1,6 +1,5 @@
-import { mkdir, open, stat, statfs } from "node:fs/promises";
-import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { ensureDatabasePlace, lookAtDisk } from "../../../kit/database-place.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { moduleUrl } from "../../../kit/module-url.ts";
 import { completeLimits } from "../call-limits.ts";
@@ -41,13 +40,7 @@ export interface EmbeddedQueueOptions extends Partial<Omit<EmbeddedSettings, "pa
  * @throws {Error} naming the file, when it cannot be opened or is not a queue of this release or the one before
  */
 export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<Queue> {
-  await mkdir(dirname(options.path), { recursive: true, mode: 0o700 });
-  // Bodies and credentials of callers: for nobody else to read. What SQLite puts beside it has the same mode.
-  // A path that cannot be opened is for SQLite to report.
-  await open(options.path, "a", 0o600).then(
-    (file) => file.close(),
-    () => undefined,
-  );
+  await ensureDatabasePlace(options.path); // bodies and credentials of callers: for nobody else to read
   const disk = await lookAtDisk(options.path);
   const { path, maxBodyBytes, maxUnstoredBytes, maxResultBytes, log, onFailure, restartWaitsMs, startThread, ...own } =
     options;
@@ -77,15 +70,6 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
   });
   await queue.opened;
   return queue;
-}
-
-/** Of the disk that the file lies on, or is to lie on. */
-async function lookAtDisk(path: string): Promise<{ readonly bytes: number; readonly usableBytes: number }> {
-  const [file, disk] = await Promise.all([
-    stat(path).catch(() => undefined), // no file yet, or none that can be looked at, as opening it will show
-    statfs(dirname(path)),
-  ]);
-  return { bytes: disk.blocks * disk.bsize, usableBytes: disk.bavail * disk.bsize + (file?.size ?? 0) };
 }
 
 function startQueueThread(settings: EmbeddedSettings): Worker {

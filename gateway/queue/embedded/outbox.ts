@@ -1,5 +1,5 @@
 import { FaasError } from "../../../contract/errors.ts";
-import { packBodies } from "./pack-bodies.ts";
+import { packBodies } from "../../../kit/pack-bodies.ts";
 import type { FromWorker, KeyClaim, SettlementMessage, ToWorker, WireCall } from "./protocol.ts";
 import { toWire } from "./settlement.ts";
 

@@ -1,3 +1,4 @@
+import type { RefusedToOpen } from "../../../kit/database-thread.ts";
 import type {
   BatchProgress,
   CallbackEnd,
@@ -248,16 +249,9 @@ export type ToWorker =
   | { readonly kind: "ask"; readonly question: number; readonly ask: Ask }
   | { readonly kind: "close" };
 
-/** What is left of an error's cause on its way between threads. */
-export interface ErrorCodes {
-  readonly code?: string;
-  /** Of SQLite. */
-  readonly errcode?: number;
-}
-
 export type FromWorker =
   | { readonly kind: "opened"; readonly key: IdKey }
-  | { readonly kind: "refusedToOpen"; readonly message: string; readonly cause?: ErrorCodes }
+  | RefusedToOpen
   /** The batch is durable but for its refused calls; places of all, refused and duplicates are listed by position. */
   | {
       readonly kind: "stored";

@@ -1,6 +1,7 @@
 import { FaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
+import { DatabaseThread, type DatabaseThreadOptions } from "../../../kit/database-thread.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { fingerprintWithBody } from "../../core/request-fingerprint.ts";
 import type {
@@ -38,11 +39,11 @@ import {
   keyOf,
   queueOf,
   refOf,
+  type ToWorker,
 } from "./protocol.ts";
 import { toOutcome } from "./settlement.ts";
-import { EmbeddedThread, type EmbeddedThreadOptions } from "./thread.ts";
 
-export interface EmbeddedQueueContext extends EmbeddedThreadOptions {
+export interface EmbeddedQueueContext extends Omit<DatabaseThreadOptions, "name"> {
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
   readonly maxUnstoredBytes: number;
@@ -56,7 +57,7 @@ export class EmbeddedQueue implements Queue {
   readonly deadLetters: DeadLetters;
   readonly #inspector: EmbeddedInspector;
   readonly #context: EmbeddedQueueContext;
-  readonly #thread: EmbeddedThread;
+  readonly #thread: DatabaseThread<ToWorker, FromWorker>;
   readonly #outbox: EmbeddedOutbox;
   readonly #questions = new Map<number, PromiseWithResolvers<Answers[AskKind]>>();
   #lastQuestion = 0;
@@ -68,18 +69,21 @@ export class EmbeddedQueue implements Queue {
     this.#context = context;
     this.maxBodyBytes = context.maxBodyBytes;
     this.maxResultBytes = context.maxResultBytes;
-    this.#thread = new EmbeddedThread(context, {
-      opened: (key, again) => {
-        this.#ids = new SealedCallIds(key);
-        // One that is closing would only hand everything back, again and again.
-        if (again && this.#consumer?.closing === false) this.#thread.post({ kind: "consume" });
+    this.#thread = new DatabaseThread(
+      { ...context, name: "queue" },
+      {
+        opened: ({ key }, again) => {
+          this.#ids = new SealedCallIds(key);
+          // One that is closing would only hand everything back, again and again.
+          if (again && this.#consumer?.closing === false) this.#thread.post({ kind: "consume" });
+        },
+        received: (message) => this.#receive(message),
+        lost: async (error) => {
+          this.#abandon(error);
+          await this.#consumer?.interrupt();
+        },
       },
-      received: (message) => this.#receive(message),
-      lost: async (error) => {
-        this.#abandon(error);
-        await this.#consumer?.interrupt();
-      },
-    });
+    );
     this.#outbox = new EmbeddedOutbox(
       (batch) => this.#thread.post(batch, [batch.bodies]),
       () => this.#consumer?.turn(),

@@ -1,6 +1,6 @@
+import type { EmbeddedDatabase, Row } from "../../../../kit/embedded-database.ts";
 import type { BatchProgress, FinalState } from "../../queue.ts";
 import type { CallFacts } from "./calls.ts";
-import type { EmbeddedDatabase, Row } from "./database.ts";
 
 /** The lines are being made members; the members run; the end has been told. */
 export const PHASE = { spreading: 0, running: 1, told: 2 } as const;

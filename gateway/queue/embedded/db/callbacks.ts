@@ -1,6 +1,6 @@
+import type { EmbeddedDatabase, Row } from "../../../../kit/embedded-database.ts";
 import type { CallbackNews, CallbackStatus } from "../../queue.ts";
 import type { StoredOutcome, StoredResult, WaitingCallback } from "../protocol.ts";
-import type { EmbeddedDatabase, Row } from "./database.ts";
 
 /** A callback that waits, with the answer that it tells. */
 export interface CallbackRow {

@@ -1,5 +1,5 @@
+import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 import type { DeliveredCall, WireCall } from "../protocol.ts";
-import type { EmbeddedDatabase } from "./database.ts";
 
 /** A call to store. */
 export type CallToStore = Omit<WireCall, "bodyAt" | "bodyBytes" | "wholeSize" | "tellExpiry"> & {

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from "node:sqlite";
+import type { EmbeddedDatabase, Row } from "../../../../kit/embedded-database.ts";
 import type { LetterFilter, StoredLetter } from "../protocol.ts";
 import { WHOLE_BATCH } from "./calls.ts";
-import type { EmbeddedDatabase, Row } from "./database.ts";
 
 const COLUMNS = "place, seq, fn, call_id, reason, attempts, status, accepted, died, body_bytes";
 const MAX_REASON = 1000;

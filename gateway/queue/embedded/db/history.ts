@@ -1,7 +1,7 @@
+import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 import type { FinalState } from "../../queue.ts";
 import { functionOf, type StoredOutcome, type StoredResult } from "../protocol.ts";
 import type { CallFacts } from "./calls.ts";
-import type { EmbeddedDatabase } from "./database.ts";
 
 /** What is remembered of a call that has ended. */
 export interface FinishedCall

@@ -1,6 +1,6 @@
+import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 import type { UnfinishedState } from "../../queue.ts";
 import type { StoredRequest } from "../call-scan.ts";
-import type { EmbeddedDatabase } from "./database.ts";
 
 /** Which calls are looked for. */
 export interface Wanted {

@@ -1,11 +1,8 @@
-import type { EmbeddedDatabase } from "./database.ts";
+import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 
 /** Marks a file as ours ("FSLQ"), so that another program's database is never taken for a queue. */
 const APPLICATION_ID = 0x46534c51;
 const SCHEMA_VERSION = 5;
-export const PAGE_BYTES = 4096;
-/** Of the log, once its content has been moved to the file. */
-export const LOG_KEEPS_BYTES = 1024 ** 2;
 /** Calls moved at a time from an earlier release's table: their room is used again for those that follow. */
 const MOVED_AT_A_TIME = 500;
 
@@ -140,13 +137,9 @@ const SCHEMA = `
 
 /**
  * Makes a database a queue, or sees that it is one; one of an earlier release becomes one of this.
- * @throws {Error} when it is locked, damaged, someone else's or of an unknown schema
+ * @throws {Error} when it is damaged, someone else's or of an unknown schema
  */
-export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
-  // Exclusive locking keeps a second platform off the same file, and spares the shared-memory index.
-  db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL;");
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0;");
-  db.exec(`PRAGMA wal_autocheckpoint = 1500; PRAGMA journal_size_limit = ${LOG_KEEPS_BYTES};`);
+export function prepareQueueDatabase(db: EmbeddedDatabase): void {
   const version = db.number("PRAGMA user_version");
   const owner = db.number("PRAGMA application_id");
   if (owner === 0 && version === 0 && db.number("SELECT count(*) FROM sqlite_schema") === 0) {
@@ -166,7 +159,6 @@ export function prepareDatabase(db: EmbeddedDatabase, maxBytes: number): void {
   }
   // Not in one transaction: a process that dies over a large file goes on where it was.
   for (const move of [moveCalls, moveDead]) while (db.transaction(() => move(db)));
-  db.exec(`PRAGMA max_page_count = ${Math.max(64, Math.floor(maxBytes / PAGE_BYTES))}`);
 }
 
 function upgrade(db: EmbeddedDatabase, ...steps: readonly ((db: EmbeddedDatabase) => void)[]): void {

@@ -1,5 +1,5 @@
+import type { PersistentClock } from "../../../../kit/persistent-clock.ts";
 import type { EmbeddedStore } from "../db/store.ts";
-import type { QueueClock } from "./clock.ts";
 import { Draft, type Totals } from "./draft.ts";
 import type { CallsUnderWay } from "./under-way.ts";
 
@@ -11,7 +11,7 @@ export interface StoredCounts {
 }
 
 /** Counts what is on disk, once, for the numbers that are kept in memory from then on. */
-export function countOnDisk(store: EmbeddedStore, clock: QueueClock, underWay: CallsUnderWay): StoredCounts {
+export function countOnDisk(store: EmbeddedStore, clock: PersistentClock, underWay: CallsUnderWay): StoredCounts {
   const nothing = { calls: 0, bytes: 0, dead: 0, deadBytes: 0, finished: 0, finishedBytes: 0 };
   const draft = new Draft(clock, nothing, 0, underWay);
   const waiting: string[] = [];

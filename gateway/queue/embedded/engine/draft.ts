@@ -1,6 +1,6 @@
+import type { PersistentClock } from "../../../../kit/persistent-clock.ts";
 import { addLoads, type CallLoad, NO_LOAD } from "../../call-limits.ts";
 import { type Answered, functionOf } from "../protocol.ts";
-import type { QueueClock } from "./clock.ts";
 import type { Delta } from "./counts.ts";
 import type { CallsUnderWay, UnderWay } from "./under-way.ts";
 
@@ -19,9 +19,9 @@ export interface Totals {
 export class Draft {
   /** By the system's clock. */
   readonly now: number;
-  /** See {@link QueueClock.sure}. */
+  /** See {@link PersistentClock.sure}. */
   readonly sure: number;
-  /** See {@link QueueClock.steady}. */
+  /** See {@link PersistentClock.steady}. */
   readonly steady: number;
   calls: number;
   bytes: number;
@@ -51,7 +51,7 @@ export class Draft {
   readonly #underWay: CallsUnderWay;
 
   constructor(
-    { now, sure, steady }: Pick<QueueClock, "now" | "sure" | "steady">,
+    { now, sure, steady }: Pick<PersistentClock, "now" | "sure" | "steady">,
     totals: Totals,
     forgetAt: number | undefined,
     underWay: CallsUnderWay,

@@ -1,17 +1,17 @@
+import { isDamage } from "../../../../kit/embedded-database.ts";
+import type { FreeSpace } from "../../../../kit/free-space.ts";
+import { PersistentClock } from "../../../../kit/persistent-clock.ts";
 import type { SpareSpace } from "../../../../kit/spare-space.ts";
-import { isDamage } from "../db/database.ts";
 import type { EmbeddedStore } from "../db/store.ts";
 import type { EmbeddedSettings, FromWorker, Refusal, SettlementMessage, ToWorker } from "../protocol.ts";
 import { BatchEnds } from "./batch-ends.ts";
 import { EmbeddedChanges, refuseAll } from "./changes.ts";
-import { QueueClock } from "./clock.ts";
 import { countOnDisk } from "./count-stored.ts";
 import { KeyCounters } from "./counts.ts";
 import { EmbeddedDispatch } from "./dispatch.ts";
 import { Draft, type Totals } from "./draft.ts";
 import { ExpiryWatch } from "./expiry.ts";
 import { EmbeddedForgetting } from "./forgetting.ts";
-import type { FreeSpace } from "./free-space.ts";
 import { type Inbox, type Order, sortInbox } from "./inbox.ts";
 import { EmbeddedLedger } from "./ledger.ts";
 import { EmbeddedReader } from "./reader.ts";
@@ -40,7 +40,7 @@ export class EmbeddedEngine {
   readonly #store: EmbeddedStore;
   readonly #spare: Pick<SpareSpace, "held" | "release">;
   readonly #settings: EmbeddedSettings;
-  readonly #clock: QueueClock;
+  readonly #clock: PersistentClock;
   readonly #post: (message: FromWorker) => void;
   readonly #space: Pick<FreeSpace, "take">;
   readonly #counters: KeyCounters;
@@ -84,7 +84,7 @@ export class EmbeddedEngine {
     const dispatch = new EmbeddedDispatch(store);
     this.#dispatch = dispatch;
     this.#forgetting = new EmbeddedForgetting(store, settings);
-    this.#clock = new QueueClock(now, steady, this.#forgetting.knownMs);
+    this.#clock = new PersistentClock(now, steady, this.#forgetting.knownMs);
     this.#counters = new KeyCounters(steady);
     this.#ledger = new EmbeddedLedger(store, settings, this.#forgetting, {
       startedAt: (seq) => dispatch.startedAt(seq),

@@ -1,12 +1,13 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { isOutOfSpace } from "../../../../contract/shortages.ts";
+import { DatabaseHousekeeper } from "../../../../kit/database-housekeeper.ts";
+import { refusedToOpen } from "../../../../kit/database-thread.ts";
+import { FreeSpace } from "../../../../kit/free-space.ts";
 import { SpareSpace } from "../../../../kit/spare-space.ts";
 import { steadyNow } from "../../../../kit/steady-clock.ts";
 import { EmbeddedStore } from "../db/store.ts";
-import type { EmbeddedSettings, ErrorCodes, FromWorker, ToWorker } from "../protocol.ts";
+import type { EmbeddedSettings, FromWorker, ToWorker } from "../protocol.ts";
 import { EmbeddedEngine } from "./engine.ts";
-import { FreeSpace } from "./free-space.ts";
-import { EmbeddedHousekeeper } from "./housekeeper.ts";
 
 /** The thread of the embedded queue: `node:sqlite` blocks, and calls must not wait for a disk. */
 
@@ -28,7 +29,7 @@ function run(port: MessagePort, settings: EmbeddedSettings): void {
     return;
   }
   const { store, spare, engine } = opened;
-  const housekeeper = new EmbeddedHousekeeper(store, spare, post);
+  const housekeeper = new DatabaseHousekeeper(store, spare, { file: "queue's", takesNo: "new calls" }, post);
   let wake: NodeJS.Timeout | undefined;
 
   const work = (inbox: readonly ToWorker[]) => {
@@ -71,13 +72,11 @@ function open(settings: EmbeddedSettings, post: (message: FromWorker) => void): 
     const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
     const opened = openStore(settings, spare);
     store = opened;
-    const space = new FreeSpace(settings.path, settings.minFreeBytes, () => opened.unusedBytes());
+    const space = new FreeSpace(settings.path, settings.minFreeBytes, "async_min_free", () => opened.unusedBytes());
     return { store, spare, engine: new EmbeddedEngine(opened, spare, settings, Date.now, post, space, steadyNow) };
   } catch (error) {
     store?.close();
-    const { message, code, errcode } = error as Error & ErrorCodes;
-    const cause = { ...(code !== undefined && { code }), ...(errcode !== undefined && { errcode }) };
-    post({ kind: "refusedToOpen", message: `cannot open the queue ${settings.path}: ${message}`, cause });
+    post(refusedToOpen(`cannot open the queue ${settings.path}`, error));
     return undefined;
   }
 }

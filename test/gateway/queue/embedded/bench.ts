@@ -1,7 +1,6 @@
 import { isCallbackKey } from "../../../../gateway/queue/embedded/callback-keys.ts";
 import { EmbeddedStore } from "../../../../gateway/queue/embedded/db/store.ts";
 import { EmbeddedEngine } from "../../../../gateway/queue/embedded/engine/engine.ts";
-import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
 import {
   type Answers,
   type Ask,
@@ -19,6 +18,7 @@ import {
 import type { CallState } from "../../../../gateway/queue/queue.ts";
 import type { Hold } from "../../../../gateway/queue/worker/call-slots.ts";
 import { Turns } from "../../../../gateway/queue/worker/turns.ts";
+import { packBodies } from "../../../../kit/pack-bodies.ts";
 
 export const SETTINGS: EmbeddedSettings = {
   path: ":memory:",

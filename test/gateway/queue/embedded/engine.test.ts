@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
 import type { DeliveredCall, SettlementMessage, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
 import type { Hold } from "../../../../gateway/queue/worker/call-slots.ts";
+import { packBodies } from "../../../../kit/pack-bodies.ts";
 import { Bench, nameOf, names, SETTINGS } from "./bench.ts";
 
 let bench: Bench;

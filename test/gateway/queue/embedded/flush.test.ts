@@ -2,11 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { EmbeddedDatabase } from "../../../../gateway/queue/embedded/db/database.ts";
 import { EmbeddedStore } from "../../../../gateway/queue/embedded/db/store.ts";
 import { EmbeddedEngine } from "../../../../gateway/queue/embedded/engine/engine.ts";
-import { packBodies } from "../../../../gateway/queue/embedded/pack-bodies.ts";
 import type { FromWorker, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
+import { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
+import { packBodies } from "../../../../kit/pack-bodies.ts";
 
 /** A store that notes which transactions wait for the disk. */
 class NotingStore extends EmbeddedStore {

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "@jest/globals";
-import type { FromWorker } from "../../../../gateway/queue/embedded/protocol.ts";
-import { EmbeddedThread } from "../../../../gateway/queue/embedded/thread.ts";
+import type { FromWorker, ToWorker } from "../../../../gateway/queue/embedded/protocol.ts";
+import { DatabaseThread } from "../../../../kit/database-thread.ts";
 import { createLogger } from "../../../../kit/log.ts";
 import { eventually } from "../../../support/eventually.ts";
 
@@ -19,7 +19,7 @@ const threadThatSays = (message: FromWorker) =>
     { eval: true, workerData: message },
   );
 
-let threads: EmbeddedThread[] = [];
+let threads: DatabaseThread<ToWorker, FromWorker>[] = [];
 afterEach(async () => {
   await Promise.all(threads.map((thread) => thread.close()));
   threads = [];
@@ -29,8 +29,9 @@ test("a thread that cannot be opened again after a long life is given up, too", 
   let now = 0;
   const started: Worker[] = [];
   const failures: Error[] = [];
-  const thread = new EmbeddedThread(
+  const thread = new DatabaseThread<ToWorker, FromWorker>(
     {
+      name: "queue",
       startThread: () => {
         const worker = threadThatSays(started.length === 0 ? opened : refused);
         started.push(worker);
@@ -58,8 +59,9 @@ test("a thread that lived long begins its tries anew", async () => {
   let started = 0;
   const failures: Error[] = [];
   let current: Worker | undefined;
-  const thread = new EmbeddedThread(
+  const thread = new DatabaseThread<ToWorker, FromWorker>(
     {
+      name: "queue",
       startThread: () => {
         started++;
         current = threadThatSays(opened);
@@ -89,8 +91,9 @@ test("a thread that finds no room on the disk is started until it does", async (
   let started = 0;
   let current: Worker | undefined;
   const failures: Error[] = [];
-  const thread = new EmbeddedThread(
+  const thread = new DatabaseThread<ToWorker, FromWorker>(
     {
+      name: "queue",
       startThread: () => {
         started++;
         current = threadThatSays(started === 1 || started > 5 ? opened : full);

@@ -1,5 +1,5 @@
 import { statfsSync } from "node:fs";
-import { formatBytes } from "../../../../contract/bytes.ts";
+import { formatBytes } from "../contract/bytes.ts";
 
 /** How long a look at the disk holds, unless much is written meanwhile. */
 const LOOK_EVERY_MS = 1000;
@@ -8,10 +8,11 @@ const UNSEEN = 1 / 8;
 /** What is stored lies in the log and in the file for a while. */
 const COPIES = 3;
 
-/** Watches how much of a disk is free, so that a queue leaves some of it to others. */
+/** Watches how much of a disk is free, so that a database leaves some of it to others. */
 export class FreeSpace {
   readonly #path: string;
   readonly #minBytes: number;
+  readonly #setting: string;
   readonly #reusableBytes: () => number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** That may be taken before the next look. */
@@ -19,11 +20,13 @@ export class FreeSpace {
 
   /**
    * @param path of a file or folder that is there
+   * @param setting that says `minBytes`, for whom it refuses
    * @param reusableBytes that are taken already, and not in use
    */
-  constructor(path: string, minBytes: number, reusableBytes: () => number) {
+  constructor(path: string, minBytes: number, setting: string, reusableBytes: () => number) {
     this.#path = path;
     this.#minBytes = minBytes;
+    this.#setting = setting;
     this.#reusableBytes = reusableBytes;
   }
 
@@ -40,7 +43,7 @@ export class FreeSpace {
       this.#budget = Math.max(needed, left * UNSEEN);
       if (left < needed) {
         this.#budget = 0;
-        return `less than ${formatBytes(this.#minBytes)} of its disk would be free (async_min_free)`;
+        return `less than ${formatBytes(this.#minBytes)} of its disk would be free (${this.#setting})`;
       }
     }
     this.#budget -= needed;

@@ -1,7 +1,6 @@
-import { isOutOfSpace } from "../../../../contract/shortages.ts";
-import type { SpareSpace } from "../../../../kit/spare-space.ts";
-import type { EmbeddedStore } from "../db/store.ts";
-import type { FromWorker } from "../protocol.ts";
+import { isOutOfSpace } from "../contract/shortages.ts";
+import type { DatabaseFile } from "./database-file.ts";
+import type { SpareSpace } from "./spare-space.ts";
 
 /** How long after a change the file is tidied, and the pause between two steps of that. */
 const TIDY_AFTER_MS = 1000;
@@ -13,18 +12,37 @@ const SPARE_PAGES = 1024;
 /** How often a reserve that was given up is tried to be had again. */
 const RESERVE_RETRY_MS = 2000;
 
-/** Keeps the queue's files small, and their reserve whole, in small steps between other work. */
-export class EmbeddedHousekeeper {
-  readonly #store: EmbeddedStore;
+type Tidied = Pick<DatabaseFile, "shrink" | "checkpoint">;
+
+export interface HousekeepingNote {
+  readonly kind: "log";
+  readonly level: "info" | "warn" | "error";
+  readonly message: string;
+  readonly facts: object;
+}
+
+/** How the log speaks of it. */
+export interface HousekeepingWords {
+  /** Whose file, e.g. `queue's`. */
+  readonly file: string;
+  /** What it does not take without its reserve. */
+  readonly takesNo: string;
+}
+
+/** Keeps a database's files small, and their reserve whole, in small steps between other work. */
+export class DatabaseHousekeeper {
+  readonly #store: Tidied;
   readonly #spare: SpareSpace;
-  readonly #post: (message: FromWorker) => void;
+  readonly #words: HousekeepingWords;
+  readonly #post: (message: HousekeepingNote) => void;
   #timer: NodeJS.Timeout | undefined;
   #failing = false;
   #poor = false;
 
-  constructor(store: EmbeddedStore, spare: SpareSpace, post: (message: FromWorker) => void) {
+  constructor(store: Tidied, spare: SpareSpace, words: HousekeepingWords, post: (message: HousekeepingNote) => void) {
     this.#store = store;
     this.#spare = spare;
+    this.#words = words;
     this.#post = post;
     this.#ensureReserve();
   }
@@ -56,13 +74,14 @@ export class EmbeddedHousekeeper {
       this.#ensureReserve();
     } catch (error) {
       const facts = { reason: error instanceof Error ? error.message : String(error) };
-      if (!this.#failing) this.#post({ kind: "log", level: "warn", message: "cannot tidy the queue's file", facts });
+      if (!this.#failing)
+        this.#post({ kind: "log", level: "warn", message: `cannot tidy the ${this.#words.file} file`, facts });
       this.#failing = true;
       this.#tidyIn(RESERVE_RETRY_MS);
     }
   }
 
-  /** While what is new is only in the log, the queue depends on room for it; the reserve is given up for that at once. */
+  /** While what is new is only in the log, the database depends on room for it; the reserve is given up for that at once. */
   #emptyLog(): void {
     try {
       this.#store.checkpoint();
@@ -79,7 +98,7 @@ export class EmbeddedHousekeeper {
     }
     if (!this.#poor) {
       const facts = { reason: this.#spare.problem };
-      const message = "the queue's reserve of disk space is not to be had; it takes no new calls until it is";
+      const message = `the ${this.#words.file} reserve of disk space is not to be had; it takes no ${this.#words.takesNo} until it is`;
       this.#post({ kind: "log", level: "error", message, facts });
     }
     this.#poor = true;

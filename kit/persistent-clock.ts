@@ -1,10 +1,10 @@
-import { ClockJumps } from "../../../../kit/steady-clock.ts";
+import { ClockJumps } from "./steady-clock.ts";
 
 /**
- * What the embedded queue goes by. Times on disk are the system's, as they have to outlive the process; that clock may be
+ * What an embedded database goes by. Times on disk are the system's, as they have to outlive the process; that clock may be
  * set, though, and intervals must not change by that.
  */
-export class QueueClock {
+export class PersistentClock {
   readonly #wall: () => number;
   readonly #steady: () => number;
   readonly #jumps: ClockJumps;
@@ -13,7 +13,7 @@ export class QueueClock {
   #ahead = 0;
   #aheadUntil = 0;
 
-  /** @param knownMs how long it is remembered what became of calls */
+  /** @param knownMs how long what has ended is remembered */
   constructor(wall: () => number, steady: () => number, knownMs: number) {
     this.#wall = wall;
     this.#steady = steady;
