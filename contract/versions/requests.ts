@@ -133,6 +133,8 @@ export function decodeRolloutRequest(value: unknown): RolloutRequest {
 const listedRollout = z.object({
   generation: z.number().int(),
   rollout: maybe(rolloutState),
+  /** Why the new version does not start, while the rollout is under way. */
+  problem: maybe(z.string()),
 });
 /** `GET /system/function/NAME/rollout`, and body of `PUT`, with which the leading gateway moves it on. */
 export type ListedRollout = z.output<typeof listedRollout>;

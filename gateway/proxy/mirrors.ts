@@ -7,6 +7,8 @@ import { MirrorTally } from "./mirror-tally.ts";
 
 /** Of all functions, in this thread; others are dropped. */
 const MAX_UNDER_WAY = 64;
+/** Most calls are over by then, and their callers notice nothing of what a copy takes of the machine. */
+const OWN_FIRST_MS = 50;
 
 /** A version that may get copies of calls. */
 export interface MirroredEntry {
@@ -65,11 +67,7 @@ export class Mirrors<E extends MirroredEntry> {
       pair.copy(digest);
     };
     const exchange = new CopyExchange({ method, headers: [...headers], body, meter: this.#meterOf(entry), ended });
-    // The call itself goes first.
-    setImmediate(() => {
-      pair.begin();
-      start(entry, exchange);
-    });
+    pair.whenOwnEnds(OWN_FIRST_MS, () => start(entry, exchange));
   }
 
   #meterOf(entry: E): FunctionMeter {
@@ -96,18 +94,30 @@ class Pair {
   #copiedAt = this.#sentAt;
   #own: Ended | undefined;
   #copy: Ended | undefined;
+  #send: (() => void) | undefined;
 
   constructor(both: (own: Ended, copy: Ended) => void) {
     this.#both = both;
   }
 
-  /** The copy is sent. */
-  begin(): void {
-    this.#copiedAt = performance.now();
+  /** Sends the copy once the call itself has ended, or has taken `ms` milliseconds. */
+  whenOwnEnds(ms: number, send: () => void): void {
+    const timer = setTimeout(() => this.#send?.(), ms);
+    this.#send = () => {
+      clearTimeout(timer);
+      this.#send = undefined;
+      // The end of the answer goes first.
+      setImmediate(() => {
+        this.#copiedAt = performance.now();
+        send();
+      });
+    };
+    if (this.#own) this.#send();
   }
 
   own(digest: AnswerDigest | undefined): void {
     this.#own ??= { digest, seconds: (performance.now() - this.#sentAt) / 1000 };
+    this.#send?.();
     this.#compare();
   }
 

@@ -165,10 +165,13 @@ export class RolloutDriver {
 
   async #move(seen: FunctionInRollout, watched: Watched): Promise<void> {
     const { store, acts } = this.#options;
-    const { generation, rollout } = await store.read(seen.ref);
+    const { generation, rollout, problem } = await store.read(seen.ref);
     if (!rollout || !isUnderWay(rollout)) return;
     const times = watched.clock.read(rollout);
-    const move = advance(rollout, this.#sightOf(seen, rollout, watched), times);
+    const sight = this.#sightOf(seen, rollout, watched);
+    // The stream says what anybody may know; the history of the function is for those who run it.
+    const told = sight.candidate.problem === undefined ? undefined : (problem ?? sight.candidate.problem);
+    const move = advance(rollout, { ...sight, candidate: { ...sight.candidate, problem: told } }, times);
     const next = move && this.#unlessHeld(seen, rollout, move, watched);
     if (!next || !acts() || this.#closing.signal.aborted) return;
     try {

@@ -15,7 +15,7 @@ import type {
 } from "../../contract/versions/requests.ts";
 import { isUnderWay } from "../../contract/versions/rollout-state.ts";
 import { type TrafficTarget, trafficProblems, WHOLE } from "../../contract/versions/traffic.ts";
-import { versionNumber } from "../../contract/versions/version-name.ts";
+import { versionedName, versionNumber } from "../../contract/versions/version-name.ts";
 import type { FunctionStore } from "../backends/backend.ts";
 import { referenceTo } from "./collect.ts";
 import { deploymentOf } from "./content.ts";
@@ -202,7 +202,13 @@ export class VersionControl {
   }
 
   async rollout(ref: FunctionRef): Promise<ListedRollout> {
-    return rolloutOf((await this.#read(ref)).versions);
+    const { versions } = await this.#read(ref);
+    const listed = rolloutOf(versions);
+    if (!listed.rollout || !isUnderWay(listed.rollout)) return listed;
+    const { to } = listed.rollout;
+    const unit = to === versions.main ? ref : { ...ref, name: versionedName(ref.name, to) };
+    const problem = (await this.#parts.functions.get(unit))?.problem;
+    return { ...listed, ...(problem !== undefined && { problem }) };
   }
 
   /** @throws {FaasError} `conflict` where the order does not fit to what is going on */

@@ -61,17 +61,26 @@ async function deploySplit(url: string): Promise<void> {
   const { image } = (await (await fetch(`${url}/system/function/one`)).json()) as { image: string };
   const labels = { "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1" };
   const annotations = { "com.faaslane.rollout": "manual", "com.faaslane.sticky": "cookie" };
-  const deploy = (method: string, LEVEL: string) =>
-    send(url, method, "/system/functions", { service: "split", image, labels, annotations, envVars: { LEVEL } });
-  await deploy("POST", "1");
-  await eventually("it answers", async () => (await fetch(`${url}/function/split`)).status === 200, 60_000);
-  await deploy("PUT", "2");
+  await deployTwice(url, { service: "split", image, labels, annotations });
   const half = (version: string) => ({ version, share: 5_000 });
   await send(url, "PUT", "/system/function/split/traffic", { targets: [half("v1"), half("v2")] });
+}
+
+/** Deploys a function with two versions of the same code; v1 has the calls, and v2 runs too. */
+export async function deployTwice(
+  url: string,
+  definition: { readonly service: string } & Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { service } = definition;
+  const deploy = (method: string, LEVEL: string) =>
+    send(url, method, "/system/functions", { ...definition, envVars: { LEVEL } });
+  await deploy("POST", "1");
+  await eventually("it answers", async () => (await fetch(`${url}/function/${service}`)).status === 200, 60_000);
+  await deploy("PUT", "2");
   await eventually(
     "both versions answer",
     async () => {
-      const answers = await Promise.all(["v1", "v2"].map((version) => fetch(`${url}/function/split@${version}`)));
+      const answers = await Promise.all(["v1", "v2"].map((each) => fetch(`${url}/function/${service}@${each}`)));
       return answers.every(({ status }) => status === 200);
     },
     60_000,

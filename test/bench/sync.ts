@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: the synchronous path side by side, with what it takes of processors and memory, what a split between
- * versions costs, large bodies, cold start, start-up and idle memory, all in one run of six minutes at most. `-- --quick`
+ * versions and a mirror cost, large bodies, cold start, start-up and idle memory, all in one run of six minutes at most. `-- --quick`
  * leaves out most of it, and `-- --million` makes a million calls instead. Numbers of one machine say little; the ratios
  * are what is claimed.
  */
@@ -11,6 +11,7 @@ import { temporaryFolder } from "../support/platform.ts";
 import { benchMatrix, KINDS, type MatrixOptions } from "./call-matrix.ts";
 import { benchLargeBodies } from "./large-bodies.ts";
 import { benchMillion } from "./million.ts";
+import { benchMirror } from "./mirror.ts";
 import { benchSplit } from "./split.ts";
 import { benchColdStart, benchIdleMemory, benchStartUp } from "./start-up.ts";
 import { openWholePath, type WholePath } from "./whole-path.ts";
@@ -48,7 +49,8 @@ try {
     await benchStartUp(folder.path);
     kept = await onWholePath(async (path) => {
       await benchMatrix(path, ALL);
-      return await benchSplit(path);
+      const split = await benchSplit(path);
+      return (await benchMirror(path)) && split;
     }, WORKERS);
     kept = (await benchLargeBodies(join(folder.path, "large"))) && kept;
     await benchColdStart(folder.path);

@@ -79,6 +79,7 @@ export interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
+  readonly terminationMessagePolicy?: string;
 }
 
 export interface EnvVar {
@@ -134,6 +135,7 @@ export interface ContainerState {
     readonly exitCode: number;
     readonly signal?: number;
     readonly reason: string;
+    readonly message?: string;
     readonly startedAt: string;
     readonly finishedAt: string;
     readonly containerID: string;

@@ -16,6 +16,9 @@ export interface LogQuery {
 }
 
 const LINES_LIMIT = 10_000;
+/** What of its output a container's termination message may be. */
+const MESSAGE_LINES = 80;
+const MESSAGE_BYTES = 2048;
 
 /** The output of one run of a container. */
 export class ContainerLog {
@@ -33,6 +36,12 @@ export class ContainerLog {
     this.#ended = true;
     for (const reader of this.#readers) reader.end();
     this.#readers.clear();
+  }
+
+  /** The end of the output, as `FallbackToLogsOnError` puts it into the status of a container. */
+  terminationMessage(): string {
+    const text = this.#lines.slice(-MESSAGE_LINES).map((line) => `${line.text}\n`);
+    return Buffer.from(text.join("")).subarray(-MESSAGE_BYTES).toString();
   }
 
   /** Gives what there is and, following, what comes, until the container or the reader ends. Returns the way to stop. */

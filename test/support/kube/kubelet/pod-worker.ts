@@ -221,10 +221,13 @@ export class PodWorker {
     this.#log?.end();
     const { state, containerId } = this.#snapshot;
     const now = this.#deps.api.now();
+    const isToldByLog = code !== 0 && this.#container.terminationMessagePolicy === "FallbackToLogsOnError";
+    const message = isToldByLog ? this.#log?.terminationMessage() : undefined;
     const terminated: ContainerState["terminated"] = {
       exitCode: code,
       ...(signal !== 0 && { signal }),
       reason: code === 0 ? "Completed" : "Error",
+      ...(message && { message }),
       startedAt: state.running?.startedAt ?? now,
       finishedAt: now,
       containerID: containerId ?? "",
