@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   unknown_function: "notFound",
   unknown_version: "notFound",
   unknown_call: "notFound",
+  unknown_source: "notFound",
   no_result: "notFound",
   no_request: "notFound",
   method_not_allowed: "notAllowed",

@@ -1,10 +1,8 @@
 import { type DecodedBrokerSpec, decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
+import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type BrokerLimits, type BrokerRef, DEFAULT_BROKER_LIMITS, type EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
-
-/** There in every namespace without being declared. */
-export const DEFAULT_BROKER = "default";
 
 /** A broker that takes events. */
 export interface Broker extends BrokerRef {

@@ -1,3 +1,4 @@
+import type { Dispatcher } from "undici";
 import type { z } from "zod";
 import type { Logger } from "../../kit/log.ts";
 import type { CloudEvent } from "../codec/cloud-event.ts";
@@ -62,6 +63,8 @@ export interface SourceContext {
   lag(count: number): void;
   /** Something went wrong with one message, and it goes on. */
   warn(error: unknown): void;
+  /** For requests over HTTP, which keep to the platform's rules of where they may go; undici's own when absent. */
+  readonly dispatcher?: Dispatcher;
   /** Aborts when the source is to stop. */
   readonly signal: AbortSignal;
   readonly now: () => number;

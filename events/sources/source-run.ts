@@ -1,0 +1,141 @@
+import type { Dispatcher } from "undici";
+import { FaasError } from "../../contract/errors.ts";
+import type { Logger } from "../../kit/log.ts";
+import { sleep } from "../../kit/sleep.ts";
+import type { EventRecord, EventStore } from "../store/event-store.ts";
+import type { DeclaredSource } from "./declared-source.ts";
+import { emitEvents } from "./emit-events.ts";
+import type { AnswerRequest, SourceContext } from "./source.ts";
+import { type CursorResources, openCursor } from "./source-cursor.ts";
+import type { SourceReport } from "./source-report.ts";
+import { checkSettings } from "./source-settings.ts";
+import type { SourceTypes } from "./source-types.ts";
+
+/** What the sources of a process work with. */
+export interface SourceRunDeps {
+  readonly types: SourceTypes;
+  readonly store: Pick<EventStore, "append" | "find">;
+  readonly resources: CursorResources;
+  /** Text of a secret of a namespace. @throws {FaasError} `notFound` */
+  readonly readSecret: (namespace: string, name: string, key?: string) => Promise<string>;
+  /** For requests to the outside, that keeps to the platform's rules of where they may go. */
+  readonly dispatcher?: Dispatcher;
+  readonly now: () => number;
+  readonly log: Pick<Logger, "info" | "warn" | "debug">;
+}
+
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 60_000;
+const OPEN_STATES: ReadonlySet<string> = new Set(["waiting", "delivering", "retrying"]);
+
+/** Runs one source, and again whenever it has failed, until it is stopped. */
+export class SourceRun {
+  readonly source: DeclaredSource;
+  /** What answers requests to its address; undefined while it has not come so far. */
+  answer: AnswerRequest | undefined;
+  readonly #deps: SourceRunDeps;
+  readonly #report: SourceReport;
+  readonly #stopping = new AbortController();
+  readonly #ended: Promise<void>;
+
+  /** @param after what is to be over first: the run of what was declared before */
+  constructor(source: DeclaredSource, report: SourceReport, deps: SourceRunDeps, after: Promise<void>) {
+    this.source = source;
+    this.#report = report;
+    this.#deps = deps;
+    this.#ended = after.then(() => this.#keepRunning());
+  }
+
+  /** Resolves once it is over. */
+  stop(): Promise<void> {
+    this.#stopping.abort();
+    return this.#ended;
+  }
+
+  async #keepRunning(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { id, type } = this.source;
+    let waitMs = MIN_WAIT_MS;
+    this.#report.is("connecting");
+    while (!signal.aborted) {
+      let connected = false;
+      try {
+        await this.#runOnce(() => {
+          connected = true;
+          this.#report.is("connected");
+        });
+        if (!signal.aborted) throw new Error("it has ended by itself");
+      } catch (error) {
+        if (signal.aborted) break;
+        const problem = this.#report.failed(error);
+        this.#deps.log.warn({ source: id, type, problem }, "a source has failed; it is run again after a while");
+      } finally {
+        this.answer = undefined;
+      }
+      if (connected) waitMs = MIN_WAIT_MS;
+      await sleep(waitMs * (0.5 + Math.random() / 2), signal);
+      waitMs = Math.min(waitMs * 2, MAX_WAIT_MS);
+    }
+  }
+
+  async #runOnce(connected: () => void): Promise<void> {
+    const { source } = this;
+    if (source.problem !== undefined) throw new FaasError("invalid", source.problem);
+    const { type, settings } = await checkSettings(this.#deps.types, source);
+    if (source.suspend) {
+      await type.suspended?.(settings, this.#context(connected));
+      this.#report.is("suspended");
+      return await until(this.#stopping.signal);
+    }
+    await type.run(settings, this.#context(connected));
+  }
+
+  #context(connected: () => void): SourceContext {
+    const { source } = this;
+    const { namespace, name, id } = source;
+    const { store, resources, readSecret, now, log, dispatcher } = this.#deps;
+    const report = this.#report;
+    return {
+      namespace,
+      name,
+      emit: async (events) => {
+        const appended = await emitEvents(source, events, store, now());
+        report.emitted(appended.filter(({ duplicate }) => !duplicate).length);
+        return appended;
+      },
+      isOpen: async (ref) => isOpen(await store.find(namespace, ref)),
+      receive: (answer) => {
+        this.answer = answer;
+      },
+      secret: async (secretName, key) => {
+        const text = await readSecret(namespace, secretName, key);
+        report.secrets.add(text);
+        return text;
+      },
+      cursor: openCursor(resources, id),
+      connected,
+      lag: (count) => {
+        report.lag = count;
+      },
+      warn: (error) => {
+        log.warn({ source: id, type: source.type, problem: report.warned(error) }, "a source could not do something");
+      },
+      signal: this.#stopping.signal,
+      now,
+      log,
+      ...(dispatcher && { dispatcher }),
+    };
+  }
+}
+
+/** Whether somebody is still to get it. */
+function isOpen(record: EventRecord | undefined): boolean {
+  return record !== undefined && (record.pending || record.deliveries.some(({ state }) => OPEN_STATES.has(state)));
+}
+
+function until(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
