@@ -42,6 +42,8 @@ export interface GatewayDeps {
   readonly routes?: RoutedRequests;
   /** Absent when there is no queue; asynchronous calls are then an unknown route, as in OpenFaaS. */
   readonly async?: AsyncParts;
+  /** Absent where there are no events; their routes are then unknown. */
+  readonly events?: EventsParts;
   /** Absent where functions are not scaled here; the provider then answers for these routes. */
   readonly scaling?: ScalingApi;
   /** Whom followers of rollouts are told by; the provider answers them when absent. */
@@ -81,12 +83,26 @@ export interface AsyncParts {
   readonly queue: QueueAdminDeps["queue"];
 }
 
+export interface EventsParts {
+  /** Answers requests below {@link BROKER_PREFIX} and {@link WEBHOOK_PREFIX}. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  /** Answers those below {@link EVENT_PATHS}, and passes on what it has no route for. */
+  readonly control: RequestHandler;
+}
+
+const BROKER_PREFIX = "/broker/";
+const WEBHOOK_PREFIX = "/webhook/";
+const EVENT_PATHS = [
+  ...[PATHS.brokers, PATHS.triggers, PATHS.sources, PATHS.sinks, PATHS.flows, PATHS.flowRuns],
+  ...[PATHS.events, PATHS.replays],
+];
+
 /** A gateway that has just begun learns in a moment which paths lead to functions; longer nobody waits for that. */
 const FIRST_ROUTES_MS = 1_000;
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
 export function buildGateway(deps: GatewayDeps): Handler {
-  const { proxy, async, routes, table, pathPrefix = new PathPrefix() } = deps;
+  const { proxy, async, events, routes, table, pathPrefix = new PathPrefix() } = deps;
   const control = buildControlRoutes(deps);
   const serve: Handler = (req, res) => {
     const url = req.url as string;
@@ -95,6 +111,7 @@ export function buildGateway(deps: GatewayDeps): Handler {
       if (taken !== "none") return taken === "call" ? proxy.handle(req, res) : undefined;
     }
     if (url.startsWith(FUNCTION_PREFIX)) return proxy.handle(req, res);
+    if (events && (url.startsWith(BROKER_PREFIX) || url.startsWith(WEBHOOK_PREFIX))) return events.handle(req, res);
     if (!async || !url.startsWith(ASYNC_PREFIX)) return control(req, res);
     if (req.method === "POST") return async.intake.handle(req, res);
     if (req.method === "OPTIONS" && async.intake.answerPreflight(req, res)) return undefined;
@@ -138,6 +155,13 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   route(app, PATHS.info, { GET: [authorized, infoRoute({ provider, version, log })] });
   route(app, PATHS.openapi, { GET: [authorized, openapiRoute()] });
   if (async) addQueueAdmin(app, { queue: async.queue, authorized, defaultNamespace });
+  if (deps.events) {
+    app.all(
+      EVENT_PATHS.flatMap((path) => [path, `${path}/{*rest}`]),
+      authorized,
+      deps.events.control,
+    );
+  }
   if (scaling) {
     const { alerts, autoscaler } = scaling;
     route(app, PATHS.alert, { POST: [authorized, rawBody(MAX_ALERT_BYTES), alertRoute(alerts)] });

@@ -31,8 +31,9 @@ export function loadStartConfig(env: Env): StartConfig {
     data_dir: dataDir,
     secret_mount_path: dataDir,
     log_level: env.log_level || "warn",
-    // There is no other process that would drain a queue on NATS.
+    // There is no other process that would do what waits on NATS.
     async_worker: env.async_worker || "true",
+    events_worker: env.events_worker || "true",
   };
   const problems = new Set<string>();
   const load = <T>(loader: (env: Env) => T, from: Env): T | undefined => {

@@ -144,7 +144,7 @@ function parseReserved(text: string): number {
   return bytes;
 }
 
-function parseServers(text: string): string[] {
+export function parseServers(text: string): string[] {
   return list(text).map((server) => {
     const url = URL.canParse(server) ? new URL(server) : undefined;
     if ((url?.protocol !== "nats:" && url?.protocol !== "tls:") || url.hostname === "") {

@@ -7,6 +7,7 @@ import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseDuration, parseIdle, parsePort, parseText } from "../../kit/parse.ts";
 import { parsePathPrefix } from "../core/path-prefix.ts";
 import { type AsyncConfig, readAsyncConfig, readOwnWorker } from "./async-config.ts";
+import { type EventsConfig, readEventsConfig } from "./events-config.ts";
 import { type FrontConfig, readFrontConfig } from "./front-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 import { type AccessLogConfig, parseAccessLog, readTracingConfig, type TracingConfig } from "./telemetry-config.ts";
@@ -57,6 +58,7 @@ export interface GatewayConfig {
   readonly async: AsyncConfig;
   /** Whether the gateway drains the queue itself; otherwise queue workers do. */
   readonly ownWorker: boolean;
+  readonly events: EventsConfig;
   readonly scaling: ScalingConfig;
   /** Where it is kept how often functions were called; absent where there is no folder for it. */
   readonly callCountsFile?: string;
@@ -108,6 +110,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       functionSecretsPath: read.optional("function_secrets_path", parseText) ?? `${dataDir}/secrets`,
       async,
       ownWorker: readOwnWorker(read, async.queue),
+      events: readEventsConfig(read, async, dataDir),
       // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
       scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
       ...(async.queue.kind === "embedded" && { callCountsFile: `${dataDir}/calls.json` }),
