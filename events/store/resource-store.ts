@@ -1,11 +1,21 @@
 /** Kinds of what is declared or kept by name beside events. */
-export type ResourceKind = "broker" | "trigger" | "source" | "sink" | "flow" | "run" | "replay" | "cursor" | "health";
+export type ResourceKind =
+  | "broker"
+  | "trigger"
+  | "source"
+  | "sink"
+  | "flow"
+  | "run"
+  | "replay"
+  | "cursor"
+  | "health"
+  | "result";
 
 /** Something declared or kept by name. */
 export interface EventResource<Spec = unknown> {
   readonly kind: ResourceKind;
   readonly namespace: string;
-  /** DNS label; `run`, `cursor` and `health` may have dots besides. */
+  /** DNS label; `run`, `result`, `cursor` and `health` may have dots besides. */
   readonly name: string;
   /** JSON, at most {@link MAX_RESOURCE_BYTES} as text. */
   readonly spec: Spec;

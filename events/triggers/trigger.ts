@@ -2,7 +2,7 @@ import type { FunctionRef } from "../../contract/functions.ts";
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import type { DeliveryPolicy } from "../delivery/delivery-policy.ts";
 import type { Filter } from "../filters/filter.ts";
-import type { BrokerRef, EventDelivery, NewEvent } from "../store/event-store.ts";
+import type { BrokerRef, EventDelivery, HeaderList, NewEvent } from "../store/event-store.ts";
 
 /** Where events go. */
 export type Subscriber =
@@ -50,13 +50,44 @@ export interface Trigger {
   /** JSONata, applied to the event before it is delivered. */
   readonly transform?: string;
   /**
-   * Makes of an answer what is appended; a reply goes to the trigger's broker when absent.
+   * Asked before each try, even of a subscriber that is then sent nothing. A failed promise is a failed try, which is made again
+   * as after other failures.
+   */
+  readonly onTry?: (delivery: EventDelivery) => Promise<TryOrder>;
+  /**
+   * Makes of an answer what is appended; a reply goes to the trigger's broker when absent. A failed promise is a failed try.
    * @param reply the event that the subscriber answered, if it did
    */
-  readonly onAnswer?: (delivery: EventDelivery, reply: CloudEvent | undefined) => Promise<readonly NewEvent[]>;
-  /** Makes of a delivery that is given up what is appended. */
-  readonly onDead?: (delivery: EventDelivery, reason: string) => Promise<readonly NewEvent[]>;
+  readonly onAnswer?: (
+    delivery: EventDelivery,
+    reply: CloudEvent | undefined,
+    answer: SubscriberAnswer,
+  ) => Promise<readonly NewEvent[]>;
+  /**
+   * Makes of a delivery that is given up what is appended. With a failed promise it is not given up yet.
+   * @param answer of the last try, where there was one
+   */
+  readonly onDead?: (
+    delivery: EventDelivery,
+    reason: string,
+    answer: SubscriberAnswer | undefined,
+  ) => Promise<readonly NewEvent[]>;
 }
+
+/** What a subscriber answered, as it came. */
+export interface SubscriberAnswer {
+  readonly status: number;
+  readonly contentType?: string;
+  /** As far as it was read; absent where there is none. */
+  readonly body?: Buffer;
+}
+
+/** What a trigger has done with a delivery before it is tried. */
+export type TryOrder =
+  /** With these headers beside those of the event. */
+  | { readonly kind: "send"; readonly headers: HeaderList }
+  /** It is dealt with: nothing is sent, and it is settled as delivered. The note is kept with the attempt. */
+  | { readonly kind: "done"; readonly note?: string; readonly appended?: readonly NewEvent[] };
 
 /** Triggers from one place: annotations, resources, flows. */
 export interface TriggerSet {
