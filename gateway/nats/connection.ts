@@ -161,7 +161,7 @@ class NatsLink implements Link {
       const message = await this.nc.request(`$JS.API.${subject}`, payload, { timeout: timeoutMs });
       answer = message.json();
     } catch (cause) {
-      throw new FaasError("unavailable", "the queue's NATS server does not answer", { cause });
+      throw new FaasError("unavailable", "NATS does not answer", { cause });
     }
     if (answer.error) throw new JetStreamError(answer.error.err_code, answer.error.code, answer.error.description);
     return answer as T;

@@ -4,6 +4,7 @@ import { StartError } from "../../../kit/process.ts";
 import { sleep } from "../../../kit/sleep.ts";
 import { earliestNow } from "../../../kit/steady-clock.ts";
 import { API_ERRORS, isApiError, openLink } from "../../nats/connection.ts";
+import { isShort } from "../../nats/ensure-stream.ts";
 import { outdated } from "../../nats/server-version.ts";
 import type {
   CallbackRequest,
@@ -33,7 +34,6 @@ import { Intake } from "./calls/intake.ts";
 import { findCall } from "./calls/lookup.ts";
 import { purgeFunction } from "./calls/purge.ts";
 import { SIGNALS } from "./client/names.ts";
-import { isShort } from "./client/storage-probe.ts";
 import { type JetStreamQueueOptions, withDefaults } from "./options.ts";
 import { fitToRoom, isClustered, refusalFor } from "./room-at-start.ts";
 import type { ActivityReport } from "./store/activity.ts";

@@ -1,5 +1,6 @@
 import { StartError } from "../../../kit/process.ts";
 import type { Link } from "../../nats/connection.ts";
+import { isShort } from "../../nats/ensure-stream.ts";
 import { completeLimits } from "../call-limits.ts";
 import type { CallLimits } from "../stats.ts";
 import {
@@ -10,7 +11,6 @@ import {
   readServer,
   type StorageNeed,
 } from "./client/storage.ts";
-import { isShort } from "./client/storage-probe.ts";
 import { RESERVING } from "./client/streams.ts";
 import type { JetStreamSettings } from "./options.ts";
 

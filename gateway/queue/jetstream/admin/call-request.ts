@@ -1,8 +1,8 @@
 import { FaasError } from "../../../../contract/errors.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import type { CallRequest } from "../../queue.ts";
 import { findCall, findMessage } from "../calls/lookup.ts";
 import { STREAMS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import { BodyLostError } from "../store/bodies.ts";
 import { decodeCall, type StoredCall } from "../store/call-codec.ts";
 import { isCallId } from "../store/call-id.ts";

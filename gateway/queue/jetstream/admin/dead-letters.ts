@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { type JsMsg, NatsError } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import { sleep } from "../../../../kit/sleep.ts";
+import { openReader } from "../../../nats/consumers.ts";
+import { deleteMessage, readMessage } from "../../../nats/stored-message.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetters } from "../../queue.ts";
 import { decodeLetter, LETTER_HEADER } from "../calls/dead-message.ts";
 import { moveToCoordinator, putMoved } from "../calls/move.ts";
-import { openReader } from "../client/consumers.ts";
 import {
   functionQueueSubject,
   parseFunctionQueue,
@@ -15,7 +16,6 @@ import {
   token,
   UNKNOWN_QUEUE,
 } from "../client/names.ts";
-import { deleteMessage, readMessage } from "../client/stored-message.ts";
 import { removeAgain } from "../store/again-marks.ts";
 import { decodeCall, functionQueueOf, remainsOf, type StoredCall } from "../store/call-codec.ts";
 import { isCallId } from "../store/call-id.ts";

@@ -1,8 +1,8 @@
 import { FaasError } from "../../../../contract/errors.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import type { CallFilter, CallPage, ListedCall } from "../../queue.ts";
 import { findMessage } from "../calls/lookup.ts";
 import { STREAMS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import type { Context } from "../store/context.ts";
 import { type CallRecord, decodeRecord } from "../store/record.ts";
 import { NewerFormError, UnreadableError } from "../store/wire-fields.ts";

@@ -1,6 +1,7 @@
+import { listConsumers } from "../../../nats/consumers.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import type { FunctionQueueStats, QueueStats } from "../../stats.ts";
-import { listConsumers } from "../client/consumers.ts";
-import { countSubjects } from "../client/count-subjects.ts";
 import {
   callbackSubject,
   isCallbackSubject,
@@ -9,7 +10,6 @@ import {
   queueStream,
   STREAMS,
 } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import type { QueueActivity } from "../store/activity.ts";
 import { remainsOf } from "../store/call-codec.ts";
 import { countStored } from "../store/call-room.ts";

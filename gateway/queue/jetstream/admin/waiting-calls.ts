@@ -1,10 +1,10 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import type { Link } from "../../../nats/connection.ts";
+import { readMessage, type StoredMessage } from "../../../nats/stored-message.ts";
 import type { CallFilter, CallPage, ListedCall } from "../../queue.ts";
 import { isWanted } from "../calls/callback-again.ts";
 import { lookUpPast, type Past } from "../calls/past.ts";
 import { callbackSubject, functionQueueSubject, queueStream, STREAMS } from "../client/names.ts";
-import { readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { isFinal, type MessagePosition, statusOf, waitingRecord } from "../store/record.ts";

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { sleep } from "../../../../kit/sleep.ts";
 import { within } from "../../../../kit/within.ts";
+import { ensureConsumer, leavesBehind, openReader, removeConsumer } from "../../../nats/consumers.ts";
+import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../../../nats/pull.ts";
+import { purgeSubject, readMessage } from "../../../nats/stored-message.ts";
 import type { BatchProgress, ConsumeOptions, FinishedMember } from "../../queue.ts";
 import { dropMembers } from "../calls/cancel.ts";
 import { handleUnreadable } from "../calls/unreadable.ts";
-import { ensureConsumer, leavesBehind, openReader, removeConsumer } from "../client/consumers.ts";
 import { BATCHES_FILTER, batchOf, memberResultSubject, membersOf, STREAMS, UNKNOWN_QUEUE } from "../client/names.ts";
-import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
-import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { decodeMemberEnd, finishedMember, type MemberEnd } from "../store/batch-members.ts";
 import { decodeCall, functionQueueOf, queuedCall, type StoredCall } from "../store/call-codec.ts";
 import { emptyProgress, waitingRecord } from "../store/record.ts";

@@ -1,12 +1,12 @@
 import { ClockJumps, steadyNow } from "../../../../kit/steady-clock.ts";
+import { ensureConsumer, leavesBehind, removeConsumer } from "../../../nats/consumers.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
+import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../../../nats/pull.ts";
 import { clearUp } from "../calls/clear-up.ts";
 import { moveOn } from "../calls/move.ts";
 import { lookUpPast } from "../calls/past.ts";
 import { handleUnreadable } from "../calls/unreadable.ts";
-import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
-import { countSubjects } from "../client/count-subjects.ts";
 import { SIGNALS, STREAMS } from "../client/names.ts";
-import { acknowledge, type Delivery, giveBack, Pull, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import {
   type Bucket,

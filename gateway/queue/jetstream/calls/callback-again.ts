@@ -1,9 +1,9 @@
 import { earliestNow } from "../../../../kit/steady-clock.ts";
+import { acknowledge, giveBack } from "../../../nats/pull.ts";
+import { purgeSubject, readMessage } from "../../../nats/stored-message.ts";
 import { newsOf } from "../../outcome.ts";
 import type { CallbackEnd, CallbackRequest, PendingCallback } from "../../queue.ts";
 import { deadSubject, functionQueueSubject, queueStream, SIGNALS, STREAMS } from "../client/names.ts";
-import { acknowledge, giveBack } from "../client/pull.ts";
-import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import { findAgain, putAgain, removeAgain } from "../store/again-marks.ts";
 import { functionQueueOfStored, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";

@@ -1,8 +1,8 @@
 import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
+import { deleteMessage, purgeSubject } from "../../../nats/stored-message.ts";
 import type { CallState } from "../../queue.ts";
-import { countSubjects } from "../client/count-subjects.ts";
 import { endedSubject, memberSubject, memberSubjects, SIGNALS, STREAMS } from "../client/names.ts";
-import { deleteMessage, purgeSubject } from "../client/stored-message.ts";
 import { removeAgain } from "../store/again-marks.ts";
 import { readAlias } from "../store/aliases.ts";
 import type { Context } from "../store/context.ts";

@@ -1,5 +1,5 @@
+import { purgeSubject } from "../../../nats/stored-message.ts";
 import { membersOf, STREAMS } from "../client/names.ts";
-import { purgeSubject } from "../client/stored-message.ts";
 import type { StoredCall } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import type { CallRecord } from "../store/record.ts";

@@ -1,9 +1,9 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import { isQueueName } from "../../../../contract/names.ts";
 import { fingerprintWithBody } from "../../../core/request-fingerprint.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import type { NewCall, Receipt } from "../../queue.ts";
 import { functionQueueSubject, queueStream, SIGNALS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import { type Alias, type KeyedCall, messageIdOf, readKeyAlias, writeAlias } from "../store/aliases.ts";
 import { decodeIfReadable, encodeSmall, functionQueueOf, idOf, type StoredCall } from "../store/call-codec.ts";
 import { Nonces } from "../store/call-id.ts";

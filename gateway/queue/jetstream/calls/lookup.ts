@@ -1,5 +1,5 @@
+import { readMessage } from "../../../nats/stored-message.ts";
 import { queueStream, STREAMS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import { readAlias } from "../store/aliases.ts";
 import { decodeIfReadable, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type CallPlace, isCallId } from "../store/call-id.ts";

@@ -1,6 +1,6 @@
+import { purgeSubject } from "../../../nats/stored-message.ts";
 import type { BatchPlace } from "../../queue.ts";
 import { endedSubject, memberResultSubject, memberSubjects, STREAMS } from "../client/names.ts";
-import { purgeSubject } from "../client/stored-message.ts";
 import { encodeMemberEnd } from "../store/batch-members.ts";
 import type { Context } from "../store/context.ts";
 import type { CallRecord } from "../store/record.ts";

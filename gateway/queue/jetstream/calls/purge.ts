@@ -1,9 +1,9 @@
 import type { ConsumerInfo } from "nats";
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { API_ERRORS, isApiError } from "../../../nats/connection.ts";
-import { countSubjects } from "../client/count-subjects.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
+import { deleteMessage, readMessage, type StoredMessage } from "../../../nats/stored-message.ts";
 import { bucketSubject, consumerName, functionQueueSubject, queueStream, STREAMS } from "../client/names.ts";
-import { deleteMessage, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { removeAgain } from "../store/again-marks.ts";
 import { decodeIfReadable, idOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";

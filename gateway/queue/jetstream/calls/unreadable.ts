@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
+import { acknowledge, type Delivery, giveBackLater } from "../../../nats/pull.ts";
 import type { DeadLetter } from "../../queue.ts";
 import { deadSubject, type FunctionQueueRef } from "../client/names.ts";
-import { acknowledge, type Delivery, giveBackLater } from "../client/pull.ts";
 import { remainsOf } from "../store/call-codec.ts";
 import type { Context } from "../store/context.ts";
 import { markLeft } from "../store/left-marks.ts";

@@ -1,5 +1,6 @@
 import { sleep } from "../../../../kit/sleep.ts";
-import { API_ERRORS, isApiError, JetStreamError, type Link } from "../../../nats/connection.ts";
+import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { isShort } from "../../../nats/ensure-stream.ts";
 
 const PROBE = "FAASLANE_ROOM";
 const TIMEOUT_MS = 15_000;
@@ -10,13 +11,6 @@ const OTHERS_TRIES = 40;
 const OTHERS_MS = 50;
 /** That count as one. */
 const REFUSALS = 3;
-
-/** Whether a server has refused to reserve as much. */
-export function isShort(error: unknown): error is JetStreamError {
-  if (isApiError(error, API_ERRORS.insufficientStorage, API_ERRORS.insufficientMemory)) return true;
-  // A cluster says of its servers that none is suitable, and why.
-  return error instanceof JetStreamError && /insufficient (storage|memory)/i.test(error.message);
-}
 
 /**
  * How much more a server lets a stream reserve. It tells nobody its limit, so this is found by trying; the stream that is

@@ -1,10 +1,9 @@
 import { DiscardPolicy, nanos, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from "nats";
-import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import type { Link } from "../../../nats/connection.ts";
+import type { NewStream } from "../../../nats/ensure-stream.ts";
 import type { JetStreamSettings } from "../options.ts";
 import { BODY_PREFIX, queueStream, RESULT_PREFIX, STREAMS } from "./names.ts";
-import { isShort } from "./storage-probe.ts";
 
-type Config = Pick<StreamConfig, "name" | "subjects" | "retention" | "discard"> & Partial<StreamConfig>;
 type Sizes = Pick<JetStreamSettings, "replicas" | "storage" | "limits" | "callLimits" | "resultTtlMs">;
 
 const MIN_STATUS_MS = 60_000;
@@ -17,7 +16,7 @@ const DUPLICATE_WINDOW_MS = 120_000;
 export const RESERVING = [STREAMS.dead, STREAMS.finished] as const;
 
 /** Of a named queue: a message goes when its call has ended or moved on. */
-export function buildQueueStream(queue: string, sizes: Sizes): Config {
+export function buildQueueStream(queue: string, sizes: Sizes): NewStream {
   return {
     ...common(sizes),
     ...workQueue(sizes),
@@ -27,7 +26,7 @@ export function buildQueueStream(queue: string, sizes: Sizes): Config {
 }
 
 /** All streams but those of the named queues. */
-export function buildStreams(sizes: Sizes): Config[] {
+export function buildStreams(sizes: Sizes): NewStream[] {
   const { limits } = sizes;
   const statusMs = Math.max(MIN_STATUS_MS, sizes.resultTtlMs);
   const records = { ...common(sizes), retention: RetentionPolicy.Limits, max_msgs_per_subject: 1 };
@@ -108,60 +107,8 @@ function workQueue({ callLimits }: Sizes) {
   return { retention: RetentionPolicy.Workqueue, discard: DiscardPolicy.New, max_msgs: callLimits.calls };
 }
 
-/** The servers of a cluster elect a leader for each new stream before they answer. */
-const MAKE_TIMEOUT_MS = 15_000;
-
-/** What has come of a stream that is to be there. */
-export interface EnsuredStream {
-  /** Whether there was none before. */
-  readonly isNew: boolean;
-  /** Fields that could not be changed. */
-  readonly fixed: readonly string[];
-}
-
-/**
- * Makes the stream, or changes one of an older configuration; what cannot be changed (its storage) stays as it is.
- * @throws {JetStreamError} when the server cannot have it
- */
-export async function ensureStream(link: Link, config: Config): Promise<EnsuredStream> {
-  const created = await create(link, config);
-  if (created.kind === "made") return { isNew: created.isNew, fixed: [] };
-  const { found } = created;
-  const fixed = (["storage", "retention"] as const).filter((field) => found[field] !== config[field]);
-  const wanted = Object.assign(
-    { ...found, ...config },
-    Object.fromEntries(fixed.map((field) => [field, found[field]])),
-  );
-  await link.api(`STREAM.UPDATE.${config.name}`, wanted, MAKE_TIMEOUT_MS);
-  return { isNew: false, fixed };
-}
-
 /** Removes a stream unless something has been stored in it. */
 export async function removeEmptyStream(link: Link, stream: string): Promise<void> {
   const { state } = await link.api<StreamInfo>(`STREAM.INFO.${stream}`);
   if (state.messages === 0) await link.api(`STREAM.DELETE.${stream}`);
-}
-
-type Created =
-  | { readonly kind: "made"; readonly isNew: boolean }
-  /** There is one already, with other settings. */
-  | { readonly kind: "different"; readonly found: StreamConfig };
-
-async function create(link: Link, config: Config): Promise<Created> {
-  try {
-    const request = link.api<StreamInfo & { did_create?: boolean }>(
-      `STREAM.CREATE.${config.name}`,
-      config,
-      MAKE_TIMEOUT_MS,
-    );
-    return { kind: "made", isNew: (await request).did_create === true };
-  } catch (error) {
-    // A server without room for one more says so before it sees that it has the stream.
-    if (!isApiError(error, API_ERRORS.streamNameInUse) && !isShort(error)) throw error;
-    try {
-      return { kind: "different", found: (await link.api<StreamInfo>(`STREAM.INFO.${config.name}`)).config };
-    } catch (missing) {
-      throw isApiError(missing, API_ERRORS.streamNotFound) ? error : missing;
-    }
-  }
 }

@@ -1,5 +1,5 @@
+import { purgeSubject, readMessage } from "../../../nats/stored-message.ts";
 import { openSubject, STREAMS } from "../client/names.ts";
-import { purgeSubject, readMessage } from "../client/stored-message.ts";
 import type { Context } from "./context.ts";
 import { isObject } from "./wire-fields.ts";
 

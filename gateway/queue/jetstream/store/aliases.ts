@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { FunctionRef } from "../../../../contract/functions.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import { aliasSubject, memberSubject, STREAMS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import type { Context } from "./context.ts";
 
 /**

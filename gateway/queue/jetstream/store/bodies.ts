@@ -1,6 +1,6 @@
 import type { Link } from "../../../nats/connection.ts";
-import type { Publisher } from "../client/publisher.ts";
-import { purgeSubject, readMessage } from "../client/stored-message.ts";
+import type { Publisher } from "../../../nats/publisher.ts";
+import { purgeSubject, readMessage } from "../../../nats/stored-message.ts";
 import { isCount, isObject, UnreadableError } from "./wire-fields.ts";
 
 /** Where a body lies that does not fit into its call's message. */

@@ -1,9 +1,9 @@
 import type { StreamInfo } from "nats";
 import { sleep } from "../../../../kit/sleep.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
 import { addLoads, type CallLoad, fullQueue, NO_LOAD } from "../../call-limits.ts";
 import type { CallLimits } from "../../stats.ts";
-import { countSubjects } from "../client/count-subjects.ts";
 import { plainSubject, queueStream, STREAMS } from "../client/names.ts";
 import { parseLater } from "./later-bucket.ts";
 

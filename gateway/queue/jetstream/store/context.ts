@@ -1,9 +1,10 @@
 import type { Link } from "../../../nats/connection.ts";
+import { ensureStream } from "../../../nats/ensure-stream.ts";
+import { readPages } from "../../../nats/pages.ts";
+import { Publisher } from "../../../nats/publisher.ts";
 import { DEFAULT_QUEUE, type PendingCallback } from "../../queue.ts";
 import { BODY_PREFIX, queueOfStream, queueStream, RESULT_PREFIX, STREAMS } from "../client/names.ts";
-import { readPages } from "../client/pages.ts";
-import { Publisher } from "../client/publisher.ts";
-import { buildQueueStream, buildStreams, ensureStream, removeEmptyStream } from "../client/streams.ts";
+import { buildQueueStream, buildStreams, removeEmptyStream } from "../client/streams.ts";
 import type { JetStreamSettings } from "../options.ts";
 import { Activity } from "./activity.ts";
 import { Bodies } from "./bodies.ts";

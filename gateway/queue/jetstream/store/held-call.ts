@@ -1,6 +1,6 @@
+import type { Delivery } from "../../../nats/pull.ts";
 import type { Ending } from "../../worker/store.ts";
 import type { FunctionQueueRef } from "../client/names.ts";
-import type { Delivery } from "../client/pull.ts";
 import type { StoredCall } from "./call-codec.ts";
 import type { CallRecord } from "./record.ts";
 

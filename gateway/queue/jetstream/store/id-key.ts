@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import type { Publisher } from "../../../nats/publisher.ts";
+import { readMessage } from "../../../nats/stored-message.ts";
 import { ID_KEY_SUBJECT, STREAMS } from "../client/names.ts";
-import type { Publisher } from "../client/publisher.ts";
-import { readMessage } from "../client/stored-message.ts";
 
 const KEY_BYTES = 32;
 

@@ -1,5 +1,5 @@
+import { readMessage } from "../../../nats/stored-message.ts";
 import { openSubject, STREAMS } from "../client/names.ts";
-import { readMessage } from "../client/stored-message.ts";
 import type { Context } from "./context.ts";
 import type { MessagePosition } from "./record.ts";
 

@@ -1,8 +1,8 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import type { Publisher } from "../../../nats/publisher.ts";
+import { purgeSubject, readMessage, type StoredMessage } from "../../../nats/stored-message.ts";
 import { finishedSubject, openSubject, STREAMS, UNKNOWN_QUEUE } from "../client/names.ts";
-import type { Publisher } from "../client/publisher.ts";
-import { purgeSubject, readMessage, type StoredMessage } from "../client/stored-message.ts";
 import { type Bodies, BodyLostError } from "./bodies.ts";
 import { type CallRecord, decodeRecord, encodeRecord, type ReadRecord } from "./record.ts";
 import { NewerFormError, UnreadableError } from "./wire-fields.ts";

@@ -1,5 +1,6 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { within } from "../../../../kit/within.ts";
+import { type Delivery, stillWorking } from "../../../nats/pull.ts";
 import type { ConsumeOptions, Consumer, Deliver } from "../../queue.ts";
 import {
   type Attempt,
@@ -14,7 +15,6 @@ import { DelayScheduler } from "../background/delay-scheduler.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
 import { handleUnreadable } from "../calls/unreadable.ts";
 import { type FunctionQueueRef, functionQueueSubject, SIGNALS } from "../client/names.ts";
-import { type Delivery, stillWorking } from "../client/pull.ts";
 import { decodeCall, idOf, type StoredCall } from "../store/call-codec.ts";
 import { type Conclusion, HeldCall } from "../store/held-call.ts";
 import { Discovery } from "./discovery.ts";

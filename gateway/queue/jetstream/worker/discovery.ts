@@ -1,4 +1,4 @@
-import { countSubjects } from "../client/count-subjects.ts";
+import { countSubjects } from "../../../nats/count-subjects.ts";
 import { type FunctionQueueRef, parseFunctionQueue, queueOfStream, queueStream, SIGNALS } from "../client/names.ts";
 import type { Context } from "../store/context.ts";
 

@@ -1,10 +1,10 @@
 import type { FunctionRef } from "../../../../contract/functions.ts";
 import { sleep } from "../../../../kit/sleep.ts";
+import { ensureConsumer, leavesBehind, removeConsumer } from "../../../nats/consumers.ts";
+import { type Delivery, Pull } from "../../../nats/pull.ts";
 import type { FunctionQueue as ClaimQueue } from "../../worker/store.ts";
 import type { WorkerContext } from "../background/worker-context.ts";
-import { ensureConsumer, leavesBehind, removeConsumer } from "../client/consumers.ts";
 import { consumerName, type FunctionQueueRef, functionQueueSubject, queueStream } from "../client/names.ts";
-import { type Delivery, Pull } from "../client/pull.ts";
 import { functionIn } from "../store/activity.ts";
 import { shareOfLimit } from "../store/limit-share.ts";
 import { SlotlessRoom } from "./slotless-room.ts";

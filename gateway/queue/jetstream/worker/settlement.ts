@@ -1,6 +1,8 @@
 import { sleep } from "../../../../kit/sleep.ts";
 import { latestNow } from "../../../../kit/steady-clock.ts";
 import { within } from "../../../../kit/within.ts";
+import { acknowledge, giveBack } from "../../../nats/pull.ts";
+import { purgeSubject } from "../../../nats/stored-message.ts";
 import type { Disposition, Outcome } from "../../queue.ts";
 import { concludeAgain } from "../calls/callback-again.ts";
 import { dropMembers } from "../calls/cancel.ts";
@@ -8,8 +10,6 @@ import { deadLetterCall } from "../calls/dead-message.ts";
 import { endMember } from "../calls/member-end.ts";
 import { moveToCoordinator } from "../calls/move.ts";
 import { deadSubject, membersOf, plainSubject, SIGNALS, STREAMS } from "../client/names.ts";
-import { acknowledge, giveBack } from "../client/pull.ts";
-import { purgeSubject } from "../client/stored-message.ts";
 import { writeAlias } from "../store/aliases.ts";
 import type { StoredCall } from "../store/call-codec.ts";
 import { givenUp, waitingStatus } from "../store/callback-codec.ts";

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type ConsumerInfo, connect, type JetStreamManager, type NatsConnection } from "nats";
 import { openLink } from "../../../../gateway/nats/connection.ts";
+import { Pull } from "../../../../gateway/nats/pull.ts";
 import { functionQueueSubject } from "../../../../gateway/queue/jetstream/client/names.ts";
-import { Pull } from "../../../../gateway/queue/jetstream/client/pull.ts";
 import { encodeCall, functionQueueOf } from "../../../../gateway/queue/jetstream/store/call-codec.ts";
 import { MaskedCallIds } from "../../../../gateway/queue/jetstream/store/call-id.ts";
 import { encodeRecord, waitingRecord } from "../../../../gateway/queue/jetstream/store/record.ts";

@@ -1,4 +1,4 @@
-import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
 
 /** All items of an answer that JetStream's API gives in pages; none when there is no such stream. */
 export async function readPages<A, T>(

@@ -1,6 +1,6 @@
 import { createInbox, type Msg, type MsgHdrs, headers as newHeaders, type Subscription } from "nats";
-import { FaasError } from "../../../../contract/errors.ts";
-import { API_ERRORS, JetStreamError, type Link } from "../../../nats/connection.ts";
+import { FaasError } from "../../contract/errors.ts";
+import { API_ERRORS, JetStreamError, type Link } from "./connection.ts";
 
 /** What the stream that stored a message answers. */
 export interface StoredAt {
@@ -15,6 +15,8 @@ export interface PublishRequest {
   readonly id?: string;
   /** The subject must have no message yet. */
   readonly first?: boolean;
+  /** Number of the subject's last message, which must still be it. */
+  readonly after?: number;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   /** From now, for a server that is away. */
   readonly timeoutMs?: number;
@@ -35,6 +37,8 @@ interface Unstored {
 }
 
 export interface PublisherOptions {
+  /** What is kept there, as errors call it. Default `queue`. */
+  readonly what?: string;
   readonly timeoutMs: number;
   readonly maxUnstored: number;
   readonly maxUnstoredBytes: number;
@@ -55,6 +59,7 @@ const RESEND_MS = 150;
 export class Publisher {
   readonly #link: Link;
   readonly #options: PublisherOptions;
+  readonly #what: string;
   readonly #inbox = `${createInbox()}.`;
   readonly #subscription: Subscription;
   readonly #unstored = new Map<string, Unstored>();
@@ -67,6 +72,7 @@ export class Publisher {
   constructor(link: Link, options: PublisherOptions) {
     this.#link = link;
     this.#options = options;
+    this.#what = options.what ?? "queue";
     this.#subscription = link.nc.subscribe(`${this.#inbox}*`, { callback: (_err, msg) => this.#answered(msg) });
     this.#offReconnect = link.onReconnect(() => this.#sendAll());
   }
@@ -86,11 +92,11 @@ export class Publisher {
    * @throws {JetStreamError} what the stream refuses for other reasons
    */
   publish(subject: string, payload: Uint8Array, request: PublishRequest = {}): Promise<StoredAt> {
-    if (this.#closed) return Promise.reject(new FaasError("unavailable", "the queue is closed"));
+    if (this.#closed) return Promise.reject(new FaasError("unavailable", `the ${this.#what} is closed`));
     const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs;
     const { downSince } = this.#link;
     const now = performance.now();
-    if (downSince !== undefined && now - downSince > timeoutMs) return Promise.reject(away());
+    if (downSince !== undefined && now - downSince > timeoutMs) return Promise.reject(away(this.#what));
     return new Promise((resolve, reject) => {
       const token = (++this.#lastToken).toString(36);
       const unstored: Unstored = {
@@ -116,7 +122,7 @@ export class Publisher {
     this.#offReconnect();
     for (const unstored of this.#unstored.values()) {
       this.#end(unstored);
-      unstored.reject(new FaasError("unavailable", "the queue is closed"));
+      unstored.reject(new FaasError("unavailable", `the ${this.#what} is closed`));
     }
     clearInterval(this.#sweeper);
     if (!this.#link.nc.isClosed()) this.#subscription.unsubscribe();
@@ -133,7 +139,7 @@ export class Publisher {
       ...(headers && { headers }),
       failed: (cause) => {
         this.#end(unstored);
-        unstored.reject(new FaasError("unavailable", "the call cannot be sent to NATS", { cause }));
+        unstored.reject(new FaasError("unavailable", "what is to be stored cannot be sent to NATS", { cause }));
       },
     });
   }
@@ -166,7 +172,7 @@ export class Publisher {
       return;
     }
     this.#end(unstored);
-    if (answer.error) unstored.reject(refusalOf(answer.error));
+    if (answer.error) unstored.reject(refusalOf(answer.error, this.#what));
     else unstored.resolve({ stream: answer.stream, seq: answer.seq, duplicate: answer.duplicate === true });
   }
 
@@ -175,7 +181,7 @@ export class Publisher {
     for (const unstored of this.#unstored.values()) {
       if (now >= unstored.deadline) {
         this.#end(unstored);
-        unstored.reject(unstored.refused === undefined ? away() : cannotStore(unstored.refused));
+        unstored.reject(unstored.refused === undefined ? away(this.#what) : cannotStore(unstored.refused, this.#what));
       } else if (now >= unstored.resendAt) {
         this.#send(unstored);
       }
@@ -198,17 +204,18 @@ interface ApiError {
   readonly description: string;
 }
 
-function headersOf({ id, first, headers }: PublishRequest): MsgHdrs | undefined {
-  if (id === undefined && !first && headers === undefined) return undefined;
+function headersOf({ id, first, after, headers }: PublishRequest): MsgHdrs | undefined {
+  if (id === undefined && !first && after === undefined && headers === undefined) return undefined;
   const all = newHeaders();
   if (id !== undefined) all.set("Nats-Msg-Id", id);
   if (first) all.set("Nats-Expected-Last-Subject-Sequence", "0");
+  if (after !== undefined) all.set("Nats-Expected-Last-Subject-Sequence", String(after));
   for (const [name, value] of headers ?? []) all.set(name, value);
   return all;
 }
 
-function refusalOf(error: ApiError): Error {
-  if (isFull(error)) return new FaasError("overloaded", "the queue is full");
+function refusalOf(error: ApiError, what: string): Error {
+  if (isFull(error)) return new FaasError("overloaded", `the ${what} is full`);
   return new JetStreamError(error.err_code, error.code, error.description);
 }
 
@@ -217,10 +224,10 @@ function isFull({ err_code, description }: ApiError): boolean {
   return err_code === API_ERRORS.storeFailed && /^maximum (messages|bytes)/.test(description);
 }
 
-function cannotStore(why: string): FaasError {
-  return new FaasError("unavailable", `the queue's NATS server cannot store: ${why}`);
+function cannotStore(why: string, what: string): FaasError {
+  return new FaasError("unavailable", `the ${what}'s NATS server cannot store: ${why}`);
 }
 
-function away(): FaasError {
-  return new FaasError("unavailable", "the queue's NATS server cannot be reached");
+function away(what: string): FaasError {
+  return new FaasError("unavailable", `the ${what}'s NATS server cannot be reached`);
 }

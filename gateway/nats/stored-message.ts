@@ -1,4 +1,4 @@
-import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
 
 export interface StoredMessage {
   readonly subject: string;

@@ -1,5 +1,5 @@
 import type { StreamInfo } from "nats";
-import type { Link } from "../../../nats/connection.ts";
+import type { Link } from "./connection.ts";
 import { readPages } from "./pages.ts";
 
 /** Messages by subject; none when there is no such stream. */

@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, nanos, ReplayPolicy } from "nats";
-import { sleep } from "../../../../kit/sleep.ts";
-import { API_ERRORS, isApiError, type Link } from "../../../nats/connection.ts";
+import { sleep } from "../../kit/sleep.ts";
+import { API_ERRORS, isApiError, type Link } from "./connection.ts";
 import { readPages } from "./pages.ts";
 import { readMessage } from "./stored-message.ts";
 

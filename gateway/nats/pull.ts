@@ -1,10 +1,11 @@
-import { createInbox, type Msg, type Subscription } from "nats";
-import type { Link } from "../../../nats/connection.ts";
+import { createInbox, type Msg, type MsgHdrs, type Subscription } from "nats";
+import type { Link } from "./connection.ts";
 
 /** A message that a consumer hands over until it is acknowledged. */
 export interface Delivery {
   readonly subject: string;
   readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
   readonly stream: string;
   readonly seq: number;
   /** Counts from 1. */
@@ -169,6 +170,7 @@ function deliveryOf(msg: Msg, reply: string): Delivery {
   return {
     subject: msg.subject,
     data: msg.data,
+    headers: msg.headers,
     stream: tokens[at] as string,
     deliveries: Number(tokens[at + 2]),
     seq: Number(tokens[at + 3]),
