@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { atMost, decode, maybe } from "../decode.ts";
+import { decode, maybe } from "../decode.ts";
 import { parseGoDuration } from "../duration.ts";
+import { deliverySpec } from "./delivery-spec.ts";
 
 /** Longest that an event can be kept, in milliseconds. */
 const MAX_AGE_MS = 30 * 24 * 3600_000;
@@ -40,7 +41,7 @@ const brokerSpec = z.strictObject({
   maxEvents: maybe(z.number().int().min(1).max(MAX_EVENTS)),
   auth: maybe(z.enum(INGRESS_AUTHS)),
   /** What triggers have that say nothing else. */
-  delivery: maybe(atMost(20, z.record(z.string(), z.unknown()))),
+  delivery: maybe(deliverySpec),
 });
 /** What is declared of a broker, as it is written; see {@link decodeBrokerSpec}. */
 export type BrokerSpec = z.input<typeof brokerSpec>;

@@ -1,5 +1,6 @@
 import { type DecodedBrokerSpec, decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
+import type { EventDeliverySpec } from "../../contract/events/delivery-spec.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type BrokerLimits, type BrokerRef, DEFAULT_BROKER_LIMITS, type EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
@@ -57,7 +58,7 @@ export class KnownBrokers {
   }
 
   /** What a broker's triggers have that say nothing else; as it is declared. */
-  deliveryOf(ref: BrokerRef): Readonly<Record<string, unknown>> | undefined {
+  deliveryOf(ref: BrokerRef): EventDeliverySpec | undefined {
     return this.#declared.get(keyOf(ref))?.spec.delivery;
   }
 

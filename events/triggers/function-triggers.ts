@@ -1,0 +1,120 @@
+import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
+import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
+import type { Logger } from "../../kit/log.ts";
+import { eventAnnotations, functionTriggerId, readEventAnnotations, wantsEvents } from "./annotation-trigger.ts";
+import type { BrokerDeliveries } from "./broker-deliveries.ts";
+import { problemTrigger } from "./problem-trigger.ts";
+import type { Trigger, TriggerSet } from "./trigger.ts";
+
+/** A function, as far as it subscribes to events. */
+export interface SubscribingFunction extends FunctionRef {
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Changes with each deploy. */
+  readonly generation: number;
+}
+
+/** All functions, as they are known here. */
+export interface KnownFunctions {
+  /** Resolves once all of them are known. */
+  readonly whenSynced: Promise<void>;
+  /** Versions beside a function, `NAME@VERSION`, subscribe to nothing of their own. */
+  entries(): Iterable<SubscribingFunction>;
+  /** @returns ends it */
+  onChange(listener: () => void): () => void;
+}
+
+interface ReadFunction {
+  readonly key: string;
+  readonly trigger: Trigger;
+}
+
+/** Triggers that functions' annotations make. */
+export class FunctionTriggers implements TriggerSet {
+  readonly ready: Promise<void>;
+  readonly #functions: KnownFunctions;
+  readonly #brokers: BrokerDeliveries;
+  readonly #log: Pick<Logger, "warn">;
+  readonly #endings: (() => void)[];
+  readonly #listeners = new Set<() => void>();
+  #read: ReadonlyMap<string, ReadFunction> = new Map();
+  /** What is wrong has been logged for these keys. */
+  readonly #logged = new Map<string, string>();
+  #stale = true;
+  #telling = false;
+  #untold = false;
+
+  constructor(functions: KnownFunctions, brokers: BrokerDeliveries, log: Pick<Logger, "warn">) {
+    this.#functions = functions;
+    this.#brokers = brokers;
+    this.#log = log;
+    this.#endings = [functions.onChange(() => this.#changed(false)), brokers.onChange(() => this.#changed(true))];
+    this.ready = functions.whenSynced;
+  }
+
+  get all(): readonly Trigger[] {
+    this.#refresh();
+    return [...this.#read.values()].map(({ trigger }) => trigger);
+  }
+
+  /** News of replicas are many, and most have nothing to do with events: they are looked at together, later. */
+  #changed(all: boolean): void {
+    this.#stale = true;
+    if (all) {
+      this.#read = new Map();
+      this.#untold = true;
+    }
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      this.#refresh();
+      if (!this.#untold) return;
+      this.#untold = false;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  #refresh(): void {
+    if (!this.#stale) return;
+    this.#stale = false;
+    const before = this.#read;
+    const now = new Map<string, ReadFunction>();
+    let changed = false;
+    for (const each of this.#functions.entries()) {
+      if (each.name.includes("@") || !wantsEvents(each.annotations)) continue;
+      const name = qualifiedName(each);
+      const key = JSON.stringify([each.generation, eventAnnotations(each.annotations)]);
+      const known = before.get(name);
+      if (known?.key !== key) changed = true;
+      now.set(name, known?.key === key ? known : { key, trigger: this.#triggerOf(each, key) });
+    }
+    this.#read = now;
+    if (changed || now.size !== before.size) this.#untold = true;
+    for (const name of this.#logged.keys()) if (!now.has(name)) this.#logged.delete(name);
+  }
+
+  #triggerOf({ name, namespace, annotations, generation }: SubscribingFunction, key: string): Trigger {
+    const ref = { name, namespace };
+    const declared = String(generation);
+    try {
+      return { ...readEventAnnotations(ref, annotations, (broker) => this.#brokers.deliveryOf(broker)), declared };
+    } catch (err) {
+      if (this.#logged.get(qualifiedName(ref)) !== key) {
+        this.#logged.set(qualifiedName(ref), key);
+        this.#log.warn({ function: name, namespace, err }, "a function's annotations about events are not sound");
+      }
+      const broker = { namespace, name: DEFAULT_BROKER };
+      const subscriber = { kind: "function", function: ref } as const;
+      return { ...problemTrigger({ id: functionTriggerId(ref), namespace, broker, subscriber }, err), declared };
+    }
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    for (const end of this.#endings) end();
+  }
+}
