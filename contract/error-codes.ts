@@ -12,6 +12,8 @@ export const ERROR_CODES = {
   unknown_function: "notFound",
   unknown_version: "notFound",
   unknown_call: "notFound",
+  unknown_broker: "notFound",
+  unknown_trigger: "notFound",
   unknown_source: "notFound",
   no_result: "notFound",
   no_request: "notFound",

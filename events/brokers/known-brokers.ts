@@ -1,6 +1,5 @@
 import { type DecodedBrokerSpec, decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
-import type { EventDeliverySpec } from "../../contract/events/delivery-spec.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type BrokerLimits, type BrokerRef, DEFAULT_BROKER_LIMITS, type EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
@@ -8,6 +7,8 @@ import type { EventResource, ResourceStore } from "../store/resource-store.ts";
 /** A broker that takes events. */
 export interface Broker extends BrokerRef {
   readonly spec: DecodedBrokerSpec;
+  /** The same as its owner has written it. */
+  readonly written: unknown;
   /** Somebody has declared it. */
   readonly declared: boolean;
 }
@@ -17,6 +18,8 @@ export interface KnownBrokersOptions {
   readonly events: Pick<EventStore, "limit">;
   /** Whether the platform has a namespace, for those whose brokers nobody has declared. */
   readonly hasNamespace: (namespace: string) => Promise<boolean>;
+  /** What brokers keep that do not say. */
+  readonly defaults?: BrokerLimits;
   readonly log: Pick<Logger, "warn">;
 }
 
@@ -24,7 +27,7 @@ export interface KnownBrokersOptions {
 export class KnownBrokers {
   readonly #options: KnownBrokersOptions;
   readonly #unwatch: () => void;
-  readonly #listeners = new Set<() => void>();
+  readonly #defaults: BrokerLimits;
   #declared: ReadonlyMap<string, Broker> = new Map();
   /** Limits that the store has been told, by broker. */
   readonly #told = new Map<string, string>();
@@ -34,10 +37,9 @@ export class KnownBrokers {
 
   constructor(options: KnownBrokersOptions) {
     this.#options = options;
+    this.#defaults = options.defaults ?? DEFAULT_BROKER_LIMITS;
     this.#unwatch = options.resources.watch("broker", () => {
-      this.#reading = undefined;
-      this.#isRead = false;
-      this.read().catch((err: unknown) => options.log.warn({ err }, "could not read which brokers are declared"));
+      this.refresh().catch((err: unknown) => options.log.warn({ err }, "could not read which brokers are declared"));
     });
   }
 
@@ -46,78 +48,72 @@ export class KnownBrokers {
    * @throws {FaasError} `unavailable` while it cannot be known
    */
   async find({ namespace, name }: BrokerRef): Promise<Broker | undefined> {
-    if (!this.#isRead) await this.read();
+    if (!this.#isRead) await this.#readOnce();
     const declared = this.#declared.get(keyOf({ namespace, name }));
     if (declared || name !== DEFAULT_BROKER) return declared;
-    return (await this.#options.hasNamespace(namespace)) ? { namespace, name, spec: {}, declared: false } : undefined;
-  }
-
-  /** Those that are declared, as far as that has been read. */
-  get declared(): readonly Broker[] {
-    return [...this.#declared.values()];
-  }
-
-  /** What a broker's triggers have that say nothing else; as it is declared. */
-  deliveryOf(ref: BrokerRef): EventDeliverySpec | undefined {
-    return this.#declared.get(keyOf(ref))?.spec.delivery;
-  }
-
-  /** @returns ends it */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    if (!(await this.#options.hasNamespace(namespace))) return undefined;
+    await this.#limit({ namespace, name }, this.#defaults);
+    return { namespace, name, spec: {}, written: {}, declared: false };
   }
 
   /** Resolves once all that was declared before is known. */
-  async read(): Promise<void> {
-    this.#reading ??= this.#read();
-    const reading = this.#reading;
+  async refresh(): Promise<void> {
+    this.#reading = undefined;
+    this.#isRead = false;
+    await this.#readOnce();
+  }
+
+  async #readOnce(): Promise<void> {
+    if (this.#reading) return await this.#reading;
+    const reading = this.#read(() => this.#reading === reading);
+    this.#reading = reading;
     try {
       await reading;
-    } catch (error) {
+    } finally {
       if (this.#reading === reading) this.#reading = undefined;
-      throw error;
     }
   }
 
-  async #read(): Promise<void> {
+  /** @param isLatest whether nothing has changed since it began */
+  async #read(isLatest: () => boolean): Promise<void> {
     const found = await this.#options.resources.list("broker");
-    const declared = new Map(found.flatMap((resource) => this.#brokerOf(resource)));
-    await this.#limit(declared);
+    const declared = new Map(found.map((resource) => [keyOf(resource), this.#brokerOf(resource)]));
+    for (const broker of declared.values()) await this.#limit(broker, limitsOf(broker.spec, this.#defaults));
+    for (const key of this.#told.keys()) {
+      const [namespace = "", name = ""] = key.split("/");
+      if (!declared.has(key)) await this.#limit({ namespace, name }, this.#defaults);
+    }
+    if (!isLatest()) return;
     this.#declared = declared;
     this.#isRead = true;
-    for (const listener of this.#listeners) listener();
   }
 
-  #brokerOf({ namespace, name, spec }: EventResource): [string, Broker][] {
+  #brokerOf({ namespace, name, spec: written }: EventResource): Broker {
+    const broker = { namespace, name, written, declared: true };
     try {
-      return [[keyOf({ namespace, name }), { namespace, name, spec: decodeBrokerSpec(spec), declared: true }]];
+      return { ...broker, spec: decodeBrokerSpec(written) };
     } catch (err) {
       // Another release may have written it: events must not get lost over that.
       this.#options.log.warn({ err, namespace, broker: name }, "a broker's declaration cannot be read; using defaults");
-      return [[keyOf({ namespace, name }), { namespace, name, spec: {}, declared: true }]];
+      return { ...broker, spec: {} };
     }
   }
 
-  async #limit(declared: ReadonlyMap<string, Broker>): Promise<void> {
-    for (const [key, { namespace, name, spec }] of declared) {
-      const limits = limitsOf(spec);
-      const text = JSON.stringify(limits);
-      if (this.#told.get(key) === text) continue;
+  async #limit({ namespace, name }: BrokerRef, limits: BrokerLimits): Promise<void> {
+    const key = keyOf({ namespace, name });
+    const text = JSON.stringify(limits);
+    if (this.#told.get(key) === text) return;
+    this.#told.set(key, text);
+    try {
       await this.#options.events.limit({ namespace, name }, limits);
-      this.#told.set(key, text);
-    }
-    for (const key of this.#told.keys()) {
-      if (declared.has(key)) continue;
-      const [namespace = "", name = ""] = key.split("/");
-      await this.#options.events.limit({ namespace, name }, DEFAULT_BROKER_LIMITS);
+    } catch (error) {
       this.#told.delete(key);
+      throw error;
     }
   }
 
   close(): void {
     this.#unwatch();
-    this.#listeners.clear();
   }
 }
 
@@ -126,10 +122,10 @@ function keyOf({ namespace, name }: BrokerRef): string {
 }
 
 /** What is declared of a broker's size, with defaults for the rest. */
-export function limitsOf({ maxAge, maxSize, maxEvents }: DecodedBrokerSpec): BrokerLimits {
+function limitsOf({ maxAge, maxSize, maxEvents }: DecodedBrokerSpec, defaults: BrokerLimits): BrokerLimits {
   return {
-    maxAgeMs: maxAge ?? DEFAULT_BROKER_LIMITS.maxAgeMs,
-    maxBytes: maxSize ?? DEFAULT_BROKER_LIMITS.maxBytes,
-    maxEvents: maxEvents ?? DEFAULT_BROKER_LIMITS.maxEvents,
+    maxAgeMs: maxAge ?? defaults.maxAgeMs,
+    maxBytes: maxSize ?? defaults.maxBytes,
+    maxEvents: maxEvents ?? defaults.maxEvents,
   };
 }

@@ -77,7 +77,7 @@ export class BrokerIngress {
   async #take(req: IncomingMessage, res: ServerResponse, ref: BrokerRef): Promise<void> {
     const { brokers, bodies, events: store, count } = this.#options;
     const broker = await this.#inTime(brokers.find(ref));
-    if (!broker) throw new FaasError("notFound", `there is no broker ${ref.namespace}/${ref.name}`);
+    if (!broker) throw unknown(`there is no broker ${ref.namespace}/${ref.name}`);
     this.#checkLogin(req, broker);
     // What has no events is refused before it is read.
     if (httpMode(req.headers) === undefined) decodeHttp(req.headers, Buffer.alloc(0));
@@ -146,8 +146,12 @@ function readBroker(url: string, defaultNamespace: string): BrokerRef {
   const names = path.split("/", 3);
   if (names.length > 2) throw new FaasError("invalid", "the path must be /broker/NAME or /broker/NAMESPACE/NAME");
   const [namespace = "", name = ""] = names.length === 1 ? [defaultNamespace, ...names] : names;
-  if (!isDnsLabel(namespace) || !isDnsLabel(name)) throw new FaasError("notFound", "there is no broker of such a name");
+  if (!isDnsLabel(namespace) || !isDnsLabel(name)) throw unknown("there is no broker of such a name");
   return { namespace, name };
+}
+
+function unknown(message: string): FaasError {
+  return new FaasError("notFound", message, { code: "unknown_broker" });
 }
 
 /** Lets anybody send, as the specification of web hooks has it. Nothing for web pages: those of others may not send events. */
