@@ -1,5 +1,6 @@
 import { type DecodedBrokerSpec, decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
+import type { EventDeliverySpec } from "../../contract/events/delivery-spec.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type BrokerLimits, type BrokerRef, DEFAULT_BROKER_LIMITS, type EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
@@ -28,6 +29,7 @@ export class KnownBrokers {
   readonly #options: KnownBrokersOptions;
   readonly #unwatch: () => void;
   readonly #defaults: BrokerLimits;
+  readonly #listeners = new Set<() => void>();
   #declared: ReadonlyMap<string, Broker> = new Map();
   /** Limits that the store has been told, by broker. */
   readonly #told = new Map<string, string>();
@@ -48,12 +50,28 @@ export class KnownBrokers {
    * @throws {FaasError} `unavailable` while it cannot be known
    */
   async find({ namespace, name }: BrokerRef): Promise<Broker | undefined> {
-    if (!this.#isRead) await this.#readOnce();
+    await this.read();
     const declared = this.#declared.get(keyOf({ namespace, name }));
     if (declared || name !== DEFAULT_BROKER) return declared;
     if (!(await this.#options.hasNamespace(namespace))) return undefined;
     await this.#limit({ namespace, name }, this.#defaults);
     return { namespace, name, spec: {}, written: {}, declared: false };
+  }
+
+  /** What a broker's triggers have that say nothing else; as it is declared. */
+  deliveryOf(ref: BrokerRef): EventDeliverySpec | undefined {
+    return this.#declared.get(keyOf(ref))?.spec.delivery;
+  }
+
+  /** @returns ends it */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves once it is known what is declared. */
+  async read(): Promise<void> {
+    if (!this.#isRead) await this.#readOnce();
   }
 
   /** Resolves once all that was declared before is known. */
@@ -86,6 +104,7 @@ export class KnownBrokers {
     if (!isLatest()) return;
     this.#declared = declared;
     this.#isRead = true;
+    for (const listener of this.#listeners) listener();
   }
 
   #brokerOf({ namespace, name, spec: written }: EventResource): Broker {
@@ -114,6 +133,7 @@ export class KnownBrokers {
 
   close(): void {
     this.#unwatch();
+    this.#listeners.clear();
   }
 }
 
