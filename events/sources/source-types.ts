@@ -10,7 +10,12 @@ export interface SourceTypes {
 
 type Loaders = Readonly<Record<string, () => Promise<SourceType>>>;
 
-const LOADERS: Loaders = {};
+const LOADERS: Loaders = {
+  kafka: async () => (await import("./kafka/kafka-source.ts")).kafkaSource,
+  mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
+  nats: async () => (await import("./nats/nats-source.ts")).natsSource,
+  rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,
+};
 
 export function sourceTypes(loaders: Loaders = LOADERS): SourceTypes {
   const names = Object.keys(loaders).sort();
