@@ -66,6 +66,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/queue.ts")).queueCommand(io),
   },
   {
+    name: "events",
+    summary: "send events, ask what has become of them, and send them again",
+    load: async (io) => (await import("./commands/events.ts")).eventsCommand(io),
+  },
+  {
     name: "scaling",
     summary: "explain and simulate how functions are scaled",
     load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),

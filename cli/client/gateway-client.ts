@@ -179,14 +179,30 @@ export class GatewayClient {
     return await this.#stream({ method: "GET", path, headers: this.#headers, timeoutMs: this.#timeoutMs });
   }
 
+  /**
+   * A `POST` of what need not be JSON, with the credentials.
+   * @param path with its query
+   */
+  async post(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array): Promise<GatewayAnswer> {
+    return await this.#call({ method: "POST", path, headers: { ...this.#headers, ...headers }, body });
+  }
+
   /** Ends by itself unless `follow` is set, and quietly when `signal` aborts. */
   async *logs({ follow, tail, ...rest }: LogRequest, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const path = PATHS.logs + query({ ...rest, follow: String(follow), tail: String(tail) });
-    const idleMs = follow ? 0 : this.#timeoutMs;
+    for await (const value of this.lines(path, follow ? 0 : this.#timeoutMs, signal)) yield decodeLogMessage(value);
+  }
+
+  /**
+   * The values of an NDJSON answer. Ends quietly when `signal` aborts.
+   * @param path with its query
+   * @param idleMs longest silence; 0 for any
+   */
+  async *lines(path: string, idleMs: number, signal: AbortSignal): AsyncGenerator<unknown> {
     let response: IncomingMessage | undefined;
     try {
       response = await this.#stream({ method: "GET", path, headers: this.#headers, idleMs, signal });
-      for await (const value of readNdjson(response, LINE_LIMIT_BYTES)) yield decodeLogMessage(value);
+      yield* readNdjson(response, LINE_LIMIT_BYTES);
     } catch (error) {
       if (!signal.aborted) throw explainNetworkError(this.url, error);
     } finally {

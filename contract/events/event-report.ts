@@ -87,7 +87,7 @@ const eventList = z.object({
 export type EventList = z.output<typeof eventList>;
 
 const explanation = z.object({ ref: z.string(), lines: z.array(z.string()) });
-/** What `GET /system/events/ID/why` answers those who ask for JSON. */
+/** One of those that `GET /system/events/ID/why` answers those who ask for JSON. */
 export type EventExplanation = z.output<typeof explanation>;
 
 /** @throws {FaasError} `invalid` */
@@ -103,4 +103,9 @@ export function decodeEventList(value: unknown): EventList {
 /** One event, or those that share its id. @throws {FaasError} `invalid` */
 export function decodeFoundEvent(value: unknown): EventReport | EventList {
   return decode(z.union([eventReport, eventList]), value, "event");
+}
+
+/** @throws {FaasError} `invalid` */
+export function decodeEventExplanations(value: unknown): EventExplanation[] {
+  return decode(z.object({ items: z.array(explanation) }), value, "explanations").items;
 }

@@ -31,10 +31,11 @@ export function readEventPage(given: EventParameters, defaultNamespace: string, 
 
 /**
  * The parameters of `GET /system/events/ID` and what is below it.
+ * @param others that there are besides
  * @throws {FaasError} `invalid`, naming the parameter and its rule
  */
-export function readEventName(given: EventParameters, defaultNamespace: string) {
-  refuseOthers(given, ["namespace", "source"]);
+export function readEventName(given: EventParameters, defaultNamespace: string, others: readonly string[] = []) {
+  refuseOthers(given, ["namespace", "source", ...others]);
   const { namespace = defaultNamespace, source } = given;
   if (!isDnsLabel(namespace)) fail("namespace", "must be a DNS label");
   return { namespace, ...(source !== undefined && { source: bounded("source", source) }) };
@@ -106,6 +107,12 @@ export function readTriggerName(field: string, text: string, namespace: string):
     fail(field, "must be trigger/NAME, function/NAME, flow/NAMESPACE/NAME/STEP, with the namespace before NAME or not");
   }
   return whole;
+}
+
+/** Whether an explanation is wanted as JSON. @throws {FaasError} `invalid` */
+export function wantsJsonWhy({ format }: EventParameters): boolean {
+  if (format !== undefined && format !== "json" && format !== "text") fail("format", "must be text or json");
+  return format === "json";
 }
 
 function readFlag(name: string, text: string | undefined): boolean {

@@ -29,6 +29,8 @@ export interface ReplaysOptions {
 const MAX_REPLAYS = 200;
 /** How long one that has ended is told of, and its deliveries may last. */
 const KEPT_MS = 7 * 24 * 3600_000;
+/** Events that a replay may name one by one, those that share an id among them. */
+const MAX_NAMED = 1_000;
 const MAX_DRY_EVENTS = 100_000;
 const MAX_DRY_MS = 20_000;
 const SAMPLE = 10;
@@ -88,10 +90,10 @@ export class Replays implements TriggerSet {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** @throws {FaasError} `invalid`; `conflict` when there is one of that name; `overloaded` when too many run */
+  /** @throws {FaasError} `invalid`; `notFound` for a named event; `conflict` when there is one of that name; `overloaded` */
   async create(request: ReplayRequest, namespace: string): Promise<ReplayReport> {
     const { resources, now } = this.#options;
-    const replay = beginReplay(request, namespace, now());
+    const replay = await this.#withRefs(beginReplay(request, namespace, now()));
     await this.#makeRoom(namespace);
     try {
       await resources.put({ kind: "replay", namespace, name: replay.name, spec: replay }, 0);
@@ -105,7 +107,7 @@ export class Replays implements TriggerSet {
 
   /** What a replay would do. @throws {FaasError} `invalid` */
   async dryRun(request: ReplayRequest, namespace: string): Promise<ReplayDryRun> {
-    const replay = beginReplay(request, namespace, this.#options.now());
+    const replay = await this.#withRefs(beginReplay(request, namespace, this.#options.now()));
     const deliveries: Record<string, number> = {};
     const sample: ReplayDryRun["sample"] = [];
     const until = performance.now() + MAX_DRY_MS;
@@ -162,6 +164,27 @@ export class Replays implements TriggerSet {
       if (receiverOf(replay)) await this.#options.store.drop(triggerIdOf(replay), `the replay ${name} was cancelled`);
       return buildReplayReport(cancelled);
     }
+  }
+
+  /** Names of single events may be their ids, which several can have. @throws {FaasError} `notFound` */
+  async #withRefs(replay: Replay): Promise<Replay> {
+    if (!replay.events) return replay;
+    const refs = new Set<string>();
+    for (const name of replay.events) {
+      const found = await this.#refsOf(replay.namespace, name);
+      if (found.length === 0) throw new FaasError("notFound", `no event ${JSON.stringify(name.slice(0, 80))} is known`);
+      for (const ref of found) refs.add(ref);
+      if (refs.size > MAX_NAMED)
+        throw new FaasError("invalid", `replay: events: are more than ${MAX_NAMED} by their ids`);
+    }
+    return { ...replay, events: [...refs].sort() };
+  }
+
+  async #refsOf(namespace: string, name: string): Promise<string[]> {
+    const { store } = this.#options;
+    if (await store.find(namespace, name)) return [name];
+    const { events } = await store.list({ namespace, id: name }, { order: "oldest", limit: MAX_NAMED + 1 });
+    return events.map(({ event }) => event.ref);
   }
 
   async #forget(replay: Replay): Promise<void> {

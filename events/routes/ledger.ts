@@ -5,7 +5,7 @@ import { PATHS } from "../../contract/paths.ts";
 import { clientGone, sendNdjson } from "../../kit/ndjson.ts";
 import { asksForJson, bodyJson, queryText, rawBody, route, sendJson } from "../../kit/respond.ts";
 import { within } from "../../kit/within.ts";
-import { readEventName, readEventPage } from "../ledger/event-query.ts";
+import { readEventName, readEventPage, wantsJsonWhy } from "../ledger/event-query.ts";
 import { explain } from "../ledger/explain.ts";
 import { EventFollower } from "../ledger/follow.ts";
 import { type EventRedaction, redactRecord } from "../ledger/redact-event.ts";
@@ -80,13 +80,14 @@ function addEvents(
     sendJson(res.set("Cache-Control", "no-store"), answer);
   };
   const why: RequestHandler = async (req, res) => {
-    const { events } = await inTime(findEvents(store, req, defaultNamespace));
+    const json = wantsJsonWhy(parametersOf(req)) || asksForJson(req.headers.accept);
+    const { events } = await inTime(findEvents(store, req, defaultNamespace, ["format"]));
     const answers = events.map((record) => ({
       ref: record.event.ref,
       lines: explain(redactRecord(record, redaction), now()),
     }));
     res.set("Cache-Control", "no-store");
-    if (asksForJson(req.headers.accept)) return sendJson(res, { items: answers });
+    if (json) return sendJson(res, { items: answers });
     const text = answers.map(({ lines }) => `${lines.join("\n")}\n`).join("\n");
     res.set("X-Content-Type-Options", "nosniff").type("text/plain").send(text);
   };
@@ -100,8 +101,9 @@ async function findEvents(
   store: LedgerRoutesDeps["store"],
   req: Request,
   defaultNamespace: string,
+  further: readonly string[] = [],
 ): Promise<{ readonly events: readonly EventRecord[]; readonly next?: { readonly next: string } }> {
-  const { namespace, source } = readEventName(parametersOf(req), defaultNamespace);
+  const { namespace, source } = readEventName(parametersOf(req), defaultNamespace, further);
   const id = String(req.params.id);
   const record = source === undefined ? await store.find(namespace, id) : undefined;
   if (record) return { events: [record] };
