@@ -13,6 +13,7 @@ const MAX_CATCH_UP = 1_000;
 const MAX_SCHEDULES = 50;
 const MAX_JITTER_MS = 3600_000;
 const MAX_BODY_CHARS = 64 * 1024;
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]{1,100}\/[\w!#$%&'*+.^`|~-]{1,100}(?:[ \t]*;[\x20-\x7e]{0,200})?$/;
 
 /** How a function is called by the clock. */
 export interface CronSettings {
@@ -30,9 +31,44 @@ export interface CronSettings {
 
 type Annotations = Readonly<Record<string, string>>;
 
+/** What is said of a schedule, as text; what is not said is undefined. */
+export interface WrittenCron {
+  /** Several with `;` between. */
+  readonly schedule?: string | undefined;
+  readonly timezone?: string | undefined;
+  readonly jitter?: string | undefined;
+  readonly overlap?: string | undefined;
+  readonly catchUp?: string | undefined;
+  readonly suspend?: string | undefined;
+  readonly body?: string | undefined;
+  readonly contentType?: string | undefined;
+}
+
+const ANNOTATIONS: Readonly<Record<keyof WrittenCron, string>> = {
+  schedule: SCHEDULE,
+  timezone: TIME_ZONE,
+  jitter: `${PREFIX}jitter`,
+  overlap: `${PREFIX}overlap`,
+  catchUp: `${PREFIX}catch-up`,
+  suspend: `${PREFIX}suspend`,
+  body: `${PREFIX}body`,
+  contentType: `${PREFIX}content-type`,
+};
+
 /** Whether the annotations ask for calls by the clock. */
 export function wantsCron({ topic = "", [SCHEDULE]: schedule }: Annotations): boolean {
   return schedule !== undefined && topic.split(",").some((item) => item.trim() === CRON_TOPIC);
+}
+
+/** Whether the annotations put off all calls. */
+export function isCronSuspended(annotations: Annotations): boolean {
+  return annotations[ANNOTATIONS.suspend]?.trim() === "true";
+}
+
+/** Those of a function's annotations that {@link readCronSettings} reads. */
+export function cronAnnotations(annotations: Annotations): Annotations {
+  const said = Object.values(ANNOTATIONS).filter((name) => annotations[name] !== undefined);
+  return Object.fromEntries(said.map((name) => [name, annotations[name] as string]));
 }
 
 /**
@@ -40,6 +76,18 @@ export function wantsCron({ topic = "", [SCHEDULE]: schedule }: Annotations): bo
  * @throws {FaasError} `invalid` with every annotation that cannot be read, and its rule
  */
 export function readCronSettings(annotations: Annotations): CronSettings {
+  const written = Object.entries(ANNOTATIONS).map(([setting, name]) => [setting, annotations[name]]);
+  return parseCronSettings(Object.fromEntries(written), ANNOTATIONS);
+}
+
+/**
+ * @param names what the settings are called where they were written
+ * @throws {FaasError} `invalid` with every setting that cannot be read, and its rule
+ */
+export function parseCronSettings(
+  written: WrittenCron,
+  names: Readonly<Partial<Record<keyof WrittenCron, string>>> = {},
+): CronSettings {
   const problems: string[] = [];
   const attempt = <T>(read: () => T): T | undefined => {
     try {
@@ -50,33 +98,33 @@ export function readCronSettings(annotations: Annotations): CronSettings {
       return undefined;
     }
   };
-  const refuse = (setting: string, rule: string) => void problems.push(`${PREFIX}${setting}: ${rule}`);
-  const timeZone = annotations[TIME_ZONE]?.trim() || "UTC";
+  const refuse = (setting: keyof WrittenCron, rule: string) =>
+    void problems.push(`${names[setting] ?? setting}: ${rule}`);
+  const timeZone = written.timezone?.trim() || "UTC";
   attempt(() => requireTimeZone(timeZone));
-  const texts = (annotations[SCHEDULE] ?? "").split(";").filter((text) => text.trim() !== "");
-  if (texts.length === 0) problems.push(`${SCHEDULE}: is empty`);
-  if (texts.length > MAX_SCHEDULES) problems.push(`${SCHEDULE}: has more than ${MAX_SCHEDULES} schedules`);
+  const texts = (written.schedule ?? "").split(";").filter((text) => text.trim() !== "");
+  if (texts.length === 0) refuse("schedule", "is empty");
+  if (texts.length > MAX_SCHEDULES) refuse("schedule", `has more than ${MAX_SCHEDULES} schedules`);
   // Each of them would say it of the zone once more.
   const isReadable = problems.length === 0;
   const schedules = isReadable
     ? texts.slice(0, MAX_SCHEDULES).flatMap((text) => attempt(() => parseSchedule(text, timeZone)) ?? [])
     : [];
-  const read = (setting: string) => annotations[PREFIX + setting];
 
-  const jitterMs = parseGoDuration(read("jitter")?.trim() ?? "0s");
+  const jitterMs = parseGoDuration(written.jitter?.trim() ?? "0s");
   if (jitterMs === undefined || jitterMs > MAX_JITTER_MS)
     refuse("jitter", "must be a duration such as 30s, at most 1h");
-  const overlap = OVERLAPS.find((each) => each === (read("overlap")?.trim() ?? "allow"));
+  const overlap = OVERLAPS.find((each) => each === (written.overlap?.trim() ?? "allow"));
   if (!overlap) refuse("overlap", `must be one of ${OVERLAPS.join(", ")}`);
-  const catchUp = parseCatchUp(read("catch-up")?.trim() ?? "none");
-  if (catchUp === undefined) refuse("catch-up", `must be none, last or all:N with N up to ${MAX_CATCH_UP}`);
-  const suspend = read("suspend")?.trim() ?? "false";
+  const catchUp = parseCatchUp(written.catchUp?.trim() ?? "none");
+  if (catchUp === undefined) refuse("catchUp", `must be none, last or all:N with N up to ${MAX_CATCH_UP}`);
+  const suspend = written.suspend?.trim() ?? "false";
   if (suspend !== "true" && suspend !== "false") refuse("suspend", "must be true or false");
-  const body = read("body");
+  const { body } = written;
   if ((body?.length ?? 0) > MAX_BODY_CHARS) refuse("body", `must have at most ${MAX_BODY_CHARS} characters`);
-  const contentType = read("content-type")?.trim();
-  if (contentType !== undefined && !/^[\x21-\x7e][\x20-\x7e]{0,200}$/.test(contentType)) {
-    refuse("content-type", "must be printable ASCII");
+  const contentType = written.contentType?.trim();
+  if (contentType !== undefined && !MEDIA_TYPE.test(contentType)) {
+    refuse("contentType", "must be a media type such as application/json");
   }
   if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
   return {

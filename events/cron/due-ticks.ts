@@ -8,7 +8,7 @@ export interface Tick {
   readonly plannedAt: number;
 }
 
-/** A tick found so much later is one that was missed. */
+/** A tick found so much later than it may be put off is one that was missed. */
 export const LATE_MS = 60_000;
 /** Times of one schedule that one look finds at most, beside those that were missed. */
 const MOST_AT_ONCE = 120;
@@ -20,7 +20,7 @@ const MOST_AT_ONCE = 120;
  */
 export function dueTicks(settings: CronSettings, sinceMs: number, nowMs: number): Tick[] {
   if (settings.suspended || nowMs <= sinceMs) return [];
-  const onTimeSince = Math.max(sinceMs, nowMs - LATE_MS);
+  const onTimeSince = Math.max(sinceMs, nowMs - LATE_MS - settings.jitterMs);
   const times = settings.schedules.flatMap(({ text, latest }) => {
     const onTime = latest(onTimeSince, nowMs, MOST_AT_ONCE);
     const missed = settings.catchUp > 0 && onTimeSince > sinceMs ? latest(sinceMs, onTimeSince, settings.catchUp) : [];

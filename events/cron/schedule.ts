@@ -7,7 +7,7 @@ import { FaasError } from "../../contract/errors.ts";
  * is due every so many minutes goes on.
  */
 export interface Schedule {
-  /** As it was written, without spaces around it. */
+  /** As it was written, with single spaces and none around it. */
   readonly text: string;
   /** The next time after `afterMs`, both in milliseconds since 1970; undefined when there is none any more. */
   next(afterMs: number): number | undefined;
@@ -26,7 +26,7 @@ const ZONE_PREFIX = /^(?:CRON_)?TZ=(\S+)\s+/;
  * @throws {FaasError} `invalid`, naming the rule
  */
 export function parseSchedule(written: string, timeZone: string): Schedule {
-  const text = written.trim();
+  const text = written.trim().replace(/\s+/g, " ");
   if (text.length > MAX_CHARS) throw wrong(text, `must have at most ${MAX_CHARS} characters`);
   const zone = ZONE_PREFIX.exec(text)?.[1] ?? timeZone;
   const pattern = text.replace(ZONE_PREFIX, "");

@@ -9,7 +9,7 @@ import { removeCursor } from "../sources/source-cursor.ts";
 import type { SourceRunner } from "../sources/source-runner.ts";
 import { checkSettings } from "../sources/source-settings.ts";
 import { removeStatus, type SourceStatuses } from "../sources/source-statuses.ts";
-import type { SourceTypes } from "../sources/source-types.ts";
+import { requireDeclarable, type SourceTypes } from "../sources/source-types.ts";
 import { type EventResource, MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
 import { readAskedNamespace, readResourceName } from "./names.ts";
 
@@ -73,6 +73,7 @@ function declareRoute(deps: SourceRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
     const spec = decodeSourceSpec(bodyJson(req, "source"));
+    requireDeclarable(deps.types, spec.type);
     await checkSettings(deps.types, spec);
     const before = await deps.resources.get(address);
     if (!before && (await deps.resources.list("source", address.namespace)).length >= MAX_SOURCES) {

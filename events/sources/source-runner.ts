@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { DeclaredSource, SourceSet } from "./declared-source.ts";
 import type { AnswerRequest, SourceStatus, SourceType } from "./source.ts";
+import { removeCursor } from "./source-cursor.ts";
 import { SourceReport } from "./source-report.ts";
 import { SourceRun, type SourceRunDeps } from "./source-run.ts";
 import type { SourceStatuses } from "./source-statuses.ts";
@@ -45,6 +46,8 @@ interface Entry {
 export class SourceRunner {
   readonly #options: SourceRunnerOptions;
   readonly #entries = new Map<string, Entry>();
+  /** Those that are declared no more, and have not ended. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #ends: (() => void)[];
   #closed = false;
   #looking: Promise<void> = Promise.resolve();
@@ -88,7 +91,7 @@ export class SourceRunner {
     for (const end of this.#ends.splice(0)) end();
     await this.#looking;
     await this.#options.statuses?.tell(this.#running());
-    await Promise.all([...this.#entries.values()].map((entry) => this.#stop(entry)));
+    await Promise.all([...this.#leaving.values(), ...[...this.#entries.values()].map((entry) => this.#stop(entry))]);
   }
 
   #running(): readonly KnownSource[] {
@@ -111,8 +114,11 @@ export class SourceRunner {
     const declared = new Map(this.#options.sets.flatMap(({ all }) => all).map((source) => [source.id, source]));
     for (const [id, entry] of this.#entries) {
       if (declared.has(id)) continue;
-      void this.#stop(entry);
       this.#entries.delete(id);
+      const gone = this.#forget(entry).finally(() => {
+        if (this.#leaving.get(id) === gone) this.#leaving.delete(id);
+      });
+      this.#leaving.set(id, gone);
     }
     const acts = this.#options.lead.acts();
     for (const source of declared.values()) {
@@ -136,7 +142,7 @@ export class SourceRunner {
       source,
       report: new SourceReport(this.#options.now),
       run: undefined,
-      ended: Promise.resolve(),
+      ended: this.#leaving.get(source.id) ?? Promise.resolve(),
     };
     if (!known) this.#entries.set(source.id, entry);
     const isSame = isDeepStrictEqual(entry.source, source);
@@ -145,6 +151,17 @@ export class SourceRunner {
     if (entry.run) void this.#stop(entry);
     if (runsHere) entry.run = new SourceRun(source, entry.report, this.#options, entry.ended);
     else entry.report.is("elsewhere");
+  }
+
+  /** A function of the same name that is deployed later begins anew; documents' cursors go with the documents. */
+  async #forget(entry: Entry): Promise<void> {
+    const { id } = entry.source;
+    const ranHere = entry.run !== undefined;
+    await this.#stop(entry);
+    if (!ranHere || !id.startsWith("function/")) return;
+    await removeCursor(this.#options.resources, id).catch((err: unknown) => {
+      this.#options.log.warn({ err, source: id }, "the cursor of a source that is gone could not be removed");
+    });
   }
 
   async #stop(entry: Entry): Promise<void> {

@@ -67,10 +67,13 @@ export class FakeResources implements ResourceStore {
 export class FakeLog implements Pick<EventStore, "append" | "find"> {
   readonly appended: NewEvent[] = [];
   failing: Error | undefined;
+  /** Events that it was asked to take, duplicates included. */
+  asked = 0;
   readonly #refs = new Map<string, string>();
 
   async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     if (this.failing) throw this.failing;
+    this.asked += events.length;
     return events.map((event) => {
       const seen = event.once === undefined ? undefined : this.#refs.get(event.once);
       if (seen !== undefined) return { ref: seen, duplicate: true };
