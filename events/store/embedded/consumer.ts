@@ -1,0 +1,186 @@
+import type { Logger } from "../../../kit/log.ts";
+import { sleep } from "../../../kit/sleep.ts";
+import type {
+  DeliverEvent,
+  DeliverySettlement,
+  EventConsumer,
+  EventConsumerOptions,
+  EventDelivery,
+  StoredEvent,
+} from "../event-store.ts";
+import type { EventClaimAnswer, WireEventDelivery } from "./protocol.ts";
+import { mayTakeMore } from "./share.ts";
+
+export interface EventConsumerPort {
+  claim(claims: readonly (readonly [trigger: string, count: number])[]): void;
+  settle(delivery: number, settlement: DeliverySettlement): void;
+  /** Events by their places, from memory or the store. */
+  events(seqs: readonly number[]): Promise<ReadonlyMap<number, StoredEvent>>;
+  closed(): void;
+  readonly log: Pick<Logger, "error">;
+}
+
+/** Pause before a delivery is made again whose maker failed to say what became of it. */
+const FAILED_PAUSE_MS = 1000;
+
+/** Claims deliveries for one consumer, as many as it makes at a time, and settles them. */
+export class EmbeddedEventConsumer implements EventConsumer {
+  readonly #deliver: DeliverEvent;
+  readonly #options: EventConsumerOptions;
+  readonly #port: EventConsumerPort;
+  /** Triggers that may have something due; shared by all consumers. */
+  readonly #ready: Set<string>;
+  /** Under way or claimed, by trigger. */
+  readonly #taken = new Map<string, number>();
+  #takenInAll = 0;
+  readonly #underWay = new Map<number, AbortController>();
+  #turning = false;
+  /** Trigger to begin the next round after. */
+  #last: string | undefined;
+  #closing: PromiseWithResolvers<void> | undefined;
+  #interrupted: PromiseWithResolvers<void> | undefined;
+
+  constructor(deliver: DeliverEvent, options: EventConsumerOptions, ready: Set<string>, port: EventConsumerPort) {
+    this.#deliver = deliver;
+    this.#options = options;
+    this.#ready = ready;
+    this.#port = port;
+  }
+
+  changed(): void {
+    if (this.#turning || this.#closing || this.#interrupted) return;
+    this.#turning = true;
+    queueMicrotask(() => this.#turn());
+  }
+
+  /** Claims in rounds, one delivery of each trigger at a time, so that none waits for all of another one's. */
+  #turn(): void {
+    this.#turning = false;
+    if (this.#closing || this.#interrupted || this.#ready.size === 0) return;
+    const counts = new Map<string, number>();
+    let triggers = rotated([...this.#ready], this.#last);
+    while (triggers.length > 0 && this.#takenInAll < this.#options.concurrency) {
+      triggers = triggers.filter((trigger) => {
+        const taken = this.#taken.get(trigger) ?? 0;
+        if (!mayTakeMore(taken, this.#options.perTrigger(trigger), this.#takenInAll, this.#options.concurrency))
+          return false;
+        this.#count(trigger, 1);
+        counts.set(trigger, (counts.get(trigger) ?? 0) + 1);
+        this.#last = trigger;
+        return true;
+      });
+    }
+    if (counts.size > 0) this.#port.claim([...counts]);
+  }
+
+  #count(trigger: string, change: number): void {
+    const taken = (this.#taken.get(trigger) ?? 0) + change;
+    if (taken > 0) this.#taken.set(trigger, taken);
+    else this.#taken.delete(trigger);
+    this.#takenInAll += change;
+  }
+
+  receive({ trigger, deliveries, missed }: EventClaimAnswer): void {
+    this.#count(trigger, -missed);
+    if (this.#closing || this.#interrupted) {
+      for (const { id } of deliveries) this.#settled(id, trigger, { kind: "back" });
+    } else if (deliveries.length > 0) void this.#make(trigger, deliveries);
+    else this.#mayEnd();
+    if (missed > 0) this.changed();
+  }
+
+  async #make(trigger: string, deliveries: readonly WireEventDelivery[]): Promise<void> {
+    for (const { id } of deliveries) this.#underWay.set(id, new AbortController());
+    let events: ReadonlyMap<number, StoredEvent>;
+    try {
+      events = await this.#port.events(deliveries.map(({ event }) => event));
+    } catch {
+      // The store is away; it gives them out again when it is back.
+      for (const { id } of deliveries) this.#settled(id, trigger, { kind: "back" });
+      return;
+    }
+    for (const wire of deliveries) {
+      const event = events.get(wire.event);
+      if (event) void this.#try(trigger, { ...wire, id: String(wire.id), event }, wire.id);
+      else this.#settled(wire.id, trigger, { kind: "dead", reason: "the event is gone" });
+    }
+  }
+
+  async #try(trigger: string, delivery: EventDelivery, id: number): Promise<void> {
+    const { signal } = this.#underWay.get(id) as AbortController;
+    let settlement: DeliverySettlement;
+    try {
+      settlement = await this.#deliver(delivery, signal);
+    } catch (error) {
+      this.#port.log.error({ err: error, trigger, delivery: delivery.id }, "a delivery ended without a result");
+      await sleep(FAILED_PAUSE_MS, signal);
+      settlement = { kind: "back" };
+    }
+    this.#settled(id, trigger, settlement);
+  }
+
+  #settled(id: number, trigger: string, settlement: DeliverySettlement): void {
+    this.#underWay.delete(id);
+    this.#count(trigger, -1);
+    this.#port.settle(id, settlement);
+    this.changed();
+    this.#mayEnd();
+  }
+
+  /** Ended by others. */
+  abort(ids: readonly number[]): void {
+    for (const id of ids) this.#underWay.get(id)?.abort();
+  }
+
+  #abortAll(): void {
+    for (const controller of this.#underWay.values()) controller.abort();
+  }
+
+  /** The store has lost its memory of what it gave out. Resolves once nothing is under way. */
+  interrupt(): Promise<void> {
+    this.#interrupted ??= Promise.withResolvers<void>();
+    this.#abortAll();
+    // Claims that were sent are not answered any more.
+    for (const trigger of [...this.#taken.keys()]) this.#taken.delete(trigger);
+    this.#takenInAll = 0;
+    for (const _ of this.#underWay) this.#takenInAll++;
+    this.#mayEnd();
+    return this.#interrupted.promise;
+  }
+
+  /** The store is back. */
+  resume(): void {
+    this.#interrupted = undefined;
+    this.#taken.clear();
+    this.#takenInAll = 0;
+    this.changed();
+  }
+
+  #mayEnd(): void {
+    if (this.#underWay.size > 0) return;
+    this.#interrupted?.resolve();
+    if (!this.#closing || (this.#takenInAll > 0 && !this.#interrupted)) return;
+    this.#port.closed();
+    this.#closing.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.withResolvers<void>();
+    this.#mayEnd();
+    return this.#closing.promise;
+  }
+
+  /** The store closes: what is under way is for others. */
+  end(): void {
+    this.#closing ??= Promise.withResolvers<void>();
+    this.#abortAll();
+    this.#port.closed();
+    this.#closing.resolve();
+  }
+}
+
+/** Begins after `last`, where that is there. */
+function rotated(triggers: readonly string[], last: string | undefined): string[] {
+  const at = last === undefined ? -1 : triggers.indexOf(last);
+  return [...triggers.slice(at + 1), ...triggers.slice(0, at + 1)];
+}

@@ -1,0 +1,205 @@
+import { hash } from "node:crypto";
+import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
+import { ONCE_MS, type TriggerVerdict } from "../../event-store.ts";
+import type { WireEvent, WireStoredEvent } from "../protocol.ts";
+import type { BrokerRow, BrokerTable } from "./broker-table.ts";
+
+export const EVENT_PHASE = { pending: 0, open: 1, ended: 2 } as const;
+export const EVENT_KEEP = { full: 0, meta: 1, off: 2 } as const;
+
+/** An event's row without what is large. */
+export interface EventRow {
+  readonly seq: number;
+  readonly broker: number;
+  readonly phase: number;
+  readonly open: number;
+  readonly dead: number;
+  readonly keep: number;
+  readonly arrived: number;
+  readonly bytes: number;
+  readonly dataBytes: number;
+  readonly hops: number;
+  readonly via: string;
+  readonly sha: Uint8Array | undefined;
+}
+
+const FIELDS = [
+  ...["seq", "broker", "phase", "open", "dead", "keep", "arrived", "bytes", "dataBytes", "hops", "via", "sha"],
+] as const;
+const COLUMNS = "seq, broker, phase, open, dead, keep, arrived, bytes, data_bytes, hops, via, sha";
+/** What an event takes beside its text and data. */
+const ROW_BYTES = 200;
+
+/** Events: rows, contents and verdicts. */
+export class EventTable {
+  readonly #db: EmbeddedDatabase;
+  readonly #brokers: BrokerTable;
+  #next = 1;
+  /** As the file has it. */
+  #written = 1;
+  #high = 0;
+
+  constructor(db: EmbeddedDatabase, brokers: BrokerTable) {
+    this.#db = db;
+    this.#brokers = brokers;
+    this.reload();
+  }
+
+  /** From the file, after a transaction that came to nothing. */
+  reload(): void {
+    this.#next = this.#db.number("SELECT next_event FROM marks") ?? 1;
+    this.#written = this.#next;
+    this.#high = this.#db.number("SELECT high FROM events ORDER BY seq DESC LIMIT 1") ?? 0;
+  }
+
+  flush(): void {
+    if (this.#next === this.#written) return;
+    this.#db.run("UPDATE marks SET next_event = ?", this.#next);
+    this.#written = this.#next;
+  }
+
+  /** The place that no event has yet. */
+  get next(): number {
+    return this.#next;
+  }
+
+  static bytesOf({ head, data, via }: Pick<WireEvent, "head" | "data" | "via">): number {
+    return ROW_BYTES + head.length + via.length + (data?.bytes ?? 0);
+  }
+
+  /** @returns its place */
+  insert(broker: BrokerRow, event: WireEvent, bodies: ArrayBuffer): number {
+    const seq = this.#next++;
+    const { data, hashes } = event;
+    const body = data && new Uint8Array(bodies, data.at, data.bytes);
+    const bytes = EventTable.bytesOf(event);
+    this.#high = Math.max(this.#high, event.arrivedAt);
+    const directed = event.directed !== undefined;
+    this.#db.run(
+      "INSERT INTO events VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      ...[
+        seq,
+        broker.no,
+        directed ? EVENT_PHASE.ended : EVENT_PHASE.pending,
+        Math.floor(event.arrivedAt),
+        this.#high,
+        bytes,
+      ],
+      ...[data?.bytes ?? -1, event.hops, ...hashes, event.via, body ? hash("sha256", body, "buffer") : null],
+    );
+    this.#db.run("INSERT INTO contents VALUES (?, ?, ?)", seq, event.head, body ?? null);
+    const row = this.#brokers.change(broker.no);
+    row.events++;
+    row.bytes += bytes;
+    if (!directed) row.pending++;
+    return seq;
+  }
+
+  /** The event that was taken with the key, if that was in the time that it is remembered. */
+  findOnce(broker: number, key: string, now: number): number | undefined {
+    const row = this.#db.get("SELECT seq, at FROM once WHERE broker = ? AND key = ?", broker, key);
+    return row && (row.at as number) > now - ONCE_MS ? (row.seq as number) : undefined;
+  }
+
+  rememberOnce(broker: number, key: string, seq: number, now: number): void {
+    this.#db.run("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?)", broker, key, seq, now);
+  }
+
+  row(seq: number): EventRow | undefined {
+    return this.#db.object<EventRow>(FIELDS, `SELECT ${COLUMNS} FROM events WHERE seq = ?`, seq);
+  }
+
+  /** Counts deliveries that open (or, below 0, end), and dead ones. @returns open ones that are left */
+  count(seq: number, opened: number, dead: number): number {
+    const row = this.row(seq);
+    if (!row) return 0;
+    const open = row.open + opened;
+    const phase =
+      row.phase === EVENT_PHASE.pending ? EVENT_PHASE.pending : open > 0 ? EVENT_PHASE.open : EVENT_PHASE.ended;
+    this.#db.run("UPDATE events SET open = ?, dead = dead + ?, phase = ? WHERE seq = ?", open, dead, phase, seq);
+    if (dead !== 0) this.#brokers.change(row.broker).dead += dead;
+    return open;
+  }
+
+  /** It has been given to the triggers. @returns whether it was pending until now */
+  routed(
+    seq: number,
+    verdicts: readonly (readonly [trigger: number, verdict: TriggerVerdict])[],
+    keep: number,
+  ): boolean {
+    const row = this.row(seq);
+    if (row?.phase !== EVENT_PHASE.pending) return false;
+    const phase = row.open > 0 ? EVENT_PHASE.open : EVENT_PHASE.ended;
+    this.#db.run("UPDATE events SET phase = ?, keep = ? WHERE seq = ?", phase, keep, seq);
+    if (verdicts.length > 0) {
+      const told = verdicts.map(([no, { matched, reason }]) =>
+        reason === undefined ? [no, +matched] : [no, +matched, reason],
+      );
+      this.#db.run("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", seq, JSON.stringify(told));
+    }
+    this.#brokers.change(row.broker).pending--;
+    return true;
+  }
+
+  verdicts(seq: number): TriggerVerdict[] {
+    const text = this.#db.get("SELECT verdicts FROM verdicts WHERE seq = ?", seq)?.verdicts as string | undefined;
+    if (text === undefined) return [];
+    return (JSON.parse(text) as [number, number, string?][]).map(([no, matched, reason]) => ({
+      trigger: this.#brokers.triggerId(no),
+      matched: matched === 1,
+      ...(reason !== undefined && { reason }),
+    }));
+  }
+
+  /** Gives up the data, and keeps what is known of it. */
+  dropData({ seq, broker, dataBytes }: EventRow): void {
+    if (dataBytes <= 0) return;
+    const { changes } = this.#db.run("UPDATE contents SET data = NULL WHERE seq = ? AND data IS NOT NULL", seq);
+    if (changes === 0) return;
+    this.#db.run("UPDATE events SET bytes = bytes - ? WHERE seq = ?", dataBytes, seq);
+    this.#brokers.change(broker).bytes -= dataBytes;
+  }
+
+  /** Whether its data is there, if it has any. */
+  hasData({ seq, dataBytes }: EventRow): boolean {
+    return (
+      dataBytes <= 0 || this.#db.get("SELECT 1 FROM contents WHERE seq = ? AND data IS NOT NULL", seq) !== undefined
+    );
+  }
+
+  remove(seq: number): void {
+    const row = this.row(seq);
+    if (!row) return;
+    for (const table of ["events", "contents", "verdicts"]) this.#db.run(`DELETE FROM ${table} WHERE seq = ?`, seq);
+    this.#db.run("DELETE FROM deliveries WHERE event = ?", seq);
+    const broker = this.#brokers.change(row.broker);
+    broker.events--;
+    broker.bytes -= row.bytes;
+    broker.dead -= row.dead;
+    if (row.phase === EVENT_PHASE.pending) broker.pending--;
+  }
+
+  /** The event as it was appended. */
+  stored(row: EventRow, withData: boolean): WireStoredEvent {
+    const columns = withData ? "head, data" : "head";
+    const content = this.#db.get(`SELECT ${columns} FROM contents WHERE seq = ?`, row.seq);
+    const data = row.dataBytes === 0 && withData ? new Uint8Array(0) : (content?.data as Uint8Array | null | undefined);
+    return {
+      seq: row.seq,
+      broker: this.#brokers.get(row.broker).ref,
+      head: content?.head as string,
+      ...(data && { data }),
+      hops: row.hops,
+      arrivedAt: row.arrived,
+      via: row.via,
+    };
+  }
+
+  /** Places of a broker's events in a phase, in order. */
+  ofPhase(broker: number, phase: number, after: number, limit: number): number[] {
+    return this.#db.numbers(
+      "SELECT seq FROM events WHERE broker = ? AND phase = ? AND seq > ? ORDER BY seq LIMIT ?",
+      ...[broker, phase, after, limit],
+    );
+  }
+}
