@@ -45,6 +45,20 @@ export function findLogin(text: string, registry: string): RegistryLogin | undef
   );
 }
 
+/**
+ * A Docker client's `config.json` with the logins of another one and further ones, by registry. What only helper programs find is left
+ * out.
+ * @throws {Error} when `text` is malformed; never with what it holds
+ */
+export function mergeLogins(text: string | undefined, more: ReadonlyMap<string, RegistryLogin>): string {
+  const { auths } = text === undefined ? { auths: {} } : parse(text);
+  const added = [...more].map(([registry, { username, password }]) => [
+    registry,
+    { auth: Buffer.from(`${username}:${password}`).toString("base64") },
+  ]);
+  return JSON.stringify({ auths: { ...auths, ...Object.fromEntries(added) } });
+}
+
 function parse(text: string): z.output<typeof file> {
   let json: unknown;
   try {

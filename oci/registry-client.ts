@@ -40,10 +40,10 @@ export interface BlobSource {
 }
 
 /** What of a repository is asked for. */
-type Access = "pull" | "pull,push";
+type Access = "pull" | "pull,push" | "pull,push,delete";
 
 interface Ask {
-  readonly method: "GET" | "HEAD" | "POST" | "PUT";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /** Below `/v2/`, or a whole URL. */
   readonly url: URL;
   readonly scopes: readonly string[];
@@ -64,7 +64,7 @@ export class RegistryClient {
   readonly #authorizer: RegistryAuthorizer;
   readonly #sender = new HttpSender();
 
-  constructor({ registry, login, insecure = isLoopback(registry), url }: RegistryOptions) {
+  constructor({ registry, login, insecure = isLoopbackRegistry(registry), url }: RegistryOptions) {
     this.host = registry;
     const host = registry === DEFAULT_REGISTRY ? HUB_HOST : registry;
     this.#base = new URL("v2/", url ?? `${insecure ? "http" : "https"}://${host}/`);
@@ -195,6 +195,18 @@ export class RegistryClient {
     await dump(body);
   }
 
+  /** @returns whether it is gone; registries need not remove anything */
+  async removeManifest(repository: string, digest: string, signal: AbortSignal): Promise<boolean> {
+    const { statusCode, body } = await this.#send({
+      method: "DELETE",
+      url: this.#url(`${repository}/manifests/${digest}`),
+      scopes: [scopeOf(repository, "pull,push,delete")],
+      signal,
+    });
+    await dump(body);
+    return statusCode === 202 || statusCode === 404;
+  }
+
   /** @returns where to send the blob; undefined when it was taken from `from` */
   async #beginUpload(
     repository: string,
@@ -289,6 +301,6 @@ async function refusal(what: string, status: number, body: HttpAnswer["body"]): 
   return registryErrorOf(what, status, text.toString());
 }
 
-function isLoopback(registry: string): boolean {
+export function isLoopbackRegistry(registry: string): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(registry);
 }

@@ -18,8 +18,13 @@ import {
   parseUrl,
 } from "../kit/parse.ts";
 import { lentOf } from "./backends/build/lent-variables.ts";
-import { type ImageSettings, readImageSettings } from "./backends/images/settings.ts";
-import type { ClusterLocation } from "./backends/kubernetes/client/cluster-access.ts";
+import {
+  type BuildPodSettings,
+  type ImageSettings,
+  readBuildPodSettings,
+  readImageSettings,
+} from "./backends/images/settings.ts";
+import { type ClusterLocation, readClusterLocation } from "./backends/kubernetes/client/cluster-access.ts";
 import { type KubernetesSettings, readKubernetesSettings } from "./backends/kubernetes/resources/read-settings.ts";
 import { SANDBOX_SETTINGS, type SandboxSetting } from "./backends/local/sandbox/level.ts";
 
@@ -76,6 +81,8 @@ export interface ProviderConfig {
   readonly build: BuildSettings;
   /** Where the backend `kubernetes` pushes what it builds; it builds nothing when absent. */
   readonly images: ImageSettings | undefined;
+  /** Dockerfiles with steps are built there. */
+  readonly buildPods: BuildPodSettings | undefined;
   /** Who builds in place of this process, for the backend `kubernetes`. */
   readonly builderUrl: URL | undefined;
   /** What functions of the backend `local` run within. */
@@ -116,9 +123,6 @@ function parseKeep(text: string): number {
 export function loadProviderConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
     const bind = readBindAddress(read);
-    const kubeconfig = read.optional("KUBECONFIG", parseText);
-    const host = read.optional("KUBERNETES_SERVICE_HOST", parseText);
-    const apiPort = read.optional("KUBERNETES_SERVICE_PORT", parsePort) ?? 443;
     const environment = Object.fromEntries(INHERITED.map((name) => [name, env[name]]));
     return {
       port: read.optional("provider_port", parsePort) ?? bind.port ?? 8081,
@@ -146,16 +150,14 @@ export function loadProviderConfig(env: Env): ProviderConfig {
         maxWaiting: read.optional("build_max_waiting", integerFrom(0)) ?? 8,
       },
       images: readImageSettings(read),
+      buildPods: readBuildPodSettings(read),
       builderUrl: read.optional("builder_url", parseUrl),
       sandbox: read.optional("sandbox", oneOf(...SANDBOX_SETTINGS)) ?? "auto",
       sandboxTmpBytes: read.optional("sandbox_tmp_bytes", parseBytes) ?? 256 * 1024 ** 2,
       functionDiskBytes: read.optional("function_disk_bytes", parseBytes) ?? 1024 ** 3,
       imageKeepMs: read.optional("image_keep", parseKeep) ?? 7 * 24 * 3600e3,
       kubernetes: readKubernetesSettings(read),
-      cluster: {
-        ...(kubeconfig !== undefined && { kubeconfig }),
-        ...(host !== undefined && { inCluster: { host, port: apiPort } }),
-      },
+      cluster: readClusterLocation(read),
       environment,
       stepEnvironment: { ...environment, ...lentOf(env) },
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",

@@ -130,6 +130,7 @@ const LAYERS: readonly Layer[] = [
     name: "kubernetes",
     files: /^provider\/backends\/kubernetes\//,
     imports: [
+      "image builds",
       "images",
       "pods",
       "cluster cache",

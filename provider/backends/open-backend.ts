@@ -9,7 +9,8 @@ import { StartError } from "../../kit/process.ts";
 import { readVersion } from "../../kit/version.ts";
 import type { Backend, Builder } from "./backend.ts";
 import type { BuildLimits } from "./build/limits.ts";
-import type { ImageSettings } from "./images/settings.ts";
+import type { BuildPodSettings, ImageSettings } from "./images/settings.ts";
+import type { StepsBuilder } from "./images/steps-builder.ts";
 import type { ClusterLocation } from "./kubernetes/client/cluster-access.ts";
 import type { KubernetesSettings } from "./kubernetes/resources/read-settings.ts";
 import type { LocalBuilder } from "./local/build/builder.ts";
@@ -28,6 +29,7 @@ export interface BackendSettings {
   readonly stepEnvironment: Readonly<Record<string, string | undefined>>;
   readonly build: Partial<BuildLimits>;
   readonly images: ImageSettings | undefined;
+  readonly buildPods: BuildPodSettings | undefined;
   readonly builderUrl: URL | undefined;
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
@@ -107,28 +109,63 @@ async function openKubernetes(settings: BackendSettings, log: Logger): Promise<B
 /** Adds builds to a backend whose functions run from a registry, if there is one. */
 async function withImageBuilder(
   backend: Backend,
-  { images, builderUrl, secretMountPath, dataDir, stepEnvironment, build }: BackendSettings,
+  settings: BackendSettings,
   credentials: Credentials | undefined,
   log: Logger,
 ): Promise<Backend> {
-  let builder: Builder & { close?(): Promise<void> };
-  if (builderUrl) {
-    const { openRemoteBuilder } = await import("./images/remote-builder.ts");
-    const secretFile = join(secretMountPath, "payload-secret");
-    builder = openRemoteBuilder({ url: builderUrl, secretFile, dataDir, limits: build });
-  } else if (images) {
-    const { openImageBuilder } = await import("./images/image-builder.ts");
-    const watchdog = await findWatchdog();
-    const options = { dataDir, settings: images, credentials, watchdog, limits: build, env: stepEnvironment, log };
-    builder = openImageBuilder(options);
-  } else return backend;
+  const opened = await openBuilders(settings, credentials, log);
+  if (!opened) return backend;
   return {
     ...backend,
     info: { ...backend.info, features: [...(backend.info.features ?? []), FEATURES.build] },
-    builder,
+    builder: opened.builder,
     close: async (drainTimeoutMs) => {
-      await builder.close?.();
+      await opened.close();
       await backend.close(drainTimeoutMs);
+    },
+  };
+}
+
+interface OpenBuilders {
+  readonly builder: Builder;
+  close(): Promise<void>;
+}
+
+async function openBuilders(
+  settings: BackendSettings,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenBuilders | undefined> {
+  const { images, builderUrl, buildPods, secretMountPath, dataDir, build: limits } = settings;
+  const own = images && (!builderUrl || buildPods) ? await openOwn(settings, images, credentials, log) : undefined;
+  if (!builderUrl) return own;
+  const { openRemoteBuilder } = await import("./images/remote-builder.ts");
+  const secretFile = join(secretMountPath, "payload-secret");
+  const remote = openRemoteBuilder({ url: builderUrl, secretFile, dataDir, limits });
+  if (!own) return { builder: remote, close: async () => {} };
+  const { builderByRecipe } = await import("./images/builder-by-recipe.ts");
+  // What installs packages has no business beside the credentials of a cluster.
+  return { builder: builderByRecipe({ plain: remote, stepped: own.builder, dataDir, limits }), close: own.close };
+}
+
+async function openOwn(
+  { buildPods, cluster, dataDir, stepEnvironment: env, build: limits }: BackendSettings,
+  images: ImageSettings,
+  credentials: Credentials | undefined,
+  log: Logger,
+): Promise<OpenBuilders> {
+  const [{ openImageBuilder }, watchdog] = await Promise.all([import("./images/image-builder.ts"), findWatchdog()]);
+  let steps: (StepsBuilder & { close(): void }) | undefined;
+  if (buildPods) {
+    const { openBuildPodsAt } = await import("./kubernetes/builds/open-build-pods.ts");
+    steps = await openBuildPodsAt({ cluster, settings: buildPods, images, credentials, log });
+  }
+  const builder = openImageBuilder({ dataDir, settings: images, credentials, watchdog, steps, limits, env, log });
+  return {
+    builder,
+    close: async () => {
+      await builder.close();
+      steps?.close();
     },
   };
 }

@@ -38,10 +38,12 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
     basic_auth: false,
     registry: { enabled: true },
     builder: { enabled: true, image: "example/builder:1" },
+    buildPods: { enabled: true },
   },
   "everything on": {
     registry: { enabled: true, name: "images.example:5000", persistence: { enabled: false }, env: { a: "b" } },
     builder: { enabled: true, replicas: 2, registry: "registry.example/team", configSecret: "logins", env: { a: "b" } },
+    buildPods: { enabled: true, namespace: "builds", createNamespace: false, image: "example/buildah:1" },
     imageTag: "0.2.0",
     imagePullSecrets: [{ name: "registry" }],
     clusterRole: true,

@@ -3,6 +3,7 @@ import type { KubernetesObject } from "../../deploy/render/render-chart.ts";
 import { PLATFORM_ACCOUNT } from "../../provider/backends/kubernetes/resources/names.ts";
 import {
   ALL_NAMESPACES,
+  BUILD_NAMESPACE,
   CORE_NAMESPACE,
   FUNCTION_NAMESPACE,
   ONE_NAMESPACE,
@@ -36,6 +37,14 @@ describe("permissions", () => {
     const role = find(objects, "ClusterRole", "faaslane-provider");
     expect(granted(role).sort()).toEqual(needed(FUNCTION_NAMESPACE, ALL_NAMESPACES).sort());
     expect(granted(find(objects, "Role", "faaslane-provider-core")).sort()).toEqual(needed(CORE_NAMESPACE).sort());
+  });
+
+  test("for builds in pods are in a namespace of those alone", () => {
+    const { objects } = render({ registry: { enabled: true }, buildPods: { enabled: true } });
+    const role = find(objects, "Role", "faaslane-provider-builds");
+    expect(role.metadata.namespace).toBe("openfaas-builds");
+    expect(granted(role).sort()).toEqual(needed(BUILD_NAMESPACE).sort());
+    expect(() => render({ buildPods: { enabled: true } })).toThrow("registry.enabled");
   });
 
   test.each(["ingress", "httproute"] as const)("with an %s for each route are those for it too", (kind) => {

@@ -19,8 +19,10 @@ import { unpackContext } from "../build/unpack.ts";
 import { ensureFolder, removeTree, sweepLeftovers } from "../local/files.ts";
 import { MARK_VARIABLE, OrphanProcesses } from "../local/orphan-processes.ts";
 import { readPackage } from "./package.ts";
+import { hasRecipe } from "./recipe.ts";
 import { openClients, targetOf } from "./registries.ts";
 import type { ImageSettings } from "./settings.ts";
+import type { StepsBuilder } from "./steps-builder.ts";
 
 export interface ImageBuilderOptions {
   /** Unfinished work is in `builds` below it. */
@@ -30,6 +32,8 @@ export interface ImageBuilderOptions {
   readonly credentials: Credentials | undefined;
   /** The watchdog's bundle. */
   readonly watchdog: string;
+  /** For Dockerfiles that cannot be followed; they are refused without. */
+  readonly steps?: StepsBuilder | undefined;
   readonly limits?: Partial<BuildLimits> | undefined;
   /** The platform's environment; install steps see its `PATH`, its locale, and what leads to registries. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -59,7 +63,8 @@ export const HERE_PLATFORM: Platform = { os: "linux", architecture: ARCHITECTURE
 
 const NO_DESCRIPTOR =
   `build context: has no ${DESCRIPTOR_FILE}, which tells how to make an image of it without a container engine; take a ` +
-  'template that has one with an "image", or build its Dockerfile with docker, podman or buildah: faaslane publish does';
+  'template that has one with an "image", build its Dockerfile with docker, podman or buildah (faaslane publish does), or ' +
+  "have the cluster run it: build_pod_image";
 
 /** A builder that makes images and pushes them, for platforms whose functions run from a registry. */
 export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
@@ -116,7 +121,8 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
       const { files, bytes } = await unpackContext(given.archive, upload, limits, signal);
       const { context, config } = await given.read(upload);
       image = checkedTarget(config, settings);
-      if (!existsSync(join(context, DESCRIPTOR_FILE))) throw new FaasError("invalid", NO_DESCRIPTOR);
+      const steps = (await hasRecipe(context)) ? undefined : options.steps;
+      if (!steps && !existsSync(join(context, DESCRIPTOR_FILE))) throw new FaasError("invalid", NO_DESCRIPTOR);
       yield { status: "in_progress", log: [`received ${files} files, ${bytes} bytes`] };
       const ownEnv = { ...pickEnv(env), ...foldersOf(context, tmp), [MARK_VARIABLE]: orphans.mark(id) };
       const job = {
@@ -137,7 +143,7 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         killOrphans: () => orphans.kill(id),
         clientOf: await openClients(settings, options.credentials),
       };
-      for await (const event of buildImage(job, signal)) {
+      for await (const event of steps ? steps.build(job, signal) : buildImage(job, signal)) {
         outcome = event.status;
         yield event.status === "success" ? { ...event, pushed: true } : event;
       }

@@ -40,3 +40,18 @@ export function readImageSettings(read: EnvReader, fallback?: string): ImageSett
   const platformLogin = read.optional("registry_platform_login", parseBoolean) ?? false;
   return registry === undefined ? undefined : { registry, registryUrl, configFile, platformLogin };
 }
+
+/** Pods of the cluster that run the steps of Dockerfiles. */
+export interface BuildPodSettings {
+  /** Has buildah. */
+  readonly builderImage: string;
+  /** The one that we are in unless given. */
+  readonly namespace: string | undefined;
+}
+
+/** @returns undefined where no pods are to be made */
+export function readBuildPodSettings(read: EnvReader): BuildPodSettings | undefined {
+  const builderImage = read.optional("build_pod_image", parseText);
+  const namespace = read.optional("build_pod_namespace", parseText);
+  return builderImage === undefined ? undefined : { builderImage, namespace };
+}

@@ -79,6 +79,7 @@ export interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
+  readonly terminationMessagePath?: string;
   readonly terminationMessagePolicy?: string;
 }
 

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import type { EnvReader } from "../../../../kit/env.ts";
+import { parsePort, parseText } from "../../../../kit/parse.ts";
 import type { ClusterAccess } from "./access.ts";
 import { reloadingFile } from "./reloading-file.ts";
 
@@ -9,7 +11,15 @@ export interface ClusterLocation {
   readonly inCluster?: { readonly host: string; readonly port: number };
 }
 
-const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+export const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** `KUBECONFIG`, and what Kubernetes tells every pod. */
+export function readClusterLocation(read: EnvReader): ClusterLocation {
+  const kubeconfig = read.optional("KUBECONFIG", parseText);
+  const host = read.optional("KUBERNETES_SERVICE_HOST", parseText);
+  const port = read.optional("KUBERNETES_SERVICE_PORT", parsePort) ?? 443;
+  return { ...(kubeconfig !== undefined && { kubeconfig }), ...(host !== undefined && { inCluster: { host, port } }) };
+}
 
 /**
  * Without a kubeconfig and outside of a cluster, the user's own kubeconfig is taken.

@@ -54,3 +54,10 @@ export const ROUTE_PERMISSIONS: Readonly<Record<"ingress" | "httproute", readonl
     { group: "gateway.networking.k8s.io", resource: "httproutes", verbs: ["list", "create", "patch", "delete"] },
   ],
 };
+
+/** In the namespace of pods that run the steps of Dockerfiles. */
+export const BUILD_NAMESPACE: readonly Permission[] = [
+  { group: "", resource: "pods", verbs: ["get", "create", "delete"] },
+  { group: "", resource: "pods/log", verbs: ["get"] },
+  { group: "", resource: "secrets", verbs: ["create", "patch", "delete"] },
+];

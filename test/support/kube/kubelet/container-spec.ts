@@ -20,6 +20,7 @@ export function resolveContainer(store: Store, pod: Pod, container: Container, i
     env: Object.fromEntries(variables),
     mounts: resolveMounts(store, pod, container),
     ports: Object.fromEntries(ports.map((port) => [port.name ?? "", port.containerPort])),
+    terminationMessagePath: container.terminationMessagePath,
   };
 }
 

@@ -26,6 +26,13 @@ export class PodFiles {
     return mount === undefined ? text : this.inside(text);
   }
 
+  /** Gives a file that the kubelet reads its place; it begins empty. */
+  async addFile(path: string): Promise<void> {
+    if (!this.#mounts.includes(path)) this.#mounts.push(path);
+    await mkdir(dirname(this.inside(path)), { recursive: true });
+    await writeFile(this.inside(path), "");
+  }
+
   async write(mounts: readonly Mount[]): Promise<void> {
     await mkdir(this.tmp, { recursive: true });
     for (const { mountPath, files } of mounts) {

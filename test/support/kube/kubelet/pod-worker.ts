@@ -11,6 +11,8 @@ import { type Exit, type RunningContainer, type Runtime, StartError } from "./ru
 import type { Timing } from "./timing.ts";
 import { Waits } from "./waits.ts";
 
+const LONG_MS = 3600_000;
+
 export interface WorkerDeps {
   readonly api: Api;
   readonly runtime: Runtime;
@@ -113,6 +115,7 @@ export class PodWorker {
       if (!(await this.#pull()) || !(await this.#start())) break;
       const exit = await (this.#running as RunningContainer).ended;
       this.#afterExit(exit);
+      while (this.#runsOnce && !this.#terminating) await this.#waits.pause(LONG_MS, true);
       if (this.#terminating) break;
       if (crashes > 0) await this.#backOff(crashes);
     }
@@ -214,7 +217,12 @@ export class PodWorker {
     });
   }
 
-  #afterExit({ code, signal }: Exit): void {
+  /** What has ended is not started again. */
+  get #runsOnce(): boolean {
+    return this.#pod?.spec.restartPolicy === "Never";
+  }
+
+  #afterExit({ code, signal, message: left }: Exit): void {
     this.#probes?.close();
     this.#clearKills();
     this.#running = undefined;
@@ -222,7 +230,7 @@ export class PodWorker {
     const { state, containerId } = this.#snapshot;
     const now = this.#deps.api.now();
     const isToldByLog = code !== 0 && this.#container.terminationMessagePolicy === "FallbackToLogsOnError";
-    const message = isToldByLog ? this.#log?.terminationMessage() : undefined;
+    const message = left ?? (isToldByLog ? this.#log?.terminationMessage() : undefined);
     const terminated: ContainerState["terminated"] = {
       exitCode: code,
       ...(signal !== 0 && { signal }),
@@ -232,7 +240,7 @@ export class PodWorker {
       finishedAt: now,
       containerID: containerId ?? "",
     };
-    if (this.#terminating) {
+    if (this.#terminating || this.#runsOnce) {
       const phase = code === 0 ? "Succeeded" : "Failed";
       this.#show({ phase, state: { terminated }, ready: false, started: false });
       return;

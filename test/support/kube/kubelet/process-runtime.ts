@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -25,6 +25,8 @@ export interface ImageSpec {
 
 const WATCHDOG = fileURLToPath(new URL("../../../../dist/watchdog.mjs", import.meta.url));
 const SECRETS = "/var/openfaas/secrets";
+/** What of a termination message is kept. */
+const MESSAGE_CHARS = 4096;
 
 /** Runs containers as processes of this machine, each pod with a loopback address of its own. */
 export class ProcessRuntime implements Runtime {
@@ -86,6 +88,7 @@ export class ProcessRuntime implements Runtime {
     const files = this.#pods.get(pod.metadata.uid) ?? new PodFiles(join(this.#root, "pods", pod.metadata.uid));
     this.#pods.set(pod.metadata.uid, files);
     await files.write(container.mounts);
+    if (container.terminationMessagePath !== undefined) await files.addFile(container.terminationMessagePath);
     const image = this.#images.get(container.image) as ImageSpec;
     const running = new ProcessContainer(image, container, { name: pod.metadata.name, ip }, files, output);
     this.#running.add(running);
@@ -110,16 +113,18 @@ class ProcessContainer implements RunningContainer {
   readonly ended: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #files: PodFiles;
+  readonly #messagePath: string | undefined;
   readonly #target: Parameters<typeof runProbe>[1];
 
   constructor(
     image: ImageSpec,
-    { command, env, ports }: ContainerSpec,
+    { command, env, ports, terminationMessagePath }: ContainerSpec,
     { name, ip }: { readonly name: string; readonly ip: string },
     files: PodFiles,
     output: (line: string) => void,
   ) {
     this.#files = files;
+    this.#messagePath = terminationMessagePath;
     const cwd = image.cwd as string;
     const whole = {
       PATH: process.env.PATH ?? "",
@@ -136,9 +141,10 @@ class ProcessContainer implements RunningContainer {
     // Functions name files of mounts as they are in a container.
     const fprocess = env.fprocess?.split(" ").map((part) => files.translate(part));
     if (fprocess !== undefined) Object.assign(whole, { fprocess: fprocess.join(" ") });
-    const [program, ...args] = command ?? image.command ?? [process.execPath, WATCHDOG];
-    const exec = (given: readonly string[]) => ({
-      command: given.map((part) => files.translate(part)),
+    const given = command?.map((part) => files.translate(part));
+    const [program, ...args] = given ?? image.command ?? [process.execPath, WATCHDOG];
+    const exec = (asked: readonly string[]) => ({
+      command: asked.map((part) => files.translate(part)),
       cwd,
       env: whole,
     });
@@ -184,7 +190,10 @@ class ProcessContainer implements RunningContainer {
     const exit = await promise;
     // The last words of a process are read after its end; what it has left behind may hold its pipes open.
     await Promise.race([closed, new Promise((done) => setTimeout(done, 500).unref())]);
-    return exit;
+    if (this.#messagePath === undefined) return exit;
+    // A pod that is removed takes its files with it.
+    const message = await readFile(this.#files.inside(this.#messagePath), "utf8").catch(() => "");
+    return message === "" ? exit : { ...exit, message: message.slice(0, MESSAGE_CHARS) };
   }
 
   #killGroup(): void {

@@ -5,6 +5,8 @@ export interface Exit {
   readonly code: number;
   /** As a number; 0 when it ended by itself. */
   readonly signal: number;
+  /** What it has left at its `terminationMessagePath`. */
+  readonly message?: string;
 }
 
 /** A container to run, with all that it refers to looked up. */
@@ -17,6 +19,7 @@ export interface ContainerSpec {
   readonly mounts: readonly Mount[];
   /** By name, for probes. */
   readonly ports: Readonly<Record<string, number>>;
+  readonly terminationMessagePath: string | undefined;
 }
 
 export interface Mount {
