@@ -33,6 +33,8 @@ export interface EventAnswer {
   readonly internal?: boolean;
   /** Why there is no answer, or no body although there was one. */
   readonly error?: string;
+  /** It will go no better another time. */
+  readonly final?: boolean;
   readonly version?: string;
   readonly replica?: string;
 }

@@ -1,0 +1,94 @@
+import type { CloudEvent } from "../codec/cloud-event.ts";
+import type { BrokerRef, EventDelivery, NewEvent } from "../store/event-store.ts";
+import type { Subscriber } from "../triggers/trigger.ts";
+import { buildMessage, type MessageOptions, onwardHeaders, repliedEvent } from "./outgoing.ts";
+import type { CallFunction, EventAnswer, SendToSink } from "./ports.ts";
+import type { UriCaller } from "./uri-caller.ts";
+
+export interface SenderOptions {
+  readonly callFunction: CallFunction;
+  readonly sendToSink: SendToSink;
+  /** Whether there is such a broker. */
+  readonly hasBroker: (broker: BrokerRef) => Promise<boolean>;
+  readonly uris: Pick<UriCaller, "call">;
+  readonly maxAnswerBytes: number;
+  readonly now: () => number;
+}
+
+/** What sending an event has led to. */
+export interface Sent {
+  readonly answer: EventAnswer;
+  /** Stored together with the settlement, where the subscriber is a broker. */
+  readonly appended?: readonly NewEvent[];
+  readonly retryAfterMs?: number | undefined;
+}
+
+const NO_ANSWER = { headers: {}, body: Buffer.alloc(0) };
+
+/** Sends an event to wherever a subscriber is. */
+export class Sender {
+  readonly #options: SenderOptions;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+  }
+
+  /** @throws the reason of `signal` when that aborts */
+  async send(
+    subscriber: Subscriber,
+    event: CloudEvent,
+    delivery: EventDelivery,
+    how: MessageOptions,
+    signal: AbortSignal,
+  ): Promise<Sent> {
+    const { callFunction, sendToSink, uris, maxAnswerBytes } = this.#options;
+    switch (subscriber.kind) {
+      case "function": {
+        const { function: ref, version, path = "/" } = subscriber;
+        const call = {
+          function: ref,
+          ...(version !== undefined && { version }),
+          path,
+          ...buildMessage(event, delivery, how),
+          callId: delivery.id,
+          arrivedAt: delivery.event.arrivedAt,
+          attempt: delivery.failures + 1,
+          maxAnswerBytes,
+        };
+        return { answer: await callFunction(call, signal) };
+      }
+      case "uri":
+        return { answer: await uris.call(subscriber.uri, buildMessage(event, delivery, how), signal) };
+      case "sink": {
+        const { status, error, retryAfterMs } = await sendToSink(subscriber, event, signal);
+        const answer = { ...NO_ANSWER, ...(status !== undefined && { status }), ...(error !== undefined && { error }) };
+        return { answer, retryAfterMs };
+      }
+      default:
+        return await this.#toBroker(subscriber.broker, event, delivery);
+    }
+  }
+
+  async #toBroker(
+    broker: BrokerRef,
+    event: CloudEvent,
+    { event: from, trigger, replay }: EventDelivery,
+  ): Promise<Sent> {
+    if (!(await this.#options.hasBroker(broker))) {
+      return { answer: { ...NO_ANSWER, status: 404, error: `there is no broker ${broker.namespace}/${broker.name}` } };
+    }
+    const hops = from.hops - 1;
+    if (hops <= 0) {
+      return { answer: { ...NO_ANSWER, error: "the event has come through too many brokers", final: true } };
+    }
+    const forwarded: NewEvent = {
+      broker,
+      event: repliedEvent(event, replay),
+      headers: onwardHeaders(from),
+      hops,
+      arrivedAt: this.#options.now(),
+      via: `reply/${trigger}`,
+    };
+    return { answer: { ...NO_ANSWER, status: 202 }, appended: [forwarded] };
+  }
+}
