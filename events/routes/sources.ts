@@ -17,7 +17,7 @@ export interface SourceRouteDeps {
   readonly resources: Pick<ResourceStore, "get" | "put" | "remove" | "list">;
   readonly types: SourceTypes;
   /** What runs in this process. */
-  readonly runner: Pick<SourceRunner, "all" | "find">;
+  readonly runner: Pick<SourceRunner, "all" | "find" | "whenKnown">;
   /** What other processes tell, where there are any. */
   readonly statuses?: Pick<SourceStatuses, "read">;
   readonly authorized: RequestHandler;
@@ -125,8 +125,13 @@ async function found(deps: SourceRouteDeps, req: Request): Promise<EventResource
 /** @param expected the version that was looked at; absent when there was none */
 async function store(deps: SourceRouteDeps, address: Address, spec: SourceSpec, expected = 0) {
   const written = encodeSourceSpec(spec);
-  const version = await deps.resources.put({ ...address, spec: written }, expected);
-  return await shown(deps, { ...address, spec: written, version });
+  const document = {
+    ...address,
+    spec: written,
+    version: await deps.resources.put({ ...address, spec: written }, expected),
+  };
+  await deps.runner.whenKnown(readDocument(document));
+  return await shown(deps, document);
 }
 
 async function shown(deps: SourceRouteDeps, document: EventResource) {

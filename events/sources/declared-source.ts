@@ -13,6 +13,8 @@ export interface DeclaredSource extends SourceSpec {
 /** Sources from one place: documents, annotations. */
 export interface SourceSet {
   readonly all: readonly DeclaredSource[];
+  /** Resolves once `all` is all; absent where nothing receives requests, which are what waits for it. */
+  readonly ready?: Promise<void>;
   /** @returns ends it */
   onChange(listener: () => void): () => void;
 }

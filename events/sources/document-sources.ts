@@ -9,7 +9,9 @@ const WAIT_MS = [500, 15_000] as const;
 
 /** Sources that are declared by documents. */
 export class DocumentSources implements SourceSet {
+  readonly ready: Promise<void>;
   #all: readonly DeclaredSource[] = [];
+  #isReady: () => void = () => {};
   readonly #resources: Pick<ResourceStore, "list" | "watch">;
   readonly #log: Pick<Logger, "warn">;
   readonly #listeners = new Set<() => void>();
@@ -21,6 +23,9 @@ export class DocumentSources implements SourceSet {
   constructor(resources: Pick<ResourceStore, "list" | "watch">, log: Pick<Logger, "warn">) {
     this.#resources = resources;
     this.#log = log;
+    this.ready = new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
     this.#unwatch = resources.watch("source", () => this.#readSoon());
     this.#readSoon();
   }
@@ -63,6 +68,7 @@ export class DocumentSources implements SourceSet {
     await keepTrying(attempt, WAIT_MS, this.#closing.signal);
     if (this.#closing.signal.aborted) return;
     for (const listener of this.#listeners) listener();
+    this.#isReady();
   }
 }
 

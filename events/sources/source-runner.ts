@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { sleep } from "../../kit/sleep.ts";
 import type { DeclaredSource, SourceSet } from "./declared-source.ts";
 import type { AnswerRequest, SourceStatus, SourceType } from "./source.ts";
 import { removeCursor } from "./source-cursor.ts";
@@ -33,6 +34,10 @@ export interface KnownSource {
 
 /** An old run that does not end is not waited for any longer before the new one begins. */
 const END_MS = 30_000;
+
+/** Longest wait for a source that was just declared, and how often it is looked at. */
+const KNOWN_MS = 2_000;
+const LOOK_MS = 10;
 
 interface Entry {
   source: DeclaredSource;
@@ -75,6 +80,26 @@ export class SourceRunner {
   /** What answers requests to the address of a source; undefined when there is none, or not yet. */
   receiver(namespace: string, name: string): AnswerRequest | undefined {
     return this.#entries.get(`source/${namespace}/${name}`)?.run?.answer;
+  }
+
+  /** Resolves once everything that was declared when it began is known. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#options.sets.map(({ ready }) => ready));
+    await this.settled();
+  }
+
+  /**
+   * Waits until a source is known as it is declared now, and takes requests if it is one that does; but not for long, as
+   * it may be broken, or somebody may have changed it again.
+   */
+  async whenKnown(source: DeclaredSource): Promise<void> {
+    const isKnown = () => {
+      const entry = this.#entries.get(source.id);
+      const state = entry?.report.status.state;
+      return isDeepStrictEqual(entry?.source, source) && (state !== "connecting" || entry?.run?.answer !== undefined);
+    };
+    const deadline = performance.now() + KNOWN_MS;
+    while (!this.#closed && !isKnown() && performance.now() < deadline) await sleep(LOOK_MS);
   }
 
   /** Resolves once everything that was declared up to now has been started or stopped. */
@@ -149,6 +174,7 @@ export class SourceRunner {
     entry.source = source;
     if (entry.run && runsHere && isSame) return;
     if (entry.run) void this.#stop(entry);
+    if (runsHere) entry.report.is("connecting");
     if (runsHere) entry.run = new SourceRun(source, entry.report, this.#options, entry.ended);
     else entry.report.is("elsewhere");
   }
