@@ -20,7 +20,7 @@ export async function readBody(req, settings) {
   const bytes = await inflate(await collect(req, limit), req.headers["content-encoding"], limit);
   if (kind === "raw") return bytes;
   const text = decodeText(bytes, charset);
-  if (kind === "json") return parseJson(text);
+  if (kind === "json") return parseJson(text, req.headers["ce-specversion"] !== undefined);
   return kind === "form" ? parseForm(text) : text;
 }
 
@@ -96,7 +96,8 @@ function decodeText(bytes, charset) {
   }
 }
 
-function parseJson(text) {
+/** @param any whether a scalar will do: the data of events may be one */
+function parseJson(text, any) {
   if (text === "") return {};
   let value;
   try {
@@ -104,6 +105,7 @@ function parseJson(text) {
   } catch (cause) {
     throw new Refusal(400, "body is not valid JSON", { cause });
   }
-  if (typeof value !== "object" || value === null) throw new Refusal(400, "body must be a JSON object or array");
+  if (!any && (typeof value !== "object" || value === null))
+    throw new Refusal(400, "body must be a JSON object or array");
   return value;
 }

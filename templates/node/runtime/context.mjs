@@ -1,3 +1,4 @@
+import { encodeEvent, isEvent } from "./cloud-event.mjs";
 import { encode, encodeFailure, send } from "./reply.mjs";
 import { sendStream } from "./stream.mjs";
 
@@ -5,9 +6,12 @@ import { sendStream } from "./stream.mjs";
 export class Answer {
   settled = false;
   #res;
+  #toEvent;
 
-  constructor(res) {
+  /** @param toEvent whether the call is for an event, to which an event may be the reply */
+  constructor(res, toEvent = false) {
     this.#res = res;
+    this.#toEvent = toEvent;
   }
 
   succeed(context, value, encoder = encode) {
@@ -46,6 +50,11 @@ export class Answer {
     // The watchdog may have given up on the call, or the caller on us.
     if (res.headersSent || res.destroyed) return;
     try {
+      if (this.#toEvent && encoder === encode && isEvent(value)) {
+        const reply = encodeEvent(value);
+        send(res, status, { ...headers, ...reply.headers }, { payload: reply.payload, type: undefined });
+        return;
+      }
       const answer = encoder(value);
       if (answer.source === undefined) send(res, status, headers, answer);
       else sendStream(res, status, headers, answer).catch((error) => this.#unsendable(error));

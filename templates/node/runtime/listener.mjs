@@ -1,4 +1,5 @@
 import { hasBody, readBody } from "./body.mjs";
+import { carriesEvent, readEvent } from "./cloud-event.mjs";
 import { Answer, Context } from "./context.mjs";
 import { contractOf } from "./contract.mjs";
 import { Refusal } from "./refusal.mjs";
@@ -25,7 +26,8 @@ export function createListener({ handler, readSecret, body: bodySettings }) {
   const takesCallback = handler.length > 2;
 
   function call(req, res, body) {
-    const answer = new Answer(res);
+    const event = eventOf(req, body);
+    const answer = new Answer(res, event.cloudEvent !== undefined);
     const context = new Context(answer, readSecret);
     const onValue = (value) => {
       if (value === undefined && (answer.settled || takesCallback)) return;
@@ -34,7 +36,7 @@ export function createListener({ handler, readSecret, body: bodySettings }) {
     };
     const onError = (error) => answer.crash(context, error);
     try {
-      const result = handler(eventOf(req, body), context, context.cb);
+      const result = handler(event, context, context.cb);
       if (typeof result?.then === "function") return Promise.resolve(result).then(onValue, onError);
       onValue(result);
     } catch (error) {
@@ -52,15 +54,18 @@ export function createListener({ handler, readSecret, body: bodySettings }) {
 }
 
 function eventOf(req, body) {
-  const { url } = req;
+  const { url, headers } = req;
   const mark = url.indexOf("?");
-  return {
+  const event = {
     body,
-    headers: req.headers,
+    headers,
     method: req.method,
     query: mark === -1 ? {} : parseQuery(url.slice(mark + 1)),
     path: mark === -1 ? url : url.slice(0, mark),
   };
+  const cloudEvent = carriesEvent(headers) ? readEvent(headers, body) : undefined;
+  if (cloudEvent !== undefined) event.cloudEvent = cloudEvent;
+  return event;
 }
 
 function refuse(res, error) {

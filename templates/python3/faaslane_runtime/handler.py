@@ -10,6 +10,9 @@ from .secrets import read_secret
 FAILED = (500, [("Content-Type", "text/plain; charset=utf-8")], b"Internal Server Error\n")
 
 
+UNREAD = object()
+
+
 class Query(dict):
     """Query parameters: the first value of each by its name, all of them with getlist."""
 
@@ -50,12 +53,31 @@ class Event:
         self.method = request.method
         self.path = request.path
         self._query = None
+        self._cloud_event = UNREAD
 
     @property
     def query(self):
         if self._query is None:
             self._query = Query(self._query_text)
         return self._query
+
+
+    @property
+    def cloud_event(self):
+        """The CloudEvent that the request carries: a dict of its attributes and "data". None without one."""
+        if self._cloud_event is UNREAD:
+            self._cloud_event = self._read_event()
+        return self._cloud_event
+
+    cloudEvent = cloud_event  # as it is called in the node template
+
+    def _read_event(self):
+        # Most calls are for no event, and need nothing of this module.
+        if "Ce-Specversion" not in self.headers and "cloudevents" not in self.headers.get("Content-Type", "").lower():
+            return None
+        from .cloud_event import carries_event, read_event
+
+        return read_event(self.headers, self.body) if carries_event(self.headers) else None
 
 
 class Context:
@@ -86,9 +108,30 @@ def caller(handle, settings):
 
         return text_call(handle, settings.raw_body)
     if contract == EVENT_ALONE:
-        return lambda request: to_answer(handle(Event(request)))
+
+        def call_alone(request):
+            event = Event(request)
+            return answer_to(event, handle(event))
+
+        return call_alone
     hostname, secrets_dir = settings.hostname, settings.secrets_dir
-    return lambda request: to_answer(handle(Event(request), Context(hostname, secrets_dir)))
+
+    def call(request):
+        event = Event(request)
+        return answer_to(event, handle(event, Context(hostname, secrets_dir)))
+
+    return call
+
+
+def answer_to(event, result):
+    """An event that is returned to an event is the reply to it."""
+    if isinstance(result, dict) and "specversion" in result and event.cloud_event is not None:
+        from .cloud_event import encode_event, is_event
+
+        if is_event(result):
+            status, headers, body = encode_event(result)
+            return to_answer({"statusCode": status, "headers": headers, "body": body})
+    return to_answer(result)
 
 
 def responder(handle, settings):

@@ -5,6 +5,18 @@ export interface FunctionEvent {
   readonly method: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string | string[] | undefined>>;
+  /** Only when the request carries one. One that is returned is the reply to it. */
+  readonly cloudEvent?: CloudEvent;
+}
+
+/** A CloudEvent: its attributes, and its data by their type an object, a string or a Buffer. */
+export interface CloudEvent {
+  readonly specversion: string;
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly data?: unknown;
+  readonly [attribute: string]: unknown;
 }
 
 export interface FunctionContext {
