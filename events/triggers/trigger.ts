@@ -84,8 +84,8 @@ export interface SubscriberAnswer {
 
 /** What a trigger has done with a delivery before it is tried. */
 export type TryOrder =
-  /** With these headers beside those of the event. */
-  | { readonly kind: "send"; readonly headers: HeaderList }
+  /** With these headers beside those of the event, and to that version where the subscriber is a function. */
+  | { readonly kind: "send"; readonly headers: HeaderList; readonly version?: string }
   /** It is dealt with: nothing is sent, and it is settled as delivered. The note is kept with the attempt. */
   | { readonly kind: "done"; readonly note?: string; readonly appended?: readonly NewEvent[] };
 
