@@ -235,7 +235,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "metrics",
     files: /^gateway\/metrics\//,
-    imports: ["rollouts", "scaling", "proxy", "async", "telemetry", "queue", "contract", "kit"],
+    imports: ["event store", "rollouts", "scaling", "proxy", "async", "telemetry", "queue", "contract", "kit"],
   },
   {
     name: "gateway routes",

@@ -58,6 +58,11 @@ export class KnownBrokers {
     return { namespace, name, spec: {}, written: {}, declared: false };
   }
 
+  /** Of those that are declared or have been found, each once. */
+  namespaces(): readonly string[] {
+    return [...new Set([...this.#told.keys()].map((key) => key.slice(0, key.indexOf("/"))))];
+  }
+
   /** What a broker's triggers have that say nothing else; as it is declared. */
   deliveryOf(ref: BrokerRef): EventDeliverySpec | undefined {
     return this.#declared.get(keyOf(ref))?.spec.delivery;

@@ -1,16 +1,16 @@
-import type { Express, RequestHandler } from "express";
-import type { EventStore } from "../store/event-store.ts";
-import type { ResourceStore } from "../store/resource-store.ts";
+import type { Express } from "express";
+import { addBrokerRoutes, type BrokerRouteDeps } from "./brokers.ts";
+import { addLedgerRoutes, type LedgerRoutesDeps } from "./ledger.ts";
+import { addSourceRoutes, type SourceRouteDeps } from "./sources.ts";
+import { addTriggerRoutes, type TriggerRouteDeps } from "./triggers.ts";
 
 /** What the control routes of events work with. Opened by the first request that needs it. */
-export interface EventRouteDeps {
-  readonly events: EventStore;
-  readonly resources: ResourceStore;
-  /** Before each handler: who asks has logged in. */
-  readonly authorized: RequestHandler;
-  /** Of those that name none. */
-  readonly defaultNamespace: string;
-}
+export type EventRouteDeps = BrokerRouteDeps & TriggerRouteDeps & SourceRouteDeps & LedgerRoutesDeps;
 
 /** All of `/system/{brokers,triggers,sources,sinks,flows,flow-runs,events,replays}`. */
-export function addEventRoutes(_app: Express, _deps: EventRouteDeps): void {}
+export function addEventRoutes(app: Express, deps: EventRouteDeps): void {
+  addBrokerRoutes(app, deps);
+  addTriggerRoutes(app, deps);
+  addSourceRoutes(app, deps);
+  addLedgerRoutes(app, deps);
+}

@@ -6,7 +6,8 @@ import { type BucketOptions, isOutdated, openBucket } from "./buckets.ts";
 import type { Claim, LeaseEntry } from "./lease.ts";
 
 const BUCKET = "faaslane_leases";
-const KEY = "autoscaler";
+/** What can be led: the scaling of functions, and the sources of events that run once. */
+export type LeaseKey = "autoscaler" | "events";
 /** Longest that a claim is waited for: a wrong one must not keep everybody from leading. */
 const MAX_LEASE_MS = 60_000;
 
@@ -19,17 +20,19 @@ const claim = z.object({
 /** The lease in NATS's key-value store. Everything throws {@link NatsError} when the store does not answer in time. */
 export class LeaseStore {
   readonly #bucket: KV;
+  readonly #key: LeaseKey;
 
-  private constructor(bucket: KV) {
+  private constructor(bucket: KV, key: LeaseKey) {
     this.#bucket = bucket;
+    this.#key = key;
   }
 
-  static async open(link: Link, timeoutMs: number, options: BucketOptions): Promise<LeaseStore> {
-    return new LeaseStore(await openBucket(link, BUCKET, timeoutMs, options));
+  static async open(link: Link, timeoutMs: number, options: BucketOptions, key: LeaseKey): Promise<LeaseStore> {
+    return new LeaseStore(await openBucket(link, BUCKET, timeoutMs, options), key);
   }
 
   async look(): Promise<LeaseEntry> {
-    const entry = await this.#bucket.get(KEY);
+    const entry = await this.#bucket.get(this.#key);
     if (!entry) return { revision: 0 };
     const { revision } = entry;
     return entry.operation === "PUT" ? { revision, claim: parseClaim(entry.string()) } : { revision };
@@ -38,13 +41,13 @@ export class LeaseStore {
   /** @returns the new revision; undefined when `revision` is not the last one any more */
   async write(revision: number, { gateway, write, leaseMs }: Claim): Promise<number | undefined> {
     return await unlessOutdated(
-      this.#bucket.put(KEY, JSON.stringify({ gateway, write, leaseMs }), { previousSeq: revision }),
+      this.#bucket.put(this.#key, JSON.stringify({ gateway, write, leaseMs }), { previousSeq: revision }),
     );
   }
 
   /** Gives the lease back, unless `revision` is not the last one any more. */
   async remove(revision: number): Promise<void> {
-    await unlessOutdated(this.#bucket.delete(KEY, { previousSeq: revision }));
+    await unlessOutdated(this.#bucket.delete(this.#key, { previousSeq: revision }));
   }
 }
 

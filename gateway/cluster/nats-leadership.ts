@@ -5,12 +5,14 @@ import type { LateLink } from "../nats/late-link.ts";
 import type { Leadership } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
 import { LeadershipLease } from "./lease.ts";
-import { LeaseStore } from "./lease-store.ts";
+import { type LeaseKey, LeaseStore } from "./lease-store.ts";
 
 export interface NatsLeadershipOptions {
   readonly link: LateLink;
   readonly bucket: BucketOptions;
-  /** Name of this gateway, its own for each start. */
+  /** What is led. */
+  readonly key: LeaseKey;
+  /** Name of this process, its own for each start. */
   readonly gateway: string;
   readonly leaseMs: number;
   /** Whether it could act if it led; otherwise it leaves that to others. */
@@ -79,8 +81,8 @@ export class NatsLeadership implements Leadership {
 
   /** @returns how long there is nothing to do */
   async #step(link: Link): Promise<number> {
-    const { leaseMs, bucket, willing } = this.#options;
-    this.#store ??= await LeaseStore.open(link, (2 * leaseMs) / LOOKS, bucket);
+    const { leaseMs, bucket, key, willing } = this.#options;
+    this.#store ??= await LeaseStore.open(link, (2 * leaseMs) / LOOKS, bucket, key);
     const wants = willing();
     if (!wants) await this.#giveBack();
     const now = clock();

@@ -45,7 +45,7 @@ export function openPeers(options: PeersOptions): Peers {
   const { servers, credentials, bucket, log } = options;
   const link = new LateLink({ open: () => openLink({ servers, log }, credentials, { noEcho: true }), log });
   const exchange = new NatsLoadExchange(link, log);
-  const leadership = new NatsLeadership({ ...options, link });
+  const leadership = new NatsLeadership({ ...options, key: "autoscaler", link });
   let store: PatternStore | undefined;
   let read = false;
   const closing = new AbortController();

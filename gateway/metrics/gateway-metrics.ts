@@ -5,6 +5,7 @@ import type { FunctionEntry } from "../proxy/function-entry.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import type { ControlMeter } from "./control-meter.ts";
+import { type EventMetricsOptions, registerEventMetrics } from "./event-metrics.ts";
 import { type QueueMetricsOptions, registerQueueMetrics } from "./queue-metrics.ts";
 import { type RolloutMetricsOptions, registerRolloutMetrics } from "./rollout-metrics.ts";
 import { registerScalingMetrics } from "./scaling-metrics.ts";
@@ -17,6 +18,8 @@ export interface GatewayMetricsOptions {
   readonly autoscaler?: Autoscaler;
   /** Absent when there is no queue. */
   readonly queue?: QueueMetricsOptions;
+  /** Absent when there are no events. */
+  readonly events?: EventMetricsOptions;
   readonly telemetry?: TelemetryCounts;
   readonly control?: ControlMeter;
   readonly rollouts?: RolloutMetricsOptions;
@@ -27,6 +30,7 @@ export function createMetrics({
   table,
   autoscaler,
   queue,
+  events,
   telemetry,
   control,
   rollouts,
@@ -97,6 +101,7 @@ export function createMetrics({
   registerVersionMetrics(registry, functions);
   if (autoscaler) registerScalingMetrics(registry, { functions, autoscaler });
   if (queue) registerQueueMetrics(registry, queue);
+  if (events) registerEventMetrics(registry, events);
   if (telemetry) registerTelemetryMetrics(registry, "gateway", telemetry);
   control?.register(registry);
   if (rollouts) registerRolloutMetrics(registry, rollouts);
@@ -109,5 +114,14 @@ export function createWorkerMetrics(queue: QueueMetricsOptions, telemetry: Telem
   collectDefaultMetrics({ register: registry });
   registerQueueMetrics(registry, queue);
   registerTelemetryMetrics(registry, "queue_worker", telemetry);
+  return registry;
+}
+
+/** The series of an event worker, which runs alone. */
+export function createEventWorkerMetrics(events: EventMetricsOptions, telemetry: TelemetryCounts = {}): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  registerEventMetrics(registry, events);
+  registerTelemetryMetrics(registry, "event_worker", telemetry);
   return registry;
 }

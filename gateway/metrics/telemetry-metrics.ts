@@ -11,7 +11,7 @@ export interface TelemetryCounts {
 /** @param prefix which process it is */
 export function registerTelemetryMetrics(
   registry: Registry,
-  prefix: "gateway" | "queue_worker",
+  prefix: "gateway" | "queue_worker" | "event_worker",
   { droppedLines, spans }: TelemetryCounts,
 ): void {
   if (droppedLines) {

@@ -7,6 +7,8 @@ export interface DrainOptions {
   readonly api: Pick<DrainingServer, "drain">;
   /** Whose calls take the same way to their functions. */
   readonly worker: { close(): Promise<void> } | undefined;
+  /** Deliveries of events take the same way too. */
+  readonly events: { drain(timeoutMs: number): Promise<void> } | undefined;
   /** Those who wait for the end of an asynchronous call. */
   readonly calls: { close(): void } | undefined;
   /** Lets go of those who follow something that has no end of its own. */
@@ -25,13 +27,13 @@ const GIVE_UP = 0.9;
  * at once.
  */
 export async function drainTogether(options: DrainOptions): Promise<void> {
-  const { api, worker, calls, endStreams, table, delayMs, timeoutMs } = options;
+  const { api, worker, events, calls, endStreams, table, delayMs, timeoutMs } = options;
   if (delayMs > 0) await sleep(delayMs);
   const giveUp = setTimeout(() => {
     for (const entry of table.entries()) entry.held.close(stoppingError());
   }, timeoutMs * GIVE_UP);
   calls?.close();
   endStreams();
-  await Promise.all([api.drain(timeoutMs), worker?.close()]);
+  await Promise.all([api.drain(timeoutMs), worker?.close(), events?.drain(timeoutMs)]);
   clearTimeout(giveUp);
 }

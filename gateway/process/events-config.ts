@@ -13,6 +13,8 @@ interface EventLimits {
   readonly concurrency: number;
   /** Whether everybody who sends events has to log in. */
   readonly ingressAuth: boolean;
+  /** Names of headers, attributes and fields that are not shown of events, beside those that look like secrets. */
+  readonly redact: readonly string[];
   /** Whether this process delivers events itself; otherwise event workers do. */
   readonly ownWorker: boolean;
 }
@@ -49,6 +51,7 @@ export function readEventsConfig(
     maxBrokerBytes: read.optional("events_max_bytes", parseBytes) ?? 1024 ** 3,
     concurrency: read.optional("events_concurrency", integerFrom(1)) ?? 64,
     ingressAuth: read.optional("events_ingress_auth", parseBoolean) ?? false,
+    redact: read.optional("events_redact", parseList) ?? [],
     ownWorker: dataDir === undefined || (read.optional("events_worker", parseBoolean) ?? kind === "embedded"),
   };
   if (kind === "none") return { kind };
@@ -62,6 +65,11 @@ function parseEventBytes(text: string): number {
   const bytes = parseBytes(text);
   if (bytes < MIN_EVENT_BYTES || bytes > MAX_EVENT_BYTES) throw new Error("must be from 64Ki to 64Mi");
   return bytes;
+}
+
+function parseList(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  return names.filter((name) => name !== "");
 }
 
 function parseAge(text: string): number {

@@ -21,6 +21,7 @@ import { ProxyCaller } from "../async/worker/proxy-caller.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { CallCounts } from "../metrics/call-counts.ts";
 import { ControlMeter } from "../metrics/control-meter.ts";
+import { EventMeter } from "../metrics/event-meter.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
@@ -40,6 +41,7 @@ import { SharedCounters } from "../workers/shared-counters.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { GatewayConfig } from "./config.ts";
 import { drainTogether } from "./drain-together.ts";
+import { eventMetrics, openGatewayEvents } from "./events/open-gateway-events.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { openAlerts } from "./open-alerts.ts";
@@ -178,6 +180,23 @@ export async function openGateway(
         attempts,
         log,
       });
+    // Closed after the worker.
+    const caller = new ProxyCaller({
+      proxy,
+      timeLimit: callTimeLimit({
+        table,
+        timeoutMs: config.upstreamTimeoutMs,
+        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
+      }),
+      userAgent: workerAgent(release),
+    });
+    opened.push(caller);
+    const eventMeter = new EventMeter();
+    const { tracer } = telemetry;
+    const events = openGatewayEvents({
+      ...{ config, credentials, attempts, table, caller, provider, tracer, meter: eventMeter, gateway, release, log },
+    });
+    if (events) opened.push(events);
     const watch = openRolloutWatch(connection, table);
     let isStopping = false;
     const control = new ControlMeter();
@@ -200,19 +219,9 @@ export async function openGateway(
       settle: async () => await pool?.report(),
       stopping: () => isStopping,
       ...(async && { async }),
+      ...(events && { events }),
       ...(credentials && { credentials }),
     });
-    // Closed after the worker.
-    const caller = new ProxyCaller({
-      proxy,
-      timeLimit: callTimeLimit({
-        table,
-        timeoutMs: config.upstreamTimeoutMs,
-        aroundMs: config.scaleUpTimeoutMs + CONNECT_TIMEOUT_MS,
-      }),
-      userAgent: workerAgent(release),
-    });
-    opened.push(caller);
     const rollouts = await openRollouts({
       config: config.async,
       prometheusUrl: config.scaling.prometheusUrl,
@@ -224,11 +233,13 @@ export async function openGateway(
       table,
       autoscaler,
       ...(queueing && { queue: queueMetrics(queueing, meter, config.ownWorker) }),
+      ...(events && { events: eventMetrics(events, eventMeter) }),
       telemetry: telemetry.counts,
       control,
       rollouts: { underWay, driver: rollouts.driver },
     });
-    const problem = () => (isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem()));
+    const problem = () =>
+      isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem() ?? events?.problem());
     const metrics = await listen(
       buildMetricsApp(registry, problem, log, async () => await pool?.report()),
       {
@@ -253,7 +264,7 @@ export async function openGateway(
           connection.endStreams();
           watch.close();
         };
-        await drainTogether({ api, worker, calls: async?.calls, endStreams, table, delayMs, timeoutMs });
+        await drainTogether({ api, worker, events, calls: async?.calls, endStreams, table, delayMs, timeoutMs });
       },
     });
     if (queueing && config.ownWorker) {
@@ -264,7 +275,7 @@ export async function openGateway(
         meter,
         table,
         caller,
-        tracer: telemetry.tracer,
+        tracer,
         release,
         drainTimeoutMs: config.drainTimeoutMs,
         defaultNamespace: config.defaultNamespace,

@@ -1,5 +1,6 @@
 import { type Dispatcher, errors, Pool } from "undici";
 import { qualifiedName } from "../../../contract/functions.ts";
+import { parseVersionedName } from "../../../contract/versions/version-name.ts";
 import { MAX_FORWARDED_HEAD_BYTES } from "../../../http/forwarding.ts";
 import type { Credentials } from "../../../kit/basic-auth.ts";
 import { proveDelivery } from "../../core/delivery-proof.ts";
@@ -61,7 +62,8 @@ export class GatewayCaller implements FunctionCaller {
     const base = gatewayUrl.pathname.replace(/\/$/, "");
     const headers = buildCallHeaders(call, userAgent);
     if (credentials) {
-      const name = qualifiedName({ name: call.function, namespace: call.namespace });
+      const { name: bare } = parseVersionedName(call.function);
+      const name = qualifiedName({ name: bare, namespace: call.namespace });
       headers.push(DELIVERY, proveDelivery({ callId: call.callId, function: name }, credentials, Date.now()));
     }
     const request: Dispatcher.DispatchOptions = {

@@ -3,16 +3,22 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { toFaasError } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
+import type { BrokerStats } from "../../../events/store/event-store.ts";
 import { answerError } from "../../../kit/answer-error.ts";
 import { keepTrying } from "../../../kit/keep-trying.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { type EventsParts, stoppingError } from "../../app.ts";
+import type { MeteredSource } from "../../metrics/event-metrics.ts";
 import type { EmbeddedEventsConfig, JetStreamEventsConfig } from "../events-config.ts";
 
 /** All that events need at work. */
 export interface OpenEvents extends EventsParts {
   /** Why it will never work again in this process; undefined while there is hope. */
   problem(): string | undefined;
+  /** Of all brokers that are known to have events. */
+  stats(): Promise<readonly BrokerStats[]>;
+  /** Those that this process knows of. */
+  sources(): readonly MeteredSource[];
   /** Takes no more deliveries, stops sources, and finishes what is under way as far as the time goes. */
   drain(timeoutMs: number): Promise<void>;
   close(): Promise<void>;

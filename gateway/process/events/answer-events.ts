@@ -1,0 +1,48 @@
+import { FaasError } from "../../../contract/errors.ts";
+import { buildEventRedaction } from "../../../events/ledger/redact-event.ts";
+import { addEventRoutes } from "../../../events/routes/add-event-routes.ts";
+import { BROKER_PREFIX, BrokerIngress } from "../../../events/routes/broker.ts";
+import { answerError } from "../../../kit/answer-error.ts";
+import { createApp } from "../../../kit/respond.ts";
+import type { EventsParts } from "../../app.ts";
+import { BodyReader } from "../../proxy/body-reader.ts";
+import type { EventsAtWork, EventsDeps } from "./events-parts.ts";
+
+/** Bytes of events in memory that are being sent. */
+const MAX_BUFFERED_BYTES = 64 * 1024 ** 2;
+const MAX_BODY_BYTES = 96 * 1024 ** 2;
+
+/** What of events answers requests. */
+export function answerEvents(
+  { config, isAuthorized, meter, defaultNamespace, log }: EventsDeps,
+  parts: EventsAtWork,
+): EventsParts {
+  const { events, resources, brokers, triggers, replays, transforms, types, runner, statuses } = parts;
+  const bodies = new BodyReader({ limitBytes: MAX_BODY_BYTES, totalBytes: MAX_BUFFERED_BYTES, what: "events" });
+  const ingress = new BrokerIngress({
+    events,
+    brokers,
+    bodies,
+    auth: config.ingressAuth,
+    isAuthorized,
+    defaultNamespace,
+    count: meter.received,
+    log,
+  });
+  const app = createApp();
+  addEventRoutes(app, {
+    ...{ events, store: events, resources, brokers, triggers, replays, types, runner, defaultNamespace },
+    ...(statuses && { statuses }),
+    redaction: buildEventRedaction(config.redact),
+    checkTransform: (expression, field) => transforms.check(expression, field),
+    // Nobody comes here without having logged in.
+    authorized: (_req, _res, next) => next(),
+  });
+  return {
+    handle: async (req, res) => {
+      if ((req.url as string).startsWith(BROKER_PREFIX)) await ingress.handle(req, res);
+      else answerError(res, new FaasError("notFound", "404 page not found", { code: "unknown_route" }), {});
+    },
+    control: app,
+  };
+}
