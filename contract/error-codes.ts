@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   unknown_broker: "notFound",
   unknown_trigger: "notFound",
   unknown_source: "notFound",
+  unknown_sink: "notFound",
   no_result: "notFound",
   no_request: "notFound",
   method_not_allowed: "notAllowed",
