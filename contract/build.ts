@@ -25,6 +25,24 @@ const buildEvent = z.discriminatedUnion("status", [
  */
 export type BuildEvent = z.output<typeof buildEvent>;
 
+/** What OpenFaaS's clients put into a tar for a builder: its configuration, sealed secrets, and the folder of the context. */
+export const PACKAGE = { config: "com.openfaas.docker.config", secrets: "com.openfaas.secrets", context: "context" };
+
+const builderResult = z.object({
+  log: maybe(z.array(z.string())),
+  image: maybe(z.string()),
+  status: z.string(),
+  error: maybe(z.string()),
+});
+
+/** A line of what a builder of OpenFaaS's answers. @throws {FaasError} `invalid` */
+export function decodeBuilderResult(value: unknown): BuildEvent {
+  const { log, image, status, error } = decode(builderResult, value, "builder");
+  if (status === "success" && image) return { status, image, pushed: image.includes("@") };
+  if (status === "in_progress") return { status, log: log ?? [] };
+  return { status: "failed", error: error || `the builder says ${status.slice(0, 100)}` };
+}
+
 /** @throws {FaasError} `invalid` */
 export function decodeBuildEvent(value: unknown): BuildEvent {
   return decode(buildEvent, value, "build event");

@@ -332,7 +332,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "@aws-sdk/client-sqs": /^events\/sources\//,
   jsonata: /^events\/transforms\//,
   undici: /^(kit\/outbound|gateway\/(policies|proxy|async|scaling)|events\/(engine|sources|sinks))\//,
-  tar: /^(oci|provider\/backends\/(build|images)|cli\/build)\//,
+  tar: /^(oci|provider\/backends\/(build|images)|cli\/(build|publish))\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|events\/cron\/|gateway\/core\/scaling\/)/,
   commander: /^cli\//,

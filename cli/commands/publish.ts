@@ -1,9 +1,11 @@
 import { Command } from "commander";
+import type { ContextBuilder } from "../build/build-functions.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { JsonReport } from "../json-report.ts";
 import { chooseBuilder } from "../publish/choose-builder.ts";
 import { parseBuilder } from "../publish/engine-builder.ts";
+import { remoteBuilder } from "../publish/remote-builder.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
@@ -15,6 +17,8 @@ interface Flags extends BuildFlags, StackFlags {
   readonly insecureRegistry?: readonly string[];
   readonly watchdog?: readonly string[];
   readonly builder?: string;
+  readonly remoteBuilder?: string;
+  readonly payloadSecret?: string;
 }
 
 /** `faaslane publish`: builds images on this machine, without a container engine where it can, and pushes them. */
@@ -27,6 +31,8 @@ export function publishCommand(io: Io): Command {
       "--builder <name>",
       "who runs a Dockerfile's steps: auto (the first of these that is here), docker, podman, buildah, or none",
     )
+    .option("--remote-builder <url>", "a builder that makes and pushes the images, such as http://builder:8080")
+    .option("--payload-secret <file>", "what requests to the remote builder are signed with")
     .option("--insecure-registry <host>", "a registry to speak to without TLS (repeatable)", collectValues)
     .option(
       "--watchdog <file>",
@@ -40,11 +46,7 @@ export function publishCommand(io: Io): Command {
     noteMeaningless(io, command);
     const stack = await readStackFile(io, flags);
     const functions = chooseFunctions(stack, flags);
-    const builder = await chooseBuilder(io, parseBuilder(flags.builder ?? "auto"), {
-      platforms: (flags.platforms ?? "").split(",").filter((platform) => platform !== ""),
-      insecure: flags.insecureRegistry ?? [],
-      watchdogs: flags.watchdog ?? [],
-    });
+    const builder = await builderOf(io, flags);
     const settings = buildSettingsOf(io, flags, stack);
     const report = flags.json ? new JsonReport(io) : undefined;
     const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false, report });
@@ -52,5 +54,20 @@ export function publishCommand(io: Io): Command {
     if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
     if (report) return;
     for (const outcome of outcomes) if (outcome.kind === "built") io.stdout.write(`${outcome.digest}\n`);
+  });
+}
+
+/** The variables are those of `faas-cli`. */
+async function builderOf(io: Io, flags: Flags): Promise<ContextBuilder> {
+  const platforms = (flags.platforms ?? "").split(",").filter((platform) => platform !== "");
+  const url = flags.remoteBuilder ?? io.env.OPENFAAS_REMOTE_BUILDER;
+  if (url) {
+    const payloadSecret = flags.payloadSecret ?? io.env.OPENFAAS_PAYLOAD_SECRET;
+    return await remoteBuilder(io, { url, payloadSecret: payloadSecret || undefined, platforms });
+  }
+  return await chooseBuilder(io, parseBuilder(flags.builder ?? "auto"), {
+    platforms,
+    insecure: flags.insecureRegistry ?? [],
+    watchdogs: flags.watchdog ?? [],
   });
 }

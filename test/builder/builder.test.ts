@@ -11,7 +11,7 @@ import { createLogger } from "../../kit/log.ts";
 import { openRemoteBuilder } from "../../provider/backends/images/remote-builder.ts";
 import { pushBase } from "../support/oci-images.ts";
 import { type OwnRegistry, REGISTRY_LOGIN, startRegistry } from "../support/own-registry.ts";
-import { ROOT, temporaryFolder } from "../support/platform.ts";
+import { ROOT, runCli, temporaryFolder } from "../support/platform.ts";
 
 const SECRET = "the payload secret";
 const { signal } = new AbortController();
@@ -191,4 +191,30 @@ test.each<[what: string, status: number, says: RegExp, ask: () => Promise<Respon
 ])("%s is refused with %i", async (_what, status, says, ask) => {
   const answer = await ask();
   expect([answer.status, await answer.text()]).toEqual([status, expect.stringMatching(says)]);
+});
+
+test("our client has it build, by flags and by the variables of faas-cli", async () => {
+  const project = join(folder.path, "project");
+  await mkdir(join(project, "hello"), { recursive: true });
+  await writeFile(join(project, "hello/Dockerfile"), "FROM scratch\n");
+  await writeFile(join(project, "hello/faaslane.json"), descriptor());
+  const stack =
+    "version: 1.0\nprovider:\n  name: openfaas\nfunctions:\n  hello:\n    lang: dockerfile\n    handler: ./hello\n    image: ours:1\n";
+  await writeFile(join(project, "stack.yaml"), stack);
+  const secret = join(folder.path, "payload-secret");
+  const publish = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    runCli(["publish", ...args], { cwd: project, env: { HOME: folder.path, ...env } });
+  const done = await publish(["--remote-builder", builder.url, "--payload-secret", secret]);
+  expect([done.code, done.stderr]).toEqual([0, expect.not.stringContaining("Note:")]);
+  expect(done.stdout).toMatch(new RegExp(`${own.address}/team/ours:1@sha256:[0-9a-f]{64}`));
+  const variables = { OPENFAAS_REMOTE_BUILDER: builder.url, OPENFAAS_PAYLOAD_SECRET: secret };
+  const digest = /sha256:[0-9a-f]{64}/.exec(done.stdout)?.[0] as string;
+  expect(await publish([], variables)).toMatchObject({ code: 0, stdout: expect.stringContaining(digest) });
+  const unsigned = await publish(["--remote-builder", builder.url]);
+  expect([unsigned.code, unsigned.stdout + unsigned.stderr]).toEqual([
+    1,
+    expect.stringContaining("the builder answers 401"),
+  ]);
+  const nowhere = await publish(["--remote-builder", "builder:8080"]);
+  expect(nowhere.stderr).toContain("--remote-builder must be a URL");
 });

@@ -2,12 +2,9 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { BuildConfig } from "../../../contract/build.ts";
+import { type BuildConfig, PACKAGE } from "../../../contract/build.ts";
 import { decode, maybe, parseJson, stringMap } from "../../../contract/decode.ts";
 import { FaasError } from "../../../contract/errors.ts";
-
-/** What OpenFaaS's clients put into a tar for a builder, beside the context below `context/`. */
-export const PACKAGE = { config: "com.openfaas.docker.config", secrets: "com.openfaas.secrets", context: "context" };
 
 const MAX_CONFIG_BYTES = 64 * 1024;
 
