@@ -6,7 +6,7 @@ import { decideNext, type NextAttempt } from "../delivery/next-attempt.ts";
 import type { AttemptRecord, DeliverySettlement, EventDelivery, HeaderList, NewEvent } from "../store/event-store.ts";
 import type { SubscriberHealth } from "../triggers/subscriber-health.ts";
 import { parseReplayTarget } from "../triggers/subscribers.ts";
-import type { ReplyRule, Subscriber, Trigger } from "../triggers/trigger.ts";
+import type { ReplyRule, Subscriber, Trigger, TryOrder } from "../triggers/trigger.ts";
 import { deadLetterOf, type LastTry } from "./dead-letter.ts";
 import { TryTimeout, withTryDeadline } from "./deadline.ts";
 import { deliveredEvent, onwardHeaders, repliedEvent } from "./outgoing.ts";
@@ -108,9 +108,16 @@ export class Deliverer {
     if (order instanceof Error || typeof order !== "object" || order === null) {
       return await this.#again(task, { ...NOBODY, error: textOf(order) });
     }
-    const { kind, ...rest } = order as Awaited<ReturnType<NonNullable<Trigger["onTry"]>>>;
-    if (kind === "send") return await this.#try(task, (rest as { headers: HeaderList }).headers, signal);
-    const { note, appended } = rest as { note?: string; appended?: readonly NewEvent[] };
+    const said = order as TryOrder;
+    if (said.kind === "send") {
+      const { subscriber } = task;
+      const pinned =
+        said.version !== undefined && subscriber.kind === "function"
+          ? { ...subscriber, version: said.version }
+          : subscriber;
+      return await this.#try({ ...task, subscriber: pinned }, said.headers, signal);
+    }
+    const { note, appended } = said;
     return {
       kind: "done",
       attempt: this.#attempt(task, NOBODY, { ...(note !== undefined && { note }) }),
@@ -205,7 +212,7 @@ export class Deliverer {
     if (isMain(delivery) && trigger.onAnswer) {
       try {
         const event = reply.kind === "event" ? repliedEvent(reply.event, undefined) : undefined;
-        appended = await trigger.onAnswer(delivery, event, plainAnswer(answer));
+        appended = [...(appended ?? []), ...(await trigger.onAnswer(delivery, event, plainAnswer(answer)))];
       } catch (error) {
         return await this.#failed(
           task,
