@@ -9,7 +9,7 @@ import { parseReplayTarget } from "../triggers/subscribers.ts";
 import type { ReplyRule, Subscriber, Trigger, TryOrder } from "../triggers/trigger.ts";
 import { deadLetterOf, type LastTry } from "./dead-letter.ts";
 import { TryTimeout, withTryDeadline } from "./deadline.ts";
-import { deliveredEvent, onwardHeaders, repliedEvent } from "./outgoing.ts";
+import { deliveredEvent, headerBytes, onwardHeaders, repliedEvent } from "./outgoing.ts";
 import type { DeliverySeen, EventAnswer, TransformEvent } from "./ports.ts";
 import { type Reply, readReply } from "./reply.ts";
 import { hasExpired } from "./router.ts";
@@ -162,7 +162,7 @@ export class Deliverer {
     const retryAfter = answer.headers["retry-after"];
     const retryAfterMs =
       sent.retryAfterMs ?? (typeof retryAfter === "string" ? parseRetryAfter(retryAfter, now()) : undefined);
-    const reply = readReply(answer, rule, maxEventBytes);
+    const reply = readReply(answer, rule, maxEventBytes - headerBytes(delivery.event));
     if (answer.status === TOO_MANY && !answer.internal && retryAfterMs) {
       this.#options.pause(trigger.id, Math.min(retryAfterMs, trigger.policy.maxDelayMs));
     }

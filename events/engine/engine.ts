@@ -58,7 +58,13 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   const unknown = new UnknownTriggers({ store, triggers, graceMs: options.graceMs ?? GRACE_MS, log });
   const { targets, lookup, userAgent } = options;
   const uris = new UriCaller({ targets, lookup, userAgent, maxAnswerBytes: store.maxEventBytes * 2 });
-  const sender = new Sender({ ...options, uris, maxAnswerBytes: store.maxEventBytes * 2, now });
+  const sender = new Sender({
+    ...options,
+    uris,
+    maxAnswerBytes: store.maxEventBytes * 2,
+    maxEventBytes: store.maxEventBytes,
+    now,
+  });
   const deliverer = new Deliverer({
     find: (id) => triggers.find(id),
     health: options.health,

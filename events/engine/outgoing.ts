@@ -53,6 +53,11 @@ export function onwardHeaders({ headers, via }: Pick<StoredEvent, "headers" | "v
   });
 }
 
+/** What they add to an event as stores count it, and a little more. */
+export function headerBytes(event: Pick<StoredEvent, "headers" | "via">): number {
+  return Buffer.byteLength(JSON.stringify(onwardHeaders(event))) + 64;
+}
+
 export interface DeliveryMessage {
   readonly headers: HeaderList;
   readonly body: Buffer;

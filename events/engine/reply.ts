@@ -12,7 +12,10 @@ export type Reply =
 
 const NONE: Reply = { kind: "none" };
 
-/** Reads the reply in an answer. Only one of 200 can have any: 202 says that the event is not dealt with yet. */
+/**
+ * Reads the reply in an answer. Only one of 200 can have any: 202 says that the event is not dealt with yet.
+ * @param maxBytes that a broker takes of it
+ */
 export function readReply({ status, headers, body, error }: EventAnswer, rule: ReplyRule, maxBytes: number): Reply {
   if (status !== 200 || rule === "none") return NONE;
   const mode = httpMode(headers);
@@ -24,7 +27,7 @@ export function readReply({ status, headers, body, error }: EventAnswer, rule: R
   try {
     const [event] = decodeHttp(headers, body);
     if (!event) return malformed("has no event");
-    return sizeOf(event) > maxBytes ? malformed("is larger than a broker takes") : { kind: "event", event };
+    return eventBytes(event) > maxBytes ? malformed("is larger than a broker takes") : { kind: "event", event };
   } catch (failure) {
     if (failure instanceof FaasError) return malformed(failure.message);
     throw failure;
@@ -35,9 +38,7 @@ function malformed(reason: string): Reply {
   return { kind: "malformed", reason: `malformed reply: ${reason}` };
 }
 
-/** About as a store counts it. */
-function sizeOf({ attributes, data }: CloudEvent): number {
-  let bytes = data?.length ?? 0;
-  for (const name in attributes) bytes += name.length + Buffer.byteLength(String(attributes[name])) + 8;
-  return bytes;
+/** As stores count it, without headers. */
+export function eventBytes({ attributes, data }: CloudEvent): number {
+  return Buffer.byteLength(JSON.stringify(attributes)) + (data?.length ?? 0);
 }

@@ -1,8 +1,9 @@
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import type { BrokerRef, EventDelivery, NewEvent } from "../store/event-store.ts";
 import type { Subscriber } from "../triggers/trigger.ts";
-import { buildMessage, type MessageOptions, onwardHeaders, repliedEvent } from "./outgoing.ts";
+import { buildMessage, headerBytes, type MessageOptions, onwardHeaders, repliedEvent } from "./outgoing.ts";
 import type { CallFunction, EventAnswer, SendToSink } from "./ports.ts";
+import { eventBytes } from "./reply.ts";
 import type { UriCaller } from "./uri-caller.ts";
 
 export interface SenderOptions {
@@ -12,6 +13,8 @@ export interface SenderOptions {
   readonly hasBroker: (broker: BrokerRef) => Promise<boolean>;
   readonly uris: Pick<UriCaller, "call">;
   readonly maxAnswerBytes: number;
+  /** Of an event in its broker. */
+  readonly maxEventBytes: number;
   readonly now: () => number;
 }
 
@@ -50,7 +53,7 @@ export class Sender {
           ...(version !== undefined && { version }),
           path,
           ...buildMessage(event, delivery, how),
-          callId: delivery.id,
+          callId: `event-${delivery.event.ref}-${delivery.id}`,
           arrivedAt: delivery.event.arrivedAt,
           attempt: delivery.failures + 1,
           maxAnswerBytes,
@@ -81,9 +84,13 @@ export class Sender {
     if (hops <= 0) {
       return { answer: { ...NO_ANSWER, error: "the event has come through too many brokers", final: true } };
     }
+    const onward = repliedEvent(event, replay);
+    if (eventBytes(onward) + headerBytes(from) > this.#options.maxEventBytes) {
+      return { answer: { ...NO_ANSWER, error: "the event is larger than a broker takes", final: true } };
+    }
     const forwarded: NewEvent = {
       broker,
-      event: repliedEvent(event, replay),
+      event: onward,
       headers: onwardHeaders(from),
       hops,
       arrivedAt: this.#options.now(),

@@ -70,6 +70,7 @@ async function deliver(given: Given = {}): Promise<DeliverySettlement> {
     hasBroker: async ({ name }) => name !== "missing",
     uris,
     maxAnswerBytes: 64 * 1024,
+    maxEventBytes: 32 * 1024,
     now: () => NOW,
   });
   const deliverer = new Deliverer({
