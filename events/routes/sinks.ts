@@ -10,7 +10,7 @@ import { readAskedNamespace, readResourceName } from "./names.ts";
 
 export interface SinkRouteDeps {
   readonly resources: Pick<ResourceStore, "get" | "put" | "remove" | "list">;
-  readonly types: SinkTypes;
+  readonly sinkTypes: SinkTypes;
   /** Those of this process, for how they are. */
   readonly sinks: Pick<Sinks, "status">;
   readonly authorized: RequestHandler;
@@ -55,7 +55,7 @@ function declareRoute(deps: SinkRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
     const spec = decodeSinkSpec(bodyJson(req, "sink"));
-    await checkSinkSettings(deps.types, spec);
+    await checkSinkSettings(deps.sinkTypes, spec);
     const before = await deps.resources.get(address);
     if (!before && (await deps.resources.list("sink", address.namespace)).length >= MAX_SINKS) {
       throw new FaasError("unprocessable", `sink: a namespace has at most ${MAX_SINKS} sinks`);

@@ -17,7 +17,8 @@ export function answerEvents(
   { config, isAuthorized, meter, defaultNamespace, log }: EventsDeps,
   parts: EventsAtWork,
 ): EventsParts {
-  const { events, resources, brokers, triggers, replays, transforms, types, runner, statuses } = parts;
+  const { events, resources, brokers, triggers, replays, transforms, types, runner, statuses, sinks, sinkTypes } =
+    parts;
   const bodies = new BodyReader({ limitBytes: MAX_BODY_BYTES, totalBytes: MAX_BUFFERED_BYTES, what: "events" });
   const ingress = new BrokerIngress({
     events,
@@ -31,7 +32,19 @@ export function answerEvents(
   });
   const app = createApp();
   addEventRoutes(app, {
-    ...{ events, store: events, resources, brokers, triggers, replays, types, runner, defaultNamespace },
+    ...{
+      events,
+      store: events,
+      resources,
+      brokers,
+      triggers,
+      replays,
+      types,
+      runner,
+      sinks,
+      sinkTypes,
+      defaultNamespace,
+    },
     ...(statuses && { statuses }),
     redaction: buildEventRedaction(config.redact),
     checkTransform: (expression, field) => transforms.check(expression, field),

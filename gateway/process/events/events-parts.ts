@@ -1,6 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import type { Replays } from "../../../events/ledger/replays.ts";
+import type { SinkTypes } from "../../../events/sinks/sink-types.ts";
+import type { Sinks } from "../../../events/sinks/sinks.ts";
 import type { SourceRunner } from "../../../events/sources/source-runner.ts";
 import type { SourceStatuses } from "../../../events/sources/source-statuses.ts";
 import type { SourceTypes } from "../../../events/sources/source-types.ts";
@@ -51,6 +53,8 @@ export interface EventsAtWork {
   readonly transforms: Transforms;
   readonly types: SourceTypes;
   readonly runner: SourceRunner;
+  readonly sinks: Sinks;
+  readonly sinkTypes: SinkTypes;
   /** What other processes tell of sources; absent where there are none. */
   readonly statuses?: SourceStatuses;
 }

@@ -1,6 +1,8 @@
 import { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import { type EventEngine, openEngine } from "../../../events/engine/engine.ts";
 import { Replays } from "../../../events/ledger/replays.ts";
+import { sinkTypes } from "../../../events/sinks/sink-types.ts";
+import { Sinks } from "../../../events/sinks/sinks.ts";
 import { DocumentSources } from "../../../events/sources/document-sources.ts";
 import { FunctionSources } from "../../../events/sources/function-sources.ts";
 import { ALWAYS_ACTS, type KnownSource, type SourceLead, SourceRunner } from "../../../events/sources/source-runner.ts";
@@ -91,6 +93,15 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   const transforms = new Transforms({ log });
   const sets = [new DocumentSources(resources, log), new FunctionSources(functions)] as const;
   const statuses = config.kind === "jetstream" ? new SourceStatuses(resources, log) : undefined;
+  const readSecret = eventSecrets(deps.functionSecretsPath);
+  const sinks = new Sinks({
+    resources,
+    types: sinkTypes(),
+    readSecret,
+    targets: new CallbackTargets(deps.targets),
+    now: Date.now,
+    random: Math.random,
+  });
   const types = sourceTypes();
   const runner = new SourceRunner({
     sets,
@@ -99,13 +110,13 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     types,
     store: events,
     resources,
-    readSecret: eventSecrets(deps.functionSecretsPath),
+    readSecret,
     now: Date.now,
     log,
     ...(statuses && { statuses }),
   });
   const parts: EventsAtWork = {
-    ...{ events, resources, brokers, triggers, replays, transforms, types, runner },
+    ...{ events, resources, brokers, triggers, replays, transforms, types, runner, sinks, sinkTypes: sinkTypes() },
     ...(statuses && { statuses }),
   };
   const stopSources = async () => {
@@ -119,6 +130,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     close: async () => {
       await stopSources();
       await Promise.all(sets.map((set) => set.close()));
+      await sinks.close();
       transforms.close();
       triggers.close();
       brokers.close();
@@ -130,14 +142,14 @@ function namespacesOf(table: FunctionTable): string[] {
   return [...table.entries()].map(({ namespace }) => namespace);
 }
 
-function openDeliveries(deps: EventsDeps, { events, triggers, brokers, transforms }: EventsAtWork): EventEngine {
+function openDeliveries(deps: EventsDeps, { events, triggers, brokers, transforms, sinks }: EventsAtWork): EventEngine {
   const { config, caller, tracer, targets, meter, userAgent, log } = deps;
   return openEngine({
     store: events,
     triggers: triggers.triggers,
     health: triggers.health,
     callFunction: callFunctions(tracer ? new TracedCaller(caller, tracer) : caller),
-    sendToSink: async ({ namespace, name }) => ({ status: 404, error: `there is no sink ${namespace}/${name}` }),
+    sendToSink: (sink, event, signal) => sinks.send(sink, event, signal),
     transform: (expression, event) => transforms.transform(expression, event),
     hasBroker: async (ref) => (await brokers.find(ref)) !== undefined,
     targets: new CallbackTargets(targets),
