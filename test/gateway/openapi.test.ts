@@ -123,6 +123,11 @@ function normal(value: unknown): unknown {
 
 const json = (value: unknown): RequestInit => ({ body: JSON.stringify(value) });
 
+const EVENT: RequestInit = {
+  body: JSON.stringify({ specversion: "1.0", id: "1", source: "/test", type: "order.created", data: {} }),
+  headers: { "content-type": "application/cloudevents+json" },
+};
+
 type Try = readonly [operationId: string, status: number, path: string, init?: RequestInit, line?: boolean];
 
 /** A call that waits for an hour, one that has ended, and one whose callback nobody takes. */
@@ -229,6 +234,27 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["setRoutes", 400, "/system/routes", json({ function: "hello", routes: [{ path: "x" }] })],
   ["listRoutes", 200, "/system/routes"],
   ["removeRoutes", 202, "/system/routes"],
+  ["listBrokers", 200, "/system/brokers"],
+  ["declareBroker", 201, "/system/brokers/orders"],
+  ["declareBroker", 200, "/system/brokers/orders"],
+  ["declareBroker", 400, "/system/brokers/orders", json({ maxAge: "soon" })],
+  ["getBroker", 200, "/system/brokers/orders"],
+  ["getBroker", 404, "/system/brokers/nope"],
+  ["sendEvent", 202, "/broker/openfaas-fn/orders", EVENT],
+  ["sendEvent", 400, "/broker/openfaas-fn/orders", { body: "hi" }],
+  ["sendEvent", 404, "/broker/openfaas-fn/nope", EVENT],
+  ["declareTrigger", 201, "/system/triggers/greet"],
+  ["declareTrigger", 200, "/system/triggers/greet"],
+  ["declareTrigger", 400, "/system/triggers/greet", json({ subscriber: {} })],
+  ["listTriggers", 200, "/system/triggers"],
+  ["getTrigger", 200, "/system/triggers/greet"],
+  ["getTrigger", 404, "/system/triggers/nope"],
+  ["resumeTrigger", 200, "/system/triggers/greet/resume"],
+  ["resumeTrigger", 404, "/system/triggers/nope/resume"],
+  ["removeTrigger", 204, "/system/triggers/greet"],
+  ["removeTrigger", 404, "/system/triggers/greet"],
+  ["removeBroker", 204, "/system/brokers/orders?force=true"],
+  ["removeBroker", 404, "/system/brokers/orders"],
   ["scaleFunction", 202, "/system/scale-function/hello"],
   async () => {
     const path = "/system/scaling/hello/history";

@@ -102,10 +102,23 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.call": [`${PATHS.call}?id=a`],
   "PATHS.callBody": [`${PATHS.callBody}?id=a`],
   "PATHS.callCallback": [`${PATHS.callCallback}?id=a`],
+  "PATHS.brokers": [PATHS.brokers],
+  "`${PATHS.brokers}/:name`": [`${PATHS.brokers}/default`, `${PATHS.brokers}/evil?force=true`],
+  "PATHS.triggers": [PATHS.triggers],
+  "PATHS.sources": [PATHS.sources],
+  // What is declared by name.
+  one: [`${PATHS.triggers}/t`, `${PATHS.triggers}/function%2Fopenfaas-fn%2Ff`, `${PATHS.sources}/s`],
+  "`${one}/suspend`": [`${PATHS.sources}/s/suspend`],
+  "`${one}/resume`": [`${PATHS.triggers}/t/resume`, `${PATHS.sources}/s/resume`],
+  "PATHS.events": [PATHS.events],
+  "`${PATHS.events}/:id`": [`${PATHS.events}/e`],
+  "`${PATHS.events}/:id/why`": [`${PATHS.events}/e/why`],
+  "PATHS.replays": [PATHS.replays],
+  "`${PATHS.replays}/:name`": [`${PATHS.replays}/r`],
 };
 
 test("no route is missing from the table of this suite", () => {
-  const sources = ["gateway", "provider"].flatMap((part) =>
+  const sources = ["gateway", "provider", "events/routes"].flatMap((part) =>
     readdirSync(join(ROOT, part), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => readFileSync(join(ROOT, part, name), "utf8")),

@@ -1,8 +1,7 @@
-import { FaasError } from "../../../contract/errors.ts";
 import { buildEventRedaction } from "../../../events/ledger/redact-event.ts";
 import { addEventRoutes } from "../../../events/routes/add-event-routes.ts";
 import { BROKER_PREFIX, BrokerIngress } from "../../../events/routes/broker.ts";
-import { answerError } from "../../../kit/answer-error.ts";
+import { WebhookIngress } from "../../../events/routes/webhook.ts";
 import { createApp } from "../../../kit/respond.ts";
 import type { EventsParts } from "../../app.ts";
 import { BodyReader } from "../../proxy/body-reader.ts";
@@ -30,6 +29,7 @@ export function answerEvents(
     count: meter.received,
     log,
   });
+  const webhooks = new WebhookIngress({ runner, bodies, maxBytes: events.maxEventBytes, defaultNamespace, log });
   const app = createApp();
   addEventRoutes(app, {
     ...{
@@ -52,10 +52,7 @@ export function answerEvents(
     authorized: (_req, _res, next) => next(),
   });
   return {
-    handle: async (req, res) => {
-      if ((req.url as string).startsWith(BROKER_PREFIX)) await ingress.handle(req, res);
-      else answerError(res, new FaasError("notFound", "404 page not found", { code: "unknown_route" }), {});
-    },
+    handle: (req, res) => ((req.url as string).startsWith(BROKER_PREFIX) ? ingress : webhooks).handle(req, res),
     control: app,
   };
 }
