@@ -104,6 +104,7 @@ export class SourceRun {
         return appended;
       },
       isOpen: async (ref) => isOpen(await store.find(namespace, ref)),
+      arrivedAt: async (ref) => (await store.find(namespace, ref))?.event.arrivedAt,
       receive: (answer) => {
         this.answer = answer;
       },

@@ -18,6 +18,7 @@ const LOADERS: Loaders = {
   mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,
   rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,
+  webhook: async () => (await import("./webhook/webhook-source.ts")).webhookSource,
 };
 /** Only functions' annotations ask for these. */
 const BY_ANNOTATIONS: ReadonlySet<string> = new Set(["cron-function"]);

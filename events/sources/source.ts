@@ -47,6 +47,8 @@ export interface SourceContext {
   emit(events: readonly SourceEvent[]): Promise<readonly Appended[]>;
   /** Whether an event that it emitted is still to be delivered to somebody. */
   isOpen(ref: string): Promise<boolean>;
+  /** When an event arrived, in milliseconds since 1970; undefined when it is not kept any more. */
+  arrivedAt(ref: string): Promise<number | undefined>;
   /** Requests to its address go there from now on. Only for types that say {@link SourceType.receives}. */
   receive(answer: AnswerRequest): void;
   /**

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { parseBoundedJson } from "../../contract/bounded-json.ts";
 import { FaasError } from "../../contract/errors.ts";
-import { type CloudEvent, checkedEvent, type EventValue } from "../codec/cloud-event.ts";
+import { type CloudEvent, checkedEvent, type EventValue, isJsonType } from "../codec/cloud-event.ts";
 import type { WebhookProfile } from "./profiles.ts";
 import type { WebhookRequest } from "./signature.ts";
 
@@ -25,27 +24,80 @@ const text = (value: unknown): string | undefined =>
     ? String(value).slice(0, MAX_TEXT)
     : undefined;
 
+export interface WebhookEventOptions {
+  /** Of events whose sender does not say, e.g. `/webhooks/openfaas-fn/orders`. */
+  readonly source: string;
+  /** GitHub's events as Knative's source has them, instead of as the CloudEvents adapter document has them. */
+  readonly knative?: boolean;
+  /** Header that names a delivery, in lower case, where the profile knows none. */
+  readonly idHeader?: string | undefined;
+  /** Names deliveries whose sender does not. */
+  readonly newId: (body: Buffer) => string;
+}
+
+/** A delivery as an event. */
+export interface WebhookDelivery {
+  readonly event: CloudEvent;
+  /** How its sender names it: a second one of that name is a replay. */
+  readonly id?: string;
+  /** What can be subscribed to: `push`, `issues.opened`, `charge.paid`. */
+  readonly name: string;
+}
+
 /**
  * The event of a delivery whose signature was right; undefined for one that only tries whether there is somebody.
- * @param source of events whose sender does not say, e.g. `/webhooks/openfaas-fn/orders`
  * @throws {FaasError} `invalid` when the delivery is not as the profile has it
  */
-export function webhookEvent(profile: WebhookProfile, source: string, request: WebhookRequest): CloudEvent | undefined {
+export function webhookEvent(
+  profile: WebhookProfile,
+  given: WebhookRequest,
+  { source, knative = false, idHeader, newId }: WebhookEventOptions,
+): WebhookDelivery | undefined {
+  const request = withoutForm(profile, given);
   const delivery = READERS[profile](request);
   if (!delivery) return undefined;
   const { headers, body } = request;
+  const id = delivery.id ?? (idHeader === undefined ? undefined : text(headers[idHeader]));
+  const content = knative && profile === "github" ? { ...delivery, ...knativeGithub(request) } : delivery;
   const attributes: Record<string, EventValue | undefined> = {
     specversion: "1.0",
-    // The same bytes are the same delivery, where nothing else tells.
-    id: delivery.id ?? createHash("sha256").update(body).digest("hex"),
-    source: delivery.source ?? source,
-    type: delivery.type,
-    subject: delivery.subject,
-    time: delivery.time,
+    id: id ?? newId(body),
+    source: content.source ?? source,
+    type: content.type,
+    subject: content.subject,
+    time: content.time,
     datacontenttype: headers["content-type"],
   };
   const present = Object.entries(attributes).filter((entry): entry is [string, EventValue] => entry[1] !== undefined);
-  return checkedEvent({ attributes: Object.fromEntries(present), ...(body.length > 0 && { data: body }) });
+  const event = checkedEvent({ attributes: Object.fromEntries(present), ...(body.length > 0 && { data: body }) });
+  return { event, ...(id !== undefined && { id }), name: delivery.type.replace(PREFIXES[profile] ?? "", "") };
+}
+
+const PREFIXES: Readonly<Partial<Record<WebhookProfile, string>>> = {
+  github: "com.github.",
+  gitlab: "com.gitlab.",
+  stripe: "com.stripe.",
+  slack: "com.slack.",
+};
+
+/** JSON that GitHub and Slack send as a form's field `payload` is taken out of it. */
+function withoutForm(profile: WebhookProfile, request: WebhookRequest): WebhookRequest {
+  const { headers, body } = request;
+  const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "");
+  if (!isForm || (profile !== "github" && profile !== "slack")) return request;
+  const payload = new URLSearchParams(body.toString()).get("payload");
+  if (payload === null) return request;
+  return { headers: { ...headers, "content-type": "application/json" }, body: Buffer.from(payload) };
+}
+
+/** @see https://github.com/knative-extensions/eventing-github */
+function knativeGithub({ headers, body }: WebhookRequest): Pick<WebhookContent, "type" | "source"> {
+  const { repository, organization } = jsonOf(body);
+  const owner = text(object(organization).login);
+  return {
+    type: `dev.knative.source.github.${slug(headers["x-github-event"] ?? "")}`,
+    source: uri(object(repository).html_url) ?? (owner === undefined ? undefined : `https://github.com/${owner}`),
+  };
 }
 
 const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => WebhookContent | undefined>> = {
@@ -73,7 +125,13 @@ const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => Webh
       ...(isTime && { time: seconds.toISOString() }),
     };
   },
-  slack: ({ body }) => {
+  slack: ({ headers, body }) => {
+    // Slash commands are forms.
+    if (!isJsonType(headers["content-type"])) {
+      const form = new URLSearchParams(body.toString());
+      const id = form.get("trigger_id") ?? undefined;
+      return { id, type: "com.slack.command", subject: form.get("team_id") ?? undefined };
+    }
     const { type, event, event_id: id, team_id: team } = jsonOf(body);
     return {
       id: text(id),

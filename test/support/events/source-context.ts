@@ -42,6 +42,7 @@ export class FakeSourceContext implements SourceContext {
   readonly #secrets: Readonly<Record<string, string>>;
   readonly #stopping = new AbortController();
   readonly #refs = new Map<string, string>();
+  readonly #arrivals = new Map<string, number>();
 
   constructor({ namespace = "openfaas-fn", name = "source", secrets = {}, cursor, now }: FakeSourceOptions = {}) {
     this.namespace = namespace;
@@ -63,6 +64,7 @@ export class FakeSourceContext implements SourceContext {
       const seen = event.once === undefined ? undefined : this.#refs.get(event.once);
       if (seen !== undefined) return { ref: seen, duplicate: true };
       const ref = `ref-${this.emitted.push(event)}`;
+      this.#arrivals.set(ref, this.now());
       if (event.once !== undefined) this.#refs.set(event.once, ref);
       return { ref, duplicate: false };
     });
@@ -70,6 +72,10 @@ export class FakeSourceContext implements SourceContext {
 
   async isOpen(ref: string) {
     return this.open.has(ref);
+  }
+
+  async arrivedAt(ref: string) {
+    return this.#arrivals.get(ref);
   }
 
   receive(answer: AnswerRequest) {
