@@ -27,6 +27,8 @@ export interface DelivererOptions {
   readonly observe?: ((seen: DeliverySeen) => void) | undefined;
   readonly log: Pick<Logger, "warn" | "debug">;
   readonly now: () => number;
+  /** For how old events are. */
+  readonly ageNow: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -129,7 +131,7 @@ export class Deliverer {
   #whyNever({ trigger, delivery }: Task): string | undefined {
     const { event, replay, deadLetter } = delivery;
     if (deadLetter) return undefined;
-    const now = this.#options.now();
+    const now = this.#options.ageNow();
     if (trigger.stopped !== undefined && delivery.target === undefined)
       return `the trigger has stopped: ${trigger.stopped}`;
     if (replay !== undefined) return undefined;
@@ -264,15 +266,15 @@ export class Deliverer {
     retryAfterMs: number | undefined,
   ): NextAttempt {
     const { failures, event, replay, deadLetter } = delivery;
-    const { now, random } = this.#options;
+    const { ageNow, random } = this.#options;
     // What is given out again, or given up, is old already.
-    const ageMs = replay !== undefined || deadLetter ? 0 : Math.max(0, now() - event.arrivedAt);
+    const ageMs = replay !== undefined || deadLetter ? 0 : Math.max(0, ageNow() - event.arrivedAt);
     return decideNext({ ...outcome, retryAfterMs }, { failures, ageMs }, trigger.policy, random());
   }
 
   async #follow(task: Task, next: Failed, tried: Tried): Promise<DeliverySettlement> {
     const { trigger } = task;
-    const { health, now } = this.#options;
+    const { health, ageNow: now } = this.#options;
     const { answer } = tried;
     if (keepsHealth(task)) await health.failed(trigger, now());
     const failingSince = keepsHealth(task) ? health.failingSince(trigger) : undefined;

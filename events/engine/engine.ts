@@ -2,6 +2,7 @@ import { keepTrying } from "../../kit/keep-trying.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Lookup } from "../../kit/outbound/connector.ts";
 import type { CallbackTargets } from "../../kit/outbound/targets.ts";
+import { earliestNow } from "../../kit/steady-clock.ts";
 import type { BrokerRef, EventConsumer, EventStore } from "../store/event-store.ts";
 import type { SubscriberHealth } from "../triggers/subscriber-health.ts";
 import type { Triggers } from "../triggers/triggers.ts";
@@ -51,6 +52,8 @@ const OPEN_WAIT_MS = [500, 15_000] as const;
 /** Routes arrived events to triggers, and makes deliveries, once all triggers are known. */
 export function openEngine(options: EventEngineOptions): EventEngine {
   const { store, triggers, log, now = Date.now, random = Math.random, concurrency } = options;
+  // A clock that is set forward makes no event old.
+  const ageNow = options.now ?? earliestNow;
   const closing = new AbortController();
   let consumer: EventConsumer | undefined;
   const changed = () => consumer?.changed();
@@ -78,6 +81,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
     observe: options.observe,
     log,
     now,
+    ageNow,
     random,
   });
   const perTrigger = (id: string): number => {
@@ -91,7 +95,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   const begin = async (): Promise<boolean> => {
     try {
       consumer = await store.consume(
-        async (events) => routeEvents(events, (broker) => triggers.of(broker), now()),
+        async (events) => routeEvents(events, (broker) => triggers.of(broker), ageNow()),
         deliverer.deliver,
         { concurrency, perTrigger },
       );

@@ -91,6 +91,7 @@ async function deliver(given: Given = {}): Promise<DeliverySettlement> {
     maxEventBytes: 32 * 1024,
     log,
     now: () => NOW,
+    ageNow: () => NOW,
     random: () => 1,
     ...given.options,
   });
