@@ -1,0 +1,58 @@
+import type { Logger } from "../../kit/log.ts";
+import type { EventStore } from "../store/event-store.ts";
+import type { ResourceStore } from "../store/resource-store.ts";
+import type { Transforms } from "../transforms/transforms.ts";
+import { FlowSet } from "./flow-set.ts";
+import type { CurrentVersion } from "./flow-steps.ts";
+import { FLOW_BROKER, MAX_RUN_MS } from "./plan.ts";
+import { DEFAULT_RUN_RETENTION, RunKeeper, type RunRetention } from "./run-keeper.ts";
+import { RunStore } from "./run-store.ts";
+
+export interface OpenFlowsOptions {
+  readonly events: Pick<EventStore, "limit" | "maxEventBytes">;
+  readonly resources: ResourceStore;
+  readonly transforms: Pick<Transforms, "transform" | "evaluate">;
+  /** A run calls the version that a function has at its start. None is pinned when absent. */
+  readonly currentVersion?: CurrentVersion;
+  readonly retention?: RunRetention;
+  readonly now?: () => number;
+  readonly log: Pick<Logger, "warn">;
+}
+
+export interface OpenFlows {
+  /** For the engine. */
+  readonly triggers: FlowSet;
+  close(): Promise<void>;
+}
+
+const LOOK_MS = 15_000;
+/** What has been delivered makes room; a run's events are kept as long as it may take, and a day to look at them. */
+const LIMITS = { maxAgeMs: MAX_RUN_MS + 24 * 3600_000, maxBytes: 256 * 1024 ** 2, maxEvents: 1_000_000 };
+
+/** Has declared flows run, in the process that delivers events. */
+export function openFlows(options: OpenFlowsOptions): OpenFlows {
+  const { events, resources, transforms, retention = DEFAULT_RUN_RETENTION, now = Date.now, log } = options;
+  const runs = new RunStore(resources);
+  const triggers = new FlowSet({
+    resources,
+    runs,
+    transforms,
+    currentVersion: options.currentVersion ?? (() => undefined),
+    maxEventBytes: events.maxEventBytes,
+    now,
+    onNamespace: (namespace) => {
+      events.limit({ namespace, name: FLOW_BROKER }, LIMITS).catch((err: unknown) => {
+        log.warn({ err, namespace }, "the limits of flows cannot be set");
+      });
+    },
+    log,
+  });
+  const keeper = new RunKeeper({ runs, retention, now, everyMs: LOOK_MS, log });
+  return {
+    triggers,
+    close: async () => {
+      triggers.close();
+      await keeper.close();
+    },
+  };
+}
