@@ -2,6 +2,7 @@ import type { BuildOutcome } from "./build/build-functions.ts";
 import type { BuildProgress } from "./build/progress.ts";
 import { GatewayError } from "./client/gateway-error.ts";
 import type { DeployOutcome } from "./deploy/deploy-functions.ts";
+import type { ResourceOutcome } from "./deploy/deploy-resources.ts";
 import { describeError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
@@ -95,6 +96,12 @@ export function resultOfDeploy(outcome: DeployOutcome, url: string): FunctionRes
     httpStatus: answer.status,
     ...(answer.warnings.length > 0 && { warnings: answer.warnings }),
   };
+}
+
+export function resultOfResource(outcome: ResourceOutcome): FunctionResult {
+  const { name } = outcome;
+  if (outcome.kind === "failed") return { name, status: "failed", ...errorFields(outcome.error) };
+  return { name, status: "deployed", isNew: outcome.isNew };
 }
 
 function errorFields(error: unknown): object {

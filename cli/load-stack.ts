@@ -31,7 +31,9 @@ export async function loadStack({ file, baseDir, env, envsubst = true }: StackSo
   const text = /^https?:\/\//i.test(name) ? await download(name) : await read(name, baseDir);
   // Only now: most commands find no stack file, and the parser takes longer to load than they to run.
   const { parseStack } = await import("./stack/parse.ts");
-  return parseStack(text, { file: name, env, envsubst });
+  const stack = parseStack(text, { file: name, env, envsubst });
+  if (stack.resources.length > 0) (await import("./stack/check-resources.ts")).checkResources(stack.resources);
+  return stack;
 }
 
 async function read(name: string, baseDir: string): Promise<string> {

@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import { templateDirsOf } from "../build/build-functions.ts";
 import { findProjectRoot } from "../build/project-root.ts";
 import { type DeployMode, type DeployOutcome, deployFunctions } from "../deploy/deploy-functions.ts";
+import { deployResources, type ResourceOutcome } from "../deploy/deploy-resources.ts";
 import { type DeployPlan, planDeployment } from "../deploy/plan-deployments.ts";
 import { CliError, describeError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
 import { parseTagMode } from "../stack/image-tag.ts";
-import type { StackFunction } from "../stack/types.ts";
+import type { StackFunction, StackResource } from "../stack/types.ts";
 import { noteOfVersion } from "../versions/deployed-version.ts";
 import type { Connection } from "./connect.ts";
 import { collectValues } from "./options.ts";
@@ -91,6 +92,22 @@ export async function deployWithReport(
       noteOf: (deployment) => noteOfVersion(client, deployment),
     },
   );
+}
+
+/** Declares what the stack file has besides functions, telling each one's fate unless `quiet`. */
+export async function deployResourcesWithReport(
+  io: Io,
+  resources: readonly StackResource[],
+  { client }: Pick<Connection, "client">,
+  { namespace, quiet = false }: { namespace: string | undefined; quiet?: boolean },
+): Promise<ResourceOutcome[]> {
+  if (resources.length === 0) return [];
+  const { ResourcesClient } = await import("../client/resources-client.ts");
+  return await deployResources(resources, new ResourcesClient(client), namespace, (outcome) => {
+    if (quiet) return;
+    if (outcome.kind === "failed") io.stdout.write(`Not declared: ${outcome.name}: ${describeError(outcome.error)}\n`);
+    else io.stdout.write(`${outcome.isNew ? "Declared" : "Updated"}: ${outcome.name}\n`);
+  });
 }
 
 function describeDeployed(outcome: DeployOutcome, url: string): string[] {

@@ -2,12 +2,19 @@ import { Command } from "commander";
 import { parseDurationFlag } from "../duration.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { JsonReport, resultOfDeploy } from "../json-report.ts";
+import { JsonReport, resultOfDeploy, resultOfResource } from "../json-report.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
-import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
+import {
+  addDeployOptions,
+  type DeployFlags,
+  deployModeOf,
+  deployPlanOf,
+  deployResourcesWithReport,
+  deployWithReport,
+} from "./deploy-options.ts";
 import {
   addGatewayOptions,
   addNamespaceOption,
@@ -16,7 +23,7 @@ import {
   type StackFlags,
 } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
-import { chooseFunctions, functionOfFlags, readStackFile } from "./selection.ts";
+import { chooseAll, functionOfFlags, readStackFile } from "./selection.ts";
 
 interface Flags extends DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
   readonly image?: string;
@@ -56,14 +63,19 @@ export function deployCommand(io: Io): Command {
     const plan = deployPlanOf(io, flags);
     const byFlags = functionFromFlags(flags);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
-    const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image and --name");
+    const { functions, resources } = byFlags
+      ? { functions: [byFlags], resources: [] }
+      : chooseAll(stack, flags, "--image and --name");
     const timeoutMs = parseDurationFlag("--timeout", flags.timeout);
     const connection = await connect(io, flags, { stackGateway: stack?.gateway, timeoutMs });
     const report = flags.json ? new JsonReport(io) : undefined;
     const quiet = report !== undefined;
     const outcomes = await deployWithReport(io, functions, connection, { plan, mode, quiet });
     for (const outcome of outcomes) report?.add(resultOfDeploy(outcome, connection.url));
-    if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
+    const { namespace } = flags;
+    const declared = await deployResourcesWithReport(io, resources, connection, { namespace, quiet });
+    for (const outcome of declared) report?.add(resultOfResource(outcome));
+    if (report?.end() ?? reportFailures(io, [...outcomes, ...declared])) throw new SilentFailure();
   });
 }
 

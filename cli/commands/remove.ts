@@ -1,6 +1,9 @@
 import { Command } from "commander";
+import type { GatewayClient } from "../client/gateway-client.ts";
+import { removeResources } from "../deploy/deploy-resources.ts";
 import { CliError, describeError, LIST_SHOWS, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
+import type { StackResource } from "../stack/types.ts";
 import { connect } from "./connect.ts";
 import {
   addGatewayOptions,
@@ -9,7 +12,7 @@ import {
   type GatewayFlags,
   type StackFlags,
 } from "./options.ts";
-import { chooseFunctions, readStackFile, selectedNamespace } from "./selection.ts";
+import { chooseAll, readStackFile, selectedNamespace } from "./selection.ts";
 import { settleWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 
 interface Flags extends GatewayFlags, StackFlags {
@@ -32,13 +35,16 @@ export function removeCommand(io: Io): Command {
   return command.action(async (name: string | undefined) => {
     const flags = command.optsWithGlobals<Flags>();
     const stack = await readStackFile(io, flags);
-    const names = name === undefined ? chooseFunctions(stack, flags, "a name").map((fn) => fn.name) : [name];
+    const all = name === undefined ? chooseAll(stack, flags, "a name") : undefined;
+    const names = all?.functions.map((fn) => fn.name) ?? [name as string];
     const waitingCalls = waitingCallsOf(flags);
     const { client } = await connect(io, flags, { stackGateway: stack?.gateway });
     const { QueueClient } = await import("../client/queue-client.ts");
     const queue = new QueueClient(client);
 
     const failures: string[] = [];
+    // First, so that nothing more is sent to functions that go.
+    failures.push(...(await removeDeclared(io, all?.resources ?? [], client, flags.namespace)));
     for (const target of names) {
       io.stdout.write(`Deleting: ${target}.\n`);
       try {
@@ -61,4 +67,21 @@ export function removeCommand(io: Io): Command {
     for (const failure of failures) io.stderr.write(`Error: ${failure}\n`);
     if (failures.length > 0) throw new SilentFailure();
   });
+}
+
+/** @returns what went wrong */
+async function removeDeclared(
+  io: Io,
+  resources: readonly StackResource[],
+  client: GatewayClient,
+  namespace: string | undefined,
+): Promise<string[]> {
+  if (resources.length === 0) return [];
+  const { ResourcesClient } = await import("../client/resources-client.ts");
+  const failures: string[] = [];
+  await removeResources(resources, new ResourcesClient(client), namespace, (title, outcome) => {
+    if ("error" in outcome) failures.push(`${title}: ${describeError(outcome.error)}`);
+    else io.stdout.write(outcome.found ? `Removed: ${title}\n` : `There is no ${title}\n`);
+  });
+  return failures;
 }

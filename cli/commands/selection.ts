@@ -3,7 +3,7 @@ import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { loadStack } from "../load-stack.ts";
 import { selectFunctions } from "../stack/select.ts";
-import type { Stack, StackFunction } from "../stack/types.ts";
+import type { Stack, StackFunction, StackResource } from "../stack/types.ts";
 import type { StackFlags } from "./options.ts";
 
 /** The stack file that the flags mean, if there is one. @throws {CliError} */
@@ -26,6 +26,24 @@ export function chooseFunctions(
   if (!stack) throw new CliError(`there is no stack.yaml or stack.yml here: name one with -f${hint}`);
   if (stack.functions.length === 0) throw new CliError("the stack file has no functions");
   return selectFunctions(stack.functions, flags);
+}
+
+/** Functions of a stack file, and what else it declares. */
+export interface ChosenParts {
+  readonly functions: readonly StackFunction[];
+  /** Only where functions are not named one by one. */
+  readonly resources: readonly StackResource[];
+}
+
+/**
+ * What a command that deploys, compares or removes is about: as {@link chooseFunctions}, but a file may have no functions when it
+ * declares something else.
+ * @throws {CliError}
+ */
+export function chooseAll(stack: Stack | undefined, flags: StackFlags, otherwise?: string): ChosenParts {
+  const resources = flags.filter || flags.regex ? [] : (stack?.resources ?? []);
+  const alone = stack?.functions.length === 0 && resources.length > 0;
+  return { functions: alone ? [] : chooseFunctions(stack, flags, otherwise), resources };
 }
 
 /** A function given by flags alone, as if it stood in a stack file. */

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import {
   type BuildOutcome,
   builderAt,
@@ -7,15 +8,19 @@ import {
   type StackBuildSettings,
 } from "../build/build-functions.ts";
 import { deployFunctions } from "../deploy/deploy-functions.ts";
+import { resourceTitle } from "../deploy/deploy-resources.ts";
 import { type DeployPlan, planDeployment } from "../deploy/plan-deployments.ts";
 import { describeError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { findStackFile } from "../load-stack.ts";
-import type { Stack, StackFunction } from "../stack/types.ts";
+import type { Stack, StackFunction, StackResource } from "../stack/types.ts";
 import { affectedFunctions, compareStacks, partsOf } from "../watch/affected.ts";
 import { describeChange, isBelow } from "../watch/snapshot.ts";
 import { watchFiles } from "../watch/watch-files.ts";
 import type { Connection } from "./connect.ts";
+import { deployResourcesWithReport } from "./deploy-options.ts";
+import { reportFailures } from "./report-failures.ts";
+import type { ChosenParts } from "./selection.ts";
 
 /** What `up --watch` goes on with after it has built and deployed everything once. */
 export interface WatchedStack {
@@ -24,8 +29,10 @@ export interface WatchedStack {
   readonly stack: Stack;
   /** Those that are watched. */
   readonly functions: readonly StackFunction[];
+  /** What else is declared. */
+  readonly resources: readonly StackResource[];
   /** Reads the stack file anew. */
-  readonly reload: () => Promise<{ readonly stack: Stack; readonly functions: readonly StackFunction[] }>;
+  readonly reload: () => Promise<ChosenParts & { readonly stack: Stack }>;
   readonly settings: StackBuildSettings;
   readonly connection: Connection;
   readonly plan: DeployPlan;
@@ -38,7 +45,7 @@ export async function watchStack(io: Io, watched: WatchedStack): Promise<void> {
   const stackFile = isUrl ? undefined : resolve(io.cwd, file ?? findStackFile(io.cwd) ?? "stack.yaml");
   const project = { baseDir: io.cwd, copyExtra: settings.copyExtra };
   const buildDir = resolve(io.cwd, settings.buildDir);
-  let { stack, functions } = watched;
+  let { stack, functions, resources } = watched;
 
   const rootsNow = () => [
     ...new Set([...(stackFile ? [stackFile] : []), ...functions.flatMap((fn) => partsOf(fn, project))]),
@@ -59,7 +66,8 @@ export async function watchStack(io: Io, watched: WatchedStack): Promise<void> {
           { ...stack, functions },
           { ...fresh.stack, functions: fresh.functions },
         );
-        ({ stack, functions } = fresh);
+        await redeclare(io, resources, fresh.resources, watched);
+        ({ stack, functions, resources } = fresh);
         for (const fn of changed) affected.set(fn.name, fn);
         for (const name of gone) {
           affected.delete(name);
@@ -74,6 +82,29 @@ export async function watchStack(io: Io, watched: WatchedStack): Promise<void> {
     io.stdout.write(`${[...affected.keys()].join(", ")}: changed ${describeChange(paths)}\n`);
     await refresh(io, [...affected.values()], watched, noticedAt);
   }
+}
+
+/** Declares anew what the stack file says differently now. */
+async function redeclare(
+  io: Io,
+  before: readonly StackResource[],
+  now: readonly StackResource[],
+  { connection, plan }: WatchedStack,
+): Promise<void> {
+  const changed = now.filter((resource) => !before.some((other) => isSame(other, resource)));
+  const { namespace } = plan.flags;
+  reportFailures(io, await deployResourcesWithReport(io, changed, connection, { namespace }));
+  const kept = new Set(now.map(resourceTitle));
+  for (const title of before.map(resourceTitle).filter((name) => !kept.has(name))) {
+    const [kind, name] = title.split("/");
+    io.stdout.write(`${title}: not in the stack file any more; faaslane ${kind}s remove ${name} takes it away\n`);
+  }
+}
+
+/** Wherever they stand in the file. */
+function isSame(one: StackResource, other: StackResource): boolean {
+  const said = ({ kind, name, namespace, spec }: StackResource) => ({ kind, name, namespace, spec });
+  return isDeepStrictEqual(said(one), said(other));
 }
 
 async function refresh(

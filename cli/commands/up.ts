@@ -3,11 +3,18 @@ import { builderAt, deployableOf } from "../build/build-functions.ts";
 import type { DeployOutcome } from "../deploy/deploy-functions.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { type FunctionResult, JsonReport, resultOfDeploy } from "../json-report.ts";
+import { type FunctionResult, JsonReport, resultOfDeploy, resultOfResource } from "../json-report.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
-import { addDeployOptions, type DeployFlags, deployModeOf, deployPlanOf, deployWithReport } from "./deploy-options.ts";
+import {
+  addDeployOptions,
+  type DeployFlags,
+  deployModeOf,
+  deployPlanOf,
+  deployResourcesWithReport,
+  deployWithReport,
+} from "./deploy-options.ts";
 import {
   addGatewayOptions,
   addNamespaceOption,
@@ -16,7 +23,7 @@ import {
   type StackFlags,
 } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
-import { chooseFunctions, readStackFile } from "./selection.ts";
+import { chooseAll, readStackFile } from "./selection.ts";
 
 interface Flags extends BuildFlags, DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
   readonly tag?: string;
@@ -43,9 +50,9 @@ export function upCommand(io: Io): Command {
     const plan = deployPlanOf(io, flags);
     const read = async () => {
       const stack = await readStackFile(io, flags);
-      return { stack, functions: chooseFunctions(stack, flags) };
+      return { stack, ...chooseAll(stack, flags) };
     };
-    const { stack, functions } = await read();
+    const { stack, functions, resources } = await read();
     const settings = buildSettingsOf(io, flags, stack);
     const connection = await connect(io, flags, { stackGateway: stack?.gateway });
 
@@ -56,8 +63,11 @@ export function upCommand(io: Io): Command {
     const deployable = deployableOf(functions, built);
     const how = { plan, mode, quiet: report !== undefined };
     const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, how);
+    const quietly = { namespace: flags.namespace, quiet: report !== undefined };
+    const declared = flags.skipDeploy ? [] : await deployResourcesWithReport(io, resources, connection, quietly);
     for (const outcome of built) report?.add(resultOfUp(report.ofBuild(outcome), deployed, connection.url));
-    const failed = report?.end() ?? reportFailures(io, [...built, ...deployed]);
+    for (const outcome of declared) report?.add(resultOfResource(outcome));
+    const failed = report?.end() ?? reportFailures(io, [...built, ...deployed, ...declared]);
     if (failed && !flags.watch) throw new SilentFailure();
     if (!flags.watch || !stack) return;
     const { watchStack } = await import("./up-watch.ts");
@@ -65,7 +75,7 @@ export function upCommand(io: Io): Command {
       const fresh = await read();
       return { ...fresh, stack: fresh.stack ?? stack };
     };
-    await watchStack(io, { file: flags.yaml, stack, functions, reload, settings, connection, plan });
+    await watchStack(io, { file: flags.yaml, stack, functions, resources, reload, settings, connection, plan });
   });
 }
 

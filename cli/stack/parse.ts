@@ -1,4 +1,5 @@
 import { CliError } from "../errors.ts";
+import { readStackResources } from "./resources.ts";
 import { SubstitutionError, substitute } from "./substitute.ts";
 import type { Stack, StackFunction, StackResources, TemplateSource } from "./types.ts";
 import { readVersionFields } from "./version-settings.ts";
@@ -41,6 +42,7 @@ export function parseStack(text: string, { file, env, envsubst = true }: ParseOp
   return {
     ...given("gateway", reader.text(provider.get("gateway"))),
     functions,
+    resources: readStackResources(reader, top),
     templates: parseTemplates(reader, configuration.get("templates")),
     copy: reader.texts(configuration.get("copy")),
   };

@@ -35,12 +35,30 @@ export interface TemplateSource {
   readonly source?: string;
 }
 
+/** What may be declared beside functions. */
+export const RESOURCE_KINDS = ["broker", "sink", "trigger", "flow", "source"] as const;
+export type StackResourceKind = (typeof RESOURCE_KINDS)[number];
+
+/** One entry of `brokers`, `sinks`, `triggers`, `flows` or `sources`. */
+export interface StackResource {
+  readonly kind: StackResourceKind;
+  readonly name: string;
+  readonly namespace?: string;
+  /** As the gateway takes it. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** Where it stands, as `file:line:column`, and where each of its fields does. */
+  readonly place: string;
+  readonly places: Readonly<Record<string, string>>;
+}
+
 /** A stack file, checked. */
 export interface Stack {
   /** `provider.gateway` as written. */
   readonly gateway?: string;
   /** In the order of the file. */
   readonly functions: readonly StackFunction[];
+  /** In the order in which they are declared. */
+  readonly resources: readonly StackResource[];
   readonly templates: readonly TemplateSource[];
   /** Paths that go into every handler folder. */
   readonly copy: readonly string[];

@@ -21,6 +21,7 @@ export interface YamlValue {
 
 /** Of a text, far above any stack file; reading takes time in proportion. */
 const MAX_CHARS = 1024 ** 2;
+const MAX_JSON_DEPTH = 50;
 /** Entries of mappings and lists that a document may come to. */
 const MAX_ENTRIES = 300_000;
 
@@ -105,15 +106,35 @@ export class YamlReader {
     return value === undefined ? [] : this.items(value).map((item) => this.text(item) ?? "");
   }
 
+  /**
+   * All of a value as JSON has it, by the types of YAML's core schema: plain words such as `1`, `true` and `null` are a number, a
+   * boolean and null, everything in quotes is text.
+   */
+  json(value: YamlValue, depth = 0): unknown {
+    if (depth > MAX_JSON_DEPTH) return this.fail(value, `is nested more than ${MAX_JSON_DEPTH} levels deep`);
+    const node = this.#resolve(value);
+    if (node === null) return null;
+    if (isSeq(node)) return this.items(value).map((item) => this.json(item, depth + 1));
+    if (isMap(node)) {
+      return Object.fromEntries([...this.entries(value)].map(([key, entry]) => [key, this.json(entry, depth + 1)]));
+    }
+    const text = this.text(value) ?? "";
+    return isScalar(node) && node.type === "PLAIN" && node.tag === undefined ? plainValue(text) : text;
+  }
+
   textMap(value: YamlValue | undefined): Record<string, string> {
     if (value === undefined) return {};
     return Object.fromEntries([...this.entries(value)].map(([key, entry]) => [key, this.text(entry) ?? ""]));
   }
 
   fail(value: YamlValue, why: string): never {
+    throw new CliError(`${this.place(value)}: ${value.path === "" ? "the document" : value.path}: ${why}`);
+  }
+
+  /** `file:line:column` of a value; the file alone for one that is not there. */
+  place(value: YamlValue): string {
     const offset = value.node?.range?.[0];
-    const where = offset === undefined ? this.#file : this.#position(offset);
-    throw new CliError(`${where}: ${value.path === "" ? "the document" : value.path}: ${why}`);
+    return offset === undefined ? this.#file : this.#position(offset);
   }
 
   /** Aliases and merges can stand for far more than the text that they are written with. */
@@ -164,6 +185,13 @@ export class YamlReader {
       for (const [name, child] of this.entries({ node: map, path })) if (!into.has(name)) into.set(name, child);
     }
   }
+}
+
+/** @see https://yaml.org/spec/1.2.2/#103-core-schema */
+function plainValue(text: string): string | number | boolean {
+  if (/^(true|True|TRUE)$/.test(text)) return true;
+  if (/^(false|False|FALSE)$/.test(text)) return false;
+  return /^[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function explain({ code, message }: YAMLParseError): string {

@@ -94,7 +94,19 @@ export async function deployStack(deployment: StackDeployment): Promise<StackFun
       else for (const warning of outcome.answer.warnings) print(`${outcome.name}: warning: ${warning}`);
     },
   });
+  await declareResources(deployment);
   return deployable.filter((_fn, i) => deployed[i]?.kind === "deployed");
+}
+
+async function declareResources({ stack, client, print }: StackDeployment): Promise<void> {
+  if (stack.resources.length === 0) return;
+  const [{ deployResources }, { ResourcesClient }] = await Promise.all([
+    import("../deploy/deploy-resources.ts"),
+    import("../client/resources-client.ts"),
+  ]);
+  await deployResources(stack.resources, new ResourcesClient(client), undefined, (outcome) => {
+    if (outcome.kind === "failed") print(`${outcome.name}: not declared: ${messageOf(outcome.error)}`);
+  });
 }
 
 /** A secret that the stack names and nobody has made yet gets a random value, so that a fresh clone starts. */

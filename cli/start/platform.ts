@@ -9,14 +9,15 @@ import type { Env } from "../../kit/env.ts";
 import { lockFolder } from "../../kit/folder-lock.ts";
 import { createLogger, type Logger } from "../../kit/log.ts";
 import { LogOutput, STDOUT } from "../../kit/log-output.ts";
-import type { RunningProcess } from "../../kit/process.ts";
+import { type RunningProcess, StartError } from "../../kit/process.ts";
 import { type DrainingServer, listen } from "../../kit/server.ts";
 import { openProvider } from "../../provider/serve.ts";
 import type { RegistrySettings } from "../../registry/config.ts";
 import type { OpenRegistry } from "../../registry/serve.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
+import { CliError } from "../errors.ts";
 import { forgetPlatform, recordPlatform } from "../local-platform.ts";
-import type { StackFunction } from "../stack/types.ts";
+import type { Stack, StackFunction } from "../stack/types.ts";
 import { deployStack } from "./deploy-stack.ts";
 import { ensureCredentials } from "./ensure-credentials.ts";
 import { readStack } from "./read-stack.ts";
@@ -37,6 +38,7 @@ export async function openPlatform(
 ): Promise<RunningProcess> {
   const config = loadStartConfig(env);
   const stack = readStack(config.stackFile, env);
+  if (stack && stack.resources.length > 0) await checkDeclared(stack);
   const output = new LogOutput(STDOUT);
   const log = createLogger(config.gateway.logLevel, output);
   const drainTimeoutMs = config.gateway.drainDelayMs + config.gateway.drainTimeoutMs;
@@ -83,6 +85,16 @@ export async function openPlatform(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** @throws {StartError} naming what is wrong in the stack file */
+async function checkDeclared({ resources }: Stack): Promise<void> {
+  const { checkResources } = await import("../stack/check-resources.ts");
+  try {
+    checkResources(resources);
+  } catch (cause) {
+    throw cause instanceof CliError ? new StartError(cause.message, { cause }) : cause;
   }
 }
 

@@ -55,6 +55,7 @@ configuration:
 `);
   expect(stack).toEqual({
     gateway: "https://gw.example/",
+    resources: [],
     templates: [{ name: "go", source: "https://example/go#v1" }, { name: "rust" }],
     copy: ["./common"],
     functions: [
