@@ -5,7 +5,7 @@ import type { SourceContext } from "../source.ts";
 import { natsMessage } from "./nats-message.ts";
 import type { NatsSourceSettings } from "./nats-settings.ts";
 
-const PREFETCH = 200;
+const PREFETCH = 100;
 const ACK_WAIT_SECONDS = 30;
 /** Before a message is given again that could not be stored. */
 const AGAIN_AFTER_MS = 1_000;
@@ -15,18 +15,25 @@ const NANOS_PER_MS = 1_000_000;
 /** After which the consumer or its stream is no more. */
 const GONE = ["consumer_deleted", "consumer_not_found", "stream_not_found", "no_responders"];
 
-/** Reads a stream by a durable consumer. A message is acknowledged once it is stored. */
+/**
+ * Reads a stream by a durable consumer. A message is acknowledged once it is stored.
+ * @param over aborts when the connection is about to be closed
+ */
 export async function receiveFromStream(
   connection: NatsConnection,
   stream: string,
   settings: NatsSourceSettings,
   durable: string,
   context: SourceContext,
+  over: AbortSignal,
 ): Promise<void> {
   const manager = await connection.jetstreamManager();
   await ensureConsumer(manager, stream, durable, settings);
   const consumer = await connection.jetstream().consumers.get(stream, durable);
   const messages = await consumer.consume({ max_messages: settings.prefetch ?? PREFETCH });
+  // Otherwise it looks after its heartbeat for ever.
+  if (over.aborted) messages.stop();
+  over.addEventListener("abort", () => messages.stop(), { once: true });
   context.connected();
   const together = new EmitTogether(context);
   const receiving = (async () => {
@@ -41,7 +48,7 @@ export async function receiveFromStream(
     }
     throw new Error("the consumer ended");
   })();
-  await Promise.race([receiving, watching, watchLag(consumer, context)]);
+  await Promise.race([receiving, watching, watchLag(consumer, context, over)]);
 }
 
 async function ensureConsumer(
@@ -91,11 +98,11 @@ async function take(
   }
 }
 
-async function watchLag(consumer: Consumer, context: SourceContext): Promise<never> {
+async function watchLag(consumer: Consumer, context: SourceContext, over: AbortSignal): Promise<never> {
   for (;;) {
     const { num_pending: pending, num_ack_pending: unacknowledged } = await consumer.info();
     context.lag(pending + unacknowledged);
-    await sleep(LAG_EVERY_MS, context.signal);
-    if (context.signal.aborted) throw new Error("the source stops");
+    await sleep(LAG_EVERY_MS, over);
+    if (over.aborted) throw new Error("the source stops");
   }
 }

@@ -28,6 +28,7 @@ export const natsSource: SourceType<NatsSourceSettings> = {
 async function receive(settings: NatsSourceSettings, context: SourceContext, secrets: SecretTexts): Promise<void> {
   const own = `faaslane-${context.namespace}-${context.name}`;
   const connection = await openNats(settings, `${own} ${randomUUID().slice(0, 8)}`, secrets);
+  const over = new AbortController();
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   const onAbort = () => stop();
   context.signal.addEventListener("abort", onAbort, { once: true });
@@ -36,11 +37,12 @@ async function receive(settings: NatsSourceSettings, context: SourceContext, sec
     const receiving =
       settings.stream === undefined
         ? receiveFromSubjects(connection, settings, settings.queue ?? own, context)
-        : receiveFromStream(connection, settings.stream, settings, settings.durable ?? own, context);
+        : receiveFromStream(connection, settings.stream, settings, settings.durable ?? own, context, over.signal);
     receiving.catch(() => {}); // also when it is not what ends first
     await Promise.race([receiving, natsLost(connection), stopped]);
   } finally {
     context.signal.removeEventListener("abort", onAbort);
+    over.abort();
     await within(CLOSE_MS, connection.close());
   }
 }

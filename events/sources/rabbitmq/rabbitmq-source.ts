@@ -66,6 +66,7 @@ async function consume(settings: RabbitSourceSettings, context: SourceContext, s
   failed.catch(() => {}); // also when nobody waits for it any more
   const stop = () => fail(new Error("the source stops"));
   context.signal.addEventListener("abort", stop, { once: true });
+  const over = new AbortController();
   const channels: Channel[] = [];
   try {
     connection.on("error", fail);
@@ -79,9 +80,10 @@ async function consume(settings: RabbitSourceSettings, context: SourceContext, s
       await Promise.race([receive(channel, queue, settings, context), failed]);
     }
     context.connected();
-    await Promise.race([watchLag(channels, settings, context), failed]);
+    await Promise.race([watchLag(channels, settings, context, over.signal), failed]);
   } finally {
     context.signal.removeEventListener("abort", stop);
+    over.abort();
     connection.on("error", () => {}); // it has been told
     // What is not acknowledged goes back to the queue with the channel.
     await within(CLOSE_MS, Promise.allSettled(channels.map((channel) => channel.close())));
@@ -157,6 +159,7 @@ async function watchLag(
   channels: readonly Channel[],
   { queues }: RabbitSourceSettings,
   context: SourceContext,
+  over: AbortSignal,
 ): Promise<never> {
   for (;;) {
     let waiting = 0;
@@ -165,7 +168,7 @@ async function watchLag(
       waiting += messageCount;
     }
     context.lag(waiting);
-    await sleep(LAG_EVERY_MS, context.signal);
-    if (context.signal.aborted) throw new Error("the source stops");
+    await sleep(LAG_EVERY_MS, over);
+    if (over.aborted) throw new Error("the source stops");
   }
 }

@@ -67,12 +67,15 @@ export class FakeResources implements ResourceStore {
 export class FakeLog implements Pick<EventStore, "append" | "find"> {
   readonly appended: NewEvent[] = [];
   failing: Error | undefined;
+  /** Those that are too large for it. */
+  refuse: (event: NewEvent["event"]) => boolean = () => false;
   /** Events that it was asked to take, duplicates included. */
   asked = 0;
   readonly #refs = new Map<string, string>();
 
   async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     if (this.failing) throw this.failing;
+    if (events.some(({ event }) => this.refuse(event))) throw new FaasError("tooLarge", "the event is too large");
     this.asked += events.length;
     return events.map((event) => {
       const seen = event.once === undefined ? undefined : this.#refs.get(event.once);
