@@ -5,12 +5,13 @@ import type { CloudEvent } from "../codec/cloud-event.ts";
 import { decideNext, type NextAttempt } from "../delivery/next-attempt.ts";
 import type { AttemptRecord, DeliverySettlement, EventDelivery, HeaderList, NewEvent } from "../store/event-store.ts";
 import type { SubscriberHealth } from "../triggers/subscriber-health.ts";
-import { parseReplayTarget } from "../triggers/subscribers.ts";
-import type { ReplyRule, Subscriber, Trigger, TryOrder } from "../triggers/trigger.ts";
+import type { Trigger, TryOrder } from "../triggers/trigger.ts";
 import { deadLetterOf, type LastTry } from "./dead-letter.ts";
 import { TryTimeout, withTryDeadline } from "./deadline.ts";
-import { deliveredEvent, headerBytes, onwardHeaders, repliedEvent } from "./outgoing.ts";
-import type { DeliverySeen, EventAnswer, TransformEvent } from "./ports.ts";
+import { type DeliveryTask, isMain, keepsHealth, replyRule, subscriberOf } from "./delivery-task.ts";
+import { onwardReply } from "./onward-reply.ts";
+import { deliveredEvent, headerBytes, repliedEvent } from "./outgoing.ts";
+import type { DeliverySeen, EventAnswer, FunctionCapacity, TransformEvent } from "./ports.ts";
 import { type Reply, readReply } from "./reply.ts";
 import { hasExpired } from "./router.ts";
 import type { Sender, Sent } from "./sender.ts";
@@ -19,6 +20,7 @@ export interface DelivererOptions {
   readonly find: (trigger: string) => Trigger | undefined;
   readonly health: Pick<SubscriberHealth, "stop" | "failed" | "succeeded" | "failingSince">;
   readonly sender: Pick<Sender, "send">;
+  readonly capacity?: Pick<FunctionCapacity, "refused" | "accepted"> | undefined;
   readonly transform: TransformEvent;
   /** Its receiver asks for a pause. */
   readonly pause: (trigger: string, ms: number) => void;
@@ -41,15 +43,6 @@ const MAX_NOTED_CHARS = 300;
 const MALFORMED_STATUS = 502;
 const TOO_MANY = 429;
 const NO_HEADERS: HeaderList = [];
-
-/** One delivery as it is being made. */
-interface Task {
-  readonly trigger: Trigger;
-  readonly delivery: EventDelivery;
-  readonly subscriber: Subscriber;
-  readonly startedAt: number;
-  readonly startedMs: number;
-}
 
 /** What is known of a try when it is settled. */
 interface Tried {
@@ -95,7 +88,7 @@ export class Deliverer {
     if (!trigger || trigger.suspended || trigger.problem !== undefined) return { kind: "back" };
     const subscriber = subscriberOf(trigger, delivery);
     if (!subscriber) return { kind: "dead", reason: "there is no dead-letter sink any more" };
-    const task: Task = { trigger, delivery, subscriber, startedAt: now(), startedMs };
+    const task: DeliveryTask = { trigger, delivery, subscriber, startedAt: now(), startedMs };
     const never = this.#whyNever(task);
     if (never !== undefined) return await this.#dead(task, never, undefined, undefined);
     if (isMain(delivery) && trigger.onTry) {
@@ -106,7 +99,7 @@ export class Deliverer {
   }
 
   /** @param order what the trigger says, or why it could not */
-  async #ordered(task: Task, order: unknown, signal: AbortSignal): Promise<DeliverySettlement> {
+  async #ordered(task: DeliveryTask, order: unknown, signal: AbortSignal): Promise<DeliverySettlement> {
     if (order instanceof Error || typeof order !== "object" || order === null) {
       return await this.#again(task, { ...NOBODY, error: textOf(order) });
     }
@@ -128,7 +121,7 @@ export class Deliverer {
   }
 
   /** Why it is not tried at all. */
-  #whyNever({ trigger, delivery }: Task): string | undefined {
+  #whyNever({ trigger, delivery }: DeliveryTask): string | undefined {
     const { event, replay, deadLetter } = delivery;
     if (deadLetter) return undefined;
     const now = this.#options.ageNow();
@@ -139,7 +132,7 @@ export class Deliverer {
     return now - event.arrivedAt > trigger.policy.maxAgeMs ? "the event is older than it may be" : undefined;
   }
 
-  async #try(task: Task, headers: HeaderList, signal: AbortSignal): Promise<DeliverySettlement> {
+  async #try(task: DeliveryTask, headers: HeaderList, signal: AbortSignal): Promise<DeliverySettlement> {
     const { trigger, delivery, subscriber } = task;
     const { sender, maxEventBytes, now } = this.#options;
     const rule = replyRule(task);
@@ -161,6 +154,7 @@ export class Deliverer {
       sent = { answer: { ...NOBODY, error: error.message } };
     }
     const { answer } = sent;
+    if (this.#isRefused(task, answer)) return { kind: "back" };
     const retryAfter = answer.headers["retry-after"];
     const retryAfterMs =
       sent.retryAfterMs ?? (typeof retryAfter === "string" ? parseRetryAfter(retryAfter, now()) : undefined);
@@ -169,6 +163,16 @@ export class Deliverer {
       this.#options.pause(trigger.id, Math.min(retryAfterMs, trigger.policy.maxDelayMs));
     }
     return await this.#settle(task, { answer, reply, sent, retryAfterMs });
+  }
+
+  /** Whether the platform had no room for the call. The function has not seen it, so it is no try. */
+  #isRefused({ subscriber, startedMs }: DeliveryTask, { status, internal }: EventAnswer): boolean {
+    const { capacity } = this.#options;
+    if (!capacity || subscriber.kind !== "function") return false;
+    const refused = status === TOO_MANY && internal === true;
+    if (refused) capacity.refused(subscriber.function, startedMs);
+    else capacity.accepted(subscriber.function, startedMs);
+    return refused;
   }
 
   async #transformed(
@@ -184,14 +188,14 @@ export class Deliverer {
   }
 
   async #untransformed(
-    task: Task,
+    task: DeliveryTask,
     { problem, again }: { readonly problem: string; readonly again: boolean },
   ): Promise<DeliverySettlement> {
     const answer = { ...NOBODY, error: problem };
     return again ? await this.#again(task, answer) : await this.#dead(task, problem, answer, undefined);
   }
 
-  async #settle(task: Task, tried: Tried): Promise<DeliverySettlement> {
+  async #settle(task: DeliveryTask, tried: Tried): Promise<DeliverySettlement> {
     const { answer, reply } = tried;
     if (answer.final) return await this.#dead(task, answer.error ?? "it cannot be sent", answer, tried);
     if (reply.kind === "malformed") {
@@ -206,7 +210,7 @@ export class Deliverer {
     return await this.#done(task, tried);
   }
 
-  async #done(task: Task, tried: Tried): Promise<DeliverySettlement> {
+  async #done(task: DeliveryTask, tried: Tried): Promise<DeliverySettlement> {
     const { trigger, delivery } = task;
     const { answer, reply, sent } = tried;
     let appended = sent?.appended;
@@ -223,7 +227,7 @@ export class Deliverer {
         );
       }
     } else if (reply.kind === "event") {
-      const onward = this.#replyOf(task, reply.event);
+      const onward = onwardReply(trigger, delivery, reply.event, this.#options.now());
       if ("note" in onward) note = onward.note;
       else appended = [onward.event];
     }
@@ -232,36 +236,20 @@ export class Deliverer {
     return { kind: "done", attempt, ...(appended && appended.length > 0 && { appended }) };
   }
 
-  /** What goes back to the broker, or why nothing does. */
-  #replyOf({ trigger, delivery }: Task, reply: CloudEvent): { readonly event: NewEvent } | { readonly note: string } {
-    const { broker } = trigger;
-    if (!broker) return { note: "the reply goes nowhere: the trigger has no broker" };
-    const { replay, replies, event } = delivery;
-    if (replay !== undefined && !replies) return { note: "the reply does not go on: this is a replay" };
-    const hops = event.hops - 1;
-    if (hops <= 0) return { note: "the reply is dropped: too many replies have followed one from another" };
-    return {
-      event: {
-        broker,
-        event: repliedEvent(reply, replay),
-        headers: onwardHeaders(event),
-        hops,
-        arrivedAt: this.#options.now(),
-        via: `reply/${trigger.id}`,
-      },
-    };
-  }
-
-  #again(task: Task, answer: EventAnswer): Promise<DeliverySettlement> {
+  #again(task: DeliveryTask, answer: EventAnswer): Promise<DeliverySettlement> {
     return this.#failed(task, { error: answer.error }, { answer, reply: { kind: "none" } });
   }
 
-  async #failed(task: Task, outcome: { error?: string | undefined }, tried: Tried): Promise<DeliverySettlement> {
+  async #failed(
+    task: DeliveryTask,
+    outcome: { error?: string | undefined },
+    tried: Tried,
+  ): Promise<DeliverySettlement> {
     return await this.#follow(task, this.#decide(task, outcome, tried.retryAfterMs) as Failed, tried);
   }
 
   #decide(
-    { trigger, delivery }: Task,
+    { trigger, delivery }: DeliveryTask,
     outcome: { status?: number | undefined; hasEvent?: boolean; error?: string | undefined },
     retryAfterMs: number | undefined,
   ): NextAttempt {
@@ -272,7 +260,7 @@ export class Deliverer {
     return decideNext({ ...outcome, retryAfterMs }, { failures, ageMs }, trigger.policy, random());
   }
 
-  async #follow(task: Task, next: Failed, tried: Tried): Promise<DeliverySettlement> {
+  async #follow(task: DeliveryTask, next: Failed, tried: Tried): Promise<DeliverySettlement> {
     const { trigger } = task;
     const { health, ageNow: now } = this.#options;
     const { answer } = tried;
@@ -288,12 +276,13 @@ export class Deliverer {
     } else if (failingSince !== undefined && now() - failingSince >= WEBHOOK_PATIENCE_MS) {
       await health.stop(trigger, "nothing has been delivered for 5 days", now());
     }
-    if (next.kind !== "retry") return await this.#dead(task, next.reason, answer, tried);
-    return { kind: "retry", afterMs: next.waitMs, attempt: this.#attempt(task, answer, { error: next.reason }) };
+    const reason = `${next.reason}${platformWords(answer)}`;
+    if (next.kind !== "retry") return await this.#dead(task, reason, answer, tried);
+    return { kind: "retry", afterMs: next.waitMs, attempt: this.#attempt(task, answer, { error: reason }) };
   }
 
   async #dead(
-    task: Task,
+    task: DeliveryTask,
     reason: string,
     answer: EventAnswer | undefined,
     tried: Tried | undefined,
@@ -324,7 +313,7 @@ export class Deliverer {
   }
 
   #attempt(
-    { startedAt, startedMs }: Task,
+    { startedAt, startedMs }: DeliveryTask,
     { status, version, replica }: EventAnswer,
     told: { readonly error?: string; readonly note?: string },
   ): AttemptRecord {
@@ -345,31 +334,11 @@ type Failed = Exclude<NextAttempt, { kind: "done" | "reply" }>;
 const OUTCOMES = { done: "delivered", retry: "retried", dead: "dead", back: "back" } as const;
 const NOBODY: EventAnswer = { headers: {}, body: Buffer.alloc(0) };
 
-function subscriberOf(trigger: Trigger, { target, deadLetter }: EventDelivery): Subscriber | undefined {
-  if (target !== undefined) return parseReplayTarget(target, trigger.namespace);
-  return deadLetter ? trigger.deadLetter : trigger.subscriber;
-}
-
-/** Whether it is what the trigger is there for: no dead letter, and to nobody else. */
-function isMain({ target, deadLetter }: EventDelivery): boolean {
-  return target === undefined && !deadLetter;
-}
-
-function keepsHealth({ trigger, delivery }: Task): boolean {
-  return trigger.policy.backoff === "webhook" && isMain(delivery);
-}
-
-function replyRule({ trigger, delivery, subscriber }: Task): ReplyRule {
-  const { onAnswer, broker, reply = "event" } = trigger;
-  if (delivery.deadLetter || subscriber.kind === "sink" || subscriber.kind === "broker") return "none";
-  return onAnswer || broker ? reply : "none";
-}
-
 function outcomeOf({ status, error }: EventAnswer): { status?: number; error?: string } {
   return { ...(status !== undefined && { status }), ...(error !== undefined && { error }) };
 }
 
-function lastTry({ subscriber }: Task, answer: EventAnswer | undefined, tried: Tried | undefined): LastTry {
+function lastTry({ subscriber }: DeliveryTask, answer: EventAnswer | undefined, tried: Tried | undefined): LastTry {
   const status = tried?.reply.kind === "malformed" ? MALFORMED_STATUS : answer?.status;
   return { subscriber, status, body: answer?.body };
 }
@@ -381,6 +350,12 @@ function plainAnswer({ status = 0, headers, body }: EventAnswer) {
     ...(typeof contentType === "string" && { contentType }),
     ...(body.length > 0 && { body }),
   };
+}
+
+/** Why the platform has answered in the function's place, in its own words. */
+function platformWords({ internal, body }: EventAnswer): string {
+  const [words = ""] = internal ? body.subarray(0, MAX_NOTED_CHARS).toString().trim().split("\n", 1) : [];
+  return words === "" ? "" : `: ${words}`;
 }
 
 function textOf(error: unknown): string {

@@ -8,7 +8,7 @@ import type { SubscriberHealth } from "../triggers/subscriber-health.ts";
 import type { Triggers } from "../triggers/triggers.ts";
 import { Deliverer } from "./deliverer.ts";
 import { Pauses } from "./pauses.ts";
-import type { CallFunction, DeliverySeen, SendToSink, TransformEvent } from "./ports.ts";
+import type { CallFunction, DeliverySeen, FunctionCapacity, SendToSink, TransformEvent } from "./ports.ts";
 import { routeEvents } from "./router.ts";
 import { Sender } from "./sender.ts";
 import { UnknownTriggers } from "./unknown-triggers.ts";
@@ -19,6 +19,8 @@ export interface EventEngineOptions {
   readonly triggers: Triggers;
   readonly health: SubscriberHealth;
   readonly callFunction: CallFunction;
+  /** Absent where functions take any number of calls. @param changed to be called when a limit has changed */
+  readonly capacity?: (changed: () => void) => FunctionCapacity;
   readonly sendToSink: SendToSink;
   readonly transform: TransformEvent;
   /** Whether there is such a broker. */
@@ -58,6 +60,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   let consumer: EventConsumer | undefined;
   const changed = () => consumer?.changed();
   const pauses = new Pauses(changed);
+  const capacity = options.capacity?.(changed);
   const unknown = new UnknownTriggers({ store, triggers, graceMs: options.graceMs ?? GRACE_MS, log });
   const { targets, lookup, userAgent } = options;
   const uris = new UriCaller({ targets, lookup, userAgent, maxAnswerBytes: store.maxEventBytes * 2 });
@@ -72,6 +75,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
     find: (id) => triggers.find(id),
     health: options.health,
     sender,
+    capacity,
     transform: options.transform,
     pause: (id, ms) => {
       pauses.begin(id, ms);
@@ -90,7 +94,9 @@ export function openEngine(options: EventEngineOptions): EventEngine {
       unknown.met(id);
       return 0;
     }
-    return trigger.suspended || trigger.problem !== undefined || pauses.has(id) ? 0 : trigger.concurrency;
+    const { subscriber, concurrency: most } = trigger;
+    if (trigger.suspended || trigger.problem !== undefined || pauses.has(id)) return 0;
+    return capacity && subscriber.kind === "function" ? Math.min(most, capacity.limitOf(subscriber.function)) : most;
   };
   const begin = async (): Promise<boolean> => {
     try {
@@ -123,6 +129,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
     await ready;
     await consumer?.close();
     pauses.close();
+    capacity?.close();
     await uris.close();
   };
   return {

@@ -46,6 +46,16 @@ export interface EventAnswer {
  */
 export type CallFunction = (call: EventCall, signal: AbortSignal) => Promise<EventAnswer>;
 
+/** How many calls of a function may be under way: as its replicas allow, fewer while the platform refuses some. */
+export interface FunctionCapacity {
+  limitOf(ref: FunctionRef): number;
+  /** The platform had no room for a call. @param startedAt when it was sent, by `performance.now` */
+  refused(ref: FunctionRef, startedAt: number): void;
+  /** A call has been taken. */
+  accepted(ref: FunctionRef, startedAt: number): void;
+  close(): void;
+}
+
 /** Sends an event to a declared sink. @throws the reason of `signal` when that aborts */
 export type SendToSink = (
   sink: { readonly namespace: string; readonly name: string },

@@ -59,10 +59,11 @@ export class DocumentTriggers implements TriggerSet {
       );
       return { version, trigger: { ...trigger, declared } };
     } catch (err) {
-      this.#log.warn({ trigger: id, err }, "a declared trigger is not sound");
       const broker = { namespace, name: brokerOf(spec) };
       const subscriber = { kind: "uri", uri: "" } as const;
-      return { version, trigger: { ...problemTrigger({ id, namespace, broker, subscriber }, err), declared } };
+      const unsound = problemTrigger({ id, namespace, broker, subscriber }, err);
+      this.#log.warn({ trigger: id, problem: unsound.problem }, "a declared trigger is not sound");
+      return { version, trigger: { ...unsound, declared } };
     }
   }
 

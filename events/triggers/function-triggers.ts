@@ -99,13 +99,15 @@ export class FunctionTriggers implements TriggerSet {
     try {
       return { ...readEventAnnotations(ref, annotations, (broker) => this.#brokers.deliveryOf(broker)), declared };
     } catch (err) {
-      if (this.#logged.get(qualifiedName(ref)) !== key) {
-        this.#logged.set(qualifiedName(ref), key);
-        this.#log.warn({ function: name, namespace, err }, "a function's annotations about events are not sound");
-      }
       const broker = { namespace, name: DEFAULT_BROKER };
       const subscriber = { kind: "function", function: ref } as const;
-      return { ...problemTrigger({ id: functionTriggerId(ref), namespace, broker, subscriber }, err), declared };
+      const unsound = problemTrigger({ id: functionTriggerId(ref), namespace, broker, subscriber }, err);
+      if (this.#logged.get(qualifiedName(ref)) !== key) {
+        this.#logged.set(qualifiedName(ref), key);
+        const facts = { function: name, namespace, problem: unsound.problem };
+        this.#log.warn(facts, "a function's annotations about events are not sound");
+      }
+      return { ...unsound, declared };
     }
   }
 

@@ -461,6 +461,24 @@ describe("other subscribers", () => {
     expect(settlement).toMatchObject({ kind: "done", attempt: { status: 200, version: "v3", replica: "r-1" } });
   });
 
+  test("a function that the platform has no room for is called later, and that was no try", async () => {
+    const seen: string[] = [];
+    const capacity = { refused: () => void seen.push("refused"), accepted: () => void seen.push("accepted") };
+    const given: Given = { spec: { subscriber: { function: "ship" } }, options: { capacity } };
+    const refusal = { status: 429, headers: {}, body: Buffer.alloc(0) };
+    expect(await deliver({ ...given, functionAnswer: { ...refusal, internal: true } })).toEqual({ kind: "back" });
+    expect(await deliver({ ...given, functionAnswer: refusal })).toMatchObject({ kind: "retry" });
+    expect(seen).toEqual(["refused", "accepted"]);
+  });
+
+  test("what the platform says in a function's place is told", async () => {
+    const functionAnswer = { status: 404, headers: {}, body: Buffer.from("no such function\n"), internal: true };
+    expect(await deliver({ spec: { subscriber: { function: "ship" } }, functionAnswer })).toMatchObject({
+      kind: "retry",
+      attempt: { status: 404, error: "answered 404: no such function" },
+    });
+  });
+
   test("a broker gets it with a hop less, until there are none", async () => {
     const spec = { subscriber: { broker: "other" } };
     expect(await deliver({ spec, event: { hops: 5 } })).toMatchObject({

@@ -42,7 +42,7 @@ function storedCall({ function: ref, version, path, headers, body, callId, arriv
 }
 
 async function answerOf(answer: CallAnswer): Promise<EventAnswer> {
-  if (answer.kind === "unsendable") return { headers: {}, body: NOTHING, error: answer.reason };
+  if (answer.kind === "unsendable") return { headers: {}, body: NOTHING, error: answer.reason, final: true };
   if (answer.kind === "unreachable") {
     const { message } = answer.error as Error;
     return { headers: {}, body: NOTHING, error: `the function cannot be reached: ${message}` };

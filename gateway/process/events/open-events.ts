@@ -1,3 +1,4 @@
+import { MAX_TRIGGER_CONCURRENCY } from "../../../contract/events/trigger-spec.ts";
 import { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import { type EventEngine, openEngine } from "../../../events/engine/engine.ts";
 import { Replays } from "../../../events/ledger/replays.ts";
@@ -14,6 +15,8 @@ import { openTriggers } from "../../../events/triggers/open-triggers.ts";
 import { CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { within } from "../../../kit/within.ts";
 import type { EventsParts } from "../../app.ts";
+import { DeliveryLimits } from "../../async/worker/function-limits.ts";
+import { snapshotsOf } from "../../async/worker/function-snapshots.ts";
 import { TracedCaller } from "../../async/worker/traced-caller.ts";
 import type { MeteredSource } from "../../metrics/event-metrics.ts";
 import type { FunctionTable } from "../../proxy/function-table.ts";
@@ -143,12 +146,20 @@ function namespacesOf(table: FunctionTable): string[] {
 }
 
 function openDeliveries(deps: EventsDeps, { events, triggers, brokers, transforms, sinks }: EventsAtWork): EventEngine {
-  const { config, caller, tracer, targets, meter, userAgent, log } = deps;
+  const { config, caller, table, tracer, targets, meter, userAgent, log } = deps;
   return openEngine({
     store: events,
     triggers: triggers.triggers,
     health: triggers.health,
     callFunction: callFunctions(tracer ? new TracedCaller(caller, tracer) : caller),
+    capacity: (changed) =>
+      new DeliveryLimits({
+        functions: snapshotsOf(table),
+        perFunction: MAX_TRIGGER_CONCURRENCY,
+        changed,
+        clock: () => performance.now(),
+        random: Math.random,
+      }),
     sendToSink: (sink, event, signal) => sinks.send(sink, event, signal),
     transform: (expression, event) => transforms.transform(expression, event),
     hasBroker: async (ref) => (await brokers.find(ref)) !== undefined,
