@@ -1,5 +1,5 @@
-// Runs before every npm script that starts the platform, under whichever Node the machine has: installs what is missing and bundles
-// the watchdog when its sources are newer. Only what Node 18 knows may be used here.
+// Runs before every npm script that starts the platform, under whichever Node the machine has: installs what is missing, bundles the
+// watchdog and builds the dashboard when their sources are newer. Only what Node 18 knows may be used here.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,17 +10,19 @@ const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(root, "package-lock.json"))) {
   process.stderr.write("faaslane: installing dependencies (once)\n");
-  // `npm ci` bundles the watchdog too: it runs the `prepare` script.
+  // `npm ci` builds what has to be built too: it runs the `prepare` script.
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-const sources = ["watchdog", "http"].flatMap((folder) =>
-  readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => changedAt(join(root, folder, name))),
-);
-if (changedAt(join(root, "dist/watchdog.mjs")) < Math.max(...sources)) {
-  run(join(root, "node_modules/.bin/node"), [join(root, "watchdog/bundle.mjs")]);
+build("dist/watchdog.mjs", "watchdog/bundle.mjs", ["watchdog", "http"]);
+build("dist/ui/index.html", "gateway/ui/build.mjs", ["gateway/ui/browser"]);
+
+function build(target, script, folders) {
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => changedAt(join(root, folder, name))),
+  );
+  if (changedAt(join(root, target)) >= Math.max(...sources)) return;
+  run(join(root, "node_modules/.bin/node"), [join(root, script)]);
 }
 
 function run(command, args) {

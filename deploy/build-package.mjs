@@ -25,6 +25,7 @@ const ASSETS = [
   "CHANGELOG.md",
   "docs/openapi.yaml",
   "dist/watchdog.mjs",
+  "dist/ui",
   "templates",
   "functions",
 ];
@@ -60,7 +61,9 @@ function sources(extension) {
   return CODE.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(extension))
-      .map((name) => join(folder, name)),
+      .map((name) => join(folder, name))
+      // The page is a program of its own, built already.
+      .filter((path) => !path.startsWith("gateway/ui/browser/")),
   );
 }
 

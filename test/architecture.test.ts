@@ -237,10 +237,17 @@ const LAYERS: readonly Layer[] = [
     files: /^gateway\/metrics\//,
     imports: ["event store", "rollouts", "scaling", "proxy", "async", "telemetry", "queue", "contract", "kit"],
   },
+  { name: "dashboard page", files: /^gateway\/ui\/browser\//, imports: ["contract"] },
+  {
+    name: "dashboard",
+    files: /^gateway\/ui\//,
+    imports: ["scaling", "metrics", "proxy", "telemetry", "policies", "queue", "gateway core", "contract", "kit"],
+  },
   {
     name: "gateway routes",
     files: /^gateway\/(routes\/|app\.ts$)/,
     imports: [
+      "dashboard",
       "intake",
       "callbacks",
       "rollouts",
@@ -265,6 +272,7 @@ const LAYERS: readonly Layer[] = [
     imports: [
       ...[
         "gateway routes",
+        "dashboard",
         "metrics",
         "rollouts",
         "async worker",
@@ -335,6 +343,9 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   tar: /^(oci|provider\/backends\/(build|images)|cli\/(build|publish))\//,
   yaml: /^(cli\/(stack|credentials)|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
   croner: /^(contract\/scale-policy|events\/cron\/|gateway\/core\/scaling\/)/,
+  preact: /^gateway\/ui\/browser\//,
+  "@preact/signals": /^gateway\/ui\/browser\//,
+  uplot: /^gateway\/ui\/browser\//,
   commander: /^cli\//,
   listr2: /^cli\//,
 };
@@ -450,10 +461,10 @@ test("each package is imported in its own home only", () => {
 
 const EXPORTED = /^export (?:abstract )?(?:async )?(?:const|function|class|interface|type|enum) (\w+)/gm;
 
-// The watchdog, which imports nothing of the others, has some helpers of the same name and meaning.
+// The watchdog and the dashboard's page, programs of their own, have some helpers of the same name and meaning.
 test("no exported name has two homes", () => {
   const homes = new Map<string, Set<string>>();
-  for (const { file, text } of sources.filter(({ file }) => !file.startsWith("watchdog/"))) {
+  for (const { file, text } of sources.filter(({ file }) => !/^(watchdog|gateway\/ui\/browser)\//.test(file))) {
     for (const [, name = ""] of text.matchAll(EXPORTED)) homes.set(name, (homes.get(name) ?? new Set()).add(file));
   }
   expect(homes.size).toBeGreaterThan(1000);

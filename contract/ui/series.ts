@@ -1,0 +1,68 @@
+/** Names of what is kept over time of a function. Rates are a second; times in milliseconds. */
+export const SERIES = [
+  "calls",
+  "errors",
+  "p50Ms",
+  "p95Ms",
+  "p99Ms",
+  "inFlight",
+  "held",
+  "replicas",
+  "available",
+  "cpuPercent",
+  "memoryMib",
+  "coldStarts",
+] as const;
+export type SeriesName = (typeof SERIES)[number];
+
+/** Steps that are kept, in seconds, and for how many of them: 15 minutes, 6 hours, 7 days. */
+export const SERIES_STEPS = [
+  { seconds: 1, points: 900 },
+  { seconds: 10, points: 2_160 },
+  { seconds: 60, points: 10_080 },
+] as const;
+
+/** `GET /ui/api/series?function=NAME.NAMESPACE&names=calls,p95Ms&since=MS&until=MS`: by the finest step that goes back so far. */
+export interface SeriesAnswer {
+  readonly stepSeconds: number;
+  /** Of the first point, in milliseconds since the epoch. */
+  readonly from: number;
+  /** Null where nothing is known. All have as many points. */
+  readonly series: Readonly<Partial<Record<SeriesName, readonly (number | null)[]>>>;
+  /** Calls a second by status class: `2xx`, …, of the same points. */
+  readonly byCode: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+/** A call that has ended, as the gateway remembers the latest ones. */
+export interface CallRow {
+  readonly id: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly version?: string;
+  readonly replica?: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly durationMs: number;
+  /** Whether it waited for a replica to start. */
+  readonly cold: boolean;
+  readonly asynchronous: boolean;
+  /** Milliseconds of its phases, in order: `wait`, `connect`, `function`, `answer`. */
+  readonly phases: readonly { readonly name: string; readonly ms: number }[];
+  readonly requestBytes?: number;
+  readonly responseBytes?: number;
+  readonly error?: string;
+}
+
+/** Which calls are asked for by `GET /ui/api/calls?function=…&preset=…`. */
+export const CALL_PRESETS = ["all", "errors", "slow", "cold"] as const;
+export type CallPreset = (typeof CALL_PRESETS)[number];
+
+/** Newest first. */
+export interface CallsAnswer {
+  readonly calls: readonly CallRow[];
+  /** Ask with `before=…` for older ones. */
+  readonly next?: string;
+}

@@ -1,0 +1,109 @@
+import { useEffect } from "preact/hooks";
+import { askJson } from "./api.ts";
+import { Link } from "./components/link.tsx";
+import { Loading } from "./components/message.tsx";
+import { setZone, zone } from "./components/time.tsx";
+import { match, path } from "./router.ts";
+import { NOT_FOUND, type Params, PLACES, SCREENS, type Screen } from "./screens/index.ts";
+import { SignIn } from "./screens/sign-in.tsx";
+import { follow, silentSince } from "./state/live.ts";
+import { session, signedOut } from "./state/session.ts";
+
+/** A stream that is away for so long is told of. */
+const TELL_MS = 5_000;
+
+export function App() {
+  const said = session.value;
+  if (!said) return <Loading />;
+  if (said.state === "signedOut") return <SignIn />;
+  return <Page />;
+}
+
+function Page() {
+  useEffect(() => {
+    const leaving = new AbortController();
+    void follow(leaving.signal);
+    return () => leaving.abort();
+  }, []);
+  const { screen, params } = screenOf(path.value);
+  const title = screen.title(params);
+  useEffect(() => {
+    document.title = `${title} – faaslane`;
+  }, [title]);
+  const { component: Content } = screen;
+  const said = session.value;
+  return (
+    <>
+      <a class="skip" href="#content">
+        To the content
+      </a>
+      <header>
+        <Link to="/" class="brand">
+          faaslane
+        </Link>
+        <nav aria-label="Places">
+          <ul>
+            {PLACES.map(({ to, title: word }) => (
+              <li key={to}>
+                <Link to={to} isPlace>
+                  {word}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div class="account">
+          <button type="button" onClick={() => setZone(zone.value === "utc" ? "local" : "utc")}>
+            {zone.value === "utc" ? "Times in UTC" : "Local times"}
+          </button>
+          {said?.user !== undefined && (
+            <button type="button" onClick={() => void signOut()}>
+              Sign out {said.user}
+            </button>
+          )}
+        </div>
+      </header>
+      <Banners />
+      <main id="content" tabIndex={-1}>
+        <Content params={params} />
+      </main>
+    </>
+  );
+}
+
+function screenOf(at: string): { readonly screen: Screen; readonly params: Params } {
+  for (const screen of SCREENS) {
+    const params = match(screen.pattern, at === "/" ? "" : at) ?? match(screen.pattern, at);
+    if (params) return { screen, params };
+  }
+  return { screen: NOT_FOUND, params: {} };
+}
+
+function Banners() {
+  const said = session.value;
+  const since = silentSince.value;
+  return (
+    <>
+      {said?.state === "open" && (
+        <p class="banner" role="status">
+          Nobody has to sign in here: whoever reaches this page can change everything (basic_auth).
+        </p>
+      )}
+      {said?.readOnly && (
+        <p class="banner" role="status">
+          This page changes nothing (ui_read_only).
+        </p>
+      )}
+      {since !== undefined && Date.now() - since > TELL_MS && (
+        <p class="banner warn" role="status">
+          The gateway does not answer. What is shown may be old; it is tried again.
+        </p>
+      )}
+    </>
+  );
+}
+
+async function signOut(): Promise<void> {
+  await askJson("/ui/api/session", { method: "DELETE" }).catch(() => undefined);
+  signedOut();
+}

@@ -1,0 +1,33 @@
+import type { ComponentChildren } from "preact";
+import { href, navigate, path } from "../router.ts";
+
+export interface LinkProps {
+  /** Screen, starting with `/`. */
+  readonly to: string;
+  readonly children: ComponentChildren;
+  readonly class?: string;
+  /** Marks it while that screen, or one below it, is shown. */
+  readonly isPlace?: boolean;
+  readonly title?: string;
+}
+
+/** A link within the page: an address of its own, without loading anything anew. */
+export function Link({ to, children, class: name, isPlace, title }: LinkProps) {
+  const here = isPlace && (path.value === to || (to !== "/" && path.value.startsWith(`${to}/`)));
+  return (
+    <a
+      href={href(to)}
+      class={name}
+      title={title}
+      aria-current={here ? "page" : undefined}
+      onClick={(event) => {
+        if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        navigate(to);
+        document.getElementById("content")?.focus();
+      }}
+    >
+      {children}
+    </a>
+  );
+}

@@ -1,0 +1,12 @@
+const SIGNS = { good: "✓", busy: "…", warn: "!", bad: "✕", idle: "○" } as const;
+
+export type Tone = keyof typeof SIGNS;
+
+/** A state: a sign and a word, so that its colour says nothing that they do not. */
+export function StateChip({ tone, children }: { readonly tone: Tone; readonly children: string }) {
+  return (
+    <span class={`chip ${tone}`}>
+      <span aria-hidden="true">{SIGNS[tone]}</span> {children}
+    </span>
+  );
+}

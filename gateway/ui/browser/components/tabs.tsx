@@ -1,0 +1,23 @@
+import { Link } from "./link.tsx";
+
+export interface Tab {
+  readonly to: string;
+  readonly title: string;
+}
+
+/** Screens that belong together; each has an address of its own. */
+export function Tabs({ label, tabs }: { readonly label: string; readonly tabs: readonly Tab[] }) {
+  return (
+    <nav class="tabs" aria-label={label}>
+      <ul>
+        {tabs.map(({ to, title }) => (
+          <li key={to}>
+            <Link to={to} isPlace>
+              {title}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}

@@ -1,0 +1,60 @@
+import { computed, signal } from "@preact/signals";
+
+/** Below which all screens are. */
+export const BASE = new URL("./", document.baseURI).pathname;
+
+const location_ = signal({ path: window.location.pathname, search: window.location.search });
+
+/** Path of the screen, starting with `/`. */
+export const path = computed(() => `/${location_.value.path.slice(BASE.length)}`);
+export const query = computed(() => new URLSearchParams(location_.value.search));
+
+window.addEventListener("popstate", update);
+
+function update(): void {
+  location_.value = { path: window.location.pathname, search: window.location.search };
+}
+
+/** Address of a screen, for links. @param to starting with `/`, with its query */
+export function href(to: string): string {
+  return BASE + to.slice(1);
+}
+
+/** Goes to a screen. @param how `replace` for what is no step back, such as a filter that is being typed */
+export function navigate(to: string, how: "push" | "replace" = "push"): void {
+  if (how === "push") window.history.pushState(null, "", href(to));
+  else window.history.replaceState(null, "", href(to));
+  update();
+}
+
+/** Sets one value of the query, so that the address says what is seen; an empty one is left out. */
+export function setQuery(name: string, value: string): void {
+  const next = new URLSearchParams(query.value);
+  if (value === "") next.delete(name);
+  else next.set(name, value);
+  const text = next.toString();
+  navigate(path.value + (text === "" ? "" : `?${text}`), "replace");
+}
+
+/** Parts of a path by their names. @returns undefined when it does not fit */
+export function match(pattern: string, given: string): Record<string, string> | undefined {
+  const wanted = pattern.split("/");
+  const parts = given.replace(/\/$/, "").split("/");
+  const found: Record<string, string> = {};
+  for (const [at, name] of wanted.entries()) {
+    const part = parts[at];
+    if (name.startsWith(":")) {
+      const optional = name.endsWith("?");
+      if (part === undefined || part === "") {
+        if (!optional) return undefined;
+        continue;
+      }
+      try {
+        found[optional ? name.slice(1, -1) : name.slice(1)] = decodeURIComponent(part);
+      } catch {
+        return undefined;
+      }
+    } else if (name !== (part ?? "")) return undefined;
+  }
+  return parts.length <= wanted.length ? found : undefined;
+}
