@@ -93,7 +93,7 @@ export class EmbeddedDatabase {
 }
 
 /** Primary result codes. @see https://www.sqlite.org/rescode.html */
-const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+const SQLITE = { busy: 5, readOnly: 8, corrupt: 11, cannotOpen: 14, notADatabase: 26 } as const;
 
 function errorCode(error: unknown): number | undefined {
   const { errcode } = error as { errcode?: unknown };
@@ -102,6 +102,12 @@ function errorCode(error: unknown): number | undefined {
 
 export function isBusy(error: unknown): boolean {
   return errorCode(error) === SQLITE.busy;
+}
+
+/** Whether the file cannot be read or written by this user. */
+export function isOutOfReach(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === SQLITE.cannotOpen || code === SQLITE.readOnly;
 }
 
 /** Whether the database cannot be trusted any more; a full disk, say, passes. */

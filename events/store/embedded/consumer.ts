@@ -20,6 +20,12 @@ export interface EventConsumerPort {
   readonly log: Pick<Logger, "error">;
 }
 
+interface Try {
+  readonly wire: WireEventDelivery;
+  readonly trigger: string;
+  readonly controller: AbortController;
+}
+
 /** Pause before a delivery is made again whose maker failed to say what became of it. */
 const FAILED_PAUSE_MS = 1000;
 
@@ -33,7 +39,7 @@ export class EmbeddedEventConsumer implements EventConsumer {
   /** Under way or claimed, by trigger. */
   readonly #taken = new Map<string, number>();
   #takenInAll = 0;
-  readonly #underWay = new Map<number, AbortController>();
+  readonly #underWay = new Map<number, Try>();
   #turning = false;
   /** Trigger to begin the next round after. */
   #last: string | undefined;
@@ -83,45 +89,54 @@ export class EmbeddedEventConsumer implements EventConsumer {
   receive({ trigger, deliveries, missed }: EventClaimAnswer): void {
     this.#count(trigger, -missed);
     if (this.#closing || this.#interrupted) {
-      for (const { id } of deliveries) this.#settled(id, trigger, { kind: "back" });
+      this.#count(trigger, -deliveries.length);
+      for (const { id } of deliveries) this.#port.settle(id, { kind: "back" });
+      this.#mayEnd();
     } else if (deliveries.length > 0) void this.#make(trigger, deliveries);
     else this.#mayEnd();
     if (missed > 0) this.changed();
   }
 
   async #make(trigger: string, deliveries: readonly WireEventDelivery[]): Promise<void> {
-    for (const { id } of deliveries) this.#underWay.set(id, new AbortController());
+    const tries = deliveries.map((wire) => ({ wire, trigger, controller: new AbortController() }));
+    for (const one of tries) this.#underWay.set(one.wire.id, one);
     let events: ReadonlyMap<number, StoredEvent>;
     try {
       events = await this.#port.events(deliveries.map(({ event }) => event));
     } catch {
       // The store is away; it gives them out again when it is back.
-      for (const { id } of deliveries) this.#settled(id, trigger, { kind: "back" });
+      for (const one of tries) this.#settled(one, { kind: "back" });
       return;
     }
-    for (const wire of deliveries) {
-      const event = events.get(wire.event);
-      if (event) void this.#try(trigger, { ...wire, id: String(wire.id), event }, wire.id);
-      else this.#settled(wire.id, trigger, { kind: "dead", reason: "the event is gone" });
+    for (const one of tries) {
+      const event = events.get(one.wire.event);
+      if (event) void this.#try(one, { ...one.wire, id: String(one.wire.id), event });
+      else this.#settled(one, { kind: "dead", reason: "the event is gone" });
     }
   }
 
-  async #try(trigger: string, delivery: EventDelivery, id: number): Promise<void> {
-    const { signal } = this.#underWay.get(id) as AbortController;
+  async #try(one: Try, delivery: EventDelivery): Promise<void> {
+    const { signal } = one.controller;
     let settlement: DeliverySettlement;
     try {
       settlement = await this.#deliver(delivery, signal);
     } catch (error) {
-      this.#port.log.error({ err: error, trigger, delivery: delivery.id }, "a delivery ended without a result");
+      this.#port.log.error(
+        { err: error, trigger: one.trigger, delivery: delivery.id },
+        "a delivery ended without a result",
+      );
       await sleep(FAILED_PAUSE_MS, signal);
       settlement = { kind: "back" };
     }
-    this.#settled(id, trigger, settlement);
+    this.#settled(one, settlement);
   }
 
-  #settled(id: number, trigger: string, settlement: DeliverySettlement): void {
+  #settled(one: Try, settlement: DeliverySettlement): void {
+    const { id } = one.wire;
+    // Somebody else has it now.
+    if (this.#underWay.get(id) !== one) return;
     this.#underWay.delete(id);
-    this.#count(trigger, -1);
+    this.#count(one.trigger, -1);
     this.#port.settle(id, settlement);
     this.changed();
     this.#mayEnd();
@@ -129,11 +144,11 @@ export class EmbeddedEventConsumer implements EventConsumer {
 
   /** Ended by others. */
   abort(ids: readonly number[]): void {
-    for (const id of ids) this.#underWay.get(id)?.abort();
+    for (const id of ids) this.#underWay.get(id)?.controller.abort();
   }
 
   #abortAll(): void {
-    for (const controller of this.#underWay.values()) controller.abort();
+    for (const { controller } of this.#underWay.values()) controller.abort();
   }
 
   /** The store has lost its memory of what it gave out. Resolves once nothing is under way. */
@@ -141,19 +156,21 @@ export class EmbeddedEventConsumer implements EventConsumer {
     this.#interrupted ??= Promise.withResolvers<void>();
     this.#abortAll();
     // Claims that were sent are not answered any more.
-    for (const trigger of [...this.#taken.keys()]) this.#taken.delete(trigger);
+    this.#taken.clear();
     this.#takenInAll = 0;
-    for (const _ of this.#underWay) this.#takenInAll++;
+    for (const { trigger } of this.#underWay.values()) this.#count(trigger, 1);
     this.#mayEnd();
     return this.#interrupted.promise;
   }
 
-  /** The store is back. */
+  /** The store is back, and gives out anew what has not been settled. */
   resume(): void {
     this.#interrupted = undefined;
+    this.#underWay.clear();
     this.#taken.clear();
     this.#takenInAll = 0;
     this.changed();
+    this.#mayEnd();
   }
 
   #mayEnd(): void {

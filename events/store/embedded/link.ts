@@ -95,6 +95,7 @@ export class EventLink {
       // What is wrong with the place may be mended; the next one tries again.
       this.#thread = undefined;
       this.#opening = undefined;
+      this.#options.log.error({ err: error }, "the store of events cannot be opened");
       throw new FaasError("unavailable", "the store of events cannot be opened", { cause: error });
     }
   }
@@ -112,7 +113,7 @@ export class EventLink {
     const waiting = { ...Promise.withResolvers<unknown>(), bytes };
     this.#waiting.set(name, waiting);
     this.#unstoredBytes += bytes;
-    this.send(request(name));
+    this.send(() => request(name));
     return waiting.promise;
   }
 
@@ -121,10 +122,10 @@ export class EventLink {
     return (await this.request((name) => ({ kind: "ask", name, ask: ask as EventAsk }))) as EventAnswers[K];
   }
 
-  /** Sends what has no answer. Lost with the thread, should that die. */
-  send(request: EventRequest): void {
+  /** Sends what has no answer. Lost with the thread, should that die. @param request may add to {@link packer} */
+  send(request: () => EventRequest): void {
     if (this.#thread === undefined || this.#thread.failure) return;
-    this.#requests.push(request);
+    this.#requests.push(request());
     if (this.#flushing) return;
     this.#flushing = true;
     setImmediate(() => this.flush());

@@ -105,7 +105,7 @@ export interface EventAnswers {
   readonly again: undefined;
   readonly drop: { readonly count: number; readonly upTo: number };
   readonly stats: readonly BrokerStats[];
-  readonly pending: { readonly seqs: readonly number[] };
+  readonly pending: { readonly seqs: readonly number[]; readonly more: boolean };
   readonly events: readonly WireStoredEvent[];
   readonly resources: readonly WireResource[];
   readonly resource: WireResource | undefined;

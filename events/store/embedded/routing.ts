@@ -5,7 +5,12 @@ import type { WireRouting } from "./protocol.ts";
 import { eventSeqOf } from "./wire.ts";
 
 export interface RouterPort {
-  pending(broker: number, after: number, limit: number): Promise<readonly number[]>;
+  /** `more` when that are not all. */
+  pending(
+    broker: number,
+    after: number,
+    limit: number,
+  ): Promise<{ readonly seqs: readonly number[]; readonly more: boolean }>;
   events(seqs: readonly number[]): Promise<ReadonlyMap<number, StoredEvent>>;
   route(broker: number, routings: readonly WireRouting[]): void;
   /** All that the broker had to route is. */
@@ -49,10 +54,10 @@ export class EventRouter {
       working.again = false;
       try {
         for (;;) {
-          const seqs = await this.#port.pending(broker, after, ROUTED_AT_A_TIME);
+          const { seqs, more } = await this.#port.pending(broker, after, ROUTED_AT_A_TIME);
           if (seqs.length > 0) await this.#routeThese(broker, seqs);
           after = seqs.at(-1) ?? after;
-          if (seqs.length < ROUTED_AT_A_TIME || this.#stop.signal.aborted) break;
+          if (!more || this.#stop.signal.aborted) break;
         }
       } catch (error) {
         if (this.#stop.signal.aborted) break;

@@ -1,4 +1,5 @@
 import { FaasError } from "../../../contract/errors.ts";
+import { sleep } from "../../../kit/sleep.ts";
 import type {
   Appended,
   BrokerLimits,
@@ -44,6 +45,9 @@ export interface EmbeddedEventStoreOptions extends EventLinkOptions {
 /** What an event takes on its way to the disk, beside its data. */
 const HEAD_BYTES = 1024;
 
+/** How long what is under way may take to end before it is given out again, when the thread has died. */
+const INTERRUPT_MS = 10_000;
+
 /** Events in a file, as its users see it: speaks with the thread that has the file. */
 export class EmbeddedEventStore implements EventStore {
   readonly maxEventBytes: number;
@@ -74,7 +78,8 @@ export class EmbeddedEventStore implements EventStore {
       lost: async () => {
         this.#ready.clear();
         this.#pending.clear();
-        await Promise.all([...this.#consumers.values()].map((consumer) => consumer.interrupt()));
+        const ended = Promise.all([...this.#consumers.values()].map((consumer) => consumer.interrupt()));
+        await settledWithin(ended, INTERRUPT_MS);
       },
     });
   }
@@ -131,18 +136,20 @@ export class EmbeddedEventStore implements EventStore {
     const { log } = this.#options;
     const events = (seqs: readonly number[]) => this.#events(seqs);
     const router = new EventRouter(route, {
-      pending: async (broker, after, limit) => (await this.link.ask({ kind: "pending", broker, after, limit })).seqs,
+      pending: (broker, after, limit) => this.link.ask({ kind: "pending", broker, after, limit }),
       events,
-      route: (broker, routings) => this.link.send({ kind: "route", broker, routings }),
+      route: (broker, routings) => this.link.send(() => ({ kind: "route", broker, routings })),
       routed: (broker) => this.#pending.delete(broker),
       log,
     });
     const consumer = new EmbeddedEventConsumer(deliver, options, this.#ready, {
-      claim: (claims) => this.link.send({ kind: "claim", consumer: no, claims }),
-      settle: (delivery, settlement) => {
-        const wire = toWireSettlement(settlement, this.maxEventBytes, this.link.packer);
-        this.link.send({ kind: "settle", delivery, settlement: wire });
-      },
+      claim: (claims) => this.link.send(() => ({ kind: "claim", consumer: no, claims })),
+      settle: (delivery, settlement) =>
+        this.link.send(() => ({
+          kind: "settle",
+          delivery,
+          settlement: toWireSettlement(settlement, this.maxEventBytes, this.link.packer),
+        })),
       events,
       closed: () => this.#consumers.delete(no),
       log,
@@ -176,7 +183,7 @@ export class EmbeddedEventStore implements EventStore {
       if (consumer) consumer.receive(answer);
       else
         for (const { id } of answer.deliveries)
-          this.link.send({ kind: "settle", delivery: id, settlement: { kind: "back" } });
+          this.link.send(() => ({ kind: "settle", delivery: id, settlement: { kind: "back" } }));
     }
     if (ready.length > 0) for (const consumer of this.#consumers.values()) consumer.changed();
     if (abort.length > 0) for (const consumer of this.#consumers.values()) consumer.abort(abort);
@@ -264,4 +271,10 @@ export class EmbeddedEventStore implements EventStore {
     for (const consumer of [...this.#consumers.values()]) consumer.end();
     await this.link.close();
   }
+}
+
+async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([promise, sleep(ms, over.signal)]);
+  over.abort();
 }

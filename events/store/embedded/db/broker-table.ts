@@ -74,6 +74,12 @@ export class BrokerTable {
     return this.#byName.get(`${namespace}/${name}`);
   }
 
+  /** Those of a namespace, or the one of a name in it. */
+  of(namespace: string, name?: string): BrokerRow[] {
+    if (name !== undefined) return [this.find({ namespace, name }) ?? []].flat();
+    return [...this.#byNo.values()].filter(({ ref }) => ref.namespace === namespace);
+  }
+
   ensure(ref: BrokerRef): BrokerRow {
     const known = this.find(ref);
     if (known) return known;

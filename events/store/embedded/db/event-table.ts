@@ -38,6 +38,7 @@ export class EventTable {
   /** As the file has it. */
   #written = 1;
   #high = 0;
+  #lag = 0;
 
   constructor(db: EmbeddedDatabase, brokers: BrokerTable) {
     this.#db = db;
@@ -50,6 +51,7 @@ export class EventTable {
     this.#next = this.#db.number("SELECT next_event FROM marks") ?? 1;
     this.#written = this.#next;
     this.#high = this.#db.number("SELECT high FROM events ORDER BY seq DESC LIMIT 1") ?? 0;
+    this.#lag = this.#db.number("SELECT lag FROM marks") ?? 0;
   }
 
   flush(): void {
@@ -73,7 +75,13 @@ export class EventTable {
     const { data, hashes } = event;
     const body = data && new Uint8Array(bodies, data.at, data.bytes);
     const bytes = EventTable.bytesOf(event);
-    this.#high = Math.max(this.#high, event.arrivedAt);
+    const arrived = Math.floor(event.arrivedAt);
+    this.#high = Math.max(this.#high, arrived);
+    if (this.#high - arrived > this.#lag) {
+      // Doubled, so that it is written seldom.
+      this.#lag = 2 * (this.#high - arrived);
+      this.#db.run("UPDATE marks SET lag = ?", this.#lag);
+    }
     const directed = event.directed !== undefined;
     this.#db.run(
       "INSERT INTO events VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -195,11 +203,24 @@ export class EventTable {
     };
   }
 
-  /** Places of a broker's events in a phase, in order. */
-  ofPhase(broker: number, phase: number, after: number, limit: number): number[] {
-    return this.#db.numbers(
-      "SELECT seq FROM events WHERE broker = ? AND phase = ? AND seq > ? ORDER BY seq LIMIT ?",
-      ...[broker, phase, after, limit],
+  /** Some of a broker's events that are not routed, in order: at least one if there is one. */
+  pending(broker: number, after: number, limit: number, maxBytes: number): { seqs: number[]; more: boolean } {
+    const rows = this.#db.all(
+      "SELECT seq, data_bytes FROM events WHERE broker = ? AND phase = ? AND seq > ? ORDER BY seq LIMIT ?",
+      ...[broker, EVENT_PHASE.pending, after, limit],
     );
+    const seqs: number[] = [];
+    let bytes = 0;
+    for (const { seq, data_bytes } of rows) {
+      bytes += data_bytes as number;
+      if (seqs.length > 0 && bytes > maxBytes) return { seqs, more: true };
+      seqs.push(seq as number);
+    }
+    return { seqs, more: rows.length === limit };
+  }
+
+  /** By how much events came after later ones at most, in milliseconds. */
+  get lag(): number {
+    return this.#lag;
   }
 }

@@ -4,7 +4,8 @@ import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 const APPLICATION_ID = 0x46534c45;
 const SCHEMA_VERSION = 1;
 
-// marks: the next place of an event, the next id of a delivery, the last version of a resource.
+// marks: the next place of an event, the next id of a delivery, the last version of a resource; `lag` is by how many milliseconds
+//   at most an event came after one that had arrived later.
 // events: small and changed often; what is large is in `contents`, and `verdicts` are written once. `phase` is 0 while it
 //   is not routed, 1 while it has open deliveries, 2 then. `high` is the latest arrival up to there, so that it goes up
 //   with `seq` whatever the clock does. `data_bytes` is -1 for none. `overdue` is set of those that were ended for their age.
@@ -12,8 +13,8 @@ const SCHEMA_VERSION = 1;
 //   `wait` how long it was to be waited. `blocked` is set while another one of its key is before it.
 // loads: of each trigger at each broker, its open deliveries, and between which events it has been seen.
 const SCHEMA = `
-  CREATE TABLE marks (next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL, last_version INTEGER NOT NULL) STRICT;
-  INSERT INTO marks VALUES (1, 1, 0);
+  CREATE TABLE marks (next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL, last_version INTEGER NOT NULL, lag INTEGER NOT NULL) STRICT;
+  INSERT INTO marks VALUES (1, 1, 0, 0);
   CREATE TABLE brokers (
     no INTEGER PRIMARY KEY,
     namespace TEXT NOT NULL,

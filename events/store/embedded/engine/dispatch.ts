@@ -30,6 +30,11 @@ export class EventDispatch {
     for (const trigger of this.#brokers.openTriggers()) this.due(trigger, 0);
   }
 
+  /** Deliveries that are given out. */
+  get underWay(): Iterable<number> {
+    return this.#underWay.keys();
+  }
+
   isUnderWay(id: number): boolean {
     return this.#underWay.has(id);
   }

@@ -5,7 +5,7 @@ import { PersistentClock } from "../../../../kit/persistent-clock.ts";
 import type { SpareSpace } from "../../../../kit/spare-space.ts";
 import { ONCE_MS } from "../../event-store.ts";
 import type { EventFile } from "../db/event-file.ts";
-import { EVENT_PHASE, EventTable } from "../db/event-table.ts";
+import { EventTable } from "../db/event-table.ts";
 import type {
   EmbeddedEventSettings,
   EventAnswers,
@@ -39,6 +39,9 @@ const STORAGE_RETRY_MS = 1000;
 const SWEEP_PAUSE_MS = 20;
 /** Deliveries that one transaction drops. */
 const DROPPED_AT_A_TIME = 500;
+
+/** Data of the events that are given to the router at a time. */
+const PENDING_BYTES = 4 * 1024 ** 2;
 
 const CHANGES: ReadonlySet<EventAskKind> = new Set(["limit", "again", "drop", "put", "remove"]);
 
@@ -319,9 +322,9 @@ export class EventStoreEngine {
         answers.push([name, this.#reader.stats(ask.namespace)]);
         break;
       case "pending": {
-        const seqs = events.ofPhase(ask.broker, EVENT_PHASE.pending, ask.after, ask.limit);
-        if (seqs.length < ask.limit) this.#told.delete(ask.broker);
-        answers.push([name, { seqs }]);
+        const page = events.pending(ask.broker, ask.after, ask.limit, PENDING_BYTES);
+        if (!page.more) this.#told.delete(ask.broker);
+        answers.push([name, page]);
         break;
       }
       case "events":

@@ -1,14 +1,16 @@
 import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 
 /** Events that an index names, by the place of each. */
-export interface EventRange {
-  readonly db: EmbeddedDatabase;
-  /** Selects `seq`, of an index that is in its order. */
-  readonly sql: string;
-  readonly values: readonly number[];
-  readonly first: number;
-  readonly last: number;
-}
+export type EventRange = { readonly first: number; readonly last: number } & (
+  | {
+      readonly db: EmbeddedDatabase;
+      /** Selects `seq`, of an index that is in its order. */
+      readonly sql: string;
+      readonly values: readonly number[];
+    }
+  /** Named one by one, in order. */
+  | { readonly places: readonly number[] }
+);
 
 /** Rows that are read at a time. */
 const CHUNK = 200;
@@ -26,12 +28,18 @@ export function* mergedRanges(ranges: readonly EventRange[], newest: boolean, af
   }
 }
 
-function* placesOf({ db, sql, values, first, last }: EventRange, newest: boolean, after?: number): Generator<number> {
-  const column = sql.startsWith("DISTINCT event") ? "event" : "seq";
-  let from = first;
-  let to = last;
+function* placesOf(range: EventRange, newest: boolean, after?: number): Generator<number> {
+  let from = range.first;
+  let to = range.last;
   if (after !== undefined && newest) to = Math.min(to, after - 1);
   else if (after !== undefined) from = Math.max(from, after + 1);
+  if ("places" in range) {
+    const places = range.places.filter((place) => place >= from && place <= to);
+    yield* newest ? places.toReversed() : places;
+    return;
+  }
+  const { db, sql, values } = range;
+  const column = sql.startsWith("DISTINCT event") ? "event" : "seq";
   while (from <= to) {
     const places = db.numbers(
       `SELECT ${sql} AND ${column} BETWEEN ? AND ? ORDER BY ${column} ${newest ? "DESC" : "ASC"} LIMIT ${CHUNK}`,

@@ -6,6 +6,8 @@ import { EVENT_PHASE, type EventTable } from "../db/event-table.ts";
 
 /** Events that one step removes at most, so that what arrives meanwhile hardly waits. */
 const STEP = 200;
+/** Pause between looks at what is old, while there is not more than one step removes. */
+const SWEEP_EVERY_MS = 1000;
 /** How long it is told of an event that its time was over before it was delivered. */
 const OVERDUE_KEPT_MS = 3600_000;
 
@@ -103,7 +105,9 @@ export class EventRetention {
     left -= this.#forgetOnce(sure, left);
     const once = this.#db.number("SELECT min(at) FROM once");
     if (once !== undefined) next = Math.min(next, once + ONCE_MS);
-    this.#nextAt = next === Number.POSITIVE_INFINITY ? undefined : next;
+    // Not for each event alone.
+    this.#nextAt =
+      next === Number.POSITIVE_INFINITY ? undefined : left > 0 ? Math.max(next, sure + SWEEP_EVERY_MS) : next;
   }
 
   #overdue(seq: number, expire: (seq: number, reason: string) => void, reason: string): void {

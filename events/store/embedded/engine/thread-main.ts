@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "
 import { isOutOfSpace } from "../../../../contract/shortages.ts";
 import { DatabaseHousekeeper } from "../../../../kit/database-housekeeper.ts";
 import { refusedToOpen } from "../../../../kit/database-thread.ts";
+import { isDamage, isOutOfReach } from "../../../../kit/embedded-database.ts";
 import { FreeSpace } from "../../../../kit/free-space.ts";
 import { SpareSpace } from "../../../../kit/spare-space.ts";
 import { steadyNow } from "../../../../kit/steady-clock.ts";
@@ -71,9 +72,16 @@ function open(settings: EmbeddedEventSettings, post: (message: FromEventThread) 
     return { file, spare, engine: new EventStoreEngine(file, spare, settings, Date.now, steadyNow, post, space) };
   } catch (error) {
     file?.close();
-    post(refusedToOpen(`cannot open the events ${settings.path}`, error));
+    post(refusedToOpen(`cannot open the events ${settings.path}${adviceOn(error)}`, error));
     return undefined;
   }
+}
+
+/** What to do about it, where that is known. */
+function adviceOn(error: unknown): string {
+  if (isDamage(error)) return " (restore it from a backup, or move it away to begin without any)";
+  if (isOutOfReach(error)) return " (this user must be able to read and write the file and its folder)";
+  return "";
 }
 
 /** Even to be opened the file needs some room beside it. */
