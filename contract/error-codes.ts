@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   unknown_broker: "notFound",
   unknown_trigger: "notFound",
   unknown_source: "notFound",
+  unknown_event: "notFound",
+  unknown_replay: "notFound",
   unknown_sink: "notFound",
   not_subscribed: "notFound",
   no_result: "notFound",

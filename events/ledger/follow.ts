@@ -33,10 +33,15 @@ export class EventFollower {
     this.#everyMs = everyMs;
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<EventRecord> {
+  /** What arrives from now on is told. */
+  async begin(): Promise<void> {
     const { namespace } = this.#query;
     const [newest] = (await this.#store.list({ namespace }, { order: "newest", limit: 1 })).events;
     this.#last = newest?.event.ref;
+  }
+
+  /** After {@link begin}. */
+  async *follow(signal: AbortSignal): AsyncGenerator<EventRecord> {
     while (!signal.aborted) {
       yield* this.#changes();
       const full = yield* this.#arrivals();

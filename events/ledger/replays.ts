@@ -15,6 +15,7 @@ import {
   triggerIdOf,
 } from "./replay.ts";
 import { type ReplayProgress, ReplayRun, selectedEvents } from "./replay-run.ts";
+import { unknownEvent, unknownReplay } from "./unknown.ts";
 
 export interface ReplaysOptions {
   readonly store: Pick<EventStore, "list" | "find" | "deliverAgain" | "drop">;
@@ -172,7 +173,7 @@ export class Replays implements TriggerSet {
     const refs = new Set<string>();
     for (const name of replay.events) {
       const found = await this.#refsOf(replay.namespace, name);
-      if (found.length === 0) throw new FaasError("notFound", `no event ${JSON.stringify(name.slice(0, 80))} is known`);
+      if (found.length === 0) throw unknownEvent(name);
       for (const ref of found) refs.add(ref);
       if (refs.size > MAX_NAMED)
         throw new FaasError("invalid", `replay: events: are more than ${MAX_NAMED} by their ids`);
@@ -207,7 +208,7 @@ export class Replays implements TriggerSet {
 
   async #find(namespace: string, name: string): Promise<Kept> {
     const resource = await this.#options.resources.get({ kind: "replay", namespace, name });
-    if (!resource) throw new FaasError("notFound", `no replay ${JSON.stringify(name.slice(0, 80))} is known`);
+    if (!resource) throw unknownReplay(name);
     return keptOf(resource);
   }
 

@@ -11,6 +11,7 @@ import { EventFollower } from "../ledger/follow.ts";
 import { type EventRedaction, redactRecord } from "../ledger/redact-event.ts";
 import type { Replays } from "../ledger/replays.ts";
 import { buildEventReport, buildEventSummary } from "../ledger/report.ts";
+import { unknownEvent } from "../ledger/unknown.ts";
 import type { EventQuery, EventRecord, EventStore } from "../store/event-store.ts";
 import { readAskedNamespace, readResourceName } from "./names.ts";
 
@@ -28,6 +29,8 @@ const TIMEOUT_MS = 10_000;
 /** A dry run looks at many. */
 const DRY_RUN_TIMEOUT_MS = 30_000;
 const BEAT_MS = 15_000;
+/** Also says that the following has begun. */
+const SIGN_OF_LIFE = {};
 /** Those who follow at a time. */
 const MAX_FOLLOWERS = 50;
 /** Events that share one id, in an answer. */
@@ -52,13 +55,16 @@ function addEvents(
     followers++;
     try {
       const signal = clientGone(res);
+      const follower = new EventFollower(store, query);
+      await inTime(follower.begin());
       const summaries = async function* () {
-        for await (const record of new EventFollower(store, query).follow(signal)) {
+        yield SIGN_OF_LIFE;
+        for await (const record of follower.follow(signal)) {
           yield buildEventSummary(redactRecord(record, redaction));
         }
       };
       res.set("Cache-Control", "no-store");
-      await sendNdjson(res, summaries(), { signal, heartbeat: { everyMs: BEAT_MS, value: {} } });
+      await sendNdjson(res, summaries(), { signal, heartbeat: { everyMs: BEAT_MS, value: SIGN_OF_LIFE } });
     } finally {
       followers--;
     }
@@ -110,7 +116,7 @@ async function findEvents(
   const query = { namespace, id, ...(source !== undefined && { source }) };
   const { events, next } = await store.list(query, { order: "newest", limit: MAX_ALIKE });
   const [only, ...others] = events;
-  if (!only) throw new FaasError("notFound", `no event ${JSON.stringify(id.slice(0, 80))} is known`);
+  if (!only) throw unknownEvent(id);
   if (others.length === 0) return { events: [(await store.find(namespace, only.event.ref)) ?? only] };
   return { events, ...(next !== undefined && { next: { next } }) };
 }

@@ -153,26 +153,21 @@ describe("events are listed", () => {
       return { kind: "done", attempt: attempt() };
     };
     const seen: EventSummary[] = [];
+    let begun = false;
     const read = (async () => {
       let text = "";
       for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
         text += Buffer.from(chunk).toString();
         const lines = text.split("\n");
         text = lines.pop() as string;
+        begun ||= lines.includes("{}");
         seen.push(...lines.filter((line) => line !== "{}").map((line) => JSON.parse(line) as EventSummary));
       }
     })().catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 100)); // it begins with what comes after its first look
     const told = (state: RegExp) => seen.some((event) => event.source === "/tail" && state.test(event.state));
-    await eventually(
-      "an arrival is told",
-      async () => {
-        if (!told(/delivering|waiting|pending/)) await append({ source: "/tail", type: "order.tailed" });
-        return told(/delivering|waiting|pending/);
-      },
-      20_000,
-      300,
-    );
+    await eventually("it has begun", () => begun);
+    await append({ source: "/tail", type: "order.tailed" });
+    await eventually("an arrival is told", () => told(/delivering|waiting|pending/), 20_000);
     open();
     await eventually("its delivery is told", () => told(/delivered/), 20_000);
     leave.abort();
