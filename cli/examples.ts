@@ -5,6 +5,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   gateway: ["port=8080 functions_provider_url=http://127.0.0.1:8081 faaslane gateway"],
   provider: ["port=8081 faaslane provider"],
   "queue-worker": ["faaslane_nats_address=127.0.0.1 faaslane queue-worker"],
+  "event-worker": ["faaslane_nats_address=127.0.0.1 faaslane event-worker"],
   registry: ["registry_port=5000 faaslane registry"],
   builder: ["registry=registry.example/team secret_mount_path=./.secrets faaslane builder"],
   watchdog: ["fprocess='node index.js' faaslane watchdog"],

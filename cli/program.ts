@@ -201,6 +201,7 @@ const PROCESSES: readonly (readonly [name: string, summary: string])[] = [
   ["gateway", "run a gateway"],
   ["provider", "run a provider"],
   ["queue-worker", "run a queue worker"],
+  ["event-worker", "run an event worker"],
   ["registry", "run a registry for images"],
   ["builder", "run a builder of images"],
   ["watchdog", "run a watchdog"],

@@ -4,6 +4,8 @@ for (const module of [
   "gateway/process/serve.js",
   "gateway/process/queue-worker/config.js",
   "gateway/process/queue-worker/serve.js",
+  "gateway/process/event-worker/config.js",
+  "gateway/process/event-worker/serve.js",
   "gateway/queue/jetstream/index.js",
   "gateway/queue/embedded/index.js",
   "provider/config.js",

@@ -91,12 +91,17 @@ export function readAsyncConfig(read: EnvReader, secretMountPath: string, dataDi
         maxWaitMs: read.optional("max_retry_wait", parseDuration) ?? 120_000,
       },
     },
-    callbackTargets: {
-      private: read.optional("callback_private", parseBoolean) ?? ANY_TARGET.private,
-      allow: read.optional("callback_allow", parseTargets("allow")) ?? ANY_TARGET.allow,
-      deny: read.optional("callback_deny", parseTargets("deny")) ?? ANY_TARGET.deny,
-    },
+    callbackTargets: readTargets(read),
     secretMountPath,
+  };
+}
+
+/** Where callbacks, and events, may go. */
+export function readTargets(read: EnvReader): CallbackTargetRules {
+  return {
+    private: read.optional("callback_private", parseBoolean) ?? ANY_TARGET.private,
+    allow: read.optional("callback_allow", parseTargets("allow")) ?? ANY_TARGET.allow,
+    deny: read.optional("callback_deny", parseTargets("deny")) ?? ANY_TARGET.deny,
   };
 }
 
@@ -117,17 +122,11 @@ function readQueue(
 ): Pick<AsyncConfig, "queue" | "nats"> {
   const kinds = dataDir === undefined ? (["jetstream"] as const) : (["embedded", "jetstream", "none"] as const);
   const asked = read.optional("queue", oneOf<QueueConfig["kind"]>(...kinds));
-  const urls = read.optional("nats_url", parseServers);
-  const host = read.optional("faas_nats_address", parseHost);
-  const port = read.optional("faas_nats_port", parsePort) ?? 4222;
-  const replicas = read.optional("nats_stream_replicas", integerFrom(1)) ?? 1;
-  const storage = read.optional("nats_storage", oneOf<"file" | "memory">("file", "memory")) ?? "file";
+  const { servers, ...nats } = readServers(read);
   const ackWaitMs = read.optional("ack_wait", parseDuration) ?? 30_000;
   const reservedBytes = read.optional("nats_reserved_bytes", parseReserved) ?? DEFAULT_RESERVED_BYTES;
   const minFreeBytes = dataDir === undefined ? undefined : read.optional("async_min_free", parseBytes);
-  const servers = urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]);
   const kind = asked ?? (servers || dataDir === undefined ? "jetstream" : "embedded");
-  const nats = { replicas, storage };
   const named = servers && { nats: { servers, ...nats } };
   if (kind === "none") return { queue: { kind }, ...named };
   if (kind === "embedded") {
@@ -136,6 +135,25 @@ function readQueue(
   }
   const needed = { servers: servers ?? read.required("nats_url", parseServers), ...nats };
   return { queue: { kind, ...needed, ackWaitMs, reservedBytes, ...limits }, nats: needed };
+}
+
+function readServers(
+  read: EnvReader,
+): Omit<NatsConfig, "servers"> & { readonly servers: readonly string[] | undefined } {
+  const urls = read.optional("nats_url", parseServers);
+  const host = read.optional("faas_nats_address", parseHost);
+  const port = read.optional("faas_nats_port", parsePort) ?? 4222;
+  return {
+    servers: urls ?? (host === undefined ? undefined : [`nats://${host}:${port}`]),
+    replicas: read.optional("nats_stream_replicas", integerFrom(1)) ?? 1,
+    storage: read.optional("nats_storage", oneOf<"file" | "memory">("file", "memory")) ?? "file",
+  };
+}
+
+/** NATS, for those that cannot do without it. */
+export function readNats(read: EnvReader): NatsConfig {
+  const { servers, ...nats } = readServers(read);
+  return { servers: servers ?? read.required("nats_url", parseServers), ...nats };
 }
 
 function parseReserved(text: string): number {

@@ -1,6 +1,6 @@
 import type { EnvReader } from "../../kit/env.ts";
 import { integerFrom, oneOf, parseBoolean, parseBytes, parseDuration } from "../../kit/parse.ts";
-import { type AsyncConfig, type NatsConfig, parseServers } from "./async-config.ts";
+import { type NatsConfig, parseServers } from "./async-config.ts";
 
 interface EventLimits {
   /** Of one event: attributes, headers and data. */
@@ -40,7 +40,7 @@ const MIN_AGE_MS = 1_000;
 /** @param dataDir where embedded events are kept; that is not offered without */
 export function readEventsConfig(
   read: EnvReader,
-  { queue, nats }: Pick<AsyncConfig, "queue" | "nats">,
+  { queue, nats }: { readonly queue: { readonly kind: EventsConfig["kind"] }; readonly nats?: NatsConfig | undefined },
   dataDir?: string,
 ): EventsConfig {
   const asked = read.optional("events", oneOf(...(dataDir === undefined ? (["jetstream"] as const) : KINDS)));

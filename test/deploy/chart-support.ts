@@ -83,6 +83,8 @@ export const VARIANTS: Readonly<Record<string, Values>> = {
       ...{ maxCalls: 5000, maxBytes: "2Gi", functionMaxCalls: "500", functionMaxBytes: "200Mi", minFree: "1Gi" },
     },
     queueWorker: { replicas: 3, queues: ["slow-fns", "a"], drainTimeout: 120, podAnnotations: { a: "b" } },
+    events: { ingressAuth: true, maxEvent: "512Ki", maxAge: "1h", maxBytes: "2Gi", redact: ["iban", "customer.name"] },
+    eventWorker: { replicas: 1, maxInflight: 8, drainTimeout: 30, podAnnotations: { a: "b" } },
     queueWorkerPro: { maxRetryAttempts: 100, httpRetryCodes: "429,503" },
     nats: { persistence: { size: "50Gi", storageClass: "fast" } },
     callbacks: { signingSecret: "callbacks", allow: ["hooks.internal", "10.1.0.0/16"], deny: ["*.example.com"] },

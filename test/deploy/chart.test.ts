@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { generate } from "../../deploy/render/generate.ts";
 import type { KubernetesObject, Values } from "../../deploy/render/render-chart.ts";
 import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadEventWorkerConfig } from "../../gateway/process/event-worker/config.ts";
 import { loadQueueWorkerConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
 import { readEnv } from "../../kit/env.ts";
 import { buildCrds } from "../../provider/backends/kubernetes/resources/crds.ts";
@@ -185,6 +186,21 @@ describe.each(Object.entries(VARIANTS))("with values: %s", (_name, values) => {
     });
   });
 
+  test("the event worker reads every variable that it is given, and agrees with the gateway", () => {
+    const worker = objects.find(({ kind, metadata: { name } }) => kind === "Deployment" && name === "event-worker");
+    const gateway = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
+    expect(worker !== undefined).toBe(gateway.events.kind === "jetstream");
+    if (!worker || gateway.events.kind !== "jetstream") return;
+    const { env, unread } = environmentOf(worker);
+    const config = loadEventWorkerConfig(env);
+    // Read by Node itself, and by those that have a queue.
+    expect(unread().filter((name) => !["NODE_EXTRA_CA_CERTS", "nats_reserved_bytes"].includes(name))).toEqual([]);
+    expect(gateway.events.ownWorker).toBe(false);
+    expect({ ...config.events, concurrency: 0, ownWorker: false }).toEqual({ ...gateway.events, concurrency: 0 });
+    expect(config.callbackTargets).toEqual(gateway.async.callbackTargets);
+    expect(config.gatewayUrl.host).toMatch(/^gateway\.openfaas\.svc\..*:8080$/);
+  });
+
   test("the queue worker reads every variable that it is given, and agrees with the gateway", () => {
     const worker = objects.find(({ kind, metadata: { name } }) => kind === "Deployment" && name === "queue-worker");
     const gateway = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
@@ -281,6 +297,35 @@ describe("limits of the queue", () => {
   });
 });
 
+describe("events", () => {
+  const kindOf = (values: Values) => {
+    const { objects } = render(values);
+    const { events } = loadGatewayConfig(environmentOf(find(objects, "Deployment", "gateway")).env);
+    return [events.kind, objects.some(({ metadata: { name } }) => name === "event-worker")];
+  };
+
+  test.each<[what: string, values: Values, expected: readonly [string, boolean]]>([
+    ["in the gateway", {}, ["embedded", false]],
+    ["on NATS, with workers of their own", { queue: { kind: "jetstream" } }, ["jetstream", true]],
+    ["switched off", { queue: { kind: "jetstream" }, events: { enabled: false } }, ["none", false]],
+    ["without a queue", { queue: { kind: "none" } }, ["none", false]],
+  ])("are where the queue is: %s", (_what, values, expected) => {
+    expect(kindOf(values)).toEqual(expected);
+  });
+
+  test("have secrets of sources and sinks where their workers look for them", () => {
+    const values = { queue: { kind: "jetstream" }, gateway: { functionSecrets: { "openfaas-fn": "functions" } } };
+    const worker = find(render(values).objects, "Deployment", "event-worker");
+    const { functionSecretsPath } = loadEventWorkerConfig(environmentOf(worker).env);
+    const { spec } = templateOf(worker);
+    expect(spec.containers[0]?.volumeMounts).toContainEqual({
+      name: "functions-openfaas-fn",
+      mountPath: `${functionSecretsPath}/openfaas-fn`,
+      readOnly: true,
+    });
+  });
+});
+
 describe("the queue on NATS", () => {
   const names = (objects: readonly KubernetesObject[], kind: string) =>
     objects.filter((object) => object.kind === kind).map((object) => object.metadata.name);
@@ -295,7 +340,7 @@ describe("the queue on NATS", () => {
       { name: "NATS_PASSWORD", valueFrom: { secretKeyRef: { name: "nats-credentials", key: "nats-password" } } },
     ]);
     expect(args).toEqual(expect.arrayContaining(["--user=$(NATS_USER)", "--pass=$(NATS_PASSWORD)"]));
-    for (const name of ["gateway", "queue-worker"]) {
+    for (const name of ["gateway", "queue-worker", "event-worker"]) {
       expect(secretsOf(find(objects, "Deployment", name))).toEqual(["basic-auth", "nats-credentials"]);
     }
     expect(names(objects, "PersistentVolumeClaim")).toEqual([]);

@@ -27,7 +27,7 @@ function functionPod(namespace: string, labels: Readonly<Record<string, string>>
 const prometheus: Peer = { namespace: "monitoring", labels: { "app.kubernetes.io/name": "prometheus" } };
 const stranger: Peer = { namespace: "shop", labels: { app: "gateway" } };
 
-type Who = "function" | "gateway" | "provider" | "worker" | "nats" | "prometheus" | "stranger";
+type Who = "function" | "gateway" | "provider" | "worker" | "eventWorker" | "nats" | "prometheus" | "stranger";
 
 const JETSTREAM: Values = { queue: { kind: "jetstream" } };
 
@@ -37,6 +37,7 @@ function peersOf(objects: readonly KubernetesObject[], functions: string): Reado
     gateway: podOf(objects, "gateway"),
     provider: podOf(objects, "gateway-provider"),
     worker: podOf(objects, "queue-worker"),
+    eventWorker: podOf(objects, "event-worker"),
     nats: podOf(objects, "nats"),
     prometheus,
     stranger,
@@ -54,6 +55,11 @@ describe.each<[where: string, values: Values, functions: string]>([
   test.each<[from: Who, to: Who, port: number, may: boolean]>([
     ["function", "provider", 8084, true],
     ["function", "provider", 8081, false],
+    ["function", "eventWorker", 8085, false],
+    ["eventWorker", "provider", 8081, true],
+    ["eventWorker", "gateway", 8080, true],
+    ["eventWorker", "nats", 4222, true],
+    ["eventWorker", "function", 8080, functions === "team-a"],
     ["function", "nats", 4222, false],
     ["function", "nats", 8222, false],
     ["function", "gateway", 8080, true],

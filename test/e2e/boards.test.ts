@@ -67,6 +67,12 @@ describe("a platform that has been called, has failed and has slept", () => {
     const headers = { "x-callback-url": "http://127.0.0.1:1/" };
     expect(await call("/async-function/drawn", { headers })).toBe(202);
     expect(await call("/async-function/broken")).toBe(202);
+    const declare = async (path: string, spec: object) =>
+      expect((await platform.control(path, { method: "PUT", body: JSON.stringify(spec) })).status).toBe(201);
+    await declare("/system/triggers/broken", { subscriber: { function: "broken" }, delivery: { retry: 0 } });
+    await declare("/system/sources/clock", { type: "cron", schedule: "0 0 1 1 *" });
+    const event = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/boards", "ce-type": "drawn" };
+    expect(await call("/broker/default", { headers: event })).toBe(202);
     exported = new Map();
     await eventually(
       "everything that boards ask for has been told",

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { loadGatewayConfig } from "../../gateway/process/config.ts";
+import { loadEventWorkerConfig } from "../../gateway/process/event-worker/config.ts";
 import { loadQueueWorkerConfig as loadWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
 import type { Env } from "../../kit/env.ts";
 import { ROOT } from "../support/platform.ts";
@@ -202,6 +203,7 @@ test("every bad variable is named with its rule, in one error", () => {
 test.each<[process: string, load: (env: Env) => unknown, readme: string]>([
   ["gateway", loadGatewayConfig, "gateway/README.md"],
   ["queue worker", (env) => loadWorkerConfig(env), "gateway/process/queue-worker/README.md"],
+  ["event worker", (env) => loadEventWorkerConfig(env), "gateway/process/event-worker/README.md"],
 ])("the README of the %s lists the variables that are read, no more and no fewer", (_process, load, readme) => {
   const asked = new Set<string>();
   const spy = new Proxy({} as Env, {

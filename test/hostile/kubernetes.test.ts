@@ -64,7 +64,7 @@ test.each([
 });
 
 test("a label that people select by, to become an endpoint of the platform", async () => {
-  for (const app of ["gateway", "gateway-provider", "nats", "queue-worker"]) {
+  for (const app of ["gateway", "gateway-provider", "nats", "queue-worker", "event-worker"]) {
     expect((await deploy(`fn-${app}`, { labels: { app } })).status).toBe(202);
   }
   const endpoints = async (service: string) => {
@@ -72,7 +72,14 @@ test("a label that people select by, to become an endpoint of the platform", asy
     return (items as Answer[]).flatMap((slice) => slice.endpoints ?? []);
   };
   await eventually("functions are in their own Services", async () => (await endpoints("fn-nats")).length === 1);
-  for (const service of ["gateway", "gateway-provider", "gateway-provider-announce", "nats", "queue-worker"]) {
+  for (const service of [
+    "gateway",
+    "gateway-provider",
+    "gateway-provider-announce",
+    "nats",
+    "queue-worker",
+    "event-worker",
+  ]) {
     expect(await endpoints(service)).toEqual([]);
   }
 });

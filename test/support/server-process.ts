@@ -29,6 +29,7 @@ function programIn(root: string, main: ServerMain): string {
 export type ServerMain =
   | "gateway/process/main.ts"
   | "gateway/process/queue-worker/main.ts"
+  | "gateway/process/event-worker/main.ts"
   | "provider/main.ts"
   | "test/fuzz/bare-provider.ts";
 

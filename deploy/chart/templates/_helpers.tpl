@@ -128,11 +128,7 @@ topologySpreadConstraints:
 {{- end -}}
 {{- end }}
 
-{{- /* Settings of the queue, for the gateway and for queue workers. */ -}}
-{{- define "faaslane.asyncEnv" -}}
-- name: queue
-  value: {{ .Values.queue.kind | quote }}
-{{- if include "faaslane.nats" . }}
+{{- define "faaslane.natsEnv" -}}
 - name: faas_nats_address
   {{- if .Values.nats.external.enabled }}
   {{- if not .Values.nats.external.host }}{{ fail "nats.external.host: name the server" }}{{ end }}
@@ -150,6 +146,51 @@ topologySpreadConstraints:
 - name: nats_reserved_bytes
   value: {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{- /* Where callbacks and events may go. */ -}}
+{{- define "faaslane.targetsEnv" -}}
+- name: callback_private
+  value: {{ include "faaslane.callbackPrivate" . | quote }}
+{{- with .Values.callbacks.allow }}
+- name: callback_allow
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.callbacks.deny }}
+- name: callback_deny
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* Where events are kept: embedded, jetstream or none. */ -}}
+{{- define "faaslane.events" -}}
+{{ ternary .Values.queue.kind "none" .Values.events.enabled }}
+{{- end }}
+
+{{- /* Settings of events, for the gateway and for event workers. */ -}}
+{{- define "faaslane.eventsEnv" -}}
+- name: events
+  value: {{ include "faaslane.events" . | quote }}
+- name: events_max_event
+  value: {{ .Values.events.maxEvent | quote }}
+- name: events_max_age
+  value: {{ .Values.events.maxAge | quote }}
+- name: events_max_bytes
+  value: {{ .Values.events.maxBytes | quote }}
+- name: events_ingress_auth
+  value: {{ .Values.events.ingressAuth | quote }}
+{{- with .Values.events.redact }}
+- name: events_redact
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* Settings of the queue, for the gateway and for queue workers. */ -}}
+{{- define "faaslane.asyncEnv" -}}
+- name: queue
+  value: {{ .Values.queue.kind | quote }}
+{{- if include "faaslane.nats" . }}
+{{- include "faaslane.natsEnv" . | nindent 0 }}
 - name: ack_wait
   value: {{ .Values.queueWorker.ackWait | quote }}
 {{- end }}
@@ -191,16 +232,7 @@ topologySpreadConstraints:
   value: {{ .Values.queueWorkerPro.httpRetryCodes | quote }}
 - name: callback_timeout
   value: {{ .Values.callbacks.timeout | quote }}
-- name: callback_private
-  value: {{ include "faaslane.callbackPrivate" . | quote }}
-{{- with .Values.callbacks.allow }}
-- name: callback_allow
-  value: {{ join "," . | quote }}
-{{- end }}
-{{- with .Values.callbacks.deny }}
-- name: callback_deny
-  value: {{ join "," . | quote }}
-{{- end }}
+{{- include "faaslane.targetsEnv" . | nindent 0 }}
 {{- end }}
 
 {{- /* Everything secret that the gateway and its workers read, as files of one folder; a volume needs a source. */ -}}

@@ -1,6 +1,9 @@
 import { MAX_TRIGGER_CONCURRENCY } from "../../../contract/events/trigger-spec.ts";
+import { qualifiedName } from "../../../contract/functions.ts";
 import { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import { type EventEngine, openEngine } from "../../../events/engine/engine.ts";
+import type { CurrentVersion } from "../../../events/flows/flow-steps.ts";
+import { openFlows } from "../../../events/flows/open-flows.ts";
 import { Replays } from "../../../events/ledger/replays.ts";
 import { sinkTypes } from "../../../events/sinks/sink-types.ts";
 import { Sinks } from "../../../events/sinks/sinks.ts";
@@ -30,6 +33,9 @@ import { knownFunctions } from "./known-functions.ts";
 import type { OpenEvents } from "./lazy-events.ts";
 import { type OpenEventStore, openEventStore } from "./open-store.ts";
 
+/** Sources have had their time by then. */
+const CLOSE_MS = 1_000;
+
 /**
  * Opens events, and everything that works with them in this process.
  * @throws {StartError} when what is kept cannot be opened
@@ -38,16 +44,19 @@ export async function openEvents(deps: EventsDeps): Promise<OpenEvents> {
   const { config, log } = deps;
   const store = await openEventStore(config, deps.secretMountPath, log);
   const closers: (() => Promise<void> | void)[] = [() => store.close()];
+  let engine: EventEngine | undefined;
   const close = async () => {
+    // What has not come to its end by now is taken away from it, by the store.
+    const ended = engine?.close();
     for (const closer of closers.splice(0).reverse()) await closer();
+    await ended;
   };
   try {
     const lead = openLead(deps);
     closers.push(() => lead.close());
     const work = openWork(deps, store, lead);
     closers.push(() => work.close());
-    const engine = config.ownWorker ? openDeliveries(deps, work.parts) : undefined;
-    if (engine) closers.push(() => engine.close());
+    engine = config.ownWorker ? openDeliveries(deps, work.parts) : undefined;
     const answers = deps.answers ? await openAnswers(deps, work.parts) : NO_ANSWERS;
     return {
       ...answers,
@@ -92,8 +101,12 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   });
   const replays = new Replays({ store: events, resources, leads: () => lead.acts(), now: Date.now, log });
   replays.start().catch((err: unknown) => log.warn({ err }, "replays cannot be read yet"));
-  const triggers = openTriggers({ resources, functions, brokers, sets: [replays], log });
   const transforms = new Transforms({ log });
+  const flows = config.ownWorker
+    ? openFlows({ events, resources, transforms, currentVersion: versionIn(table), log })
+    : undefined;
+  const own = flows ? [replays, flows.triggers] : [replays];
+  const triggers = openTriggers({ resources, functions, brokers, sets: own, log });
   const sets = [new DocumentSources(resources, log), new FunctionSources(functions)] as const;
   const statuses = config.kind === "jetstream" ? new SourceStatuses(resources, log) : undefined;
   const readSecret = eventSecrets(deps.functionSecretsPath);
@@ -122,23 +135,30 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     ...{ events, resources, brokers, triggers, replays, transforms, types, runner, sinks, sinkTypes: sinkTypes() },
     ...(statuses && { statuses }),
   };
-  const stopSources = async () => {
-    await runner.close();
-    await replays.close();
+  let stopping: Promise<unknown> | undefined;
+  const stopSources = () => {
+    stopping ??= Promise.all([runner.close(), replays.close()]);
+    return stopping;
   };
   return {
     parts,
     namespaces: () => [...new Set([defaultNamespace, ...brokers.namespaces(), ...namespacesOf(table)])],
     stopSources,
     close: async () => {
-      await stopSources();
+      await within(CLOSE_MS, stopSources());
       await Promise.all(sets.map((set) => set.close()));
       await sinks.close();
+      await flows?.close();
       transforms.close();
       triggers.close();
       brokers.close();
     },
   };
+}
+
+/** The version that has a function's calls, where the platform tells versions apart. */
+function versionIn(table: FunctionTable): CurrentVersion {
+  return (ref) => table.find(qualifiedName(ref))?.snapshot.version;
 }
 
 function namespacesOf(table: FunctionTable): string[] {
