@@ -26,6 +26,11 @@ export function isAttributeName(name: string): boolean {
   return name.length <= MAX_NAME_CHARS && NAME.test(name);
 }
 
+/** The rule that such a name breaks. */
+export function notAName(name: string): string {
+  return `${JSON.stringify(name.slice(0, 80))} is no name of an attribute: a-z and 0-9`;
+}
+
 /** What `isWellFormed` lets through and CloudEvents does not: control characters and noncharacters. */
 function hasForbiddenCharacter(text: string): boolean {
   for (const char of text) {
@@ -38,8 +43,7 @@ function hasForbiddenCharacter(text: string): boolean {
 
 /** A rule that one attribute breaks; undefined when it is sound. */
 function problemOf(name: string, value: EventValue): string | undefined {
-  if (!isAttributeName(name) || name === "data")
-    return `${JSON.stringify(name)} is no name of an attribute: a-z and 0-9`;
+  if (!isAttributeName(name) || name === "data") return notAName(name);
   if (typeof value === "number") {
     return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31
       ? undefined

@@ -1,6 +1,13 @@
 import { checkJsonBounds, MAX_JSON_DEPTH } from "../../contract/bounded-json.ts";
 import { FaasError } from "../../contract/errors.ts";
-import { type CloudEvent, checkedEvent, type EventValue, isJsonType } from "./cloud-event.ts";
+import {
+  type CloudEvent,
+  checkedEvent,
+  type EventValue,
+  isAttributeName,
+  isJsonType,
+  notAName,
+} from "./cloud-event.ts";
 import { splitElements, splitMembers } from "./json-members.ts";
 import { decodeUtf8 } from "./percent.ts";
 
@@ -38,6 +45,8 @@ function eventOf(text: string): CloudEvent {
   const attributes: Record<string, EventValue> = {};
   for (const [name, raw] of members) {
     if (name === "data" || name === "data_base64" || raw === "null") continue;
+    // Names such as `__proto__` would not get as far as the rules.
+    if (!isAttributeName(name)) throw new FaasError("invalid", `event: ${notAName(name)}`);
     const value = parse(raw, name);
     if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
       throw new FaasError("invalid", `event: ${name}: must be a text, an integer or true or false`);
