@@ -1,6 +1,6 @@
-import type { Dispatcher } from "undici";
 import { FaasError } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
+import type { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { sleep } from "../../kit/sleep.ts";
 import type { EventRecord, EventStore } from "../store/event-store.ts";
 import type { DeclaredSource } from "./declared-source.ts";
@@ -18,8 +18,8 @@ export interface SourceRunDeps {
   readonly resources: CursorResources;
   /** Text of a secret of a namespace. @throws {FaasError} `notFound` */
   readonly readSecret: (namespace: string, name: string, key?: string) => Promise<string>;
-  /** For requests to the outside, that keeps to the platform's rules of where they may go. */
-  readonly dispatcher?: Dispatcher;
+  /** Where requests over HTTP may go. */
+  readonly targets: CallbackTargets;
   readonly now: () => number;
   readonly log: Pick<Logger, "info" | "warn" | "debug">;
 }
@@ -93,7 +93,7 @@ export class SourceRun {
   #context(connected: () => void): SourceContext {
     const { source } = this;
     const { namespace, name, id } = source;
-    const { store, resources, readSecret, now, log, dispatcher } = this.#deps;
+    const { store, resources, readSecret, now, log, targets } = this.#deps;
     const report = this.#report;
     return {
       namespace,
@@ -118,13 +118,16 @@ export class SourceRun {
       lag: (count) => {
         report.lag = count;
       },
+      lost: (error) => {
+        log.warn({ source: id, type: source.type, problem: report.failed(error) }, "a source has lost what it reads");
+      },
       warn: (error) => {
         log.warn({ source: id, type: source.type, problem: report.warned(error) }, "a source could not do something");
       },
       signal: this.#stopping.signal,
       now,
       log,
-      ...(dispatcher && { dispatcher }),
+      targets,
     };
   }
 }

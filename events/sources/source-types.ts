@@ -14,6 +14,7 @@ type Loaders = Readonly<Record<string, () => Promise<SourceType>>>;
 const LOADERS: Loaders = {
   cron: async () => (await import("./cron/cron-source.ts")).cronSource,
   "cron-function": async () => (await import("./cron/function-cron.ts")).functionCron,
+  "http-poll": async () => (await import("./http-poll/http-poll-source.ts")).httpPollSource,
   kafka: async () => (await import("./kafka/kafka-source.ts")).kafkaSource,
   mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,

@@ -1,6 +1,6 @@
-import type { Dispatcher } from "undici";
 import type { z } from "zod";
 import type { Logger } from "../../kit/log.ts";
+import type { CallbackTargets } from "../../kit/outbound/targets.ts";
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import type { Appended, HeaderList, NewDelivery } from "../store/event-store.ts";
 
@@ -63,10 +63,12 @@ export interface SourceContext {
   connected(): void;
   /** What waits outside, where that is known. */
   lag(count: number): void;
+  /** It has lost the outside, and tries again by itself until it is {@link connected} again. */
+  lost(error: unknown): void;
   /** Something went wrong with one message, and it goes on. */
   warn(error: unknown): void;
-  /** For requests over HTTP, which keep to the platform's rules of where they may go; undici's own when absent. */
-  readonly dispatcher?: Dispatcher;
+  /** Where requests over HTTP may go. */
+  readonly targets: CallbackTargets;
   /** Aborts when the source is to stop. */
   readonly signal: AbortSignal;
   readonly now: () => number;

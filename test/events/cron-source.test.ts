@@ -8,6 +8,7 @@ import { type AnnotatedFunction, FunctionSources } from "../../events/sources/fu
 import { ALWAYS_ACTS, SourceRunner } from "../../events/sources/source-runner.ts";
 import { sourceTypes } from "../../events/sources/source-types.ts";
 import { createLogger } from "../../kit/log.ts";
+import { ANY_TARGET, CallbackTargets } from "../../kit/outbound/targets.ts";
 import { FakeLog, FakeResources } from "../support/events/fake-stores.ts";
 import { FakeSourceContext, runSource } from "../support/events/source-context.ts";
 import { eventually } from "../support/eventually.ts";
@@ -211,7 +212,7 @@ describe("ticks", () => {
     const running = runSource(cronSource, { schedule: "* * * * *" }, context);
     await eventually("it has begun", () => context.connections > 0);
     clock.ms += 1_000;
-    await eventually("it has failed", () => context.warnings.length > 0, 30_000);
+    await eventually("it has failed", () => context.failures.length > 0, 30_000);
     clock.ms += 10 * MINUTE_MS;
     context.failing = undefined;
     await context.waitForEvents(1, 30_000);
@@ -293,6 +294,7 @@ describe("functions with a schedule", () => {
       store,
       resources,
       readSecret: async () => "",
+      targets: new CallbackTargets(ANY_TARGET),
       lead: ALWAYS_ACTS,
       runs: { receiving: true, fetching: true },
       now: () => clock.ms,

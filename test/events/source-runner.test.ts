@@ -8,6 +8,7 @@ import { ALWAYS_ACTS, SourceRunner, type SourceRunnerOptions } from "../../event
 import { SourceStatuses } from "../../events/sources/source-statuses.ts";
 import { sourceTypes } from "../../events/sources/source-types.ts";
 import { createLogger } from "../../kit/log.ts";
+import { ANY_TARGET, CallbackTargets } from "../../kit/outbound/targets.ts";
 import { FakeLog, FakeResources } from "../support/events/fake-stores.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -67,6 +68,7 @@ function setUp(probe: Probe, more: Partial<SourceRunnerOptions> = {}, resources 
       if (name !== "password") throw new FaasError("notFound", `secret ${name} does not exist in ${namespace}`);
       return "correct horse/battery";
     },
+    targets: new CallbackTargets(ANY_TARGET),
     lead: ALWAYS_ACTS,
     runs: { receiving: true, fetching: true },
     now: Date.now,

@@ -25,7 +25,7 @@ export async function followClock(
       retryMs = MIN_RETRY_MS;
       if (next !== undefined) waitMs = Math.min(waitMs, Math.max(next - context.now(), 1));
     } catch (error) {
-      context.warn(error);
+      context.lost(error);
       waitMs = retryMs;
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }

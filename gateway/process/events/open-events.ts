@@ -127,6 +127,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     store: events,
     resources,
     readSecret,
+    targets: new CallbackTargets(deps.targets),
     now: Date.now,
     log,
     ...(statuses && { statuses }),

@@ -4,6 +4,7 @@ import { ALWAYS_ACTS, SourceRunner } from "../../../events/sources/source-runner
 import { sourceTypes } from "../../../events/sources/source-types.ts";
 import type { NewEvent } from "../../../events/store/event-store.ts";
 import { createLogger } from "../../../kit/log.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { eventually } from "../eventually.ts";
 import { FakeLog, FakeResources } from "./fake-stores.ts";
 
@@ -22,6 +23,7 @@ export class RunningSource {
     this.#documents = new DocumentSources(resources, log);
     this.#runner = new SourceRunner({
       sets: [this.#documents],
+      targets: new CallbackTargets(ANY_TARGET),
       lead: ALWAYS_ACTS,
       runs: { receiving: false, fetching: true },
       types: sourceTypes(),

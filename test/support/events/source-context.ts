@@ -8,6 +8,7 @@ import type {
   SourceRequest,
   SourceType,
 } from "../../../events/sources/source.ts";
+import { ANY_TARGET, type CallbackTargetRules, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { eventually } from "../eventually.ts";
 
 export interface FakeSourceOptions {
@@ -17,6 +18,8 @@ export interface FakeSourceOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly cursor?: string;
   readonly now?: () => number;
+  /** Default: anywhere. */
+  readonly targets?: CallbackTargetRules;
 }
 
 /** What stands in for the runner of sources: it records what a source emits and says. */
@@ -27,6 +30,7 @@ export class FakeSourceContext implements SourceContext {
   /** What was stored, in order; duplicates by `once` are left out. */
   readonly emitted: SourceEvent[] = [];
   readonly warnings: unknown[] = [];
+  readonly failures: unknown[] = [];
   /** As the status would have it. */
   connections = 0;
   lastLag: number | undefined;
@@ -39,15 +43,24 @@ export class FakeSourceContext implements SourceContext {
   beforeStore: (events: readonly SourceEvent[]) => Promise<void> = async () => {};
   answer: AnswerRequest | undefined;
   readonly log = { info: () => {}, warn: () => {}, debug: () => {} } as unknown as SourceContext["log"];
+  readonly targets: CallbackTargets;
   readonly #secrets: Readonly<Record<string, string>>;
   readonly #stopping = new AbortController();
   readonly #refs = new Map<string, string>();
   readonly #arrivals = new Map<string, number>();
 
-  constructor({ namespace = "openfaas-fn", name = "source", secrets = {}, cursor, now }: FakeSourceOptions = {}) {
+  constructor({
+    namespace = "openfaas-fn",
+    name = "source",
+    secrets = {},
+    cursor,
+    now,
+    targets,
+  }: FakeSourceOptions = {}) {
     this.namespace = namespace;
     this.name = name;
     this.now = now ?? Date.now;
+    this.targets = new CallbackTargets(targets ?? ANY_TARGET);
     this.savedCursor = cursor;
     this.#secrets = secrets;
   }
@@ -113,6 +126,10 @@ export class FakeSourceContext implements SourceContext {
 
   lag(count: number) {
     this.lastLag = count;
+  }
+
+  lost(error: unknown) {
+    this.failures.push(error);
   }
 
   warn(error: unknown) {

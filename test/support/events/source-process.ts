@@ -5,6 +5,7 @@ import { sourceTypes } from "../../../events/sources/source-types.ts";
 import { openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
 import type { NewEvent } from "../../../events/store/event-store.ts";
 import { createLogger } from "../../../kit/log.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import type { SourceOrders } from "./killed-source.ts";
 
 /** A process that runs one declared source over a store in a file, and kills itself where it was told to. */
@@ -18,6 +19,7 @@ let appends = 0;
 
 new SourceRunner({
   sets: [new DocumentSources(resources, log)],
+  targets: new CallbackTargets(ANY_TARGET),
   lead: ALWAYS_ACTS,
   runs: { receiving: false, fetching: true },
   types: sourceTypes(),

@@ -12,6 +12,7 @@ import { type SourceTypes, sourceTypes } from "../../../events/sources/source-ty
 import { openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
 import { BodyReader } from "../../../gateway/proxy/body-reader.ts";
 import { createLogger } from "../../../kit/log.ts";
+import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { createApp, errorResponder, notFoundResponder } from "../../../kit/respond.ts";
 
 export const NAMESPACE = "openfaas-fn";
@@ -44,6 +45,7 @@ export async function openSourceStack(options: SourceStackOptions = {}) {
       if (text === undefined) throw new FaasError("notFound", `secret ${name} does not exist`);
       return text;
     },
+    targets: new CallbackTargets(ANY_TARGET),
     lead: ALWAYS_ACTS,
     runs: { receiving: true, fetching: true },
     now: Date.now,
