@@ -71,6 +71,26 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/events.ts")).eventsCommand(io),
   },
   {
+    name: "brokers",
+    summary: "declare brokers, and show what they keep",
+    load: async (io) => (await import("./commands/resources.ts")).resourcesCommand(io, "broker"),
+  },
+  {
+    name: "triggers",
+    summary: "declare who gets which events, and show how that goes",
+    load: async (io) => (await import("./commands/resources.ts")).resourcesCommand(io, "trigger"),
+  },
+  {
+    name: "sources",
+    summary: "declare where events come from, and show how that goes",
+    load: async (io) => (await import("./commands/resources.ts")).resourcesCommand(io, "source"),
+  },
+  {
+    name: "sinks",
+    summary: "declare where events go outside, and show how that goes",
+    load: async (io) => (await import("./commands/resources.ts")).resourcesCommand(io, "sink"),
+  },
+  {
     name: "scaling",
     summary: "explain and simulate how functions are scaled",
     load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),
