@@ -20,6 +20,20 @@ const MAX_TOPIC_BYTES = 65_535;
 /** Topics may be long, but each is a text of one line. */
 export const mqttTopic = lineOf("a topic", MAX_TOPIC_BYTES);
 
+const FILTER_RULE = "must be a topic filter: # ends it, and # and + are whole levels";
+
+/** What is subscribed to. */
+export const mqttFilter = mqttTopic.refine(isFilter, { error: FILTER_RULE });
+
+function isFilter(text: string): boolean {
+  const shared = /^\$share\/([^/+#]+)\/(.+)$/s.exec(text);
+  if (text.startsWith("$share/") && !shared) return false;
+  const levels = (shared?.[2] ?? text).split("/");
+  return levels.every((level, place) =>
+    level.includes("#") ? level === "#" && place === levels.length - 1 : level === "+" || !level.includes("+"),
+  );
+}
+
 const CONNECT_MS = 10_000;
 const KEEPALIVE_SECONDS = 30;
 

@@ -85,6 +85,8 @@ function sinkOf(
         },
         body,
       );
+      // What comes back comes before the confirmation, but is told in a later turn of the event loop.
+      await new Promise(setImmediate);
     } catch (error) {
       throw linkFailure(rabbitAt(settings), error, secrets);
     }

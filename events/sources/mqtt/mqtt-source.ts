@@ -6,7 +6,7 @@ import { FaasError } from "../../../contract/errors.ts";
 import { mediaType, oneOrMore, trueOrFalse, wholeNumber } from "../../../contract/events/server-settings.ts";
 import { within } from "../../../kit/within.ts";
 import { linkFailure } from "../../links/explain.ts";
-import { mqttAt, mqttConnected, mqttOptions, mqttServer, mqttTopic } from "../../links/mqtt.ts";
+import { mqttAt, mqttConnected, mqttFilter, mqttOptions, mqttServer } from "../../links/mqtt.ts";
 import { SecretTexts } from "../../links/secret-texts.ts";
 import { emitMessages } from "../emit-messages.ts";
 import type { SourceContext, SourceType } from "../source.ts";
@@ -16,7 +16,7 @@ import { PacketNames } from "./packet-names.ts";
 const mqttSourceSettings = z.strictObject({
   ...mqttServer,
   /** With `+` and `#`; `$share/GROUP/FILTER` to share with other clients. */
-  topics: oneOrMore(mqttTopic),
+  topics: oneOrMore(mqttFilter),
   qos: maybe(wholeNumber(0, 2)),
   /** The server forgets the session with the connection, and what it sent meanwhile is lost. */
   clean: maybe(trueOrFalse),

@@ -13,6 +13,9 @@ const saved = z.object({
 });
 type Saved = z.output<typeof saved>;
 
+/** Ids of a round: more than can wait for their acknowledgement, and few enough that what comes again tells its round. */
+const ROUND_IDS = 16_384;
+
 /**
  * Names for messages that have a packet id. The server uses each id again once its message has been acknowledged, so
  * that an id alone is no name: the round it is in belongs to it. A message that comes again says so (DUP), and is looked for
@@ -57,11 +60,12 @@ export class PacketNames {
   name(packetId: number, isDuplicate: boolean): { readonly name: string; readonly isNewRound: boolean } {
     const state = this.#saved as Saved;
     if (isDuplicate) {
-      const round = packetId >= state.from ? state.round : Math.max(0, state.round - 1);
+      const isOfThis = packetId >= state.from && packetId < state.from + ROUND_IDS;
+      const round = isOfThis ? state.round : Math.max(0, state.round - 1);
       return { name: `${state.session}/${round}/${packetId}`, isNewRound: false };
     }
     // Of those that came before this connection it is not known which ids they had.
-    const isNewRound = this.#last === undefined || packetId <= this.#last;
+    const isNewRound = this.#last === undefined || packetId <= this.#last || packetId >= state.from + ROUND_IDS;
     if (isNewRound) this.#saved = { ...state, round: state.round + 1, from: packetId };
     this.#last = packetId;
     return { name: `${state.session}/${(this.#saved as Saved).round}/${packetId}`, isNewRound };

@@ -75,7 +75,8 @@ async function consume(settings: RabbitSourceSettings, context: SourceContext, s
       const channel = await Promise.race([connection.acquire({ emitErrorsFromChannel: true }), failed]);
       channels.push(channel);
       channel.on("error", fail);
-      channel.once("close", () => fail(new Error("the channel was closed")));
+      // Whoever waits for an answer is told the reason, just after.
+      channel.once("close", () => setImmediate(fail, new Error("the channel was closed")));
       channel.on("basic.cancel", () => fail(new Error(`the queue ${queue} is gone`)));
       await Promise.race([receive(channel, queue, settings, context), failed]);
     }

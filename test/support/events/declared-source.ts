@@ -15,11 +15,13 @@ const log = createLogger("silent");
 export class RunningSource {
   readonly name: string;
   readonly log = new FakeLog();
+  readonly #resources: FakeResources;
   readonly #documents: DocumentSources;
   readonly #runner: SourceRunner;
 
   private constructor(name: string, resources: FakeResources, secrets: Readonly<Record<string, string>>) {
     this.name = name;
+    this.#resources = resources;
     this.#documents = new DocumentSources(resources, log);
     this.#runner = new SourceRunner({
       sets: [this.#documents],
@@ -47,6 +49,11 @@ export class RunningSource {
     const resources = new FakeResources();
     await resources.put({ kind: "source", namespace: NAMESPACE, name, spec });
     return new RunningSource(name, resources, secrets);
+  }
+
+  /** Declares it anew. */
+  async declare(spec: object): Promise<void> {
+    await this.#resources.put({ kind: "source", namespace: NAMESPACE, name: this.name, spec });
   }
 
   get status() {
