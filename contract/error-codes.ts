@@ -18,6 +18,8 @@ export const ERROR_CODES = {
   unknown_event: "notFound",
   unknown_replay: "notFound",
   unknown_sink: "notFound",
+  unknown_flow: "notFound",
+  unknown_run: "notFound",
   not_subscribed: "notFound",
   no_result: "notFound",
   no_request: "notFound",

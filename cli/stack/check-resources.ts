@@ -1,5 +1,6 @@
 import { toFaasError } from "../../contract/errors.ts";
 import { decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
+import { decodeFlowSpec } from "../../contract/events/flow-spec.ts";
 import { decodeSinkSpec } from "../../contract/events/sink-spec.ts";
 import { decodeSourceSpec } from "../../contract/events/source-spec.ts";
 import { decodeTriggerSpec } from "../../contract/events/trigger-spec.ts";
@@ -10,7 +11,7 @@ const CHECKS: Readonly<Record<StackResourceKind, (spec: unknown) => unknown>> = 
   broker: decodeBrokerSpec,
   sink: decodeSinkSpec,
   trigger: (spec) => decodeTriggerSpec(spec),
-  flow: (spec) => spec,
+  flow: (spec) => decodeFlowSpec(spec),
   source: decodeSourceSpec,
 };
 

@@ -13,8 +13,11 @@ import { endRun, latestStep, markStep, type Run, runNameOf, type StepMark, stale
 import { inputKey, type RunStore } from "./run-store.ts";
 import { readStepError, type StepError } from "./step-error.ts";
 
-/** Version that has a function's calls now, e.g. `v3`; undefined where that is not known. */
-export type CurrentVersion = (ref: FunctionRef) => string | undefined;
+/**
+ * Version that has a function's calls now, e.g. `v3`; undefined where that is not known.
+ * @param run whose calls all go to the same one of several that share them
+ */
+export type CurrentVersion = (ref: FunctionRef, run: string) => string | undefined;
 
 export interface FlowDeps {
   readonly runs: RunStore;
@@ -56,13 +59,13 @@ export class FlowSteps {
     const { event, ref, via } = delivery.event;
     const asked = via === viaOf(plan) ? readPlace(delivery) : undefined;
     const name = asked?.run ?? runNameOf(plan.namespace, plan.name, ref);
-    const run = await deps.runs.create(plan.namespace, name, this.newRun(event, ref));
+    const run = await deps.runs.create(plan.namespace, name, this.newRun(name, event, ref));
     const place = { run: name, round: 0, visit: 0 };
     if (run.state !== "running") return done(`the run is ${run.state}`);
     return { kind: "done", note: `started ${name}`, appended: course.begin({ place, delivery }, event) };
   }
 
-  newRun({ attributes }: CloudEvent, ref: string | undefined): Run {
+  newRun(name: string, { attributes }: CloudEvent, ref: string | undefined): Run {
     const { plan, deps } = this;
     const now = deps.now();
     return {
@@ -76,18 +79,18 @@ export class FlowSteps {
         type: String(attributes.type),
         ...(ref !== undefined && { ref }),
       },
-      pins: this.#pins(),
+      pins: this.#pins(name),
       round: 0,
       steps: {},
       joins: {},
     };
   }
 
-  #pins(): Record<string, string> {
+  #pins(run: string): Record<string, string> {
     const pins: Record<string, string> = {};
     for (const [key, { subscriber }] of callsOf(this.plan)) {
       if (subscriber.kind !== "function" || subscriber.version !== undefined) continue;
-      const version = this.deps.currentVersion(subscriber.function);
+      const version = this.deps.currentVersion(subscriber.function, run);
       if (version !== undefined) pins[key] = version;
     }
     return pins;

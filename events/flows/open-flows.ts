@@ -15,6 +15,8 @@ export interface OpenFlowsOptions {
   /** A run calls the version that a function has at its start. None is pinned when absent. */
   readonly currentVersion?: CurrentVersion;
   readonly retention?: RunRetention;
+  /** Whether this process ends runs that take too long, and forgets old ones. Default: yes. */
+  readonly keeps?: boolean;
   readonly now?: () => number;
   readonly log: Pick<Logger, "warn">;
 }
@@ -47,12 +49,12 @@ export function openFlows(options: OpenFlowsOptions): OpenFlows {
     },
     log,
   });
-  const keeper = new RunKeeper({ runs, retention, now, everyMs: LOOK_MS, log });
+  const keeper = options.keeps === false ? undefined : new RunKeeper({ runs, retention, now, everyMs: LOOK_MS, log });
   return {
     triggers,
     close: async () => {
       triggers.close();
-      await keeper.close();
+      await keeper?.close();
     },
   };
 }

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { FaasError } from "../../contract/errors.ts";
+import type { RunState } from "../../contract/events/flow-run.ts";
 import { type JoinState, reopenJoin } from "./join.ts";
 import type { StepError } from "./step-error.ts";
-
-export const RUN_STATES = ["running", "succeeded", "failed", "cancelled", "timed-out"] as const;
-export type RunState = (typeof RUN_STATES)[number];
 
 /** The latest visit of a run to a step. */
 export interface StepMark {
@@ -115,6 +113,8 @@ export function resumeRun(
     run: {
       ...rest,
       state: "running",
+      // With the functions as they are now: they may have been mended.
+      pins: {},
       round: run.round + 1,
       deadlineAt: now + timeoutMs,
       joins: join ? { ...run.joins, [step]: reopenJoin(join) } : run.joins,

@@ -131,7 +131,7 @@ const EVENT: RequestInit = {
 type Try = readonly [operationId: string, status: number, path: string, init?: RequestInit, line?: boolean];
 
 /** A call that waits for an hour, one that has ended, and one whose callback nobody takes. */
-const ids = { waiting: "", ended: "", told: "" };
+const ids = { waiting: "", ended: "", told: "", run: "" };
 
 async function publish(headers: Record<string, string> = {}): Promise<string> {
   const response = await fetch(`${platform.url}/async-function/hello`, { method: "POST", body: "hi", headers });
@@ -253,6 +253,34 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["resumeTrigger", 404, "/system/triggers/nope/resume"],
   ["removeTrigger", 204, "/system/triggers/greet"],
   ["removeTrigger", 404, "/system/triggers/greet"],
+  ["declareFlow", 201, "/system/flows/greetings"],
+  ["declareFlow", 200, "/system/flows/greetings"],
+  ["declareFlow", 400, "/system/flows/greetings", json({ steps: [{ wait: "soon" }] })],
+  ["listFlows", 200, "/system/flows"],
+  ["getFlow", 200, "/system/flows/greetings"],
+  ["getFlow", 404, "/system/flows/nope"],
+  ["startRun", 202, "/system/flows/greetings/runs"],
+  ["startRun", 404, "/system/flows/nope/runs"],
+  async () => {
+    const { items } = JSON.parse((await ask("get", "/system/flow-runs")).body) as { items: { id: string }[] };
+    ids.run = items[0]?.id as string;
+  },
+  ["listRuns", 200, "/system/flow-runs?flow=greetings&state=running"],
+  ["listRuns", 400, "/system/flow-runs?state=odd"],
+  ["getRun", 200, "/system/flow-runs/<run>"],
+  ["getRun", 404, "/system/flow-runs/nope"],
+  ["removeFlow", 409, "/system/flows/greetings"],
+  async () => {
+    const begun = async () => (await ask("get", `/system/flow-runs/${ids.run}`)).body.includes('"step"');
+    await eventually("its first step has begun", begun, 30_000);
+  },
+  ["cancelRun", 200, "/system/flow-runs/<run>/cancel"],
+  ["cancelRun", 409, "/system/flow-runs/<run>/cancel"],
+  ["cancelRun", 404, "/system/flow-runs/nope/cancel"],
+  ["resumeRun", 202, "/system/flow-runs/<run>/resume"],
+  ["resumeRun", 409, "/system/flow-runs/<run>/resume"],
+  ["removeFlow", 204, "/system/flows/greetings?force=true"],
+  ["removeFlow", 404, "/system/flows/greetings"],
   ["declareSource", 201, "/system/sources/nightly"],
   ["declareSource", 200, "/system/sources/nightly"],
   ["declareSource", 400, "/system/sources/nightly", json({ type: "cron", schedule: "never" })],

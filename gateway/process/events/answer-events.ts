@@ -16,8 +16,20 @@ export function answerEvents(
   { config, isAuthorized, meter, defaultNamespace, log }: EventsDeps,
   parts: EventsAtWork,
 ): EventsParts {
-  const { events, resources, brokers, triggers, replays, transforms, types, runner, statuses, sinks, sinkTypes } =
-    parts;
+  const {
+    events,
+    resources,
+    brokers,
+    triggers,
+    replays,
+    flows,
+    transforms,
+    types,
+    runner,
+    statuses,
+    sinks,
+    sinkTypes,
+  } = parts;
   const bodies = new BodyReader({ limitBytes: MAX_BODY_BYTES, totalBytes: MAX_BUFFERED_BYTES, what: "events" });
   const ingress = new BrokerIngress({
     events,
@@ -39,6 +51,7 @@ export function answerEvents(
       brokers,
       triggers,
       replays,
+      flows: flows.triggers,
       types,
       runner,
       sinks,

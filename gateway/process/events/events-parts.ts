@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
+import type { OpenFlows } from "../../../events/flows/open-flows.ts";
 import type { Replays } from "../../../events/ledger/replays.ts";
 import type { SinkTypes } from "../../../events/sinks/sink-types.ts";
 import type { Sinks } from "../../../events/sinks/sinks.ts";
@@ -50,6 +51,7 @@ export interface EventsAtWork {
   readonly brokers: KnownBrokers;
   readonly triggers: OpenTriggers;
   readonly replays: Replays;
+  readonly flows: OpenFlows;
   readonly transforms: Transforms;
   readonly types: SourceTypes;
   readonly runner: SourceRunner;

@@ -1,8 +1,6 @@
 import { MAX_TRIGGER_CONCURRENCY } from "../../../contract/events/trigger-spec.ts";
-import { qualifiedName } from "../../../contract/functions.ts";
 import { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import { type EventEngine, openEngine } from "../../../events/engine/engine.ts";
-import type { CurrentVersion } from "../../../events/flows/flow-steps.ts";
 import { openFlows } from "../../../events/flows/open-flows.ts";
 import { Replays } from "../../../events/ledger/replays.ts";
 import { sinkTypes } from "../../../events/sinks/sink-types.ts";
@@ -25,6 +23,7 @@ import type { MeteredSource } from "../../metrics/event-metrics.ts";
 import type { FunctionTable } from "../../proxy/function-table.ts";
 import { followNatsCredentials } from "../secret-files.ts";
 import { callFunctions } from "./call-function.ts";
+import { currentVersion } from "./current-version.ts";
 import { EventLead } from "./event-lead.ts";
 import { EventNamespaces } from "./event-namespaces.ts";
 import { eventSecrets } from "./event-secrets.ts";
@@ -102,11 +101,10 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   const replays = new Replays({ store: events, resources, leads: () => lead.acts(), now: Date.now, log });
   replays.start().catch((err: unknown) => log.warn({ err }, "replays cannot be read yet"));
   const transforms = new Transforms({ log });
-  const flows = config.ownWorker
-    ? openFlows({ events, resources, transforms, currentVersion: versionIn(table), log })
-    : undefined;
-  const own = flows ? [replays, flows.triggers] : [replays];
-  const triggers = openTriggers({ resources, functions, brokers, sets: own, log });
+  // Who delivers nothing answers questions about them all the same.
+  const keeps = config.ownWorker;
+  const flows = openFlows({ events, resources, transforms, currentVersion: currentVersion(table), keeps, log });
+  const triggers = openTriggers({ resources, functions, brokers, sets: [replays, flows.triggers], log });
   const sets = [new DocumentSources(resources, log), new FunctionSources(functions)] as const;
   const statuses = config.kind === "jetstream" ? new SourceStatuses(resources, log) : undefined;
   const readSecret = eventSecrets(deps.functionSecretsPath);
@@ -133,7 +131,19 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     ...(statuses && { statuses }),
   });
   const parts: EventsAtWork = {
-    ...{ events, resources, brokers, triggers, replays, transforms, types, runner, sinks, sinkTypes: sinkTypes() },
+    ...{
+      events,
+      resources,
+      brokers,
+      triggers,
+      replays,
+      flows,
+      transforms,
+      types,
+      runner,
+      sinks,
+      sinkTypes: sinkTypes(),
+    },
     ...(statuses && { statuses }),
   };
   let stopping: Promise<unknown> | undefined;
@@ -149,17 +159,12 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
       await within(CLOSE_MS, stopSources());
       await Promise.all(sets.map((set) => set.close()));
       await sinks.close();
-      await flows?.close();
+      await flows.close();
       transforms.close();
       triggers.close();
       brokers.close();
     },
   };
-}
-
-/** The version that has a function's calls, where the platform tells versions apart. */
-function versionIn(table: FunctionTable): CurrentVersion {
-  return (ref) => table.find(qualifiedName(ref))?.snapshot.version;
 }
 
 function namespacesOf(table: FunctionTable): string[] {
