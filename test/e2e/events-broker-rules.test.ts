@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { EventStack, NAMESPACE } from "../support/events/event-stack.ts";
+import { FakeFunctions } from "../support/events/fake-functions.ts";
 import { HttpSubscriber } from "../support/events/subscriber.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -346,7 +347,6 @@ describe("functions", () => {
   test("nothing is routed before all functions are known", async () => {
     await stack.close(true);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { FakeFunctions } = await import("../support/events/event-stack.ts");
     const functions = new FakeFunctions();
     functions.whenSynced = promise;
     stack = await EventStack.open({ folder: stack.folder }, functions);

@@ -7,46 +7,15 @@ import { type EventEngine, type EventEngineOptions, openEngine } from "../../../
 import { UriCaller } from "../../../events/engine/uri-caller.ts";
 import { type EmbeddedEvents, openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
 import type { EventRecord, NewEvent } from "../../../events/store/event-store.ts";
-import type { SubscribingFunction } from "../../../events/triggers/function-triggers.ts";
 import { type OpenTriggers, openTriggers } from "../../../events/triggers/open-triggers.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { eventually } from "../eventually.ts";
+import { FakeFunctions } from "./fake-functions.ts";
 
 export const NAMESPACE = "shop";
 export const BROKER = { namespace: NAMESPACE, name: "default" };
 const log = createLogger("silent");
-
-/** Functions by name, and where the test has them. */
-export class FakeFunctions {
-  readonly #functions = new Map<string, SubscribingFunction & { readonly url: string }>();
-  readonly #listeners = new Set<() => void>();
-  #generation = 0;
-  whenSynced: Promise<void> = Promise.resolve();
-
-  entries(): Iterable<SubscribingFunction> {
-    return this.#functions.values();
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  deploy(name: string, annotations: Record<string, string>, url = ""): void {
-    this.#functions.set(name, { name, namespace: NAMESPACE, annotations, generation: ++this.#generation, url });
-    for (const listener of this.#listeners) listener();
-  }
-
-  remove(name: string): void {
-    this.#functions.delete(name);
-    for (const listener of this.#listeners) listener();
-  }
-
-  urlOf(name: string): string | undefined {
-    return this.#functions.get(name)?.url;
-  }
-}
 
 type StackOptions = Partial<EventEngineOptions> & { readonly folder?: string };
 
