@@ -96,6 +96,8 @@ export interface ProviderConfig {
   /** For the backend `kubernetes` alone. */
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
+  /** Where functions of the backend `local` that send events reach the gateway, as far as that is known by now. */
+  readonly gatewayUrl: () => string | undefined;
   /** What replicas see of the platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** What install steps see of it: the same, and what leads them to registries. */
@@ -123,6 +125,7 @@ function parseKeep(text: string): number {
 export function loadProviderConfig(env: Env): ProviderConfig {
   return readEnv(env, (read) => {
     const bind = readBindAddress(read);
+    const gatewayUrl = read.optional("gateway_url", parseUrl)?.href;
     const environment = Object.fromEntries(INHERITED.map((name) => [name, env[name]]));
     return {
       port: read.optional("provider_port", parsePort) ?? bind.port ?? 8081,
@@ -158,6 +161,7 @@ export function loadProviderConfig(env: Env): ProviderConfig {
       imageKeepMs: read.optional("image_keep", parseKeep) ?? 7 * 24 * 3600e3,
       kubernetes: readKubernetesSettings(read),
       cluster: readClusterLocation(read),
+      gatewayUrl: () => gatewayUrl,
       environment,
       stepEnvironment: { ...environment, ...lentOf(env) },
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",

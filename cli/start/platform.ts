@@ -54,10 +54,12 @@ export async function openPlatform(
     if (credentials) opened.push({ close: () => credentials.close() });
     const registry = config.registry && (await openInnerRegistry(config.registry, credentials, log));
     if (registry) opened.push(registry);
-    const provider = await openProvider(config.provider, credentials, log);
+    let gateway: OpenGateway | undefined;
+    const gatewayUrl = () => config.provider.gatewayUrl() ?? ownUrl(gateway?.url, config.gateway);
+    const provider = await openProvider({ ...config.provider, gatewayUrl }, credentials, log);
     opened.push(provider);
     const gatewayConfig = { ...config.gateway, providerUrl: new URL(provider.url) };
-    const gateway = await openGateway(gatewayConfig, credentials, log, output);
+    gateway = await openGateway(gatewayConfig, credentials, log, output);
     opened.push(gateway);
     opened.push(keepRecorded(config.dataDir, gateway.url, log));
 
@@ -96,6 +98,16 @@ async function checkDeclared({ resources }: Stack): Promise<void> {
   } catch (cause) {
     throw cause instanceof CliError ? new StartError(cause.message, { cause }) : cause;
   }
+}
+
+/**
+ * Where functions on this machine reach the gateway; undefined where they do not.
+ * @param url once it listens; the first functions start before
+ */
+function ownUrl(url: string | undefined, { port, bindAddress, front }: GatewayConfig): string | undefined {
+  if (url !== undefined) return URL.canParse(url) && url.startsWith("http") ? url : undefined;
+  if (port === 0 || bindAddress.startsWith("unix:")) return undefined;
+  return `${front.certificates.length > 0 ? "https" : "http"}://127.0.0.1:${port}`;
 }
 
 const DOOR_CLOSES_MS = 1_000;

@@ -33,6 +33,8 @@ export interface BackendSettings {
   readonly builderUrl: URL | undefined;
   readonly kubernetes: KubernetesSettings;
   readonly cluster: ClusterLocation;
+  /** Where functions of the backend `local` reach the gateway, as far as that is known by now. */
+  readonly gatewayUrl: () => string | undefined;
 }
 
 /**
@@ -64,6 +66,7 @@ async function openLocal(settings: BackendSettings, log: Logger): Promise<Backen
     dataDir,
     defaultNamespace,
     environment,
+    gatewayUrl: settings.gatewayUrl,
     log,
     probes: settings.kubernetes.resources,
     httpProbe: settings.kubernetes.resources.httpProbe,

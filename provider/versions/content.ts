@@ -6,7 +6,7 @@ type Strings = Readonly<Record<string, string>>;
 
 /** Annotations that change what a replica is or how it is judged; all others are the function's. */
 const OF_THE_VERSION =
-  /^com\.openfaas\.((health|ready)\.http\.|(profile|serviceaccount)$)|^com\.faaslane\.(network|secrets\.revision)$/;
+  /^com\.openfaas\.((health|ready)\.http\.|(profile|serviceaccount)$)|^com\.faaslane\.(network|secrets\.revision|events\.(sink|overrides))$/;
 const SOURCES = ["com.faaslane.source", "org.opencontainers.image.source"] as const;
 
 function split(annotations: Strings = {}): { readonly version: Strings; readonly others: Strings } {

@@ -17,6 +17,15 @@ export default (req, res) => {
     res.end();
   });
 };`;
+/** Sends what it is called with as an event to where its environment says. */
+const SENDER = `
+export default async (req, res) => {
+  const { extensions } = JSON.parse(process.env.K_CE_OVERRIDES);
+  const headers = { "ce-specversion": "1.0", "ce-id": "s1", "ce-source": "/sender", "ce-type": "sent" };
+  for (const [name, value] of Object.entries(extensions)) headers["ce-" + name] = value;
+  const { status } = await fetch(process.env.K_SINK, { method: "POST", headers, body: "hi" });
+  res.end(process.env.K_SINK + " " + status);
+};`;
 const ANSWERER = `
 export default (req, res) => {
   req.resume();
@@ -40,6 +49,7 @@ beforeAll(async () => {
   for (const [image, handler] of [
     ["recorder:1", RECORDER],
     ["answerer:1", ANSWERER],
+    ["sender:1", SENDER],
   ] as const) {
     await buildImage(platform, image, {
       "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
@@ -116,3 +126,121 @@ test("an event goes from a request through a broker to the function whose annota
   });
   expect(await seenBy("orders")).toHaveLength(1);
 }, 60_000);
+
+test("a function that names its broker is told where that is, and sends events there", async () => {
+  const declared = await platform.control("/system/brokers/outbox", { method: "PUT", body: '{"maxAge":"1h"}' });
+  expect(declared.status).toBe(201);
+  await deploy("listener", "recorder:1", { topic: "sent", "com.faaslane.events.broker": "outbox" });
+  await deploy("sender", "sender:1", {
+    "com.faaslane.events.sink": "outbox",
+    "com.faaslane.events.overrides": '{"tenant":"acme"}',
+  });
+  const answer = await fetch(`${platform.url}/function/sender`);
+  expect(await answer.text()).toBe(`${platform.url}/broker/openfaas-fn/outbox 202`);
+  const [seen] = await eventually(
+    "the listener has it",
+    async () => {
+      const all = await seenBy("listener");
+      return all.length > 0 ? all : undefined;
+    },
+    30_000,
+  );
+  expect(seen).toMatchObject({ body: "hi", headers: { "ce-type": "sent", "ce-tenant": "acme" } });
+}, 60_000);
+
+test("a reply goes back to the broker, and on to who wants it", async () => {
+  await deploy("answerer", "answerer:1", { topic: "order.asked" });
+  await deploy("asker", "recorder:1", { topic: "order.answered" });
+  expect((await send("/broker/default", { id: "q1", type: "order.asked" })).status).toBe(202);
+  const [seen] = await eventually(
+    "the asker has the answer",
+    async () => {
+      const all = await seenBy("asker");
+      return all.length > 0 ? all : undefined;
+    },
+    30_000,
+  );
+  expect(seen).toMatchObject({ body: '{"answered":true}', headers: { "ce-id": "reply-q1" } });
+}, 60_000);
+
+test("an event wakes a function that sleeps", async () => {
+  await deploy("sleeper", "recorder:1", { topic: "wake" });
+  const none = JSON.stringify({ serviceName: "sleeper", replicas: 0 });
+  expect((await platform.control("/system/scale-function/sleeper", { method: "POST", body: none })).status).toBe(202);
+  const replicas = async () =>
+    ((await (await platform.control("/system/function/sleeper")).json()) as { availableReplicas?: number })
+      .availableReplicas ?? 0;
+  await eventually("it sleeps", async () => (await replicas()) === 0, 30_000);
+  expect((await send("/broker/default", { id: "w1", type: "wake" })).status).toBe(202);
+  await eventually("it has been woken", async () => (await replicas()) === 1, 30_000);
+  const seen = await eventually("it has the event", async () => (await seenBy("sleeper"))[0], 30_000);
+  expect(seen.headers["ce-id"]).toBe("w1");
+}, 90_000);
+
+test("the broker of a function's annotation that is not sound is told, and nothing is delivered", async () => {
+  await deploy("unsound", "recorder:1", { "com.faaslane.events.filter": "type = " });
+  const told = await eventually("its trigger is there", async () => {
+    const answer = await platform.control("/system/triggers/unsound");
+    return answer.ok && ((await answer.json()) as { problem?: string });
+  });
+  expect(told.problem).toContain("com.faaslane.events.filter");
+}, 60_000);
+
+test("a password is asked for where a broker says so", async () => {
+  const spec = JSON.stringify({ auth: "basic" });
+  expect((await platform.control("/system/brokers/private", { method: "PUT", body: spec })).status).toBe(201);
+  const refused = await send("/broker/private", { id: "1", type: "t" });
+  expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([401, expect.stringContaining("Basic")]);
+  const authorization = await platform.authorization();
+  expect((await send("/broker/private", { id: "1", type: "t" }, "{}", { authorization })).status).toBe(202);
+}, 60_000);
+
+test("a broker with events that wait is not removed, unless it is meant", async () => {
+  expect((await platform.control("/system/brokers/busy", { method: "PUT", body: "{}" })).status).toBe(201);
+  const spec = JSON.stringify({ broker: "busy", subscriber: { uri: "http://127.0.0.1:1/" }, suspend: true });
+  expect((await platform.control("/system/triggers/idle", { method: "PUT", body: spec })).status).toBe(201);
+  expect((await send("/broker/busy", { id: "1", type: "t" })).status).toBe(202);
+  const open = async () =>
+    ((await (await platform.control("/system/brokers/busy")).json()) as { open: number; events: number }).open;
+  await eventually("its event waits", async () => (await open()) === 1);
+  const kept = await platform.control("/system/brokers/busy", { method: "DELETE" });
+  expect([kept.status, await kept.text()]).toEqual([409, expect.stringContaining("?force=true")]);
+  expect((await platform.control("/system/brokers/busy?force=true", { method: "DELETE" })).status).toBe(204);
+  expect((await platform.control("/system/brokers/busy")).status).toBe(404);
+  expect((await send("/broker/busy", { id: "2", type: "t" })).status).toBe(404);
+}, 60_000);
+
+test("what waits when the platform is killed is delivered when it is there again", async () => {
+  await deploy("later", "recorder:1", { topic: "later" });
+  const suspended = JSON.stringify({
+    filters: [{ exact: { type: "later" } }],
+    subscriber: { function: "later" },
+    suspend: true,
+  });
+  expect((await platform.control("/system/triggers/later", { method: "PUT", body: suspended })).status).toBe(201);
+  for (let id = 0; id < 50; id++)
+    expect((await send("/broker/default", { id: `k${id}`, type: "later" })).status).toBe(202);
+  platform.kill("SIGKILL");
+  await platform.ended;
+  platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path, env: { sandbox: "off" } });
+  await eventually(
+    "the function is back",
+    async () => (await fetch(`${platform.url}/function/later`)).status === 200,
+    60_000,
+  );
+  await eventually(
+    "its trigger goes on",
+    async () => {
+      return (await platform.control("/system/triggers/trigger%2Fopenfaas-fn%2Flater/resume", { method: "POST" })).ok;
+    },
+    30_000,
+  );
+  await eventually(
+    "all of them are delivered",
+    async () => {
+      const ids = new Set((await seenBy("later")).map(({ headers }) => headers["ce-id"]));
+      return ids.size === 50;
+    },
+    60_000,
+  );
+}, 150_000);

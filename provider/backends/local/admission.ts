@@ -1,3 +1,4 @@
+import { sinkProblems } from "../../../contract/events/sink-binding.ts";
 import { brokenRules, definitionProblems, missingSecret, quantityProblems } from "../../../contract/functions.ts";
 import { callPolicyProblems } from "../../../contract/policies/call-policy.ts";
 import type { SecretName } from "../../../contract/secrets.ts";
@@ -15,6 +16,8 @@ export interface AdmissionContext extends ScaleRules {
   resolveImage(image: string): Artefact | undefined;
   /** Functions run behind a wall of namespaces. */
   readonly walled: boolean;
+  /** Where functions that send events reach the gateway, as far as that is known by now. */
+  readonly gatewayUrl?: (() => string | undefined) | undefined;
 }
 
 /** What a sound deployment comes to here. */
@@ -41,6 +44,7 @@ export function admit(deployment: ResolvedDeployment, around: AdmissionContext):
     ...probeProblems(deployment.annotations),
     ...timeoutProblems(deployment.annotations),
     ...callPolicyProblems(deployment.annotations),
+    ...sinkProblems(deployment, around.gatewayUrl?.()),
     ...versionSettingProblems(deployment.annotations),
     ...(own === undefined || own === service ? [] : [`labels.faas_function: is set by the platform to "${service}"`]),
     ...scaleProblems(deployment, around),

@@ -1,4 +1,5 @@
 import type { Descriptor } from "../../../contract/descriptor.ts";
+import { sinkVariables } from "../../../contract/events/sink-binding.ts";
 import { parseVersionedName } from "../../../contract/versions/version-name.ts";
 import { parseDuration } from "../../../kit/parse.ts";
 import type { ResolvedDeployment } from "../backend.ts";
@@ -23,13 +24,16 @@ export interface ReplicaLocation {
  * The whole environment of a replica. Later lines win: what the platform lends, the artefact, the deployment, and last
  * what makes replicas share a machine.
  * @param platform the platform's environment, of which only paths and locale get through
+ * @param gatewayUrl where functions that send events reach the gateway, if that is known
  */
 export function buildProcessEnvironment(
   platform: Readonly<Record<string, string | undefined>>,
   artefact: Readonly<Record<string, string>>,
-  { service, namespace, envProcess, envVars }: ResolvedDeployment,
+  deployment: ResolvedDeployment,
   location: ReplicaLocation,
+  gatewayUrl?: string,
 ): Record<string, string> {
+  const { service, namespace, envProcess, envVars } = deployment;
   const lent = INHERITED.flatMap((name) => {
     const value = platform[name];
     return value === undefined || value === "" ? [] : [[name, value] as const];
@@ -43,6 +47,7 @@ export function buildProcessEnvironment(
     ...artefact,
     ...(envProcess && { fprocess: envProcess }),
     ...envVars,
+    ...sinkVariables(deployment, gatewayUrl),
     TMPDIR: location.tmp,
     port: "0",
     metrics_port: "0",

@@ -67,6 +67,8 @@ export interface LocalBackendOptions {
   /** Whether also those are probed whose function names no path; true unless given. */
   readonly httpProbe?: boolean;
   readonly now?: () => number;
+  /** Where functions that send events reach the gateway, as far as that is known by now. */
+  readonly gatewayUrl?: () => string | undefined;
   /** Makes the builder, which registers what it builds in `images`. Without it the backend has none. */
   openBuilder?(images: Images, orphans: OrphanProcesses, isolation: Isolation): Builder | Promise<Builder>;
 }
@@ -141,6 +143,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         maxReplicas: options.maxReplicas ?? 100,
         scaleDefaults: options.scaleDefaults ?? SCALE_DEFAULTS,
         walled: wall !== undefined,
+        gatewayUrl: options.gatewayUrl,
       },
       runner: {
         nodePath: options.nodePath,
@@ -150,6 +153,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Ba
         orphans: orphans,
         isolation,
         environment: options.environment,
+        gatewayUrl: options.gatewayUrl,
         times: { ...DEFAULT_TIMES, ...options.times },
         starts: new PrioritySemaphore({
           slots: STARTS_PER_CORE * availableParallelism(),

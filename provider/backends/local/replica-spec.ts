@@ -27,6 +27,8 @@ export interface SpecSettings {
   readonly isolation: Isolation;
   /** The platform's own environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where functions reach the gateway, as far as that is known by now. */
+  readonly gatewayUrl?: (() => string | undefined) | undefined;
 }
 
 /** A replica to start. */
@@ -61,7 +63,13 @@ export async function prepareReplica(settings: SpecSettings, plan: ReplicaPlan):
     : { code: workspace.code, secrets: workspace.secrets, tmp };
   const run = join(tmp, "run");
   const location = { ...inside, mark: orphans.mark(instance) };
-  const env = buildProcessEnvironment(settings.environment, workspace.descriptor.env, deployment, location);
+  const env = buildProcessEnvironment(
+    settings.environment,
+    workspace.descriptor.env,
+    deployment,
+    location,
+    settings.gatewayUrl?.(),
+  );
   // Where it listens is ours to say.
   if (offNetwork) env.listen_socket = join(INSIDE.run, SOCKET);
   else delete env.listen_socket;

@@ -1,3 +1,4 @@
+import { sinkProblems } from "../../../../contract/events/sink-binding.ts";
 import { brokenRules, definitionProblems, missingSecret } from "../../../../contract/functions.ts";
 import { isDnsSubdomain } from "../../../../contract/names.ts";
 import { callPolicyProblems } from "../../../../contract/policies/call-policy.ts";
@@ -13,10 +14,12 @@ import { RESERVED_VARIABLES } from "./environment.ts";
 import { ANNOTATIONS, FUNCTION_LABEL, FUNCTION_PORT, PLATFORM_ACCOUNT } from "./names.ts";
 import { profileProblems } from "./profile.ts";
 import { isReservedAnnotation, isReservedLabel } from "./reserved-keys.ts";
-import type { ResourceContext } from "./settings.ts";
+import type { ResourceContext, ResourceSettings } from "./settings.ts";
 import { isUnitName } from "./version-unit.ts";
 
-type Facts = Pick<ResourceContext, "secrets" | "profiles"> & { readonly settings: ScaleRules };
+type Facts = Pick<ResourceContext, "secrets" | "profiles"> & {
+  readonly settings: ScaleRules & Pick<ResourceSettings, "gatewayUrl">;
+};
 
 /** What the API server takes for all annotations of an object. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;
@@ -39,6 +42,7 @@ export function deploymentProblems(given: ResolvedDeployment, around: Facts): st
     ...probeProblems(annotations),
     ...timeoutProblems(annotations),
     ...callPolicyProblems(annotations),
+    ...sinkProblems(deployment, around.settings.gatewayUrl),
     ...versionSettingProblems(annotations),
     ...profileProblems(annotations, around.profiles),
   ];

@@ -1,4 +1,5 @@
 import type { V1EnvVar } from "@kubernetes/client-node";
+import { hasSink, SINK_VARIABLES, sinkVariables } from "../../../../contract/events/sink-binding.ts";
 import { parseVersionedName } from "../../../../contract/versions/version-name.ts";
 import type { ResolvedDeployment } from "../../backend.ts";
 import type { Announce } from "./settings.ts";
@@ -28,13 +29,16 @@ export function unescapeValue(value: string): string {
 
 /** The container's environment, sorted by name. */
 export function buildContainerEnvironment(
-  { service, namespace, envProcess, envVars }: ResolvedDeployment,
+  deployment: ResolvedDeployment,
   announce: Announce | undefined,
+  gatewayUrl: string | undefined,
 ): V1EnvVar[] {
+  const { service, namespace, envProcess, envVars } = deployment;
   const own: Record<string, string> = { ...(envProcess && { fprocess: envProcess }), ...envVars };
   const platform: Record<string, string> = {
     OPENFAAS_NAME: parseVersionedName(service).name,
     OPENFAAS_NAMESPACE: namespace,
+    ...sinkVariables(deployment, gatewayUrl),
     ...(announce && { [ANNOUNCE_URL]: announce.url, [ANNOUNCE_TOKEN]: announce.token }),
   };
   return Object.entries({ ...own, ...platform })
@@ -42,10 +46,17 @@ export function buildContainerEnvironment(
     .map(([name, value]) => ({ name, value: escapeValue(value) }));
 }
 
-/** What of a container's environment the deployment asked for. Values from elsewhere than the list are left out. */
-export function readEnvironment(env: readonly V1EnvVar[] = []): Pick<ResolvedDeployment, "envProcess" | "envVars"> {
+/**
+ * What of a container's environment the deployment asked for. Values from elsewhere than the list are left out.
+ * @param annotations of the function, which may say that more of it is the platform's
+ */
+export function readEnvironment(
+  env: readonly V1EnvVar[] = [],
+  annotations: Readonly<Record<string, string>> = {},
+): Pick<ResolvedDeployment, "envProcess" | "envVars"> {
+  const ours = new Set([...RESERVED_VARIABLES, ...(hasSink(annotations) ? SINK_VARIABLES : [])]);
   const values = env.flatMap(({ name, value, valueFrom }) =>
-    RESERVED_VARIABLES.has(name) || valueFrom ? [] : [[name, unescapeValue(value ?? "")] as const],
+    ours.has(name) || valueFrom ? [] : [[name, unescapeValue(value ?? "")] as const],
   );
   const { fprocess, ...envVars } = Object.fromEntries(values);
   return { ...(fprocess && { envProcess: fprocess }), ...(Object.keys(envVars).length > 0 && { envVars }) };

@@ -76,7 +76,7 @@ export function buildPodSpec(deployment: ResolvedDeployment, around: ResourceCon
     image,
     imagePullPolicy: settings.imagePullPolicy ?? pullPolicy(image),
     ports: [{ name: "http", containerPort: FUNCTION_PORT, protocol: "TCP" }],
-    env: buildContainerEnvironment(deployment, announce),
+    env: buildContainerEnvironment(deployment, announce, settings.gatewayUrl),
     ...(resources && { resources }),
     ...buildProbes(annotations, settings),
     securityContext: {

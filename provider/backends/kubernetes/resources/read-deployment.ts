@@ -79,7 +79,7 @@ export function readDeployment(deployment: V1Deployment): ResolvedDeployment {
     service: unitOfDeployment(deployment.metadata ?? {}),
     image: container?.image ?? "",
     namespace: deployment.metadata?.namespace ?? "",
-    ...readEnvironment(container?.env),
+    ...readEnvironment(container?.env, annotations),
     ...(constraints.length > 0 && { constraints }),
     ...(secrets.length > 0 && { secrets }),
     ...(Object.keys(labels).length > 0 && { labels }),

@@ -69,6 +69,7 @@ function readProbe(read: EnvReader, name: string, defaults: ProbeTiming): ProbeT
 /** Settings under faas-netes' names where it has them. Problems are collected by `read`. */
 export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
   const imagePullPolicy = read.optional("image_pull_policy", oneOf<PullPolicy>("Always", "IfNotPresent", "Never"));
+  const gatewayUrl = read.optional("gateway_url", parseUrl);
   const announceUrl = read.optional("announce_url", parseAnnounceUrl);
   const leaseDurationMs = read.optional("operator_lease_duration", parseLeaseDuration) ?? DEFAULT_LEASE_MS;
   const operator = read.optional("operator", parseBoolean) ?? true;
@@ -78,6 +79,7 @@ export function readKubernetesSettings(read: EnvReader): KubernetesSettings {
       httpProbe: read.optional("http_probe", parseBoolean) ?? DEFAULT_SETTINGS.httpProbe,
       nonRoot: read.optional("set_nonroot_user", parseBoolean) ?? DEFAULT_SETTINGS.nonRoot,
       ...(imagePullPolicy && { imagePullPolicy }),
+      ...(gatewayUrl && { gatewayUrl: gatewayUrl.href }),
       liveness: readProbe(read, "liveness", DEFAULT_SETTINGS.liveness),
       readiness: readProbe(read, "readiness", DEFAULT_SETTINGS.readiness),
       maxReplicas: read.optional("max_replicas", integerFrom(1)) ?? DEFAULT_SETTINGS.maxReplicas,

@@ -23,6 +23,8 @@ export interface ResourceSettings {
   readonly maxReplicas: number;
   /** How the gateway scales functions that say nothing. */
   readonly scaleDefaults: ScaleDefaults;
+  /** Where functions that send events reach the gateway; there are none where nobody knows. */
+  readonly gatewayUrl?: string;
 }
 
 /** Those of OpenFaaS's chart, but that functions are no root and are asked for readiness at once. */
