@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { EventFile } from "../../events/store/embedded/db/event-file.ts";
 import { EventStoreEngine } from "../../events/store/embedded/engine/engine.ts";
+import { eventHash } from "../../events/store/embedded/event-hash.ts";
 import type {
   EventAnswers,
   EventAsk,
@@ -293,6 +294,34 @@ test("data that is large is kept until it is delivered, and its hash after that"
   expect(() => ask({ kind: "again", namespace: BROKER.namespace, seq: 1, deliveries: [{ trigger: "t" }] })).toThrow(
     "not kept",
   );
+});
+
+test("what is delivered again before it is routed keeps its data for that", () => {
+  const bodies = new ArrayBuffer(70_000);
+  const events = [event({ data: { at: 0, bytes: 70_000 } })];
+  engine.handle([{ kind: "batch", requests: [{ kind: "append", name: 1, events }], bodies }]);
+  ask({ kind: "again", namespace: BROKER.namespace, seq: 1, deliveries: [{ trigger: "replay" }] });
+  settle(only(claim("replay", 1)).id, { kind: "done", attempt });
+  expect(ask({ kind: "events", seqs: [1] })[0]?.data?.byteLength).toBe(70_000);
+});
+
+test("an event is found by its id among many, also when others have the same hash", () => {
+  const ids = Array.from({ length: 9000 }, (_, i) => (i % 4000 === 17 ? "wanted" : `id-${i}`));
+  const head = (id: string) => JSON.stringify([{ specversion: "1.0", id, source: "/s", type: "t" }, []]);
+  append(
+    ...ids.map((id, i) => event({ head: head(id), hashes: [i % 100 === 17 ? eventHash(BROKER, "wanted") : i, 2, 3] })),
+  );
+  const found = (order: { newest: boolean; after?: number }) =>
+    ask({
+      kind: "list",
+      query: { namespace: BROKER.namespace, id: "wanted" },
+      after: undefined,
+      limit: 10,
+      withData: false,
+      ...order,
+    }).records.map((record) => record.event.seq);
+  expect(found({ newest: false })).toEqual([18, 4018, 8018]);
+  expect(found({ newest: true, after: 8018 })).toEqual([4018, 18]);
 });
 
 /** What the database says that it does for a statement. */

@@ -35,18 +35,23 @@ export class EmbeddedEventConsumer implements EventConsumer {
   readonly #options: EventConsumerOptions;
   readonly #port: EventConsumerPort;
   /** Triggers that may have something due; shared by all consumers. */
-  readonly #ready: Set<string>;
+  readonly #ready: ReadonlySet<string>;
+  /** Those of them that may have more than they have, in the order of their turns. */
+  readonly #candidates = new Set<string>();
   /** Under way or claimed, by trigger. */
   readonly #taken = new Map<string, number>();
   #takenInAll = 0;
   readonly #underWay = new Map<number, Try>();
   #turning = false;
-  /** Trigger to begin the next round after. */
-  #last: string | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
   #interrupted: PromiseWithResolvers<void> | undefined;
 
-  constructor(deliver: DeliverEvent, options: EventConsumerOptions, ready: Set<string>, port: EventConsumerPort) {
+  constructor(
+    deliver: DeliverEvent,
+    options: EventConsumerOptions,
+    ready: ReadonlySet<string>,
+    port: EventConsumerPort,
+  ) {
     this.#deliver = deliver;
     this.#options = options;
     this.#ready = ready;
@@ -54,6 +59,17 @@ export class EmbeddedEventConsumer implements EventConsumer {
   }
 
   changed(): void {
+    for (const trigger of this.#ready) this.#candidates.add(trigger);
+    this.#turnSoon();
+  }
+
+  /** These may have something due, too. */
+  ready(triggers: readonly string[]): void {
+    for (const trigger of triggers) this.#candidates.add(trigger);
+    this.#turnSoon();
+  }
+
+  #turnSoon(): void {
     if (this.#turning || this.#closing || this.#interrupted) return;
     this.#turning = true;
     queueMicrotask(() => this.#turn());
@@ -62,19 +78,26 @@ export class EmbeddedEventConsumer implements EventConsumer {
   /** Claims in rounds, one delivery of each trigger at a time, so that none waits for all of another one's. */
   #turn(): void {
     this.#turning = false;
-    if (this.#closing || this.#interrupted || this.#ready.size === 0) return;
+    if (this.#closing || this.#interrupted) return;
+    const { concurrency, perTrigger } = this.#options;
     const counts = new Map<string, number>();
-    let triggers = rotated([...this.#ready], this.#last);
-    while (triggers.length > 0 && this.#takenInAll < this.#options.concurrency) {
-      triggers = triggers.filter((trigger) => {
+    for (let more = true; more; ) {
+      more = false;
+      // One that gets something goes to the end, where this round does not come to it again.
+      let left = this.#candidates.size;
+      for (const trigger of this.#candidates) {
+        if (left-- === 0 || this.#takenInAll >= concurrency) break;
         const taken = this.#taken.get(trigger) ?? 0;
-        if (!mayTakeMore(taken, this.#options.perTrigger(trigger), this.#takenInAll, this.#options.concurrency))
-          return false;
-        this.#count(trigger, 1);
-        counts.set(trigger, (counts.get(trigger) ?? 0) + 1);
-        this.#last = trigger;
-        return true;
-      });
+        const limit = perTrigger(trigger);
+        if (taken >= limit) this.#candidates.delete(trigger);
+        else if (mayTakeMore(taken, limit, this.#takenInAll, concurrency)) {
+          this.#count(trigger, 1);
+          counts.set(trigger, (counts.get(trigger) ?? 0) + 1);
+          this.#candidates.delete(trigger);
+          this.#candidates.add(trigger);
+          more = true;
+        }
+      }
     }
     if (counts.size > 0) this.#port.claim([...counts]);
   }
@@ -84,17 +107,19 @@ export class EmbeddedEventConsumer implements EventConsumer {
     if (taken > 0) this.#taken.set(trigger, taken);
     else this.#taken.delete(trigger);
     this.#takenInAll += change;
+    if (change < 0 && this.#ready.has(trigger)) this.#candidates.add(trigger);
   }
 
   receive({ trigger, deliveries, missed }: EventClaimAnswer): void {
     this.#count(trigger, -missed);
+    if (!this.#ready.has(trigger)) this.#candidates.delete(trigger);
     if (this.#closing || this.#interrupted) {
       this.#count(trigger, -deliveries.length);
       for (const { id } of deliveries) this.#port.settle(id, { kind: "back" });
       this.#mayEnd();
     } else if (deliveries.length > 0) void this.#make(trigger, deliveries);
     else this.#mayEnd();
-    if (missed > 0) this.changed();
+    if (missed > 0) this.#turnSoon();
   }
 
   async #make(trigger: string, deliveries: readonly WireEventDelivery[]): Promise<void> {
@@ -138,7 +163,7 @@ export class EmbeddedEventConsumer implements EventConsumer {
     this.#underWay.delete(id);
     this.#count(one.trigger, -1);
     this.#port.settle(id, settlement);
-    this.changed();
+    this.#turnSoon();
     this.#mayEnd();
   }
 
@@ -156,6 +181,7 @@ export class EmbeddedEventConsumer implements EventConsumer {
     this.#interrupted ??= Promise.withResolvers<void>();
     this.#abortAll();
     // Claims that were sent are not answered any more.
+    this.#candidates.clear();
     this.#taken.clear();
     this.#takenInAll = 0;
     for (const { trigger } of this.#underWay.values()) this.#count(trigger, 1);
@@ -194,10 +220,4 @@ export class EmbeddedEventConsumer implements EventConsumer {
     this.#port.closed();
     this.#closing.resolve();
   }
-}
-
-/** Begins after `last`, where that is there. */
-function rotated(triggers: readonly string[], last: string | undefined): string[] {
-  const at = last === undefined ? -1 : triggers.indexOf(last);
-  return [...triggers.slice(at + 1), ...triggers.slice(0, at + 1)];
 }

@@ -103,8 +103,8 @@ export class EmbeddedEventStore implements EventStore {
       }
       bytes += own + HEAD_BYTES;
     }
-    this.link.ensureRoom(bytes);
     await this.link.open();
+    this.link.ensureRoom(bytes);
     const places = (await this.link.request(
       (name) => ({
         kind: "append",
@@ -185,7 +185,7 @@ export class EmbeddedEventStore implements EventStore {
         for (const { id } of answer.deliveries)
           this.link.send(() => ({ kind: "settle", delivery: id, settlement: { kind: "back" } }));
     }
-    if (ready.length > 0) for (const consumer of this.#consumers.values()) consumer.changed();
+    if (ready.length > 0) for (const consumer of this.#consumers.values()) consumer.ready(ready);
     if (abort.length > 0) for (const consumer of this.#consumers.values()) consumer.abort(abort);
     for (const [broker, ref] of pending) this.#pending.set(broker, ref);
     if (pending.length > 0) this.#routePending();
@@ -214,7 +214,7 @@ export class EmbeddedEventStore implements EventStore {
     { order, after, limit, withData }: EventPage,
   ): Promise<{ readonly events: readonly EventRecord[]; readonly next?: string }> {
     let at = after === undefined ? undefined : eventSeqAfter(after);
-    if (this.#untouched) return { events: [] };
+    if (this.#untouched || !(limit >= 1)) return { events: [] };
     const events: EventRecord[] = [];
     for (;;) {
       const page: EventAnswers["list"] = await this.link.ask({

@@ -139,9 +139,8 @@ export class BrokerTable {
 
   /** Open deliveries by trigger. */
   open(broker: number): Record<string, number> {
-    const open: Record<string, number> = {};
-    for (const [trigger, load] of this.#loadsOf(broker)) if (load.open > 0) open[this.triggerId(trigger)] = load.open;
-    return open;
+    const open = [...this.#loadsOf(broker)].filter(([, load]) => load.open > 0);
+    return Object.fromEntries(open.map(([trigger, load]) => [this.triggerId(trigger), load.open]));
   }
 
   /** Numbers of all triggers that have open deliveries. */

@@ -30,6 +30,24 @@ const COLUMNS = "seq, broker, phase, open, dead, keep, arrived, bytes, data_byte
 /** What an event takes beside its text and data. */
 const ROW_BYTES = 200;
 
+/** Events that have keys of their ids beside each other. */
+const ID_BLOCK = 4096;
+
+/**
+ * Key of an event's id for the index of them. Ids are random; keys of events that come one after another are near each
+ * other all the same, so that few pages are written. Who looks for an id looks in each block of places.
+ */
+export function idKeyOf(seq: number, hash: number): number {
+  return (Math.floor(seq / ID_BLOCK) % 2 ** 20) * 2 ** 32 + hash;
+}
+
+/** First places of the blocks between two places. */
+export function idBlocks(first: number, last: number): number[] {
+  const from = Math.floor(first / ID_BLOCK);
+  const count = Math.floor(last / ID_BLOCK) - from + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, i) => (from + i) * ID_BLOCK);
+}
+
 /** Events: rows, contents and verdicts. */
 export class EventTable {
   readonly #db: EmbeddedDatabase;
@@ -93,7 +111,15 @@ export class EventTable {
         this.#high,
         bytes,
       ],
-      ...[data?.bytes ?? -1, event.hops, ...hashes, event.via, body ? hash("sha256", body, "buffer") : null],
+      ...[
+        data?.bytes ?? -1,
+        event.hops,
+        idKeyOf(seq, hashes[0]),
+        hashes[1],
+        hashes[2],
+        event.via,
+        body ? hash("sha256", body, "buffer") : null,
+      ],
     );
     this.#db.run("INSERT INTO contents VALUES (?, ?, ?)", seq, event.head, body ?? null);
     const row = this.#brokers.change(broker.no);
@@ -117,28 +143,33 @@ export class EventTable {
     return this.#db.object<EventRow>(FIELDS, `SELECT ${COLUMNS} FROM events WHERE seq = ?`, seq);
   }
 
-  /** Counts deliveries that open (or, below 0, end), and dead ones. @returns open ones that are left */
-  count(seq: number, opened: number, dead: number): number {
+  /** Counts deliveries that open (or, below 0, end), and dead ones. @returns the row as it is then */
+  count(seq: number, opened: number, dead: number): EventRow | undefined {
     const row = this.row(seq);
-    if (!row) return 0;
-    const open = row.open + opened;
-    const phase =
-      row.phase === EVENT_PHASE.pending ? EVENT_PHASE.pending : open > 0 ? EVENT_PHASE.open : EVENT_PHASE.ended;
-    this.#db.run("UPDATE events SET open = ?, dead = dead + ?, phase = ? WHERE seq = ?", open, dead, phase, seq);
+    if (!row) return undefined;
+    const counted = { ...row, open: row.open + opened, dead: row.dead + dead };
+    const phase = row.phase === EVENT_PHASE.pending ? EVENT_PHASE.pending : phaseOf(counted.open);
+    const values = [counted.open, counted.dead, phase, seq];
+    this.#db.run("UPDATE events SET open = ?, dead = ?, phase = ? WHERE seq = ?", ...values);
     if (dead !== 0) this.#brokers.change(row.broker).dead += dead;
-    return open;
+    return { ...counted, phase };
   }
 
-  /** It has been given to the triggers. @returns whether it was pending until now */
+  /**
+   * It has been given to the triggers, which opens so many deliveries.
+   * @returns the row as it is then; undefined when it was not pending
+   */
   routed(
     seq: number,
     verdicts: readonly (readonly [trigger: number, verdict: TriggerVerdict])[],
     keep: number,
-  ): boolean {
+    opened: number,
+  ): EventRow | undefined {
     const row = this.row(seq);
-    if (row?.phase !== EVENT_PHASE.pending) return false;
-    const phase = row.open > 0 ? EVENT_PHASE.open : EVENT_PHASE.ended;
-    this.#db.run("UPDATE events SET phase = ?, keep = ? WHERE seq = ?", phase, keep, seq);
+    if (row?.phase !== EVENT_PHASE.pending) return undefined;
+    const open = row.open + opened;
+    const phase = phaseOf(open);
+    this.#db.run("UPDATE events SET open = ?, phase = ?, keep = ? WHERE seq = ?", open, phase, keep, seq);
     if (verdicts.length > 0) {
       const told = verdicts.map(([no, { matched, reason }]) =>
         reason === undefined ? [no, +matched] : [no, +matched, reason],
@@ -146,7 +177,7 @@ export class EventTable {
       this.#db.run("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", seq, JSON.stringify(told));
     }
     this.#brokers.change(row.broker).pending--;
-    return true;
+    return { ...row, open, phase, keep };
   }
 
   verdicts(seq: number): TriggerVerdict[] {
@@ -223,4 +254,8 @@ export class EventTable {
   get lag(): number {
     return this.#lag;
   }
+}
+
+function phaseOf(open: number): number {
+  return open > 0 ? EVENT_PHASE.open : EVENT_PHASE.ended;
 }

@@ -46,7 +46,7 @@ const SCHEMA = `
     bytes INTEGER NOT NULL,
     data_bytes INTEGER NOT NULL,
     hops INTEGER NOT NULL,
-    id_hash INTEGER NOT NULL,
+    id_key INTEGER NOT NULL,
     source_hash INTEGER NOT NULL,
     type_hash INTEGER NOT NULL,
     via TEXT NOT NULL,
@@ -54,7 +54,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX events_by_phase ON events (broker, phase);
   CREATE INDEX events_by_arrival ON events (broker, overdue, arrived);
-  CREATE INDEX events_by_id ON events (id_hash);
+  CREATE INDEX events_by_id ON events (id_key);
   CREATE INDEX events_by_source ON events (source_hash);
   CREATE INDEX events_by_type ON events (type_hash);
   CREATE TABLE contents (seq INTEGER PRIMARY KEY, head TEXT NOT NULL, data BLOB) STRICT;

@@ -2,7 +2,7 @@ import { FaasError } from "../../../../contract/errors.ts";
 import { type AttemptRecord, type NewDelivery, ONCE_MS } from "../../event-store.ts";
 import type { BrokerRow, BrokerTable } from "../db/broker-table.ts";
 import { DELIVERY_STATE, type DeliveryRow, type DeliveryTable } from "../db/delivery-table.ts";
-import { EVENT_KEEP, EventTable } from "../db/event-table.ts";
+import { EVENT_KEEP, EVENT_PHASE, type EventRow, EventTable } from "../db/event-table.ts";
 import type { WireEvent, WireEventSettlement, WireRouting } from "../protocol.ts";
 import type { EventDispatch } from "./dispatch.ts";
 import type { EventRetention } from "./retention.ts";
@@ -88,23 +88,27 @@ export class EventChanges {
   /** Adds deliveries of an event. */
   #deliver(seq: number, broker: number, deliveries: readonly NewDelivery[], now: number): void {
     if (deliveries.length === 0) return;
-    const { brokers, dispatch, events } = this.#context;
+    this.#open(seq, broker, deliveries, now);
+    this.#context.events.count(seq, deliveries.length, 0);
+  }
+
+  #open(seq: number, broker: number, deliveries: readonly NewDelivery[], now: number): void {
+    const { brokers, dispatch } = this.#context;
     for (const delivery of deliveries) {
       const due = this.#context.deliveries.insert(seq, broker, delivery, now);
       if (due !== undefined) dispatch.due(brokers.triggerNo(delivery.trigger) as number, due);
     }
-    events.count(seq, deliveries.length, 0);
   }
 
   route({ seq, verdicts, deliveries, keep }: WireRouting, now: number): void {
     const { brokers, events } = this.#context;
     const numbered = verdicts.map((verdict) => [brokers.ensureTrigger(verdict.trigger), verdict] as const);
     // Routed twice, when what was settled before could not be stored for a while.
-    if (!events.routed(seq, numbered, EVENT_KEEP[keep])) return;
-    const broker = events.row(seq)?.broker as number;
-    for (const [trigger] of numbered) brokers.saw(broker, trigger, seq, 0);
-    this.#deliver(seq, broker, deliveries, now);
-    if (deliveries.length === 0) this.#ended(seq);
+    const row = events.routed(seq, numbered, EVENT_KEEP[keep], deliveries.length);
+    if (!row) return;
+    for (const [trigger] of numbered) brokers.saw(row.broker, trigger, seq, 0);
+    this.#open(seq, row.broker, deliveries, now);
+    this.#ended(row);
   }
 
   settle(id: number, settlement: WireEventSettlement, bodies: ArrayBuffer, times: ChangeTimes): void {
@@ -145,16 +149,16 @@ export class EventChanges {
     if (dispatch.back(row.id)) this.abort.push(row.id);
     const next = deliveries.end(row, state, reason, attempt);
     if (next) dispatch.due(row.trigger, next.due);
-    if (events.count(row.event, -1, state === DELIVERY_STATE.dead ? 1 : 0) === 0) this.#ended(row.event);
+    const event = events.count(row.event, -1, state === DELIVERY_STATE.dead ? 1 : 0);
+    if (event) this.#ended(event);
   }
 
-  /** Nothing more is to be delivered of it: what is not to be kept goes. */
-  #ended(seq: number): void {
+  /** What is not to be kept goes, once nothing more is to be delivered of it. */
+  #ended(row: EventRow): void {
     const { events, keepDataBytes } = this.#context;
-    const row = events.row(seq);
     // What could not be delivered is kept for somebody to look at, and to deliver again.
-    if (!row || row.dead > 0) return;
-    if (row.keep === EVENT_KEEP.off) events.remove(seq);
+    if (row.phase !== EVENT_PHASE.ended || row.dead > 0) return;
+    if (row.keep === EVENT_KEEP.off) events.remove(row.seq);
     else if (row.keep === EVENT_KEEP.meta || row.dataBytes > keepDataBytes) events.dropData(row);
   }
 

@@ -2,7 +2,7 @@ import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 import type { DeliveryState, EventQuery } from "../../event-store.ts";
 import type { BrokerTable } from "../db/broker-table.ts";
 import { DELIVERY_STATE } from "../db/delivery-table.ts";
-import { EVENT_PHASE, type EventTable } from "../db/event-table.ts";
+import { EVENT_PHASE, type EventTable, idBlocks, idKeyOf } from "../db/event-table.ts";
 import { eventHash } from "../event-hash.ts";
 import type { EventDispatch } from "./dispatch.ts";
 import type { EventRange } from "./ranges.ts";
@@ -30,7 +30,7 @@ export class QueryRanges {
       if (!bounds) return [];
       const range = (sql: string, ...values: number[]): EventRange => ({ db, sql, values, ...bounds });
       const { id, source, type, states } = query;
-      if (id !== undefined) return [range("seq FROM events WHERE id_hash = ?", eventHash(ref, id))];
+      if (id !== undefined) return [{ places: this.#withId(eventHash(ref, id), bounds.first, bounds.last), ...bounds }];
       if (states?.length === 1 && states[0] === "delivering") return [{ places: this.#underWay(), ...bounds }];
       if (isRare(states)) {
         const rows = new Set(states.flatMap((state) => ROW_STATES[state as keyof typeof ROW_STATES]));
@@ -40,10 +40,18 @@ export class QueryRanges {
       }
       if (source !== undefined) return [range("seq FROM events WHERE source_hash = ?", eventHash(ref, source))];
       if (type !== undefined) return [range("seq FROM events WHERE type_hash = ?", eventHash(ref, type))];
-      return Object.values(EVENT_PHASE).map((phase) =>
-        range("seq FROM events WHERE broker = ? AND phase = ?", no, phase),
-      );
+      const phases = isUnmatched(query) ? [EVENT_PHASE.ended] : Object.values(EVENT_PHASE);
+      return phases.map((phase) => range("seq FROM events WHERE broker = ? AND phase = ?", no, phase));
     });
+  }
+
+  #withId(hash: number, first: number, last: number): number[] {
+    return idBlocks(first, last).flatMap((block) =>
+      this.#context.db.numbers(
+        "SELECT seq FROM events WHERE id_key = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+        ...[idKeyOf(block, hash), first, last],
+      ),
+    );
   }
 
   /** Events of which something is being delivered, at whatever broker. */
@@ -92,6 +100,11 @@ const ROW_STATES = {
   dead: [DELIVERY_STATE.dead],
   dropped: [DELIVERY_STATE.dropped],
 } as const;
+
+/** Only what nobody wants: with a trigger, that may be wanted by others. */
+function isUnmatched({ states, trigger }: EventQuery): boolean {
+  return trigger === undefined && states?.length === 1 && states[0] === "unmatched";
+}
 
 /** States of few deliveries, which have an index. */
 function isRare(states: EventQuery["states"]): states is readonly DeliveryState[] {

@@ -112,7 +112,7 @@ export class EventRetention {
 
   #overdue(seq: number, expire: (seq: number, reason: string) => void, reason: string): void {
     this.#db.run("UPDATE events SET overdue = 1 WHERE seq = ?", seq);
-    this.#events.routed(seq, [], 0);
+    this.#events.routed(seq, [], 0, 0);
     expire(seq, reason);
     const row = this.#events.row(seq);
     if (row) this.#events.dropData(row);
