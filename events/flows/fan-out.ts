@@ -126,8 +126,8 @@ export class FanOut {
 
   /** A filter has answered: with an event that is to go on, or without one. */
   async filtered(branch: PlannedBranch, delivery: EventDelivery, reply: CloudEvent | undefined): Promise<NewEvent[]> {
-    const arrival = await this.#steps.arrive(delivery);
-    if (typeof arrival === "string") return [];
+    const arrival = await this.#steps.arrivePart(delivery);
+    if (!arrival) return [];
     const { item = 0 } = arrival.place;
     if (!reply) return [this.#tell(arrival, item, "empty", delivery.event.event)];
     return [this.#steps.course.next(arrival, branchKey(this.#step.name, branch.name), reply, { item })];
@@ -140,8 +140,8 @@ export class FanOut {
     answer: SubscriberAnswer,
   ): Promise<NewEvent[]> {
     const steps = this.#steps;
-    const arrival = await steps.arrive(delivery);
-    if (typeof arrival === "string") return [];
+    const arrival = await steps.arrivePart(delivery);
+    if (!arrival) return [];
     const step = this.#step;
     const { item = 0 } = arrival.place;
     const call = step.kind === "map" ? step.call : (branch as PlannedBranch).call;
@@ -158,8 +158,8 @@ export class FanOut {
   }
 
   async dead(delivery: EventDelivery, reason: string, answer: SubscriberAnswer | undefined): Promise<NewEvent[]> {
-    const arrival = await this.#steps.arrive(delivery);
-    if (typeof arrival === "string") return [];
+    const arrival = await this.#steps.arrivePart(delivery);
+    if (!arrival) return [];
     const event = this.#steps.course.errorOf(arrival, this.#step.name, readStepError(reason, answer));
     return [this.#tell(arrival, arrival.place.item ?? 0, "failed", event)];
   }
@@ -174,27 +174,36 @@ export class FanOut {
   /** Takes note of what came of one part. */
   async join(delivery: EventDelivery): Promise<TryOrder> {
     const steps = this.#steps;
-    const { runs } = steps.deps;
+    const { runs, now } = steps.deps;
     const { namespace } = steps.plan;
-    const arrival = await steps.arrive(delivery);
-    if (typeof arrival === "string") return done(arrival);
+    const { name } = this.#step;
+    const arrival = await steps.arrivePart(delivery);
+    if (!arrival) return done("the run is not kept any more");
     const { place } = arrival;
     const { item = 0, outcome = "done" } = place;
-    const before = arrival.run.joins[this.#step.name];
-    if (!before || before.visit !== place.visit) return done("the step is over");
+    const isOld = (run: Run) => outcome === "failed" && (run.state !== "running" || run.round !== place.round);
+    const before = arrival.run.joins[name];
+    if (!before || before.visit !== place.visit || isOld(arrival.run)) return done("the step is over");
     const { event } = delivery.event;
     await this.#keep(place, item, outcome, event, before);
     let verdict: JoinVerdict = { kind: "open" };
     const run = await runs.change(namespace, place.run, (run) => {
-      const join = run.joins[this.#step.name];
-      if (staleness(run, place.round, steps.deps.now()) !== undefined || join?.visit !== place.visit) return run;
+      const join = run.joins[name];
+      verdict = { kind: "open" };
+      if (!join || join.visit !== place.visit || isOld(run)) return run;
       const folded = foldPart(join, item, outcome);
-      verdict = folded.verdict;
-      return folded.state === join ? run : { ...run, joins: { ...run.joins, [this.#step.name]: folded.state } };
+      if (staleness(run, run.round, now()) === undefined) verdict = folded.verdict;
+      else if (folded.verdict.kind !== "open" && join.decidedBy === undefined) {
+        // A run that has stopped decides nothing; it is decided anew when it goes on.
+        const { decidedBy: _, ...undecided } = folded.state;
+        return { ...run, joins: { ...run.joins, [name]: undecided } };
+      }
+      return folded.state === join ? run : { ...run, joins: { ...run.joins, [name]: folded.state } };
     });
-    const join = run?.joins[this.#step.name];
-    if (!join || (verdict as JoinVerdict).kind === "open") return { kind: "done" };
-    return { kind: "done", appended: await this.#follow(arrival, join, verdict, event) };
+    const join = run?.joins[name];
+    if (!run || !join || (verdict as JoinVerdict).kind === "open") return { kind: "done" };
+    const position = { place: { ...place, round: run.round }, delivery };
+    return { kind: "done", appended: await this.#follow(position, join, verdict, event) };
   }
 
   /** Keeps what a part has given until all of them are there. */

@@ -110,6 +110,13 @@ export class FlowSteps {
     return { run, place, delivery };
   }
 
+  /** What a part of a fan-out finds, also when its run has stopped: what is done is done. */
+  async arrivePart(delivery: EventDelivery): Promise<Arrival | undefined> {
+    const place = readPlace(delivery);
+    const run = place && (await this.deps.runs.get(this.plan.namespace, place.run));
+    return place && run && { run, place, delivery };
+  }
+
   async #timeOut(name: string): Promise<void> {
     const { deps, plan } = this;
     const now = deps.now();

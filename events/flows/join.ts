@@ -63,13 +63,15 @@ export function foldPart(
 ): { readonly state: JoinState; readonly verdict: JoinVerdict } {
   const known = state.parts[part];
   if (known === undefined) return { state, verdict: { kind: "open" } };
-  if (state.decidedBy !== undefined) {
-    return { state, verdict: state.decidedBy === part ? judge(state, part) : { kind: "open" } };
-  }
   const marked =
     known === "."
       ? { ...state, parts: state.parts.slice(0, part) + MARKS[outcome] + state.parts.slice(part + 1) }
       : state;
+  if (state.decidedBy !== undefined) {
+    if (state.decidedBy === part) return { state, verdict: judge(state, part) };
+    // What is done although the join has failed need not be done again should the run go on.
+    return { state: state.parts[state.decidedBy] === "-" ? marked : state, verdict: { kind: "open" } };
+  }
   const verdict = judge(marked, part);
   return { state: verdict.kind === "open" ? marked : { ...marked, decidedBy: part }, verdict };
 }
