@@ -1,5 +1,6 @@
 import type { Logger } from "../../../kit/log.ts";
 import { sleep } from "../../../kit/sleep.ts";
+import { mayTakeMore } from "../delivery-share.ts";
 import type {
   DeliverEvent,
   DeliverySettlement,
@@ -9,7 +10,6 @@ import type {
   StoredEvent,
 } from "../event-store.ts";
 import type { EventClaimAnswer, WireEventDelivery } from "./protocol.ts";
-import { mayTakeMore } from "./share.ts";
 
 export interface EventConsumerPort {
   claim(claims: readonly (readonly [trigger: string, count: number])[]): void;

@@ -1,5 +1,6 @@
 import { FaasError } from "../../../contract/errors.ts";
 import { sleep } from "../../../kit/sleep.ts";
+import { EventCache } from "../event-cache.ts";
 import type {
   Appended,
   BrokerLimits,
@@ -18,7 +19,6 @@ import type {
   StoredEvent,
 } from "../event-store.ts";
 import { EmbeddedEventConsumer } from "./consumer.ts";
-import { EventCache } from "./event-cache.ts";
 import { EventLink, type EventLinkOptions } from "./link.ts";
 import type { EventAnswers, EventThreadAnswer } from "./protocol.ts";
 import { EventRouter } from "./routing.ts";
@@ -53,7 +53,7 @@ export class EmbeddedEventStore implements EventStore {
   readonly maxEventBytes: number;
   readonly link: EventLink;
   readonly #options: EmbeddedEventStoreOptions;
-  readonly #cache: EventCache;
+  readonly #cache: EventCache<number>;
   readonly #ready = new Set<string>();
   readonly #pending = new Map<number, BrokerRef>();
   readonly #consumers = new Map<number, EmbeddedEventConsumer>();
@@ -66,7 +66,7 @@ export class EmbeddedEventStore implements EventStore {
   constructor(options: EmbeddedEventStoreOptions) {
     this.#options = options;
     this.maxEventBytes = options.maxEventBytes;
-    this.#cache = new EventCache(options.cacheBytes);
+    this.#cache = new EventCache<number>(options.cacheBytes);
     this.link = new EventLink(options, {
       opened: (again) => {
         if (again) for (const consumer of this.#consumers.values()) consumer.resume();

@@ -1,31 +1,37 @@
-import type { StoredEvent } from "../event-store.ts";
+import type { StoredEvent } from "./event-store.ts";
 
 /** What an event takes beside its data, about. */
 const HEAD_BYTES = 1024;
 
 /** Events that were appended or read a while ago, so that those that are delivered at once need not be read again. */
-export class EventCache {
+export class EventCache<Key> {
   readonly #maxBytes: number;
-  readonly #events = new Map<number, StoredEvent>();
+  readonly #events = new Map<Key, StoredEvent>();
   #bytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  set(seq: number, event: StoredEvent): void {
-    if (this.#events.has(seq)) return;
-    this.#events.set(seq, event);
+  set(key: Key, event: StoredEvent): void {
+    if (this.#events.has(key)) return;
+    this.#events.set(key, event);
     this.#bytes += costOf(event);
-    for (const [oldest, { event: data }] of this.#events) {
+    for (const oldest of this.#events.keys()) {
       if (this.#bytes <= this.#maxBytes) break;
-      this.#events.delete(oldest);
-      this.#bytes -= HEAD_BYTES + (data.data?.byteLength ?? 0);
+      this.remove(oldest);
     }
   }
 
-  get(seq: number): StoredEvent | undefined {
-    return this.#events.get(seq);
+  get(key: Key): StoredEvent | undefined {
+    return this.#events.get(key);
+  }
+
+  remove(key: Key): void {
+    const event = this.#events.get(key);
+    if (!event) return;
+    this.#events.delete(key);
+    this.#bytes -= costOf(event);
   }
 
   clear(): void {
