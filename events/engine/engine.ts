@@ -2,6 +2,7 @@ import { keepTrying } from "../../kit/keep-trying.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { Lookup } from "../../kit/outbound/connector.ts";
 import type { CallbackTargets } from "../../kit/outbound/targets.ts";
+import { Slices } from "../../kit/slices.ts";
 import { earliestNow } from "../../kit/steady-clock.ts";
 import type { BrokerRef, EventConsumer, EventStore } from "../store/event-store.ts";
 import type { SubscriberHealth } from "../triggers/subscriber-health.ts";
@@ -57,6 +58,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   // A clock that is set forward makes no event old.
   const ageNow = options.now ?? earliestNow;
   const closing = new AbortController();
+  const slices = new Slices();
   let consumer: EventConsumer | undefined;
   const changed = () => consumer?.changed();
   const pauses = new Pauses(changed);
@@ -101,7 +103,7 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   const begin = async (): Promise<boolean> => {
     try {
       consumer = await store.consume(
-        async (events) => routeEvents(events, (broker) => triggers.of(broker), ageNow()),
+        (events) => slices.run(routeEvents(events, (broker) => triggers.of(broker), ageNow())),
         deliverer.deliver,
         { concurrency, perTrigger },
       );
