@@ -5,7 +5,9 @@
 export const ERROR_CODES = {
   invalid_request: "invalid",
   unauthorized: "unauthorized",
+  session_over: "unauthorized",
   forbidden: "forbidden",
+  read_only: "forbidden",
   origin_not_allowed: "forbidden",
   not_found: "notFound",
   unknown_route: "notFound",

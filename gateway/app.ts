@@ -32,6 +32,7 @@ import { addRolloutEvents, type RolloutEventsDeps } from "./routes/rollout-event
 import { scaleByHand } from "./routes/scale-by-hand.ts";
 import { addScalingRoutes } from "./routes/scaling.ts";
 import type { Autoscaler } from "./scaling/autoscaler.ts";
+import type { Dashboard } from "./ui/dashboard.ts";
 
 export interface GatewayDeps {
   readonly proxy: FunctionProxy;
@@ -54,6 +55,8 @@ export interface GatewayDeps {
   readonly credentials?: Credentials;
   /** Shared with whoever else asks for the credentials; of its own when absent. */
   readonly attempts?: LoginAttempts;
+  /** The page at `/ui/`; there is none when absent. */
+  readonly dashboard?: Dashboard | undefined;
   /** Names that `/system/*` and `/ui/` are called by; any when absent. */
   readonly hosts?: Hosts | undefined;
   /** What callers put before our paths; whatever their proxies say when absent. */
@@ -125,6 +128,16 @@ export function buildGateway(deps: GatewayDeps): Handler {
   };
 }
 
+/** The dashboard and what it needs, at an address where no function answers. */
+export function buildDashboardSite(deps: GatewayDeps): Handler {
+  const { pathPrefix = new PathPrefix() } = deps;
+  const control = buildControlRoutes(deps);
+  return (req, res) => {
+    req.url = pathPrefix.strip(req.url as string);
+    return control(req, res);
+  };
+}
+
 function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const { async, scaling, credentials, connection, defaultNamespace, provider, table, version, log } = deps;
   const callsOf = deps.callsOf ?? ((name: string) => table.find(name)?.wholeMeter.ended ?? 0);
@@ -143,10 +156,13 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
 
   if (deps.countControl) app.use(["/system", "/ui"], deps.countControl);
   app.use(["/system", "/ui"], guardControl(deps.hosts));
-  const login = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
+  const { dashboard } = deps;
+  const password = requireBasicAuth(credentials, deps.attempts ?? new LoginAttempts({ log }));
+  const login = dashboard?.authorize(password) ?? password;
   const json = requireJson(PATHS.build);
   const authorized: RequestHandler = (req, res, next) =>
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
+  dashboard?.addRoutes(app);
   app.get(
     PATHS.functions,
     authorized,
@@ -171,6 +187,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   }
   if (deps.rollouts) addRolloutEvents(app, { watch: deps.rollouts, authorized, defaultNamespace });
   app.all("/system/{*rest}", authorized, forward());
+  dashboard?.addPages(app, authorized);
   app.all("/ui/{*rest}", authorized);
 
   app.use(notFoundResponder());

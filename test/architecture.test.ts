@@ -325,7 +325,8 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
   zod: /^(contract|events|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
   pino: /^kit\//,
-  express: /^(kit\/|events\/routes\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|app\.ts))/,
+  express:
+    /^(kit\/|events\/routes\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|ui\/|app\.ts))/,
   jose: /^gateway\/policies\//,
   multer: /^(kit|provider\/routes)\//,
   "prom-client": /^(kit\/|provider\/app\.ts|gateway\/(metrics\/|app\.ts))/,

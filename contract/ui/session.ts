@@ -12,23 +12,20 @@ export interface UiSession {
   readonly endsAt?: number;
   readonly idleEndsAt?: number;
   readonly readOnly: boolean;
-  /** Of the gateway. */
-  readonly release: string;
+  /** Of the gateway; told to those who have signed in. */
+  readonly release?: string;
   /** Of the page's files: another one wants a reload. */
   readonly build: string;
   /** Milliseconds since the epoch, by the gateway's clock. */
   readonly now: number;
   readonly defaultNamespace: string;
-  /** What this platform has: the page leaves out, or explains, what is not there. */
+  /** What this gateway has; of the provider `GET /system/info` tells. The page explains what is not there. */
   readonly features: UiFeatures;
 }
 
 export interface UiFeatures {
   readonly queue: boolean;
   readonly events: boolean;
-  readonly versions: boolean;
-  readonly builds: boolean;
-  readonly scaling: boolean;
 }
 
 /** Body of `POST /ui/api/session`. */

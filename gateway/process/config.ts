@@ -11,6 +11,7 @@ import { type EventsConfig, readEventsConfig } from "./events-config.ts";
 import { type FrontConfig, readFrontConfig } from "./front-config.ts";
 import { readScalingConfig, type ScalingConfig } from "./scaling-config.ts";
 import { type AccessLogConfig, parseAccessLog, readTracingConfig, type TracingConfig } from "./telemetry-config.ts";
+import { readUiConfig, type UiConfig } from "./ui-config.ts";
 import { parseWorkers } from "./workers-config.ts";
 
 export interface GatewayConfig {
@@ -68,6 +69,7 @@ export interface GatewayConfig {
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogConfig;
+  readonly ui: UiConfig;
   /** Absent unless calls are traced. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -111,6 +113,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       async,
       ownWorker: readOwnWorker(read, async.queue),
       events: readEventsConfig(read, async, dataDir),
+      ui: readUiConfig(read),
       // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
       scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
       ...(async.queue.kind === "embedded" && { callCountsFile: `${dataDir}/calls.json` }),

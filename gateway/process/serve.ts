@@ -13,7 +13,7 @@ import { LoginAttempts } from "../../kit/login-attempts.ts";
 import { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { readVersion } from "../../kit/version.ts";
-import { buildGateway, buildMetricsApp, stoppingError } from "../app.ts";
+import { buildDashboardSite, buildGateway, buildMetricsApp, type GatewayDeps, stoppingError } from "../app.ts";
 import { workerAgent } from "../async/function-caller.ts";
 import { VersionHolds } from "../async/intake/version-holds.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
@@ -45,6 +45,7 @@ import { eventMetrics, openGatewayEvents } from "./events/open-gateway-events.ts
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { openAlerts } from "./open-alerts.ts";
+import { listenForDashboard, openDashboard } from "./open-dashboard.ts";
 import { openPolicyGate } from "./open-gate.ts";
 import { openProxy } from "./open-proxy.ts";
 import { type OpenQueue, openQueue } from "./open-queue.ts";
@@ -200,7 +201,12 @@ export async function openGateway(
     const watch = openRolloutWatch(connection, table);
     let isStopping = false;
     const control = new ControlMeter();
-    const handler = buildGateway({
+    const dashboard = openDashboard({
+      ...{ config: config.ui, credentials, attempts, release, pathPrefix },
+      defaultNamespace: config.defaultNamespace,
+      features: { queue: queueing !== undefined, events: events !== undefined },
+    });
+    const parts: GatewayDeps = {
       countControl: control.observe,
       proxy,
       table,
@@ -221,7 +227,9 @@ export async function openGateway(
       ...(async && { async }),
       ...(events && { events }),
       ...(credentials && { credentials }),
-    });
+    };
+    const { port: uiPort } = config.ui;
+    const handler = buildGateway({ ...parts, ...(uiPort === undefined && { dashboard }) });
     const rollouts = await openRollouts({
       config: config.async,
       prometheusUrl: config.scaling.prometheusUrl,
@@ -255,6 +263,11 @@ export async function openGateway(
       counters &&
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));
     pool = threads?.pool;
+    if (dashboard && uiPort !== undefined) {
+      const site = await listenForDashboard(buildDashboardSite({ ...parts, dashboard }), uiPort, config, log);
+      opened.push(drained(site, 1_000));
+      log.info({ url: site.url }, "dashboard is listening");
+    }
     const api = threads ?? (await listenForCalls(handler, listening));
     const { drainDelayMs: delayMs, drainTimeoutMs: timeoutMs } = config;
     opened.push({

@@ -1,4 +1,5 @@
 import { codeOfMarkedAnswer, ERROR_HEADER } from "../../contract/error-codes.ts";
+import { mentionsSession, withoutSession } from "../../contract/ui/session-cookie.ts";
 import { plainAddress } from "../../http/addresses.ts";
 import { connectionNames, isHopByHop, mayBeTrailer, mayHaveBody, wantsTrailers } from "../../http/forwarding.ts";
 import { INTERNAL_KEY } from "../../http/platform-mark.ts";
@@ -20,6 +21,12 @@ export interface RequestHead {
   readonly headers: { readonly connection?: string | undefined; readonly host?: string | undefined };
   /** The other end of its connection. */
   readonly socket: { readonly remoteAddress?: string | undefined };
+}
+
+/** The dashboard's session is nobody's but the gateway's. */
+function addOthers(headers: string[], name: string, cookies: string): void {
+  const others = withoutSession(cookies);
+  if (others !== "") headers.push(name, others);
 }
 
 /**
@@ -51,6 +58,10 @@ export function buildUpstreamHeaders(req: RequestHead, call: CallHeaders, verifi
       case "x-call-id":
       case "x-start-time":
         continue; // set below, once
+      case "cookie":
+        if (!mentionsSession(value)) break;
+        addOthers(headers, name, value);
+        continue;
       case "x-forwarded-for":
         forwardedFor = forwardedFor === "" ? value : `${forwardedFor}, ${value}`;
         continue;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { confine, mentionsSession } from "../../contract/ui/session-cookie.ts";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
@@ -108,6 +109,7 @@ export class HttpExchange implements Exchange {
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void {
     const res = this.#res;
     if (headers.trailer !== undefined && !this.#trails(status, headers)) delete headers.trailer;
+    if (mentionsSession(this.#req.headers.cookie)) confine(headers);
     const sendable = sendableReason(reason);
     if (sendable === undefined) res.writeHead(status, headers);
     else res.writeHead(status, sendable, headers);

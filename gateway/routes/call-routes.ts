@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
+import { confine, mentionsSession } from "../../contract/ui/session-cookie.ts";
 import { isHopByHop } from "../../http/forwarding.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -84,7 +85,7 @@ export class CallRoutes {
     if (!(result || asked.result)) answerStatus(res, 200, status, await this.#versionOf(status));
     // Not to be taken for the function's own 202: that one has the state `done`.
     else if (!hasEnded(status)) answerStatus(res, 202, status, await this.#versionOf(status));
-    else await this.#answerResult(status, res);
+    else await this.#answerResult(status, req, res);
   }
 
   /** Which version has answered, or else the one that the call is for; undefined when that is not written down. */
@@ -98,11 +99,12 @@ export class CallRoutes {
     return headers && stampOf({ headers });
   }
 
-  async #answerResult(status: CallStatus, res: ServerResponse): Promise<void> {
+  async #answerResult(status: CallStatus, req: IncomingMessage, res: ServerResponse): Promise<void> {
     const outcome = await inTime(this.#options.queue.result(status.id), this.#timeoutMs);
     if (!outcome?.result)
       throw new FaasError("notFound", `the call is ${status.state}; no result of it is kept`, { code: "no_result" });
     const headers = resultHeaders(outcome, status);
+    if (mentionsSession(req.headers.cookie)) confine(headers);
     res.writeHead(outcome.status, headers);
     res.end(headers["content-length"] === undefined ? undefined : outcome.result.body);
   }

@@ -23,7 +23,7 @@ test.each<[path: string, init: RequestInit, status: number, location: RegExp | u
   ["/function/", {}, 404, undefined],
   ["/", {}, 307, /^\/faas\/ui\/$/],
   ["/healthz", {}, 202, undefined],
-  ["/ui/", {}, 404, undefined],
+  ["/ui/", {}, 200, undefined],
   ["/system/functions", { method: "POST", body: "{}" }, 202, undefined],
   ["/system/info", {}, 200, undefined],
   ["/system/queue", {}, 200, undefined],

@@ -68,6 +68,11 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   '"/metrics"': "public",
   '"/system/{*rest}"': ["/system/", "/system/nowhere", "/system/telemetry"],
   '"/ui/{*rest}"': ["/ui/", "/ui/index.html"],
+  // Programs are asked for the password; browsers get the page, which knows nothing until somebody signs in.
+  '"/ui/{*screen}"': ["/ui/functions/a", "/ui/api/nothing"],
+  // Where one signs in, and files that are the same everywhere.
+  '"/ui/api/session"': "public",
+  '"/ui/assets/:name"': "public",
   "PATHS.health": "public",
   // Takes tokens that the provider gave to its replicas.
   "PATHS.announce": "public",

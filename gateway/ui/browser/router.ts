@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 
-/** Below which all screens are. */
-export const BASE = new URL("./", document.baseURI).pathname;
+/** Below which all screens are, with a slash at its end; the gateway may be below a path itself. */
+export const BASE = document.querySelector<HTMLMetaElement>('meta[name="faaslane-base"]')?.content ?? "/ui/";
 
 const location_ = signal({ path: window.location.pathname, search: window.location.search });
 
