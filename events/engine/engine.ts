@@ -63,7 +63,13 @@ export function openEngine(options: EventEngineOptions): EventEngine {
   const changed = () => consumer?.changed();
   const pauses = new Pauses(changed);
   const capacity = options.capacity?.(changed);
-  const unknown = new UnknownTriggers({ store, triggers, graceMs: options.graceMs ?? GRACE_MS, log });
+  const unknown = new UnknownTriggers({
+    store,
+    triggers,
+    graceMs: options.graceMs ?? GRACE_MS,
+    forget: (id) => void options.health.forget(id),
+    log,
+  });
   const { targets, lookup, userAgent } = options;
   const uris = new UriCaller({ targets, lookup, userAgent, maxAnswerBytes: store.maxEventBytes * 2 });
   const sender = new Sender({

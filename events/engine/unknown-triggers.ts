@@ -7,6 +7,8 @@ export interface UnknownTriggersOptions {
   readonly triggers: Pick<Triggers, "find" | "all" | "onChange">;
   /** How long what waits for a trigger that is gone is kept, in milliseconds. */
   readonly graceMs: number;
+  /** Called when one is gone: one of its name that comes later is another. */
+  readonly forget: (trigger: string) => void;
   readonly log: Pick<Logger, "info" | "warn">;
 }
 
@@ -40,7 +42,11 @@ export class UnknownTriggers {
 
   #compare(): void {
     const now = new Set(this.#options.triggers.all.map(({ id }) => id));
-    for (const id of this.#known) if (!now.has(id)) this.met(id);
+    for (const id of this.#known) {
+      if (now.has(id)) continue;
+      this.met(id);
+      this.#options.forget(id);
+    }
     this.#known = now;
   }
 

@@ -76,6 +76,11 @@ export class SubscriberHealth {
     return removed ?? known;
   }
 
+  /** Its trigger is gone, and with it what is known of its subscriber. */
+  async forget(id: string): Promise<void> {
+    if (this.#byTrigger.has(id)) await this.release(id);
+  }
+
   async #set(health: Health): Promise<void> {
     this.#byTrigger.set(health.trigger, health);
     this.#tell();

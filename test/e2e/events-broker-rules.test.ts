@@ -244,6 +244,20 @@ describe("redelivery", () => {
     expect(subscriber.received).toHaveLength(2);
   });
 
+  test("… or removed and made anew", async () => {
+    await declare("one", subscriber);
+    subscriber.answer = (_request, place) => ({ status: place === 0 ? 410 : 204 });
+    const [gone] = await stack.send();
+    await stack.settled(gone as string);
+    const { resources } = stack.store;
+    await resources.remove({ kind: "trigger", namespace: NAMESPACE, name: "one" });
+    await stack.open.refresh();
+    await eventually("nothing of it is kept", async () => (await resources.list("health")).length === 0);
+    await declare("one", subscriber);
+    const [id] = await stack.send();
+    expect((await stack.settled(id as string)).deliveries[0]?.state).toBe("delivered");
+  });
+
   test("… or is told to go on", async () => {
     await declare("one", subscriber);
     subscriber.answer = (_request, place) => ({ status: place === 0 ? 410 : 204 });
