@@ -98,7 +98,7 @@ export class AsyncStack {
 
   /** Another gateway or worker beside these, of whose end the caller takes care. @param root folder of its sources */
   async startBeside(
-    main: "gateway/process/main.ts" | "gateway/process/queue-worker/main.ts",
+    main: "gateway/process/main.ts" | "gateway/process/queue-worker/main.ts" | "gateway/process/event-worker/main.ts",
     more: Env,
     root?: string,
   ): Promise<ServerProcess> {

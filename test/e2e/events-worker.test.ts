@@ -1,0 +1,84 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { AsyncStack } from "../support/async-stack.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWithNats } from "../support/nats.ts";
+import { temporaryFolder } from "../support/platform.ts";
+import type { ServerProcess } from "../support/server-process.ts";
+
+/** Writes down which event it got, in a file that outlives everybody. */
+const HANDLER = `
+const { appendFileSync } = require("node:fs");
+module.exports = async (event, context) => {
+  appendFileSync(process.env.record, event.headers["ce-type"] + " " + event.headers["ce-id"] + "\\n");
+  return context.status(200).succeed("");
+};`;
+
+describeWithNats("events on NATS, with workers of their own", () => {
+  let stack: AsyncStack;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let record: string;
+  const workers: ServerProcess[] = [];
+  const MAIN = "gateway/process/event-worker/main.ts";
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    record = join(folder.path, "record");
+    stack = await AsyncStack.start({
+      queue: "jetstream",
+      workers: 0,
+      functions: {
+        orders: { handler: HANDLER, annotations: { topic: "order" }, env: { record } },
+      },
+    });
+    for (let i = 0; i < 2; i++) workers.push(await stack.startBeside(MAIN, { gateway_url: stack.url }));
+  }, 120_000);
+
+  afterAll(async () => {
+    for (const worker of workers) await worker.stop();
+    await stack?.remove();
+    await folder?.remove();
+  });
+
+  const send = async (id: string) =>
+    await fetch(`${stack.url}/broker/default`, {
+      method: "POST",
+      headers: { "ce-specversion": "1.0", "ce-id": id, "ce-source": "/test", "ce-type": "order" },
+      body: "{}",
+    });
+  const seen = async (type: string) => {
+    const text = await readFile(record, "utf8").catch(() => "");
+    return text.split("\n").flatMap((line) => (line.startsWith(`${type} `) ? [line.slice(type.length + 1)] : []));
+  };
+
+  test("an event that a gateway has taken is delivered by a worker", async () => {
+    expect((await send("first")).status).toBe(202);
+    await eventually("the function has it", async () => (await seen("order")).includes("first"), 60_000);
+    expect(await seen("order")).toEqual(["first"]);
+  }, 90_000);
+
+  test("the gateway answers for what its workers have done", async () => {
+    const answer = await fetch(`${stack.url}/system/events?type=order`);
+    expect(answer.status).toBe(200);
+    await eventually(
+      "it is told as delivered",
+      async () => {
+        const text = await (await fetch(`${stack.url}/system/events?type=order`)).text();
+        return text.includes("delivered");
+      },
+      60_000,
+    );
+  }, 90_000);
+
+  test("a worker that is killed leaves what it had to the other", async () => {
+    for (let i = 0; i < 100; i++) expect((await send(`e${i}`)).status).toBe(202);
+    await workers[0]?.kill();
+    for (let i = 100; i < 200; i++) expect((await send(`e${i}`)).status).toBe(202);
+    await eventually(
+      "all are delivered",
+      async () => new Set((await seen("order")).filter((id) => id.startsWith("e"))).size === 200,
+      90_000,
+    );
+  }, 150_000);
+});
