@@ -123,7 +123,7 @@ describeWithMosquitto("MQTT", () => {
         { append: 120, step: "after" },
         { append: 150, step: "acknowledged" },
       ],
-      1_000,
+      999,
     );
     const { distinct, torn, repeated } = judge(stored);
     expect({ distinct, torn }).toEqual({ distinct: 1_000, torn: [] });

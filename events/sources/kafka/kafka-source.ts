@@ -21,7 +21,7 @@ const kafkaSourceSettings = z.strictObject({
   contentType: maybe(mediaType),
   /** Records that are stored together at most. */
   batch: maybe(wholeNumber(1, 1_000)),
-  sessionTimeoutMs: maybe(wholeNumber(6_000, 1_800_000)),
+  sessionTimeoutMs: maybe(wholeNumber(3_000, 1_800_000)),
 });
 export type KafkaSourceSettings = z.output<typeof kafkaSourceSettings>;
 
@@ -70,13 +70,24 @@ async function consume(settings: KafkaSourceSettings, context: SourceContext, se
     highWaterMark: READ_AHEAD,
   });
   let records: Records | undefined;
-  const stop = () => records?.destroy();
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  stopped.catch(() => {}); // also when nobody waits for it any more
+  const stop = () => {
+    reject(new Error("the source stops"));
+    records?.destroy();
+  };
   context.signal.addEventListener("abort", stop, { once: true });
   try {
     consumer.on("consumer:lag", (lag) => context.lag(sumOf(lag.values())));
     const starts = initialOffset === "latest" || initialOffset === "newest" ? "latest" : "earliest";
-    records = await consumer.consume({ topics, mode: "committed", fallbackMode: starts });
     if (context.signal.aborted) return;
+    // Joining takes as long as the others of the group do.
+    const joining = consumer.consume({ topics, mode: "committed", fallbackMode: starts });
+    joining.then(
+      (late) => context.signal.aborted && late.destroy(),
+      () => {},
+    );
+    records = await Promise.race([joining, stopped]);
     context.connected();
     consumer.startLagMonitoring({ topics }, LAG_EVERY_MS);
     for await (const fetched of batches(records, batch)) await take(fetched, settings, context, consumer.assignments);

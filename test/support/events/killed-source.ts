@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
 import type { StoredEvent } from "../../../events/store/event-store.ts";
@@ -22,6 +23,8 @@ export interface SourceOrders {
 
 const PROGRAM = fileURLToPath(new URL("./source-process.ts", import.meta.url));
 const DEADLINE_MS = 30_000;
+/** In which acknowledgements of what is stored have left the process. */
+const ACKNOWLEDGED_MS = 300;
 
 /**
  * Runs a source in one process after another, each of which is killed at the next point, and a last one until the store has
@@ -34,21 +37,17 @@ export async function runKilled(
   kills: readonly DieAt[],
   total: number,
 ): Promise<readonly StoredEvent[]> {
-  let stored = 0;
+  const stored = new Set<string>();
   for (const dieAt of kills) {
-    const child = start({ ...orders, dieAt }, (count) => {
-      stored += count;
-    });
+    const child = start({ ...orders, dieAt }, stored);
     await ended(child);
     if (child.signalCode !== "SIGKILL") throw new Error(`the process was to die at ${JSON.stringify(dieAt)}`);
   }
-  const last = start(orders, (count) => {
-    stored += count;
-  });
+  const last = start(orders, stored);
   try {
-    // Not all that was stored was told before the kill.
-    await eventually("everything is stored", () => stored >= total - 200 || undefined, DEADLINE_MS, 20);
-    await quiet(() => stored);
+    // What was stored and not told before a kill was not acknowledged either, so it comes again.
+    await eventually("everything is stored", () => stored.size >= total, DEADLINE_MS, 20);
+    await new Promise((resolve) => setTimeout(resolve, ACKNOWLEDGED_MS));
   } finally {
     last.kill("SIGKILL");
     await once(last, "exit");
@@ -56,21 +55,14 @@ export async function runKilled(
   return await storedIn(orders.path);
 }
 
-/** Nothing has come for a while. */
-async function quiet(count: () => number): Promise<void> {
-  for (let seen = -1; seen !== count(); ) {
-    seen = count();
-    await new Promise((resolve) => setTimeout(resolve, 700));
-  }
-}
-
-function start(orders: SourceOrders, onStored: (count: number) => void): ChildProcess {
+/** @param stored gets the data of what is stored */
+function start(orders: SourceOrders, stored: Set<string>): ChildProcess {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", PROGRAM], {
     env: { PATH: process.env.PATH, SOURCE: JSON.stringify(orders) },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  child.stdout.on("data", (data) => {
-    for (const line of String(data).trim().split("\n")) onStored(Number(line));
+  createInterface(child.stdout).on("line", (line) => {
+    for (const data of JSON.parse(line) as string[]) stored.add(data);
   });
   return child;
 }

@@ -32,7 +32,7 @@ new SourceRunner({
       if (dieAt?.step === "after" && appends === dieAt.append) die();
       // What is acknowledged after it has a moment to leave the process, which the next one does not.
       if (dieAt?.step === "acknowledged" && appends === dieAt.append) setTimeout(die, 15);
-      process.stdout.write(`${batch.length}\n`);
+      process.stdout.write(`${JSON.stringify(batch.map(({ event }) => String(event.data)))}\n`);
       return appended;
     },
     find: (namespace, ref) => events.find(namespace, ref),
