@@ -5,7 +5,6 @@
  * gateway and worker to `./profiles`.
  */
 import { parseArgs } from "node:util";
-import { connect } from "nats";
 import { AsyncStack } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { NatsServer } from "../support/nats-server.ts";
@@ -13,6 +12,7 @@ import { whenToldToStop } from "../support/when-told-to-stop.ts";
 import { benchFairness } from "./async-fairness.ts";
 import { applyLoad, GENERATOR } from "./load.ts";
 import { memoryOf } from "./memory.ts";
+import { publishRaw } from "./publish-raw.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -77,7 +77,7 @@ async function benchRates(): Promise<void> {
     for (const kind of KINDS) stacks.push(await startStack(kind));
     // In turns, so that whatever else the machine does meets all of them alike.
     for (let round = 0; round < ROUNDS; round++) {
-      note("raw", await publishRaw(raw));
+      note("raw", await publishRaw(raw, { seconds: SECONDS, inFlight: IN_FLIGHT, bodyBytes: BODY_BYTES }));
       for (const [i, kind] of KINDS.entries()) {
         const stack = stacks[i] as AsyncStack;
         for (const drainer of DRAINERS[kind]) {
@@ -107,27 +107,6 @@ async function benchRates(): Promise<void> {
       console.log(`  drain by the ${drainer} ${drain.toFixed(0)}/s = ${(drain / sync).toFixed(2)} × sync (aim: ≥ 0.6)`);
     }
   }
-}
-
-/** Publishes as a client of NATS does that waits for each answer. */
-async function publishRaw({ address }: NatsServer): Promise<number> {
-  const nc = await connect({ servers: address });
-  const jsm = await nc.jetstreamManager();
-  await jsm.streams.add({ name: "raw", subjects: ["raw.>"] });
-  const js = nc.jetstream();
-  const body = Buffer.alloc(BODY_BYTES, "x");
-  const startedAt = performance.now();
-  const endsAt = startedAt + SECONDS * 1000;
-  let published = 0;
-  await Promise.all(
-    Array.from({ length: IN_FLIGHT }, async () => {
-      for (; performance.now() < endsAt; published++) await js.publish("raw.call", body);
-    }),
-  );
-  const seconds = (performance.now() - startedAt) / 1000;
-  await jsm.streams.delete("raw");
-  await nc.close();
-  return published / seconds;
 }
 
 /** Nothing drains meanwhile. */
