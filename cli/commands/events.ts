@@ -67,7 +67,7 @@ function listCommand(io: Io): Command {
 
 function nameOptions(command: Command): Command {
   command
-    .argument("<id>", "its id, or the name that the platform has given it (REF)")
+    .argument("<id>", "its id, or the name that the platform has given it (REF; ref:REF where an id could be meant)")
     .option("--source <source>", "its source, where several have the id");
   return addEventGatewayOptions(command);
 }
@@ -84,7 +84,7 @@ function showCommand(io: Io): Command {
     const found = await client.find(id, flags);
     if (flags.json) printJson(io, found);
     else if ("items" in found) {
-      io.stderr.write(`${found.items.length} events have this id; name one by its REF, or give --source.\n`);
+      io.stderr.write(`${found.items.length} events have this name; say ref:REF, or --source.\n`);
       await writeOut(io.stdout, formatEvents(found.items, found.next !== undefined));
     } else await writeOut(io.stdout, formatEvent(found));
   });

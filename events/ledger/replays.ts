@@ -5,6 +5,7 @@ import { DEFAULT_POLICY } from "../delivery/delivery-policy.ts";
 import type { EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
 import type { Trigger, TriggerSet } from "../triggers/trigger.ts";
+import { compareRefs, findEvents } from "./find-events.ts";
 import {
   beginReplay,
   buildReplayReport,
@@ -172,20 +173,19 @@ export class Replays implements TriggerSet {
     if (!replay.events) return replay;
     const refs = new Set<string>();
     for (const name of replay.events) {
-      const found = await this.#refsOf(replay.namespace, name);
-      if (found.length === 0) throw unknownEvent(name);
-      for (const ref of found) refs.add(ref);
+      const { events } = await findEvents(this.#options.store, replay.namespace, { name }, MAX_NAMED);
+      if (events.length === 0) throw unknownEvent(name);
+      if (events.length > 1 && events.some(({ event }) => event.ref === name)) {
+        throw new FaasError(
+          "invalid",
+          `replay: events: ${name} is the ref of one event and the id of another; ref:${name} is the first`,
+        );
+      }
+      for (const { event } of events) refs.add(event.ref);
       if (refs.size > MAX_NAMED)
         throw new FaasError("invalid", `replay: events: are more than ${MAX_NAMED} by their ids`);
     }
-    return { ...replay, events: [...refs].sort() };
-  }
-
-  async #refsOf(namespace: string, name: string): Promise<string[]> {
-    const { store } = this.#options;
-    if (await store.find(namespace, name)) return [name];
-    const { events } = await store.list({ namespace, id: name }, { order: "oldest", limit: MAX_NAMED + 1 });
-    return events.map(({ event }) => event.ref);
+    return { ...replay, events: [...refs].sort(compareRefs) };
   }
 
   async #forget(replay: Replay): Promise<void> {

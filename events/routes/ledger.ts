@@ -7,12 +7,13 @@ import { asksForJson, bodyJson, queryText, rawBody, route, sendJson } from "../.
 import { within } from "../../kit/within.ts";
 import { readEventName, readEventPage, wantsJsonWhy } from "../ledger/event-query.ts";
 import { explain } from "../ledger/explain.ts";
+import { findEvents, type NamedEvents } from "../ledger/find-events.ts";
 import { EventFollower } from "../ledger/follow.ts";
 import { type EventRedaction, redactRecord } from "../ledger/redact-event.ts";
 import type { Replays } from "../ledger/replays.ts";
 import { buildEventReport, buildEventSummary } from "../ledger/report.ts";
 import { unknownEvent } from "../ledger/unknown.ts";
-import type { EventQuery, EventRecord, EventStore } from "../store/event-store.ts";
+import type { EventQuery, EventStore } from "../store/event-store.ts";
 import { readAskedNamespace, readResourceName } from "./names.ts";
 
 export interface LedgerRoutesDeps {
@@ -77,17 +78,20 @@ function addEvents(
     sendJson(res.set("Cache-Control", "no-store"), { items, ...(next !== undefined && { next }) });
   };
   const show: RequestHandler = async (req, res) => {
-    const found = await inTime(findEvents(store, req, defaultNamespace));
+    const found = await inTime(findAsked(store, req, defaultNamespace));
     const [record, ...others] = found.events;
     const answer =
       record && others.length === 0
         ? buildEventReport(redactRecord(record, redaction))
-        : { items: found.events.map((each) => buildEventSummary(redactRecord(each, redaction))), ...found.next };
+        : {
+            items: found.events.map((each) => buildEventSummary(redactRecord(each, redaction))),
+            ...(found.next !== undefined && { next: found.next }),
+          };
     sendJson(res.set("Cache-Control", "no-store"), answer);
   };
   const why: RequestHandler = async (req, res) => {
     const json = wantsJsonWhy(parametersOf(req)) || asksForJson(req.headers.accept);
-    const { events } = await inTime(findEvents(store, req, defaultNamespace, ["format"]));
+    const { events } = await inTime(findAsked(store, req, defaultNamespace, ["format"]));
     const answers = events.map((record) => ({
       ref: record.event.ref,
       lines: explain(redactRecord(record, redaction), now()),
@@ -103,22 +107,17 @@ function addEvents(
 }
 
 /** By its ref, or those that have the id. @throws {FaasError} `notFound` */
-async function findEvents(
+async function findAsked(
   store: LedgerRoutesDeps["store"],
   req: Request,
   defaultNamespace: string,
   further: readonly string[] = [],
-): Promise<{ readonly events: readonly EventRecord[]; readonly next?: { readonly next: string } }> {
+): Promise<NamedEvents> {
   const { namespace, source } = readEventName(parametersOf(req), defaultNamespace, further);
-  const id = String(req.params.id);
-  const record = source === undefined ? await store.find(namespace, id) : undefined;
-  if (record) return { events: [record] };
-  const query = { namespace, id, ...(source !== undefined && { source }) };
-  const { events, next } = await store.list(query, { order: "newest", limit: MAX_ALIKE });
-  const [only, ...others] = events;
-  if (!only) throw unknownEvent(id);
-  if (others.length === 0) return { events: [(await store.find(namespace, only.event.ref)) ?? only] };
-  return { events, ...(next !== undefined && { next: { next } }) };
+  const name = String(req.params.id);
+  const found = await findEvents(store, namespace, { name, source }, MAX_ALIKE);
+  if (found.events.length === 0) throw unknownEvent(name);
+  return found;
 }
 
 function addReplays(app: Express, { replays, authorized, defaultNamespace }: LedgerRoutesDeps): void {

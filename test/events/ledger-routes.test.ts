@@ -230,6 +230,17 @@ describe("one event", () => {
     expect((await ask("/system/events/same/why")).body).toMatch(/from \/s2[\s\S]*\n\nEvent same .* from \/s1/);
   });
 
+  test("is not taken for another whose id is its ref", async () => {
+    const [first = ""] = await append({ source: "/first" });
+    const refs = await append({ id: first, source: "/second" });
+    await settled([first, ...refs]);
+    expect((await ask(`/system/events/${first}`)).body.items).toHaveLength(2);
+    expect((await ask(`/system/events/ref:${first}`)).body).toMatchObject({ ref: first, source: "/first" });
+    expect((await ask(`/system/events/${first}?source=/second`)).body).toMatchObject({ ref: refs[0] });
+    const { status, body } = await ask("/system/replays", "POST", { events: [first] });
+    expect([status, body]).toEqual([400, expect.stringMatching(/is the ref of one event and the id of another/)]);
+  });
+
   test.each(["/system/events/nowhere", "/system/events/nowhere/why", "/system/replays/nowhere"])(
     "%s is not found",
     async (path) => {

@@ -179,7 +179,7 @@ test("events show prints what is known, and a list where several have the id", a
   expect(scene.asked()).toEqual(["GET /system/events/a%2Fb"]);
   scene.gateway.respond = () => json({ items: [summary(), summary({ source: "/other" })] });
   const several = await scene.run("events show 17");
-  expect(several.stderr).toBe("2 events have this id; name one by its REF, or give --source.\n");
+  expect(several.stderr).toBe("2 events have this name; say ref:REF, or --source.\n");
   expect(several.stdout).toMatch(/\/other/);
 });
 

@@ -1,0 +1,3 @@
+module.exports = async ({ cloudEvent }) => {
+  console.log(`audit ${cloudEvent.type} ${cloudEvent.subject} from ${cloudEvent.source}`);
+};

@@ -1,0 +1,3 @@
+module.exports = async ({ cloudEvent }) => {
+  console.log(`refund ${cloudEvent.subject}: ${cloudEvent.data.total}`);
+};
