@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { clip } from "../../contract/clip.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { compileExpression } from "../cesql/expression.ts";
 import { type EventValue, isAttributeName } from "../codec/cloud-event.ts";
@@ -36,6 +37,8 @@ const isDialect = (name: string): name is Dialect => Object.hasOwn(dialects, nam
 
 /** Shown of a value in a reason. */
 const SHOWN_CHARS = 80;
+/** Of an expression, in a reason. */
+const MAX_EXPRESSION_CHARS = 120;
 const shown = (value: EventValue) => JSON.stringify(String(value).slice(0, SHOWN_CHARS));
 
 /**
@@ -127,11 +130,13 @@ export function expressionFilter(text: string, path: string): Filter {
   } catch (error) {
     throw error instanceof FaasError ? new FaasError(error.kind, `${path}: ${error.message}`, { cause: error }) : error;
   }
+  const quoted = clip(text.trim().replace(/\s+/g, " "), MAX_EXPRESSION_CHARS);
   return (attributes) => {
     const { value, errors } = expression.evaluate(attributes);
     if (value === true && errors.length === 0) return PASSES;
     const error = errors[0];
-    return { passes: false, reason: `${path}: ${error ? `${error.kind}: ${error.message}` : `is ${shown(value)}`}` };
+    const why = error ? `${error.kind}: ${error.message}` : `is ${shown(value)}`;
+    return { passes: false, reason: `${path}: ${quoted}: ${why}` };
   };
 }
 

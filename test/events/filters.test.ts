@@ -77,7 +77,7 @@ describe("filters", () => {
     );
     expect(verdict([{ exact: { region: "eu" } }]).reason).toBe("filters[0].exact: the event has no region");
     expect(verdict([{ cesql: "region = 'eu'" }]).reason).toBe(
-      "filters[0].cesql: missingAttribute: the event has no region",
+      "filters[0].cesql: region = 'eu': missingAttribute: the event has no region",
     );
     expect(verdict([{ any: [no, { not: yes }] }]).reason).toContain("filters[0].any: none passes: filters[0].any[0]");
   });
