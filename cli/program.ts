@@ -91,6 +91,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/resources.ts")).resourcesCommand(io, "sink"),
   },
   {
+    name: "flows",
+    summary: "declare what follows events step by step, and look at its runs",
+    load: async (io) => (await import("./commands/flows.ts")).flowsCommand(io),
+  },
+  {
     name: "scaling",
     summary: "explain and simulate how functions are scaled",
     load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),

@@ -57,8 +57,11 @@ export class FlowSteps {
   async start(delivery: EventDelivery): Promise<TryOrder> {
     const { plan, deps, course } = this;
     const { event, ref, via } = delivery.event;
-    const asked = via === viaOf(plan) ? readPlace(delivery) : undefined;
-    const name = asked?.run ?? runNameOf(plan.namespace, plan.name, ref);
+    const { replay } = delivery;
+    // What is replayed runs anew.
+    const asked = via === viaOf(plan) && replay === undefined ? readPlace(delivery) : undefined;
+    const begunBy = replay === undefined ? ref : `${ref}/replay/${replay}`;
+    const name = asked?.run ?? runNameOf(plan.namespace, plan.name, begunBy);
     const run = await deps.runs.create(plan.namespace, name, this.newRun(name, event, ref));
     const place = { run: name, round: 0, visit: 0 };
     if (run.state !== "running") return done(`the run is ${run.state}`);

@@ -118,7 +118,7 @@ function tries({ attempts, tries: all }: DeliveryRecord): string[] {
 }
 
 function outcome({ status, durationMs, version, replica, error, note }: AttemptRecord): string {
-  const answered = status === undefined ? (error ?? "no answer") : `answered ${status}`;
+  const answered = status === undefined ? (error ?? "done") : `answered ${status}`;
   const why = status !== undefined && error !== undefined && error !== answered ? ` (${error})` : "";
   const who = [version === undefined ? "" : `version ${version}`, replica === undefined ? "" : `replica ${replica}`];
   const by = who.filter((part) => part !== "").join(", ");

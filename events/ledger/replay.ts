@@ -71,6 +71,10 @@ export function beginReplay(request: ReplayRequest, namespace: string, now: numb
   if (replies && to !== undefined && !/^(trigger|flow)\//.test(to)) {
     throw wrong("replies", "a function that is no trigger's has no broker to reply to");
   }
+  const only = trigger === undefined ? undefined : readTriggerName("trigger", trigger, namespace);
+  if (only !== undefined && to === undefined && isOfARun(only)) {
+    throw wrong("trigger", "a step of a run is not replayed by itself: resume the run, or replay its start");
+  }
   return {
     name,
     namespace,
@@ -81,7 +85,7 @@ export function beginReplay(request: ReplayRequest, namespace: string, now: numb
       ...(id !== undefined && { id }),
       ...(source !== undefined && { source }),
       ...(type !== undefined && { type }),
-      ...(trigger !== undefined && { trigger: readTriggerName("trigger", trigger, namespace) }),
+      ...(only !== undefined && { trigger: only }),
       ...(states !== undefined && { states }),
       ...range,
       // What arrives later is not meant, nor is what the replay itself brings about.
@@ -148,13 +152,18 @@ export function deliveriesAgain(record: Pick<EventRecord, "deliveries">, replay:
     return [{ trigger: receiverOf(replay) ? triggerIdOf(replay) : to, ...again }];
   }
   return meant
-    .filter(({ trigger }) => !trigger.startsWith("replay/"))
+    .filter(({ trigger }) => !isOfARun(trigger))
     .map(({ trigger, orderKey, attributes }) => ({
       trigger,
       ...again,
       ...(orderKey !== undefined && { orderKey }),
       ...(attributes !== undefined && { attributes }),
     }));
+}
+
+/** Steps of runs go on by themselves, or by resuming the run; replays to functions are over. What starts a run may start another. */
+function isOfARun(trigger: string): boolean {
+  return trigger.startsWith("replay/") || (trigger.startsWith("flow/") && !trigger.endsWith("/start"));
 }
 
 function isMeant(trigger: string, state: DeliveryState, { trigger: wanted, states }: EventQuery): boolean {

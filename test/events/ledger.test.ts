@@ -325,6 +325,7 @@ describe("a replay", () => {
     [{ events: ["a"], type: "t" }, /events: must not be combined/],
     [{ states: ["unmatched"] }, /to: must say where events go that no trigger wanted/],
     [{ states: ["gone"] }, /states\.0: /],
+    [{ trigger: "flow/a/f/step-1" }, /trigger: a step of a run is not replayed by itself/],
     [{ all: true, to: "a/b/c/d" }, /to: must be/],
     [{ all: true, to: "function/A/b" }, /to: the namespace must be a DNS label/],
     [{ all: true, to: "no name" }, /to: "no name" is no function's name/],
@@ -373,6 +374,12 @@ describe("a replay", () => {
       { states: ["delivered"] },
       [delivery({ state: "dead" }), delivery({ deadLetter: true })],
       [],
+    ],
+    [
+      "does not repeat steps of runs, but starts another",
+      { all: true },
+      [delivery({ trigger: "flow/a/f/step-1" }), delivery({ trigger: "flow/a/f/start" })],
+      [{ trigger: "flow/a/f/start", replay: "r" }],
     ],
     ["does not repeat replays to functions", { all: true }, [delivery({ trigger: "replay/openfaas-fn/x" })], []],
     [

@@ -1,0 +1,3 @@
+module.exports = async ({ cloudEvent }) => {
+  console.log(`payments: ${cloudEvent.id} ${cloudEvent.partitionkey ?? ""}`);
+};

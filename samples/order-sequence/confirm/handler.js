@@ -1,0 +1,4 @@
+module.exports = async ({ cloudEvent }) => {
+  console.log(`confirmed ${cloudEvent.subject}: ${cloudEvent.data.total}`);
+  return { ...cloudEvent, type: "order.confirmed", source: "/orders" };
+};
