@@ -162,7 +162,7 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   const json = requireJson(PATHS.build);
   const authorized: RequestHandler = (req, res, next) =>
     login(req, res, (error?: unknown) => (error === undefined ? json(req, res, next) : next(error)));
-  dashboard?.addRoutes(app);
+  dashboard?.addRoutes(app, authorized);
   app.get(
     PATHS.functions,
     authorized,

@@ -8,7 +8,6 @@ export type UiTopic = (typeof UI_TOPICS)[number];
 export interface FunctionRow {
   readonly name: string;
   readonly namespace: string;
-  readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /** Wanted, and ready. */
@@ -36,7 +35,6 @@ export interface QueueRow {
   readonly queue: string;
   readonly waiting: number;
   readonly running: number;
-  readonly retrying: number;
   readonly dead: number;
   /** Milliseconds that the oldest has waited. */
   readonly oldestMs?: number;

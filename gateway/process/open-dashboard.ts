@@ -1,4 +1,3 @@
-import type { UiFeatures } from "../../contract/ui/session.ts";
 import type { Credentials } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { Certificates } from "../../kit/certificates.ts";
@@ -6,31 +5,72 @@ import type { Logger } from "../../kit/log.ts";
 import type { LoginAttempts } from "../../kit/login-attempts.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
+import type { CallCounts } from "../metrics/call-counts.ts";
 import { type Assets, loadAssets } from "../ui/assets.ts";
 import { Dashboard } from "../ui/dashboard.ts";
 import type { GatewayConfig } from "./config.ts";
-import type { UiConfig } from "./ui-config.ts";
+import type { LazyEvents } from "./events/lazy-events.ts";
+import { type LiveParts, openLive } from "./open-live.ts";
+import type { OpenQueue } from "./open-queue.ts";
 
-export interface DashboardParts {
-  readonly config: UiConfig;
+export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf"> {
+  readonly config: GatewayConfig;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
-  readonly release: string;
-  readonly defaultNamespace: string;
-  readonly features: UiFeatures;
   readonly pathPrefix: PathPrefix;
+  readonly queueing: OpenQueue | undefined;
+  readonly events: LazyEvents | undefined;
+  readonly counts: Pick<CallCounts, "of">;
 }
 
-/** @returns undefined with `ui=off` */
-export function openDashboard({ config, ...parts }: DashboardParts): Dashboard | undefined {
-  if (!config.on) return undefined;
+export interface OpenUi {
+  /** Undefined with `ui=off`. */
+  readonly dashboard: Dashboard | undefined;
+  /** Those who follow what goes on have to come again. */
+  endStreams(): void;
+  close(): Promise<void>;
+}
+
+export function openUi({
+  config,
+  credentials,
+  attempts,
+  pathPrefix,
+  queueing,
+  events,
+  counts,
+  ...parts
+}: UiParts): OpenUi {
+  const { on, readOnly, port, sessionIdleMs: idleMs, sessionMaxMs: maxMs } = config.ui;
+  if (!on) return { dashboard: undefined, endStreams: () => {}, close: async () => {} };
+  const live = openLive({
+    ...parts,
+    callsOf: (name) => counts.of(name),
+    queue: queueing && {
+      kind: config.async.queue.kind,
+      stats: () => queueing.queue.stats(),
+      problem: () => queueing.problem(),
+    },
+    events: events && {
+      stats: async () => (await events.opened?.stats()) ?? [],
+      problem: () => events.problem(),
+    },
+  });
   let loaded: Assets | undefined;
   const assets = () => {
     loaded ??= loadAssets();
     return loaded;
   };
-  const { readOnly, port, sessionIdleMs: idleMs, sessionMaxMs: maxMs } = config;
-  return new Dashboard({ ...parts, assets, readOnly, limits: { idleMs, maxMs }, ownOrigin: port !== undefined });
+  const dashboard = new Dashboard({
+    ...{ assets, credentials, attempts, pathPrefix, readOnly },
+    limits: { idleMs, maxMs },
+    ownOrigin: port !== undefined,
+    release: parts.release,
+    defaultNamespace: config.defaultNamespace,
+    features: { queue: queueing !== undefined, events: events !== undefined },
+    stream: live.stream,
+  });
+  return { dashboard, endStreams: () => live.stream.close(), close: () => live.close() };
 }
 
 const MAX_CONNECTIONS = 200;

@@ -24,7 +24,6 @@ import { ControlMeter } from "../metrics/control-meter.ts";
 import { EventMeter } from "../metrics/event-meter.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
 import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
-import type { QueueMetricsOptions } from "../metrics/queue-metrics.ts";
 import type { PolicyGate } from "../policies/policy-gate.ts";
 import { ProviderClient } from "../provider-client.ts";
 import type { FunctionProxy } from "../proxy/function-proxy.ts";
@@ -44,11 +43,12 @@ import { drainTogether } from "./drain-together.ts";
 import { eventMetrics, openGatewayEvents } from "./events/open-gateway-events.ts";
 import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
+import { queueMetrics } from "./measure-queue.ts";
 import { openAlerts } from "./open-alerts.ts";
-import { listenForDashboard, openDashboard } from "./open-dashboard.ts";
+import { listenForDashboard, openUi } from "./open-dashboard.ts";
 import { openPolicyGate } from "./open-gate.ts";
 import { openProxy } from "./open-proxy.ts";
-import { type OpenQueue, openQueue } from "./open-queue.ts";
+import { openQueue } from "./open-queue.ts";
 import { openRollouts, openRolloutWatch } from "./open-rollouts.ts";
 import { openScaling } from "./open-scaling.ts";
 import { CONNECT_TIMEOUT_MS, openTable } from "./open-table.ts";
@@ -201,11 +201,9 @@ export async function openGateway(
     const watch = openRolloutWatch(connection, table);
     let isStopping = false;
     const control = new ControlMeter();
-    const dashboard = openDashboard({
-      ...{ config: config.ui, credentials, attempts, release, pathPrefix },
-      defaultNamespace: config.defaultNamespace,
-      features: { queue: queueing !== undefined, events: events !== undefined },
-    });
+    const known = { table, provider, autoscaler, queueing, events, counts };
+    const ui = openUi({ config, credentials, attempts, pathPrefix, ...known, release, log });
+    opened.push(ui);
     const parts: GatewayDeps = {
       countControl: control.observe,
       proxy,
@@ -229,7 +227,7 @@ export async function openGateway(
       ...(credentials && { credentials }),
     };
     const { port: uiPort } = config.ui;
-    const handler = buildGateway({ ...parts, ...(uiPort === undefined && { dashboard }) });
+    const handler = buildGateway({ ...parts, ...(uiPort === undefined && { dashboard: ui.dashboard }) });
     const rollouts = await openRollouts({
       config: config.async,
       prometheusUrl: config.scaling.prometheusUrl,
@@ -263,8 +261,13 @@ export async function openGateway(
       counters &&
       (await openWorkers({ ...listening, workers, handler, table, counters, provider, wake, observer, release }));
     pool = threads?.pool;
-    if (dashboard && uiPort !== undefined) {
-      const site = await listenForDashboard(buildDashboardSite({ ...parts, dashboard }), uiPort, config, log);
+    if (ui.dashboard && uiPort !== undefined) {
+      const site = await listenForDashboard(
+        buildDashboardSite({ ...parts, dashboard: ui.dashboard }),
+        uiPort,
+        config,
+        log,
+      );
       opened.push(drained(site, 1_000));
       log.info({ url: site.url }, "dashboard is listening");
     }
@@ -276,6 +279,7 @@ export async function openGateway(
         const endStreams = () => {
           connection.endStreams();
           watch.close();
+          ui.endStreams();
         };
         await drainTogether({ api, worker, events, calls: async?.calls, endStreams, table, delayMs, timeoutMs });
       },
@@ -335,14 +339,4 @@ function openAsync(queue: ApiQueue, deps: AsyncDeps) {
 
 function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {
   return { close: () => server.drain(timeoutMs) };
-}
-
-function queueMetrics({ queue, reconnects }: OpenQueue, meter: QueueMeter, ownWorker: boolean): QueueMetricsOptions {
-  const names = ["gateway_nats_reconnect_total", ...(ownWorker ? ["queue_worker_nats_reconnect_total"] : [])];
-  return {
-    stats: () => queue.stats(),
-    meter,
-    instance: hostname(),
-    ...(reconnects && { reconnects: { names, count: reconnects } }),
-  };
 }

@@ -3,7 +3,7 @@ import { TrialCounts, type TrialReport } from "../core/rollout/trial-counts.ts";
 import { type MirrorReport, MirrorTally } from "./mirror-tally.ts";
 
 /** Upper bounds of the duration histogram, in seconds: those of OpenFaaS's `gateway_functions_seconds`. */
-const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
 /** Upper bounds for calls that waited for a replica, in seconds. */
 const COLD_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;

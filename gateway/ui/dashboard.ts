@@ -9,6 +9,8 @@ import type { LoginAttempts } from "../../kit/login-attempts.ts";
 import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import type { Assets } from "./assets.ts";
+import type { LiveStream } from "./live/live-stream.ts";
+import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
 import { type OpenSession, type SessionLimits, Sessions, sessionCookie } from "./sessions/sessions.ts";
 
@@ -26,6 +28,8 @@ export interface DashboardOptions {
   readonly pathPrefix: PathPrefix;
   /** Whether no function answers at the origin of the page. */
   readonly ownOrigin: boolean;
+  /** What it tells of what goes on. */
+  readonly stream: Pick<LiveStream, "add">;
 }
 
 const MAX_LOGIN_BYTES = 4 * 1024;
@@ -61,7 +65,7 @@ export class Dashboard {
     };
   }
 
-  addRoutes(app: Express): void {
+  addRoutes(app: Express, authorized: RequestHandler): void {
     const headers: RequestHandler = (req, res, next) => {
       res.set(PAGE_HEADERS);
       if (isSecure(req)) res.set("Strict-Transport-Security", `max-age=${YEAR_S}`);
@@ -73,6 +77,7 @@ export class Dashboard {
       POST: [rawBody(MAX_LOGIN_BYTES), (req, res) => this.#signIn(req, res)],
       DELETE: [(req, res) => this.#signOut(req, res)],
     });
+    addLiveRoutes(app, { stream: this.#options.stream, authorized });
     app.get("/ui/assets/:name", (req, res, next) => this.#asset(req, res, next));
   }
 
