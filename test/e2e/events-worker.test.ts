@@ -71,6 +71,37 @@ describeWithNats("events on NATS, with workers of their own", () => {
     );
   }, 90_000);
 
+  test("a clock ticks on one worker, and on another one when that is gone", async () => {
+    const spec = JSON.stringify({ type: "cron", schedule: "* * * * * *" });
+    const declared = await fetch(`${stack.url}/system/sources/clock`, {
+      method: "PUT",
+      body: spec,
+      headers: { "content-type": "application/json" },
+    });
+    expect([declared.status, await declared.text()]).toEqual([201, expect.any(String)]);
+    const trigger = JSON.stringify({
+      filters: [{ exact: { type: "com.faaslane.cron.tick" } }],
+      subscriber: { function: "orders" },
+    });
+    const made = await fetch(`${stack.url}/system/triggers/ticks`, {
+      method: "PUT",
+      body: trigger,
+      headers: { "content-type": "application/json" },
+    });
+    expect([made.status, await made.text()]).toEqual([201, expect.any(String)]);
+    const ticks = async () => await seen("com.faaslane.cron.tick");
+    await eventually("it has ticked", async () => (await ticks()).length >= 3, 60_000);
+    const scrapes = await Promise.all(workers.map(async ({ url }) => await (await fetch(`${url}/metrics`)).text()));
+    const leader = scrapes.findIndex((text) => /^faaslane_events_source_up\{.*\} 1$/m.test(text));
+    expect(leader).toBeGreaterThanOrEqual(0);
+    await workers[leader]?.kill();
+    const before = (await ticks()).length;
+    await eventually("another one goes on", async () => (await ticks()).length >= before + 3, 90_000);
+    const all = await ticks();
+    expect(new Set(all).size).toBe(all.length);
+    workers[leader] = await stack.startBeside(MAIN, { gateway_url: stack.url });
+  }, 240_000);
+
   test("a worker that is killed leaves what it had to the other", async () => {
     for (let i = 0; i < 100; i++) expect((await send(`e${i}`)).status).toBe(202);
     await workers[0]?.kill();
