@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { EventStack } from "../support/events/event-stack.ts";
+import { EventStack, embeddedPlace, type StackPlace } from "../support/events/event-stack.ts";
 import { HttpSubscriber } from "../support/events/subscriber.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -9,13 +9,15 @@ const GAP_MS = 3;
 const ROUNDS = 6;
 const MOST = 1.5;
 
+let place: StackPlace;
 let stack: EventStack;
 let quick: HttpSubscriber;
 let slow: HttpSubscriber;
 let hang = true;
 
 beforeAll(async () => {
-  [stack, quick, slow] = await Promise.all([EventStack.open(), HttpSubscriber.open(), HttpSubscriber.open()]);
+  place = await embeddedPlace();
+  [stack, quick, slow] = await Promise.all([EventStack.open(place), HttpSubscriber.open(), HttpSubscriber.open()]);
   slow.answer = async () => {
     while (hang) await new Promise((resolve) => setTimeout(resolve, 50));
     return { status: 204 };
@@ -24,7 +26,7 @@ beforeAll(async () => {
 afterAll(async () => {
   hang = false;
   await stack.close();
-  await Promise.all([quick.close(), slow.close()]);
+  await Promise.all([quick.close(), slow.close(), place.remove()]);
 });
 
 /** The 99th percentile of milliseconds from an event's arrival to its delivery to the quick one. */

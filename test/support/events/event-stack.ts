@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import { type EventEngine, type EventEngineOptions, openEngine } from "../../../events/engine/engine.ts";
 import { UriCaller } from "../../../events/engine/uri-caller.ts";
-import { type EmbeddedEvents, openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
-import type { EventRecord, NewEvent } from "../../../events/store/event-store.ts";
+import { openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
+import type { EventRecord, EventStore, NewEvent } from "../../../events/store/event-store.ts";
+import type { ResourceStore } from "../../../events/store/resource-store.ts";
 import { type OpenTriggers, openTriggers } from "../../../events/triggers/open-triggers.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
@@ -17,21 +18,40 @@ export const NAMESPACE = "shop";
 export const BROKER = { namespace: NAMESPACE, name: "default" };
 const log = createLogger("silent");
 
-type StackOptions = Partial<EventEngineOptions> & { readonly folder?: string };
+type StackOptions = Partial<EventEngineOptions>;
+
+export interface OpenedPlace {
+  readonly events: EventStore;
+  readonly resources: ResourceStore;
+  close(): Promise<void>;
+}
+
+/** Where a stack keeps what it has, empty at first. */
+export interface StackPlace {
+  open(): Promise<OpenedPlace>;
+  remove(): Promise<void>;
+}
+
+/** In a file below a folder of its own. */
+export async function embeddedPlace(): Promise<StackPlace> {
+  const folder = mkdtempSync(join(tmpdir(), "faaslane-stack-"));
+  return {
+    open: () => openEmbeddedEvents({ path: join(folder, "events.db"), log, minFreeBytes: 0 }),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
 
 /** A real store with real triggers and a real engine, over functions that are HTTP servers. */
 export class EventStack {
   readonly functions: FakeFunctions;
-  readonly store: EmbeddedEvents;
+  readonly store: OpenedPlace;
   readonly open: OpenTriggers;
   readonly brokers: KnownBrokers;
   readonly engine: EventEngine;
-  readonly folder: string;
   readonly #uris: UriCaller;
   #ids = 0;
 
-  private constructor(folder: string, store: EmbeddedEvents, functions: FakeFunctions, options: StackOptions) {
-    this.folder = folder;
+  private constructor(store: OpenedPlace, functions: FakeFunctions, options: StackOptions) {
     this.store = store;
     this.functions = functions;
     const { events, resources } = store;
@@ -58,10 +78,12 @@ export class EventStack {
     });
   }
 
-  static async open(options: StackOptions = {}, functions = new FakeFunctions()): Promise<EventStack> {
-    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "faaslane-stack-"));
-    const store = await openEmbeddedEvents({ path: join(folder, "events.db"), log, minFreeBytes: 0 });
-    return new EventStack(folder, store, functions, options);
+  static async open(
+    place: StackPlace,
+    options: StackOptions = {},
+    functions = new FakeFunctions(),
+  ): Promise<EventStack> {
+    return new EventStack(await place.open(), functions, options);
   }
 
   /** Resolves once it counts. */
@@ -116,14 +138,12 @@ export class EventStack {
     );
   }
 
-  /** @param keep leaves the folder for another one */
-  async close(keep = false): Promise<void> {
+  async close(): Promise<void> {
     await this.engine.close();
     this.open.close();
     this.brokers.close();
     await this.#uris.close();
     await this.store.close();
-    if (!keep) await rm(this.folder, { recursive: true, force: true });
   }
 }
 
