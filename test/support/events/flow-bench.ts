@@ -36,6 +36,8 @@ export interface FlowBenchOptions {
   readonly now?: () => number;
   /** Where the file is; one of its own when absent. */
   readonly folder?: string;
+  /** Between the stores and those who use them. */
+  readonly between?: (stores: EmbeddedEvents) => EmbeddedEvents;
 }
 
 /** Flows on a real store and engine, with functions in this process. */
@@ -90,7 +92,7 @@ export class FlowBench {
   static async open(options: FlowBenchOptions): Promise<FlowBench> {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "flows-"));
     const stores = await openEmbeddedEvents({ path: join(folder, "events.db"), log: SILENT, minFreeBytes: 0 });
-    const bench = new FlowBench(stores, folder, options);
+    const bench = new FlowBench(options.between?.(stores) ?? stores, folder, options);
     await bench.#engine.ready;
     return bench;
   }
@@ -111,9 +113,14 @@ export class FlowBench {
     await this.flows.triggers.refresh();
   }
 
-  /** Sends an event to a broker. */
-  async send(data: unknown, attributes: Record<string, string> = {}, broker = "default"): Promise<string> {
-    const id = Math.random().toString(36).slice(2);
+  /** Sends an event to a broker. @param once as of the store */
+  async send(
+    data: unknown,
+    attributes: Record<string, string> = {},
+    broker = "default",
+    once?: string,
+  ): Promise<string> {
+    const id = once ?? Math.random().toString(36).slice(2);
     const event = {
       attributes: {
         specversion: "1.0",
@@ -133,6 +140,7 @@ export class FlowBench {
         hops: 255,
         arrivedAt: Date.now(),
         via: "http",
+        ...(once !== undefined && { once }),
       },
     ]);
     return appended?.ref as string;
