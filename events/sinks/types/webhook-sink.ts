@@ -144,7 +144,11 @@ class WebhookSink implements OpenSink {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof TargetRefused) return { status: 400, error: `its target is refused: ${error.message}` };
-      throw this.#credentials.failure(error);
+      const failure = this.#credentials.failure(error);
+      // An attribute that no header can hold, which no later try changes.
+      if ((error as NodeJS.ErrnoException).code === "UND_ERR_INVALID_ARG")
+        return { status: 400, error: failure.message };
+      throw failure;
     }
   }
 
