@@ -72,6 +72,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   '"/ui/{*screen}"': ["/ui/functions/a", "/ui/api/nothing"],
   // Where one signs in, and files that are the same everywhere.
   '"/ui/api/session"': "public",
+  '"/ui/api/stream"': ["/ui/api/stream"],
   '"/ui/assets/:name"': "public",
   "PATHS.health": "public",
   // Takes tokens that the provider gave to its replicas.
@@ -111,10 +112,22 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "`${PATHS.brokers}/:name`": [`${PATHS.brokers}/default`, `${PATHS.brokers}/evil?force=true`],
   "PATHS.triggers": [PATHS.triggers],
   "PATHS.sources": [PATHS.sources],
+  "PATHS.sinks": [PATHS.sinks],
+  "`${PATHS.sinks}/:name`": [`${PATHS.sinks}/s`],
+  "PATHS.flows": [PATHS.flows],
+  "PATHS.flowRuns": [PATHS.flowRuns],
   // What is declared by name.
-  one: [`${PATHS.triggers}/t`, `${PATHS.triggers}/function%2Fopenfaas-fn%2Ff`, `${PATHS.sources}/s`],
+  one: [
+    `${PATHS.triggers}/t`,
+    `${PATHS.triggers}/function%2Fopenfaas-fn%2Ff`,
+    `${PATHS.sources}/s`,
+    `${PATHS.flows}/f`,
+    `${PATHS.flowRuns}/r`,
+  ],
   "`${one}/suspend`": [`${PATHS.sources}/s/suspend`],
-  "`${one}/resume`": [`${PATHS.triggers}/t/resume`, `${PATHS.sources}/s/resume`],
+  "`${one}/resume`": [`${PATHS.triggers}/t/resume`, `${PATHS.sources}/s/resume`, `${PATHS.flowRuns}/r/resume`],
+  "`${one}/cancel`": [`${PATHS.flowRuns}/r/cancel`],
+  "`${one}/runs`": [`${PATHS.flows}/f/runs`],
   "PATHS.events": [PATHS.events],
   "`${PATHS.events}/:id`": [`${PATHS.events}/e`],
   "`${PATHS.events}/:id/why`": [`${PATHS.events}/e/why`],
