@@ -73,7 +73,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "sources show": ["faaslane sources show nightly"],
   "sources add": [
     "faaslane sources add nightly cron --set schedule='0 2 * * *' --set timezone=Europe/Berlin",
-    "faaslane sources add orders kafka --file orders.yaml --secret password=kafka/password",
+    "faaslane sources add orders kafka --file orders.yaml --secret sasl.password=kafka/password",
   ],
   "sources remove": ["faaslane sources remove nightly"],
   "sources suspend": ["faaslane sources suspend nightly"],
@@ -81,7 +81,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   sinks: ["faaslane sinks"],
   "sinks list": ["faaslane sinks list"],
   "sinks show": ["faaslane sinks show erp"],
-  "sinks add": ["faaslane sinks add erp webhook --set url=https://erp.example.com/hook --secret secret=erp"],
+  "sinks add": ["faaslane sinks add erp webhook --set url=https://erp.example.com/hook --secret secrets=erp"],
   "sinks remove": ["faaslane sinks remove erp"],
   flows: ["faaslane flows", "faaslane flows run order --data '{\"total\":12}' --wait"],
   "flows list": ["faaslane flows list"],
