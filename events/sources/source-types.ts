@@ -16,6 +16,7 @@ const LOADERS: Loaders = {
   "cron-function": async () => (await import("./cron/function-cron.ts")).functionCron,
   "http-poll": async () => (await import("./http-poll/http-poll-source.ts")).httpPollSource,
   kafka: async () => (await import("./kafka/kafka-source.ts")).kafkaSource,
+  kubernetes: async () => (await import("./kubernetes/kubernetes-source.ts")).kubernetesSource,
   mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,
   rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,

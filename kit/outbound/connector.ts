@@ -8,6 +8,14 @@ export class TargetRefused extends Error {
   override readonly name = "TargetRefused";
 }
 
+/** What a server has to have signed, and who we are to it. */
+export interface TlsOptions {
+  readonly ca?: string | Buffer;
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly servername?: string;
+}
+
 /** All addresses of a host, as `node:dns` looks them up. */
 export type Lookup = (
   hostname: string,
@@ -23,8 +31,14 @@ export function guardedConnector(
   targets: CallbackTargets,
   timeoutMs: number,
   lookup: Lookup = systemLookup,
+  tls: TlsOptions = {},
 ): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false, lookup: guardedLookup(targets, lookup) });
+  const connect = buildConnector({
+    ...tls,
+    timeout: timeoutMs,
+    allowH2: false,
+    lookup: guardedLookup(targets, lookup),
+  });
   return (options, callback) => {
     const verdict = targets.judgeHost(options.hostname);
     // Addresses are not looked up, so this is the only look at them.
