@@ -1,4 +1,4 @@
-import { FaasError } from "../../contract/errors.ts";
+import { type ErrorKind, FaasError } from "../../contract/errors.ts";
 import { parseRetryAfter } from "../../http/retry-after.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CloudEvent } from "../codec/cloud-event.ts";
@@ -39,6 +39,8 @@ export interface DelivererOptions {
 const WEBHOOK_PATIENCE_MS = 5 * 24 * 3600_000;
 /** Before another try to settle what could not be settled. */
 const SETTLE_AGAIN_MS = 5_000;
+/** When another try to transform an event may go better: a machine that is busy is slow, too. */
+const TRANSFORM_AGAIN: ReadonlySet<ErrorKind> = new Set(["unavailable", "overloaded", "timeout"]);
 const MAX_NOTED_CHARS = 300;
 const MALFORMED_STATUS = 502;
 const TOO_MANY = 429;
@@ -182,7 +184,7 @@ export class Deliverer {
     try {
       return { event: await this.#options.transform(expression, event) };
     } catch (error) {
-      const again = error instanceof FaasError && (error.kind === "unavailable" || error.kind === "overloaded");
+      const again = error instanceof FaasError && TRANSFORM_AGAIN.has(error.kind);
       return { problem: `transform: ${textOf(error)}`, again };
     }
   }

@@ -15,7 +15,7 @@ const FORWARDED_PREFIXES = ["knative-", "x-b3-"] as const;
 const NEVER: ReadonlySet<string> = new Set([
   ...["authorization", "proxy-authorization", "cookie", "set-cookie", "host", "connection", "keep-alive", "te"],
   ...["transfer-encoding", "trailer", "upgrade", "expect", "content-length", "content-type", "content-encoding"],
-  ...["prefer", "kn-namespace", "x-replay", "x-call-id", "x-function-version"],
+  ...["prefer", "user-agent", "kn-namespace", "x-replay", "x-call-id", "x-function-version"],
 ]);
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;

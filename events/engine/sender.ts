@@ -1,7 +1,14 @@
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import type { BrokerRef, EventDelivery, NewEvent } from "../store/event-store.ts";
 import type { Subscriber } from "../triggers/trigger.ts";
-import { buildMessage, headerBytes, type MessageOptions, onwardHeaders, repliedEvent } from "./outgoing.ts";
+import {
+  buildMessage,
+  type DeliveryMessage,
+  headerBytes,
+  type MessageOptions,
+  onwardHeaders,
+  repliedEvent,
+} from "./outgoing.ts";
 import type { CallFunction, EventAnswer, SendToSink } from "./ports.ts";
 import { eventBytes } from "./reply.ts";
 import type { UriCaller } from "./uri-caller.ts";
@@ -12,6 +19,8 @@ export interface SenderOptions {
   /** Whether there is such a broker. */
   readonly hasBroker: (broker: BrokerRef) => Promise<boolean>;
   readonly uris: Pick<UriCaller, "call">;
+  /** How the platform names itself to functions. */
+  readonly userAgent: string;
   readonly maxAnswerBytes: number;
   /** Of an event in its broker. */
   readonly maxEventBytes: number;
@@ -44,7 +53,7 @@ export class Sender {
     how: MessageOptions,
     signal: AbortSignal,
   ): Promise<Sent> {
-    const { callFunction, sendToSink, uris, maxAnswerBytes } = this.#options;
+    const { callFunction, sendToSink, uris, userAgent, maxAnswerBytes } = this.#options;
     switch (subscriber.kind) {
       case "function": {
         const { function: ref, version, path = "/" } = subscriber;
@@ -52,7 +61,7 @@ export class Sender {
           function: ref,
           ...(version !== undefined && { version }),
           path,
-          ...buildMessage(event, delivery, how),
+          ...withAgent(buildMessage(event, delivery, how), userAgent),
           callId: `event-${delivery.event.ref}-${delivery.id}`,
           arrivedAt: delivery.event.arrivedAt,
           attempt: delivery.failures + 1,
@@ -98,4 +107,8 @@ export class Sender {
     };
     return { answer: { ...NO_ANSWER, status: 202 }, appended: [forwarded] };
   }
+}
+
+function withAgent({ headers, body }: DeliveryMessage, userAgent: string): DeliveryMessage {
+  return { headers: [...headers, ["User-Agent", userAgent]], body };
 }

@@ -69,8 +69,7 @@ function failed(error: unknown): EventAnswer {
 }
 
 function rawHeaders(headers: HeaderList, userAgent: string): string[] {
-  const named = headers.some(([name]) => name.toLowerCase() === "user-agent");
-  return [...headers.flat(), ...(named ? [] : ["User-Agent", userAgent])];
+  return [...headers.flat(), "User-Agent", userAgent];
 }
 
 interface ReadBody {

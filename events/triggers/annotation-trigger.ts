@@ -25,6 +25,9 @@ type Annotations = Readonly<Record<string, string>>;
 const PREFIX = "com.faaslane.events.";
 const named = (rest: string) => `${PREFIX}${rest}`;
 
+/** With JSONata that is applied to what the function gets. */
+export const TRANSFORM = named("transform");
+
 /** Fields of a delivery that have an annotation of their own. */
 const DELIVERY_FIELDS = {
   retry: "retry",
@@ -91,7 +94,7 @@ export function readEventAnnotations(ref: FunctionRef, annotations: Annotations,
   const deadLetter = text("dead-letter");
   const transform = text("transform");
   if (transform !== undefined && transform.length > MAX_TRANSFORM_CHARS) {
-    throw new FaasError("invalid", `${named("transform")}: must be at most ${MAX_TRANSFORM_CHARS} characters`);
+    throw new FaasError("invalid", `${TRANSFORM}: must be at most ${MAX_TRANSFORM_CHARS} characters`);
   }
   return {
     id: functionTriggerId(ref),

@@ -1,7 +1,14 @@
+import { FaasError } from "../../contract/errors.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
 import { type FunctionRef, qualifiedName } from "../../contract/functions.ts";
 import type { Logger } from "../../kit/log.ts";
-import { eventAnnotations, functionTriggerId, readEventAnnotations, wantsEvents } from "./annotation-trigger.ts";
+import {
+  eventAnnotations,
+  functionTriggerId,
+  readEventAnnotations,
+  TRANSFORM,
+  wantsEvents,
+} from "./annotation-trigger.ts";
 import type { BrokerDeliveries } from "./broker-deliveries.ts";
 import { problemTrigger } from "./problem-trigger.ts";
 import type { Trigger, TriggerSet } from "./trigger.ts";
@@ -23,6 +30,9 @@ export interface KnownFunctions {
   onChange(listener: () => void): () => void;
 }
 
+/** Looks at an expression of JSONata. @throws {FaasError} `invalid` */
+export type CheckTransform = (expression: string, field: string) => Promise<void>;
+
 interface ReadFunction {
   readonly key: string;
   readonly trigger: Trigger;
@@ -34,16 +44,25 @@ export class FunctionTriggers implements TriggerSet {
   readonly #functions: KnownFunctions;
   readonly #brokers: BrokerDeliveries;
   readonly #log: Pick<Logger, "warn">;
+  readonly #checkTransform: CheckTransform;
   readonly #endings: (() => void)[];
   readonly #listeners = new Set<() => void>();
   #read: ReadonlyMap<string, ReadFunction> = new Map();
   /** What is wrong has been logged for these keys. */
   readonly #logged = new Map<string, string>();
+  /** What has come of looking at transforms, by function. */
+  readonly #transforms = new Map<string, { readonly key: string; error?: unknown }>();
   #stale = true;
   #telling = false;
   #untold = false;
 
-  constructor(functions: KnownFunctions, brokers: BrokerDeliveries, log: Pick<Logger, "warn">) {
+  constructor(
+    functions: KnownFunctions,
+    brokers: BrokerDeliveries,
+    log: Pick<Logger, "warn">,
+    checkTransform: CheckTransform = async () => {},
+  ) {
+    this.#checkTransform = checkTransform;
     this.#functions = functions;
     this.#brokers = brokers;
     this.#log = log;
@@ -90,14 +109,18 @@ export class FunctionTriggers implements TriggerSet {
     }
     this.#read = now;
     if (changed || now.size !== before.size) this.#untold = true;
-    for (const name of this.#logged.keys()) if (!now.has(name)) this.#logged.delete(name);
+    for (const kept of [this.#logged, this.#transforms]) {
+      for (const name of kept.keys()) if (!now.has(name)) kept.delete(name);
+    }
   }
 
   #triggerOf({ name, namespace, annotations, generation }: SubscribingFunction, key: string): Trigger {
     const ref = { name, namespace };
     const declared = String(generation);
     try {
-      return { ...readEventAnnotations(ref, annotations, (broker) => this.#brokers.deliveryOf(broker)), declared };
+      const trigger = readEventAnnotations(ref, annotations, (broker) => this.#brokers.deliveryOf(broker));
+      if (trigger.transform !== undefined) this.#lookAtTransform(qualifiedName(ref), key, trigger.transform);
+      return { ...trigger, declared };
     } catch (err) {
       const broker = { namespace, name: DEFAULT_BROKER };
       const subscriber = { kind: "function", function: ref } as const;
@@ -109,6 +132,22 @@ export class FunctionTriggers implements TriggerSet {
       }
       return { ...unsound, declared };
     }
+  }
+
+  /** Once for each declaration, and by others, who take their time. @throws what came of it */
+  #lookAtTransform(name: string, key: string, expression: string): void {
+    const known = this.#transforms.get(name);
+    if (known?.key === key) {
+      if (known.error !== undefined) throw known.error;
+      return;
+    }
+    const looked: { key: string; error?: unknown } = { key };
+    this.#transforms.set(name, looked);
+    this.#checkTransform(expression, TRANSFORM).catch((error: unknown) => {
+      if (!(error instanceof FaasError) || error.kind !== "invalid") return;
+      looked.error = error;
+      if (this.#transforms.get(name) === looked) this.#changed(true);
+    });
   }
 
   onChange(listener: () => void): () => void {

@@ -3,7 +3,7 @@ import type { Logger } from "../../kit/log.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { BrokerDeliveries } from "./broker-deliveries.ts";
 import { DocumentTriggers } from "./document-triggers.ts";
-import { FunctionTriggers, type KnownFunctions } from "./function-triggers.ts";
+import { type CheckTransform, FunctionTriggers, type KnownFunctions } from "./function-triggers.ts";
 import { SubscriberHealth } from "./subscriber-health.ts";
 import type { TriggerSet } from "./trigger.ts";
 import { Triggers } from "./triggers.ts";
@@ -14,6 +14,8 @@ export interface OpenTriggersOptions {
   readonly brokers: BrokerDeliveries;
   /** Of others, e.g. flows. */
   readonly sets?: readonly TriggerSet[];
+  /** Default: they show their mistakes when they are applied. */
+  readonly checkTransform?: CheckTransform;
   readonly log: Pick<Logger, "warn">;
 }
 
@@ -26,10 +28,17 @@ export interface OpenTriggers {
 }
 
 /** All triggers of the platform, kept current. */
-export function openTriggers({ resources, functions, brokers, sets = [], log }: OpenTriggersOptions): OpenTriggers {
+export function openTriggers({
+  resources,
+  functions,
+  brokers,
+  sets = [],
+  log,
+  checkTransform,
+}: OpenTriggersOptions): OpenTriggers {
   const health = new SubscriberHealth(resources, log);
   const documents = new DocumentTriggers(resources, brokers, log);
-  const ofFunctions = new FunctionTriggers(functions, brokers, log);
+  const ofFunctions = new FunctionTriggers(functions, brokers, log, checkTransform);
   const closing = new AbortController();
   const triggers = new Triggers([documents, ofFunctions, ...sets], health, readBrokers(brokers, log, closing.signal));
   return {

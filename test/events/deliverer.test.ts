@@ -69,6 +69,7 @@ async function deliver(given: Given = {}): Promise<DeliverySettlement> {
     sendToSink: async () => ({ status: 200 }),
     hasBroker: async ({ name }) => name !== "missing",
     uris,
+    userAgent: "test/1",
     maxAnswerBytes: 64 * 1024,
     maxEventBytes: 32 * 1024,
     now: () => NOW,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { FaasError } from "../../contract/errors.ts";
 import type { EventDeliverySpec } from "../../contract/events/delivery-spec.ts";
 import type { BrokerDeliveries } from "../../events/triggers/broker-deliveries.ts";
 import { type OpenTriggers, openTriggers } from "../../events/triggers/open-triggers.ts";
@@ -36,7 +37,10 @@ let told: number;
 
 function start(sets: readonly TriggerSet[] = []): void {
   const log = { warn: (facts: unknown) => void warnings.push(facts) };
-  open = openTriggers({ resources, functions, brokers, sets, log: log as never });
+  const checkTransform = async (expression: string, field: string) => {
+    if (expression === "wrong") throw new FaasError("invalid", `${field}: is no JSONata`);
+  };
+  open = openTriggers({ resources, functions, brokers, sets, checkTransform, log: log as never });
   told = 0;
   open.triggers.onChange(() => told++);
 }
@@ -97,6 +101,21 @@ describe("triggers of functions", () => {
     await turn();
     expect(open.triggers.all[0]?.problem).toContain("com.faaslane.events.order");
     expect(warnings).toHaveLength(1);
+  });
+});
+
+describe("triggers of functions with a transform", () => {
+  test("that is no JSONata tell so, until it is mended", async () => {
+    start();
+    await open.triggers.ready;
+    functions.deploy("ship", { topic: "x", "com.faaslane.events.transform": "wrong" });
+    const problem = "com.faaslane.events.transform: is no JSONata";
+    await eventually("the problem is told", () => open.triggers.all[0]?.problem === problem);
+    expect(warnings).toHaveLength(1);
+    functions.deploy("ship", { topic: "x", "com.faaslane.events.transform": "$" });
+    await eventually("it is sound", () => open.triggers.all[0] && open.triggers.all[0].problem === undefined);
+    await turn();
+    expect(open.triggers.all[0]?.transform).toBe("$");
   });
 });
 

@@ -104,7 +104,14 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   // Who delivers nothing answers questions about them all the same.
   const keeps = config.ownWorker;
   const flows = openFlows({ events, resources, transforms, currentVersion: currentVersion(table), keeps, log });
-  const triggers = openTriggers({ resources, functions, brokers, sets: [replays, flows.triggers], log });
+  const triggers = openTriggers({
+    resources,
+    functions,
+    brokers,
+    sets: [replays, flows.triggers],
+    log,
+    checkTransform: (expression, field) => transforms.check(expression, field),
+  });
   const sets = [new DocumentSources(resources, log), new FunctionSources(functions)] as const;
   const statuses = config.kind === "jetstream" ? new SourceStatuses(resources, log) : undefined;
   const readSecret = eventSecrets(deps.functionSecretsPath);

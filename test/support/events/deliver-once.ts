@@ -31,6 +31,7 @@ export async function deliverOnce(given: OneDelivery, pauses: number[] = []): Pr
     sendToSink: async () => ({ status: 200 }),
     hasBroker: async () => true,
     uris,
+    userAgent: "test/1",
     maxAnswerBytes,
     maxEventBytes: MAX_EVENT_BYTES,
     now: Date.now,
