@@ -11,6 +11,7 @@ import { AsyncStack } from "../support/async-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { NatsServer } from "../support/nats-server.ts";
 import { whenToldToStop } from "../support/when-told-to-stop.ts";
+import { cpuMicros } from "./cpu.ts";
 import { applyLoad, GENERATOR } from "./load.ts";
 import { publishRaw } from "./publish-raw.ts";
 
@@ -102,11 +103,11 @@ async function bench(kind: Kind): Promise<void> {
     for (let round = 0; round < ROUNDS; round++) {
       // In turns, so that whatever else the machine does meets all of them alike.
       if (raw) note("raw", await publishRaw(raw, { seconds: SECONDS, inFlight: IN_FLIGHT, bodyBytes: BODY_BYTES }));
-      note(`${kind} async`, await measureAccept(stack, "/async-function/bench"));
+      await measureAccept(stack, "/async-function/bench", `${kind} async`);
       for (const broker of Object.keys(BROKERS)) {
-        note(`${kind} ${broker}`, await measureAccept(stack, `/broker/${broker}`));
+        await measureAccept(stack, `/broker/${broker}`, `${kind} ${broker}`);
         await restart(stack, WORKING);
-        note(`${kind} ${broker} done`, await measureDone(stack, broker));
+        await measureDone(stack, broker, `${kind} ${broker} done`);
         if (broker === "one") for (const time of await measureAlone(stack)) note(`${kind} alone`, time);
         await restart(stack, {});
       }
@@ -122,11 +123,13 @@ function tell(kind: Kind): void {
   const share = (rate: number) =>
     `${rate.toFixed(0)}/s = ${(rate / accepted).toFixed(2)} × accepted asynchronous calls`;
   const published = kind === "jetstream" ? `; raw publish ${of("raw").toFixed(0)}/s` : "";
-  console.log(`${kind}: asynchronous calls ${accepted.toFixed(0)}/s${published}`);
+  const cpu = (name: string) => `${of(`${kind} ${name} cpu`).toFixed(0)} µs of processor each`;
+  console.log(`${kind}: asynchronous calls ${accepted.toFixed(0)}/s, ${cpu("async")}${published}`);
   for (const [broker, filters] of Object.entries(BROKERS)) {
     const what = broker === "cesql" ? "one trigger with CESQL" : `${filters.length} of which one wants it`;
+    console.log(`  ${what}: accepted ${share(of(`${kind} ${broker}`))} (aim: ≥ 0.5), ${cpu(broker)}`);
     console.log(
-      `  ${what}: accepted ${share(of(`${kind} ${broker}`))} (aim: ≥ 0.5), delivered ${of(`${kind} ${broker} done`).toFixed(0)}/s`,
+      `    delivered ${of(`${kind} ${broker} done`).toFixed(0)}/s, ${cpu(`${broker} done`)} with that of being routed`,
     );
   }
   const times = (rates[`${kind} alone`] ?? []).toSorted((a, b) => a - b);
@@ -154,17 +157,20 @@ async function declareBrokers({ url }: AsyncStack): Promise<void> {
   }
 }
 
-/** Nothing delivers meanwhile. */
-async function measureAccept({ url }: AsyncStack, path: string): Promise<number> {
+/** Nothing delivers meanwhile. Notes what is accepted in a second, and the time of processors that each takes. */
+async function measureAccept({ url, gateway }: AsyncStack, path: string, name: string): Promise<void> {
   const load = { url: `${url}${path}`, connections: IN_FLIGHT, bodyBytes: BODY_BYTES, headers: HEADERS };
   await applyLoad({ ...load, seconds: WARM_UP_S });
-  return (await applyLoad({ ...load, seconds: SECONDS })).requestsPerSecond;
+  const before = cpuMicros(gateway.pid);
+  const { requests, requestsPerSecond } = await applyLoad({ ...load, seconds: SECONDS });
+  note(name, requestsPerSecond);
+  note(`${name} cpu`, (cpuMicros(gateway.pid) - before) / requests);
 }
 
 /** Of what is being routed and delivered, from when some has been to when nearly all has. */
-async function measureDone(stack: AsyncStack, broker: string): Promise<number> {
+async function measureDone(stack: AsyncStack, broker: string, name: string): Promise<void> {
   const all = await openOf(stack, broker);
-  if (all === 0) return Number.NaN;
+  if (all === 0) return;
   const below = async (share: number) => {
     const { open } = await eventually(
       "events are delivered",
@@ -175,12 +181,14 @@ async function measureDone(stack: AsyncStack, broker: string): Promise<number> {
       DRAINS_WITHIN_MS,
       50,
     );
-    return { at: performance.now(), open };
+    return { at: performance.now(), open, cpu: cpuMicros(stack.gateway.pid) };
   };
   const first = await below(0.9);
   const last = await below(0.05);
   await below(0);
-  return ((first.open - last.open) / (last.at - first.at)) * 1000;
+  const count = first.open - last.open;
+  note(name, (count / (last.at - first.at)) * 1000);
+  note(`${name} cpu`, (last.cpu - first.cpu) / count);
 }
 
 async function openOf({ url }: AsyncStack, broker: string): Promise<number> {
