@@ -12,7 +12,7 @@ const COPIES = 3;
 export class FreeSpace {
   readonly #path: string;
   readonly #minBytes: number;
-  readonly #setting: string;
+  readonly #setting: string | undefined;
   readonly #reusableBytes: () => number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** That may be taken before the next look. */
@@ -20,10 +20,10 @@ export class FreeSpace {
 
   /**
    * @param path of a file or folder that is there
-   * @param setting that says `minBytes`, for whom it refuses
+   * @param setting that says `minBytes`, where it can be set
    * @param reusableBytes that are taken already, and not in use
    */
-  constructor(path: string, minBytes: number, setting: string, reusableBytes: () => number) {
+  constructor(path: string, minBytes: number, setting: string | undefined, reusableBytes: () => number) {
     this.#path = path;
     this.#minBytes = minBytes;
     this.#setting = setting;
@@ -43,7 +43,8 @@ export class FreeSpace {
       this.#budget = Math.max(needed, left * UNSEEN);
       if (left < needed) {
         this.#budget = 0;
-        return `less than ${formatBytes(this.#minBytes)} of its disk would be free (${this.#setting})`;
+        const setting = this.#setting === undefined ? "" : ` (${this.#setting})`;
+        return `less than ${formatBytes(this.#minBytes)} of its disk would be free${setting}`;
       }
     }
     this.#budget -= needed;

@@ -90,7 +90,7 @@ testDisk("a disk that others have filled is waited for", async () => {
 testDisk("a store leaves of its disk what it is told to", async () => {
   const opened = await open(16 * 1024 ** 2);
   const { refusal } = await appendUntilRefused(opened);
-  expect(refusal).toMatchObject({ kind: "unavailable", message: expect.stringContaining("(async_min_free)") });
+  expect(refusal).toMatchObject({ kind: "unavailable", message: expect.stringContaining("of its disk would be free") });
   expect(disk.freeBytes).toBeGreaterThan(12 * 1024 ** 2);
 });
 

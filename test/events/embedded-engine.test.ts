@@ -231,18 +231,66 @@ test("counts stay right through all that may become of an event", () => {
   expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]).toEqual(stats);
 });
 
+/** From now on no transaction is stored. @returns ends that */
+function fillDisk(): () => void {
+  const { transaction } = file;
+  file.transaction = (change) =>
+    transaction.call(
+      file,
+      () => {
+        change();
+        throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+      },
+      true,
+    ) as never;
+  return () => {
+    file.transaction = transaction;
+  };
+}
+
+test("what can never be stored keeps nothing else from it", () => {
+  const seqs = append(event(), event(), event());
+  route(seqs, [{ trigger: "t" }]);
+  const [one, two, three] = claim("t", 3);
+  const odd = {
+    ...attempt,
+    toJSON: () => {
+      throw new TypeError("odd");
+    },
+  };
+  const { refused, appended } = handle(
+    { kind: "settle", delivery: one?.id ?? 0, settlement: { kind: "done", attempt } },
+    { kind: "settle", delivery: two?.id ?? 0, settlement: { kind: "done", attempt: odd } },
+    { kind: "settle", delivery: three?.id ?? 0, settlement: { kind: "done", attempt } },
+    { kind: "append", name: 1, events: [event({ hops: 0.5 })] },
+    { kind: "append", name: 2, events: [event()] },
+  );
+  expect(refused).toMatchObject([[1, { kind: "internal" }]]);
+  expect(appended.map(([name]) => name)).toEqual([2]);
+  expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]).toMatchObject({ events: 4, open: { t: 1 } });
+});
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 1e300])("a wait of %s milliseconds is one", (afterMs) => {
+  route(append(event()), [{ trigger: "t", notBefore: afterMs }]);
+  pass(10);
+  const [delivery] = claim("t", 1);
+  if (delivery) settle(delivery.id, { kind: "retry", afterMs, attempt });
+  expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]?.open).toEqual({ t: 1 });
+  expect(() =>
+    ask({ kind: "limit", broker: BROKER, limits: { maxAgeMs: afterMs, maxBytes: afterMs, maxEvents: afterMs } }),
+  ).not.toThrow();
+});
+
 test("a transaction that comes to nothing leaves memory as it was, and is done again", () => {
   const seqs = append(event(), event());
   route(seqs, [{ trigger: "t" }]);
   const [one, two] = claim("t", 2);
-  file.db.exec(
-    "CREATE TRIGGER full BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
-  );
+  const makeRoom = fillDisk();
   settle(one?.id ?? 0, { kind: "done", attempt });
   expect(engine.sleepMs).toBe(1000);
   expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]?.open).toEqual({ t: 2 });
   expect(claim("t", 2)).toEqual([]);
-  file.db.exec("DROP TRIGGER full");
+  makeRoom();
   settle(two?.id ?? 0, { kind: "done", attempt });
   expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]?.open).toEqual({});
 });
@@ -250,16 +298,17 @@ test("a transaction that comes to nothing leaves memory as it was, and is done a
 test("an append that fails leaves what is settled with it settled", () => {
   route(append(event()), [{ trigger: "t" }]);
   const { id } = only(claim("t", 1));
-  file.db.exec(
-    "CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
-  );
+  const { insert } = file.events;
+  file.events.insert = () => {
+    throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+  };
   const { refused } = handle(
     { kind: "append", name: 77, events: [event()] },
     { kind: "settle", delivery: id, settlement: { kind: "done", attempt } },
   );
   expect(refused).toMatchObject([[77, { kind: "unavailable", message: expect.stringContaining("full") }]]);
   expect(ask({ kind: "stats", namespace: BROKER.namespace })).toMatchObject([{ events: 1, open: {} }]);
-  file.db.exec("DROP TRIGGER full");
+  file.events.insert = insert;
   expect(append(event())).toHaveLength(1);
 });
 
@@ -311,15 +360,16 @@ test("an event is found by its id among many, also when others have the same has
   append(
     ...ids.map((id, i) => event({ head: head(id), hashes: [i % 100 === 17 ? eventHash(BROKER, "wanted") : i, 2, 3] })),
   );
-  const found = (order: { newest: boolean; after?: number }) =>
-    ask({
-      kind: "list",
-      query: { namespace: BROKER.namespace, id: "wanted" },
-      after: undefined,
-      limit: 10,
-      withData: false,
-      ...order,
-    }).records.map((record) => record.event.seq);
+  const found = ({ newest, after }: { newest: boolean; after?: number }) => {
+    const seqs: number[] = [];
+    for (let at = after; ; ) {
+      const query = { namespace: BROKER.namespace, id: "wanted" };
+      const page = ask({ kind: "list", query, newest, after: at, limit: 10, withData: false });
+      seqs.push(...page.records.map((record) => record.event.seq));
+      if (page.next === undefined) return seqs;
+      at = page.next;
+    }
+  };
   expect(found({ newest: false })).toEqual([18, 4018, 8018]);
   expect(found({ newest: true, after: 8018 })).toEqual([4018, 18]);
 });

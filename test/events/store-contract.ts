@@ -726,11 +726,11 @@ export function describeEventStore(name: string, place: () => Promise<StorePlace
     });
 
     test("an event whose time is over is delivered no more", async () => {
-      await store.limit(BROKER, { maxAgeMs: 1500, maxBytes: 1024 ** 3, maxEvents: 1000 });
       const { seen, deliver } = collecting(() => done);
       await consume(routeTo(["t"]), deliver, { perTrigger: () => 0 });
       await store.append([newEvent({ id: "old" })]);
       await eventually("it is open", async () => (await store.stats(NS))[0]?.open.t === 1);
+      await store.limit(BROKER, { maxAgeMs: 1000, maxBytes: 1024 ** 3, maxEvents: 1000 });
       await eventually(
         "its time is over",
         async () => Object.keys((await store.stats(NS))[0]?.open ?? {}).length === 0,

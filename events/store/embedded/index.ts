@@ -62,7 +62,7 @@ export async function openEmbeddedEvents(options: EmbeddedEventsOptions): Promis
     restartWaitsMs: restartWaitsMs ?? [100, 1000, 3000, 10_000, 30_000, 30_000],
     maxEventBytes: maxEventBytes ?? MIB,
     maxUnstoredBytes: maxUnstoredBytes ?? 64 * MIB,
-    cacheBytes: 32 * MIB,
+    cacheBytes: 8 * MIB,
     isEmpty,
     log,
     ...(onFailure && { onFailure }),

@@ -21,7 +21,7 @@ export interface RouterPort {
 /** Events that are routed at a time. */
 const ROUTED_AT_A_TIME = 200;
 /** Pause before events are routed again that could not be. */
-const RETRY_MS = 1000;
+const RETRY_MS = 250;
 
 /** Gives events to the one who knows the triggers, those of a broker in order, and the answer to the store. */
 export class EventRouter {
@@ -50,6 +50,7 @@ export class EventRouter {
     this.#working.set(broker, working);
     // Those before it have been given to the store, though it may not have them on disk yet.
     let after = 0;
+    let failing = false;
     while (working.again && !this.#stop.signal.aborted) {
       working.again = false;
       try {
@@ -57,11 +58,14 @@ export class EventRouter {
           const { seqs, more } = await this.#port.pending(broker, after, ROUTED_AT_A_TIME);
           if (seqs.length > 0) await this.#routeThese(broker, seqs);
           after = seqs.at(-1) ?? after;
+          failing = false;
           if (!more || this.#stop.signal.aborted) break;
         }
       } catch (error) {
         if (this.#stop.signal.aborted) break;
-        this.#port.log.error({ err: error, namespace: ref.namespace, broker: ref.name }, "events could not be routed");
+        const facts = { err: error, namespace: ref.namespace, broker: ref.name };
+        if (!failing) this.#port.log.error(facts, "events could not be routed; this is tried again");
+        failing = true;
         await sleep(RETRY_MS, this.#stop.signal);
         working.again = true;
         after = 0;

@@ -57,7 +57,8 @@ export class DeliveryTable {
     const { trigger, orderKey, notBefore, ...rest } = delivery;
     const no = this.#brokers.ensureTrigger(trigger);
     const blocked = orderKey !== undefined && this.#firstOf(no, orderKey) !== undefined;
-    const due = notBefore !== undefined && notBefore > now ? Math.ceil(notBefore) : 0;
+    const due =
+      notBefore !== undefined && notBefore > now ? Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(notBefore)) : 0;
     const all = notBefore === undefined ? rest : { ...rest, notBefore };
     const extra = Object.values(all).some((value) => value !== undefined) ? JSON.stringify(all) : null;
     this.#db.run(

@@ -6,6 +6,7 @@ import { EVENT_KEEP, EVENT_PHASE, type EventRow, EventTable } from "../db/event-
 import type { WireEvent, WireEventSettlement, WireRouting } from "../protocol.ts";
 import type { EventDispatch } from "./dispatch.ts";
 import type { EventRetention } from "./retention.ts";
+import { LONGEST_MS, storableInteger } from "./storable-integer.ts";
 
 export interface EventChangesContext {
   readonly brokers: BrokerTable;
@@ -119,7 +120,7 @@ export class EventChanges {
         this.#context.dispatch.due(row.trigger, 0);
         return;
       case "retry": {
-        const waitMs = Math.max(1, Math.ceil(settlement.afterMs));
+        const waitMs = storableInteger(settlement.afterMs, 1, LONGEST_MS);
         this.#context.deliveries.retry(row, times.now + waitMs, waitMs, settlement.attempt);
         this.#context.dispatch.due(row.trigger, times.now + waitMs);
         return;

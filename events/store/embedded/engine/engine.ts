@@ -1,4 +1,5 @@
 import { FaasError } from "../../../../contract/errors.ts";
+import { shortageOf } from "../../../../contract/shortages.ts";
 import { isDamage } from "../../../../kit/embedded-database.ts";
 import type { FreeSpace } from "../../../../kit/free-space.ts";
 import { PersistentClock } from "../../../../kit/persistent-clock.ts";
@@ -9,7 +10,6 @@ import { EventTable } from "../db/event-table.ts";
 import type {
   EmbeddedEventSettings,
   EventAnswers,
-  EventAsk,
   EventAskKind,
   EventClaimAnswer,
   EventRefusal,
@@ -17,6 +17,7 @@ import type {
   FromEventThread,
   ToEventThread,
 } from "../protocol.ts";
+import { EventAsks, isEventChange } from "./asks.ts";
 import { EventChanges } from "./changes.ts";
 import { EventDispatch } from "./dispatch.ts";
 import { EventReader } from "./reader.ts";
@@ -37,13 +38,6 @@ const MAX_SLEEP_MS = 60_000;
 const STORAGE_RETRY_MS = 1000;
 /** Pause between transactions that only remove what is old. */
 const SWEEP_PAUSE_MS = 20;
-/** Deliveries that one transaction drops. */
-const DROPPED_AT_A_TIME = 500;
-
-/** Data of the events that are given to the router at a time. */
-const PENDING_BYTES = 4 * 1024 ** 2;
-
-const CHANGES: ReadonlySet<EventAskKind> = new Set(["limit", "again", "drop", "put", "remove"]);
 
 /** What one transaction answers. */
 interface Replies {
@@ -66,7 +60,7 @@ export class EventStoreEngine {
   readonly #dispatch: EventDispatch;
   readonly #retention: EventRetention;
   readonly #changes: EventChanges;
-  readonly #reader: EventReader;
+  readonly #asks: EventAsks;
   /** Brokers whose owners know that they have something to route. */
   readonly #told = new Set<number>();
   /** Settlements and routings that are not on disk yet. */
@@ -105,7 +99,13 @@ export class EventStoreEngine {
       retention: this.#retention,
       keepDataBytes: settings.keepDataBytes,
     });
-    this.#reader = new EventReader({ db: file.db, brokers, events, deliveries, dispatch: this.#dispatch });
+    this.#asks = new EventAsks({
+      file,
+      changes: this.#changes,
+      reader: new EventReader({ db: file.db, brokers, events, deliveries, dispatch: this.#dispatch }),
+      retention: this.#retention,
+      drained: (broker) => this.#told.delete(broker),
+    });
     for (const { no, pending } of brokers.all()) if (pending > 0) this.#changes.pending.add(no);
   }
 
@@ -118,10 +118,11 @@ export class EventStoreEngine {
     const asks = items.flatMap(({ request }) => (request.kind === "ask" ? [request] : []));
     const replies = this.#commit(
       appends,
-      asks.filter(({ ask }) => CHANGES.has(ask.kind)),
+      asks.filter(({ ask }) => isEventChange(ask)),
     );
-    for (const { name, ask } of asks) if (!CHANGES.has(ask.kind)) this.#answer(name, ask, replies);
     const { now } = this.#clock;
+    for (const { name, ask } of asks)
+      if (!isEventChange(ask)) replies.answers.push([name, this.#asks.answer(ask, now)]);
     const claims: EventClaimAnswer[] = [];
     for (const { request } of items) {
       if (request.kind !== "claim") continue;
@@ -172,6 +173,8 @@ export class EventStoreEngine {
     try {
       return this.#attempt(appends, changes);
     } catch (error) {
+      if (isDamage(error)) throw error;
+      if (!shortageOf(error)) return this.#oneByOne(appends, changes);
       this.#noteFailure(error);
       // Where there is no room for new events, old ones can often still be settled, which makes room.
       return this.#withoutNew(appends, changes, reasonOf(error));
@@ -183,13 +186,17 @@ export class EventStoreEngine {
     changes: readonly RequestOf<"ask">[],
     reason: string,
   ): Replies {
-    const message = `events cannot be stored now: ${reason}`;
-    const refusal: EventRefusal = { kind: "unavailable", message };
+    const refusal: EventRefusal = { kind: "unavailable", message: `events cannot be stored now: ${reason}` };
     const refused = appends.map(({ request }) => [request.name, refusal] as const);
     try {
       const replies = this.#withSpare(() => this.#attempt([], changes));
       return { ...replies, refused: [...replies.refused, ...refused] };
     } catch (error) {
+      if (isDamage(error)) throw error;
+      if (!shortageOf(error)) {
+        const replies = this.#oneByOne([], changes);
+        return { ...replies, refused: [...replies.refused, ...refused] };
+      }
       this.#noteFailure(error);
       this.#stuck = true;
       return {
@@ -198,6 +205,45 @@ export class EventStoreEngine {
         refused: [...refused, ...changes.map(({ name }) => [name, refusal] as const)],
       };
     }
+  }
+
+  /** One of them can never be stored; that must not keep the others from it. */
+  #oneByOne(appends: readonly Item<RequestOf<"append">>[], changes: readonly RequestOf<"ask">[]): Replies {
+    const replies: Replies = { appended: [], refused: [], answers: [] };
+    const settling = this.#unstored;
+    this.#unstored = [];
+    const left: typeof settling = [];
+    const attempt = (work: () => Replies, name?: number): unknown => {
+      try {
+        const { appended, refused, answers } = work();
+        replies.appended.push(...appended);
+        replies.refused.push(...refused);
+        replies.answers.push(...answers);
+        return undefined;
+      } catch (error) {
+        if (isDamage(error)) throw error;
+        const kind = shortageOf(error) ? "unavailable" : "internal";
+        this.#noteFailure(error);
+        this.#unstored = [];
+        if (name !== undefined)
+          replies.refused.push([name, { kind, message: `it cannot be stored: ${reasonOf(error)}` }]);
+        return error;
+      }
+    };
+    for (const item of settling) {
+      const failure = attempt(() => {
+        this.#unstored = [item];
+        return this.#attempt([], []);
+      });
+      if (failure === undefined) continue;
+      if (shortageOf(failure)) left.push(item);
+      else if (item.request.kind === "settle") this.#dispatch.back(item.request.delivery);
+    }
+    for (const ask of changes) attempt(() => this.#attempt([], [ask]), ask.name);
+    for (const item of appends) attempt(() => this.#attempt([item], []), item.request.name);
+    this.#unstored = left;
+    this.#stuck = left.length > 0;
+    return replies;
   }
 
   #shortage(appends: readonly Item<RequestOf<"append">>[]): string | undefined {
@@ -216,7 +262,7 @@ export class EventStoreEngine {
     try {
       return work();
     } catch (error) {
-      if (isDamage(error)) throw error;
+      if (!shortageOf(error)) throw error;
       if (this.#spare.release())
         this.#log("error", "the disk is full; the events live on their reserve, and no new ones are taken", {});
       try {
@@ -248,7 +294,7 @@ export class EventStoreEngine {
             else for (const routing of request.routings) this.#changes.route(routing, now);
           }
           for (const { name, ask } of changes)
-            this.#refusing(name, replies, () => this.#change(name, ask, replies, now));
+            this.#refusing(name, replies, () => replies.answers.push([name, this.#asks.answer(ask, now)]));
           for (const { request, bodies } of appends) {
             this.#refusing(request.name, replies, () =>
               replies.appended.push([request.name, this.#changes.append(request.events, bodies, times)]),
@@ -281,60 +327,6 @@ export class EventStoreEngine {
       if (!(error instanceof FaasError)) throw error;
       const { kind, message, code } = error;
       replies.refused.push([name, { kind, message, code }]);
-    }
-  }
-
-  #change(name: number, ask: EventAsk, { answers }: Replies, now: number): void {
-    const { brokers, resources } = this.#file;
-    switch (ask.kind) {
-      case "limit": {
-        const broker = brokers.ensure(ask.broker);
-        brokers.change(broker.no).limits = ask.limits;
-        this.#retention.look();
-        answers.push([name, undefined]);
-        break;
-      }
-      case "again":
-        this.#changes.again(ask.namespace, ask.seq, ask.deliveries, now);
-        answers.push([name, undefined]);
-        break;
-      case "drop":
-        answers.push([name, this.#changes.drop(ask.trigger, ask.reason, ask.upTo, DROPPED_AT_A_TIME)]);
-        break;
-      case "put":
-        answers.push([name, resources.put(ask.name, ask.spec, ask.expected)]);
-        break;
-      case "remove":
-        answers.push([name, resources.remove(ask.name)]);
-    }
-  }
-
-  #answer(name: number, ask: EventAsk, { answers }: Replies): void {
-    const { events, resources } = this.#file;
-    switch (ask.kind) {
-      case "list":
-        answers.push([name, this.#reader.list(ask)]);
-        break;
-      case "find":
-        answers.push([name, this.#reader.find(ask.namespace, ask.seq)]);
-        break;
-      case "stats":
-        answers.push([name, this.#reader.stats(ask.namespace)]);
-        break;
-      case "pending": {
-        const page = events.pending(ask.broker, ask.after, ask.limit, PENDING_BYTES);
-        if (!page.more) this.#told.delete(ask.broker);
-        answers.push([name, page]);
-        break;
-      }
-      case "events":
-        answers.push([name, this.#reader.stored(ask.seqs)]);
-        break;
-      case "resources":
-        answers.push([name, resources.list(ask.of, ask.namespace)]);
-        break;
-      case "resource":
-        answers.push([name, resources.get(ask.name)]);
     }
   }
 

@@ -55,7 +55,8 @@ export class EventRetention {
     for (let after = 0; events > 0 || bytes > 0; ) {
       const ended = this.#db.all(
         "SELECT seq, bytes FROM events WHERE broker = ? AND phase = ? AND seq > ? ORDER BY seq LIMIT ?",
-        ...[broker.no, EVENT_PHASE.ended, after, STEP],
+        // Mostly one comes and one goes.
+        ...[broker.no, EVENT_PHASE.ended, after, Math.min(STEP, Math.max(events, 8))],
       );
       if (ended.length === 0) return false;
       for (const row of ended) {

@@ -68,7 +68,7 @@ function open(settings: EmbeddedEventSettings, post: (message: FromEventThread) 
     const spare = new SpareSpace(`${settings.path}-spare`, RESERVE_BYTES);
     const opened = openFile(settings, spare);
     file = opened;
-    const space = new FreeSpace(settings.path, settings.minFreeBytes, "async_min_free", () => opened.unusedBytes());
+    const space = new FreeSpace(settings.path, settings.minFreeBytes, undefined, () => opened.unusedBytes());
     return { file, spare, engine: new EventStoreEngine(file, spare, settings, Date.now, steadyNow, post, space) };
   } catch (error) {
     file?.close();
