@@ -5,7 +5,7 @@ import type { Transforms } from "../transforms/transforms.ts";
 import { FlowSet } from "./flow-set.ts";
 import type { CurrentVersion } from "./flow-steps.ts";
 import { FLOW_BROKER, MAX_RUN_MS } from "./plan.ts";
-import { DEFAULT_RUN_RETENTION, RunKeeper, type RunRetention } from "./run-keeper.ts";
+import { DEFAULT_RUN_RETENTION, RunHousekeeper, type RunRetention } from "./run-housekeeper.ts";
 import { RunStore } from "./run-store.ts";
 
 export interface OpenFlowsOptions {
@@ -49,12 +49,13 @@ export function openFlows(options: OpenFlowsOptions): OpenFlows {
     },
     log,
   });
-  const keeper = options.keeps === false ? undefined : new RunKeeper({ runs, retention, now, everyMs: LOOK_MS, log });
+  const housekeeper =
+    options.keeps === false ? undefined : new RunHousekeeper({ runs, retention, now, everyMs: LOOK_MS, log });
   return {
     triggers,
     close: async () => {
       triggers.close();
-      await keeper?.close();
+      await housekeeper?.close();
     },
   };
 }

@@ -18,10 +18,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 /** What went wrong in a delivery that was given up. @param reason why, in words */
 export function readStepError(reason: string, answer: SubscriberAnswer | undefined): StepError {
-  if (!answer) {
-    const late = /time|too long/i.test(reason);
-    return { errorType: late ? "Timeout" : "Unreachable", cause: clip(reason, MAX_CAUSE_CHARS) };
-  }
+  if (!answer) return { errorType: silentType(reason), cause: clip(reason, MAX_CAUSE_CHARS) };
   const { status, body } = answer;
   const typed = status >= 300 && body ? readTyped(body) : undefined;
   return {
@@ -29,6 +26,13 @@ export function readStepError(reason: string, answer: SubscriberAnswer | undefin
     cause: typed?.cause ?? clip(reason, MAX_CAUSE_CHARS),
     status,
   };
+}
+
+/** Of a step that has no answer. */
+function silentType(reason: string): string {
+  if (/expired|older than/.test(reason)) return "Expired";
+  if (reason.startsWith("transform:")) return "Transform";
+  return /time|too long/i.test(reason) ? "Timeout" : "Unreachable";
 }
 
 function readTyped(body: Buffer): { errorType: string; cause: string | undefined } | undefined {

@@ -10,7 +10,7 @@ import {
 } from "../../events/flows/join.ts";
 import { type Join, planFlow } from "../../events/flows/plan.ts";
 import { endRun, markStep, type Run, resumeRun, staleness } from "../../events/flows/run.ts";
-import { decideForgotten } from "../../events/flows/run-keeper.ts";
+import { decideForgotten } from "../../events/flows/run-housekeeper.ts";
 import { findCatch, readStepError } from "../../events/flows/step-error.ts";
 
 const at = { namespace: "ns", name: "orders" };
@@ -187,6 +187,8 @@ test.each([
     { errorType: "BadReply", status: 200 },
   ],
   ["no answer in time", "no answer within 60 s: timed out", undefined, { errorType: "Timeout" }],
+  ["an age that it may not have", "no answer; the event is older than it may be", undefined, { errorType: "Expired" }],
+  ["what its own transform says", "transform: gives nothing", undefined, { errorType: "Transform" }],
   ["no answer", "connection refused", undefined, { errorType: "Unreachable" }],
 ])("a failure has %s", (_what, reason, answer, expected) => {
   const given = answer && { status: answer.status, body: Buffer.from(answer.body) };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { resumeStoppedRun } from "../../events/flows/resume-run.ts";
 import { cancelRun } from "../../events/flows/run.ts";
-import { DEFAULT_RUN_RETENTION, RunKeeper } from "../../events/flows/run-keeper.ts";
+import { DEFAULT_RUN_RETENTION, RunHousekeeper } from "../../events/flows/run-housekeeper.ts";
 import { buildRunReport, type FindEvent } from "../../events/flows/run-report.ts";
 import { startRun } from "../../events/flows/start-run.ts";
 import { FlowBench, type ReceivedCall, type TestFunction } from "../support/events/flow-bench.ts";
@@ -165,7 +165,7 @@ test("a run that takes too long ends, whatever is still to come", async () => {
   await eventually("it waits", async () => (await report(name)).steps[0]?.state === "waiting");
   clock = 3600_001;
   const log = { warn: () => {} };
-  const keeper = new RunKeeper({
+  const keeper = new RunHousekeeper({
     runs: bench.runs,
     retention: DEFAULT_RUN_RETENTION,
     now: () => Date.now() + clock,

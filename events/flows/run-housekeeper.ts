@@ -12,7 +12,7 @@ export interface RunRetention {
 
 export const DEFAULT_RUN_RETENTION: RunRetention = { maxAgeMs: 24 * 3600_000, maxRuns: 1_000 };
 
-export interface RunKeeperOptions {
+export interface RunHousekeeperOptions {
   readonly runs: Pick<RunStore, "list" | "change" | "remove">;
   readonly retention: RunRetention;
   readonly now: () => number;
@@ -39,12 +39,12 @@ export function decideForgotten(
 }
 
 /** Ends runs that take too long, and forgets those that have ended long ago. Several may do so at a time. */
-export class RunKeeper {
-  readonly #options: RunKeeperOptions;
+export class RunHousekeeper {
+  readonly #options: RunHousekeeperOptions;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(options: RunKeeperOptions) {
+  constructor(options: RunHousekeeperOptions) {
     this.#options = options;
     this.#running = this.#run();
   }
