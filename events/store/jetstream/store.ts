@@ -55,6 +55,7 @@ export class JetStreamEventStore implements EventStore {
     try {
       await context.ensureStreams();
       await context.brokers.refresh();
+      await context.clock.measure();
     } catch (error) {
       context.publisher.close();
       throw error;

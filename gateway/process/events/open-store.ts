@@ -42,12 +42,12 @@ async function openEmbedded({ path, maxEventBytes }: EmbeddedEventsConfig, log: 
 }
 
 async function openJetStream(
-  { servers, replicas, storage }: JetStreamEventsConfig,
+  { servers, replicas, storage, maxEventBytes }: JetStreamEventsConfig,
   secretMountPath: string,
   log: Logger,
   onFailure: OnFailure,
 ) {
   const { openJetStreamEvents } = await import("../../../events/store/jetstream/index.ts");
   const credentials = followNatsCredentials(secretMountPath);
-  return await openJetStreamEvents({ servers, replicas, storage, credentials, log, onFailure });
+  return await openJetStreamEvents({ servers, replicas, storage, maxEventBytes, credentials, log, onFailure });
 }

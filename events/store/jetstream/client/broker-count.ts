@@ -3,8 +3,8 @@ import { countSubjects } from "../../../../gateway/nats/count-subjects.ts";
 import { readOn } from "../../../../gateway/nats/direct-get.ts";
 import { readMessage } from "../../../../gateway/nats/stored-message.ts";
 import type { BrokerRef } from "../../event-store.ts";
-import { decodeEvent } from "./event-message.ts";
-import { CURSOR_SUBJECT, EVENT_STREAMS, logFilter, parseLog, wholeFilter } from "./names.ts";
+import { readableEvent } from "./event-message.ts";
+import { CURSOR_SUBJECT, EVENT_STREAMS, logFilter, parseLog, routedFilter } from "./names.ts";
 
 export interface BrokerUse {
   readonly events: number;
@@ -33,14 +33,14 @@ export async function countBroker(link: Link, broker: BrokerRef): Promise<Broker
 export async function countKept(link: Link, { namespace, name }: BrokerRef): Promise<KeptEvents> {
   const routedUpTo = await readRoutedUpTo(link);
   const [records, log] = await Promise.all([
-    readOn(link, EVENT_STREAMS.records, { seq: 1, subject: wholeFilter(namespace, name), limit: 1 }),
+    readOn(link, EVENT_STREAMS.records, { seq: 1, subject: routedFilter(namespace, name), limit: 1 }),
     readOn(link, EVENT_STREAMS.log, { seq: routedUpTo + 1, subject: logFilter(namespace, name), limit: 1 }),
   ]);
   const [first] = log.messages;
   return {
     routed: records.messages.length + records.pending,
     pending: log.messages.length + log.pending,
-    oldestAt: first && decodeEvent(first.data).meta.arrivedAt,
+    oldestAt: first && readableEvent(first.data)?.meta.arrivedAt,
   };
 }
 

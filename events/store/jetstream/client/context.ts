@@ -7,10 +7,11 @@ import { EventCache } from "../../event-cache.ts";
 import type { StoredEvent } from "../../event-store.ts";
 import type { JetStreamEventsSettings } from "../options.ts";
 import { BrokerSettings } from "./broker-settings.ts";
-import { decodeEvent, type LoggedEvent, storedEvent } from "./event-message.ts";
+import { type LoggedEvent, readableEvent, storedEvent } from "./event-message.ts";
 import { EVENT_STREAMS, parseRef } from "./names.ts";
 import { OpenDeliveries } from "./open-deliveries.ts";
 import { EventRecords } from "./records.ts";
+import { ServerClock } from "./server-clock.ts";
 import { buildEventStreams } from "./streams.ts";
 
 const CACHE_BYTES = 32 * 1024 ** 2;
@@ -32,6 +33,7 @@ export class EventContext {
   readonly records: EventRecords;
   readonly brokers: BrokerSettings;
   readonly open: OpenDeliveries;
+  readonly clock: ServerClock;
   readonly cache = new EventCache<string>(CACHE_BYTES);
   #mendedAt = Number.NEGATIVE_INFINITY;
 
@@ -43,11 +45,12 @@ export class EventContext {
       timeoutMs: settings.publishTimeoutMs,
       maxUnstored: MAX_UNSTORED,
       maxUnstoredBytes: MAX_UNSTORED_BYTES,
-      missing: () => this.#mend(),
+      missing: () => this.mend(),
     });
     this.records = new EventRecords(link, this.publisher);
     this.brokers = new BrokerSettings(link, this.publisher);
-    this.open = new OpenDeliveries(link, this.publisher);
+    this.clock = new ServerClock(link);
+    this.open = new OpenDeliveries(link, this.publisher, this.clock);
   }
 
   get maxEventBytes(): number {
@@ -75,8 +78,8 @@ export class EventContext {
     const place = parseRef(ref);
     const found = place && (await readOne(this.link, EVENT_STREAMS.log, place.seq));
     if (!found || found.data.byteLength === 0) return undefined;
-    const message = decodeEvent(found.data);
-    return message.meta.mark === place.mark ? message : undefined;
+    const message = readableEvent(found.data);
+    return message?.meta.mark === place.mark ? message : undefined;
   }
 
   /** A server that keeps its streams in memory has lost them when it was started anew. */
@@ -89,7 +92,8 @@ export class EventContext {
     );
   }
 
-  #mend(): void {
+  /** Makes streams that are missing, in the background. */
+  mend(): void {
     const now = performance.now();
     if (now - this.#mendedAt < MEND_MS) return;
     this.#mendedAt = now;

@@ -62,6 +62,15 @@ export function decodeEvent(bytes: Uint8Array): LoggedEvent {
   return { meta, data: meta.dataBytes === undefined ? undefined : Buffer.from(message.subarray(end + 1)) };
 }
 
+/** Undefined for what cannot be read. */
+export function readableEvent(bytes: Uint8Array): LoggedEvent | undefined {
+  try {
+    return decodeEvent(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 export function storedEvent(seq: number, meta: EventMeta, data: Buffer | undefined): StoredEvent {
   return eventOf(eventRef(seq, meta.mark), meta, data);
 }

@@ -136,30 +136,47 @@ export function parseOpen(subject: string): OpenSubject | undefined {
   };
 }
 
-/** Of what is told of an event as a whole, in place of a delivery's number. */
-export const WHOLE_EVENT = "_";
-
 export function recordSubject(broker: BrokerRef, ref: string, n: string): string {
   return `${ROOT}.record.${brokerTokens(broker)}.${ref}.${n}`;
 }
 
-/** All records of an event. */
+/** Of all deliveries of an event. */
 export function recordsOf(broker: BrokerRef, ref: string): string {
   return recordSubject(broker, ref, "*");
-}
-
-export function wholeFilter(namespace: string, broker?: string): string {
-  return `${ROOT}.record.${subjectToken(namespace)}.${broker === undefined ? "*" : subjectToken(broker)}.*.${WHOLE_EVENT}`;
-}
-
-export function wholeOf(namespace: string, ref: string): string {
-  return `${ROOT}.record.${subjectToken(namespace)}.*.${ref}.${WHOLE_EVENT}`;
 }
 
 /** @returns undefined for another subject */
 export function parseRecordSubject(subject: string): { readonly ref: string; readonly n: string } | undefined {
   const [, , kind, , , ref, n] = subject.split(".");
   return kind === "record" && ref !== undefined && n !== undefined ? { ref, n } : undefined;
+}
+
+interface Sought {
+  readonly type?: unknown;
+  readonly id?: unknown;
+}
+
+/** Of what is told of an event as a whole. It can be found by type and id. */
+export function routedSubject(broker: BrokerRef, ref: string, { type, id }: Sought): string {
+  return `${ROOT}.routed.${brokerTokens(broker)}.${shortHash(type)}.${shortHash(id)}.${ref}`;
+}
+
+/** Of a namespace's events, or of those of one of its brokers, that may have the type and the id. */
+export function routedFilter(namespace: string, broker?: string, { type, id }: Sought = {}): string {
+  const any = (value: unknown) => (value === undefined ? "*" : shortHash(value));
+  const name = broker === undefined ? "*" : subjectToken(broker);
+  return `${ROOT}.routed.${subjectToken(namespace)}.${name}.${any(type)}.${any(id)}.*`;
+}
+
+export function routedOf(namespace: string, ref: string, broker?: string): string {
+  const name = broker === undefined ? "*" : subjectToken(broker);
+  return `${ROOT}.routed.${subjectToken(namespace)}.${name}.*.*.${ref}`;
+}
+
+/** @returns undefined for another subject */
+export function parseRouted(subject: string): string | undefined {
+  const [, , kind, , , , , ref] = subject.split(".");
+  return kind === "routed" ? ref : undefined;
 }
 
 /** Marks that a delivery is dead, so that they can be counted. */
@@ -190,7 +207,7 @@ export function resourceSubject(kind: string, namespace = "*", name = "*"): stri
 export const SUBJECTS = {
   log: [`${ROOT}.log.*.*.*`, `${ROOT}.once.*`],
   deliveries: [`${ROOT}.due.*.*.*.*`, `${ROOT}.later.*.*.*.*.*`, `${ROOT}.lane.*.*.*.*`],
-  records: [`${ROOT}.record.*.*.*.*`, `${ROOT}.dead.*.*.*.*`],
+  records: [`${ROOT}.record.*.*.*.*`, `${ROOT}.routed.*.*.*.*.*`, `${ROOT}.dead.*.*.*.*`],
   resources: [CURSOR_SUBJECT, LIMITS_FILTER, `${ROOT}.resource.*.*.*`],
 } as const;
 
@@ -231,6 +248,11 @@ export function newId(): string {
 /** 128 bits as a token. */
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest().subarray(0, 16).toString("base64url");
+}
+
+/** For what is compared afterwards. */
+function shortHash(value: unknown): string {
+  return hashOf(String(value)).slice(0, 8);
 }
 
 /** Whether one event's name sorts before another's. */

@@ -1,11 +1,15 @@
 import type { Link } from "../../../../gateway/nats/connection.ts";
 import type { Publisher } from "../../../../gateway/nats/publisher.ts";
 import { deleteMessage, readMessage } from "../../../../gateway/nats/stored-message.ts";
-import { deliveryId, encodeDelivery, type OpenDelivery } from "./delivery-message.ts";
+import { decodeDelivery, deliveryId, encodeDelivery, type OpenDelivery } from "./delivery-message.ts";
 import { dueSubject, EVENT_SIGNALS, EVENT_STREAMS, laneSubject, laterDeliverySubject } from "./names.ts";
+import type { ServerClock } from "./server-clock.ts";
+
+/** What a date can say. */
+const LAST_TIME_MS = Date.UTC(9999, 11, 31);
 
 /** What is due so soon goes to a worker, which waits: the server looks at its schedules a few times a second. */
-const SOON_MS = 1000;
+export const SOON_MS = 1000;
 /** A trigger is told of so often at most; who knows of it asks for more. */
 const TELL_EVERY_MS = 500;
 const MAX_TOLD = 10_000;
@@ -17,12 +21,14 @@ const MAX_TOLD = 10_000;
 export class OpenDeliveries {
   readonly #link: Link;
   readonly #publisher: Publisher;
+  readonly #clock: ServerClock;
   readonly #told = new Map<string, number>();
   readonly #listeners = new Set<(trigger: string) => void>();
 
-  constructor(link: Link, publisher: Publisher) {
+  constructor(link: Link, publisher: Publisher, clock: ServerClock) {
     this.#link = link;
     this.#publisher = publisher;
+    this.#clock = clock;
   }
 
   /** Calls `listener` when this process has made a delivery due. @returns what takes it off again */
@@ -50,7 +56,7 @@ export class OpenDeliveries {
     if (dueAt !== undefined && dueAt > Date.now() + SOON_MS) {
       const due = dueSubject(delivery.trigger, broker, order);
       const headers: [string, string][] = [
-        ["Nats-Schedule", `@at ${new Date(dueAt).toISOString()}`],
+        ["Nats-Schedule", `@at ${scheduleTime(this.#clock.toServer(dueAt))}`],
         ["Nats-Schedule-Target", due],
       ];
       const subject = laterDeliverySubject(delivery.trigger, broker, order, id);
@@ -64,9 +70,14 @@ export class OpenDeliveries {
   /** The first one of a lane is over: the next one's turn. May be called again for the same one. */
   async advance(message: OpenDelivery): Promise<void> {
     if (message.lane === undefined) return;
-    await deleteMessage(this.#link, EVENT_STREAMS.deliveries, message.lane);
-    const next = await this.#firstOf(this.#laneOf(message));
-    if (next) await this.give({ ...(JSON.parse(next.data.toString()) as OpenDelivery), lane: next.seq });
+    for (let gone = message.lane; ; ) {
+      await deleteMessage(this.#link, EVENT_STREAMS.deliveries, gone);
+      const next = await this.#firstOf(this.#laneOf(message));
+      if (!next) return;
+      const delivery = decodeDelivery(next.data);
+      if (delivery) return await this.give({ ...delivery, lane: next.seq });
+      gone = next.seq;
+    }
   }
 
   async #firstOf(lane: string) {
@@ -85,4 +96,8 @@ export class OpenDeliveries {
     this.#told.set(trigger, now);
     this.#link.send({ subject: EVENT_SIGNALS.due, payload: trigger });
   }
+}
+
+function scheduleTime(time: number): string {
+  return new Date(Math.min(time, LAST_TIME_MS)).toISOString();
 }

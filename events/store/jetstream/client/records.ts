@@ -11,7 +11,15 @@ import {
   type Routing,
 } from "../../event-store.ts";
 import type { EventMeta } from "./event-message.ts";
-import { EVENT_STREAMS, newId, parseRecordSubject, recordSubject, recordsOf, WHOLE_EVENT } from "./names.ts";
+import {
+  EVENT_STREAMS,
+  newId,
+  parseRecordSubject,
+  recordSubject,
+  recordsOf,
+  routedOf,
+  routedSubject,
+} from "./names.ts";
 
 /** What is told of an event as a whole; written once, when it has been routed. */
 export interface WholeRecord {
@@ -77,8 +85,9 @@ export class EventRecords {
   }
 
   async whole(broker: BrokerRef, ref: string): Promise<WholeRecord | undefined> {
-    const found = await this.#read<WholeRecord>({ broker, ref, n: WHOLE_EVENT });
-    return found?.doc;
+    const last_by_subj = routedOf(broker.namespace, ref, broker.name);
+    const message = await readMessage(this.#link, EVENT_STREAMS.records, { last_by_subj });
+    return message && parseWhole(message.data);
   }
 
   async delivery(place: RecordPlace): Promise<Found<DeliveryDoc> | undefined> {
@@ -97,9 +106,10 @@ export class EventRecords {
     const filters = events.map(({ broker, ref }) => recordsOf(broker, ref));
     for (const { subject, data } of await lastOf(this.#link, EVENT_STREAMS.records, filters)) {
       const place = parseRecordSubject(subject);
-      if (!place || place.n === WHOLE_EVENT) continue;
+      if (!place) continue;
       const docs = all.get(place.ref) ?? new Map<string, DeliveryDoc>();
-      docs.set(place.n, JSON.parse(data.toString()) as DeliveryDoc);
+      const doc = parseReadable<DeliveryDoc>(data, ({ delivery, attempts }) => delivery?.trigger && attempts);
+      if (doc) docs.set(place.n, doc);
       all.set(place.ref, docs);
     }
     return all;
@@ -109,7 +119,11 @@ export class EventRecords {
   async writeWhole(broker: BrokerRef, ref: string, doc: WholeRecord, ttlS: number): Promise<boolean> {
     try {
       const id = `w.${newId()}`;
-      await this.#publish(recordSubject(broker, ref, WHOLE_EVENT), doc, { id, first: true, headers: ttl(ttlS) });
+      await this.#publish(routedSubject(broker, ref, doc.meta.attributes), doc, {
+        id,
+        first: true,
+        headers: ttl(ttlS),
+      });
       return true;
     } catch (error) {
       if (isApiError(error, API_ERRORS.wrongLastSequence)) return false;
@@ -152,4 +166,21 @@ export class EventRecords {
 
 export function ttl(seconds: number): [string, string][] {
   return [["Nats-TTL", String(Math.max(1, Math.ceil(seconds)))]];
+}
+
+/** Undefined for what is none, or of another release: who lists leaves it out. */
+export function parseWhole(data: Buffer): WholeRecord | undefined {
+  return parseReadable<WholeRecord>(
+    data,
+    ({ meta, verdicts, deliveries }) => meta?.attributes && verdicts && deliveries,
+  );
+}
+
+function parseReadable<T extends object>(data: Buffer, isSound: (value: Partial<T>) => unknown): T | undefined {
+  try {
+    const value = JSON.parse(data.toString()) as T | null;
+    return value && isSound(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -6,6 +6,7 @@ import type { DeliverEvent, DeliverySettlement, EventConsumer, EventConsumerOpti
 import type { EventContext } from "../client/context.ts";
 import { decodeDelivery, deliveryId, type OpenDelivery } from "../client/delivery-message.ts";
 import { dueFilter, EVENT_SIGNALS, EVENT_STREAMS, parseOpen } from "../client/names.ts";
+import { SOON_MS } from "../client/open-deliveries.ts";
 import { isOver, newDoc } from "../client/records.ts";
 import { overdueReason } from "../ledger/retention.ts";
 import { type HeldDelivery, recordPlaceOf } from "./held-delivery.ts";
@@ -135,6 +136,7 @@ export class JetStreamEventConsumer implements EventConsumer {
   async #look(): Promise<void> {
     const { link, settings } = this.#context;
     if (!link.connected) return this.#abortLost();
+    await this.#context.clock.measure();
     const now = performance.now();
     const triggers = new Set<string>();
     for (const subject of (await countSubjects(link, EVENT_STREAMS.deliveries, dueFilter())).keys()) {
@@ -204,7 +206,8 @@ export class JetStreamEventConsumer implements EventConsumer {
     this.#held.set(place.seq, held);
     share.held++;
     const waitMs = (message.dueAt ?? 0) - Date.now();
-    if (waitMs <= 0) {
+    // What the server has held back is due, whatever this machine's clock has been set to meanwhile.
+    if (waitMs <= 0 || waitMs > 2 * SOON_MS) {
       share.ready.push(held);
       this.#pump();
       return;

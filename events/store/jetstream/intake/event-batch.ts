@@ -1,7 +1,8 @@
-import { headers as newHeaders } from "nats";
+import { ErrorCode, NatsError, headers as newHeaders } from "nats";
 import { FaasError } from "../../../../contract/errors.ts";
 import { API_ERRORS, type Link } from "../../../../gateway/nats/connection.ts";
 import { readMessage } from "../../../../gateway/nats/stored-message.ts";
+import { sleep } from "../../../../kit/sleep.ts";
 import { EVENT_STREAMS, newId, onceSubject } from "../client/names.ts";
 
 export interface BatchMessage {
@@ -15,6 +16,7 @@ export interface BatchMessage {
 /** For what the server may ask about a batch later: a publisher asks within seconds. */
 const MARK_TTL_S = 600;
 const ANSWER_MS = 5000;
+const AGAIN_MS = 100;
 /** Messages in a batch, by the server's limit; one more marks it. */
 export const MAX_BATCH_MESSAGES = 999;
 
@@ -31,7 +33,7 @@ interface Answer {
  * @see ADR-50 of NATS
  */
 export async function storeBatch(
-  link: Link,
+  { link, mend }: { readonly link: Link; readonly mend: () => void },
   messages: readonly BatchMessage[],
   deadline: number,
 ): Promise<number | undefined> {
@@ -44,6 +46,7 @@ export async function storeBatch(
   let cause: unknown;
   for (let tries = 0; tries === 0 || performance.now() < deadline; tries++) {
     if (!link.connected) break;
+    if (tries > 0) await sleep(AGAIN_MS);
     try {
       // An answer may have been lost: then the mark is there.
       const before = tries === 0 ? undefined : await seqOf(link, mark.subject);
@@ -57,6 +60,7 @@ export async function storeBatch(
       cause = new Error(answer.error.description);
     } catch (error) {
       cause = error;
+      if (error instanceof NatsError && error.code === ErrorCode.NoResponders) mend();
     }
   }
   throw new FaasError("unavailable", "the event store's NATS server cannot store", { cause });

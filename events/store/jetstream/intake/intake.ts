@@ -173,7 +173,8 @@ export class EventIntake {
       // Of two with one key the first one counts.
       const firsts = new Map(fresh.toReversed().map((event) => [event.once ?? event, event]));
       const stored = fresh.filter((event) => firsts.get(event.once ?? event) === event);
-      const first = stored.length === 0 ? 0 : await storeBatch(this.#context.link, messagesOf(stored), deadline);
+      const server = { link: this.#context.link, mend: () => this.#context.mend() };
+      const first = stored.length === 0 ? 0 : await storeBatch(server, messagesOf(stored), deadline);
       if (first === undefined) continue;
       const refs = new Map<Prepared, string>();
       let seq = first;

@@ -1,22 +1,22 @@
 import type { StreamInfo } from "nats";
 import { type DirectMessage, lastOf, readOn } from "../../../../gateway/nats/direct-get.ts";
+import { readMessage } from "../../../../gateway/nats/stored-message.ts";
 import type { EventPage, EventQuery, EventRecord } from "../../event-store.ts";
 import { readRoutedUpTo } from "../client/broker-count.ts";
 import type { EventContext } from "../client/context.ts";
-import { decodeEvent, eventOf } from "../client/event-message.ts";
+import { eventOf, readableEvent } from "../client/event-message.ts";
 import {
   EVENT_STREAMS,
   eventRef,
   isBefore,
   logFilter,
-  parseRecordSubject,
   parseRef,
-  recordSubject,
-  WHOLE_EVENT,
-  wholeFilter,
-  wholeOf,
+  parseRouted,
+  routedFilter,
+  routedOf,
+  routedSubject,
 } from "../client/names.ts";
-import type { WholeRecord } from "../client/records.ts";
+import { parseWhole, type WholeRecord } from "../client/records.ts";
 import { fitsEvent, fitsRecord, pendingRecord, recordOf } from "./event-record.ts";
 import { isEventOver } from "./retention.ts";
 
@@ -59,7 +59,7 @@ export class EventLedger {
     if (!parseRef(ref)) return undefined;
     const [message, [found]] = await Promise.all([
       this.#context.message(ref),
-      lastOf(this.#context.link, EVENT_STREAMS.records, [wholeOf(namespace, ref)]),
+      lastOf(this.#context.link, EVENT_STREAMS.records, [routedOf(namespace, ref)]),
     ]);
     if (!found) {
       if (message?.meta.broker.namespace !== namespace) return undefined;
@@ -68,7 +68,8 @@ export class EventLedger {
       if (!whole) return pendingRecord(ref, message, true);
       return (await this.#recordsOf([{ ref, whole }]))[0]?.record;
     }
-    const whole = JSON.parse(found.data.toString()) as WholeRecord;
+    const whole = parseWhole(found.data);
+    if (!whole) return undefined;
     const [listed] = await this.#recordsOf([{ ref, whole }]);
     if (!listed) return undefined;
     const { record } = listed;
@@ -89,7 +90,7 @@ export class EventLedger {
 
   /** @returns whether there may be more */
   async #listOldest(query: EventQuery, page: EventPage, collector: Collector): Promise<boolean> {
-    const subject = wholeFilter(query.namespace, query.broker);
+    const subject = routedFilter(query.namespace, query.broker, query);
     const { after } = page;
     let seq =
       after === undefined ? await this.#firstSince(subject, query.since) : await this.#behind(query, subject, after);
@@ -114,10 +115,12 @@ export class EventLedger {
   /** @returns whether there may be more */
   async #listNewest(query: EventQuery, page: EventPage, collector: Collector): Promise<boolean> {
     const { after } = page;
-    const subject = wholeFilter(query.namespace, query.broker);
+    const subject = routedFilter(query.namespace, query.broker, query);
     const afterPlace = after === undefined ? undefined : await this.#placeOf(query.namespace, after);
     if (afterPlace === undefined && (await this.#listNewestPending(query, page, collector))) return true;
-    const last = afterPlace === undefined ? await this.#lastSeq(EVENT_STREAMS.records) : afterPlace - 1;
+    const newest = await readMessage(this.#context.link, EVENT_STREAMS.records, { last_by_subj: subject });
+    if (!newest) return false;
+    const last = Math.min(newest.seq, afterPlace === undefined ? newest.seq : afterPlace - 1);
     const first = (await this.#read(EVENT_STREAMS.records, 1, subject, 1)).messages[0]?.seq ?? Number.POSITIVE_INFINITY;
     for (let high = last, window = MIN_WINDOW; high >= first; ) {
       const low = Math.max(1, high - window + 1);
@@ -153,12 +156,12 @@ export class EventLedger {
     after: string | undefined,
   ): Promise<void> {
     const fitting = messages.flatMap((message) => {
-      const ref = parseRecordSubject(message.subject)?.ref;
+      const ref = parseRouted(message.subject);
       if (ref === undefined || ref === after) return [];
-      const whole = JSON.parse(message.data.toString()) as WholeRecord;
+      const whole = parseWhole(message.data);
       collector.last = ref;
       collector.looked++;
-      return fitsEvent(eventOf(ref, whole.meta, undefined), query) ? [{ ref, whole }] : [];
+      return whole && fitsEvent(eventOf(ref, whole.meta, undefined), query) ? [{ ref, whole }] : [];
     });
     for (const candidate of await this.#recordsOf(fitting)) {
       if (!fitsRecord(candidate.record, query)) continue;
@@ -172,15 +175,17 @@ export class EventLedger {
     page: EventPage,
     collector: Collector,
   ): Promise<void> {
-    const pending = messages.map((message) => {
-      const decoded = decodeEvent(message.data);
-      return { ref: eventRef(message.seq, decoded.meta.mark), decoded };
+    const pending = messages.flatMap((message) => {
+      const decoded = readableEvent(message.data);
+      return decoded ? [{ ref: eventRef(message.seq, decoded.meta.mark), decoded }] : [];
     });
-    const subjects = pending.map(({ ref, decoded }) => recordSubject(decoded.meta.broker, ref, WHOLE_EVENT));
+    const subjects = pending.map(({ ref, decoded }) =>
+      routedSubject(decoded.meta.broker, ref, decoded.meta.attributes),
+    );
     const routed = new Map(
       (await lastOf(this.#context.link, EVENT_STREAMS.records, subjects)).map(({ subject, data }) => [
-        parseRecordSubject(subject)?.ref,
-        JSON.parse(data.toString()) as WholeRecord,
+        parseRouted(subject),
+        parseWhole(data),
       ]),
     );
     for (const { ref, decoded } of pending) {
@@ -241,11 +246,11 @@ export class EventLedger {
   /** Number of an event's record, if it has been routed. */
   async #placeOf(namespace: string, ref: string): Promise<number | undefined> {
     if (!parseRef(ref)) return undefined;
-    const [found] = await lastOf(this.#context.link, EVENT_STREAMS.records, [wholeOf(namespace, ref)]);
+    const [found] = await lastOf(this.#context.link, EVENT_STREAMS.records, [routedOf(namespace, ref)]);
     if (found) return found.seq;
     const cursor = await readRoutedUpTo(this.#context.link);
     if ((parseRef(ref)?.seq ?? 0) > cursor) return undefined;
-    return await this.#firstBehind(wholeFilter(namespace), ref);
+    return await this.#firstBehind(routedFilter(namespace), ref);
   }
 
   async #behind({ namespace }: EventQuery, subject: string, ref: string): Promise<number> {
@@ -257,7 +262,7 @@ export class EventLedger {
   /** Where the records of later events begin, when the event's own is gone. */
   async #firstBehind(subject: string, ref: string): Promise<number> {
     return await this.#search(subject, (message) => {
-      const found = parseRecordSubject(message.subject)?.ref;
+      const found = parseRouted(message.subject);
       return found !== undefined && isBefore(ref, found);
     });
   }

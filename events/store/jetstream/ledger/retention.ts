@@ -10,12 +10,13 @@ import {
   deadFilter,
   EVENT_STREAMS,
   openFilters,
-  parseRecordSubject,
   parseRef,
+  parseRouted,
   recordsOf,
-  wholeFilter,
+  routedFilter,
+  routedOf,
 } from "../client/names.ts";
-import { type DeliveryDoc, isOver, newDoc, type WholeRecord } from "../client/records.ts";
+import { type DeliveryDoc, isOver, newDoc, parseWhole, type WholeRecord } from "../client/records.ts";
 
 const PAGE = 128;
 const PAGE_BYTES = 4 * 1024 ** 2;
@@ -71,6 +72,7 @@ export class JetStreamRetention {
     await this.dropData(ref);
     await purgeSubject(link, EVENT_STREAMS.records, deadFilter(broker, ref));
     await purgeSubject(link, EVENT_STREAMS.records, recordsOf(broker, ref));
+    await purgeSubject(link, EVENT_STREAMS.records, routedOf(broker.namespace, ref, broker.name));
   }
 
   /** What is known of the event stays. */
@@ -143,14 +145,13 @@ export class JetStreamRetention {
 
   async #page(broker: BrokerRef, seq: number): Promise<Looked[]> {
     const { link, records } = this.#context;
-    const subject = wholeFilter(broker.namespace, broker.name);
+    const subject = routedFilter(broker.namespace, broker.name);
     const bounds = { seq, subject, limit: PAGE, maxBytes: PAGE_BYTES };
     const { messages } = await readOn(link, EVENT_STREAMS.records, bounds);
     const found = messages.flatMap((message) => {
-      const ref = parseRecordSubject(message.subject)?.ref;
-      return ref === undefined
-        ? []
-        : [{ ref, seq: message.seq, whole: JSON.parse(message.data.toString()) as WholeRecord }];
+      const ref = parseRouted(message.subject);
+      const whole = parseWhole(message.data);
+      return ref !== undefined && whole ? [{ ref, seq: message.seq, whole }] : [];
     });
     const docs = await records.deliveriesOfAll(found.map(({ ref }) => ({ broker, ref })));
     return found.map((event) => ({ ...event, docs: docs.get(event.ref) ?? new Map() }));

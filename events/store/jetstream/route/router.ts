@@ -5,7 +5,7 @@ import type { Delivery } from "../../../../gateway/nats/pull.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import type { NewDelivery, RouteEvents, Routing, StoredEvent } from "../../event-store.ts";
 import type { EventContext } from "../client/context.ts";
-import { decodeEvent, type LoggedEvent, storedEvent } from "../client/event-message.ts";
+import { decodeEvent, type LoggedEvent, readableEvent, storedEvent } from "../client/event-message.ts";
 import { brokerKey, brokersIn, EVENT_STREAMS, eventRef, LOG_FILTER } from "../client/names.ts";
 import type { WholeRecord } from "../client/records.ts";
 import type { JetStreamRetention } from "../ledger/retention.ts";
@@ -122,7 +122,8 @@ export class JetStreamEventRouter {
       limit: 1,
     });
     const [there] = messages;
-    const same = there?.seq === place.seq && eventRef(there.seq, decodeEvent(there.data).meta.mark) === place.ref;
+    const same =
+      there?.seq === place.seq && eventRef(there.seq, readableEvent(there.data)?.meta.mark ?? "") === place.ref;
     if (same || (there && there.seq > place.seq)) return place;
     // Gone since, as it was not to be kept; or never written down. What is routed already is not routed again.
     const { state } = await this.#context.link.api<{ state: { first_seq: number; last_seq: number } }>(
