@@ -139,7 +139,7 @@ export class JetStreamResources implements ResourceStore {
     const { state } = await this.#link.api<{ state: { num_subjects?: number } }>(
       `STREAM.INFO.${EVENT_STREAMS.resources}`,
     );
-    const last = await readMessage(this.#link, EVENT_STREAMS.resources, { last_by_subj: resourceSubject("*") });
+    const last = await readMessage(this.#link, EVENT_STREAMS.resources, { last_by_subj: resourceSubject() });
     const seen = `${last?.seq ?? 0} ${state.num_subjects ?? 0}`;
     const before = this.#seen;
     this.#seen = seen;

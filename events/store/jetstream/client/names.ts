@@ -199,9 +199,10 @@ export function parseLimits(subject: string): BrokerRef {
   return { namespace: untoken(namespace), name: untoken(name) };
 }
 
-export function resourceSubject(kind: string, namespace = "*", name = "*"): string {
-  const part = (text: string) => (text === "*" ? text : subjectToken(text));
-  return `${ROOT}.resource.${kind}.${part(namespace)}.${part(name)}`;
+/** Of a document; of all of a kind, or of all there are, where something is left out. */
+export function resourceSubject(kind?: string, namespace?: string, name?: string): string {
+  const part = (text: string | undefined) => (text === undefined ? "*" : subjectToken(text));
+  return `${ROOT}.resource.${part(kind)}.${part(namespace)}.${part(name)}`;
 }
 
 export const SUBJECTS = {
