@@ -359,6 +359,7 @@ export function describeEventStore(name: string, place: () => Promise<StorePlace
 
     test("deliveries of a key are made one after another in order of arrival, and a retry blocks its key only", async () => {
       const order: string[] = [];
+      const othersMade = Promise.withResolvers<void>();
       let underWay = 0;
       let most = 0;
       const { deliver } = collecting(async ({ event, failures }) => {
@@ -367,7 +368,9 @@ export function describeEventStore(name: string, place: () => Promise<StorePlace
         order.push(`${id}/${failures}`);
         await new Promise((resolve) => setImmediate(resolve));
         if (id.startsWith("a")) underWay--;
-        if (id === "a-0" && failures < 2) return { kind: "retry", afterMs: 60, attempt: attempt({ status: 503 }) };
+        if (id === "a-0" && failures < 2) return { kind: "retry", afterMs: 20, attempt: attempt({ status: 503 }) };
+        if (id === "b-4") othersMade.resolve();
+        if (id === "a-0") await othersMade.promise;
         return done;
       });
       await consume(
