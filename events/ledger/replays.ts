@@ -58,6 +58,7 @@ export class Replays implements TriggerSet {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
+  #making: Promise<void> = Promise.resolve();
   #triggers: readonly Trigger[] = [];
   /** Some may have to be run. */
   #open = true;
@@ -96,9 +97,14 @@ export class Replays implements TriggerSet {
   async create(request: ReplayRequest, namespace: string): Promise<ReplayReport> {
     const { resources, now } = this.#options;
     const replay = await this.#withRefs(beginReplay(request, namespace, now()));
-    await this.#makeRoom(namespace);
-    try {
+    // One at a time: each has to count those before it.
+    const made = this.#making.then(async () => {
+      await this.#makeRoom(namespace);
       await resources.put({ kind: "replay", namespace, name: replay.name, spec: replay }, 0);
+    });
+    this.#making = made.catch(() => undefined);
+    try {
+      await made;
     } catch (error) {
       if (!(error instanceof FaasError) || error.kind !== "conflict") throw error;
       throw new FaasError("conflict", `there is a replay ${replay.name} already`, { cause: error });
