@@ -38,6 +38,8 @@ let engine: EventStoreEngine;
 /** What the system's clock says, and one that is never set. */
 let now: number;
 let steady: number;
+/** What passes with each look at that. */
+let tick: number;
 let posted: EventThreadAnswer[];
 let lastName: number;
 
@@ -45,6 +47,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "faaslane-engine-"));
   now = Date.parse("2026-06-01T12:00:00Z");
   steady = 1000;
+  tick = 0;
   lastName = 0;
   open();
 });
@@ -62,12 +65,22 @@ function open(): void {
     { held: true, release: () => false },
     { path, minFreeBytes: 0, maxBytes: GIB, keepDataBytes: 65_536 },
     () => now,
-    () => steady,
+    () => {
+      steady += tick;
+      return steady;
+    },
     (message) => {
       if (message.kind === "stored") posted.push(message);
     },
     { take: () => undefined },
   );
+}
+
+function slowClock(ms: number): () => void {
+  tick = ms;
+  return () => {
+    tick = 0;
+  };
 }
 
 function restart(): void {
@@ -83,7 +96,10 @@ function pass(ms: number): void {
 function handle(...requests: EventRequest[]): EventThreadAnswer {
   posted = [];
   engine.handle([{ kind: "batch", requests, bodies: new ArrayBuffer(0) }]);
-  return posted[0] ?? nothing;
+  // Lists are answered after the rest, by messages of their own.
+  return posted.length < 2
+    ? (posted[0] ?? nothing)
+    : { ...(posted[0] as EventThreadAnswer), answers: posted.flatMap(({ answers }) => answers) };
 }
 
 function ask<K extends EventAsk["kind"]>(ask: Extract<EventAsk, { kind: K }>): EventAnswers[K] {
@@ -352,6 +368,32 @@ test("what is delivered again before it is routed keeps its data for that", () =
   ask({ kind: "again", namespace: BROKER.namespace, seq: 1, deliveries: [{ trigger: "replay" }] });
   settle(only(claim("replay", 1)).id, { kind: "done", attempt });
   expect(ask({ kind: "events", seqs: [1] })[0]?.data?.byteLength).toBe(70_000);
+});
+
+test("who brings events does not wait for all that others look for", () => {
+  append(event());
+  const list: EventAsk = {
+    kind: "list",
+    query: { namespace: BROKER.namespace },
+    newest: true,
+    after: undefined,
+    limit: 1,
+    withData: false,
+  };
+  const lists = Array.from({ length: 6 }, (_, i): EventRequest => ({ kind: "ask", name: 100 + i, ask: list }));
+  // Each look at the clock is 10 ms after the one before.
+  const end = slowClock(10);
+  handle(...lists, { kind: "append", name: 1, events: [event()] });
+  expect(posted[0]?.appended).toHaveLength(1);
+  expect(posted.flatMap(({ answers }) => answers)).toHaveLength(2);
+  expect(engine.sleepMs).toBe(0);
+  handle({ kind: "append", name: 2, events: [event()] });
+  expect(posted[0]?.appended).toHaveLength(1);
+  expect(posted.flatMap(({ answers }) => answers).map(([name]) => name)).toEqual([102, 103]);
+  end();
+  handle();
+  expect(posted.flatMap(({ answers }) => answers)).toHaveLength(2);
+  expect(engine.sleepMs).not.toBe(0);
 });
 
 test("an event is found by its id among many, also when others have the same hash", () => {

@@ -36,6 +36,18 @@ type RequestOf<K extends EventRequest["kind"]> = Extract<EventRequest, { kind: K
 const MAX_SLEEP_MS = 60_000;
 /** Pause before the next try while the disk refuses to store. */
 const STORAGE_RETRY_MS = 1000;
+/** How long lists are answered at a time. */
+const LISTS_MS = 15;
+const NOTHING = {
+  kind: "stored",
+  appended: [],
+  refused: [],
+  answers: [],
+  claims: [],
+  ready: [],
+  pending: [],
+  abort: [],
+} as const;
 /** Pause between transactions that only remove what is old. */
 const SWEEP_PAUSE_MS = 20;
 
@@ -71,6 +83,8 @@ export class EventStoreEngine {
   /** Not even what is there already can be settled; to be tried again. */
   #stuck = false;
   #short = false;
+  /** To be answered. */
+  readonly #lists: RequestOf<"ask">[] = [];
 
   constructor(
     file: EventFile,
@@ -121,8 +135,10 @@ export class EventStoreEngine {
       asks.filter(({ ask }) => isEventChange(ask)),
     );
     const { now } = this.#clock;
-    for (const { name, ask } of asks)
-      if (!isEventChange(ask)) replies.answers.push([name, this.#asks.answer(ask, now)]);
+    for (const request of asks) {
+      if (request.ask.kind === "list") this.#lists.push(request);
+      else if (!isEventChange(request.ask)) replies.answers.push([request.name, this.#asks.answer(request.ask, now)]);
+    }
     const claims: EventClaimAnswer[] = [];
     for (const { request } of items) {
       if (request.kind !== "claim") continue;
@@ -145,10 +161,22 @@ export class EventStoreEngine {
       abort.length
     )
       this.#post({ kind: "stored", appended, refused, answers, claims, ready, pending, abort });
+    this.#answerLists(now);
+  }
+
+  /** Some of them, as each takes a while: who brings events must not wait for all that are looked for. */
+  #answerLists(now: number): void {
+    const until = this.#steady() + LISTS_MS;
+    while (this.#lists.length > 0) {
+      const { name, ask } = this.#lists.shift() as RequestOf<"ask">;
+      this.#post({ ...NOTHING, answers: [[name, this.#asks.answer(ask, now)]] });
+      if (this.#steady() >= until) return;
+    }
   }
 
   /** Milliseconds until {@link handle} is to be called without a message; undefined while nothing is to come. */
   get sleepMs(): number | undefined {
+    if (this.#lists.length > 0) return 0;
     if (this.#stuck) return STORAGE_RETRY_MS;
     const { now, sure } = this.#clock;
     const due = this.#dispatch.nextDue;
