@@ -126,7 +126,7 @@ export class Sessions {
 /** @param secure whether the page came by TLS */
 export function sessionCookie(value: string, secure: boolean, maxAgeMs: number): string {
   const [prefix, safely] = secure ? ["__Host-", "; Secure"] : ["", ""];
-  const age = Math.max(0, Math.floor(maxAgeMs / 1000));
+  const age = Math.max(0, Math.ceil(maxAgeMs / 1000));
   return `${prefix}${SESSION_COOKIE}=${value}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${safely}`;
 }
 

@@ -94,7 +94,7 @@ describe("--json", () => {
 
   test("of publish tells what could not be, and why", async () => {
     await using scene = await openScene(gateway());
-    const { code, stdout, stderr } = await scene.run("publish --json");
+    const { code, stdout, stderr } = await scene.run("publish --json --builder none");
     expect([code, stderr]).toEqual([1, ""]);
     expect(linesOf(stdout)).toEqual([
       expect.objectContaining({ name: "hello", status: "failed", error: expect.stringContaining("faaslane.json") }),
