@@ -59,22 +59,32 @@ export class BrokerIngress {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Answers a request whose URL starts with {@link BROKER_PREFIX}. */
-  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  /**
+   * Answers a request whose URL starts with {@link BROKER_PREFIX}.
+   * @param told names and values of headers that subscribers may get, in turns
+   * @returns the code of its refusal
+   */
+  async handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    told: readonly string[] = req.rawHeaders,
+  ): Promise<string | undefined> {
     try {
       const ref = readBroker(req.url as string, this.#options.defaultNamespace);
       if (req.method === "OPTIONS") consent(res);
-      else if (req.method === "POST") await this.#take(req, res, ref);
+      else if (req.method === "POST") await this.#take(req, res, ref, told);
       else throw new FaasError("notAllowed", "events are sent by POST");
+      return undefined;
     } catch (thrown) {
-      if (req.destroyed && !req.complete) return; // the sender left; nothing was accepted
+      if (req.destroyed && !req.complete) return undefined; // the sender left; nothing was accepted
       const error = toFaasError(thrown);
       if (error.kind === "internal") this.#options.log.error({ err: error.cause ?? error }, "taking an event failed");
       answerError(res, error, headersOf(error));
+      return error.code;
     }
   }
 
-  async #take(req: IncomingMessage, res: ServerResponse, ref: BrokerRef): Promise<void> {
+  async #take(req: IncomingMessage, res: ServerResponse, ref: BrokerRef, told: readonly string[]): Promise<void> {
     const { brokers, bodies, events: store, count } = this.#options;
     const broker = await this.#inTime(brokers.find(ref));
     if (!broker) throw unknown(`there is no broker ${ref.namespace}/${ref.name}`);
@@ -86,7 +96,7 @@ export class BrokerIngress {
       const appended = await bodies.with(
         req,
         async (body) => {
-          const taken = this.#read(req, ref, body);
+          const taken = this.#read(req, ref, told, body);
           events = taken.length;
           return taken.length === 0 ? [] : await this.#inTime(store.append(taken));
         },
@@ -115,9 +125,9 @@ export class BrokerIngress {
     if (wanted && !this.#options.isAuthorized(req)) throw new FaasError("unauthorized", "invalid credentials");
   }
 
-  #read(req: IncomingMessage, broker: BrokerRef, body: Buffer): NewEvent[] {
+  #read(req: IncomingMessage, broker: BrokerRef, told: readonly string[], body: Buffer): NewEvent[] {
     const key = readKey(req);
-    const headers = forwardedHeaders(req.rawHeaders);
+    const headers = forwardedHeaders(told);
     const arrivedAt = this.#now();
     return decodeHttp(req.headers, body).map((given, place) => {
       const { event, hops } = takeHops(given);

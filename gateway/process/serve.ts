@@ -195,7 +195,20 @@ export async function openGateway(
     const eventMeter = new EventMeter();
     const { tracer } = telemetry;
     const events = openGatewayEvents({
-      ...{ config, credentials, attempts, table, caller, provider, tracer, meter: eventMeter, gateway, release, log },
+      ...{
+        config,
+        credentials,
+        attempts,
+        table,
+        caller,
+        provider,
+        tracer,
+        observer,
+        meter: eventMeter,
+        gateway,
+        release,
+        log,
+      },
     });
     if (events) opened.push(events);
     const watch = openRolloutWatch(connection, table);

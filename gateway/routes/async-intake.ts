@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { type FaasError, toFaasError, withCode } from "../../contract/errors.ts";
-import { clientOf } from "../../http/client-address.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallbackTargets } from "../../kit/outbound/targets.ts";
@@ -25,6 +24,7 @@ import { writeAnswer } from "../proxy/http-exchange.ts";
 import { IGNORED_HEADER, VERSION_HEADER } from "../proxy/version-split.ts";
 import { DEFAULT_QUEUE, type NewCall, type Queue, type Receipt } from "../queue/queue.ts";
 import type { CallObserver, ObservedCall } from "../telemetry/call-record.ts";
+import { observeIntake } from "../telemetry/observe-intake.ts";
 import { AsyncGuard, refusalHeaders } from "./async-guard.ts";
 import { inTime } from "./in-time.ts";
 
@@ -32,9 +32,6 @@ export const ASYNC_PREFIX = "/async-function/";
 
 /** Set to `true` when a call was known already by its idempotency key. */
 export const DUPLICATE_HEADER = "x-faaslane-duplicate";
-
-/** nginx's code for a caller that left; nobody receives it. */
-const CALLER_LEFT = 499;
 
 const MAX_BATCH_LINES = 10_000;
 
@@ -98,13 +95,7 @@ export class AsyncIntake {
   #observe(req: IncomingMessage, res: ServerResponse): ObservedCall | undefined {
     const { observer } = this.#options;
     if (!observer) return undefined;
-    const { method = "", url = "", headers } = req;
-    const record = observer.begin({ kind: "intake", method, url, headers, client: clientOf(req) });
-    res.once("close", () => {
-      record.status = res.writableFinished ? res.statusCode : CALLER_LEFT;
-      observer.end(record);
-    });
-    return record;
+    return observeIntake(observer, "intake", req, res);
   }
 
   /**

@@ -9,8 +9,8 @@ export interface CallTrace extends TraceContext {
   readonly upstreamId: string;
 }
 
-/** `call` comes over HTTP, `stored` from the queue in this process; `intake` is the acceptance of an asynchronous call. */
-export type CallKind = "call" | "stored" | "intake";
+/** `call` comes over HTTP, `stored` from the queue in this process; `intake` is the acceptance of an asynchronous call, `event` that of events. */
+export type CallKind = "call" | "stored" | "intake" | "event";
 
 /** What is known of a call when it comes. */
 export interface CallHead {

@@ -11,6 +11,7 @@ const ROUTES: Readonly<Record<CallKind, string>> = {
   call: "/function/",
   stored: "/function/",
   intake: "/async-function/",
+  event: "/broker/",
 };
 
 /** Whether it is exported however few are: it has failed, or waited for a replica to come up. */

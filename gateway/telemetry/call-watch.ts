@@ -20,7 +20,10 @@ export class CallWatch implements CallObserver {
   upstreamHeaders({ kind, trace }: ObservedCall, headers: string[]): string[] {
     if (!trace) return headers;
     // What is accepted is linked to its acceptance; what a function does is part of its call.
-    return replaceContext(headers, kind === "intake" ? trace : { ...trace, spanId: trace.upstreamId });
+    return replaceContext(
+      headers,
+      kind === "intake" || kind === "event" ? trace : { ...trace, spanId: trace.upstreamId },
+    );
   }
 
   end(record: ObservedCall): void {

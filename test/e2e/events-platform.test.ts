@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
+import { OtlpCollector } from "../support/otlp-collector.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 
 /** Remembers what it was sent, and tells it to whoever asks by GET. */
@@ -13,7 +15,7 @@ export default (req, res) => {
   const parts = [];
   req.on("data", (part) => parts.push(part));
   req.on("end", () => {
-    seen.push({ headers: req.headers, body: Buffer.concat(parts).toString() });
+    seen.push({ env: process.env.RELEASE, headers: req.headers, body: Buffer.concat(parts).toString() });
     res.end();
   });
 };`;
@@ -35,17 +37,29 @@ export default (req, res) => {
 };`;
 
 interface Seen {
+  readonly env?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let platform: Platform;
+let collector: OtlpCollector;
 const fileOf = () => join(folder.path, "data/events.db");
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path, env: { sandbox: "off" } });
+  collector = await OtlpCollector.open();
+  platform = await Platform.start({
+    dataDir: join(folder.path, "data"),
+    cwd: folder.path,
+    env: {
+      sandbox: "off",
+      access_log: join(folder.path, "calls.log"),
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_BSP_SCHEDULE_DELAY: "50",
+    },
+  });
   for (const [image, handler] of [
     ["recorder:1", RECORDER],
     ["answerer:1", ANSWERER],
@@ -60,6 +74,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await platform?.stop();
+  await collector?.close();
   await folder?.remove();
 });
 
@@ -127,6 +142,25 @@ test("an event goes from a request through a broker to the function whose annota
   expect(await seenBy("orders")).toHaveLength(1);
 }, 60_000);
 
+test("an event's way can be followed: a line of the access log, and spans that are linked", async () => {
+  await deploy("traced", "recorder:1", { topic: "traced" });
+  expect((await send("/broker/default", { id: "t1", type: "traced" })).status).toBe(202);
+  expect((await send("/broker/nowhere", { id: "t2", type: "traced" })).status).toBe(404);
+  const accepted = await eventually("its acceptance", () => collector.named("POST /broker/"), 30_000);
+  const delivery = await eventually("its delivery", () => collector.named("process traced.openfaas-fn"), 30_000);
+  expect(delivery).toMatchObject({ kind: 5, attributes: { "messaging.destination.name": "events" } });
+  const ids = collector.spans.filter(({ name }) => name === "POST /broker/").map(({ spanId }) => spanId);
+  expect(ids).toContain(delivery.links?.[0]?.spanId);
+  expect(accepted.kind).toBe(2);
+  const lines = await eventually("the lines are written", async () => {
+    const text = await readFile(join(folder.path, "calls.log"), "utf8");
+    const all = text.split("\n").flatMap((line) => (line.includes('"kind":"event"') ? [JSON.parse(line)] : []));
+    return all.some(({ status }) => status === 404) && all;
+  });
+  expect(lines).toContainEqual(expect.objectContaining({ method: "POST", path: "/broker/default", status: 202 }));
+  expect(lines).toContainEqual(expect.objectContaining({ path: "/broker/nowhere", error: "unknown_broker" }));
+}, 60_000);
+
 test("a function that names its broker is told where that is, and sends events there", async () => {
   const declared = await platform.control("/system/brokers/outbox", { method: "PUT", body: '{"maxAge":"1h"}' });
   expect(declared.status).toBe(201);
@@ -162,6 +196,41 @@ test("a reply goes back to the broker, and on to who wants it", async () => {
   );
   expect(seen).toMatchObject({ body: '{"answered":true}', headers: { "ce-id": "reply-q1" } });
 }, 60_000);
+
+test("an event goes to the version that has the function's calls, and the ledger names it", async () => {
+  await deploy("split", "recorder:1", { topic: "split" });
+  const second = {
+    service: "split",
+    image: "recorder:1",
+    annotations: { topic: "split" },
+    envVars: { RELEASE: "two" },
+  };
+  const updated = await platform.control("/system/functions", { method: "PUT", body: JSON.stringify(second) });
+  expect(updated.status).toBe(202);
+  const targets = JSON.stringify({ targets: [{ version: "v1", share: 10_000 }] });
+  await eventually(
+    "all calls go to the first version again",
+    async () => (await platform.control("/system/function/split/traffic", { method: "PUT", body: targets })).ok,
+    30_000,
+  );
+  const served = async () => (await fetch(`${platform.url}/function/split`)).headers.get("x-function-version");
+  await eventually("the gateway knows", async () => (await served()) === "v1", 30_000);
+  expect((await send("/broker/default", { id: "s-v1", type: "split" })).status).toBe(202);
+  const [seen] = await eventually(
+    "it has the event",
+    async () => {
+      const all = await seenBy("split");
+      return all.length > 0 ? all : undefined;
+    },
+    30_000,
+  );
+  expect([seen?.headers["ce-id"], seen?.env]).toEqual(["s-v1", undefined]);
+  const told = await eventually("it is told as delivered", async () => {
+    const text = await (await platform.control("/system/events/s-v1")).text();
+    return text.includes("delivered") && text;
+  });
+  expect(told).toContain('"version":"v1"');
+}, 90_000);
 
 test("an event wakes a function that sleeps", async () => {
   await deploy("sleeper", "recorder:1", { topic: "wake" });

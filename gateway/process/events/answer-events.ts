@@ -5,6 +5,7 @@ import { WebhookIngress } from "../../../events/routes/webhook.ts";
 import { createApp } from "../../../kit/respond.ts";
 import type { EventsParts } from "../../app.ts";
 import { BodyReader } from "../../proxy/body-reader.ts";
+import { observeIntake } from "../../telemetry/observe-intake.ts";
 import type { EventsAtWork, EventsDeps } from "./events-parts.ts";
 
 /** Bytes of events in memory that are being sent. */
@@ -13,7 +14,7 @@ const MAX_BODY_BYTES = 96 * 1024 ** 2;
 
 /** What of events answers requests. */
 export function answerEvents(
-  { config, isAuthorized, meter, defaultNamespace, log }: EventsDeps,
+  { config, isAuthorized, meter, observer, defaultNamespace, log }: EventsDeps,
   parts: EventsAtWork,
 ): EventsParts {
   const {
@@ -65,7 +66,13 @@ export function answerEvents(
     authorized: (_req, _res, next) => next(),
   });
   return {
-    handle: (req, res) => ((req.url as string).startsWith(BROKER_PREFIX) ? ingress : webhooks).handle(req, res),
+    handle: async (req, res) => {
+      const record = observer && observeIntake(observer, "event", req, res);
+      if (!(req.url as string).startsWith(BROKER_PREFIX)) return await webhooks.handle(req, res);
+      const told = record ? observer.upstreamHeaders(record, [...req.rawHeaders]) : req.rawHeaders;
+      const code = await ingress.handle(req, res, told);
+      if (record) record.errorCode = code;
+    },
     control: app,
   };
 }

@@ -16,6 +16,7 @@ import type { CallbackTargetRules } from "../../../kit/outbound/targets.ts";
 import type { FunctionCaller } from "../../async/function-caller.ts";
 import type { EventMeter } from "../../metrics/event-meter.ts";
 import type { FunctionTable } from "../../proxy/function-table.ts";
+import type { CallObserver } from "../../telemetry/call-record.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import type { EmbeddedEventsConfig, JetStreamEventsConfig } from "../events-config.ts";
 import type { EventNamespacesOptions } from "./event-namespaces.ts";
@@ -26,6 +27,8 @@ export interface EventsDeps {
   /** Makes calls of functions. Its owner closes it after events are closed. */
   readonly caller: FunctionCaller;
   readonly tracer: Tracer | undefined;
+  /** Told of requests that bring events; absent where nobody wants to know. */
+  readonly observer?: CallObserver | undefined;
   readonly listNamespaces: EventNamespacesOptions["list"];
   readonly isAuthorized: (req: IncomingMessage) => boolean;
   /** Folder of functions' secrets. */

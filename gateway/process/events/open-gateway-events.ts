@@ -6,6 +6,7 @@ import type { EventMeter } from "../../metrics/event-meter.ts";
 import type { EventMetricsOptions } from "../../metrics/event-metrics.ts";
 import type { ProviderClient } from "../../provider-client.ts";
 import type { FunctionTable } from "../../proxy/function-table.ts";
+import type { CallObserver } from "../../telemetry/call-record.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import type { GatewayConfig } from "../config.ts";
 import { LazyEvents } from "./lazy-events.ts";
@@ -18,6 +19,8 @@ export interface GatewayEventsDeps {
   readonly caller: FunctionCaller;
   readonly provider: Pick<ProviderClient, "namespaces">;
   readonly tracer: Tracer | undefined;
+  /** Told of requests that bring events; absent where nobody wants to know. */
+  readonly observer: CallObserver | undefined;
   readonly meter: EventMeter;
   /** Name of this gateway, its own for each start. */
   readonly gateway: string;
@@ -27,13 +30,14 @@ export interface GatewayEventsDeps {
 
 /** Events of a gateway, of which nothing is loaded before they are used; undefined where there are to be none. */
 export function openGatewayEvents(deps: GatewayEventsDeps): LazyEvents | undefined {
-  const { config, credentials, attempts, table, caller, provider, tracer, meter, gateway, release, log } = deps;
+  const { config, credentials, attempts, table, caller, provider, tracer, observer, meter, gateway, release, log } =
+    deps;
   const { events } = config;
   if (events.kind === "none") return undefined;
   const open = async () => {
     const { openEvents } = await import("./open-events.ts");
     return await openEvents({
-      ...{ config: events, table, caller, tracer, meter, log, answers: true, process: gateway },
+      ...{ config: events, table, caller, tracer, observer, meter, log, answers: true, process: gateway },
       listNamespaces: (signal) => provider.namespaces(signal),
       isAuthorized: (req) => checkLogin(req, credentials, attempts),
       functionSecretsPath: config.functionSecretsPath,
