@@ -45,7 +45,7 @@ export class Course {
     if (visit > MAX_VISITS) {
       return [this.#failed(position, step.name, { errorType: "Loop", cause: `more than ${MAX_VISITS} steps` })];
     }
-    const size = sizeOf(event);
+    const size = sizeOf(event, position.delivery.event.headers);
     if (size > this.#maxEventBytes) return this.fail(position, step, tooLarge(size, this.#maxEventBytes));
     if (step.kind !== "wait") return [this.next(position, step.name, event, { visit })];
     const until = waitEnd(step.wait, event.attributes, this.#now());
@@ -60,7 +60,7 @@ export class Course {
   /** What follows what a step has answered. @param answer undefined for an empty one, which ends the run */
   after(position: Position, step: PlannedStep, answer: CloudEvent | undefined): NewEvent[] {
     if (answer === undefined) return [this.end(position, position.delivery.event.event, "empty")];
-    const size = sizeOf(answer);
+    const size = sizeOf(answer, position.delivery.event.headers);
     if (size > this.#maxEventBytes) return this.fail(position, step, tooLarge(size, this.#maxEventBytes));
     return this.begin(position, answer, this.plan.steps.indexOf(step) + 1);
   }

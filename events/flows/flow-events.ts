@@ -202,7 +202,11 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Bytes of an event as stores count them, more or less. */
-export function sizeOf({ attributes, data }: CloudEvent): number {
-  return JSON.stringify(attributes).length + (data?.length ?? 0);
+/** What a store adds to an event, and headers of ours. */
+const EXTRA_BYTES = 2 * 1024;
+
+/** Bytes of an event as stores count them, at most. */
+export function sizeOf({ attributes, data }: CloudEvent, headers: HeaderList): number {
+  const head = Buffer.byteLength(JSON.stringify(attributes)) + Buffer.byteLength(JSON.stringify(headers));
+  return head + EXTRA_BYTES + (data?.length ?? 0);
 }

@@ -36,6 +36,8 @@ export interface FlowBenchOptions {
   readonly now?: () => number;
   /** Where the file is; one of its own when absent. */
   readonly folder?: string;
+  /** Other stores than those in a file. */
+  readonly openStores?: () => Promise<EmbeddedEvents>;
   /** Between the stores and those who use them. */
   readonly between?: (stores: EmbeddedEvents) => EmbeddedEvents;
 }
@@ -91,7 +93,8 @@ export class FlowBench {
 
   static async open(options: FlowBenchOptions): Promise<FlowBench> {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "flows-"));
-    const stores = await openEmbeddedEvents({ path: join(folder, "events.db"), log: SILENT, minFreeBytes: 0 });
+    const inFile = () => openEmbeddedEvents({ path: join(folder, "events.db"), log: SILENT, minFreeBytes: 0 });
+    const stores = await (options.openStores ?? inFile)();
     const bench = new FlowBench(options.between?.(stores) ?? stores, folder, options);
     await bench.#engine.ready;
     return bench;
