@@ -1,3 +1,4 @@
+import { MAX_JSON_DEPTH, parseBoundedJson } from "../../contract/bounded-json.ts";
 import { clip } from "../../contract/clip.ts";
 import type { SubscriberAnswer } from "../triggers/trigger.ts";
 import type { PlannedCatch } from "./plan.ts";
@@ -39,7 +40,7 @@ function readTyped(body: Buffer): { errorType: string; cause: string | undefined
   if (body.length > MAX_BODY_BYTES || body[0] !== 0x7b) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(body.toString("utf8"));
+    value = parseBoundedJson(body, { maxBytes: MAX_BODY_BYTES, maxDepth: MAX_JSON_DEPTH }, "error");
   } catch {
     return undefined;
   }
