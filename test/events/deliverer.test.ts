@@ -173,8 +173,15 @@ describe("what a subscriber gets", () => {
   });
 
   test("what a connector sends with it", async () => {
-    await deliver({ event: { headers: [["X-Topic", "orders"]], via: "source/shop/kafka" } });
-    expect(subscriber.received[0]?.headers["x-topic"]).toBe("orders");
+    const headers = [
+      ["X-Topic", "orders"],
+      ["Cookie", "a=b"],
+      ["authorization", "Basic x"],
+    ] as const;
+    await deliver({ event: { headers, via: "source/shop/kafka" } });
+    const got = subscriber.received[0]?.headers;
+    expect(got?.["x-topic"]).toBe("orders");
+    for (const name of ["authorization", "cookie"]) expect(got).not.toHaveProperty(name);
   });
 
   test("not how many hops are left", async () => {
@@ -411,6 +418,14 @@ describe("what becomes of a delivery", () => {
     expect(await deliver({ event: old, spec })).toMatchObject({ kind: "dead", reason: /older/ });
     expect(await deliver({ event: old, spec, delivery: { replay: "x" } })).toMatchObject({ kind: "done" });
     expect(subscriber.received).toHaveLength(1);
+  });
+
+  test("what is given out again is old, and is tried again all the same", async () => {
+    subscriber.answer = () => ({ status: 500 });
+    const given = { event: { arrivedAt: NOW - 3_601_000 }, spec: { delivery: { maxAge: "1h" } } };
+    expect(await deliver({ ...given, delivery: { replay: "x" } })).toMatchObject({ kind: "retry" });
+    const spec = { delivery: { maxAge: "1h", deadLetterSink: { uri: subscriber.url } } };
+    expect(await deliver({ ...given, spec, delivery: { deadLetter: true } })).toMatchObject({ kind: "retry" });
   });
 
   test("a transform that fails is dead with its reason; one that has no room is tried again", async () => {

@@ -64,6 +64,7 @@ describe("routing", () => {
     const ordered = trigger("a", { order: "partitionkey" });
     expect(route([ordered], { partitionkey: "k" }).deliveries).toEqual([{ trigger: ordered.id, orderKey: "k" }]);
     expect(route([ordered]).deliveries).toEqual([{ trigger: ordered.id }]);
+    expect(route([ordered], { partitionkey: "" }).deliveries).toEqual([{ trigger: ordered.id }]);
     expect(route([trigger("b")], { partitionkey: "k" }).deliveries).toEqual([{ trigger: "trigger/shop/b" }]);
   });
 
