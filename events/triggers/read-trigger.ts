@@ -19,6 +19,9 @@ export interface ReadDelivery {
   readonly reply: ReplyRule;
 }
 
+/** The platform cuts calls of functions sooner, each as its own settings say. */
+const FUNCTION_TIMEOUT = "1h";
+
 /** Where a delivery is declared. */
 interface DeliveryPlace {
   readonly namespace: string;
@@ -46,10 +49,11 @@ export function readDelivery(
   const defaults = defaultsOf(broker);
   const { deadLetterSink: _, format, reply, ...policy } = { ...defaults, ...known } as EventDeliverySpec;
   const ladder = policy.backoffPolicy === "webhook" ? WEBHOOK_DEFAULTS : {};
+  const own = subscriber.kind === "function" && policy.timeout === undefined ? { timeout: FUNCTION_TIMEOUT } : {};
   const sink = spec.deadLetterSink ?? defaults?.deadLetterSink;
   const sinkNamespace = spec.deadLetterSink ? namespace : broker.namespace;
   return {
-    policy: readDeliveryPolicy({ ...ladder, ...policy }, field),
+    policy: readDeliveryPolicy({ ...ladder, ...own, ...policy }, field),
     ...(sink && { deadLetter: readSubscriber(sink, sinkNamespace) }),
     ...(format !== undefined && { format }),
     // Functions that know nothing of events answer whatever they like.

@@ -160,6 +160,12 @@ describe("declared triggers", () => {
     });
   });
 
+  test("functions have as long as the platform gives their calls", () => {
+    expect(declared({ subscriber }).policy.timeoutMs).toBe(3600_000);
+    expect(declared({ subscriber, delivery: { timeout: "5s" } }).policy.timeoutMs).toBe(5000);
+    expect(declared({ subscriber: { uri: "http://a.example/" } }).policy.timeoutMs).toBe(60_000);
+  });
+
   test("answers have to be events where the subscriber is no function", () => {
     expect(declared({ subscriber: { uri: "http://a.example/" } }).reply).toBe("event");
     expect(declared({ subscriber }).reply).toBe("any");
