@@ -24,6 +24,8 @@ export interface SourceStackOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly maxEventBytes?: number;
   readonly types?: SourceTypes;
+  /** Told around each append of sources, with its number. */
+  readonly onAppend?: (step: "before" | "after", append: number) => void;
 }
 
 /** Sources with the embedded store and their routes, in this process. */
@@ -35,10 +37,20 @@ export async function openSourceStack(options: SourceStackOptions = {}) {
   const store = await openEmbeddedEvents({ path: join(folder, "events.db"), log, minFreeBytes: 0, maxEventBytes });
   const documents = new DocumentSources(store.resources, log);
   const types = options.types ?? sourceTypes();
+  let appends = 0;
   const runner = new SourceRunner({
     sets: [documents],
     types,
-    store: store.events,
+    store: {
+      append: async (events) => {
+        const append = ++appends;
+        options.onAppend?.("before", append);
+        const appended = await store.events.append(events);
+        options.onAppend?.("after", append);
+        return appended;
+      },
+      find: (namespace, ref) => store.events.find(namespace, ref),
+    },
     resources: store.resources,
     readSecret: async (_namespace, name) => {
       const text = secrets[name];
