@@ -50,6 +50,9 @@ export interface DeliveryDoc {
   readonly outbox?: SettlementOutbox;
 }
 
+/** More than any broker keeps events. */
+const MAX_TTL_S = 60 * 24 * 3600;
+
 export interface Found<T> {
   readonly doc: T;
   /** Of its message, for {@link EventRecords.write}. */
@@ -164,8 +167,13 @@ export class EventRecords {
   }
 }
 
+/** As the server takes it, whatever the event says of its arrival. */
 export function ttl(seconds: number): [string, string][] {
-  return [["Nats-TTL", String(Math.max(1, Math.ceil(seconds)))]];
+  return [["Nats-TTL", ttlText(seconds)]];
+}
+
+export function ttlText(seconds: number): string {
+  return String(Math.min(MAX_TTL_S, Math.max(1, Math.ceil(Number.isFinite(seconds) ? seconds : 0))));
 }
 
 /** Undefined for what is none, or of another release: who lists leaves it out. */

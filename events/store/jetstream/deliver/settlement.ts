@@ -12,6 +12,8 @@ import { type HeldDelivery, recordPlaceOf } from "./held-delivery.ts";
 
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 5000;
+/** By then the event is gone. */
+const MAX_RETRY_MS = 60 * 24 * 3600_000;
 /** More does not go into the message of a record; it is stored before the end then. */
 const OUTBOX_SHARE = 0.6;
 
@@ -78,7 +80,7 @@ export class DeliverySettler {
     settledAt: number,
   ): Promise<void> {
     const { message } = held;
-    const dueAt = settledAt + Math.max(0, Number.isFinite(afterMs) ? afterMs : 0);
+    const dueAt = settledAt + Math.min(MAX_RETRY_MS, Math.max(0, Number.isNaN(afterMs) ? 0 : afterMs));
     const before = held.record?.doc ?? newDoc(message.delivery);
     if (before.failures <= message.failures) {
       const doc: DeliveryDoc = {

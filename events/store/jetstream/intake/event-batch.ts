@@ -4,6 +4,7 @@ import { API_ERRORS, type Link } from "../../../../gateway/nats/connection.ts";
 import { readMessage } from "../../../../gateway/nats/stored-message.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import { EVENT_STREAMS, newId, onceSubject } from "../client/names.ts";
+import { ttlText } from "../client/records.ts";
 
 export interface BatchMessage {
   readonly subject: string;
@@ -76,7 +77,7 @@ async function send(link: Link, messages: readonly BatchMessage[]): Promise<Answ
     const headers = newHeaders();
     headers.set("Nats-Batch-Id", batch);
     headers.set("Nats-Batch-Sequence", String(index + 1));
-    headers.set("Nats-TTL", String(Math.max(1, Math.ceil(ttlS))));
+    headers.set("Nats-TTL", ttlText(ttlS));
     if (first) headers.set("Nats-Expected-Last-Subject-Sequence", "0");
     if (index < messages.length - 1) {
       link.nc.publish(subject, payload, { headers });

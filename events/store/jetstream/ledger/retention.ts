@@ -40,6 +40,8 @@ export class JetStreamRetention {
   readonly #context: EventContext;
   /** By broker, up to where everything that is overdue has been dealt with. */
   readonly #swept = new Map<string, number>();
+  /** By broker, up to where has been looked for events that may go. */
+  readonly #searched = new Map<string, number>();
 
   constructor(context: EventContext) {
     this.#context = context;
@@ -47,9 +49,18 @@ export class JetStreamRetention {
 
   /** Lets the oldest events go of which nothing is open. @returns whether there is as much room more as asked for */
   async makeRoom(broker: BrokerRef, need: BrokerUse): Promise<boolean> {
+    const key = brokerKey(broker);
     let [events, bytes, looked] = [need.events, need.bytes, 0];
-    for (let seq = 1; (events > 0 || bytes > 0) && looked < MAX_LOOKED_AT; ) {
+    let seq = this.#searched.get(key) ?? 1;
+    let mayBegin = seq > 1;
+    while ((events > 0 || bytes > 0) && looked < MAX_LOOKED_AT) {
       const page = await this.#page(broker, seq);
+      if (page.length === 0 && mayBegin) {
+        // Those before may have been delivered meanwhile.
+        mayBegin = false;
+        seq = 1;
+        continue;
+      }
       if (page.length === 0) break;
       looked += page.length;
       const leaving = [];
@@ -62,6 +73,7 @@ export class JetStreamRetention {
       }
       await Promise.all(leaving.map(({ ref }) => this.remove(broker, ref)));
     }
+    this.#searched.set(key, seq);
     return events <= 0 && bytes <= 0;
   }
 
