@@ -1,6 +1,6 @@
 import { FaasError, toFaasError } from "../../contract/errors.ts";
 import { sleep } from "../../kit/sleep.ts";
-import type { EventPage, EventQuery, EventRecord, EventStore } from "../store/event-store.ts";
+import type { EventPage, EventQuery, EventRecord, EventStore, NewDelivery } from "../store/event-store.ts";
 import { deliveriesAgain, type Replay } from "./replay.ts";
 
 export type ReplayStore = Pick<EventStore, "list" | "find" | "deliverAgain">;
@@ -11,6 +11,18 @@ const NOTE_MS = 1_000;
 /** Pauses while the store takes nothing. */
 const LEAST_PAUSE_MS = 1_000;
 const MOST_PAUSE_MS = 30_000;
+
+/** Events that go to the disk together: fewer where the rate is low, so that it is kept evenly. */
+const CHUNKS_A_SECOND = 20;
+const MOST_TOGETHER = 64;
+
+interface Chosen {
+  readonly record: EventRecord;
+  /** Where it goes; nowhere when it is not meant. */
+  readonly again: readonly NewDelivery[];
+  /** By this replay already. */
+  readonly sent: boolean;
+}
 
 /** What a replay has come to. */
 export type ReplayProgress = Pick<
@@ -53,6 +65,16 @@ async function* pagesOf(store: Pick<ReplayStore, "list">, select: EventQuery, af
   }
 }
 
+async function* chunksOf<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let chunk: T[] = [];
+  for await (const item of items) {
+    if (chunk.push(item) < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
 /** Gives a replay's events out again, from where it is, until it is at its end or the signal aborts. */
 export class ReplayRun {
   readonly #options: ReplayRunOptions;
@@ -60,10 +82,13 @@ export class ReplayRun {
   #progress: ReplayProgress;
   #notedAt = 0;
   #wanted = true;
+  /** Some may have gone out already. */
+  #begun: boolean;
 
   constructor(replay: Replay, options: ReplayRunOptions) {
     this.#replay = replay;
     this.#options = options;
+    this.#begun = replay.state === "RUNNING";
     const { state, total, done, skipped, lastRef, lastArrivedAt } = replay;
     this.#progress = {
       state,
@@ -106,36 +131,56 @@ export class ReplayRun {
   }
 
   async #sendAll(): Promise<void> {
-    const { store } = this.#options;
-    // Of the first ones after a restart some may have gone out already, later than the last note.
-    let doubtful = this.#progress.lastRef !== undefined || this.#progress.done > 0 || this.#replay.state === "RUNNING";
-    const gapMs = 1000 / this.#replay.rate;
+    const { store, signal } = this.#options;
+    const { rate } = this.#replay;
+    const together = Math.min(Math.max(Math.floor(rate / CHUNKS_A_SECOND), 1), MOST_TOGETHER);
+    const resumed = this.#begun;
+    this.#begun = true;
+    // Of the first ones after a restart some may have gone out already: those since the last note.
+    let doubtful = resumed ? Math.ceil((rate * NOTE_MS) / 1000) * 2 + 2 * MOST_TOGETHER : 0;
     let due = performance.now();
-    for await (const record of selectedEvents(store, this.#replay, this.#progress.lastRef)) {
-      if (this.#over) return;
-      const again = deliveriesAgain(record, this.#replay);
-      if (again.length > 0) {
-        const sent = doubtful && record.deliveries.some(({ replay }) => replay === this.#replay.name);
-        doubtful &&= sent;
-        if (!sent) {
-          await sleep(Math.max(0, due - performance.now()), this.#options.signal);
-          if (this.#over) return;
-          due = Math.max(performance.now(), due) + gapMs;
-        }
-        const given = sent || (await this.#send(record, again));
-        this.#progress = { ...this.#progress, ...(given ? { done: this.#progress.done + 1 } : this.#skipped()) };
+    for await (const records of chunksOf(selectedEvents(store, this.#replay, this.#progress.lastRef), together)) {
+      const chunk = records.map((record) => {
+        const again = deliveriesAgain(record, this.#replay);
+        const sent = doubtful-- > 0 && record.deliveries.some(({ replay }) => replay === this.#replay.name);
+        return { record, again, sent };
+      });
+      const sends = chunk.filter(({ again, sent }) => again.length > 0 && !sent).length;
+      if (sends > 0) {
+        await sleep(Math.max(0, due - performance.now()), signal);
+        due = Math.max(performance.now(), due) + (sends * 1000) / rate;
       }
-      this.#progress = { ...this.#progress, lastRef: record.event.ref, lastArrivedAt: record.event.arrivedAt };
+      if (this.#over) return;
+      await this.#sendChunk(chunk);
       if (performance.now() - this.#notedAt >= NOTE_MS) await this.#note();
+      if (this.#over) return;
     }
   }
 
-  #skipped() {
-    return { skipped: this.#progress.skipped + 1 };
+  /** Those of a chunk go to the disk together. */
+  async #sendChunk(chunk: readonly Chosen[]): Promise<void> {
+    const sends = await Promise.allSettled(
+      chunk.map(async ({ record, again, sent }) => sent || again.length === 0 || (await this.#send(record, again))),
+    );
+    // Only now: what is still on its way would be taken for unsent.
+    const given = sends.map((outcome) => {
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
+    });
+    const meant = chunk.filter(({ again }) => again.length > 0).length;
+    const skipped = given.filter((done) => !done).length;
+    const last = (chunk.at(-1) as Chosen).record.event;
+    this.#progress = {
+      ...this.#progress,
+      done: this.#progress.done + meant - skipped,
+      skipped: this.#progress.skipped + skipped,
+      lastRef: last.ref,
+      lastArrivedAt: last.arrivedAt,
+    };
   }
 
   /** @returns false for an event that cannot go out: it, or its data, is not kept any more */
-  async #send(record: EventRecord, again: ReturnType<typeof deliveriesAgain>): Promise<boolean> {
+  async #send(record: EventRecord, again: readonly NewDelivery[]): Promise<boolean> {
     try {
       await this.#options.store.deliverAgain(this.#replay.namespace, record.event.ref, again);
       return true;
