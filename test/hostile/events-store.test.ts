@@ -156,6 +156,21 @@ test("a reply that is larger than an event may be ends its delivery, and says so
   expect(events[0]?.deliveries).toMatchObject([{ state: "dead", reason: expect.stringContaining("larger than") }]);
 });
 
+test("a reply that is no event ends its delivery, and nothing else", async () => {
+  const odd = newEvent({ event: { attributes: { id: 1n as never, source: "/s", type: "t", specversion: "1.0" } } });
+  await store.events.consume(
+    routeTo(["t"]),
+    async ({ event }) =>
+      event.event.attributes.id === "odd" ? { kind: "done", attempt: attempt(), appended: [odd] } : done,
+    OPTIONS,
+  );
+  await store.events.append([newEvent({ id: "odd" }), newEvent({ id: "even" })]);
+  await eventually("both have ended", async () => {
+    const [stats] = await store.events.stats(NS);
+    return stats?.dead === 1 && stats.pending === 0 && Object.keys(stats.open).length === 0;
+  });
+});
+
 test("more than may wait for the disk is refused at once", async () => {
   const data = Buffer.alloc(1_000_000);
   await store.events.append([newEvent()]);

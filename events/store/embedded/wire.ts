@@ -31,7 +31,21 @@ export function toWireEvent(event: NewEvent, head: string, bodies: BodyPacker): 
   };
 }
 
+/** Of what a deliverer says: one that cannot be told to the thread ends as dead, for it would come to nothing again. */
 export function toWireSettlement(
+  settlement: DeliverySettlement,
+  maxEventBytes: number,
+  bodies: BodyPacker,
+): WireEventSettlement {
+  try {
+    return packSettlement(settlement, maxEventBytes, bodies);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { kind: "dead", reason: `what follows from it is no event that can be stored: ${why}` };
+  }
+}
+
+function packSettlement(
   settlement: DeliverySettlement,
   maxEventBytes: number,
   bodies: BodyPacker,

@@ -79,6 +79,11 @@ export class DeliveryTable {
       .map((id) => this.row(id) as DeliveryRow);
   }
 
+  /** Whether an event has a delivery of a trigger. */
+  isOf(event: number, trigger: number): boolean {
+    return this.#db.get("SELECT 1 FROM deliveries WHERE event = ? AND trigger = ?", event, trigger) !== undefined;
+  }
+
   retry(row: DeliveryRow, due: number, waitMs: number, attempt: AttemptRecord): void {
     this.#db.run(
       "UPDATE deliveries SET state = 1, due = ?, wait = ?, failures = failures + 1, tries = tries + 1, attempts = ? WHERE id = ?",

@@ -180,6 +180,13 @@ export class EventTable {
     return { ...row, open, phase, keep };
   }
 
+  hasVerdict(seq: number, trigger: number): boolean {
+    // Most that do not have it need not be read for that.
+    const sql = "SELECT verdicts FROM verdicts WHERE seq = ? AND instr(verdicts, ?) > 0";
+    const text = this.#db.get(sql, seq, `[${trigger},`)?.verdicts as string | undefined;
+    return text !== undefined && (JSON.parse(text) as [number][]).some(([no]) => no === trigger);
+  }
+
   verdicts(seq: number): TriggerVerdict[] {
     const text = this.#db.get("SELECT verdicts FROM verdicts WHERE seq = ?", seq)?.verdicts as string | undefined;
     if (text === undefined) return [];

@@ -100,8 +100,9 @@ export class EventStoreEngine {
     this.#steady = steady;
     this.#post = post;
     this.#space = space;
-    this.#clock = new PersistentClock(now, steady, ONCE_MS);
     const { brokers, events, deliveries } = file;
+    const knownMs = [...brokers.all()].map(({ limits }) => limits.maxAgeMs);
+    this.#clock = new PersistentClock(now, steady, Math.max(ONCE_MS, ...knownMs));
     file.transaction(() => deliveries.boundWaits(now()), false);
     this.#dispatch = new EventDispatch(deliveries, brokers);
     this.#retention = new EventRetention(file.db, brokers, events);

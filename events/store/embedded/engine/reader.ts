@@ -84,10 +84,18 @@ export class EventReader {
   #match(seq: number, query: EventQuery, withData: boolean): WireRecord | undefined {
     const row = this.#context.events.row(seq);
     if (!row || !this.#isMeant(row, query)) return undefined;
+    if (query.trigger !== undefined && !this.#hasSeen(query.trigger, row)) return undefined;
     const event = this.#context.events.stored(row, withData);
     if (!hasAttributes(event.head, query)) return undefined;
     const record = this.#record(row, event);
-    return hasTrigger(record, query) && hasState(record, query) ? record : undefined;
+    return hasState(record, query) ? record : undefined;
+  }
+
+  /** Whether there is a verdict or delivery of a trigger. */
+  #hasSeen(trigger: string, { seq }: EventRow): boolean {
+    const { brokers, deliveries, events } = this.#context;
+    const no = brokers.triggerNo(trigger);
+    return no !== undefined && (deliveries.isOf(seq, no) || events.hasVerdict(seq, no));
   }
 
   #isMeant({ arrived, broker }: EventRow, { namespace, broker: name, since, until }: EventQuery): boolean {
@@ -116,10 +124,6 @@ function hasAttributes(head: string, { id, source, type }: EventQuery): boolean 
   const [attributes] = JSON.parse(head) as [Record<string, unknown>];
   const is = (name: string, wanted: string | undefined) => wanted === undefined || attributes[name] === wanted;
   return is("id", id) && is("source", source) && is("type", type);
-}
-
-function hasTrigger({ verdicts, deliveries }: WireRecord, { trigger }: EventQuery): boolean {
-  return trigger === undefined || [...verdicts, ...deliveries].some((told) => told.trigger === trigger);
 }
 
 /** By the deliveries of the trigger, where one is named. */
