@@ -85,7 +85,8 @@ export class FanOut {
     const { name } = this.#step;
     const join = this.#step.kind === "map" ? "all" : this.#step.join;
     return await deps.runs.change(plan.namespace, place.run, (run) => {
-      if (staleness(run, place.round, deps.now()) !== undefined || run.joins[name]?.visit === place.visit) return run;
+      if (staleness(run, place.round, deps.overNow()) !== undefined || run.joins[name]?.visit === place.visit)
+        return run;
       return { ...run, joins: { ...run.joins, [name]: openJoin(place.visit, join, count) } };
     });
   }
@@ -174,7 +175,7 @@ export class FanOut {
   /** Takes note of what came of one part. */
   async join(delivery: EventDelivery): Promise<TryOrder> {
     const steps = this.#steps;
-    const { runs, now } = steps.deps;
+    const { runs, overNow } = steps.deps;
     const { namespace } = steps.plan;
     const { name } = this.#step;
     const arrival = await steps.arrivePart(delivery);
@@ -192,7 +193,7 @@ export class FanOut {
       verdict = { kind: "open" };
       if (!join || join.visit !== place.visit || isOld(run)) return run;
       const folded = foldPart(join, item, outcome);
-      if (staleness(run, run.round, now()) === undefined) verdict = folded.verdict;
+      if (staleness(run, run.round, overNow()) === undefined) verdict = folded.verdict;
       else if (folded.verdict.kind !== "open" && join.decidedBy === undefined) {
         // A run that has stopped decides nothing; it is decided anew when it goes on.
         const { decidedBy: _, ...undecided } = folded.state;

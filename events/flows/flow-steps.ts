@@ -11,6 +11,7 @@ import { ATTEMPT_HEADER, type Place, readErrorEvent, readPlace, viaOf, wrapAnswe
 import type { FlowPlan, PlannedCall, PlannedStep } from "./plan.ts";
 import { endRun, latestStep, markStep, type Run, runNameOf, type StepMark, staleness } from "./run.ts";
 import { inputKey, type RunStore } from "./run-store.ts";
+import type { RunsUnderWay } from "./runs-under-way.ts";
 import { readStepError, type StepError } from "./step-error.ts";
 
 /**
@@ -25,6 +26,10 @@ export interface FlowDeps {
   readonly currentVersion: CurrentVersion;
   readonly maxEventBytes: number;
   readonly now: () => number;
+  /** For deadlines: what is over by it is over, however the clock is set. */
+  readonly overNow: () => number;
+  /** Runs that have not ended. */
+  readonly underWay: RunsUnderWay;
 }
 
 /** Data beyond this is kept until it is delivered, and by runs until they are forgotten. */
@@ -61,6 +66,7 @@ export class FlowSteps {
     // What is replayed runs anew.
     const asked = via === viaOf(plan) && replay === undefined ? readPlace(delivery) : undefined;
     const begunBy = replay === undefined ? ref : `${ref}/replay/${replay}`;
+    deps.underWay.admit(plan);
     const name = asked?.run ?? runNameOf(plan.namespace, plan.name, begunBy);
     const run = await deps.runs.create(plan.namespace, name, this.newRun(name, event, ref));
     const place = { run: name, round: 0, visit: 0 };
@@ -105,7 +111,7 @@ export class FlowSteps {
     const place = readPlace(delivery);
     if (!place) return "it is no event of a run";
     const run = await deps.runs.get(plan.namespace, place.run);
-    const stale = staleness(run, place.round, deps.now());
+    const stale = staleness(run, place.round, deps.overNow());
     if (!run || stale !== undefined) {
       if (run?.state === "running" && run.round === place.round) await this.#timeOut(place.run);
       return stale ?? "";
@@ -122,9 +128,9 @@ export class FlowSteps {
 
   async #timeOut(name: string): Promise<void> {
     const { deps, plan } = this;
-    const now = deps.now();
+    const over = deps.overNow();
     await deps.runs.change(plan.namespace, name, (run) =>
-      now >= run.deadlineAt ? endRun(run, { state: "timed-out" }, now) : run,
+      over >= run.deadlineAt ? endRun(run, { state: "timed-out" }, deps.now()) : run,
     );
   }
 
@@ -137,10 +143,11 @@ export class FlowSteps {
       await deps.runs.putBytes(plan.namespace, inputKey(place.run, key), event.data as Buffer);
     }
     const now = deps.now();
+    const over = deps.overNow();
     const run = await deps.runs.change(plan.namespace, place.run, (run) =>
-      staleness(run, place.round, now) === undefined ? markStep(run, key, place.visit, ref, now) : run,
+      staleness(run, place.round, over) === undefined ? markStep(run, key, place.visit, ref, now) : run,
     );
-    return run && staleness(run, place.round, now) === undefined ? run.steps[key] : undefined;
+    return run && staleness(run, place.round, over) === undefined ? run.steps[key] : undefined;
   }
 
   /** Before a step's subscriber, or the flow's `reply`, is given an event. */

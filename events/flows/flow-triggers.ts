@@ -11,7 +11,7 @@ type Hooks = Pick<Trigger, "onTry" | "onAnswer" | "onDead">;
 
 /** What only the platform does is tried until it can be done, as long as a run may take. */
 const OWN_POLICY: DeliveryPolicy = {
-  retries: 1_000,
+  retries: 1_000_000,
   backoff: "exponential",
   delayMs: 100,
   maxDelayMs: 30_000,

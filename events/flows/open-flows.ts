@@ -1,4 +1,5 @@
 import type { Logger } from "../../kit/log.ts";
+import { earliestNow } from "../../kit/steady-clock.ts";
 import type { EventStore } from "../store/event-store.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { Transforms } from "../transforms/transforms.ts";
@@ -7,6 +8,7 @@ import type { CurrentVersion } from "./flow-steps.ts";
 import { FLOW_BROKER, MAX_RUN_MS } from "./plan.ts";
 import { DEFAULT_RUN_RETENTION, RunHousekeeper, type RunRetention } from "./run-housekeeper.ts";
 import { RunStore } from "./run-store.ts";
+import { RunsUnderWay } from "./runs-under-way.ts";
 
 export interface OpenFlowsOptions {
   readonly events: Pick<EventStore, "limit" | "maxEventBytes">;
@@ -17,6 +19,10 @@ export interface OpenFlowsOptions {
   readonly retention?: RunRetention;
   /** Whether this process ends runs that take too long, and forgets old ones. Default: yes. */
   readonly keeps?: boolean;
+  /** Runs of one flow that have not ended; more of them wait. Default: 10,000. */
+  readonly maxUnderWay?: number;
+  /** Between two looks at all runs, in milliseconds. Default: 15 s. */
+  readonly lookMs?: number;
   readonly now?: () => number;
   readonly log: Pick<Logger, "warn">;
 }
@@ -35,6 +41,8 @@ const LIMITS = { maxAgeMs: MAX_RUN_MS + 24 * 3600_000, maxBytes: 256 * 1024 ** 2
 export function openFlows(options: OpenFlowsOptions): OpenFlows {
   const { events, resources, transforms, retention = DEFAULT_RUN_RETENTION, now = Date.now, log } = options;
   const runs = new RunStore(resources);
+  const underWay = new RunsUnderWay(options.maxUnderWay);
+  const overNow = options.now ?? earliestNow;
   const triggers = new FlowSet({
     resources,
     runs,
@@ -42,6 +50,8 @@ export function openFlows(options: OpenFlowsOptions): OpenFlows {
     currentVersion: options.currentVersion ?? (() => undefined),
     maxEventBytes: events.maxEventBytes,
     now,
+    overNow,
+    underWay,
     onNamespace: (namespace) => {
       events.limit({ namespace, name: FLOW_BROKER }, LIMITS).catch((err: unknown) => {
         log.warn({ err, namespace }, "the limits of flows cannot be set");
@@ -50,7 +60,9 @@ export function openFlows(options: OpenFlowsOptions): OpenFlows {
     log,
   });
   const housekeeper =
-    options.keeps === false ? undefined : new RunHousekeeper({ runs, retention, now, everyMs: LOOK_MS, log });
+    options.keeps === false
+      ? undefined
+      : new RunHousekeeper({ runs, retention, now, overNow, underWay, everyMs: options.lookMs ?? LOOK_MS, log });
   return {
     triggers,
     close: async () => {

@@ -2,6 +2,7 @@ import type { Logger } from "../../kit/log.ts";
 import { sleep } from "../../kit/sleep.ts";
 import { endRun, type Run } from "./run.ts";
 import type { NamedRun, RunStore } from "./run-store.ts";
+import type { RunsUnderWay } from "./runs-under-way.ts";
 
 /** What is kept of runs that have ended. */
 export interface RunRetention {
@@ -16,6 +17,10 @@ export interface RunHousekeeperOptions {
   readonly runs: Pick<RunStore, "list" | "change" | "remove">;
   readonly retention: RunRetention;
   readonly now: () => number;
+  /** For deadlines, as of the flows. */
+  readonly overNow: () => number;
+  /** Told of all runs that have not ended. */
+  readonly underWay: Pick<RunsUnderWay, "count">;
   /** Between two looks. */
   readonly everyMs: number;
   readonly log: Pick<Logger, "warn">;
@@ -65,12 +70,15 @@ export class RunHousekeeper {
   }
 
   async look(): Promise<void> {
-    const { runs, retention, now } = this.#options;
+    const { runs, retention, now, overNow, underWay } = this.#options;
     const all = await runs.list();
     const at = now();
+    const over = overNow();
+    underWay.count(all);
     for (const { namespace, name, run } of all) {
-      if (run.state === "running" && at >= run.deadlineAt)
-        await runs.change(namespace, name, (run) => timedOut(run, at));
+      if (run.state === "running" && over >= run.deadlineAt) {
+        await runs.change(namespace, name, (run) => timedOut(run, over, at));
+      }
     }
     for (const { namespace, name, run } of decideForgotten(all, retention, at)) {
       if (this.#closing.signal.aborted) return;
@@ -84,6 +92,6 @@ export class RunHousekeeper {
   }
 }
 
-function timedOut(run: Run, now: number): Run {
-  return now >= run.deadlineAt ? endRun(run, { state: "timed-out" }, now) : run;
+function timedOut(run: Run, over: number, now: number): Run {
+  return over >= run.deadlineAt ? endRun(run, { state: "timed-out" }, now) : run;
 }

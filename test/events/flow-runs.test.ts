@@ -164,16 +164,17 @@ test("a run that takes too long ends, whatever is still to come", async () => {
   const { name } = await start({});
   await eventually("it waits", async () => (await report(name)).steps[0]?.state === "waiting");
   clock = 3600_001;
-  const log = { warn: () => {} };
-  const keeper = new RunHousekeeper({
+  const housekeeper = new RunHousekeeper({
     runs: bench.runs,
     retention: DEFAULT_RUN_RETENTION,
-    now: () => Date.now() + clock,
+    now: Date.now,
+    overNow: () => Date.now() + clock,
+    underWay: { count: () => {} },
     everyMs: 10,
-    log,
+    log: { warn: () => {} },
   });
   await ended(name, "timed-out");
-  await keeper.close();
+  await housekeeper.close();
   expect(bench.calls).toEqual([]);
 });
 
@@ -197,4 +198,32 @@ test("results that are larger than a document join all the same, up to what an e
   expect(((await bench.result(await ended(fits.name, "succeeded"))) as string[] | undefined)?.length ?? 3).toBe(3);
   const more = await start([1, 2, 3, 4, 5]);
   expect(await ended(more.name, "failed")).toMatchObject({ error: { errorType: "TooLarge" } });
+});
+
+test("runs beyond what a flow may have under way begin when others have ended", async () => {
+  let most = 0;
+  let now = 0;
+  const own = await FlowBench.open({
+    maxUnderWay: 2,
+    functions: {
+      slow: async () => {
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        now--;
+        return "{}";
+      },
+    },
+  });
+  await own.declare("few", { broker: "few", steps: [{ function: "slow" }] });
+  for (let run = 0; run < 6; run++) await own.send({ run }, {}, "few");
+  await eventually(
+    "all have ended",
+    async () => {
+      const runs = await own.all("few");
+      return runs.length === 6 && runs.every(({ state }) => state === "succeeded");
+    },
+    30_000,
+  );
+  expect(most).toBeLessThanOrEqual(2);
+  await own.close();
 });

@@ -34,6 +34,7 @@ export interface FlowBenchOptions {
   readonly functions: Readonly<Record<string, TestFunction>>;
   readonly currentVersion?: (name: string) => string | undefined;
   readonly now?: () => number;
+  readonly maxUnderWay?: number;
   /** Where the file is; one of its own when absent. */
   readonly folder?: string;
   /** Other stores than those in a file. */
@@ -66,6 +67,7 @@ export class FlowBench {
       transforms: this.transforms,
       ...(currentVersion && { currentVersion: ({ name }) => currentVersion(name) }),
       ...(now && { now }),
+      ...(options.maxUnderWay !== undefined && { maxUnderWay: options.maxUnderWay, lookMs: 20 }),
       log: SILENT,
     });
     this.#triggers = openTriggers({
