@@ -34,6 +34,9 @@ export interface KnownFunctions {
 export type CheckTransform = (expression: string, field: string) => Promise<void>;
 
 interface ReadFunction {
+  /** As they were told; the same object is the same text. */
+  readonly annotations: SubscribingFunction["annotations"];
+  readonly generation: number;
   readonly key: string;
   readonly trigger: Trigger;
 }
@@ -47,6 +50,8 @@ export class FunctionTriggers implements TriggerSet {
   readonly #checkTransform: CheckTransform;
   readonly #endings: (() => void)[];
   readonly #listeners = new Set<() => void>();
+  /** Whether functions with these annotations subscribe. */
+  readonly #wanting = new WeakMap<SubscribingFunction["annotations"], boolean>();
   #read: ReadonlyMap<string, ReadFunction> = new Map();
   /** What is wrong has been logged for these keys. */
   readonly #logged = new Map<string, string>();
@@ -100,18 +105,36 @@ export class FunctionTriggers implements TriggerSet {
     const now = new Map<string, ReadFunction>();
     let changed = false;
     for (const each of this.#functions.entries()) {
-      if (each.name.includes("@") || !wantsEvents(each.annotations)) continue;
+      if (!this.#wants(each)) continue;
       const name = qualifiedName(each);
-      const key = JSON.stringify([each.generation, eventAnnotations(each.annotations)]);
       const known = before.get(name);
-      if (known?.key !== key) changed = true;
-      now.set(name, known?.key === key ? known : { key, trigger: this.#triggerOf(each, key) });
+      const read = known?.annotations === each.annotations && known.generation === each.generation ? known : undefined;
+      const next = read ?? this.#readOne(each, known);
+      if (next.trigger !== known?.trigger) changed = true;
+      now.set(name, next);
     }
     this.#read = now;
     if (changed || now.size !== before.size) this.#untold = true;
     for (const kept of [this.#logged, this.#transforms]) {
       for (const name of kept.keys()) if (!now.has(name)) kept.delete(name);
     }
+  }
+
+  /** Asked of all functions with each piece of news, so it is remembered. */
+  #wants({ name, annotations }: SubscribingFunction): boolean {
+    let wants = this.#wanting.get(annotations);
+    if (wants === undefined) {
+      wants = wantsEvents(annotations);
+      this.#wanting.set(annotations, wants);
+    }
+    return wants && !name.includes("@");
+  }
+
+  #readOne(each: SubscribingFunction, known: ReadFunction | undefined): ReadFunction {
+    const { annotations, generation } = each;
+    const key = JSON.stringify([generation, eventAnnotations(annotations)]);
+    const trigger = known?.key === key ? known.trigger : this.#triggerOf(each, key);
+    return { annotations, generation, key, trigger };
   }
 
   #triggerOf({ name, namespace, annotations, generation }: SubscribingFunction, key: string): Trigger {
