@@ -62,7 +62,11 @@ export class RunningSource {
   }
 
   async connected(): Promise<void> {
-    await eventually(`${this.name} is connected`, () => this.status.state === "connected", 20_000);
+    const check = () => {
+      if (this.status.state === "connected") return true;
+      throw new Error(`it is ${JSON.stringify(this.status)}`);
+    };
+    await eventually(`${this.name} is connected`, check, 20_000);
   }
 
   /** @returns why */

@@ -23,11 +23,15 @@ export class RabbitMq {
     this.#processes = processes;
   }
 
-  static async start(): Promise<RabbitMq> {
+  /** @param config further lines of its configuration */
+  static async start(config: readonly string[] = []): Promise<RabbitMq> {
     const folder = await mkdtemp(join(tmpdir(), "faaslane-rabbitmq-"));
     const [port, distribution, names] = [await freePort(), await freePort(), await freePort()];
     await writeFile(join(folder, "enabled_plugins"), "[].\n");
-    await writeFile(join(folder, "rabbitmq.conf"), "loopback_users = none\nvm_memory_high_watermark.absolute = 1GB\n");
+    await writeFile(
+      join(folder, "rabbitmq.conf"),
+      ["loopback_users = none", "vm_memory_high_watermark.absolute = 1GB", ...config, ""].join("\n"),
+    );
     const env = {
       PATH: PROGRAM_PATH,
       HOME: folder,
