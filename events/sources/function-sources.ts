@@ -1,5 +1,4 @@
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
-import { isDnsLabel } from "../../contract/names.ts";
 import { cronAnnotations, isCronSuspended, wantsCron } from "../cron/cron-settings.ts";
 import type { DeclaredSource, SourceSet } from "./declared-source.ts";
 
@@ -16,9 +15,6 @@ export interface AnnotatedFunctions {
   /** @returns ends it */
   onChange(listener: () => void): () => void;
 }
-
-/** Where a function's ticks are kept. */
-const BROKER = "com.faaslane.events.broker";
 
 /** Sources that functions' annotations declare: the clocks that call them. */
 export class FunctionSources implements SourceSet {
@@ -69,13 +65,13 @@ export class FunctionSources implements SourceSet {
     for (const { name, namespace, annotations } of this.#functions.entries()) {
       // Versions beside a function have no clock of their own.
       if (name.includes("@") || !wantsCron(annotations)) continue;
-      const { [BROKER]: broker = DEFAULT_BROKER } = annotations;
       found.push({
         id: `function/${namespace}/${name}`,
         namespace,
         name,
         type: "cron-function",
-        broker: isDnsLabel(broker) ? broker : DEFAULT_BROKER,
+        // Only where the ticks are kept: they are the function's own, whatever it subscribes to.
+        broker: DEFAULT_BROKER,
         suspend: isCronSuspended(annotations),
         attributes: {},
         settings: cronAnnotations(annotations),

@@ -2,7 +2,7 @@ import { FaasError } from "../../contract/errors.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { sleep } from "../../kit/sleep.ts";
-import type { EventRecord, EventStore } from "../store/event-store.ts";
+import type { BrokerRef, EventRecord, EventStore } from "../store/event-store.ts";
 import type { DeclaredSource } from "./declared-source.ts";
 import { emitEvents } from "./emit-events.ts";
 import type { AnswerRequest, SourceContext } from "./source.ts";
@@ -18,6 +18,8 @@ export interface SourceRunDeps {
   readonly resources: CursorResources;
   /** Text of a secret of a namespace. @throws {FaasError} `notFound` */
   readonly readSecret: (namespace: string, name: string, key?: string) => Promise<string>;
+  /** Whether a broker is there to take events; all are when absent. */
+  readonly hasBroker?: (broker: BrokerRef) => Promise<boolean>;
   /** Where requests over HTTP may go. */
   readonly targets: CallbackTargets;
   readonly now: () => number;
@@ -90,6 +92,13 @@ export class SourceRun {
     await type.run(settings, this.#context(connected));
   }
 
+  /** What is seen meanwhile stays outside, or is seen again. @throws {FaasError} `unavailable` */
+  async #requireBroker(): Promise<void> {
+    const { namespace, broker: name } = this.source;
+    if ((await this.#deps.hasBroker?.({ namespace, name })) !== false) return;
+    throw new FaasError("unavailable", `there is no broker ${namespace}/${name} that would take its events`);
+  }
+
   #context(connected: () => void): SourceContext {
     const { source } = this;
     const { namespace, name, id } = source;
@@ -99,6 +108,7 @@ export class SourceRun {
       namespace,
       name,
       emit: async (events) => {
+        await this.#requireBroker();
         const appended = await emitEvents(source, events, store, now());
         report.emitted(appended.filter(({ duplicate }) => !duplicate).length);
         return appended;

@@ -263,6 +263,20 @@ describe("what a source emits", () => {
     expect(store.appended).toEqual([]);
   });
 
+  test("waits outside while there is no broker for it", async () => {
+    const probe = new Probe();
+    const brokers = new Set<string>();
+    const { store, declare } = setUp(probe, {
+      hasBroker: async ({ namespace, name }) => brokers.has(`${namespace}/${name}`),
+    });
+    await declare("a", { type: "probe", broker: "orders" });
+    const [run] = await eventually("it runs", () => probe.runs.length > 0 && probe.runs);
+    await expect(run?.context.emit([{ event: event("1") }])).rejects.toThrow("there is no broker ns/orders");
+    brokers.add("ns/orders");
+    await run?.context.emit([{ event: event("1") }]);
+    expect(store.appended).toHaveLength(1);
+  });
+
   test("its cursor is kept, and refused to one that has been replaced", async () => {
     const probe = new Probe();
     const { declare } = setUp(probe);

@@ -132,6 +132,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     store: events,
     resources,
     readSecret,
+    hasBroker: async (ref) => (await brokers.find(ref)) !== undefined,
     targets: new CallbackTargets(deps.targets),
     now: Date.now,
     log,
