@@ -21,6 +21,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Answers that say no are answers too: a function's. */
+  readonly takesErrors?: boolean;
 }
 
 /** Root of the gateway, as the page is below it. */
@@ -30,7 +32,10 @@ const ROOT = BASE.replace(/ui\/$/, "");
  * Asks the gateway. @param to starting with `/`, e.g. `/system/functions`
  * @throws {ApiError}
  */
-export async function ask(to: string, { method = "GET", body, headers, signal }: ApiRequest = {}): Promise<Response> {
+export async function ask(
+  to: string,
+  { method = "GET", body, headers, signal, takesErrors }: ApiRequest = {},
+): Promise<Response> {
   const isRaw = body === undefined || typeof body === "string" || body instanceof Blob || body instanceof FormData;
   let answer: Response;
   try {
@@ -45,13 +50,13 @@ export async function ask(to: string, { method = "GET", body, headers, signal }:
       ...(body !== undefined && { body: isRaw ? (body as BodyInit) : JSON.stringify(body) }),
       ...(signal && { signal }),
       credentials: "same-origin",
-      redirect: "error",
+      redirect: takesErrors ? "manual" : "error",
     });
   } catch (cause) {
     if (signal?.aborted) throw cause;
     throw new ApiError(0, "the gateway cannot be reached");
   }
-  if (answer.ok) return answer;
+  if (answer.ok || takesErrors) return answer;
   if (answer.status === 401 && !to.startsWith("/ui/api/session")) signedOut();
   throw await refusal(answer);
 }

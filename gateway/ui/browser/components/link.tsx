@@ -6,14 +6,14 @@ export interface LinkProps {
   readonly to: string;
   readonly children: ComponentChildren;
   readonly class?: string;
-  /** Marks it while that screen, or one below it, is shown. */
-  readonly isPlace?: boolean;
+  /** Marks it while that screen, or one below it, is shown; with `exact` that screen alone. */
+  readonly isPlace?: boolean | "exact";
   readonly title?: string;
 }
 
 /** A link within the page: an address of its own, without loading anything anew. */
 export function Link({ to, children, class: name, isPlace, title }: LinkProps) {
-  const here = isPlace && (path.value === to || (to !== "/" && path.value.startsWith(`${to}/`)));
+  const here = isPlace && (path.value === to || (isPlace !== "exact" && to !== "/" && path.value.startsWith(`${to}/`)));
   return (
     <a
       href={href(to)}

@@ -1,21 +1,27 @@
-import type { ComponentType } from "preact";
+import { FunctionScreen } from "./function/index.tsx";
 import { NotFound } from "./not-found.tsx";
 import { Overview } from "./overview.tsx";
-
-export type Params = Readonly<Record<string, string>>;
-
-export interface Screen {
-  /** Path, whose parts that begin with `:` are given to the screen; one that ends with `?` may be missing. */
-  readonly pattern: string;
-  /** Of the page, for its title. */
-  readonly title: (params: Params) => string;
-  readonly component: ComponentType<{ readonly params: Params }>;
-}
+import { PlatformScreen } from "./platform.tsx";
+import { QueueScreen } from "./queue.tsx";
+import type { Screen } from "./screen.ts";
 
 /** All screens, by their addresses. */
-export const SCREENS: readonly Screen[] = [{ pattern: "/", title: () => "Overview", component: Overview }];
+export const SCREENS: readonly Screen[] = [
+  { pattern: "/", title: () => "Overview", component: Overview },
+  {
+    pattern: "/functions/:namespace/:name/:tab?",
+    title: ({ name, tab }) => (tab ? `${name}: ${tab}` : (name as string)),
+    component: FunctionScreen,
+  },
+  { pattern: "/queue", title: () => "Queue", component: QueueScreen },
+  { pattern: "/platform", title: () => "Platform", component: PlatformScreen },
+];
 
 export const NOT_FOUND: Screen = { pattern: "", title: () => "Not found", component: NotFound };
 
 /** Places in the navigation. */
-export const PLACES: readonly { readonly to: string; readonly title: string }[] = [{ to: "/", title: "Overview" }];
+export const PLACES: readonly { readonly to: string; readonly title: string }[] = [
+  { to: "/", title: "Overview" },
+  { to: "/queue", title: "Queue" },
+  { to: "/platform", title: "Platform" },
+];

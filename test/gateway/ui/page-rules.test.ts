@@ -1,0 +1,67 @@
+import { expect, test } from "@jest/globals";
+import { MAX_LINE_CHARS, plainLine } from "../../../gateway/ui/browser/ansi.ts";
+import { splitProblems, targetsOf } from "../../../gateway/ui/browser/split-rules.ts";
+import { filterLines, LogBuffer } from "../../../gateway/ui/browser/state/log-lines.ts";
+
+test.each([
+  ["\u001b[31mred\u001b[0m and plain\n", "red and plain"],
+  ["\u001b]0;title\u0007text", "text"],
+  ["a\u0000b\u0008c\td", "abc\td"],
+  ["user\u202etxt.exe", "user�txt.exe"],
+  ["<script>alert(1)</script>", "<script>alert(1)</script>"],
+])("a line of output %j is shown as %j", (given, shown) => {
+  expect(plainLine(given)).toBe(shown);
+});
+
+test("a line that nobody can read is cut, and says how long it was", () => {
+  const shown = plainLine("x".repeat(1_000_000));
+  expect(shown.length).toBeLessThan(MAX_LINE_CHARS + 50);
+  expect(shown).toMatch(/… \(1000000 characters\)$/);
+});
+
+test("of lines that come too fast the rest is counted, and of all the latest are kept", () => {
+  const buffer = new LogBuffer();
+  for (let n = 0; n < 700; n++) buffer.take({ timestamp: "t", instance: "a", text: `${n}` }, 0);
+  expect(buffer.read().skipped).toBe(200);
+  for (let n = 0; n < 20_000; n++) buffer.take({ timestamp: "t", instance: "a", text: `later ${n}` }, n * 10);
+  const { lines } = buffer.read();
+  expect([lines.length, lines.at(-1)?.text]).toEqual([5_000, "later 19999"]);
+});
+
+test("lines are found by level, replica and text", () => {
+  const lines = ["INFO ok", "WARNING slow", '{"level":"error","msg":"no"}'].map((text, key) => ({
+    ...{ key, at: "t", text },
+    instance: key === 0 ? "a" : "b",
+  }));
+  const found = (filter: Partial<Parameters<typeof filterLines>[1]>) =>
+    filterLines(lines, { level: "", instance: "", text: "", ...filter }).map(({ key }) => key);
+  expect(found({})).toEqual([0, 1, 2]);
+  expect(found({ level: "warn" })).toEqual([1, 2]);
+  expect(found({ level: "error" })).toEqual([2]);
+  expect(found({ instance: "a" })).toEqual([0]);
+  expect(found({ text: "SLOW" })).toEqual([1]);
+});
+
+const target = (version: string, percent: string, tag = "") => ({ version, percent, tag });
+
+test.each([
+  [[target("v1", "90"), target("v2", "10")], []],
+  [[target("v1", "90"), target("v2", "9.99")], ["the percentages add up to 99.99, not to 100"]],
+  [[target("v1", "100.01")], ["v1: must be a percentage of 0 to 100 with at most two decimals"]],
+  [[target("v1", "100", "A B")], ["v1: a tag is lower-case letters, digits and -"]],
+  [[target("v1", "100", "t"), target("v2", "0", "t")], ["the tag t is given twice"]],
+  [[target("v1", "")], ["v1: must be a percentage of 0 to 100 with at most two decimals"]],
+  [[target("v1", "33.33"), target("v2", "33.33"), target("v3", "33.34")], []],
+])("the split %j has the problems %j", (targets, problems) => {
+  expect(splitProblems(targets)).toEqual(problems);
+});
+
+test("what has no share and no tag is not sent", () => {
+  expect(
+    targetsOf([target("v1", "99.99"), target("v2", "0.01", "try"), target("v3", "0"), target("v4", "0", "old")]),
+  ).toEqual([
+    { version: "v1", share: 9_999 },
+    { version: "v2", share: 1, tag: "try" },
+    { version: "v4", share: 0, tag: "old" },
+  ]);
+});
