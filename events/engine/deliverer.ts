@@ -70,9 +70,16 @@ export class Deliverer {
       settlement = await this.#deliver(delivery, signal, startedMs);
     } catch (err) {
       if (signal.aborted) return { kind: "back" };
-      log.warn({ err, trigger: delivery.trigger }, "a delivery has failed in an unexpected way; it is made again");
-      const attempt = { at: this.#options.now(), durationMs: performance.now() - startedMs, error: textOf(err) };
-      settlement = { kind: "retry", afterMs: SETTLE_AGAIN_MS, attempt };
+      log.warn({ err, trigger: delivery.trigger }, "a delivery has failed in an unexpected way");
+      const attempt = {
+        at: this.#options.now(),
+        durationMs: performance.now() - startedMs,
+        error: textOf(err).slice(0, MAX_NOTED_CHARS),
+      };
+      const last = delivery.failures >= (this.#options.find(delivery.trigger)?.policy.retries ?? 0);
+      settlement = last
+        ? { kind: "dead", reason: attempt.error, attempt }
+        : { kind: "retry", afterMs: SETTLE_AGAIN_MS, attempt };
     }
     const status = settlement.kind === "back" ? undefined : settlement.attempt?.status;
     observe?.({

@@ -512,6 +512,15 @@ describe("other subscribers", () => {
     });
   });
 
+  test("a target that is none is tried no longer than others are", async () => {
+    const delivery = { target: "nowhere", replay: "x" };
+    expect(await deliver({ delivery })).toMatchObject({
+      kind: "retry",
+      attempt: { error: expect.stringContaining("target: must be function/") },
+    });
+    expect(await deliver({ delivery: { ...delivery, failures: 10 } })).toMatchObject({ kind: "dead" });
+  });
+
   test("a replay to another target goes there, and stops nothing", async () => {
     const functionAnswer = { status: 410, headers: {}, body: Buffer.alloc(0) };
     const delivery = { target: "function/shop/other", replay: "x" };
