@@ -302,6 +302,10 @@ test("a transaction that comes to nothing leaves memory as it was, and is done a
   route(seqs, [{ trigger: "t" }]);
   const [one, two] = claim("t", 2);
   const makeRoom = fillDisk();
+  expect(() => ask({ kind: "drop", trigger: "t", reason: "x", upTo: undefined })).toThrow("cannot be stored now");
+  handle();
+  // Nothing is left to be stored, so nothing is tried again.
+  expect(engine.sleepMs ?? 60_000).toBeGreaterThan(1000);
   settle(one?.id ?? 0, { kind: "done", attempt });
   expect(engine.sleepMs).toBe(1000);
   expect(ask({ kind: "stats", namespace: BROKER.namespace })[0]?.open).toEqual({ t: 2 });

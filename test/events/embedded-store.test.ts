@@ -82,6 +82,24 @@ test("nothing is made until something is stored, and what was set before that ho
   await expect(events.append([newEvent()])).rejects.toMatchObject({ code: "broker_full" });
 });
 
+test("a file that cannot be opened is not tried to be for each event", async () => {
+  const { events } = await open();
+  let started = 0;
+  const counting = await open({
+    startThread: (settings) => {
+      started++;
+      return startThread(settings);
+    },
+  });
+  // Somebody else has it by now.
+  await events.append([newEvent()]);
+  const refused = await Promise.allSettled(Array.from({ length: 20 }, () => counting.events.append([newEvent()])));
+  expect(refused.every(({ status }) => status === "rejected")).toBe(true);
+  for (let i = 0; i < 20; i++)
+    await expect(counting.events.append([newEvent()])).rejects.toMatchObject({ kind: "unavailable" });
+  expect(started).toBeLessThan(5);
+});
+
 test("its files are for nobody else", async () => {
   const { events } = await open();
   await events.append([newEvent()]);
@@ -132,7 +150,7 @@ test("a place that cannot be made is told when something is to be stored, and tr
   const { events } = await open();
   await expect(events.append([newEvent()])).rejects.toMatchObject({ kind: "unavailable" });
   await rm(blocker);
-  await events.append([newEvent()]);
+  await eventually("it is tried again", async () => await events.append([newEvent()]));
   expect(existsSync(path)).toBe(true);
 });
 

@@ -31,6 +31,9 @@ export interface EventLinkListener {
   lost(): Promise<void>;
 }
 
+/** Pause between two tries to open a file that could not be. */
+const REOPEN_MS = 1000;
+
 type Waiting = PromiseWithResolvers<unknown> & { readonly bytes: number };
 
 /** Gathers what is asked of the thread in one turn of the event loop, and gives its answers to those who asked. */
@@ -39,6 +42,8 @@ export class EventLink {
   readonly #listener: EventLinkListener;
   #thread: DatabaseThread<ToEventThread, FromEventThread> | undefined;
   #opening: Promise<void> | undefined;
+  /** Why the file could not be opened, and until when that is not tried again. */
+  #refusal: { readonly error: FaasError; readonly until: number } | undefined;
   #requests: EventRequest[] = [];
   #bodies: Uint8Array[] = [];
   #bodyBytes = 0;
@@ -70,6 +75,7 @@ export class EventLink {
   /** Starts the thread if that has not been done. @throws {FaasError} `unavailable` while it is away */
   async open(): Promise<void> {
     if (this.#closing) throw new FaasError("unavailable", "the store of events is closed");
+    if (this.#refusal && performance.now() < this.#refusal.until) throw this.#refusal.error;
     this.#opening ??= this.#open();
     await this.#opening;
     if (this.#thread?.failure) throw this.#thread.failure;
@@ -95,8 +101,10 @@ export class EventLink {
       // What is wrong with the place may be mended; the next one tries again.
       this.#thread = undefined;
       this.#opening = undefined;
+      const refusal = new FaasError("unavailable", "the store of events cannot be opened", { cause: error });
+      this.#refusal = { error: refusal, until: performance.now() + REOPEN_MS };
       this.#options.log.error({ err: error }, "the store of events cannot be opened");
-      throw new FaasError("unavailable", "the store of events cannot be opened", { cause: error });
+      throw refusal;
     }
   }
 

@@ -310,8 +310,10 @@ export class EventStoreEngine {
     const { now, sure } = this.#clock;
     const times = { now, sure };
     const sweeping = this.#retention.nextAt !== undefined && this.#retention.nextAt <= sure;
-    if (appends.length + changes.length + this.#unstored.length === 0 && !sweeping && this.#jumped === 0)
+    if (appends.length + changes.length + this.#unstored.length === 0 && !sweeping && this.#jumped === 0) {
+      this.#stuck = false;
       return replies;
+    }
     this.#dispatch.begin();
     try {
       // What somebody waits for must not be undone. What became of deliveries may be, by a loss of power: they are made again.
