@@ -209,6 +209,7 @@ describeWithNats("events on JetStream", () => {
     );
     const states = (await all(store)).flatMap(({ deliveries }) => deliveries.map(({ state }) => state));
     expect(new Set(states)).toEqual(new Set(["delivered"]));
+    expect(logged.join("\n")).not.toContain("has lost its streams");
     expect(states.length).toBeGreaterThanOrEqual(101);
   }, 120_000);
 

@@ -1,6 +1,7 @@
+import type { StreamInfo } from "nats";
 import { API_ERRORS, isApiError, type Link } from "../../../../gateway/nats/connection.ts";
 import { readOne } from "../../../../gateway/nats/direct-get.ts";
-import { type EnsuredStream, ensureStream } from "../../../../gateway/nats/ensure-stream.ts";
+import { ensureStream } from "../../../../gateway/nats/ensure-stream.ts";
 import { Publisher } from "../../../../gateway/nats/publisher.ts";
 import { sleep } from "../../../../kit/sleep.ts";
 import { EventCache } from "../../event-cache.ts";
@@ -35,6 +36,8 @@ export class EventContext {
   readonly open: OpenDeliveries;
   readonly clock: ServerClock;
   readonly cache = new EventCache<string>(CACHE_BYTES);
+  /** When the server made the log. */
+  #madeAt: string | undefined;
   #mendedAt = Number.NEGATIVE_INFINITY;
 
   constructor(link: Link, settings: JetStreamEventsSettings) {
@@ -58,8 +61,9 @@ export class EventContext {
   }
 
   /** @throws {Error} when the server cannot have the streams */
-  async ensureStreams(): Promise<readonly EnsuredStream[]> {
-    return await Promise.all(buildEventStreams(this.settings).map((config) => ensurePatiently(this.link, config)));
+  async ensureStreams(): Promise<void> {
+    await Promise.all(buildEventStreams(this.settings).map((config) => ensurePatiently(this.link, config)));
+    this.#madeAt = (await this.link.api<StreamInfo>(`STREAM.INFO.${EVENT_STREAMS.log}`)).created;
   }
 
   /** An event with its data; undefined when that is not kept (any more). */
@@ -84,8 +88,9 @@ export class EventContext {
 
   /** A server that keeps its streams in memory has lost them when it was started anew. */
   async renewStreams(): Promise<void> {
-    const ensured = await this.ensureStreams();
-    if (!ensured.some(({ isNew }) => isNew)) return;
+    const before = this.#madeAt;
+    await this.ensureStreams();
+    if (before === undefined || before === this.#madeAt) return;
     this.settings.log.warn(
       { storage: this.settings.storage },
       "NATS has lost its streams of events, and what was in them; they have been made anew",
@@ -103,10 +108,11 @@ export class EventContext {
   }
 }
 
-async function ensurePatiently(link: Link, config: Parameters<typeof ensureStream>[1]): Promise<EnsuredStream> {
+async function ensurePatiently(link: Link, config: Parameters<typeof ensureStream>[1]): Promise<void> {
   for (let triesLeft = MAKE_TRIES - 1; ; triesLeft--) {
     try {
-      return await ensureStream(link, config);
+      await ensureStream(link, config);
+      return;
     } catch (error) {
       if (triesLeft === 0 || !isBeingRemoved(error)) throw error;
       await sleep(MAKE_WAIT_MS);
