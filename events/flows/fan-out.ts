@@ -219,9 +219,7 @@ export class FanOut {
       await runs.putPart(namespace, key, { ...known, error: readErrorEvent(event) });
       return;
     }
-    const bytes = Buffer.from(elementOf(event));
-    await runs.putBytes(namespace, key, bytes);
-    await runs.putPart(namespace, key, { ...known, size: bytes.length });
+    await runs.putResult(namespace, key, known, elementOf(event));
   }
 
   /** @param event of the part that has decided it */
@@ -238,20 +236,17 @@ export class FanOut {
       return join.join === "none" ? [course.end(position, event, "done")] : course.after(position, step, undefined);
     }
     if (join.join === 1) return course.after(position, step, event);
+    const keys = doneParts(join).map((part) => partKey(run, step.name, part));
     const elements: string[] = [];
     let chars = 0;
-    for (const part of doneParts(join)) {
-      const bytes = await deps.runs.getBytes(plan.namespace, partKey(run, step.name, part));
-      if (!bytes)
-        return course.fail(position, step, { errorType: "Join", cause: `the result of part ${part} is gone` });
-      elements.push(bytes.toString());
-      chars += bytes.length + 1;
-      if (chars > MAX_JOINED_CHARS) {
-        return course.fail(position, step, {
-          errorType: "TooLarge",
-          cause: `the results have more than ${MAX_JOINED_CHARS} bytes together`,
-        });
-      }
+    for (const element of await deps.runs.getResults(plan.namespace, keys)) {
+      if (element === undefined) return course.fail(position, step, { errorType: "Join", cause: "a result is gone" });
+      elements.push(element);
+      chars += element.length + 1;
+    }
+    if (chars > MAX_JOINED_CHARS) {
+      const cause = `the results have more than ${MAX_JOINED_CHARS} characters together`;
+      return course.fail(position, step, { errorType: "TooLarge", cause });
     }
     const joined = joinedEvent(plan, `${run}.${step.name}.${visit}`, step.name, elements);
     return course.after(position, step, joined);

@@ -20,7 +20,7 @@ export interface RunHousekeeperOptions {
   /** For deadlines, as of the flows. */
   readonly overNow: () => number;
   /** Told of all runs that have not ended. */
-  readonly underWay: Pick<RunsUnderWay, "count">;
+  readonly underWay: Pick<RunsUnderWay, "looking" | "count">;
   /** Between two looks. */
   readonly everyMs: number;
   readonly log: Pick<Logger, "warn">;
@@ -71,6 +71,7 @@ export class RunHousekeeper {
 
   async look(): Promise<void> {
     const { runs, retention, now, overNow, underWay } = this.#options;
+    underWay.looking();
     const all = await runs.list();
     const at = now();
     const over = overNow();

@@ -8,8 +8,8 @@ export interface PartRecord {
   readonly visit: number;
   readonly tries: number;
   readonly error?: StepError;
-  /** Slices of what it has given, see {@link RunStore.putBytes}. */
-  readonly size?: number;
+  /** What it has given, as JSON; what is too large for that lies beside it, see {@link RunStore.putBytes}. */
+  readonly text?: string;
 }
 
 export interface NamedRun {
@@ -20,6 +20,10 @@ export interface NamedRun {
 
 /** Tries at a document that others change as well. */
 const MAX_TRIES = 50;
+/** Documents that are asked for together. */
+const AT_A_TIME = 50;
+/** What a document may well have beside the rest: characters, each of which may take several bytes. */
+const MAX_TEXT_CHARS = 16 * 1024;
 /** In base64 a slice stays below what a document may have. */
 const SLICE_BYTES = 150 * 1024;
 
@@ -84,6 +88,26 @@ export class RunStore {
 
   async putPart(namespace: string, key: string, spec: PartRecord): Promise<void> {
     await this.#resources.put({ kind: "result", namespace, name: key, spec });
+  }
+
+  /** What a part has given. @param text JSON */
+  async putResult(namespace: string, key: string, record: PartRecord, text: string): Promise<void> {
+    if (text.length <= MAX_TEXT_CHARS) return await this.putPart(namespace, key, { ...record, text });
+    await this.putBytes(namespace, key, Buffer.from(text));
+    await this.putPart(namespace, key, record);
+  }
+
+  /** What parts have given, in the order of their keys; undefined for what is gone. */
+  async getResults(namespace: string, keys: readonly string[]): Promise<(string | undefined)[]> {
+    const results: (string | undefined)[] = [];
+    for (let start = 0; start < keys.length; start += AT_A_TIME) {
+      const some = keys.slice(start, start + AT_A_TIME).map(async (key) => {
+        const part = await this.part(namespace, key);
+        return part?.text ?? (await this.getBytes(namespace, key))?.toString();
+      });
+      results.push(...(await Promise.all(some)));
+    }
+    return results;
   }
 
   /** Bytes that are larger than a document may be, as several. */

@@ -1,7 +1,11 @@
-import { cpus } from "node:os";
+import { spawnSync } from "node:child_process";
+import { cpus, loadavg } from "node:os";
 import { pathToFileURL } from "node:url";
-import { FlowBench } from "../support/events/flow-bench.ts";
+import type { EmbeddedEvents } from "../../events/store/embedded/index.ts";
+import { openJetStreamEvents } from "../../events/store/jetstream/index.ts";
+import { FlowBench, type FlowBenchOptions, SILENT } from "../support/events/flow-bench.ts";
 import { eventually } from "../support/eventually.ts";
+import { NatsServer } from "../support/nats-server.ts";
 
 /** What a run of a flow costs beside its functions, which answer at once here. */
 export interface FlowFigures {
@@ -19,10 +23,11 @@ const ALONE = 30;
 const TOGETHER = 100;
 const ITEMS = 500;
 
-/** Measures it on a store of its own. */
-export async function measureFlows(): Promise<FlowFigures> {
+/** Measures it on a store of its own: in a file when none is given. */
+export async function measureFlows(openStores?: FlowBenchOptions["openStores"]): Promise<FlowFigures> {
   const begun = new Map<string, number[]>();
   const bench = await FlowBench.open({
+    ...(openStores && { openStores }),
     functions: {
       step: ({ headers, text }) => {
         const run = headers["x-flow-run"] as string;
@@ -78,10 +83,27 @@ export async function measureFlows(): Promise<FlowFigures> {
   }
 }
 
+async function onJetStream(): Promise<EmbeddedEvents> {
+  const server = await NatsServer.start();
+  const stores = await openJetStreamEvents({ servers: [server.address], log: SILENT });
+  await stores.whenOpen;
+  const close = async () => {
+    await stores.close();
+    await server.remove();
+  };
+  return { ...stores, close };
+}
+
+function print(where: string, { stepP50Ms, stepP99Ms, stepsPerSecond, itemMs }: FlowFigures): void {
+  console.log(where);
+  console.log(`  a step:             p50 ${stepP50Ms.toFixed(1)} ms, p99 ${stepP99Ms.toFixed(1)} ms (aim: 15 ms)`);
+  console.log(`  ${TOGETHER} runs at a time: ${stepsPerSecond.toFixed(0)} steps a second`);
+  console.log(`  an item of a map:   ${itemMs.toFixed(1)} ms`);
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const { stepP50Ms, stepP99Ms, stepsPerSecond, itemMs } = await measureFlows();
-  console.log(`${cpus().length} cores, store in a file, functions that answer at once`);
-  console.log(`a step:            p50 ${stepP50Ms.toFixed(1)} ms, p99 ${stepP99Ms.toFixed(1)} ms (aim: 15 ms)`);
-  console.log(`${TOGETHER} runs at a time: ${stepsPerSecond.toFixed(0)} steps a second`);
-  console.log(`an item of a map:  ${itemMs.toFixed(1)} ms`);
+  console.log(`${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}, functions that answer at once`);
+  print("embedded", await measureFlows());
+  if (spawnSync("nats-server", ["-v"]).error) console.log("nats-server is not installed: without JetStream");
+  else print("JetStream", await measureFlows(onJetStream));
 }
