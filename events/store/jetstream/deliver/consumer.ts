@@ -34,6 +34,8 @@ export class JetStreamEventConsumer implements EventConsumer {
   readonly #held = new Map<number, HeldDelivery>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  /** Aborts as soon as it begins to close. */
+  readonly #closes = new AbortController();
   readonly #off: (() => void)[] = [];
   readonly #leaving = Promise.withResolvers<void>();
   #running = 0;
@@ -99,6 +101,7 @@ export class JetStreamEventConsumer implements EventConsumer {
   }
 
   async #close(): Promise<void> {
+    this.#closes.abort();
     for (const off of this.#off) off();
     await this.#onClose();
     await Promise.all([...this.#shares.values()].map(({ subscription }) => subscription.close()));
@@ -129,7 +132,7 @@ export class JetStreamEventConsumer implements EventConsumer {
     const { settings } = this.#context;
     while (!this.#closing && !this.#context.link.nc.isClosed()) {
       await this.#look().catch((err: unknown) => settings.log.debug({ err }, "deliveries could not be looked through"));
-      await sleep(settings.pollMs * (0.75 + Math.random() / 2), this.#stop.signal);
+      await sleep(settings.pollMs * (0.75 + Math.random() / 2), this.#closes.signal);
     }
   }
 
