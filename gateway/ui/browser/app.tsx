@@ -7,11 +7,8 @@ import { match, path } from "./router.ts";
 import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
 import { SignIn } from "./screens/sign-in.tsx";
-import { follow, silentSince } from "./state/live.ts";
+import { follow, isAway } from "./state/live.ts";
 import { session, signedOut } from "./state/session.ts";
-
-/** A stream that is away for so long is told of. */
-const TELL_MS = 5_000;
 
 export function App() {
   const said = session.value;
@@ -82,7 +79,6 @@ function screenOf(at: string): { readonly screen: Screen; readonly params: Param
 
 function Banners() {
   const said = session.value;
-  const since = silentSince.value;
   return (
     <>
       {said?.state === "open" && (
@@ -95,7 +91,7 @@ function Banners() {
           This page changes nothing (ui_read_only).
         </p>
       )}
-      {since !== undefined && Date.now() - since > TELL_MS && (
+      {isAway.value && (
         <p class="banner warn" role="status">
           The gateway does not answer. What is shown may be old; it is tried again.
         </p>

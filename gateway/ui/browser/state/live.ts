@@ -21,17 +21,20 @@ export const live: Topics = {
   platform: signal<Topic<"platform">>({ rows: undefined }),
 };
 
-/** Since when nothing has come, while the stream is broken. */
-export const silentSince = signal<number | undefined>(undefined);
+/** Whether the stream has been broken for a while. */
+export const isAway = signal(false);
 
 const RETRY_MS = [500, 1_000, 2_000, 5_000] as const;
 /** The gateway says something at least so often. */
 const SILENCE_MS = 40_000;
+/** A stream that is away for so long is told of. */
+const AWAY_MS = 5_000;
 /** A page that nobody sees lets go of the stream. */
 const HIDDEN_MS = 60_000;
 
 /** Follows all topics until `signal` aborts; starts again whenever the stream breaks. */
 export async function follow(signal: AbortSignal): Promise<void> {
+  let away: ReturnType<typeof setTimeout> | undefined;
   for (let failures = 0; !signal.aborted; ) {
     await whenVisible(signal);
     const round = new AbortController();
@@ -45,7 +48,9 @@ export async function follow(signal: AbortSignal): Promise<void> {
       });
       for await (const { name, data } of readEvents(answer)) {
         failures = 0;
-        silentSince.value = undefined;
+        clearTimeout(away);
+        away = undefined;
+        isAway.value = false;
         clearTimeout(silence);
         silence = setTimeout(() => round.abort(), SILENCE_MS);
         if (name === "snapshot" || name === "patch") take(name, JSON.parse(data) as UiUpdate);
@@ -56,10 +61,13 @@ export async function follow(signal: AbortSignal): Promise<void> {
       clearTimeout(silence);
       watch();
     }
-    if (signal.aborted) return;
-    silentSince.value ??= Date.now();
+    if (signal.aborted) break;
+    away ??= setTimeout(() => {
+      isAway.value = true;
+    }, AWAY_MS);
     await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] as number, signal);
   }
+  clearTimeout(away);
 }
 
 /** Exported for tests. */
