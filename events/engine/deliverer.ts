@@ -277,6 +277,8 @@ export class Deliverer {
     const failingSince = keepsHealth(task) ? health.failingSince(trigger) : undefined;
     if (
       next.kind === "disable" &&
+      // Who sees to what is given up, as flows do, sees to the others too.
+      !trigger.onDead &&
       !answer.internal &&
       !task.delivery.deadLetter &&
       task.delivery.target === undefined

@@ -136,6 +136,16 @@ export function describeFlows(name: string, openStores?: FlowBenchOptions["openS
       expect(bench.names()).toEqual(["typed"]);
     });
 
+    test("a step that answers 410 fails its run, and not those after it", async () => {
+      functions.gone = (call) => (json(call).n === 1 ? 410 : "{}");
+      const first = await run({ steps: [{ function: "gone" }] });
+      expect(first).toMatchObject({ state: "failed", error: { errorType: "Http410" } });
+      await bench.send({ n: 2 }, {}, flow);
+      await eventually("the second has succeeded", async () => {
+        return (await bench.all(flow)).some(({ state }) => state === "succeeded");
+      });
+    });
+
     test("a step is tried again as its delivery says, and says so", async () => {
       let tries = 0;
       functions.flaky = () => (++tries < 3 ? 500 : "{}");
