@@ -12,7 +12,7 @@ import type { EventBodies } from "./broker.ts";
 export const WEBHOOK_PREFIX = "/webhook/";
 
 export interface WebhookIngressOptions {
-  readonly runner: Pick<SourceRunner, "ready" | "find" | "receiver">;
+  readonly runner: Pick<SourceRunner, "ready" | "find" | "whenKnown" | "receiver">;
   readonly bodies: EventBodies;
   /** Largest body: what the store takes as one event. */
   readonly maxBytes: number;
@@ -60,9 +60,11 @@ export class WebhookIngress {
       throw unknownWebhook("the path must be /webhook/NAME or /webhook/NAMESPACE/NAME");
     }
     await this.#inTime(runner.ready(), "the sources are not known yet");
+    const known = runner.find(documentId(namespace, name));
+    // One that has just begun takes requests in a moment.
+    if (known?.status.state === "connecting") await runner.whenKnown(known.source);
     const answer = runner.receiver(namespace, name);
     if (answer) return answer;
-    const known = runner.find(documentId(namespace, name));
     if (!known) throw unknownWebhook(`there is no webhook ${namespace}/${name}`);
     if (known.status.state === "elsewhere") throw unknownWebhook(`the source ${namespace}/${name} is no webhook`);
     throw new FaasError(

@@ -76,7 +76,7 @@ function setUp(probe: Probe, more: Partial<SourceRunnerOptions> = {}, resources 
     ...more,
   });
   closing.push(
-    () => documents.close(),
+    async () => documents.close(),
     () => runner.close(),
   );
   const declare = (name: string, spec: object) => resources.put({ kind: "source", namespace: "ns", name, spec });

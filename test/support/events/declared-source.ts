@@ -90,6 +90,6 @@ export class RunningSource {
 
   async close(): Promise<void> {
     await this.#runner.close();
-    await this.#documents.close();
+    this.#documents.close();
   }
 }

@@ -112,7 +112,7 @@ export async function openSourceStack(options: SourceStackOptions = {}) {
     close: async ({ keep = false } = {}) => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await documents.close();
+      documents.close();
       await runner.close();
       await store.close();
       if (!keep) rmSync(folder, { recursive: true, force: true });
