@@ -61,12 +61,12 @@ export class RunningSource {
     return found?.status ?? { state: "connecting" as const, events: 0, errors: 0 };
   }
 
-  async connected(): Promise<void> {
+  async connected(deadlineMs = 20_000): Promise<void> {
     const check = () => {
       if (this.status.state === "connected") return true;
       throw new Error(`it is ${JSON.stringify(this.status)}`);
     };
-    await eventually(`${this.name} is connected`, check, 20_000);
+    await eventually(`${this.name} is connected`, check, deadlineMs);
   }
 
   /** @returns why */

@@ -2,13 +2,16 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 const API_VERSIONS = 18;
+const SYNC_GROUP = 14;
+/** In which the other members of a group have asked for what its leader decides: the mock refuses those that come after it. */
+const LEADER_WAITS_MS = 200;
 const LIST_OFFSETS = 2;
 /** From version 4 on the mock leaves the leader's epoch out. */
 const LIST_OFFSETS_MAX = 3;
 
 /**
  * Stands before the mock of Kafka in librdkafka: says that it knows ListOffsets up to version 3 only, as its later ones
- * have a field too few, and names itself as the broker, so that it can be away.
+ * have a field too few, and names itself as the broker, so that it can be away; and has the leader of a group decide last.
  */
 export class KafkaProxy {
   readonly #target: number;
@@ -53,7 +56,8 @@ export class KafkaProxy {
     const asked = new Map<number, { readonly api: number; readonly version: number }>();
     const requests = new Frames((frame) => {
       asked.set(frame.readInt32BE(4), { api: frame.readInt16BE(0), version: frame.readInt16BE(2) });
-      far.write(withLength(frame));
+      if (decidesForGroup(frame)) setTimeout(() => far.write(withLength(frame)), LEADER_WAITS_MS);
+      else far.write(withLength(frame));
     });
     const answers = new Frames((frame) => {
       const request = asked.get(frame.readInt32BE(0));
@@ -82,6 +86,16 @@ export class KafkaProxy {
     for (let at = frame.indexOf(mock); at >= 0; at = frame.indexOf(mock, at + 1))
       addressBytes(this.#port).copy(frame, at);
   }
+}
+
+/** Whether it is SyncGroup with assignments, which only the leader of a group has. */
+function decidesForGroup(request: Buffer): boolean {
+  if (request.readInt16BE(0) !== SYNC_GROUP || request.readInt16BE(2) !== 3) return false;
+  const skip = (at: number) => at + 2 + Math.max(0, request.readInt16BE(at));
+  const group = skip(8);
+  const member = skip(group) + 4;
+  const instance = skip(member);
+  return request.readInt32BE(skip(instance)) > 0;
 }
 
 function addressBytes(port: number): Buffer {
