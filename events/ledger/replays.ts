@@ -58,6 +58,7 @@ export class Replays implements TriggerSet {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
+  #warned = false;
   #making: Promise<void> = Promise.resolve();
   #triggers: readonly Trigger[] = [];
   /** Some may have to be run. */
@@ -233,6 +234,14 @@ export class Replays implements TriggerSet {
     }
   }
 
+  /** A store that is away for long is told of once. */
+  #tell(err: unknown): void {
+    const { log } = this.#options;
+    if (this.#warned) log.debug({ err }, "could not look at replays");
+    else log.warn({ err }, "could not look at replays; trying again");
+    this.#warned = true;
+  }
+
   /** One look at a time; what is asked for meanwhile is one more look. */
   #look(): Promise<void> {
     if (this.#closing.signal.aborted) return Promise.resolve();
@@ -243,7 +252,12 @@ export class Replays implements TriggerSet {
     const look = async () => {
       do {
         this.#again = false;
-        await this.#lookOnce().catch((err: unknown) => this.#options.log.warn({ err }, "could not look at replays"));
+        await this.#lookOnce().then(
+          () => {
+            this.#warned = false;
+          },
+          (err: unknown) => this.#tell(err),
+        );
       } while (this.#again && !this.#closing.signal.aborted);
       this.#looking = undefined;
     };
