@@ -142,14 +142,18 @@ export class RunStore {
 
   /** With all that its steps gave. */
   async remove(namespace: string, name: string, run: Run): Promise<void> {
-    for (const [step, join] of Object.entries(run.joins)) {
-      for (let part = 0; part < join.parts.length; part++) {
-        const key = partKey(name, step, part);
-        await this.#resources.remove({ kind: "result", namespace, name: key });
-        await this.removeBytes(namespace, key);
-      }
+    const parts = Object.entries(run.joins).flatMap(([step, { parts }]) =>
+      Array.from(parts, (_, part) => partKey(name, step, part)),
+    );
+    const inputs = Object.keys(run.steps).map((step) => inputKey(name, step));
+    const keys = [...parts, ...inputs];
+    for (let start = 0; start < keys.length; start += AT_A_TIME) {
+      const some = keys.slice(start, start + AT_A_TIME).map(async (key) => {
+        const part = this.#resources.remove({ kind: "result", namespace, name: key });
+        await Promise.all([part, this.removeBytes(namespace, key)]);
+      });
+      await Promise.all(some);
     }
-    for (const step of Object.keys(run.steps)) await this.removeBytes(namespace, inputKey(name, step));
     await this.#resources.remove({ kind: "run", namespace, name });
   }
 }
