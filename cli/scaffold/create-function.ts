@@ -64,11 +64,22 @@ async function planStackFile(request: CreateRequest, fn: NewFunction) {
   });
   const known = parseStack(text, { file: append, env: {}, envsubst: false }).functions;
   if (known.some(({ name }) => name === fn.name)) throw new CliError(`${append} has a function ${fn.name} already`);
-  const extended = `${stripEnd(text, "\n")}\n${formatEntry(fn)}`;
+  const extended = insertEntry(text, formatEntry(fn));
   if (!landsInFunctions(extended, append, fn.name)) {
-    throw new CliError(`cannot append to ${append}: functions must be its last block, indented by two spaces`);
+    throw new CliError(`cannot append to ${append}: functions must be a block, indented by two spaces`);
   }
   return { name: append, path, text: extended };
+}
+
+/** Behind the last function: before the key that follows, and what is written above that. */
+function insertEntry(text: string, entry: string): string {
+  const lines = stripEnd(text, "\n").split("\n");
+  const start = lines.findIndex((line) => /^functions:\s*(#.*)?\r?$/.test(line));
+  const next = lines.findIndex((line, place) => place > start && /^[^\s#-]/.test(line));
+  if (start < 0 || next < 0) return `${lines.join("\n")}\n${entry}`;
+  let end = next;
+  while (end > start + 1 && /^\s*$|^#/.test(lines[end - 1] as string)) end--;
+  return [...lines.slice(0, end), stripEnd(entry, "\n"), ...lines.slice(end), ""].join("\n");
 }
 
 /** The entry is added as text, to keep comments and spelling; this tells whether it became what it was meant to be. */

@@ -6,7 +6,7 @@ import { missingPrograms } from "../templates/support/programs.ts";
 testNeeding(unlessRequired(missingPrograms("curl")))(
   "docs/events.md does what it says",
   async () => {
-    expect(await followDocument("docs/events.md")).toEqual({ files: 2, answers: 17 });
+    expect(await followDocument("docs/events.md")).toEqual({ files: 2, answers: 20 });
   },
   180_000,
 );

@@ -44,6 +44,15 @@ functions:
     expect((await scene.run("new --list")).stdout).toBe("Languages available as templates:\n- java\n- node\n");
   });
 
+  test("adds to the functions of a file that goes on behind them", async () => {
+    const further = "\n# Who gets what.\ntriggers:\n  t: {subscriber: {function: hello}}\n";
+    await using scene = await openScene(accepted, { ...templates, "stack.yml": `${STACK}${further}` });
+    expect((await scene.run("new x --lang node -a stack.yml")).code).toBe(0);
+    const text = await read(scene, "stack.yml");
+    expect(text.startsWith(`${STACK}  x:\n    lang: node\n`)).toBe(true);
+    expect(text.endsWith(further)).toBe(true);
+  });
+
   test.each<[rule: string, args: string, message: string]>([
     ["no name", "new --lang node", "please provide a name"],
     ["no template", "new x", "please choose a template with --lang"],
@@ -58,9 +67,13 @@ functions:
     ["a file that is no stack file", "new x --lang node -a notes.txt", "--append must name a .yml or .yaml file"],
     ["a file that is missing", "new x --lang node -a no.yml", "--append: cannot read no.yml"],
     ["a function that is there", "new hello --lang node -a stack.yml", "has a function hello already"],
-    ["a file that ends otherwise", "new x --lang node -a ends.yml", "functions must be its last block"],
+    [
+      "a file that is written otherwise",
+      "new x --lang node -a ends.yml",
+      "functions must be a block, indented by two spaces",
+    ],
   ])("refuses %s", async (_rule, args, message) => {
-    const ends = `${STACK}configuration:\n  copy: [a]\n`;
+    const ends = "provider: {name: openfaas}\nfunctions: {a: {image: a}}\nconfiguration:\n  copy: [a]\n";
     await using scene = await openScene(accepted, { ...templates, "stack.yml": STACK, "ends.yml": ends });
     const { code, stderr } = await scene.run(args);
     expect(code).toBe(1);
