@@ -44,7 +44,8 @@ describe("a process that is killed between any two steps loses nothing", () => {
     const spec = { type: "cron", schedule: "@every 1s", catchUp: "all:1000" };
     const stored = await runKilled({ path: join(folder, "events.db"), spec, secrets: {} }, KILLS.slice(0, 6), 1);
     const times = stored.map(({ event }) => Date.parse(String(event.attributes.time))).sort((a, b) => a - b);
-    expect(times.length).toBeGreaterThanOrEqual(6);
+    // How many there are depends on how long the processes take to start; that none is missing does not.
+    expect(times.length).toBeGreaterThanOrEqual(3);
     expect(times).toEqual(times.map((_time, place) => (times[0] as number) + place * 1_000));
     expect(new Set(stored.map(({ event }) => event.attributes.id)).size).toBe(stored.length);
   }, 90_000);
