@@ -3,6 +3,7 @@ import { Producer } from "@platformatic/kafka";
 import { kafkaSink } from "../../events/sinks/types/kafka-sink.ts";
 import { RunningSource } from "../support/events/declared-source.ts";
 import { HARD_EVENTS, openSink } from "../support/events/round-trips.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeWithKafka, KafkaServer } from "../support/servers/kafka.ts";
 
 describeWithKafka("Kafka", () => {
@@ -130,8 +131,9 @@ describeWithKafka("Kafka", () => {
     expect(await running.failing()).toContain(`Kafka at ${server.address}`);
     await server.proxy.comeBack();
     await send("away", ["2"]);
-    await running.events(2);
-    expect(running.texts).toEqual(["1", "2"]);
+    await eventually("it is read on", () => running.texts.includes("2"), 20_000);
+    // The first may have lost its acknowledgement with the connection.
+    expect([...new Set(running.texts)]).toEqual(["1", "2"]);
   });
 });
 

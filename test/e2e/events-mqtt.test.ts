@@ -142,8 +142,9 @@ describeWithMosquitto("MQTT", () => {
     await publisher.publishAsync("away", "2", { qos: 1 });
     relay = await TcpRelay.open(server.address, port);
     opened.push(relay);
-    await running.events(2);
-    expect(running.texts).toEqual(["1", "2"]);
+    await eventually("it is read on", () => running.texts.includes("2"), 20_000);
+    // The first may have lost its acknowledgement with the connection.
+    expect([...new Set(running.texts)]).toEqual(["1", "2"]);
   });
 
   test("a message stays with the server while the store is away, and is one event then", async () => {

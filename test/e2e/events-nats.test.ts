@@ -147,8 +147,9 @@ describeWithNats("NATS", () => {
     await nc.jetstream().publish("away", "2");
     relay = await TcpRelay.open(server.address, port);
     opened.push(relay);
-    await running.events(2);
-    expect(running.texts).toEqual(["1", "2"]);
+    await eventually("it is read on", () => running.texts.includes("2"), 20_000);
+    // The first may have lost its acknowledgement with the connection.
+    expect([...new Set(running.texts)]).toEqual(["1", "2"]);
     await running.connected();
   });
 
