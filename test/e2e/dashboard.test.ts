@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
-import { missingBrowser, openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
+import { openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
 import { buildImage } from "../support/build-upload.ts";
+import { missingBrowser } from "../support/missing-browser.ts";
 import { describeNeeding } from "../support/needing.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 
@@ -48,6 +49,7 @@ describeNeeding(missingBrowser())("the dashboard", () => {
       image: "echo:1",
       labels: { team: "<b>ops</b>" },
       envVars: { KEY: "hidden" },
+      annotations: { topic: "order.created" },
     });
     const answer = await platform.control("/system/functions", { method: "POST", body });
     expect(answer.status).toBe(202);
@@ -112,7 +114,8 @@ describeNeeding(missingBrowser())("the dashboard", () => {
   }, 120_000);
 
   test("traffic is split and a version rolled back, with what is asked for", async () => {
-    const again = JSON.stringify({ service: "echo", image: "echo:1", envVars: { KEY: "other" } });
+    const annotations = { topic: "order.created" };
+    const again = JSON.stringify({ service: "echo", image: "echo:1", annotations, envVars: { KEY: "other" } });
     expect((await platform.control("/system/functions", { method: "PUT", body: again })).status).toBe(202);
     const page = await open(`/ui/functions/${NAMESPACE}/echo/versions`);
     await signIn(page);
@@ -129,6 +132,23 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     await dialog.waitFor({ state: "detached" });
     await page.getByRole("cell", { name: "60 %" }).waitFor();
     await page.keyboard.press("Escape");
+    expect(faults()).toEqual([]);
+  }, 120_000);
+
+  test("an event is found, with what became of it", async () => {
+    const headers = {
+      "ce-specversion": "1.0",
+      "ce-id": "a",
+      "ce-source": HOSTILE.slice(0, 4),
+      "ce-type": "order.created",
+    };
+    const sent = await fetch(`${platform.url}/broker/default`, { method: "POST", headers, body: "{}" });
+    expect(sent.status).toBe(202);
+    const page = await open("/ui/events?type=order.created");
+    await signIn(page);
+    await page.getByRole("link", { name: "order.created" }).click();
+    await page.getByText(`function/${NAMESPACE}/echo: matched.`).waitFor();
+    await page.getByRole("cell", { name: "delivered" }).waitFor();
     expect(faults()).toEqual([]);
   }, 120_000);
 
@@ -174,9 +194,16 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     await page.getByText("The gateway does not answer").waitFor({ state: "detached" });
   }, 120_000);
 
-  const SCREENS = ["/", `/functions/${NAMESPACE}/echo`, "/queue", "/platform", "/nowhere"].concat(
-    ["logs", "invoke", "scaling", "versions"].map((tab) => `/functions/${NAMESPACE}/echo/${tab}`),
-  );
+  const SCREENS = [
+    "/",
+    `/functions/${NAMESPACE}/echo`,
+    "/queue",
+    "/events",
+    "/events/1",
+    "/secrets",
+    "/platform",
+    "/nowhere",
+  ].concat(["logs", "invoke", "scaling", "versions"].map((tab) => `/functions/${NAMESPACE}/echo/${tab}`));
 
   test.each(["light", "dark"] as const)(
     "no screen has a barrier in the %s theme, and each fits a small one",

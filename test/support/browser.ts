@@ -1,13 +1,6 @@
-import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { unlessRequired } from "./needing.ts";
 
-const CHROMIUM = "/usr/bin/chromium";
-
-/** Why no page can be opened here; undefined when one can. */
-export function missingBrowser(): string | undefined {
-  return existsSync(CHROMIUM) ? undefined : unlessRequired("chromium is not installed");
-}
+export const CHROMIUM = "/usr/bin/chromium";
 
 export async function openBrowser(): Promise<Browser> {
   return await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });

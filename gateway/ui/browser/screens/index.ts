@@ -1,9 +1,12 @@
+import { EventsScreen } from "./events/index.tsx";
+import { EventScreen } from "./events/one.tsx";
 import { FunctionScreen } from "./function/index.tsx";
 import { NotFound } from "./not-found.tsx";
 import { Overview } from "./overview.tsx";
 import { PlatformScreen } from "./platform.tsx";
 import { QueueScreen } from "./queue.tsx";
 import type { Screen } from "./screen.ts";
+import { SecretsScreen } from "./secrets.tsx";
 
 /** All screens, by their addresses. */
 export const SCREENS: readonly Screen[] = [
@@ -14,6 +17,9 @@ export const SCREENS: readonly Screen[] = [
     component: FunctionScreen,
   },
   { pattern: "/queue", title: () => "Queue", component: QueueScreen },
+  { pattern: "/events", title: () => "Events", component: EventsScreen },
+  { pattern: "/events/:ref", title: ({ ref }) => `Event ${ref}`, component: EventScreen },
+  { pattern: "/secrets", title: () => "Secrets", component: SecretsScreen },
   { pattern: "/platform", title: () => "Platform", component: PlatformScreen },
 ];
 
@@ -23,5 +29,7 @@ export const NOT_FOUND: Screen = { pattern: "", title: () => "Not found", compon
 export const PLACES: readonly { readonly to: string; readonly title: string }[] = [
   { to: "/", title: "Overview" },
   { to: "/queue", title: "Queue" },
+  { to: "/events", title: "Events" },
+  { to: "/secrets", title: "Secrets" },
   { to: "/platform", title: "Platform" },
 ];
