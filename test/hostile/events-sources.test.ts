@@ -60,6 +60,12 @@ test.each<[attack: string, spec: unknown, status: number]>([
     { type: "webhook", profile: "hmac", header: "x\r\ny", secret: { secret: "shared" } },
     400,
   ],
+  ["a URL that is a file", { type: "http-poll", url: "file:///etc/passwd" }, 400],
+  ["a header that is the connection's", { type: "http-poll", url: "http://h/", headers: { Host: "x" } }, 400],
+  ["a request every millisecond", { type: "http-poll", url: "http://h/", interval: "1ms" }, 400],
+  ["an answer of gigabytes", { type: "http-poll", url: "http://h/", maxBytes: 2 ** 40 }, 400],
+  ["a kind that is a path", { type: "kubernetes", resources: [{ apiVersion: "v1", kind: "Pods/../x" }] }, 400],
+  ["a version that is a path", { type: "kubernetes", resources: [{ apiVersion: "../v1", kind: "Pod" }] }, 400],
 ])("declares %s", async (_attack, spec, status) => {
   const answer = await put("bad", spec);
   expect(answer.status).toBe(status);
