@@ -172,12 +172,21 @@ function welcome(
     "",
     `faaslane is running at ${url}`,
     gateway.basicAuth ? `  password   ${password} (user admin)` : "  password   none: basic_auth=false",
+    ...dashboardLine(url, gateway.ui),
     `  metrics    ${metricsUrl}/metrics`,
     ...(registryUrl === undefined ? [] : [`  registry   ${registryUrl.replace(/^https?:\/\//, "")}`]),
     `  functions  ${deployed.map(({ name }) => name).join(", ") || "none yet: npm run faaslane -- new NAME --lang node"}`,
     ...(target === undefined ? [] : [`  try        curl ${curlTarget(url)}/function/${target}`]),
     "  stop       Ctrl-C",
   ];
+}
+
+/** None where browsers cannot get at it. */
+function dashboardLine(url: string, { on, port }: StartConfig["gateway"]["ui"]): string[] {
+  if (!on || socketPathOf(url) !== undefined) return [];
+  const own = new URL(url);
+  if (port !== undefined) own.port = String(port);
+  return [`  dashboard  ${own.origin}/ui/`];
 }
 
 /** A Unix socket is named beside the URL. */
