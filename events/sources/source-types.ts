@@ -20,6 +20,7 @@ const LOADERS: Loaders = {
   mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,
   rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,
+  redis: async () => (await import("./redis/redis-source.ts")).redisSource,
   webhook: async () => (await import("./webhook/webhook-source.ts")).webhookSource,
 };
 /** Only functions' annotations ask for these. */

@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eventually } from "../eventually.ts";
+import { describeNeeding } from "../needing.ts";
+import { freePort, missingProgram, PROGRAM_PATH } from "./programs.ts";
+
+/** A `redis-server` of its own, with a password. What it holds survives {@link restart}. */
+export class RedisServer {
+  readonly password = "r3dis-passw0rd";
+  readonly #folder: string;
+  readonly #port: number;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.#port = port;
+  }
+
+  static async start(): Promise<RedisServer> {
+    const server = new RedisServer(await mkdtemp(join(tmpdir(), "faaslane-redis-")), await freePort());
+    await server.restart();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.#port}`;
+  }
+
+  async restart(): Promise<void> {
+    await this.end();
+    const args = ["--port", this.#port, "--bind", "127.0.0.1", "--dir", this.#folder, "--requirepass", this.password];
+    const child = spawn("redis-server", [...args.map(String), "--appendonly", "yes", "--appendfsync", "always"], {
+      env: { PATH: PROGRAM_PATH },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#process = child;
+    let log = "";
+    child.stdout.on("data", (data) => {
+      log = (log + data).slice(-10_000);
+    });
+    child.once("error", (error) => {
+      log += String(error);
+    });
+    await eventually(
+      "redis-server listens",
+      () => {
+        if (child.exitCode !== null) throw new Error(`redis-server ended: ${log}`);
+        return log.includes("Ready to accept connections");
+      },
+      20_000,
+    );
+  }
+
+  /** Ends it, for {@link restart}. */
+  async end(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+
+  async stop(): Promise<void> {
+    await this.end();
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Tests that need `redis-server`. Where there is none, they are skipped, or fail when `REQUIRE_SERVICES=1`. */
+export function describeWithRedis(name: string, tests: () => void): void {
+  describeNeeding(missingProgram("redis-server"))(name, tests);
+}
