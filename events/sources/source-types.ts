@@ -21,6 +21,7 @@ const LOADERS: Loaders = {
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,
   rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,
   redis: async () => (await import("./redis/redis-source.ts")).redisSource,
+  s3: async () => (await import("./s3/bucket-source.ts")).s3Source,
   sqs: async () => (await import("./sqs/sqs-source.ts")).sqsSource,
   webhook: async () => (await import("./webhook/webhook-source.ts")).webhookSource,
 };
