@@ -281,4 +281,4 @@ test("what somebody goes on writing into", async () => {
   clearInterval(writer);
   expect(statSync(top).isDirectory()).toBe(true);
   expect(existsSync(tree)).toBe(false);
-});
+}, 120_000);

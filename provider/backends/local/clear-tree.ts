@@ -5,6 +5,8 @@ import { Pace } from "./pace.ts";
 const READ_AT_A_TIME = 256;
 /** Folders in one folder that are remembered at a time. */
 const MAX_FOLDERS = 1_000;
+/** A folder that is filled as fast as it is emptied would never be empty. */
+const MAX_ROUNDS = 5;
 /** A path of more than 4096 bytes is none; what lies deeper is brought up first. */
 const MAX_PATH_BYTES = 1_000;
 
@@ -21,13 +23,18 @@ const inside = (folder: Path, name: Buffer | string): Path =>
  * @throws the signal's reason once it has aborted; what the system says of the first thing that cannot be removed
  */
 export async function clearTree(path: string, signal?: AbortSignal): Promise<void> {
-  const root = Buffer.from(path);
+  let root: Path = Buffer.from(path);
   if (!(await isFolder(root))) return await unlessGone(unlink(root));
   const pace = new Pace(signal);
   let lifted = 0;
 
-  async function clearFolder(folder: Path, parent?: Path): Promise<void> {
-    for (;;) {
+  async function clearFolder(at: Path, parent?: Path): Promise<void> {
+    let folder = at;
+    for (let round = 0; ; round++) {
+      if (round === MAX_ROUNDS && parent === undefined) {
+        root = await moveAside(root);
+        folder = root;
+      }
       const { folders, removed } = await removeFiles(folder, pace);
       for (const name of folders) {
         const inner = inside(folder, name);
@@ -47,6 +54,17 @@ export async function clearTree(path: string, signal?: AbortSignal): Promise<voi
   }
 
   await clearFolder(root);
+}
+
+/** Whoever goes on writing by its path misses it from then on. @returns where it is now */
+async function moveAside(root: Path): Promise<Path> {
+  const target = Buffer.concat([root, Buffer.from(`.${process.hrtime.bigint()}`)]);
+  try {
+    await rename(root, target);
+    return target;
+  } catch {
+    return root;
+  }
 }
 
 async function isFolder(path: Path): Promise<boolean> {
