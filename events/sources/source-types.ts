@@ -19,6 +19,7 @@ const LOADERS: Loaders = {
   kubernetes: async () => (await import("./kubernetes/kubernetes-source.ts")).kubernetesSource,
   mqtt: async () => (await import("./mqtt/mqtt-source.ts")).mqttSource,
   nats: async () => (await import("./nats/nats-source.ts")).natsSource,
+  postgres: async () => (await import("./postgres/postgres-source.ts")).postgresSource,
   rabbitmq: async () => (await import("./rabbitmq/rabbitmq-source.ts")).rabbitSource,
   redis: async () => (await import("./redis/redis-source.ts")).redisSource,
   s3: async () => (await import("./s3/bucket-source.ts")).s3Source,
