@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { FauxqsServer } from "fauxqs";
@@ -43,6 +44,19 @@ async function sqs(queue: string, spec: object = {}): Promise<RunningSource> {
   return running;
 }
 
+/** @returns its URL */
+async function listening(http: Server): Promise<string> {
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  opened.push({
+    close: async () => {
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  });
+  return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
+
 async function emptied(queue: string): Promise<void> {
   await eventually(
     "all are deleted",
@@ -56,9 +70,9 @@ async function emptied(queue: string): Promise<void> {
 
 test("messages of SQS become events as they are, and are deleted", async () => {
   const { queueUrl } = server.createQueue("orders");
-  const text = (StringValue: string) => ({ DataType: "String", StringValue });
+  const attribute = (StringValue: string) => ({ DataType: "String", StringValue });
   const { messageId } = server.sendMessage("orders", '{"a" : 1.0}', {
-    messageAttributes: { "content-type": text("application/json") },
+    messageAttributes: { "content-type": attribute("application/json") },
   });
   const running = await sqs("orders");
   const [event] = await running.events(1);
@@ -158,6 +172,9 @@ test("a server that was away is read on, and a store that was away gets what cam
   running.log.failing = new Error("the store is away");
   server.sendMessage("away", "3");
   await eventually("it is told", () => running.status.problem?.includes("the store is away"), 20_000);
+  const hiddenUntil = () => server.inspectQueue("away")?.messages.inflight[0]?.visibilityDeadline ?? 0;
+  const first = hiddenUntil();
+  await eventually("it stays hidden for longer", () => hiddenUntil() > first, 20_000);
   running.log.failing = undefined;
   await eventually("it is stored", () => running.texts.includes("3"), 20_000);
   await emptied("away");
@@ -179,24 +196,36 @@ test("the largest message is taken; one that the store never takes stays, and ke
   expect(running.texts).not.toContain("refused");
 });
 
+test("who may not ask how many messages there are gets them all the same", async () => {
+  server.createQueue("uncounted");
+  const denied = JSON.stringify({ __type: "com.amazon.coral.service#AccessDeniedException", message: "no" });
+  const guard = createServer(async (request, response) => {
+    const target = String(request.headers["x-amz-target"]);
+    const body = await text(request);
+    const headers = { "content-type": "application/x-amz-json-1.0", "x-amz-target": target };
+    const isDenied = target.endsWith("GetQueueAttributes");
+    const answer = isDenied ? undefined : await fetch(endpoint(), { method: "POST", headers, body });
+    response.writeHead(answer?.status ?? 403, { "content-type": "application/x-amz-json-1.0" });
+    response.end((await answer?.text()) ?? denied);
+  });
+  const running = await sqs("uncounted", { endpoint: await listening(guard) });
+  await running.connected();
+  server.sendMessage("uncounted", "1");
+  await running.events(1);
+  await emptied("uncounted");
+  expect(running.status).toMatchObject({ state: "connected", errors: 0 });
+});
+
 test("wrong credentials are told without them, and so is a queue that is not there", async () => {
   const refusing = createServer((_request, response) => {
     response.writeHead(403, { "content-type": "application/x-amz-json-1.0" });
     const message = `The key ${secrets.id} with ${secrets.key} is not valid.`;
     response.end(JSON.stringify({ __type: "com.amazon.coral.service#InvalidClientTokenId", message }));
   });
-  refusing.listen(0, "127.0.0.1");
-  await once(refusing, "listening");
-  opened.push({
-    close: async () => {
-      refusing.closeAllConnections();
-      await new Promise((resolve) => refusing.close(resolve));
-    },
-  });
-  const at = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`;
+  const at = await listening(refusing);
   const told = await (await sqs("secret", { endpoint: at })).failing();
   expect(told).toContain("InvalidClientTokenId");
-  for (const text of Object.values(secrets)) expect(told).not.toContain(text);
+  for (const secret of Object.values(secrets)) expect(told).not.toContain(secret);
   expect(await (await sqs("missing")).failing()).toContain("QueueDoesNotExist");
 });
 
