@@ -46,7 +46,7 @@ export function postgresMessage(change: RowChange, declared: Declared): MessageE
     data: Buffer.from(JSON.stringify({ id, schema, table, action, data, dataOld, commitTime })),
   });
   const headers = new ConnectorHeaders("openfaasltd/postgres-connector", topic)
-    .add("X-Event-RowAction", action)
+    .add("X-Event-Action", action)
     .add("X-Event-Table", table)
     .add("X-Event-Id", id)
     .add("X-Message-Id", id);
