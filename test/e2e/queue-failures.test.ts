@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { connect } from "nats";
-import type { Consumer, Deliver, Queue } from "../../../../gateway/queue/queue.ts";
-import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
-import { eventually } from "../../../support/eventually.ts";
-import { describeWithNats, NatsServer } from "../../../support/nats.ts";
-import { openOn, Publishers } from "./support.ts";
+import type { Consumer, Deliver, Queue } from "../../gateway/queue/queue.ts";
+import { DONE, limited, newCall } from "../contracts/queue-contract.ts";
+import { openOn, Publishers } from "../gateway/queue/jetstream/support.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWithNats, NatsServer } from "../support/nats.ts";
 
 const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 40_000);
 

@@ -4,17 +4,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { connect, type NatsConnection } from "nats";
-import {
-  type AccountStorage,
-  decideRoom,
-  type StorageNeed,
-} from "../../../../gateway/queue/jetstream/client/storage.ts";
-import type { Queue } from "../../../../gateway/queue/queue.ts";
-import { newCall } from "../../../contracts/queue-contract.ts";
-import { eventually } from "../../../support/eventually.ts";
-import { describeWithNats, NatsServer } from "../../../support/nats.ts";
-import { ROOT } from "../../../support/platform.ts";
-import { openOn } from "./support.ts";
+import { type AccountStorage, decideRoom, type StorageNeed } from "../../gateway/queue/jetstream/client/storage.ts";
+import type { Queue } from "../../gateway/queue/queue.ts";
+import { newCall } from "../contracts/queue-contract.ts";
+import { openOn } from "../gateway/queue/jetstream/support.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWithNats, NatsServer } from "../support/nats.ts";
+import { ROOT } from "../support/platform.ts";
 
 const MIB = 1024 ** 2;
 

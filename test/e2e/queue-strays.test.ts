@@ -1,12 +1,12 @@
 import { cp, rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { connect, type NatsConnection } from "nats";
-import { isLeftBehind } from "../../../../gateway/queue/jetstream/store/record.ts";
-import type { Consumer, Queue } from "../../../../gateway/queue/queue.ts";
-import { DONE, limited, newCall } from "../../../contracts/queue-contract.ts";
-import { eventually } from "../../../support/eventually.ts";
-import { describeWithNats, NatsServer } from "../../../support/nats.ts";
-import { openOn } from "./support.ts";
+import { isLeftBehind } from "../../gateway/queue/jetstream/store/record.ts";
+import type { Consumer, Queue } from "../../gateway/queue/queue.ts";
+import { DONE, limited, newCall } from "../contracts/queue-contract.ts";
+import { openOn } from "../gateway/queue/jetstream/support.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWithNats, NatsServer } from "../support/nats.ts";
 
 const soon = <T>(what: string, check: () => T | Promise<T>) => eventually(what, check, 40_000);
 const QUEUE = "OF_faas-request";
