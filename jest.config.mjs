@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 
 /** Suites that take minutes, as they wait for what takes minutes: they run when they are asked for. */
-const LONG = ["test/conformance/", "test/e2e/", "test/hostile/", "test/operator/"];
+const LONG = ["test/conformance/", "test/e2e/", "test/hostile/", "test/long/", "test/operator/"];
 
 /** Jest runs the TypeScript sources as native ES modules; swc only strips the types. */
 export default {

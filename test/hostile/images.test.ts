@@ -249,9 +249,9 @@ withMounts("leftovers that cannot be removed keep neither the platform nor build
   }
 });
 
-test("100,000 files: nothing waits for them", async () => {
+test("30,000 files: nothing waits for them", async () => {
   for (let i = 0; i < 100; i++) mkdirSync(join(tree, `d${i}`));
-  for (let i = 0; i < 100_000; i++) writeFileSync(join(tree, `d${i % 100}/f${i}`), "");
+  for (let i = 0; i < 30_000; i++) writeFileSync(join(tree, `d${i % 100}/f${i}`), "");
   const delaysOf = async (work: Promise<unknown>) => {
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
