@@ -53,7 +53,18 @@ export interface CallRow {
   readonly phases: readonly { readonly name: string; readonly ms: number }[];
   readonly requestBytes?: number;
   readonly responseBytes?: number;
+  /** Code of an answer of the platform's own. */
   readonly error?: string;
+}
+
+/** `GET /ui/api/calls/ID`: one of them, with what is too much for a list. */
+export interface CallDetail extends CallRow {
+  /** As far as they were kept; values of secret ones are replaced. Names in lower case. */
+  readonly requestHeaders?: Readonly<Record<string, string>>;
+  readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** Of a cold start: what the replica took its time for. */
+  readonly startup?: readonly { readonly name: string; readonly ms: number }[];
+  readonly traceId?: string;
 }
 
 /** Which calls are asked for by `GET /ui/api/calls?function=…&preset=…`. */
@@ -63,6 +74,8 @@ export type CallPreset = (typeof CALL_PRESETS)[number];
 /** Newest first. */
 export interface CallsAnswer {
   readonly calls: readonly CallRow[];
+  /** Milliseconds since the epoch since when calls are kept: only while somebody looks, and for a while after. */
+  readonly since: number;
   /** Ask with `before=…` for older ones. */
   readonly next?: string;
 }
