@@ -48,6 +48,15 @@ export function formatTime(at: number, zone: "utc" | "local"): string {
   }).format(at);
 }
 
+/** To the millisecond, for what happens many times a second. */
+export function formatClock(at: number, zone: "utc" | "local"): string {
+  return new Intl.DateTimeFormat(undefined, {
+    ...{ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+    fractionalSecondDigits: 3,
+    ...(zone === "utc" && { timeZone: "UTC" }),
+  }).format(at);
+}
+
 /** A long name with its middle left out; the whole of it belongs into a title beside. */
 export function shorten(name: string, most = 40): string {
   const chars = [...name];

@@ -27,13 +27,20 @@ export function navigate(to: string, how: "push" | "replace" = "push"): void {
   update();
 }
 
+/** Address of the screen that is shown with other values of the query, for links; empty ones are left out. */
+export function withQuery(values: Readonly<Record<string, string>>): string {
+  const next = new URLSearchParams(query.value);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === "") next.delete(name);
+    else next.set(name, value);
+  }
+  const text = next.toString();
+  return path.value + (text === "" ? "" : `?${text}`);
+}
+
 /** Sets one value of the query, so that the address says what is seen; an empty one is left out. */
 export function setQuery(name: string, value: string): void {
-  const next = new URLSearchParams(query.value);
-  if (value === "") next.delete(name);
-  else next.set(name, value);
-  const text = next.toString();
-  navigate(path.value + (text === "" ? "" : `?${text}`), "replace");
+  navigate(withQuery({ [name]: value }), "replace");
 }
 
 /** Parts of a path by their names. @returns undefined when it does not fit */

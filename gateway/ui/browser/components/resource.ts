@@ -27,7 +27,7 @@ export function useAsked<T>(key: string, load: (signal: AbortSignal) => Promise<
       clearTimeout(timer);
       leaving.abort();
     };
-  }, [key, round]);
+  }, [key, round, everyMs]);
   const isCurrent = state.key === key;
   return {
     value: isCurrent ? state.value : undefined,

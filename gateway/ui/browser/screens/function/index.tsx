@@ -2,6 +2,7 @@ import { Tabs } from "../../components/tabs.tsx";
 import { live } from "../../state/live.ts";
 import { NotFound } from "../not-found.tsx";
 import type { Params } from "../screen.ts";
+import { FunctionCalls } from "./calls.tsx";
 import { FunctionInvoke } from "./invoke.tsx";
 import { FunctionLogs } from "./logs.tsx";
 import { FunctionOverview } from "./overview.tsx";
@@ -10,6 +11,7 @@ import { FunctionVersions } from "./versions.tsx";
 
 const TABS = [
   { id: "", title: "Overview", component: FunctionOverview },
+  { id: "calls", title: "Calls", component: FunctionCalls },
   { id: "logs", title: "Logs", component: FunctionLogs },
   { id: "invoke", title: "Invoke", component: FunctionInvoke },
   { id: "scaling", title: "Scaling", component: FunctionScaling },
