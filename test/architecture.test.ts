@@ -342,7 +342,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   jsonata: /^events\/transforms\//,
   undici: /^(kit\/outbound|gateway\/(policies|proxy|async|scaling)|events\/(engine|sources|sinks))\//,
   tar: /^(oci|provider\/backends\/(build|images)|cli\/(build|publish))\//,
-  yaml: /^(cli\/(stack|credentials)|events\/sources\/kubernetes\/|provider\/backends\/kubernetes\/|gateway\/routes\/openapi)/,
+  yaml: /^(cli\/(stack|credentials)|events\/sources\/kubernetes\/|provider\/backends\/kubernetes\/|gateway\/routes\/openapi|gateway\/ui\/deploy\/)/,
   croner: /^(contract\/scale-policy|events\/cron\/|gateway\/core\/scaling\/)/,
   preact: /^gateway\/ui\/browser\//,
   "@preact/signals": /^gateway\/ui\/browser\//,

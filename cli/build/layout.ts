@@ -1,9 +1,10 @@
 import { realpath, rm, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { type IgnoreRules, NEVER_IGNORED } from "../../contract/ignore-file.ts";
 import { CliError } from "../errors.ts";
 import type { StackFunction } from "../stack/types.ts";
 import { copyTree } from "./copy-tree.ts";
-import { type IgnoreRules, readIgnoreFile } from "./ignore-file.ts";
+import { readIgnoreFile } from "./ignore-file.ts";
 import { isInProject } from "./project-root.ts";
 import type { FoundTemplate } from "./templates.ts";
 
@@ -97,9 +98,6 @@ interface Ignored {
   readonly below: string;
 }
 
-/** What every build needs, whatever a `.dockerignore` says: it is about what goes into the image. */
-const NEEDED = /^(Dockerfile|faaslane\.json|template\.yml|\.dockerignore)$/;
-
 /**
  * Tells what not to copy from `source` to `target`.
  * @param ignored all rules, of the template and of the handler, each of which may leave out
@@ -109,7 +107,7 @@ function skipIgnored(source: string, target: string, ignored: readonly Ignored[]
     const place = join(target, relative(source, path));
     return ignored.some(({ rules, below }) => {
       const inside = relative(below, place).split(sep).join("/");
-      return !NEEDED.test(inside) && rules.ignores(inside) && !rules.hasException(inside);
+      return !NEVER_IGNORED.test(inside) && rules.ignores(inside) && !rules.hasException(inside);
     });
   };
 }

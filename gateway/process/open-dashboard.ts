@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Credentials } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { Certificates } from "../../kit/certificates.ts";
@@ -8,6 +10,8 @@ import type { PathPrefix } from "../core/path-prefix.ts";
 import type { CallCounts } from "../metrics/call-counts.ts";
 import { type Assets, loadAssets } from "../ui/assets.ts";
 import { Dashboard } from "../ui/dashboard.ts";
+import { Offers } from "../ui/deploy/offers.ts";
+import { Templates } from "../ui/deploy/templates.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { LazyEvents } from "./events/lazy-events.ts";
 import { type LiveParts, openLive } from "./open-live.ts";
@@ -30,6 +34,9 @@ export interface OpenUi {
   endStreams(): void;
   close(): Promise<void>;
 }
+
+/** Of what comes with the gateway. */
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 export function openUi({
   config,
@@ -69,6 +76,10 @@ export function openUi({
     defaultNamespace: config.defaultNamespace,
     features: { queue: queueing !== undefined, events: events !== undefined },
     stream: live.stream,
+    deploy: {
+      store: new Offers({ folder: join(ROOT, "functions"), url: config.ui.storeUrl }),
+      templates: new Templates(join(ROOT, "templates")),
+    },
   });
   return { dashboard, endStreams: () => live.stream.close(), close: () => live.close() };
 }

@@ -12,7 +12,12 @@ export interface UiConfig {
   /** In milliseconds. */
   readonly sessionIdleMs: number;
   readonly sessionMaxMs: number;
+  /** Of a store of functions beside our own; absent asks none. */
+  readonly storeUrl: string | undefined;
 }
+
+/** OpenFaaS's. */
+const STORE = "https://raw.githubusercontent.com/openfaas/store/master/functions.json";
 
 export function readUiConfig(read: EnvReader): UiConfig {
   return {
@@ -22,5 +27,17 @@ export function readUiConfig(read: EnvReader): UiConfig {
     bindAddress: read.optional("ui_bind_address", parseText),
     sessionIdleMs: read.optional("ui_session_idle", parseDuration) ?? 3600_000,
     sessionMaxMs: read.optional("ui_session_max", parseDuration) ?? 8 * 3600_000,
+    storeUrl: storeUrlOf(read.optional("ui_store", parseStore)),
   };
+}
+
+function parseStore(text: string): string {
+  if (text === "own") return text;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") throw new Error("must be own, or an http or https URL");
+  return url.href;
+}
+
+function storeUrlOf(given: string | undefined): string | undefined {
+  return given === "own" ? undefined : (given ?? STORE);
 }

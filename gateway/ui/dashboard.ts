@@ -9,6 +9,7 @@ import type { LoginAttempts } from "../../kit/login-attempts.ts";
 import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import type { Assets } from "./assets.ts";
+import { addDeployRoutes, type DeployRoutesDeps } from "./deploy/routes.ts";
 import type { LiveStream } from "./live/live-stream.ts";
 import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
@@ -30,6 +31,8 @@ export interface DashboardOptions {
   readonly ownOrigin: boolean;
   /** What it tells of what goes on. */
   readonly stream: Pick<LiveStream, "add">;
+  /** What there is to deploy from. */
+  readonly deploy: Omit<DeployRoutesDeps, "authorized">;
 }
 
 const MAX_LOGIN_BYTES = 4 * 1024;
@@ -78,6 +81,7 @@ export class Dashboard {
       DELETE: [(req, res) => this.#signOut(req, res)],
     });
     addLiveRoutes(app, { stream: this.#options.stream, authorized });
+    addDeployRoutes(app, { ...this.#options.deploy, authorized });
     app.get("/ui/assets/:name", (req, res, next) => this.#asset(req, res, next));
   }
 

@@ -70,7 +70,11 @@ let platform: Platform;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  platform = await Platform.start({ dataDir: join(folder.path, "data"), cwd: folder.path, env: { sandbox: "off" } });
+  platform = await Platform.start({
+    dataDir: join(folder.path, "data"),
+    cwd: folder.path,
+    env: { sandbox: "off", ui_store: "own" },
+  });
   await buildImage(platform, "hello:1", {
     "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
     "index.mjs": `export default (req, res) => res.setHeader("content-type", "text/plain").end("Hello, world!");`,
@@ -146,6 +150,12 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["health", 200, "/healthz"],
   ["info", 200, "/system/info"],
   ["openapi", 200, "/system/openapi.json"],
+  ["functionStore", 200, "/ui/api/store"],
+  ["functionStoreSources", 200, "/ui/api/store/hello"],
+  ["functionStoreSources", 404, "/ui/api/store/nope"],
+  ["listTemplates", 200, "/ui/api/templates"],
+  ["getTemplate", 200, "/ui/api/templates/node"],
+  ["getTemplate", 404, "/ui/api/templates/nope"],
   ["createNamespace", 400, "/system/namespace/staging", json({ name: "staging", labels: 1 })],
   ["createNamespace", 201, "/system/namespace/staging"],
   ["updateNamespace", 202, "/system/namespace/staging"],

@@ -73,6 +73,10 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   // Where one signs in, and files that are the same everywhere.
   '"/ui/api/session"': "public",
   '"/ui/api/stream"': ["/ui/api/stream"],
+  '"/ui/api/store"': ["/ui/api/store"],
+  '"/ui/api/store/:name"': ["/ui/api/store/hello"],
+  '"/ui/api/templates"': ["/ui/api/templates"],
+  '"/ui/api/templates/:name"': ["/ui/api/templates/node"],
   '"/ui/assets/:name"': "public",
   "PATHS.health": "public",
   // Takes tokens that the provider gave to its replicas.

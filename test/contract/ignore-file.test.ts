@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { parseIgnoreFile } from "../../cli/build/ignore-file.ts";
+import { parseIgnoreFile } from "../../contract/ignore-file.ts";
 
 test.each<[patterns: string[], left: string[], kept: string[]]>([
   [["node_modules"], ["node_modules", "node_modules/a/b.js"], ["lib/node_modules", "node_modules2"]],
