@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { AnswerDigest } from "../core/traffic/compare-answers.ts";
 import type { AnswerHeaders, Exchange, Flow, OpenCall, PlatformAnswer } from "./exchange.ts";
@@ -7,12 +7,15 @@ import type { CallHeaders } from "./headers.ts";
 
 /** Of larger ones only the length is compared, and a copy's is not read to its end. */
 const MAX_COMPARED_BYTES = 4 * 1024 ** 2;
+/** Of an answer that goes by, before it is hashed. */
+const MAX_KEPT_BYTES = 64 * 1024;
 /** Bodies of requests that are copied. */
 const MAX_COPIED_BYTES = 64 * 1024;
 
-/** An answer as it goes by. */
+/** An answer as it goes by. What it is like is computed when it is over, so that nobody waits for that. */
 class PassingAnswer {
-  readonly #hash = createHash("sha1"); // to tell answers apart that nobody has made alike on purpose
+  #hash: Hash | undefined;
+  #pieces: Buffer[] = [];
   #status = 0;
   #length = 0;
 
@@ -23,8 +26,12 @@ class PassingAnswer {
   /** @returns whether it is still worth reading */
   data(piece: Buffer): boolean {
     this.#length += piece.length;
-    if (this.isTooLong) return false;
-    this.#hash.update(piece);
+    if (this.isTooLong) {
+      this.#pieces = [];
+      return false;
+    }
+    this.#pieces.push(piece);
+    if (this.#hash || this.#length > MAX_KEPT_BYTES) this.#digest();
     return true;
   }
 
@@ -34,8 +41,15 @@ class PassingAnswer {
 
   /** @param isWhole whether all of it has gone by */
   end(isWhole = true): AnswerDigest {
-    const hash = this.isTooLong ? undefined : this.#hash.digest("base64url");
+    const hash = this.isTooLong ? undefined : this.#digest().digest("base64url");
     return { status: this.#status, length: isWhole ? this.#length : undefined, hash };
+  }
+
+  #digest(): Hash {
+    this.#hash ??= createHash("sha1"); // to tell answers apart that nobody has made alike on purpose
+    for (const piece of this.#pieces) this.#hash.update(piece);
+    this.#pieces = [];
+    return this.#hash;
   }
 }
 
@@ -48,8 +62,8 @@ export interface CopiedRequest {
 export interface CopyingOptions {
   /** Told when the call has been given to its own version. */
   readonly sent: (request: CopiedRequest) => void;
-  /** Told how it ended, once; undefined for an answer that is not whole, or no function's. */
-  readonly ended: (digest: AnswerDigest | undefined) => void;
+  /** Told how it ended, once; undefined for an answer that is not whole, or no function's. To be asked when its caller has it. */
+  readonly ended: (digest: (() => AnswerDigest) | undefined) => void;
 }
 
 /** The exchange of a call that is copied: all goes through it as it would without, and is noted. */
@@ -125,7 +139,7 @@ export class CopiedExchange implements Exchange {
 
   end(trailers?: [name: string, value: string][]): void {
     this.#inner.end(trailers);
-    this.#end(this.#answer.end());
+    this.#end(() => this.#answer.end());
   }
 
   breakOff(): void {
@@ -138,7 +152,7 @@ export class CopiedExchange implements Exchange {
     this.#end(undefined);
   }
 
-  #end(digest: AnswerDigest | undefined): void {
+  #end(digest: (() => AnswerDigest) | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#options.ended(digest);

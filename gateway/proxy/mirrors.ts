@@ -9,6 +9,8 @@ import { MirrorTally } from "./mirror-tally.ts";
 const MAX_UNDER_WAY = 64;
 /** Most calls are over by then, and their callers notice nothing of what a copy takes of the machine. */
 const OWN_FIRST_MS = 50;
+/** From the end of a call to its copy: the caller reads the answer meanwhile, on a machine that has nothing else to do. */
+const REST_MS = 2;
 
 /** A version that may get copies of calls. */
 export interface MirroredEntry {
@@ -64,7 +66,7 @@ export class Mirrors<E extends MirroredEntry> {
     this.#underWay++;
     const ended = (digest: AnswerDigest | undefined) => {
       this.#underWay--;
-      pair.copy(digest);
+      pair.copy(digest && (() => digest));
     };
     const exchange = new CopyExchange({ method, headers: [...headers], body, meter: this.#meterOf(entry), ended });
     pair.whenOwnEnds(OWN_FIRST_MS, () => start(entry, exchange));
@@ -83,7 +85,7 @@ export class Mirrors<E extends MirroredEntry> {
 }
 
 interface Ended {
-  readonly digest: AnswerDigest | undefined;
+  readonly digest: (() => AnswerDigest) | undefined;
   readonly seconds: number;
 }
 
@@ -106,22 +108,21 @@ class Pair {
     this.#send = () => {
       clearTimeout(timer);
       this.#send = undefined;
-      // The end of the answer goes first.
-      setImmediate(() => {
+      setTimeout(() => {
         this.#copiedAt = performance.now();
         send();
-      });
+      }, REST_MS);
     };
     if (this.#own) this.#send();
   }
 
-  own(digest: AnswerDigest | undefined): void {
+  own(digest: Ended["digest"]): void {
     this.#own ??= { digest, seconds: (performance.now() - this.#sentAt) / 1000 };
     this.#send?.();
     this.#compare();
   }
 
-  copy(digest: AnswerDigest | undefined): void {
+  copy(digest: Ended["digest"]): void {
     this.#copy ??= { digest, seconds: (performance.now() - this.#copiedAt) / 1000 };
     this.#compare();
   }
@@ -133,7 +134,7 @@ class Pair {
 
 function record(entry: MirroredEntry, own: Ended, copy: Ended): void {
   const tally = tallyOf(entry);
-  tally.count(compareAnswers(own.digest, copy.digest));
+  tally.count(compareAnswers(own.digest?.(), copy.digest?.()));
   if (own.digest) tally.own.observe(own.seconds);
   if (copy.digest) tally.copies.observe(copy.seconds);
 }

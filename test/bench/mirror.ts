@@ -3,8 +3,8 @@ import { sleep } from "../../kit/sleep.ts";
 import { deployTwice } from "./split.ts";
 import type { WholePath } from "./whole-path.ts";
 
-const ROUNDS = 5;
-const CALLS = 400;
+const ROUNDS = 20;
+const CALLS = 100;
 /** Between two calls: copies are made, and have ended, before the next one. */
 const PAUSE_MS = 5;
 /** What a call may take with a mirror, as a part of what it takes without. */

@@ -44,7 +44,7 @@ const says =
     res.writeHead(status).end(text);
 
 /** `v1` has the calls, and `v2` gets copies of all GETs unless `main` says otherwise. */
-async function openMirror(shadow: RequestListener, main: Partial<FunctionEndpoints> = {}) {
+async function openMirror(shadow: RequestListener, main: Partial<FunctionEndpoints> = {}, own = says("answer")) {
   const table = new FunctionTable({
     ...{ defaultNamespace: "fns", maxHeld: 100, timeoutMs: 20_000, connectTimeoutMs: 2_000 },
   });
@@ -57,7 +57,7 @@ async function openMirror(shadow: RequestListener, main: Partial<FunctionEndpoin
   opened.push(() => table.close());
   opened.push(() => server.drain(0));
   table.apply({ type: "heartbeat" });
-  const [one, two] = [await replica(says("answer")), await replica(shadow)];
+  const [one, two] = [await replica(own), await replica(shadow)];
   const put = (fn: Partial<FunctionEndpoints>, address?: string) =>
     table.apply({
       type: "changed",
@@ -101,6 +101,17 @@ test.each<[what: string, shadow: RequestListener, result: string]>([
 ])("an answer that differs by %s is told, and its caller gets none of it", async (_what, shadow, result) => {
   const { call, mirrored } = await openMirror(shadow);
   expect(await (await call("f")).text()).toBe("answer");
+  await eventually("the copy was compared", async () => (await mirrored()).length > 0);
+  expect(await mirrored()).toEqual([`v2 ${result} 1`]);
+});
+
+test.each<[what: string, size: number, shadow: string, result: string]>([
+  ["of 300 kB that is the same", 300_000, "", "same"],
+  ["of 300 kB whose last byte differs", 300_000, "y", "body"],
+  ["of 6 MB, which is too long to be compared", 6_000_000, "", "unknown"],
+])("an answer %s is compared as it goes by", async (_what, size, last, result) => {
+  const { call, mirrored } = await openMirror(says("x".repeat(size - last.length) + last), {}, says("x".repeat(size)));
+  expect(await (await call("f")).text()).toHaveLength(size);
   await eventually("the copy was compared", async () => (await mirrored()).length > 0);
   expect(await mirrored()).toEqual([`v2 ${result} 1`]);
 });
