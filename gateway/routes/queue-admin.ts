@@ -12,7 +12,7 @@ import { addQueueCalls } from "./queue-calls.ts";
 import { buildDeadLetterList } from "./reports.ts";
 
 export interface QueueAdminDeps {
-  readonly queue: Pick<Queue, "stats" | "purge" | "list" | "find" | "request" | "callBack" | "deadLetters">;
+  readonly queue: Pick<Queue, "stats" | "purge" | "list" | "find" | "request" | "cancel" | "callBack" | "deadLetters">;
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }

@@ -9,7 +9,7 @@ import { parametersOf } from "./parameters.ts";
 import { buildCallDetails, buildCallList } from "./reports.ts";
 
 export interface QueueCallsDeps {
-  readonly queue: Pick<Queue, "list" | "find" | "request" | "deadLetters">;
+  readonly queue: Pick<Queue, "list" | "find" | "request" | "cancel" | "deadLetters">;
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
@@ -19,7 +19,7 @@ const READ_TIMEOUT_MS = 10_000;
 /** How large the body is of which an answer holds the beginning. */
 const BODY_BYTES_HEADER = "X-Faaslane-Body-Bytes";
 
-/** `GET /system/queue/calls`, `/system/queue/call?id=` and `/system/queue/call/body?id=`. */
+/** `GET /system/queue/calls`, `GET` and `DELETE` (cancel) `/system/queue/call?id=`, and `GET /system/queue/call/body?id=`. */
 export function addQueueCalls(app: Express, { queue, authorized, defaultNamespace }: QueueCallsDeps): void {
   const list: RequestHandler = async (req, res) => {
     const { filter, page } = readCallPage(parametersOf(req), defaultNamespace);
@@ -32,6 +32,12 @@ export function addQueueCalls(app: Express, { queue, authorized, defaultNamespac
     // It may end between the two looks: then this is what is left to tell.
     const request = await inTime(queue.request(status.id, 0), READ_TIMEOUT_MS);
     sendJson(res.set("Cache-Control", "no-store"), buildCallDetails(status, request));
+  };
+  const cancel: RequestHandler = async (req, res) => {
+    const id = readCallName(parametersOf(req));
+    const status = await inTime(queue.find(id), READ_TIMEOUT_MS);
+    if (!status || !(await inTime(queue.cancel(status.id), READ_TIMEOUT_MS))) throw unknownCall(id);
+    res.status(202).set("X-Call-Id", status.callId).end();
   };
   const body: RequestHandler = async (req, res) => {
     const { id, limitBytes } = readBodyQuestion(parametersOf(req));
@@ -53,7 +59,7 @@ export function addQueueCalls(app: Express, { queue, authorized, defaultNamespac
     res.end(Buffer.from(buffer, byteOffset, byteLength));
   };
   route(app, PATHS.calls, { GET: [authorized, list] });
-  route(app, PATHS.call, { GET: [authorized, show] });
+  route(app, PATHS.call, { GET: [authorized, show], DELETE: [authorized, cancel] });
   route(app, PATHS.callBody, { GET: [authorized, body] });
 }
 
@@ -63,7 +69,11 @@ async function findOrDead(queue: Pick<Queue, "find" | "deadLetters">, id: string
   if (status) return status;
   // What is known of a dead call is forgotten before its letter is.
   const [letter] = (await queue.deadLetters.list({ id }, { limit: 1 })).items;
-  if (!letter) throw new FaasError("notFound", `no call ${JSON.stringify(id)} is known`, { code: "unknown_call" });
+  if (!letter) throw unknownCall(id);
   const { diedAt, bodyBytes: _, ...known } = letter;
   return { ...known, state: "dead", finishedAt: diedAt };
+}
+
+function unknownCall(id: string): FaasError {
+  return new FaasError("notFound", `no call ${JSON.stringify(id)} is known`, { code: "unknown_call" });
 }

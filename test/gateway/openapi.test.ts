@@ -226,6 +226,8 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["listCalls", 400, "/system/queue/calls?state=odd"],
   ["showCall", 200, "/system/queue/call?id=<waiting>"],
   ["showCallBody", 200, "/system/queue/call/body?id=<waiting>"],
+  ["cancelQueuedCall", 202, "/system/queue/call?id=cancelled"],
+  ["cancelQueuedCall", 404, "/system/queue/call?id=nope"],
   ["listDeadLetters", 200, "/system/queue/dead-letters"],
   ["replayDeadLetters", 200, "/system/queue/dead-letters?all=true"],
   ["dropDeadLetters", 200, "/system/queue/dead-letters?all=true"],

@@ -4,7 +4,8 @@ import { FunctionScreen } from "./function/index.tsx";
 import { NotFound } from "./not-found.tsx";
 import { Overview } from "./overview.tsx";
 import { PlatformScreen } from "./platform.tsx";
-import { QueueScreen } from "./queue.tsx";
+import { QueueScreen } from "./queue/index.tsx";
+import { CallScreen } from "./queue/one.tsx";
 import type { Screen } from "./screen.ts";
 import { SecretsScreen } from "./secrets.tsx";
 
@@ -17,6 +18,7 @@ export const SCREENS: readonly Screen[] = [
     component: FunctionScreen,
   },
   { pattern: "/queue", title: () => "Queue", component: QueueScreen },
+  { pattern: "/queue/:id", title: ({ id }) => `Call ${id}`, component: CallScreen },
   { pattern: "/events", title: () => "Events", component: EventsScreen },
   { pattern: "/events/:ref", title: ({ ref }) => `Event ${ref}`, component: EventScreen },
   { pattern: "/secrets", title: () => "Secrets", component: SecretsScreen },
