@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   auth_unavailable: "unavailable",
   function_unknown_yet: "unavailable",
   queue_unavailable: "unavailable",
+  events_unavailable: "unavailable",
   stopping: "unavailable",
   out_of_resources: "unavailable",
   too_many_upgrades: "unavailable",

@@ -3,7 +3,7 @@ import { atMost, decodeJson } from "../decode.ts";
 import { FaasError } from "../errors.ts";
 import { isDnsLabel } from "../names.ts";
 
-/** Where a function's own events go: `BROKER`, or `NAMESPACE/BROKER`. */
+/** Where a function's own events go: `BROKER`, `NAMESPACE/BROKER`, or `sink/NAME` for a sink of its namespace. */
 export const EVENT_SINK = "com.faaslane.events.sink";
 /** Attributes that it sets in each of them: a JSON object of texts. */
 const EVENT_OVERRIDES = "com.faaslane.events.overrides";
@@ -12,6 +12,9 @@ const SINK_VARIABLE = "K_SINK";
 const OVERRIDES_VARIABLE = "K_CE_OVERRIDES";
 /** Variables of those functions that say where their events go, named as Knative's SinkBinding names them. */
 export const SINK_VARIABLES = [SINK_VARIABLE, OVERRIDES_VARIABLE] as const;
+
+/** Before the name of a sink, and in the path where it takes events. */
+export const SINK = "sink";
 
 const MAX_OVERRIDES = 50;
 const EXTENSION = /^[a-z0-9]{1,20}$/;
@@ -31,6 +34,12 @@ interface BoundDeployment {
   readonly namespace: string;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly envVars?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The declared sink that a function's events go to, by name in its namespace; undefined for a broker, and for none. */
+export function boundSink(annotations: Readonly<Record<string, string>> | undefined): string | undefined {
+  const [kind, name = "", ...more] = annotations?.[EVENT_SINK]?.split("/") ?? [];
+  return kind === SINK && more.length === 0 && isDnsLabel(name) ? name : undefined;
 }
 
 /** Whether a function sends events. */
@@ -77,11 +86,14 @@ function readSink({ annotations, namespace }: BoundDeployment): string | undefin
   const text = annotations?.[EVENT_SINK];
   if (text === undefined) return undefined;
   const names = text.split("/", 3);
-  const [of = "", broker = ""] = names.length === 1 ? [namespace, text] : names;
-  if (names.length > 2 || !isDnsLabel(of) || !isDnsLabel(broker)) {
-    throw new FaasError("invalid", `annotations.${EVENT_SINK}: must be BROKER or NAMESPACE/BROKER, of a-z, 0-9 and -`);
+  const [of = "", name = ""] = names.length === 1 ? [namespace, text] : names;
+  if (names.length > 2 || !isDnsLabel(of) || !isDnsLabel(name)) {
+    throw new FaasError(
+      "invalid",
+      `annotations.${EVENT_SINK}: must be BROKER, NAMESPACE/BROKER or sink/NAME, of a-z, 0-9 and -`,
+    );
   }
-  return `broker/${of}/${broker}`;
+  return of === SINK ? `broker/${namespace}/${SINK}/${name}` : `broker/${of}/${name}`;
 }
 
 function readOverrides({ annotations }: BoundDeployment): Record<string, string> | undefined {

@@ -54,8 +54,14 @@ export class KnownBrokers {
     const declared = this.#declared.get(keyOf({ namespace, name }));
     if (declared || name !== DEFAULT_BROKER) return declared;
     if (!(await this.#options.hasNamespace(namespace))) return undefined;
-    await this.#limit({ namespace, name }, this.#defaults);
-    return { namespace, name, spec: {}, written: {}, declared: false };
+    return await this.#undeclared({ namespace, name });
+  }
+
+  /** One that is there as the platform uses it, declared or not. @throws as {@link find} */
+  async ofPlatform({ namespace, name }: BrokerRef): Promise<Broker> {
+    await this.read();
+    const declared = this.#declared.get(keyOf({ namespace, name }));
+    return declared ?? (await this.#undeclared({ namespace, name }));
   }
 
   /** Of those that are declared or have been found, each once. */
@@ -84,6 +90,11 @@ export class KnownBrokers {
     this.#reading = undefined;
     this.#isRead = false;
     await this.#readOnce();
+  }
+
+  async #undeclared({ namespace, name }: BrokerRef): Promise<Broker> {
+    await this.#limit({ namespace, name }, this.#defaults);
+    return { namespace, name, spec: {}, written: {}, declared: false };
   }
 
   async #readOnce(): Promise<void> {

@@ -1,11 +1,12 @@
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import type { EventDelivery, NewEvent } from "../store/event-store.ts";
+import { towardsSink } from "../triggers/sink-triggers.ts";
 import type { Trigger } from "../triggers/trigger.ts";
 import { onwardHeaders, repliedEvent } from "./outgoing.ts";
 
-/** What goes back to the broker of a reply, or why nothing does. @param now in milliseconds since the epoch */
+/** What goes on of a reply, to the broker or a sink, or why nothing does. @param now in milliseconds since the epoch */
 export function onwardReply(
-  { id, broker }: Pick<Trigger, "id" | "broker">,
+  { id, namespace, broker, replySink }: Pick<Trigger, "id" | "namespace" | "broker" | "replySink">,
   { replay, replies, event }: EventDelivery,
   reply: CloudEvent,
   now: number,
@@ -16,7 +17,7 @@ export function onwardReply(
   if (hops <= 0) return { note: "the reply is dropped: too many replies have followed one from another" };
   return {
     event: {
-      broker,
+      ...(replySink === undefined ? { broker } : towardsSink({ namespace, name: replySink })),
       event: repliedEvent(reply, replay),
       headers: onwardHeaders(event),
       hops,

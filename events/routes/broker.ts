@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { FaasError, toFaasError } from "../../contract/errors.ts";
+import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
+import { SINK } from "../../contract/events/sink-binding.ts";
 import { isDnsLabel } from "../../contract/names.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -7,6 +8,8 @@ import { within } from "../../kit/within.ts";
 import type { Broker, KnownBrokers } from "../brokers/known-brokers.ts";
 import { decodeHttp, httpMode } from "../codec/http.ts";
 import type { BrokerRef, EventStore, NewEvent } from "../store/event-store.ts";
+import type { BoundSinks } from "../triggers/bound-sinks.ts";
+import { type SinkName, sinkBroker, towardsSink } from "../triggers/sink-triggers.ts";
 import { forwardedHeaders } from "./forwarded-headers.ts";
 import { takeHops } from "./hops.ts";
 
@@ -35,7 +38,8 @@ export interface EventBodies {
 
 export interface BrokerIngressOptions {
   readonly events: Pick<EventStore, "append" | "maxEventBytes">;
-  readonly brokers: Pick<KnownBrokers, "find">;
+  readonly brokers: Pick<KnownBrokers, "find" | "ofPlatform">;
+  readonly sinks: Pick<BoundSinks, "take">;
   readonly bodies: EventBodies;
   /** Whether those who send events have to log in, also where the broker does not say so. */
   readonly auth: boolean;
@@ -49,7 +53,13 @@ export interface BrokerIngressOptions {
   readonly log: Pick<Logger, "error">;
 }
 
-/** `POST /broker/[NAMESPACE/]NAME` → 202 once the events are stored. */
+/** Who events are sent to: a broker, or a sink, whose events one broker keeps. */
+interface Target {
+  readonly broker: BrokerRef;
+  readonly sink?: SinkName;
+}
+
+/** `POST /broker/[NAMESPACE/]NAME` and `/broker/NAMESPACE/sink/NAME` → 202 once the events are stored. */
 export class BrokerIngress {
   readonly #options: BrokerIngressOptions;
   readonly #now: () => number;
@@ -70,25 +80,24 @@ export class BrokerIngress {
     told: readonly string[] = req.rawHeaders,
   ): Promise<string | undefined> {
     try {
-      const ref = readBroker(req.url as string, this.#options.defaultNamespace);
+      const target = readTarget(req.url as string, this.#options.defaultNamespace);
       if (req.method === "OPTIONS") consent(res);
-      else if (req.method === "POST") await this.#take(req, res, ref, told);
+      else if (req.method === "POST") await this.#take(req, res, target, told);
       else throw new FaasError("notAllowed", "events are sent by POST");
       return undefined;
     } catch (thrown) {
       if (req.destroyed && !req.complete) return undefined; // the sender left; nothing was accepted
-      const error = toFaasError(thrown);
+      const error = withCode(toFaasError(thrown), "events_unavailable", "unavailable");
       if (error.kind === "internal") this.#options.log.error({ err: error.cause ?? error }, "taking an event failed");
       answerError(res, error, headersOf(error));
       return error.code;
     }
   }
 
-  async #take(req: IncomingMessage, res: ServerResponse, ref: BrokerRef, told: readonly string[]): Promise<void> {
-    const { brokers, bodies, events: store, count } = this.#options;
-    const broker = await this.#inTime(brokers.find(ref));
-    if (!broker) throw unknown(`there is no broker ${ref.namespace}/${ref.name}`);
-    this.#checkLogin(req, broker);
+  async #take(req: IncomingMessage, res: ServerResponse, target: Target, told: readonly string[]): Promise<void> {
+    const { bodies, events: store, count } = this.#options;
+    const { broker: ref } = target;
+    this.#checkLogin(req, await this.#inTime(this.#find(target)));
     // What has no events is refused before it is read.
     if (httpMode(req.headers) === undefined) decodeHttp(req.headers, Buffer.alloc(0));
     let events = 1;
@@ -96,7 +105,7 @@ export class BrokerIngress {
       const appended = await bodies.with(
         req,
         async (body) => {
-          const taken = this.#read(req, ref, told, body);
+          const taken = this.#read(req, target, told, body);
           events = taken.length;
           return taken.length === 0 ? [] : await this.#inTime(store.append(taken));
         },
@@ -120,19 +129,36 @@ export class BrokerIngress {
     }
   }
 
+  /** @throws {FaasError} `notFound` */
+  async #find({ broker: ref, sink }: Target): Promise<Broker> {
+    const { brokers, sinks } = this.#options;
+    if (sink) {
+      if (await sinks.take(sink)) return await brokers.ofPlatform(ref);
+      throw new FaasError("notFound", `no function's events go to a sink ${sink.namespace}/${sink.name}`, {
+        code: "unknown_sink",
+      });
+    }
+    const broker = await brokers.find(ref);
+    if (!broker) throw unknown(`there is no broker ${ref.namespace}/${ref.name}`);
+    return broker;
+  }
+
   #checkLogin(req: IncomingMessage, { spec }: Broker): void {
     const wanted = this.#options.auth || spec.auth === "basic";
     if (wanted && !this.#options.isAuthorized(req)) throw new FaasError("unauthorized", "invalid credentials");
   }
 
-  #read(req: IncomingMessage, broker: BrokerRef, told: readonly string[], body: Buffer): NewEvent[] {
+  #read(req: IncomingMessage, { broker, sink }: Target, told: readonly string[], body: Buffer): NewEvent[] {
     const key = readKey(req);
+    const where = sink ? towardsSink(sink) : { broker };
+    // Sinks have one broker, and each its own keys.
+    const scope = sink ? `sink/${sink.name}/` : "";
     const headers = forwardedHeaders(told);
     const arrivedAt = this.#now();
     return decodeHttp(req.headers, body).map((given, place) => {
       const { event, hops } = takeHops(given);
-      const once = key === undefined ? {} : { once: `key/${place}/${key}` };
-      return { broker, event, headers, hops, arrivedAt, via: "http", ...once };
+      const once = key === undefined ? {} : { once: `${scope}key/${place}/${key}` };
+      return { ...where, event, headers, hops, arrivedAt, via: "http", ...once };
     });
   }
 
@@ -147,17 +173,27 @@ export class BrokerIngress {
   }
 }
 
-/** @throws {FaasError} `notFound` for what names no broker, `invalid` for more than two names */
-function readBroker(url: string, defaultNamespace: string): BrokerRef {
+/** @throws {FaasError} `notFound` for what names nothing, `invalid` for more names than there can be */
+function readTarget(url: string, defaultNamespace: string): Target {
   const queryAt = url.indexOf("?");
   const path = url.slice(BROKER_PREFIX.length, queryAt < 0 ? undefined : queryAt);
   if (path === "")
     throw new FaasError("notFound", "the path names no broker: it is /broker/NAME or /broker/NAMESPACE/NAME");
-  const names = path.split("/", 3);
-  if (names.length > 2) throw new FaasError("invalid", "the path must be /broker/NAME or /broker/NAMESPACE/NAME");
+  const names = path.split("/", 4);
+  if (names.length === 3 && names[1] === SINK) {
+    const [namespace = "", , name = ""] = names;
+    if (isDnsLabel(namespace) && isDnsLabel(name)) return { broker: sinkBroker(namespace), sink: { namespace, name } };
+    throw new FaasError("notFound", "there is no sink of such a name", { code: "unknown_sink" });
+  }
+  if (names.length > 2) {
+    throw new FaasError(
+      "invalid",
+      "the path must be /broker/NAME, /broker/NAMESPACE/NAME or /broker/NAMESPACE/sink/NAME",
+    );
+  }
   const [namespace = "", name = ""] = names.length === 1 ? [defaultNamespace, ...names] : names;
   if (!isDnsLabel(namespace) || !isDnsLabel(name)) throw unknown("there is no broker of such a name");
-  return { namespace, name };
+  return { broker: { namespace, name } };
 }
 
 function unknown(message: string): FaasError {

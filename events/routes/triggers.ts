@@ -148,7 +148,7 @@ function shown(trigger: Trigger, spec: unknown, stats: readonly BrokerStats[]) {
     id,
     name: name.join("/"),
     namespace,
-    /** `function` by annotations, `trigger` by declaration, `flow` for a flow's step, `replay`. */
+    /** `function` by annotations, `trigger` by declaration, `flow` for a flow's step, `replay`, `sink` for what functions send there. */
     origin,
     ...(broker && { broker: broker.name }),
     subscriber: formatSubscriber(subscriber),

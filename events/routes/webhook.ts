@@ -90,7 +90,7 @@ export class WebhookIngress {
       this.#options.timeoutMs ?? TIMEOUT_MS,
       work.then((value) => ({ value })),
     );
-    if (!done) throw new FaasError("unavailable", otherwise);
+    if (!done) throw new FaasError("unavailable", otherwise, { code: "events_unavailable" });
     return done.value;
   }
 }

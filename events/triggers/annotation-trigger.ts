@@ -3,6 +3,7 @@ import { decode, parseJson } from "../../contract/decode.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
 import { deliverySpec, type EventDeliverySpec } from "../../contract/events/delivery-spec.ts";
+import { boundSink } from "../../contract/events/sink-binding.ts";
 import {
   DEFAULT_TRIGGER_CONCURRENCY,
   deliveryOrder,
@@ -92,6 +93,7 @@ export function readEventAnnotations(ref: FunctionRef, annotations: Annotations,
     field: named("delivery"),
   });
   const deadLetter = text("dead-letter");
+  const replySink = boundSink(annotations);
   const transform = text("transform");
   if (transform !== undefined && transform.length > MAX_TRANSFORM_CHARS) {
     throw new FaasError("invalid", `${TRANSFORM}: must be at most ${MAX_TRANSFORM_CHARS} characters`);
@@ -104,6 +106,7 @@ export function readEventAnnotations(ref: FunctionRef, annotations: Annotations,
     subscriber,
     ...delivery,
     ...(deadLetter !== undefined && { deadLetter: parseSubscriber(deadLetter, namespace, named("dead-letter")) }),
+    ...(replySink !== undefined && { replySink }),
     ordered: decode(deliveryOrder, text("order") ?? "any", named("order")) === "partitionkey",
     concurrency: readConcurrency(text("concurrency")),
     ...(readSwitch(text("suspend"), named("suspend")) && { stopped: "suspended", suspended: true }),

@@ -4,6 +4,7 @@ import type { ResourceStore } from "../store/resource-store.ts";
 import type { BrokerDeliveries } from "./broker-deliveries.ts";
 import { DocumentTriggers } from "./document-triggers.ts";
 import { type CheckTransform, FunctionTriggers, type KnownFunctions } from "./function-triggers.ts";
+import { SinkTriggers } from "./sink-triggers.ts";
 import { SubscriberHealth } from "./subscriber-health.ts";
 import type { TriggerSet } from "./trigger.ts";
 import { Triggers } from "./triggers.ts";
@@ -38,9 +39,14 @@ export function openTriggers({
 }: OpenTriggersOptions): OpenTriggers {
   const health = new SubscriberHealth(resources, log);
   const documents = new DocumentTriggers(resources, brokers, log);
+  const ofSinks = new SinkTriggers(resources, brokers, log);
   const ofFunctions = new FunctionTriggers(functions, brokers, log, checkTransform);
   const closing = new AbortController();
-  const triggers = new Triggers([documents, ofFunctions, ...sets], health, readBrokers(brokers, log, closing.signal));
+  const triggers = new Triggers(
+    [documents, ofFunctions, ofSinks, ...sets],
+    health,
+    readBrokers(brokers, log, closing.signal),
+  );
   return {
     triggers,
     health,
@@ -49,7 +55,7 @@ export function openTriggers({
     },
     close: () => {
       closing.abort();
-      for (const part of [triggers, ofFunctions, documents, health]) part.close();
+      for (const part of [triggers, ofFunctions, ofSinks, documents, health]) part.close();
     },
   };
 }

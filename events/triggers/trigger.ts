@@ -46,6 +46,8 @@ export interface Trigger {
   readonly format?: EventFormat;
   /** What an answer may be; `event` when absent. */
   readonly reply?: ReplyRule;
+  /** Gets replies instead of the trigger's broker: a declared sink of the trigger's namespace. */
+  readonly replySink?: string;
   readonly keep: "full" | "meta" | "off";
   /** JSONata, applied to the event before it is delivered. */
   readonly transform?: string;

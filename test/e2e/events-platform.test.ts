@@ -182,6 +182,28 @@ test("a function that names its broker is told where that is, and sends events t
   expect(seen).toMatchObject({ body: "hi", headers: { "ce-type": "sent", "ce-tenant": "acme" } });
 }, 60_000);
 
+test("a function that names a sink sends its events through the platform to that one", async () => {
+  await deploy("outside", "recorder:1", {});
+  const spec = { type: "webhook", url: `${platform.url}/function/outside` };
+  const declared = await platform.control("/system/sinks/partner", { method: "PUT", body: JSON.stringify(spec) });
+  expect(declared.status).toBe(201);
+  await deploy("seller", "sender:1", {
+    "com.faaslane.events.sink": "sink/partner",
+    "com.faaslane.events.overrides": '{"tenant":"acme"}',
+  });
+  const answer = await fetch(`${platform.url}/function/seller`);
+  expect(await answer.text()).toBe(`${platform.url}/broker/openfaas-fn/sink/partner 202`);
+  const [seen] = await eventually(
+    "the sink has it",
+    async () => {
+      const all = await seenBy("outside");
+      return all.length > 0 ? all : undefined;
+    },
+    30_000,
+  );
+  expect(seen).toMatchObject({ body: "hi", headers: { "ce-type": "sent", "ce-tenant": "acme" } });
+}, 60_000);
+
 test("a reply goes back to the broker, and on to who wants it", async () => {
   await deploy("answerer", "answerer:1", { topic: "order.asked" });
   await deploy("asker", "recorder:1", { topic: "order.answered" });

@@ -1,7 +1,11 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { ERROR_CODES, ERROR_HEADER, type ErrorCode } from "../../contract/error-codes.ts";
 import { STATUS } from "../../contract/errors.ts";
+import { eventually } from "../support/eventually.ts";
 import { GuardedGateway } from "../support/guarded-gateway.ts";
+import { temporaryFolder } from "../support/platform.ts";
 
 let on: GuardedGateway;
 beforeAll(async () => {
@@ -27,3 +31,34 @@ test.each<[what: string, method: string, path: string, code: ErrorCode]>([
   await answer.text();
   expect([answer.headers.get(ERROR_HEADER), answer.status]).toEqual([code, STATUS[ERROR_CODES[code]]]);
 });
+
+test("a store that cannot be opened is told as one, everywhere, until it is mended", async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder.path, "events.db");
+  await writeFile(file, "this is no database".repeat(1_000));
+  const gateway = await GuardedGateway.open({ events: "embedded", data_dir: folder.path });
+  try {
+    const ask = async (method: string, path: string) => {
+      const answer = await fetch(gateway.url + path, {
+        method,
+        headers: EVENT,
+        ...(method === "POST" && { body: "{}" }),
+      });
+      expect(await answer.text()).not.toContain(folder.path);
+      return [answer.status, answer.headers.get(ERROR_HEADER)];
+    };
+    const paths = ["events", "brokers", "triggers", "sources", "sinks", "flows", "flow-runs", "replays"];
+    for (const [method, path] of [
+      ["POST", "/broker/default"],
+      ["POST", "/webhook/hook"],
+      ...paths.map((name) => ["GET", `/system/${name}`] as const),
+    ] as const) {
+      expect([path, ...(await ask(method, path))]).toEqual([path, 503, "events_unavailable"]);
+    }
+    await rm(file);
+    await eventually("it is mended", async () => (await ask("POST", "/broker/default"))[0] === 202, 30_000);
+  } finally {
+    await gateway.close();
+    await folder.remove();
+  }
+}, 60_000);

@@ -16,6 +16,7 @@ const bound = (annotations: Record<string, string>, envVars = {}) => ({
 test.each<[what: string, annotations: Record<string, string>, expected: Record<string, string>]>([
   ["says nothing", {}, {}],
   ["names a broker", { [SINK]: "orders" }, { K_SINK: `${GATEWAY}broker/shop/orders` }],
+  ["names a sink", { [SINK]: "sink/kafka" }, { K_SINK: `${GATEWAY}broker/shop/sink/kafka` }],
   ["names one elsewhere", { [SINK]: "audit/all" }, { K_SINK: `${GATEWAY}broker/audit/all` }],
   [
     "overrides attributes",
@@ -42,6 +43,8 @@ test("a gateway below a path keeps it", () => {
 test.each<[what: string, annotations: Record<string, string>, problem: string]>([
   ["a way up", { [SINK]: ".." }, `annotations.${SINK}: must be BROKER`],
   ["too many names", { [SINK]: "a/b/c" }, `annotations.${SINK}: must be BROKER`],
+  ["a sink without a name", { [SINK]: "sink/" }, `annotations.${SINK}: must be BROKER`],
+  ["a sink of another namespace", { [SINK]: "other/sink/kafka" }, `annotations.${SINK}: must be BROKER`],
   ["a URL", { [SINK]: "http://evil.test" }, `annotations.${SINK}: must be BROKER`],
   ["nothing", { [SINK]: "" }, `annotations.${SINK}: must be BROKER`],
   ["no JSON", { [SINK]: "orders", [OVERRIDES]: "{" }, `annotations.${OVERRIDES}: `],

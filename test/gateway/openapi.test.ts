@@ -255,6 +255,7 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["sendEvent", 202, "/broker/openfaas-fn/orders", EVENT],
   ["sendEvent", 400, "/broker/openfaas-fn/orders", { body: "hi" }],
   ["sendEvent", 404, "/broker/openfaas-fn/nope", EVENT],
+  ["sendToSink", 404, "/broker/openfaas-fn/sink/nope", EVENT],
   ["declareTrigger", 201, "/system/triggers/greet"],
   ["declareTrigger", 200, "/system/triggers/greet"],
   ["declareTrigger", 400, "/system/triggers/greet", json({ subscriber: {} })],

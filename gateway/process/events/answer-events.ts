@@ -21,6 +21,7 @@ export function answerEvents(
     events,
     resources,
     brokers,
+    boundSinks,
     triggers,
     replays,
     flows,
@@ -35,6 +36,7 @@ export function answerEvents(
   const ingress = new BrokerIngress({
     events,
     brokers,
+    sinks: boundSinks,
     bodies,
     auth: config.ingressAuth,
     isAuthorized,

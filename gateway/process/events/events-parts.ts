@@ -10,6 +10,7 @@ import type { SourceTypes } from "../../../events/sources/source-types.ts";
 import type { EventStore } from "../../../events/store/event-store.ts";
 import type { ResourceStore } from "../../../events/store/resource-store.ts";
 import type { Transforms } from "../../../events/transforms/transforms.ts";
+import type { BoundSinks } from "../../../events/triggers/bound-sinks.ts";
 import type { OpenTriggers } from "../../../events/triggers/open-triggers.ts";
 import type { Logger } from "../../../kit/log.ts";
 import type { CallbackTargetRules } from "../../../kit/outbound/targets.ts";
@@ -52,6 +53,7 @@ export interface EventsAtWork {
   readonly events: EventStore;
   readonly resources: ResourceStore;
   readonly brokers: KnownBrokers;
+  readonly boundSinks: BoundSinks;
   readonly triggers: OpenTriggers;
   readonly replays: Replays;
   readonly flows: OpenFlows;

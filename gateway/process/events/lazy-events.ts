@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { toFaasError } from "../../../contract/errors.ts";
+import { FaasError, toFaasError, withCode } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
 import type { BrokerStats } from "../../../events/store/event-store.ts";
 import { answerError } from "../../../kit/answer-error.ts";
 import { keepTrying } from "../../../kit/keep-trying.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { StartError } from "../../../kit/process.ts";
 import { type EventsParts, stoppingError } from "../../app.ts";
 import type { MeteredSource } from "../../metrics/event-metrics.ts";
 import type { EmbeddedEventsConfig, JetStreamEventsConfig } from "../events-config.ts";
@@ -46,6 +47,8 @@ const TOPIC = "topic";
 const PREFIX = "com.faaslane.events.";
 /** Between two tries to open what functions wait for: the shortest and the longest wait. */
 const OPEN_WAIT_MS = [500, 15_000] as const;
+/** However many ask, what could not be opened is not tried more often. */
+const REOPEN_MS = 500;
 
 /**
  * Opens events when they are first used: by a request, by a function that wants some, or as there are some from before. A
@@ -58,6 +61,8 @@ export class LazyEvents implements EventsParts {
   #opening: Promise<OpenEvents> | undefined;
   #waking: Promise<void> | undefined;
   #opened: OpenEvents | undefined;
+  /** Why it could not be opened, and until when that is not tried again. */
+  #refusal: { readonly error: unknown; readonly until: number } | undefined;
 
   constructor(options: LazyEventsOptions) {
     this.#options = options;
@@ -82,7 +87,7 @@ export class LazyEvents implements EventsParts {
     this.#waking = keepTrying(
       async () => {
         try {
-          await this.open();
+          await this.#open();
           return true;
         } catch (err) {
           this.#options.log.warn({ err }, "events cannot be opened; trying again");
@@ -94,9 +99,21 @@ export class LazyEvents implements EventsParts {
     );
   }
 
-  /** @throws why it cannot be opened now */
+  /** @throws {FaasError} `unavailable` when it cannot be opened now; why is in the log, as it may name files */
   async open(): Promise<OpenEvents> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (!(error instanceof StartError)) throw storeError(error);
+      // From now on it is tried, and told of, in the background as well.
+      this.wake();
+      throw new FaasError("unavailable", "events cannot be opened now", { cause: error, code: "events_unavailable" });
+    }
+  }
+
+  async #open(): Promise<OpenEvents> {
     if (this.#closing.signal.aborted) throw stoppingError();
+    if (this.#refusal && performance.now() < this.#refusal.until) throw this.#refusal.error;
     if (!this.#opening) {
       const opening = this.#options.open();
       this.#opening = opening;
@@ -104,8 +121,9 @@ export class LazyEvents implements EventsParts {
         (opened) => {
           this.#opened = opened;
         },
-        () => {
+        (error: unknown) => {
           this.#opening = undefined;
+          this.#refusal = { error, until: performance.now() + REOPEN_MS };
         },
       );
     }
@@ -125,7 +143,7 @@ export class LazyEvents implements EventsParts {
 
   readonly control: EventsParts["control"] = async (req, res, next) => {
     const { control } = this.#opened ?? (await this.open());
-    await control(req, res, next);
+    await control(req, res, (error?: unknown) => next(storeError(error)));
   };
 
   problem(): string | undefined {
@@ -149,6 +167,11 @@ export class LazyEvents implements EventsParts {
     await this.#waking;
     await this.#opening?.catch(() => {}); // whoever asked for it knows
   }
+}
+
+/** What failed as the store is away says so by its code. */
+function storeError(error: unknown): unknown {
+  return error instanceof FaasError ? withCode(error, "events_unavailable", "unavailable") : error;
 }
 
 function wantsEvents(found: Snapshot | undefined): boolean {

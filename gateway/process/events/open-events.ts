@@ -12,6 +12,7 @@ import { SourceStatuses } from "../../../events/sources/source-statuses.ts";
 import { sourceTypes } from "../../../events/sources/source-types.ts";
 import { DEFAULT_BROKER_LIMITS } from "../../../events/store/event-store.ts";
 import { Transforms } from "../../../events/transforms/transforms.ts";
+import { BoundSinks } from "../../../events/triggers/bound-sinks.ts";
 import { openTriggers } from "../../../events/triggers/open-triggers.ts";
 import { CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { within } from "../../../kit/within.ts";
@@ -112,6 +113,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     log,
     checkTransform: (expression, field) => transforms.check(expression, field),
   });
+  const boundSinks = new BoundSinks(functions, resources);
   const sets = [new DocumentSources(resources, log), new FunctionSources(functions)] as const;
   const statuses = config.kind === "jetstream" ? new SourceStatuses(resources, log) : undefined;
   const readSecret = eventSecrets(deps.functionSecretsPath);
@@ -143,6 +145,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
       events,
       resources,
       brokers,
+      boundSinks,
       triggers,
       replays,
       flows,
@@ -170,6 +173,7 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
       await flows.close();
       transforms.close();
       triggers.close();
+      boundSinks.close();
       brokers.close();
     },
   };
