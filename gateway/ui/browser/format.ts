@@ -48,6 +48,18 @@ export function formatTime(at: number, zone: "utc" | "local"): string {
   }).format(at);
 }
 
+const DAY_S = 86_400;
+
+/** Of an axis that is so many seconds long. */
+export function formatTick(at: number, seconds: number, zone: "utc" | "local"): string {
+  return new Intl.DateTimeFormat(undefined, {
+    ...(seconds > 2 * DAY_S
+      ? { month: "short", day: "numeric" }
+      : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    ...(zone === "utc" && { timeZone: "UTC" }),
+  }).format(at);
+}
+
 /** To the millisecond, for what happens many times a second. */
 export function formatClock(at: number, zone: "utc" | "local"): string {
   return new Intl.DateTimeFormat(undefined, {

@@ -1,7 +1,7 @@
 import type { FunctionRow } from "../../../../contract/ui/stream.ts";
-import { Spark } from "../components/chart.tsx";
 import { Link } from "../components/link.tsx";
 import { Empty, Loading, Notice } from "../components/message.tsx";
+import { Spark } from "../components/spark.tsx";
 import { StateChip, type Tone } from "../components/state-chip.tsx";
 import { type Column, Table } from "../components/table.tsx";
 import { formatMs, formatNumber, formatShare, shorten } from "../format.ts";

@@ -5,6 +5,7 @@ import type { Params } from "../screen.ts";
 import { FunctionCalls } from "./calls.tsx";
 import { FunctionInvoke } from "./invoke.tsx";
 import { FunctionLogs } from "./logs.tsx";
+import { FunctionMetrics } from "./metrics.tsx";
 import { FunctionOverview } from "./overview.tsx";
 import { FunctionScaling } from "./scaling.tsx";
 import { FunctionVersions } from "./versions.tsx";
@@ -13,6 +14,7 @@ const TABS = [
   { id: "", title: "Overview", component: FunctionOverview },
   { id: "calls", title: "Calls", component: FunctionCalls },
   { id: "logs", title: "Logs", component: FunctionLogs },
+  { id: "metrics", title: "Metrics", component: FunctionMetrics },
   { id: "invoke", title: "Invoke", component: FunctionInvoke },
   { id: "scaling", title: "Scaling", component: FunctionScaling },
   { id: "versions", title: "Versions", component: FunctionVersions },

@@ -16,21 +16,13 @@ import { withQuery } from "../../router.ts";
 import { linesOfCall, spanOf } from "./call-parts.ts";
 import { Status } from "./call-status.tsx";
 import { commandName, type FunctionPart } from "./part.ts";
+import { STARTUP_WORDS } from "./startup-words.ts";
 
 const PHASE_WORDS: Readonly<Record<string, string>> = {
   wait: "Waited for a replica",
   connect: "Given to the replica",
   function: "Function, until its answer began",
   answer: "Answer, until its end",
-};
-
-const STARTUP_WORDS: Readonly<Record<string, string>> = {
-  scheduled: "A machine was chosen",
-  sandbox: "Its environment was made",
-  started: "Its process began",
-  listening: "The function took calls",
-  announced: "It told the provider",
-  offered: "Gateways were told",
 };
 
 /** One call: what it took its time for, its headers, and what was written meanwhile. */
