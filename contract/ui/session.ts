@@ -19,6 +19,8 @@ export interface UiSession {
   /** Milliseconds since the epoch, by the gateway's clock. */
   readonly now: number;
   readonly defaultNamespace: string;
+  /** Whether no function answers at the page's origin: what its tabs tell each other, nobody else hears. */
+  readonly ownOrigin: boolean;
   /** What this gateway has; of the provider `GET /system/info` tells. The page explains what is not there. */
   readonly features: UiFeatures;
 }

@@ -168,11 +168,12 @@ export class Dashboard {
   }
 
   #send(res: Response, more: Pick<UiSession, "state" | "user" | "token" | "endsAt" | "idleEndsAt">): void {
-    const { readOnly, release, assets, defaultNamespace, features } = this.#options;
+    const { readOnly, release, assets, defaultNamespace, ownOrigin, features } = this.#options;
     const { build } = assets();
     // What runs here is no business of strangers.
     const known = more.state !== "signedOut" && { release };
-    const said: UiSession = { ...more, ...known, readOnly, build, now: Date.now(), defaultNamespace, features };
+    const settings = { readOnly, defaultNamespace, ownOrigin, features };
+    const said: UiSession = { ...more, ...known, ...settings, build, now: Date.now() };
     res.set("Cache-Control", "no-store");
     sendJson(res, said);
   }

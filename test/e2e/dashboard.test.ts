@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
-import { openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
+import { openBrowser, openPage, type WatchedPage, watchStreams } from "../support/browser.ts";
 import { buildImage } from "../support/build-upload.ts";
 import { missingBrowser } from "../support/missing-browser.ts";
 import { describeNeeding } from "../support/needing.ts";
@@ -180,6 +180,20 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     expect(await page.evaluate("window.tried")).toEqual(["TypeError: Failed to fetch", "TypeError: Failed to fetch"]);
     await page.goBack();
     await page.getByRole("link", { name: "echo" }).waitFor();
+  }, 120_000);
+
+  test("each tab has a session and a stream of its own, where functions could hear what tabs tell each other", async () => {
+    const first = await open("/ui/");
+    const streams = watchStreams(first);
+    await signIn(first);
+    const second = await first.context().newPage();
+    second.setDefaultTimeout(PATIENCE_MS);
+    const others = watchStreams(second);
+    await second.goto(`${platform.url}/ui/`);
+    await signIn(second);
+    await second.getByRole("link", { name: "echo" }).waitFor();
+    expect([streams.size, others.size]).toEqual([1, 1]);
+    expect(faults()).toEqual([]);
   }, 120_000);
 
   test("a gateway that restarts is told of, and then all goes on", async () => {

@@ -1,4 +1,4 @@
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page, type Request } from "playwright-core";
 
 export const CHROMIUM = "/usr/bin/chromium";
 
@@ -40,4 +40,13 @@ export async function openPage(
     });
   });
   return { page, faults, close: () => context.close() };
+}
+
+/** @returns what the page follows now of what goes on; it grows and shrinks */
+export function watchStreams(page: Page): ReadonlySet<Request> {
+  const open = new Set<Request>();
+  page.on("request", (request) => request.url().includes("/ui/api/stream") && open.add(request));
+  page.on("requestfailed", (request) => open.delete(request));
+  page.on("requestfinished", (request) => open.delete(request));
+  return open;
 }

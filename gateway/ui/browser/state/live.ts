@@ -2,7 +2,8 @@ import { type Signal, signal } from "@preact/signals";
 import { UI_TOPICS, type UiTopic, type UiTopics, type UiUpdate } from "../../../../contract/ui/stream.ts";
 import { ask } from "../api.ts";
 import { readEvents } from "./read-events.ts";
-import { clockAhead } from "./session.ts";
+import { clockAhead, now, session } from "./session.ts";
+import { ALONE, type SharedReading, shareReading } from "./shared-reading.ts";
 
 export interface Topic<T extends UiTopic> {
   /** By key; undefined until the first of them have come. */
@@ -32,33 +33,33 @@ const AWAY_MS = 5_000;
 /** A page that nobody sees lets go of the stream. */
 const HIDDEN_MS = 60_000;
 
+/** What one tab reads, and tells the others. */
+interface Told {
+  readonly name: "snapshot" | "patch";
+  readonly update: UiUpdate;
+}
+
+let away: ReturnType<typeof setTimeout> | undefined;
+
 /** Follows all topics until `signal` aborts; starts again whenever the stream breaks. */
 export async function follow(signal: AbortSignal): Promise<void> {
-  let away: ReturnType<typeof setTimeout> | undefined;
+  const tabs = openTabs();
   for (let failures = 0; !signal.aborted; ) {
     await whenVisible(signal);
     const round = new AbortController();
-    const stop = AbortSignal.any([signal, round.signal]);
     const watch = watchHidden(() => round.abort());
-    let silence = setTimeout(() => round.abort(), SILENCE_MS);
     try {
-      const answer = await ask(`/ui/api/stream?topics=${UI_TOPICS.join(",")}`, {
-        headers: { accept: "text/event-stream" },
-        signal: stop,
-      });
-      for await (const { name, data } of readEvents(answer)) {
-        failures = 0;
-        clearTimeout(away);
-        away = undefined;
-        isAway.value = false;
-        clearTimeout(silence);
-        silence = setTimeout(() => round.abort(), SILENCE_MS);
-        if (name === "snapshot" || name === "patch") take(name, JSON.parse(data) as UiUpdate);
-      }
+      const stop = AbortSignal.any([signal, round.signal]);
+      const read = () =>
+        readStream(stop, (told) => {
+          failures = 0;
+          hear(told);
+          if (told) tabs.tell(told);
+        });
+      await tabs.read(read, stop);
     } catch {
       // Told by the banner; what it was is in the gateway's log.
     } finally {
-      clearTimeout(silence);
       watch();
     }
     if (signal.aborted) break;
@@ -68,12 +69,65 @@ export async function follow(signal: AbortSignal): Promise<void> {
     await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] as number, signal);
   }
   clearTimeout(away);
+  away = undefined;
+  tabs.close();
+}
+
+/** Tabs share a stream where nobody listens to them who could not ask for it himself. */
+function openTabs(): SharedReading<Told> {
+  const { ownOrigin = false, state } = session.value ?? {};
+  return ownOrigin || state === "open" ? shareReading(hear, snapshots) : ALONE;
+}
+
+/** @param heard told of each update; of undefined when the gateway is only alive */
+async function readStream(signal: AbortSignal, heard: (told: Told | undefined) => void): Promise<void> {
+  const round = new AbortController();
+  let silence = setTimeout(() => round.abort(), SILENCE_MS);
+  try {
+    const answer = await ask(`/ui/api/stream?topics=${UI_TOPICS.join(",")}`, {
+      headers: { accept: "text/event-stream" },
+      signal: AbortSignal.any([signal, round.signal]),
+    });
+    for await (const { name, data } of readEvents(answer)) {
+      clearTimeout(silence);
+      silence = setTimeout(() => round.abort(), SILENCE_MS);
+      const isUpdate = name === "snapshot" || name === "patch";
+      heard(isUpdate ? { name, update: JSON.parse(data) as UiUpdate } : undefined);
+    }
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+/** The gateway is there, by this tab's stream or by another's. */
+function hear(told: Told | undefined): void {
+  clearTimeout(away);
+  away = undefined;
+  isAway.value = false;
+  if (told) take(told.name, told.update);
+}
+
+/** All that is known, for a tab that knows nothing yet. */
+function snapshots(): Told[] {
+  const known = UI_TOPICS.filter((topic) => live[topic].value.rows);
+  return known.map((topic) => {
+    const { rows = [], problem } = live[topic].value as Topic<UiTopic>;
+    const update: UiUpdate = {
+      topic,
+      rows: Object.fromEntries(rows),
+      now: now(),
+      ...(problem !== undefined && { problem }),
+    };
+    return { name: "snapshot", update };
+  });
 }
 
 /** Exported for tests. */
-export function take(name: "snapshot" | "patch", { topic, rows, gone = [], problem, now }: UiUpdate): void {
-  clockAhead.value = now - Date.now();
+export function take(name: "snapshot" | "patch", { topic, rows, gone = [], problem, now: at }: UiUpdate): void {
+  clockAhead.value = at - Date.now();
   const target = live[topic] as Signal<Topic<UiTopic>>;
+  // Of a tab that has not told all of it yet.
+  if (name === "patch" && !target.value.rows) return;
   const next = new Map(name === "snapshot" ? [] : target.value.rows);
   for (const [key, row] of Object.entries(rows)) next.set(key, row);
   for (const key of gone) next.delete(key);
