@@ -38,6 +38,10 @@ export const PATHS = {
   /** What became of events. */
   events: "/system/events",
   replays: "/system/replays",
+  /** Objects of a cluster that declare brokers, triggers, sources, sinks and flows. */
+  eventObjects: "/system/event-objects",
+  /** How they are. */
+  eventObjectStatus: "/system/event-objects/status",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
   announce: "/announce",
   health: "/healthz",

@@ -16,6 +16,7 @@ import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { postBuild } from "./routes/build.ts";
 import { openEndpointSnapshot } from "./routes/endpoint-snapshot.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
+import { reportEventObjects, streamEventObjects } from "./routes/event-objects.ts";
 import { proxyFunctions } from "./routes/function-proxy.ts";
 import { listRoutes, removeRoutes, setRoutes } from "./routes/function-routes.ts";
 import { isFunctionUrl } from "./routes/function-url.ts";
@@ -141,7 +142,10 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   route(app, PATHS.info, { GET: [getInfo(backend)] });
   const logLimits = { fallbackNamespace: fallback, maxStreamMs: options.maxLogStreamMs ?? Infinity, closing };
   route(app, PATHS.logs, { GET: [getLogs(backend, logLimits)] });
-  route(app, PATHS.endpoints, { GET: [streamEndpoints(backend, { heartbeatMs, closing })] });
+  const streams = { heartbeatMs, closing };
+  route(app, PATHS.eventObjects, { GET: [streamEventObjects(backend.eventObjects, streams)] });
+  route(app, PATHS.eventObjectStatus, { PUT: [body, reportEventObjects(backend.eventObjects)] });
+  route(app, PATHS.endpoints, { GET: [streamEndpoints(backend, streams)] });
   const build = {
     uploadDir: options.uploadDir ?? join(tmpdir(), "faaslane-uploads"),
     maxUploadBytes: options.maxUploadBytes ?? 256 * 1024 ** 2,

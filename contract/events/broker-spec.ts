@@ -33,7 +33,7 @@ function fail(context: z.RefinementCtx, message: string): typeof z.NEVER {
 /** Who may send events: anybody who reaches the gateway, or those who log in. */
 export const INGRESS_AUTHS = ["none", "basic"] as const;
 
-const brokerSpec = z.strictObject({
+export const brokerSpec = z.strictObject({
   /** How long an event is kept, in milliseconds, whatever has become of it. */
   maxAge: maybe(age),
   /** Of events and data, in bytes. */

@@ -4,7 +4,7 @@ import { decode } from "../decode.ts";
 const MAX_TYPE_CHARS = 40;
 const rule = "is required: the kind of sink, e.g. webhook";
 
-const sinkSpec = z.looseObject({ type: z.string({ error: rule }).min(1, { error: rule }).max(MAX_TYPE_CHARS) });
+export const sinkSpec = z.looseObject({ type: z.string({ error: rule }).min(1, { error: rule }).max(MAX_TYPE_CHARS) });
 
 /** A sink as it is declared. */
 export interface SinkSpec {

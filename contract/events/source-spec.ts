@@ -28,7 +28,7 @@ const attributes = atMost(
   ),
 );
 
-const sourceSpec = z.looseObject({
+export const sourceSpec = z.looseObject({
   type: z
     .string({ error: "is required: the kind of source, e.g. cron" })
     .min(1, { error: "is required: the kind of source, e.g. cron" })

@@ -1,6 +1,7 @@
 import type { Announcement } from "../../contract/announce.ts";
 import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
 import type { EndpointsEvent, StartupPhase } from "../../contract/endpoints.ts";
+import type { EventObjectStatus, EventObjectsEvent, StatusOutcome } from "../../contract/events/event-object.ts";
 import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../../contract/functions.ts";
 import type { ProviderInfo } from "../../contract/info.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
@@ -57,6 +58,9 @@ export interface Backend {
   /** Routes to functions that others than the functions themselves tell of. Absent where there is no such thing. */
   ingressRoutes?(): readonly IngressRoute[];
 
+  /** Objects that declare what there is of events. Absent where there are no objects. */
+  readonly eventObjects?: EventObjectStore;
+
   /**
    * A replica says that it listens. Absent where replicas are not asked to.
    * @param address the caller's, which is taken for the replica's
@@ -81,6 +85,14 @@ export interface Backend {
 
   /** Stops everything it started, within `drainTimeoutMs`. May be called twice. */
   close(drainTimeoutMs: number): Promise<void>;
+}
+
+/** Objects of a cluster that declare brokers, triggers, sources, sinks and flows. */
+export interface EventObjectStore {
+  /** The stream without its 15 s heartbeats: all objects, `kinds`, then changes until `signal` aborts. */
+  watch(signal: AbortSignal): AsyncIterable<EventObjectsEvent>;
+  /** Writes how they are into them, as far as that is new. */
+  report(statuses: readonly EventObjectStatus[]): Promise<readonly StatusOutcome[]>;
 }
 
 /** What becomes of a function that was defined otherwise than by `FunctionStore`. */

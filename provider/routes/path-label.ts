@@ -10,6 +10,8 @@ const WHOLE: ReadonlySet<string> = new Set([
   PATHS.build,
   PATHS.prune,
   PATHS.routes,
+  PATHS.eventObjects,
+  PATHS.eventObjectStatus,
   PATHS.announce,
 ]);
 const PREFIXES = [PATHS.function, PATHS.scale, PATHS.expedite, PATHS.namespace];

@@ -49,6 +49,7 @@ function open(backend: Backend, store: VersionStore, log: Logger, now: () => num
     ...(backend.images && { images: backend.images }),
     ...(backend.coldStarts && { coldStarts: backend.coldStarts }),
     ...(backend.ingressRoutes && { ingressRoutes: backend.ingressRoutes.bind(backend) }),
+    ...(backend.eventObjects && { eventObjects: backend.eventObjects }),
     ...(backend.announce && { announce: backend.announce.bind(backend) }),
     logs: (query, signal) => logsOf(backend, view, query, signal),
     watch: (signal) => follow.watch(signal),

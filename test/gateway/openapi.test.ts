@@ -205,6 +205,9 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["functionLogs", 200, "/system/logs?name=hello&tail=1", {}, true],
   ["functionLogs", 422, "/system/logs"],
   ["endpoints", 200, "/system/endpoints", {}, true],
+  // There are no objects on one machine.
+  ["eventObjects", 501, "/system/event-objects"],
+  ["reportEventObjects", 501, "/system/event-objects/status"],
   ["pruneImages", 200, "/system/prune"],
   ["buildImage", 400, "/system/build", { body: new FormData() }],
   ["scaleByAlert", 200, "/system/alert"],

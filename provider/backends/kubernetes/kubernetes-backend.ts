@@ -12,6 +12,7 @@ import type { ClusterAccess } from "./client/access.ts";
 import { KubernetesClient } from "./client/kubernetes-client.ts";
 import { apiPath } from "./client/paths.ts";
 import { type Identified, telling, type WatcherOptions, type WatchSink, watchObjects } from "./client/watcher.ts";
+import { EventObjects } from "./event-objects/event-objects.ts";
 import { FunctionIngresses } from "./function-ingresses.ts";
 import { FunctionObjects } from "./function-objects.ts";
 import { KubernetesVersions } from "./function-versions.ts";
@@ -106,6 +107,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
       cache.republish();
       versions.republish();
       operator?.lookAtAll();
+      eventObjects.republish();
     },
     ready,
   });
@@ -154,6 +156,15 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     firsts.push(watch<V1Namespace>(namespaces.sink, { path: apiPath.namespaces, trim: trimNamespace }));
   }
   const whole = Promise.all(firsts);
+  const eventObjects = new EventObjects({
+    client,
+    scope,
+    hasNamespace: (name) => namespaces.has(name),
+    ready: whole,
+    absentMs: ABSENT_MS,
+    log,
+    signal: closed.signal,
+  });
   const functions = new KubernetesFunctions({
     client,
     cache: cache,
@@ -206,6 +217,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
     secrets: new KubernetesSecrets({ client, requireNamespace, usersOf: (secret) => cache.usersOf(secret) }),
     namespaces,
     coldStarts,
+    eventObjects,
     ingressRoutes: () => ingresses.list(),
     ...(announceUrl && { announce: (...announced) => cache.announce(...announced) }),
     async *logs(query, signal) {
@@ -231,7 +243,7 @@ export function openKubernetesBackend(options: KubernetesBackendOptions): Backen
         await untilAborted(operatorEnds, AbortSignal.timeout(limitMs));
         // Ends what is still under way.
         client.close();
-        await Promise.all([operatorEnds, ...watching]);
+        await Promise.all([operatorEnds, eventObjects.close(), ...watching]);
       })();
       return closing;
     },

@@ -1,11 +1,14 @@
 import { expect, test } from "@jest/globals";
+import { DECLARED_KINDS, type DeclaredKind, OBJECT_KINDS } from "../../../contract/events/event-object.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import type { LogMessage } from "../../../contract/logs.ts";
 import type { Backend } from "../../../provider/backends/backend.ts";
+import { buildCrds } from "../../../provider/backends/kubernetes/resources/crds.ts";
 import { FUNCTION_NAMESPACE } from "../../../provider/backends/kubernetes/resources/permissions.ts";
 import { type Answer, KubeClient } from "../../kube/client.ts";
 import { eventually } from "../../support/eventually.ts";
 import { KubeServer } from "../../support/kube/server.ts";
+import type { Fields } from "../../support/kube/types.ts";
 import { ProviderAccount } from "./account.ts";
 import { NAMESPACE, openBackend } from "./support.ts";
 
@@ -75,6 +78,39 @@ async function liveAsObject(client: KubeClient, backend: Backend): Promise<void>
   await eventually("it is gone", async () => (await client.get(FUNCTIONS)).items.length === 0);
 }
 
+/** Objects that declare events, and how they are. */
+async function liveAsEvents(client: KubeClient, { eventObjects }: Backend): Promise<void> {
+  const leaving = new AbortController();
+  for await (const event of eventObjects?.watch(leaving.signal) ?? []) {
+    if (event.type === "kinds" && Object.values(event.kinds).every((knowledge) => knowledge === "listed")) break;
+  }
+  for (const kind of DECLARED_KINDS) {
+    const path = `/apis/openfaas.com/v1/namespaces/${NAMESPACE}/${kind}s`;
+    const metadata = { name: "object", namespace: NAMESPACE };
+    const { uid, generation } = (
+      await client.create(path, {
+        apiVersion: "openfaas.com/v1",
+        kind: OBJECT_KINDS[kind],
+        metadata,
+        spec: SPECS[kind],
+      })
+    ).metadata;
+    const conditions = [{ type: "Ready", status: "True", reason: "Ready", message: "it is" } as const];
+    const status = { kind, name: "object", namespace: NAMESPACE, uid, generation, conditions, fields: {} };
+    await eventually("it is written", async () =>
+      (await eventObjects?.report([status]))?.some(({ outcome }) => outcome === "written"),
+    );
+  }
+}
+
+const SPECS: Readonly<Record<DeclaredKind, object>> = {
+  broker: {},
+  trigger: { subscriber: { function: "object" } },
+  source: { type: "cron", schedule: "@hourly" },
+  sink: { type: "kafka" },
+  flow: { steps: [{ function: "object" }] },
+};
+
 /** Asked for in other tests: of stuck pods, of pods with calls, and where nobody collects what is left behind. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   "list events",
@@ -105,7 +141,7 @@ test.each([
   ["a Role in one namespace, with Function objects,", false, true],
 ])("with %s the provider asks for nothing that it was not granted", async (_kind, clusterRole, hasOperator) => {
   const account = new ProviderAccount({ clusterRole });
-  const kube = await KubeServer.open({ account });
+  const kube = await KubeServer.open({ account, crds: buildCrds() as unknown as Fields[] });
   const metadata = { name: "quick", namespace: "openfaas" };
   const profile = { apiVersion: "openfaas.com/v1", kind: "Profile", metadata, spec: { runtimeClassName: "quick" } };
   const client = new KubeClient(kube);
@@ -128,6 +164,7 @@ test.each([
     kube.compact();
     await liveThrough(backend, "again");
     if (hasOperator) await liveAsObject(client, backend);
+    await liveAsEvents(client, backend);
     account.expectNothingRefused();
     if (clusterRole && hasOperator) expect(unused(kube)).toEqual([]);
   } finally {

@@ -32,6 +32,10 @@ export const apiPath = {
     kind === "ingress"
       ? `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`
       : `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`,
+  /** @param plural such as `triggers` */
+  eventObjects: (plural: string, namespace?: string) => `${openfaas(namespace)}/${plural}`,
+  eventObjectStatus: (plural: string, namespace: string, name: string) =>
+    `${openfaas(namespace)}/${plural}/${name}/status`,
   profiles: (namespace: string) => `${openfaas(namespace)}/profiles`,
   profile: (namespace: string, name: string) => `${openfaas(namespace)}/profiles/${name}`,
   leases,

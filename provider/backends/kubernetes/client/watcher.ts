@@ -16,7 +16,12 @@ export interface WatchSink<T> {
   replace(objects: readonly T[]): void;
   put(object: T): void;
   remove(object: T): void;
+  /** There is nothing to be seen now, and it is looked again later. Where absent, the same as all that there is being nothing. */
+  unseen?(why: UnseenReason): void;
 }
+
+/** The cluster has no such kind; or we are not permitted to see it. */
+export type UnseenReason = "absent" | "refused";
 
 /** Tells when a sink was filled for the first time. */
 export function telling<T>(sink: WatchSink<T>): { readonly sink: WatchSink<T>; readonly filled: Promise<void> } {
@@ -30,6 +35,12 @@ export function telling<T>(sink: WatchSink<T>): { readonly sink: WatchSink<T>; r
         sink.replace(objects);
         resolve();
       },
+      ...(sink.unseen && {
+        unseen: (why) => {
+          sink.unseen?.(why);
+          resolve();
+        },
+      }),
     },
   };
 }
@@ -82,7 +93,7 @@ export async function watchObjects<T extends Identified, R = T>(
   options: WatcherOptions<T, R>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { log, path, sink, random = Math.random } = options;
+  const { log, path, random = Math.random } = options;
   let version: string | undefined;
   let failures = 0;
   let lacking: string | undefined;
@@ -106,8 +117,7 @@ export async function watchObjects<T extends Identified, R = T>(
       if (signal.aborted) return;
       const none = whyNone(err, options, listed);
       if (none) {
-        if (lacking !== none.why) log[none.level]({ path, ...none.cause }, none.why);
-        if (none.isEmpty) sink.replace([]);
+        tellNone(options, none, lacking !== none.why);
         [lacking, version, failures] = [none.why, undefined, 0];
         await sleep(none.againMs, signal);
         continue;
@@ -123,12 +133,22 @@ export async function watchObjects<T extends Identified, R = T>(
 }
 
 interface None {
+  readonly unseen: UnseenReason;
   readonly why: string;
   readonly level: "info" | "warn";
   readonly cause: { readonly err?: unknown };
   /** There is nothing, or nothing was ever seen; what was seen of something that is there counts until more is known. */
   readonly isEmpty: boolean;
   readonly againMs: number;
+}
+
+function tellNone<T, R>({ sink, path, log }: WatcherOptions<T, R>, none: None, isNews: boolean): void {
+  if (sink.unseen) {
+    sink.unseen(none.unseen);
+    return;
+  }
+  if (isNews) log[none.level]({ path, ...none.cause }, none.why);
+  if (none.isEmpty) sink.replace([]);
 }
 
 /** Why there is nothing to be seen, where that is no fault. */
@@ -139,11 +159,11 @@ function whyNone(
 ): None | undefined {
   if (absentMs !== undefined && hasStatus(err, 404)) {
     const why = "cluster does not have this kind of object";
-    return { why, level: "info", cause: {}, isEmpty: true, againMs: absentMs };
+    return { unseen: "absent", why, level: "info", cause: {}, isEmpty: true, againMs: absentMs };
   }
   if (refusedMs !== undefined && hasStatus(err, 403)) {
     const why = "not permitted to watch this kind of object";
-    return { why, level: "warn", cause: { err }, isEmpty: !listed, againMs: refusedMs };
+    return { unseen: "refused", why, level: "warn", cause: { err }, isEmpty: !listed, againMs: refusedMs };
   }
   return undefined;
 }

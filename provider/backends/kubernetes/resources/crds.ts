@@ -1,25 +1,18 @@
-/** Part of an OpenAPI v3 schema, as a CustomResourceDefinition holds it. */
-type Schema = Readonly<Record<string, unknown>>;
-
-/** A CustomResourceDefinition as it is sent; the client library's type renames fields of schemas. */
-export interface CustomResourceDefinition {
-  readonly apiVersion: "apiextensions.k8s.io/v1";
-  readonly kind: "CustomResourceDefinition";
-  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
-  readonly spec: Schema;
-}
-
-const text = (description?: string): Schema => ({ type: "string", ...(description && { description }) });
-const integer: Schema = { type: "integer", format: "int32" };
-const texts: Schema = { type: "array", items: { type: "string" } };
-const textMap: Schema = { type: "object", additionalProperties: { type: "string" } };
-/** Deep and Kubernetes' own: the API server checks it where it ends up, in the pod. */
-const foreign: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-const object = (properties: Schema, required?: readonly string[]): Schema => ({
-  type: "object",
-  ...(required && { required }),
-  properties,
-});
+import {
+  buildCrd,
+  type CustomResourceDefinition,
+  conditionColumn,
+  conditions,
+  envelope,
+  foreign,
+  integer,
+  objectSchema as object,
+  type Schema,
+  textSchema as text,
+  textMap,
+  texts,
+} from "./crd-schema.ts";
+import { buildEventKinds } from "./event-crds.ts";
 
 const resources = object({ cpu: text(), memory: text() });
 const quantities: Schema = {
@@ -57,25 +50,8 @@ const functionSpec = object(
   ["name", "image"],
 );
 
-const condition = object(
-  {
-    type: text(),
-    status: { type: "string", enum: ["True", "False", "Unknown"] },
-    reason: text(),
-    message: text(),
-    lastTransitionTime: { type: "string", format: "date-time" },
-    observedGeneration: { type: "integer", format: "int64" },
-  },
-  ["type", "status", "reason", "message", "lastTransitionTime"],
-);
-
 const functionStatus = object({
-  conditions: {
-    type: "array",
-    items: condition,
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["type"],
-  },
+  conditions,
   replicas: integer,
   availableReplicas: integer,
   unavailableReplicas: integer,
@@ -140,36 +116,10 @@ const functionIngressSpec = object(
   ["domain", "function"],
 );
 
-const envelope = { apiVersion: text(), kind: text(), metadata: { type: "object" } };
-
-interface Kind {
-  readonly kind: string;
-  readonly plural: string;
-  readonly version: Schema;
-}
-
-function buildCrd({ kind, plural, version }: Kind): CustomResourceDefinition {
-  return {
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    // Functions must outlive the release that installed their kind.
-    metadata: { name: `${plural}.openfaas.com`, annotations: { "helm.sh/resource-policy": "keep" } },
-    spec: {
-      group: "openfaas.com",
-      scope: "Namespaced",
-      names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase() },
-      versions: [{ name: "v1", served: true, storage: true, ...version }],
-    },
-  };
-}
-
-const conditionColumn = (type: string) => ({
-  name: type,
-  type: "string",
-  jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
-});
-
-/** Function, Profile and FunctionIngress, as OpenFaaS defines them, so that its objects can be applied as they are. */
+/**
+ * Function, Profile and FunctionIngress, as OpenFaaS defines them, so that its objects can be applied as they are; and the kinds
+ * that declare events.
+ */
 export function buildCrds(): CustomResourceDefinition[] {
   return [
     buildCrd({
@@ -206,5 +156,6 @@ export function buildCrds(): CustomResourceDefinition[] {
         schema: { openAPIV3Schema: object({ ...envelope, spec: functionIngressSpec }, ["spec"]) },
       },
     }),
+    ...buildEventKinds().map(buildCrd),
   ];
 }

@@ -12,6 +12,8 @@ const READ = ["get", "list", "watch"] as const;
 /** Server-side apply is `patch`, and `create` where the object is new. */
 const OWN = [...READ, "create", "patch", "delete"] as const;
 
+const EVENTS = ["brokers", "triggers", "sources", "sinks", "flows"] as const;
+
 /** In every namespace that has functions. */
 export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "apps", resource: "deployments", verbs: OWN },
@@ -32,6 +34,11 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   { group: "openfaas.com", resource: "functions/status", verbs: ["patch"] },
   // An owner reference that blocks the owner's deletion asks for it, where the API server checks that.
   { group: "openfaas.com", resource: "functions/finalizers", verbs: ["update"] },
+  // What declares events.
+  ...EVENTS.map((resource): Permission => ({ group: "openfaas.com", resource, verbs: ["list", "watch"] })),
+  ...EVENTS.map(
+    (resource): Permission => ({ group: "openfaas.com", resource: `${resource}/status`, verbs: ["patch"] }),
+  ),
 ];
 
 /** For namespaces themselves, when they are managed through the API. */
