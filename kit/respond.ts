@@ -132,6 +132,12 @@ export function queryText(req: Request, name: string): string | undefined {
   return typeof last === "string" && last !== "" ? last : undefined;
 }
 
+/** All query parameters, each as {@link queryText} reads it. */
+export function parametersOf(req: Pick<Request, "query">): Readonly<Record<string, string>> {
+  const given = Object.entries(req.query).map(([name, value]) => [name, Array.isArray(value) ? value.at(-1) : value]);
+  return Object.fromEntries(given.filter(([, value]) => typeof value === "string" && value !== ""));
+}
+
 /** An Express application that routes as Go's router does: exact case, no trailing slash added, no header of its own. */
 export function createApp(): Express {
   const app = express();

@@ -22,7 +22,11 @@ export const SERIES_STEPS = [
   { seconds: 60, points: 10_080 },
 ] as const;
 
-/** `GET /ui/api/series?function=NAME.NAMESPACE&names=calls,p95Ms&since=MS&until=MS`: by the finest step that goes back so far. */
+/**
+ * `GET /ui/api/series?function=NAME.NAMESPACE&names=calls,p95Ms&since=MS&until=MS&points=600`: by the finest step that goes back so far,
+ * or by a multiple of it where there would be more points. Without `function` of all functions together, of a `namespace=` if one is
+ * named. The last point may not be over.
+ */
 export interface SeriesAnswer {
   readonly stepSeconds: number;
   /** Of the first point, in milliseconds since the epoch. */

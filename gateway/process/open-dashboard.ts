@@ -17,7 +17,7 @@ import type { LazyEvents } from "./events/lazy-events.ts";
 import { type LiveParts, openLive } from "./open-live.ts";
 import type { OpenQueue } from "./open-queue.ts";
 
-export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf"> {
+export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace"> {
   readonly config: GatewayConfig;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
@@ -53,6 +53,7 @@ export function openUi({
   const live = openLive({
     ...parts,
     callsOf: (name) => counts.of(name),
+    defaultNamespace: config.defaultNamespace,
     queue: queueing && {
       kind: config.async.queue.kind,
       stats: () => queueing.queue.stats(),
@@ -80,6 +81,7 @@ export function openUi({
       store: new Offers({ folder: join(ROOT, "functions"), url: config.ui.storeUrl }),
       templates: new Templates(join(ROOT, "templates")),
     },
+    past: live.past,
   });
   return { dashboard, endStreams: () => live.stream.close(), close: () => live.close() };
 }

@@ -1,36 +1,34 @@
 import type { PlatformRow } from "../../contract/ui/stream.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { ProviderClient } from "../provider-client.ts";
-import { DURATION_BUCKETS } from "../proxy/function-meter.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
 import { LiveStream, type TopicRows } from "../ui/live/live-stream.ts";
-import { RecentRates } from "../ui/live/recent-rates.ts";
-import {
-  type BrokerCounts,
-  brokerRows,
-  countedOf,
-  functionRows,
-  platformRows,
-  queueRows,
-} from "../ui/live/topic-rows.ts";
+import { KnownPast } from "../ui/live/past.ts";
+import { SeriesBook } from "../ui/live/series-book.ts";
+import { type BrokerCounts, brokerRows, functionRows, platformRows, queueRows } from "../ui/live/topic-rows.ts";
+import { UsageWatch } from "../ui/live/usage-watch.ts";
 
 export interface LiveParts {
   readonly table: FunctionTable;
-  readonly provider: Pick<ProviderClient, "connected">;
+  readonly provider: Pick<ProviderClient, "connected" | "usage">;
   readonly autoscaler: Pick<Autoscaler, "leading">;
   /** Absent where there is no queue. */
   readonly queue: { readonly kind: string; readonly stats: Queue["stats"]; problem(): string | undefined } | undefined;
   /** Absent where there are no events. */
   readonly events: { stats(): Promise<readonly BrokerCounts[]>; problem(): string | undefined } | undefined;
   readonly callsOf: (name: string) => number;
+  /** Has threads tell what they have counted. */
+  readonly settle: () => Promise<void>;
+  readonly defaultNamespace: string;
   readonly release: string;
   readonly log: Pick<Logger, "warn">;
 }
 
 export interface OpenLive {
   readonly stream: LiveStream;
+  readonly past: KnownPast;
   close(): Promise<void>;
 }
 
@@ -39,10 +37,20 @@ const SAMPLE_MS = 1_000;
 
 /** What the dashboard is told of what goes on. */
 export function openLive(parts: LiveParts): OpenLive {
-  const { table, provider, autoscaler, queue, events, callsOf, release, log } = parts;
-  const rates = new RecentRates(DURATION_BUCKETS);
-  const sample = () => rates.sample(countedFunctions(table));
-  const timer = setInterval(sample, SAMPLE_MS).unref();
+  const { table, provider, autoscaler, queue, events, callsOf, settle, defaultNamespace, release, log } = parts;
+  const book = new SeriesBook({ now: Date.now() });
+  const usage = new UsageWatch({
+    measure: (ref) => provider.usage(ref),
+    seen: (name, seen) => book.measured(name, seen),
+  });
+  const sample = async () => {
+    // What other threads count comes in when they tell it: at the same moment, where somebody looks at single seconds.
+    if (stream.readers > 0) await settle();
+    // Before all functions are known, one may only not be known yet.
+    book.sample(countedFunctions(table), Date.now(), table.synced);
+    await usage.look();
+  };
+  const timer = setInterval(() => void sample(), SAMPLE_MS).unref();
   const nothing = (problem: string): TopicRows => ({ rows: {}, problem });
   const platform = (): PlatformRow[] => [
     { part: "gateway", state: "ok", release, leads: autoscaler.leading },
@@ -58,7 +66,7 @@ export function openLive(parts: LiveParts): OpenLive {
   ];
   const stream = new LiveStream({
     topics: {
-      functions: () => functionRows(table.entries(), (name) => rates.read(name), callsOf),
+      functions: () => functionRows(table.entries(), (name) => book.recent(name), callsOf),
       queue: async () => (queue ? queueRows(await queue.stats()) : nothing("this gateway has no queue (queue=none)")),
       events: async () =>
         events ? brokerRows(await events.stats()) : nothing("this gateway has no events (events=none)"),
@@ -67,8 +75,15 @@ export function openLive(parts: LiveParts): OpenLive {
     maxReaders: MAX_READERS,
     log,
   });
+  const past = new KnownPast({
+    book,
+    exists: (name) => table.findOwn(name) !== undefined,
+    watched: (name) => usage.watch(name),
+    defaultNamespace,
+  });
   return {
     stream,
+    past,
     close: async () => {
       clearInterval(timer);
       stream.close();
@@ -78,7 +93,7 @@ export function openLive(parts: LiveParts): OpenLive {
 
 function* countedFunctions(table: FunctionTable) {
   for (const entry of table.entries()) {
-    if (!entry.isBeside) yield [entry.qualifiedName, countedOf(entry)] as const;
+    if (!entry.isBeside) yield entry;
   }
 }
 

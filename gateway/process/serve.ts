@@ -215,7 +215,8 @@ export async function openGateway(
     let isStopping = false;
     const control = new ControlMeter();
     const known = { table, provider, autoscaler, queueing, events, counts };
-    const ui = openUi({ config, credentials, attempts, pathPrefix, ...known, release, log });
+    const settle = async () => await pool?.report();
+    const ui = openUi({ config, credentials, attempts, pathPrefix, ...known, settle, release, log });
     opened.push(ui);
     const parts: GatewayDeps = {
       countControl: control.observe,
@@ -233,7 +234,7 @@ export async function openGateway(
       attempts,
       callsOf: (name) => counts.of(name),
       pathPrefix,
-      settle: async () => await pool?.report(),
+      settle,
       stopping: () => isStopping,
       ...(async && { async }),
       ...(events && { events }),
@@ -259,15 +260,12 @@ export async function openGateway(
     });
     const problem = () =>
       isStopping ? stoppingError().message : (queueing?.problem() ?? worker?.problem() ?? events?.problem());
-    const metrics = await listen(
-      buildMetricsApp(registry, problem, log, async () => await pool?.report()),
-      {
-        port: config.metricsPort,
-        host: hostBeside(config.bindAddress),
-        limits: { maxConnections: shares.metrics },
-        log,
-      },
-    );
+    const metrics = await listen(buildMetricsApp(registry, problem, log, settle), {
+      port: config.metricsPort,
+      host: hostBeside(config.bindAddress),
+      limits: { maxConnections: shares.metrics },
+      log,
+    });
     opened.push(drained(metrics, 1_000));
     const listening = { config, maxConnections: shares.callers, others, pathPrefix, routes, functionRoutes, log };
     const threads =

@@ -26,9 +26,10 @@ export class ColdWait {
   ): void {
     const now = performance.now();
     const firstByteMs = now - this.#heldAt;
-    meter.firstByte(firstByteMs / 1000);
+    const isCold = replica.announcedAt >= this.#heldAt;
+    meter.firstByte(firstByteMs / 1000, isCold);
     // How one came up that had been there before, and was perhaps only out of reach, explains nothing.
-    const startup = replica.announcedAt >= this.#heldAt ? replica.startup : undefined;
+    const startup = isCold ? replica.startup : undefined;
     if (startup && !replica.startupCounted) {
       replica.startupCounted = true;
       startups.observe(startup);

@@ -19,6 +19,7 @@ export interface MeterReport {
   readonly cold: TallyReport | undefined;
   readonly firstBytes: TallyReport;
   readonly waits: TallyReport | undefined;
+  readonly coldStarts: number;
   /** With the key of what it was counted for. */
   readonly trial?: TrialReport & { readonly key: string };
   readonly mirror?: MirrorReport | undefined;
@@ -35,6 +36,8 @@ export class FunctionMeter {
   firstBytes = new Tally(FIRST_BYTE_BUCKETS);
   /** Calls that waited for a replica, by how long that took, or until they were given up; undefined as above. */
   waits: Tally | undefined;
+  /** Of these, calls whose replica came up while they waited. */
+  coldStarts = 0;
   /** What a rollout is judged by; undefined unless one is under way. */
   trial: TrialCounts | undefined;
   /** Of copies that it got of other versions' calls; undefined while there were none. */
@@ -81,15 +84,19 @@ export class FunctionMeter {
     this.waits.observe(seconds);
   }
 
-  /** @param seconds from the arrival of a call that waited for a replica to its first byte */
-  firstByte(seconds: number): void {
+  /**
+   * @param seconds from the arrival of a call that waited for a replica to its first byte
+   * @param cold whether the replica came up while it waited
+   */
+  firstByte(seconds: number, cold: boolean): void {
+    if (cold) this.coldStarts++;
     this.cold ??= new Tally(COLD_BUCKETS);
     this.cold.observe(seconds);
   }
 
   /** Reads off what was counted, for whoever adds it up, and begins anew; undefined when that is nothing. */
   take(): MeterReport | undefined {
-    const { started, codes, cold, firstBytes, waits, trial, mirror } = this;
+    const { started, codes, cold, firstBytes, waits, coldStarts, trial, mirror } = this;
     const ended = this.#ended;
     const isIdle = started === 0 && ended === 0 && firstBytes.count === 0 && !cold && !waits;
     // Copies are in nothing but these two.
@@ -100,8 +107,18 @@ export class FunctionMeter {
     this.cold = undefined;
     this.firstBytes = new Tally(FIRST_BYTE_BUCKETS);
     this.waits = undefined;
+    this.coldStarts = 0;
     this.mirror = undefined;
-    const counted = { started, ended, codes: [...codes], cold, firstBytes, waits, mirror: mirror?.report() };
+    const counted = {
+      started,
+      ended,
+      codes: [...codes],
+      cold,
+      firstBytes,
+      waits,
+      coldStarts,
+      mirror: mirror?.report(),
+    };
     if (!trial) return counted;
     this.trial = new TrialCounts(trial.key);
     return { ...counted, trial: { key: trial.key, ...trial.report() } };
@@ -109,12 +126,14 @@ export class FunctionMeter {
 
   /** What was counted so far, for whoever adds it up. */
   read(): MeterReport {
-    const { started, codes, cold, firstBytes, waits, mirror } = this;
-    return { started, ended: this.#ended, codes: [...codes], cold, firstBytes, waits, mirror: mirror?.report() };
+    const { started, codes, cold, firstBytes, waits, coldStarts, mirror } = this;
+    const ended = this.#ended;
+    return { started, ended, codes: [...codes], cold, firstBytes, waits, coldStarts, mirror: mirror?.report() };
   }
 
   /** Adds what another meter of the same function has counted. */
-  add({ started, ended, codes, cold, firstBytes, waits, trial, mirror }: MeterReport): void {
+  add({ started, ended, codes, cold, firstBytes, waits, coldStarts, trial, mirror }: MeterReport): void {
+    this.coldStarts += coldStarts;
     this.started += started;
     this.#ended += ended;
     for (const [code, tally] of codes) this.#codeTally(code).add(tally);

@@ -101,7 +101,7 @@ function fold(gone: Map<string, FunctionMeter>): void {
   }
 }
 
-function negative({ started, ended, codes, cold, firstBytes, waits, mirror }: MeterReport): MeterReport {
+function negative({ started, ended, codes, cold, firstBytes, waits, coldStarts, mirror }: MeterReport): MeterReport {
   return {
     started: -started,
     ended: -ended,
@@ -109,6 +109,7 @@ function negative({ started, ended, codes, cold, firstBytes, waits, mirror }: Me
     cold: cold && minus(cold),
     firstBytes: minus(firstBytes),
     waits: waits && minus(waits),
+    coldStarts: -coldStarts,
     mirror: mirror && {
       results: mirror.results.map(([result, times]) => [result, -times] as const),
       own: minus(mirror.own),

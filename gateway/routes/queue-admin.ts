@@ -1,12 +1,11 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
-import { route, sendJson } from "../../kit/respond.ts";
+import { parametersOf, route, sendJson } from "../../kit/respond.ts";
 import { readDeadLetterPage, readDeadLetterSelection, readFunction, readPurge } from "../core/dead-letter-query.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { QueueStats } from "../queue/stats.ts";
 import { inTime } from "./in-time.ts";
-import { parametersOf } from "./parameters.ts";
 import { addQueueCallback } from "./queue-callback.ts";
 import { addQueueCalls } from "./queue-calls.ts";
 import { buildDeadLetterList } from "./reports.ts";

@@ -1,11 +1,10 @@
 import type { Express, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
-import { route } from "../../kit/respond.ts";
+import { parametersOf, route } from "../../kit/respond.ts";
 import { readCallName } from "../core/call-list-query.ts";
 import type { CallbackRequest, Queue } from "../queue/queue.ts";
 import { inTime } from "./in-time.ts";
-import { parametersOf } from "./parameters.ts";
 
 export interface QueueCallbackDeps {
   readonly queue: Pick<Queue, "callBack">;

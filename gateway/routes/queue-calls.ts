@@ -1,11 +1,10 @@
 import type { Express, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
-import { route, sendJson } from "../../kit/respond.ts";
+import { parametersOf, route, sendJson } from "../../kit/respond.ts";
 import { readBodyQuestion, readCallName, readCallPage } from "../core/call-list-query.ts";
 import type { CallStatus, Queue } from "../queue/queue.ts";
 import { inTime } from "./in-time.ts";
-import { parametersOf } from "./parameters.ts";
 import { buildCallDetails, buildCallList } from "./reports.ts";
 
 export interface QueueCallsDeps {

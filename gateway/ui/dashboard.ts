@@ -11,6 +11,7 @@ import type { PathPrefix } from "../core/path-prefix.ts";
 import type { Assets } from "./assets.ts";
 import { addDeployRoutes, type DeployRoutesDeps } from "./deploy/routes.ts";
 import type { LiveStream } from "./live/live-stream.ts";
+import type { KnownPast } from "./live/past.ts";
 import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
 import { type OpenSession, type SessionLimits, Sessions, sessionCookie } from "./sessions/sessions.ts";
@@ -33,6 +34,8 @@ export interface DashboardOptions {
   readonly stream: Pick<LiveStream, "add">;
   /** What there is to deploy from. */
   readonly deploy: Omit<DeployRoutesDeps, "authorized">;
+  /** And of what was. */
+  readonly past: KnownPast;
 }
 
 const MAX_LOGIN_BYTES = 4 * 1024;
@@ -80,8 +83,9 @@ export class Dashboard {
       POST: [rawBody(MAX_LOGIN_BYTES), (req, res) => this.#signIn(req, res)],
       DELETE: [(req, res) => this.#signOut(req, res)],
     });
-    addLiveRoutes(app, { stream: this.#options.stream, authorized });
-    addDeployRoutes(app, { ...this.#options.deploy, authorized });
+    const { stream, past, deploy } = this.#options;
+    addLiveRoutes(app, { stream, past, authorized });
+    addDeployRoutes(app, { ...deploy, authorized });
     app.get("/ui/assets/:name", (req, res, next) => this.#asset(req, res, next));
   }
 

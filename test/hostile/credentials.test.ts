@@ -77,6 +77,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   '"/ui/api/store/:name"': ["/ui/api/store/hello"],
   '"/ui/api/templates"': ["/ui/api/templates"],
   '"/ui/api/templates/:name"': ["/ui/api/templates/node"],
+  '"/ui/api/series"': ["/ui/api/series", "/ui/api/series?function=f"],
   '"/ui/assets/:name"': "public",
   "PATHS.health": "public",
   // Takes tokens that the provider gave to its replicas.

@@ -1,18 +1,25 @@
 import type { Express, RequestHandler } from "express";
 import { FaasError } from "../../../contract/errors.ts";
 import { UI_TOPICS, type UiTopic } from "../../../contract/ui/stream.ts";
-import { queryText, route } from "../../../kit/respond.ts";
+import { parametersOf, queryText, route, sendJson } from "../../../kit/respond.ts";
 import type { LiveStream } from "./live-stream.ts";
+import type { KnownPast } from "./past.ts";
 
 export interface LiveRoutesDeps {
   readonly stream: Pick<LiveStream, "add">;
+  readonly past: Pick<KnownPast, "series">;
   readonly authorized: RequestHandler;
 }
 
-/** `GET /ui/api/stream?topics=functions,queue`. */
-export function addLiveRoutes(app: Express, { stream, authorized }: LiveRoutesDeps): void {
+/** What the dashboard is told of what goes on, and of what was. */
+export function addLiveRoutes(app: Express, { stream, past, authorized }: LiveRoutesDeps): void {
   const follow: RequestHandler = (req, res) => stream.add(res, readTopics(queryText(req, "topics")));
   route(app, "/ui/api/stream", { GET: [authorized, follow] });
+  const series: RequestHandler = async (req, res) => {
+    res.set("Cache-Control", "no-store");
+    sendJson(res, await past.series(parametersOf(req)));
+  };
+  route(app, "/ui/api/series", { GET: [authorized, series] });
 }
 
 function readTopics(text: string | undefined): UiTopic[] {

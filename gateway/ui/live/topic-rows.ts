@@ -2,20 +2,8 @@ import type { FunctionRow, LiveBroker, PlatformRow, QueueRow } from "../../../co
 import { formatPercent } from "../../../contract/versions/traffic.ts";
 import type { FunctionEntry } from "../../proxy/function-entry.ts";
 import type { QueueStats } from "../../queue/stats.ts";
+import type { RecentRate } from "./function-series.ts";
 import type { TopicRows } from "./live-stream.ts";
-import type { Counted, RecentRate } from "./recent-rates.ts";
-
-/** What a function's meters have counted: calls of all its versions. */
-export function countedOf(entry: Pick<FunctionEntry, "wholeMeter">): Counted {
-  const { codes, ended } = entry.wholeMeter;
-  const buckets: number[] = [];
-  let failed = 0;
-  for (const [code, tally] of codes) {
-    if (code >= 500 || code === 0) failed += tally.count;
-    for (const [place, count] of tally.buckets.entries()) buckets[place] = (buckets[place] ?? 0) + count;
-  }
-  return { ended, failed, buckets };
-}
 
 /** @param callsOf calls of a function that have ended, ever */
 export function functionRows(

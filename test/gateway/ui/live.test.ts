@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { UiTopic } from "../../../contract/ui/stream.ts";
 import { LiveStream, type TopicRows } from "../../../gateway/ui/live/live-stream.ts";
-import { RecentRates } from "../../../gateway/ui/live/recent-rates.ts";
 import { createLogger } from "../../../kit/log.ts";
 import { eventually } from "../../support/eventually.ts";
 
@@ -151,32 +150,3 @@ test("a reader that is too slow is told that it has missed something, and then h
     20_000,
   );
 }, 60_000);
-
-const BOUNDS = [0.1, 1];
-const counted = (ended: number, failed: number, fast = ended) => ({ ended, failed, buckets: [fast, ended - fast, 0] });
-
-test("rates are those of the last minute", () => {
-  const rates = new RecentRates(BOUNDS);
-  let ended = 100; // before anybody looked
-  rates.sample([["f", counted(ended, 0)]]);
-  for (let second = 0; second < 119; second++) {
-    ended += 10;
-    rates.sample([["f", counted(ended, Math.floor((ended - 100) / 10), 100)]]);
-  }
-  const { rate, errors, p95Ms, spark } = rates.read("f");
-  expect([rate, Math.round(errors * 100) / 100]).toEqual([10, 0.1]);
-  expect(p95Ms).toBeGreaterThan(900);
-  expect(spark).toHaveLength(15);
-  expect(spark.slice(-2).every((value) => value > 9)).toBe(true);
-  for (let second = 0; second < 61; second++) rates.sample([["f", counted(ended, 0)]]);
-  expect(rates.read("f")).toMatchObject({ rate: 0, errors: 0, p95Ms: undefined });
-  expect(rates.read("f").spark.some((value) => value > 0)).toBe(true);
-});
-
-test("counts that begin anew make no rate below nothing, and functions that are gone are forgotten", () => {
-  const rates = new RecentRates(BOUNDS);
-  for (const ended of [1_000, 1_010, 5, 15]) rates.sample([["f", counted(ended, 0)]]);
-  expect(rates.read("f").rate).toBeCloseTo((10 + 5 + 10) / 4);
-  rates.sample([]);
-  expect(rates.read("f")).toMatchObject({ rate: 0, spark: new Array(15).fill(0) });
-});

@@ -14,7 +14,7 @@ test("what meters of several threads have counted adds up, and nothing twice", (
   part.end(500, 3);
   part.answered(0.001);
   part.waited(1);
-  part.firstByte(2);
+  part.firstByte(2, true);
   const first = part.take();
   if (!first) throw new Error("nothing counted");
   whole.add(first);

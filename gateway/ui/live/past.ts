@@ -1,0 +1,53 @@
+import { FaasError } from "../../../contract/errors.ts";
+import type { SeriesAnswer } from "../../../contract/ui/series.ts";
+import type { Parameters } from "../../core/dead-letter-query.ts";
+import { COLUMNS } from "./columns.ts";
+import { buildSeriesAnswer, chooseStep, type SeriesPoints, spanOf } from "./series-answer.ts";
+import { ALL, type SeriesBook } from "./series-book.ts";
+import { readSeriesQuery } from "./series-query.ts";
+
+export interface KnownPastOptions {
+  readonly book: Pick<SeriesBook, "ring" | "clock">;
+  /** Whether there is such a function. */
+  readonly exists: (name: string) => boolean;
+  /** Somebody looks at a function: what it uses is worth to be measured. */
+  readonly watched?: (name: string) => void;
+  readonly defaultNamespace: string;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** Answers what was. */
+export class KnownPast {
+  readonly #options: KnownPastOptions;
+
+  constructor(options: KnownPastOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {FaasError} `invalid`, or `notFound` when there is no such function */
+  async series(given: Parameters): Promise<SeriesAnswer> {
+    const { exists, watched, defaultNamespace, now = Date.now } = this.#options;
+    const at = now();
+    const query = readSeriesQuery(given, defaultNamespace, at);
+    const { key, names, points } = query;
+    const isFunction = !key.startsWith(ALL);
+    if (isFunction && !exists(key)) {
+      throw new FaasError("notFound", `there is no function ${key}`, { code: "unknown_function" });
+    }
+    if (isFunction && (names.includes("cpuPercent") || names.includes("memoryMib"))) watched?.(key);
+    const seconds = chooseStep(query.since, at);
+    return buildSeriesAnswer(this.#read(key, seconds, spanOf(query, seconds, at)), names, points);
+  }
+
+  #read(key: string, seconds: number, { from, until }: { from: number; until: number }): SeriesPoints {
+    const { book } = this.#options;
+    const ring = book.ring(key, seconds);
+    // Where the clock was set back, what is kept is numbered by another one.
+    const ahead = Math.round(book.clock.shift / seconds);
+    const columns =
+      ring?.read(from + ahead, until + ahead) ??
+      Array.from({ length: COLUMNS }, () => new Int32Array(Math.max(0, until - from)));
+    return { seconds, from, columns };
+  }
+}
