@@ -10,12 +10,25 @@ import {
 } from "./signature.ts";
 
 /** Services whose way of signing is known, and ways that can be set. */
-export const WEBHOOK_PROFILES = ["github", "gitlab", "stripe", "slack", "standard", "hmac", "token", "basic"] as const;
+export const WEBHOOK_PROFILES = [
+  "github",
+  "gitlab",
+  "stripe",
+  "slack",
+  "standard",
+  "s3",
+  "sns",
+  "hmac",
+  "token",
+  "basic",
+] as const;
 export type WebhookProfile = (typeof WEBHOOK_PROFILES)[number];
+/** All but SNS, whose proof is a certificate. */
+export type SecretProfile = Exclude<WebhookProfile, "sns">;
 
 /** What `hmac` and `token` want to know. */
 export interface WebhookSettings {
-  readonly profile: WebhookProfile;
+  readonly profile: SecretProfile;
   /** Header with the signature or token, in lower case. */
   readonly header?: string | undefined;
   readonly algorithm?: "sha256" | "sha512" | "sha1" | undefined;
@@ -40,9 +53,10 @@ export function signatureCheck(settings: WebhookSettings): SignatureCheck {
   if (profile === "slack") return slack(toleranceMs);
   if (profile === "standard") return standard(toleranceMs);
   if (profile === "basic") return basic;
-  const { header } = settings;
+  // Stores such as MinIO send a bearer token.
+  const header = settings.header ?? (profile === "s3" ? "authorization" : undefined);
   if (!header) throw new FaasError("invalid", `webhook.header: is required with the profile ${profile}`);
-  return profile === "token" ? token(header) : hmac(header, settings);
+  return profile === "hmac" ? hmac(header, settings) : token(header);
 }
 
 function github(allowSha1: boolean): SignatureCheck {

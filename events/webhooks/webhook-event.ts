@@ -1,8 +1,11 @@
 import { parseBoundedJson } from "../../contract/bounded-json.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { type CloudEvent, checkedEvent, type EventValue, isJsonType } from "../codec/cloud-event.ts";
-import type { WebhookProfile } from "./profiles.ts";
+import type { SecretProfile } from "./profiles.ts";
 import type { WebhookRequest } from "./signature.ts";
+
+/** Those whose deliveries are one event each. */
+export type EventProfile = Exclude<SecretProfile, "s3">;
 
 /** What a profile finds out about a delivery; what is missing is filled in. */
 interface WebhookContent {
@@ -49,7 +52,7 @@ export interface WebhookDelivery {
  * @throws {FaasError} `invalid` when the delivery is not as the profile has it
  */
 export function webhookEvent(
-  profile: WebhookProfile,
+  profile: EventProfile,
   given: WebhookRequest,
   { source, knative = false, idHeader, newId }: WebhookEventOptions,
 ): WebhookDelivery | undefined {
@@ -73,7 +76,7 @@ export function webhookEvent(
   return { event, ...(id !== undefined && { id }), name: delivery.type.replace(PREFIXES[profile] ?? "", "") };
 }
 
-const PREFIXES: Readonly<Partial<Record<WebhookProfile, string>>> = {
+const PREFIXES: Readonly<Partial<Record<EventProfile, string>>> = {
   github: "com.github.",
   gitlab: "com.gitlab.",
   stripe: "com.stripe.",
@@ -81,7 +84,7 @@ const PREFIXES: Readonly<Partial<Record<WebhookProfile, string>>> = {
 };
 
 /** JSON that GitHub and Slack send as a form's field `payload` is taken out of it. */
-function withoutForm(profile: WebhookProfile, request: WebhookRequest): WebhookRequest {
+function withoutForm(profile: EventProfile, request: WebhookRequest): WebhookRequest {
   const { headers, body } = request;
   const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "");
   if (!isForm || (profile !== "github" && profile !== "slack")) return request;
@@ -100,7 +103,7 @@ function knativeGithub({ headers, body }: WebhookRequest): Pick<WebhookContent, 
   };
 }
 
-const READERS: Readonly<Record<WebhookProfile, (request: WebhookRequest) => WebhookContent | undefined>> = {
+const READERS: Readonly<Record<EventProfile, (request: WebhookRequest) => WebhookContent | undefined>> = {
   github: readGithub,
   gitlab: ({ headers, body }) => {
     const event = headers["x-gitlab-event"];

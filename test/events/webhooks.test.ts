@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import { signatureCheck, type WebhookSettings } from "../../events/webhooks/profiles.ts";
-import { webhookEvent } from "../../events/webhooks/webhook-event.ts";
+import { type EventProfile, webhookEvent } from "../../events/webhooks/webhook-event.ts";
 
 const NOW = 1_790_000_000_000;
 const SECONDS = String(NOW / 1000);
@@ -121,7 +121,7 @@ test("tokens and logins are compared as a whole", () => {
 
 describe("events of deliveries", () => {
   const source = "/webhooks/openfaas-fn/hook";
-  const event = (profile: WebhookSettings["profile"], headers: Record<string, string>, body: object | string) =>
+  const event = (profile: EventProfile, headers: Record<string, string>, body: object | string) =>
     webhookEvent(
       profile,
       {
@@ -170,7 +170,7 @@ describe("events of deliveries", () => {
     expect(event("token", { "x-request-id": "r1" }, "abc")).toMatchObject({ id: "r1" });
   });
 
-  test.each<[WebhookSettings["profile"], string, string]>([
+  test.each<[EventProfile, string, string]>([
     ["github", "{", "body: is not JSON"],
     ["stripe", "[]", "body: must be a JSON object"],
     ["stripe", "{}", "type: is missing"],

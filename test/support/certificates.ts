@@ -20,7 +20,10 @@ const text = (tag: number, value: string) => der(tag, Buffer.from(value));
 const utcTime = (ms: number) => text(0x17, `${new Date(ms).toISOString().slice(2, 19).replace(/[-:T]/g, "")}Z`);
 const COMMON_NAME = Buffer.from("0603550403", "hex");
 const SUBJECT_ALT_NAME = Buffer.from("0603551d11", "hex");
-const ECDSA_WITH_SHA256 = Buffer.from("300a06082a8648ce3d040302", "hex");
+const SIGNED_WITH = {
+  ec: Buffer.from("300a06082a8648ce3d040302", "hex"),
+  rsa: Buffer.from("300d06092a864886f70d01010b0500", "hex"),
+} as const;
 const pem = (bytes: Buffer) =>
   `-----BEGIN CERTIFICATE-----\n${bytes.toString("base64").replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
 
@@ -29,14 +32,23 @@ const pem = (bytes: Buffer) =>
  * @param subject its common name
  * @param hosts of the subject's alternative names; none leaves them out
  */
-export function makeCertificate(subject: string, hosts: readonly string[] = [], validMs = 3600e3): TestCertificate {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+export function makeCertificate(
+  subject: string,
+  hosts: readonly string[] = [],
+  validMs = 3600e3,
+  kind: keyof typeof SIGNED_WITH = "ec",
+): TestCertificate {
+  const { publicKey, privateKey } =
+    kind === "ec"
+      ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+      : generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const algorithm = SIGNED_WITH[kind];
   const name = sequence(der(0x31, sequence(COMMON_NAME, text(0x0c, subject))));
   const altNames = sequence(SUBJECT_ALT_NAME, der(0x04, sequence(...hosts.map((host) => text(0x82, host)))));
   const signed = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1]), randomBytes(8)),
-    ECDSA_WITH_SHA256,
+    algorithm,
     name,
     sequence(utcTime(Date.now() - 7200e3), utcTime(Date.now() + validMs)),
     name,
@@ -45,7 +57,7 @@ export function makeCertificate(subject: string, hosts: readonly string[] = [], 
   );
   const signature = der(0x03, Buffer.from([0]), sign("sha256", signed, privateKey));
   return {
-    cert: pem(sequence(signed, ECDSA_WITH_SHA256, signature)),
+    cert: pem(sequence(signed, algorithm, signature)),
     key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
   };
 }

@@ -1,9 +1,9 @@
 import { decodeJsonEvent } from "../../codec/json.ts";
+import { fieldsOf, jsonObject, s3Notification } from "../aws/s3-records.ts";
 import { ConnectorHeaders } from "../connector-headers.ts";
 import type { MessageEvent } from "../emit-messages.ts";
 import { eventOrMessage } from "../event-or-message.ts";
 import { sourceUri } from "../plain-message.ts";
-import { fieldsOf, jsonObject, s3Notification } from "./s3-records.ts";
 
 /** A message as it was received. */
 export interface SqsMessage {

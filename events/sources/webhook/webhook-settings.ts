@@ -3,16 +3,21 @@ import { atMost, maybe } from "../../../contract/decode.ts";
 import { parseGoDuration } from "../../../contract/duration.ts";
 import { FaasError } from "../../../contract/errors.ts";
 import { type SecretRef, secretRef } from "../../../contract/events/secret-ref.ts";
+import { serverUrl } from "../../../contract/events/server-settings.ts";
 import {
   DEFAULT_TOLERANCE_MS,
+  type SecretProfile,
   signatureCheck,
   WEBHOOK_PROFILES,
   type WebhookProfile,
 } from "../../webhooks/profiles.ts";
 import type { SignatureCheck } from "../../webhooks/signature.ts";
+import { TOPIC_ARN } from "../../webhooks/sns.ts";
+import type { SnsSettings } from "./sns-receiver.ts";
 
 const MAX_SECRETS = 5;
 const MAX_EVENTS = 100;
+const MAX_TOPICS = 20;
 const MAX_TEXT = 256;
 const MAX_TOLERANCE_MS = 24 * 3600_000;
 const HEADER = /^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
@@ -40,14 +45,28 @@ const declared = z.strictObject({
   dedupe: maybe(oneOf(["id", "body"])),
   replays: maybe(oneOf(["refuse", "accept"])),
   topic: maybe(z.string().min(1).max(MAX_TEXT)),
+  topicArns: maybe(
+    atMost(MAX_TOPICS, z.array(z.string().regex(TOPIC_ARN, { error: "must be the ARN of a topic of SNS" })).min(1)),
+  ),
+  endpoint: maybe(serverUrl("https", "http")),
 });
+
+/** By a secret that the sender shares. */
+interface SecretProof {
+  readonly kind: "secret";
+  readonly profile: SecretProfile;
+  readonly check: SignatureCheck;
+}
+
+/** Their senders send again whatever is refused, for days: what is known, or not subscribed to, is a success to them. */
+const STUBBORN: readonly WebhookProfile[] = ["s3", "sns"];
 
 /** How a webhook's requests are checked and read. */
 export interface WebhookSourceSettings {
   readonly profile: WebhookProfile;
-  /** Any of them is right. */
+  /** Any of them is right; none with the profile `sns`. */
   readonly secrets: readonly SecretRef[];
-  readonly check: SignatureCheck;
+  readonly proof: SecretProof | ({ readonly kind: "certificate" } & SnsSettings);
   /** A token may come in the query too, as CloudEvents' webhooks have it. */
   readonly bearer: boolean;
   /** Events that are taken; all when absent. */
@@ -58,6 +77,8 @@ export interface WebhookSourceSettings {
   readonly sameBody: boolean;
   /** A delivery that is known is answered as the first one was. */
   readonly acceptReplays: boolean;
+  /** What is not among `events` is answered as if it were taken. */
+  readonly ignoresOthers: boolean;
   readonly topic: string | undefined;
 }
 
@@ -68,30 +89,44 @@ export const webhookSettings = declared.transform((given, context): WebhookSourc
     return z.NEVER;
   };
   const secrets = [...(given.secret ? [given.secret] : []), ...(given.secrets ?? [])];
-  if (secrets.length === 0)
+  const { topicArns, endpoint } = given;
+  if (profile !== "sns" && (topicArns ?? endpoint) !== undefined) {
+    return refuse(topicArns ? "topicArns" : "endpoint", "is for the profile sns alone");
+  }
+  if (profile === "sns" && secrets.length > 0) return refuse("secret", "is not for the profile sns");
+  if (profile !== "sns" && secrets.length === 0)
     return refuse("secret", "is required: the secret that the sender shares, as { secret: NAME }");
   const toleranceMs = given.tolerance === undefined ? DEFAULT_TOLERANCE_MS : parseGoDuration(given.tolerance);
   if (toleranceMs === undefined || toleranceMs < 1_000 || toleranceMs > MAX_TOLERANCE_MS) {
     return refuse("tolerance", "must be a duration such as 5m, from 1s to 24h");
   }
   if (given.types !== undefined && profile !== "github") return refuse("types", "is for the profile github alone");
-  let check: SignatureCheck;
-  try {
-    check = signatureCheck({ profile, header, algorithm, encoding, prefix, allowSha1, toleranceMs });
-  } catch (error) {
-    if (!(error instanceof FaasError)) throw error;
-    return refuse("header", `is required with the profile ${profile}`);
+  let proof: WebhookSourceSettings["proof"];
+  if (profile === "sns") {
+    if (!topicArns) return refuse("topicArns", "is required: the ARNs of the topics whose messages are taken");
+    proof = { kind: "certificate", topicArns, endpoint, toleranceMs };
+  } else {
+    try {
+      const check = signatureCheck({ profile, header, algorithm, encoding, prefix, allowSha1, toleranceMs });
+      proof = { kind: "secret", profile, check };
+    } catch (error) {
+      if (!(error instanceof FaasError)) throw error;
+      return refuse("header", `is required with the profile ${profile}`);
+    }
   }
   return {
     profile,
     secrets,
-    check,
-    bearer: profile === "token" && header === "authorization",
+    proof,
+    bearer:
+      (profile === "token" && header === "authorization") ||
+      (profile === "s3" && (header ?? "authorization") === "authorization"),
     events: given.events,
     knative: given.types === "knative",
     idHeader: given.idHeader,
     sameBody: given.dedupe === "body",
-    acceptReplays: given.replays === "accept",
+    acceptReplays: given.replays === "accept" || (given.replays === undefined && STUBBORN.includes(profile)),
+    ignoresOthers: STUBBORN.includes(profile),
     topic: given.topic,
   };
 });
