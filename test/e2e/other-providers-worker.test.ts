@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { CallReport } from "../../contract/calls.ts";
 import { loadQueueWorkerConfig } from "../../gateway/process/queue-worker/config.ts";
-import { type OpenQueueWorker, openQueueWorker } from "../../gateway/process/queue-worker/serve.ts";
+import { openQueueWorker } from "../../gateway/process/queue-worker/serve.ts";
+import type { OpenWorkerProcess } from "../../gateway/process/worker-process.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWithNats, NatsServer } from "../support/nats.ts";
@@ -10,7 +11,7 @@ import { CREDENTIALS, StockGateway } from "../support/stock-gateway.ts";
 describeWithNats("a queue worker of its own, in front of another provider", () => {
   let nats: NatsServer;
   let gateway: StockGateway;
-  let worker: OpenQueueWorker;
+  let worker: OpenWorkerProcess;
 
   beforeEach(async () => {
     nats = await NatsServer.start();

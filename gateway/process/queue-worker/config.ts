@@ -1,51 +1,15 @@
-import { DEFAULT_NAMESPACE } from "../../../contract/paths.ts";
-import { parseBindHost, parseServerUrl } from "../../../kit/bind-address.ts";
 import { type Env, readEnv } from "../../../kit/env.ts";
-import { LOG_LEVELS, type LogLevel } from "../../../kit/log.ts";
-import { oneOf, parseBoolean, parseDuration, parsePort, parseText } from "../../../kit/parse.ts";
-import { type AsyncConfig, readAsyncConfig, readGatewayUrl } from "../async-config.ts";
-import { DEFAULT_UPSTREAM_TIMEOUT_MS } from "../config.ts";
-import { readTracingConfig, type TracingConfig } from "../telemetry-config.ts";
+import { type AsyncConfig, readAsyncConfig } from "../async-config.ts";
+import { readWorkerProcessConfig, type WorkerProcessConfig } from "../worker-process-config.ts";
 
-export interface QueueWorkerConfig {
-  readonly bindAddress: string;
-  readonly metricsPort: number;
-  /** Whose functions are called, as the gateway knows them. */
-  readonly providerUrl: URL;
-  readonly gatewayUrl: URL;
-  readonly defaultNamespace: string;
-  readonly basicAuth: boolean;
-  /** As the gateway has them, in milliseconds. */
-  readonly upstreamTimeoutMs: number;
-  readonly upstreamTimeoutGiven: boolean;
-  readonly scaleUpTimeoutMs: number;
+export interface QueueWorkerConfig extends WorkerProcessConfig {
   readonly async: AsyncConfig;
-  /** How long a stop waits for calls under way, in milliseconds. */
-  readonly drainTimeoutMs: number;
-  readonly logLevel: LogLevel;
-  /** Absent unless calls are traced. */
-  readonly tracing: TracingConfig | undefined;
 }
 
 /** @throws {ConfigError} naming every bad variable, so that all can be fixed in one restart. */
 export function loadQueueWorkerConfig(env: Env): QueueWorkerConfig {
   return readEnv(env, (read) => {
-    const secretMountPath = read.optional("secret_mount_path", parseText) ?? "/run/secrets/";
-    const upstreamTimeoutMs = read.optional("upstream_timeout", parseDuration);
-    return {
-      bindAddress: read.optional("bind_address", parseBindHost) ?? "127.0.0.1",
-      metricsPort: read.optional("metrics_port", parsePort) ?? 8083,
-      providerUrl: read.optional("functions_provider_url", parseServerUrl) ?? new URL("http://127.0.0.1:8081/"),
-      gatewayUrl: readGatewayUrl(read),
-      defaultNamespace: read.optional("function_namespace", parseText) ?? DEFAULT_NAMESPACE,
-      basicAuth: read.optional("basic_auth", parseBoolean) ?? true,
-      upstreamTimeoutMs: upstreamTimeoutMs ?? DEFAULT_UPSTREAM_TIMEOUT_MS,
-      upstreamTimeoutGiven: upstreamTimeoutMs !== undefined,
-      scaleUpTimeoutMs: read.optional("scale_up_timeout", parseDuration) ?? 60_000,
-      async: readAsyncConfig(read, secretMountPath),
-      drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
-      logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
-      tracing: readTracingConfig(read, "faaslane-queue-worker"),
-    };
+    const common = readWorkerProcessConfig(read, { metricsPort: 8083, service: "faaslane-queue-worker" });
+    return { ...common, async: readAsyncConfig(read, common.secretMountPath) };
   });
 }
