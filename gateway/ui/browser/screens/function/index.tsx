@@ -8,6 +8,7 @@ import { FunctionLogs } from "./logs.tsx";
 import { FunctionMetrics } from "./metrics.tsx";
 import { FunctionOverview } from "./overview.tsx";
 import { FunctionScaling } from "./scaling.tsx";
+import { FunctionSettings } from "./settings.tsx";
 import { FunctionVersions } from "./versions.tsx";
 
 const TABS = [
@@ -18,6 +19,7 @@ const TABS = [
   { id: "invoke", title: "Invoke", component: FunctionInvoke },
   { id: "scaling", title: "Scaling", component: FunctionScaling },
   { id: "versions", title: "Versions", component: FunctionVersions },
+  { id: "settings", title: "Settings", component: FunctionSettings },
 ] as const;
 
 /** A function, by its tabs. */

@@ -1,17 +1,16 @@
 import { useState } from "preact/hooks";
 import type { FunctionStatus } from "../../../../../contract/functions.ts";
-import { ask, askJson } from "../../api.ts";
-import { Dialog } from "../../components/dialog.tsx";
+import { askJson } from "../../api.ts";
 import { Equivalent } from "../../components/equivalent.tsx";
-import { Field, Panel } from "../../components/field.tsx";
+import { Panel } from "../../components/field.tsx";
 import { Failure, Loading } from "../../components/message.tsx";
 import { useAsked } from "../../components/resource.ts";
 import { StateChip } from "../../components/state-chip.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatMs, formatNumber, formatShare } from "../../format.ts";
-import { navigate } from "../../router.ts";
 import { live } from "../../state/live.ts";
 import { isReadOnly } from "../../state/session.ts";
+import { RemoveDialog, ScaleDialog } from "./actions.tsx";
 import { commandName, type FunctionPart, systemPath } from "./part.ts";
 
 export function FunctionOverview(part: FunctionPart) {
@@ -155,56 +154,5 @@ function Environment({ pairs = {} }: { readonly pairs?: Readonly<Record<string, 
         </button>
       )}
     </div>
-  );
-}
-
-interface DialogProps {
-  readonly part: FunctionPart;
-  readonly onClose: (done: boolean) => void;
-}
-
-function ScaleDialog({ part, replicas, onClose }: DialogProps & { readonly replicas: number }) {
-  const { name, namespace } = part;
-  const [wanted, setWanted] = useState(String(replicas));
-  const count = Number(wanted);
-  const isWhole = wanted !== "" && Number.isInteger(count) && count >= 0;
-  const run = () =>
-    ask(`/system/scale-function/${encodeURIComponent(name)}`, {
-      method: "POST",
-      body: { serviceName: name, namespace, replicas: count },
-    });
-  return (
-    <Dialog title={`Scale ${name}`} action="Scale" isReady={isWhole} run={run} onClose={onClose}>
-      <p>It gets so many replicas at once. Autoscaling goes on, and changes the number again when it sees a reason.</p>
-      <Field
-        label="Replicas"
-        type="number"
-        value={wanted}
-        onInput={setWanted}
-        error={isWhole ? undefined : "must be a whole number from 0"}
-      />
-    </Dialog>
-  );
-}
-
-function RemoveDialog({ part, onClose }: DialogProps) {
-  const { name, namespace } = part;
-  const run = () => ask("/system/functions", { method: "DELETE", body: { functionName: name, namespace } });
-  return (
-    <Dialog
-      title={`Remove ${name}`}
-      action={`Remove ${name}`}
-      isDangerous
-      run={run}
-      onClose={(done) => {
-        onClose(done);
-        if (done) navigate("/");
-      }}
-    >
-      <p>
-        Its replicas are stopped, and calls get 404. Secrets, images and calls that wait in the queue stay. It can be
-        deployed again.
-      </p>
-    </Dialog>
   );
 }
