@@ -5,6 +5,7 @@ import { FaasError } from "../contract/errors.ts";
 import type { VersionInfo } from "../contract/info.ts";
 import { PATHS } from "../contract/paths.ts";
 import { isBuiltIn } from "../contract/routes/route-path.ts";
+import { answerError } from "../kit/answer-error.ts";
 import { type Credentials, requireBasicAuth } from "../kit/basic-auth.ts";
 import { guardControl, requireJson } from "../kit/control-guard.ts";
 import type { Hosts } from "../kit/hosts.ts";
@@ -13,12 +14,14 @@ import { LoginAttempts } from "../kit/login-attempts.ts";
 import { asksForJson, createApp, errorResponder, notFoundResponder, rawBody, route, sendJson } from "../kit/respond.ts";
 import type { Handler } from "../kit/server.ts";
 import { within } from "../kit/within.ts";
+import { isFormOfOtherSite, isWorkerScript } from "./core/browser-requests.ts";
 import { cleanLocation } from "./core/function-path.ts";
 import { PathPrefix } from "./core/path-prefix.ts";
 import { readRequestTarget } from "./core/routes/request-target.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { FUNCTION_PREFIX, type FunctionProxy } from "./proxy/function-proxy.ts";
 import type { FunctionTable } from "./proxy/function-table.ts";
+import { confineAnswer } from "./proxy/http-exchange.ts";
 import type { ProviderConnection } from "./proxy/provider-connection.ts";
 import type { RoutedRequests } from "./proxy/routed-requests.ts";
 import { type AlertDeps, alertRoute } from "./routes/alert.ts";
@@ -105,10 +108,11 @@ const FIRST_ROUTES_MS = 1_000;
 
 /** Function calls bypass Express: they are most of the traffic, and need nothing of it. */
 export function buildGateway(deps: GatewayDeps): Handler {
-  const { proxy, async, events, routes, table, pathPrefix = new PathPrefix() } = deps;
+  const { proxy, async, events, routes, table, dashboard, pathPrefix = new PathPrefix() } = deps;
   const control = buildControlRoutes(deps);
   const serve: Handler = (req, res) => {
     const url = req.url as string;
+    if (dashboard && keepFromDashboard(req, res, routes)) return undefined;
     if (routes?.any) {
       const taken = routes.take(req, res);
       if (taken !== "none") return taken === "call" ? proxy.handle(req, res) : undefined;
@@ -193,6 +197,24 @@ function buildControlRoutes(deps: GatewayDeps): RequestListener {
   app.use(notFoundResponder());
   app.use(errorResponder(log));
   return app;
+}
+
+/**
+ * Where functions share the origin of the dashboard, none is to stand before it or beside its tab.
+ * @returns whether the request is answered with that
+ */
+function keepFromDashboard(req: IncomingMessage, res: ServerResponse, routes: RoutedRequests | undefined): boolean {
+  const isWorker = isWorkerScript(req);
+  if (!(isWorker || isFormOfOtherSite(req)) || routes?.isOwnHost(req)) return false;
+  if (isWorker) answerError(res, workerError(), {});
+  else confineAnswer(req);
+  return isWorker;
+}
+
+function workerError(): FaasError {
+  const why =
+    "a service worker could answer in the place of the dashboard, which has this origin unless ui_port is set";
+  return new FaasError("forbidden", why, { code: "forbidden" });
 }
 
 /** What callers learn for whom there is no time left. */

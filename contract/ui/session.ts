@@ -1,6 +1,9 @@
 /** Header with the token of a session; a cookie alone opens nothing. */
 export const SESSION_HEADER = "x-faaslane-session";
 
+/** Header of what the page asks by itself while nobody uses it: a session that nobody uses is to end. */
+export const UNATTENDED_HEADER = "x-faaslane-unattended";
+
 /** `GET /ui/api/session`: what the page has to know before anybody has signed in. */
 export interface UiSession {
   /** `open`: nobody has to sign in. */

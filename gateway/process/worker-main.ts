@@ -4,6 +4,7 @@ import { OtherConnections } from "../../http/other-connections.ts";
 import { createLogger } from "../../kit/log.ts";
 import { StartError } from "../../kit/process.ts";
 import type { DrainingServer, Handler } from "../../kit/server.ts";
+import { isFormOfOtherSite, isWorkerScript } from "../core/browser-requests.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
 import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { FunctionRoutes } from "../proxy/function-routes.ts";
@@ -113,6 +114,8 @@ async function openObserver(
 
 function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix, routes: RoutedRequests): Handler {
   return (req, res) => {
+    // The main thread knows where the dashboard is.
+    if (isWorkerScript(req) || isFormOfOtherSite(req)) return relay.pass(req, res);
     const given = req.url as string;
     const url = pathPrefix.strip(given);
     if (routes.any) {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { confine, mentionsSession } from "../../contract/ui/session-cookie.ts";
+import { keepSessionApart, mentionsSession } from "../../contract/ui/session-cookie.ts";
 import { giveTime } from "../../http/connections.ts";
 import { waitsForLeave } from "../../http/expect.ts";
 import { mayHaveBody, sendableReason } from "../../http/forwarding.ts";
@@ -15,6 +15,13 @@ const BUFFERED_BODY_BYTES = 64 * 1024;
 
 /** Bodies of answers up to this size that come as one go out in one write with their head. */
 const JOINED_BODY_BYTES = 16 * 1024;
+
+const confined = new WeakSet<IncomingMessage>();
+
+/** Has what a function answers confined, though the request has no cookie of a session. */
+export function confineAnswer(req: IncomingMessage): void {
+  confined.add(req);
+}
 
 /** A caller on the other end of a connection. */
 export class HttpExchange implements Exchange {
@@ -109,7 +116,7 @@ export class HttpExchange implements Exchange {
   begin(status: number, reason: string | undefined, headers: AnswerHeaders): void {
     const res = this.#res;
     if (headers.trailer !== undefined && !this.#trails(status, headers)) delete headers.trailer;
-    if (mentionsSession(this.#req.headers.cookie)) confine(headers);
+    this.#keepSessionApart(headers);
     const sendable = sendableReason(reason);
     if (sendable === undefined) res.writeHead(status, headers);
     else res.writeHead(status, sendable, headers);
@@ -126,7 +133,14 @@ export class HttpExchange implements Exchange {
   }
 
   switchProtocols(headers: AnswerHeaders, upstream: Duplex, closed: () => void): void {
+    this.#keepSessionApart(headers);
     this.#upgrade?.switchTo(headers, upstream, closed);
+  }
+
+  #keepSessionApart(headers: AnswerHeaders): void {
+    const { cookie, "sec-fetch-site": site } = this.#req.headers;
+    const isConfined = mentionsSession(cookie) || (site === "cross-site" && confined.has(this.#req));
+    if (isConfined || headers["set-cookie"] !== undefined) keepSessionApart(headers, isConfined);
   }
 
   /** Trailers follow the chunks of a body that has no length. */

@@ -51,6 +51,11 @@ export class RoutedRequests {
     return this.#routes.table.size > 0;
   }
 
+  /** Whether functions have said that the host is theirs. */
+  isOwnHost({ headers }: Pick<IncomingMessage, "headers">): boolean {
+    return this.#routes.table.names(headers.host);
+  }
+
   /** Whether a request that has not been looked at yet leads to a function. @param url of it, without what proxies put before */
   leads(req: IncomingMessage, url: string): boolean {
     const { table } = this.#routes;

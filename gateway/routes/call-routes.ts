@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_HEADER } from "../../contract/error-codes.ts";
 import { FaasError, toFaasError, withCode } from "../../contract/errors.ts";
 import type { FunctionRef } from "../../contract/functions.ts";
-import { confine, mentionsSession } from "../../contract/ui/session-cookie.ts";
+import { keepSessionApart, mentionsSession } from "../../contract/ui/session-cookie.ts";
 import { isHopByHop } from "../../http/forwarding.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
@@ -104,7 +104,7 @@ export class CallRoutes {
     if (!outcome?.result)
       throw new FaasError("notFound", `the call is ${status.state}; no result of it is kept`, { code: "no_result" });
     const headers = resultHeaders(outcome, status);
-    if (mentionsSession(req.headers.cookie)) confine(headers);
+    keepSessionApart(headers, mentionsSession(req.headers.cookie));
     res.writeHead(outcome.status, headers);
     res.end(headers["content-length"] === undefined ? undefined : outcome.result.body);
   }

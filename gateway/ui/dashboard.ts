@@ -14,7 +14,7 @@ import type { LiveStream } from "./live/live-stream.ts";
 import type { KnownPast } from "./live/past.ts";
 import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
-import { type OpenSession, type SessionLimits, Sessions, sessionCookie } from "./sessions/sessions.ts";
+import { type OpenSession, type SessionLimits, Sessions, sessionCookies } from "./sessions/sessions.ts";
 
 export interface DashboardOptions {
   /** Loads the page, at its first use. @throws {FaasError} `unavailable` when it has not been built */
@@ -64,6 +64,7 @@ export class Dashboard {
       // Without a challenge: the page asks by itself, and the browser is not to.
       if (!session) return refuse(res);
       this.#renew(req, res, session);
+      res.locals.holds = () => session.holds();
       if (this.#options.readOnly && !READING.has(req.method)) {
         throw new FaasError("forbidden", "the dashboard changes nothing (ui_read_only)", { code: "read_only" });
       }
@@ -136,10 +137,10 @@ export class Dashboard {
     }
     if (!this.#sessions) return this.#send(res, { state: "open" });
     // Where functions have the same origin, one of theirs could ask for it too.
-    const renewed = this.#options.ownOrigin ? this.#sessions.renewToken(req.headers) : undefined;
-    if (!renewed) return this.#send(res, { state: "signedOut" });
-    const { user, token, cookie, endsAt, idleEndsAt } = renewed;
-    res.append("Set-Cookie", sessionCookie(cookie, isSecure(req), idleEndsAt - Date.now()));
+    const shown = this.#options.ownOrigin ? this.#sessions.tell(req.headers) : undefined;
+    if (!shown) return this.#send(res, { state: "signedOut" });
+    const { user, token, cookie, endsAt, idleEndsAt } = shown;
+    this.#setCookies(req, res, cookie, idleEndsAt);
     return this.#send(res, { state: "signedIn", user, token, endsAt, idleEndsAt });
   }
 
@@ -151,8 +152,10 @@ export class Dashboard {
     if (!checkLogin({ headers: { authorization }, socket: req.socket }, credentials, attempts)) {
       throw new FaasError("unauthorized", "user or password is wrong", { code: "unauthorized" });
     }
-    const { token, cookie, endsAt, idleEndsAt } = this.#sessions.begin(user);
-    res.append("Set-Cookie", sessionCookie(cookie, isSecure(req), idleEndsAt - Date.now()));
+    const { token, cookie, endsAt, idleEndsAt } = this.#sessions.begin(user, req.headers);
+    this.#setCookies(req, res, cookie, idleEndsAt);
+    // Pages of functions that the browser has kept from before are not confined.
+    if (!this.#options.ownOrigin) res.set("Clear-Site-Data", '"cache"');
     return this.#send(res, { state: "signedIn", user, token, endsAt, idleEndsAt });
   }
 
@@ -160,15 +163,17 @@ export class Dashboard {
     const session = this.#sessions?.read(req.headers);
     if (session) {
       this.#sessions?.end(req.headers);
-      res.append("Set-Cookie", sessionCookie("", isSecure(req), 0));
+      this.#setCookies(req, res, "", 0);
     }
     this.#send(res, { state: this.#sessions ? "signedOut" : "open" });
   }
 
   #renew(req: Request, res: Response, { renewed, idleEndsAt }: OpenSession): void {
-    if (renewed !== undefined) {
-      res.append("Set-Cookie", sessionCookie(renewed, isSecure(req), idleEndsAt - Date.now()));
-    }
+    if (renewed !== undefined) this.#setCookies(req, res, renewed, idleEndsAt);
+  }
+
+  #setCookies(req: IncomingMessage, res: Response, value: string, until: number): void {
+    res.append("Set-Cookie", sessionCookies(value, isSecure(req), until - Date.now()));
   }
 
   #send(res: Response, more: Pick<UiSession, "state" | "user" | "token" | "endsAt" | "idleEndsAt">): void {

@@ -2,6 +2,8 @@ import { type Browser, type BrowserContextOptions, chromium, type Page, type Req
 
 export const CHROMIUM = "/usr/bin/chromium";
 
+export type BrowserOptions = BrowserContextOptions;
+
 export async function openBrowser(): Promise<Browser> {
   return await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
@@ -15,11 +17,7 @@ export interface WatchedPage {
 }
 
 /** @param origin that everything has to come from */
-export async function openPage(
-  browser: Browser,
-  origin: string,
-  options: BrowserContextOptions = {},
-): Promise<WatchedPage> {
+export async function openPage(browser: Browser, origin: string, options: BrowserOptions = {}): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const faults: string[] = [];

@@ -1,6 +1,7 @@
-import { SESSION_HEADER } from "../../../contract/ui/session.ts";
+import { SESSION_HEADER, UNATTENDED_HEADER } from "../../../contract/ui/session.ts";
 import { BASE } from "./router.ts";
-import { signedOut, token } from "./state/session.ts";
+import { isAttended } from "./state/attendance.ts";
+import { session, sessionOver, token } from "./state/session.ts";
 
 /** What the platform answers when it does not do what it is asked. */
 export class ApiError extends Error {
@@ -37,6 +38,9 @@ export async function ask(
   { method = "GET", body, headers, signal, takesErrors }: ApiRequest = {},
 ): Promise<Response> {
   const isRaw = body === undefined || typeof body === "string" || body instanceof Blob || body instanceof FormData;
+  const isOfSession = to.startsWith("/ui/api/session");
+  // Without a word to the gateway, whose answer would have the browser ask for the password in its own way.
+  if (!isOfSession && session.value?.state === "signedOut") throw new ApiError(401, "sign in first", "session_over");
   let answer: Response;
   try {
     answer = await fetch(ROOT + to.slice(1), {
@@ -45,6 +49,7 @@ export async function ask(
         accept: "application/json",
         ...(!isRaw && { "content-type": "application/json" }),
         ...(token.value && { [SESSION_HEADER]: token.value }),
+        ...(!isAttended() && { [UNATTENDED_HEADER]: "true" }),
         ...headers,
       },
       ...(body !== undefined && { body: isRaw ? (body as BodyInit) : JSON.stringify(body) }),
@@ -57,7 +62,7 @@ export async function ask(
     throw new ApiError(0, "the gateway cannot be reached");
   }
   if (answer.ok || takesErrors) return answer;
-  if (answer.status === 401 && !to.startsWith("/ui/api/session")) signedOut();
+  if (answer.status === 401 && !isOfSession) sessionOver();
   throw await refusal(answer);
 }
 

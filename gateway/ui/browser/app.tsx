@@ -3,17 +3,20 @@ import { askJson } from "./api.ts";
 import { Link } from "./components/link.tsx";
 import { Loading } from "./components/message.tsx";
 import { setZone, zone } from "./components/time.tsx";
+import { formatTime } from "./format.ts";
 import { match, path } from "./router.ts";
 import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
-import { SignIn } from "./screens/sign-in.tsx";
+import { SignIn, SignInAgain } from "./screens/sign-in.tsx";
+import { attend } from "./state/attendance.ts";
 import { follow, isAway } from "./state/live.ts";
-import { session, signedOut } from "./state/session.ts";
+import { isOver, session, signedOut } from "./state/session.ts";
+import { endsSoon, isOutdated, refresh, watchSession } from "./state/session-watch.ts";
 
 export function App() {
   const said = session.value;
   if (!said) return <Loading />;
-  if (said.state === "signedOut") return <SignIn />;
+  if (said.state === "signedOut" && !isOver.value) return <SignIn />;
   return <Page />;
 }
 
@@ -21,7 +24,11 @@ function Page() {
   useEffect(() => {
     const leaving = new AbortController();
     void follow(leaving.signal);
-    return () => leaving.abort();
+    const stop = watchSession();
+    return () => {
+      stop();
+      leaving.abort();
+    };
   }, []);
   const { screen, params } = screenOf(path.value);
   const title = screen.title(params);
@@ -65,6 +72,7 @@ function Page() {
       <main id="content" tabIndex={-1}>
         <Content params={params} />
       </main>
+      {isOver.value && <SignInAgain />}
     </>
   );
 }
@@ -89,6 +97,31 @@ function Banners() {
       {said?.readOnly && (
         <p class="banner" role="status">
           This page changes nothing (ui_read_only).
+        </p>
+      )}
+      {isOutdated.value && (
+        <p class="banner" role="status">
+          The gateway has a newer page than this one. What you have entered is lost when it is loaded.{" "}
+          <button type="button" onClick={() => window.location.reload()}>
+            Load it
+          </button>
+        </p>
+      )}
+      {endsSoon.value && (
+        <p class="banner warn" role="status">
+          Your session ends at {formatTime(endsSoon.value.at, zone.value)}
+          {endsSoon.value.isLast ? ", whatever you do; you can sign in again then, and lose nothing." : ". "}
+          {!endsSoon.value.isLast && (
+            <button
+              type="button"
+              onClick={() => {
+                attend();
+                void refresh();
+              }}
+            >
+              Stay signed in
+            </button>
+          )}
         </p>
       )}
       {isAway.value && (

@@ -22,8 +22,9 @@ export function href(to: string): string {
 
 /** Goes to a screen. @param how `replace` for what is no step back, such as a filter that is being typed */
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
-  if (how === "push") window.history.pushState(null, "", href(to));
-  else window.history.replaceState(null, "", href(to));
+  const { state } = window.history;
+  if (how === "push") window.history.pushState(state, "", href(to));
+  else window.history.replaceState(state, "", href(to));
   update();
 }
 

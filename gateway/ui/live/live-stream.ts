@@ -28,6 +28,8 @@ interface Told {
 interface Reader {
   readonly res: ServerResponse;
   readonly topics: readonly UiTopic[];
+  /** Whether it may still read. */
+  readonly holds: () => boolean;
   /** It reads slower than things change: it gets all of it anew once it has caught up. */
   isBehind: boolean;
   /** Looks in a row at which it had not caught up. */
@@ -59,15 +61,16 @@ export class LiveStream {
 
   /**
    * Answers with all that is known of the topics, then with what changes.
+   * @param holds whether who reads may go on; the stream ends when not, and has to be asked for again
    * @throws {FaasError} `overloaded` when too many read already, `unavailable` when the gateway stops
    */
-  add(res: ServerResponse, topics: readonly UiTopic[]): void {
+  add(res: ServerResponse, topics: readonly UiTopic[], holds: () => boolean = () => true): void {
     const { maxReaders, everyMs = EVERY_MS } = this.#options;
     if (this.#closed) throw new FaasError("unavailable", "the gateway is stopping", { code: "stopping" });
     if (this.#readers.size >= maxReaders) {
       throw new FaasError("overloaded", `more than ${maxReaders} follow the dashboard already`);
     }
-    const reader: Reader = { res, topics, isBehind: true, missed: 0 };
+    const reader: Reader = { res, topics, holds, isBehind: true, missed: 0 };
     this.#readers.add(reader);
     res.writeHead(200, {
       "Content-Type": "text/event-stream",
@@ -146,8 +149,12 @@ export class LiveStream {
   }
 
   #tell(reader: Reader, patches: ReadonlyMap<UiTopic, string>, isBeat: boolean): void {
-    const { res, topics } = reader;
+    const { res, topics, holds } = reader;
     if (res.destroyed || res.writableEnded) return;
+    if (!holds()) {
+      res.end();
+      return;
+    }
     if (res.writableNeedDrain) {
       const isNews = topics.some((topic) => patches.has(topic));
       reader.isBehind ||= isNews;

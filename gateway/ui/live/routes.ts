@@ -13,7 +13,8 @@ export interface LiveRoutesDeps {
 
 /** What the dashboard is told of what goes on, and of what was. */
 export function addLiveRoutes(app: Express, { stream, past, authorized }: LiveRoutesDeps): void {
-  const follow: RequestHandler = (req, res) => stream.add(res, readTopics(queryText(req, "topics")));
+  const follow: RequestHandler = (req, res) =>
+    stream.add(res, readTopics(queryText(req, "topics")), res.locals.holds as (() => boolean) | undefined);
   route(app, "/ui/api/stream", { GET: [authorized, follow] });
   const series: RequestHandler = async (req, res) => {
     res.set("Cache-Control", "no-store");

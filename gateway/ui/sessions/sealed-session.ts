@@ -5,7 +5,7 @@ import type { Credentials } from "../../../kit/basic-auth.ts";
 export interface SessionRecord {
   readonly id: string;
   readonly user: string;
-  /** SHA-256 of the session's token, base64url. */
+  /** What a request has to show beside the cookie, base64url. Nobody but gateways can read it here. */
   readonly token: string;
   /** Milliseconds since the epoch: when somebody signed in, and when the session was last renewed. */
   readonly begunAt: number;

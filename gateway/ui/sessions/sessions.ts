@@ -1,7 +1,7 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { SESSION_HEADER } from "../../../contract/ui/session.ts";
-import { mentionsSession, SESSION_COOKIE } from "../../../contract/ui/session-cookie.ts";
+import { SESSION_HEADER, UNATTENDED_HEADER } from "../../../contract/ui/session.ts";
+import { mentionsSession, NEAR_COOKIE, SESSION_COOKIE } from "../../../contract/ui/session-cookie.ts";
 import type { Credentials } from "../../../kit/basic-auth.ts";
 import { openSession, type SessionRecord, sealSession } from "./sealed-session.ts";
 
@@ -26,6 +26,8 @@ export interface OpenSession {
   readonly idleEndsAt: number;
   /** To be set again, now and then, so that it does not end while it is used. */
   readonly renewed: string | undefined;
+  /** Whether it still holds, as far as it was renewed by now. */
+  holds(): boolean;
 }
 
 export interface BegunSession {
@@ -35,8 +37,9 @@ export interface BegunSession {
   readonly idleEndsAt: number;
 }
 
-/** More often a session in use is not renewed. */
+/** More often a session in use is not renewed; a short one is in time. */
 const RENEW_MS = 60_000;
+const RENEW_PART = 1 / 4;
 /** Clocks of several gateways differ. */
 const AHEAD_MS = 60_000;
 /** Those that have signed out are remembered until they would have ended; the oldest make room. */
@@ -59,38 +62,49 @@ export class Sessions {
     this.#now = now;
   }
 
-  begin(user: string): BegunSession {
-    const token = randomBytes(32).toString("base64url");
+  /**
+   * @param headers of who has signed in. A session that the browser has goes on, with its token: a browser has one cookie for all tabs,
+   * and those that have signed in before would be out otherwise.
+   */
+  begin(user: string, headers: IncomingHttpHeaders = {}): BegunSession {
     const now = this.#now();
-    const id = randomBytes(16).toString("base64url");
-    const record: SessionRecord = { id, user, token: hashOf(token), begunAt: now, seenAt: now };
-    return { token, cookie: sealSession(record, this.#credentials), ...this.#ends(record) };
+    const before = this.#recordOf(headers);
+    const known = before?.user === user ? before : { id: random(16), token: random(32) };
+    const record: SessionRecord = { ...known, user, begunAt: now, seenAt: now };
+    return { token: record.token, cookie: sealSession(record, this.#credentials), ...this.#ends(record) };
   }
 
   /** @returns undefined when the request does not show a session that still holds */
   read(headers: IncomingHttpHeaders): OpenSession | undefined {
-    const { [SESSION_HEADER]: token } = headers;
+    const { [SESSION_HEADER]: token, [UNATTENDED_HEADER]: unattended } = headers;
     const record = this.#recordOf(headers);
-    if (!record || typeof token !== "string" || !isSame(hashOf(token), record.token)) return undefined;
-    const renews = this.#now() - record.seenAt > RENEW_MS;
+    if (!record || typeof token !== "string" || !isSame(token, record.token)) return undefined;
+    const renewMs = Math.min(RENEW_MS, this.#limits.idleMs * RENEW_PART);
+    const renews = unattended === undefined && this.#now() - record.seenAt > renewMs;
     const current = renews ? { ...record, seenAt: this.#now() } : record;
+    const ends = this.#ends(current);
     return {
       user: record.user,
-      ...this.#ends(current),
+      ...ends,
       renewed: renews ? sealSession(current, this.#credentials) : undefined,
+      holds: () => !this.#ended.has(record.id) && this.#now() < ends.idleEndsAt,
     };
   }
 
   /**
-   * The session that the cookie alone shows, and its token anew: for pages of an origin that no function has.
+   * The session that the cookie alone shows, with its token: for pages of an origin that no function has.
    * @returns undefined when there is none
    */
-  renewToken(headers: IncomingHttpHeaders): (BegunSession & { readonly user: string }) | undefined {
+  tell(headers: IncomingHttpHeaders): (BegunSession & { readonly user: string }) | undefined {
     const record = this.#recordOf(headers);
     if (!record) return undefined;
-    const token = randomBytes(32).toString("base64url");
-    const current = { ...record, token: hashOf(token), seenAt: this.#now() };
-    return { user: record.user, token, cookie: sealSession(current, this.#credentials), ...this.#ends(current) };
+    const current = { ...record, seenAt: this.#now() };
+    return {
+      user: record.user,
+      token: record.token,
+      cookie: sealSession(current, this.#credentials),
+      ...this.#ends(current),
+    };
   }
 
   end(headers: IncomingHttpHeaders): void {
@@ -123,11 +137,18 @@ export class Sessions {
   }
 }
 
-/** @param secure whether the page came by TLS */
-export function sessionCookie(value: string, secure: boolean, maxAgeMs: number): string {
+/**
+ * The cookie of a session, and the one that says that there is one.
+ * @param secure whether the page came by TLS
+ */
+export function sessionCookies(value: string, secure: boolean, maxAgeMs: number): string[] {
   const [prefix, safely] = secure ? ["__Host-", "; Secure"] : ["", ""];
   const age = Math.max(0, Math.ceil(maxAgeMs / 1000));
-  return `${prefix}${SESSION_COOKIE}=${value}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${safely}`;
+  const rest = `Path=/; Max-Age=${age}; HttpOnly${safely}`;
+  return [
+    `${prefix}${SESSION_COOKIE}=${value}; ${rest}; SameSite=Strict`,
+    `${prefix}${NEAR_COOKIE}=${value && 1}; ${rest}; SameSite=Lax`,
+  ];
 }
 
 function cookiesOf(header: string): string[] {
@@ -137,7 +158,7 @@ function cookiesOf(header: string): string[] {
   });
 }
 
-const hashOf = (token: string) => createHash("sha256").update(token).digest("base64url");
+const random = (bytes: number) => randomBytes(bytes).toString("base64url");
 
 function isSame(one: string, other: string): boolean {
   const [a, b] = [Buffer.from(one), Buffer.from(other)];

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { token } from "../state/session.ts";
 
 /** What was asked for, as far as it has come. */
 export interface Asked<T> {
@@ -15,6 +16,8 @@ export interface Asked<T> {
 export function useAsked<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): Asked<T> {
   const [state, setState] = useState<{ key: string; value?: T; error?: unknown }>({ key });
   const [round, setRound] = useState(0);
+  // Who signs in again sees what there is now.
+  const asking = token.value;
   useEffect(() => {
     const leaving = new AbortController();
     load(leaving.signal).then(
@@ -27,7 +30,7 @@ export function useAsked<T>(key: string, load: (signal: AbortSignal) => Promise<
       clearTimeout(timer);
       leaving.abort();
     };
-  }, [key, round, everyMs]);
+  }, [key, round, everyMs, asking]);
   const isCurrent = state.key === key;
   return {
     value: isCurrent ? state.value : undefined,

@@ -1,12 +1,48 @@
-import { useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { UiLogin, UiSession } from "../../../../contract/ui/session.ts";
 import { askJson } from "../api.ts";
 import { Field } from "../components/field.tsx";
 import { Failure } from "../components/message.tsx";
-import { heard } from "../state/session.ts";
+import { heard, session } from "../state/session.ts";
 
 export function SignIn() {
-  const [user, setUser] = useState("admin");
+  useEffect(() => {
+    document.title = "Sign in – faaslane";
+  }, []);
+  return (
+    <main id="content" class="sign-in" tabIndex={-1}>
+      <h1>Sign in</h1>
+      <SignInForm />
+    </main>
+  );
+}
+
+/** Over the page whose session has ended: nothing of it is seen, and nothing of it is lost. */
+export function SignInAgain() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const from = document.activeElement as HTMLElement | null;
+    dialog.current?.showModal();
+    return () => from?.focus();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      class="again"
+      aria-labelledby={heading}
+      onCancel={(event) => event.preventDefault()}
+      onClose={() => dialog.current?.showModal()}
+    >
+      <h2 id={heading}>Sign in again</h2>
+      <p>Your session has ended. The page goes on where it was, with what you have entered.</p>
+      <SignInForm />
+    </dialog>
+  );
+}
+
+function SignInForm() {
+  const [user, setUser] = useState(session.value?.user ?? "admin");
   const [password, setPassword] = useState("");
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
@@ -22,28 +58,25 @@ export function SignIn() {
     }
   };
   return (
-    <main id="content" class="sign-in" tabIndex={-1}>
-      <h1>Sign in</h1>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <Field label="User" value={user} onInput={setUser} autoComplete="username" required />
-        <Field
-          label="Password"
-          type="password"
-          value={password}
-          onInput={setPassword}
-          autoComplete="current-password"
-          required
-        />
-        {error !== undefined && <Failure error={error} />}
-        <button type="submit" class="primary" disabled={busy}>
-          {busy ? "Signing in…" : "Sign in"}
-        </button>
-      </form>
-    </main>
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      <Field label="User" value={user} onInput={setUser} autoComplete="username" required />
+      <Field
+        label="Password"
+        type="password"
+        value={password}
+        onInput={setPassword}
+        autoComplete="current-password"
+        required
+      />
+      {error !== undefined && <Failure error={error} />}
+      <button type="submit" class="primary" disabled={busy}>
+        {busy ? "Signing in…" : "Sign in"}
+      </button>
+    </form>
   );
 }

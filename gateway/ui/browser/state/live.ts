@@ -3,6 +3,7 @@ import { UI_TOPICS, type UiTopic, type UiTopics, type UiUpdate } from "../../../
 import { ask } from "../api.ts";
 import { readEvents } from "./read-events.ts";
 import { clockAhead, now, session } from "./session.ts";
+import { refresh } from "./session-watch.ts";
 import { ALONE, type SharedReading, shareReading } from "./shared-reading.ts";
 
 export interface Topic<T extends UiTopic> {
@@ -46,6 +47,7 @@ export async function follow(signal: AbortSignal): Promise<void> {
   const tabs = openTabs();
   for (let failures = 0; !signal.aborted; ) {
     await whenVisible(signal);
+    await whenSignedIn(signal);
     const round = new AbortController();
     const watch = watchHidden(() => round.abort());
     try {
@@ -63,6 +65,7 @@ export async function follow(signal: AbortSignal): Promise<void> {
       watch();
     }
     if (signal.aborted) break;
+    if (session.value?.state === "signedOut") continue;
     away ??= setTimeout(() => {
       isAway.value = true;
     }, AWAY_MS);
@@ -103,6 +106,8 @@ async function readStream(signal: AbortSignal, heard: (told: Told | undefined) =
 function hear(told: Told | undefined): void {
   clearTimeout(away);
   away = undefined;
+  // Perhaps another one that has come in its place.
+  if (isAway.value) void refresh();
   isAway.value = false;
   if (told) take(told.name, told.update);
 }
@@ -155,6 +160,21 @@ async function whenVisible(signal: AbortSignal): Promise<void> {
       signal.addEventListener("abort", resolve, { once: true });
     });
   }
+}
+
+async function whenSignedIn(signal: AbortSignal): Promise<void> {
+  if (session.value?.state !== "signedOut") return;
+  await new Promise<void>((resolve) => {
+    const stop = session.subscribe((said) => {
+      if (said?.state === "signedOut" && !signal.aborted) return;
+      queueMicrotask(() => stop());
+      resolve();
+    });
+    signal.addEventListener("abort", () => {
+      stop();
+      resolve();
+    });
+  });
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

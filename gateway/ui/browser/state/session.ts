@@ -6,8 +6,21 @@ const KEPT = "faaslane-session";
 /** What the gateway says of this page and its user; undefined until it has said it. */
 export const session = signal<UiSession | undefined>(undefined);
 
-/** Of this tab alone: functions have the same origin as the page, but not its tabs. */
-export const token = signal<string | undefined>(sessionStorage.getItem(KEPT) ?? undefined);
+/**
+ * Of this tab alone: functions have the same origin as the page, but not its tabs. Where browsers cannot be told to forget pages of
+ * functions from before, which they can with TLS or on the same machine, it is kept out of their reach, with the page's place in the
+ * history.
+ */
+export const token = signal<string | undefined>(
+  (window.isSecureContext ? sessionStorage.getItem(KEPT) : (window.history.state as Kept | null)?.[KEPT]) ?? undefined,
+);
+
+/** Whether a session has ended that was not signed out of: what is on the page stays, and waits. */
+export const isOver = signal(false);
+
+interface Kept {
+  readonly [KEPT]?: string;
+}
 
 /** How far the gateway's clock is ahead of this machine's, in milliseconds. */
 export const clockAhead = signal(0);
@@ -22,11 +35,25 @@ export function now(): number {
 export function heard(said: UiSession): void {
   clockAhead.value = said.now - Date.now();
   if (said.token !== undefined) keep(said.token);
+  if (said.state === "signedOut" && session.value?.state === "signedIn") isOver.value = true;
+  if (said.state === "signedOut") keep(undefined);
+  else isOver.value = false;
   session.value = said;
 }
 
-/** The session is over: the page asks to sign in again, and stays where it is. */
+/** The session is over: the page asks to sign in again, and stays as it is. */
+export function sessionOver(): void {
+  if (session.value?.state === "signedIn") isOver.value = true;
+  leave();
+}
+
+/** Somebody has signed out: nothing of the page stays. */
 export function signedOut(): void {
+  isOver.value = false;
+  leave();
+}
+
+function leave(): void {
   keep(undefined);
   const { value } = session;
   if (value && value.state !== "open") session.value = { ...value, state: "signedOut" };
@@ -34,6 +61,7 @@ export function signedOut(): void {
 
 function keep(given: string | undefined): void {
   token.value = given;
-  if (given === undefined) sessionStorage.removeItem(KEPT);
+  if (!window.isSecureContext) window.history.replaceState(given === undefined ? null : { [KEPT]: given }, "");
+  else if (given === undefined) sessionStorage.removeItem(KEPT);
   else sessionStorage.setItem(KEPT, given);
 }
