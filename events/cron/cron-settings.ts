@@ -1,6 +1,7 @@
 import { parseGoDuration } from "../../contract/duration.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { parseSchedule, requireTimeZone, type Schedule } from "./schedule.ts";
+import { parseTickHeaders, type TickHeaders } from "./tick-headers.ts";
 
 /** The topic of functions that are called by the clock, as OpenFaaS's cron connector has it. */
 export const CRON_TOPIC = "cron-function";
@@ -27,6 +28,8 @@ export interface CronSettings {
   readonly suspended: boolean;
   readonly body?: string;
   readonly contentType?: string;
+  /** Of a call. */
+  readonly headers?: TickHeaders;
 }
 
 type Annotations = Readonly<Record<string, string>>;
@@ -42,6 +45,8 @@ export interface WrittenCron {
   readonly suspend?: string | undefined;
   readonly body?: string | undefined;
   readonly contentType?: string | undefined;
+  /** A JSON object of names and texts. */
+  readonly headers?: string | undefined;
 }
 
 const ANNOTATIONS: Readonly<Record<keyof WrittenCron, string>> = {
@@ -53,6 +58,7 @@ const ANNOTATIONS: Readonly<Record<keyof WrittenCron, string>> = {
   suspend: `${PREFIX}suspend`,
   body: `${PREFIX}body`,
   contentType: `${PREFIX}content-type`,
+  headers: `${PREFIX}headers`,
 };
 
 /** Whether the annotations ask for calls by the clock. */
@@ -126,6 +132,8 @@ export function parseCronSettings(
   if (contentType !== undefined && !MEDIA_TYPE.test(contentType)) {
     refuse("contentType", "must be a media type such as application/json");
   }
+  const headers = written.headers === undefined ? undefined : parseTickHeaders(written.headers);
+  if (headers && "rule" in headers) refuse("headers", headers.rule);
   if (problems.length > 0) throw new FaasError("invalid", problems.join("; "));
   return {
     schedules,
@@ -135,6 +143,7 @@ export function parseCronSettings(
     suspended: suspend === "true",
     ...(body !== undefined && { body }),
     ...(contentType !== undefined && { contentType }),
+    ...(headers && "headers" in headers && { headers: headers.headers }),
   };
 }
 

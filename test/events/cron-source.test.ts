@@ -323,7 +323,13 @@ describe("functions with a schedule", () => {
       { name: "other", namespace: "openfaas-fn", annotations: { topic: "orders", schedule: "* * * * *" } },
       cron("report@v2"),
     ];
-    const { runner, store } = setUp([cron("report", { "com.faaslane.cron.overlap": "queue" }), ...others], clock);
+    const { runner, store } = setUp(
+      [
+        cron("report", { "com.faaslane.cron.overlap": "queue", "com.faaslane.cron.headers": '{"X-Job":"a"}' }),
+        ...others,
+      ],
+      clock,
+    );
     await eventually("it runs", () => runner.find("function/openfaas-fn/report")?.status.state === "connected");
     clock.ms += 20;
     await eventually("a tick", () => store.appended.length > 0, 20_000);
@@ -342,6 +348,7 @@ describe("functions with a schedule", () => {
         headers: [
           ["X-Topic", "cron-function"],
           ["X-Connector", "cron-connector"],
+          ["X-Job", "a"],
         ],
         directed: [{ trigger: "function/openfaas-fn/report", orderKey: "cron-function" }],
         via: "function/openfaas-fn/report",
@@ -396,8 +403,10 @@ describe("functions with a schedule", () => {
       "com.faaslane.cron.body": "hello",
       "com.faaslane.cron.content-type": "text/plain",
       "com.faaslane.cron.catch-up": "all:5",
+      "com.faaslane.cron.headers": '{"X-Job": "nightly"}',
     });
     expect(settings).toMatchObject({ body: "hello", contentType: "text/plain", catchUp: 5 });
+    expect(settings.headers).toEqual([["X-Job", "nightly"]]);
     expect(settings.schedules.map(({ text }) => text)).toEqual(["0 2 * * *", "@hourly"]);
   });
 });

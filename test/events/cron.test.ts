@@ -98,6 +98,27 @@ describe("schedules", () => {
     );
   });
 
+  test.each([
+    ["{", "must be a JSON object of headers"],
+    ['["X-Job"]', "must be a JSON object of headers"],
+    ['{"X Job":"a"}', '"X Job" is no header\'s name'],
+    ['{"":"a"}', '"" is no header\'s name'],
+    ['{"X-Job":1}', '"X-Job" must be a text'],
+    ['{"X-Job":"a\\r\\nX-Evil: b"}', '"X-Job" must be a text'],
+    ['{"X-Job":" a"}', '"X-Job" must be a text'],
+    ['{"X-Job":"a","x-job":"b"}', '"x-job" is there twice'],
+    ['{"Authorization":"Basic x"}', '"Authorization" is a header that cannot be set'],
+    ['{"Content-Length":"1"}', '"Content-Length" is a header that cannot be set'],
+    ['{"ce-type":"other"}', '"ce-type" is a header that cannot be set'],
+    [JSON.stringify({ a: "x".repeat(1_025) }), '"a" must be a text'],
+    [
+      JSON.stringify(Object.fromEntries([...Array(21).keys()].map((n) => [`x-${n}`, "a"]))),
+      "must have at most 20 headers",
+    ],
+  ])("headers %s are refused: %s", (headers, rule) => {
+    expect(() => short({ schedule: "@daily", "+headers": headers })).toThrow(`com.faaslane.cron.headers: ${rule}`);
+  });
+
   test("all annotations that cannot be read are named", () => {
     const wrong = {
       "+jitter": "2h",
@@ -105,6 +126,7 @@ describe("schedules", () => {
       "+catch-up": "all:x",
       "+suspend": "maybe",
       "+content-type": "\n",
+      "+headers": "X-Job: a",
     };
     const read = () => short({ schedule: "@daily", ...wrong });
     for (const name of Object.keys(wrong)) expect(read).toThrow(name.replace("+", "com.faaslane.cron."));

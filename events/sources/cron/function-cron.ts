@@ -35,7 +35,7 @@ export const functionCron: SourceType<CronSettings> = {
     await followClock(cron, context, (tick) => ({
       event: tickEvent(`/cron/${namespace}/${name}`, tick, cron),
       topic: CRON_TOPIC,
-      headers: HEADERS,
+      headers: [...HEADERS, ...(cron.headers ?? [])],
       once: tick.id,
       directed: [delivery],
     }));
