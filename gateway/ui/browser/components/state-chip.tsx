@@ -1,6 +1,6 @@
-const SIGNS = { good: "✓", busy: "…", warn: "!", bad: "✕", idle: "○" } as const;
+import { SIGNS, type Tone } from "./tone.ts";
 
-export type Tone = keyof typeof SIGNS;
+export type { Tone };
 
 /** A state: a sign and a word, so that its colour says nothing that they do not. */
 export function StateChip({ tone, children }: { readonly tone: Tone; readonly children: string }) {

@@ -4,7 +4,7 @@ import { EventScreen } from "./events/one.tsx";
 import { FunctionScreen } from "./function/index.tsx";
 import { NamespacesScreen } from "./namespaces.tsx";
 import { NotFound } from "./not-found.tsx";
-import { Overview } from "./overview.tsx";
+import { Overview } from "./overview/index.tsx";
 import { PlatformScreen } from "./platform.tsx";
 import { QueueScreen } from "./queue/index.tsx";
 import { CallScreen } from "./queue/one.tsx";
