@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   method_not_allowed: "notAllowed",
   conflict: "conflict",
   route_taken: "conflict",
+  declared_by_object: "conflict",
   not_ended: "conflict",
   already_received: "conflict",
   result_gone: "conflict",

@@ -82,6 +82,22 @@ const LAYERS: readonly Layer[] = [
     ],
   },
   {
+    name: "event declarations",
+    files: /^events\/declare\//,
+    imports: [
+      ...["flows", "sources", "sinks", "triggers", "brokers", "event store", "event delivery", "event filters"],
+      ...["contract", "kit"],
+    ],
+  },
+  {
+    name: "event objects",
+    files: /^events\/objects\//,
+    imports: [
+      ...["event declarations", "flows", "sources", "sinks", "triggers", "brokers", "event store", "event delivery"],
+      ...["event filters", "contract", "kit"],
+    ],
+  },
+  {
     name: "ledger",
     files: /^events\/ledger\//,
     imports: ["triggers", "event store", "event delivery", "event filters", "event codec", "contract", "kit"],
@@ -90,7 +106,17 @@ const LAYERS: readonly Layer[] = [
     name: "event routes",
     files: /^events\/routes\//,
     imports: [
-      ...["ledger", "flows", "event engine", "sources", "sinks", "triggers", "brokers", "event store"],
+      ...[
+        "ledger",
+        "event declarations",
+        "flows",
+        "event engine",
+        "sources",
+        "sinks",
+        "triggers",
+        "brokers",
+        "event store",
+      ],
       ...["event transforms", "event delivery", "event filters", "event codec", "webhooks", "contract", "kit"],
     ],
   },
@@ -289,6 +315,8 @@ const LAYERS: readonly Layer[] = [
       ...["JetStream queue", "embedded queue", "queue worker", "queue", "nats", "gateway core", "contract", "kit"],
       ...[
         "event routes",
+        "event objects",
+        "event declarations",
         "ledger",
         "flows",
         "event engine",

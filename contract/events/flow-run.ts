@@ -99,6 +99,8 @@ export type RunReport = z.output<typeof runReport>;
 const flowReport = z.object({
   name: z.string(),
   namespace: z.string(),
+  /** `object` where one of a cluster declares it. */
+  origin: maybe(z.string()),
   /** As it was declared. */
   spec: z.unknown(),
   /** Runs that are kept, by their states. */

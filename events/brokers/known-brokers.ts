@@ -12,6 +12,8 @@ export interface Broker extends BrokerRef {
   readonly written: unknown;
   /** Somebody has declared it. */
   readonly declared: boolean;
+  /** By an object of a cluster. */
+  readonly byObject?: boolean;
 }
 
 export interface KnownBrokersOptions {
@@ -123,8 +125,8 @@ export class KnownBrokers {
     for (const listener of this.#listeners) listener();
   }
 
-  #brokerOf({ namespace, name, spec: written }: EventResource): Broker {
-    const broker = { namespace, name, written, declared: true };
+  #brokerOf({ namespace, name, spec: written, origin }: EventResource): Broker {
+    const broker = { namespace, name, written, declared: true, ...(origin && { byObject: true }) };
     try {
       return { ...broker, spec: decodeBrokerSpec(written) };
     } catch (err) {

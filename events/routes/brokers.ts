@@ -3,12 +3,14 @@ import { FaasError } from "../../contract/errors.ts";
 import { decodeBrokerSpec } from "../../contract/events/broker-spec.ts";
 import { DEFAULT_BROKER } from "../../contract/events/default-broker.ts";
 import { PATHS } from "../../contract/paths.ts";
-import { bodyJson, queryText, rawBody, route, sendJson } from "../../kit/respond.ts";
+import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
 import type { Broker, KnownBrokers } from "../brokers/known-brokers.ts";
+import { declareBroker, removeBroker } from "../declare/broker.ts";
+import { requireOwn } from "../declare/declaration.ts";
 import type { BrokerRef, BrokerStats, EventStore } from "../store/event-store.ts";
 import { MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
 import { BROKER_PREFIX } from "./broker.ts";
-import { readAskedNamespace, readResourceName } from "./names.ts";
+import { readAskedNamespace, readForce, readResourceName } from "./names.ts";
 
 export interface BrokerRouteDeps {
   readonly events: Pick<EventStore, "stats" | "drop">;
@@ -17,9 +19,6 @@ export interface BrokerRouteDeps {
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
-
-/** Of one namespace. */
-const MAX_BROKERS = 500;
 
 /** `/system/brokers`: declares brokers, and tells what they keep. */
 export function addBrokerRoutes(app: Express, deps: BrokerRouteDeps): void {
@@ -60,11 +59,8 @@ function declareRoute(deps: BrokerRouteDeps): RequestHandler {
     const spec = bodyJson(req, "broker");
     decodeBrokerSpec(spec);
     const before = await deps.resources.get({ kind: "broker", ...address });
-    if (!before && (await deps.resources.list("broker", address.namespace)).length >= MAX_BROKERS) {
-      throw new FaasError("unprocessable", `broker: a namespace has at most ${MAX_BROKERS} brokers`);
-    }
-    await deps.resources.put({ kind: "broker", ...address, spec }, before?.version ?? 0);
-    await deps.brokers.refresh();
+    requireOwn(before);
+    await declareBroker(deps, { ...address, spec, before });
     sendJson(res, await show(deps, address), before ? 200 : 201);
   };
 }
@@ -74,7 +70,9 @@ function removeRoute(deps: BrokerRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
     const forced = readForce(req);
-    if (!(await deps.resources.get({ kind: "broker", ...address }))) throw unknownBroker(address);
+    const document = await deps.resources.get({ kind: "broker", ...address });
+    if (!document) throw unknownBroker(address);
+    if (!forced) requireOwn(document);
     const stats = statsOf(address, await deps.events.stats(address.namespace));
     const open = stats ? openOf(stats) : 0;
     if (open > 0 && !forced) {
@@ -83,17 +81,9 @@ function removeRoute(deps: BrokerRouteDeps): RequestHandler {
         `broker ${address.name} has ${open} events and deliveries that are not done; ?force=true drops them`,
       );
     }
-    await deps.resources.remove({ kind: "broker", ...address });
-    await deps.brokers.refresh();
-    for (const trigger of Object.keys(stats?.open ?? {})) await deps.events.drop(trigger, "its broker was removed");
+    await removeBroker(deps, address);
     res.status(204).end();
   };
-}
-
-function readForce(req: Request): boolean {
-  const text = queryText(req, "force") ?? "false";
-  if (text !== "true" && text !== "false") throw new FaasError("invalid", "force: must be true or false");
-  return text === "true";
 }
 
 function addressOf({ defaultNamespace }: BrokerRouteDeps, req: Request): BrokerRef {
@@ -106,12 +96,13 @@ async function show(deps: BrokerRouteDeps, address: BrokerRef) {
   return shown(broker, await deps.events.stats(address.namespace));
 }
 
-function shown({ namespace, name, declared, written }: Broker, all: readonly BrokerStats[]) {
+function shown({ namespace, name, declared, byObject, written }: Broker, all: readonly BrokerStats[]) {
   const stats = statsOf({ namespace, name }, all);
   return {
     name,
     namespace,
     declared,
+    ...(byObject && { origin: "object" }),
     path: `${BROKER_PREFIX}${namespace}/${name}`,
     spec: written,
     events: stats?.events ?? 0,

@@ -1,23 +1,24 @@
 import type { Express, Request, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
 import type { FlowReport } from "../../contract/events/flow-run.ts";
-import { decodeFlowSpec, type FlowSpec, isFlowName } from "../../contract/events/flow-spec.ts";
+import type { FlowSpec } from "../../contract/events/flow-spec.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { encodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
-import { bodyJson, queryText, rawBody, route, sendJson } from "../../kit/respond.ts";
+import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
 import type { CloudEvent } from "../codec/cloud-event.ts";
 import { decodeHttp, httpMode } from "../codec/http.ts";
+import { requireOwn } from "../declare/declaration.ts";
+import { declareFlow, removeFlow } from "../declare/flow.ts";
 import type { FlowSet } from "../flows/flow-set.ts";
-import { type FlowSteps, newRunName, stepOrder } from "../flows/flow-steps.ts";
-import { expressionsOf, type FlowPlan, planFlow } from "../flows/plan.ts";
-import { endRun, latestStep, type Run } from "../flows/run.ts";
+import { type FlowSteps, newRunName } from "../flows/flow-steps.ts";
+import type { Run } from "../flows/run.ts";
 import { buildRunSummary } from "../flows/run-report.ts";
 import { type NamedRun, RunStore } from "../flows/run-store.ts";
 import { startRun } from "../flows/start-run.ts";
 import type { EventStore } from "../store/event-store.ts";
 import { type EventResource, MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
 import { forwardedHeaders } from "./forwarded-headers.ts";
-import { readAskedNamespace, readResourceName } from "./names.ts";
+import { readAskedNamespace, readForce, readResourceName } from "./names.ts";
 
 export interface FlowRouteDeps {
   readonly events: Pick<EventStore, "append" | "drop" | "find" | "maxEventBytes">;
@@ -30,8 +31,6 @@ export interface FlowRouteDeps {
   readonly now?: () => number;
 }
 
-/** Of one namespace. */
-const MAX_FLOWS = 500;
 const MAX_KEY_CHARS = 256;
 /** What structured events have beside their data, which may be in base64. */
 const STRUCTURED_FACTOR = 4 / 3;
@@ -74,21 +73,10 @@ function showRoute(deps: FlowRouteDeps): RequestHandler {
 function declareRoute(deps: FlowRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    if (!isFlowName(address.name)) {
-      throw new FaasError("invalid", "name: must be at most 40 of a-z, 0-9 and -, which neither begins nor ends it");
-    }
     const spec = bodyJson(req, "flow");
-    const decoded = decodeFlowSpec(spec);
-    const plan = planFlow(decoded, address);
-    for (const [field, expression] of expressionsOf(decoded)) await deps.checkTransform(expression, field);
     const before = await deps.resources.get(address);
-    if (!before && (await deps.resources.list("flow", address.namespace)).length >= MAX_FLOWS) {
-      throw new FaasError("unprocessable", `flow: a namespace has at most ${MAX_FLOWS} flows`);
-    }
-    const triggersBefore = triggersOf(deps, address);
-    await deps.resources.put({ ...address, spec }, before?.version ?? 0);
-    await deps.flows.refresh();
-    if (before) await settleChange(deps, plan, triggersBefore);
+    requireOwn(before);
+    const decoded = await declareFlow(deps, { ...address, spec, before });
     const warnings = warningsOf(decoded);
     if (warnings.length > 0) res.set(WARNING_HEADER, encodeWarnings(warnings));
     sendJson(res, await show(deps, address), before ? 200 : 201);
@@ -99,55 +87,19 @@ function warningsOf({ channelTemplate }: FlowSpec): string[] {
   return channelTemplate === undefined ? [] : [CHANNELS];
 }
 
-/** Runs at a step that the flow has no more cannot go on. */
-async function settleChange(deps: FlowRouteDeps, plan: FlowPlan, triggersBefore: readonly string[]): Promise<void> {
-  const { namespace, name } = plan;
-  const order = stepOrder(plan);
-  const now = (deps.now ?? Date.now)();
-  await changeRunning(deps, namespace, name, (run) => {
-    const step = latestStep(run, Object.keys(run.steps));
-    if (step === undefined || order.includes(step)) return run;
-    const cause = `the flow has no step ${step} any more`;
-    return endRun(run, { state: "failed", error: { step, errorType: "FlowChanged", cause } }, now);
-  });
-  const left = new Set(triggersOf(deps, plan));
-  for (const id of triggersBefore) if (!left.has(id)) await deps.events.drop(id, "its flow was changed");
-}
-
 function removeRoute(deps: FlowRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    const force = queryText(req, "force") === "true";
+    const force = readForce(req);
+    if (!force) requireOwn(await deps.resources.get(address));
     const runs = await new RunStore(deps.resources).list(address.namespace);
     const running = runs.filter(({ run }) => run.flow === address.name && run.state === "running").length;
     if (running > 0 && !force) {
       throw new FaasError("conflict", `flow ${address.name} has ${running} runs under way; force=true cancels them`);
     }
-    const triggers = triggersOf(deps, address);
-    if (!(await deps.resources.remove(address))) throw unknownFlow(address);
-    await deps.flows.refresh();
-    const now = (deps.now ?? Date.now)();
-    await changeRunning(deps, address.namespace, address.name, (run) => endRun(run, { state: "cancelled" }, now));
-    for (const id of triggers) await deps.events.drop(id, "its flow was removed");
+    if (!(await removeFlow(deps, address))) throw unknownFlow(address);
     res.status(204).end();
   };
-}
-
-async function changeRunning(
-  deps: FlowRouteDeps,
-  namespace: string,
-  flow: string,
-  change: (run: Run) => Run,
-): Promise<void> {
-  const store = new RunStore(deps.resources);
-  for (const { name, run } of await store.list(namespace)) {
-    if (run.flow === flow && run.state === "running") await store.change(namespace, name, change);
-  }
-}
-
-function triggersOf(deps: FlowRouteDeps, { namespace, name }: { namespace: string; name: string }): string[] {
-  const prefix = `flow/${namespace}/${name}/`;
-  return deps.flows.all.flatMap(({ id }) => (id.startsWith(prefix) ? [id] : []));
 }
 
 /** Starts a run with the event that was sent, or with one whose data is the body. */
@@ -223,12 +175,17 @@ async function show(deps: FlowRouteDeps, address: ReturnType<typeof addressOf>):
   return shown(deps, document, await new RunStore(deps.resources).list(address.namespace));
 }
 
-function shown(deps: FlowRouteDeps, { namespace, name, spec }: EventResource, runs: readonly NamedRun[]): FlowReport {
+function shown(
+  deps: FlowRouteDeps,
+  { namespace, name, spec, origin }: EventResource,
+  runs: readonly NamedRun[],
+): FlowReport {
   const counts: Partial<Record<Run["state"], number>> = {};
   for (const { run } of runs) if (run.flow === name) counts[run.state] = (counts[run.state] ?? 0) + 1;
   const prefix = `flow/${namespace}/${name}/`;
   const problem = deps.flows.all.find(({ id, problem }) => problem !== undefined && id.startsWith(prefix))?.problem;
-  return { name, namespace, spec, runs: counts, ...(problem !== undefined && { problem }) };
+  const by = origin && ({ origin: "object" } as const);
+  return { name, namespace, ...by, spec, runs: counts, ...(problem !== undefined && { problem }) };
 }
 
 export function unknownFlow({ namespace, name }: { namespace: string; name: string }): FaasError {

@@ -20,6 +20,13 @@ export function readResourceName(req: Request): string {
   return name;
 }
 
+/** `?force=true` @throws {FaasError} `invalid` */
+export function readForce(req: Request): boolean {
+  const text = queryText(req, "force") ?? "false";
+  if (text !== "true" && text !== "false") throw new FaasError("invalid", "force: must be true or false");
+  return text === "true";
+}
+
 function wrong(field: string, text: string): FaasError {
   const quoted = JSON.stringify(text.slice(0, MAX_QUOTED_CHARS));
   return new FaasError(

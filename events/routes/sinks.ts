@@ -1,12 +1,13 @@
 import type { Express, Request, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
-import { decodeSinkSpec, encodeSinkSpec } from "../../contract/events/sink-spec.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
-import { checkSinkSettings, type SinkTypes } from "../sinks/sink-types.ts";
+import { requireOwn } from "../declare/declaration.ts";
+import { declareSink } from "../declare/sink.ts";
+import type { SinkTypes } from "../sinks/sink-types.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { type EventResource, MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
-import { readAskedNamespace, readResourceName } from "./names.ts";
+import { readAskedNamespace, readForce, readResourceName } from "./names.ts";
 
 export interface SinkRouteDeps {
   readonly resources: Pick<ResourceStore, "get" | "put" | "remove" | "list">;
@@ -16,9 +17,6 @@ export interface SinkRouteDeps {
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
-
-/** Of one namespace. */
-const MAX_SINKS = 500;
 
 /** `/system/sinks`: declares sinks, and tells how they are. */
 export function addSinkRoutes(app: Express, deps: SinkRouteDeps): void {
@@ -54,21 +52,17 @@ function showRoute(deps: SinkRouteDeps): RequestHandler {
 function declareRoute(deps: SinkRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    const spec = decodeSinkSpec(bodyJson(req, "sink"));
-    await checkSinkSettings(deps.sinkTypes, spec);
+    const spec = bodyJson(req, "sink");
     const before = await deps.resources.get(address);
-    if (!before && (await deps.resources.list("sink", address.namespace)).length >= MAX_SINKS) {
-      throw new FaasError("unprocessable", `sink: a namespace has at most ${MAX_SINKS} sinks`);
-    }
-    const written = encodeSinkSpec(spec);
-    const version = await deps.resources.put({ ...address, spec: written }, before?.version ?? 0);
-    sendJson(res, shown(deps, { ...address, spec: written, version }), before ? 200 : 201);
+    requireOwn(before);
+    sendJson(res, shown(deps, await declareSink(deps, { ...address, spec, before })), before ? 200 : 201);
   };
 }
 
 function removeRoute(deps: SinkRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
+    if (!readForce(req)) requireOwn(await deps.resources.get(address));
     if (!(await deps.resources.remove(address))) throw unknownSink(address);
     res.status(204).end();
   };
@@ -78,8 +72,8 @@ function addressOf({ defaultNamespace }: SinkRouteDeps, req: Request) {
   return { kind: "sink", namespace: readAskedNamespace(req, defaultNamespace), name: readResourceName(req) } as const;
 }
 
-function shown({ sinks }: SinkRouteDeps, { namespace, name, spec }: EventResource) {
-  return { name, namespace, spec, status: sinks.status({ namespace, name }) };
+function shown({ sinks }: SinkRouteDeps, { namespace, name, spec, origin }: EventResource) {
+  return { name, namespace, ...(origin && { origin: "object" }), spec, status: sinks.status({ namespace, name }) };
 }
 
 function unknownSink({ namespace, name }: { readonly namespace: string; readonly name: string }): FaasError {

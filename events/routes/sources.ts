@@ -1,17 +1,17 @@
 import type { Express, Request, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
-import { decodeSourceSpec, encodeSourceSpec, type SourceSpec } from "../../contract/events/source-spec.ts";
+import { decodeSourceSpec, encodeSourceSpec } from "../../contract/events/source-spec.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
+import { requireOwn } from "../declare/declaration.ts";
+import { declareSource, removeSource, storeSource } from "../declare/source.ts";
 import { documentId, readDocument } from "../sources/document-sources.ts";
 import type { SourceStatus } from "../sources/source.ts";
-import { removeCursor } from "../sources/source-cursor.ts";
 import type { SourceRunner } from "../sources/source-runner.ts";
-import { checkSettings } from "../sources/source-settings.ts";
-import { removeStatus, type SourceStatuses } from "../sources/source-statuses.ts";
-import { requireDeclarable, type SourceTypes } from "../sources/source-types.ts";
+import type { SourceStatuses } from "../sources/source-statuses.ts";
+import type { SourceTypes } from "../sources/source-types.ts";
 import { type EventResource, MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
-import { readAskedNamespace, readResourceName } from "./names.ts";
+import { readAskedNamespace, readForce, readResourceName } from "./names.ts";
 
 export interface SourceRouteDeps {
   readonly resources: Pick<ResourceStore, "get" | "put" | "remove" | "list">;
@@ -24,8 +24,6 @@ export interface SourceRouteDeps {
   readonly defaultNamespace: string;
 }
 
-/** Of one namespace. */
-const MAX_SOURCES = 500;
 const UNSEEN: SourceStatus = { state: "connecting", events: 0, errors: 0 };
 
 /** `/system/sources`: declares sources, and tells how they are. */
@@ -72,36 +70,29 @@ function showRoute(deps: SourceRouteDeps): RequestHandler {
 function declareRoute(deps: SourceRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    const spec = decodeSourceSpec(bodyJson(req, "source"));
-    requireDeclarable(deps.types, spec.type);
-    await checkSettings(deps.types, spec);
+    const spec = bodyJson(req, "source");
     const before = await deps.resources.get(address);
-    if (!before && (await deps.resources.list("source", address.namespace)).length >= MAX_SOURCES) {
-      throw new FaasError("unprocessable", `source: a namespace has at most ${MAX_SOURCES} sources`);
-    }
-    const id = documentId(address.namespace, address.name);
-    // How far it has come means nothing to a source of another type.
-    if (before && readDocument(before).type !== spec.type) await removeCursor(deps.resources, id);
-    sendJson(res, await store(deps, address, spec, before?.version), before ? 200 : 201);
+    requireOwn(before);
+    const document = await declareSource(deps, { ...address, spec, before });
+    sendJson(res, await whenKnown(deps, document), before ? 200 : 201);
   };
 }
 
 function removeRoute(deps: SourceRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    if (!(await deps.resources.remove(address))) throw unknownSource(address);
-    const id = documentId(address.namespace, address.name);
-    await removeCursor(deps.resources, id);
-    await removeStatus(deps.resources, id);
+    if (!readForce(req)) requireOwn(await deps.resources.get(address));
+    if (!(await removeSource(deps, address))) throw unknownSource(address);
     res.status(204).end();
   };
 }
 
 function suspendRoute(deps: SourceRouteDeps, suspend: boolean): RequestHandler {
   return async (req, res) => {
-    const document = await found(deps, req);
-    const spec = { ...decodeSourceSpec(document.spec), suspend };
-    sendJson(res, await store(deps, addressOf(deps, req), spec, document.version));
+    const before = await found(deps, req);
+    requireOwn(before);
+    const spec = { ...decodeSourceSpec(before.spec), suspend };
+    sendJson(res, await whenKnown(deps, await storeSource(deps, { ...addressOf(deps, req), spec, before }, spec)));
   };
 }
 
@@ -122,22 +113,16 @@ async function found(deps: SourceRouteDeps, req: Request): Promise<EventResource
   return document;
 }
 
-/** @param expected the version that was looked at; absent when there was none */
-async function store(deps: SourceRouteDeps, address: Address, spec: SourceSpec, expected = 0) {
-  const written = encodeSourceSpec(spec);
-  const document = {
-    ...address,
-    spec: written,
-    version: await deps.resources.put({ ...address, spec: written }, expected),
-  };
+async function whenKnown(deps: SourceRouteDeps, document: EventResource) {
   await deps.runner.whenKnown(readDocument(document));
   return await shown(deps, document);
 }
 
 async function shown(deps: SourceRouteDeps, document: EventResource) {
-  const { namespace, name, spec } = document;
+  const { namespace, name, spec, origin } = document;
   const id = documentId(namespace, name);
-  return { name, namespace, spec, status: await statusOf(deps, id, deps.runner.find(id)?.status) };
+  const by = origin && { origin: "object" };
+  return { name, namespace, ...by, spec, status: await statusOf(deps, id, deps.runner.find(id)?.status) };
 }
 
 /** Of one that runs elsewhere, what is told of it there. */

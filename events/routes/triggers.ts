@@ -1,17 +1,17 @@
 import type { Express, Request, RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
-import { decodeTriggerSpec } from "../../contract/events/trigger-spec.ts";
 import { isDnsLabel } from "../../contract/names.ts";
 import { PATHS } from "../../contract/paths.ts";
 import { bodyJson, rawBody, route, sendJson } from "../../kit/respond.ts";
+import { requireOwn } from "../declare/declaration.ts";
+import { declaredTriggerId, declareTrigger, removeTrigger } from "../declare/trigger.ts";
 import type { BrokerStats, EventStore } from "../store/event-store.ts";
 import { type EventResource, MAX_RESOURCE_BYTES, type ResourceStore } from "../store/resource-store.ts";
 import { functionTriggerId } from "../triggers/annotation-trigger.ts";
 import type { OpenTriggers } from "../triggers/open-triggers.ts";
-import { readTrigger } from "../triggers/read-trigger.ts";
 import { formatSubscriber } from "../triggers/subscribers.ts";
 import type { Trigger } from "../triggers/trigger.ts";
-import { readAskedNamespace, readResourceName } from "./names.ts";
+import { readAskedNamespace, readForce, readResourceName } from "./names.ts";
 
 export interface TriggerRouteDeps {
   readonly events: Pick<EventStore, "stats" | "drop">;
@@ -24,9 +24,6 @@ export interface TriggerRouteDeps {
   readonly authorized: RequestHandler;
   readonly defaultNamespace: string;
 }
-
-/** Of one namespace. */
-const MAX_TRIGGERS = 1_000;
 
 /** `/system/triggers`: declares triggers, and tells of all that there are, whatever declares them. */
 export function addTriggerRoutes(app: Express, deps: TriggerRouteDeps): void {
@@ -49,11 +46,11 @@ function listRoute(deps: TriggerRouteDeps): RequestHandler {
       deps.resources.list("trigger", namespace),
       deps.events.stats(namespace),
     ]);
-    const specs = new Map(documents.map(({ name, spec }) => [declaredId(namespace, name), spec]));
+    const byTrigger = new Map(documents.map((document) => [declaredTriggerId(namespace, document.name), document]));
     const own = deps.triggers.triggers.all.filter((trigger) => trigger.namespace === namespace);
     sendJson(
       res,
-      own.sort(byId).map((trigger) => shown(trigger, specs.get(trigger.id), stats)),
+      own.sort(byId).map((trigger) => shown(trigger, byTrigger.get(trigger.id), stats)),
     );
   };
 }
@@ -61,7 +58,7 @@ function listRoute(deps: TriggerRouteDeps): RequestHandler {
 function showRoute(deps: TriggerRouteDeps): RequestHandler {
   return async (req, res) => {
     const { trigger, document } = await found(deps, req);
-    sendJson(res, shown(trigger, document?.spec, await deps.events.stats(trigger.namespace)));
+    sendJson(res, shown(trigger, document, await deps.events.stats(trigger.namespace)));
   };
 }
 
@@ -69,26 +66,19 @@ function declareRoute(deps: TriggerRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
     const spec = bodyJson(req, "trigger");
-    const decoded = decodeTriggerSpec(spec);
-    readTrigger(decoded, address);
-    if (decoded.transform !== undefined) await deps.checkTransform(decoded.transform, "transform");
     const before = await deps.resources.get(address);
-    if (!before && (await deps.resources.list("trigger", address.namespace)).length >= MAX_TRIGGERS) {
-      throw new FaasError("unprocessable", `trigger: a namespace has at most ${MAX_TRIGGERS} triggers`);
-    }
-    await deps.resources.put({ ...address, spec }, before?.version ?? 0);
-    await deps.triggers.refresh();
-    const { trigger } = await found(deps, req);
-    sendJson(res, shown(trigger, spec, await deps.events.stats(address.namespace)), before ? 200 : 201);
+    requireOwn(before);
+    await declareTrigger(deps, { ...address, spec, before });
+    const { trigger, document } = await found(deps, req);
+    sendJson(res, shown(trigger, document, await deps.events.stats(address.namespace)), before ? 200 : 201);
   };
 }
 
 function removeRoute(deps: TriggerRouteDeps): RequestHandler {
   return async (req, res) => {
     const address = addressOf(deps, req);
-    if (!(await deps.resources.remove(address))) throw unknownTrigger(address.namespace, address.name);
-    await deps.triggers.refresh();
-    await deps.events.drop(declaredId(address.namespace, address.name), "its trigger was removed");
+    if (!readForce(req)) requireOwn(await deps.resources.get(address));
+    if (!(await removeTrigger(deps, address))) throw unknownTrigger(address.namespace, address.name);
     res.status(204).end();
   };
 }
@@ -99,6 +89,7 @@ function resumeRoute(deps: TriggerRouteDeps): RequestHandler {
     const { trigger, document } = await found(deps, req);
     const { suspend, ...spec } = (document?.spec ?? {}) as { readonly suspend?: unknown };
     if (document && suspend === true) {
+      requireOwn(document);
       const { kind, namespace, name, version } = document;
       await deps.resources.put({ kind, namespace, name, spec }, version);
       await deps.triggers.refresh();
@@ -107,7 +98,7 @@ function resumeRoute(deps: TriggerRouteDeps): RequestHandler {
     }
     await deps.triggers.triggers.resume(trigger.id);
     const now = await found(deps, req);
-    sendJson(res, shown(now.trigger, now.document?.spec, await deps.events.stats(trigger.namespace)));
+    sendJson(res, shown(now.trigger, now.document, await deps.events.stats(trigger.namespace)));
   };
 }
 
@@ -129,7 +120,9 @@ interface FoundTrigger {
 async function found(deps: TriggerRouteDeps, req: Request): Promise<FoundTrigger> {
   const namespace = readAskedNamespace(req, deps.defaultNamespace);
   const name = String(req.params.name);
-  const ids = name.includes("/") ? [name] : [declaredId(namespace, name), functionTriggerId({ namespace, name })];
+  const ids = name.includes("/")
+    ? [name]
+    : [declaredTriggerId(namespace, name), functionTriggerId({ namespace, name })];
   const known = ids.flatMap((id) => deps.triggers.triggers.find(id) ?? []);
   const [trigger] = known;
   if (!trigger) throw unknownTrigger(namespace, name);
@@ -141,28 +134,27 @@ async function found(deps: TriggerRouteDeps, req: Request): Promise<FoundTrigger
   return { trigger, document };
 }
 
-function shown(trigger: Trigger, spec: unknown, stats: readonly BrokerStats[]) {
+function shown(trigger: Trigger, document: EventResource | undefined, stats: readonly BrokerStats[]) {
   const { id, namespace, broker, subscriber, deadLetter, stopped, suspended, problem } = trigger;
   const [origin = "", , ...name] = id.split("/");
   return {
     id,
     name: name.join("/"),
     namespace,
-    /** `function` by annotations, `trigger` by declaration, `flow` for a flow's step, `replay`, `sink` for what functions send there. */
-    origin,
+    /**
+     * `function` by annotations, `trigger` by declaration, `object` by one of a cluster, `flow` for a flow's step, `replay`,
+     * `sink` for what functions send there.
+     */
+    origin: document?.origin ? "object" : origin,
     ...(broker && { broker: broker.name }),
     subscriber: formatSubscriber(subscriber),
     ...(deadLetter && { deadLetter: formatSubscriber(deadLetter) }),
-    ...(spec !== undefined && { spec }),
+    ...(document && { spec: document.spec }),
     ...(suspended && { suspended }),
     ...(stopped !== undefined && { stopped }),
     ...(problem !== undefined && { problem }),
     open: stats.reduce((sum, { open }) => sum + (open[id] ?? 0), 0),
   };
-}
-
-function declaredId(namespace: string, name: string): string {
-  return `trigger/${namespace}/${name}`;
 }
 
 function byId({ id: one }: Trigger, { id: other }: Trigger): number {

@@ -11,6 +11,13 @@ export type ResourceKind =
   | "health"
   | "result";
 
+/** The object of a cluster that has declared a document: the one of the same kind, namespace and name. */
+export interface ResourceOrigin {
+  readonly uid: string;
+  /** Of the object, as the document has it. */
+  readonly generation: number;
+}
+
 /** Something declared or kept by name. */
 export interface EventResource<Spec = unknown> {
   readonly kind: ResourceKind;
@@ -19,6 +26,8 @@ export interface EventResource<Spec = unknown> {
   readonly name: string;
   /** JSON, at most {@link MAX_RESOURCE_BYTES} as text. */
   readonly spec: Spec;
+  /** Absent of what was declared over the API. */
+  readonly origin?: ResourceOrigin;
   /** Goes up with each change; compared by {@link ResourceStore.put}. */
   readonly version: number;
 }

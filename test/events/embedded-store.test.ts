@@ -125,6 +125,23 @@ test("a file that is no database, or damaged, is refused with what to do", async
   expect(error?.message).toContain(`cannot open the events ${path} (restore it from a backup, or move it away`);
 });
 
+test("a file of the schema before is brought up to date, with what it has", async () => {
+  const first = await open();
+  const document = { kind: "trigger", namespace: NS, name: "kept", spec: { a: 1 } } as const;
+  const version = await first.resources.put(document);
+  await first.close();
+  const db = new DatabaseSync(path);
+  db.exec(
+    "ALTER TABLE resources DROP COLUMN uid; ALTER TABLE resources DROP COLUMN generation; PRAGMA user_version = 1",
+  );
+  db.close();
+  const { resources } = await open();
+  expect(await resources.get(document)).toEqual({ ...document, version });
+  const origin = { uid: "u", generation: 1 };
+  await resources.put({ ...document, origin });
+  expect(await resources.get(document)).toMatchObject({ origin });
+});
+
 test.each([
   ["something else's", "CREATE TABLE x (y)", "the file is a database of something else"],
   [

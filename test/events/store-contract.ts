@@ -801,6 +801,12 @@ function describeResources(name: string, place: () => Promise<StorePlace>): void
       await opened.close();
       opened = await at.open();
       expect(await opened.resources.get(doc())).toEqual({ ...doc(), version });
+      const origin = { uid: "u-1", generation: 3 };
+      const taken = await opened.resources.put({ ...doc(), origin });
+      expect(await opened.resources.get(doc())).toEqual({ ...doc(), version: taken, origin });
+      expect(await opened.resources.list(doc().kind)).toContainEqual({ ...doc(), version: taken, origin });
+      await opened.resources.put(doc());
+      expect(await opened.resources.get(doc())).not.toHaveProperty("origin");
       expect(await opened.resources.get(doc({ name: "b" }))).toBeUndefined();
       expect(await opened.resources.get(doc({ kind: "source" }))).toBeUndefined();
     });

@@ -12,7 +12,7 @@ import type {
   NewDelivery,
   TriggerVerdict,
 } from "../event-store.ts";
-import type { EventResource, EventResourceName, ResourceKind } from "../resource-store.ts";
+import type { EventResource, EventResourceName, ResourceKind, ResourceOrigin } from "../resource-store.ts";
 
 /** What the store and its thread say to each other. Data of events travels in one buffer, beside the rest. */
 
@@ -79,6 +79,7 @@ interface Asks {
   readonly put: {
     readonly name: EventResourceName;
     readonly spec: string;
+    readonly origin: ResourceOrigin | undefined;
     readonly expected: number | undefined;
   };
   readonly remove: { readonly name: EventResourceName };

@@ -43,7 +43,10 @@ export class EmbeddedResourceStore implements ResourceStore {
     if (bytes > MAX_RESOURCE_BYTES) {
       throw new FaasError("tooLarge", `spec: has at most ${MAX_RESOURCE_BYTES} bytes as JSON, not ${bytes}`);
     }
-    const version = await this.#link.ask({ kind: "put", name: nameOf(resource), spec, expected });
+    const version = await this.#link.ask({
+      ...{ kind: "put", name: nameOf(resource), spec, expected },
+      origin: resource.origin,
+    });
     this.#tell(resource.kind);
     return version;
   }
@@ -73,6 +76,6 @@ function nameOf({ kind, namespace, name }: EventResourceName): EventResourceName
   return { kind, namespace, name };
 }
 
-function toResource({ kind, namespace, name, version, spec }: WireResource): EventResource {
-  return { kind, namespace, name, version, spec: JSON.parse(spec) as unknown };
+function toResource({ kind, namespace, name, version, spec, origin }: WireResource): EventResource {
+  return { kind, namespace, name, version, spec: JSON.parse(spec) as unknown, ...(origin && { origin }) };
 }

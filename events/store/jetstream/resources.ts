@@ -84,14 +84,15 @@ export class JetStreamResources implements ResourceStore {
     return message && resourceOf(message);
   }
 
-  async put({ kind, namespace, name, spec }: Stored, expected?: number): Promise<number> {
+  async put({ kind, namespace, name, spec, origin }: Stored, expected?: number): Promise<number> {
     const text = JSON.stringify(spec) ?? "null";
     const bytes = Buffer.byteLength(text);
     const most = Math.min(MAX_RESOURCE_BYTES, this.#link.maxPayload - OVERHEAD_BYTES);
     if (bytes > most) {
       throw new FaasError("tooLarge", `${kind} ${name} takes ${bytes} bytes as JSON; at most ${most} are kept`);
     }
-    const payload = Buffer.from(JSON.stringify({ kind, namespace, name, spec: JSON.parse(text) as unknown }));
+    const stored = { kind, namespace, name, spec: JSON.parse(text) as unknown, ...(origin && { origin }) };
+    const payload = Buffer.from(JSON.stringify(stored));
     const request = { id: newId(), ...(expected !== undefined && { after: expected }) };
     try {
       const subject = resourceSubject(kind, namespace, name);

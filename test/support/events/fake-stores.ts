@@ -33,13 +33,14 @@ export class FakeResources implements ResourceStore {
     if (this.failing) throw this.failing;
     const version = this.documents.get(keyOf(resource))?.version ?? 0;
     if (expected !== undefined && expected !== version) throw new FaasError("conflict", "another version is there");
-    const { kind, namespace, name, spec } = resource;
+    const { kind, namespace, name, spec, origin } = resource;
     this.documents.set(keyOf(resource), {
       kind,
       namespace,
       name,
       spec: structuredClone(spec),
       version: ++this.#version,
+      ...(origin && { origin }),
     });
     this.#tell(kind);
     return this.#version;

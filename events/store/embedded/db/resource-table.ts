@@ -1,7 +1,14 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import type { EmbeddedDatabase, Row } from "../../../../kit/embedded-database.ts";
-import type { EventResourceName, ResourceKind } from "../../resource-store.ts";
+import type { EventResourceName, ResourceKind, ResourceOrigin } from "../../resource-store.ts";
 import type { WireResource } from "../protocol.ts";
+
+interface PutResource {
+  readonly name: EventResourceName;
+  /** JSON. */
+  readonly spec: string;
+  readonly origin: ResourceOrigin | undefined;
+}
 
 /** Documents by kind, namespace and name. */
 export class ResourceTable {
@@ -28,7 +35,7 @@ export class ResourceTable {
   }
 
   /** @throws {FaasError} `conflict` */
-  put(name: EventResourceName, spec: string, expected: number | undefined): number {
+  put({ name, spec, origin }: PutResource, expected: number | undefined): number {
     if (expected !== undefined) {
       const there = this.get(name)?.version ?? 0;
       if (there !== expected) {
@@ -41,8 +48,9 @@ export class ResourceTable {
       "UPDATE marks SET last_version = last_version + 1 RETURNING last_version",
     ) as number;
     this.#db.run(
-      "INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?, ?)",
       ...[name.kind, name.namespace, name.name, version, spec],
+      ...[origin?.uid ?? null, origin?.generation ?? null],
     );
     return version;
   }
@@ -56,12 +64,13 @@ export class ResourceTable {
   }
 }
 
-function toResource({ kind, namespace, name, version, spec }: Row): WireResource {
+function toResource({ kind, namespace, name, version, spec, uid, generation }: Row): WireResource {
   return {
     kind: kind as ResourceKind,
     namespace: namespace as string,
     name: name as string,
     version: version as number,
     spec: spec as string,
+    ...(uid !== null && { origin: { uid: uid as string, generation: generation as number } }),
   };
 }

@@ -2,7 +2,7 @@ import type { EmbeddedDatabase } from "../../../../kit/embedded-database.ts";
 
 /** Marks a file as ours ("FSLE"), so that another program's database is never taken for a store of events. */
 const APPLICATION_ID = 0x46534c45;
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 // marks: the next place of an event, the next id of a delivery, the last version of a resource; `lag` is by how many milliseconds
 //   at most an event came after one that had arrived later.
@@ -11,6 +11,7 @@ const SCHEMA_VERSION = 1;
 //   with `seq` whatever the clock does. `data_bytes` is -1 for none. `overdue` is set of those that were ended for their age.
 // deliveries: `state` is 0 waiting, 1 retrying, 2 delivered, 3 dead, 4 dropped; `due` is 0 when that is at once, and
 //   `wait` how long it was to be waited. `blocked` is set while another one of its key is before it.
+// resources: `uid` and `generation` are of the cluster's object that has declared it.
 // loads: of each trigger at each broker, its open deliveries, and between which events it has been seen.
 const SCHEMA = `
   CREATE TABLE marks (next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL, last_version INTEGER NOT NULL, lag INTEGER NOT NULL) STRICT;
@@ -86,9 +87,17 @@ const SCHEMA = `
   CREATE INDEX once_by_time ON once (at);
   CREATE TABLE resources (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, spec TEXT NOT NULL,
+    uid TEXT, generation INTEGER,
     PRIMARY KEY (kind, namespace, name)
   ) STRICT;
   PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/** Of the version before. */
+const FROM_1 = `
+  ALTER TABLE resources ADD COLUMN uid TEXT;
+  ALTER TABLE resources ADD COLUMN generation INTEGER;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
@@ -103,6 +112,8 @@ export function prepareEventDatabase(db: EmbeddedDatabase): void {
     db.transaction(() => db.exec(SCHEMA));
   } else if (owner !== APPLICATION_ID) {
     throw new Error("the file is a database of something else");
+  } else if (version === 1) {
+    db.transaction(() => db.exec(FROM_1));
   } else if (version !== SCHEMA_VERSION) {
     throw new Error(`it has schema version ${version}, this release reads version ${SCHEMA_VERSION}`);
   }

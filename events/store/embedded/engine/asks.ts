@@ -46,7 +46,7 @@ export class EventAsks {
       case "drop":
         return changes.drop(ask.trigger, ask.reason, ask.upTo, DROPPED_AT_A_TIME);
       case "put":
-        return file.resources.put(ask.name, ask.spec, ask.expected);
+        return file.resources.put(ask, ask.expected);
       case "remove":
         return file.resources.remove(ask.name);
       case "list":
