@@ -21,7 +21,8 @@ export interface ForkModeDeps extends Omit<ForkDeps, "launcher"> {
 
 /** The function is a program, started anew for each call. */
 export async function openForkMode(config: ForkConfig, { env, ...settings }: ForkModeDeps): Promise<Mode> {
-  const launcher = new MarkingLauncher(await openLauncher(config.command, env), new CallOrphans());
+  const combineOutput = config.kind === "classic" && config.combineOutput;
+  const launcher = new MarkingLauncher(await openLauncher(config.command, env, combineOutput), new CallOrphans());
   const deps: ForkDeps = { ...settings, launcher };
   const handle = chooseHandler(config);
   return {

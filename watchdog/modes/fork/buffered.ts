@@ -13,8 +13,6 @@ export type BufferedOutcome =
 
 export interface BufferedCall {
   readonly variables: Readonly<Record<string, string>>;
-  /** stderr is part of the output; otherwise it is logged. */
-  readonly combineOutput: boolean;
   /** What the process gets to read. */
   readonly buildInput: (body: Buffer) => Buffer;
 }
@@ -53,7 +51,7 @@ async function runWith(
 ): Promise<BufferedOutcome> {
   const timedOut = Promise.withResolvers<BufferedOutcome>();
   watchTime(res, deps, () => timedOut.resolve({ kind: "timedOut" }));
-  const launched = deps.launcher.launch({ variables: call.variables, input, combineOutput: call.combineOutput });
+  const launched = deps.launcher.launch({ variables: call.variables, input });
   const outcome = await Promise.race([collectOutcome(launched, deps), timedOut.promise]);
   // What the process left behind may hold its output open; nobody reads it any more.
   if (outcome.kind !== "ended") abandon(launched);

@@ -40,7 +40,7 @@ export async function handleClassic(
   log.print("Forking fprocess.");
   if (config.writeDebug) printTarget(log, req.url as string);
   const buildInput = (body: Buffer) => (config.marshalRequest ? buildEnvelope(req, body) : body);
-  const call = { variables, combineOutput: config.combineOutput, buildInput };
+  const call = { variables, buildInput };
   const outcome = await runBuffered(req, res, call, deps);
   if (outcome === undefined) return;
 

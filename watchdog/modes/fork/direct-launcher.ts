@@ -14,15 +14,18 @@ import type { Job, Launcher, Run } from "./launch.ts";
 export class DirectLauncher implements Launcher {
   readonly #command: Command;
   readonly #env: Env;
+  readonly #combineOutput: boolean;
   readonly #running = new Set<Run>();
 
-  constructor(command: Command, env: Env) {
+  /** @param combineOutput stderr goes where stdout goes */
+  constructor(command: Command, env: Env, combineOutput: boolean) {
     this.#command = command;
     this.#env = env;
+    this.#combineOutput = combineOutput;
   }
 
   launch(job: Job): Promise<Run> {
-    const run = startDirect(this.#command, { ...this.#env, ...job.variables }, job);
+    const run = startDirect(this.#command, { ...this.#env, ...job.variables }, job.input, this.#combineOutput);
     this.#running.add(run);
     void run.ended.then(() => this.#running.delete(run));
     return Promise.resolve(run);
@@ -33,7 +36,7 @@ export class DirectLauncher implements Launcher {
   }
 }
 
-function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
+function startDirect([program, ...args]: Command, env: Env, input: Job["input"], combineOutput: boolean): Run {
   let child: ChildProcess;
   try {
     child = spawn(program, args, { env, stdio: ["pipe", "pipe", "pipe"] });
@@ -51,13 +54,13 @@ function startDirect([program, ...args]: Command, env: Env, job: Job): Run {
   if (!stdin || !stdout || !stderr) return unstarted(ended); // no descriptors are left
   // A program need not read its input: it may end, or close it, before all is written.
   stdin.on("error", () => {});
-  const stream = Buffer.isBuffer(job.input) ? undefined : job.input;
-  if (stream === undefined) stdin.end(job.input);
+  const stream = Buffer.isBuffer(input) ? undefined : input;
+  if (stream === undefined) stdin.end(input);
   else stream.pipe(stdin);
-  const output = job.combineOutput ? merge(stdout, stderr) : stdout;
+  const output = combineOutput ? merge(stdout, stderr) : stdout;
   return {
     stdout: output,
-    stderr: job.combineOutput ? undefined : stderr,
+    stderr: combineOutput ? undefined : stderr,
     ended,
     over: Promise.all([ended, closed(output)]),
     kill() {

@@ -7,8 +7,6 @@ export interface Job {
   readonly variables: Readonly<Record<string, string>>;
   /** What its stdin holds; a stream is passed on as it comes. */
   readonly input: Buffer | Readable;
-  /** stderr goes where stdout goes. */
-  readonly combineOutput: boolean;
 }
 
 /**

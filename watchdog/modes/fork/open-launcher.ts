@@ -8,7 +8,6 @@ import { DirectLauncher } from "./direct-launcher.ts";
 import type { Launcher } from "./launch.ts";
 import { Shell } from "./shell.ts";
 import { ShellLauncher } from "./shell-launcher.ts";
-import { buildScript } from "./shell-script.ts";
 
 const SELF_TEST_MS = 2000;
 
@@ -16,12 +15,14 @@ const SELF_TEST_MS = 2000;
  * The best way to start the function's program that this machine allows: through shells where there is one that behaves, and
  * directly elsewhere, as in images that hold nothing but the function.
  */
-export async function openLauncher(command: Command, env: Env): Promise<Launcher> {
-  const direct = new DirectLauncher(command, env);
+export async function openLauncher(command: Command, env: Env, combineOutput: boolean): Promise<Launcher> {
+  const direct = new DirectLauncher(command, env, combineOutput);
   const program = findProgram(command[0], env.PATH);
   if (program === undefined || !canListChildren()) return direct;
-  const shell = new Shell(env);
-  if (await passesSelfTest(shell, env)) return new ShellLauncher([program, ...command.slice(1)], env, direct, shell);
+  const shell = new Shell(env, combineOutput);
+  if (await passesSelfTest(shell, env)) {
+    return new ShellLauncher({ command: [program, ...command.slice(1)], env, combineOutput }, direct, shell);
+  }
   shell.retire();
   return direct;
 }
@@ -29,22 +30,20 @@ export async function openLauncher(command: Command, env: Env): Promise<Launcher
 /** Runs `env` through a shell: it must hand over exactly our environment, and the pipes must work. */
 async function passesSelfTest(shell: Shell, env: Env): Promise<boolean> {
   const program = findProgram("env", env.PATH);
-  const probe = { FAASLANE_SELF_TEST: `it's "$HOME" \`x\` \\ \u00e9` };
-  const script = program && buildScript([program], probe, false);
-  if (!script) return false;
+  if (program === undefined) return false;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((done) => {
     timer = setTimeout(() => done(false), SELF_TEST_MS);
   });
-  const passed = await Promise.race([late, printsEnvironment(shell, script, { ...env, ...probe })]);
+  const passed = await Promise.race([late, printsEnvironment(shell, [program], env)]);
   clearTimeout(timer);
   return passed;
 }
 
-async function printsEnvironment(shell: Shell, script: string, expected: Env): Promise<boolean> {
-  const run = (await shell.ready)
-    ? shell.run(script, { variables: {}, input: Buffer.from("x"), combineOutput: false })
-    : undefined;
+async function printsEnvironment(shell: Shell, command: Command, env: Env): Promise<boolean> {
+  const probe = { FAASLANE_SELF_TEST: `it's "$HOME" \`x\` \\ \u00e9` };
+  const expected: Env = { ...env, ...probe };
+  const run = (await shell.ready) ? shell.run(command, { variables: probe, input: Buffer.from("x") }) : undefined;
   if (run === undefined) return false;
   run.stderr?.resume();
   const [read, end] = await Promise.all([collectBody(run.stdout, 4 * 1024 * 1024), run.ended]);

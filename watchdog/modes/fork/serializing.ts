@@ -27,7 +27,7 @@ export async function handleSerializing(
 ): Promise<void> {
   const variables = buildCallVariables(req, res, "of-watchdog");
   if (variables === undefined) return;
-  const outcome = await runBuffered(req, res, { variables, combineOutput: false, buildInput: (body) => body }, deps);
+  const outcome = await runBuffered(req, res, { variables, buildInput: (body) => body }, deps);
   if (outcome === undefined) return;
 
   const { status, internal, body } = describeOutcome(outcome, command[0]);

@@ -2,15 +2,23 @@ import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
 import type { Job, Launcher, Run } from "./launch.ts";
 import { Shell } from "./shell.ts";
-import { buildScript } from "./shell-script.ts";
 
 /** A shell that had no call for this long is one too many. */
 const IDLE_MS = 30_000;
 
-/** Starts processes through shells kept for reuse: as many as there were calls at once, two for one at a time, one when there are none. */
+export interface ShellProgram {
+  /** Its program as an absolute path, so that it cannot be taken for a command of the shell's own. */
+  readonly command: Command;
+  readonly env: Env;
+  /** stderr goes where stdout goes. */
+  readonly combineOutput: boolean;
+}
+
+/** Starts processes through shells kept for reuse: as many as there were calls at once, one when there are none. */
 export class ShellLauncher implements Launcher {
   readonly #command: Command;
   readonly #env: Env;
+  readonly #combineOutput: boolean;
   readonly #fallback: Launcher;
   readonly #shells = new Set<Shell>();
   /** The one used last is at the end, and used next. */
@@ -18,13 +26,13 @@ export class ShellLauncher implements Launcher {
   readonly #trimmer: NodeJS.Timeout;
 
   /**
-   * @param command its program as an absolute path, so that it cannot be taken for a command of the shell's own
    * @param fallback takes what a shell cannot
    * @param first a shell that is ready
    */
-  constructor(command: Command, env: Env, fallback: Launcher, first: Shell) {
-    this.#command = command;
-    this.#env = env;
+  constructor(program: ShellProgram, fallback: Launcher, first: Shell) {
+    this.#command = program.command;
+    this.#env = program.env;
+    this.#combineOutput = program.combineOutput;
     this.#fallback = fallback;
     this.#shells.add(first);
     this.#keep(first);
@@ -32,12 +40,11 @@ export class ShellLauncher implements Launcher {
   }
 
   async launch(job: Job): Promise<Run> {
-    const script = buildScript(this.#command, job.variables, job.combineOutput);
-    if (script === undefined) return this.#fallback.launch(job);
-    const shell = this.#take();
-    const run = (await shell.ready) ? shell.run(script, job) : undefined;
+    const shell = this.#idle.pop() ?? this.#create();
+    const run = (await shell.ready) ? shell.run(this.#command, job) : undefined;
     if (run === undefined) {
-      this.#discard(shell);
+      if (shell.retired) this.#discard(shell);
+      else this.#keep(shell);
       return this.#fallback.launch(job);
     }
     void run.over.then(() => {
@@ -55,21 +62,8 @@ export class ShellLauncher implements Launcher {
     this.#fallback.close();
   }
 
-  /**
-   * A shell has to get ready after each call, and callers that come one after the other would wait for that: so there are two
-   * from the first such call on, and the one that is ready is used.
-   */
-  #take(): Shell {
-    const at = this.#idle.findLastIndex((shell) => shell.prepared);
-    if (at !== -1) return this.#idle.splice(at, 1)[0] as Shell;
-    const shell = this.#idle.pop();
-    if (shell === undefined) return this.#create();
-    if (this.#shells.size === 1) this.#keep(this.#create());
-    return shell;
-  }
-
   #create(): Shell {
-    const shell = new Shell(this.#env);
+    const shell = new Shell(this.#env, this.#combineOutput);
     this.#shells.add(shell);
     return shell;
   }

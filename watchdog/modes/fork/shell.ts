@@ -1,23 +1,29 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
+import { Socket } from "node:net";
 import { constants } from "node:os";
 import { Readable } from "node:stream";
 import type { ProcessEnd } from "../../child.ts";
+import type { Command } from "../../config.ts";
 import type { Env } from "../../env.ts";
 import { killTree } from "../../kill-tree.ts";
-import { LineSplitter } from "../../lines.ts";
 import { openPipe, openPipeWriter, sendInput } from "../../pipes.ts";
 import type { Job, Run } from "./launch.ts";
 import { PipeOutput } from "./pipe-output.ts";
-import { buildPreamble, READY, STDERR_FD, STDIN_FD, STDOUT_FD } from "./shell-script.ts";
+import { buildPreamble, buildScript, fdsOf, READY, REPORTS_FD } from "./shell-script.ts";
 
 const SHELL = "/bin/sh";
+
+const REPORT_BYTES = 64;
+const LINE_END = 0x0a;
+const ZERO = 0x30;
 
 /** Our ends of the pipes of the next call. */
 interface Pipes {
   readonly stdin: number;
   readonly stdout: PipeOutput;
-  readonly stderr: PipeOutput;
+  /** Undefined when stderr goes where stdout goes. */
+  readonly stderr: PipeOutput | undefined;
 }
 
 /**
@@ -25,35 +31,37 @@ interface Pipes {
  * The processes get true pipes; unlike the sockets Node makes, programs may open them again as `/dev/stdin` and the like.
  */
 export class Shell {
-  /** Resolves when it can take a call; false when it never will. */
-  ready: Promise<boolean>;
+  /** Resolves when it can take calls; false when it never will. */
+  readonly ready: Promise<boolean>;
   /** Performance clock, when the last call ended. */
   idleSince = 0;
   readonly #process: ChildProcess;
-  #becomeReady: (ready: boolean) => void;
+  readonly #combineOutput: boolean;
+  readonly #becomeReady: (ready: boolean) => void;
   #retired = false;
+  #reports: Socket | undefined;
+  /** Calls that have ended, which tells where the pipes of the next one are. */
+  #turn = 0;
   #pipes: Pipes | undefined;
   /** Told how the call under way ends. */
   #current: PromiseWithResolvers<ProcessEnd> | undefined;
 
-  constructor(env: Env) {
+  /** @param combineOutput stderr goes where stdout goes */
+  constructor(env: Env, combineOutput: boolean) {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.ready = promise;
     this.#becomeReady = resolve;
+    this.#combineOutput = combineOutput;
     this.#process = spawn(SHELL, [], { env, stdio: ["pipe", "pipe", "ignore"] });
     this.#process.on("error", () => this.retire());
     this.#process.once("exit", () => this.retire());
     this.#process.stdin?.on("error", () => this.retire());
-    const lines = new LineSplitter(64);
-    this.#process.stdout?.on("data", (chunk: Buffer) => {
-      for (const line of lines.push(chunk)) this.#report(line.toString("latin1"));
+    let said = "";
+    this.#process.stdout?.setEncoding("latin1").on("data", (text: string) => {
+      said += text;
+      if (said === `${READY}\n`) this.#start();
     });
-    this.#process.stdin?.write(buildPreamble(env));
-  }
-
-  /** Whether the pipes of its next call are open already, so that it starts at once. */
-  get prepared(): boolean {
-    return this.#pipes !== undefined;
+    this.#process.stdin?.write(buildPreamble(env, combineOutput));
   }
 
   /** Not to be used again. */
@@ -62,16 +70,14 @@ export class Shell {
   }
 
   /**
-   * Runs a script made by `buildScript`; one at a time.
-   * @returns undefined when the shell is of no use any more
+   * Runs one call; one at a time, once it is ready.
+   * @returns undefined when a shell cannot express it, or this one is of no use any more
    */
-  run(script: string, job: Job): Run | undefined {
-    const pipes = this.#openPipes();
-    if (pipes === undefined) return undefined;
+  run(command: Command, job: Job): Run | undefined {
+    const script = buildScript(command, job.variables, this.#combineOutput, this.#turn);
+    const pipes = script === undefined ? undefined : this.#openPipes();
+    if (script === undefined || pipes === undefined) return undefined;
     this.#pipes = undefined;
-    const ready = Promise.withResolvers<boolean>();
-    this.ready = ready.promise;
-    this.#becomeReady = ready.resolve;
     const ended = Promise.withResolvers<ProcessEnd>();
     this.#current = ended;
     // The input first: a program that reads none of it may have ended, and its pipe with it, a moment after the script.
@@ -88,17 +94,40 @@ export class Shell {
     const { pid, exitCode, signalCode } = this.#process;
     if (pid !== undefined && exitCode === null && signalCode === null) killTree(pid);
     this.#process.stdin?.destroy();
+    this.#reports?.destroy();
     this.#closePipes();
     this.#end({ kind: "signalled", signal: "SIGKILL" });
   }
 
-  #report(line: string): void {
-    if (line !== READY) {
-      this.#end(statusEnd(Number(line)));
-      return;
+  #start(): void {
+    const buffer = Buffer.alloc(REPORT_BYTES);
+    let status = 0;
+    // A buffer of its own spares the stream and the memory that each line would take.
+    const callback = (length: number) => {
+      for (const byte of buffer.subarray(0, length)) {
+        if (byte !== LINE_END) {
+          status = status * 10 + (byte - ZERO);
+          continue;
+        }
+        this.#endCall(statusEnd(status));
+        status = 0;
+      }
+      return true;
+    };
+    try {
+      const fd = openPipe(this.#process.pid as number, REPORTS_FD);
+      this.#reports = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } } as object);
+      this.#reports.on("error", () => this.retire());
+      this.#becomeReady(this.#openPipes() !== undefined);
+    } catch {
+      this.retire();
     }
-    this.#becomeReady(true);
-    // The answer of the call that has ended goes first; the next call may be there before.
+  }
+
+  #endCall(end: ProcessEnd): void {
+    this.#turn++;
+    this.#end(end);
+    // The answer of the call goes first; the next call may be there before.
     setImmediate(() => {
       if (this.#current === undefined) this.#openPipes();
     });
@@ -112,20 +141,19 @@ export class Shell {
         stdin.destroy();
       });
     }
-    if (job.combineOutput) stderr.destroy();
     return {
       get stdout() {
         return stdout.stream;
       },
-      stderr: job.combineOutput ? undefined : stderr.stream,
+      stderr: stderr?.stream,
       ended,
       over: Promise.all([ended, stdout.closed]),
       // What goes to the log comes before what is said of the call's end, and streams keep that order.
-      takeOutput: job.combineOutput ? (limitBytes) => stdout.take(limitBytes) : undefined,
+      takeOutput: stderr === undefined ? (limitBytes) => stdout.take(limitBytes) : undefined,
       kill: () => {
         this.retire();
         stdout.destroy();
-        stderr.destroy();
+        stderr?.destroy();
       },
     };
   }
@@ -134,11 +162,17 @@ export class Shell {
   #openPipes(): Pipes | undefined {
     if (this.#retired || this.#pipes !== undefined) return this.#pipes;
     const pid = this.#process.pid as number;
+    const fds = fdsOf(this.#turn);
     const opened: number[] = [];
     try {
-      opened.push(openPipe(pid, STDOUT_FD), openPipe(pid, STDERR_FD), openPipeWriter(pid, STDIN_FD));
-      const [stdout, stderr, stdin] = opened as [number, number, number];
-      this.#pipes = { stdin, stdout: new PipeOutput(stdout), stderr: new PipeOutput(stderr) };
+      opened.push(openPipeWriter(pid, fds.stdin), openPipe(pid, fds.stdout));
+      if (!this.#combineOutput) opened.push(openPipe(pid, fds.stderr));
+      const [stdin, stdout, stderr] = opened as [number, number, number | undefined];
+      this.#pipes = {
+        stdin,
+        stdout: new PipeOutput(stdout),
+        stderr: stderr === undefined ? undefined : new PipeOutput(stderr),
+      };
     } catch {
       for (const fd of opened) closeSync(fd);
       this.retire(); // the caller goes another way
@@ -152,7 +186,7 @@ export class Shell {
     this.#pipes = undefined;
     closeSync(pipes.stdin);
     pipes.stdout.destroy();
-    pipes.stderr.destroy();
+    pipes.stderr?.destroy();
   }
 
   #end(end: ProcessEnd): void {

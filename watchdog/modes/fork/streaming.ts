@@ -37,7 +37,7 @@ export async function handleStreaming(
     });
     // Nobody reads the output any more, so the process would only end at its next write.
     res.once("close", () => abandoned.resolve(undefined));
-    const launched = deps.launcher.launch({ variables, input: req, combineOutput: false });
+    const launched = deps.launcher.launch({ variables, input: req });
     const end = await Promise.race([passOn(launched, res, config, deps), abandoned.promise]);
     if (end === undefined) abandon(launched);
     else if (end.kind === "exited" && end.code === 0) finish(res, config.contentType);
