@@ -13,7 +13,9 @@ export interface LinkProps {
 
 /** A link within the page: an address of its own, without loading anything anew. */
 export function Link({ to, children, class: name, isPlace, title }: LinkProps) {
-  const here = isPlace && (path.value === to || (isPlace !== "exact" && to !== "/" && path.value.startsWith(`${to}/`)));
+  const [place] = to.split("?", 1) as [string];
+  const here =
+    isPlace && (path.value === place || (isPlace !== "exact" && to !== "/" && path.value.startsWith(`${place}/`)));
   return (
     <a
       href={href(to)}

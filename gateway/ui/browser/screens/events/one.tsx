@@ -1,25 +1,38 @@
+import { useState } from "preact/hooks";
 import type { DeliveryReport, EventExplanation, EventReport } from "../../../../../contract/events/event-report.ts";
+import { command, curlOf, option, withQuery } from "../../act.ts";
 import { plainLine } from "../../ansi.ts";
 import { askJson } from "../../api.ts";
+import { ActButton } from "../../components/act.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Panel } from "../../components/field.tsx";
+import { Link } from "../../components/link.tsx";
 import { Failure, Loading } from "../../components/message.tsx";
 import { useAsked } from "../../components/resource.ts";
+import { StateChip } from "../../components/state-chip.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
-import { formatMs, formatSize } from "../../format.ts";
+import { formatSize } from "../../format.ts";
+import { navigate } from "../../router.ts";
 import type { Params } from "../screen.ts";
+import { askedNamespace } from "./area.tsx";
+import { ReplayDialog } from "./replay-dialog.tsx";
 import { EventStateChip } from "./states.tsx";
+import { answerOf, timelineOf } from "./timeline.ts";
 
 /** One event: where it came from, who wanted it and why not, and each try to deliver it. */
 export function EventScreen({ params: { ref = "" } }: { readonly params: Params }) {
-  const path = `/system/events/${encodeURIComponent(`ref:${ref}`)}`;
+  const namespace = askedNamespace();
+  const base = `/system/events/${encodeURIComponent(`ref:${ref}`)}`;
+  const path = withQuery(base, { namespace });
   const { value, error } = useAsked(path, (signal) => askJson<EventReport>(path, { signal }), 3_000);
+  const whyPath = withQuery(`${base}/why`, { namespace, format: "json" });
   const why = useAsked(
-    `${path}/why`,
-    async (signal) => (await askJson<{ items: EventExplanation[] }>(`${path}/why?format=json`, { signal })).items,
+    whyPath,
+    async (signal) => (await askJson<{ items: EventExplanation[] }>(whyPath, { signal })).items,
     3_000,
   );
+  const [replays, setReplays] = useState(false);
   if (error !== undefined && !value) return <Failure error={error} />;
   if (!value) return <Loading />;
   return (
@@ -28,7 +41,19 @@ export function EventScreen({ params: { ref = "" } }: { readonly params: Params 
         {value.type} <EventStateChip state={value.state} />
       </h1>
       <div class="panels">
-        <Panel title="What became of it">
+        <Panel title="What happened to it">
+          <ol class="timeline">
+            {timelineOf(value).map(({ at, title, text, tone }) => (
+              <li key={`${at} ${title} ${text}`}>
+                <StateChip tone={tone}>{title}</StateChip> <Moment at={at} />
+                <div>
+                  <bdi>{text}</bdi>
+                </div>
+              </li>
+            ))}
+          </ol>
+        </Panel>
+        <Panel title="In words">
           {why.value?.map(({ lines }) => (
             <ol class="steps" key={lines[0]}>
               {lines.map((line) => (
@@ -68,16 +93,37 @@ export function EventScreen({ params: { ref = "" } }: { readonly params: Params 
       {value.deliveries.length > 0 && (
         <Table caption="Deliveries" columns={COLUMNS} rows={value.deliveries} keyOf={({ id }) => id} />
       )}
+      <p class="buttons">
+        <ActButton onClick={() => setReplays(true)}>Replay the event</ActButton>
+      </p>
       <Equivalent
-        cli={`faaslane events why ${value.ref}\nfaaslane events replay --ref ${value.ref}`}
-        curl={`curl -u admin:$PASSWORD $GATEWAY${path}/why`}
+        cli={command("faaslane", "events", "why", value.ref, ...option("-n", namespace))}
+        curl={curlOf({ path: whyPath })}
       />
+      {replays && (
+        <ReplayDialog
+          namespace={namespace}
+          given={{ events: [value.ref] }}
+          onClose={(name) => {
+            setReplays(false);
+            if (name !== undefined) navigate(withQuery(`/events/replays/${encodeURIComponent(name)}`, { namespace }));
+          }}
+        />
+      )}
     </>
   );
 }
 
 const COLUMNS: readonly Column<DeliveryReport>[] = [
-  { id: "trigger", title: "Trigger", cell: ({ trigger }) => trigger },
+  {
+    id: "trigger",
+    title: "Trigger",
+    cell: ({ trigger }) => (
+      <Link to={withQuery(`/events/triggers/${encodeURIComponent(trigger)}`, { namespace: askedNamespace() })}>
+        {trigger}
+      </Link>
+    ),
+  },
   { id: "state", title: "State", cell: ({ state }) => <EventStateChip state={state} /> },
   { id: "tries", title: "Tries", numeric: true, cell: ({ tries }) => tries },
   {
@@ -85,7 +131,7 @@ const COLUMNS: readonly Column<DeliveryReport>[] = [
     title: "Last try",
     cell: ({ attempts }) => {
       const last = attempts.at(-1);
-      return last ? `${last.status ?? last.error ?? "–"} in ${formatMs(last.durationMs)}` : "–";
+      return last ? <bdi>{answerOf(last)}</bdi> : "–";
     },
   },
   {

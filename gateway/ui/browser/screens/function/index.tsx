@@ -3,6 +3,7 @@ import { live } from "../../state/live.ts";
 import { NotFound } from "../not-found.tsx";
 import type { Params } from "../screen.ts";
 import { FunctionCalls } from "./calls.tsx";
+import { FunctionEvents } from "./events.tsx";
 import { FunctionInvoke } from "./invoke.tsx";
 import { FunctionLogs } from "./logs.tsx";
 import { FunctionMetrics } from "./metrics.tsx";
@@ -19,6 +20,7 @@ const TABS = [
   { id: "invoke", title: "Invoke", component: FunctionInvoke },
   { id: "scaling", title: "Scaling", component: FunctionScaling },
   { id: "versions", title: "Versions", component: FunctionVersions },
+  { id: "events", title: "Events", component: FunctionEvents },
   { id: "settings", title: "Settings", component: FunctionSettings },
 ] as const;
 
