@@ -38,6 +38,19 @@ mode=mod
 [ ! -d function/vendor ] || mode=vendor
 [ ! -f sdk.sh ] || . ./sdk.sh
 
+# The package for events is part of the template too, and needs a line in the go.mod of those that import it.
+events=faaslane/cloudevent
+if grep -rqs --include='*.go' "\"$events\"" function; then
+  printf 'module %s\n\ngo 1.18\n' "$events" >cloudevent/go.mod
+  (cd function && go mod edit -require="$events@v0.0.0" -replace="$events=../cloudevent")
+  if [ "$mode" = vendor ]; then
+    mkdir -p "function/vendor/$events"
+    cp cloudevent/*.go "function/vendor/$events/"
+    printf '# %s v0.0.0 => ../cloudevent\n## explicit; go 1.18\n%s\n# %s => ../cloudevent\n' "$events" "$events" "$events" \
+      >>function/vendor/modules.txt
+  fi
+fi
+
 main=function/faaslane_main
 mkdir "$main"
 for file in runtime/*.go; do

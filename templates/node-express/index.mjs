@@ -2,6 +2,7 @@
 // or a handler of the node templates.
 import { join } from "node:path";
 import { isApplication, openService, takesApplication } from "./runtime/express.mjs";
+import { giveEvents } from "./runtime/express-events.mjs";
 import { loadHandler } from "./runtime/handler.mjs";
 import { listenerFor } from "./runtime/listener.mjs";
 import { secretReader } from "./runtime/secret.mjs";
@@ -12,7 +13,10 @@ const folder = join(import.meta.dirname, "function");
 const handler = await loadHandler(folder);
 
 async function open() {
-  if (isApplication(handler)) return handler;
+  if (isApplication(handler)) {
+    giveEvents(handler);
+    return handler;
+  }
   if (takesApplication(handler)) return await openService(handler, folder, settings);
   return await listenerFor(handler, secretReader(settings.secretsDir), settings);
 }

@@ -15,14 +15,25 @@ METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 def application(handle, raw_body):
-    from flask import Flask, request
+    from flask import Flask, g, request
+
+    from faaslane_runtime.cloud_event import carries_event, encode_event, is_event, read_event
 
     app = Flask("function", root_path=os.path.join(ROOT, "function"), static_folder=None)
 
     @app.route("/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @app.route("/<path:path>", methods=METHODS, provide_automatic_options=False)
     def call(path):
+        headers = request.headers
+        g.cloud_event = read_event(headers, request.get_data()) if carries_event(headers) else None
         answer = handle(request.get_data() if raw_body else request.get_data(as_text=True))
+        # An event that is returned to an event is the reply to it.
+        if g.cloud_event is not None and is_event(answer):
+            status, fields, body = encode_event(answer)
+            reply = app.response_class(b"" if body is None else body, status, fields)
+            if "Content-Type" not in [name for name, _ in fields]:
+                reply.headers.pop("Content-Type", None)
+            return reply
         return "" if answer is None else answer
 
     return app

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { decodeHttp, encodeBinary, encodeStructured } from "../../events/codec/http.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
@@ -16,6 +18,59 @@ module.exports = async (event, context) => {
   if (event.path === "/no-source") return { specversion: "1.0", type: "t" };
   return { has: "cloudEvent" in event, keys: Object.keys(event), event: cloudEvent && { ...cloudEvent, data: shown(cloudEvent.data) } };
 };`;
+/** The Express of this project, which functions bring by themselves. */
+const EXPRESS_PATH = JSON.stringify(createRequire(import.meta.url).resolve("express"));
+const EXPRESS = `
+const shown = (value) => Buffer.isBuffer(value) ? { hex: value.toString("hex") } : value;
+const answer = (req, res) => {
+  const { cloudEvent } = req;
+  if (cloudEvent !== req.cloudEvent) throw new Error("another one");
+  const plain = !cloudEvent && { specversion: "1.0", source: "/ü", type: "done", data: { ok: true } };
+  if (req.path === "/reply") return plain ? res.json(plain) : res.cloudEvent({ specversion: "1.0", source: "/ü", type: "done", subject: cloudEvent?.id, data: { ok: true } });
+  if (req.path === "/text") return res.cloudEvent({ specversion: "1.0", id: "7", source: "/s", type: "done", data: "grüße" });
+  if (req.path === "/bare") return res.cloudEvent({ specversion: "1.0", id: "7", source: "/s", type: "done", n: 3, b: true });
+  if (req.path === "/bad-name") return res.cloudEvent({ specversion: "1.0", source: "/s", type: "t", Bad_Name: 1 });
+  if (req.path === "/no-source") return res.cloudEvent({ specversion: "1.0", type: "t" });
+  return res.json({ has: cloudEvent !== undefined, event: cloudEvent && { ...cloudEvent, data: shown(cloudEvent.data) } });
+};`;
+/** Of those who write the application themselves, parsers and all. */
+const OWN_APP = `const express = require(${EXPRESS_PATH});${EXPRESS}
+const app = express();
+app.use(express.json({ strict: false, type: ["json", "+json"] }), express.text(), express.raw({ limit: "2mb" }), answer);
+app.use((error, req, res, next) => { console.error(error); res.status(500).end(); });
+module.exports = app;`;
+const SET_UP = `${EXPRESS}
+module.exports = async ({ app }) => {
+  app.use(answer);
+  app.use((error, req, res, next) => { console.error(error); res.status(error.status ?? 500).end(); });
+};`;
+const BROUGHT = {
+  "package.json": JSON.stringify({ dependencies: { express: "file:./express" } }),
+  "express/package.json": '{"name":"express","version":"1.0.0"}',
+  "express/index.js": `module.exports = require(${EXPRESS_PATH});`,
+};
+const FLASK = `
+from flask import g, request
+
+def shown(value):
+    return {"hex": value.hex()} if isinstance(value, bytes) else value
+
+def handle(req):
+    ce = g.cloud_event
+    if request.path == "/reply":
+        return {"specversion": "1.0", "source": "/ü", "type": "done", "subject": ce and ce["id"], "data": {"ok": True}}
+    if request.path == "/text":
+        return {"specversion": "1.0", "id": "7", "source": "/s", "type": "done", "data": "grüße"}
+    if request.path == "/bare":
+        return {"specversion": "1.0", "id": "7", "source": "/s", "type": "done", "n": 3, "b": True}
+    if request.path == "/bad-name":
+        return {"specversion": "1.0", "source": "/s", "type": "t", "Bad_Name": 1}
+    if request.path == "/no-source":
+        return {"specversion": "1.0", "type": "t"}
+    if ce is None:
+        return {"has": False}
+    return {"has": True, "event": {**ce, **({"data": shown(ce["data"])} if "data" in ce else {})}}
+`;
 const PYTHON = `
 def shown(value):
     return {"hex": value.hex()} if isinstance(value, bytes) else value
@@ -39,11 +94,16 @@ def handle(event, context):
 `;
 
 const needsPython = unlessRequired(missingPrograms("python3"));
+const hasFlask = () => spawnSync("python3", ["-c", "import flask"]).status === 0;
+const needsFlask = needsPython ?? unlessRequired(hasFlask() ? undefined : "this machine's python3 has no flask");
 
 describe.each<[template: string, files: Record<string, string>, run: ReturnType<typeof testNeeding>, missing: unknown]>(
   [
     ["node", { "handler.js": NODE }, testNeeding(undefined), undefined],
+    ["node-express", { "package.json": "{}", "handler.js": OWN_APP }, testNeeding(undefined), undefined],
+    ["node-express", { "handler.js": SET_UP, ...BROUGHT }, testNeeding(undefined), undefined],
     ["python3", { "handler.py": PYTHON }, testNeeding(needsPython), needsPython],
+    ["python3-flask", { "handler.py": FLASK }, testNeeding(needsFlask), needsFlask],
   ],
 )("a handler of the template %s", (template, files, run, missing) => {
   let fn: Awaited<ReturnType<typeof startWritten>>;
@@ -82,6 +142,13 @@ describe.each<[template: string, files: Record<string, string>, run: ReturnType<
     expect(await (await post("/", encodeStructured(bytes))).json()).toMatchObject({ event: { data: { hex: "ff" } } });
   });
 
+  run("gets an event as large as a broker takes", async () => {
+    const data = Buffer.alloc(1024 * 1024 - 1_000, 7);
+    const answer = await post("/", binary("application/octet-stream", data));
+    const { event } = (await answer.json()) as { event: { data: { hex: string } } };
+    expect([answer.status, event.data.hex.length]).toEqual([200, data.length * 2]);
+  });
+
   run("gets none with what is no event", async () => {
     const answer = await post("/", {
       headers: { "content-type": "application/json", "ce-id": "7" },
@@ -103,7 +170,7 @@ describe.each<[template: string, files: Record<string, string>, run: ReturnType<
         subject: "7",
         datacontenttype: "application/json",
       },
-      data: Buffer.from(template === "node" ? '{"ok":true}' : '{"ok": true}'),
+      data: Buffer.from(template.startsWith("node") ? '{"ok":true}' : '{"ok": true}'),
     });
     const text = await post("/text", binary());
     expect([text.headers.get("content-type"), await text.text()]).toEqual(["text/plain; charset=utf-8", "grüße"]);

@@ -1,4 +1,5 @@
 import { promisify } from "node:util";
+import { carriesEvent } from "./cloud-event.mjs";
 import { parseForm } from "./form.mjs";
 import { Refusal } from "./refusal.mjs";
 
@@ -10,13 +11,14 @@ export function hasBody(headers) {
 /**
  * The body as `event.body`: an object for JSON and forms, a string for text, a Buffer for anything else and whenever
  * `raw` is set. A body without a type is text.
- * @param settings `{ raw, limits: { json, text, raw } }`, each limit as `{ name, bytes }`
+ * @param settings `{ raw, limits: { json, text, raw } }`, each limit as `{ name, bytes, eventBytes }`
  * @throws {Refusal} 400, 413 or 415, when the caller is to blame
  */
 export async function readBody(req, settings) {
   const { type, charset } = parseContentType(req.headers["content-type"]);
   const kind = settings.raw ? "raw" : kindOf(type);
-  const limit = settings.limits[kind === "form" ? "text" : kind];
+  const known = settings.limits[kind === "form" ? "text" : kind];
+  const limit = carriesEvent(req.headers) ? { ...known, bytes: known.eventBytes } : known;
   const bytes = await inflate(await collect(req, limit), req.headers["content-encoding"], limit);
   if (kind === "raw") return bytes;
   const text = decodeText(bytes, charset);

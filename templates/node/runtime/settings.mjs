@@ -10,12 +10,20 @@ function parseSize(name, text) {
   return Math.floor(Number(number) * UNITS[(unit ?? "b").toLowerCase()]);
 }
 
+/** What a broker takes as one event, and what its text adds to it as JSON. */
+const EVENT_SIZE = "2mb";
+
 /**
- * What the environment decides. Limits are `{ name, bytes }`, so that a refusal can say which variable to raise.
+ * What the environment decides. Limits are `{ name, bytes, eventBytes }`, so that a refusal can say which variable to raise;
+ * `eventBytes` is for requests that carry an event.
  * @throws {Error} naming the bad variable
  */
 export function readSettings(env) {
-  const limit = (name, size = "100kb") => ({ name, bytes: parseSize(name, env[name] || size) });
+  const limit = (name, size = "100kb") => ({
+    name,
+    bytes: parseSize(name, env[name] || size),
+    eventBytes: parseSize(name, env[name] || EVENT_SIZE),
+  });
   return {
     secretsDir: env.FAASLANE_SECRETS_DIR || "/var/openfaas/secrets",
     // Functions that get all of a request as text were never told of a limit.
