@@ -39,7 +39,10 @@ export interface SeriesAnswer {
 
 /** A call that has ended, as the gateway remembers the latest ones. */
 export interface CallRow {
+  /** Its call id, mostly; callers may give the same to several. */
   readonly id: string;
+  /** Where that is not its id. */
+  readonly callId?: string;
   readonly function: string;
   readonly namespace: string;
   readonly version?: string;
@@ -53,7 +56,12 @@ export interface CallRow {
   /** Whether it waited for a replica to start. */
   readonly cold: boolean;
   readonly asynchronous: boolean;
-  /** Milliseconds of its phases, in order: `wait`, `connect`, `function`, `answer`. */
+  /** Whether it brought an event. */
+  readonly event?: boolean;
+  /**
+   * Milliseconds of its phases, in order: `wait` (until it was given to a replica), `connect`, `function` (until the first byte), `answer`.
+   * Together they are as long as the call; those that it has not come to are left out.
+   */
   readonly phases: readonly { readonly name: string; readonly ms: number }[];
   readonly requestBytes?: number;
   readonly responseBytes?: number;

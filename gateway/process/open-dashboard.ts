@@ -8,14 +8,17 @@ import type { LoginAttempts } from "../../kit/login-attempts.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
 import type { CallCounts } from "../metrics/call-counts.ts";
+import { CallChoice } from "../telemetry/call-choice.ts";
 import { type Assets, loadAssets } from "../ui/assets.ts";
 import { Dashboard } from "../ui/dashboard.ts";
 import { Offers } from "../ui/deploy/offers.ts";
 import { Templates } from "../ui/deploy/templates.ts";
+import { CallLog } from "../ui/live/call-log.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { LazyEvents } from "./events/lazy-events.ts";
 import { type LiveParts, openLive } from "./open-live.ts";
 import type { OpenQueue } from "./open-queue.ts";
+import type { UiConfig } from "./ui-config.ts";
 
 export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace"> {
   readonly config: GatewayConfig;
@@ -25,6 +28,11 @@ export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" 
   readonly queueing: OpenQueue | undefined;
   readonly events: LazyEvents | undefined;
   readonly counts: Pick<CallCounts, "of">;
+}
+
+/** Undefined where no calls are kept. */
+export function openCallLog({ on, calls: mode }: Pick<UiConfig, "on" | "calls">): CallLog | undefined {
+  return on && mode !== "never" ? new CallLog({ mode, choice: new CallChoice() }) : undefined;
 }
 
 export interface OpenUi {
@@ -82,6 +90,7 @@ export function openUi({
       templates: new Templates(join(ROOT, "templates")),
     },
     past: live.past,
+    calls: live.calls,
   });
   return { dashboard, endStreams: () => live.stream.close(), close: () => live.close() };
 }

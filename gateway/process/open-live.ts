@@ -4,8 +4,11 @@ import type { ProviderClient } from "../provider-client.ts";
 import type { FunctionTable } from "../proxy/function-table.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Autoscaler } from "../scaling/autoscaler.ts";
+import { SLOW_MS, type SlowFrom } from "../telemetry/call-choice.ts";
+import type { CallLog } from "../ui/live/call-log.ts";
 import { LiveStream, type TopicRows } from "../ui/live/live-stream.ts";
 import { KnownPast } from "../ui/live/past.ts";
+import { PastCalls } from "../ui/live/past-calls.ts";
 import { SeriesBook } from "../ui/live/series-book.ts";
 import { type BrokerCounts, brokerRows, functionRows, platformRows, queueRows } from "../ui/live/topic-rows.ts";
 import { UsageWatch } from "../ui/live/usage-watch.ts";
@@ -19,6 +22,10 @@ export interface LiveParts {
   /** Absent where there are no events. */
   readonly events: { stats(): Promise<readonly BrokerCounts[]>; problem(): string | undefined } | undefined;
   readonly callsOf: (name: string) => number;
+  /** Absent where no calls are kept. */
+  readonly callLog: CallLog | undefined;
+  /** Which calls threads are to keep; as of `CallChoice.learn`. */
+  readonly keepCalls: (on: boolean, slowFrom: SlowFrom) => void;
   /** Has threads tell what they have counted. */
   readonly settle: () => Promise<void>;
   readonly defaultNamespace: string;
@@ -29,16 +36,23 @@ export interface LiveParts {
 export interface OpenLive {
   readonly stream: LiveStream;
   readonly past: KnownPast;
+  readonly calls: PastCalls;
   close(): Promise<void>;
 }
 
 const MAX_READERS = 100;
 const SAMPLE_MS = 1_000;
+/** Looks between two at which it is told anew what is slow. */
+const LEARN_EVERY = 10;
+/** Of fewer calls in a minute, nothing is known of what is usual. */
+const MIN_CALLS_A_SECOND = 20 / 60;
 
 /** What the dashboard is told of what goes on. */
 export function openLive(parts: LiveParts): OpenLive {
-  const { table, provider, autoscaler, queue, events, callsOf, settle, defaultNamespace, release, log } = parts;
+  const { table, provider, autoscaler, queue, events, callsOf, callLog, settle, defaultNamespace, release, log } =
+    parts;
   const book = new SeriesBook({ now: Date.now() });
+  const exists = (name: string) => table.findOwn(name) !== undefined;
   const usage = new UsageWatch({
     measure: (ref) => provider.usage(ref),
     seen: (name, seen) => book.measured(name, seen),
@@ -48,7 +62,18 @@ export function openLive(parts: LiveParts): OpenLive {
     if (stream.readers > 0) await settle();
     // Before all functions are known, one may only not be known yet.
     book.sample(countedFunctions(table), Date.now(), table.synced);
+    if (callLog) lookAtCalls(callLog);
     await usage.look();
+  };
+  let looks = 0;
+  let wasOn = false;
+  const lookAtCalls = (calls: CallLog) => {
+    if (stream.readers > 0) calls.ask();
+    if (calls.on === wasOn && looks++ % LEARN_EVERY !== 0) return;
+    const slowFrom = calls.on ? slowFromOf(table, book) : new Map<string, number>();
+    calls.look(slowFrom, exists);
+    if (calls.on || wasOn) parts.keepCalls(calls.on, slowFrom);
+    wasOn = calls.on;
   };
   const timer = setInterval(() => void sample(), SAMPLE_MS).unref();
   const nothing = (problem: string): TopicRows => ({ rows: {}, problem });
@@ -77,13 +102,14 @@ export function openLive(parts: LiveParts): OpenLive {
   });
   const past = new KnownPast({
     book,
-    exists: (name) => table.findOwn(name) !== undefined,
+    exists,
     watched: (name) => usage.watch(name),
     defaultNamespace,
   });
   return {
     stream,
     past,
+    calls: new PastCalls({ log: callLog, exists, defaultNamespace }),
     close: async () => {
       clearInterval(timer);
       stream.close();
@@ -95,6 +121,16 @@ function* countedFunctions(table: FunctionTable) {
   for (const entry of table.entries()) {
     if (!entry.isBeside) yield entry;
   }
+}
+
+/** Slower than most of a function's calls of the last minute, and than a second in any case. */
+function slowFromOf(table: FunctionTable, book: SeriesBook): SlowFrom {
+  const slowFrom = new Map<string, number>();
+  for (const { qualifiedName } of countedFunctions(table)) {
+    const { rate, p95Ms } = book.recent(qualifiedName);
+    if (p95Ms !== undefined && rate >= MIN_CALLS_A_SECOND) slowFrom.set(qualifiedName, Math.min(p95Ms, SLOW_MS));
+  }
+  return slowFrom;
 }
 
 function stateOf(

@@ -5,12 +5,15 @@ import { LogOutput, STDOUT } from "../../kit/log-output.ts";
 import { StartError } from "../../kit/process.ts";
 import type { TelemetryCounts } from "../metrics/telemetry-metrics.ts";
 import type { CallObserver } from "../telemetry/call-record.ts";
+import type { CallKeeper } from "../telemetry/call-watch.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { AccessLogConfig, TracingConfig } from "./telemetry-config.ts";
 
 export interface TelemetryOptions {
   readonly accessLog: AccessLogConfig;
   readonly tracing: TracingConfig | undefined;
+  /** Keeps calls for those who look; absent where nobody can. */
+  readonly keeper?: CallKeeper | undefined;
   readonly release: string;
   /** Standard output. */
   readonly output?: LogOutput;
@@ -39,6 +42,7 @@ const FLUSH_MS = 2_000;
 export async function openTelemetry({
   accessLog,
   tracing,
+  keeper,
   release,
   output = new LogOutput(STDOUT),
   log,
@@ -48,9 +52,9 @@ export async function openTelemetry({
       ? undefined
       : await openAccessLog(accessLog.kind === "file" ? openFile(accessLog.path) : output, log);
   const traces = tracing && (await openTracing(tracing, release, log));
-  const { CallWatch } = lines || traces ? await import("../telemetry/call-watch.ts") : {};
+  const { CallWatch } = lines || traces || keeper ? await import("../telemetry/call-watch.ts") : {};
   return {
-    observer: CallWatch && new CallWatch(lines?.accessLog, traces?.tracer),
+    observer: CallWatch && new CallWatch(lines?.accessLog, traces?.tracer, keeper),
     tracer: traces?.tracer,
     counts: {
       ...(lines && { droppedLines: lines.dropped }),

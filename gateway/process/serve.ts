@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { qualifiedName } from "../../contract/functions.ts";
 import { OtherConnections } from "../../http/other-connections.ts";
-import { type Credentials, checkLogin } from "../../kit/basic-auth.ts";
+import type { Credentials } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
 import { loginWith } from "../../kit/credential-files.ts";
 import { descriptorLimit, LOW_DESCRIPTORS, shareConnections } from "../../kit/descriptors.ts";
@@ -10,12 +9,10 @@ import { hostsOf } from "../../kit/hosts.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { LogOutput } from "../../kit/log-output.ts";
 import { LoginAttempts } from "../../kit/login-attempts.ts";
-import { CallbackTargets } from "../../kit/outbound/targets.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import { readVersion } from "../../kit/version.ts";
 import { buildDashboardSite, buildGateway, buildMetricsApp, type GatewayDeps, stoppingError } from "../app.ts";
 import { workerAgent } from "../async/function-caller.ts";
-import { VersionHolds } from "../async/intake/version-holds.ts";
 import { callTimeLimit } from "../async/worker/call-time.ts";
 import { ProxyCaller } from "../async/worker/proxy-caller.ts";
 import { PathPrefix } from "../core/path-prefix.ts";
@@ -23,19 +20,13 @@ import { CallCounts } from "../metrics/call-counts.ts";
 import { ControlMeter } from "../metrics/control-meter.ts";
 import { EventMeter } from "../metrics/event-meter.ts";
 import { createMetrics } from "../metrics/gateway-metrics.ts";
-import { type ApiQueue, meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
-import type { PolicyGate } from "../policies/policy-gate.ts";
+import { meterQueue, QueueMeter } from "../metrics/queue-meter.ts";
 import { ProviderClient } from "../provider-client.ts";
-import type { FunctionProxy } from "../proxy/function-proxy.ts";
 import { FunctionRoutes } from "../proxy/function-routes.ts";
-import type { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
 import { RolloutsUnderWay } from "../rollouts/rollouts-under-way.ts";
-import { AsyncIntake } from "../routes/async-intake.ts";
-import { CallRoutes } from "../routes/call-routes.ts";
-import type { CallObserver } from "../telemetry/call-record.ts";
 import { SharedCounters } from "../workers/shared-counters.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { GatewayConfig } from "./config.ts";
@@ -45,7 +36,8 @@ import { followProvider } from "./follow-provider.ts";
 import { listenForCalls } from "./listen-for-calls.ts";
 import { queueMetrics } from "./measure-queue.ts";
 import { openAlerts } from "./open-alerts.ts";
-import { listenForDashboard, openUi } from "./open-dashboard.ts";
+import { openAsync } from "./open-async.ts";
+import { listenForDashboard, openCallLog, openUi, type UiParts } from "./open-dashboard.ts";
 import { openPolicyGate } from "./open-gate.ts";
 import { openProxy } from "./open-proxy.ts";
 import { openQueue } from "./open-queue.ts";
@@ -111,7 +103,9 @@ export async function openGateway(
     for (const part of opened.splice(0).reverse()) await part.close();
   };
   try {
-    const telemetry = await openTelemetry({ ...config, release: version.release, ...(output && { output }), log });
+    const { release } = version;
+    const callLog = openCallLog(config.ui);
+    const telemetry = await openTelemetry({ ...config, keeper: callLog, release, ...(output && { output }), log });
     // Closed after all that makes calls.
     opened.push(telemetry);
     const queueing = await openQueue(config.async, log);
@@ -144,7 +138,6 @@ export async function openGateway(
     const routes = new RoutedRequests(functionRoutes, pathPrefix);
     const gate = openPolicyGate(config, credentials, log);
     const { observer } = telemetry;
-    const { release } = version;
     const { proxy, wake } = openProxy({
       gate,
       config,
@@ -216,7 +209,19 @@ export async function openGateway(
     const control = new ControlMeter();
     const known = { table, provider, autoscaler, queueing, events, counts };
     const settle = async () => await pool?.report();
-    const ui = openUi({ config, credentials, attempts, pathPrefix, ...known, settle, release, log });
+    const keepCalls: UiParts["keepCalls"] = (on, slowFrom) => pool?.keepCalls(on, slowFrom);
+    const ui = openUi({
+      config,
+      credentials,
+      attempts,
+      pathPrefix,
+      ...known,
+      callLog,
+      keepCalls,
+      settle,
+      release,
+      log,
+    });
     opened.push(ui);
     const parts: GatewayDeps = {
       countControl: control.observe,
@@ -316,36 +321,6 @@ export async function openGateway(
     await closeAll();
     throw error;
   }
-}
-
-interface AsyncDeps {
-  readonly gate: PolicyGate;
-  readonly config: GatewayConfig;
-  readonly table: FunctionTable;
-  readonly proxy: FunctionProxy;
-  readonly provider: Pick<ProviderClient, "holdVersion">;
-  readonly pathPrefix: PathPrefix;
-  readonly observer: CallObserver | undefined;
-  readonly credentials: Credentials | undefined;
-  readonly attempts: LoginAttempts;
-  readonly log: Logger;
-}
-
-function openAsync(queue: ApiQueue, deps: AsyncDeps) {
-  const { gate, config, table, proxy, provider, pathPrefix, observer, credentials, attempts, log } = deps;
-  const targets = new CallbackTargets(config.async.callbackTargets);
-  const holds = new VersionHolds({
-    hold: (ref, version, until) => provider.holdVersion(ref, version, until),
-    log,
-  });
-  const intake = new AsyncIntake({ queue, table, proxy, gate, holds, targets, pathPrefix, observer, log });
-  const calls = new CallRoutes({
-    queue,
-    hasVersions: (ref) => table.find(qualifiedName(ref))?.versionMeters !== undefined,
-    isAuthorized: (req) => checkLogin(req, credentials, attempts),
-    log,
-  });
-  return { queue, intake, calls };
 }
 
 function drained(server: DrainingServer, timeoutMs: number): { close(): Promise<void> } {

@@ -1,5 +1,6 @@
 import type { EnvReader } from "../../kit/env.ts";
 import { oneOf, parseBoolean, parseDuration, parsePort, parseText } from "../../kit/parse.ts";
+import { CALL_LOG_MODES, type CallLogMode } from "../ui/live/call-log.ts";
 
 /** Where the dashboard is, and how long people stay signed in. */
 export interface UiConfig {
@@ -12,6 +13,8 @@ export interface UiConfig {
   /** In milliseconds. */
   readonly sessionIdleMs: number;
   readonly sessionMaxMs: number;
+  /** When the latest calls are kept. */
+  readonly calls: CallLogMode;
   /** Of a store of functions beside our own; absent asks none. */
   readonly storeUrl: string | undefined;
 }
@@ -27,6 +30,7 @@ export function readUiConfig(read: EnvReader): UiConfig {
     bindAddress: read.optional("ui_bind_address", parseText),
     sessionIdleMs: read.optional("ui_session_idle", parseDuration) ?? 3600_000,
     sessionMaxMs: read.optional("ui_session_max", parseDuration) ?? 8 * 3600_000,
+    calls: read.optional("ui_calls", oneOf<CallLogMode>(...CALL_LOG_MODES)) ?? "asked",
     storeUrl: storeUrlOf(read.optional("ui_store", parseStore)),
   };
 }

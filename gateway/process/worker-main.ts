@@ -10,7 +10,8 @@ import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { FunctionRoutes } from "../proxy/function-routes.ts";
 import { isRouted, RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
-import type { ObservedCall } from "../telemetry/call-record.ts";
+import { CallChoice } from "../telemetry/call-choice.ts";
+import type { CallHead, ObservedCall } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
 import { claimPort } from "../workers/claim-port.ts";
 import type { FromThread, StartFailure, ToThread } from "../workers/protocol.ts";
@@ -35,7 +36,8 @@ async function run(
   const table = openTable(config, others, { counters, shareTurns: (entry) => calls.shareTurns(entry, threads) });
   const calls = new CallThread({ table, counters, post });
   const relay = new Relay(socketPath, others);
-  const observer = await openObserver(settings, (records) => post({ kind: "calls", records }));
+  const choice = new CallChoice();
+  const observer = await openObserver(settings, choice, (records) => post({ kind: "calls", records }));
   const pathPrefix = new PathPrefix(config.pathPrefix);
   const functionRoutes = new FunctionRoutes(table);
   const routes = new RoutedRequests(functionRoutes, pathPrefix);
@@ -92,6 +94,7 @@ async function run(
   };
 
   port.on("message", (message: ToThread) => {
+    if (message.kind === "keepCalls") return choice.learn(message.on, message.slowFrom);
     if (message.kind === "stop") void stop(message.timeoutMs);
     else if (message.kind === "listen") {
       listen(message.port, message.claim).catch((error: unknown) => post({ kind: "failed", error: tell(error) }));
@@ -102,14 +105,26 @@ async function run(
 /** Undefined where nobody wants to know of calls. */
 async function openObserver(
   { observed, logged, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "logged" | "sampler" | "timeOrigin">,
+  choice: CallChoice,
   post: (records: ObservedCall[]) => void,
 ): Promise<ThreadObserver | undefined> {
   if (!observed) return undefined;
   const { CallWatch } = await import("../telemetry/call-watch.ts");
   const { Tracer } = await import("../telemetry/tracer.ts");
   const tracer = sampler && new Tracer({ sampler, add: () => {} });
-  const isWanted = (record: ObservedCall) => logged || tracer?.wants(record) === true;
-  return new ThreadObserver({ watch: new CallWatch(undefined, tracer), timeOrigin, isWanted, post });
+  const isWanted = (record: ObservedCall) => {
+    if (choice.judge(record)) return "whole";
+    return logged || tracer?.wants(record) === true ? "bare" : false;
+  };
+  const begun = new CallWatch(undefined, tracer);
+  const watch = {
+    get watching() {
+      return logged || tracer !== undefined || choice.on;
+    },
+    begin: (head: CallHead) => begun.begin(head),
+    upstreamHeaders: (record: ObservedCall, headers: string[]) => begun.upstreamHeaders(record, headers),
+  };
+  return new ThreadObserver({ watch, timeOrigin, isWanted, post });
 }
 
 function callHandler(proxy: FunctionProxy, relay: Relay, pathPrefix: PathPrefix, routes: RoutedRequests): Handler {

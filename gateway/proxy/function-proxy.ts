@@ -135,7 +135,7 @@ export class FunctionProxy {
       this.#elsewhere(caller.caller.req, caller.caller.res);
       return undefined;
     }
-    const exchange = this.#observer === undefined ? caller : this.#observed(url, caller, asked);
+    const exchange = this.#observer?.watching === true ? this.#observed(url, caller, asked) : caller;
     if (path.kind !== "function") {
       exchange.refuse(noFunctionAnswer(path, (location) => this.#pathPrefix.locate(location, asked)));
       return undefined;
@@ -150,7 +150,7 @@ export class FunctionProxy {
   }
 
   #observed(url: string, exchange: Exchange, headers: IncomingHttpHeaders): Exchange {
-    if (!this.#observer) return exchange;
+    if (!this.#observer?.watching) return exchange;
     const { caller, method } = exchange;
     const kind = caller ? "call" : "stored";
     const record = this.#observer.begin({ kind, method, url, headers, client: caller && clientOf(caller.req) });

@@ -46,7 +46,9 @@ export class ObservedExchange implements Exchange {
 
   upstreamHeaders(call: CallHeaders): string[] {
     this.record.callId = call.callId;
-    return this.#observer.upstreamHeaders(this.record, this.#inner.upstreamHeaders(call));
+    const headers = this.#observer.upstreamHeaders(this.record, this.#inner.upstreamHeaders(call));
+    this.record.requestHeaders = headers;
+    return headers;
   }
 
   open(call: OpenCall, readTimeoutMs: number | undefined): void {
@@ -114,6 +116,7 @@ export class ObservedExchange implements Exchange {
   #answered(status: number, headers: Readonly<Record<string, string | string[]>>): void {
     const code = headers[ERROR_HEADER];
     this.record.status = status;
+    this.record.answerHeaders = headers;
     this.record.errorCode = typeof code === "string" ? code : undefined;
   }
 

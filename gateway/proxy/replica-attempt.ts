@@ -149,6 +149,8 @@ export class ReplicaAttempt implements AnswerHandler, Dispatcher.DispatchHandler
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     if (!this.#replica.isProvider) this.#replica.trust();
+    const { record } = this.#call.exchange;
+    if (record) record.connectedAt = performance.now();
     if (this.#call.callerLeft) this.abort();
   }
 

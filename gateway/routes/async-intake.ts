@@ -94,7 +94,7 @@ export class AsyncIntake {
 
   #observe(req: IncomingMessage, res: ServerResponse): ObservedCall | undefined {
     const { observer } = this.#options;
-    if (!observer) return undefined;
+    if (!observer?.watching) return undefined;
     return observeIntake(observer, "intake", req, res);
   }
 

@@ -44,6 +44,8 @@ export class ObservedCall {
   heldAt: number | undefined;
   /** When it was given to the replica that has it. */
   sentAt: number | undefined;
+  /** When that replica's connection took it. */
+  connectedAt: number | undefined;
   firstByteAt: number | undefined;
   endedAt: number | undefined;
   /** 0 until there is an answer. */
@@ -65,6 +67,10 @@ export class ObservedCall {
   cold = false;
   /** How that came up, as far as it is known. */
   startup: Startup | undefined;
+  /** What the function gets, as names and values in turn; while it has not been sent, what came. */
+  requestHeaders: CallHead["headers"] | readonly string[];
+  /** By lower-case name. */
+  answerHeaders: CallHead["headers"] | undefined;
 
   constructor({ kind, method, url, headers, client }: CallHead, trace: CallTrace | undefined, now: number) {
     const queryAt = url.indexOf("?");
@@ -74,6 +80,7 @@ export class ObservedCall {
     this.path = queryAt < 0 ? url : url.slice(0, queryAt);
     this.client = client;
     this.scheme = scheme === "https" ? "https" : "http";
+    this.requestHeaders = headers;
     this.traceparent = typeof traceparent === "string" ? traceparent : undefined;
     this.trace = trace;
     this.arrivedAt = now;
@@ -83,6 +90,7 @@ export class ObservedCall {
     this.attempts++;
     this.functionVersion = version;
     this.sentAt = now;
+    this.connectedAt = undefined;
     this.replica = isProvider ? PROVIDER : address;
     this.cold = this.heldAt !== undefined && announcedAt >= this.heldAt;
     this.startup = this.cold ? startup : undefined;
@@ -104,6 +112,8 @@ export interface ChosenReplica {
 
 /** Told of calls, each from its arrival to its end. */
 export interface CallObserver {
+  /** Whether anybody wants to know of calls now. A call is watched if somebody did when it began. */
+  readonly watching: boolean;
   begin(head: CallHead): ObservedCall;
   /** The headers for the function, with the context of the trace. @param headers names and values in turn */
   upstreamHeaders(record: ObservedCall, headers: string[]): string[];

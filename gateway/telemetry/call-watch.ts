@@ -3,14 +3,26 @@ import { type CallHead, type CallObserver, ObservedCall } from "./call-record.ts
 import { replaceContext } from "./trace-context.ts";
 import type { Tracer } from "./tracer.ts";
 
-/** Writes down calls, and traces them, as far as either is asked for. */
+/** Keeps calls for those who look, while somebody does. */
+export interface CallKeeper {
+  readonly on: boolean;
+  add(record: ObservedCall): void;
+}
+
+/** Writes down calls, traces and keeps them, as far as that is asked for. */
 export class CallWatch implements CallObserver {
   readonly #accessLog: Pick<AccessLog, "add"> | undefined;
   readonly #tracer: Tracer | undefined;
+  readonly #keeper: CallKeeper | undefined;
 
-  constructor(accessLog: Pick<AccessLog, "add"> | undefined, tracer: Tracer | undefined) {
+  constructor(accessLog: Pick<AccessLog, "add"> | undefined, tracer: Tracer | undefined, keeper?: CallKeeper) {
     this.#accessLog = accessLog;
     this.#tracer = tracer;
+    this.#keeper = keeper;
+  }
+
+  get watching(): boolean {
+    return this.#accessLog !== undefined || this.#tracer !== undefined || this.#keeper?.on === true;
   }
 
   begin(head: CallHead): ObservedCall {
@@ -30,5 +42,6 @@ export class CallWatch implements CallObserver {
     record.endedAt ??= performance.now();
     this.#accessLog?.add(record);
     this.#tracer?.endCall(record);
+    if (this.#keeper?.on) this.#keeper.add(record);
   }
 }

@@ -12,6 +12,7 @@ import type { Assets } from "./assets.ts";
 import { addDeployRoutes, type DeployRoutesDeps } from "./deploy/routes.ts";
 import type { LiveStream } from "./live/live-stream.ts";
 import type { KnownPast } from "./live/past.ts";
+import type { PastCalls } from "./live/past-calls.ts";
 import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
 import { type OpenSession, type SessionLimits, Sessions, sessionCookies } from "./sessions/sessions.ts";
@@ -36,6 +37,7 @@ export interface DashboardOptions {
   readonly deploy: Omit<DeployRoutesDeps, "authorized">;
   /** And of what was. */
   readonly past: KnownPast;
+  readonly calls: PastCalls;
 }
 
 const MAX_LOGIN_BYTES = 4 * 1024;
@@ -84,8 +86,8 @@ export class Dashboard {
       POST: [rawBody(MAX_LOGIN_BYTES), (req, res) => this.#signIn(req, res)],
       DELETE: [(req, res) => this.#signOut(req, res)],
     });
-    const { stream, past, deploy } = this.#options;
-    addLiveRoutes(app, { stream, past, authorized });
+    const { stream, past, calls, deploy } = this.#options;
+    addLiveRoutes(app, { stream, past, calls, authorized });
     addDeployRoutes(app, { ...deploy, authorized });
     app.get("/ui/assets/:name", (req, res, next) => this.#asset(req, res, next));
   }

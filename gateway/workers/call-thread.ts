@@ -33,7 +33,7 @@ export class CallThread {
     this.#timer = setInterval(() => this.report(), REPORT_EVERY_MS).unref();
   }
 
-  receive(message: Exclude<ToThread, { kind: "listen" | "stop" }>): void {
+  receive(message: Exclude<ToThread, { kind: "listen" | "keepCalls" | "stop" }>): void {
     const { table, counters } = this.#options;
     switch (message.kind) {
       case "function":

@@ -20,6 +20,8 @@ export type ToThread =
   /** Calls that wait for the function are not going to get a replica. */
   | { readonly kind: "fail"; readonly name: string; readonly error: ToldError }
   | TurnOffer
+  /** Which calls are kept for those who look. */
+  | { readonly kind: "keepCalls"; readonly on: boolean; readonly slowFrom: ReadonlyMap<string, number> }
   /** What was counted is wanted now. */
   | { readonly kind: "report"; readonly number: number }
   | { readonly kind: "stop"; readonly timeoutMs: number };

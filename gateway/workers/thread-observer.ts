@@ -2,11 +2,11 @@ import type { CallHead, CallObserver, ObservedCall } from "../telemetry/call-rec
 
 export interface ThreadObserverOptions {
   /** Begins the records. */
-  readonly watch: Pick<CallObserver, "begin" | "upstreamHeaders">;
+  readonly watch: Pick<CallObserver, "watching" | "begin" | "upstreamHeaders">;
   /** Where the clock of the main thread begins, as of `performance.timeOrigin`. */
   readonly timeOrigin: number;
-  /** Whether the main thread has a use for a call that has ended. */
-  readonly isWanted: (record: ObservedCall) => boolean;
+  /** Whether the main thread has a use for a call that has ended, and one for its headers. */
+  readonly isWanted: (record: ObservedCall) => "whole" | "bare" | false;
   readonly post: (records: ObservedCall[]) => void;
 }
 
@@ -27,6 +27,10 @@ export class ThreadObserver implements CallObserver {
     this.#ahead = performance.timeOrigin - options.timeOrigin;
   }
 
+  get watching(): boolean {
+    return this.#options.watch.watching;
+  }
+
   begin(head: CallHead): ObservedCall {
     return this.#options.watch.begin(head);
   }
@@ -36,13 +40,17 @@ export class ThreadObserver implements CallObserver {
   }
 
   end(record: ObservedCall): void {
-    if (!this.#options.isWanted(record)) return;
-    const { arrivedAt, heldAt, sentAt, firstByteAt, endedAt = performance.now() } = record;
+    const wanted = this.#options.isWanted(record);
+    if (wanted === false) return;
+    const { arrivedAt, heldAt, sentAt, connectedAt, firstByteAt, endedAt = performance.now() } = record;
     this.#records.push({
       ...record,
+      // To copy them for another thread costs more than all the rest.
+      ...(wanted === "bare" && { requestHeaders: [], answerHeaders: undefined }),
       arrivedAt: arrivedAt + this.#ahead,
       heldAt: this.#shift(heldAt),
       sentAt: this.#shift(sentAt),
+      connectedAt: this.#shift(connectedAt),
       firstByteAt: this.#shift(firstByteAt),
       endedAt: endedAt + this.#ahead,
     } as ObservedCall);

@@ -50,6 +50,7 @@ export class WorkerPool {
   readonly #told = new Map<string, KnownFunction>();
   readonly #deaths = new Map<number, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #keeping: Extract<ToThread, { kind: "keepCalls" }> | undefined;
   #lastTurn = MAIN_THREAD;
   #port = 0;
   #stopping = false;
@@ -83,6 +84,12 @@ export class WorkerPool {
   /** The provider answers again, after it did not. */
   retryProvider(): void {
     this.#broadcast({ kind: "retryProvider" });
+  }
+
+  /** Which calls are kept for those who look. @param slowFrom as of `CallChoice.learn` */
+  keepCalls(on: boolean, slowFrom: ReadonlyMap<string, number>): void {
+    this.#keeping = { kind: "keepCalls", on, slowFrom };
+    this.#broadcast(this.#keeping);
   }
 
   /** Calls that wait for a function are not going to get a replica. */
@@ -119,6 +126,7 @@ export class WorkerPool {
     this.#links.set(thread, link);
     for (const { qualifiedName: name, snapshot } of table.entries()) this.#post(link, name, snapshot);
     if (table.synced) link.post({ kind: "synced" });
+    if (this.#keeping) link.post(this.#keeping);
     return link;
   }
 

@@ -77,6 +77,8 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   '"/ui/api/store/:name"': ["/ui/api/store/hello"],
   '"/ui/api/templates"': ["/ui/api/templates"],
   '"/ui/api/templates/:name"': ["/ui/api/templates/node"],
+  '"/ui/api/calls"': ["/ui/api/calls?function=f"],
+  '"/ui/api/calls/:id"': ["/ui/api/calls/a"],
   '"/ui/api/series"': ["/ui/api/series", "/ui/api/series?function=f"],
   '"/ui/assets/:name"': "public",
   "PATHS.health": "public",

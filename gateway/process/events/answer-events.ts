@@ -69,9 +69,9 @@ export function answerEvents(
   });
   return {
     handle: async (req, res) => {
-      const record = observer && observeIntake(observer, "event", req, res);
+      const record = observer?.watching ? observeIntake(observer, "event", req, res) : undefined;
       if (!(req.url as string).startsWith(BROKER_PREFIX)) return await webhooks.handle(req, res);
-      const told = record ? observer.upstreamHeaders(record, [...req.rawHeaders]) : req.rawHeaders;
+      const told = record && observer ? observer.upstreamHeaders(record, [...req.rawHeaders]) : req.rawHeaders;
       const code = await ingress.handle(req, res, told);
       if (record) record.errorCode = code;
     },

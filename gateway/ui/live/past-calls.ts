@@ -1,0 +1,59 @@
+import { FaasError } from "../../../contract/errors.ts";
+import type { CallDetail, CallsAnswer } from "../../../contract/ui/series.ts";
+import type { Parameters } from "../../core/dead-letter-query.ts";
+import type { CallLog } from "./call-log.ts";
+import { buildCallDetail, buildCallRow } from "./call-rows.ts";
+import { type CallsQuery, readCallsQuery } from "./calls-query.ts";
+
+export interface PastCallsOptions {
+  /** Absent where none are kept. */
+  readonly log: Pick<CallLog, "ask" | "find" | "list" | "since"> | undefined;
+  /** Whether there is such a function. */
+  readonly exists: (name: string) => boolean;
+  readonly defaultNamespace: string;
+}
+
+/** Answers what calls there were. */
+export class PastCalls {
+  readonly #options: PastCallsOptions;
+
+  constructor(options: PastCallsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {FaasError} `invalid`; `notFound` when there is no such function; `unsupported` where no calls are kept */
+  async list(given: Parameters): Promise<CallsAnswer> {
+    const { exists, defaultNamespace } = this.#options;
+    const query = readCallsQuery(given, defaultNamespace);
+    const log = this.#log();
+    if (!exists(query.name)) {
+      throw new FaasError("notFound", `there is no function ${query.name}`, { code: "unknown_function" });
+    }
+    log.ask();
+    return this.own(query);
+  }
+
+  /** Those that this gateway has kept. */
+  own(query: CallsQuery): CallsAnswer {
+    const log = this.#log();
+    const calls = log.list(query.name, query);
+    const page = calls.slice(0, query.limit);
+    const last = calls.length > page.length ? page.at(-1) : undefined;
+    return { calls: page.map(buildCallRow), since: Math.floor(log.since), ...(last && { next: String(last.at) }) };
+  }
+
+  /** @throws {FaasError} `notFound` when it is not kept (any more) */
+  async detail(id: string): Promise<CallDetail> {
+    const log = this.#log();
+    log.ask();
+    const found = log.find(id);
+    if (found) return buildCallDetail(found);
+    throw new FaasError("notFound", "there is no such call among those that are kept", { code: "unknown_call" });
+  }
+
+  #log(): NonNullable<PastCallsOptions["log"]> {
+    const { log } = this.#options;
+    if (log) return log;
+    throw new FaasError("unsupported", "this gateway keeps no calls (ui_calls=never)");
+  }
+}
