@@ -1,11 +1,17 @@
 /** Numbers and times as people read them, by the browser's language. */
 const plain = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 2 });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "narrow" });
 
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 100_000 ? compact.format(value) : plain.format(value);
+}
+
+/** As {@link formatNumber}, with what is left of small ones. */
+export function formatFine(value: number): string {
+  return Math.abs(value) < 10 ? fine.format(value) : formatNumber(value);
 }
 
 /** @param share 0 to 1 */

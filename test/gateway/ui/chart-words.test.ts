@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { isEmpty, lastAndTrend, rowsOf } from "../../../gateway/ui/browser/components/chart-words.ts";
+import { alone, isEmpty, lastAndTrend, rowsOf } from "../../../gateway/ui/browser/components/chart-words.ts";
 
 const ramp = (from: number, to: number, count = 100) =>
   Array.from({ length: count }, (_, at) => from + ((to - from) * at) / (count - 1));
@@ -21,6 +21,11 @@ test("a line without values has no trend, and alone there is nothing to draw", (
   expect(lastAndTrend([null, null])).toBeUndefined();
   expect(isEmpty([{ values: [null] }, { values: [] }])).toBe(true);
   expect(isEmpty([{ values: [null] }, { values: [0] }])).toBe(false);
+});
+
+test("values without neighbours are found, as no line goes to them", () => {
+  expect(alone([1, null, 2, 3, null, 0, null])).toEqual([0, 5]);
+  expect(alone([null])).toEqual([]);
 });
 
 test("the table behind a chart has all of it, newest first, in rows that can be read", () => {

@@ -36,6 +36,12 @@ export function isEmpty(lines: readonly { readonly values: Values }[]): boolean 
   return lines.every(({ values }) => values.every((value) => value === null));
 }
 
+/** Places of values with nothing before and after them: no line is drawn to these. */
+export function alone(values: Values): number[] {
+  const isThere = (at: number) => values[at] !== null && values[at] !== undefined;
+  return values.flatMap((_value, at) => (isThere(at) && !isThere(at - 1) && !isThere(at + 1) ? [at] : []));
+}
+
 export interface SeriesTimes {
   /** Of the first point, in milliseconds since the epoch. */
   readonly from: number;

@@ -1,9 +1,9 @@
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import { formatMs, formatNumber, formatTick, formatTime } from "../format.ts";
+import { formatFine, formatMs, formatTick, formatTime } from "../format.ts";
 import "../styles/chart.css";
-import { isEmpty, lastAndTrend, rowsOf, type SeriesTimes, type Values } from "./chart-words.ts";
+import { alone, isEmpty, lastAndTrend, rowsOf, type SeriesTimes, type Values } from "./chart-words.ts";
 import { zone } from "./time.tsx";
 
 export interface ChartLine {
@@ -33,7 +33,7 @@ const TABLE_ROWS = 60;
 
 /** Lines over time, with what they say in words and, on demand, as a table. */
 export function Chart(props: ChartProps) {
-  const { title, unit, lines, nothing, format = formatNumber, moment } = props;
+  const { title, unit, lines, nothing, format = formatFine, moment } = props;
   const known = lines.filter((line) => !isEmpty([line]));
   const words = lines.map((line) => describe(line, format));
   const at = moment.value;
@@ -65,7 +65,7 @@ function Plot({
   from,
   stepSeconds,
   lines,
-  format = formatNumber,
+  format = formatFine,
   isStepped,
   moment,
   label,
@@ -108,7 +108,7 @@ function Plot({
             stroke: color(`--line-${colorOf(line, at)}`),
             width: 1.5,
             dash: DASHES[at % DASHES.length] as number[],
-            points: { show: false },
+            points: { show: true, size: 4, filter: aloneOf },
             ...(stepped && { paths: stepped }),
           })),
         ],
@@ -149,6 +149,11 @@ function Plot({
   return <div class="plot" ref={box} role="img" aria-label={label} />;
 }
 
+/** Points that have to be drawn as such. */
+function aloneOf({ data }: uPlot, place: number): number[] {
+  return alone((data[place] ?? []) as Values);
+}
+
 /** Lines are told from one another without colours, too. */
 const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3]];
 
@@ -181,7 +186,7 @@ function useIsDark(): boolean {
   return isDark;
 }
 
-function Behind({ title, lines, format = formatNumber, ...times }: ChartProps) {
+function Behind({ title, lines, format = formatFine, ...times }: ChartProps) {
   const [open, setOpen] = useState(false);
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>

@@ -1,203 +1,28 @@
-import { type Signal, useSignal } from "@preact/signals";
-import { SERIES, type SeriesAnswer, type SeriesName } from "../../../../../contract/ui/series.ts";
-import { askJson } from "../../api.ts";
-import { Chart, type ChartLine } from "../../components/chart.tsx";
-import { isEmpty } from "../../components/chart-words.ts";
 import { Equivalent } from "../../components/equivalent.tsx";
-import { Empty, Failure, Loading } from "../../components/message.tsx";
-import { useAsked } from "../../components/resource.ts";
-import { zone } from "../../components/time.tsx";
-import { formatMs, formatShare, formatSize, formatTime } from "../../format.ts";
-import { query, setQuery } from "../../router.ts";
-import { now } from "../../state/session.ts";
+import { Empty } from "../../components/message.tsx";
+import { SeriesCharts, seriesCommand } from "../../components/series-charts.tsx";
 import { ColdStarts } from "./cold-starts.tsx";
 import { commandName, type FunctionPart } from "./part.ts";
 
-/** How far back, and how often it is asked anew: as often as there is a new point, if anybody could see it. */
-const RANGES = [
-  { id: "15m", title: "15 minutes", seconds: 900, everyMs: 3_000 },
-  { id: "6h", title: "6 hours", seconds: 6 * 3600, everyMs: 10_000 },
-  { id: "7d", title: "7 days", seconds: 7 * 86_400, everyMs: 60_000 },
-] as const;
-
-type Range = (typeof RANGES)[number];
-
+/** What a function did over time. */
 export function FunctionMetrics(part: FunctionPart) {
-  const asked = query.value.get("range");
-  const range = RANGES.find(({ id }) => id === asked) ?? RANGES[0];
+  const { name, namespace } = part;
+  const scope = { function: `${name}.${namespace}` };
   return (
     <>
-      <fieldset class="presets">
-        <legend class="hidden">How far back</legend>
-        {RANGES.map(({ id, title }) => (
-          <button
-            type="button"
-            key={id}
-            aria-pressed={id === range.id}
-            onClick={() => setQuery("range", id === RANGES[0].id ? "" : id)}
-          >
-            {title}
-          </button>
-        ))}
-      </fieldset>
-      <Series key={range.id} part={part} range={range} />
-    </>
-  );
-}
-
-function seriesPath({ name, namespace }: FunctionPart, since: number | string): string {
-  const search = new URLSearchParams({ function: `${name}.${namespace}`, names: SERIES.join(",") });
-  return `/ui/api/series?${search}&since=${since}`;
-}
-
-function Series({ part, range }: { readonly part: FunctionPart; readonly range: Range }) {
-  const moment = useSignal<number | undefined>(undefined);
-  const { value, error } = useAsked(
-    "series",
-    (signal) => askJson<SeriesAnswer>(seriesPath(part, Math.round(now() - range.seconds * 1000)), { signal }),
-    range.everyMs,
-  );
-  return (
-    <>
-      {error !== undefined && <Failure error={error} />}
-      {!value && error === undefined && <Loading />}
-      {value && <Charts answer={value} moment={moment} part={part} />}
+      <SeriesCharts
+        scope={scope}
+        empty={
+          <Empty command={`echo hello | faaslane invoke ${commandName(part)}`}>
+            Nothing is known of {name} in this time: it has not been called.
+          </Empty>
+        }
+      />
       <ColdStarts part={part} />
       <Equivalent
         cli={`faaslane describe ${commandName(part)}\nfaaslane scaling ${commandName(part)}`}
-        curl={`curl -u admin:$PASSWORD "$GATEWAY${seriesPath(part, `$((($(date +%s) - ${range.seconds}) * 1000))`)}"`}
+        curl={seriesCommand(scope)}
       />
     </>
-  );
-}
-
-interface ChartsProps {
-  readonly part: FunctionPart;
-  readonly answer: SeriesAnswer;
-  readonly moment: Signal<number | undefined>;
-}
-
-/** By class of status, whatever others there are. */
-const CODE_COLORS: Readonly<Record<string, NonNullable<ChartLine["color"]>>> = {
-  "1xx": 5,
-  "2xx": 3,
-  "3xx": 1,
-  "4xx": 2,
-  "5xx": 6,
-};
-
-function Charts({ part, answer, moment }: ChartsProps) {
-  const { series, byCode, from, stepSeconds } = answer;
-  const line = (title: string, name: SeriesName): ChartLine => ({ title, values: series[name] ?? [] });
-  const codes = Object.entries(byCode)
-    .filter(([, values]) => values.some((value) => value !== null && value > 0))
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([title, values]) => ({ title, values, color: CODE_COLORS[title] ?? 4 }) as const);
-  const count = Math.max(0, ...Object.values(series).map((values) => values.length));
-  const common = { from, stepSeconds, moment };
-  const nothing = "Nothing is known of this time.";
-  if (isEmpty(Object.values(series).map((values) => ({ values })))) {
-    return (
-      <Empty command={`echo hello | faaslane invoke ${commandName(part)}`}>
-        Nothing is known of {part.name} in this time: it has not been called.
-      </Empty>
-    );
-  }
-  return (
-    <>
-      <Moments count={count} {...common} />
-      <div class="charts">
-        <Chart
-          {...common}
-          title="Calls by status"
-          unit="calls/s"
-          lines={codes}
-          nothing="It has not been called in this time."
-        />
-        <Chart
-          {...common}
-          title="Time"
-          lines={[line("p50", "p50Ms"), line("p95", "p95Ms"), line("p99", "p99Ms")]}
-          format={formatMs}
-          nothing="No call has ended in this time."
-        />
-        <Chart
-          {...common}
-          title="Calls under way"
-          lines={[line("in flight", "inFlight"), line("waiting for a replica", "held")]}
-          nothing={nothing}
-        />
-        <Chart
-          {...common}
-          title="Replicas"
-          lines={[line("wanted", "replicas"), line("ready", "available")]}
-          isStepped
-          nothing={nothing}
-        />
-        <Chart
-          {...common}
-          title="CPU"
-          lines={[line("all replicas", "cpuPercent")]}
-          format={(value) => formatShare(Math.round(value * 10) / 1000)}
-          nothing="The provider has not told what it uses in this time."
-        />
-        <Chart
-          {...common}
-          title="Memory"
-          lines={[line("all replicas", "memoryMib")]}
-          format={(value) => formatSize(value * 1024 ** 2)}
-          nothing="The provider has not told what it uses in this time."
-        />
-        <Chart
-          {...common}
-          title="Cold starts"
-          unit="calls/s that waited for a start"
-          lines={[line("cold starts", "coldStarts")]}
-          nothing={nothing}
-        />
-      </div>
-    </>
-  );
-}
-
-interface MomentsProps extends Pick<SeriesAnswer, "from" | "stepSeconds"> {
-  readonly count: number;
-  readonly moment: Signal<number | undefined>;
-}
-
-/** What the pointer does over a chart, for the keyboard: all charts tell of one moment. */
-function Moments({ count, moment, from, stepSeconds }: MomentsProps) {
-  const at = moment.value;
-  return (
-    <p class="moment">
-      <label for="moment">Moment</label>
-      <input
-        id="moment"
-        type="range"
-        min={0}
-        max={count - 1}
-        step={Math.max(1, Math.round(count / 450))}
-        value={at ?? count - 1}
-        aria-valuetext={at === undefined ? "the latest" : formatTime(from + at * stepSeconds * 1000, zone.value)}
-        onInput={(event) => {
-          moment.value = Number(event.currentTarget.value);
-        }}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") moment.value = undefined;
-        }}
-      />
-      <output for="moment">
-        {at === undefined ? "the latest" : formatTime(from + at * stepSeconds * 1000, zone.value)}
-      </output>
-      <button
-        type="button"
-        disabled={at === undefined}
-        onClick={() => {
-          moment.value = undefined;
-        }}
-      >
-        Latest
-      </button>
-    </p>
   );
 }

@@ -152,6 +152,7 @@ function CallLog({ call, part }: { readonly call: CallDetail; readonly part: Fun
   const { value, error } = useAsked(`log ${call.id}`, (signal) => readLog(part, call, signal));
   const named = value?.filter(({ isNamed }) => isNamed) ?? [];
   const shown = onlyNamed ? named : value;
+  const isOfReplica = value?.every(({ instance }) => instance === call.replica) ?? false;
   return (
     <Panel title="What was written meanwhile">
       {error !== undefined && <Failure error={error} />}
@@ -173,7 +174,7 @@ function CallLog({ call, part }: { readonly call: CallDetail; readonly part: Fun
           <p class="unit">
             {named.length > 0
               ? "Lines with the call's id are its own, and marked; others were written at the same time."
-              : "By its replica while it ran. What other calls made it write at that time is among them."}
+              : `By ${isOfReplica ? "its replica" : "all replicas"} while it ran. What other calls had written at that time is among them.`}
           </p>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
           <pre class="log" tabIndex={0} role="log" aria-live="off" aria-label="Lines of the call">

@@ -1,8 +1,9 @@
-import { useId } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import type { FunctionRow } from "../../../../../contract/ui/stream.ts";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Link } from "../../components/link.tsx";
 import { Empty, Loading, Notice } from "../../components/message.tsx";
+import { SeriesCharts } from "../../components/series-charts.tsx";
 import { Short } from "../../components/short.tsx";
 import { Spark } from "../../components/spark.tsx";
 import { StateChip } from "../../components/state-chip.tsx";
@@ -34,7 +35,10 @@ function Known({ rows }: { readonly rows: ReadonlyMap<string, FunctionRow> }) {
       {rows.size === 0 ? (
         <Empty command="faaslane new hello --lang node && faaslane up">There are no functions yet.</Empty>
       ) : (
-        <Functions rows={rows} />
+        <>
+          <Past />
+          <Functions rows={rows} />
+        </>
       )}
       <Equivalent cli="faaslane list" curl="curl -u admin:$PASSWORD $GATEWAY/system/functions" />
     </>
@@ -60,6 +64,18 @@ function QueueLine() {
       <Link to="/queue">Queue</Link>: {sum("waiting")} waiting{oldestMs > 0 && `, the oldest for ${formatMs(oldestMs)}`}
       , {sum("running")} running, {sum("dead")} dead letters
     </p>
+  );
+}
+
+/** All functions over time, for who wants to see that: it is asked for then. */
+function Past() {
+  const [open, setOpen] = useState(query.value.has("range"));
+  const namespace = query.value.get("namespace") ?? "";
+  return (
+    <details class="past" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Charts of all functions{namespace && ` in ${namespace}`}</summary>
+      {open && <SeriesCharts scope={{ namespace }} empty={<Empty>Nothing is known of this time.</Empty>} />}
+    </details>
   );
 }
 
