@@ -54,6 +54,11 @@ export class FakeProvider {
     this.#send({ type: "changed", function: whole });
   }
 
+  /** As it was announced last. */
+  of(name: string): FunctionEndpoints | undefined {
+    return this.#functions.get(name);
+  }
+
   remove(name: string): void {
     const gone = this.#functions.get(name) as FunctionEndpoints;
     this.#functions.delete(name);

@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { askJson } from "./api.ts";
+import { Boundary } from "./components/boundary.tsx";
 import { Link } from "./components/link.tsx";
 import { Loading } from "./components/message.tsx";
 import { setZone, zone } from "./components/time.tsx";
@@ -70,7 +71,9 @@ function Page() {
       </header>
       <Banners />
       <main id="content" tabIndex={-1}>
-        <Content params={params} />
+        <Boundary key={path.value}>
+          <Content params={params} />
+        </Boundary>
       </main>
       {isOver.value && <SignInAgain />}
     </>

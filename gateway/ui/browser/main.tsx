@@ -5,6 +5,7 @@ import type { UiSession } from "../../../contract/ui/session.ts";
 import { askJson } from "./api.ts";
 import { App } from "./app.tsx";
 import { Failure } from "./components/message.tsx";
+import { showHiddenEverywhere } from "./safe-text.ts";
 import { heard } from "./state/session.ts";
 
 const root = document.getElementById("page") as HTMLElement;
@@ -19,4 +20,5 @@ async function begin(): Promise<void> {
   }
 }
 
+showHiddenEverywhere();
 void begin();

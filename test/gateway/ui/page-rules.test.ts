@@ -1,7 +1,8 @@
 import { expect, test } from "@jest/globals";
 import { MAX_LINE_CHARS, plainLine } from "../../../gateway/ui/browser/ansi.ts";
+import { showHidden } from "../../../gateway/ui/browser/hidden-characters.ts";
 import { splitProblems, targetsOf } from "../../../gateway/ui/browser/split-rules.ts";
-import { filterLines, LogBuffer } from "../../../gateway/ui/browser/state/log-lines.ts";
+import { filterLines, LogBuffer, logMessageOf } from "../../../gateway/ui/browser/state/log-lines.ts";
 
 test.each([
   ["\u001b[31mred\u001b[0m and plain\n", "red and plain"],
@@ -11,6 +12,21 @@ test.each([
   ["<script>alert(1)</script>", "<script>alert(1)</script>"],
 ])("a line of output %j is shown as %j", (given, shown) => {
   expect(plainLine(given)).toBe(shown);
+});
+
+test.each([
+  ["user\u202etxt.exe", "user⟨U+202E⟩txt.exe"],
+  ["a\u0000\u001b[31m\u007f\u009b", "a␀␛[31m␡⟨U+009B⟩"],
+  ["zero\u200bwidth\ufeff\u{e0041}", "zero⟨U+200B⟩width⟨U+FEFF⟩⟨U+E0041⟩"],
+  ["tab\tand\nline", "tab\tand\nline"],
+  ["שלום, 你好, 👩‍💻", "שלום, 你好, 👩‍💻"],
+])("the text %j is shown as %j", (given, shown) => {
+  expect(showHidden(given)).toBe(shown);
+});
+
+test("lines of a log's stream that are none say nothing", () => {
+  for (const line of ["", "not json", "null", "{}", '{"text":1}']) expect(logMessageOf(line)).toBeUndefined();
+  expect(logMessageOf('{"text":"a"}')).toMatchObject({ text: "a", timestamp: "", instance: "" });
 });
 
 test("a line that nobody can read is cut, and says how long it was", () => {

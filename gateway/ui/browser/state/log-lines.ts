@@ -9,6 +9,18 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** What a line of the log's stream says; undefined for one that says nothing. */
+export function logMessageOf(line: string): LogMessage | undefined {
+  if (line.trim() === "") return undefined;
+  try {
+    const { timestamp, instance, text, ...rest } = JSON.parse(line) as LogMessage;
+    if (typeof text !== "string") return undefined;
+    return { ...rest, text, timestamp: String(timestamp ?? ""), instance: String(instance ?? "") };
+  } catch {
+    return undefined;
+  }
+}
+
 /** The latest lines, and how many came too fast to be kept. */
 export interface LogLines {
   readonly lines: readonly LogLine[];

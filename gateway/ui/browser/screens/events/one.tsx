@@ -12,7 +12,7 @@ import { useAsked } from "../../components/resource.ts";
 import { StateChip } from "../../components/state-chip.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
-import { formatSize } from "../../format.ts";
+import { formatSize, shorten } from "../../format.ts";
 import { navigate } from "../../router.ts";
 import type { Params } from "../screen.ts";
 import { askedNamespace } from "./area.tsx";
@@ -33,8 +33,14 @@ export function EventScreen({ params: { ref = "" } }: { readonly params: Params 
     3_000,
   );
   const [replays, setReplays] = useState(false);
-  if (error !== undefined && !value) return <Failure error={error} />;
-  if (!value) return <Loading />;
+  if (!value) {
+    return (
+      <>
+        <h1>Event {shorten(ref)}</h1>
+        {error === undefined ? <Loading /> : <Failure error={error} />}
+      </>
+    );
+  }
   return (
     <>
       <h1>

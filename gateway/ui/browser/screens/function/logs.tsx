@@ -1,16 +1,16 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { LogMessage } from "../../../../../contract/logs.ts";
 import { ask } from "../../api.ts";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Field } from "../../components/field.tsx";
 import { Empty, Failure } from "../../components/message.tsx";
 import { readLines } from "../../read-lines.ts";
 import { query, setQuery } from "../../router.ts";
-import { filterLines, LogBuffer, type LogLines } from "../../state/log-lines.ts";
+import { filterLines, LogBuffer, type LogLines, logMessageOf } from "../../state/log-lines.ts";
 import { commandName, type FunctionPart } from "./part.ts";
 
 const SHOW_EVERY_MS = 250;
 const TAIL = 500;
+const AGAIN_MS = 2_000;
 
 export function FunctionLogs(part: FunctionPart) {
   const { name, namespace } = part;
@@ -29,16 +29,29 @@ export function FunctionLogs(part: FunctionPart) {
       isNew = false;
       setLines(buffer.read());
     }, SHOW_EVERY_MS);
-    const follow = async () => {
-      const search = new URLSearchParams({ name, namespace, follow: "true", tail: String(TAIL) });
+    let lastAt = "";
+    const read = async () => {
+      const from: Record<string, string> = lastAt === "" ? { tail: String(TAIL) } : { since: lastAt };
+      const search = new URLSearchParams({ name, namespace, follow: "true", ...from });
       const answer = await ask(`/system/logs?${search}`, { signal: leaving.signal });
+      setError(undefined);
+      const known = lastAt;
       for await (const line of readLines(answer)) {
-        if (line.trim() === "") continue;
-        buffer.take(JSON.parse(line) as LogMessage, Date.now());
+        const message = logMessageOf(line);
+        if (!message || message.timestamp <= known) continue;
+        if (message.timestamp > lastAt) lastAt = message.timestamp;
+        buffer.take(message, Date.now());
         isNew = true;
       }
     };
-    follow().catch((caught: unknown) => leaving.signal.aborted || setError(caught));
+    // A gateway that is replaced ends what it tells; the next one goes on.
+    const follow = async () => {
+      while (!leaving.signal.aborted) {
+        await read().catch((caught: unknown) => leaving.signal.aborted || setError(caught));
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    };
+    void follow();
     return () => {
       clearInterval(timer);
       leaving.abort();
