@@ -13,6 +13,8 @@ export class Log {
   readonly #settings: LogSettings;
   readonly #stdout: PacedOutput;
   readonly #stderr: PacedOutput;
+  #second = 0;
+  #timestamp = "";
 
   constructor(settings: LogSettings, stdout: Writable, stderr: Writable) {
     this.#settings = settings;
@@ -22,7 +24,7 @@ export class Log {
 
   /** One line of the watchdog's own. */
   readonly print = (message: string): void => {
-    this.#stderr.write(`${timestamp(new Date())} ${message}\n`, 1);
+    this.#stderr.writeSoon(`${this.#now()} ${message}\n`);
   };
 
   /** A function's output as is, for settings that ask to see it. */
@@ -36,7 +38,7 @@ export class Log {
     const splitter = new LineSplitter(this.#settings.logLineBytes);
     const print = (lines: readonly Buffer[]) => {
       if (lines.length === 0) return;
-      const prefix = this.#settings.prefixLogs ? Buffer.from(`${timestamp(new Date())} ${name}: `) : EMPTY;
+      const prefix = this.#settings.prefixLogs ? Buffer.from(`${this.#now()} ${name}: `) : EMPTY;
       output.write(Buffer.concat(lines.flatMap((line) => [prefix, line, LINE_END])), lines.length);
     };
     source.on("data", (chunk: Buffer) => {
@@ -50,6 +52,22 @@ export class Log {
       if (rest !== undefined) print([rest]);
     });
     source.on("error", (error) => this.print(`Error reading ${name}: ${error.message}`));
+  }
+
+  /** Writes what still waits for more, for who has no time to wait. */
+  flush(): void {
+    this.#stderr.flush();
+  }
+
+  /** Lines of one second share their time: to make it takes longer than the line. */
+  #now(): string {
+    const ms = Date.now();
+    const second = Math.floor(ms / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#timestamp = timestamp(new Date(ms));
+    }
+    return this.#timestamp;
   }
 
   /** Waits, for a moment at most, until everything has left the process. */

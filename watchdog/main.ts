@@ -23,6 +23,7 @@ if (options.healthcheck) {
 // Functions that show their environment must not give away what speaks for them.
 for (const name of ["announce_url", "announce_token"]) delete process.env[name];
 const log = new Log(config, process.stdout, process.stderr);
+process.on("exit", () => log.flush());
 for (const note of config.notes) log.print(`Note: ${note}`);
 const announcer =
   config.announce &&

@@ -9,6 +9,10 @@ const PATIENCE_MS = 1000;
 /** When writing is tried again after it has failed. */
 const RETRY_MS = 1000;
 
+/** Lines of the watchdog's own wait so long for more of them: a write wakes the log's reader, which costs more than the line. */
+const GATHER_MS = 5;
+const GATHER_LIMIT_BYTES = 16 * 1024;
+
 /**
  * The watchdog's stdout or stderr. Writes to a pipe are queued in memory, so a reader that lags must slow the function
  * down, and a reader that stopped must cost lines: neither may grow memory nor hang the function for good.
@@ -21,6 +25,9 @@ export class PacedOutput {
   #retry: NodeJS.Timeout | undefined;
   #dropping = false;
   #droppedLines = 0;
+  #gathered = "";
+  #gatheredLines = 0;
+  #gatherer: NodeJS.Timeout | undefined;
 
   /** @param notice the line that tells how many lines are missing */
   constructor(stream: Writable, notice: (droppedLines: number) => string) {
@@ -39,8 +46,32 @@ export class PacedOutput {
     });
   }
 
-  /** @param lineCount how many lines `text` is, for the count of what was dropped */
-  write(text: string | Buffer, lineCount: number): void {
+  /** @param lineCount how many lines `bytes` is, for the count of what was dropped */
+  write(bytes: Buffer, lineCount: number): void {
+    this.flush();
+    this.#send(bytes, lineCount);
+  }
+
+  /** A line that need not be there at once; it stays before what is written later. */
+  writeSoon(line: string): void {
+    this.#gathered += line;
+    this.#gatheredLines++;
+    if (this.#gathered.length >= GATHER_LIMIT_BYTES) this.flush();
+    else this.#gatherer ??= setTimeout(this.flush, GATHER_MS);
+  }
+
+  /** Writes what is gathered. */
+  readonly flush = (): void => {
+    clearTimeout(this.#gatherer);
+    this.#gatherer = undefined;
+    const text = this.#gathered;
+    const lineCount = this.#gatheredLines;
+    this.#gathered = "";
+    this.#gatheredLines = 0;
+    if (text !== "") this.#send(text, lineCount);
+  };
+
+  #send(text: string | Buffer, lineCount: number): void {
     if (this.#dropping) this.#droppedLines += lineCount;
     else this.#stream.write(text);
   }
@@ -61,6 +92,7 @@ export class PacedOutput {
 
   /** Waits until everything written has left the process, at most `timeoutMs`. */
   flushed(timeoutMs: number): Promise<void> {
+    this.flush();
     if (this.#stream.writableLength === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { collectBody, readBody } from "../../body.ts";
 import type { ProcessEnd } from "../../child.ts";
+import type { DeadlineList, Deadlines, Expiring } from "../../deadlines.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
 import type { Run, TakenOutput } from "./launch.ts";
@@ -61,7 +62,7 @@ async function runWith(
 async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<BufferedOutcome> {
   const run = await launched;
   if (run.stderr !== undefined) deps.log.forward(run.stderr, "stderr");
-  const quick = await takeQuickly(run, deps.maxBodyBytes);
+  const quick = await takeQuickly(run, deps);
   if (quick !== undefined) return { kind: "ended", ...quick };
   const read = await collectBody(run.stdout, deps.maxBodyBytes);
   if (read.kind === "tooLarge") return { kind: "outputTooLarge" };
@@ -77,21 +78,54 @@ const FIRST_LOOK_MS = 3;
 /** The output of a program that ends soon and prints little, as most do; undefined when it is to be read as a stream. */
 async function takeQuickly(
   run: Run,
-  limitBytes: number,
+  { maxBodyBytes, deadlines }: ForkDeps,
 ): Promise<{ readonly end: ProcessEnd; readonly output: Buffer } | undefined> {
   const { takeOutput, ended } = run;
   if (takeOutput === undefined) return undefined;
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const { promise, resolve } = Promise.withResolvers<ProcessEnd | undefined>();
   let output: TakenOutput = "nothing";
   const take = () => {
-    if (output === "nothing") output = takeOutput(limitBytes);
+    if (output === "nothing") output = takeOutput(maxBodyBytes);
     if (output === "streamed") resolve(undefined);
   };
-  const finish = setTimeout(resolve, QUICK_MS, undefined);
-  const look = setTimeout(take, FIRST_LOOK_MS);
-  const end = await Promise.race([ended, late]);
-  clearTimeout(finish);
-  clearTimeout(look);
+  const patience = new Patience(deadlines, take, () => resolve(undefined));
+  void ended.then(resolve);
+  const end = await promise;
+  patience.end();
   if (end !== undefined) take();
   return typeof output === "string" ? undefined : { end: await ended, output };
+}
+
+/** Two moments of a call, which wait in the lists of all calls: timers of its own would cost a call as much as its output. */
+class Patience implements Expiring {
+  expiresAt = 0;
+  earlier: Expiring | null = null;
+  later: Expiring | null = null;
+  waitsIn: DeadlineList | null = null;
+  readonly #deadlines: Deadlines;
+  readonly #look: () => void;
+  readonly #giveUp: () => void;
+  #hasLooked = false;
+
+  /** @param look is called after `FIRST_LOOK_MS`, `giveUp` after `QUICK_MS` */
+  constructor(deadlines: Deadlines, look: () => void, giveUp: () => void) {
+    this.#deadlines = deadlines;
+    this.#look = look;
+    this.#giveUp = giveUp;
+    deadlines.start(this, FIRST_LOOK_MS, performance.now());
+  }
+
+  expire(): void {
+    if (this.#hasLooked) {
+      this.#giveUp();
+      return;
+    }
+    this.#hasLooked = true;
+    this.#deadlines.start(this, QUICK_MS - FIRST_LOOK_MS, performance.now());
+    this.#look();
+  }
+
+  end(): void {
+    this.#deadlines.stop(this);
+  }
 }

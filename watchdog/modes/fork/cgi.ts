@@ -20,9 +20,8 @@ export function buildCgiVariables(req: IncomingMessage, style: CgiStyle): Record
   const variables: Record<string, string> = {};
   const { rawHeaders, headers } = req;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = canonicalHeader(rawHeaders[i] as string).replaceAll("-", "_");
-    if (SYNTHETIC.has(name) || name.includes("=")) continue;
-    variables[`Http_${name}`] ??= recodeBytes(rawHeaders[i + 1] as string);
+    const name = variableOf(rawHeaders[i] as string);
+    if (name !== undefined) variables[name] ??= recodeBytes(rawHeaders[i + 1] as string);
   }
   const url = req.url as string;
   const queryAt = url.indexOf("?");
@@ -40,6 +39,23 @@ export function buildCgiVariables(req: IncomingMessage, style: CgiStyle): Record
   if (query !== "") variables.Http_Query = recodeBytes(query);
   if (path !== "") variables.Http_Path = path;
   return variables;
+}
+
+/** Most callers send the same few headers; those who do not must not fill memory. */
+const KNOWN_LIMIT = 200;
+const KNOWN_LENGTH = 100;
+const known = new Map<string, string | undefined>();
+
+/** The variable that a header of this name becomes; undefined for none. */
+function variableOf(header: string): string | undefined {
+  if (known.has(header)) return known.get(header);
+  const name = canonicalHeader(header).replaceAll("-", "_");
+  const variable = SYNTHETIC.has(name) || name.includes("=") ? undefined : `Http_${name}`;
+  if (header.length <= KNOWN_LENGTH) {
+    if (known.size >= KNOWN_LIMIT) known.clear();
+    known.set(header, variable);
+  }
+  return variable;
 }
 
 /** Go's spelling of a header: `x-api-key` → `X-Api-Key`. */
