@@ -14,6 +14,10 @@ describe.each(Object.entries({ ...ROWS, ...FURTHER }))("CESQL, %s", (_subject, r
   test.each(rows.map((row) => [row[0], row] as const))("%s", (_expression, row) => check(row));
 });
 
+test("nothing has got lost of what the public kit expects", () => {
+  expect(Object.values(ROWS).flat()).toHaveLength(240);
+});
+
 test.each(WRONG)("is no expression: %j", (text) => {
   expect(() => compileExpression(text)).toThrow(expect.objectContaining({ kind: "invalid" }));
 });
