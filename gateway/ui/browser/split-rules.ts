@@ -3,6 +3,7 @@ export interface EditedTarget {
   readonly version: string;
   /** As it is typed. */
   readonly percent: string;
+  /** Its tags, separated by commas or spaces. */
   readonly tag: string;
 }
 
@@ -15,9 +16,9 @@ export function splitProblems(targets: readonly EditedTarget[]): string[] {
     ...(PERCENT.test(percent) && Number(percent) <= 100
       ? []
       : [`${version}: must be a percentage of 0 to 100 with at most two decimals`]),
-    ...(tag === "" || TAG.test(tag) ? [] : [`${version}: a tag is lower-case letters, digits and -`]),
+    ...(tagsIn(tag).every((each) => TAG.test(each)) ? [] : [`${version}: a tag is lower-case letters, digits and -`]),
   ]);
-  const tags = targets.map(({ tag }) => tag).filter((tag) => tag !== "");
+  const tags = targets.flatMap(({ tag }) => tagsIn(tag));
   for (const tag of new Set(tags)) {
     if (tags.filter((each) => each === tag).length > 1) problems.push(`the tag ${tag} is given twice`);
   }
@@ -26,11 +27,26 @@ export function splitProblems(targets: readonly EditedTarget[]): string[] {
   return sum === 10_000 ? [] : [`the percentages add up to ${sum / 100}, not to 100`];
 }
 
-/** As the API takes it. */
+/** As the API takes it: of a version with several tags one target has the share, and the others none. */
 export function targetsOf(targets: readonly EditedTarget[]) {
-  return targets
-    .filter(({ percent, tag }) => hundredths(percent) > 0 || tag !== "")
-    .map(({ version, percent, tag }) => ({ version, share: hundredths(percent), ...(tag !== "" && { tag }) }));
+  return targets.flatMap(({ version, percent, tag }) => {
+    const share = hundredths(percent);
+    const [first, ...others] = tagsIn(tag);
+    return [
+      ...(share > 0 || first !== undefined ? [{ version, share, ...(first !== undefined && { tag: first }) }] : []),
+      ...others.map((other) => ({ version, share: 0, tag: other })),
+    ];
+  });
+}
+
+/** What the percentages add up to; undefined while one is none. */
+export function sumOf(targets: readonly EditedTarget[]): number | undefined {
+  if (!targets.every(({ percent }) => PERCENT.test(percent))) return undefined;
+  return targets.reduce((all, { percent }) => all + hundredths(percent), 0) / 100;
+}
+
+function tagsIn(text: string): string[] {
+  return text.split(/[\s,]+/).filter((tag) => tag !== "");
 }
 
 function hundredths(percent: string): number {

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { MAX_LINE_CHARS, plainLine } from "../../../gateway/ui/browser/ansi.ts";
 import { showHidden } from "../../../gateway/ui/browser/hidden-characters.ts";
-import { splitProblems, targetsOf } from "../../../gateway/ui/browser/split-rules.ts";
+import { splitProblems, sumOf, targetsOf } from "../../../gateway/ui/browser/split-rules.ts";
 import { filterLines, LogBuffer, logMessageOf } from "../../../gateway/ui/browser/state/log-lines.ts";
 
 test.each([
@@ -80,4 +80,17 @@ test("what has no share and no tag is not sent", () => {
     { version: "v2", share: 1, tag: "try" },
     { version: "v4", share: 0, tag: "old" },
   ]);
+});
+
+test("all tags of a version are kept, and the sum is told while it is edited", () => {
+  const targets = [target("v1", "90", "old, stable"), target("v2", "10", "")];
+  expect(splitProblems(targets)).toEqual([]);
+  expect(targetsOf(targets)).toEqual([
+    { version: "v1", share: 9_000, tag: "old" },
+    { version: "v1", share: 0, tag: "stable" },
+    { version: "v2", share: 1_000 },
+  ]);
+  expect(splitProblems([target("v1", "100", "a,a")])).toEqual(["the tag a is given twice"]);
+  expect(sumOf([target("v1", "33.3"), target("v2", "33.3")])).toBe(66.6);
+  expect(sumOf([target("v1", "")])).toBeUndefined();
 });

@@ -10,7 +10,7 @@ import { FunctionMetrics } from "./metrics.tsx";
 import { FunctionOverview } from "./overview.tsx";
 import { FunctionScaling } from "./scaling.tsx";
 import { FunctionSettings } from "./settings.tsx";
-import { FunctionVersions } from "./versions.tsx";
+import { FunctionVersions } from "./versions/index.tsx";
 
 const TABS = [
   { id: "", title: "Overview", component: FunctionOverview },
