@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { TestCertificate } from "../certificates.ts";
 
 const API_VERSIONS = 18;
 const SYNC_GROUP = 14;
@@ -18,14 +20,19 @@ export class KafkaProxy {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
+  readonly #certificate: TestCertificate | undefined;
 
-  private constructor(target: number) {
+  private constructor(target: number, certificate: TestCertificate | undefined) {
     this.#target = target;
+    this.#certificate = certificate;
   }
 
-  /** @param target port of the mock on the loopback */
-  static async open(target: number): Promise<KafkaProxy> {
-    const proxy = new KafkaProxy(target);
+  /**
+   * @param target port of the mock on the loopback
+   * @param certificate with which it speaks TLS, which the mock does not
+   */
+  static async open(target: number, certificate?: TestCertificate): Promise<KafkaProxy> {
+    const proxy = new KafkaProxy(target, certificate);
     await proxy.comeBack();
     return proxy;
   }
@@ -45,7 +52,8 @@ export class KafkaProxy {
   }
 
   async comeBack(): Promise<void> {
-    this.#server = createServer((near) => this.#join(near));
+    const join = (near: Socket) => this.#join(near);
+    this.#server = this.#certificate ? createTlsServer({ ...this.#certificate }, join) : createServer(join);
     this.#server.listen(this.#port, "127.0.0.1");
     await once(this.#server, "listening");
     this.#port = (this.#server.address() as AddressInfo).port;

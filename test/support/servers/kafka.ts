@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import type { TestCertificate } from "../certificates.ts";
 import { eventually } from "../eventually.ts";
 import { describeNeeding } from "../needing.ts";
 import { KafkaProxy } from "./kafka-proxy.ts";
@@ -18,7 +19,8 @@ export class KafkaServer {
     this.proxy = proxy;
   }
 
-  static async start(): Promise<KafkaServer> {
+  /** @param certificate with which the way to it speaks TLS */
+  static async start(certificate?: TestCertificate): Promise<KafkaServer> {
     const options = ["-b", "127.0.0.1:1", "-C", "-E", "-u", "-t", "keepalive", "-X", "test.mock.num.brokers=1"];
     const child = spawn("kcat", [...options, "-d", "mock"], {
       env: { PATH: PROGRAM_PATH },
@@ -39,7 +41,7 @@ export class KafkaServer {
       },
       15_000,
     );
-    return new KafkaServer(child, await KafkaProxy.open(port));
+    return new KafkaServer(child, await KafkaProxy.open(port, certificate));
   }
 
   /** `host:port` for clients. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
+import { type TestCertificate, writeCertificate } from "../certificates.ts";
 import { eventually } from "../eventually.ts";
 import { describeNeeding, unlessRequired } from "../needing.ts";
 import { freePort, PROGRAM_PATH } from "./programs.ts";
@@ -17,6 +18,7 @@ export class PostgresServer {
   readonly password = "p0stgres-passw0rd";
   readonly port: number;
   readonly #folder: string;
+  #settings: readonly string[] = [];
   #process: ChildProcess | undefined;
 
   private constructor(folder: string, port: number) {
@@ -24,7 +26,8 @@ export class PostgresServer {
     this.port = port;
   }
 
-  static async start(): Promise<PostgresServer> {
+  /** @param certificate with which it takes connections over TLS as well */
+  static async start(certificate?: TestCertificate): Promise<PostgresServer> {
     const folder = await mkdtemp(join(tmpdir(), "faaslane-postgres-"));
     const server = new PostgresServer(folder, await freePort());
     await writeFile(join(folder, "password"), server.password);
@@ -36,6 +39,11 @@ export class PostgresServer {
       cwd: folder,
       ...owner,
     });
+    if (certificate) {
+      const { certFile, keyFile } = await writeCertificate(folder, "server", certificate);
+      if (owner) for (const path of [certFile, keyFile]) await chown(path, owner.uid, owner.gid);
+      server.#settings = ["-c", "ssl=on", "-c", `ssl_cert_file=${certFile}`, "-c", `ssl_key_file=${keyFile}`];
+    }
     await server.restart();
     return server;
   }
@@ -50,12 +58,16 @@ export class PostgresServer {
   async restart(): Promise<void> {
     await this.end();
     const args = ["-D", join(this.#folder, "data"), "-p", String(this.port), "-h", "127.0.0.1", "-k", this.#folder];
-    const child = spawn(program("postgres"), [...args, "-c", "wal_level=logical", "-c", "fsync=off"], {
-      env: { PATH: PROGRAM_PATH },
-      cwd: this.#folder,
-      stdio: ["ignore", "ignore", "pipe"],
-      ...ownerOf(),
-    });
+    const child = spawn(
+      program("postgres"),
+      [...args, "-c", "wal_level=logical", "-c", "fsync=off", ...this.#settings],
+      {
+        env: { PATH: PROGRAM_PATH },
+        cwd: this.#folder,
+        stdio: ["ignore", "ignore", "pipe"],
+        ...ownerOf(),
+      },
+    );
     this.#process = child;
     let log = "";
     child.stderr.on("data", (data) => {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type TestCertificate, writeCertificate } from "../certificates.ts";
 import { eventually } from "../eventually.ts";
 import { describeNeeding } from "../needing.ts";
 import { freePort, missingProgram, PROGRAM_PATH } from "./programs.ts";
@@ -12,26 +13,39 @@ export class RedisServer {
   readonly password = "r3dis-passw0rd";
   readonly #folder: string;
   readonly #port: number;
+  readonly #tls: boolean;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, tls: boolean) {
     this.#folder = folder;
     this.#port = port;
+    this.#tls = tls;
   }
 
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await mkdtemp(join(tmpdir(), "faaslane-redis-")), await freePort());
+  /** @param certificate with which it speaks TLS, and nothing else */
+  static async start(certificate?: TestCertificate): Promise<RedisServer> {
+    const folder = await mkdtemp(join(tmpdir(), "faaslane-redis-"));
+    if (certificate) await writeCertificate(folder, "server", certificate);
+    const server = new RedisServer(folder, await freePort(), certificate !== undefined);
     await server.restart();
     return server;
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.#port}`;
+    return `${this.#tls ? "rediss" : "redis"}://127.0.0.1:${this.#port}`;
   }
 
   async restart(): Promise<void> {
     await this.end();
-    const args = ["--port", this.#port, "--bind", "127.0.0.1", "--dir", this.#folder, "--requirepass", this.password];
+    const file = (name: string) => join(this.#folder, name);
+    const ports = this.#tls
+      ? [
+          ...["--port", 0, "--tls-port", this.#port, "--tls-auth-clients", "no"],
+          ...["--tls-cert-file", file("server.crt"), "--tls-key-file", file("server.key")],
+          ...["--tls-ca-cert-file", file("server.crt")],
+        ]
+      : ["--port", this.#port];
+    const args = [...ports, "--bind", "127.0.0.1", "--dir", this.#folder, "--requirepass", this.password];
     const child = spawn("redis-server", [...args.map(String), "--appendonly", "yes", "--appendfsync", "always"], {
       env: { PATH: PROGRAM_PATH },
       stdio: ["ignore", "pipe", "inherit"],
