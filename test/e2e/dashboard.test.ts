@@ -38,7 +38,7 @@ describeNeeding(missingBrowser())("the dashboard", () => {
   beforeAll(async () => {
     folder = await temporaryFolder();
     const dataDir = join(folder.path, "data");
-    platform = await Platform.start({ dataDir, cwd: folder.path, env: { sandbox: "off" } });
+    platform = await Platform.start({ dataDir, cwd: folder.path, env: { sandbox: "off", ui_store: "own" } });
     password = (await readFile(join(dataDir, "basic-auth-password"), "utf8")).trim();
     await buildImage(platform, "echo:1", {
       "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
@@ -215,9 +215,13 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     "/events",
     "/events/1",
     "/secrets",
+    "/deploy",
+    "/deploy/store?function=hello",
+    "/deploy/upload",
+    `/namespaces/${NAMESPACE}`,
     "/platform",
     "/nowhere",
-  ].concat(["logs", "invoke", "scaling", "versions"].map((tab) => `/functions/${NAMESPACE}/echo/${tab}`));
+  ].concat(["logs", "invoke", "scaling", "versions", "settings"].map((tab) => `/functions/${NAMESPACE}/echo/${tab}`));
 
   test.each(["light", "dark"] as const)(
     "no screen has a barrier in the %s theme, and each fits a small one",

@@ -6,6 +6,7 @@ import { Loading } from "./components/message.tsx";
 import { setZone, zone } from "./components/time.tsx";
 import { formatTime } from "./format.ts";
 import { match, path } from "./router.ts";
+import { forgetCalls } from "./screens/function/invoke/history.ts";
 import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
 import { SignIn, SignInAgain } from "./screens/sign-in.tsx";
@@ -138,5 +139,6 @@ function Banners() {
 
 async function signOut(): Promise<void> {
   await askJson("/ui/api/session", { method: "DELETE" }).catch(() => undefined);
+  forgetCalls(sessionStorage);
   signedOut();
 }

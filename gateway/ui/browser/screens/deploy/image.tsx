@@ -36,7 +36,6 @@ export function DeployImage() {
           void submit();
         }}
       >
-        <Refusal error={deploying.error} form={form} image={form.image} />
         <DefinitionFields
           form={form}
           onChange={setForm}
@@ -44,6 +43,7 @@ export function DeployImage() {
           choices={choices}
           imageHint="one that was built here, or of a registry where the platform runs containers"
         />
+        <Refusal error={deploying.error} form={form} image={form.image} />
         <SubmitButton busy={busy} words="Deploy" />
         <Equivalent {...deployCommands(definition, "POST")} />
       </form>

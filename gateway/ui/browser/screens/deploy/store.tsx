@@ -165,8 +165,8 @@ function OfferForm({ offer }: { readonly offer: UiOffer }) {
           void submit();
         }}
       >
-        <Refusal error={deploying.error} form={form} image={form.image} />
         <DefinitionFields form={form} onChange={setForm} problems={deploying.problems} choices={choices} />
+        <Refusal error={deploying.error} form={form} image={form.image} />
         <SubmitButton
           busy={busy}
           words={template === undefined ? "Deploy" : "Build and deploy"}

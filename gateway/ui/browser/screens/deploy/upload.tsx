@@ -86,7 +86,7 @@ export function DeployUpload() {
       ...option("-n", complete.namespace),
     ),
   ].join("\n");
-  const why = builds === false ? NO_BUILDER : chosen ? undefined : "Choose a folder or a zip first.";
+  const why = whyNot(builds, chosen, language);
   return (
     <>
       {builds === false && (
@@ -102,7 +102,6 @@ export function DeployUpload() {
           void submit();
         }}
       >
-        <Refusal error={deploying.error} form={complete} image={image} />
         <FileChoice onChoose={choose} />
         {chosen && (
           <p role="status">
@@ -123,6 +122,7 @@ export function DeployUpload() {
           choices={choices}
           imageHint="name of the image that is built; with its registry, where the platform pushes to one"
         />
+        <Refusal error={deploying.error} form={complete} image={image} />
         <SubmitButton busy={work !== undefined} words="Build and deploy" why={why} />
         {work && (
           <p class="buttons">
@@ -136,6 +136,12 @@ export function DeployUpload() {
       <BuildLog lines={log.lines} />
     </>
   );
+}
+
+function whyNot(builds: boolean | undefined, chosen: Chosen | undefined, template: string): string | undefined {
+  if (builds === false) return NO_BUILDER;
+  if (!chosen) return "Choose a folder or a zip first.";
+  return template === "" ? "The templates are not known yet." : undefined;
 }
 
 function uploadCurl(image: string): string {

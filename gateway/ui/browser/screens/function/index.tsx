@@ -4,7 +4,7 @@ import { NotFound } from "../not-found.tsx";
 import type { Params } from "../screen.ts";
 import { FunctionCalls } from "./calls.tsx";
 import { FunctionEvents } from "./events.tsx";
-import { FunctionInvoke } from "./invoke.tsx";
+import { FunctionInvoke } from "./invoke/index.tsx";
 import { FunctionLogs } from "./logs.tsx";
 import { FunctionMetrics } from "./metrics.tsx";
 import { FunctionOverview } from "./overview.tsx";

@@ -12,6 +12,7 @@ import { deployCommands } from "../../definition/commands.ts";
 import { changesBetween, type Definition, definitionOf } from "../../definition/definition.ts";
 import { type DefinitionForm, definitionFrom, formOf } from "../../definition/form.ts";
 import { query, setQuery } from "../../router.ts";
+import { isReadOnly } from "../../state/session.ts";
 import { useChoices } from "../deploy/choices.ts";
 import { DefinitionFields } from "../deploy/definition-fields.tsx";
 import { Progress } from "../deploy/progress.tsx";
@@ -70,8 +71,8 @@ function SettingsForm({ part, status }: SettingsFormProps) {
           if (deploying.check(form) && changes.length > 0) setDialog("send");
         }}
       >
-        {deploying.error !== undefined && <Failure error={deploying.error} />}
         <DefinitionFields form={form} onChange={setForm} problems={deploying.problems} choices={choices} isThere />
+        {deploying.error !== undefined && <Failure error={deploying.error} />}
         <p class="buttons">
           <span class="hint" role="status">
             {changes.length === 0 ? "Nothing is changed." : `${changes.length} changed.`}
@@ -120,7 +121,8 @@ interface SendDialogProps {
 
 function SendDialog({ name, changes, run, onClose }: SendDialogProps) {
   return (
-    <Dialog title={`Change ${name}`} action="Change" run={run} onClose={onClose}>
+    <Dialog title={`Change ${name}`} action="Change" isReady={!isReadOnly.value} run={run} onClose={onClose}>
+      {isReadOnly.value && <p>This page changes nothing (ui_read_only).</p>}
       <p>
         Image, process, environment, secrets and limits make a new version, whose replicas take over once they are
         ready; calls under way are finished. Labels and other annotations hold at once. Everything that is not listed
