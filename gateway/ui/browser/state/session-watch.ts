@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { UiSession } from "../../../../contract/ui/session.ts";
 import { askJson } from "../api.ts";
+import { attendFor } from "./attendance.ts";
 import { heard, now, session } from "./session.ts";
 
 /** Build of this page, as its script is named. */
@@ -53,6 +54,7 @@ function look(): void {
 function soonOf(said: UiSession | undefined, at: number): typeof endsSoon.value {
   if (said?.state !== "signedIn" || said.endsAt === undefined || said.idleEndsAt === undefined) return undefined;
   idleMs = Math.max(idleMs, said.idleEndsAt - said.now);
+  attendFor(idleMs);
   const warnMs = Math.min(WARN_MS, idleMs * WARN_PART);
   const isLast = said.idleEndsAt >= said.endsAt;
   const left = said.idleEndsAt - at;
