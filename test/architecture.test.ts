@@ -351,7 +351,7 @@ const LAYERS: readonly Layer[] = [
 /** Each package's one home. */
 const HOMES: Readonly<Record<string, RegExp>> = {
   "@kubernetes/client-node": /^provider\/backends\/kubernetes\//,
-  zod: /^(contract|events|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster)\//,
+  zod: /^(contract|events|oci|provider\/backends|gateway\/core|gateway\/async\/intake|gateway\/queue|gateway\/scaling|gateway\/cluster|gateway\/ui\/live)\//,
   pino: /^kit\//,
   express:
     /^(kit\/|events\/routes\/|provider\/routes\/|provider\/(announce-)?app\.ts|gateway\/(routes\/|ui\/|app\.ts))/,

@@ -55,7 +55,7 @@ export function loadStartConfig(env: Env): StartConfig {
   const registry = load(loadInnerRegistryConfig, shared);
   if (!gateway || !provider || problems.size > 0) throw new ConfigError(["bad settings:", ...problems].join("\n"));
   // Whatever keeps the queue: here there is always a folder, and one gateway.
-  const counting = { ...gateway, callCountsFile: join(dataDir, "calls.json") };
+  const counting = { ...gateway, callCountsFile: join(dataDir, "calls.json"), seriesFile: join(dataDir, "series.bin") };
   return { gateway: counting, provider, registry, dataDir, stackFile: stackFileOf(env.stack_file) };
 }
 

@@ -63,6 +63,8 @@ export interface GatewayConfig {
   readonly scaling: ScalingConfig;
   /** Where it is kept how often functions were called; absent where there is no folder for it. */
   readonly callCountsFile?: string;
+  /** Where the dashboard's graphs are kept over a restart; absent as above. */
+  readonly seriesFile?: string;
   /** How long calls are still taken when a stop has begun and the health says so, in milliseconds. */
   readonly drainDelayMs: number;
   /** How long a stop then waits for calls under way, in milliseconds. */
@@ -116,7 +118,10 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       ui: readUiConfig(read),
       // Next to the queue's file; a gateway whose queue is elsewhere has no folder of its own.
       scaling: readScalingConfig(read, async.queue.kind === "embedded" ? dataDir : undefined),
-      ...(async.queue.kind === "embedded" && { callCountsFile: `${dataDir}/calls.json` }),
+      ...(async.queue.kind === "embedded" && {
+        callCountsFile: `${dataDir}/calls.json`,
+        seriesFile: `${dataDir}/series.bin`,
+      }),
       drainDelayMs: read.optional("drain_delay", parseDuration) ?? 0,
       drainTimeoutMs: read.optional("drain_timeout", parseDuration) ?? 10_000,
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",

@@ -20,7 +20,7 @@ import { type LiveParts, openLive } from "./open-live.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import type { UiConfig } from "./ui-config.ts";
 
-export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace"> {
+export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace" | "seriesFile"> {
   readonly config: GatewayConfig;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
@@ -62,6 +62,7 @@ export function openUi({
     ...parts,
     callsOf: (name) => counts.of(name),
     defaultNamespace: config.defaultNamespace,
+    seriesFile: config.seriesFile,
     queue: queueing && {
       kind: config.async.queue.kind,
       stats: () => queueing.queue.stats(),

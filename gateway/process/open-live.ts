@@ -10,6 +10,7 @@ import { LiveStream, type TopicRows } from "../ui/live/live-stream.ts";
 import { KnownPast } from "../ui/live/past.ts";
 import { PastCalls } from "../ui/live/past-calls.ts";
 import { SeriesBook } from "../ui/live/series-book.ts";
+import { SeriesFile } from "../ui/live/series-file.ts";
 import { type BrokerCounts, brokerRows, functionRows, platformRows, queueRows } from "../ui/live/topic-rows.ts";
 import { UsageWatch } from "../ui/live/usage-watch.ts";
 
@@ -29,6 +30,8 @@ export interface LiveParts {
   /** Has threads tell what they have counted. */
   readonly settle: () => Promise<void>;
   readonly defaultNamespace: string;
+  /** Where series are kept over a restart; absent where there is no place for them. */
+  readonly seriesFile: string | undefined;
   readonly release: string;
   readonly log: Pick<Logger, "warn">;
 }
@@ -52,16 +55,18 @@ export function openLive(parts: LiveParts): OpenLive {
   const { table, provider, autoscaler, queue, events, callsOf, callLog, settle, defaultNamespace, release, log } =
     parts;
   const book = new SeriesBook({ now: Date.now() });
+  const file = parts.seriesFile === undefined ? undefined : new SeriesFile({ path: parts.seriesFile, book, log });
   const exists = (name: string) => table.findOwn(name) !== undefined;
   const usage = new UsageWatch({
     measure: (ref) => provider.usage(ref),
     seen: (name, seen) => book.measured(name, seen),
   });
+  // Before all functions are known, one may only not be known yet.
+  const look = () => book.sample(countedFunctions(table), Date.now(), table.synced);
   const sample = async () => {
     // What other threads count comes in when they tell it: at the same moment, where somebody looks at single seconds.
     if (stream.readers > 0) await settle();
-    // Before all functions are known, one may only not be known yet.
-    book.sample(countedFunctions(table), Date.now(), table.synced);
+    look();
     if (callLog) lookAtCalls(callLog);
     await usage.look();
   };
@@ -75,7 +80,12 @@ export function openLive(parts: LiveParts): OpenLive {
     if (calls.on || wasOn) parts.keepCalls(calls.on, slowFrom);
     wasOn = calls.on;
   };
-  const timer = setInterval(() => void sample(), SAMPLE_MS).unref();
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  // Nobody waits for it: what is counted meanwhile comes in with the first look.
+  const recalled = (file?.open() ?? Promise.resolve()).then(() => {
+    if (!isClosed) timer = setInterval(() => void sample(), SAMPLE_MS).unref();
+  });
   const nothing = (problem: string): TopicRows => ({ rows: {}, problem });
   const platform = (): PlatformRow[] => [
     { part: "gateway", state: "ok", release, leads: autoscaler.leading },
@@ -111,8 +121,13 @@ export function openLive(parts: LiveParts): OpenLive {
     past,
     calls: new PastCalls({ log: callLog, exists, defaultNamespace }),
     close: async () => {
-      clearInterval(timer);
       stream.close();
+      if (isClosed) return;
+      isClosed = true;
+      await recalled;
+      clearInterval(timer);
+      look();
+      await file?.close();
     },
   };
 }

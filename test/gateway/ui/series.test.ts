@@ -1,4 +1,6 @@
-import { expect, test } from "@jest/globals";
+import { mkdir, readdir, readFile, rmdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { SeriesAnswer } from "../../../contract/ui/series.ts";
 import { decodeColumns, encodeColumns } from "../../../gateway/ui/live/column-text.ts";
 import { COLUMN, COLUMNS } from "../../../gateway/ui/live/columns.ts";
@@ -6,8 +8,11 @@ import { RING_SHAPES } from "../../../gateway/ui/live/function-series.ts";
 import { KnownPast } from "../../../gateway/ui/live/past.ts";
 import { addGateway, buildSeriesAnswer, chooseStep } from "../../../gateway/ui/live/series-answer.ts";
 import { SeriesBook } from "../../../gateway/ui/live/series-book.ts";
+import { SeriesFile, type SeriesFileOptions } from "../../../gateway/ui/live/series-file.ts";
+import { encodePreface } from "../../../gateway/ui/live/series-text.ts";
 import { StepRing, type StepRingShape } from "../../../gateway/ui/live/step-ring.ts";
 import { Counted } from "../../support/counted-function.ts";
+import { temporaryFolder } from "../../support/platform.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 
 const START = Date.UTC(2030, 0, 1, 12);
@@ -305,4 +310,107 @@ test("packed points have a bound of their own, and the oldest go first", () => {
   expect(book.bytes).toBeLessThan(33_000);
   expect(book.ring("f.fn", 60)?.first).toBeGreaterThan(Math.floor(START / 60_000) + 60);
   expect(book.recent("f.fn").rate).toBeGreaterThan(0);
+});
+
+describe("over a restart", () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let warnings: string[];
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    warnings = [];
+  });
+  afterEach(() => folder.remove());
+
+  const path = () => join(folder.path, "series.bin");
+
+  async function open(watched: Watched): Promise<SeriesFile> {
+    const log = { warn: (_facts: object, text: string) => void warnings.push(text) } as SeriesFileOptions["log"];
+    const file = new SeriesFile({ path: path(), book: watched.book, log, now: () => watched.now });
+    await file.open();
+    return file;
+  }
+
+  async function kept(...functions: Counted[]): Promise<Watched> {
+    const watched = new Watched(...functions);
+    const file = await open(watched);
+    let look = 0;
+    watched.run(700 * S, () => {
+      for (const f of functions) f.calls((look++ % 7) + 1, 200, 0.02);
+    });
+    await file.close();
+    return watched;
+  }
+
+  async function begun(now: number): Promise<Watched> {
+    const watched = new Watched(new Counted());
+    watched.now = now;
+    await open(watched);
+    return watched;
+  }
+
+  test("all of it is there again, with a gap as long as the stop", async () => {
+    const before = await kept(new Counted());
+    const after = await begun(before.now + 100 * S);
+    after.run(60 * S, () => after.functions[0]?.calls(2));
+    const asked = { since: String(before.now - 600 * S), until: String(before.now), names: "calls,p95Ms,replicas" };
+    expect(await after.ask(asked)).toEqual(await before.ask(asked));
+    const whole = (await after.ask(after.since(700 * S))).series.calls ?? [];
+    expect(whole.filter((value) => value === null).length).toBeGreaterThan(95);
+    expect(whole.filter((value) => value === null).length).toBeLessThan(103);
+    expect(new Set(whole.slice(-50))).toEqual(new Set([2]));
+    expect(warnings).toEqual([]);
+  });
+
+  test("a clock that was set back meanwhile leaves no gap, and breaks nothing", async () => {
+    const before = await kept(new Counted());
+    const after = await begun(before.now - 10 * 3600 * S);
+    after.run(60 * S, () => after.functions[0]?.calls(2));
+    const calls = known((await after.ask(after.since(600 * S))).series.calls);
+    expect(calls.length).toBeGreaterThan(590);
+    expect(Math.max(...calls)).toBeLessThan(15);
+  });
+
+  test("functions that are gone by then are forgotten", async () => {
+    const before = await kept(new Counted(), new Counted("g.fn"));
+    const after = await begun(before.now + S);
+    expect(after.book.has("g.fn")).toBe(true);
+    after.book.sample([], after.now + S, false);
+    expect(after.book.has("g.fn")).toBe(true);
+    after.run(2 * S);
+    expect([after.book.has("g.fn"), after.book.has("f.fn")]).toEqual([false, true]);
+  });
+
+  test.each<[how: string, damage: (file: Buffer) => Buffer]>([
+    ["is cut off", (file) => file.subarray(0, file.length - 20)],
+    [
+      "has a byte changed",
+      (file) => Buffer.from(file.map((byte, place) => (place === file.length - 30 ? byte ^ 1 : byte))),
+    ],
+    ["is another program's", () => Buffer.from("a picture, perhaps")],
+    ["is empty", () => Buffer.alloc(0)],
+    ["holds something else", (file) => Buffer.concat([encodePreface({ second: 1, shift: 0 }), file])],
+  ])("a file that %s is put aside, and graphs begin anew", async (_how, damage) => {
+    const before = await kept(new Counted());
+    await writeFile(path(), damage(await readFile(path())));
+    const after = await begun(before.now + S);
+    expect(warnings).toEqual(["cannot read the dashboard's graphs of before; they begin anew"]);
+    expect(await readdir(folder.path)).toEqual(["series.bin.broken"]);
+    after.run(10 * S, () => after.functions[0]?.calls(2));
+    expect(known((await after.ask()).series.calls)).toEqual(new Array(10).fill(2));
+  });
+
+  test("a place where nothing can be written costs a warning, once, and no graph", async () => {
+    const watched = new Watched(new Counted());
+    await mkdir(`${path()}.new`);
+    const file = await open(watched);
+    watched.run(10 * S, () => watched.functions[0]?.calls(2));
+    await file.store();
+    await file.store();
+    expect(warnings).toEqual(["cannot keep the dashboard's graphs over a restart"]);
+    expect((await watched.ask()).series.calls?.at(-1)).toBe(2);
+    await rmdir(`${path()}.new`);
+    await file.close();
+    expect(await readdir(folder.path)).toEqual(["series.bin"]);
+    expect((await stat(path())).mode & 0o777).toBe(0o600);
+  });
 });
