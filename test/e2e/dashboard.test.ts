@@ -152,6 +152,30 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     expect(faults()).toEqual([]);
   }, 120_000);
 
+  test("a call is found among the latest, and opens to where its time went and what it wrote", async () => {
+    const page = await open(`/ui/functions/${NAMESPACE}/echo/calls`);
+    await signIn(page);
+    await page.getByText("Calls are kept since").waitFor();
+    const id = "a-call-of-mine";
+    const headers = { "x-call-id": id, authorization: "Bearer hidden-word", "x-team": HOSTILE.slice(0, 28) };
+    await (await fetch(`${platform.url}/function/echo/find/me?secret=1`, { headers })).text();
+    const row = page.getByRole("row").filter({ hasText: "/find/me" });
+    await row.getByText("200").waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByText("Paused: newer calls are not shown.").waitFor();
+    await row.getByRole("link").focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("img", { name: /^Phases of the call: Waited for a replica .* ms/ }).waitFor();
+    await page.getByText("<img src=x onerror=alert(1)>", { exact: true }).waitFor();
+    await page.getByRole("log").getByText("<img src=x onerror=alert(1)>").first().waitFor();
+    expect(await page.getByText(/hidden-word|secret=1/).count()).toBe(0);
+    expect(new URL(page.url()).search).toContain("call=");
+    await page.getByRole("link", { name: "All calls" }).click();
+    await page.getByRole("button", { name: "Errors" }).click();
+    expect(new URL(page.url()).search).toBe("?preset=errors");
+    expect(faults()).toEqual([]);
+  }, 120_000);
+
   test("is used with the keyboard alone", async () => {
     const page = await open("/ui/");
     await page.getByLabel("Password").focus();
@@ -210,6 +234,7 @@ describeNeeding(missingBrowser())("the dashboard", () => {
 
   const SCREENS = [
     "/",
+    "/?range=15m",
     `/functions/${NAMESPACE}/echo`,
     "/queue",
     "/events",
@@ -221,7 +246,11 @@ describeNeeding(missingBrowser())("the dashboard", () => {
     `/namespaces/${NAMESPACE}`,
     "/platform",
     "/nowhere",
-  ].concat(["logs", "invoke", "scaling", "versions", "settings"].map((tab) => `/functions/${NAMESPACE}/echo/${tab}`));
+  ].concat(
+    ["calls", "metrics", "logs", "invoke", "scaling", "versions", "settings"].map(
+      (tab) => `/functions/${NAMESPACE}/echo/${tab}`,
+    ),
+  );
 
   test.each(["light", "dark"] as const)(
     "no screen has a barrier in the %s theme, and each fits a small one",

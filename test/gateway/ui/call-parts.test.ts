@@ -40,6 +40,7 @@ test("lines of a call are those of its replica while it ran, and those with its 
     line("begins", 0),
   ];
   expect(textsOf(lines, call)).toEqual(["begins", "during", "late [c1]"]);
+  expect(textsOf(lines, { ...call, id: "c1.2", callId: "c1" })).toEqual(["begins", "during", "late [c1]"]);
   expect(linesOfCall(lines, call).map(({ isNamed }) => isNamed)).toEqual([false, false, true]);
 });
 

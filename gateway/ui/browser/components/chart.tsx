@@ -108,7 +108,7 @@ function Plot({
             stroke: color(`--line-${colorOf(line, at)}`),
             width: 1.5,
             dash: DASHES[at % DASHES.length] as number[],
-            points: { show: true, size: 4, filter: aloneOf },
+            points: { show: true, size: 4, fill: color(`--line-${colorOf(line, at)}`), filter: aloneOf },
             ...(stepped && { paths: stepped }),
           })),
         ],

@@ -27,12 +27,13 @@ export interface CallLine extends LogMessage {
  */
 export function linesOfCall(
   lines: readonly LogMessage[],
-  call: Pick<CallRow, "id" | "at" | "durationMs" | "replica">,
+  call: Pick<CallRow, "id" | "callId" | "at" | "durationMs" | "replica">,
 ): readonly CallLine[] {
   const { since, until } = spanOf(call);
+  const { callId = call.id } = call;
   const isReplicaKnown = lines.some(({ instance }) => instance === call.replica);
   return lines
-    .map((line) => ({ ...line, isNamed: call.id !== "" && line.text.includes(call.id) }))
+    .map((line) => ({ ...line, isNamed: callId !== "" && line.text.includes(callId) }))
     .filter(({ isNamed, instance, timestamp }) => {
       const at = Date.parse(timestamp);
       return isNamed || (at >= since && at <= until && (!isReplicaKnown || instance === call.replica));

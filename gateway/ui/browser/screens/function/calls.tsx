@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { CALL_PRESETS, type CallPreset, type CallRow, type CallsAnswer } from "../../../../../contract/ui/series.ts";
-import { askJson } from "../../api.ts";
+import { ApiError, askJson } from "../../api.ts";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Link } from "../../components/link.tsx";
-import { Empty, Failure, Loading } from "../../components/message.tsx";
+import { Empty, Failure, Loading, Notice } from "../../components/message.tsx";
 import { useAsked } from "../../components/resource.ts";
 import { Short } from "../../components/short.tsx";
 import { type Column, Table } from "../../components/table.tsx";
@@ -90,7 +90,7 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
           {held ? "Go on" : "Pause"}
         </button>
       </div>
-      {error !== undefined && !shown && <Failure error={error} />}
+      {error !== undefined && !shown && <Refusal error={error} />}
       {!shown && error === undefined && <Loading />}
       {shown && shown.calls.length === 0 && (
         <Empty command={`echo hello | faaslane invoke ${commandName(part)}`}>{NOTHING[preset]}</Empty>
@@ -120,6 +120,15 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
   );
 }
 
+/** A gateway may keep none: that is no failure. */
+function Refusal({ error }: { readonly error: unknown }) {
+  return error instanceof ApiError && error.status === 501 ? (
+    <Notice>{error.message}</Notice>
+  ) : (
+    <Failure error={error} />
+  );
+}
+
 const COLUMNS: readonly Column<CallRow>[] = [
   {
     id: "at",
@@ -144,8 +153,8 @@ const COLUMNS: readonly Column<CallRow>[] = [
   {
     id: "how",
     title: "How",
-    cell: ({ cold, asynchronous }) =>
-      [cold && "cold start", asynchronous && "by the queue"].filter(Boolean).join(", ") || "–",
+    cell: ({ cold, asynchronous, event }) =>
+      [cold && "cold start", asynchronous && "by the queue", event && "an event"].filter(Boolean).join(", ") || "–",
   },
   { id: "version", title: "Version", cell: ({ version = "–" }) => version },
   { id: "replica", title: "Replica", cell: ({ replica = "–" }) => <Short text={replica} most={24} /> },

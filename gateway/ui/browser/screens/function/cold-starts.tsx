@@ -23,8 +23,10 @@ export function ColdStarts({ part }: { readonly part: FunctionPart }) {
   return (
     <Panel title="Cold starts by phase">
       <p>
-        {value.length === 1 ? "The latest one" : `The medians of the latest ${value.length}`}; the longest phase of them
-        took {formatMs(longest)}. <Link to={`/functions/${namespace}/${name}/calls?preset=cold`}>Their calls</Link>
+        {value.length === 1
+          ? "The latest one."
+          : `Medians of the latest ${value.length}; the longest phase of one took ${formatMs(longest)}.`}{" "}
+        <Link to={`/functions/${namespace}/${name}/calls?preset=cold`}>Their calls</Link>
       </p>
       <PhaseBar
         title="Cold starts by phase"

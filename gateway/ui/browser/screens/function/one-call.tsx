@@ -78,11 +78,13 @@ export function OneCall({ id, part }: { readonly id: string; readonly part: Func
 }
 
 function Facts({ call }: { readonly call: CallDetail }) {
-  const { at, method, path, durationMs, cold, asynchronous, version, replica, traceId } = call;
+  const { id, callId = id, at, method, path, durationMs, cold, asynchronous, event, version, replica, traceId } = call;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["Took", formatMs(durationMs)],
     ["Cold start", cold ? "yes, it waited for a replica to start" : "no"],
     ["Asynchronous", asynchronous ? "yes, it came from the queue" : "no"],
+    ["Event", event ? "yes, it brought one" : "no"],
+    ["Call id", callId],
     ["Request body", call.requestBytes === undefined ? undefined : formatSize(call.requestBytes)],
     ["Answer", call.responseBytes === undefined ? undefined : formatSize(call.responseBytes)],
     ["Version", version],
