@@ -8,6 +8,7 @@ import type { Leadership, LoadExchange } from "../scaling/load-exchange.ts";
 import type { BucketOptions } from "./buckets.ts";
 import { NatsLeadership } from "./nats-leadership.ts";
 import { NatsLoadExchange } from "./nats-load-exchange.ts";
+import { NatsQuestions } from "./nats-questions.ts";
 import { PatternStore } from "./pattern-store.ts";
 
 /** Wait between two tries to read what was learned: its shortest and longest. */
@@ -30,6 +31,8 @@ export interface PeersOptions {
 export interface Peers {
   readonly exchange: LoadExchange;
   readonly leadership: Leadership;
+  /** For what is told of all of them. */
+  readonly questions: NatsQuestions;
   readonly patterns: {
     /** @param take gets what was learned before, once it could be read */
     onRead(take: (learned: Record<string, StoredPattern>) => void): void;
@@ -52,6 +55,7 @@ export function openPeers(options: PeersOptions): Peers {
   return {
     exchange,
     leadership,
+    questions: new NatsQuestions(link, options.gateway, log),
     patterns: {
       onRead: (take) =>
         link.onOpen(async (opened) => {

@@ -7,6 +7,7 @@ import type { Autoscaler } from "../scaling/autoscaler.ts";
 import { SLOW_MS, type SlowFrom } from "../telemetry/call-choice.ts";
 import type { CallLog } from "../ui/live/call-log.ts";
 import { LiveStream, type TopicRows } from "../ui/live/live-stream.ts";
+import { type OtherGateways, readQuestion } from "../ui/live/other-gateways.ts";
 import { KnownPast } from "../ui/live/past.ts";
 import { PastCalls } from "../ui/live/past-calls.ts";
 import { SeriesBook } from "../ui/live/series-book.ts";
@@ -32,6 +33,8 @@ export interface LiveParts {
   readonly defaultNamespace: string;
   /** Where series are kept over a restart; absent where there is no place for them. */
   readonly seriesFile: string | undefined;
+  /** Absent where this gateway is alone. */
+  readonly others: OtherGateways | undefined;
   readonly release: string;
   readonly log: Pick<Logger, "warn">;
 }
@@ -52,8 +55,20 @@ const MIN_CALLS_A_SECOND = 20 / 60;
 
 /** What the dashboard is told of what goes on. */
 export function openLive(parts: LiveParts): OpenLive {
-  const { table, provider, autoscaler, queue, events, callsOf, callLog, settle, defaultNamespace, release, log } =
-    parts;
+  const {
+    table,
+    provider,
+    autoscaler,
+    queue,
+    events,
+    callsOf,
+    callLog,
+    settle,
+    defaultNamespace,
+    others,
+    release,
+    log,
+  } = parts;
   const book = new SeriesBook({ now: Date.now() });
   const file = parts.seriesFile === undefined ? undefined : new SeriesFile({ path: parts.seriesFile, book, log });
   const exists = (name: string) => table.findOwn(name) !== undefined;
@@ -114,12 +129,18 @@ export function openLive(parts: LiveParts): OpenLive {
     book,
     exists,
     watched: (name) => usage.watch(name),
+    others,
     defaultNamespace,
+  });
+  const calls = new PastCalls({ log: callLog, exists, others, defaultNamespace });
+  others?.onQuestion((given) => {
+    const question = readQuestion(given);
+    return question?.kind === "series" ? past.answer(question) : question && calls.answer(question);
   });
   return {
     stream,
     past,
-    calls: new PastCalls({ log: callLog, exists, defaultNamespace }),
+    calls,
     close: async () => {
       stream.close();
       if (isClosed) return;

@@ -33,6 +33,8 @@ const STORE_EVERY_MS = 10 * 60_000;
 
 export interface OpenScaling {
   readonly autoscaler: Autoscaler;
+  /** The gateways that share the work; absent where there is but this one, and where nothing is scaled. */
+  readonly others: Peers["questions"] | undefined;
   close(): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ export async function openScaling(parts: ScalingParts): Promise<OpenScaling> {
   }
   return {
     autoscaler,
+    others: peers?.questions,
     close: async () => {
       clearInterval(timer);
       autoscaler.close();

@@ -132,7 +132,7 @@ export async function openGateway(
       log,
     });
     opened.push(scaling);
-    const { autoscaler } = scaling;
+    const { autoscaler, others: otherGateways } = scaling;
     const pathPrefix = new PathPrefix(config.pathPrefix);
     const functionRoutes = new FunctionRoutes(table, log);
     const routes = new RoutedRequests(functionRoutes, pathPrefix);
@@ -218,6 +218,7 @@ export async function openGateway(
       ...known,
       callLog,
       keepCalls,
+      others: otherGateways,
       settle,
       release,
       log,

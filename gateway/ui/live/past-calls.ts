@@ -4,12 +4,15 @@ import type { Parameters } from "../../core/dead-letter-query.ts";
 import type { CallLog } from "./call-log.ts";
 import { buildCallDetail, buildCallRow } from "./call-rows.ts";
 import { type CallsQuery, readCallsQuery } from "./calls-query.ts";
+import { mergeCalls, type OtherGateways, pickCall, type UiQuestion } from "./other-gateways.ts";
 
 export interface PastCallsOptions {
   /** Absent where none are kept. */
   readonly log: Pick<CallLog, "ask" | "find" | "list" | "since"> | undefined;
   /** Whether there is such a function. */
   readonly exists: (name: string) => boolean;
+  /** Absent where there is but this one. */
+  readonly others?: Pick<OtherGateways, "ask"> | undefined;
   readonly defaultNamespace: string;
 }
 
@@ -30,11 +33,23 @@ export class PastCalls {
       throw new FaasError("notFound", `there is no function ${query.name}`, { code: "unknown_function" });
     }
     log.ask();
-    return this.own(query);
+    const own = this.#own(query);
+    const { others } = this.#options;
+    return others ? mergeCalls(own, await others.ask({ kind: "calls", ...query }), query) : own;
+  }
+
+  /** What another gateway wants to know. @returns JSON; undefined when there is nothing to tell */
+  answer(asked: Exclude<UiQuestion, { kind: "series" }>): string | undefined {
+    const { log } = this.#options;
+    // Who looks there wants the calls of all.
+    log?.ask();
+    if (asked.kind === "calls") return log && JSON.stringify(this.#own({ ...asked, before: asked.before }));
+    const found = log?.find(asked.id);
+    return found && JSON.stringify(buildCallDetail(found));
   }
 
   /** Those that this gateway has kept. */
-  own(query: CallsQuery): CallsAnswer {
+  #own(query: CallsQuery): CallsAnswer {
     const log = this.#log();
     const calls = log.list(query.name, query);
     const page = calls.slice(0, query.limit);
@@ -48,6 +63,8 @@ export class PastCalls {
     log.ask();
     const found = log.find(id);
     if (found) return buildCallDetail(found);
+    const elsewhere = pickCall((await this.#options.others?.ask({ kind: "call", id })) ?? []);
+    if (elsewhere) return elsewhere;
     throw new FaasError("notFound", "there is no such call among those that are kept", { code: "unknown_call" });
   }
 
