@@ -7,8 +7,8 @@ import { FlowSet } from "./flow-set.ts";
 import type { CurrentVersion } from "./flow-steps.ts";
 import { FLOW_BROKER, MAX_RUN_MS } from "./plan.ts";
 import { DEFAULT_RUN_RETENTION, RunHousekeeper, type RunRetention } from "./run-housekeeper.ts";
-import { RunStore } from "./run-store.ts";
-import { RunsUnderWay } from "./runs-under-way.ts";
+import { type ObserveRun, RunStore } from "./run-store.ts";
+import { type CountedRuns, RunsUnderWay } from "./runs-under-way.ts";
 
 export interface OpenFlowsOptions {
   readonly events: Pick<EventStore, "limit" | "maxEventBytes">;
@@ -21,6 +21,8 @@ export interface OpenFlowsOptions {
   readonly keeps?: boolean;
   /** Runs of one flow that have not ended; more of them wait. Default: 10,000. */
   readonly maxUnderWay?: number;
+  /** Told of runs that begin and end in this process. */
+  readonly observe?: ObserveRun | undefined;
   /** Between two looks at all runs, in milliseconds. Default: 15 s. */
   readonly lookMs?: number;
   readonly now?: () => number;
@@ -30,6 +32,8 @@ export interface OpenFlowsOptions {
 export interface OpenFlows {
   /** For the engine. */
   readonly triggers: FlowSet;
+  /** Of all processes, as of the last look at them; none in one that does not look. */
+  readonly runs: () => readonly CountedRuns[];
   close(): Promise<void>;
 }
 
@@ -40,7 +44,7 @@ const LIMITS = { maxAgeMs: MAX_RUN_MS + 24 * 3600_000, maxBytes: 256 * 1024 ** 2
 /** Has declared flows run, in the process that delivers events. */
 export function openFlows(options: OpenFlowsOptions): OpenFlows {
   const { events, resources, transforms, retention = DEFAULT_RUN_RETENTION, now = Date.now, log } = options;
-  const runs = new RunStore(resources);
+  const runs = new RunStore(resources, options.observe);
   const underWay = new RunsUnderWay(options.maxUnderWay);
   const overNow = options.now ?? earliestNow;
   const triggers = new FlowSet({
@@ -65,6 +69,7 @@ export function openFlows(options: OpenFlowsOptions): OpenFlows {
       : new RunHousekeeper({ runs, retention, now, overNow, underWay, everyMs: options.lookMs ?? LOOK_MS, log });
   return {
     triggers,
+    runs: () => underWay.states,
     close: async () => {
       triggers.close();
       await housekeeper?.close();

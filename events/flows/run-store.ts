@@ -1,4 +1,5 @@
 import { FaasError } from "../../contract/errors.ts";
+import type { RunState } from "../../contract/events/flow-run.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { Run } from "./run.ts";
 import type { StepError } from "./step-error.ts";
@@ -18,6 +19,16 @@ export interface NamedRun {
   readonly run: Run;
 }
 
+/** A run that this process has begun, or brought to its end. */
+export interface SeenRun {
+  readonly namespace: string;
+  readonly flow: string;
+  /** Absent for one that has begun. */
+  readonly ended?: { readonly state: Exclude<RunState, "running">; readonly durationMs: number };
+}
+
+export type ObserveRun = (seen: SeenRun) => void;
+
 /** Tries at a document that others change as well. */
 const MAX_TRIES = 50;
 /** Documents that are asked for together. */
@@ -32,9 +43,11 @@ type RunResources = Pick<ResourceStore, "get" | "put" | "list" | "remove">;
 /** Where runs are kept, and what their steps give that has no room there. */
 export class RunStore {
   readonly #resources: RunResources;
+  readonly #observe: ObserveRun;
 
-  constructor(resources: RunResources) {
+  constructor(resources: RunResources, observe: ObserveRun = () => {}) {
     this.#resources = resources;
+    this.#observe = observe;
   }
 
   async get(namespace: string, name: string): Promise<Run | undefined> {
@@ -54,6 +67,7 @@ export class RunStore {
   async create(namespace: string, name: string, run: Run): Promise<Run> {
     try {
       await this.#resources.put({ kind: "run", namespace, name, spec: run }, 0);
+      this.#observe({ namespace, flow: run.flow });
       return run;
     } catch (error) {
       if (!(error instanceof FaasError) || error.kind !== "conflict") throw error;
@@ -74,12 +88,18 @@ export class RunStore {
       if (after === before) return before;
       try {
         await this.#resources.put({ kind: "run", namespace, name, spec: after }, document.version);
+        if (before.state === "running") this.#observeEnd(namespace, after);
         return after;
       } catch (error) {
         if (!(error instanceof FaasError) || error.kind !== "conflict") throw error;
         if (tries >= MAX_TRIES) throw new FaasError("unavailable", "the run is changed too often", { cause: error });
       }
     }
+  }
+
+  #observeEnd(namespace: string, { flow, state, startedAt, endedAt = startedAt }: Run): void {
+    if (state === "running") return;
+    this.#observe({ namespace, flow, ended: { state, durationMs: Math.max(0, endedAt - startedAt) } });
   }
 
   async part(namespace: string, key: string): Promise<PartRecord | undefined> {

@@ -16,12 +16,22 @@ export interface MeteredSource {
   readonly lag?: number | undefined;
 }
 
+/** How many runs a flow has in one state. */
+export interface MeteredRuns {
+  readonly namespace: string;
+  readonly flow: string;
+  readonly state: string;
+  readonly count: number;
+}
+
 export interface EventMetricsOptions {
   readonly meter: EventMeter;
   /** Of all brokers with events; none while events are not open here. */
   readonly stats: () => Promise<readonly BrokerStats[]>;
   /** Those that run in this process. */
   readonly sources: () => readonly MeteredSource[];
+  /** Of all flows, where this process looks after them. */
+  readonly runs: () => readonly MeteredRuns[];
 }
 
 /** How long what the store said is good for: one scrape asks for many series. */
@@ -34,7 +44,7 @@ const STATS_TIMEOUT_MS = 2_000;
  * here is this process's own.
  * @see docs/observability.md
  */
-export function registerEventMetrics(registry: Registry, { meter, stats, sources }: EventMetricsOptions): void {
+export function registerEventMetrics(registry: Registry, { meter, stats, sources, runs }: EventMetricsOptions): void {
   register(registry, "counter", "faaslane_events_received_total", "Events sent to brokers, by what came of it.", () =>
     [...meter.brokers()].flatMap(({ namespace, broker, events }) =>
       Object.entries(events).map(([outcome, value]) => ({ labels: { namespace, broker, outcome }, value })),
@@ -50,6 +60,24 @@ export function registerEventMetrics(registry: Registry, { meter, stats, sources
   );
   registerStats(registry, sharedStats(stats));
   registerSources(registry, sources);
+  registerFlows(registry, meter, runs);
+}
+
+function registerFlows(registry: Registry, meter: EventMeter, runs: EventMetricsOptions["runs"]): void {
+  register(registry, "gauge", "faaslane_flows_runs", "Runs of a flow that are kept, by their state.", () =>
+    runs().map(({ namespace, flow, state, count: value }) => ({ labels: { namespace, flow, state }, value })),
+  );
+  register(registry, "counter", "faaslane_flows_runs_started_total", "Runs of a flow that were begun.", () =>
+    [...meter.flows()].map(({ namespace, flow, started: value }) => ({ labels: { namespace, flow }, value })),
+  );
+  register(registry, "counter", "faaslane_flows_runs_ended_total", "Runs of a flow that came to an end.", () =>
+    [...meter.flows()].flatMap(({ namespace, flow, ended }) =>
+      Object.entries(ended).map(([state, value]) => ({ labels: { namespace, flow, state }, value })),
+    ),
+  );
+  registerHistogram(registry, "faaslane_flows_run_seconds", "Time from a run's beginning to its end.", () =>
+    [...meter.flows()].map(({ namespace, flow, time: tally }) => ({ labels: { namespace, flow }, tally })),
+  );
 }
 
 function registerStats(registry: Registry, stats: () => Promise<readonly BrokerStats[]>): void {

@@ -71,6 +71,8 @@ describe("a platform that has been called, has failed and has slept", () => {
       expect((await platform.control(path, { method: "PUT", body: JSON.stringify(spec) })).status).toBe(201);
     await declare("/system/triggers/broken", { subscriber: { function: "broken" }, delivery: { retry: 0 } });
     await declare("/system/sources/clock", { type: "cron", schedule: "0 0 1 1 *" });
+    await declare("/system/flows/drawn", { steps: [{ function: "drawn" }] });
+    await platform.control("/system/flows/drawn/runs", { method: "POST", body: "{}" });
     const event = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/boards", "ce-type": "drawn" };
     expect(await call("/broker/default", { headers: event })).toBe(202);
     exported = new Map();

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { Registry } from "prom-client";
 import { resumeStoppedRun } from "../../events/flows/resume-run.ts";
 import { cancelRun } from "../../events/flows/run.ts";
 import { DEFAULT_RUN_RETENTION, RunHousekeeper } from "../../events/flows/run-housekeeper.ts";
 import { buildRunReport, type FindEvent } from "../../events/flows/run-report.ts";
+import { RunsUnderWay } from "../../events/flows/runs-under-way.ts";
 import { startRun } from "../../events/flows/start-run.ts";
+import { registerEventMetrics } from "../../gateway/metrics/event-metrics.ts";
 import { FlowBench, type ReceivedCall, type TestFunction } from "../support/events/flow-bench.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -108,6 +111,36 @@ test("a failed run goes on with the step that failed, and none before it", async
     version: undefined,
     headers: { "x-flow-attempt": "2", "x-request-id": "r1" },
   });
+});
+
+test("runs are told of as series: how many begin, how they end, how long they take, and what is kept", async () => {
+  functions.good = () => "{}";
+  functions.bad = () => 400;
+  await bench.declare(flow, { steps: [{ function: "good" }] });
+  const failing = `${flow}-bad`;
+  await bench.declare(failing, { steps: [{ function: "bad" }] });
+  for (const key of ["a", "a", "b"]) await ended((await start({}, key)).name, "succeeded");
+  const bad = bench.flows.triggers.find(NAMESPACE, failing) as ReturnType<typeof steps>;
+  const event = { attributes: { specversion: "1.0", id: "1", source: "/test", type: "asked" } };
+  const { name } = await startRun(bad, bench.stores.events, { event, headers: [], key: undefined });
+  await ended(name, "failed");
+  const registry = new Registry();
+  const underWay = new RunsUnderWay();
+  underWay.count(await bench.runs.list());
+  const { meter } = bench;
+  registerEventMetrics(registry, { meter, stats: async () => [], sources: () => [], runs: () => underWay.states });
+  const told = (await registry.metrics()).split("\n").filter((line) => line.includes(`flow="${flow}`));
+  const labels = `namespace="${NAMESPACE}",flow="${flow}"`;
+  expect(told).toEqual(
+    expect.arrayContaining([
+      `faaslane_flows_runs{${labels},state="succeeded"} 2`,
+      `faaslane_flows_runs_started_total{${labels}} 2`,
+      `faaslane_flows_runs_ended_total{${labels},state="succeeded"} 2`,
+      `faaslane_flows_runs_ended_total{${labels},state="failed"} 0`,
+      `faaslane_flows_run_seconds_count{${labels}} 2`,
+      `faaslane_flows_runs_ended_total{namespace="${NAMESPACE}",flow="${failing}",state="failed"} 1`,
+    ]),
+  );
 });
 
 test("a failed map goes on with the items that are not done", async () => {

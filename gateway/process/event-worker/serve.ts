@@ -45,7 +45,7 @@ async function deliverEvents(config: EventWorkerConfig, parts: WorkParts): Promi
   });
   return {
     registry: createEventWorkerMetrics(
-      { meter, stats: () => events.stats(), sources: () => events.sources() },
+      { meter, stats: () => events.stats(), sources: () => events.sources(), runs: () => events.runs() },
       telemetry.counts,
     ),
     problem: () => events.problem(),

@@ -9,7 +9,7 @@ import { keepTrying } from "../../../kit/keep-trying.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { StartError } from "../../../kit/process.ts";
 import { type EventsParts, stoppingError } from "../../app.ts";
-import type { MeteredSource } from "../../metrics/event-metrics.ts";
+import type { MeteredRuns, MeteredSource } from "../../metrics/event-metrics.ts";
 import type { EmbeddedEventsConfig, JetStreamEventsConfig } from "../events-config.ts";
 
 /** All that events need at work. */
@@ -20,6 +20,8 @@ export interface OpenEvents extends EventsParts {
   stats(): Promise<readonly BrokerStats[]>;
   /** Those that this process knows of. */
   sources(): readonly MeteredSource[];
+  /** Runs of flows, where this process looks after them. */
+  runs(): readonly MeteredRuns[];
   /** Takes no more deliveries, stops sources, and finishes what is under way as far as the time goes. */
   drain(timeoutMs: number): Promise<void>;
   close(): Promise<void>;

@@ -66,6 +66,7 @@ export async function openEvents(deps: EventsDeps): Promise<OpenEvents> {
         return all.flat();
       },
       sources: () => work.parts.runner.all().map(meteredSource),
+      runs: () => work.parts.flows.runs(),
       drain: async (timeoutMs) => {
         await within(timeoutMs, Promise.all([work.stopSources(), engine?.close()]));
       },
@@ -104,7 +105,10 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   const transforms = new Transforms({ log });
   // Who delivers nothing answers questions about them all the same.
   const keeps = config.ownWorker;
-  const flows = openFlows({ events, resources, transforms, currentVersion: currentVersion(table), keeps, log });
+  const flows = openFlows({
+    ...{ events, resources, transforms, currentVersion: currentVersion(table), keeps, log },
+    observe: deps.meter.ran,
+  });
   const triggers = openTriggers({
     resources,
     functions,

@@ -61,5 +61,6 @@ export function eventMetrics(events: LazyEvents, meter: EventMeter): EventMetric
     meter,
     stats: async () => (await events.opened?.stats()) ?? [],
     sources: () => events.opened?.sources() ?? [],
+    runs: () => events.opened?.runs() ?? [],
   };
 }

@@ -11,6 +11,7 @@ import { RunStore } from "../../../events/flows/run-store.ts";
 import { type EmbeddedEvents, openEmbeddedEvents } from "../../../events/store/embedded/index.ts";
 import { Transforms } from "../../../events/transforms/transforms.ts";
 import { type OpenTriggers, openTriggers } from "../../../events/triggers/open-triggers.ts";
+import { EventMeter } from "../../../gateway/metrics/event-meter.ts";
 import { ANY_TARGET, CallbackTargets } from "../../../kit/outbound/targets.ts";
 import { eventually } from "../eventually.ts";
 
@@ -47,6 +48,7 @@ export interface FlowBenchOptions {
 export class FlowBench {
   readonly calls: ReceivedCall[] = [];
   readonly runs: RunStore;
+  readonly meter = new EventMeter();
   readonly stores: EmbeddedEvents;
   readonly flows: OpenFlows;
   readonly transforms: Transforms;
@@ -67,6 +69,7 @@ export class FlowBench {
       transforms: this.transforms,
       ...(currentVersion && { currentVersion: ({ name }) => currentVersion(name) }),
       ...(now && { now }),
+      observe: this.meter.ran,
       ...(options.maxUnderWay !== undefined && { maxUnderWay: options.maxUnderWay, lookMs: 20 }),
       log: SILENT,
     });
