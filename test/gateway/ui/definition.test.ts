@@ -150,6 +150,7 @@ test.each([
     },
   ],
   ["namespace not-there not found", { namespace: "namespace not-there not found" }],
+  ['config: image: "A:" must be [host[:port]/]path[:tag]', { image: '"A:" must be [host[:port]/]path[:tag]' }],
   ["the disk is full", { other: "the disk is full" }],
 ])("the refusal %j is told at %j", (message, problems) => {
   expect(problemsOf(message)).toEqual(problems);

@@ -133,7 +133,7 @@ export function pairProblem(pairs: readonly Pair[]): string | undefined {
 const NAMES: readonly (readonly [beginning: RegExp, field: FormField])[] = [
   [/^(service|name)\b/, "service"],
   [/^namespace\b/, "namespace"],
-  [/^image\b/, "image"],
+  [/^(config: )?image\b/, "image"],
   [/^envProcess\b/, "envProcess"],
   [/^(envVars|environment)\b/, "envVars"],
   [/^limits\.memory\b/, "limitsMemory"],
@@ -155,7 +155,7 @@ export function problemsOf(message: string): FieldProblems {
   for (const part of text.split(/; (?=[a-z][\w.-]*[:( ])/i)) {
     const field = NAMES.find(([beginning]) => beginning.test(part))?.[1] ?? "other";
     // The field says its name by itself.
-    const said = part.replace(/^(service|namespace|image|envProcess|(?:limits|requests)\.\w+): /, "");
+    const said = part.replace(/^(?:config: )?(service|namespace|image|envProcess|(?:limits|requests)\.\w+): /, "");
     problems[field] = problems[field] === undefined ? said : `${problems[field]}; ${said}`;
   }
   return problems;

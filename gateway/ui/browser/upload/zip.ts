@@ -70,7 +70,8 @@ async function readList(zip: Blob, { maxFiles, maxBytes }: ZipLimits): Promise<E
   const entries: Entry[] = [];
   const seen = new Set<string>();
   let total = 0;
-  for (let here = 0, n = 0; n < count; n++) {
+  let here = 0;
+  for (let n = 0; n < count; n++) {
     if (here + CENTRAL_BYTES > listBytes || list.getUint32(here, true) !== CENTRAL) {
       throw new UploadProblem("it is damaged: the list of its files is not whole");
     }
@@ -83,6 +84,8 @@ async function readList(zip: Blob, { maxFiles, maxBytes }: ZipLimits): Promise<E
     if (total > maxBytes) throw new UploadProblem(`it unpacks to more than ${maxBytes} bytes`);
     entries.push(entry);
   }
+  // The number has 16 bits: of more files than that it says the rest.
+  if (here !== listBytes) throw new UploadProblem("it has more files than it says");
   return entries;
 }
 

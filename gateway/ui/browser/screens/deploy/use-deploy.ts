@@ -31,7 +31,7 @@ export function useDeploy(): Deploying {
   const [done, setDone] = useState<Deployed>();
   const fail = (caught: unknown) => {
     setError(caught);
-    if (caught instanceof ApiError && caught.status === 400) show(problemsOf(caught.message));
+    if (caught instanceof ApiError && [400, 404].includes(caught.status)) show(problemsOf(caught.message));
   };
   const show = (found: FieldProblems) => {
     setProblems(found);

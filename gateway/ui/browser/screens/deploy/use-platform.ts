@@ -13,10 +13,11 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: "x86_64", x64: 
 
 /** What matters of the platform for deploying something. */
 export function usePlatform(): PlatformFacts {
-  const { value, error } = useAsked("info", (signal) => askJson<GatewayInfo>("/system/info", { signal }));
+  const { value } = useAsked("info", (signal) => askJson<GatewayInfo>("/system/info", { signal }));
   const arch = value?.arch ?? "amd64";
   return {
-    builds: value ? (value.provider?.features ?? []).includes("build") : error === undefined ? undefined : false,
+    // A provider that cannot be asked just now may have one.
+    builds: value?.provider ? (value.provider.features ?? []).includes("build") : undefined,
     architecture: ARCHITECTURES[arch] ?? arch,
   };
 }

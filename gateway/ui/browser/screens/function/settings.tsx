@@ -68,7 +68,7 @@ function SettingsForm({ part, status }: SettingsFormProps) {
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          if (deploying.check(form) && changes.length > 0) setDialog("send");
+          if (deploying.check(form)) setDialog("send");
         }}
       >
         <DefinitionFields form={form} onChange={setForm} problems={deploying.problems} choices={choices} isThere />
@@ -80,8 +80,8 @@ function SettingsForm({ part, status }: SettingsFormProps) {
           <button type="button" onClick={() => void read().then(start, deploying.fail)}>
             Read it again
           </button>
-          <button type="submit" class="primary" disabled={changes.length === 0}>
-            Review the changes
+          <button type="submit" class="primary">
+            {changes.length === 0 ? "Deploy it again" : "Review the changes"}
           </button>
         </p>
         <Equivalent {...deployCommands(next, "PUT")} />
@@ -120,15 +120,26 @@ interface SendDialogProps {
 }
 
 function SendDialog({ name, changes, run, onClose }: SendDialogProps) {
+  const isSame = changes.length === 0;
+  const word = isSame ? "Deploy again" : "Change";
   return (
-    <Dialog title={`Change ${name}`} action="Change" isReady={!isReadOnly.value} run={run} onClose={onClose}>
+    <Dialog title={`${word}: ${name}`} action={word} isReady={!isReadOnly.value} run={run} onClose={onClose}>
       {isReadOnly.value && <p>This page changes nothing (ui_read_only).</p>}
-      <p>
-        Image, process, environment, secrets and limits make a new version, whose replicas take over once they are
-        ready; calls under way are finished. Labels and other annotations hold at once. Everything that is not listed
-        here stays as it is, and the version before can be rolled back to.
-      </p>
-      <Changes changes={changes} isHidden={(field) => field.startsWith("envVars.")} />
+      {isSame ? (
+        <p>
+          Its image is looked up anew: where the name means another one by now, that makes a new version, whose replicas
+          take over once they are ready. Where it does not, nothing changes; its replicas are not restarted.
+        </p>
+      ) : (
+        <>
+          <p>
+            Image, process, environment, secrets and limits make a new version, whose replicas take over once they are
+            ready; calls under way are finished. Labels and other annotations hold at once. Everything that is not
+            listed here stays as it is, and the version before can be rolled back to.
+          </p>
+          <Changes changes={changes} isHidden={(field) => field.startsWith("envVars.")} />
+        </>
+      )}
     </Dialog>
   );
 }
