@@ -12,6 +12,16 @@ const COUNT = 1_000;
 const MOST_ROWS = 120;
 const nameOf = (n: number) => `f-${String(n).padStart(4, "0")}`;
 
+/** Whether the first chart has lines of a colour; those of its grid have the colour of the theme's borders. */
+const hasColor = (rgb: number) => `(() => {
+  const canvas = document.querySelector("canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] === 255 && ((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]) === ${rgb}) return true;
+  }
+  return false;
+})()`;
+
 describeNeeding(missingBrowser())("the overview of a thousand functions", () => {
   let gateway: GuardedGateway;
   let browser: Browser;
@@ -111,6 +121,27 @@ describeNeeding(missingBrowser())("the overview of a thousand functions", () => 
     await attention.getByRole("link", { name: nameOf(10) }).waitFor();
     await attention.getByRole("link", { name: "and 3 more" }).click();
     await page.getByText("8 of 1,000 functions").waitFor();
+  }, 60_000);
+
+  test("charts are read with the keyboard and as a table, and drawn in the colours of the theme", async () => {
+    gateway.change("charted", {});
+    await eventually("it answers", async () => (await gateway.call("charted")).ok, PATIENCE_MS);
+    await page.goto(`${gateway.url}/ui/functions/openfaas-fn/charted/metrics`);
+    const chart = page.getByRole("figure").filter({ hasText: "Calls by status" });
+    await chart.getByRole("img", { name: /^Calls by status: 2xx: [\d.]+, / }).waitFor();
+    await page.getByLabel("Moment").focus();
+    await page.keyboard.press("Home");
+    await chart.getByText("2xx: –").waitFor();
+    await page.keyboard.press("Escape");
+    await chart.getByText(/2xx: [\d.]+, /).waitFor();
+    await chart.getByText("Show as table").focus();
+    await page.keyboard.press("Enter");
+    await chart.getByRole("columnheader", { name: "2xx" }).waitFor();
+    await eventually("it is light", () => page.evaluate(hasColor(0xd0d5dc)), PATIENCE_MS);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await eventually("it is dark", () => page.evaluate(hasColor(0x3a424d)), PATIENCE_MS);
+    await page.getByRole("button", { name: "7 days" }).click();
+    expect(new URL(page.url()).search).toBe("?range=7d");
     expect(opened.faults).toEqual([]);
   }, 60_000);
 });

@@ -234,7 +234,6 @@ describeNeeding(missingBrowser())("the dashboard", () => {
 
   const SCREENS = [
     "/",
-    "/?range=15m",
     `/functions/${NAMESPACE}/echo`,
     "/queue",
     "/events",

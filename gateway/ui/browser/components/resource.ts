@@ -9,23 +9,36 @@ export interface Asked<T> {
   reload(): void;
 }
 
+interface Known<T> {
+  readonly key: string;
+  readonly value?: T;
+  readonly error?: unknown;
+}
+
 /**
- * Asks when the screen is shown, when `key` changes, and every `everyMs` if given.
+ * Asks when the screen is shown, when `key` changes, and `everyMs` after each answer if given; not while nobody can see the page.
  * @param load gets a signal that aborts when nobody wants the answer any more
  */
 export function useAsked<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): Asked<T> {
-  const [state, setState] = useState<{ key: string; value?: T; error?: unknown }>({ key });
+  const [state, setState] = useState<Known<T>>({ key });
   const [round, setRound] = useState(0);
   // Who signs in again sees what there is now.
   const asking = token.value;
   useEffect(() => {
     const leaving = new AbortController();
-    load(leaving.signal).then(
-      (value) => leaving.signal.aborted || setState({ key, value }),
-      (error: unknown) =>
-        leaving.signal.aborted || setState((before) => ({ ...(before.key === key ? before : { key }), error })),
+    const { signal } = leaving;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const again = () => setRound((n) => n + 1);
+    const settle = (settled: (before: Known<T>) => Known<T>) => {
+      if (signal.aborted) return;
+      setState(settled);
+      // From the answer on: one that takes longer than this is waited for.
+      if (everyMs !== undefined) timer = setTimeout(() => whenSeen(again, signal), everyMs);
+    };
+    load(signal).then(
+      (value) => settle(() => ({ key, value })),
+      (error: unknown) => settle((before) => ({ ...(before.key === key ? before : { key }), error })),
     );
-    const timer = everyMs === undefined ? undefined : setTimeout(() => setRound((n) => n + 1), everyMs);
     return () => {
       clearTimeout(timer);
       leaving.abort();
@@ -37,4 +50,10 @@ export function useAsked<T>(key: string, load: (signal: AbortSignal) => Promise<
     error: isCurrent ? state.error : undefined,
     reload: () => setRound((n) => n + 1),
   };
+}
+
+/** At once, or when somebody comes back to the page. */
+function whenSeen(act: () => void, signal: AbortSignal): void {
+  if (document.hidden) document.addEventListener("visibilitychange", act, { once: true, signal });
+  else act();
 }
