@@ -85,3 +85,41 @@ export type ScalingSample = z.output<typeof sample>;
 export function decodeScalingSample(value: unknown): ScalingSample {
   return decode(sample, value, "scaling history");
 }
+
+const totals = z.object({
+  /** Calls that came while no replica was ready. */
+  coldStarts: count,
+  replicaSeconds: count,
+  /** Seconds with more load than the ready replicas are meant for. */
+  overloadedSeconds: count,
+  /** Of the number of replicas that are wanted. */
+  changes: count,
+});
+
+const whatIf = z.object({
+  type: z.string(),
+  /** All settings that it was decided by. */
+  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** What would have been, and what was. */
+  simulated: totals,
+  recorded: totals,
+  /** Oldest first; of many seconds the largest numbers of several at a time. */
+  points: z.array(
+    z.object({
+      /** Milliseconds since the epoch. */
+      t: count,
+      load: count,
+      wanted: count,
+      ready: count,
+      /** Replicas that were really ready. */
+      recorded: count,
+    }),
+  ),
+});
+/** What `GET /system/scaling/<function>/what-if` answers. */
+export type ScalingWhatIf = z.output<typeof whatIf>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeScalingWhatIf(value: unknown): ScalingWhatIf {
+  return decode(whatIf, value, "scaling simulation");
+}

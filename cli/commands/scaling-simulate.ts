@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { recordedTotals } from "../../gateway/core/scaling/recorded-totals.ts";
 import { simulate } from "../../gateway/core/scaling/simulate.ts";
 import { parseDurationFlag } from "../duration.ts";
 import { CliError } from "../errors.ts";
@@ -9,7 +10,6 @@ import { parsePairs } from "../key-values.ts";
 import { formatSimulation } from "../scaling/format-simulation.ts";
 import { renderPlot } from "../scaling/plot.ts";
 import { parseHistory } from "../scaling/read-history.ts";
-import { recordedTotals } from "../scaling/recorded.ts";
 import { policyOf } from "../scaling/settings.ts";
 import { collectValues } from "./options.ts";
 import { wantsJson } from "./output-format.ts";

@@ -1,7 +1,7 @@
+import type { RecordedTotals } from "../../gateway/core/scaling/recorded-totals.ts";
 import type { Simulation } from "../../gateway/core/scaling/simulate.ts";
 import { formatNumber, formatTable } from "../table.ts";
 import { formatChart } from "./chart.ts";
-import type { RecordedTotals } from "./recorded.ts";
 
 const ROWS: readonly (readonly [string, keyof RecordedTotals])[] = [
   ["Calls that waited for a start", "coldStarts"],

@@ -5,6 +5,7 @@ import { route, sendJson } from "../../kit/respond.ts";
 import { parseTarget } from "../core/function-path.ts";
 import type { Autoscaler, Scalable } from "../scaling/autoscaler.ts";
 import { buildScalingReport } from "./scaling-report.ts";
+import { buildWhatIf, readWhatIf } from "./scaling-what-if.ts";
 
 export interface ScalingRoutesDeps {
   readonly autoscaler: Autoscaler;
@@ -14,7 +15,10 @@ export interface ScalingRoutesDeps {
   readonly defaultNamespace: string;
 }
 
-/** `GET /system/scaling/<function>`, why it has the replicas it has; `…/history`, what that was decided from. */
+/**
+ * `GET /system/scaling/<function>`, why it has the replicas it has; `…/history`, what that was decided from; `…/what-if`, what would
+ * have been decided with other settings.
+ */
 export function addScalingRoutes(app: Express, deps: ScalingRoutesDeps): void {
   const { autoscaler, authorized, defaultNamespace, find } = deps;
   const target = (req: Request) => {
@@ -38,6 +42,20 @@ export function addScalingRoutes(app: Express, deps: ScalingRoutesDeps): void {
     const lines = [...samples].map((sample) => `${JSON.stringify({ ...sample, t: sample.t + ahead })}\n`);
     res.type("application/x-ndjson").send(lines.join(""));
   };
+  const whatIf: RequestHandler = (req, res) => {
+    const { entry, watched } = target(req);
+    const ahead = autoscaler.wallOf(0);
+    const asked = readWhatIf(req.query, autoscaler.wallOf(autoscaler.now));
+    const samples = [...watched.history.read(asked.since - ahead)].map((sample) => ({
+      ...sample,
+      t: sample.t + ahead,
+    }));
+    sendJson(
+      res.set("Cache-Control", "no-store"),
+      buildWhatIf(samples, watched.policyWith(entry.snapshot, asked.labels), asked),
+    );
+  };
   route(app, `${PATHS.scaling}:name`, { GET: [authorized, explain] });
   route(app, `${PATHS.scaling}:name/history`, { GET: [authorized, history] });
+  route(app, `${PATHS.scaling}:name/what-if`, { GET: [authorized, whatIf] });
 }

@@ -1,5 +1,10 @@
 import type { FunctionEndpoints } from "../../contract/endpoints.ts";
-import { parseScalePolicy, type ScaleDefaults, type ScalePolicy } from "../../contract/scale-policy.ts";
+import {
+  type ParsedScalePolicy,
+  parseScalePolicy,
+  type ScaleDefaults,
+  type ScalePolicy,
+} from "../../contract/scale-policy.ts";
 import { ByHand } from "../core/scaling/by-hand.ts";
 import { DailyPattern, type StoredPattern } from "../core/scaling/daily-pattern.ts";
 import type { Decision, ScaleInput } from "../core/scaling/decision.ts";
@@ -84,6 +89,15 @@ export class WatchedFunction {
     }
     this.#parsed = snapshot;
     return this.#policy;
+  }
+
+  /**
+   * The policy that it would have with other labels; nothing changes by that.
+   * @returns `problems` that those labels bring
+   */
+  policyWith({ labels, annotations }: FunctionEndpoints, others: Readonly<Record<string, string>>): ParsedScalePolicy {
+    const { policy, problems } = parseScalePolicy({ ...labels, ...others }, annotations, this.#defaults);
+    return { policy, problems: problems.filter((problem) => !this.problems.includes(problem)) };
   }
 
   /** Someone else scales it by alerts; it is left alone for a while. */

@@ -348,6 +348,9 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   },
   ["explainScaling", 200, "/system/scaling/hello"],
   ["scalingHistory", 200, "/system/scaling/hello/history", {}, true],
+  ["simulateScaling", 200, "/system/scaling/hello/what-if?set=target=20&set=max=5"],
+  ["simulateScaling", 400, "/system/scaling/hello/what-if?set=target=many"],
+  ["simulateScaling", 404, "/system/scaling/nope/what-if"],
   ["removeFunction", 202, "/system/functions"],
 ];
 

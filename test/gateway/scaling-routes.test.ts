@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { decodeScalingReport, decodeScalingSample } from "../../contract/scaling.ts";
+import { decodeScalingReport, decodeScalingSample, decodeScalingWhatIf } from "../../contract/scaling.ts";
 import { eventually } from "../support/eventually.ts";
 import { ScalingGateway } from "./scaling-gateway.ts";
 
@@ -125,6 +125,20 @@ test("the history is NDJSON, oldest first, from the moment that is asked for", a
   expect(await read("?since=2999-01-01T00:00:00Z")).toEqual([]);
 });
 
+test("other settings are tried on what was recorded, beside those that the function has", async () => {
+  await deploy({ "com.openfaas.scale.max": "7" }, "tried");
+  await eventually("it stood for a while", async () => (await (await get("tried/history")).text()) !== "");
+  const answer = await get("tried/what-if?set=min=3");
+  expect(answer.headers.get("cache-control")).toBe("no-store");
+  const found = decodeScalingWhatIf(await answer.json());
+  expect(found.settings).toMatchObject({ min: 3, max: 7 });
+  expect(found.points.at(-1)?.wanted).toBe(3);
+  const refused = await get("tried/what-if?set=min=9");
+  expect([refused.status, await refused.text()]).toEqual([400, expect.stringMatching(/^set: .*min/)]);
+  // Nothing has changed by that.
+  expect(decodeScalingReport(await (await get("tried")).json())).toMatchObject({ settings: { min: 1 }, problems: [] });
+});
+
 test.each(["yesterday", "", "2026-13-01T00:00:00Z"])("since=%j is refused", async (since) => {
   await deploy();
   const answer = await get(`f/history?since=${since}`);
@@ -132,12 +146,15 @@ test.each(["yesterday", "", "2026-13-01T00:00:00Z"])("since=%j is refused", asyn
   expect(await answer.text()).toMatch(/^since: must be a time/);
 });
 
-test.each(["gone", "gone/history", "f.elsewhere", "f?namespace=elsewhere"])("%s is not found", async (path) => {
-  await deploy();
-  const answer = await get(path);
-  expect(answer.status).toBe(404);
-  expect(await answer.text()).toMatch(/is not scaled here/);
-});
+test.each(["gone", "gone/history", "gone/what-if", "f.elsewhere", "f?namespace=elsewhere"])(
+  "%s is not found",
+  async (path) => {
+    await deploy();
+    const answer = await get(path);
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toMatch(/is not scaled here/);
+  },
+);
 
 test("who scales the main version by its address has scaled the function", async () => {
   lab.provider.put({ name: "main", version: "v1" });

@@ -109,6 +109,7 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "PATHS.alert": [PATHS.alert],
   "`${PATHS.scaling}:name`": [`${PATHS.scaling}f`],
   "`${PATHS.scaling}:name/history`": [`${PATHS.scaling}f/history`],
+  "`${PATHS.scaling}:name/what-if`": [`${PATHS.scaling}f/what-if`, `${PATHS.scaling}f/what-if?set=target=1`],
   "PATHS.queue": [PATHS.queue],
   "PATHS.deadLetters": [PATHS.deadLetters, `${PATHS.deadLetters}?all=true`],
   "PATHS.calls": [PATHS.calls, `${PATHS.calls}?function=f`],

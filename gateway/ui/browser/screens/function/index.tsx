@@ -8,7 +8,7 @@ import { FunctionInvoke } from "./invoke/index.tsx";
 import { FunctionLogs } from "./logs.tsx";
 import { FunctionMetrics } from "./metrics.tsx";
 import { FunctionOverview } from "./overview.tsx";
-import { FunctionScaling } from "./scaling.tsx";
+import { FunctionScaling } from "./scaling/index.tsx";
 import { FunctionSettings } from "./settings.tsx";
 import { FunctionVersions } from "./versions/index.tsx";
 

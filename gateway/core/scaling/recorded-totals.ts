@@ -1,6 +1,6 @@
-import type { ScalePolicy } from "../../contract/scale-policy.ts";
-import { loadOf, type Sample } from "../../gateway/core/scaling/sample.ts";
-import { everySecond, type Simulation } from "../../gateway/core/scaling/simulate.ts";
+import type { ScalePolicy } from "../../../contract/scale-policy.ts";
+import { loadOf, type Sample } from "./sample.ts";
+import { everySecond, type Simulation } from "./simulate.ts";
 
 export type RecordedTotals = Omit<Simulation, "seconds">;
 
