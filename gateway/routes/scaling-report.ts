@@ -21,7 +21,7 @@ export function buildScalingReport(
     replicas: snapshot.replicas,
     ready: readyReplicas,
     type: policy.type,
-    settings: settingsOf(policy),
+    settings: policySettings(policy),
     problems: [...watched.problems],
     ...(refused !== undefined && { refused }),
     leading,
@@ -68,7 +68,7 @@ function buildDecision({ at, from, ready, decision }: RecordedDecision, iso: Iso
 const duration = (ms: number) => (ms === 0 ? "0s" : formatDuration(ms));
 
 /** Under the names of the labels that set them, and in their units. */
-export function settingsOf(policy: ScalePolicy): ScalingReport["settings"] {
+export function policySettings(policy: ScalePolicy): ScalingReport["settings"] {
   return {
     min: policy.min,
     max: policy.max,

@@ -7,7 +7,7 @@ import { recordedTotals } from "../core/scaling/recorded-totals.ts";
 import type { Sample } from "../core/scaling/sample.ts";
 import { labelOf } from "../core/scaling/setting-label.ts";
 import { everySecond, type SimulatedSecond, simulate } from "../core/scaling/simulate.ts";
-import { settingsOf } from "./scaling-report.ts";
+import { policySettings } from "./scaling-report.ts";
 
 /** What is asked: other settings, over which time. */
 export interface WhatIfQuestion {
@@ -80,7 +80,7 @@ export function buildWhatIf(
   const recorded = [...everySecond(history)].map(({ ready }) => ready);
   return {
     type: policy.type,
-    settings: settingsOf(policy),
+    settings: policySettings(policy),
     simulated: rounded(simulated),
     recorded: rounded(recordedTotals(history, policy)),
     points: thin(seconds, recorded),

@@ -149,7 +149,8 @@ test("no route is missing from the table of this suite", () => {
       .filter((name) => name.endsWith(".ts"))
       .map((name) => readFileSync(join(ROOT, part, name), "utf8")),
   );
-  const declared = /\b(?:route\(app, |app\.(?:get|head|post|put|patch|delete|all)\()(`[^`]+`|"[^"]+"|[\w.]+)[,)]/g;
+  const declared =
+    /\b(?:route\(\s*app,\s*|app\.(?:get|head|post|put|patch|delete|all)\(\s*)(`[^`]+`|"[^"]+"|[\w.]+)[,)]/g;
   const found = sources.flatMap((text) => [...text.matchAll(declared)].map(([, path]) => path as string));
   expect([...new Set(found)].sort()).toEqual(Object.keys(ROUTES).sort());
   const known = Object.keys(ROUTES).join(" ");
