@@ -42,6 +42,8 @@ export const PATHS = {
   eventObjects: "/system/event-objects",
   /** How they are. */
   eventObjectStatus: "/system/event-objects/status",
+  /** Which of them are gone. */
+  eventObjectsGone: "/system/event-objects/gone",
   /** Replicas tell here that they listen. Not below `/system`, which gateways pass on. */
   announce: "/announce",
   health: "/healthz",

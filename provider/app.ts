@@ -16,7 +16,7 @@ import type { Backend, ColdStartTallies } from "./backends/backend.ts";
 import { postBuild } from "./routes/build.ts";
 import { openEndpointSnapshot } from "./routes/endpoint-snapshot.ts";
 import { streamEndpoints } from "./routes/endpoints.ts";
-import { reportEventObjects, streamEventObjects } from "./routes/event-objects.ts";
+import { findGoneEventObjects, reportEventObjects, streamEventObjects } from "./routes/event-objects.ts";
 import { proxyFunctions } from "./routes/function-proxy.ts";
 import { listRoutes, removeRoutes, setRoutes } from "./routes/function-routes.ts";
 import { isFunctionUrl } from "./routes/function-url.ts";
@@ -145,6 +145,7 @@ function buildControl(options: ProviderOptions, fallback: string, closing: Abort
   const streams = { heartbeatMs, closing };
   route(app, PATHS.eventObjects, { GET: [streamEventObjects(backend.eventObjects, streams)] });
   route(app, PATHS.eventObjectStatus, { PUT: [body, reportEventObjects(backend.eventObjects)] });
+  route(app, PATHS.eventObjectsGone, { POST: [body, findGoneEventObjects(backend.eventObjects)] });
   route(app, PATHS.endpoints, { GET: [streamEndpoints(backend, streams)] });
   const build = {
     uploadDir: options.uploadDir ?? join(tmpdir(), "faaslane-uploads"),

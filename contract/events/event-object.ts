@@ -127,6 +127,16 @@ export function decodeStatusOutcomes(value: unknown): StatusOutcome[] {
   return decode(z.object({ outcomes: z.array(outcome) }), value, "outcomes").outcomes;
 }
 
+const ref = z.object({ ...address, uid: z.string().min(1).max(100) });
+/** An object that was there. */
+export type EventObjectRef = z.output<typeof ref>;
+const refs = z.object({ objects: z.array(ref).max(MAX_STATUSES) });
+
+/** What `POST /system/event-objects/gone` takes and answers. @throws {FaasError} `invalid` */
+export function decodeEventObjectRefs(value: unknown): EventObjectRef[] {
+  return decode(refs, value, "objects").objects;
+}
+
 /** Of a spec as JSON text; documents take no more. */
 export const MAX_OBJECT_BYTES = 256 * 1024;
 

@@ -9,6 +9,8 @@ export interface Declaration {
   readonly spec: unknown;
   /** What there is, which must not have changed meanwhile. */
   readonly before: EventResource | undefined;
+  /** How many there are of the kind in its namespace; they are counted when absent. */
+  readonly present?: number;
   /** Absent of what comes over the API. */
   readonly origin?: ResourceOrigin;
 }
@@ -32,10 +34,10 @@ const MOST: Readonly<Record<DeclaredKind, number>> = {
 export async function storeDeclaration(
   resources: Pick<ResourceStore, "put" | "list">,
   kind: DeclaredKind,
-  { namespace, name, before, origin }: Declaration,
+  { namespace, name, before, present, origin }: Declaration,
   spec: unknown,
 ): Promise<EventResource> {
-  if (!before && (await resources.list(kind, namespace)).length >= MOST[kind]) {
+  if (!before && (present ?? (await resources.list(kind, namespace)).length) >= MOST[kind]) {
     throw new FaasError("unprocessable", `${kind}: a namespace has at most ${MOST[kind]} ${kind}s`);
   }
   const document = { kind, namespace, name, spec, ...(origin && { origin }) };

@@ -195,6 +195,7 @@ export async function openGateway(
         table,
         caller,
         provider,
+        connection,
         tracer,
         observer,
         meter: eventMeter,

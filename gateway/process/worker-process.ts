@@ -20,6 +20,7 @@ export interface WorkParts {
   /** Of what is deployed; no call goes straight from here to a replica. */
   readonly table: FunctionTable;
   readonly provider: ProviderClient;
+  readonly connection: ProviderConnection;
   /** Makes calls through the gateway. */
   readonly caller: GatewayCaller;
   readonly telemetry: OpenTelemetry;
@@ -101,7 +102,7 @@ export async function openWorkerProcess(
       credentials,
     });
     opened.push(caller);
-    const work = await open({ table, provider, caller, telemetry, release, log });
+    const work = await open({ table, provider, connection, caller, telemetry, release, log });
     opened.push(work);
     const metrics = await listen(
       buildMetricsApp(work.registry, () => work.problem(), log),

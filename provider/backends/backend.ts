@@ -1,7 +1,12 @@
 import type { Announcement } from "../../contract/announce.ts";
 import type { BuildConfig, BuildEvent } from "../../contract/build.ts";
 import type { EndpointsEvent, StartupPhase } from "../../contract/endpoints.ts";
-import type { EventObjectStatus, EventObjectsEvent, StatusOutcome } from "../../contract/events/event-object.ts";
+import type {
+  EventObjectRef,
+  EventObjectStatus,
+  EventObjectsEvent,
+  StatusOutcome,
+} from "../../contract/events/event-object.ts";
 import type { FunctionDeployment, FunctionRef, FunctionStatus } from "../../contract/functions.ts";
 import type { ProviderInfo } from "../../contract/info.ts";
 import type { LogMessage, LogQuery } from "../../contract/logs.ts";
@@ -93,6 +98,11 @@ export interface EventObjectStore {
   watch(signal: AbortSignal): AsyncIterable<EventObjectsEvent>;
   /** Writes how they are into them, as far as that is new. */
   report(statuses: readonly EventObjectStatus[]): Promise<readonly StatusOutcome[]>;
+  /**
+   * Those that are gone, by what the cluster says now: `watch` may be behind.
+   * @throws {FaasError} `unavailable` when it does not say
+   */
+  gone(objects: readonly EventObjectRef[]): Promise<readonly EventObjectRef[]>;
 }
 
 /** What becomes of a function that was defined otherwise than by `FunctionStore`. */

@@ -1,6 +1,10 @@
 import type { RequestHandler } from "express";
 import { FaasError } from "../../contract/errors.ts";
-import { decodeEventObjectStatuses, type EventObjectsEvent } from "../../contract/events/event-object.ts";
+import {
+  decodeEventObjectRefs,
+  decodeEventObjectStatuses,
+  type EventObjectsEvent,
+} from "../../contract/events/event-object.ts";
 import { clientGone, type Heartbeat, sendNdjson } from "../../kit/ndjson.ts";
 import { bodyJson, sendJson } from "../../kit/respond.ts";
 import type { EventObjectStore } from "../backends/backend.ts";
@@ -32,6 +36,14 @@ export function reportEventObjects(objects: EventObjectStore | undefined): Reque
   return async (req, res) => {
     const store = required(objects);
     sendJson(res, { outcomes: await store.report(decodeEventObjectStatuses(bodyJson(req, "statuses"))) });
+  };
+}
+
+/** `POST /system/event-objects/gone` with `{ objects }` → 200 with those that are gone; fails as `invalid` or `unsupported`. */
+export function findGoneEventObjects(objects: EventObjectStore | undefined): RequestHandler {
+  return async (req, res) => {
+    const store = required(objects);
+    sendJson(res, { objects: await store.gone(decodeEventObjectRefs(bodyJson(req, "objects"))) });
   };
 }
 

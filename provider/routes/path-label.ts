@@ -12,6 +12,7 @@ const WHOLE: ReadonlySet<string> = new Set([
   PATHS.routes,
   PATHS.eventObjects,
   PATHS.eventObjectStatus,
+  PATHS.eventObjectsGone,
   PATHS.announce,
 ]);
 const PREFIXES = [PATHS.function, PATHS.scale, PATHS.expedite, PATHS.namespace];

@@ -208,6 +208,7 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   // There are no objects on one machine.
   ["eventObjects", 501, "/system/event-objects"],
   ["reportEventObjects", 501, "/system/event-objects/status"],
+  ["findGoneEventObjects", 501, "/system/event-objects/gone"],
   ["pruneImages", 200, "/system/prune"],
   ["buildImage", 400, "/system/build", { body: new FormData() }],
   ["scaleByAlert", 200, "/system/alert"],

@@ -4,6 +4,7 @@ import type { Credentials } from "../../../kit/basic-auth.ts";
 import type { Logger } from "../../../kit/log.ts";
 import { EventMeter } from "../../metrics/event-meter.ts";
 import { createEventWorkerMetrics } from "../../metrics/gateway-metrics.ts";
+import { EventObjectFeed } from "../../proxy/event-object-feed.ts";
 import { openEvents } from "../events/open-events.ts";
 import { eventAgent } from "../events/open-gateway-events.ts";
 import { type OpenWork, type OpenWorkerProcess, openWorkerProcess, type WorkParts } from "../worker-process.ts";
@@ -30,12 +31,13 @@ export function openEventWorker(
 }
 
 async function deliverEvents(config: EventWorkerConfig, parts: WorkParts): Promise<OpenWork> {
-  const { table, caller, provider, telemetry, release, log } = parts;
+  const { table, caller, provider, connection, telemetry, release, log } = parts;
   const meter = new EventMeter();
   const events = await openEvents({
     ...{ config: config.events, table, caller, tracer: telemetry.tracer, meter, log, answers: false },
     process: `${hostname()}-${randomUUID().slice(0, 8)}`,
     listNamespaces: (signal) => provider.namespaces(signal),
+    objects: new EventObjectFeed({ connection, timeoutMs: config.upstreamTimeoutMs, log }),
     isAuthorized: () => false,
     functionSecretsPath: config.functionSecretsPath,
     secretMountPath: config.secretMountPath,

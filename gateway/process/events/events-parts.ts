@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { KnownBrokers } from "../../../events/brokers/known-brokers.ts";
 import type { OpenFlows } from "../../../events/flows/open-flows.ts";
 import type { Replays } from "../../../events/ledger/replays.ts";
+import type { ObjectFeed } from "../../../events/objects/object-feed.ts";
 import type { SinkTypes } from "../../../events/sinks/sink-types.ts";
 import type { Sinks } from "../../../events/sinks/sinks.ts";
 import type { SourceRunner } from "../../../events/sources/source-runner.ts";
@@ -31,6 +32,8 @@ export interface EventsDeps {
   /** Told of requests that bring events; absent where nobody wants to know. */
   readonly observer?: CallObserver | undefined;
   readonly listNamespaces: EventNamespacesOptions["list"];
+  /** Where objects of a cluster that declare events are learnt of. */
+  readonly objects: ObjectFeed;
   readonly isAuthorized: (req: IncomingMessage) => boolean;
   /** Folder of functions' secrets. */
   readonly functionSecretsPath: string;

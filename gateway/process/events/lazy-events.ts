@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { FaasError, toFaasError, withCode } from "../../../contract/errors.ts";
 import type { FunctionRef } from "../../../contract/functions.ts";
 import { qualifiedName } from "../../../contract/functions.ts";
+import type { ObjectFeed } from "../../../events/objects/object-feed.ts";
 import type { BrokerStats } from "../../../events/store/event-store.ts";
 import { answerError } from "../../../kit/answer-error.ts";
 import { keepTrying } from "../../../kit/keep-trying.ts";
@@ -41,6 +42,8 @@ export interface LazyEventsOptions {
     onChange(listener: (ref: FunctionRef) => void): () => void;
     readonly whenSynced: Promise<void>;
   };
+  /** Objects of a cluster that declare events; nobody looks for them where it is open anyway. */
+  readonly objects?: Pick<ObjectFeed, "follow">;
   readonly log: Pick<Logger, "warn">;
 }
 
@@ -59,6 +62,8 @@ const REOPEN_MS = 500;
 export class LazyEvents implements EventsParts {
   readonly #options: LazyEventsOptions;
   readonly #closing = new AbortController();
+  /** Nobody has to look for objects any more: it is open, or about to be. */
+  readonly #found = new AbortController();
   readonly #unwatch: () => void;
   #opening: Promise<OpenEvents> | undefined;
   #waking: Promise<void> | undefined;
@@ -74,7 +79,17 @@ export class LazyEvents implements EventsParts {
     });
     // What others have declared on NATS shows only there.
     const isThere = config.kind === "embedded" ? existsSync(config.path) : config.ownWorker;
-    if (isThere) void table.whenSynced.then(() => this.wake());
+    void table.whenSynced.then(() => (isThere ? this.wake() : this.#wakeForObjects()));
+  }
+
+  /** An object of the cluster that declares something has to be acted on. */
+  #wakeForObjects(): void {
+    const { config, objects } = this.#options;
+    if (config.kind !== "embedded" || this.#found.signal.aborted) return;
+    const apply = ({ type }: { readonly type: string }) => {
+      if (type === "object") this.wake();
+    };
+    void objects?.follow({ begin: () => {}, apply }, AbortSignal.any([this.#found.signal, this.#closing.signal]));
   }
 
   /** As far as it is open. */
@@ -86,6 +101,7 @@ export class LazyEvents implements EventsParts {
   wake(): void {
     if (this.#waking || this.#closing.signal.aborted) return;
     this.#unwatch();
+    this.#found.abort();
     this.#waking = keepTrying(
       async () => {
         try {
@@ -122,6 +138,7 @@ export class LazyEvents implements EventsParts {
       opening.then(
         (opened) => {
           this.#opened = opened;
+          this.#found.abort();
         },
         (error: unknown) => {
           this.#opening = undefined;

@@ -29,6 +29,7 @@ import { EventLead } from "./event-lead.ts";
 import { EventNamespaces } from "./event-namespaces.ts";
 import { eventSecrets } from "./event-secrets.ts";
 import type { EventsAtWork, EventsDeps } from "./events-parts.ts";
+import { keepObjects } from "./keep-objects.ts";
 import { knownFunctions } from "./known-functions.ts";
 import type { OpenEvents } from "./lazy-events.ts";
 import { type OpenEventStore, openEventStore } from "./open-store.ts";
@@ -56,6 +57,10 @@ export async function openEvents(deps: EventsDeps): Promise<OpenEvents> {
     closers.push(() => lead.close());
     const work = openWork(deps, store, lead);
     closers.push(() => work.close());
+    if (config.ownWorker) {
+      const keeper = keepObjects({ parts: work.parts, lead, feed: deps.objects, table: deps.table, log });
+      closers.push(() => keeper.close());
+    }
     engine = config.ownWorker ? openDeliveries(deps, work.parts) : undefined;
     const answers = deps.answers ? await openAnswers(deps, work.parts) : NO_ANSWERS;
     return {

@@ -5,7 +5,9 @@ import type { FunctionCaller } from "../../async/function-caller.ts";
 import type { EventMeter } from "../../metrics/event-meter.ts";
 import type { EventMetricsOptions } from "../../metrics/event-metrics.ts";
 import type { ProviderClient } from "../../provider-client.ts";
+import { EventObjectFeed } from "../../proxy/event-object-feed.ts";
 import type { FunctionTable } from "../../proxy/function-table.ts";
+import type { ProviderConnection } from "../../proxy/provider-connection.ts";
 import type { CallObserver } from "../../telemetry/call-record.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import type { GatewayConfig } from "../config.ts";
@@ -18,6 +20,7 @@ export interface GatewayEventsDeps {
   readonly table: FunctionTable;
   readonly caller: FunctionCaller;
   readonly provider: Pick<ProviderClient, "namespaces">;
+  readonly connection: Pick<ProviderConnection, "request">;
   readonly tracer: Tracer | undefined;
   /** Told of requests that bring events; absent where nobody wants to know. */
   readonly observer: CallObserver | undefined;
@@ -30,15 +33,17 @@ export interface GatewayEventsDeps {
 
 /** Events of a gateway, of which nothing is loaded before they are used; undefined where there are to be none. */
 export function openGatewayEvents(deps: GatewayEventsDeps): LazyEvents | undefined {
-  const { config, credentials, attempts, table, caller, provider, tracer, observer, meter, gateway, release, log } =
-    deps;
+  const { config, credentials, attempts, table, caller, provider, connection } = deps;
+  const { tracer, observer, meter, gateway, release, log } = deps;
   const { events } = config;
   if (events.kind === "none") return undefined;
+  const objects = new EventObjectFeed({ connection, timeoutMs: config.upstreamTimeoutMs, log });
   const open = async () => {
     const { openEvents } = await import("./open-events.ts");
     return await openEvents({
       ...{ config: events, table, caller, tracer, observer, meter, log, answers: true, process: gateway },
       listNamespaces: (signal) => provider.namespaces(signal),
+      objects,
       isAuthorized: (req) => checkLogin(req, credentials, attempts),
       functionSecretsPath: config.functionSecretsPath,
       secretMountPath: config.async.secretMountPath,
@@ -47,7 +52,7 @@ export function openGatewayEvents(deps: GatewayEventsDeps): LazyEvents | undefin
       defaultNamespace: config.defaultNamespace,
     });
   };
-  return new LazyEvents({ config: events, open, table, log });
+  return new LazyEvents({ config: events, open, table, objects, log });
 }
 
 /** How deliveries of events name their sender. */

@@ -100,6 +100,9 @@ async function liveAsEvents(client: KubeClient, { eventObjects }: Backend): Prom
     await eventually("it is written", async () =>
       (await eventObjects?.report([status]))?.some(({ outcome }) => outcome === "written"),
     );
+    const address = { kind, name: "object", namespace: NAMESPACE };
+    const other = { ...address, uid: "another" };
+    expect(await eventObjects?.gone([{ ...address, uid }, other])).toEqual([other]);
   }
 }
 

@@ -2,6 +2,7 @@ import {
   DECLARED_KINDS,
   type DeclaredKind,
   type EventObject,
+  type EventObjectRef,
   type EventObjectStatus,
   type EventObjectsEvent,
   type KindKnowledge,
@@ -27,7 +28,7 @@ import { untilAborted } from "../waits.ts";
 import { writeStatus } from "./write-status.ts";
 
 export interface EventObjectsOptions {
-  readonly client: Pick<KubernetesClient, "get" | "stream" | "mergePatch">;
+  readonly client: Pick<KubernetesClient, "get" | "find" | "stream" | "mergePatch">;
   /** The one namespace of functions; undefined when there are several. */
   readonly scope: string | undefined;
   /** Whether functions may live there. */
@@ -117,6 +118,19 @@ export class EventObjects implements EventObjectStore {
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, work));
     return outcomes;
+  }
+
+  /** See `EventObjectStore.gone`. */
+  async gone(objects: readonly EventObjectRef[]): Promise<readonly EventObjectRef[]> {
+    const gone: EventObjectRef[] = [];
+    for (const ref of objects) if (await this.#isGone(ref)) gone.push(ref);
+    return gone;
+  }
+
+  async #isGone({ kind, namespace, name, uid }: EventObjectRef): Promise<boolean> {
+    const path = `${apiPath.eventObjects(EVENT_PLURALS[kind], namespace)}/${name}`;
+    const found = await this.#options.client.find<EventResourceObject>(path);
+    return found?.metadata?.uid !== uid;
   }
 
   /** Namespaces have come or gone. */

@@ -35,7 +35,7 @@ export const FUNCTION_NAMESPACE: readonly Permission[] = [
   // An owner reference that blocks the owner's deletion asks for it, where the API server checks that.
   { group: "openfaas.com", resource: "functions/finalizers", verbs: ["update"] },
   // What declares events.
-  ...EVENTS.map((resource): Permission => ({ group: "openfaas.com", resource, verbs: ["list", "watch"] })),
+  ...EVENTS.map((resource): Permission => ({ group: "openfaas.com", resource, verbs: READ })),
   ...EVENTS.map(
     (resource): Permission => ({ group: "openfaas.com", resource: `${resource}/status`, verbs: ["patch"] }),
   ),
