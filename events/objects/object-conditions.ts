@@ -17,7 +17,8 @@ export interface Target {
   readonly fault?: Fault | undefined;
 }
 
-const MAX_MESSAGE_CHARS = 2_000;
+/** With what says that it was cut, less than the provider takes. */
+const MAX_MESSAGE_CHARS = 1_990;
 const READY = "it is as it should be";
 
 type Part = readonly [type: string, fault: Fault | undefined, good: readonly [reason: string, message: string]];

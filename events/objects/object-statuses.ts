@@ -185,7 +185,8 @@ function missing(reason: string, what: string, { namespace, name }: BrokerRef): 
   return { reason, message: `${what} ${name} does not exist in namespace ${namespace}` };
 }
 
-const MAX_TEXT_CHARS = 2_000;
+/** With what says that it was cut, less than the provider takes. */
+const MAX_TEXT_CHARS = 1_990;
 
 function clipped(fields: ObjectStatusFields): ObjectStatusFields {
   const entries = Object.entries(fields).map(([name, value]) => [

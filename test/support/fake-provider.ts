@@ -93,6 +93,11 @@ export class FakeProvider {
       res.on("close", () => this.#streams.delete(res));
       return;
     }
+    // Which no test is about: there are no objects here.
+    if (req.url === "/system/event-objects") {
+      res.writeHead(501).end();
+      return;
+    }
     const chunks: Buffer[] = [];
     for await (const chunk of req) chunks.push(chunk as Buffer);
     const request = {
