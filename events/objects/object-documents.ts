@@ -13,7 +13,7 @@ import type { Logger } from "../../kit/log.ts";
 import type { Declaration, DeclaredName } from "../declare/declaration.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
 import type { ObjectFeed } from "./object-feed.ts";
-import { type ObjectMirror, objectKey } from "./object-mirror.ts";
+import { declaredKey, type ObjectMirror } from "./object-mirror.ts";
 
 /** How documents of a kind are declared and removed. */
 export interface KindDeclarations {
@@ -61,7 +61,7 @@ export class ObjectDocuments {
   /** Why an object is not what its document is made of. */
   problemOf(object: EventObject): ObjectProblem | undefined {
     if (object.problem) return object.problem;
-    const refusal = this.#refusals.get(objectKey(object));
+    const refusal = this.#refusals.get(declaredKey(object));
     return refusal && isAbout(refusal, object) ? refusal.problem : undefined;
   }
 
@@ -100,7 +100,7 @@ export class ObjectDocuments {
     }
     for (const object of mirror.objects) {
       if (object.kind !== kind || signal.aborted) continue;
-      const before = byKey.get(objectKey(object));
+      const before = byKey.get(declaredKey(object));
       if (!before) {
         const present = counts.get(object.namespace) ?? 0;
         if (!(await this.#declare(object, undefined, present))) continue;
@@ -184,18 +184,18 @@ export class ObjectDocuments {
       this.#refuse(object, { reason, message: error.message, keeps: true }, againAt);
       return false;
     }
-    this.#refusals.delete(objectKey(object));
+    this.#refusals.delete(declaredKey(object));
     this.#options.log.info({ kind, namespace, name, generation }, "declared by an object of the cluster");
     return true;
   }
 
   #isRefused(object: EventObject): boolean {
-    const refusal = this.#refusals.get(objectKey(object));
+    const refusal = this.#refusals.get(declaredKey(object));
     return refusal !== undefined && isAbout(refusal, object) && this.#options.now() < refusal.againAt;
   }
 
   #refuse(object: EventObject, problem: ObjectProblem, againAt: number): void {
-    const key = objectKey(object);
+    const key = declaredKey(object);
     const { uid, generation, kind, namespace, name } = object;
     const known = this.#refusals.get(key);
     this.#refusals.set(key, { uid, generation, problem, againAt });
@@ -209,7 +209,7 @@ export class ObjectDocuments {
   }
 
   #forget(mirror: ObjectMirror): void {
-    const keys = new Set([...mirror.objects].map(objectKey));
+    const keys = new Set([...mirror.objects].map(declaredKey));
     for (const key of this.#refusals.keys()) if (!keys.has(key)) this.#refusals.delete(key);
   }
 }

@@ -3,7 +3,7 @@ import type { EventObject, EventObjectsEvent, KnownKinds } from "../../contract/
 type Ref = Pick<EventObject, "kind" | "namespace" | "name">;
 
 /** `trigger/shop/orders` */
-export function objectKey({ kind, namespace, name }: Ref): string {
+export function declaredKey({ kind, namespace, name }: Ref): string {
   return `${kind}/${namespace}/${name}`;
 }
 
@@ -28,7 +28,7 @@ export class ObjectMirror {
   }
 
   find(ref: Ref): EventObject | undefined {
-    return this.#objects.get(objectKey(ref));
+    return this.#objects.get(declaredKey(ref));
   }
 
   /** A stream begins. */
@@ -38,7 +38,7 @@ export class ObjectMirror {
 
   apply(event: EventObjectsEvent): void {
     const target = this.#next ?? this.#objects;
-    if (event.type === "object") target.set(objectKey(event.object), event.object);
+    if (event.type === "object") target.set(declaredKey(event.object), event.object);
     if (event.type === "removed") this.#remove(target, event.object);
     if (event.type !== "kinds") return;
     if (this.#next) this.#objects = this.#next;
@@ -47,7 +47,7 @@ export class ObjectMirror {
   }
 
   #remove(target: Map<string, EventObject>, ref: Ref & { readonly uid: string }): void {
-    const key = objectKey(ref);
+    const key = declaredKey(ref);
     // Another one of that name may be there by now.
     if (target.get(key)?.uid === ref.uid) target.delete(key);
   }

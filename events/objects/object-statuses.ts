@@ -30,7 +30,7 @@ import {
   type Target,
   triggerConditions,
 } from "./object-conditions.ts";
-import { objectKey } from "./object-mirror.ts";
+import { declaredKey } from "./object-mirror.ts";
 
 export interface ObjectStatusesOptions {
   readonly brokers: Pick<KnownBrokers, "find">;
@@ -61,7 +61,7 @@ export class ObjectStatuses {
    */
   async of(object: EventObject, problem: ObjectProblem | undefined, documents: Documents): Promise<EventObjectStatus> {
     const { kind, namespace, name, uid, generation } = object;
-    const document = documents.get(objectKey(object));
+    const document = documents.get(declaredKey(object));
     // What somebody else has declared under the name says nothing of the object.
     const own = document?.origin?.uid === uid ? document : undefined;
     const { conditions, fields = {} } = await this.#told(object, problem, own, documents);
@@ -167,7 +167,7 @@ export class ObjectStatuses {
       case "broker":
         return await this.#broker(subscriber.broker);
       case "sink": {
-        const isThere = documents.has(objectKey({ ...subscriber, kind: "sink" }));
+        const isThere = documents.has(declaredKey({ ...subscriber, kind: "sink" }));
         return { uri, fault: isThere ? undefined : missing("NoSink", "sink", subscriber) };
       }
       default:

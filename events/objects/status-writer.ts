@@ -1,7 +1,7 @@
 import { type EventObjectStatus, MAX_STATUSES, type StatusOutcome } from "../../contract/events/event-object.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { ObjectFeed } from "./object-feed.ts";
-import { objectKey } from "./object-mirror.ts";
+import { declaredKey } from "./object-mirror.ts";
 
 export interface StatusWriterOptions {
   readonly report: ObjectFeed["report"];
@@ -37,7 +37,7 @@ export class StatusWriter {
 
   /** Of all objects that there are. @throws {FaasError} when nobody takes them now */
   async write(statuses: readonly EventObjectStatus[], signal: AbortSignal): Promise<void> {
-    const keys = new Set(statuses.map(objectKey));
+    const keys = new Set(statuses.map(declaredKey));
     for (const key of this.#written.keys()) if (!keys.has(key)) this.#written.delete(key);
     const due = statuses.filter((status) => this.#isDue(status));
     for (let from = 0; from < due.length && !signal.aborted; from += MAX_STATUSES) {
@@ -48,7 +48,7 @@ export class StatusWriter {
   }
 
   #isDue(status: EventObjectStatus): boolean {
-    const known = this.#written.get(objectKey(status));
+    const known = this.#written.get(declaredKey(status));
     if (!known) return true;
     const now = this.#options.now();
     if (now < known.againAt) return false;
@@ -61,7 +61,7 @@ export class StatusWriter {
     const isWritten = outcome?.outcome === "written" || outcome?.outcome === "same";
     const failed = { text: "", urgent: "", at, againAt: at + AGAIN_MS };
     const written = { text: JSON.stringify(status), urgent: urgentOf(status), at, againAt: 0 };
-    this.#written.set(objectKey(status), isWritten ? written : failed);
+    this.#written.set(declaredKey(status), isWritten ? written : failed);
     if (outcome?.outcome === "failed") this.#tell(outcome);
     else this.#failing = false;
   }
