@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 // By its default export: a name that an older Node lacks would end the process before it can say which Node it needs.
 import nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
+import { isInRange } from "./node-range.ts";
 
 const sourceRoot = fileURLToPath(new URL("..", import.meta.url));
 const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -10,10 +11,9 @@ const { version, engines } = JSON.parse(readFileSync(new URL("../package.json", 
   engines: { node: string };
 };
 
-const oldest = engines.node.replace(/[^\d.]/g, "");
-if (oldest.localeCompare(process.versions.node, "en", { numeric: true }) > 0) {
+if (!isInRange(process.versions.node, engines.node)) {
   process.stderr.write(
-    `faaslane needs Node.js ${oldest} or newer; this is ${process.versions.node}, at ${process.execPath}; https://nodejs.org has it\n`,
+    `faaslane needs Node.js ${engines.node.replace(" || ", " or ")}; this is ${process.versions.node}, at ${process.execPath}; https://nodejs.org has it\n`,
   );
   process.exit(1);
 }
@@ -36,6 +36,7 @@ const cache = `${sourceRoot}node_modules/.cache`;
 if (import.meta.url.endsWith(".ts") && existsSync(cache)) nodeModule.enableCompileCache(`${cache}/node`);
 
 // Only now: an older Node does not know what it is written in.
+if (["build", "publish"].includes(process.argv[2] ?? "")) (await import("./spare-memory.ts")).spareMemory();
 const { runCli } = await import("./program.ts");
 const { homeFolder } = await import("./home-folder.ts");
 const { readVersion } = await import("../kit/version.ts");

@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { isBuiltin } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -111,7 +112,31 @@ async function bundleClient() {
     logLevel: "warning",
     plugins: [{ name: "schemas", setup: leaveOutLanguages }],
   });
-  return outputFiles.map(({ path, text }) => ({ path: relative(root, path), text }));
+  return outputFiles.map(({ path, text }) => ({ path: relative(root, path), text: importLater(path, text) }));
+}
+
+/** Says which Node it needs, so an older one has to understand it. */
+const FIRST = join(root, "cli/main.js");
+
+/**
+ * An ES import of a module of Node's reads every export of it, among them getters that load more: that of `node:http` an HTTP client
+ * for WebSockets, which takes more memory than a command. What is asked for by name is all that is read.
+ * @param {string} path @param {string} text as esbuild prints it
+ */
+export function importLater(path, text) {
+  if (path === FIRST) return text;
+  const declared = [];
+  const rest = text.replace(
+    /\bimport ?(?:([\w$]+),?)? ?(?:\{([^}]*)\} ?)?from ?"([\w/:]+)";/g,
+    (whole, all, names, module) => {
+      if (!isBuiltin(module) || whole.includes("requireOf") || all === "process") return whole;
+      const asked = [all, names && `{${names.replaceAll(" as ", ":")}}`].filter(Boolean);
+      declared.push(...asked.map((name) => `${name}=process.getBuiltinModule("${module}")`));
+      return "";
+    },
+  );
+  // Imports are done before any statement, so these go first.
+  return declared.length === 0 ? text : `const ${declared.join(",")};${rest}`;
 }
 
 /**

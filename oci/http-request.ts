@@ -1,7 +1,7 @@
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
-import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { Agent as HttpAgent, request as requestHttp } from "../kit/http.ts";
 
 // Node's own client: a build sends few requests, and a larger one takes longer to load than all of them.
 
@@ -28,10 +28,8 @@ const MAX_DUMPED_BYTES = 256 * 1024;
 
 /** Sends requests on connections that it keeps; idle ones do not keep the process running. */
 export class HttpSender {
-  readonly #agents = {
-    "http:": new HttpAgent(AGENT),
-    "https:": new HttpsAgent(AGENT),
-  };
+  #agent: Agent | undefined;
+  #secureAgent: Agent | undefined;
 
   /**
    * Resolves with the head of the answer.
@@ -47,13 +45,25 @@ export class HttpSender {
     }
   }
 
+  #plain(): Agent {
+    this.#agent ??= new HttpAgent(AGENT);
+    return this.#agent;
+  }
+
+  #secure(): Agent {
+    this.#secureAgent ??= new (process.getBuiltinModule("node:https").Agent)(AGENT);
+    return this.#secureAgent;
+  }
+
   #sendOnce(url: URL, { method, headers = {}, body, idleMs, signal }: HttpRequest): Promise<HttpAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
     const isSecure = url.protocol === "https:";
-    const request = (isSecure ? requestHttps : requestHttp)(url, {
+    // Loaded when it is needed: a registry of this machine has no certificate.
+    const send = isSecure ? process.getBuiltinModule("node:https").request : requestHttp;
+    const request = send(url, {
       method,
       headers: { ...headers, ...(body instanceof Uint8Array && { "content-length": String(body.length) }) },
-      agent: this.#agents[isSecure ? "https:" : "http:"],
+      agent: isSecure ? this.#secure() : this.#plain(),
     });
     let answer: IncomingMessage | undefined;
     const stop = () => (answer ?? request).destroy(signal.reason);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { Pack } from "tar";
+import { Pack } from "tar/pack";
 import { stripEnd } from "../contract/strip-end.ts";
 import type { BlobSource } from "./registry-client.ts";
 

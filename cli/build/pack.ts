@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Pack } from "tar";
+import { Pack } from "tar/pack";
 
 /**
  * The tar.gz of a folder, made while it is read. The same files give the same bytes: sorted, without owners, times or

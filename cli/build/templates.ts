@@ -86,17 +86,19 @@ async function folderOf(lang: string, folders: readonly string[]): Promise<strin
   for (const parent of folders) {
     // Compared with what the folder lists: a file system that ignores case would accept any spelling, and a name with
     // slashes must not leave the folder.
-    if ((await templatesIn(parent)).includes(lang)) return join(parent, lang);
+    if ((await entriesOf(parent)).includes(lang) && (await isTemplate(join(parent, lang)))) return join(parent, lang);
   }
   return undefined;
 }
 
 async function templatesIn(parent: string): Promise<string[]> {
   const names = await entriesOf(parent);
-  const files = await Promise.all(
-    names.map(async (name) => (await entriesOf(join(parent, name))).includes("template.yml")),
-  );
-  return names.filter((_, index) => files[index]);
+  const found = await Promise.all(names.map((name) => isTemplate(join(parent, name))));
+  return names.filter((_, index) => found[index]);
+}
+
+async function isTemplate(folder: string): Promise<boolean> {
+  return (await entriesOf(folder)).includes("template.yml");
 }
 
 async function entriesOf(folder: string): Promise<string[]> {

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { FaasError } from "../../contract/errors.ts";
@@ -55,7 +54,7 @@ async function sendOne(url: string, tlsVerify: boolean, given: GatewayRequest): 
   const { method, path, headers, body, timeoutMs = 0, idleMs = 0, signal } = given;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const send = url.startsWith("https:") ? httpsRequest : httpRequest;
+  const send = url.startsWith("https:") ? process.getBuiltinModule("node:https").request : httpRequest;
   const request = send(url + path, {
     method,
     headers: headersOf(headers, body),

@@ -5,7 +5,6 @@ import type { Io } from "../io.ts";
 import { JsonReport } from "../json-report.ts";
 import { chooseBuilder } from "../publish/choose-builder.ts";
 import { parseBuilder } from "../publish/engine-builder.ts";
-import { remoteBuilder } from "../publish/remote-builder.ts";
 import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
@@ -63,6 +62,7 @@ async function builderOf(io: Io, flags: Flags): Promise<ContextBuilder> {
   const url = flags.remoteBuilder ?? io.env.OPENFAAS_REMOTE_BUILDER;
   if (url) {
     const payloadSecret = flags.payloadSecret ?? io.env.OPENFAAS_PAYLOAD_SECRET;
+    const { remoteBuilder } = await import("../publish/remote-builder.ts");
     return await remoteBuilder(io, { url, payloadSecret: payloadSecret || undefined, platforms });
   }
   return await chooseBuilder(io, parseBuilder(flags.builder ?? "auto"), {

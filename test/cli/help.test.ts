@@ -84,6 +84,7 @@ test("the executable names nothing that an older Node lacks before it has looked
     'import { existsSync, readFileSync } from "node:fs";',
     'import nodeModule from "node:module";',
     'import { fileURLToPath } from "node:url";',
+    'import { isInRange } from "./node-range.ts";',
   ];
   const text = readFileSync(join(ROOT, "cli/main.ts"), "utf8");
   expect(text.match(/^import .+$/gm)).toEqual(known);
