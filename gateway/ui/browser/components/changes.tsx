@@ -16,7 +16,7 @@ export function Changes({ changes, isHidden = () => false }: ChangesProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <section class="table changes" tabIndex={0} aria-label="What changes">
+      <section class="table change-table" tabIndex={0} aria-label="What changes">
         <table>
           <caption class="hidden">What changes</caption>
           <thead>

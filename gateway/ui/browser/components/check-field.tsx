@@ -10,7 +10,7 @@ export interface CheckFieldProps {
 /** Yes or no. */
 export function CheckField({ children, checked, onChange, disabled }: CheckFieldProps) {
   return (
-    <label class="check">
+    <label class="check-field">
       <input
         type="checkbox"
         checked={checked}

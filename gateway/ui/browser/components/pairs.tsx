@@ -21,10 +21,10 @@ export function PairsField({ label, pairs, onChange, hint, error, isHidden, keyL
   const change = (at: number, next: Partial<Pair>) =>
     onChange(pairs.map((pair, n) => (n === at ? { ...pair, ...next } : pair)));
   return (
-    <fieldset class="pairs" aria-describedby={described}>
+    <fieldset class="pair-field" aria-describedby={described}>
       <legend>{label}</legend>
       {pairs.map((pair, at) => (
-        <div class="pair" key={at}>
+        <div class="pair-row" key={at}>
           <input
             value={pair.key}
             aria-label={`${label}: ${keyLabel.toLowerCase()} ${at + 1}`}

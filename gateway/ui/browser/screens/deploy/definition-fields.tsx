@@ -24,7 +24,7 @@ export function DefinitionFields(props: DefinitionFieldsProps) {
   return (
     <>
       {!isThere && (
-        <div class="beside">
+        <div class="fields-beside">
           <Field
             label="Name"
             value={form.service}
@@ -66,7 +66,7 @@ export function DefinitionFields(props: DefinitionFieldsProps) {
         isHidden={isThere ?? false}
       />
       <Secrets {...props} />
-      <div class="beside">
+      <div class="fields-beside">
         <Field
           label="Least replicas"
           type="number"
@@ -96,7 +96,7 @@ export function DefinitionFields(props: DefinitionFieldsProps) {
         error={problems.annotations}
         hint="e.g. topic, schedule, com.faaslane.traffic"
       />
-      <div class="beside">
+      <div class="fields-beside">
         <Field
           label="Memory at most"
           value={form.limitsMemory}
@@ -143,7 +143,7 @@ function Secrets({ form, onChange, problems, choices }: DefinitionFieldsProps) {
     onChange({ ...form, secrets: isChosen ? [...others, name] : others });
   };
   return (
-    <fieldset class="choices">
+    <fieldset class="choice-field">
       <legend>Secrets</legend>
       {all.length === 0 && (
         <p class="hint">

@@ -29,7 +29,7 @@ export function DeployImage() {
     <>
       {deploying.done && <Progress deployed={deploying.done} key={deploying.done.name} />}
       <form
-        class="form"
+        class="long-form"
         noValidate
         onSubmit={(event) => {
           event.preventDefault();

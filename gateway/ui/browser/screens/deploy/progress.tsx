@@ -25,7 +25,7 @@ export function Progress({ deployed }: { readonly deployed: Deployed }) {
   isReady.current = available > 0;
   const base = `/functions/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
   return (
-    <section class="panel progress" aria-label={`Deployment of ${name}`}>
+    <section class="panel deploy-progress" aria-label={`Deployment of ${name}`}>
       <h2 ref={heading} tabIndex={-1}>
         {name} is deployed
       </h2>

@@ -133,7 +133,7 @@ function OfferForm({ offer }: { readonly offer: UiOffer }) {
       </p>
       {deploying.done && <Progress deployed={deploying.done} key={deploying.done.name} />}
       <Panel title={offer.title || offer.name}>
-        <dl class="offer">
+        <dl class="store-offer">
           <dt>What it does</dt>
           <dd>
             <bdi>{offer.description || "–"}</bdi>
@@ -158,7 +158,7 @@ function OfferForm({ offer }: { readonly offer: UiOffer }) {
         )}
       </Panel>
       <form
-        class="form"
+        class="long-form"
         noValidate
         onSubmit={(event) => {
           event.preventDefault();

@@ -95,7 +95,7 @@ export function DeployUpload() {
       {templates.error !== undefined && !templates.value && <Failure error={templates.error} />}
       {deploying.done && <Progress deployed={deploying.done} key={deploying.done.name} />}
       <form
-        class="form"
+        class="long-form"
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
@@ -181,9 +181,9 @@ function FileChoice({ onChoose }: { readonly onChoose: (chosen: Chosen) => void 
   const zip = (file: File) =>
     read(async () => ({ from: file.name, files: handlerOf(await readZip(file, UPLOAD_LIMITS)) }));
   return (
-    <fieldset class="choices">
+    <fieldset class="choice-field">
       <legend>Files</legend>
-      <div class="beside">
+      <div class="fields-beside">
         <div class="field">
           <label for={`${id}-folder`}>A folder</label>
           <input

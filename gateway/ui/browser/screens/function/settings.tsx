@@ -12,10 +12,10 @@ import { deployCommands } from "../../definition/commands.ts";
 import { changesBetween, type Definition, definitionOf } from "../../definition/definition.ts";
 import { type DefinitionForm, definitionFrom, formOf } from "../../definition/form.ts";
 import { query, setQuery } from "../../router.ts";
-import { isReadOnly } from "../../state/session.ts";
 import { useChoices } from "../deploy/choices.ts";
 import { DefinitionFields } from "../deploy/definition-fields.tsx";
 import { Progress } from "../deploy/progress.tsx";
+import { SubmitButton } from "../deploy/submit-button.tsx";
 import { useDeploy } from "../deploy/use-deploy.ts";
 import { RemoveDialog, ScaleDialog } from "./actions.tsx";
 import { commandName, type FunctionPart, systemPath } from "./part.ts";
@@ -64,7 +64,7 @@ function SettingsForm({ part, status }: SettingsFormProps) {
     <>
       {deploying.done && <Progress deployed={deploying.done} />}
       <form
-        class="form"
+        class="long-form"
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
@@ -73,17 +73,14 @@ function SettingsForm({ part, status }: SettingsFormProps) {
       >
         <DefinitionFields form={form} onChange={setForm} problems={deploying.problems} choices={choices} isThere />
         {deploying.error !== undefined && <Failure error={deploying.error} />}
-        <p class="buttons">
-          <span class="hint" role="status">
-            {changes.length === 0 ? "Nothing is changed." : `${changes.length} changed.`}
-          </span>
+        <p class="hint" role="status">
+          {changes.length === 0 ? "Nothing is changed." : `${changes.length} changed.`}
+        </p>
+        <SubmitButton busy={false} words={changes.length === 0 ? "Deploy it again" : "Review the changes"}>
           <button type="button" onClick={() => void read().then(start, deploying.fail)}>
             Read it again
           </button>
-          <button type="submit" class="primary">
-            {changes.length === 0 ? "Deploy it again" : "Review the changes"}
-          </button>
-        </p>
+        </SubmitButton>
         <Equivalent {...deployCommands(next, "PUT")} />
       </form>
       <Panel title="Now">
@@ -123,8 +120,7 @@ function SendDialog({ name, changes, run, onClose }: SendDialogProps) {
   const isSame = changes.length === 0;
   const word = isSame ? "Deploy again" : "Change";
   return (
-    <Dialog title={`${word}: ${name}`} action={word} isReady={!isReadOnly.value} run={run} onClose={onClose}>
-      {isReadOnly.value && <p>This page changes nothing (ui_read_only).</p>}
+    <Dialog title={`${word}: ${name}`} action={word} run={run} onClose={onClose}>
       {isSame ? (
         <p>
           Its image is looked up anew: where the name means another one by now, that makes a new version, whose replicas

@@ -120,7 +120,7 @@ function CallFields({ form, problems, onChange }: CallFieldsProps) {
   const hasQueue = session.value?.features.queue ?? false;
   return (
     <>
-      <div class="beside">
+      <div class="fields-beside">
         <Field
           label="Method"
           value={form.asynchronous ? "POST" : form.method}
@@ -159,7 +159,7 @@ function CallFields({ form, problems, onChange }: CallFieldsProps) {
         Asynchronously, by the queue{!hasQueue && " (this gateway has none)"}
       </CheckField>
       {form.asynchronous && (
-        <div class="beside">
+        <div class="fields-beside">
           <Field
             label="Callback"
             value={form.callback}
@@ -194,7 +194,7 @@ function History({ calls, onChoose, onForget }: HistoryProps) {
         form.
       </p>
       {calls.length === 0 && <p>None yet.</p>}
-      <ul class="history">
+      <ul class="past-calls">
         {calls.map(({ at, form, status, ms }) => (
           <li key={at}>
             <button type="button" onClick={() => onChoose({ ...NEW_CALL, ...form })}>
