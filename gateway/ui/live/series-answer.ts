@@ -1,7 +1,6 @@
 import { SERIES_STEPS, type SeriesAnswer, type SeriesName } from "../../../contract/ui/series.ts";
 import { DURATION_BUCKETS } from "../../proxy/function-meter.ts";
 import { addStep, CODE_CLASSES, COLUMN, COLUMNS, numberAt } from "./columns.ts";
-import { callsOf, failedOf } from "./function-series.ts";
 import { percentile } from "./percentile.ts";
 import type { SeriesQuery } from "./series-query.ts";
 
@@ -15,6 +14,8 @@ export interface SeriesPoints {
 
 /** Pages have clocks of their own, and what is asked for is a little older when the question has come. */
 const SLACK = 1.05;
+const FAILED = COLUMN.codes + CODE_CLASSES.indexOf("5xx");
+const BROKEN = COLUMN.codes + CODE_CLASSES.indexOf("other");
 
 /** The finest step that goes back so far, else the coarsest. @returns its seconds */
 export function chooseStep(since: number, now: number): number {
@@ -29,7 +30,8 @@ export function spanOf({ since, until }: Pick<SeriesQuery, "since" | "until">, s
   const end = Math.floor(Math.min(until, now) / ms) + 1;
   const oldest = Math.floor(now / ms) + 1 - Math.ceil(kept * SLACK);
   const from = Math.max(Math.floor(since / ms), oldest);
-  return { from: Math.min(from, end), until: Math.max(end, from) };
+  // What is older than all that is kept is no point at all.
+  return { from: Math.min(from, end), until: end };
 }
 
 /** Adds what another gateway has counted at the same time: its calls. Replicas are the same ones. */
@@ -56,54 +58,78 @@ export function buildSeriesAnswer(
   // They begin at whole multiples of a step, so that there may be one more.
   const together = points <= most ? 1 : Math.ceil(points / (most - 1));
   const first = Math.floor(from / together);
-  const steps: Int32Array[] = [];
-  for (let point = 0; point < points; point++) {
-    const step = Math.floor((from + point) / together) - first;
-    steps[step] ??= new Int32Array(COLUMNS);
-    addStep(
-      steps[step],
-      Int32Array.from({ length: COLUMNS }, (_, column) => numberAt(columns[column] as Int32Array, point)),
-    );
-  }
-  const isThere = (step: Int32Array) => numberAt(step, COLUMN.known) > 0;
-  const each = (value: (step: Int32Array) => number | undefined) =>
-    steps.map((step) => (isThere(step) ? (value(step) ?? null) : null));
-  const used = CODE_CLASSES.filter((_, place) => steps.some((step) => numberAt(step, COLUMN.codes + place) > 0));
+  const steps =
+    together === 1 ? columns : putTogether(columns, (point) => Math.floor((from + point) / together) - first);
+  const known = steps[COLUMN.known] as Int32Array;
+  const each = (value: (steps: Steps, step: number) => number | undefined) =>
+    Array.from(known, (seconds, step) => (seconds > 0 ? (value(steps, step) ?? null) : null));
   const stepSeconds = seconds * together;
   return {
     stepSeconds,
     from: first * stepSeconds * 1000,
     series: Object.fromEntries(names.map((name) => [name, each(READ[name])])),
     byCode: Object.fromEntries(
-      used.map((name) => [
-        name,
-        each((step) => perSecond(step, numberAt(step, COLUMN.codes + CODE_CLASSES.indexOf(name)))),
-      ]),
+      CODE_CLASSES.flatMap((name, place) => {
+        const column = COLUMN.codes + place;
+        return steps[column]?.some((count) => count > 0)
+          ? [[name, each((of, step) => perSecond(of, step, count(of, column, step)))]]
+          : [];
+      }),
     ),
   };
 }
 
-const READ: Readonly<Record<SeriesName, (step: Int32Array) => number | undefined>> = {
-  calls: (step) => perSecond(step, callsOf(step)),
-  errors: (step) => perSecond(step, failedOf(step)),
-  p50Ms: (step) => percentileMs(step, 0.5),
-  p95Ms: (step) => percentileMs(step, 0.95),
-  p99Ms: (step) => percentileMs(step, 0.99),
-  inFlight: (step) => numberAt(step, COLUMN.inFlight),
-  held: (step) => numberAt(step, COLUMN.held),
-  replicas: (step) => numberAt(step, COLUMN.replicas),
-  available: (step) => numberAt(step, COLUMN.available),
-  cpuPercent: (step) => measured(numberAt(step, COLUMN.cpu)),
-  memoryMib: (step) => measured(numberAt(step, COLUMN.memory)),
-  coldStarts: (step) => perSecond(step, numberAt(step, COLUMN.cold)),
-};
+/** Points by column. */
+type Steps = readonly Int32Array[];
 
-function perSecond(step: Int32Array, count: number): number {
-  return Math.round((count * 1000) / numberAt(step, COLUMN.known)) / 1000;
+/** Makes one of several points. @param stepOf which one a point is for */
+function putTogether(columns: Steps, stepOf: (point: number) => number): Steps {
+  const points = columns[0]?.length ?? 0;
+  const steps = columns.map(() => new Int32Array(stepOf(points - 1) + 1));
+  const sum = new Int32Array(COLUMNS);
+  const point = new Int32Array(COLUMNS);
+  for (let place = 0; place < points; place++) {
+    for (let column = 0; column < COLUMNS; column++) point[column] = count(columns, column, place);
+    addStep(sum, point);
+    const step = stepOf(place);
+    if (place + 1 < points && stepOf(place + 1) === step) continue;
+    for (let column = 0; column < COLUMNS; column++) (steps[column] as Int32Array)[step] = sum[column] as number;
+    sum.fill(0);
+  }
+  return steps;
 }
 
-function percentileMs(step: Int32Array, part: number): number | undefined {
-  const seconds = percentile(DURATION_BUCKETS, (place) => numberAt(step, COLUMN.buckets + place), part);
+const READ: Readonly<Record<SeriesName, (steps: Steps, step: number) => number | undefined>> = {
+  calls: (steps, step) => perSecond(steps, step, sumOf(steps, COLUMN.codes, CODE_CLASSES.length, step)),
+  errors: (steps, step) => perSecond(steps, step, count(steps, FAILED, step) + count(steps, BROKEN, step)),
+  p50Ms: (steps, step) => percentileMs(steps, step, 0.5),
+  p95Ms: (steps, step) => percentileMs(steps, step, 0.95),
+  p99Ms: (steps, step) => percentileMs(steps, step, 0.99),
+  inFlight: (steps, step) => count(steps, COLUMN.inFlight, step),
+  held: (steps, step) => count(steps, COLUMN.held, step),
+  replicas: (steps, step) => count(steps, COLUMN.replicas, step),
+  available: (steps, step) => count(steps, COLUMN.available, step),
+  cpuPercent: (steps, step) => measured(count(steps, COLUMN.cpu, step)),
+  memoryMib: (steps, step) => measured(count(steps, COLUMN.memory, step)),
+  coldStarts: (steps, step) => perSecond(steps, step, count(steps, COLUMN.cold, step)),
+};
+
+function count(steps: Steps, column: number, step: number): number {
+  return (steps[column] as Int32Array)[step] as number;
+}
+
+function sumOf(steps: Steps, column: number, columns: number, step: number): number {
+  let sum = 0;
+  for (let place = column; place < column + columns; place++) sum += count(steps, place, step);
+  return sum;
+}
+
+function perSecond(steps: Steps, step: number, calls: number): number {
+  return Math.round((calls * 1000) / count(steps, COLUMN.known, step)) / 1000;
+}
+
+function percentileMs(steps: Steps, step: number, part: number): number | undefined {
+  const seconds = percentile(DURATION_BUCKETS, (place) => count(steps, COLUMN.buckets + place, step), part);
   return seconds === undefined ? undefined : Math.round(seconds * 100_000) / 100;
 }
 

@@ -1,5 +1,5 @@
 import { type Column, decodeColumns, encodeColumns } from "./column-text.ts";
-import { addStep, COLUMNS, numberAt } from "./columns.ts";
+import { addStep, COLUMNS, FIRST_GAUGE, numberAt } from "./columns.ts";
 
 /** Points that are packed together. */
 export const CHUNK = 60;
@@ -130,12 +130,19 @@ export class StepRing {
     return this.#chunks.shift() !== undefined;
   }
 
-  /** Adds up the points from `from` to before `until`, which have to be at hand, and the one that is not over. */
+  /** Adds up what was counted from `from` to before `until`, which has to be at hand; what is now is not in it. */
   sum(from: number, until: number): Int32Array {
     const sum = new Int32Array(COLUMNS);
-    for (let index = Math.max(from, this.#start); index < until; index++) {
-      addStep(sum, index === this.last ? this.#point : this.#pointAt(index - this.#start));
+    const first = Math.max(0, from - this.#start);
+    const end = Math.min(until - this.#start, this.#count);
+    for (let place = 0; place < FIRST_GAUGE; place++) {
+      const column = this.#open[place] as number | number[];
+      let all = 0;
+      if (typeof column === "number") all = end > first ? column * (end - first) : 0;
+      else for (let point = first; point < end; point++) all += column[point] as number;
+      sum[place] = all;
     }
+    if (this.last >= from && this.last < until) addStep(sum, this.#point);
     return sum;
   }
 
