@@ -44,7 +44,13 @@ export function watchSession(): () => void {
     const everyMs = Math.min(ASK_MS, Math.max(idleMs / 8, LOOK_MS));
     if (session.value?.state !== "signedOut" && Date.now() - askedAt >= everyMs) void refresh();
   }, LOOK_MS);
-  return () => clearInterval(timer);
+  // Who comes back to the page is to see how it is.
+  const focused = () => void refresh();
+  window.addEventListener("focus", focused);
+  return () => {
+    clearInterval(timer);
+    window.removeEventListener("focus", focused);
+  };
 }
 
 function look(): void {
