@@ -37,9 +37,15 @@ test("a line that nobody can read is cut, and says how long it was", () => {
 
 test("of lines that come too fast the rest is counted, and of all the latest are kept", () => {
   const buffer = new LogBuffer();
-  for (let n = 0; n < 700; n++) buffer.take({ timestamp: "t", instance: "a", text: `${n}` }, 0);
+  const take = (count: number, now: number) => {
+    for (let n = 0; n < count; n++) buffer.take({ timestamp: "t", instance: "a", text: `${n}` }, now);
+  };
+  // What was written before comes at once.
+  take(700, 0);
+  expect(buffer.read().skipped).toBe(0);
+  take(700, 10_000);
   expect(buffer.read().skipped).toBe(200);
-  for (let n = 0; n < 20_000; n++) buffer.take({ timestamp: "t", instance: "a", text: `later ${n}` }, n * 10);
+  for (let n = 0; n < 20_000; n++) buffer.take({ timestamp: "t", instance: "a", text: `later ${n}` }, 20_000 + n * 10);
   const { lines } = buffer.read();
   expect([lines.length, lines.at(-1)?.text]).toEqual([5_000, "later 19999"]);
 });

@@ -50,7 +50,7 @@ export function NamespacesScreen({ params: { name: chosen } }: { readonly params
     { id: "functions", title: "Functions", numeric: true, sort: (row) => row.functions, cell: (row) => row.functions },
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: ({ name }) => (
         <ActButton onClick={() => setAsked({ what: "remove", name })} why={whyNot(name)}>
           Remove<span class="hidden"> {name}</span>

@@ -27,7 +27,7 @@ export function SecretsScreen() {
     { id: "name", title: "Secret", sort: ({ name }) => name, cell: ({ name }) => name },
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: ({ name }) => (
         <>
           <button type="button" disabled={isReadOnly.value} onClick={() => setAsked({ what: "update", name })}>

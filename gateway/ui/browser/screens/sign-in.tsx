@@ -11,6 +11,7 @@ export function SignIn() {
   }, []);
   return (
     <main id="content" class="sign-in" tabIndex={-1}>
+      <p class="brand">faaslane</p>
       <h1>Sign in</h1>
       <SignInForm />
     </main>

@@ -29,6 +29,7 @@ export interface LogLines {
 
 export const MAX_LINES = 5_000;
 const MAX_PER_SECOND = 500;
+const PATIENCE_MS = 3_000;
 
 /** Takes lines as they come; those beyond what anybody can read are counted. */
 export class LogBuffer {
@@ -37,6 +38,8 @@ export class LogBuffer {
   #key = 0;
   #second = 0;
   #inSecond = 0;
+  /** What was written before comes at once. */
+  #patientUntil: number | undefined;
 
   /** @param now milliseconds */
   take({ timestamp, instance, text }: Pick<LogMessage, "timestamp" | "instance" | "text">, now: number): void {
@@ -45,7 +48,9 @@ export class LogBuffer {
       this.#second = second;
       this.#inSecond = 0;
     }
-    if (++this.#inSecond > MAX_PER_SECOND) {
+    this.#patientUntil ??= now + PATIENCE_MS;
+    const most = now < this.#patientUntil ? MAX_LINES : MAX_PER_SECOND;
+    if (++this.#inSecond > most) {
       this.#skipped++;
       return;
     }

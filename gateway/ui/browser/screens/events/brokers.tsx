@@ -77,7 +77,7 @@ function Brokers() {
     },
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: (broker) => (
         <div class="acts">
           <ActButton onClick={() => setEdited(broker)}>Edit</ActButton>

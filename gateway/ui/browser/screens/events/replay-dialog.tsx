@@ -63,7 +63,7 @@ export function ReplayDialog({ namespace, given, onClose }: ReplayDialogProps) {
       {form.events.length > 0 ? (
         <p>{form.events.length === 1 ? `The event ${form.events[0]}.` : `${form.events.length} selected events.`}</p>
       ) : (
-        <fieldset class="pairs">
+        <fieldset class="beside">
           <legend>Which events</legend>
           {SELECTION.map(({ id, label, hint }) => (
             <Field

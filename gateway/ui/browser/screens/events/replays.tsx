@@ -53,7 +53,7 @@ function Replays() {
     ...COLUMNS,
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: (replay) => (
         <ActButton onClick={() => setAct(endReplayAct(replay.name, namespace, isUnderWay(replay)))}>
           {isUnderWay(replay) ? "Cancel" : "Forget"}

@@ -53,7 +53,7 @@ function Sinks() {
     ...COLUMNS,
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: (sink) => (
         <div class="acts">
           <ActButton onClick={() => setEdited(sink)}>Edit</ActButton>

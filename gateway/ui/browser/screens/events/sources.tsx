@@ -64,7 +64,7 @@ function Sources() {
     ...COLUMNS,
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: (source) => {
         const { name, spec } = source;
         const named = { kind: "source", name, namespace } as const;

@@ -63,7 +63,7 @@ function deliveryHappenings(delivery: Delivery): Happening[] {
 /** What came of a try, in a few words. */
 export function answerOf({ status, error, note, durationMs, version, replica }: Attempt): string {
   const by = [version, replica].filter((each) => each !== undefined).join(" on ");
-  const what = status !== undefined && status > 0 ? `answered ${status}` : (error ?? "no answer");
+  const what = status !== undefined && status > 0 ? `answered ${status}` : (error ?? "done");
   const isSaid = error === undefined || error.startsWith(what);
   const more = status !== undefined && status > 0 && !isSaid ? ` (${error})` : "";
   return `${what}${more} in ${formatMs(durationMs)}${by === "" ? "" : ` by ${by}`}${note === undefined ? "" : `; ${note}`}`;

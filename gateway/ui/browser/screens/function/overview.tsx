@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { FunctionStatus } from "../../../../../contract/functions.ts";
 import { askJson } from "../../api.ts";
@@ -116,15 +117,17 @@ function describe(resources: FunctionStatus["limits"]): string {
 function Pairs({
   title,
   pairs = {},
+  children,
 }: {
   readonly title: string;
+  readonly children?: ComponentChildren;
   readonly pairs?: Readonly<Record<string, string>> | undefined;
 }) {
   const entries = Object.entries(pairs);
   return (
     <Panel title={title}>
       {entries.length === 0 ? (
-        <p>none</p>
+        <p class="hint">None</p>
       ) : (
         <dl>
           {entries.map(([key, value]) => (
@@ -137,6 +140,7 @@ function Pairs({
           ))}
         </dl>
       )}
+      {children}
     </Panel>
   );
 }
@@ -146,13 +150,14 @@ function Environment({ pairs = {} }: { readonly pairs?: Readonly<Record<string, 
   const [shown, setShown] = useState(false);
   const hidden = Object.fromEntries(Object.keys(pairs).map((key) => [key, "••••"]));
   return (
-    <div>
-      <Pairs title="Environment" pairs={shown ? pairs : hidden} />
+    <Pairs title="Environment" pairs={shown ? pairs : hidden}>
       {Object.keys(pairs).length > 0 && (
-        <button type="button" aria-pressed={shown} onClick={() => setShown(!shown)}>
-          {shown ? "Hide values" : "Show values"}
-        </button>
+        <p class="buttons">
+          <button type="button" aria-pressed={shown} onClick={() => setShown(!shown)}>
+            {shown ? "Hide values" : "Show values"}
+          </button>
+        </p>
       )}
-    </div>
+    </Pairs>
   );
 }

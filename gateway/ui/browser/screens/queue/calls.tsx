@@ -31,7 +31,11 @@ export function WaitingCalls() {
   const [name, namespace] = splitName(filter.function);
   const columns: readonly Column<ListedCallReport>[] = [
     ...COLUMNS,
-    { id: "do", title: "Do", cell: ({ id }) => <ActButton onClick={() => setAct(cancelAct(id))}>Cancel</ActButton> },
+    {
+      id: "do",
+      title: "Actions",
+      cell: ({ id }) => <ActButton onClick={() => setAct(cancelAct(id))}>Cancel</ActButton>,
+    },
   ];
   const waiting = value?.items.filter(({ state }) => state === "waiting").length ?? 0;
   return (

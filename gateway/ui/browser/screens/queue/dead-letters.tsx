@@ -62,7 +62,7 @@ export function DeadLetters() {
     ...COLUMNS,
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: ({ id }) => (
         <div class="acts">
           <ActButton onClick={() => setAsked({ kind: "one", what: "replay", id })}>Replay</ActButton>

@@ -36,7 +36,7 @@ export function SplitDialog({ part, listed, onClose }: VersionDialogProps) {
       onClose={onClose}
     >
       {targets.map(({ version, percent, tag }) => (
-        <fieldset key={version} class="pairs">
+        <fieldset key={version} class="beside">
           <legend>{version}</legend>
           <Field label="Percent" value={percent} onInput={(value) => change(version, { percent: value })} />
           <Field

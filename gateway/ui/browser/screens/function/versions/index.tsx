@@ -51,7 +51,7 @@ export function FunctionVersions(part: FunctionPart) {
     { id: "tags", title: "Tags", cell: ({ tags }) => <Addresses part={part} tags={tags} /> },
     {
       id: "do",
-      title: "Do",
+      title: "Actions",
       cell: ({ version, share }) => (
         <ActButton why={share > 0 ? "It has calls" : undefined} onClick={() => setAct(removeVersionAct(part, version))}>
           Remove
