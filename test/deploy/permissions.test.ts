@@ -74,4 +74,53 @@ describe("permissions", () => {
     const withToken = workloads.filter((o) => JSON.stringify(o).includes('"automountServiceAccountToken":true'));
     expect(withToken.map((o) => o.metadata.name)).toEqual(["gateway-provider"]);
   });
+
+  describe("of sources of events that look at the cluster", () => {
+    const rules = [{ apiGroups: ["", "apps"], resources: ["pods", "deployments"] }];
+    const account = (objects: readonly KubernetesObject[], name: string) => {
+      const { spec } = find(objects, "Deployment", name) as unknown as {
+        spec: { template: { spec: { serviceAccountName?: string; automountServiceAccountToken: boolean } } };
+      };
+      const { serviceAccountName = "", automountServiceAccountToken } = spec.template.spec;
+      return [serviceAccountName, automountServiceAccountToken];
+    };
+    const none = ["", false];
+    const ours = ["faaslane-events", true];
+
+    test("are none by themselves", () => {
+      const { objects } = render({ queue: { kind: "jetstream" } });
+      expect([account(objects, "event-worker"), account(objects, "gateway")]).toEqual([none, none]);
+      expect(objects.filter(({ metadata }) => metadata.name.endsWith("-events"))).toEqual([]);
+    });
+
+    test("are to list and watch what was named, in the whole cluster, and of the process that runs sources", () => {
+      const { objects } = render({ events: { kubernetesSource: { rules } }, queue: { kind: "jetstream" } });
+      expect([account(objects, "event-worker"), account(objects, "gateway")]).toEqual([ours, none]);
+      const role = find(objects, "ClusterRole", "faaslane-events");
+      expect([...new Set(granted(role).map((each) => each.split(" ")[0]))]).toEqual(["list", "watch"]);
+      expect(granted(role)).toContain("watch apps/deployments");
+      const { subjects } = find(objects, "ClusterRoleBinding", "faaslane-events");
+      expect(subjects).toEqual([{ kind: "ServiceAccount", name: "faaslane-events", namespace: "openfaas" }]);
+      find(objects, "ServiceAccount", "faaslane-events");
+    });
+
+    test("are in the namespaces that were named, and of the gateway where there is no worker", () => {
+      const kubernetesSource = { rules, namespaces: ["shop", "openfaas-fn"] };
+      const { objects } = render({ events: { kubernetesSource } });
+      expect(account(objects, "gateway")).toEqual(ours);
+      const roles = objects.filter(({ kind, metadata }) => kind === "Role" && metadata.name === "faaslane-events");
+      expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(["shop", "openfaas-fn"]);
+      expect(objects.some(({ kind }) => kind.startsWith("ClusterRole"))).toBe(false);
+      const bindings = objects.filter(
+        ({ kind, metadata }) => kind === "RoleBinding" && metadata.name === "faaslane-events",
+      );
+      expect(bindings).toHaveLength(2);
+    });
+
+    test("are none where there are no events", () => {
+      const { objects } = render({ events: { enabled: false, kubernetesSource: { rules } } });
+      expect(account(objects, "gateway")).toEqual(none);
+      expect(objects.some(({ metadata }) => metadata.name === "faaslane-events")).toBe(false);
+    });
+  });
 });

@@ -1,8 +1,13 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { parseAllDocuments } from "yaml";
+import { type DeclaredKind, OBJECT_KINDS } from "../../contract/events/event-object.ts";
 import type { Answer } from "../kube/client.ts";
 import { ObjectStage } from "../support/events/object-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { jsonBody } from "../support/json-body.ts";
+import { ROOT } from "../support/platform.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 
 let stage: ObjectStage;
@@ -120,4 +125,22 @@ test("a flow and a sink are declared by objects too, and gone with them", async 
     const isGone = async () => (await ask("GET", `/system/${kind}s/${name}`)).status === 404;
     await eventually(`${kind} is gone`, isGone, 20_000);
   }
+});
+
+test("the examples of docs/kubernetes-events.md can be applied as they are written", async () => {
+  const text = await readFile(join(ROOT, "docs/kubernetes-events.md"), "utf8");
+  const blocks = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block]) => block as string);
+  const objects = blocks.flatMap((block) => parseAllDocuments(block).map((each) => each.toJS() as Answer));
+  expect(objects.map(({ kind }) => kind)).toEqual(["Broker", "Trigger", "Source", "Sink", "Flow"]);
+  for (const name of ["ship", "lost", "check"]) await stage.deployRecorder(gateway, name);
+  const ofKind = (kind: string) =>
+    (Object.entries(OBJECT_KINDS) as [DeclaredKind, string][]).find(([, each]) => each === kind)?.[0] as DeclaredKind;
+  for (const object of objects) {
+    const path = stage.pathOf(ofKind(object.kind), object.metadata.name);
+    await stage.client.apply(path, object, "kubectl", true);
+  }
+  for (const { kind, metadata } of objects) await stage.condition(ofKind(kind), metadata.name, { status: "True" });
+  expect(await stage.send(gateway, "orders", "order.placed", "docs")).toBe(202);
+  await stage.whenSeen(gateway, "ship", "order.placed docs");
+  await stage.whenSeen(gateway, "check", "order.placed docs");
 });
