@@ -28,7 +28,7 @@ const NOTHING: Readonly<Record<CallPreset, string>> = {
   cold: "No call has waited for a replica to start since calls are kept.",
 };
 const EVERY_MS = 2_000;
-const PAGE = 100;
+const PAGE = 50;
 
 /** The latest calls of a function, one of them when the address names it. */
 export function FunctionCalls(part: FunctionPart) {
@@ -101,7 +101,8 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
       {shown && (
         <p class="unit">
           {held && "Paused: newer calls are not shown. "}
-          Calls are kept since <Moment at={shown.since} />: while somebody looks at them, and for a while after.
+          Calls are kept since <Moment at={shown.since} />: while somebody looks, and for a while after; the latest of
+          each kind.
         </p>
       )}
       {failure !== undefined && <Failure error={failure} />}
