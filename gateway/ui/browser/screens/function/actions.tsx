@@ -26,7 +26,7 @@ export function ScaleDialog({ part, replicas, onClose }: FunctionDialogProps & {
     action: "Scale",
     effect:
       "It gets so many replicas at once. Autoscaling goes on, and changes the number again when it sees a reason.",
-    cli: `faaslane scaling ${commandName(part)}  # why it has as many as it has; the number is set as below`,
+    cli: `faaslane scaling explain ${commandName(part)}  # why it has as many as it has; the number is set as below`,
     request,
   };
   return (

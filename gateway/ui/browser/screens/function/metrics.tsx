@@ -20,7 +20,7 @@ export function FunctionMetrics(part: FunctionPart) {
       />
       <ColdStarts part={part} />
       <Equivalent
-        cli={`faaslane describe ${commandName(part)}\nfaaslane scaling ${commandName(part)}`}
+        cli={`faaslane describe ${commandName(part)}\nfaaslane scaling explain ${commandName(part)}`}
         curl={seriesCommand(scope)}
       />
     </>
