@@ -1,5 +1,6 @@
 // Runs before every npm script that starts the platform, under whichever Node the machine has: installs what is missing, bundles the
-// watchdog and builds the dashboard when their sources are newer. Only what Node 18 knows may be used here.
+// watchdog and builds the dashboard when their sources are newer. With `--to-use` packages for development are not
+// missing: they are more than half of all. Only what Node 18 knows may be used here.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,10 +9,14 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
-if (changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(root, "package-lock.json"))) {
-  process.stderr.write("faaslane: installing dependencies (once)\n");
+// What was installed for development stays so.
+const hasTools = existsSync(join(root, "node_modules/jest"));
+const isToUse = process.argv.includes("--to-use") && !hasTools;
+const isStale = changedAt(join(root, "node_modules/.package-lock.json")) < changedAt(join(root, "package-lock.json"));
+if (isStale || !(hasTools || isToUse)) {
+  process.stderr.write(`faaslane: installing dependencies${isToUse ? "" : ", those for development too"} (once)\n`);
   // `npm ci` builds what has to be built too: it runs the `prepare` script.
-  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error", ...(isToUse ? ["--omit=dev"] : [])]);
 }
 
 build("dist/watchdog.mjs", "watchdog/bundle.mjs", ["watchdog", "http"]);

@@ -30,6 +30,8 @@ const ASSETS = [
   "templates",
   "functions",
 ];
+/** What a clone needs to build and run itself, and what is built does not; part of neither the package nor the image. */
+export const TOOLS = ["node", "esbuild", "preact", "@preact/signals", "uplot"];
 /** The oldest release with all that the platform needs of Node. */
 const NODE = ">=22.22 <23 || >=24.6";
 
@@ -162,7 +164,8 @@ function manifest() {
     readFileSync(join(root, "package.json"), "utf8"),
   );
   const bin = { faaslane: "cli/main.js" };
-  return { name, version, description, license, type, engines: { node: NODE }, bin, dependencies };
+  const needed = Object.fromEntries(Object.entries(dependencies).filter(([name]) => !TOOLS.includes(name)));
+  return { name, version, description, license, type, engines: { node: NODE }, bin, dependencies: needed };
 }
 
 /** @param {string} path @param {string} text */

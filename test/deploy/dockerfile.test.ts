@@ -5,6 +5,7 @@ import { builtinModules } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { TOOLS } from "../../deploy/build-package.mjs";
 import { ROOT } from "../support/platform.ts";
 import { render } from "./chart-support.ts";
 import { copies, entrypoint, imageVariables, instruction, layOutImage, PLATFORM, parseDockerfile } from "./image.ts";
@@ -108,6 +109,14 @@ describe("the image of the platform", () => {
     });
     expect(files.length).toBeGreaterThan(100);
     expect(missing).toEqual([]);
+  });
+
+  test("has none of the packages that only a clone needs", () => {
+    const modules = parseDockerfile("deploy/Dockerfile").find(({ name }) => name === "modules");
+    const commands = modules?.instructions.map(({ args }) => args).join("\n");
+    for (const tool of TOOLS) expect(commands).toMatch(new RegExp(`rm -rf.* node_modules/${tool} `));
+    const { dependencies } = JSON.parse(readFileSync(join(image, "package.json"), "utf8"));
+    expect(Object.keys(dependencies).filter((name) => TOOLS.includes(name))).toEqual([]);
   });
 
   test("serves as a gateway", async () => {
