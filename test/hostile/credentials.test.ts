@@ -143,6 +143,8 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "`${PATHS.events}/:id`": [`${PATHS.events}/e`],
   "`${PATHS.events}/:id/why`": [`${PATHS.events}/e/why`],
   "PATHS.replays": [PATHS.replays],
+  "PATHS.eventObjects": [PATHS.eventObjects],
+  "PATHS.eventObjectStatus": [PATHS.eventObjectStatus],
   "`${PATHS.replays}/:name`": [`${PATHS.replays}/r`],
 };
 
