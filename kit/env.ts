@@ -10,6 +10,15 @@ export interface EnvReader {
   required<T>(name: string, parse: (text: string) => T): T;
   /** The parsed value, or undefined when the variable is missing or empty. */
   optional<T>(name: string, parse: (text: string) => T): T | undefined;
+  /** All that have been asked for; it grows as more are. */
+  readonly seen: readonly SeenVariable[];
+}
+
+/** A variable that was asked for. */
+export interface SeenVariable {
+  readonly name: string;
+  /** As it was set; absent where it was not. */
+  readonly text?: string;
 }
 
 /**
@@ -27,15 +36,22 @@ export function readEnv<T extends object>(env: Env, shape: (read: EnvReader) => 
       return undefined;
     }
   };
+  const seen: SeenVariable[] = [];
+  const textOf = (name: string): string => {
+    const text = env[name] ?? "";
+    if (!seen.some((variable) => variable.name === name)) seen.push({ name, ...(text !== "" && { text }) });
+    return text;
+  };
   const value = shape({
+    seen,
     required: <V>(name: string, parse: (text: string) => V) => {
-      const text = env[name] ?? "";
+      const text = textOf(name);
       if (text !== "") return attempt(name, text, parse) as V;
       problems.push(`${name}: is required`);
       return undefined as V;
     },
     optional: (name, parse) => {
-      const text = env[name] ?? "";
+      const text = textOf(name);
       return text === "" ? undefined : attempt(name, text, parse);
     },
   });

@@ -1,7 +1,7 @@
 import { DEFAULT_NAMESPACE } from "../../contract/paths.ts";
 import { DEFAULT_SOCKET_MODE, parseServerUrl, parseSocketMode, readBindAddress } from "../../kit/bind-address.ts";
 import { DEFAULT_PASSWORD_OVERLAP_MS } from "../../kit/credential-files.ts";
-import { type Env, readEnv } from "../../kit/env.ts";
+import { type Env, readEnv, type SeenVariable } from "../../kit/env.ts";
 import { parseHosts } from "../../kit/hosts.ts";
 import { LOG_LEVELS, type LogLevel } from "../../kit/log.ts";
 import { integerFrom, oneOf, parseBoolean, parseDuration, parseIdle, parsePort, parseText } from "../../kit/parse.ts";
@@ -74,6 +74,8 @@ export interface GatewayConfig {
   readonly ui: UiConfig;
   /** Absent unless calls are traced. */
   readonly tracing: TracingConfig | undefined;
+  /** What all of this was read from. */
+  readonly variables: readonly SeenVariable[];
 }
 
 export const DEFAULT_UPSTREAM_TIMEOUT_MS = 60_000;
@@ -127,6 +129,7 @@ export function loadGatewayConfig(env: Env): GatewayConfig {
       logLevel: read.optional("log_level", oneOf<LogLevel>(...LOG_LEVELS)) ?? "info",
       accessLog: read.optional("access_log", parseAccessLog) ?? { kind: "off" },
       tracing: readTracingConfig(read, "faaslane-gateway"),
+      variables: read.seen,
     };
   });
 }

@@ -14,13 +14,17 @@ import { Dashboard } from "../ui/dashboard.ts";
 import { Offers } from "../ui/deploy/offers.ts";
 import { Templates } from "../ui/deploy/templates.ts";
 import { CallLog } from "../ui/live/call-log.ts";
+import { buildConfiguration } from "../ui/platform/configuration.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { LazyEvents } from "./events/lazy-events.ts";
 import { type LiveParts, openLive } from "./open-live.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import type { UiConfig } from "./ui-config.ts";
 
-export interface UiParts extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace" | "seriesFile"> {
+export interface UiParts
+  extends Omit<LiveParts, "queue" | "events" | "callsOf" | "defaultNamespace" | "seriesFile" | "self"> {
+  /** Name of this gateway, its own for each start. */
+  readonly gateway: string;
   readonly config: GatewayConfig;
   readonly credentials: Credentials | undefined;
   readonly attempts: LoginAttempts;
@@ -54,12 +58,22 @@ export function openUi({
   queueing,
   events,
   counts,
+  gateway,
   ...parts
 }: UiParts): OpenUi {
   const { on, readOnly, port, sessionIdleMs: idleMs, sessionMaxMs: maxMs } = config.ui;
   if (!on) return { dashboard: undefined, endStreams: () => {}, close: async () => {} };
+  const startedAt = Date.now();
+  const { release, autoscaler, provider } = parts;
   const live = openLive({
     ...parts,
+    self: () => ({
+      ...{ name: gateway, release, startedAt, threads: config.workers ?? 1 },
+      leads: autoscaler.leading,
+      hasProvider: provider.connected,
+      ...(queueing && { drainsQueue: config.ownWorker }),
+      ...(config.events.kind !== "none" && { deliversEvents: config.events.ownWorker }),
+    }),
     callsOf: (name) => counts.of(name),
     defaultNamespace: config.defaultNamespace,
     seriesFile: config.seriesFile,
@@ -69,6 +83,7 @@ export function openUi({
       problem: () => queueing.problem(),
     },
     events: events && {
+      kind: config.events.kind,
       stats: async () => (await events.opened?.stats()) ?? [],
       problem: () => events.problem(),
     },
@@ -82,7 +97,7 @@ export function openUi({
     ...{ assets, credentials, attempts, pathPrefix, readOnly },
     limits: { idleMs, maxMs },
     ownOrigin: port !== undefined,
-    release: parts.release,
+    release,
     defaultNamespace: config.defaultNamespace,
     features: { queue: queueing !== undefined, events: events !== undefined },
     stream: live.stream,
@@ -92,6 +107,7 @@ export function openUi({
     },
     past: live.past,
     calls: live.calls,
+    platform: { gateways: live.gateways, configuration: buildConfiguration(config.variables) },
   });
   return { dashboard, endStreams: () => live.stream.close(), close: () => live.close() };
 }

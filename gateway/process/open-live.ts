@@ -1,3 +1,4 @@
+import type { UiGateway } from "../../contract/ui/platform.ts";
 import type { PlatformRow } from "../../contract/ui/stream.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { ProviderClient } from "../provider-client.ts";
@@ -14,6 +15,7 @@ import { SeriesBook } from "../ui/live/series-book.ts";
 import { SeriesFile } from "../ui/live/series-file.ts";
 import { type BrokerCounts, brokerRows, functionRows, platformRows, queueRows } from "../ui/live/topic-rows.ts";
 import { UsageWatch } from "../ui/live/usage-watch.ts";
+import { KnownGateways } from "../ui/platform/gateways.ts";
 
 export interface LiveParts {
   readonly table: FunctionTable;
@@ -22,7 +24,9 @@ export interface LiveParts {
   /** Absent where there is no queue. */
   readonly queue: { readonly kind: string; readonly stats: Queue["stats"]; problem(): string | undefined } | undefined;
   /** Absent where there are no events. */
-  readonly events: { stats(): Promise<readonly BrokerCounts[]>; problem(): string | undefined } | undefined;
+  readonly events:
+    | { readonly kind: string; stats(): Promise<readonly BrokerCounts[]>; problem(): string | undefined }
+    | undefined;
   readonly callsOf: (name: string) => number;
   /** Absent where no calls are kept. */
   readonly callLog: CallLog | undefined;
@@ -35,6 +39,8 @@ export interface LiveParts {
   readonly seriesFile: string | undefined;
   /** Absent where this gateway is alone. */
   readonly others: OtherGateways | undefined;
+  /** How this gateway is. */
+  readonly self: () => UiGateway;
   readonly release: string;
   readonly log: Pick<Logger, "warn">;
 }
@@ -43,6 +49,7 @@ export interface OpenLive {
   readonly stream: LiveStream;
   readonly past: KnownPast;
   readonly calls: PastCalls;
+  readonly gateways: KnownGateways;
   close(): Promise<void>;
 }
 
@@ -112,7 +119,7 @@ export function openLive(parts: LiveParts): OpenLive {
           problem: "the provider does not answer; what is shown of functions may be old",
         },
     stateOf("queue", queue, queue?.kind),
-    stateOf("events", events),
+    stateOf("events", events, events?.kind),
   ];
   const stream = new LiveStream({
     topics: {
@@ -133,14 +140,17 @@ export function openLive(parts: LiveParts): OpenLive {
     defaultNamespace,
   });
   const calls = new PastCalls({ log: callLog, exists, others, defaultNamespace });
+  const gateways = new KnownGateways(parts.self, others);
   others?.onQuestion((given) => {
     const question = readQuestion(given);
+    if (question?.kind === "gateway") return gateways.answer();
     return question?.kind === "series" ? past.answer(question) : question && calls.answer(question);
   });
   return {
     stream,
     past,
     calls,
+    gateways,
     close: async () => {
       stream.close();
       if (isClosed) return;

@@ -220,6 +220,7 @@ export async function openGateway(
       callLog,
       keepCalls,
       others: otherGateways,
+      gateway,
       settle,
       release,
       log,

@@ -4,12 +4,14 @@ import { basename, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { readDefaults } from "./documented-defaults.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 const TYPES = { ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8" };
 
 export async function buildUi() {
+  const defaults = readDefaults(readFileSync(join(root, "gateway/README.md"), "utf8"));
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: { page: "gateway/ui/browser/main.tsx" },
@@ -24,6 +26,7 @@ export async function buildUi() {
     jsx: "automatic",
     jsxImportSource: "preact",
     legalComments: "none",
+    define: { DOCUMENTED_DEFAULTS: JSON.stringify(defaults) },
     logLevel: "warning",
   });
   const target = join(root, "dist/ui");

@@ -15,6 +15,7 @@ import type { KnownPast } from "./live/past.ts";
 import type { PastCalls } from "./live/past-calls.ts";
 import { addLiveRoutes } from "./live/routes.ts";
 import { PAGE_HEADERS } from "./page-headers.ts";
+import { addPlatformRoutes, type PlatformRoutesDeps } from "./platform/routes.ts";
 import { type OpenSession, type SessionLimits, Sessions, sessionCookies } from "./sessions/sessions.ts";
 
 export interface DashboardOptions {
@@ -38,6 +39,7 @@ export interface DashboardOptions {
   /** And of what was. */
   readonly past: KnownPast;
   readonly calls: PastCalls;
+  readonly platform: Omit<PlatformRoutesDeps, "authorized">;
 }
 
 const MAX_LOGIN_BYTES = 4 * 1024;
@@ -86,9 +88,10 @@ export class Dashboard {
       POST: [rawBody(MAX_LOGIN_BYTES), (req, res) => this.#signIn(req, res)],
       DELETE: [(req, res) => this.#signOut(req, res)],
     });
-    const { stream, past, calls, deploy } = this.#options;
+    const { stream, past, calls, deploy, platform } = this.#options;
     addLiveRoutes(app, { stream, past, calls, authorized });
     addDeployRoutes(app, { ...deploy, authorized });
+    addPlatformRoutes(app, { ...platform, authorized });
     app.get("/ui/assets/:name", (req, res, next) => this.#asset(req, res, next));
   }
 

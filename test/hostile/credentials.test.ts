@@ -73,6 +73,8 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   // Where one signs in, and files that are the same everywhere.
   '"/ui/api/session"': "public",
   '"/ui/api/stream"': ["/ui/api/stream"],
+  '"/ui/api/gateways"': ["/ui/api/gateways"],
+  '"/ui/api/configuration"': ["/ui/api/configuration"],
   '"/ui/api/store"': ["/ui/api/store"],
   '"/ui/api/store/:name"': ["/ui/api/store/hello"],
   '"/ui/api/templates"': ["/ui/api/templates"],
@@ -143,8 +145,6 @@ const ROUTES: Readonly<Record<string, readonly string[] | "public">> = {
   "`${PATHS.events}/:id`": [`${PATHS.events}/e`],
   "`${PATHS.events}/:id/why`": [`${PATHS.events}/e/why`],
   "PATHS.replays": [PATHS.replays],
-  "PATHS.eventObjects": [PATHS.eventObjects],
-  "PATHS.eventObjectStatus": [PATHS.eventObjectStatus],
   "`${PATHS.replays}/:name`": [`${PATHS.replays}/r`],
 };
 

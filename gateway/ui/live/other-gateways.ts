@@ -31,6 +31,7 @@ const question = z.discriminatedUnion("kind", [
     limit: z.number().int().min(1).max(500),
   }),
   z.object({ kind: z.literal("call"), id: z.string().max(1_000) }),
+  z.object({ kind: z.literal("gateway") }),
 ]);
 /** What gateways ask each other for the dashboard. */
 export type UiQuestion = z.output<typeof question>;

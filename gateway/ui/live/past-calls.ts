@@ -39,7 +39,7 @@ export class PastCalls {
   }
 
   /** What another gateway wants to know. @returns JSON; undefined when there is nothing to tell */
-  answer(asked: Exclude<UiQuestion, { kind: "series" }>): string | undefined {
+  answer(asked: Extract<UiQuestion, { kind: "calls" | "call" }>): string | undefined {
     const { log } = this.#options;
     // Who looks there wants the calls of all.
     log?.ask();

@@ -14,7 +14,7 @@ import { FunctionScreen } from "./function/index.tsx";
 import { NamespacesScreen } from "./namespaces.tsx";
 import { NotFound } from "./not-found.tsx";
 import { Overview } from "./overview/index.tsx";
-import { PlatformScreen } from "./platform.tsx";
+import { PlatformScreen } from "./platform/index.tsx";
 import { QueueScreen } from "./queue/index.tsx";
 import { CallScreen } from "./queue/one.tsx";
 import type { Screen } from "./screen.ts";

@@ -1,0 +1,1 @@
+export function readDefaults(readme: string): Record<string, string>;
