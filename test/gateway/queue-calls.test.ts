@@ -75,10 +75,10 @@ const cli = (args: string[], screen = false) =>
     },
   });
 
-test("takes the password, and reads only", async () => {
+test("takes the password, and no other methods", async () => {
   for (const path of ["calls", `call?id=${ids[0]}`, `call/body?id=${ids[0]}`]) {
     expect((await ask(path, {})).status).toBe(401);
-    const wrong = await fetch(`${gateway.url}/system/queue/${path}`, { method: "DELETE", headers: { authorization } });
+    const wrong = await fetch(`${gateway.url}/system/queue/${path}`, { method: "PUT", headers: { authorization } });
     expect(wrong.status).toBe(405);
   }
 });
@@ -224,4 +224,15 @@ test("a terminal is given nothing that it would act on", async () => {
   }
   expect((await cli(["queue", "show", id, "--body"], true)).stdout).toContain("\\x1b[31mred\\x9b31m");
   expect((await cli(["queue", "show", id, "--body"])).stdout).toContain("\u001b[31mred");
+});
+
+test("a call that waits is cancelled by any of its names, once and for all", async () => {
+  const id = await post("g", "never", { "X-Call-Id": "unwanted", "X-Delay": "1h" });
+  const cancel = (name: string) =>
+    fetch(`${gateway.url}/system/queue/call?id=${name}`, { method: "DELETE", headers: { authorization } });
+  const answer = await cancel("unwanted");
+  expect([answer.status, answer.headers.get("x-call-id")]).toEqual([202, "unwanted"]);
+  await eventually("it is over", async () => (await show(id)).state === "cancelled");
+  const nobody = await cancel("nobody");
+  expect([nobody.status, nobody.headers.get("x-faaslane-error")]).toEqual([404, "unknown_call"]);
 });
