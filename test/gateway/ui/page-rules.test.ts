@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { loadAssets } from "../../../gateway/ui/assets.ts";
 import { MAX_LINE_CHARS, plainLine } from "../../../gateway/ui/browser/ansi.ts";
 import { showHidden } from "../../../gateway/ui/browser/hidden-characters.ts";
 import { splitProblems, sumOf, targetsOf } from "../../../gateway/ui/browser/split-rules.ts";
@@ -99,4 +100,13 @@ test("all tags of a version are kept, and the sum is told while it is edited", (
   expect(splitProblems([target("v1", "100", "a,a")])).toEqual(["the tag a is given twice"]);
   expect(sumOf([target("v1", "33.3"), target("v2", "33.3")])).toBe(66.6);
   expect(sumOf([target("v1", "")])).toBeUndefined();
+});
+
+test("the page's script and styles are no larger than they may be", () => {
+  const { files } = loadAssets();
+  const sizeOf = (type: string) =>
+    [...files.values()].filter((file) => file.type.startsWith(type)).reduce((sum, { brotli }) => sum + brotli.length, 0);
+  expect(sizeOf("text/javascript")).toBeGreaterThan(10 * 1024);
+  expect(sizeOf("text/javascript")).toBeLessThanOrEqual(120 * 1024);
+  expect(sizeOf("text/css")).toBeLessThanOrEqual(15 * 1024);
 });
