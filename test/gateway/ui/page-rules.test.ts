@@ -105,7 +105,9 @@ test("all tags of a version are kept, and the sum is told while it is edited", (
 test("the page's script and styles are no larger than they may be", () => {
   const { files } = loadAssets();
   const sizeOf = (type: string) =>
-    [...files.values()].filter((file) => file.type.startsWith(type)).reduce((sum, { brotli }) => sum + brotli.length, 0);
+    [...files.values()]
+      .filter((file) => file.type.startsWith(type))
+      .reduce((sum, { brotli }) => sum + brotli.length, 0);
   expect(sizeOf("text/javascript")).toBeGreaterThan(10 * 1024);
   expect(sizeOf("text/javascript")).toBeLessThanOrEqual(120 * 1024);
   expect(sizeOf("text/css")).toBeLessThanOrEqual(15 * 1024);
