@@ -14,7 +14,7 @@ export type SlowFrom = ReadonlyMap<string, number>;
 export const SLOW_MS = 1_000;
 /** Of one function in a second, ordinary ones and those with a mark; and of all functions. */
 const MOST_PER_SECOND = { ordinary: 20, marked: 50 } as const;
-const MOST_OF_ALL = { ordinary: 400, marked: 600 } as const;
+const MOST_OF_ALL = { ordinary: 100, marked: 200 } as const;
 const SECOND_MS = 1_000;
 
 interface Spent {

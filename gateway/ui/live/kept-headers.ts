@@ -8,20 +8,32 @@ export type KeptHeaders = Readonly<Record<string, string | readonly string[] | u
 const MAX_CHARS = 4_096;
 const MAX_HEADERS = 64;
 const MAX_VALUE_CHARS = 256;
+/** What each header takes beside its text. */
+const HEADER_CHARS = 32;
 
 /**
  * Headers as they are kept: as they are, and of large ones a copy of what fits.
  * @returns with how many characters they have
  */
 export function boundHeaders(headers: KeptHeaders): { readonly headers: KeptHeaders; readonly chars: number } {
+  const chars = charsOf(headers);
+  return chars > MAX_CHARS ? shortened(headers) : { headers, chars };
+}
+
+/** With something for each, so that many short ones are too large as well. Called for each call that is kept. */
+function charsOf(headers: KeptHeaders): number {
   let chars = 0;
-  let count = 0;
-  for (const [name, value] of pairsOf(headers)) {
-    chars += name.length + value.length;
-    count++;
-    if (chars > MAX_CHARS || count > MAX_HEADERS) return shortened(headers);
+  if (isFlat(headers)) {
+    for (const text of headers) chars += text.length + HEADER_CHARS / 2;
+    return chars;
   }
-  return { headers, chars };
+  for (const name in headers) {
+    const value = headers[name];
+    chars += name.length + HEADER_CHARS;
+    if (typeof value === "string") chars += value.length;
+    else for (const one of value ?? []) chars += one.length + HEADER_CHARS;
+  }
+  return chars;
 }
 
 function shortened(headers: KeptHeaders): { readonly headers: string[]; readonly chars: number } {
@@ -30,8 +42,9 @@ function shortened(headers: KeptHeaders): { readonly headers: string[]; readonly
   for (const [name, value] of pairsOf(headers)) {
     if (kept.length >= 2 * MAX_HEADERS) break;
     const short = value.length > MAX_VALUE_CHARS ? `${value.slice(0, MAX_VALUE_CHARS)}…` : value;
-    if (name.length > MAX_VALUE_CHARS || chars + name.length + short.length > MAX_CHARS) continue;
-    chars += name.length + short.length;
+    const more = name.length + short.length + HEADER_CHARS;
+    if (name.length > MAX_VALUE_CHARS || chars + more > MAX_CHARS) continue;
+    chars += more;
     // A piece of a string keeps all of it.
     kept.push(name, short === value ? value : Buffer.from(short).toString());
   }
