@@ -101,6 +101,11 @@ const CLIENT: readonly Entry[] = [
     load: async (io) => (await import("./commands/scaling.ts")).scalingCommand(io),
   },
   {
+    name: "calls",
+    summary: "show the latest calls of a function, and where their time went",
+    load: async (io) => (await import("./commands/calls.ts")).callsCommand(io),
+  },
+  {
     name: "versions",
     summary: "show a function's versions, and what is different between two",
     load: async (io) => (await import("./commands/versions.ts")).versionsCommand(io),

@@ -114,7 +114,7 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
         </p>
       )}
       <Equivalent
-        cli={`faaslane logs ${commandName(part)}`}
+        cli={`faaslane calls list ${commandName(part)}${preset === "all" ? "" : ` --preset ${preset}`}`}
         curl={`curl -u admin:$PASSWORD "$GATEWAY${callsPath(part, preset)}"`}
       />
     </>

@@ -70,7 +70,7 @@ export function OneCall({ id, part }: { readonly id: string; readonly part: Func
       </div>
       <CallLog call={call} part={part} />
       <Equivalent
-        cli={`faaslane logs ${commandName(part)} --no-tail --since-time ${new Date(spanOf(call).since).toISOString()}`}
+        cli={`faaslane calls show ${id}\nfaaslane logs ${commandName(part)} --no-tail --since-time ${new Date(spanOf(call).since).toISOString()}`}
         curl={`curl -u admin:$PASSWORD "$GATEWAY${path}"`}
       />
     </>

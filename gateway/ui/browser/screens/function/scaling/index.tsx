@@ -73,7 +73,10 @@ export function FunctionScaling(part: FunctionPart) {
         keyOf={({ at, reason }) => `${at} ${reason}`}
         id="d"
       />
-      <Equivalent cli={`faaslane scaling ${commandName(part)}`} curl={curlOf({ path: systemPath("scaling", part) })} />
+      <Equivalent
+        cli={`faaslane scaling explain ${commandName(part)}`}
+        curl={curlOf({ path: systemPath("scaling", part) })}
+      />
       <WhatIf part={part} report={value} />
     </>
   );
