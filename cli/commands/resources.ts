@@ -181,9 +181,14 @@ function attributeFilter(name: string, text: string | undefined): object | undef
   return text.length > 1 && text.startsWith("*") ? { suffix: { [name]: text.slice(1) } } : { exact: { [name]: text } };
 }
 
+const FORCE: Readonly<Partial<Record<StackResourceKind, string>>> = {
+  broker: "also when events are still to be delivered, which are dropped",
+  flow: "also when runs are under way, which are cancelled",
+};
+
 function removeCommand(io: Io, kind: StackResourceKind): Command {
   const command = new Command("remove").alias("rm").description(`remove a ${kind}`).argument("<name>", "its name");
-  if (kind === "broker") command.option("--force", "also when events are still to be delivered, which are dropped");
+  command.option("--force", FORCE[kind] ?? "also what an object of the cluster has left behind");
   addEventGatewayOptions(command);
   return command.action(async (name: string) => {
     const flags = command.opts<EventGatewayFlags & { readonly force?: boolean }>();

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { MAX_JSON_DEPTH } from "../bounded-json.ts";
 import { decode, maybe } from "../decode.ts";
+import { isDnsLabel, isDnsSubdomain } from "../names.ts";
 
 /** Kinds of objects of a cluster that declare events' documents, by the kinds of the documents. */
 export const OBJECT_KINDS = {
@@ -83,9 +85,12 @@ const condition = z.object({
 /** As Kubernetes has them; what is written besides is the provider's to say. */
 export type ObjectCondition = z.output<typeof condition>;
 
+/** They become part of a path at the cluster's API. */
+const label = z.string().refine(isDnsLabel, { error: "must be a namespace" });
+const objectName = z.string().refine(isDnsSubdomain, { error: "must be the name of an object: a DNS subdomain" });
+const ref = z.object({ kind, namespace: label, name: objectName, uid: z.string().min(1).max(100) });
 const objectStatus = z.object({
-  ...address,
-  uid: z.string().min(1).max(100),
+  ...ref.shape,
   /** Of the object that it is about. */
   generation: z.number().int().nonnegative(),
   conditions: z.array(condition).min(1).max(MAX_CONDITIONS),
@@ -127,7 +132,6 @@ export function decodeStatusOutcomes(value: unknown): StatusOutcome[] {
   return decode(z.object({ outcomes: z.array(outcome) }), value, "outcomes").outcomes;
 }
 
-const ref = z.object({ ...address, uid: z.string().min(1).max(100) });
 /** An object that was there. */
 export type EventObjectRef = z.output<typeof ref>;
 const refs = z.object({ objects: z.array(ref).max(MAX_STATUSES) });
@@ -139,6 +143,8 @@ export function decodeEventObjectRefs(value: unknown): EventObjectRef[] {
 
 /** Of a spec as JSON text; documents take no more. */
 export const MAX_OBJECT_BYTES = 256 * 1024;
+/** Of a spec: it is told within other JSON, which is not read when it is too deep. */
+export const MAX_OBJECT_DEPTH = MAX_JSON_DEPTH - 10;
 
 /** `Trigger shop/orders`, as people are told of an object. */
 export function describeObject({

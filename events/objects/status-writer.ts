@@ -20,6 +20,8 @@ interface Written {
   readonly againAt: number;
 }
 
+/** Of a request. */
+const MAX_PAGE_BYTES = 256 * 1024;
 /** What changes with every event is told so often. */
 const QUIET_MS = 30_000;
 /** One that could not be written, or that nobody knew, is tried again. */
@@ -40,8 +42,8 @@ export class StatusWriter {
     const keys = new Set(statuses.map(declaredKey));
     for (const key of this.#written.keys()) if (!keys.has(key)) this.#written.delete(key);
     const due = statuses.filter((status) => this.#isDue(status));
-    for (let from = 0; from < due.length && !signal.aborted; from += MAX_STATUSES) {
-      const page = due.slice(from, from + MAX_STATUSES);
+    for (const page of pagesOf(due)) {
+      if (signal.aborted) return;
       const outcomes = await this.#options.report(page, signal);
       for (const [place, status] of page.entries()) this.#note(status, outcomes[place]);
     }
@@ -71,6 +73,22 @@ export class StatusWriter {
     this.#failing = true;
     this.#options.log[level]({ kind, namespace, name, error }, "the status of an object could not be written");
   }
+}
+
+/** That fit into a request each, whatever is written in them. */
+function* pagesOf(statuses: readonly EventObjectStatus[]): Generator<EventObjectStatus[]> {
+  let page: EventObjectStatus[] = [];
+  let bytes = 0;
+  for (const status of statuses) {
+    const more = Buffer.byteLength(JSON.stringify(status));
+    if (page.length > 0 && (page.length === MAX_STATUSES || bytes + more > MAX_PAGE_BYTES)) {
+      yield page;
+      [page, bytes] = [[], 0];
+    }
+    page.push(status);
+    bytes += more;
+  }
+  if (page.length > 0) yield page;
 }
 
 function urgentOf({ uid, generation, conditions }: EventObjectStatus): string {

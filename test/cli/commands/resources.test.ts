@@ -85,11 +85,21 @@ describe("lists", () => {
           open: 0,
           problem: "topic: is empty",
         },
+        {
+          id: `trigger/${ns}/ship`,
+          name: "ship",
+          namespace: ns,
+          origin: "object",
+          broker: "shop",
+          subscriber: "function/openfaas-fn/ship",
+          open: 0,
+        },
       ],
       [
         "NAME  BY        BROKER  SUBSCRIBER                 STATE   OPEN  PROBLEM",
         "mail  trigger   shop    function/openfaas-fn/mail  active  3",
         "old   function  -       function/openfaas-fn/old   wrong   0     topic: is empty",
+        "ship  object    shop    function/openfaas-fn/ship  active  0",
       ],
     ],
     [

@@ -1,4 +1,4 @@
-import { parseJson } from "../../../../contract/decode.ts";
+import { checkJsonBounds } from "../../../../contract/bounded-json.ts";
 import { toFaasError } from "../../../../contract/errors.ts";
 import { decodeBrokerSpec } from "../../../../contract/events/broker-spec.ts";
 import {
@@ -6,6 +6,7 @@ import {
   type EventObject,
   type EventObjectStatus,
   MAX_OBJECT_BYTES,
+  MAX_OBJECT_DEPTH,
   type ObjectCondition,
   type ObjectProblem,
   type ObjectStatusFields,
@@ -94,7 +95,7 @@ function invalidSpec(kind: DeclaredKind, spec: unknown, text: string | undefined
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_OBJECT_BYTES) return invalid(`spec: has at most ${MAX_OBJECT_BYTES} bytes as JSON, not ${bytes}`);
   try {
-    parseJson(text, "spec");
+    checkJsonBounds(text, { maxBytes: MAX_OBJECT_BYTES, maxDepth: MAX_OBJECT_DEPTH }, "spec");
     DECODERS[kind](spec ?? {});
     return undefined;
   } catch (error) {
