@@ -28,6 +28,16 @@ export default async (req, res) => {
   const { status } = await fetch(process.env.K_SINK, { method: "POST", headers, body: "hi" });
   res.end(process.env.K_SINK + " " + status);
 };`;
+/** Is gone for events that say so. */
+const LEAVER = `
+const seen = [];
+export default (req, res) => {
+  req.resume();
+  const id = req.headers["ce-id"];
+  if (id === undefined) return res.setHeader("content-type", "application/json").end(JSON.stringify(seen));
+  seen.push({ headers: { id }, body: "" });
+  res.writeHead(id.startsWith("gone") ? 410 : 200).end();
+};`;
 const ANSWERER = `
 export default (req, res) => {
   req.resume();
@@ -64,6 +74,7 @@ beforeAll(async () => {
     ["recorder:1", RECORDER],
     ["answerer:1", ANSWERER],
     ["sender:1", SENDER],
+    ["leaver:1", LEAVER],
   ] as const) {
     await buildImage(platform, image, {
       "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
@@ -203,6 +214,30 @@ test("a function that names a sink sends its events through the platform to that
   );
   expect(seen).toMatchObject({ body: "hi", headers: { "ce-type": "sent", "ce-tenant": "acme" } });
 }, 60_000);
+
+test("a trigger whose subscriber was gone starts again when it is resumed, and when the function is deployed again", async () => {
+  const annotations = { topic: "leaving" };
+  await deploy("leaver", "leaver:1", annotations);
+  const trigger = async () =>
+    (await (await platform.control("/system/triggers/leaver")).json()) as { readonly stopped?: string };
+  const stops = async (id: string) => {
+    expect((await send("/broker/default", { id, type: "leaving" })).status).toBe(202);
+    await eventually("it has stopped", async () => (await trigger()).stopped === "answered 410", 30_000);
+  };
+  const gets = async (id: string) => {
+    expect((await send("/broker/default", { id, type: "leaving" })).status).toBe(202);
+    const has = async () => (await seenBy("leaver")).some(({ headers }) => headers.id === id);
+    await eventually(`it has ${id}`, has, 30_000);
+  };
+  await stops("gone-1");
+  expect((await platform.control("/system/triggers/leaver/resume", { method: "POST" })).status).toBe(200);
+  await gets("here-1");
+  await stops("gone-2");
+  const body = JSON.stringify({ service: "leaver", image: "leaver:1", annotations, envVars: { AGAIN: "1" } });
+  expect((await platform.control("/system/functions", { method: "PUT", body })).status).toBe(202);
+  await eventually("it goes on", async () => (await trigger()).stopped === undefined, 30_000);
+  await gets("here-2");
+}, 90_000);
 
 test("a reply goes back to the broker, and on to who wants it", async () => {
   await deploy("answerer", "answerer:1", { topic: "order.asked" });
