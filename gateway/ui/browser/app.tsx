@@ -11,7 +11,7 @@ import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
 import { SignIn, SignInAgain } from "./screens/sign-in.tsx";
 import { attend } from "./state/attendance.ts";
-import { follow, isAway } from "./state/live.ts";
+import { follow, isAway, refusal } from "./state/live.ts";
 import { isOver, session, signedOut } from "./state/session.ts";
 import { endsSoon, isOutdated, refresh, watchSession } from "./state/session-watch.ts";
 
@@ -130,7 +130,8 @@ function Banners() {
       )}
       {isAway.value && (
         <p class="banner warn" role="status">
-          The gateway does not answer. What is shown may be old; it is tried again.
+          {refusal.value === undefined ? "The gateway does not answer" : `The gateway refuses: ${refusal.value}`}. What
+          is shown may be old; it is tried again.
         </p>
       )}
     </>

@@ -1,6 +1,6 @@
 import { type Signal, signal } from "@preact/signals";
 import { UI_TOPICS, type UiTopic, type UiTopics, type UiUpdate } from "../../../../contract/ui/stream.ts";
-import { ask } from "../api.ts";
+import { ApiError, ask } from "../api.ts";
 import { readEvents } from "./read-events.ts";
 import { clockAhead, now, session } from "./session.ts";
 import { refresh } from "./session-watch.ts";
@@ -25,6 +25,9 @@ export const live: Topics = {
 
 /** Whether the stream has been broken for a while. */
 export const isAway = signal(false);
+
+/** Why the gateway does not let the page follow, if it is there. */
+export const refusal = signal<string | undefined>(undefined);
 
 const RETRY_MS = [500, 1_000, 2_000, 5_000] as const;
 /** The gateway says something at least so often. */
@@ -59,8 +62,9 @@ export async function follow(signal: AbortSignal): Promise<void> {
           if (told) tabs.tell(told);
         });
       await tabs.read(read, stop);
-    } catch {
-      // Told by the banner; what it was is in the gateway's log.
+    } catch (error) {
+      // Told by the banner; what else it was is in the gateway's log.
+      refusal.value = error instanceof ApiError && error.status > 0 ? error.message : undefined;
     } finally {
       watch();
     }
