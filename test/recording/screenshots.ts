@@ -18,7 +18,7 @@ interface Picture {
 }
 
 const PICTURES: readonly Picture[] = [
-  { file: "overview", path: "/ui/", scheme: "light", height: 560 },
+  { file: "overview", path: "/ui/", scheme: "light", height: 760 },
   { file: "function", path: FUNCTION, scheme: "light", height: 560 },
   {
     file: "call",

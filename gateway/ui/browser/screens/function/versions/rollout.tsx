@@ -45,7 +45,7 @@ export function RolloutPanel({
     <Panel title={`Rollout of ${to}`}>
       <p>
         <StateChip tone={TONES[phase] ?? "busy"}>{phase}</StateChip> from {from} to {to}, by {settings.strategy}; begun{" "}
-        <Moment at={startedAt} />, so since <Moment at={since} />
+        <Moment at={startedAt} />, in this state since <Moment at={since} />
       </p>
       {reason && (
         <p>
