@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { parseManifest } from "../../oci/manifests.ts";
@@ -11,6 +12,7 @@ import { type CliResult, runCli, temporaryFolder } from "./platform.ts";
 
 const run = promisify(execFile);
 const PATH = "PATH=/usr/local/bin:/usr/bin:/bin";
+const GOCACHE = process.env.GOCACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "go-build");
 const BASES = { node: layOutNode, libraries: layOutLibraries, bash: layOutBash, python: layOutPython };
 
 /** How an image is to be run, and its files. */
@@ -82,8 +84,8 @@ export class PublishedImages {
     }
     const bases = { NODE_IMAGE: "node", PYTHON_IMAGE: "python", BASE_IMAGE: base };
     const args = Object.entries(bases).flatMap(([key, image]) => ["--build-arg", `${key}=${address}/${image}:1`]);
-    // The layer of the watchdog is made once.
-    const all = { XDG_CACHE_HOME: join(this.path, "cache"), ...env };
+    // The layer of the watchdog is made once, and Go's library is compiled once for all tests.
+    const all = { XDG_CACHE_HOME: join(this.path, "cache"), GOCACHE, ...env };
     return await runCli(["publish", ...args, ...flags], { cwd, env: all });
   }
 
