@@ -16,6 +16,7 @@ import {
   renderListing,
   typeByName,
 } from "./static/rules.ts";
+import { SMALL_BYTES, SmallFiles } from "./static/small-files.ts";
 
 export interface StaticDeps {
   readonly deadlines: Deadlines;
@@ -30,6 +31,7 @@ const SNIFF_BYTES = 512;
 
 /** Serves the files of a folder; there is no function. */
 export function openStaticMode({ folder }: { readonly folder: string }, deps: StaticDeps): Mode {
+  const small = new SmallFiles();
   return {
     ready: true,
     whenReady: () => Promise.resolve(),
@@ -37,7 +39,7 @@ export function openStaticMode({ folder }: { readonly folder: string }, deps: St
       res.onExpire = cut;
       deps.deadlines.start(res, deps.writeTimeoutMs, res.startedAt);
       res.hold();
-      serve(folder, req, res)
+      serve(folder, small, req, res)
         .catch((error: unknown) => {
           deps.print(`File for ${req.url}: ${describeThrown(error)}`);
           failCall(res);
@@ -53,7 +55,7 @@ function cut(res: TrackedResponse): void {
   res.destroy();
 }
 
-async function serve(folder: string, req: IncomingMessage, res: TrackedResponse): Promise<void> {
+async function serve(folder: string, small: SmallFiles, req: IncomingMessage, res: TrackedResponse): Promise<void> {
   const url = req.url as string;
   const queryAt = url.indexOf("?");
   const path = decodePath(queryAt === -1 ? url : url.slice(0, queryAt));
@@ -62,6 +64,7 @@ async function serve(folder: string, req: IncomingMessage, res: TrackedResponse)
   const clean = cleanPath(path);
   if (clean !== path) return redirect(res, encodePath(clean) + query);
   if (path.endsWith(`/${INDEX}`)) return redirect(res, `./${query}`);
+  if (small.has(path) && (await sendKept(folder, path, small, req, res))) return;
   let file: FileHandle | undefined;
   try {
     // A pipe without a writer would be waited for.
@@ -73,12 +76,55 @@ async function serve(folder: string, req: IncomingMessage, res: TrackedResponse)
       await serveFolder(folder, path, stats, req, res);
     } else if (!stats.isFile()) plain(res, 404, "404 page not found");
     else if (path.endsWith("/")) redirect(res, `../${last}${query}`);
-    else await sendFile(file, stats, path, req, res);
+    else if (stats.size > SMALL_BYTES) await sendFile(file, stats, path, req, res);
+    else {
+      const bytes = await readSmall(file, stats.size);
+      small.keep(path, stats, bytes, Date.now());
+      sendBytes(bytes, stats, path, req, res);
+    }
   } catch (error) {
     refuseFor(error as NodeJS.ErrnoException, res);
   } finally {
     await file?.close();
   }
+}
+
+/** Asks the system for nothing but whether the file is the same. @returns false when it is not */
+async function sendKept(
+  folder: string,
+  path: string,
+  small: SmallFiles,
+  req: IncomingMessage,
+  res: TrackedResponse,
+): Promise<boolean> {
+  const { stat } = process.getBuiltinModule("node:fs/promises");
+  const stats = await stat(inFolder(folder, path)).catch(() => undefined);
+  const bytes = stats && small.get(path, stats);
+  if (stats === undefined || bytes === undefined) {
+    small.forget(path);
+    return false;
+  }
+  sendBytes(bytes, stats, path, req, res);
+  return true;
+}
+
+async function readSmall(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at);
+    if (bytesRead === 0) return bytes.subarray(0, at);
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+/** A file that has become shorter than `stats` tells cuts the answer. */
+function sendBytes(bytes: Buffer, stats: Stats, path: string, req: IncomingMessage, res: TrackedResponse): void {
+  const part = beginFile(stats, () => typeByName(path) ?? sniffContentType(bytes.subarray(0, SNIFF_BYTES)), req, res);
+  if (part === undefined) return;
+  if (bytes.length < stats.size) res.destroy();
+  else if (req.method === "HEAD") res.end();
+  else res.end(bytes.subarray(part.first, part.last + 1));
 }
 
 /** A first part with a colon would be taken for a scheme. */
@@ -133,20 +179,40 @@ async function sendFile(
   req: IncomingMessage,
   res: TrackedResponse,
 ): Promise<void> {
+  const type = typeByName(path) ?? (await sniff(file));
+  const part = beginFile(stats, () => type, req, res);
+  if (part === undefined) return;
+  if (req.method !== "HEAD") await copy(file, part.first, part.last, res);
+  res.end();
+}
+
+/** Sends the head of an answer with a file. @returns which part of the file is to follow; undefined when that is all */
+function beginFile(
+  stats: Stats,
+  typeOf: () => string,
+  req: IncomingMessage,
+  res: TrackedResponse,
+): { readonly first: number; readonly last: number } | undefined {
   const facts = factsOf(stats);
   const decision = decideAnswer(req.method as string, req.headers, facts);
   const changed = { "Last-Modified": stats.mtime.toUTCString() };
-  if (decision.kind === "notModified") return answer(res, 304, changed);
-  if (decision.kind === "changed") return answer(res, 412, changed, "");
-  const headers = { ...changed, "Accept-Ranges": "bytes", "Content-Type": typeByName(path) ?? (await sniff(file)) };
+  if (decision.kind === "notModified") {
+    answer(res, 304, changed);
+    return undefined;
+  }
+  if (decision.kind === "changed") {
+    answer(res, 412, changed, "");
+    return undefined;
+  }
   if (decision.kind === "unsatisfiable") {
-    return plain(res, 416, "invalid range: failed to overlap", { "Content-Range": `bytes */${facts.bytes}` });
+    plain(res, 416, "invalid range: failed to overlap", { "Content-Range": `bytes */${facts.bytes}` });
+    return undefined;
   }
   const [first, last] = decision.kind === "part" ? [decision.first, decision.last] : [0, facts.bytes - 1];
   const part = decision.kind === "part" && { "Content-Range": `bytes ${first}-${last}/${facts.bytes}` };
+  const headers = { ...changed, "Accept-Ranges": "bytes", "Content-Type": typeOf() };
   res.writeHead(part ? 206 : 200, { ...headers, ...part, "Content-Length": last - first + 1 });
-  if (req.method !== "HEAD") await copy(file, first, last, res);
-  res.end();
+  return { first, last };
 }
 
 async function sniff(file: FileHandle): Promise<string> {
