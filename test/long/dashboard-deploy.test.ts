@@ -216,6 +216,34 @@ describeNeeding(missingBrowser())("deploying and calling by the dashboard, in mo
     expect(faults()).toEqual([]);
   }, 120_000);
 
+  test("a secret of several lines is put into another namespace, and chosen for a function there", async () => {
+    const staging = JSON.stringify({ name: "staging" });
+    expect((await platform.control("/system/namespace/", { method: "POST", body: staging })).status).toBe(201);
+    const page = await open("/ui/deploy");
+    await page.getByLabel("Namespace").selectOption("staging");
+    await page.getByRole("link", { name: "Create one" }).click();
+    await page.getByRole("button", { name: "Create a secret" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).fill("key");
+    await dialog.getByLabel("It has several lines").check();
+    await dialog.getByLabel("Value", { exact: true }).fill("first\nsecond");
+    // How to do the same says nothing of the value.
+    await dialog.getByText("As a command").click();
+    expect(await dialog.locator("pre").allTextContents()).not.toContainEqual(expect.stringContaining("first"));
+    await dialog.getByRole("button", { name: "Create", exact: true }).click();
+    await page.getByRole("cell", { name: "key" }).waitFor();
+    await page.getByRole("link", { name: "Deploy" }).click();
+    await page.getByLabel("Namespace").selectOption("staging");
+    await page.getByLabel("key", { exact: true }).check();
+    await page.getByLabel("Name", { exact: true }).fill("keeper");
+    await page.getByLabel("Image", { exact: true }).fill("odd:1");
+    await page.getByRole("button", { name: "Deploy", exact: true }).click();
+    await page.getByText("replicas can be called").waitFor();
+    const answer = await platform.control("/system/function/keeper?namespace=staging");
+    expect(await answer.json()).toMatchObject({ namespace: "staging", secrets: ["key"] });
+    expect(faults()).toEqual([]);
+  }, 120_000);
+
   test.each([
     ["/deploy", "Deploy"],
     ["/deploy/store?function=hello", "Build and deploy"],

@@ -147,7 +147,8 @@ function Secrets({ form, onChange, problems, choices }: DefinitionFieldsProps) {
       <legend>Secrets</legend>
       {all.length === 0 && (
         <p class="hint">
-          There are none in {form.namespace}. <Link to="/secrets">Create one</Link>
+          There are none in {form.namespace}.{" "}
+          <Link to={`/secrets?namespace=${encodeURIComponent(form.namespace)}`}>Create one</Link>
         </p>
       )}
       {all.map((name) => (
