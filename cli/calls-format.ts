@@ -1,9 +1,9 @@
-import { formatBytes } from "../contract/bytes.ts";
 import type { DecodedCall, DecodedCallDetail, DecodedCalls } from "../contract/ui/decode-calls.ts";
 import { printableLine } from "./printable.ts";
 import { formatTable } from "./table.ts";
 
 const millis = (ms: number) => (ms < 1000 ? `${Math.round(ms * 10) / 10}ms` : `${Math.round(ms / 100) / 10}s`);
+const bytes = (count: number | undefined) => (count === undefined ? undefined : `${count} bytes`);
 const time = (at: number) => new Date(at).toISOString();
 
 function statusOf({ status, error }: Pick<DecodedCall, "status" | "error">): string {
@@ -43,8 +43,8 @@ export function formatKeptCall(call: DecodedCallDetail): string {
     ["Version", call.version],
     ["Replica", call.replica],
     ["Trace", call.traceId],
-    ["Request body", call.requestBytes === undefined ? undefined : formatBytes(call.requestBytes)],
-    ["Answer", call.responseBytes === undefined ? undefined : formatBytes(call.responseBytes)],
+    ["Request body", bytes(call.requestBytes)],
+    ["Answer", bytes(call.responseBytes)],
   ];
   const known = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined);
   const lines = known.map(([name, value]) => `${`${name}:`.padEnd(14)}${printableLine(value)}\n`);

@@ -11,7 +11,12 @@ const CALL = {
     { name: "function", ms: 34.46 },
   ],
 };
-const DETAIL = { ...CALL, requestHeaders: { authorization: "[redacted]" }, startup: [{ name: "started", ms: 80 }] };
+const DETAIL = {
+  ...CALL,
+  responseBytes: 2,
+  requestHeaders: { authorization: "[redacted]" },
+  startup: [{ name: "started", ms: 80 }],
+};
 
 test("the latest calls of a function are listed, by preset", async () => {
   await using scene = await openScene(() => json({ calls: [CALL], since: 0 }), {});
@@ -33,6 +38,7 @@ test("one call is shown with its phases and headers, or as it came", async () =>
   await using scene = await openScene(() => json(DETAIL), {});
   const { stdout } = await scene.run("calls show c1/2");
   expect(scene.asked()).toEqual(["GET /ui/api/calls/c1%2F2"]);
+  expect(stdout).toContain("Answer:       2 bytes\n");
   expect(stdout).toContain("Phases\n  wait      1.2s\n  function  34.5ms\n");
   expect(stdout).toContain("The start that it waited for\n  started  80ms\n");
   expect(stdout).toContain("Request headers\n  authorization  [redacted]\n");
