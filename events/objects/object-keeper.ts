@@ -56,7 +56,9 @@ export class ObjectKeeper {
     if (!acts) return;
     const leading = new AbortController();
     this.#leading = leading;
-    this.#working = this.#working.then(() => this.#keep(leading.signal));
+    this.#working = this.#working
+      .then(() => this.#keep(leading.signal))
+      .catch((err: unknown) => this.#options.log.warn({ err }, "objects of the cluster are not followed any more"));
   }
 
   #wake(): void {

@@ -217,6 +217,19 @@ describe("how an object is", () => {
     ]);
   });
 
+  test.each([
+    ["a text", "x"],
+    ["a list", []],
+    ["conditions that are none", { conditions: "x", path: 1 }],
+    ["conditions of nothing", { conditions: [null, 1] }],
+  ])("is written over whatever is there: %s", (_what, status) => {
+    const record = recordEventObject("broker", { metadata: { name: "a", namespace: NAMESPACE, uid: "u" }, status });
+    const asked: EventObjectStatus = {
+      ...{ kind: "broker", namespace: NAMESPACE, name: "a", uid: "u", generation: 1, conditions: [READY], fields: {} },
+    };
+    expect(decideEventStatus(record.status, asked, new Date()).conditions).toMatchObject([READY]);
+  });
+
   test("keeps the time of a condition whose status stays, and has another one where it changes", () => {
     const asked: EventObjectStatus = {
       ...{ kind: "trigger", namespace: "a", name: "b", uid: "u", generation: 2, conditions: [READY], fields: {} },

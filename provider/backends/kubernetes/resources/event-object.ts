@@ -48,7 +48,7 @@ export interface EventResourceObject {
     readonly generation?: number;
   };
   readonly spec?: unknown;
-  readonly status?: WrittenStatus;
+  readonly status?: unknown;
 }
 
 /** What is kept of it. */
@@ -80,8 +80,16 @@ export function recordEventObject(
     metadata: { name, namespace, ...(resourceVersion !== undefined && { resourceVersion }) },
     object: { kind, namespace, name, uid, generation, ...(problem ? { problem } : { spec: spec ?? {} }) },
     bytes: problem ? 0 : Buffer.byteLength(text ?? ""),
-    status: status ?? {},
+    status: readStatus(status),
   };
+}
+
+/** What somebody else has written there may be anything. */
+function readStatus(status: unknown): WrittenStatus {
+  if (typeof status !== "object" || status === null || Array.isArray(status)) return {};
+  const { conditions } = status as { readonly conditions?: unknown };
+  const sound = Array.isArray(conditions) && conditions.every((each) => typeof each === "object" && each !== null);
+  return sound ? (status as WrittenStatus) : { ...status, conditions: [] };
 }
 
 function invalidName(kind: DeclaredKind, name: string): ObjectProblem | undefined {
