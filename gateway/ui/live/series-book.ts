@@ -25,7 +25,7 @@ export interface SeenUsage {
 export interface SeriesBookOptions {
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Of packed points, over all functions: the oldest go when there are more. Default 24 MiB. */
+  /** Of packed points, over all functions: the oldest go when there are more. Default 18 MiB. */
   readonly maxBytes?: number;
 }
 
@@ -43,7 +43,7 @@ interface Kept {
 /** Of all functions together; those of a namespace are kept by its name with this before it. No function's name begins so. */
 export const ALL = ".";
 
-const MAX_BYTES = 24 * 1024 ** 2;
+const MAX_BYTES = 18 * 1024 ** 2;
 const NO_RATE: RecentRate = { rate: 0, errors: 0, p95Ms: undefined, spark: new Array<number>(15).fill(0) };
 /** Looks that come late have what was counted spread over the time since the last one; after a longer pause it is not known when that was. */
 const MAX_SPREAD_S = 10;

@@ -37,7 +37,7 @@ export class StepRing {
   #start: number;
   /** Open points that are over; the next one is {@link #point}. */
   #count: number;
-  #open: (number | number[])[] = new Array<number>(COLUMNS).fill(0);
+  #open: (number | Int32Array)[] = new Array<number>(COLUMNS).fill(0);
   readonly #point = new Int32Array(COLUMNS);
 
   constructor(shape: StepRingShape, index: number) {
@@ -83,24 +83,30 @@ export class StepRing {
     const count = this.#count;
     for (let place = 0; place < COLUMNS; place++) {
       const value = numberAt(point, place);
-      const column = this.#open[place] as number | number[];
-      if (typeof column !== "number") column.push(value);
-      else if (column !== value) {
-        this.#open[place] = count === 0 ? value : new Array<number>(count).fill(column).concat(value);
-      }
+      const column = this.#open[place] as number | Int32Array;
+      if (typeof column !== "number") column[count] = value;
+      else if (column !== value) this.#open[place] = count === 0 ? value : this.#spread(column, value);
     }
     this.#count++;
     if (this.#count >= CHUNK + this.shape.atHand) this.#seal();
   }
 
+  /** A column that was the same up to now. */
+  #spread(before: number, value: number): Int32Array {
+    const column = new Int32Array(CHUNK + this.shape.atHand).fill(before, 0, this.#count);
+    column[this.#count] = value;
+    return column;
+  }
+
   /** Packs the first of the open points. */
   #seal(): void {
     this.#keep(encodeColumns(this.#open, CHUNK));
+    const left = this.#count - CHUNK;
     this.#open = this.#open.map((column) => {
       if (typeof column === "number") return column;
-      const rest = column.slice(CHUNK);
+      const rest = column.copyWithin(0, CHUNK).subarray(0, left);
       const [first = 0] = rest;
-      return rest.every((value) => value === first) ? first : rest;
+      return rest.every((value) => value === first) ? first : column;
     });
     this.#start += CHUNK;
     this.#count -= CHUNK;
@@ -136,7 +142,7 @@ export class StepRing {
     const first = Math.max(0, from - this.#start);
     const end = Math.min(until - this.#start, this.#count);
     for (let place = 0; place < FIRST_GAUGE; place++) {
-      const column = this.#open[place] as number | number[];
+      const column = this.#open[place] as number | Int32Array;
       let all = 0;
       if (typeof column === "number") all = end > first ? column * (end - first) : 0;
       else for (let point = first; point < end; point++) all += column[point] as number;
@@ -178,8 +184,10 @@ export class StepRing {
   store(): StoredRing {
     const openPoints = this.#count + 1;
     const open: Column[] = this.#open.map((column, place) => {
-      const points = typeof column === "number" ? new Array<number>(this.#count).fill(column) : column;
-      return points.concat(numberAt(this.#point, place));
+      const points = new Int32Array(openPoints).fill(typeof column === "number" ? column : 0);
+      if (typeof column !== "number") points.set(column.subarray(0, this.#count));
+      points[this.#count] = numberAt(this.#point, place);
+      return points;
     });
     return { start: this.first, chunks: this.#chunks, open: encodeColumns(open, openPoints), openPoints };
   }

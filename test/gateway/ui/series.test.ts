@@ -294,7 +294,7 @@ test("a week of an idle function costs next to nothing, and of a thousand, a fif
   const random = seededRandom(3);
   const [idle, busy] = [week(false, random), week(true, random)];
   expect(idle).toBeLessThan(4_000);
-  expect(800 * idle + 200 * busy).toBeLessThan(26 * 1024 ** 2);
+  expect(800 * idle + 200 * busy).toBeLessThan(26e6);
 });
 
 test("packed points have a bound of their own, and the oldest go first", () => {
