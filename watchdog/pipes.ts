@@ -47,7 +47,10 @@ function writeNow(fd: number, input: Buffer): number {
   try {
     return input.length === 0 ? 0 : writeSync(fd, input);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EAGAIN") return 0;
+    // A program that has ended, and its shell with it, wants none of it.
+    if (code === "EPIPE") return input.length;
     throw error;
   }
 }

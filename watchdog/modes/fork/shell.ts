@@ -80,10 +80,9 @@ export class Shell {
     this.#pipes = undefined;
     const ended = Promise.withResolvers<ProcessEnd>();
     this.#current = ended;
-    // The input first: a program that reads none of it may have ended, and its pipe with it, a moment after the script.
-    const run = this.#connect(pipes, job, ended.promise);
+    // The input while the program starts, which takes it longer.
     this.#process.stdin?.write(script);
-    return run;
+    return this.#connect(pipes, job, ended.promise);
   }
 
   /** Ends the shell and whatever runs in it. May be called twice. */
