@@ -22,7 +22,8 @@ export function ledgerCommand({ namespace, id, after: _, since, ...filter }: Led
   return command(
     ...["faaslane", "events", follow ? "tail" : "list"],
     ...Object.entries(filter).flatMap(([name, value]) => option(`--${name}`, value)),
-    ...[...option("--id", id), ...(follow ? [] : option("--since", since)), ...option("-n", namespace)],
+    ...(follow ? [] : [...option("--id", id), ...option("--since", since)]),
+    ...option("-n", namespace),
   );
 }
 
