@@ -99,7 +99,9 @@ function Ledger() {
       {!items && error === undefined && <Loading />}
       {items?.length === 0 &&
         (follows ? (
-          <Empty>What arrives from now on is shown here.</Empty>
+          <Empty command="faaslane events send order.created --data '{}'">
+            What arrives from now on is shown here.
+          </Empty>
         ) : (
           <Empty command="faaslane events send --type order.created --source /shop --data '{}'">
             There is no such event.

@@ -60,7 +60,9 @@ export function WaitingCalls() {
       </form>
       {error !== undefined && <Failure error={error} />}
       {!value && error === undefined && <Loading />}
-      {value?.items.length === 0 && <Empty>No such call waits or runs.</Empty>}
+      {value?.items.length === 0 && (
+        <Empty command="echo hello | faaslane invoke NAME --async">No such call waits or runs.</Empty>
+      )}
       {value && value.items.length > 0 && (
         <Table caption="Calls that wait or run" columns={columns} rows={value.items} keyOf={({ id }) => id} id="c" />
       )}

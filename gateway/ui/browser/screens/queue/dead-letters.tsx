@@ -89,7 +89,9 @@ export function DeadLetters() {
       {said !== undefined && <Notice>{said}</Notice>}
       {error !== undefined && <Failure error={error} />}
       {!value && error === undefined && <Loading />}
-      {value && items.length === 0 && <Empty>No such call has failed for good.</Empty>}
+      {value && items.length === 0 && (
+        <Empty command="faaslane queue dead-letters">No such call has failed for good.</Empty>
+      )}
       {items.length > 0 && (
         <>
           <Table caption="Dead letters" columns={columns} rows={items} keyOf={({ id }) => id} id="d" />
