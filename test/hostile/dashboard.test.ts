@@ -18,6 +18,8 @@ const EVIL = [
   `${OVERRIDE}gnp.exe\u2066\u200f`,
   "\u001b[31mred\u001b]8;;http://127.0.0.2:9/\u0007link\u0000\u0008\u007f\u009b",
 ].join(" ");
+/** Without what makes it no text. */
+const TEXT = EVIL.replace(/(?![\n\t])\p{Cc}/gu, "");
 /** What of it is to be read on the page. */
 const SHOWN = "<script>window.ran=1</script>";
 const HIDDEN = /\p{Bidi_Control}|(?![\n\t])\p{Cc}/u;
@@ -61,7 +63,11 @@ const VERSIONS = {
   history: [{ at: 1e300, traffic: EVIL, reason: EVIL, by: EVIL }],
 };
 const ROLLOUT = {
-  rollout: { phase: EVIL, from: EVIL, to: EVIL, step: 1e300, settings: { steps: [] }, reason: EVIL },
+  rollout: {
+    ...{ id: EVIL, phase: EVIL, from: EVIL, to: EVIL, step: 1e300, since: 1e300, startedAt: -1e300, reason: EVIL },
+    settings: { strategy: EVIL, steps: [], gates: [] },
+    measurements: [],
+  },
   problem: EVIL,
 };
 
@@ -76,7 +82,7 @@ describeNeeding(missingBrowser())("what others have written, in the dashboard", 
     gateway = await DashboardGateway.open(browser, { queue: "embedded" });
     await gateway.deploy("evil", (req, res) => {
       res.writeHead(200, { "content-type": "text/html", "x-evil": "<script>window.ran=1</script>" });
-      res.end(req.url === "/huge" ? `<b>${"x".repeat(1024 * 1024)}` : EVIL);
+      res.end(req.url === "/huge" ? `<b>${"x".repeat(1024 * 1024)}` : TEXT);
     });
     const { provider } = gateway.gateway;
     provider.put({
@@ -231,10 +237,10 @@ describeNeeding(missingBrowser())("what others have written, in the dashboard", 
     await isPlain(page);
   });
 
-  test("a call that waits: its path, body and headers", async () => {
+  test("a call of the queue: its path, body and headers", async () => {
     const page = await show("/queue");
     await isPlain(page);
-    await page.getByRole("region", { name: "Calls" }).getByRole("link").first().click();
+    await page.locator('a[href*="/ui/queue/"]').first().click();
     await page.getByText(SHOWN).first().waitFor();
     await isPlain(page);
   });
