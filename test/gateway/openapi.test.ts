@@ -226,6 +226,20 @@ const TRIES: readonly (Try | (() => Promise<void>))[] = [
   ["callStatus", 404, "/async-function/nope"],
   ["callResult", 200, "/async-function/<ended>/result"],
   ["callResult", 404, "/async-function/nope/result"],
+  ["dashboardSeries", 200, "/ui/api/series?function=hello"],
+  ["dashboardSeries", 400, "/ui/api/series?since=soon"],
+  ["dashboardSeries", 404, "/ui/api/series?function=nope"],
+  ["dashboardCalls", 400, "/ui/api/calls"],
+  ["dashboardCalls", 404, "/ui/api/calls?function=nope"],
+  async () => {
+    await ask("get", "/ui/api/calls?function=hello");
+    await ask("post", "/function/hello", { headers: { "x-call-id": "seen" } });
+    const kept = async () => (await ask("get", "/ui/api/calls/seen")).status === 200;
+    await eventually("it is kept", kept, 30_000);
+  },
+  ["dashboardCalls", 200, "/ui/api/calls?function=hello"],
+  ["dashboardCall", 200, "/ui/api/calls/seen"],
+  ["dashboardCall", 404, "/ui/api/calls/nope"],
   ["listCalls", 200, "/system/queue/calls"],
   ["listCalls", 400, "/system/queue/calls?state=odd"],
   ["showCall", 200, "/system/queue/call?id=<waiting>"],
