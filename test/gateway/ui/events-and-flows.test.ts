@@ -23,6 +23,7 @@ import {
   draftProblems,
   removeAct,
   suspendAct,
+  whyKept,
 } from "../../../gateway/ui/browser/screens/events/resource-acts.ts";
 import { goesTo } from "../../../gateway/ui/browser/screens/events/subscriber.ts";
 import { timelineOf } from "../../../gateway/ui/browser/screens/events/timeline.ts";
@@ -219,4 +220,10 @@ test("the time of a run's steps is drawn as parts of the whole, tries that faile
   ]);
   expect([b?.bars, b?.durationMs]).toEqual([[{ from: 0.5, width: 0.5, isGood: true }], 5_000]);
   expect([c?.bars, c?.durationMs]).toEqual([[], undefined]);
+});
+
+test("what an object of a cluster declares is not changed here", () => {
+  expect([whyKept({ origin: "object" }), whyKept({ origin: "trigger" }), whyKept({})]).toEqual([
+    ...["An object of the cluster declares it", undefined, undefined],
+  ]);
 });

@@ -10,13 +10,14 @@ import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatNumber, formatSize } from "../../format.ts";
 import { askedNamespace, EventsArea } from "./area.tsx";
-import { removeAct } from "./resource-acts.ts";
+import { removeAct, whyKept } from "./resource-acts.ts";
 import { ResourceDialog } from "./resource-dialog.tsx";
 
 interface ListedBroker {
   readonly name: string;
   readonly namespace: string;
   readonly declared: boolean;
+  readonly origin?: string;
   readonly path: string;
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly events: number;
@@ -80,9 +81,11 @@ function Brokers() {
       title: "Actions",
       cell: (broker) => (
         <div class="acts">
-          <ActButton onClick={() => setEdited(broker)}>Edit</ActButton>
+          <ActButton why={whyKept(broker)} onClick={() => setEdited(broker)}>
+            Edit
+          </ActButton>
           <ActButton
-            why={broker.declared ? undefined : "It is not declared, but there by itself"}
+            why={broker.declared ? whyKept(broker) : "It is not declared, but there by itself"}
             onClick={() => setAct(removeAct({ kind: "broker", name: broker.name, namespace }))}
           >
             Remove

@@ -10,7 +10,7 @@ export interface ListedTrigger {
   readonly id: string;
   readonly name: string;
   readonly namespace: string;
-  readonly origin: "function" | "trigger" | "flow" | "replay";
+  readonly origin: "function" | "trigger" | "object" | "flow" | "replay" | "sink";
   readonly broker?: string;
   readonly subscriber: string;
   readonly deadLetter?: string;
@@ -24,8 +24,10 @@ export interface ListedTrigger {
 const ORIGINS = {
   function: "annotations of a function",
   trigger: "declared",
+  object: "object of a cluster",
   flow: "step of a flow",
   replay: "replay",
+  sink: "binding of a sink",
 } as const;
 
 export const TRIGGER_COLUMNS: readonly Column<ListedTrigger>[] = [

@@ -10,11 +10,12 @@ import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatNumber } from "../../format.ts";
 import { askedNamespace, EventsArea } from "./area.tsx";
-import { removeAct } from "./resource-acts.ts";
+import { removeAct, whyKept } from "./resource-acts.ts";
 import { ResourceDialog } from "./resource-dialog.tsx";
 
 interface ListedSink {
   readonly name: string;
+  readonly origin?: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly status: {
     readonly state: "idle" | "open" | "failing";
@@ -56,8 +57,15 @@ function Sinks() {
       title: "Actions",
       cell: (sink) => (
         <div class="acts">
-          <ActButton onClick={() => setEdited(sink)}>Edit</ActButton>
-          <ActButton onClick={() => setAct(removeAct({ kind: "sink", name: sink.name, namespace }))}>Remove</ActButton>
+          <ActButton why={whyKept(sink)} onClick={() => setEdited(sink)}>
+            Edit
+          </ActButton>
+          <ActButton
+            why={whyKept(sink)}
+            onClick={() => setAct(removeAct({ kind: "sink", name: sink.name, namespace }))}
+          >
+            Remove
+          </ActButton>
         </div>
       ),
     },

@@ -11,7 +11,7 @@ import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatNumber } from "../../format.ts";
 import { askedNamespace, EventsArea } from "./area.tsx";
-import { removeAct, resumeAct, suspendSourceAct } from "./resource-acts.ts";
+import { removeAct, resumeAct, suspendSourceAct, whyKept } from "./resource-acts.ts";
 import { ResourceDialog } from "./resource-dialog.tsx";
 
 interface ListedSource {
@@ -19,6 +19,7 @@ interface ListedSource {
   readonly namespace: string;
   /** Whose annotations declare it. */
   readonly function?: string;
+  readonly origin?: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly status: {
     readonly state: string;
@@ -68,7 +69,7 @@ function Sources() {
       cell: (source) => {
         const { name, spec } = source;
         const named = { kind: "source", name, namespace } as const;
-        const why = source.function === undefined ? undefined : "Annotations of its function declare it";
+        const why = source.function === undefined ? whyKept(source) : "Annotations of its function declare it";
         return (
           <div class="acts">
             <ActButton

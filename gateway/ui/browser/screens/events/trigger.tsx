@@ -11,7 +11,7 @@ import { navigate } from "../../router.ts";
 import type { Params } from "../screen.ts";
 import { askedNamespace, EventsArea } from "./area.tsx";
 import { type ListedTrigger, TriggerState } from "./listed-trigger.tsx";
-import { removeAct, resumeAct, suspendAct } from "./resource-acts.ts";
+import { removeAct, resumeAct, suspendAct, whyKept } from "./resource-acts.ts";
 import { ResourceDialog } from "./resource-dialog.tsx";
 import { TriggerEvents } from "./trigger-events.tsx";
 
@@ -40,7 +40,7 @@ function Content({ id }: { readonly id: string }) {
       ? undefined
       : origin === "function"
         ? "Annotations of its function declare it"
-        : `A ${origin} declares it`;
+        : (whyKept(value) ?? `A ${origin} declares it`);
   const done = (did: boolean) => {
     setAct(undefined);
     setEdits(false);
