@@ -4,7 +4,6 @@ import { SINK } from "../../contract/events/sink-binding.ts";
 import { isDnsLabel } from "../../contract/names.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
-import { within } from "../../kit/within.ts";
 import type { Broker, KnownBrokers } from "../brokers/known-brokers.ts";
 import { decodeHttp, httpMode } from "../codec/http.ts";
 import type { BrokerRef, EventStore, NewEvent } from "../store/event-store.ts";
@@ -12,6 +11,7 @@ import type { BoundSinks } from "../triggers/bound-sinks.ts";
 import { type SinkName, sinkBroker, towardsSink } from "../triggers/sink-triggers.ts";
 import { forwardedHeaders } from "./forwarded-headers.ts";
 import { takeHops } from "./hops.ts";
+import { storeInTime } from "./store-in-time.ts";
 
 export const BROKER_PREFIX = "/broker/";
 
@@ -163,13 +163,7 @@ export class BrokerIngress {
   }
 
   async #inTime<T>(work: Promise<T>): Promise<T> {
-    // A box, as what is found may be undefined.
-    const done = await within(
-      this.#options.storeTimeoutMs ?? 15_000,
-      work.then((value) => ({ value })),
-    );
-    if (!done) throw new FaasError("unavailable", "the events' store does not answer");
-    return done.value;
+    return await storeInTime(work, this.#options.storeTimeoutMs);
   }
 }
 

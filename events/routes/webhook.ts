@@ -3,11 +3,11 @@ import { FaasError, toFaasError } from "../../contract/errors.ts";
 import { isDnsLabel } from "../../contract/names.ts";
 import { answerError } from "../../kit/answer-error.ts";
 import type { Logger } from "../../kit/log.ts";
-import { within } from "../../kit/within.ts";
 import { documentId } from "../sources/document-sources.ts";
 import type { AnswerRequest, SourceRequest } from "../sources/source.ts";
 import type { SourceRunner } from "../sources/source-runner.ts";
 import type { EventBodies } from "./broker.ts";
+import { storeInTime } from "./store-in-time.ts";
 
 export const WEBHOOK_PREFIX = "/webhook/";
 
@@ -22,7 +22,6 @@ export interface WebhookIngressOptions {
   readonly log: Pick<Logger, "error">;
 }
 
-const TIMEOUT_MS = 15_000;
 /** A body that no source reads. */
 const NO_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -79,19 +78,13 @@ export class WebhookIngress {
       headers: headersOf(req),
       query: url.searchParams,
     };
-    const ask = (body: Buffer) => this.#inTime(answer({ ...request, body }), "the events' store does not answer");
+    const ask = (body: Buffer) => this.#inTime(answer({ ...request, body }));
     if (NO_BODY.has(request.method)) return await ask(Buffer.alloc(0));
     return await this.#options.bodies.with(req, ask, undefined, this.#options.maxBytes);
   }
 
-  async #inTime<T>(work: Promise<T>, otherwise: string): Promise<T> {
-    // A box, as what comes of it may be undefined.
-    const done = await within(
-      this.#options.timeoutMs ?? TIMEOUT_MS,
-      work.then((value) => ({ value })),
-    );
-    if (!done) throw new FaasError("unavailable", otherwise, { code: "events_unavailable" });
-    return done.value;
+  async #inTime<T>(work: Promise<T>, otherwise?: string): Promise<T> {
+    return await storeInTime(work, this.#options.timeoutMs, otherwise);
   }
 }
 

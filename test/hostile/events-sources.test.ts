@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { SnsSender, TOPIC } from "../support/events/sns-sender.ts";
 import { openSourceStack, type SourceStack } from "../support/events/source-stack.ts";
 import { SIGNERS } from "../support/events/webhook-signers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -159,4 +160,40 @@ test.each([
 ])("asks for %s", async (path) => {
   const answer = await fetch(`${stack.url}${path}`, { method: "POST", body: "{}" });
   expect([401, 404]).toContain(answer.status);
+});
+
+/** What strangers may have a webhook of SNS do, whose proof is a certificate that they name. */
+test.each<[attack: string, make: (sns: SnsSender, theirs: SnsSender) => Buffer]>([
+  ["a certificate of the attacker's", (_sns, theirs) => theirs.message("Notification", {}, "2", {})],
+  [
+    "a message signed by the attacker in the name of the service",
+    (sns, theirs) => theirs.message("Notification", { SigningCertURL: `${sns.url}/SimpleNotificationService-0.pem` }),
+  ],
+  [
+    "a topic of the attacker's own",
+    (sns) => sns.message("Notification", { TopicArn: TOPIC.replace("orders", "evil") }),
+  ],
+  [
+    "a confirmation that leads into the network",
+    (sns, theirs) =>
+      sns.message("SubscriptionConfirmation", {
+        SubscribeURL: `${theirs.url}/?Action=ConfirmSubscription&TopicArn=${TOPIC}`,
+      }),
+  ],
+  ["a message changed on its way", (sns) => sns.message("Notification", {}, "2", { Message: "pay the attacker" })],
+])("a webhook of SNS refuses %s, and asks nobody else", async (_attack, make) => {
+  const [sns, theirs] = [await SnsSender.open(), await SnsSender.open()];
+  try {
+    await put("sns", { type: "webhook", profile: "sns", topicArns: [TOPIC], endpoint: sns.url });
+    const before = (await stack.events()).length;
+    const answer = await fetch(`${stack.url}/webhook/sns`, { method: "POST", body: new Uint8Array(make(sns, theirs)) });
+    await answer.text();
+    expect(answer.status).toBe(401);
+    expect(theirs.asked).toEqual([]);
+    expect(sns.asked.filter((path) => !path.endsWith(".pem"))).toEqual([]);
+    expect(await stack.events()).toHaveLength(before);
+  } finally {
+    await sns.close();
+    await theirs.close();
+  }
 });
