@@ -193,7 +193,7 @@ describeNeeding(missingBrowser())("a tour of the dashboard", () => {
     await page.getByRole("region", { name: "Answer" }).getByText("version one").waitFor();
     await tabTo(page, /^Settings$/, true);
     await keyboard.press("Enter");
-    await page.getByRole("button", { name: "Review the changes" }).waitFor();
+    await page.getByRole("button", { name: "Add to Environment" }).waitFor();
     await go(/^Add to Environment$/);
     await tabTo(page, /^Environment: name 1$/, true);
     await keyboard.type("EDITION");
