@@ -65,12 +65,18 @@ export function FunctionInvoke(part: FunctionPart) {
           noValidate
           onSubmit={(event) => {
             event.preventDefault();
-            if (Object.keys(problems).length === 0) void send();
+            if (!work && Object.keys(problems).length === 0) void send();
           }}
         >
           <CallFields form={form} problems={problems} onChange={setForm} />
           <p class="acts">
-            <button type="submit" class="primary" disabled={work !== undefined || Object.keys(problems).length > 0}>
+            {/* A button that cannot be pressed would lose the focus meanwhile. */}
+            <button
+              type="submit"
+              class="primary"
+              aria-disabled={work !== undefined}
+              disabled={Object.keys(problems).length > 0}
+            >
               {work ? "Calling…" : "Call"}
             </button>
             {work && (
