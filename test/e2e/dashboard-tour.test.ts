@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
@@ -11,12 +11,11 @@ import { describeNeeding } from "../support/needing.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 
 const PATIENCE_MS = 45_000;
-/** Takes its time where it is asked to, and has no stock until it is told so. */
-const HANDLER = `
-  let isMended = false;
+/** Takes its time where it is asked to, and has no stock until there is a file of it, which all of its replicas see. */
+const handler = (stock: string) => `
+  import { existsSync } from "node:fs";
   export default (req, res) => {
-    if (req.url === "/mend") isMended = true;
-    const fails = req.url === "/order" && !isMended;
+    const fails = req.url === "/order" && !existsSync(${JSON.stringify(stock)});
     res.statusCode = fails ? 422 : 200;
     setTimeout(() => res.end(fails ? "no stock" : "version " + (process.env.EDITION ?? "one")), req.url === "/slow" ? 2000 : 0);
   };`;
@@ -40,7 +39,7 @@ describeNeeding(missingBrowser())("a tour of the dashboard", () => {
     password = (await readFile(join(dataDir, "basic-auth-password"), "utf8")).trim();
     await buildImage(platform, "shop:1", {
       "faaslane.json": JSON.stringify({ env: { mode: "inproc", inproc_handler: "./index.mjs" } }),
-      "index.mjs": HANDLER,
+      "index.mjs": handler(join(folder.path, "stock")),
     });
     browser = await openBrowser();
   }, 120_000);
@@ -141,7 +140,7 @@ describeNeeding(missingBrowser())("a tour of the dashboard", () => {
     await link("Queue").click();
     const letters = page.getByRole("region", { name: "Dead letters" });
     await letters.getByRole("button", { name: "Replay" }).first().waitFor();
-    for (let n = 0; n < 20; n++) await fetch(`${platform.url}/function/shop/mend`);
+    await writeFile(join(folder.path, "stock"), "7");
     await letters.getByRole("button", { name: "Replay" }).first().click();
     await dialog.getByRole("button", { name: "Replay", exact: true }).click();
     await letters.waitFor({ state: "detached" });
