@@ -192,6 +192,8 @@ test("a log is followed, limited and stamped", async () => {
   const pod = await onlyPod(isReady);
   const path = `${PODS}/${pod.metadata.name}/log`;
   await eventually("it answers", async () => await call(pod, "/one"));
+  // A moment after the answer.
+  await eventually("that is in the log", async () => String(await client.get(path)).includes("called /one"));
   const controller = new AbortController();
   const followed = await fetch(`${kube.url}${path}?follow=true&tailLines=1&timestamps=true`, {
     signal: controller.signal,

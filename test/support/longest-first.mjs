@@ -6,8 +6,14 @@ import TestSequencer from "@jest/test-sequencer";
  */
 const LONGEST = [
   "contracts/jetstream-queue",
-  "gateway/async-calls",
   "gateway/queue/embedded/contract",
+  "gateway/async-calls",
+  "gateway/queue-worker",
+  "gateway/scaling-routes",
+  "gateway/queue/jetstream/workers",
+  "deploy/containers",
+  "gateway/any-provider",
+  "gateway/async/queues",
   "gateway/proxy",
   "provider/local/replicas",
   "provider/kubernetes/operator",

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "@jest/globals";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
-import { missingPrograms } from "./support/programs.ts";
-import { startWritten } from "./support/written-function.ts";
+import { missingPrograms } from "../templates/support/programs.ts";
+import { startWritten } from "../templates/support/written-function.ts";
 
 const testPython = testNeeding(unlessRequired(missingPrograms("python3")));
 

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { describeNeeding, unlessRequired } from "../support/needing.ts";
 import { ROOT } from "../support/platform.ts";
-import { find, render } from "./chart-support.ts";
-import { type Container, type ContainerSpec, IMAGE_PROGRAMS, Network, whyNoContainers } from "./container.ts";
-import { layOutImage } from "./image.ts";
-import { containerOf } from "./pod.ts";
+import { find, render } from "../deploy/chart-support.ts";
+import { type Container, type ContainerSpec, IMAGE_PROGRAMS, Network, whyNoContainers } from "../deploy/container.ts";
+import { layOutImage } from "../deploy/image.ts";
+import { containerOf } from "../deploy/pod.ts";
 
 const why = unlessRequired(whyNoContainers());
 const describeContainers = describeNeeding(why);
