@@ -91,5 +91,5 @@ export function attributeText(value: EventValue): string {
 export function isJsonType(contentType: string | undefined): boolean {
   if (contentType === undefined) return true;
   const [type = ""] = contentType.toLowerCase().split(";", 1);
-  return /\/(.+\+)?json$/.test(type.trim());
+  return /^[^/]+\/(?:[^/]*\+)?json$/.test(type.trim());
 }

@@ -5,7 +5,7 @@ const MAX_CAUSES = 5;
 const HIDDEN = "***";
 /** Shorter ones are in too many words to be hidden. */
 const MIN_SECRET_CHARS = 4;
-const CREDENTIALS_IN_URL = /(\w+:\/\/)[^\s/@]+@/g;
+const CREDENTIALS_IN_URL = /\b(\w+:\/\/)[^\s/@]+@/g;
 
 /**
  * What went wrong, for people, without secrets.

@@ -136,7 +136,8 @@ function isPersistent(connection: string | string[] | undefined, byDefault: bool
   if (connection === "keep-alive") return true;
   const options = String(connection)
     .toLowerCase()
-    .split(/[\t ]*,[\t ]*/);
+    .split(",")
+    .map((option) => option.trim());
   if (options.includes("close")) return false;
   return byDefault || options.includes("keep-alive");
 }

@@ -31,6 +31,7 @@ const LONG = 8 * SHORT;
 const SUSPICIOUS_FACTOR = 20;
 /** Below this a measurement says nothing; the slowest linear one here takes a tenth of it. */
 const SUSPICIOUS_MS = 10;
+const TRIES = 10;
 
 /**
  * A text of whose length the time that `pattern` takes is more than proportional, as far as is found by trying: one
@@ -53,7 +54,7 @@ export function slowText(pattern: RegExp): string | undefined {
 
 /** Best of some tries each: others use the machine too. */
 function isSlow(pattern: RegExp, shape: (length: number) => string): boolean {
-  const best = (text: string) => Math.min(...[1, 2, 3].map(() => timeOf(pattern, text)));
+  const best = (text: string) => Math.min(...Array.from({ length: TRIES }, () => timeOf(pattern, text)));
   const long = best(shape(LONG));
   return long >= SUSPICIOUS_MS && long / best(shape(SHORT)) > SUSPICIOUS_FACTOR;
 }

@@ -30,7 +30,7 @@ export async function openLogin(settings: ClusterSettings, secret: SourceContext
   const { url, token, ca } = settings;
   const authority = ca && (await secret(ca.secret, ca.key));
   return {
-    server: url.replace(/\/+$/, ""),
+    server: withoutEnd(url),
     tls: authority === undefined ? {} : { ca: authority },
     token: async () => token && (await secret(token.secret, token.key)).trim(),
     own: false,
@@ -87,7 +87,7 @@ async function fromKubeconfig(text: string): Promise<ClusterLogin> {
   const key = bytes(user["client-key-data"]);
   const servername = textOf(cluster["tls-server-name"]);
   return {
-    server: server.replace(/\/+$/, ""),
+    server: withoutEnd(server),
     tls: {
       ...(ca && { ca }),
       ...(cert && { cert }),
@@ -117,4 +117,9 @@ function named(config: Fields, list: string, field: string, name: unknown): Fiel
   return Array.isArray(entries)
     ? fieldsOf(fieldsOf(entries.map(fieldsOf).find((entry) => entry.name === name))[field])
     : {};
+}
+
+/** A path follows. */
+function withoutEnd(url: string): string {
+  return url.replace(/(?<!\/)\/+$/, "");
 }

@@ -25,7 +25,7 @@ export function nameFor(folder: string): string {
     .toLowerCase()
     .replace(/\.zip$/, "")
     .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^[^a-z]+|-+$/g, "")
+    .replace(/^[^a-z]+|-$/g, "")
     .slice(0, 63)
-    .replace(/-+$/, "");
+    .replace(/-$/, "");
 }

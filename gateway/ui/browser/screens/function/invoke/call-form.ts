@@ -61,7 +61,7 @@ export function callProblems(form: CallForm): CallProblems {
   if (form.asynchronous && form.callback !== "" && !/^https?:\/\/./.test(form.callback)) {
     problems.callback = "must be an http or https URL";
   }
-  if (form.asynchronous && form.delay !== "" && !/^(\d+(\.\d+)?(ms|[smh])?)+$/.test(form.delay)) {
+  if (form.asynchronous && form.delay !== "" && !/^(\d+(\.\d+)?|(\d+(\.\d+)?(ms|[smh]))+)$/.test(form.delay)) {
     problems.delay = "must be a duration such as 90 or 1m30s";
   }
   return problems;
@@ -143,6 +143,6 @@ export function withoutSecrets(form: CallForm): CallForm {
 
 function isKept(body: string): boolean {
   if (body.length > MAX_KEPT_BODY_CHARS || redactText(body) !== body) return false;
-  const names = body.matchAll(/["']?([\w.-]{2,64})["']?\s*[:=]/g);
+  const names = body.matchAll(/(?<![\w.-])([\w.-]{2,})["']?\s*[:=]/g);
   return ![...names].some(([, name = ""]) => isSecretName(name));
 }
