@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { eventually } from "../support/eventually.ts";
-import { describeNeeding, unlessRequired } from "../support/needing.ts";
-import { ROOT } from "../support/platform.ts";
 import { find, render } from "../deploy/chart-support.ts";
 import { type Container, type ContainerSpec, IMAGE_PROGRAMS, Network, whyNoContainers } from "../deploy/container.ts";
 import { layOutImage } from "../deploy/image.ts";
 import { containerOf } from "../deploy/pod.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeNeeding, unlessRequired } from "../support/needing.ts";
+import { ROOT } from "../support/platform.ts";
 
 const why = unlessRequired(whyNoContainers());
 const describeContainers = describeNeeding(why);
