@@ -109,7 +109,9 @@ export class CopiedExchange implements Exchange {
     const send: OpenCall["send"] = (body) => {
       call.send(body);
       const isWhole = body === null || (Buffer.isBuffer(body) && body.length <= MAX_COPIED_BYTES);
-      if (isWhole && !this.#isOver) this.#options.sent({ headers: this.#headers, body: body as Buffer | null });
+      if (!isWhole || this.#isOver) return;
+      // The call is on its way first.
+      setImmediate(() => this.#options.sent({ headers: this.#headers, body: body as Buffer | null }));
     };
     const leave = () => {
       call.leave();

@@ -87,7 +87,7 @@ export async function deployTwice(
   );
 }
 
-async function send(url: string, method: string, path: string, body: object): Promise<void> {
+export async function send(url: string, method: string, path: string, body: object): Promise<void> {
   const answer = await fetch(url + path, {
     method,
     headers: { "content-type": "application/json" },
