@@ -30,12 +30,31 @@ function sizeOf(value: unknown): number {
  * @throws {FaasError} `invalid`, naming every field that is wrong and its rule
  */
 export function decode<T extends z.ZodType>(schema: T, value: unknown, prefix: string): z.output<T> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: typeRule });
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) =>
     issue.path.length === 0 ? issue.message : `${issue.path.map(String).join(".")}: ${issue.message}`,
   );
   throw new FaasError("invalid", `${prefix}: ${listProblems(problems)}`, { cause: result.error });
+}
+
+/** Kinds of values, as their authors call them. */
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "an object",
+  record: "an object",
+  array: "a list",
+};
+
+/** The rule of a type that has no words of its own. */
+function typeRule({ code, input, ...rule }: z.core.$ZodRawIssue): string | undefined {
+  if (code !== "invalid_type") return undefined;
+  const kind = KINDS[String(rule.expected)];
+  if (input === undefined) return "is required";
+  return kind === undefined ? undefined : `must be ${kind}`;
 }
 
 /**

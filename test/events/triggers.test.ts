@@ -193,6 +193,8 @@ describe("declared triggers", () => {
     [{ subscriber, ledger: "all" }, "trigger: ledger: must be full, meta or off"],
     [{ subscriber, order: "fifo" }, "trigger: order: must be partitionkey or any"],
     [{ subscriber, sbscriber: 1 }, 'trigger: Unrecognized key: "sbscriber"'],
+    [{}, "trigger: subscriber: is required"],
+    [{ subscriber: [] }, "trigger: subscriber: must be an object"],
   ])("%j is refused", (spec, message) => {
     expect(() => declared(spec)).toThrow(message);
   });

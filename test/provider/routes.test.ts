@@ -374,8 +374,8 @@ test("with credentials everything under /system asks for them, and nothing else 
 
 test.each<[rule: string, body: unknown, expected: string]>([
   ["no body", "", "400 prune: unexpected end of JSON input\n"],
-  ["a list", [], "400 prune: Invalid input: expected object, received array\n"],
-  ["text for a switch", { all: "true" }, "400 prune: all: Invalid input: expected boolean, received string\n"],
+  ["a list", [], "400 prune: must be an object\n"],
+  ["text for a switch", { all: "true" }, "400 prune: all: must be true or false\n"],
   // It would remove what was only to be looked at.
   ["a wish that is misspelt", { all: true, dryrun: true }, '400 prune: Unrecognized key: "dryrun"\n'],
 ])("prune refuses %s", async (_rule, body, expected) => {
