@@ -1,17 +1,12 @@
-import { useState } from "preact/hooks";
-import { type Act, command, curlOf, option, withQuery } from "../../act.ts";
-import { askJson } from "../../api.ts";
-import { ActButton, ActDialog } from "../../components/act.tsx";
-import { Equivalent } from "../../components/equivalent.tsx";
+import { withQuery } from "../../act.ts";
+import { ActButton } from "../../components/act.tsx";
 import { Link } from "../../components/link.tsx";
-import { Failure, Loading } from "../../components/message.tsx";
-import { useAsked } from "../../components/resource.ts";
-import { type Column, Table } from "../../components/table.tsx";
+import type { Column } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatNumber, formatSize } from "../../format.ts";
-import { askedNamespace, EventsArea } from "./area.tsx";
+import { EventsArea } from "./area.tsx";
+import { DeclaredList } from "./declared-list.tsx";
 import { removeAct, whyKept } from "./resource-acts.ts";
-import { ResourceDialog } from "./resource-dialog.tsx";
 
 interface ListedBroker {
   readonly name: string;
@@ -33,23 +28,32 @@ const EXAMPLE = { maxAge: "24h", maxSize: "512Mi", delivery: { retry: 5 } };
 export function BrokersScreen() {
   return (
     <EventsArea title="Brokers">
-      <Brokers />
+      <DeclaredList<ListedBroker>
+        kind="broker"
+        caption="Brokers"
+        columns={columnsOf}
+        keyOf={({ name }) => name}
+        actions={(broker, namespace, { edit, ask }) => (
+          <>
+            <ActButton why={whyKept(broker)} onClick={edit}>
+              Edit
+            </ActButton>
+            <ActButton
+              why={broker.declared ? whyKept(broker) : "It is not declared, but there by itself"}
+              onClick={() => ask(removeAct({ kind: "broker", name: broker.name, namespace }))}
+            >
+              Remove
+            </ActButton>
+          </>
+        )}
+        example={EXAMPLE}
+      />
     </EventsArea>
   );
 }
 
-function Brokers() {
-  const namespace = askedNamespace();
-  const path = withQuery("/system/brokers", { namespace });
-  const { value, error, reload } = useAsked(path, (signal) => askJson<ListedBroker[]>(path, { signal }), 3_000);
-  const [edited, setEdited] = useState<ListedBroker | "new">();
-  const [act, setAct] = useState<Act>();
-  const done = (did: boolean) => {
-    setEdited(undefined);
-    setAct(undefined);
-    if (did) reload();
-  };
-  const columns: readonly Column<ListedBroker>[] = [
+function columnsOf(namespace: string | undefined): readonly Column<ListedBroker>[] {
+  return [
     {
       id: "name",
       title: "Broker",
@@ -76,43 +80,5 @@ function Brokers() {
       title: "Settings",
       cell: ({ spec }) => <code>{spec === undefined ? "defaults" : JSON.stringify(spec)}</code>,
     },
-    {
-      id: "do",
-      title: "Actions",
-      cell: (broker) => (
-        <div class="acts">
-          <ActButton why={whyKept(broker)} onClick={() => setEdited(broker)}>
-            Edit
-          </ActButton>
-          <ActButton
-            why={broker.declared ? whyKept(broker) : "It is not declared, but there by itself"}
-            onClick={() => setAct(removeAct({ kind: "broker", name: broker.name, namespace }))}
-          >
-            Remove
-          </ActButton>
-        </div>
-      ),
-    },
   ];
-  return (
-    <>
-      {error !== undefined && <Failure error={error} />}
-      {!value && error === undefined && <Loading />}
-      {value && <Table caption="Brokers" columns={columns} rows={value} keyOf={({ name }) => name} id="b" />}
-      <p class="buttons">
-        <ActButton onClick={() => setEdited("new")}>Declare a broker</ActButton>
-      </p>
-      <Equivalent cli={command("faaslane", "brokers", ...option("-n", namespace))} curl={curlOf({ path })} />
-      {edited && (
-        <ResourceDialog
-          kind="broker"
-          namespace={namespace}
-          example={EXAMPLE}
-          {...(edited !== "new" && { of: { name: edited.name, spec: edited.spec ?? {} } })}
-          onClose={done}
-        />
-      )}
-      {act && <ActDialog act={act} onClose={done} />}
-    </>
-  );
 }

@@ -1,18 +1,13 @@
-import { useState } from "preact/hooks";
-import { type Act, command, curlOf, option, withQuery } from "../../act.ts";
-import { askJson } from "../../api.ts";
-import { ActButton, ActDialog } from "../../components/act.tsx";
-import { Equivalent } from "../../components/equivalent.tsx";
+import { ActButton } from "../../components/act.tsx";
 import { Link } from "../../components/link.tsx";
-import { Empty, Failure, Loading } from "../../components/message.tsx";
-import { useAsked } from "../../components/resource.ts";
+import { Empty } from "../../components/message.tsx";
 import { StateChip, type Tone } from "../../components/state-chip.tsx";
-import { type Column, Table } from "../../components/table.tsx";
+import type { Column } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatNumber } from "../../format.ts";
-import { askedNamespace, EventsArea } from "./area.tsx";
+import { EventsArea } from "./area.tsx";
+import { DeclaredList, type RowActions } from "./declared-list.tsx";
 import { removeAct, resumeAct, suspendSourceAct, whyKept } from "./resource-acts.ts";
-import { ResourceDialog } from "./resource-dialog.tsx";
 
 interface ListedSource {
   readonly name: string;
@@ -40,88 +35,6 @@ const TONES: Readonly<Record<string, Tone>> = {
   elsewhere: "idle",
 };
 const EXAMPLE = { type: "cron", schedule: "*/5 * * * *", data: { about: "time" } };
-
-/** What brings events from outside. */
-export function SourcesScreen() {
-  return (
-    <EventsArea title="Sources">
-      <Sources />
-    </EventsArea>
-  );
-}
-
-function Sources() {
-  const namespace = askedNamespace();
-  const path = withQuery("/system/sources", { namespace });
-  const { value, error, reload } = useAsked(path, (signal) => askJson<ListedSource[]>(path, { signal }), 2_000);
-  const [edited, setEdited] = useState<ListedSource | "new">();
-  const [act, setAct] = useState<Act>();
-  const done = (did: boolean) => {
-    setEdited(undefined);
-    setAct(undefined);
-    if (did) reload();
-  };
-  const columns: readonly Column<ListedSource>[] = [
-    ...COLUMNS,
-    {
-      id: "do",
-      title: "Actions",
-      cell: (source) => {
-        const { name, spec } = source;
-        const named = { kind: "source", name, namespace } as const;
-        const why = source.function === undefined ? whyKept(source) : "Annotations of its function declare it";
-        return (
-          <div class="acts">
-            <ActButton
-              why={why}
-              onClick={() => setAct(spec.suspend === true ? resumeAct(named) : suspendSourceAct(named))}
-            >
-              {spec.suspend === true ? "Resume" : "Suspend"}
-            </ActButton>
-            <ActButton why={why} onClick={() => setEdited(source)}>
-              Edit
-            </ActButton>
-            <ActButton why={why} onClick={() => setAct(removeAct(named))}>
-              Remove
-            </ActButton>
-          </div>
-        );
-      },
-    },
-  ];
-  return (
-    <>
-      {error !== undefined && <Failure error={error} />}
-      {!value && error === undefined && <Loading />}
-      {value?.length === 0 && (
-        <Empty command="faaslane sources add tick cron --set 'schedule=*/5 * * * *'">No source is declared.</Empty>
-      )}
-      {value && value.length > 0 && (
-        <Table
-          caption="Sources"
-          columns={columns}
-          rows={value}
-          keyOf={({ name, function: by }) => `${by === undefined ? "" : "function/"}${name}`}
-          id="s"
-        />
-      )}
-      <p class="buttons">
-        <ActButton onClick={() => setEdited("new")}>Declare a source</ActButton>
-      </p>
-      <Equivalent cli={command("faaslane", "sources", ...option("-n", namespace))} curl={curlOf({ path })} />
-      {edited && (
-        <ResourceDialog
-          kind="source"
-          namespace={namespace}
-          example={EXAMPLE}
-          {...(edited !== "new" && { of: edited })}
-          onClose={done}
-        />
-      )}
-      {act && <ActDialog act={act} onClose={done} />}
-    </>
-  );
-}
 
 const COLUMNS: readonly Column<ListedSource>[] = [
   {
@@ -158,3 +71,43 @@ const COLUMNS: readonly Column<ListedSource>[] = [
       ),
   },
 ];
+
+/** What brings events from outside. */
+export function SourcesScreen() {
+  return (
+    <EventsArea title="Sources">
+      <DeclaredList<ListedSource>
+        kind="source"
+        caption="Sources"
+        columns={() => COLUMNS}
+        keyOf={({ name, function: by }) => `${by === undefined ? "" : "function/"}${name}`}
+        actions={actionsOf}
+        example={EXAMPLE}
+        empty={
+          <Empty command="faaslane sources add tick cron --set 'schedule=*/5 * * * *'">No source is declared.</Empty>
+        }
+        everyMs={2_000}
+      />
+    </EventsArea>
+  );
+}
+
+function actionsOf(source: ListedSource, namespace: string | undefined, { edit, ask }: RowActions) {
+  const { name, spec } = source;
+  const named = { kind: "source", name, namespace } as const;
+  const isSuspended = spec.suspend === true;
+  const why = source.function === undefined ? whyKept(source) : "Annotations of its function declare it";
+  return (
+    <>
+      <ActButton why={why} onClick={() => ask(isSuspended ? resumeAct(named) : suspendSourceAct(named))}>
+        {isSuspended ? "Resume" : "Suspend"}
+      </ActButton>
+      <ActButton why={why} onClick={edit}>
+        Edit
+      </ActButton>
+      <ActButton why={why} onClick={() => ask(removeAct(named))}>
+        Remove
+      </ActButton>
+    </>
+  );
+}

@@ -1,20 +1,15 @@
-import { useState } from "preact/hooks";
 import type { FlowReport, RunState } from "../../../../../contract/events/flow-run.ts";
-import { command, curlOf, option, withQuery } from "../../act.ts";
-import { askJson } from "../../api.ts";
-import { ActButton } from "../../components/act.tsx";
-import { Equivalent } from "../../components/equivalent.tsx";
+import { withQuery } from "../../act.ts";
 import { Field } from "../../components/field.tsx";
 import { Link } from "../../components/link.tsx";
-import { Empty, Failure, Loading, Notice } from "../../components/message.tsx";
-import { useAsked } from "../../components/resource.ts";
+import { Empty, Notice } from "../../components/message.tsx";
 import { StateChip, type Tone } from "../../components/state-chip.tsx";
-import { type Column, Table } from "../../components/table.tsx";
+import type { Column } from "../../components/table.tsx";
 import { query, setQuery } from "../../router.ts";
 import { live } from "../../state/live.ts";
 import { session } from "../../state/session.ts";
 import { askedNamespace } from "../events/area.tsx";
-import { ResourceDialog } from "../events/resource-dialog.tsx";
+import { DeclaredList } from "../events/declared-list.tsx";
 import "../../styles/run.css";
 
 export const RUN_TONES: Readonly<Record<RunState, Tone>> = {
@@ -57,10 +52,6 @@ export function FlowsScreen() {
 }
 
 function Flows() {
-  const namespace = askedNamespace();
-  const path = withQuery("/system/flows", { namespace });
-  const { value, error, reload } = useAsked(path, (signal) => askJson<FlowReport[]>(path, { signal }), 3_000);
-  const [declares, setDeclares] = useState(false);
   return (
     <>
       <h1>Flows</h1>
@@ -72,29 +63,16 @@ function Flows() {
           onInput={(given) => setQuery("namespace", given)}
         />
       </form>
-      {error !== undefined && <Failure error={error} />}
-      {!value && error === undefined && <Loading />}
-      {value?.length === 0 && (
-        <Empty command={`faaslane flows add order --set 'steps=[{"function":"price"}]'`}>No flow is declared.</Empty>
-      )}
-      {value && value.length > 0 && (
-        <Table caption="Flows" columns={COLUMNS} rows={value} keyOf={({ name }) => name} id="f" />
-      )}
-      <p class="buttons">
-        <ActButton onClick={() => setDeclares(true)}>Declare a flow</ActButton>
-      </p>
-      <Equivalent cli={command("faaslane", "flows", "list", ...option("-n", namespace))} curl={curlOf({ path })} />
-      {declares && (
-        <ResourceDialog
-          kind="flow"
-          namespace={namespace}
-          example={EXAMPLE}
-          onClose={(done) => {
-            setDeclares(false);
-            if (done) reload();
-          }}
-        />
-      )}
+      <DeclaredList<FlowReport>
+        kind="flow"
+        caption="Flows"
+        columns={() => COLUMNS}
+        keyOf={({ name }) => name}
+        example={EXAMPLE}
+        empty={
+          <Empty command={`faaslane flows add order --set 'steps=[{"function":"price"}]'`}>No flow is declared.</Empty>
+        }
+      />
     </>
   );
 }

@@ -5,15 +5,15 @@ import { askJson } from "../../api.ts";
 import { ActButton, ActDialog } from "../../components/act.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Field } from "../../components/field.tsx";
-import { Link } from "../../components/link.tsx";
 import { Empty, Failure, Loading } from "../../components/message.tsx";
 import { useAsked } from "../../components/resource.ts";
 import { StateChip } from "../../components/state-chip.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
-import { formatSize, shorten } from "../../format.ts";
+import { formatSize } from "../../format.ts";
 import { navigate, query, setQuery } from "../../router.ts";
 import { cancelAct, purgeAct, splitName } from "./acts.ts";
+import { CALL_COLUMNS } from "./call-columns.tsx";
 
 const EVERY_MS = 2_000;
 
@@ -107,16 +107,7 @@ export function WaitingCalls() {
 }
 
 const COLUMNS: readonly Column<ListedCallReport>[] = [
-  { id: "function", title: "Function", cell: (call) => `${call.function}.${call.namespace}` },
-  {
-    id: "call",
-    title: "Call",
-    cell: ({ id, callId }) => (
-      <Link to={`/queue/${encodeURIComponent(id)}`}>
-        <code title={callId}>{shorten(callId, 13)}</code>
-      </Link>
-    ),
-  },
+  ...CALL_COLUMNS,
   { id: "state", title: "State", cell: ({ state }) => <StateChip tone="busy">{state}</StateChip> },
   { id: "queue", title: "Queue", cell: ({ queue }) => queue },
   { id: "attempts", title: "Attempts", numeric: true, cell: ({ attempts }) => attempts },

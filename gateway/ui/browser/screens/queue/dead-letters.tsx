@@ -5,15 +5,15 @@ import { askJson } from "../../api.ts";
 import { ActButton, ActDialog, send } from "../../components/act.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Field } from "../../components/field.tsx";
-import { Link } from "../../components/link.tsx";
 import { Empty, Failure, Loading, Notice } from "../../components/message.tsx";
 import { useAsked } from "../../components/resource.ts";
 import { type Column, Table } from "../../components/table.tsx";
 import { Moment } from "../../components/time.tsx";
-import { formatNumber, formatSize, shorten } from "../../format.ts";
+import { formatNumber, formatSize } from "../../format.ts";
 import { query, setQuery } from "../../router.ts";
 import { now } from "../../state/session.ts";
 import { type LetterAct, type LetterFilter, letterAct, matchingAct, selectedAct, splitName } from "./acts.ts";
+import { CALL_COLUMNS } from "./call-columns.tsx";
 import { countLetters } from "./count-letters.ts";
 
 const EVERY_MS = 5_000;
@@ -149,16 +149,7 @@ export function DeadLetters() {
 }
 
 const COLUMNS: readonly Column<DeadLetterReport>[] = [
-  { id: "function", title: "Function", cell: (letter) => `${letter.function}.${letter.namespace}` },
-  {
-    id: "call",
-    title: "Call",
-    cell: ({ id, callId }) => (
-      <Link to={`/queue/${encodeURIComponent(id)}`}>
-        <code title={callId}>{shorten(callId, 13)}</code>
-      </Link>
-    ),
-  },
+  ...CALL_COLUMNS,
   { id: "reason", title: "Reason", cell: ({ reason }) => <bdi>{reason}</bdi> },
   { id: "status", title: "Status", numeric: true, cell: ({ status }) => status ?? "–" },
   { id: "attempts", title: "Attempts", numeric: true, cell: ({ attempts }) => attempts },
