@@ -29,6 +29,7 @@ export class Log {
 
   /** A function's output as is, for settings that ask to see it. */
   copy(bytes: Buffer): void {
+    this.flush();
     this.#stdout.write(bytes, 1);
   }
 
@@ -38,6 +39,7 @@ export class Log {
     const splitter = new LineSplitter(this.#settings.logLineBytes);
     const print = (lines: readonly Buffer[]) => {
       if (lines.length === 0) return;
+      this.flush();
       const prefix = this.#settings.prefixLogs ? Buffer.from(`${this.#now()} ${name}: `) : EMPTY;
       output.write(Buffer.concat(lines.flatMap((line) => [prefix, line, LINE_END])), lines.length);
     };
@@ -54,7 +56,7 @@ export class Log {
     source.on("error", (error) => this.print(`Error reading ${name}: ${error.message}`));
   }
 
-  /** Writes what still waits for more, for who has no time to wait. */
+  /** Writes what still waits for more: before what comes after it on either stream, and for who has no time to wait. */
   flush(): void {
     this.#stderr.flush();
   }

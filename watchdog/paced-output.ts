@@ -9,7 +9,7 @@ const PATIENCE_MS = 1000;
 /** When writing is tried again after it has failed. */
 const RETRY_MS = 1000;
 
-/** Lines of the watchdog's own wait so long for more of them: a write wakes the log's reader, which costs more than the line. */
+/** After a line of the watchdog's own the next ones wait so long for more: a write wakes the log's reader, which costs more than a line. */
 const GATHER_MS = 5;
 const GATHER_LIMIT_BYTES = 16 * 1024;
 
@@ -52,23 +52,27 @@ export class PacedOutput {
     this.#send(bytes, lineCount);
   }
 
-  /** A line that need not be there at once; it stays before what is written later. */
+  /** A line that need not be there at once when one has just been written; it stays before what is written later. */
   writeSoon(line: string): void {
     this.#gathered += line;
     this.#gatheredLines++;
-    if (this.#gathered.length >= GATHER_LIMIT_BYTES) this.flush();
-    else this.#gatherer ??= setTimeout(this.flush, GATHER_MS);
+    if (this.#gatherer === undefined) this.#writeGathered();
+    else if (this.#gathered.length >= GATHER_LIMIT_BYTES) this.flush();
   }
 
   /** Writes what is gathered. */
-  readonly flush = (): void => {
-    clearTimeout(this.#gatherer);
-    this.#gatherer = undefined;
+  flush(): void {
     const text = this.#gathered;
     const lineCount = this.#gatheredLines;
     this.#gathered = "";
     this.#gatheredLines = 0;
     if (text !== "") this.#send(text, lineCount);
+  }
+
+  /** Writes what is gathered, and gathers anew. */
+  readonly #writeGathered = (): void => {
+    this.#gatherer = this.#gathered === "" ? undefined : setTimeout(this.#writeGathered, GATHER_MS);
+    this.flush();
   };
 
   #send(text: string | Buffer, lineCount: number): void {

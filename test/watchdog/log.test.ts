@@ -19,15 +19,15 @@ function remembering() {
   return { stream, writes };
 }
 
-test("lines of a moment are one write", async () => {
+test("a line is written at once, and those of the next moment as one", async () => {
   const { stream, writes } = remembering();
   const log = new Log(SETTINGS, remembering().stream, stream);
   for (const word of ["a", "b", "c"]) log.print(word);
-  expect(writes).toEqual([]);
-  await eventually("they are written", () => writes.length > 0);
+  expect(writes).toEqual(["WHEN a\n"]);
+  await eventually("the others are written", () => writes.length > 1);
   log.print("d");
   await log.flushed();
-  expect(writes).toEqual(["WHEN a\nWHEN b\nWHEN c\n", "WHEN d\n"]);
+  expect(writes).toEqual(["WHEN a\n", "WHEN b\nWHEN c\n", "WHEN d\n"]);
 });
 
 test("what a function prints stays behind what was printed before it", async () => {

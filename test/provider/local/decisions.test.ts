@@ -292,7 +292,7 @@ test("two deployments that mean the same are the same", () => {
 
 test.each<[string, RegExp]>([
   ["{", /^faaslane\.json: /],
-  ["[]", /expected object/],
+  ["[]", /^faaslane\.json: must be an object$/],
   [`{"requires":"python3"}`, /requires/],
   [`{"requires":["../sh"]}`, /requires\.0: must be the name of a program/],
   [`{"install":[]}`, /install/],
