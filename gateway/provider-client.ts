@@ -121,7 +121,9 @@ export class ProviderClient implements ProviderReads {
     const path = `${PATHS.scale}${name}?namespace=${encodeURIComponent(namespace)}`;
     const idleFirst = this.#poller?.running ? undefined : inFlight;
     await this.#request("POST", path, {
-      ...{ serviceName: name, namespace, replicas },
+      serviceName: name,
+      namespace,
+      replicas,
       ...(idleFirst && { inFlight: idleFirst }),
     });
     this.#poller?.ordered(ref, replicas);

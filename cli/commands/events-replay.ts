@@ -69,8 +69,18 @@ function requestOf(events: readonly string[], flags: Flags) {
   const { broker, source, type, since, until, all, to, rate, name, replies } = flags;
   if (rate !== undefined && !/^\d{1,6}(\.\d{1,3})?$/.test(rate)) throw new CliError("--rate must be a number");
   const given = {
-    ...{ name, broker, source, type, trigger: triggerOfFlags(flags), states: statesOfFlags(flags), since, until },
-    ...{ all, to, replies, rate: rate === undefined ? undefined : Number(rate) },
+    name,
+    broker,
+    source,
+    type,
+    trigger: triggerOfFlags(flags),
+    states: statesOfFlags(flags),
+    since,
+    until,
+    all,
+    to,
+    replies,
+    rate: rate === undefined ? undefined : Number(rate),
     events: events.length > 0 ? events : undefined,
   };
   try {

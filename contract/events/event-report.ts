@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { decode, maybe } from "../decode.ts";
+import { deliveryAttempt } from "./delivery-attempt.ts";
 
 /** Of a delivery; the last three are final. */
 export const DELIVERY_STATES = ["waiting", "delivering", "retrying", "delivered", "dead", "dropped"] as const;
@@ -31,17 +32,6 @@ const eventSummary = z.object({
 /** An event in a list. */
 export type EventSummary = z.output<typeof eventSummary>;
 
-const attempt = z.object({
-  at: time,
-  durationMs: count,
-  status: maybe(count),
-  version: maybe(z.string()),
-  replica: maybe(z.string()),
-  error: maybe(z.string()),
-  /** What else is to be told of it. */
-  note: maybe(z.string()),
-});
-
 const delivery = z.object({
   id: z.string(),
   trigger: z.string(),
@@ -50,7 +40,7 @@ const delivery = z.object({
   reason: maybe(z.string()),
   /** All of them; `attempts` are the latest. */
   tries: count,
-  attempts: z.array(attempt),
+  attempts: z.array(deliveryAttempt),
   nextAttemptAt: maybe(time),
   /** Of those with one key, one is made after another. */
   orderKey: maybe(z.string()),

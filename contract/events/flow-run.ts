@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { decode, maybe } from "../decode.ts";
+import { deliveryAttempt } from "./delivery-attempt.ts";
 
 /** Of a run; all but the first are final, until it is resumed. */
 export const RUN_STATES = ["running", "succeeded", "failed", "cancelled", "timed-out"] as const;
@@ -57,16 +58,6 @@ const preview = z.object({
 });
 export type DataPreview = z.output<typeof preview>;
 
-const attempt = z.object({
-  at: time,
-  durationMs: count,
-  status: maybe(count),
-  version: maybe(z.string()),
-  replica: maybe(z.string()),
-  error: maybe(z.string()),
-  note: maybe(z.string()),
-});
-
 const runStep = z.object({
   name: z.string(),
   /** `call`, `transform`, `wait`, `map`, `parallel`, or `reply`. */
@@ -76,7 +67,7 @@ const runStep = z.object({
   /** How often it was begun. */
   tries: count,
   /** The latest of its subscriber's. */
-  attempts: z.array(attempt),
+  attempts: z.array(deliveryAttempt),
   nextAttemptAt: maybe(time),
   /** Of a fan-out. */
   parts: maybe(z.object({ total: count, open: count, done: count, failed: count, empty: count })),

@@ -1,7 +1,6 @@
 import { TrustedProxies } from "../../http/client-address.ts";
 import type { OtherConnections } from "../../http/other-connections.ts";
 import type { SharedCount, UpgradeOptions } from "../../http/upgrades.ts";
-import { Certificates } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
 import type { PathPrefix } from "../core/path-prefix.ts";
@@ -9,6 +8,7 @@ import { isFunctionCall } from "../proxy/function-proxy.ts";
 import type { FunctionRoutes } from "../proxy/function-routes.ts";
 import type { RoutedRequests } from "../proxy/routed-requests.ts";
 import type { GatewayConfig } from "./config.ts";
+import { listenWithCertificates } from "./listen-with-certificates.ts";
 
 /** Longer than the idle time of the proxies that people put in front, so that they never race our closing. */
 const KEEP_ALIVE_MS = 120_000;
@@ -48,17 +48,16 @@ export interface CallListenerOptions {
  * Opens the gateway's API to its callers.
  * @throws {StartError} when a certificate cannot be used or a socket is taken; the listen error when a port is
  */
-export async function listenForCalls(handler: Handler, options: CallListenerOptions): Promise<DrainingServer> {
+export function listenForCalls(handler: Handler, options: CallListenerOptions): Promise<DrainingServer> {
   const { config, maxConnections, others, log } = options;
   const { trustedProxies, proxyProtocol, certificates: pairs } = config.front;
-  const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
-  if (certificates) {
-    const look = () => certificates.setHosts(options.functionRoutes.certificates(config.functionSecretsPath));
-    options.functionRoutes.onChange(look);
-    look();
-  }
-  try {
-    const server = await listen(handler, {
+  return listenWithCertificates(pairs, log, (certificates) => {
+    if (certificates) {
+      const look = () => certificates.setHosts(options.functionRoutes.certificates(config.functionSecretsPath));
+      options.functionRoutes.onChange(look);
+      look();
+    }
+    return listen(handler, {
       port: config.port,
       host: config.bindAddress,
       socketMode: config.socketMode,
@@ -76,17 +75,7 @@ export async function listenForCalls(handler: Handler, options: CallListenerOpti
       http2: config.http2,
       log,
     });
-    return {
-      ...server,
-      drain: async (timeoutMs) => {
-        certificates?.close();
-        await server.drain(timeoutMs);
-      },
-    };
-  } catch (error) {
-    certificates?.close();
-    throw error;
-  }
+  });
 }
 
 /** Calls of functions alone may go on with another protocol. */

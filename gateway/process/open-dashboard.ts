@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Credentials } from "../../kit/basic-auth.ts";
 import { hostBeside } from "../../kit/bind-address.ts";
-import { Certificates } from "../../kit/certificates.ts";
 import type { Logger } from "../../kit/log.ts";
 import type { LoginAttempts } from "../../kit/login-attempts.ts";
 import { type DrainingServer, type Handler, listen } from "../../kit/server.ts";
@@ -17,6 +16,7 @@ import { CallLog } from "../ui/live/call-log.ts";
 import { buildConfiguration } from "../ui/platform/configuration.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { LazyEvents } from "./events/lazy-events.ts";
+import { listenWithCertificates } from "./listen-with-certificates.ts";
 import { type LiveParts, openLive } from "./open-live.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import type { UiConfig } from "./ui-config.ts";
@@ -68,7 +68,10 @@ export function openUi({
   const live = openLive({
     ...parts,
     self: () => ({
-      ...{ name: gateway, release, startedAt, threads: config.workers ?? 1 },
+      name: gateway,
+      release,
+      startedAt,
+      threads: config.workers ?? 1,
       leads: autoscaler.leading,
       hasProvider: provider.connected,
       ...(queueing && { drainsQueue: config.ownWorker }),
@@ -94,7 +97,11 @@ export function openUi({
     return loaded;
   };
   const dashboard = new Dashboard({
-    ...{ assets, credentials, attempts, pathPrefix, readOnly },
+    assets,
+    credentials,
+    attempts,
+    pathPrefix,
+    readOnly,
     limits: { idleMs, maxMs },
     ownOrigin: port !== undefined,
     release,
@@ -115,32 +122,20 @@ export function openUi({
 const MAX_CONNECTIONS = 200;
 
 /** Opens the dashboard's own port, with the gateway's certificates. @throws the listen error when it is taken */
-export async function listenForDashboard(
+export function listenForDashboard(
   handler: Handler,
   port: number,
   { ui, bindAddress, front, readTimeoutMs }: Pick<GatewayConfig, "ui" | "bindAddress" | "front" | "readTimeoutMs">,
   log: Logger,
 ): Promise<DrainingServer> {
-  const pairs = front.certificates;
-  const certificates = pairs.length > 0 ? await Certificates.open(pairs, { log }) : undefined;
-  try {
-    const server = await listen(handler, {
+  return listenWithCertificates(front.certificates, log, (certificates) =>
+    listen(handler, {
       port,
       host: ui.bindAddress ?? hostBeside(bindAddress),
       server: { requestTimeout: readTimeoutMs },
       limits: { maxConnections: MAX_CONNECTIONS },
       front: { proxyProtocol: false, certificates },
       log,
-    });
-    return {
-      ...server,
-      drain: async (timeoutMs) => {
-        certificates?.close();
-        await server.drain(timeoutMs);
-      },
-    };
-  } catch (error) {
-    certificates?.close();
-    throw error;
-  }
+    }),
+  );
 }

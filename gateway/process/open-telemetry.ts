@@ -112,7 +112,9 @@ async function openTracing(config: TracingConfig, release: string, log: Pick<Log
   const facts = { collector: url.origin };
   const exporter = new SpanExporter({
     send: (spans, signal) => collector.post(encodeSpans(resource, spans), signal),
-    ...{ maxQueue, maxBatch, delayMs },
+    maxQueue,
+    maxBatch,
+    delayMs,
     onTrouble: (reason) => log.warn({ ...facts, reason }, "traces cannot be exported; calls go on without them"),
     onRecovery: () => log.info(facts, "traces are exported again"),
     random: Math.random,

@@ -181,8 +181,21 @@ function configOf(config: GatewayConfig): WorkerSettings["config"] {
     config;
   return {
     functionSecretsPath,
-    ...{ port, bindAddress, socketMode, front, pathPrefix, readTimeoutMs, http2, upgradeIdleMs, maxUpgrades },
-    ...{ defaultNamespace, maxHeldCalls, upstreamTimeoutMs, upstreamTimeoutGiven, scaleUpTimeoutMs, logLevel },
+    port,
+    bindAddress,
+    socketMode,
+    front,
+    pathPrefix,
+    readTimeoutMs,
+    http2,
+    upgradeIdleMs,
+    maxUpgrades,
+    defaultNamespace,
+    maxHeldCalls,
+    upstreamTimeoutMs,
+    upstreamTimeoutGiven,
+    scaleUpTimeoutMs,
+    logLevel,
   };
 }
 

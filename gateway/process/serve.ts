@@ -188,21 +188,19 @@ export async function openGateway(
     const eventMeter = new EventMeter();
     const { tracer } = telemetry;
     const events = openGatewayEvents({
-      ...{
-        config,
-        credentials,
-        attempts,
-        table,
-        caller,
-        provider,
-        connection,
-        tracer,
-        observer,
-        meter: eventMeter,
-        gateway,
-        release,
-        log,
-      },
+      config,
+      credentials,
+      attempts,
+      table,
+      caller,
+      provider,
+      connection,
+      tracer,
+      observer,
+      meter: eventMeter,
+      gateway,
+      release,
+      log,
     });
     if (events) opened.push(events);
     const watch = openRolloutWatch(connection, table);
@@ -253,7 +251,14 @@ export async function openGateway(
     const rollouts = await openRollouts({
       config: config.async,
       prometheusUrl: config.scaling.prometheusUrl,
-      ...{ underWay, table, provider, connection, autoscaler, caller, release, log },
+      underWay,
+      table,
+      provider,
+      connection,
+      autoscaler,
+      caller,
+      release,
+      log,
     });
     opened.push(rollouts);
     let worker: RunningWorker | undefined;

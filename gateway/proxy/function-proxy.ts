@@ -164,7 +164,11 @@ export class FunctionProxy {
       const { url, headers } = call;
       return this.#guarded.handle(
         {
-          ...{ entry: entry.function, policy, url, headers, ours: this.responseHeaders(headers) },
+          entry: entry.function,
+          policy,
+          url,
+          headers,
+          ours: this.responseHeaders(headers),
           observed: exchange instanceof ObservedExchange ? exchange : undefined,
           start: (guarded) => this.#start(entry, guarded, call),
         },

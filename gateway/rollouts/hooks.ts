@@ -70,7 +70,14 @@ function callOf(hook: string, question: HookQuestion): QueuedCall {
   const { name, namespace } = functionOf(hook, question.namespace);
   const id = randomUUID();
   return {
-    ...{ id, callId: id, queue: DEFAULT_QUEUE, function: name, namespace, method: "POST", path: "/", query: "" },
+    id,
+    callId: id,
+    queue: DEFAULT_QUEUE,
+    function: name,
+    namespace,
+    method: "POST",
+    path: "/",
+    query: "",
     headers: [["Content-Type", "application/json"]],
     body: Buffer.from(JSON.stringify(question)),
     acceptedAt: Date.now(),

@@ -140,7 +140,11 @@ export class AsyncIntake {
       const status = this.#pathPrefix.locate(`${ASYNC_PREFIX}${encodeURIComponent(receipt.id)}`, req.headers);
       res
         .writeHead(202, {
-          ...{ ...ours, ...guard?.headers, ...receiptHeaders(receipt), ...status, "content-length": "0" },
+          ...ours,
+          ...guard?.headers,
+          ...receiptHeaders(receipt),
+          ...status,
+          "content-length": "0",
           ...(version !== undefined && { [VERSION_HEADER]: version }),
           ...(ignored !== undefined && { [IGNORED_HEADER]: ignored }),
         })

@@ -75,7 +75,12 @@ export class Tracer {
         const links = origin && [{ traceId: origin.traceId, spanId: origin.spanId }];
         this.#add([
           {
-            ...{ traceId, spanId, name, kind, attributes, failed },
+            traceId,
+            spanId,
+            name,
+            kind,
+            attributes,
+            failed,
             parentId: undefined,
             state: origin?.state ?? "",
             start: this.#clock.of(start),

@@ -6,7 +6,17 @@ export function deployedAs(status: FunctionStatus, namespace: string): ResolvedD
   const { name, image, envProcess, envVars, constraints, secrets, labels, annotations } = status;
   const { limits, requests, readOnlyRootFilesystem } = status;
   return {
-    ...{ service: name, image, namespace, envProcess, envVars, constraints, secrets, labels, annotations },
-    ...{ limits, requests, readOnlyRootFilesystem },
+    service: name,
+    image,
+    namespace,
+    envProcess,
+    envVars,
+    constraints,
+    secrets,
+    labels,
+    annotations,
+    limits,
+    requests,
+    readOnlyRootFilesystem,
   };
 }

@@ -32,7 +32,9 @@ export function planRollback(
   const versions = amend(
     before,
     {
-      ...{ latest: target.version, traffic: tagsAlone(before.traffic), detached: detach || undefined },
+      latest: target.version,
+      traffic: tagsAlone(before.traffic),
+      detached: detach || undefined,
       ...(given && { rollout: given }),
     },
     cause,

@@ -22,8 +22,18 @@ export async function deployedOf(store: FunctionStore, ref: FunctionRef): Promis
   const { [SHOWN.label]: _name, ...labels } = status.labels ?? {};
   const { [SHOWN.annotation]: _scrape, ...annotations } = status.annotations ?? {};
   return {
-    ...{ service: ref.name, namespace: ref.namespace, image, labels, annotations },
-    ...{ envProcess, envVars, constraints, secrets, limits, requests, readOnlyRootFilesystem },
+    service: ref.name,
+    namespace: ref.namespace,
+    image,
+    labels,
+    annotations,
+    envProcess,
+    envVars,
+    constraints,
+    secrets,
+    limits,
+    requests,
+    readOnlyRootFilesystem,
   };
 }
 

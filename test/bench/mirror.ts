@@ -24,7 +24,9 @@ export async function benchMirror({ gateways }: WholePath): Promise<boolean> {
   const { image } = (await (await fetch(`${url}/system/function/one`)).json()) as { image: string };
   const labels = { "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1" };
   const definition = (share: number) => ({
-    ...{ service: "mirrored", image, labels },
+    service: "mirrored",
+    image,
+    labels,
     annotations: { "com.faaslane.rollout": "manual", "com.faaslane.mirror": `v2=${share}` },
   });
   await deployTwice(url, definition(0));

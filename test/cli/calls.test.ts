@@ -3,9 +3,19 @@ import { json } from "./support/fake-gateway.ts";
 import { openScene } from "./support/scene.ts";
 
 const CALL = {
-  ...{ id: "c1", function: "f", namespace: "openfaas-fn", version: "v2", replica: "10.0.0.1:8080" },
-  ...{ at: Date.parse("2030-01-01T00:00:00.123Z"), method: "POST", path: "/function/f/a\u001b[31m", status: 502 },
-  ...{ durationMs: 1234.5, cold: true, asynchronous: true, error: "replica_failed" },
+  id: "c1",
+  function: "f",
+  namespace: "openfaas-fn",
+  version: "v2",
+  replica: "10.0.0.1:8080",
+  at: Date.parse("2030-01-01T00:00:00.123Z"),
+  method: "POST",
+  path: "/function/f/a\u001b[31m",
+  status: 502,
+  durationMs: 1234.5,
+  cold: true,
+  asynchronous: true,
+  error: "replica_failed",
   phases: [
     { name: "wait", ms: 1200 },
     { name: "function", ms: 34.46 },

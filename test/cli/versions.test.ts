@@ -17,7 +17,12 @@ const version = (number: number, more: object = {}) => ({
   ...more,
 });
 const listed: ListedVersions = {
-  ...{ name: "hello", namespace: "openfaas-fn", generation: 7, latest: "v3", stable: "v2", previous: "v1" },
+  name: "hello",
+  namespace: "openfaas-fn",
+  generation: 7,
+  latest: "v3",
+  stable: "v2",
+  previous: "v1",
   traffic: [
     { version: "v2", share: 9000 },
     { version: "v3", share: 1000, tag: "canary" },
@@ -43,19 +48,20 @@ const { settings } = parseRollout({
   "com.faaslane.rollout.gate": "errors<1%,p95<1.3x",
 });
 const state = (changes: Partial<RolloutState> = {}): RolloutState => ({
-  ...{
-    id: 1,
-    from: "v2",
-    to: "v3",
-    phase: "step",
-    step: 0,
-    since: Date.now() - 61_000,
-    startedAt: Date.now() - 3_700_000,
-  },
+  id: 1,
+  from: "v2",
+  to: "v3",
+  phase: "step",
+  step: 0,
+  since: Date.now() - 61_000,
+  startedAt: Date.now() - 3_700_000,
   settings,
   measurements: [
     {
-      ...{ at: 1, step: 0, verdict: "bad", reason: "errors 20% are over 1%" },
+      at: 1,
+      step: 0,
+      verdict: "bad",
+      reason: "errors 20% are over 1%",
       candidate: { calls: 100, errors: 20, cold: 1, p50: 3.2, p95: 8, p99: 9 },
       stable: { calls: 1900, errors: 0, cold: 0 },
     },
@@ -109,7 +115,8 @@ describe("versions", () => {
   test("says what to do about a function that is not there, and a gateway that has none", async () => {
     await using scene = await openScene(() => ({ status: 404, body: "function hello not found" }), {});
     expect(await scene.run("versions hello")).toEqual({
-      ...{ code: 1, stdout: "" },
+      code: 1,
+      stdout: "",
       stderr: "Error: function hello not found; `faaslane list` shows what is deployed\n",
     });
     scene.gateway.respond = () => ({ status: 404, body: "404 page not found\n" });
@@ -136,7 +143,8 @@ describe("traffic", () => {
     expect([put.path, jsonOf(put)]).toEqual([
       "/system/function/hello/traffic",
       {
-        ...{ generation: 7, reason: "try" },
+        generation: 7,
+        reason: "try",
         targets: [
           { version: "v6", share: 9000 },
           { version: "latest", share: 1000 },

@@ -72,6 +72,8 @@ test("a Deployment that faas-netes made reads as faas-netes reads it, and says m
   expect(readStatus(trimDeployment(theirDeployment()))).toEqual({
     ...theirStatus(),
     // faas-netes forgets these.
-    ...{ envVars, constraints, readOnlyRootFilesystem },
+    envVars,
+    constraints,
+    readOnlyRootFilesystem,
   });
 });

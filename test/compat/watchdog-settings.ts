@@ -197,7 +197,9 @@ const CLASSIC: readonly Setting[] = [
 
 export const HTTP = { mode: "http", fprocess: "reflect" };
 const REFLECTED: HeaderFacts = {
-  ...{ ...DONE, "content-type": "application/json", "set-cookie": "a=b" },
+  ...DONE,
+  "content-type": "application/json",
+  "set-cookie": "a=b",
   "x-multi": ["one", "two"],
 };
 export const seen = (facts: object = {}) => ({ method: "GET", requestURI: "/", body: "", host: "gw.test", ...facts });
@@ -223,7 +225,9 @@ const PROXYING: readonly Setting[] = [
           body: "hello",
           contentLength: 5,
           headers: {
-            ...{ "Content-Type": ["text/plain"], "X-Custom-Header": ["v1"], "X-Call-Id": ["id-1"] },
+            "Content-Type": ["text/plain"],
+            "X-Custom-Header": ["v1"],
+            "X-Call-Id": ["id-1"],
             "X-Secret": ABSENT,
           },
         }),

@@ -102,7 +102,9 @@ describe("what the function gets", () => {
       const { body, headers: sent } = await callbackTo("/seen");
       expect(sent).toMatchObject({ "content-type": "application/json", "x-multi": "one, two" });
       expect(JSON.parse(body)).toMatchObject({
-        ...{ method: "POST", requestURI: "/a/b?x=1&y=%20z", body: "hello" },
+        method: "POST",
+        requestURI: "/a/b?x=1&y=%20z",
+        body: "hello",
         headers: { "X-Mine": ["1"], Authorization: ["Bearer mine"], "X-Call-Id": [sent["x-call-id"]] },
       });
     },

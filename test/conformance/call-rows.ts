@@ -21,7 +21,10 @@ type Seen = Partial<Record<"method" | "requestURI" | "body", string>> & { header
 
 /** What the function received. */
 const seen = ({ headers, ...rest }: Seen = {}) => ({
-  ...{ method: "GET", requestURI: "/", body: "", ...rest },
+  method: "GET",
+  requestURI: "/",
+  body: "",
+  ...rest,
   headers: {
     "X-Call-Id": [expect.stringMatching(/^[\w-]+$/)],
     "X-Start-Time": [expect.stringMatching(/^\d{19}$/)],

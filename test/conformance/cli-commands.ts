@@ -75,7 +75,12 @@ const GREET = {
 const { service: name, envVars, labels, annotations, ...rest } = GREET;
 /** The status of the function that {@link GREET} makes. */
 const STATUS = {
-  ...{ name, namespace: settings.namespace, ...rest, envVars, replicas: 1, availableReplicas: 1 },
+  name,
+  namespace: settings.namespace,
+  ...rest,
+  envVars,
+  replicas: 1,
+  availableReplicas: 1,
   labels: { ...labels, faas_function: "greet" },
   annotations: { ...annotations, "prometheus.io.scrape": "false" },
 };
@@ -108,7 +113,11 @@ const secret = (method: string, sends: object, answer: Omit<Exchange, "line">): 
   ...answer,
 });
 const list = (facts: (body: string) => void, reply: unknown): Exchange => ({
-  ...{ line: "GET /system/functions", status: 200, headers: JSON_TYPE, facts, reply: JSON.stringify(reply) },
+  line: "GET /system/functions",
+  status: 200,
+  headers: JSON_TYPE,
+  facts,
+  reply: JSON.stringify(reply),
 });
 const emptyList = list(notListing("greet"), []);
 const fullList = list(listing(FUNCTION), [REPLY]);
@@ -116,11 +125,17 @@ const accepted = { status: 202, facts: "" };
 
 /** The path of calls names the namespace, and text goes as such. */
 const INVOKED: HeaderFacts = {
-  ...{ "content-type": "text/plain", "x-call-id": /./, "x-start-time": /./ },
-  ...{ "x-served-by": /./, "x-duration-seconds": /./ },
+  "content-type": "text/plain",
+  "x-call-id": /./,
+  "x-start-time": /./,
+  "x-served-by": /./,
+  "x-duration-seconds": /./,
 };
 const invoke = (line: string, answer: Omit<Exchange, "line">): Exchange => ({
-  ...{ line, sends: "hello", head: ["Content-Type: text/plain"], ...answer },
+  line,
+  sends: "hello",
+  head: ["Content-Type: text/plain"],
+  ...answer,
 });
 
 /** A deploy by flags alone sends the maps that are empty, too. */
@@ -166,7 +181,10 @@ export const COMMANDS: readonly Command[] = [
     code: 0,
     asks: [
       {
-        ...{ line: "GET /system/namespaces", status: 200, headers: JSON_TYPE, facts: including(settings.namespace) },
+        line: "GET /system/namespaces",
+        status: 200,
+        headers: JSON_TYPE,
+        facts: including(settings.namespace),
         reply: JSON.stringify([settings.namespace]),
       },
     ],
@@ -255,7 +273,9 @@ export const COMMANDS: readonly Command[] = [
     code: 1,
     asks: [
       invoke(`POST /function/nothere.${settings.namespace}`, {
-        ...{ status: 404, headers: TEXT, facts: /^error finding function nothere\.[-a-z]+\b/ },
+        status: 404,
+        headers: TEXT,
+        facts: /^error finding function nothere\.[-a-z]+\b/,
       }),
     ],
   },

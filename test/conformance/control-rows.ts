@@ -11,7 +11,11 @@ import { REFLECT } from "./target.ts";
 /** Of `reflect`; two replicas at most, so that orders to scale it start no more. */
 export const REFLECT_DEPLOYMENT = { service: "reflect", ...REFLECT, labels: { "com.openfaas.scale.max": "2" } };
 const LISTED = {
-  ...{ name: "reflect", image: REFLECT.image, namespace: settings.namespace, replicas: 1, availableReplicas: 1 },
+  name: "reflect",
+  image: REFLECT.image,
+  namespace: settings.namespace,
+  replicas: 1,
+  availableReplicas: 1,
   labels: { faas_function: "reflect" },
   annotations: { "prometheus.io.scrape": "false" },
   createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/),

@@ -235,7 +235,9 @@ describe("scaling", () => {
     "alerts add a share of the most while they fire, and end at the least",
     async () => {
       const labels = {
-        ...{ "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "3", "com.openfaas.scale.factor": "34" },
+        "com.openfaas.scale.min": "1",
+        "com.openfaas.scale.max": "3",
+        "com.openfaas.scale.factor": "34",
       };
       await target.deploy({ service: "alerted", ...ECHO, labels });
       const alert = async (state: string) => {

@@ -52,7 +52,9 @@ const FOREIGN: Readonly<Record<string, Schema>> = {
           name: text,
           rules: list(
             object({
-              ...{ alert: text, expr: text, for: text },
+              alert: text,
+              expr: text,
+              for: text,
               labels: { type: "object", additionalProperties: text },
               annotations: { type: "object", additionalProperties: text },
             }),
@@ -285,7 +287,8 @@ describe("limits of the queue", () => {
   test("that are set hold, on the volume of the embedded queue too", () => {
     expect(configOf({ ...limits, minFree: "64Mi" }).async.queue).toMatchObject({
       callLimits,
-      ...{ kind: "embedded", minFreeBytes: 64 * 1024 ** 2 },
+      kind: "embedded",
+      minFreeBytes: 64 * 1024 ** 2,
     });
   });
 

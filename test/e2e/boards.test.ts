@@ -43,9 +43,12 @@ describe("a platform that has been called, has failed and has slept", () => {
     platform = await Platform.start({
       dataDir: join(folder.path, "data"),
       env: {
-        ...{ log_level: "info", access_log: join(folder.path, "calls.log"), max_retry_attempts: "0" },
+        log_level: "info",
+        access_log: join(folder.path, "calls.log"),
+        max_retry_attempts: "0",
         // Nobody is there, so that spans are lost.
-        ...{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_BSP_SCHEDULE_DELAY: "100" },
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
+        OTEL_BSP_SCHEDULE_DELAY: "100",
       },
     });
     const env = { mode: "classic", fprocess: "cat" };
@@ -111,7 +114,10 @@ describeWithNats("a gateway with its queue on NATS", () => {
     folder = await temporaryFolder();
     provider = await FakeProvider.open();
     const config = loadGatewayConfig({
-      ...{ port: "0", metrics_port: "0", functions_provider_url: provider.url.href, data_dir: folder.path },
+      port: "0",
+      metrics_port: "0",
+      functions_provider_url: provider.url.href,
+      data_dir: folder.path,
       nats_url: `nats://${nats.address}`,
     });
     gateway = await openGateway(config, { user: "admin", password: "secret" }, createLogger("silent"));

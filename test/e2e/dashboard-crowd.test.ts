@@ -47,7 +47,9 @@ describeNeeding(missingBrowser())("the overview of a thousand functions", () => 
 
   const put = (n: number, change: { readonly replicas?: number; readonly problem?: string }) =>
     gateway.provider.put({
-      ...{ name: nameOf(n), namespace: n % 10 === 0 ? "staging" : "openfaas-fn", replicas: 0 },
+      name: nameOf(n),
+      namespace: n % 10 === 0 ? "staging" : "openfaas-fn",
+      replicas: 0,
       ...change,
     });
   const rowOf = (name: string) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });

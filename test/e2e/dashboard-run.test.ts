@@ -147,7 +147,9 @@ describeNeeding(missingBrowser())("what runs, in the dashboard", () => {
 
   test("a rollout is aborted, with a reason that is kept", async () => {
     const annotations = {
-      ...{ topic: "order.created", "com.faaslane.rollout": "canary", "com.faaslane.rollout.steps": "10@pause,100" },
+      topic: "order.created",
+      "com.faaslane.rollout": "canary",
+      "com.faaslane.rollout.steps": "10@pause,100",
       "com.faaslane.rollout.gate": "errors<1%",
     };
     await send("/system/functions", "PUT", { service: "shop", image: "shop:1", envVars: { A: "1" }, annotations });

@@ -20,7 +20,9 @@ const handler = (stock: string) => `
     setTimeout(() => res.end(fails ? "no stock" : "version " + (process.env.EDITION ?? "one")), req.url === "/slow" ? 2000 : 0);
   };`;
 const SCALING = {
-  ...{ "com.openfaas.scale.type": "capacity", "com.openfaas.scale.target": "1", "com.openfaas.scale.max": "3" },
+  "com.openfaas.scale.type": "capacity",
+  "com.openfaas.scale.target": "1",
+  "com.openfaas.scale.max": "3",
   "com.faaslane.scale.window": "6s",
 };
 

@@ -34,11 +34,15 @@ const TO_RECORDER = { ref: { apiVersion: "openfaas.com/v1", kind: "Function", na
 test("objects declare a broker, a trigger and a source, and say that they are ready", async () => {
   await stage.create("broker", "orders", { maxAge: "1h", delivery: { retry: 2 } });
   await stage.create("trigger", "placed", {
-    ...{ broker: "orders", filter: { attributes: { type: "order.placed" } }, subscriber: TO_RECORDER },
+    broker: "orders",
+    filter: { attributes: { type: "order.placed" } },
+    subscriber: TO_RECORDER,
   });
   await stage.create("source", "clock", { type: "cron", schedule: "* * * * * *", broker: "orders", data: "tick" });
   await stage.create("trigger", "ticks", {
-    ...{ broker: "orders", filters: [{ prefix: { type: "com.faaslane.cron" } }], subscriber: TO_RECORDER },
+    broker: "orders",
+    filters: [{ prefix: { type: "com.faaslane.cron" } }],
+    subscriber: TO_RECORDER,
   });
   await stage.condition("broker", "orders", { status: "True" });
   await stage.condition("trigger", "placed", { status: "True", reason: "Ready" });

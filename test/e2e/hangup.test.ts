@@ -94,7 +94,11 @@ needsTerminal(
         PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,
         HOME: process.env.HOME,
         SHELL: "/bin/sh",
-        ...{ port: "0", metrics_port: "0", provider_port: "0", data_dir: dataDir, stack_file: "stack.yml" },
+        port: "0",
+        metrics_port: "0",
+        provider_port: "0",
+        data_dir: dataDir,
+        stack_file: "stack.yml",
       },
     });
     try {

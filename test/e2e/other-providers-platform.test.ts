@@ -43,7 +43,10 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => hiding.listen(0, "127.0.0.1", resolve));
   const data = join(folder, "data");
   const config = loadGatewayConfig({
-    ...{ port: "0", metrics_port: "0", queue: "none", autoscaling: "false" },
+    port: "0",
+    metrics_port: "0",
+    queue: "none",
+    autoscaling: "false",
     functions_provider_url: `http://127.0.0.1:${(hiding.address() as AddressInfo).port}/`,
   });
   gateway = await openGateway(config, await readCredentials(data), createLogger("silent"));

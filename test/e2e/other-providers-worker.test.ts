@@ -17,8 +17,12 @@ describeWithNats("a queue worker of its own, in front of another provider", () =
     nats = await NatsServer.start();
     gateway = await StockGateway.open({ nats_url: `nats://${nats.address}`, queue_worker: "false" });
     const config = loadQueueWorkerConfig({
-      ...{ metrics_port: "0", nats_url: `nats://${nats.address}`, initial_retry_wait: "10ms", drain_timeout: "2s" },
-      ...{ functions_provider_url: gateway.provider.url.href, gateway_url: gateway.gateway.url },
+      metrics_port: "0",
+      nats_url: `nats://${nats.address}`,
+      initial_retry_wait: "10ms",
+      drain_timeout: "2s",
+      functions_provider_url: gateway.provider.url.href,
+      gateway_url: gateway.gateway.url,
     });
     worker = await openQueueWorker(config, CREDENTIALS, createLogger("silent"));
   }, 60_000);

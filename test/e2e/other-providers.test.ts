@@ -171,8 +171,11 @@ test("a provider that makes fewer replicas than are ordered, or keeps the last, 
   const { provider } = gateway;
   provider.maxReplicas = 3;
   const labels = {
-    ...{ "com.openfaas.scale.type": "capacity", "com.openfaas.scale.target": "1", "com.openfaas.scale.max": "10" },
-    ...{ "com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "5s" },
+    "com.openfaas.scale.type": "capacity",
+    "com.openfaas.scale.target": "1",
+    "com.openfaas.scale.max": "10",
+    "com.openfaas.scale.zero": "true",
+    "com.openfaas.scale.zero-duration": "5s",
   };
   const fn = provider.deploy({ name: "f", labels }, 1, (_req, res) => setTimeout(() => res.end("fine"), 100));
   const load_ = await load(gateway, 8);

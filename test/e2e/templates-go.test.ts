@@ -18,8 +18,13 @@ const SLOW = 300_000;
 
 const EVENT = {
   attributes: {
-    ...{ specversion: "1.0", id: "7", source: "/s", type: "made", datacontenttype: "application/json" },
-    ...{ subject: 'Euro € "q" 100%', extra: "grüße" },
+    specversion: "1.0",
+    id: "7",
+    source: "/s",
+    type: "made",
+    datacontenttype: "application/json",
+    subject: 'Euro € "q" 100%',
+    extra: "grüße",
   },
   data: Buffer.from('{"a":1}'),
 };
@@ -36,8 +41,13 @@ async function repliesToEvents(url: string): Promise<void> {
       200,
       {
         attributes: {
-          ...{ specversion: "1.0", id: expect.stringMatching(/^[0-9a-f-]{36}$/), source: "/ü", type: "done" },
-          ...{ subject: "7", extra: "grüße", datacontenttype: "application/json" },
+          specversion: "1.0",
+          id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          source: "/ü",
+          type: "done",
+          subject: "7",
+          extra: "grüße",
+          datacontenttype: "application/json",
         },
         data: EVENT.data,
       },

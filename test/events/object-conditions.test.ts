@@ -16,11 +16,17 @@ const there: Target = { uri: "/broker/shop/default" };
 const missing: Target = { uri: "/x", fault: { reason: "NoFunction", message: "function f does not exist" } };
 const invalid: ObjectProblem = { reason: "Invalid", message: "filters[0]: no", keeps: true };
 const trigger = {
-  ...{ broker: there, subscriber: there, deadLetter: undefined, problem: undefined, stopped: undefined },
+  broker: there,
+  subscriber: there,
+  deadLetter: undefined,
+  problem: undefined,
+  stopped: undefined,
   suspended: false,
 };
 const status = (state: SourceStatus["state"], problem?: string): SourceStatus => ({
-  ...{ state, events: 0, errors: 0 },
+  state,
+  events: 0,
+  errors: 0,
   ...(problem !== undefined && { problem }),
 });
 

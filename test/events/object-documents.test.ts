@@ -14,7 +14,12 @@ const LISTED: KnownKinds = { broker: "listed", trigger: "listed", source: "liste
 const NEVER = new AbortController().signal;
 
 const object = (own: Partial<EventObject> = {}): EventObject => ({
-  ...{ kind: "trigger", namespace: NS, name: "a", uid: "u1", generation: 1, spec: { subscriber: { function: "f" } } },
+  kind: "trigger",
+  namespace: NS,
+  name: "a",
+  uid: "u1",
+  generation: 1,
+  spec: { subscriber: { function: "f" } },
   ...own,
 });
 
@@ -197,7 +202,12 @@ describe("documents of objects", () => {
 
 describe("statuses", () => {
   const status = (own: Partial<EventObjectStatus> = {}, reason = "Ready"): EventObjectStatus => ({
-    ...{ kind: "source", namespace: NS, name: "a", uid: "u1", generation: 1, fields: {} },
+    kind: "source",
+    namespace: NS,
+    name: "a",
+    uid: "u1",
+    generation: 1,
+    fields: {},
     conditions: [{ type: "Ready", status: reason === "Ready" ? "True" : "False", reason, message: "m" }],
     ...own,
   });

@@ -14,7 +14,11 @@ function storeOf(count: number, failing: (ref: string, tries: number) => FaasErr
   const tries = new Map<string, number>();
   const replays = new Map<string, DeliveryRecord[]>();
   const delivery = (id: string, given: Partial<DeliveryRecord> = {}): DeliveryRecord => ({
-    ...{ id, trigger: TRIGGER, state: "delivered", attempts: [], tries: 1 },
+    id,
+    trigger: TRIGGER,
+    state: "delivered",
+    attempts: [],
+    tries: 1,
     ...given,
   });
   const recordOf = (ref: string): EventRecord => ({
@@ -22,9 +26,14 @@ function storeOf(count: number, failing: (ref: string, tries: number) => FaasErr
       ref,
       broker: { namespace: NS, name: "default" },
       event: { attributes: { specversion: "1.0", id: ref, source: "/s", type: "t" } },
-      ...{ headers: [], hops: 1, arrivedAt: 1, via: "http" },
+      headers: [],
+      hops: 1,
+      arrivedAt: 1,
+      via: "http",
     },
-    ...{ dataBytes: 0, pending: false, verdicts: [] },
+    dataBytes: 0,
+    pending: false,
+    verdicts: [],
     deliveries: [delivery("d"), ...(replays.get(ref) ?? [])],
   });
   const refs = Array.from({ length: count }, (_, place) => String(10_000 + place));

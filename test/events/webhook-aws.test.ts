@@ -150,8 +150,11 @@ describe("a webhook of SNS", () => {
     const s3 = {
       Records: [
         {
-          ...{ eventSource: "aws:s3", awsRegion: "eu-central-1", eventName: "ObjectCreated:Put" },
-          ...{ eventTime: "2026-10-01T10:00:00.000Z", s3: { bucket: { name: "b" }, object: { key: "k" } } },
+          eventSource: "aws:s3",
+          awsRegion: "eu-central-1",
+          eventName: "ObjectCreated:Put",
+          eventTime: "2026-10-01T10:00:00.000Z",
+          s3: { bucket: { name: "b" }, object: { key: "k" } },
           responseElements: { "x-amz-request-id": "R", "x-amz-id-2": "I" },
         },
       ],
@@ -300,8 +303,16 @@ describe("addresses of AWS", () => {
     parseSnsMessage(
       Buffer.from(
         JSON.stringify({
-          ...{ Type: "SubscriptionConfirmation", MessageId: "1", Message: "m", Timestamp: new Date().toISOString() },
-          ...{ SignatureVersion: "2", Signature: "AAAA", Token: "t", TopicArn: topicArn, SigningCertURL, SubscribeURL },
+          Type: "SubscriptionConfirmation",
+          MessageId: "1",
+          Message: "m",
+          Timestamp: new Date().toISOString(),
+          SignatureVersion: "2",
+          Signature: "AAAA",
+          Token: "t",
+          TopicArn: topicArn,
+          SigningCertURL,
+          SubscribeURL,
         }),
       ),
     );

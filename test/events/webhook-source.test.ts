@@ -35,7 +35,9 @@ const NAMES: Readonly<Record<Profile, string>> = {
   stripe: "com.stripe.charge.paid",
   slack: "com.slack.message",
   standard: "user.created",
-  ...{ hmac: "com.faaslane.webhook", token: "com.faaslane.webhook", basic: "com.faaslane.webhook" },
+  hmac: "com.faaslane.webhook",
+  token: "com.faaslane.webhook",
+  basic: "com.faaslane.webhook",
 };
 
 async function open(profile: Profile, more: object = {}) {

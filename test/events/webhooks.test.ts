@@ -141,7 +141,8 @@ describe("events of deliveries", () => {
     ["release", { action: "published", release: { id: 5 } }, { type: "com.github.release.published", subject: "5" }],
   ])("GitHub's %s", (name, payload, expected) => {
     expect(event("github", github(name), { repository, ...payload })).toMatchObject({
-      ...{ id: "d-1", source: repository.url },
+      id: "d-1",
+      source: repository.url,
       ...expected,
     });
   });
@@ -155,10 +156,13 @@ describe("events of deliveries", () => {
       event("gitlab", { "x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "u" }, { object_kind: "push" }),
     ).toMatchObject({ type: "com.gitlab.push", id: "u", source });
     expect(event("stripe", {}, { id: "evt_1", type: "charge.paid", created: 1_790_000_000 })).toMatchObject({
-      ...{ type: "com.stripe.charge.paid", id: "evt_1", time: "2026-09-21T14:13:20.000Z" },
+      type: "com.stripe.charge.paid",
+      id: "evt_1",
+      time: "2026-09-21T14:13:20.000Z",
     });
     expect(event("slack", {}, { type: "event_callback", event_id: "E1", event: { type: "message" } })).toMatchObject({
-      ...{ type: "com.slack.message", id: "E1" },
+      type: "com.slack.message",
+      id: "E1",
     });
     expect(
       event("standard", { "webhook-id": "m1" }, { type: "user.created", timestamp: "2026-01-31T12:00:00Z" }),

@@ -123,7 +123,10 @@ describe("secrets", () => {
 describe("hops", () => {
   const event = (ttl?: string | number) => ({
     attributes: {
-      ...{ specversion: "1.0", id: "1", source: "/s", type: "t" },
+      specversion: "1.0",
+      id: "1",
+      source: "/s",
+      type: "t",
       ...(ttl !== undefined && { knativebrokerttl: ttl }),
     },
   });

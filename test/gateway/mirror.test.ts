@@ -46,7 +46,10 @@ const says =
 /** `v1` has the calls, and `v2` gets copies of all GETs unless `main` says otherwise. */
 async function openMirror(shadow: RequestListener, main: Partial<FunctionEndpoints> = {}, own = says("answer")) {
   const table = new FunctionTable({
-    ...{ defaultNamespace: "fns", maxHeld: 100, timeoutMs: 20_000, connectTimeoutMs: 2_000 },
+    defaultNamespace: "fns",
+    maxHeld: 100,
+    timeoutMs: 20_000,
+    connectTimeoutMs: 2_000,
   });
   followTrials(table);
   const provider = { exist: async () => new Set<string>() };
@@ -62,7 +65,12 @@ async function openMirror(shadow: RequestListener, main: Partial<FunctionEndpoin
     table.apply({
       type: "changed",
       function: {
-        ...{ name: "f", namespace: "fns", labels: {}, annotations: {}, replicas: address ? 1 : 0, generation: 1 },
+        name: "f",
+        namespace: "fns",
+        labels: {},
+        annotations: {},
+        replicas: address ? 1 : 0,
+        generation: 1,
         endpoints: address ? [{ address, instance: address, state: "ready" }] : [],
         ...fn,
       },
@@ -150,7 +158,14 @@ test("a version that sleeps is woken by copies, while calls go on", async () => 
 
 test("a rollout in a step of copies is judged by them", async () => {
   const rollout = {
-    ...{ id: 1, from: "v1", to: "v2", phase: "step", step: 0, since: 1, startedAt: 1, measurements: [] },
+    id: 1,
+    from: "v1",
+    to: "v2",
+    phase: "step",
+    step: 0,
+    since: 1,
+    startedAt: 1,
+    measurements: [],
     settings: { steps: [{ share: 10_000, mirror: true, forMs: 60_000 }, { share: 10_000 }] },
   } as unknown as RolloutState;
   const { call, table, mirrored } = await openMirror(says("answer", 500), { annotations: {}, rollout });

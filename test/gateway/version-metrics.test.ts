@@ -34,7 +34,12 @@ afterEach(async () => {
 function row(fn: Partial<FunctionEndpoints>): FunctionEndpoints {
   const address = `127.0.0.1:${(replica.address() as AddressInfo).port}`;
   return {
-    ...{ name: "f", namespace: "fns", labels: {}, annotations: {}, replicas: 1, generation: 1 },
+    name: "f",
+    namespace: "fns",
+    labels: {},
+    annotations: {},
+    replicas: 1,
+    generation: 1,
     endpoints: [{ address, instance: "a", state: "ready" }],
     ...fn,
   };

@@ -28,7 +28,10 @@ async function replica(says: string, headers: Record<string, string> = {}): Prom
 
 async function openGateway({ prefix = "", synced = true } = {}) {
   const table = new FunctionTable({
-    ...{ defaultNamespace: "fns", maxHeld: 100, timeoutMs: 5_000, connectTimeoutMs: 2_000 },
+    defaultNamespace: "fns",
+    maxHeld: 100,
+    timeoutMs: 5_000,
+    connectTimeoutMs: 2_000,
   });
   const woken: string[] = [];
   const proxy = new FunctionProxy({
@@ -47,7 +50,12 @@ async function openGateway({ prefix = "", synced = true } = {}) {
     table.apply({
       type,
       function: {
-        ...{ name: "f", namespace: "fns", labels: {}, annotations: {}, replicas: address ? 1 : 0, generation: 1 },
+        name: "f",
+        namespace: "fns",
+        labels: {},
+        annotations: {},
+        replicas: address ? 1 : 0,
+        generation: 1,
         endpoints: address ? [{ address, instance: address, state: "ready" }] : [],
         ...fn,
       },

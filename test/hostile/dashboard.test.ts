@@ -64,7 +64,14 @@ const VERSIONS = {
 };
 const ROLLOUT = {
   rollout: {
-    ...{ id: EVIL, phase: EVIL, from: EVIL, to: EVIL, step: 1e300, since: 1e300, startedAt: -1e300, reason: EVIL },
+    id: EVIL,
+    phase: EVIL,
+    from: EVIL,
+    to: EVIL,
+    step: 1e300,
+    since: 1e300,
+    startedAt: -1e300,
+    reason: EVIL,
     settings: { strategy: EVIL, steps: [], gates: [] },
     measurements: [],
   },

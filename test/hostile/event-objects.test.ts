@@ -202,7 +202,12 @@ test("what a client asks of objects never becomes another path at the cluster", 
   const before = rig.kube.faults.requests.length;
   const condition = { type: "Ready", status: "True", reason: "Ready", message: "m" } as const;
   const status: EventObjectStatus = {
-    ...{ kind: "trigger", namespace: "kube-system", name: "nobody", uid: "u", generation: 1, conditions: [condition] },
+    kind: "trigger",
+    namespace: "kube-system",
+    name: "nobody",
+    uid: "u",
+    generation: 1,
+    conditions: [condition],
     fields: {},
   };
   expect(await rig.objects.report([status])).toMatchObject([{ outcome: "gone" }]);

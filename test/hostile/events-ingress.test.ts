@@ -53,7 +53,10 @@ async function stored(): Promise<number> {
 
 const binary = (attributes: Record<string, string> = {}) => ({
   "content-type": "text/plain",
-  ...{ "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/hostile", "ce-type": "t" },
+  "ce-specversion": "1.0",
+  "ce-id": "1",
+  "ce-source": "/hostile",
+  "ce-type": "t",
   ...attributes,
 });
 

@@ -36,7 +36,9 @@ test("secrets in attributes, headers, reasons and data of every kind are told by
   const refs = await server.append(
     ...data.map((text, place) => ({
       attributes: {
-        ...{ id: `secret-${place}`, token: `${secret}-8`, subject: `https://u:${secret}-9@h/` },
+        id: `secret-${place}`,
+        token: `${secret}-8`,
+        subject: `https://u:${secret}-9@h/`,
         datacontenttype: types[place] as string,
       },
       data: text,

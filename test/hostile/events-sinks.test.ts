@@ -29,7 +29,10 @@ beforeAll(async () => {
   });
   const app = createApp();
   addSinkRoutes(app, {
-    ...{ resources, sinks, sinkTypes: sinkTypes(), defaultNamespace: "openfaas-fn" },
+    resources,
+    sinks,
+    sinkTypes: sinkTypes(),
+    defaultNamespace: "openfaas-fn",
     authorized: (_req, _res, next) => next(),
   });
   app.use(errorResponder(createLogger("silent")));

@@ -202,7 +202,10 @@ test.each([["99999999999999999999"], ["-5"], ["soon"], ["Thu, 01 Jan 2099 00:00:
 
 test("attributes cannot begin a header of their own, nor end the head", async () => {
   const attributes = {
-    ...{ specversion: "1.0", id: "1", source: "/a", type: "t" },
+    specversion: "1.0",
+    id: "1",
+    source: "/a",
+    type: "t",
     subject: "x\r\nX-Injected: 1\r\n\r\nPOST /admin HTTP/1.1",
   };
   await deliverOnce({ uri: await ok(""), event: { attributes } });

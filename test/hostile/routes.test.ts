@@ -27,7 +27,8 @@ describe("requests that follow a route", () => {
 
   const announce = (name: string, routes: string) =>
     front.provider.put({
-      ...{ name, endpoints: [{ address, instance: "a", state: "ready" }] },
+      name,
+      endpoints: [{ address, instance: "a", state: "ready" }],
       annotations: { [ROUTES]: routes },
     });
   const ask = (target: string, host: string, more = "") =>

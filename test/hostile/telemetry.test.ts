@@ -223,8 +223,14 @@ test("a reader of standard output that reads no more: calls go on, and lost line
     {
       stdio: ["ignore", "pipe", "inherit"],
       env: {
-        ...{ ...COMPILE_CACHE, PATH: process.env.PATH, port: "0", metrics_port: String(port), basic_auth: "false" },
-        ...{ access_log: "true", data_dir: folder.path, functions_provider_url: provider.url.href },
+        ...COMPILE_CACHE,
+        PATH: process.env.PATH,
+        port: "0",
+        metrics_port: String(port),
+        basic_auth: "false",
+        access_log: "true",
+        data_dir: folder.path,
+        functions_provider_url: provider.url.href,
       },
     },
   );

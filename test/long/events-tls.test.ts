@@ -24,7 +24,10 @@ const PASSWORD = "s3cret-passw0rd";
 const WRONG = "wr0ng-passw0rd";
 const tls = { ca: { secret: "ca" }, serverName: "localhost" };
 const secrets: Readonly<Record<string, string>> = {
-  ...{ ca: own.cert, other: makeCertificate("localhost", ["localhost"]).cert, password: PASSWORD, wrong: WRONG },
+  ca: own.cert,
+  other: makeCertificate("localhost", ["localhost"]).cert,
+  password: PASSWORD,
+  wrong: WRONG,
 };
 
 let folder: string;
@@ -79,8 +82,16 @@ describeWithPostgres("PostgreSQL", () => {
       await client.query(`CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t;
         CREATE ROLE reader LOGIN REPLICATION PASSWORD '${PASSWORD}'; GRANT SELECT ON t TO reader`);
       const spec = {
-        ...{ type: "postgres", host: "127.0.0.1", port: server.port, database: "postgres", user: "reader" },
-        ...{ password: { secret: "password" }, publication: "p", slot: "s", createSlot: true, tls },
+        type: "postgres",
+        host: "127.0.0.1",
+        port: server.port,
+        database: "postgres",
+        user: "reader",
+        password: { secret: "password" },
+        publication: "p",
+        slot: "s",
+        createSlot: true,
+        tls,
       };
       const running = await start("right", spec);
       await running.connected();
@@ -153,7 +164,11 @@ testNeeding(missingProgram("mosquitto"))(
     const running = await start("right", spec);
     await running.connected();
     const client = await connectAsync(spec.url, {
-      ...{ ca: own.cert, servername: "localhost", username: "reader", password: PASSWORD, reconnectPeriod: 0 },
+      ca: own.cert,
+      servername: "localhost",
+      username: "reader",
+      password: PASSWORD,
+      reconnectPeriod: 0,
     });
     opened.push({ close: () => client.endAsync(true) });
     await client.publishAsync("t", "hello", { qos: 1 });

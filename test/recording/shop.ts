@@ -65,7 +65,10 @@ async function fill(platform: Platform): Promise<void> {
   for (const name of ["stripe-key", "smtp-password"]) await send("POST", "/system/secrets", { name, value: "secret" });
   for (const service of FUNCTIONS) {
     await send("POST", "/system/functions", {
-      ...{ service, image: "shop:1", labels: { team: "shop" }, envVars: { LOG_LEVEL: "info" } },
+      service,
+      image: "shop:1",
+      labels: { team: "shop" },
+      envVars: { LOG_LEVEL: "info" },
       annotations: { topic: `${service}.created` },
       ...(service === "payments" && { secrets: ["stripe-key"] }),
     });
@@ -77,7 +80,9 @@ async function fill(platform: Platform): Promise<void> {
   }
   await send("POST", "/system/functions", { service: "reports", image: "broken:1", labels: { team: "finance" } });
   await send("POST", "/system/functions", {
-    ...{ service: "invoices", image: "shop:1", namespace: "staging" },
+    service: "invoices",
+    image: "shop:1",
+    namespace: "staging",
     labels: { team: "finance", "com.openfaas.scale.zero": "true", "com.openfaas.scale.min": "0" },
   });
   const second = { service: "orders", image: "shop:1", labels: { team: "shop" } };

@@ -20,7 +20,11 @@ const system = (resourceVersion: string) => ({
 
 const PROBE = {
   httpGet: { path: "/_/health", port: 8080, scheme: "HTTP" },
-  ...{ initialDelaySeconds: 2, periodSeconds: 2, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 },
+  initialDelaySeconds: 2,
+  periodSeconds: 2,
+  timeoutSeconds: 1,
+  successThreshold: 1,
+  failureThreshold: 3,
 };
 
 const ENVIRONMENT = { exec_timeout: "10s", flag: "true", ratio: "1.10", write_timeout: "10s" };
@@ -46,7 +50,12 @@ const CONTAINER = {
 };
 
 const isTrue = (type: string, reason: string, message: string) => ({
-  ...{ type, status: "True", reason, message, lastTransitionTime: CREATED, lastUpdateTime: CREATED },
+  type,
+  status: "True",
+  reason,
+  message,
+  lastTransitionTime: CREATED,
+  lastUpdateTime: CREATED,
 });
 
 export function theirDeployment(): V1Deployment {
@@ -60,7 +69,9 @@ export function theirDeployment(): V1Deployment {
       labels: SELECTOR,
     },
     spec: {
-      ...{ replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 },
+      replicas: 1,
+      revisionHistoryLimit: 10,
+      progressDeadlineSeconds: 600,
       selector: { matchLabels: SELECTOR },
       strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       template: {
@@ -73,8 +84,11 @@ export function theirDeployment(): V1Deployment {
         spec: {
           containers: [CONTAINER],
           nodeSelector: { "kubernetes.io/os": "linux" },
-          ...{ dnsPolicy: "ClusterFirst", restartPolicy: "Always", schedulerName: "default-scheduler" },
-          ...{ securityContext: {}, terminationGracePeriodSeconds: 30 },
+          dnsPolicy: "ClusterFirst",
+          restartPolicy: "Always",
+          schedulerName: "default-scheduler",
+          securityContext: {},
+          terminationGracePeriodSeconds: 30,
           volumes: [
             { name: "temp", emptyDir: {} },
             {
@@ -89,7 +103,11 @@ export function theirDeployment(): V1Deployment {
       },
     },
     status: {
-      ...{ observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
+      observedGeneration: 1,
+      replicas: 1,
+      updatedReplicas: 1,
+      readyReplicas: 1,
+      availableReplicas: 1,
       conditions: [
         isTrue("Available", "MinimumReplicasAvailable", "Deployment has minimum availability."),
         isTrue("Progressing", "NewReplicaSetAvailable", "its ReplicaSet has progressed"),
@@ -107,8 +125,12 @@ export function theirService(): V1Service {
       type: "ClusterIP",
       selector: SELECTOR,
       ports: [{ name: "http", port: 8080, protocol: "TCP", targetPort: 8080 }],
-      ...{ clusterIP: "10.96.0.44", clusterIPs: ["10.96.0.44"], ipFamilies: ["IPv4"], ipFamilyPolicy: "SingleStack" },
-      ...{ internalTrafficPolicy: "Cluster", sessionAffinity: "None" },
+      clusterIP: "10.96.0.44",
+      clusterIPs: ["10.96.0.44"],
+      ipFamilies: ["IPv4"],
+      ipFamilyPolicy: "SingleStack",
+      internalTrafficPolicy: "Cluster",
+      sessionAffinity: "None",
     },
   });
 }
@@ -126,10 +148,15 @@ export function theirSecret(): V1Secret {
 /** What faas-netes says of {@link theirDeployment}. */
 export function theirStatus() {
   return {
-    ...{ name: NAME, namespace: "openfaas-fn", image: CONTAINER.image, secrets: ["api-key"] },
+    name: NAME,
+    namespace: "openfaas-fn",
+    image: CONTAINER.image,
+    secrets: ["api-key"],
     labels: { ...SELECTOR, "com.openfaas.scale.max": "3", "com.openfaas.scale.min": "1" },
     annotations: ANNOTATIONS,
     ...CONTAINER.resources,
-    ...{ replicas: 1, availableReplicas: 1, createdAt: String(CREATED) },
+    replicas: 1,
+    availableReplicas: 1,
+    createdAt: String(CREATED),
   };
 }

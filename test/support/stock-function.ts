@@ -111,7 +111,11 @@ export class StockFunction {
     const [host = "", port = ""] = replica.address.split(":");
     const headers = endToEndHeaders(req.rawHeaders, req.headers.connection, new Set(["host"]));
     const sending = request({
-      ...{ host, port, path: target, method: req.method, agent: this.#agent },
+      host,
+      port,
+      path: target,
+      method: req.method,
+      agent: this.#agent,
       headers: [...headers, "Host", replica.address],
     });
     sending.on("response", (answer) => {

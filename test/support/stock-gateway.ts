@@ -29,7 +29,9 @@ export class StockGateway {
     const folder = await temporaryFolder();
     const provider = await StockProvider.open({ authorization: AUTHORIZATION, ...options });
     const config = loadGatewayConfig({
-      ...{ port: "0", metrics_port: "0", drain_timeout: "2s" },
+      port: "0",
+      metrics_port: "0",
+      drain_timeout: "2s",
       functions_provider_url: provider.url.href,
       data_dir: join(folder.path, "data"),
       ...env,

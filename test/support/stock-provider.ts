@@ -303,7 +303,10 @@ export class StockProvider {
     const { image = "docker.io/local/fn:1", secrets, limits, requests } = deployment;
     const faasd = this.#options.kind === "faasd";
     return {
-      ...{ name, namespace, image, labels: { faas_function: name, ...labels } },
+      name,
+      namespace,
+      image,
+      labels: { faas_function: name, ...labels },
       annotations: { "prometheus.io.scrape": "false", ...annotations },
       ...(secrets && { secrets }),
       ...(limits && { limits }),

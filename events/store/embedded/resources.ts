@@ -44,7 +44,10 @@ export class EmbeddedResourceStore implements ResourceStore {
       throw new FaasError("tooLarge", `spec: has at most ${MAX_RESOURCE_BYTES} bytes as JSON, not ${bytes}`);
     }
     const version = await this.#link.ask({
-      ...{ kind: "put", name: nameOf(resource), spec, expected },
+      kind: "put",
+      name: nameOf(resource),
+      spec,
+      expected,
       origin: resource.origin,
     });
     this.#tell(resource.kind);

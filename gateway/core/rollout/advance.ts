@@ -180,7 +180,11 @@ function measure(
   { now }: RolloutTimes,
 ): RolloutState {
   const measurement: RolloutMeasurement = {
-    ...{ at: now, step: state.step, candidate, stable, verdict },
+    at: now,
+    step: state.step,
+    candidate,
+    stable,
+    verdict,
     ...(reason !== undefined && { reason }),
   };
   return { ...state, measurements: [...state.measurements, measurement].slice(-MAX_MEASUREMENTS) };

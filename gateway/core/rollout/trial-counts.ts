@@ -55,7 +55,9 @@ export class TrialCounts {
   counts(): VersionCounts {
     const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => this.#latencies.quantile(share));
     return {
-      ...{ calls: this.#calls, errors: this.#errors, cold: this.#cold },
+      calls: this.#calls,
+      errors: this.#errors,
+      cold: this.#cold,
       ...(p50 !== undefined && { p50: tidy(p50) }),
       ...(p95 !== undefined && { p95: tidy(p95) }),
       ...(p99 !== undefined && { p99: tidy(p99) }),

@@ -34,7 +34,13 @@ async function deliverEvents(config: EventWorkerConfig, parts: WorkParts): Promi
   const { table, caller, provider, connection, telemetry, release, log } = parts;
   const meter = new EventMeter();
   const events = await openEvents({
-    ...{ config: config.events, table, caller, tracer: telemetry.tracer, meter, log, answers: false },
+    config: config.events,
+    table,
+    caller,
+    tracer: telemetry.tracer,
+    meter,
+    log,
+    answers: false,
     process: `${hostname()}-${randomUUID().slice(0, 8)}`,
     listNamespaces: (signal) => provider.namespaces(signal),
     objects: new EventObjectFeed({ connection, timeoutMs: config.upstreamTimeoutMs, log }),

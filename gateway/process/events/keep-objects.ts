@@ -66,7 +66,10 @@ export function keepObjects({ parts, lead, feed, table, log }: KeepObjectsDeps):
     lead,
     feed,
     documents: new ObjectDocuments({
-      ...{ resources, declarations, now, log },
+      resources,
+      declarations,
+      now,
+      log,
       gone: (objects, signal) => feed.gone(objects, signal),
       refresh: () => triggers.refresh(),
     }),

@@ -111,7 +111,12 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
   // Who delivers nothing answers questions about them all the same.
   const keeps = config.ownWorker;
   const flows = openFlows({
-    ...{ events, resources, transforms, currentVersion: currentVersion(table), keeps, log },
+    events,
+    resources,
+    transforms,
+    currentVersion: currentVersion(table),
+    keeps,
+    log,
     observe: deps.meter.ran,
   });
   const triggers = openTriggers({
@@ -150,20 +155,18 @@ function openWork(deps: EventsDeps, { events, resources }: OpenEventStore, lead:
     ...(statuses && { statuses }),
   });
   const parts: EventsAtWork = {
-    ...{
-      events,
-      resources,
-      brokers,
-      boundSinks,
-      triggers,
-      replays,
-      flows,
-      transforms,
-      types,
-      runner,
-      sinks,
-      sinkTypes: sinkTypes(),
-    },
+    events,
+    resources,
+    brokers,
+    boundSinks,
+    triggers,
+    replays,
+    flows,
+    transforms,
+    types,
+    runner,
+    sinks,
+    sinkTypes: sinkTypes(),
     ...(statuses && { statuses }),
   };
   let stopping: Promise<unknown> | undefined;

@@ -41,7 +41,15 @@ export function openGatewayEvents(deps: GatewayEventsDeps): LazyEvents | undefin
   const open = async () => {
     const { openEvents } = await import("./open-events.ts");
     return await openEvents({
-      ...{ config: events, table, caller, tracer, observer, meter, log, answers: true, process: gateway },
+      config: events,
+      table,
+      caller,
+      tracer,
+      observer,
+      meter,
+      log,
+      answers: true,
+      process: gateway,
       listNamespaces: (signal) => provider.namespaces(signal),
       objects,
       isAuthorized: (req) => checkLogin(req, credentials, attempts),

@@ -41,18 +41,16 @@ async function takeCalls(config: QueueWorkerConfig, parts: WorkParts): Promise<O
     const meter = new QueueMeter();
     const { drainTimeoutMs, defaultNamespace } = config;
     const worker = await runWorker({
-      ...{
-        config: config.async,
-        queue,
-        whenOpen,
-        meter,
-        table,
-        caller,
-        release,
-        drainTimeoutMs,
-        defaultNamespace,
-        log,
-      },
+      config: config.async,
+      queue,
+      whenOpen,
+      meter,
+      table,
+      caller,
+      release,
+      drainTimeoutMs,
+      defaultNamespace,
+      log,
       tracer: telemetry.tracer,
     });
     const measured = {

@@ -69,7 +69,12 @@ export function formatTick(at: number, seconds: number, zone: "utc" | "local"): 
 /** To the millisecond, for what happens many times a second. */
 export function formatClock(at: number, zone: "utc" | "local"): string {
   return new Intl.DateTimeFormat(undefined, {
-    ...{ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
     fractionalSecondDigits: 3,
     ...(zone === "utc" && { timeZone: "UTC" }),
   }).format(at);

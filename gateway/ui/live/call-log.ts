@@ -117,7 +117,11 @@ export class CallLog implements CallKeeper {
     const answer = record.answerHeaders && boundHeaders(record.answerHeaders);
     const bytes = CALL_BYTES + record.path.length + request.chars + (answer?.chars ?? 0);
     const call: KeptCall = {
-      ...{ id: this.#idOf(record), at: this.#clock.of(record.arrivedAt), marks, record, bytes },
+      id: this.#idOf(record),
+      at: this.#clock.of(record.arrivedAt),
+      marks,
+      record,
+      bytes,
       requestHeaders: request.headers,
       answerHeaders: answer?.headers,
     };

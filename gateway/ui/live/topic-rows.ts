@@ -18,7 +18,11 @@ export function functionRows(
     const { name, namespace, labels, annotations, replicas, problem, traffic, rollout } = snapshot;
     const { rate, errors, p95Ms, spark } = rateOf(qualifiedName);
     rows[qualifiedName] = {
-      ...{ name, namespace, labels, annotations, replicas },
+      name,
+      namespace,
+      labels,
+      annotations,
+      replicas,
       available: entry.readyReplicas,
       calls: callsOf(qualifiedName),
       rate: round(rate),

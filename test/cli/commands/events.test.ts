@@ -40,8 +40,14 @@ const report = {
   ],
 };
 const replay = (changes: object = {}) => ({
-  ...{ name: "mend", namespace: "openfaas-fn", state: "RUNNING", createdAt: "2030-01-31T12:00:00.000Z" },
-  ...{ rate: 100, total: 3, done: 1, skipped: 0 },
+  name: "mend",
+  namespace: "openfaas-fn",
+  state: "RUNNING",
+  createdAt: "2030-01-31T12:00:00.000Z",
+  rate: 100,
+  total: 3,
+  done: 1,
+  skipped: 0,
   ...changes,
 });
 
@@ -216,7 +222,12 @@ describe("events replay", () => {
     const { code, stdout } = await scene.run(`events replay ${flags}`);
     expect([code, stdout]).toEqual([0, "Replay: mend\nSTARTING 0\nRUNNING 1/3\nCOMPLETED 3/3\n"]);
     expect(jsonOf(scene.gateway.seen[0] as Seen)).toEqual({
-      ...{ name: "mend", trigger: "mail", states: ["dead"], since: "1h", to: "mail@v3", rate: 5 },
+      name: "mend",
+      trigger: "mail",
+      states: ["dead"],
+      since: "1h",
+      to: "mail@v3",
+      rate: 5,
     });
   });
 

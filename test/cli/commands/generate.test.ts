@@ -99,9 +99,15 @@ describe("generate", () => {
       version: "0.2.0",
       functions: [
         {
-          ...{ name: "figlet", title: "Figlet", description: "d", repo_url: "https://example.com", fprocess: "figlet" },
+          name: "figlet",
+          title: "Figlet",
+          description: "d",
+          repo_url: "https://example.com",
+          fprocess: "figlet",
           images: { x86_64: "reg/figlet:1", arm64: "reg/figlet:1-arm64" },
-          ...{ environment: { A: "b" }, labels: { l: "store" }, readOnlyRootFilesystem: true },
+          environment: { A: "b" },
+          labels: { l: "store" },
+          readOnlyRootFilesystem: true,
         },
       ],
     };
@@ -113,8 +119,12 @@ describe("generate", () => {
       {
         metadata: { name: "banner" },
         spec: {
-          ...{ name: "banner", image: "reg/figlet:1-arm64", environment: { A: "b", fprocess: "figlet" } },
-          ...{ labels: { l: "flag" }, annotations: { n: "1" }, readOnlyRootFilesystem: true },
+          name: "banner",
+          image: "reg/figlet:1-arm64",
+          environment: { A: "b", fprocess: "figlet" },
+          labels: { l: "flag" },
+          annotations: { n: "1" },
+          readOnlyRootFilesystem: true,
         },
       },
     ]);

@@ -28,8 +28,13 @@ describe("what flags declare:", () => {
       'sources add orders kafka --broker shop --set topics=["a","b"] --set tls.verify=false --set group=007 --secret password=kafka/pw --secret user=k',
       "/system/sources/orders",
       {
-        ...{ type: "kafka", broker: "shop", topics: ["a", "b"], tls: { verify: false }, group: "007" },
-        ...{ password: { secret: "kafka", key: "pw" }, user: { secret: "k" } },
+        type: "kafka",
+        broker: "shop",
+        topics: ["a", "b"],
+        tls: { verify: false },
+        group: "007",
+        password: { secret: "kafka", key: "pw" },
+        user: { secret: "k" },
       },
     ],
     [

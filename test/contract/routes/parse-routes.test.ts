@@ -15,8 +15,14 @@ test.each<[text: string, routes: FunctionRoute[]]>([
     "POST,GET a.example.com/x/* @canary rewrite=/y header=X-Beta:1 cert=a-tls issuer=letsencrypt",
     [
       {
-        ...{ host: "a.example.com", path: "/x", methods: ["GET", "POST"], headers: { "x-beta": "1" } },
-        ...{ version: "canary", rewrite: "/y", certificate: "a-tls", issuer: "letsencrypt" },
+        host: "a.example.com",
+        path: "/x",
+        methods: ["GET", "POST"],
+        headers: { "x-beta": "1" },
+        version: "canary",
+        rewrite: "/y",
+        certificate: "a-tls",
+        issuer: "letsencrypt",
       },
     ],
   ],

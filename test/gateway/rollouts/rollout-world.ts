@@ -22,8 +22,15 @@ export function rolloutOf(
   const parsed = parseRollout({ "com.faaslane.rollout": "canary", ...annotations });
   if (parsed.problems.length > 0) throw new Error(parsed.problems.join());
   return {
-    ...{ id: 1, from: "v1", to: "v2", phase: "warming", step: 0, since: 0, startedAt: 0 },
-    ...{ settings: parsed.settings, measurements: [] },
+    id: 1,
+    from: "v1",
+    to: "v2",
+    phase: "warming",
+    step: 0,
+    since: 0,
+    startedAt: 0,
+    settings: parsed.settings,
+    measurements: [],
     ...changes,
   };
 }

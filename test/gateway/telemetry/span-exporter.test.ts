@@ -7,8 +7,16 @@ const TAKEN: SpanDelivery = { kind: "taken", rejected: 0 };
 
 function spans(count: number): Span[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...{ traceId: "a".repeat(32), spanId: `${i}`, parentId: undefined, state: "", name: `span ${i}` },
-    ...{ kind: 1, start: 0, end: 1, attributes: {}, failed: false },
+    traceId: "a".repeat(32),
+    spanId: `${i}`,
+    parentId: undefined,
+    state: "",
+    name: `span ${i}`,
+    kind: 1,
+    start: 0,
+    end: 1,
+    attributes: {},
+    failed: false,
   }));
 }
 
@@ -89,7 +97,12 @@ test("a close waits for no second try, nor longer than it is told", async () => 
       new Promise((resolve) =>
         signal.addEventListener("abort", () => resolve({ kind: "again", reason: "late", afterMs: undefined })),
       ),
-    ...{ maxQueue: 100, maxBatch: 10, delayMs: 1, onTrouble: () => {}, onRecovery: () => {}, random: () => 0 },
+    maxQueue: 100,
+    maxBatch: 10,
+    delayMs: 1,
+    onTrouble: () => {},
+    onRecovery: () => {},
+    random: () => 0,
   });
   hangs.add(spans(30));
   await hangs.close(50);

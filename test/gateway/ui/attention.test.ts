@@ -6,8 +6,18 @@ import { filterFunctions, healthOf } from "../../../gateway/ui/browser/screens/o
 
 const NONE = { functions: [], queue: [], events: [], platform: [] };
 const row = (changed: Partial<FunctionRow> = {}): FunctionRow => ({
-  ...{ name: "f", namespace: "n", labels: {}, annotations: {}, replicas: 1, available: 1, calls: 0 },
-  ...{ rate: 1, errors: 0, inFlight: 0, held: 0, spark: [] },
+  name: "f",
+  namespace: "n",
+  labels: {},
+  annotations: {},
+  replicas: 1,
+  available: 1,
+  calls: 0,
+  rate: 1,
+  errors: 0,
+  inFlight: 0,
+  held: 0,
+  spark: [],
   ...changed,
 });
 

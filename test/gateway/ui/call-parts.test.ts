@@ -25,7 +25,10 @@ test.each([[[]], [[{ name: "wait", ms: 0 }]], [[{ name: "wait", ms: -5 }]], [[{ 
 const AT = Date.parse("2026-11-30T12:00:00Z");
 const call = { id: "c1", at: AT, durationMs: 100, replica: "a" };
 const line = (text: string, afterMs: number, instance = "a") => ({
-  ...{ name: "f", namespace: "n", instance, text },
+  name: "f",
+  namespace: "n",
+  instance,
+  text,
   timestamp: new Date(AT + afterMs).toISOString(),
 });
 const textsOf = (...given: Parameters<typeof linesOfCall>) => linesOfCall(...given).map(({ text }) => text);

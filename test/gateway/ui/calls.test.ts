@@ -146,8 +146,15 @@ test("a row: phases that are as long as the call, how its replica came up, and w
   log.add(record);
   const detail = buildCallDetail(log.list("f.fn", everything)[0] as Parameters<typeof buildCallDetail>[0]);
   expect(detail).toMatchObject({
-    ...{ function: "f", namespace: "fn", version: "v2", replica: "10.0.0.1:8080", path: "/function/f/a" },
-    ...{ durationMs: 6, cold: true, asynchronous: true, event: true },
+    function: "f",
+    namespace: "fn",
+    version: "v2",
+    replica: "10.0.0.1:8080",
+    path: "/function/f/a",
+    durationMs: 6,
+    cold: true,
+    asynchronous: true,
+    event: true,
     phases: [
       { name: "wait", ms: 1 },
       { name: "connect", ms: 1 },
@@ -227,8 +234,15 @@ test("through a gateway: once somebody has looked, calls are there with their he
   });
   expect(calls).toHaveLength(1);
   expect(calls[0]).toMatchObject({
-    ...{ id: "mine", function: name, status: 200, method: "POST", path: `/function/${name}/a` },
-    ...{ cold: false, asynchronous: false, requestBytes: 4, responseBytes: 2 },
+    id: "mine",
+    function: name,
+    status: 200,
+    method: "POST",
+    path: `/function/${name}/a`,
+    cold: false,
+    asynchronous: false,
+    requestBytes: 4,
+    responseBytes: 2,
   });
   expect(Math.abs(since - Date.now())).toBeLessThan(60_000);
   expect((await list("errors")).calls).toEqual([]);

@@ -35,18 +35,34 @@ const NOON = "2030-01-31T12:00:00.000Z";
 const at = (seconds: number) => new Date(Date.parse(NOON) + seconds * 1_000).toISOString();
 
 const event: EventSummary = {
-  ...{ ref: "7", namespace: "ns", broker: "default", id: "a", source: "/s", type: "order.created", via: "http" },
-  ...{ arrivedAt: NOON, dataBytes: 2, state: "dead", counts: { dead: 1 } },
+  ref: "7",
+  namespace: "ns",
+  broker: "default",
+  id: "a",
+  source: "/s",
+  type: "order.created",
+  via: "http",
+  arrivedAt: NOON,
+  dataBytes: 2,
+  state: "dead",
+  counts: { dead: 1 },
 };
 const report: EventReport = {
-  ...{ ...event, attributes: {}, headers: [], hops: 255 },
+  ...event,
+  attributes: {},
+  headers: [],
+  hops: 255,
   verdicts: [
     { trigger: "function/ns/f", matched: true },
     { trigger: "function/ns/g", matched: false, reason: "type: is another" },
   ],
   deliveries: [
     {
-      ...{ id: "d", trigger: "function/ns/f", state: "dead", tries: 3, reason: "that was the last" },
+      id: "d",
+      trigger: "function/ns/f",
+      state: "dead",
+      tries: 3,
+      reason: "that was the last",
       attempts: [
         { at: at(1), durationMs: 5, status: 503, version: "v1" },
         { at: at(2), durationMs: 5, error: "no connection" },
@@ -95,7 +111,11 @@ test("an event's timeline tells of its arrival, the verdicts, each try, and why 
 
 test("of an event a trigger's own verdict and delivery are told; what has ended is asked for once", async () => {
   expect(lookedAt(report, "function/ns/f")).toMatchObject({
-    ...{ matched: true, state: "dead", tries: 3, lastAnswer: "no connection in 5 ms", why: "that was the last" },
+    matched: true,
+    state: "dead",
+    tries: 3,
+    lastAnswer: "no connection in 5 ms",
+    why: "that was the last",
   });
   expect(lookedAt(report, "function/ns/g")).toMatchObject({ matched: false, tries: 0, why: "type: is another" });
   const asked: string[] = [];
@@ -151,8 +171,10 @@ test.each([
   [
     { to: "https://a.example/x", type: "a", filter: "EXISTS b", broker: "c", retry: "2" },
     {
-      ...{ broker: "c", filters: [{ exact: { type: "a" } }, { cesql: "EXISTS b" }] },
-      ...{ subscriber: { uri: "https://a.example/x" }, delivery: { retry: 2 } },
+      broker: "c",
+      filters: [{ exact: { type: "a" } }, { cesql: "EXISTS b" }],
+      subscriber: { uri: "https://a.example/x" },
+      delivery: { retry: 2 },
     },
   ],
 ])("the form %j is the trigger %j", (form, spec) => {
@@ -203,7 +225,10 @@ test("the time of a run's steps is drawn as parts of the whole, tries that faile
   const step = { kind: "call", tries: 1, attempts: [] };
   const steps: RunStepReport[] = [
     {
-      ...{ ...step, name: "a", state: "done" as const, startedAt: at(0) },
+      ...step,
+      name: "a",
+      state: "done" as const,
+      startedAt: at(0),
       attempts: [
         { at: at(0), durationMs: 1_000, status: 500 },
         { at: at(2), durationMs: 3_000, status: 200 },

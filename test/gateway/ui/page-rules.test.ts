@@ -53,7 +53,9 @@ test("of lines that come too fast the rest is counted, and of all the latest are
 
 test("lines are found by level, replica and text", () => {
   const lines = ["INFO ok", "WARNING slow", '{"level":"error","msg":"no"}'].map((text, key) => ({
-    ...{ key, at: "t", text },
+    key,
+    at: "t",
+    text,
     instance: key === 0 ? "a" : "b",
   }));
   const found = (filter: Partial<Parameters<typeof filterLines>[1]>) =>

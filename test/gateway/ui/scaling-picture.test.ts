@@ -12,7 +12,14 @@ import {
 
 const report = { type: "rps", settings: { target: 10, "target-proportion": 0.9, window: "30s", max: 4, "up-rate": 2 } };
 const decision: ScalingDecision = {
-  ...{ at: "2030-01-31T12:00:00Z", from: 1, ready: 1, to: 4, reason: "max", panic: true, load: 45, burstLoad: 80 },
+  at: "2030-01-31T12:00:00Z",
+  from: 1,
+  ready: 1,
+  to: 4,
+  reason: "max",
+  panic: true,
+  load: 45,
+  burstLoad: 80,
   steps: [
     { reason: "load", replicas: 5, text: "⌈45 / (10 × 0.9)⌉ = 5" },
     { reason: "up-rate", replicas: 5, text: "at most 2 times as many" },

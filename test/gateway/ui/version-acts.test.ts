@@ -11,7 +11,11 @@ import { gateRows, stepWords, whyNot } from "../../../gateway/ui/browser/screens
 
 const part = { name: "shop", namespace: "ns" };
 const settings: RolloutState["settings"] = {
-  ...{ strategy: "canary", minRequests: 50, onFail: "abort", maxMs: 1, warm: 1 },
+  strategy: "canary",
+  minRequests: 50,
+  onFail: "abort",
+  maxMs: 1,
+  warm: 1,
   steps: [{ share: 100, mirror: true, forMs: 120_000 }, { share: 1_000 }, { share: 10_000, forMs: 0 }],
   gates: [
     { metric: "errors", limit: 0.01 },
@@ -20,7 +24,9 @@ const settings: RolloutState["settings"] = {
   ],
 };
 const measurement: RolloutState["measurements"][number] = {
-  ...{ at: 1, step: 0, verdict: "bad" },
+  at: 1,
+  step: 0,
+  verdict: "bad",
   candidate: { calls: 100, errors: 3, cold: 0, p95: 120 },
   stable: { calls: 900, errors: 9, cold: 0, p95: 100 },
 };

@@ -23,7 +23,10 @@ test.each([
   async (how, why) => {
     const counters = new SharedCounters(3);
     const table = new FunctionTable({
-      ...{ defaultNamespace: "openfaas-fn", maxHeld: 10, timeoutMs: 1_000, connectTimeoutMs: 1_000 },
+      defaultNamespace: "openfaas-fn",
+      maxHeld: 10,
+      timeoutMs: 1_000,
+      connectTimeoutMs: 1_000,
       occupancies: counters,
     });
     const lines: Line[] = [];

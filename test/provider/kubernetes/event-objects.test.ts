@@ -194,7 +194,12 @@ describe("how an object is", () => {
     const { objects, seen } = openObjects(kube);
     await eventually("it is told", () => seen.objects.has("trigger/first"));
     const status: EventObjectStatus = {
-      ...{ kind: "trigger", namespace: NAMESPACE, name: "first", uid, generation: 1, conditions: [READY] },
+      kind: "trigger",
+      namespace: NAMESPACE,
+      name: "first",
+      uid,
+      generation: 1,
+      conditions: [READY],
       fields: { subscriberUri: "/function/fn.openfaas-fn" },
     };
     const outcomes = async (...given: EventObjectStatus[]) =>
@@ -225,14 +230,26 @@ describe("how an object is", () => {
   ])("is written over whatever is there: %s", (_what, status) => {
     const record = recordEventObject("broker", { metadata: { name: "a", namespace: NAMESPACE, uid: "u" }, status });
     const asked: EventObjectStatus = {
-      ...{ kind: "broker", namespace: NAMESPACE, name: "a", uid: "u", generation: 1, conditions: [READY], fields: {} },
+      kind: "broker",
+      namespace: NAMESPACE,
+      name: "a",
+      uid: "u",
+      generation: 1,
+      conditions: [READY],
+      fields: {},
     };
     expect(decideEventStatus(record.status, asked, new Date()).conditions).toMatchObject([READY]);
   });
 
   test("keeps the time of a condition whose status stays, and has another one where it changes", () => {
     const asked: EventObjectStatus = {
-      ...{ kind: "trigger", namespace: "a", name: "b", uid: "u", generation: 2, conditions: [READY], fields: {} },
+      kind: "trigger",
+      namespace: "a",
+      name: "b",
+      uid: "u",
+      generation: 2,
+      conditions: [READY],
+      fields: {},
     };
     const [then, now] = [new Date("2026-01-01T00:00:00Z"), new Date("2026-01-02T00:00:00Z")];
     const first = decideEventStatus({}, asked, then);

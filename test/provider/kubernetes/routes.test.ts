@@ -27,7 +27,9 @@ function definition(group: string, kind: string, plural: string): Fields {
       names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: [
         {
-          ...{ name: "v1", served: true, storage: true },
+          name: "v1",
+          served: true,
+          storage: true,
           schema: { openAPIV3Schema: { type: "object", properties: { spec: open } } },
         },
       ],
@@ -67,7 +69,9 @@ afterEach(async () => {
 
 const deploy = (name: string, routes?: string) =>
   (backend as Backend).functions.create({
-    ...{ service: name, image: "fn:1", namespace: NAMESPACE },
+    service: name,
+    image: "fn:1",
+    namespace: NAMESPACE,
     ...(routes !== undefined && { annotations: { [ROUTES]: routes } }),
   });
 
@@ -100,7 +104,8 @@ test("gateways learn of FunctionIngresses as of routes of the functions, and whe
   await told("own.example.com/*; shop.example.com/v1/*");
   expect(await toldOf("plain")).toBeUndefined();
   expect(backend.ingressRoutes?.()).toContainEqual({
-    ...{ function: { name: "shop", namespace: NAMESPACE }, source: "FunctionIngress shop" },
+    function: { name: "shop", namespace: NAMESPACE },
+    source: "FunctionIngress shop",
     route: { host: "shop.example.com", path: "/v1" },
   });
   // The Deployment has none of it.
@@ -115,7 +120,11 @@ test("gateways learn of FunctionIngresses as of routes of the functions, and whe
 }, 60_000);
 
 const settings: RouteObjectSettings = {
-  ...{ kind: "ingress", namespace: "openfaas", service: "gateway", port: 8080, issuerKind: "ClusterIssuer" },
+  kind: "ingress",
+  namespace: "openfaas",
+  service: "gateway",
+  port: 8080,
+  issuerKind: "ClusterIssuer",
   className: "nginx",
 };
 const objects = async (path: string): Promise<Answer[]> => (await client.get(path)).items as Answer[];

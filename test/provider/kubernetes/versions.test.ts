@@ -225,7 +225,10 @@ describe("a function that is deployed over the API", () => {
     const template = { metadata: { labels }, spec: { containers: [container] } };
     const spec = { selector: { matchLabels: labels }, template };
     await client.create(`${DEPLOYMENTS}?fieldManager=faas-netes`, {
-      ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "fn", namespace: NAMESPACE, labels }, spec },
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "fn", namespace: NAMESPACE, labels },
+      spec,
     });
     const backend = open(false);
     await eventually("it is seen", async () => (await readyOf(backend, "fn")) === 1, PATIENCE_MS);
@@ -262,7 +265,9 @@ describe("a Function that somebody applies", () => {
     client.apply(
       `${FUNCTIONS}/fn`,
       {
-        ...{ apiVersion: "openfaas.com/v1", kind: "Function", metadata: { name: "fn", namespace: NAMESPACE } },
+        apiVersion: "openfaas.com/v1",
+        kind: "Function",
+        metadata: { name: "fn", namespace: NAMESPACE },
         spec: { name: "fn", image: "fn:1", ...spec },
       },
       "kubectl",

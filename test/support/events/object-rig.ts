@@ -80,13 +80,25 @@ export class ObjectRig {
     const access = { server: new URL(kube.url), credentials: async () => ({}) };
     const client = new KubernetesClient(access as ConstructorParameters<typeof KubernetesClient>[0]);
     const objects = new EventObjects({
-      ...{ client, scope: NAMESPACE, hasNamespace: () => true, ready: Promise.resolve(), absentMs: 1_000, log },
+      client,
+      scope: NAMESPACE,
+      hasNamespace: () => true,
+      ready: Promise.resolve(),
+      absentMs: 1_000,
+      log,
       signal: closing.signal,
     });
     const overTheWire = <T>(value: unknown, decode: (value: unknown) => T) =>
       decode(parseJson(JSON.stringify(value), "told"));
     const parts = {
-      ...{ events, resources, brokers, triggers, flows, transforms, types: sourceTypes(), sinkTypes: sinkTypes() },
+      events,
+      resources,
+      brokers,
+      triggers,
+      flows,
+      transforms,
+      types: sourceTypes(),
+      sinkTypes: sinkTypes(),
       runner: { find: () => undefined },
       sinks: { status: () => ({ state: "idle", sent: 0, errors: 0 }) },
     } as unknown as EventsAtWork;

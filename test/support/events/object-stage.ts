@@ -89,7 +89,10 @@ export class ObjectStage {
   async create(kind: DeclaredKind, name: string, spec: object): Promise<void> {
     const metadata = { name, namespace: NAMESPACE };
     await this.client.create(this.pathOf(kind), {
-      ...{ apiVersion: "openfaas.com/v1", kind: OBJECT_KINDS[kind], metadata, spec },
+      apiVersion: "openfaas.com/v1",
+      kind: OBJECT_KINDS[kind],
+      metadata,
+      spec,
     });
   }
 
@@ -153,6 +156,9 @@ export class ObjectStage {
 
 async function startProvider(KUBECONFIG: string, folder: string, port = "0"): Promise<ServerProcess> {
   return await startServerProcess("provider/main.ts", {
-    ...{ backend: "kubernetes", KUBECONFIG, data_dir: join(folder, "provider"), port },
+    backend: "kubernetes",
+    KUBECONFIG,
+    data_dir: join(folder, "provider"),
+    port,
   });
 }

@@ -27,7 +27,10 @@ const LEASE_MS = 15_000;
 export function keepRouteObjects(parts: RouteParts, signal: AbortSignal): RouteObjectKeeper {
   const { client, settings, hub, ready, log } = parts;
   const keeper = openRouteObjects({
-    ...{ client, settings, ready, log },
+    client,
+    settings,
+    ready,
+    log,
     routes: () => routesOf(parts),
     identity: `${hostname()}_${randomUUID().slice(0, 8)}`,
     leaseDurationMs: LEASE_MS,

@@ -115,7 +115,10 @@ function readRouteObjects(read: EnvReader, namespace: string): { readonly routeO
   if (kind === "none") return {};
   return {
     routeObjects: {
-      ...{ kind, namespace, ...target, issuerKind: issuerKind ?? "ClusterIssuer" },
+      kind,
+      namespace,
+      ...target,
+      issuerKind: issuerKind ?? "ClusterIssuer",
       ...(className !== undefined && { className }),
       ...(parent !== undefined && { parent }),
     },

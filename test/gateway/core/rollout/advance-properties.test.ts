@@ -27,7 +27,9 @@ const settings: fc.Arbitrary<RolloutSettings> = fc
     const mirrored = Array.from({ length: mirrors }, () => ({ share: 2_000, mirror: true }));
     const steps = [...mirrored, ...given.toSorted((a, b) => a - b).map((share) => ({ share }))].map(timed);
     return {
-      ...{ strategy: "canary" as const, maxMs: 120_000, ...rest },
+      strategy: "canary" as const,
+      maxMs: 120_000,
+      ...rest,
       steps: [...steps, { share: 10_000, forMs: 0 }],
       ...(noData && { noData }),
     };
@@ -46,8 +48,15 @@ test("whatever happens, a rollout skips no step, gives back calls only by ending
   fc.assert(
     fc.property(settings, fc.array(second, { minLength: 125, maxLength: 125 }), (given, seconds) => {
       let state: RolloutState = {
-        ...{ id: 1, from: "v1", to: "v2", phase: "warming", step: 0, since: 0, startedAt: 0 },
-        ...{ settings: given, measurements: [] },
+        id: 1,
+        from: "v1",
+        to: "v2",
+        phase: "warming",
+        step: 0,
+        since: 0,
+        startedAt: 0,
+        settings: given,
+        measurements: [],
       };
       let now = 0;
       let [calls, errors] = [0, 0];

@@ -44,7 +44,11 @@ export function useDeploy(): Deploying {
     setDone(undefined);
   };
   return {
-    ...{ problems, error, done, fail, reset },
+    problems,
+    error,
+    done,
+    fail,
+    reset,
     check: (form) => {
       const found = formProblems(form);
       setError(undefined);

@@ -21,8 +21,16 @@ export interface ReplayForm {
 export const EMPTY_REPLAY: ReplayForm = {
   name: "",
   events: [],
-  ...{ broker: "", type: "", source: "", trigger: "", state: "", since: "", until: "" },
-  ...{ to: "", rate: "", replies: false },
+  broker: "",
+  type: "",
+  source: "",
+  trigger: "",
+  state: "",
+  since: "",
+  until: "",
+  to: "",
+  rate: "",
+  replies: false,
 };
 
 /** What is wrong with it that the page can tell; the gateway tells the rest. */

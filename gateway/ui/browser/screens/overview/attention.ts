@@ -47,7 +47,10 @@ export function attentionOf({ functions, queue, events, platform }: Known): read
   const deadEvents = [...events].filter(({ dead }) => dead > 0);
   return [
     kind("Away", "bad", "/platform", parts, ({ part, problem = "it does not answer" }) => ({
-      ...{ key: part, what: part, to: "/platform", why: problem },
+      key: part,
+      what: part,
+      to: "/platform",
+      why: problem,
     })),
     kind("Cannot start", "bad", "/?state=cannot-start", byHealth.get("cannot-start") ?? [], (row) =>
       ofFunction(row, "", row.problem ?? ""),
@@ -57,10 +60,15 @@ export function attentionOf({ functions, queue, events, platform }: Known): read
     ),
     kind("Rollouts", "warn", undefined, rollouts, (row) => ofFunction(row, "/versions", rolloutWhy(row))),
     kind("Calls that failed for good", "warn", "/queue", deadCalls, ({ queue: name, dead }) => ({
-      ...{ key: name, what: name, to: "/queue", why: `${formatNumber(dead)} dead letters` },
+      key: name,
+      what: name,
+      to: "/queue",
+      why: `${formatNumber(dead)} dead letters`,
     })),
     kind("Events that failed for good", "warn", "/events", deadEvents, ({ broker, namespace, dead }) => ({
-      ...{ key: `${broker}.${namespace}`, what: `${broker} in ${namespace}`, to: "/events" },
+      key: `${broker}.${namespace}`,
+      what: `${broker} in ${namespace}`,
+      to: "/events",
       why: `${formatNumber(dead)} dead letters`,
     })),
   ].filter((found) => found.count > 0);
