@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -215,6 +215,19 @@ describeWithBubblewrap("how a function can stay or grow", () => {
     await untilReady(scene.fixture.backend, "attacker");
     expect(await scene.attack("attacker", { kind: "list", path: "." })).toBe("done");
     expect(await sizeOf(join(scene.fixture.dataDir, "functions"))).toBeLessThan(8 * 2 ** 20);
+  });
+
+  test("none: fill the disk while somebody else frees more of it", async () => {
+    scene = await openScene("none", { diskBytes: 24 * 2 ** 20 });
+    const ballast = join(scene.fixture.dataDir, "ballast");
+    await writeFile(ballast, Buffer.alloc(160 * 2 ** 20, 1));
+    await scene.deploy("attacker");
+    const freed = rm(ballast);
+    scene.attack("attacker", { kind: "hoard", folder: ".", bytes: 64 * 2 ** 20 }).catch(() => {});
+    await freed;
+    await eventually("it was killed for it", async () =>
+      (await statusOf(scene.fixture.backend, "attacker")).problem?.includes("wrote more than 24 MiB of files"),
+    );
   });
 
   test.each<[Column]>([["wall, in-process"], ["wall, forked"], ["none"]])(

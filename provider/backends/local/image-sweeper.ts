@@ -232,7 +232,7 @@ export class ImageSweeper {
     const known = images.sizeOf(digest);
     if (known !== undefined) return known;
     const path = images.artefactPath(digest);
-    const bytes = await treeSize(path, this.#closing.signal);
+    const bytes = await treeSize(path, { signal: this.#closing.signal });
     if (images.resolve(`@sha256:${digest}`)) images.setSize(digest, bytes);
     return bytes;
   }

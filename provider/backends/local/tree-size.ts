@@ -8,18 +8,29 @@ const SLASH = Buffer.from("/");
 /** Up to here a file may be kept together with its inode, which takes no block. */
 const INLINE_BYTES = 4096;
 
+export interface TreeSizeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of one file; what it holds unless given. */
+  readonly measure?: (stats: Stats) => number;
+  /** Counting ends once there is more than this; in bytes. */
+  readonly enough?: number;
+}
+
 /**
  * What the files of a tree hold, in bytes. Links are not followed, a file with several names counts once, and holes in
  * files do not count. What cannot be read counts as nothing.
  * @throws the signal's reason once it has aborted
  */
-export async function treeSize(root: string, signal?: AbortSignal): Promise<number> {
+export async function treeSize(
+  root: string,
+  { signal, measure = heldBytes, enough = Number.POSITIVE_INFINITY }: TreeSizeOptions = {},
+): Promise<number> {
   const pace = new Pace(signal);
   const linked = new Set<number>();
   // As bytes, since names of files need not be text.
   const folders = [Buffer.from(root)];
   let bytes = 0;
-  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+  for (let next = folders.pop(); next !== undefined && bytes <= enough; next = folders.pop()) {
     const options = { bufferSize: READ_AT_A_TIME, encoding: "buffer" as BufferEncoding };
     const folder = await opendir(next as unknown as string, options).catch(() => undefined);
     if (!folder) continue;
@@ -31,12 +42,18 @@ export async function treeSize(root: string, signal?: AbortSignal): Promise<numb
       const stats = await lstat(path).catch(() => undefined);
       if (!stats || linked.has(stats.ino)) continue;
       if (stats.nlink > 1) linked.add(stats.ino);
-      bytes += fileSize(stats);
+      bytes += measure(stats);
+      if (bytes > enough) break;
     }
   }
   return bytes;
 }
 
-function fileSize({ size, blocks }: Stats): number {
+function heldBytes({ size, blocks }: Stats): number {
   return size <= INLINE_BYTES ? size : Math.min(size, blocks * 512);
+}
+
+/** What a file takes of the disk, in bytes, also where nothing has been written yet. */
+export function allocatedBytes({ blocks }: Stats): number {
+  return blocks * 512;
 }

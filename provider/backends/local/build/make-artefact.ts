@@ -193,7 +193,7 @@ async function publish(
   signal: AbortSignal,
 ): Promise<number> {
   await syncTree(context);
-  const bytes = await treeSize(context, signal);
+  const bytes = await treeSize(context, { signal });
   // The install step may have made it one that cannot be moved.
   await chmod(context, 0o700);
   await rename(context, images.artefactPath(digest));

@@ -1,6 +1,5 @@
-import type { Dirent } from "node:fs";
-import { lstat, readdir, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { statfs } from "node:fs/promises";
+import { allocatedBytes, treeSize } from "../tree-size.ts";
 
 /** A folder that replicas may write to, and what it was made from. */
 export interface WorkingCopy {
@@ -23,14 +22,22 @@ interface Watched {
 }
 
 const INTERVAL_MS = 1_000;
-/** Working copies are only measured when so much of the disk has gone since the last time: that means reading them. */
+/** How much of the disk has to go, or to come back, before working copies are measured: that means reading them. */
 const STEP_BYTES = 64 * 2 ** 20;
+/** They are measured so often in any case: others may free what a replica takes. */
+const REGULAR_MS = 5_000;
+/** Measuring takes no more than one part of so many of the time: at most, and where nothing seems to happen. */
+const SHARE = 5;
+const QUIET_SHARE = 500;
 
 /** Finds replicas that fill the disk. Files that are deleted while they are open are not seen. */
 export class DiskGuard {
   readonly #options: DiskGuardOptions;
   readonly #watched = new Set<Watched>();
+  /** Of the disk, when the copies were last measured. */
   #freeBytes: number | undefined;
+  #measuredAt = 0;
+  #tookMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
@@ -50,6 +57,8 @@ export class DiskGuard {
     const watched = { copy, onExcess };
     this.#watched.add(watched);
     if (!this.#timer) {
+      this.#freeBytes = undefined;
+      this.#measuredAt = performance.now();
       // What is free before it has written anything.
       void this.#look();
       this.#timer = setInterval(() => void this.#look(), INTERVAL_MS).unref();
@@ -65,46 +74,38 @@ export class DiskGuard {
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
-    const { folder, limitBytes, onError } = this.#options;
     try {
-      const { bavail, bsize } = await statfs(folder);
+      const { bavail, bsize } = await statfs(this.#options.folder);
       const free = bavail * bsize;
-      const before = this.#freeBytes ?? free;
-      const isMuchLess = free < before - Math.min(STEP_BYTES, limitBytes / 2);
-      this.#freeBytes = isMuchLess ? free : Math.max(before, free);
-      if (isMuchLess) await this.#measure();
+      this.#freeBytes ??= free;
+      if (this.#isDue(free - this.#freeBytes)) await this.#measure(free);
     } catch (error) {
-      onError(error);
+      this.#options.onError(error);
     } finally {
       this.#looking = false;
     }
   }
 
-  async #measure(): Promise<void> {
+  /** @param change of what is free, in bytes, since the copies were last measured */
+  #isDue(change: number): boolean {
+    const sinceMs = performance.now() - this.#measuredAt;
+    const isMuch = Math.abs(change) >= Math.min(STEP_BYTES, this.#options.limitBytes / 2);
+    return sinceMs >= (isMuch ? this.#tookMs * SHARE : Math.max(REGULAR_MS, this.#tookMs * QUIET_SHARE));
+  }
+
+  async #measure(free: number): Promise<void> {
     const { limitBytes } = this.#options;
+    const startedAt = performance.now();
+    this.#freeBytes = free;
     const copies = new Map([...this.#watched].map(({ copy }) => [copy.folder, copy]));
     for (const { folder, artefact } of copies.values()) {
-      const most = (await sizeOf(artefact, Number.POSITIVE_INFINITY)) + limitBytes;
-      if ((await sizeOf(folder, most)) <= most) continue;
+      const enough = (await treeSize(artefact, { measure: allocatedBytes })) + limitBytes;
+      if ((await treeSize(folder, { measure: allocatedBytes, enough })) <= enough) continue;
       for (const watched of [...this.#watched]) {
         if (watched.copy.folder === folder && this.#watched.delete(watched)) watched.onExcess();
       }
     }
+    this.#measuredAt = performance.now();
+    this.#tookMs = this.#measuredAt - startedAt;
   }
-}
-
-/** What a tree takes on the disk, in bytes, without following links; counting ends once it is more than `enough`. */
-async function sizeOf(folder: string, enough: number): Promise<number> {
-  const folders = [folder];
-  let total = 0;
-  for (let next = folders.pop(); next !== undefined && total <= enough; next = folders.pop()) {
-    const entries: Dirent[] = await readdir(next, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) folders.push(path);
-      // It may have been deleted meanwhile.
-      else total += ((await lstat(path).catch(() => undefined))?.blocks ?? 0) * 512;
-    }
-  }
-  return total;
 }
