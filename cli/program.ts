@@ -7,7 +7,7 @@ import { CliError, describeError, SilentFailure } from "./errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import { HINTED, hintFor } from "./hints.ts";
 import { type Io, isDebug } from "./io.ts";
-import { normalizeBooleans } from "./normalize-booleans.ts";
+import { normalizeArguments } from "./normalize-arguments.ts";
 import { guardTerminal } from "./printable.ts";
 
 interface Entry {
@@ -250,7 +250,7 @@ export async function runCli(argv: readonly string[], given: Io): Promise<number
   });
   try {
     const program = await buildProgram(argv, io);
-    await program.parseAsync(normalizeBooleans(argv), { from: "user" });
+    await program.parseAsync(normalizeArguments(argv, program), { from: "user" });
     return 0;
   } catch (error) {
     if (isUsageError(error)) return error.exitCode;

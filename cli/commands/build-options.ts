@@ -36,6 +36,9 @@ export interface BuildFlags {
 /** For commands whose results scripts read. */
 export const JSON_OPTION = ["-j, --json", "a line of JSON for each function, and one that sums them up"] as const;
 
+/** For commands that can stop where a build begins. */
+export const SHRINKWRAP_OPTION = ["--shrinkwrap", "only lay out the build contexts below ./build"] as const;
+
 export function addBuildOptions(command: Command): Command {
   return command
     .option("--parallel <count>", "builds at a time", "1")

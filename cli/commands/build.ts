@@ -3,19 +3,22 @@ import { builderAt } from "../build/build-functions.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { JsonReport } from "../json-report.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
+import {
+  addBuildOptions,
+  type BuildFlags,
+  buildSettingsOf,
+  buildWithProgress,
+  JSON_OPTION,
+  SHRINKWRAP_OPTION,
+} from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import { addGatewayOptions, addStackOptions, type GatewayFlags, type StackFlags } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
-import { chooseFunctions, functionOfFlags, readStackFile } from "./selection.ts";
+import { chooseFunctions, readStackFile } from "./selection.ts";
+import { type FunctionFlags, functionFromFlags } from "./single-function.ts";
 
-interface Flags extends BuildFlags, StackFlags, GatewayFlags {
-  readonly image?: string;
-  readonly handler?: string;
-  readonly name?: string;
-  readonly lang?: string;
-}
+interface Flags extends BuildFlags, StackFlags, GatewayFlags, FunctionFlags {}
 
 /** `faaslane build`: lays out the contexts and has the gateway's builder make images of them. */
 export function buildCommand(io: Io): Command {
@@ -26,13 +29,13 @@ export function buildCommand(io: Io): Command {
     .option("--lang <template>", "its template")
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
     .option(...JSON_OPTION)
-    .option("--shrinkwrap", "only lay out the build contexts below ./build");
+    .option(...SHRINKWRAP_OPTION);
   addGatewayOptions(addStackOptions(addBuildOptions(command)));
   addCompatibleFlags(command, ["build"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
     noteMeaningless(io, command);
-    const byFlags = functionFromFlags(flags);
+    const byFlags = functionFromFlags(flags, ["image", "handler"]);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
     const functions = byFlags ? [byFlags] : chooseFunctions(stack, flags, "--image, --handler, --name and --lang");
     // A handler named on the command line is meant, wherever it is.
@@ -44,9 +47,4 @@ export function buildCommand(io: Io): Command {
     for (const outcome of outcomes) report?.add(report.ofBuild(outcome));
     if (report?.end() ?? reportFailures(io, outcomes)) throw new SilentFailure();
   });
-}
-
-function functionFromFlags({ yaml, name, image, handler, lang }: Flags) {
-  if (yaml || !name || !image || !handler) return undefined;
-  return functionOfFlags(name, { image, handler, ...(lang && { lang }) });
 }

@@ -3,7 +3,6 @@ import { parseDurationFlag } from "../duration.ts";
 import { SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { JsonReport, resultOfDeploy, resultOfResource } from "../json-report.ts";
-import type { StackFunction } from "../stack/types.ts";
 import { JSON_OPTION } from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
@@ -23,18 +22,10 @@ import {
   type StackFlags,
 } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
-import { chooseAll, functionOfFlags, readStackFile } from "./selection.ts";
+import { chooseAll, readStackFile } from "./selection.ts";
+import { addFunctionOptions, type FunctionFlags, functionFromFlags } from "./single-function.ts";
 
-interface Flags extends DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
-  readonly image?: string;
-  readonly name?: string;
-  readonly lang?: string;
-  readonly handler?: string;
-  readonly fprocess?: string;
-  readonly memoryLimit?: string;
-  readonly memoryRequest?: string;
-  readonly cpuLimit?: string;
-  readonly cpuRequest?: string;
+interface Flags extends FunctionFlags, DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
   readonly timeout: string;
   readonly json?: boolean;
 }
@@ -43,25 +34,16 @@ interface Flags extends DeployFlags, StackFlags, Omit<GatewayFlags, "namespace">
 export function deployCommand(io: Io): Command {
   const command = new Command("deploy")
     .option(...JSON_OPTION)
-    .option("--image <name>", "image of a function without a stack file")
-    .option("--name <name>", "its name")
-    .option("--lang <template>", "its template, for fprocess")
-    .option("--handler <folder>", "its handler, for --tag digest")
-    .option("--fprocess <command>", "its process")
-    .option("--memory-limit <quantity>", "e.g. 128Mi")
-    .option("--memory-request <quantity>", "e.g. 64Mi")
-    .option("--cpu-limit <quantity>", "e.g. 100m")
-    .option("--cpu-request <quantity>", "e.g. 50m")
     .option("--allow-outside", "read environment files that are outside of the project")
     .option("--timeout <duration>", "for each request", "60s");
-  addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(command))));
+  addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addFunctionOptions(command)))));
   addCompatibleFlags(command, ["deploy"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
     noteMeaningless(io, command);
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);
-    const byFlags = functionFromFlags(flags);
+    const byFlags = functionFromFlags(flags, ["image"]);
     const stack = byFlags ? undefined : await readStackFile(io, flags);
     const { functions, resources } = byFlags
       ? { functions: [byFlags], resources: [] }
@@ -77,21 +59,4 @@ export function deployCommand(io: Io): Command {
     for (const outcome of declared) report?.add(resultOfResource(outcome));
     if (report?.end() ?? reportFailures(io, [...outcomes, ...declared])) throw new SilentFailure();
   });
-}
-
-function functionFromFlags(flags: Flags): StackFunction | undefined {
-  const { yaml, name, image, lang, handler, fprocess } = flags;
-  if (yaml || !name || !image) return undefined;
-  return functionOfFlags(name, {
-    image,
-    ...(lang && { lang }),
-    ...(handler && { handler }),
-    ...(fprocess && { fprocess }),
-    limits: resources(flags.memoryLimit, flags.cpuLimit),
-    requests: resources(flags.memoryRequest, flags.cpuRequest),
-  });
-}
-
-function resources(memory: string | undefined, cpu: string | undefined) {
-  return { ...(memory && { memory }), ...(cpu && { cpu }) };
 }

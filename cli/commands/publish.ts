@@ -5,7 +5,14 @@ import type { Io } from "../io.ts";
 import { JsonReport } from "../json-report.ts";
 import { chooseBuilder } from "../publish/choose-builder.ts";
 import { parseBuilder } from "../publish/engine-builder.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
+import {
+  addBuildOptions,
+  type BuildFlags,
+  buildSettingsOf,
+  buildWithProgress,
+  JSON_OPTION,
+  SHRINKWRAP_OPTION,
+} from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { addStackOptions, collectValues, type StackFlags } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
@@ -18,6 +25,7 @@ interface Flags extends BuildFlags, StackFlags {
   readonly builder?: string;
   readonly remoteBuilder?: string;
   readonly payloadSecret?: string;
+  readonly extraTag?: readonly string[];
 }
 
 /** `faaslane publish`: builds images on this machine, without a container engine where it can, and pushes them. */
@@ -25,6 +33,8 @@ export function publishCommand(io: Io): Command {
   const command = new Command("publish")
     .option(...JSON_OPTION)
     .option("--tag <mode>", "latest, sha, branch, describe or digest")
+    .option("--extra-tag <tag>", "another tag for the images (repeatable)", collectValues)
+    .option(...SHRINKWRAP_OPTION)
     .option("--platforms <list>", "platforms to build for, such as linux/amd64,linux/arm64; this machine's by default")
     .option(
       "--builder <name>",
@@ -39,13 +49,14 @@ export function publishCommand(io: Io): Command {
       collectValues,
     );
   addStackOptions(addBuildOptions(command));
-  addCompatibleFlags(command, ["build"]);
+  addCompatibleFlags(command, ["build", "publish"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
     noteMeaningless(io, command);
     const stack = await readStackFile(io, flags);
     const functions = chooseFunctions(stack, flags);
-    const builder = await builderOf(io, flags);
+    const plain = await builderOf(io, flags);
+    const builder = flags.extraTag ? await withTags(io, plain, flags.extraTag, flags.insecureRegistry) : plain;
     const settings = buildSettingsOf(io, flags, stack);
     const report = flags.json ? new JsonReport(io) : undefined;
     const outcomes = await buildWithProgress(io, functions, settings, { builder, quiet: flags.quiet ?? false, report });
@@ -54,6 +65,11 @@ export function publishCommand(io: Io): Command {
     if (report) return;
     for (const outcome of outcomes) if (outcome.kind === "built") io.stdout.write(`${outcome.digest}\n`);
   });
+}
+
+async function withTags(io: Io, builder: ContextBuilder, tags: readonly string[], insecure: readonly string[] = []) {
+  const { taggingBuilder } = await import("../publish/tagging-builder.ts");
+  return await taggingBuilder(io, builder, { tags, insecure });
 }
 
 /** The variables are those of `faas-cli`. */

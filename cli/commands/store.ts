@@ -11,6 +11,7 @@ import {
 } from "../store/function-store.ts";
 import { FUNCTION_STORE_VARIABLE, functionStoreUrl } from "../store/locations.ts";
 import { formatTable } from "../table.ts";
+import { noteMeaningless } from "./compatible-flags.ts";
 import { addStoreDeployOptions, deployOffer, type StoreDeployFlags } from "./store-deploy.ts";
 
 export interface StoreFlags {
@@ -69,6 +70,7 @@ export function storeCommand(io: Io): Command {
   const deploy = addStoreDeployOptions(add("deploy", "deploy a function of the store"));
   deploy.argument("<function>", "name or title").action(async (name: string) => {
     const flags = deploy.opts<StoreDeployFlags>();
+    noteMeaningless(io, deploy);
     await deployOffer(io, findOffer(await readOffers(io, flags, name), name), flags);
   });
   return store;

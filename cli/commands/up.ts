@@ -1,10 +1,18 @@
 import { Command } from "commander";
 import { builderAt, deployableOf } from "../build/build-functions.ts";
 import type { DeployOutcome } from "../deploy/deploy-functions.ts";
+import { parseDurationFlag } from "../duration.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type FunctionResult, JsonReport, resultOfDeploy, resultOfResource } from "../json-report.ts";
-import { addBuildOptions, type BuildFlags, buildSettingsOf, buildWithProgress, JSON_OPTION } from "./build-options.ts";
+import {
+  addBuildOptions,
+  type BuildFlags,
+  buildSettingsOf,
+  buildWithProgress,
+  JSON_OPTION,
+  SHRINKWRAP_OPTION,
+} from "./build-options.ts";
 import { addCompatibleFlags, noteMeaningless } from "./compatible-flags.ts";
 import { connect } from "./connect.ts";
 import {
@@ -24,9 +32,10 @@ import {
 } from "./options.ts";
 import { reportFailures } from "./report-failures.ts";
 import { chooseAll, readStackFile } from "./selection.ts";
+import { addFunctionOptions, type FunctionFlags, functionFromFlags } from "./single-function.ts";
 
-interface Flags extends BuildFlags, DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
-  readonly tag?: string;
+interface Flags extends FunctionFlags, BuildFlags, DeployFlags, StackFlags, Omit<GatewayFlags, "namespace"> {
+  readonly timeout: string;
   readonly namespace?: string;
   readonly skipDeploy?: boolean;
   readonly watch?: boolean;
@@ -38,23 +47,29 @@ export function upCommand(io: Io): Command {
     .option("--watch", "go on: build and deploy again what changes, until Ctrl-C")
     .option(...JSON_OPTION)
     .option("--skip-push", "taken for compatibility; the builder keeps images, or pushes them where it must")
-    .option("--skip-deploy", "only build");
-  addNamespaceOption(addGatewayOptions(addStackOptions(addDeployOptions(addBuildOptions(command)))));
+    .option("--skip-deploy", "only build")
+    .option(...SHRINKWRAP_OPTION)
+    .option("--timeout <duration>", "for each request but builds", "60s");
+  addDeployOptions(addBuildOptions(addFunctionOptions(command)));
+  addNamespaceOption(addGatewayOptions(addStackOptions(command)));
   addCompatibleFlags(command, ["build", "up", "deploy"]);
   return command.action(async () => {
     const flags = command.optsWithGlobals<Flags>();
     noteMeaningless(io, command);
-    if (flags.watch && flags.skipDeploy) throw new CliError("--watch and --skip-deploy cannot be used together");
-    if (flags.watch && flags.json) throw new CliError("--watch and --json cannot be used together");
+    const byFlags = functionFromFlags(flags, ["image", "handler"]);
+    checkWatch(flags, byFlags !== undefined);
+    const onlyBuilds = flags.skipDeploy || flags.shrinkwrap;
     const mode = deployModeOf(flags);
     const plan = deployPlanOf(io, flags);
+    const timeoutMs = parseDurationFlag("--timeout", flags.timeout);
     const read = async () => {
+      if (byFlags) return { stack: undefined, functions: [byFlags], resources: [] };
       const stack = await readStackFile(io, flags);
-      return { stack, ...chooseAll(stack, flags) };
+      return { stack, ...chooseAll(stack, flags, "--image, --handler, --name and --lang") };
     };
     const { stack, functions, resources } = await read();
-    const settings = buildSettingsOf(io, flags, stack);
-    const connection = await connect(io, flags, { stackGateway: stack?.gateway });
+    const settings = buildSettingsOf(io, flags, stack, byFlags?.handler);
+    const connection = await connect(io, flags, { stackGateway: stack?.gateway, timeoutMs });
 
     const quiet = flags.quiet ?? false;
     const report = flags.json ? new JsonReport(io) : undefined;
@@ -62,9 +77,9 @@ export function upCommand(io: Io): Command {
     const built = await buildWithProgress(io, functions, settings, { builder, quiet, report });
     const deployable = deployableOf(functions, built);
     const how = { plan, mode, quiet: report !== undefined };
-    const deployed = flags.skipDeploy ? [] : await deployWithReport(io, deployable, connection, how);
+    const deployed = onlyBuilds ? [] : await deployWithReport(io, deployable, connection, how);
     const quietly = { namespace: flags.namespace, quiet: report !== undefined };
-    const declared = flags.skipDeploy ? [] : await deployResourcesWithReport(io, resources, connection, quietly);
+    const declared = onlyBuilds ? [] : await deployResourcesWithReport(io, resources, connection, quietly);
     for (const outcome of built) report?.add(resultOfUp(report.ofBuild(outcome), deployed, connection.url));
     for (const outcome of declared) report?.add(resultOfResource(outcome));
     const failed = report?.end() ?? reportFailures(io, [...built, ...deployed, ...declared]);
@@ -77,6 +92,14 @@ export function upCommand(io: Io): Command {
     };
     await watchStack(io, { file: flags.yaml, stack, functions, resources, reload, settings, connection, plan });
   });
+}
+
+/** @throws {CliError} for what cannot go on with each change */
+function checkWatch({ watch, skipDeploy, shrinkwrap, json }: Flags, isByFlags: boolean): void {
+  if (!watch) return;
+  if (isByFlags) throw new CliError("--watch needs a stack file, which `faaslane new` writes");
+  const other = Object.entries({ shrinkwrap, "skip-deploy": skipDeploy, json }).find(([, isGiven]) => isGiven);
+  if (other) throw new CliError(`--watch and --${other[0]} cannot be used together`);
 }
 
 /** One result of both steps; how the build went is beside how it ended. */

@@ -1,14 +1,12 @@
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildImage } from "../../oci/build-image.ts";
-import { findLogin } from "../../oci/docker-config.ts";
 import { executableLayers } from "../../oci/executable-layer.ts";
 import { type Platform, parsePlatform } from "../../oci/manifests.ts";
-import { RegistryClient } from "../../oci/registry-client.ts";
 import type { ContextBuilder } from "../build/build-functions.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { registryClients } from "./registry-clients.ts";
 import { secretVariables } from "./secret-variables.ts";
 
 export interface RegistryBuilderSettings {
@@ -34,17 +32,7 @@ export async function registryBuilder(
 ): Promise<ContextBuilder> {
   const here: Platform = { os: "linux", architecture: ARCHITECTURES[process.arch] ?? process.arch };
   const platforms = settings.platforms.length === 0 ? [here] : settings.platforms.map(platformOf);
-  const config = await readDockerConfig(io);
-  const clients = new Map<string, RegistryClient>();
-  const clientOf = (registry: string) => {
-    const known = clients.get(registry);
-    if (known) return known;
-    const insecure = settings.insecure.includes(registry);
-    const login = config === undefined ? undefined : findLogin(config, registry);
-    const client = new RegistryClient({ registry, login, ...(insecure && { insecure }) });
-    clients.set(registry, client);
-    return client;
-  };
+  const clientOf = await registryClients(io, settings.insecure);
   const bundle = join(io.sourceRoot, "dist", "watchdog.mjs");
   const executable = executableLayers({
     bundle,
@@ -86,17 +74,5 @@ function platformOf(text: string): Platform {
     return parsePlatform(text);
   } catch (error) {
     throw new CliError(`--platforms: ${(error as Error).message}`);
-  }
-}
-
-/** @returns undefined when there is none */
-async function readDockerConfig({ env, home, cwd }: Pick<Io, "env" | "home" | "cwd">): Promise<string | undefined> {
-  const folder = env.DOCKER_CONFIG ? resolve(cwd, env.DOCKER_CONFIG) : join(home, ".docker");
-  const file = join(folder, "config.json");
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new CliError(`${file} cannot be read: ${(error as Error).message}`);
   }
 }

@@ -79,7 +79,8 @@ for (const [describeIt, name, start] of [withDebians, withOurs])
         cwd: project,
         env: env(),
       });
-    const publish = () => faaslane("publish", "--build-arg", `NODE_IMAGE=${registry.address}/node:24`);
+    const publish = (...flags: string[]) =>
+      faaslane("publish", "--build-arg", `NODE_IMAGE=${registry.address}/node:24`, ...flags);
 
     beforeAll(async () => {
       registry = await start();
@@ -131,9 +132,10 @@ for (const [describeIt, name, start] of [withDebians, withOurs])
       const first = await publish();
       const [, digest] = /me\/hello:latest@(sha256:\w{64})\n$/.exec(first.stdout) ?? [];
       expect((await pull("latest")).digest).toBe(digest);
-      const again = await publish();
+      const again = await publish("--extra-tag", "second", "--extra-tag=third");
       expect(again.stdout + again.stderr).toMatch(/pushed 0 bytes/);
       expect(again.stdout).toContain(digest);
+      for (const tag of ["second", "third"]) expect(await open().resolveDigest("me/hello", tag, signal)).toBe(digest);
     }, 120_000);
 
     test("says what is missing", async () => {

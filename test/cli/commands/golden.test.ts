@@ -189,9 +189,10 @@ test("flags of faas-cli without a meaning here are taken and told", async () => 
     "stack.yml": `${HEAD}    lang: t\n    handler: ./f\n`,
     "template/t/function/handler.js": "",
   });
-  const flags = "--squash --publish=true --platforms linux/arm64 --pull=false --disable-stack-pull --network n";
+  const flags =
+    "--squash --publish=true --platforms linux/arm64 --pull=false --overwrite=false --disable-stack-pull --network n";
   const { code, stderr } = await scene.run(`up ${flags}`);
   expect(code).toBe(0);
-  expect(stderr.match(/^Note: --[a-z-]+ means nothing here: .+$/gm)).toHaveLength(4);
+  expect(stderr.match(/^Note: --[a-z-]+ means nothing here: .+$/gm)).toHaveLength(5);
   expect((await scene.run("up --help")).stdout).not.toContain("--squash");
 });

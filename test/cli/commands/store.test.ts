@@ -103,10 +103,12 @@ describe("store deploy", () => {
 
   test("takes the image of the platform, under another name", async () => {
     await using scene = await openScene(accepted, FILES);
-    await scene.run("store deploy figlet -u store.json -p linux/arm64 --name big");
+    await scene.run("store deploy figlet -u store.json -p linux/arm64 --name big --fprocess own --cpu-limit 1");
     expect(jsonOf(scene.gateway.seen.at(-1) as never)).toMatchObject({
       service: "big",
       image: "example.com/figlet:1.0-arm64",
+      envProcess: "own",
+      limits: { cpu: "1" },
     });
   });
 
