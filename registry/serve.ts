@@ -1,7 +1,9 @@
 import type { Credentials } from "../kit/basic-auth.ts";
 import { hostsOf } from "../kit/hosts.ts";
 import type { Logger } from "../kit/log.ts";
+import { PersistentClock } from "../kit/persistent-clock.ts";
 import { listen } from "../kit/server.ts";
+import { steadyNow } from "../kit/steady-clock.ts";
 import { buildRegistry } from "./app.ts";
 import type { RegistrySettings } from "./config.ts";
 import { openRegistryStore, type RegistryStore } from "./store.ts";
@@ -59,9 +61,16 @@ function collectNowAndThen(
 ): { end(): Promise<void> } {
   if (collectEveryMs === Number.POSITIVE_INFINITY) return { end: async () => {} };
   let running: Promise<void> | undefined;
+  // One that is set forward must not make a push of a minute ago look old.
+  const clock = new PersistentClock(
+    Date.now,
+    steadyNow,
+    Math.max(graceMs, Number.isFinite(keepUntaggedMs) ? keepUntaggedMs : 0),
+  );
   const collect = async () => {
     try {
-      const removed = await store.collect({ graceMs, keepUntaggedMs, now: Date.now(), signal });
+      clock.takeJump();
+      const removed = await store.collect({ graceMs, keepUntaggedMs, now: clock.sure, signal });
       if (removed.blobs + removed.manifests > 0) log.info({ ...removed }, "registry has removed what no image needs");
     } catch (err) {
       if (!signal.aborted) log.warn({ err }, "registry could not look for what no image needs");

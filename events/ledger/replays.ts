@@ -1,6 +1,7 @@
 import { FaasError } from "../../contract/errors.ts";
 import type { ReplayDryRun, ReplayReport, ReplayRequest } from "../../contract/events/replay-spec.ts";
 import type { Logger } from "../../kit/log.ts";
+import { steadyNow } from "../../kit/steady-clock.ts";
 import { DEFAULT_POLICY } from "../delivery/delivery-policy.ts";
 import type { EventStore } from "../store/event-store.ts";
 import type { EventResource, ResourceStore } from "../store/resource-store.ts";
@@ -269,13 +270,14 @@ export class Replays implements TriggerSet {
     const { now, leads } = this.#options;
     const kept = await this.#kept();
     this.#setTriggers(kept.map(({ replay }) => replay));
-    this.#open = kept.some(({ replay }) => !isReplayOver(replay) || now() - (replay.endedAt ?? 0) > KEPT_MS);
+    const over = Math.min(now(), steadyNow());
+    this.#open = kept.some(({ replay }) => !isReplayOver(replay) || over - (replay.endedAt ?? 0) > KEPT_MS);
     const leading = leads();
     if (!leading) for (const { stop } of this.#runs.values()) stop.abort();
     if (!leading || this.#closing.signal.aborted) return;
     for (const { replay, version } of kept) {
       if (!isReplayOver(replay)) this.#run(replay, version);
-      else if (now() - (replay.endedAt ?? now()) > KEPT_MS) await this.#forget(replay);
+      else if (over - (replay.endedAt ?? over) > KEPT_MS) await this.#forget(replay);
     }
   }
 

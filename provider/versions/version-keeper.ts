@@ -185,7 +185,8 @@ export class VersionKeeper {
         this.#strays.delete(key);
         continue;
       }
-      const since = this.#strays.get(key) ?? this.now;
+      // The clock may have been set back since.
+      const since = Math.min(this.#strays.get(key) ?? this.now, this.now);
       const isNew = this.#parts.store.isShared && versionNumber(version) > last;
       if (isNew && this.now < since + STRAY_MS) {
         this.#strays.set(key, since);

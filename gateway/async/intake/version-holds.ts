@@ -2,12 +2,14 @@ import { FaasError } from "../../../contract/errors.ts";
 import { type FunctionRef, qualifiedName } from "../../../contract/functions.ts";
 import { versionedName } from "../../../contract/versions/version-name.ts";
 import type { Logger } from "../../../kit/log.ts";
+import { steadyNow } from "../../../kit/steady-clock.ts";
 import { within } from "../../../kit/within.ts";
 
 export interface VersionHoldsOptions {
   /** @throws {FaasError} */
   hold(ref: FunctionRef, version: string, until: number): Promise<void>;
   readonly log: Pick<Logger, "warn">;
+  /** Milliseconds that only go forward. */
   readonly now?: () => number;
   /** Longest wait for the provider; a second unless given. */
   readonly waitMs?: number;
@@ -40,7 +42,7 @@ export class VersionHolds {
 
   constructor(options: VersionHoldsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? steadyNow;
     this.#waitMs = options.waitMs ?? 1_000;
   }
 

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SESSION_HEADER, UNATTENDED_HEADER } from "../../../contract/ui/session.ts";
 import { mentionsSession, NEAR_COOKIE, SESSION_COOKIE } from "../../../contract/ui/session-cookie.ts";
 import type { Credentials } from "../../../kit/basic-auth.ts";
+import { steadyNow } from "../../../kit/steady-clock.ts";
 import { openSession, type SessionRecord, sealSession } from "./sealed-session.ts";
 
 export interface SessionLimits {
@@ -17,6 +18,8 @@ export interface SessionsOptions {
   readonly limits: SessionLimits;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** The same, by a clock that nobody sets: who has signed out must not be in again once that is set back. */
+  readonly steady?: () => number;
 }
 
 /** A session that a request has shown to be its own. */
@@ -53,13 +56,15 @@ export class Sessions {
   readonly #credentials: Credentials;
   readonly #limits: SessionLimits;
   readonly #now: () => number;
+  readonly #steady: () => number;
   /** Ids, and when they may be forgotten. */
   readonly #ended = new Map<string, number>();
 
-  constructor({ credentials, limits, now = Date.now }: SessionsOptions) {
+  constructor({ credentials, limits, now = Date.now, steady = steadyNow }: SessionsOptions) {
     this.#credentials = credentials;
     this.#limits = limits;
     this.#now = now;
+    this.#steady = steady;
   }
 
   /**
@@ -121,7 +126,8 @@ export class Sessions {
     const { cookie } = headers;
     if (!mentionsSession(cookie)) return undefined;
     const now = this.#now();
-    for (const [id, until] of this.#ended) if (until < now) this.#ended.delete(id);
+    const over = Math.min(now, this.#steady());
+    for (const [id, until] of this.#ended) if (until < over) this.#ended.delete(id);
     for (const value of cookiesOf(cookie)) {
       const record = openSession(value, this.#credentials);
       if (!record || this.#ended.has(record.id) || record.seenAt > now + AHEAD_MS) continue;

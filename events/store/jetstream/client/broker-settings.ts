@@ -1,6 +1,7 @@
 import type { Link } from "../../../../gateway/nats/connection.ts";
 import { lastOf } from "../../../../gateway/nats/direct-get.ts";
 import type { Publisher } from "../../../../gateway/nats/publisher.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import { type BrokerLimits, type BrokerRef, DEFAULT_BROKER_LIMITS } from "../../event-store.ts";
 import { brokerKey, EVENT_SIGNALS, EVENT_STREAMS, LIMITS_FILTER, limitsSubject, newId, parseLimits } from "./names.ts";
 
@@ -29,7 +30,9 @@ export class BrokerSettings {
 
   /** Seconds for which the server is to keep what belongs to an event. */
   ttlOf(event: { readonly broker: BrokerRef; readonly arrivedAt: number }): number {
-    return (this.endOf(event) + OVERDUE_KEPT_MS - Date.now()) / 1000;
+    // One that has come while a clock was ahead is not kept until that time has come.
+    const leftMs = Math.min(this.endOf(event) - earliestNow(), this.of(event.broker).maxAgeMs);
+    return (leftMs + OVERDUE_KEPT_MS) / 1000;
   }
 
   async set(broker: BrokerRef, limits: BrokerLimits): Promise<void> {

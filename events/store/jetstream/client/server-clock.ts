@@ -1,4 +1,5 @@
 import type { Link } from "../../../../gateway/nats/connection.ts";
+import { steadyNow } from "../../../../kit/steady-clock.ts";
 import { EVENT_STREAMS } from "./names.ts";
 
 const MEASURE_EVERY_MS = 30_000;
@@ -8,6 +9,7 @@ const LEAST_MS = 500;
 /** By how much the clock of the server, whose schedules go by it, is ahead of this machine's. */
 export class ServerClock {
   readonly #link: Link;
+  /** Of the one of this machine that nobody sets: the other may have been set since. */
   #aheadMs = 0;
   #measuredAt = Number.NEGATIVE_INFINITY;
 
@@ -17,16 +19,16 @@ export class ServerClock {
 
   /** A time of this machine, as the server has it. */
   toServer(time: number): number {
-    return time + this.#aheadMs;
+    const aheadMs = this.#aheadMs + steadyNow() - Date.now();
+    return Math.abs(aheadMs) < LEAST_MS ? time : time + Math.round(aheadMs);
   }
 
   /** Once in a while; leaves it as it is while there is no answer. */
   async measure(): Promise<void> {
     if (performance.now() - this.#measuredAt < MEASURE_EVERY_MS) return;
-    const sentAt = Date.now();
+    const sentAt = steadyNow();
     const { ts } = await this.#link.api<{ ts?: string }>(`STREAM.INFO.${EVENT_STREAMS.resources}`);
-    const aheadMs = ts === undefined ? 0 : Date.parse(ts) - (sentAt + Date.now()) / 2;
+    this.#aheadMs = ts === undefined ? 0 : Date.parse(ts) - (sentAt + steadyNow()) / 2;
     this.#measuredAt = performance.now();
-    this.#aheadMs = Math.abs(aheadMs) < LEAST_MS ? 0 : Math.round(aheadMs);
   }
 }

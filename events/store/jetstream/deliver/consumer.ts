@@ -1,6 +1,7 @@
 import { countSubjects } from "../../../../gateway/nats/count-subjects.ts";
 import { acknowledge, type Delivery, giveBack, giveBackLater, stillWorking } from "../../../../gateway/nats/pull.ts";
 import { sleep } from "../../../../kit/sleep.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import { within } from "../../../../kit/within.ts";
 import type { DeliverEvent, DeliverySettlement, EventConsumer, EventConsumerOptions } from "../../event-store.ts";
 import type { EventContext } from "../client/context.ts";
@@ -293,7 +294,7 @@ export class JetStreamEventConsumer implements EventConsumer {
         return false;
       }
     }
-    if (brokers.endOf(message) <= Date.now()) {
+    if (brokers.endOf(message) <= earliestNow()) {
       const reason = overdueReason(brokers.of(message.broker).maxAgeMs);
       await this.#settler.drop(held, reason, this.#stop.signal);
       return false;

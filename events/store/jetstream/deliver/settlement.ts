@@ -1,5 +1,6 @@
 import { acknowledge, giveBack } from "../../../../gateway/nats/pull.ts";
 import { sleep } from "../../../../kit/sleep.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import type { DeliverySettlement, NewDelivery, NewEvent } from "../../event-store.ts";
 import type { EventContext } from "../client/context.ts";
 import { deliveryId } from "../client/delivery-message.ts";
@@ -80,7 +81,8 @@ export class DeliverySettler {
     settledAt: number,
   ): Promise<void> {
     const { message } = held;
-    const dueAt = settledAt + Math.min(MAX_RETRY_MS, Math.max(0, Number.isNaN(afterMs) ? 0 : afterMs));
+    const waitMs = Math.min(MAX_RETRY_MS, Math.max(0, Number.isNaN(afterMs) ? 0 : afterMs));
+    const dueAt = settledAt + waitMs;
     const before = held.record?.doc ?? newDoc(message.delivery);
     if (before.failures <= message.failures) {
       const doc: DeliveryDoc = {
@@ -93,18 +95,18 @@ export class DeliverySettler {
       };
       if (!(await this.#write(held, doc))) return;
     }
-    await this.again(held);
+    await this.again(held, waitMs);
   }
 
-  /** Lets it wait for its next attempt, as its record says. */
-  async again({ message, record, place }: HeldDelivery): Promise<void> {
+  /** Lets it wait for its next attempt, as its record says, which may be by a clock that was ahead: `mostMs` at most. */
+  async again({ message, record, place }: HeldDelivery, mostMs = MAX_RETRY_MS): Promise<void> {
     const { again: _, ...rest } = message;
     const { failures, nextAttemptAt: dueAt } = record?.doc ?? newDoc(message.delivery);
     await this.#context.open.give({
       ...rest,
       failures,
       record: record?.seq ?? 0,
-      ...(dueAt !== undefined && { dueAt }),
+      ...(dueAt !== undefined && { dueAt: Math.min(dueAt, Date.now() + mostMs) }),
     });
     acknowledge(this.#context.link, place);
   }
@@ -167,7 +169,7 @@ export class DeliverySettler {
     const [once = "", base64 = ""] = text.split(" ");
     const message = Buffer.from(base64, "base64");
     const meta = JSON.parse(message.toString("utf8", 0, message.indexOf("\n"))) as Parameters<typeof eventOf>[1];
-    const endsAt = Date.now() + this.#context.brokers.ttlOf(meta) * 1000;
+    const endsAt = earliestNow() + this.#context.brokers.ttlOf(meta) * 1000;
     const id = this.#idOf(held, index);
     await this.#intake.follow(message, { broker: meta.broker, endsAt, ...(once !== "" && { once }) }, id);
   }

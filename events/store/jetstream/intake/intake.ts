@@ -1,6 +1,7 @@
 import { FaasError } from "../../../../contract/errors.ts";
 import { lastOf } from "../../../../gateway/nats/direct-get.ts";
 import { readMessage } from "../../../../gateway/nats/stored-message.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import { type Appended, type BrokerRef, type NewEvent, ONCE_MS } from "../../event-store.ts";
 import type { BrokerUse } from "../client/broker-count.ts";
 import type { EventContext } from "../client/context.ts";
@@ -94,7 +95,7 @@ export class EventIntake {
     { broker, once, endsAt }: { broker: BrokerRef; once?: string; endsAt: number },
     id: string,
   ) {
-    const ttlS = (endsAt - Date.now()) / 1000;
+    const ttlS = (endsAt - earliestNow()) / 1000;
     const mark = (JSON.parse(message.toString("utf8", 0, message.indexOf("\n"))) as { mark: string }).mark;
     const prepared = { broker, payload: message, mark, ttlS };
     if (once === undefined) return void (await this.#storeOne(prepared, id));

@@ -1,6 +1,7 @@
 import type { StreamInfo } from "nats";
 import { type DirectMessage, lastOf, readOn } from "../../../../gateway/nats/direct-get.ts";
 import { readMessage } from "../../../../gateway/nats/stored-message.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import type { EventPage, EventQuery, EventRecord } from "../../event-store.ts";
 import { readRoutedUpTo } from "../client/broker-count.ts";
 import type { EventContext } from "../client/context.ts";
@@ -219,7 +220,7 @@ export class EventLedger {
     return events.flatMap(({ ref, whole }) => {
       const own = docs.get(ref) ?? new Map();
       const { maxAgeMs } = brokers.of(whole.meta.broker);
-      const isOld = whole.meta.arrivedAt + maxAgeMs <= Date.now();
+      const isOld = whole.meta.arrivedAt + maxAgeMs <= earliestNow();
       const wasDropped = [...own.values()].some(({ state }) => state === "dropped");
       if (isOld && isEventOver({ whole, docs: own }) && !wasDropped) return [];
       return [{ ref, record: recordOf(ref, whole, own, maxAgeMs) }];

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import type { DeliveryRecord, EventQuery, EventRecord, StoredEvent, TriggerVerdict } from "../../event-store.ts";
 import { eventOf, type LoggedEvent } from "../client/event-message.ts";
 import { type DeliveryDoc, isOver, newDoc, type WholeRecord } from "../client/records.ts";
@@ -19,7 +20,7 @@ export function recordOf(
     pending: false,
     verdicts: verdicts.map(verdictOf),
     deliveries: deliveriesOf(ref, deliveries, docs).map((delivery) =>
-      isOver(delivery) || meta.arrivedAt + maxAgeMs > Date.now() ? delivery : overdue(delivery, maxAgeMs),
+      isOver(delivery) || meta.arrivedAt + maxAgeMs > earliestNow() ? delivery : overdue(delivery, maxAgeMs),
     ),
   };
 }

@@ -1,6 +1,7 @@
 import { formatDuration } from "../../../../contract/duration.ts";
 import { readOn } from "../../../../gateway/nats/direct-get.ts";
 import { deleteMessage, purgeSubject } from "../../../../gateway/nats/stored-message.ts";
+import { earliestNow } from "../../../../kit/steady-clock.ts";
 import type { BrokerRef } from "../../event-store.ts";
 import type { BrokerUse } from "../client/broker-count.ts";
 import type { EventContext } from "../client/context.ts";
@@ -103,7 +104,7 @@ export class JetStreamRetention {
     const { maxAgeMs } = this.#context.brokers.of(broker);
     let count = 0;
     for (const { ref, seq, whole, docs } of await this.#page(broker, (this.#swept.get(key) ?? 0) + 1)) {
-      if (whole.meta.arrivedAt + maxAgeMs > Date.now()) break;
+      if (whole.meta.arrivedAt + maxAgeMs > earliestNow()) break;
       if (isEventOver({ whole, docs })) await this.remove(broker, ref);
       else {
         await this.#drop(broker, ref, whole, docs, overdueReason(maxAgeMs));
@@ -128,7 +129,7 @@ export class JetStreamRetention {
         });
         const over = messages.filter(({ data }) => {
           const message = decodeDelivery(data);
-          return message && brokers.endOf(message) <= Date.now();
+          return message && brokers.endOf(message) <= earliestNow();
         });
         await Promise.all(over.map(({ seq }) => deleteMessage(link, EVENT_STREAMS.deliveries, seq)));
         expired = over.length;
