@@ -23,17 +23,21 @@ const TIMEOUT_MS = 5000;
 const MAX_SUBJECTS = 256;
 const TOO_MANY = 413;
 
+/** Where reading begins: a message's number, or a time by the server's clock. */
+type From = { readonly seq: number } | { readonly since: number };
+
 /**
- * Reads messages from `seq` on, in order. A copy that is behind may answer, and then gives less.
+ * Reads messages from a place on, in order. A copy that is behind may answer, and then gives less.
  * @param maxBytes after which an answer ends; one message comes always
  */
 export async function readOn(
   link: Link,
   stream: string,
-  { seq, subject, limit, maxBytes }: { seq: number; subject: string; limit: number; maxBytes?: number },
+  { subject, limit, maxBytes, ...from }: From & { subject: string; limit: number; maxBytes?: number },
 ): Promise<DirectAnswer> {
+  const start = "since" in from ? { start_time: new Date(from.since).toISOString() } : { seq: Math.max(1, from.seq) };
   const bounds = { batch: limit, ...(maxBytes !== undefined && { max_bytes: maxBytes }) };
-  return await ask(link, stream, { seq: Math.max(1, seq), next_by_subj: subject, ...bounds });
+  return await ask(link, stream, { ...start, next_by_subj: subject, ...bounds });
 }
 
 /** Reads the last message of each subject that fits one of the filters, however many there are. In order. */

@@ -27,6 +27,11 @@ export interface OpenedStore {
 export interface StorePlace {
   /** Opens it; again after a close. */
   open(): Promise<OpenedStore>;
+  /**
+   * Of a store with several processes, while it is closed: as if long ago the last one had died after it had stored what
+   * follows from settlements, and before it noted that. A store in one file does both at once.
+   */
+  unnote?(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -54,6 +59,11 @@ export function attempt(given: Partial<AttemptRecord> = {}): AttemptRecord {
 export const done: DeliverySettlement = { kind: "done", attempt: attempt() };
 const idOf = ({ event }: StoredEvent) => String(event.attributes.id);
 const matched = (trigger: string): TriggerVerdict => ({ trigger, matched: true });
+
+const replyWith = (data: string): NewEvent["event"] => ({
+  attributes: { specversion: "1.0", id: "reply", source: "/f", type: "reply" },
+  ...(data !== "" && { data: Buffer.from(data) }),
+});
 
 /** Gives all events to these triggers. */
 export function routeTo(
@@ -303,6 +313,42 @@ export function describeEventStore(name: string, place: () => Promise<StorePlace
         ["reply-x", 9],
       ]);
     });
+
+    test.each(["full", "meta"] as const)(
+      "what follows from a delivery is stored once, however late its end is carried out again; of it is kept: %s",
+      async (keep) => {
+        const replies = ["", "0123456789"].map((data) => newEvent({ type: "reply", event: replyWith(data) }));
+        const settle = ({ trigger }: EventDelivery): DeliverySettlement =>
+          trigger === "first" ? { kind: "done", attempt: attempt(), appended: replies } : done;
+        const route: RouteEvents = async (events) =>
+          events.map(({ ref, event }) => {
+            const trigger = event.attributes.type === "reply" ? "second" : "first";
+            return { ref, verdicts: [matched(trigger)], deliveries: [{ trigger }], keep };
+          });
+        const isOver = async () =>
+          (await store.stats(NS)).every(({ pending, open }) => pending === 0 && Object.keys(open).length === 0);
+        const listed = async () =>
+          (await store.list({ namespace: NS, type: "reply" }, { order: "oldest", limit: 10 })).events;
+        const first = collecting(settle);
+        await consume(route, first.deliver);
+        await store.append([newEvent({ id: "x" })]);
+        await eventually("the replies are delivered", async () => first.seen.length === 3 && (await isOver()), 20_000);
+        await Promise.all(opened.splice(0).map((one) => one.close()));
+        await at.unnote?.();
+        store = await reopened();
+        const second = collecting(settle);
+        await consume(route, second.deliver);
+        await store.append([newEvent({ id: "y", type: "reply" })]);
+        await eventually(
+          "what comes after is delivered",
+          async () => second.seen.length > 0 && (await isOver()),
+          45_000,
+        );
+        expect(second.seen.map(({ event }) => idOf(event))).toEqual(["y"]);
+        expect((await listed()).map(({ event }) => idOf(event))).toEqual(["reply", "reply", "y"]);
+      },
+      90_000,
+    );
 
     test("a dead delivery tells why, and its dead letter is a delivery of the same event", async () => {
       const { seen, deliver } = collecting(({ deadLetter }) =>

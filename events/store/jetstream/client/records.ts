@@ -57,6 +57,8 @@ export interface Found<T> {
   readonly doc: T;
   /** Of its message, for {@link EventRecords.write}. */
   readonly seq: number;
+  /** By the server's clock; absent when this process has just written it. */
+  readonly storedAt?: number;
 }
 
 export interface RecordPlace {
@@ -163,7 +165,8 @@ export class EventRecords {
   async #read<T>({ broker, ref, n }: RecordPlace): Promise<Found<T> | undefined> {
     const subject = recordSubject(broker, ref, n);
     const message = await readMessage(this.#link, EVENT_STREAMS.records, { last_by_subj: subject });
-    return message && { doc: JSON.parse(message.data.toString()) as T, seq: message.seq };
+    if (!message) return undefined;
+    return { doc: JSON.parse(message.data.toString()) as T, seq: message.seq, storedAt: message.storedAt };
   }
 }
 

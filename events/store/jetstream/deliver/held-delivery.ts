@@ -13,6 +13,11 @@ export interface HeldDelivery {
   /** What its record says, as far as it has been looked at or written; undefined for nothing. */
   record: Found<DeliveryDoc> | undefined;
   event?: StoredEvent;
+  /**
+   * From when on what follows from its end may have been stored, by the server's clock: somebody has tried before, who may
+   * not have lived to note it. Absent when nobody has.
+   */
+  followedSince?: number;
   /** While it is written down that it is under way. */
   marking?: Promise<void>;
 }

@@ -8,6 +8,7 @@ import { encodeEvent, type eventOf } from "../client/event-message.ts";
 import { deadMarkSubject, markOf, onceSubject } from "../client/names.ts";
 import { type DeliveryDoc, isOver, newDoc, type SettlementOutbox, withAttempt } from "../client/records.ts";
 import type { EventIntake } from "../intake/intake.ts";
+import { isStored } from "../intake/is-stored.ts";
 import { isEventOver, type JetStreamRetention } from "../ledger/retention.ts";
 import { type HeldDelivery, recordPlaceOf } from "./held-delivery.ts";
 
@@ -17,6 +18,9 @@ const MAX_WAIT_MS = 5000;
 const MAX_RETRY_MS = 60 * 24 * 3600_000;
 /** More does not go into the message of a record; it is stored before the end then. */
 const OUTBOX_SHARE = 0.6;
+
+/** By how much clocks may differ, also those of servers of one cluster. */
+const CLOCK_SKEW_MS = 60_000;
 
 type End = Extract<DeliverySettlement, { kind: "done" | "dead" }>;
 
@@ -41,7 +45,8 @@ export class DeliverySettler {
     const sound = this.#sound(settlement);
     const settledAt = Date.now();
     await held.marking;
-    await this.#persist(held, stop, async () => {
+    await this.#persist(held, stop, async (isAgain) => {
+      if (isAgain) held.followedSince ??= this.#context.clock.toServer(settledAt) - CLOCK_SKEW_MS;
       if (sound.kind === "retry") await this.#retry(held, sound, settledAt);
       else await this.#end(held, sound);
     });
@@ -49,7 +54,7 @@ export class DeliverySettler {
 
   /** Goes on with what is over by its record, whoever has written that. Never rejects. */
   async resume(held: HeldDelivery, stop: AbortSignal): Promise<void> {
-    await this.#persist(held, stop, async () => await this.#finish(held));
+    await this.#persist(held, stop, async () => await this.#finishAgain(held));
   }
 
   /** It is not tried any more. Never rejects. */
@@ -60,10 +65,10 @@ export class DeliverySettler {
     });
   }
 
-  async #persist(held: HeldDelivery, stop: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #persist(held: HeldDelivery, stop: AbortSignal, work: (isAgain: boolean) => Promise<void>): Promise<void> {
     for (let waitMs = MIN_WAIT_MS; ; waitMs = Math.min(MAX_WAIT_MS, waitMs * 2)) {
       try {
-        return await work();
+        return await work(waitMs > MIN_WAIT_MS);
       } catch (err) {
         if (stop.aborted) return;
         if (waitMs === MIN_WAIT_MS) {
@@ -168,6 +173,9 @@ export class DeliverySettler {
   async #follow(held: HeldDelivery, text: string, index: number): Promise<void> {
     const [once = "", base64 = ""] = text.split(" ");
     const message = Buffer.from(base64, "base64");
+    const since = held.followedSince;
+    // The server remembers names of messages for minutes. One with a key is looked for by that, always.
+    if (since !== undefined && once === "" && (await isStored(this.#context, message, since))) return;
     const meta = JSON.parse(message.toString("utf8", 0, message.indexOf("\n"))) as Parameters<typeof eventOf>[1];
     const endsAt = earliestNow() + this.#context.brokers.ttlOf(meta) * 1000;
     const id = this.#idOf(held, index);
@@ -192,7 +200,7 @@ export class DeliverySettler {
       held.record = found;
       after = found?.seq ?? 0;
       if (found && isOver(found.doc)) {
-        await this.#finish(held);
+        await this.#finishAgain(held);
         return false;
       }
       if (found && found.doc.failures > held.message.failures) {
@@ -200,6 +208,13 @@ export class DeliverySettler {
         return false;
       }
     }
+  }
+
+  /** Whoever has ended it may have done some of what follows, however long ago. */
+  async #finishAgain(held: HeldDelivery): Promise<void> {
+    const storedAt = held.record?.storedAt;
+    if (storedAt !== undefined) held.followedSince ??= storedAt - CLOCK_SKEW_MS;
+    await this.#finish(held);
   }
 
   /** Everything here can be done twice. */
