@@ -3,6 +3,7 @@ import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ERROR_HEADER } from "../contract/error-codes.ts";
 import { codeOfStatus } from "../contract/errors.ts";
+import { acceptWaiting } from "../http/accept-waiting.ts";
 import { noteForwarder, settleForwarding, type TrustedProxies } from "../http/client-address.ts";
 import { closeSocket, closingAnswer } from "../http/close-socket.ts";
 import { type ConnectionLimits, Connections } from "../http/connections.ts";
@@ -314,14 +315,17 @@ async function drain(server: Server, { connections, upgrades, http2 }: Served, t
     res.shouldKeepAlive = false;
   });
   if (used) await sleep(Math.min(LAST_ANSWERS_MS, timeoutMs));
+  await acceptWaiting(server);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   http2?.drain();
   server.closeIdleConnections();
-  connections.closeSilent();
+  // Who has just connected is about to ask something.
+  const endSilent = setTimeout(() => connections.closeSilent(), LAST_ANSWERS_MS);
   // Node closes what is idle now; what becomes idle later would stay for all of its keep-alive time.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   await Promise.race([closed, late]);
   clearInterval(sweep);
+  clearTimeout(endSilent);
   clearTimeout(endTunnels);
   clearTimeout(cut);
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { acceptWaiting } from "../http/accept-waiting.ts";
 import type { Connections } from "../http/connections.ts";
 import { INTERNAL_HEADER } from "../http/platform-mark.ts";
 import { checkHead } from "../http/request-head.ts";
@@ -74,6 +75,7 @@ export class FunctionServer {
 
   /** Takes no more connections, and resolves when all calls are over; those that last longer than `limitMs` are cut. */
   async close(limitMs: number): Promise<void> {
+    await acceptWaiting(this.server);
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     // Connections that have changed their protocol have no end of their own.

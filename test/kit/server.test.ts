@@ -98,3 +98,11 @@ test("a busy kept connection is told with its last answer that it ends", async (
   agent.destroy();
   expect(failures.filter((failure) => failure.includes("used"))).toEqual([]);
 });
+
+test("who has connected before the closing is answered", async () => {
+  const server = await open((_req, res) => res.end("answer"));
+  const answers = Array.from({ length: 20 }, () => rawRequest(server.port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await new Promise((resolve) => process.nextTick(resolve)); // addresses are dialled a tick later
+  await server.drain(5_000);
+  expect((await Promise.all(answers)).map((answer) => answer?.status)).toEqual(Array(20).fill(200));
+});

@@ -1,5 +1,9 @@
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, get, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { startWatchdog } from "./support/start-watchdog.ts";
@@ -56,6 +60,23 @@ test.each<NodeJS.Signals>(["SIGTERM", "SIGHUP"])("%s: what is under way is finis
   // The kept-alive connection, idle now, did not hold the end up.
   expect(performance.now() - startedAt).toBeLessThan(3000);
   agent.destroy();
+});
+
+test("calls that have come while it was busy are served before it closes", async () => {
+  await using watchdog = await startWatchdog({ mode: "inproc", inproc_handler: "./handler.mjs" });
+  const blocking = call(`${watchdog.url}/block`, new Agent());
+  await eventually("it is busy", () => existsSync(join(watchdog.tmp, "blocked")));
+  const sockets = Array.from({ length: 20 }, () => connect(watchdog.port, "127.0.0.1"));
+  const sent = sockets.map(async (socket) => {
+    await once(socket, "connect");
+    socket.write("GET / HTTP/1.1\r\nHost: f\r\n\r\n");
+  });
+  await Promise.all(sent);
+  watchdog.process.kill("SIGTERM");
+  writeFileSync(join(watchdog.tmp, "go-on"), "");
+  for (const socket of sockets) expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 .*hello$/s);
+  expect((await blocking).body).toBe("went on");
+  expect(await watchdog.ended).toEqual({ code: 0, signal: null });
 });
 
 test("calls that take longer than write_timeout are cut, and the exit is orderly", async () => {
