@@ -37,7 +37,8 @@ const BINDING: Readonly<Record<string, number>> = {
   LIKE: LIKENESS,
 };
 const KEYWORDS = new Set(["AND", "OR", "XOR", "NOT", "LIKE", "EXISTS", "IN", "TRUE", "FALSE"]);
-const ATTRIBUTE = /^[a-z0-9]+$/;
+/** Names of attributes have small letters; the public test kit and others take them in any. */
+const ATTRIBUTE = /^[a-z0-9]+$/i;
 const FUNCTION = /^[A-Za-z][A-Za-z_]*$/;
 /** Every event has them. */
 const REQUIRED = new Set(["id", "source", "specversion", "type"]);
@@ -153,7 +154,8 @@ class Parser {
       throw this.#unexpected("the name of an attribute");
     }
     this.#at++;
-    return (attributes) => done(REQUIRED.has(token.text) || Object.hasOwn(attributes, token.text));
+    const name = token.text.toLowerCase();
+    return (attributes) => done(REQUIRED.has(name) || Object.hasOwn(attributes, name));
   }
 
   #pattern(): string {
@@ -220,9 +222,10 @@ function integer(text: string, at: number): number {
 
 function attribute({ text, at }: Token): Evaluate {
   if (!ATTRIBUTE.test(text)) throw syntaxError(at, `${JSON.stringify(text)} is no name of an attribute: a-z and 0-9`);
-  const missing = failed(false, "missingAttribute", `the event has no ${text}`);
+  const name = text.toLowerCase();
+  const missing = failed(false, "missingAttribute", `the event has no ${name}`);
   return (attributes) => {
-    const value = Object.hasOwn(attributes, text) ? attributes[text] : undefined;
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
     return value === undefined ? missing : done(value);
   };
 }

@@ -14,8 +14,8 @@ describe.each(Object.entries({ ...ROWS, ...FURTHER }))("CESQL, %s", (_subject, r
   test.each(rows.map((row) => [row[0], row] as const))("%s", (_expression, row) => check(row));
 });
 
-test("nothing has got lost of what the public kit expects", () => {
-  expect(Object.values(ROWS).flat()).toHaveLength(240);
+test("271 of the public kit's 275 cases are in the table, one of them for two", () => {
+  expect(Object.values(ROWS).flat()).toHaveLength(270);
 });
 
 test.each(WRONG)("is no expression: %j", (text) => {
