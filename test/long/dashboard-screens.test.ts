@@ -8,6 +8,7 @@ import { buildImage } from "../support/build-upload.ts";
 import { eventually } from "../support/eventually.ts";
 import { missingBrowser } from "../support/missing-browser.ts";
 import { describeNeeding } from "../support/needing.ts";
+import { faultsOfSizes, WIDE, ZOOMED } from "../support/page-fit.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 
 const PATIENCE_MS = 30_000;
@@ -21,6 +22,9 @@ const EMPTY_SCREENS = [
   "/flows/order",
   "/platform",
 ];
+/** Buttons that ask before something is done. */
+const OPENS =
+  /^(Replay|Drop|Cancel|Remove|Edit|Suspend|Declare|Start|Split|Roll back|Approve|Abort|Create|Change|Scale)/;
 /** Fails for all that is sent to it. */
 const HANDLER = "export default (req, res) => { res.statusCode = 422; res.end('no <b>stock</b>'); };";
 
@@ -119,8 +123,55 @@ describeNeeding(missingBrowser())("screens of what runs", () => {
     await page.getByText("Loading…").first().waitFor({ state: "detached" });
   }
 
-  const beyond = (page: Page) =>
-    page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+  /** Goes through the page by Tab alone. @returns what it has come to, in words; it ends where it began */
+  async function tabThrough(page: Page): Promise<string[]> {
+    const at = `((it) => it === document.body ? "" :
+      (it.tagName + " " + (it.ariaLabel || it.textContent || it.id).slice(0, 40) + (it.matches(":focus-visible") ? "" : " unseen")))(document.activeElement)`;
+    const seen: string[] = [];
+    for (let n = 0; n < 400; n++) {
+      await page.keyboard.press("Tab");
+      const words = await page.evaluate<string>(at);
+      if (words === "" || (words === seen[0] && seen.length > 3)) return seen;
+      seen.push(words);
+    }
+    return seen;
+  }
+
+  test("at 400 % each dialog fits, is left with Escape, and gives the focus back; Tab comes to all and is not trapped", async () => {
+    const running = await start({ retry_http_codes: "422", max_retry_attempts: "0" });
+    const paths = [...(await fill(running)), "/secrets", "/namespaces", "/functions/openfaas-fn/shop"];
+    const page = await signIn(running, { reducedMotion: "reduce" });
+    let dialogs = 0;
+    for (const path of paths) {
+      await page.setViewportSize(ZOOMED[1]);
+      await show(page, running, path);
+      const stops = await tabThrough(page);
+      const count = await page.evaluate<number>(
+        `[...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")].filter((it) => it.checkVisibility()).length`,
+      );
+      expect([path, stops.length < 400, stops.length >= count - 2]).toEqual([path, true, true]);
+      expect([path, stops.filter((words) => words.endsWith(" unseen"))]).toEqual([path, []]);
+      const names = await page.getByRole("button", { name: OPENS, disabled: false }).allTextContents();
+      for (const name of new Set(names)) {
+        const opener = page.getByRole("button", { name, exact: true, disabled: false }).first();
+        await opener.focus();
+        await page.keyboard.press("Enter");
+        const dialog = page.getByRole("dialog");
+        await dialog.waitFor();
+        expect([path, name, await faultsOfSizes(page, [ZOOMED[1]])]).toEqual([path, name, []]);
+        await page.keyboard.press("Escape");
+        await dialog.waitFor({ state: "detached" });
+        await eventually(
+          `${path}: the focus is at ${name}`,
+          () => page.evaluate<boolean>(`document.activeElement.textContent === ${JSON.stringify(name)}`),
+          PATIENCE_MS,
+        );
+        dialogs++;
+      }
+    }
+    expect(dialogs).toBeGreaterThan(20);
+    expect(opened?.faults).toEqual([]);
+  }, 600_000);
 
   test.each(["light", "dark"] as const)(
     "none has a barrier in the %s theme, and each fits a small one",
@@ -129,14 +180,13 @@ describeNeeding(missingBrowser())("screens of what runs", () => {
       const paths = await fill(running);
       const page = await signIn(running, { colorScheme, reducedMotion: "reduce" });
       for (const path of paths) {
-        await page.setViewportSize({ width: 1280, height: 900 });
+        await page.setViewportSize(WIDE);
         await show(page, running, path);
         const { violations } = await new AxeBuilder({ page })
           .withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"])
           .analyze();
         expect([path, violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 120)}`)]).toEqual([path, []]);
-        await page.setViewportSize({ width: 320, height: 700 });
-        expect([path, await beyond(page)]).toEqual([path, 0]);
+        expect([path, await faultsOfSizes(page, [WIDE, ...ZOOMED])]).toEqual([path, []]);
       }
       expect(opened?.faults).toEqual([]);
     },

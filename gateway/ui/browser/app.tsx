@@ -1,11 +1,12 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { askJson } from "./api.ts";
 import { Boundary } from "./components/boundary.tsx";
 import { Link } from "./components/link.tsx";
 import { Loading } from "./components/message.tsx";
 import { setZone, zone } from "./components/time.tsx";
+import { focusHeading } from "./focus.ts";
 import { formatTime } from "./format.ts";
-import { match, path } from "./router.ts";
+import { arrivals, match, path } from "./router.ts";
 import { forgetCalls } from "./screens/function/invoke/history.ts";
 import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
@@ -37,11 +38,24 @@ function Page() {
   useEffect(() => {
     document.title = `${title} – faaslane`;
   }, [title]);
+  const { count, isBack } = arrivals.value;
+  useLayoutEffect(() => {
+    if (count > 0) focusHeading(isBack);
+  }, [count]);
   const { component: Content } = screen;
   const said = session.value;
   return (
     <>
-      <a class="skip" href="#content">
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads there; the history, which says where somebody is, gets no step */}
+      <a
+        class="skip"
+        href="#content"
+        onClick={(event) => {
+          // Without a step in the history, which says where somebody is.
+          event.preventDefault();
+          focusHeading();
+        }}
+      >
         To the content
       </a>
       <header>

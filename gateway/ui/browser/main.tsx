@@ -5,6 +5,7 @@ import type { UiSession } from "../../../contract/ui/session.ts";
 import { askJson } from "./api.ts";
 import { App } from "./app.tsx";
 import { Failure } from "./components/message.tsx";
+import { keepFocus } from "./focus.ts";
 import { showHiddenEverywhere } from "./safe-text.ts";
 import { heard } from "./state/session.ts";
 
@@ -21,4 +22,5 @@ async function begin(): Promise<void> {
 }
 
 showHiddenEverywhere();
+keepFocus();
 void begin();

@@ -9,7 +9,18 @@ const location_ = signal({ path: window.location.pathname, search: window.locati
 export const path = computed(() => `/${location_.value.path.slice(BASE.length)}`);
 export const query = computed(() => new URLSearchParams(location_.value.search));
 
-window.addEventListener("popstate", update);
+/** Screens that somebody has come to since the page is open, and whether the last one was come back to. */
+export const arrivals = signal({ count: 0, isBack: false });
+
+window.addEventListener("popstate", () => {
+  const { path: before, search } = location_.peek();
+  if (before !== window.location.pathname || search !== window.location.search) arrive(true);
+  update();
+});
+
+function arrive(isBack: boolean): void {
+  arrivals.value = { count: arrivals.peek().count + 1, isBack };
+}
 
 function update(): void {
   location_.value = { path: window.location.pathname, search: window.location.search };
@@ -23,8 +34,10 @@ export function href(to: string): string {
 /** Goes to a screen. @param how `replace` for what is no step back, such as a filter that is being typed */
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
   const { state } = window.history;
-  if (how === "push") window.history.pushState(state, "", href(to));
-  else window.history.replaceState(state, "", href(to));
+  if (how === "push") {
+    window.history.pushState(state, "", href(to));
+    arrive(false);
+  } else window.history.replaceState(state, "", href(to));
   update();
 }
 

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { type Act, type ActRequest, curlOf } from "../act.ts";
 import { ask } from "../api.ts";
-import { isReadOnly } from "../state/session.ts";
+import { Button, whyNot } from "./button.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Equivalent } from "./equivalent.tsx";
 
@@ -15,11 +15,10 @@ export interface ActButtonProps {
 
 /** A button for what changes something: it says why it cannot be used. */
 export function ActButton({ children, onClick, why, class: name }: ActButtonProps) {
-  const reason = isReadOnly.value ? "This page changes nothing (ui_read_only)" : why;
   return (
-    <button type="button" class={name} disabled={reason !== undefined} title={reason} onClick={onClick}>
+    <Button class={name} why={whyNot(why)} onClick={onClick}>
       {children}
-    </button>
+    </Button>
   );
 }
 

@@ -1,5 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { rememberFocus } from "../focus.ts";
+import { Button } from "./button.tsx";
 import { Failure } from "./message.tsx";
 
 export interface DialogProps {
@@ -22,9 +24,9 @@ export function Dialog({ title, children, action, isDangerous, isReady = true, r
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    const from = document.activeElement as HTMLElement | null;
+    const goBack = rememberFocus();
     dialog.current?.showModal();
-    return () => from?.focus();
+    return goBack;
   }, []);
   const submit = async () => {
     setBusy(true);
@@ -56,12 +58,16 @@ export function Dialog({ title, children, action, isDangerous, isReady = true, r
         {children}
         {error !== undefined && <Failure error={error} />}
         <p class="buttons">
-          <button type="button" disabled={busy} onClick={() => onClose(false)}>
+          <Button busy={busy} onClick={() => onClose(false)}>
             Cancel
-          </button>
-          <button type="submit" class={isDangerous ? "danger" : "primary"} disabled={busy || !isReady}>
+          </Button>
+          <Button
+            busy={busy}
+            class={isDangerous ? "danger" : "primary"}
+            why={isReady ? undefined : "Something is missing or wrong above"}
+          >
             {busy ? "Working…" : action}
-          </button>
+          </Button>
         </p>
       </form>
     </dialog>

@@ -26,7 +26,6 @@ export function Link({ to, children, class: name, isPlace, title }: LinkProps) {
         if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
         event.preventDefault();
         navigate(to);
-        document.getElementById("content")?.focus();
       }}
     >
       {children}

@@ -5,6 +5,7 @@ import { askJson } from "../api.ts";
 import { formatMs, formatShare, formatSize, formatTime } from "../format.ts";
 import { query, setQuery } from "../router.ts";
 import { now } from "../state/session.ts";
+import { Button } from "./button.tsx";
 import { Chart, type ChartLine } from "./chart.tsx";
 import { isEmpty } from "./chart-words.ts";
 import { Failure, Loading } from "./message.tsx";
@@ -209,15 +210,14 @@ function Moments({ count, moment, from, stepSeconds }: MomentsProps) {
       <output for="moment">
         {at === undefined ? "the latest" : formatTime(from + at * stepSeconds * 1000, zone.value)}
       </output>
-      <button
-        type="button"
-        disabled={at === undefined}
+      <Button
+        why={at === undefined ? "The latest is looked at" : undefined}
         onClick={() => {
           moment.value = undefined;
         }}
       >
         Latest
-      </button>
+      </Button>
     </p>
   );
 }

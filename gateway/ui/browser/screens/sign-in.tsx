@@ -1,8 +1,10 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { UiLogin, UiSession } from "../../../../contract/ui/session.ts";
 import { askJson } from "../api.ts";
+import { Button } from "../components/button.tsx";
 import { Field } from "../components/field.tsx";
 import { Failure } from "../components/message.tsx";
+import { rememberFocus } from "../focus.ts";
 import { heard, session } from "../state/session.ts";
 
 export function SignIn() {
@@ -23,9 +25,9 @@ export function SignInAgain() {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
-    const from = document.activeElement as HTMLElement | null;
+    const goBack = rememberFocus();
     dialog.current?.showModal();
-    return () => from?.focus();
+    return goBack;
   }, []);
   return (
     <dialog
@@ -75,9 +77,9 @@ function SignInForm() {
         required
       />
       {error !== undefined && <Failure error={error} />}
-      <button type="submit" class="primary" disabled={busy}>
+      <Button class="primary" busy={busy}>
         {busy ? "Signing in…" : "Sign in"}
-      </button>
+      </Button>
     </form>
   );
 }

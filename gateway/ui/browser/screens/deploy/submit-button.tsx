@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { isReadOnly } from "../../state/session.ts";
+import { Button, whyNot } from "../../components/button.tsx";
 
 export interface SubmitButtonProps {
   readonly busy: boolean;
@@ -12,14 +12,14 @@ export interface SubmitButtonProps {
 
 /** Sends a form that changes something; says why it cannot. */
 export function SubmitButton({ busy, words, why, children }: SubmitButtonProps) {
-  const reason = isReadOnly.value ? "This page changes nothing (ui_read_only)." : why;
+  const reason = whyNot(why);
   return (
     <p class="buttons">
       {reason !== undefined && <span class="hint">{reason}</span>}
       {children}
-      <button type="submit" class="primary" disabled={busy || reason !== undefined}>
+      <Button class="primary" busy={busy} why={reason}>
         {busy ? "Working…" : words}
-      </button>
+      </Button>
     </p>
   );
 }

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { ReplayDryRun, ReplayReport } from "../../../../../contract/events/replay-spec.ts";
 import { askJson } from "../../api.ts";
 import { ActDialog, send } from "../../components/act.tsx";
+import { Button } from "../../components/button.tsx";
 import { Field } from "../../components/field.tsx";
 import { Failure } from "../../components/message.tsx";
 import { Moment } from "../../components/time.tsx";
@@ -106,9 +107,9 @@ export function ReplayDialog({ namespace, given, onClose }: ReplayDialogProps) {
         </p>
       ))}
       <p>
-        <button type="button" disabled={problems.length > 0} onClick={() => void count()}>
+        <Button why={problems[0]} onClick={() => void count()}>
           Count them
-        </button>{" "}
+        </Button>{" "}
         {found === undefined && <span class="hint">They are counted before they can be replayed.</span>}
       </p>
       {error !== undefined && <Failure error={error} />}

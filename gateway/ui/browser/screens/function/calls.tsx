@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { CALL_PRESETS, type CallPreset, type CallRow, type CallsAnswer } from "../../../../../contract/ui/series.ts";
 import { ApiError, askJson } from "../../api.ts";
+import { Button } from "../../components/button.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Link } from "../../components/link.tsx";
 import { Empty, Failure, Loading, Notice } from "../../components/message.tsx";
@@ -81,14 +82,13 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
             </button>
           ))}
         </fieldset>
-        <button
-          type="button"
-          aria-pressed={held !== undefined}
-          disabled={!shown}
+        <Button
+          pressed={held !== undefined}
+          why={shown ? undefined : "No calls are shown yet"}
           onClick={() => setHeld(held ? undefined : value)}
         >
           {held ? "Go on" : "Pause"}
-        </button>
+        </Button>
       </div>
       {error !== undefined && !shown && <Refusal error={error} />}
       {!shown && error === undefined && <Loading />}

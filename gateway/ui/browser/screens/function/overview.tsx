@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { FunctionStatus } from "../../../../../contract/functions.ts";
 import { askJson } from "../../api.ts";
+import { ActButton } from "../../components/act.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Panel } from "../../components/field.tsx";
 import { Failure, Loading } from "../../components/message.tsx";
@@ -10,7 +11,6 @@ import { StateChip } from "../../components/state-chip.tsx";
 import { Moment } from "../../components/time.tsx";
 import { formatMs, formatNumber, formatShare } from "../../format.ts";
 import { live } from "../../state/live.ts";
-import { isReadOnly } from "../../state/session.ts";
 import { RemoveDialog, ScaleDialog } from "./actions.tsx";
 import { commandName, type FunctionPart, systemPath } from "./part.ts";
 
@@ -63,12 +63,10 @@ export function FunctionOverview(part: FunctionPart) {
             )}
           </dl>
           <p class="buttons">
-            <button type="button" disabled={isReadOnly.value} onClick={() => setDialog("scale")}>
-              Scale
-            </button>
-            <button type="button" class="danger" disabled={isReadOnly.value} onClick={() => setDialog("remove")}>
+            <ActButton onClick={() => setDialog("scale")}>Scale</ActButton>
+            <ActButton class="danger" onClick={() => setDialog("remove")}>
               Remove
-            </button>
+            </ActButton>
           </p>
         </Panel>
         <Panel title="Definition">

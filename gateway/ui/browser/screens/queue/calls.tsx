@@ -3,6 +3,7 @@ import type { CallList, ListedCallReport } from "../../../../../contract/calls.t
 import { type Act, command, curlOf, option, withQuery } from "../../act.ts";
 import { askJson } from "../../api.ts";
 import { ActButton, ActDialog } from "../../components/act.tsx";
+import { Button } from "../../components/button.tsx";
 import { Equivalent } from "../../components/equivalent.tsx";
 import { Field } from "../../components/field.tsx";
 import { Empty, Failure, Loading } from "../../components/message.tsx";
@@ -126,13 +127,12 @@ function Finder() {
   return (
     <>
       <Field label="Id of a call" type="search" value={id} onInput={setId} />
-      <button
-        type="button"
-        disabled={id.trim() === ""}
+      <Button
+        why={id.trim() === "" ? "Enter the id of a call" : undefined}
         onClick={() => navigate(`/queue/${encodeURIComponent(id.trim())}`)}
       >
         Look it up
-      </button>
+      </Button>
     </>
   );
 }

@@ -1,5 +1,6 @@
 import "../../../styles/form.css";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Button } from "../../../components/button.tsx";
 import { CheckField } from "../../../components/check-field.tsx";
 import { Equivalent } from "../../../components/equivalent.tsx";
 import { Field, Panel } from "../../../components/field.tsx";
@@ -70,15 +71,9 @@ export function FunctionInvoke(part: FunctionPart) {
         >
           <CallFields form={form} problems={problems} onChange={setForm} />
           <p class="acts">
-            {/* A button that cannot be pressed would lose the focus meanwhile. */}
-            <button
-              type="submit"
-              class="primary"
-              aria-disabled={work !== undefined}
-              disabled={Object.keys(problems).length > 0}
-            >
+            <Button class="primary" busy={work !== undefined} why={Object.values(problems)[0]}>
               {work ? "Calling…" : "Call"}
-            </button>
+            </Button>
             {work && (
               <button type="button" onClick={() => work.abort()}>
                 Stop waiting
