@@ -95,6 +95,8 @@ async function readOr(file: string, fallback: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (cause) {
     if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) return fallback;
-    throw new CliError(`cannot read ${file}: ${(cause as Error).message}`, { cause });
+    throw new CliError(`cannot read ${file}: ${(cause as Error).message}; OPENFAAS_CONFIG names another folder`, {
+      cause,
+    });
   }
 }

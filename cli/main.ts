@@ -40,6 +40,7 @@ if (["build", "publish"].includes(process.argv[2] ?? "")) (await import("./spare
 const { runCli } = await import("./program.ts");
 const { homeFolder } = await import("./home-folder.ts");
 const { readVersion } = await import("../kit/version.ts");
+const cwd = workingDirectory();
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -48,7 +49,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     return process.stdin;
   },
   env: process.env,
-  cwd: process.cwd(),
+  cwd,
   // A getter: a user that the system does not know has none, and few commands ask.
   get home() {
     return homeFolder();
@@ -59,3 +60,13 @@ process.exitCode = await runCli(process.argv.slice(2), {
     return readVersion(sourceRoot).sha;
   },
 });
+
+/** Ends the process where there is none: every command has something to do with it. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    process.stderr.write("Error: the working directory is gone, or may not be seen: change to another one\n");
+    process.exit(1);
+  }
+}

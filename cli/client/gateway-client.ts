@@ -16,6 +16,7 @@ import { decodeSecretList, type SecretRequest } from "../../contract/secrets.ts"
 import { decodeWarnings, WARNING_HEADER } from "../../contract/warnings.ts";
 import { answeredCode, GatewayError } from "./gateway-error.ts";
 import { encodeMultipart } from "./multipart.ts";
+import { nextStep } from "./next-step.ts";
 import { readNdjson, readText } from "./read-body.ts";
 import { createTransport, explainNetworkError, type GatewayRequest, type Transport } from "./transport.ts";
 
@@ -42,6 +43,8 @@ export interface GatewayAnswer {
   readonly warnings: readonly string[];
   /** Of a failure, as in {@link GatewayError}. */
   readonly code: string | undefined;
+  /** What to do about a failure, where the text does not say it. */
+  readonly next?: string | undefined;
 }
 
 /** What `GET /system/logs` is asked. */
@@ -260,7 +263,9 @@ export class GatewayClient {
       const text = await readText(response, ANSWER_LIMIT_BYTES);
       const warnings = decodeWarnings(response.headers[WARNING_HEADER]);
       const code = answeredCode(response.headers);
-      return { status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", text, warnings, code };
+      const { statusCode: status = 0, statusMessage: statusText = "" } = response;
+      const next = nextStep(status, text, response.headers);
+      return { status, statusText, text, warnings, code, ...(next !== undefined && { next }) };
     } catch (error) {
       throw explainNetworkError(this.url, error);
     }
@@ -273,16 +278,20 @@ export function expectStatus(answer: GatewayAnswer, accepted: readonly number[])
   throw failureOf(answer);
 }
 
-function failureOf({ status, statusText, text, code }: GatewayAnswer): GatewayError {
-  if (status === 401) {
-    return new GatewayError(
-      status,
-      code,
-      "unauthorized access, run faaslane login to set up the credentials of this gateway",
-    );
-  }
+function failureOf(answer: GatewayAnswer): GatewayError {
+  const { status, code } = answer;
+  const message =
+    status === 401
+      ? "unauthorized access, run faaslane login to set up the credentials of this gateway"
+      : describeAnswer(answer);
+  return new GatewayError(status, code, message);
+}
+
+/** A failure in the gateway's words, and what to do about it. */
+export function describeAnswer(answer: Omit<GatewayAnswer, "warnings" | "code">): string {
+  const { status, statusText, text, next } = answer;
   const said = text.trim() === "" ? "" : `: ${text.trim()}`;
-  return new GatewayError(status, code, `the gateway answered ${status} ${statusText}${said}`);
+  return `the gateway answered ${status} ${statusText}${said}${next === undefined ? "" : `; ${next}`}`;
 }
 
 function readJson(text: string): unknown {

@@ -14,7 +14,7 @@ import {
 import { parseJson } from "../../contract/decode.ts";
 import { FaasError } from "../../contract/errors.ts";
 import { PATHS } from "../../contract/paths.ts";
-import type { GatewayAnswer, GatewayClient } from "./gateway-client.ts";
+import { describeAnswer, type GatewayAnswer, type GatewayClient } from "./gateway-client.ts";
 import { GatewayError } from "./gateway-error.ts";
 import { readBytes } from "./read-body.ts";
 
@@ -134,9 +134,5 @@ function orAll(filter: DeadLetterFlags): Record<string, string | undefined> {
 function check(answer: GatewayAnswer): GatewayAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const said = answer.text.trim();
-  throw new GatewayError(
-    answer.status,
-    answer.code,
-    said === "" ? `the gateway answered ${answer.status} ${answer.statusText}` : said,
-  );
+  throw new GatewayError(answer.status, answer.code, said === "" ? describeAnswer(answer) : said);
 }

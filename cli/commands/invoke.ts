@@ -92,12 +92,23 @@ export function invokeCommand(io: Io): Command {
   });
 }
 
+/** What to do about failures of calls, by their code. */
+const OF_CALLS: Readonly<Record<string, string>> = {
+  unknown_function: LIST_SHOWS,
+  unauthorized: "the function wants credentials: --auth --token TOKEN, or --header 'Authorization: …'",
+};
+
 async function failureOf(response: IncomingMessage): Promise<CliError> {
   const { readText } = await import("../client/read-body.ts");
   const { answeredCode } = await import("../client/gateway-error.ts");
+  const { nextStep } = await import("../client/next-step.ts");
   const said = await readText(response, ERROR_LIMIT_BYTES).catch(() => "(more than can be shown)");
-  const next = answeredCode(response.headers) === "unknown_function" ? `; ${LIST_SHOWS}` : "";
-  return new CliError(`Server returned unexpected status code: ${response.statusCode} - ${said.trim()}${next}`);
+  const { statusCode: status = 0, statusMessage = "", headers } = response;
+  const code = answeredCode(headers);
+  // Without a code it is the function's own answer.
+  const next = code && (OF_CALLS[code] ?? nextStep(status, said, headers));
+  const words = [said.trim() || statusMessage, next].filter(Boolean).join("; ");
+  return new CliError(`Server returned unexpected status code: ${status} - ${words}`);
 }
 
 /** @param location of the call's status, as the gateway has answered */

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { GatewayAnswer } from "../client/gateway-client.ts";
+import { describeAnswer, type GatewayAnswer } from "../client/gateway-client.ts";
 import { CliError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { parseRecord } from "../key-values.ts";
@@ -83,10 +83,12 @@ function definition(name: string, { label, annotation }: Flags) {
   };
 }
 
-function assertStatus({ status, statusText, text }: GatewayAnswer, name: string): void {
+function assertStatus(answer: GatewayAnswer, name: string): void {
+  const { status } = answer;
   if ([200, 201, 202].includes(status)) return;
-  const said = text.trim() || statusText;
-  throw new CliError(`namespace ${name}: the gateway answered ${status}: ${said}`);
+  throw new CliError(
+    `namespace ${name}: ${describeAnswer(answer)}${status === 404 ? "; `faaslane namespace list` shows all" : ""}`,
+  );
 }
 
 function table(title: string, values: Readonly<Record<string, string>> | undefined): string[] {

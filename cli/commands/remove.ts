@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { GatewayClient } from "../client/gateway-client.ts";
+import { describeAnswer, type GatewayClient } from "../client/gateway-client.ts";
 import { removeResources } from "../deploy/deploy-resources.ts";
 import { CliError, describeError, LIST_SHOWS, SilentFailure } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -57,8 +57,8 @@ export function removeCommand(io: Io): Command {
           // Of a whole stack, some may never have been deployed.
           io.stdout.write("No existing function to remove\n");
         } else {
-          const said = answer.status === 404 ? `No existing function to remove; ${LIST_SHOWS}` : answer.text.trim();
-          throw new CliError(answer.status === 404 ? said : `the gateway answered ${answer.status}: ${said}`);
+          const isMissing = answer.status === 404;
+          throw new CliError(isMissing ? `No existing function to remove; ${LIST_SHOWS}` : describeAnswer(answer));
         }
       } catch (error) {
         failures.push(`${target}: ${describeError(error)}`);

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { isDnsSubdomain } from "../../contract/names.ts";
-import type { GatewayAnswer, GatewayClient } from "../client/gateway-client.ts";
+import { describeAnswer, type GatewayAnswer, type GatewayClient } from "../client/gateway-client.ts";
 import { CliError, SilentFailure } from "../errors.ts";
 import { type Io, readAll } from "../io.ts";
 import { connect } from "./connect.ts";
@@ -144,7 +144,7 @@ async function applyFolder(io: Io, client: GatewayClient, { namespace, trim = tr
     const stored = [200, 201, 202].includes(answer.status);
     failed ||= !stored;
     if (stored) io.stdout.write(`Applied: ${name}\n`);
-    else io.stderr.write(`Error: ${name}: the gateway answered ${answer.status} ${answer.statusText}\n`);
+    else io.stderr.write(`Error: ${name}: ${describeAnswer(answer)}\n`);
   }
   return failed;
 }
@@ -168,5 +168,5 @@ function assertStatus(answer: GatewayAnswer, accepted: readonly number[], name: 
   if (answer.status === 409) {
     throw new CliError(`secret with the name ${JSON.stringify(name)} already exists; --replace gives it the new value`);
   }
-  throw new CliError(`the gateway answered ${answer.status} ${answer.statusText}: ${answer.text.trim()}`);
+  throw new CliError(describeAnswer(answer));
 }

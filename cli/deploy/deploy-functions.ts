@@ -63,7 +63,8 @@ async function deployOne(
   const { service: name, namespace } = deployment;
   const answer = await submit(deployment, mode, target);
   if (answer.status === 200 || answer.status === 202) return { kind: "deployed", name, namespace, answer };
-  const message = `Unexpected status: ${answer.status}, message: ${answer.text.trim()}`;
+  const said = [answer.text.trim() || answer.statusText, answer.next].filter(Boolean).join("; ");
+  const message = `Unexpected status: ${answer.status}, message: ${said}`;
   return { kind: "failed", name, error: new CliError(message) };
 }
 

@@ -32,7 +32,10 @@ export function parseStack(text: string, { file, env, envsubst = true }: ParseOp
   const providerValue = top.get("provider") ?? { node: null, path: "provider" };
   const provider = reader.entries(providerValue);
   const name = reader.text(provider.get("name"));
-  if (name !== "openfaas") reader.fail(provider.get("name") ?? providerValue, "the name must be openfaas");
+  if (name !== "openfaas") {
+    const given = name ? `, not ${JSON.stringify(name)}` : "";
+    reader.fail(provider.get("name") ?? providerValue, `the name must be openfaas${given}`);
+  }
 
   const functionsValue = top.get("functions") ?? { node: null, path: "functions" };
   const entries = [...reader.entries(functionsValue)];

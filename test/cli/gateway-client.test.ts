@@ -60,9 +60,19 @@ test.each<[status: number, body: string, kind: string, message: string]>([
   [404, "", "notFound", "the gateway answered 404 Not Found"],
   [500, "it broke\n", "internal", "the gateway answered 500 Internal Server Error: it broke"],
   [503, "busy", "unavailable", "the gateway answered 503 Service Unavailable: busy"],
-  [302, "", "upstream", "the gateway answered 302 Found"],
+  [302, "", "upstream", "302 Found; the gateway is elsewhere, perhaps at http://elsewhere: name it with --gateway"],
+  [403, "no", "forbidden", "403 Forbidden: no; `faaslane login` stores credentials that may do this"],
+  [404, " ", "notFound", "404 Not Found; is there a gateway at this URL?"],
+  [409, "", "conflict", "409 Conflict; there is one already"],
+  [413, "", "tooLarge", "413 Payload Too Large; what was sent is larger"],
+  [429, "", "overloaded", "429 Too Many Requests; try again in 7 s"],
+  [503, "", "unavailable", "503 Service Unavailable; `faaslane ready` waits"],
 ])("a %i is an error of its kind", async (status, body, kind, message) => {
-  await using gateway = await openFakeGateway(() => ({ status, body, headers: { Location: "http://elsewhere" } }));
+  await using gateway = await openFakeGateway(() => ({
+    status,
+    body,
+    headers: { Location: "http://elsewhere", "Retry-After": "7" },
+  }));
   const attempt = clientOf(gateway).listFunctions();
   await expect(attempt).rejects.toMatchObject({ kind, message: expect.stringContaining(message) });
 });

@@ -8,7 +8,7 @@ import { list } from "tar";
 import { parseAllDocuments } from "yaml";
 import { parseStack } from "../../cli/stack/parse.ts";
 import { json, openFakeGateway, type Reply, type Seen } from "../cli/support/fake-gateway.ts";
-import { makeWorkspace, type Outcome, runHere, type Workspace } from "../cli/support/run-cli.ts";
+import { makeWorkspace, type Outcome, ROOT, runHere, type Workspace } from "../cli/support/run-cli.ts";
 
 /** What a stack file of somebody else, or a gateway of somebody else, may try at whoever runs the client. */
 const PASSWORD = "local admin password";
@@ -326,4 +326,20 @@ test("a stack file cannot make a function's folder of another", async () => {
   const stack = `${HEAD}functions:\n  ../../escaped:\n    lang: t\n    image: f\n    handler: ./fn\n`;
   const { code, stderr } = await layOut({ "project/fn/h.js": "", "project/stack.yml": stack });
   expect([code, stderr]).toEqual([1, expect.stringContaining("cannot name a folder")]);
+});
+
+test("a working directory that is gone is told in a line, whatever is asked", async () => {
+  await using workspace = await makeWorkspace();
+  const gone = join(workspace.path, "gone");
+  const main = join(ROOT, "cli/main.ts");
+  const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"';
+  for (const command of ["--version", "list", "start"]) {
+    const asked = [process.execPath, "--disable-warning=ExperimentalWarning", main, command];
+    const { status, stdout, stderr } = spawnSync("sh", ["-c", script, "sh", gone, ...asked], { encoding: "utf8" });
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      "",
+      expect.stringMatching(/^Error: the working directory is gone.*\n$/),
+    ]);
+  }
 });

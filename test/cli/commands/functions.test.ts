@@ -104,7 +104,8 @@ Usage:               RAM: 3.0 MiB
     scene.gateway.respond = () => ({ status: 500, body: "no" });
     expect(await scene.run("remove")).toMatchObject({
       code: 1,
-      stderr: "Error: hello: the gateway answered 500: no\nError: second: the gateway answered 500: no\n",
+      stderr:
+        "Error: hello: the gateway answered 500 Internal Server Error: no\nError: second: the gateway answered 500 Internal Server Error: no\n",
     });
   });
 

@@ -117,6 +117,6 @@ test("namespaces are listed, shown, made and removed", async () => {
   scene.gateway.respond = () => ({ status: 409, body: "namespace dev already exists" });
   expect(await scene.run("namespace create dev")).toMatchObject({
     code: 1,
-    stderr: "Error: namespace dev: the gateway answered 409: namespace dev already exists\n",
+    stderr: "Error: namespace dev: the gateway answered 409 Conflict: namespace dev already exists\n",
   });
 });
