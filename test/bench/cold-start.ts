@@ -1,11 +1,9 @@
 // How long the call waits that wakes a function on Kubernetes: node test/bench/cold-start.ts [starts]
 // Before that, what of it is the start of Node and of the watchdog. Against the test API server, whose node takes as long as a real one was measured to take; processes are real.
 
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { writeKubeconfig } from "../provider/kubernetes/support.ts";
+import { freePort } from "../support/free-port.ts";
 import { jsonBody } from "../support/json-body.ts";
 import { ProcessRuntime } from "../support/kube/kubelet/process-runtime.ts";
 import { REAL_NODE, type Timing } from "../support/kube/kubelet/timing.ts";
@@ -17,15 +15,6 @@ import { measureWatchdogStart } from "./watchdog-start.ts";
 const STARTS = Number(process.argv[2] ?? 7);
 /** A phase of `Server-Timing`. */
 const PHASE = /faaslane-([\w-]+);dur=([\d.]+)/g;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 async function measure(what: string, { announces, timing }: { announces: boolean; timing: Timing }): Promise<void> {
   await using opened = new AsyncDisposableStack();

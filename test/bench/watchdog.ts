@@ -4,12 +4,13 @@
  * watchdogs that `WATCHDOG_BIN` and `OF_WATCHDOG_BIN` name. What is compared takes turns, so that a busy machine is busy for all;
  * what a call takes of the processors depends on others least. Then the size of the bundle, its start and its memory.
  */
+
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { ROOT, temporaryFolder } from "../support/platform.ts";
 import { applyLoad, GENERATOR, type LoadResult, median } from "./load.ts";
 import { memoryOf } from "./memory.ts";
@@ -108,14 +109,6 @@ function buildGo(): string | undefined {
   const env = { ...process.env, GO111MODULE: "off", GOCACHE: join(folder.path, "go-cache") };
   const { status } = spawnSync("go", ["build", "-o", target, source], { env, stdio: "ignore" });
   return status === 0 ? target : undefined;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 async function open({ command, env }: Side): Promise<{ readonly url: string; readonly child: ChildProcess }> {

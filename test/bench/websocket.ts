@@ -2,11 +2,13 @@
  * `npm run bench:websocket`: messages to a WebSocket echo and back, straight to the function's own process and through
  * gateway and watchdog, side by side in one run. Numbers of one machine say little; the ratios are what is claimed.
  */
+
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 import { deploySwitching } from "../support/switching.ts";
 
@@ -109,12 +111,4 @@ async function openWebSocket(at: number, path: string): Promise<Socket> {
   if (!head.toString().startsWith("HTTP/1.1 101 ")) throw new Error(`no switch: ${head}`);
   socket.removeAllListeners("error");
   return socket;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { expectFacts } from "../conformance/facts.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { testNeeding } from "../support/needing.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { FIXTURES } from "../watchdog/support/start-watchdog.ts";
@@ -20,14 +20,6 @@ import { SETTINGS, type Setting } from "./watchdog-settings.ts";
 
 const BINARIES = { classic: process.env.WATCHDOG_BIN, of: process.env.OF_WATCHDOG_BIN };
 const DIFFERENCES = { ...WATCHDOG, ...UNRECORDED };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function withBinary(
   binary: string,

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
 import { openBrowser, openPage, watchStreams } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { missingBrowser } from "../support/missing-browser.ts";
-import { freePort } from "../support/nats-server.ts";
 import { describeNeeding } from "../support/needing.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
 

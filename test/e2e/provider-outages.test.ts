@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { buildImage } from "../support/build-upload.ts";
 import { Callers } from "../support/callers.ts";
 import { eventually } from "../support/eventually.ts";
-import { freePort } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { TcpRelay } from "../support/tcp-relay.ts";

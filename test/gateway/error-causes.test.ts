@@ -12,7 +12,7 @@ import { type OpenGateway, openGateway } from "../../gateway/process/serve.ts";
 import { createLogger } from "../../kit/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
-import { freePort } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
 import { temporaryFolder } from "../support/platform.ts";
 import { rawRequest } from "../support/raw-http.ts";
 

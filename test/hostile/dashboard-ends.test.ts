@@ -1,21 +1,12 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
 import { openBrowser } from "../support/browser.ts";
 import { DashboardGateway, PASSWORD, signIn } from "../support/dashboard-gateway.ts";
+import { freePort } from "../support/free-port.ts";
 import { missingBrowser } from "../support/missing-browser.ts";
 import { describeNeeding } from "../support/needing.ts";
 
 const INVOKE = "/ui/functions/openfaas-fn/echo/invoke";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describeNeeding(missingBrowser())("who may go on in the dashboard", () => {
   let browser: Browser;

@@ -10,8 +10,8 @@ import { createLogger } from "../../kit/log.ts";
 import { readSamples } from "../compat/series.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
+import { freePort } from "../support/free-port.ts";
 import { type FrontGateway, openFrontGateway } from "../support/front-gateway.ts";
-import { freePort } from "../support/nats-server.ts";
 import { exportTo, OtlpCollector } from "../support/otlp-collector.ts";
 import { COMPILE_CACHE, ROOT, temporaryFolder } from "../support/platform.ts";
 

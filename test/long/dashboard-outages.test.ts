@@ -1,23 +1,14 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { Browser, Page, Route } from "playwright-core";
 import type { UiSession } from "../../contract/ui/session.ts";
 import { openBrowser } from "../support/browser.ts";
 import { DashboardGateway } from "../support/dashboard-gateway.ts";
+import { freePort } from "../support/free-port.ts";
 import { missingBrowser } from "../support/missing-browser.ts";
 import { describeNeeding } from "../support/needing.ts";
 
 const INVOKE = "/ui/functions/openfaas-fn/echo/invoke";
 const MINUTE = 60_000;
-
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 describeNeeding(missingBrowser())("the dashboard, when something of the platform is away", () => {
   let browser: Browser;
@@ -49,7 +40,7 @@ describeNeeding(missingBrowser())("the dashboard, when something of the platform
   }
 
   test("a gateway that is replaced: it is told of, nothing that was entered is lost, and all goes on", async () => {
-    const port = await freePort();
+    const port = String(await freePort());
     const before = await open({ port });
     const { page } = await before.signedIn(INVOKE);
     await page.getByLabel("Body", { exact: true }).fill("kept");

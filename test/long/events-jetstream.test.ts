@@ -11,8 +11,8 @@ import {
 } from "../../events/store/jetstream/index.ts";
 import { attempt, done, newEvent, routeTo } from "../events/store-contract.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { describeWithNats, NatsServer } from "../support/nats.ts";
-import { freePort } from "../support/nats-server.ts";
 
 const NS = "openfaas-fn";
 const ACK_WAIT_MS = 2000;

@@ -9,11 +9,12 @@ import { makeCertificate, writeCertificate } from "../support/certificates.ts";
 import { RunningSource } from "../support/events/declared-source.ts";
 import { FakeResources } from "../support/events/fake-stores.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { missingNats, NatsServer } from "../support/nats.ts";
 import { testNeeding } from "../support/needing.ts";
 import { KafkaServer } from "../support/servers/kafka.ts";
 import { Mosquitto } from "../support/servers/mosquitto.ts";
-import { freePort, missingProgram } from "../support/servers/programs.ts";
+import { missingProgram } from "../support/servers/programs.ts";
 import { RabbitMq } from "../support/servers/rabbitmq.ts";
 import { TcpRelay } from "../support/tcp-relay.ts";
 

@@ -9,12 +9,13 @@ import { connectAsync } from "mqtt";
 import { makeCertificate, writeCertificate } from "../support/certificates.ts";
 import { RunningSource } from "../support/events/declared-source.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { missingNats, NatsServer } from "../support/nats.ts";
 import { testNeeding } from "../support/needing.ts";
 import { KafkaServer } from "../support/servers/kafka.ts";
 import { Mosquitto } from "../support/servers/mosquitto.ts";
 import { describeWithPostgres, PostgresServer } from "../support/servers/postgres.ts";
-import { freePort, missingProgram } from "../support/servers/programs.ts";
+import { missingProgram } from "../support/servers/programs.ts";
 import { RabbitMq } from "../support/servers/rabbitmq.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 

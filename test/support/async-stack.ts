@@ -1,7 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
-import { freePort, NatsServer } from "./nats-server.ts";
+import { freePort } from "./free-port.ts";
+import { NatsServer } from "./nats-server.ts";
 import { descendants, runCli, running, temporaryFolder } from "./platform.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 

@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { testNeeding, unlessRequired } from "../support/needing.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { uploadThenCall } from "../support/upload-then-call.ts";
@@ -289,15 +290,6 @@ describe("the server by itself", () => {
     expect(said).toMatch(new RegExp(`^${name}: "${value}" is not .*\n$`));
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 describe("the install step", () => {
   test("installs nothing, and makes no folder, without requirements", async () => {

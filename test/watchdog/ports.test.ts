@@ -1,19 +1,15 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { buildChildEnv } from "../../watchdog/modes/child-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { spawnWatchdog, startWatchdog } from "./support/start-watchdog.ts";
 
 let port = 0;
 let holder: Server | undefined;
 
-/** A port that was free a moment ago. */
 beforeEach(async () => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  port = (server.address() as AddressInfo).port;
-  server.close();
-  await once(server, "close");
+  port = await freePort();
 });
 afterEach(async () => {
   if (holder === undefined) return;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { outdated } from "../../../gateway/nats/server-version.ts";
 import { eventually } from "../../support/eventually.ts";
-import { freePort } from "../../support/nats-server.ts";
+import { freePort } from "../../support/free-port.ts";
 import { ROOT } from "../../support/platform.ts";
 
 test.each([

@@ -5,8 +5,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 import { describeNeeding } from "../needing.ts";
-import { freePort, missingProgram, PROGRAM_PATH } from "./programs.ts";
+import { missingProgram, PROGRAM_PATH } from "./programs.ts";
 
 /** A `mosquitto` of its own. What it holds survives {@link restart}. */
 export class Mosquitto {

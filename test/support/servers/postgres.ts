@@ -8,8 +8,9 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { type TestCertificate, writeCertificate } from "../certificates.ts";
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 import { describeNeeding, unlessRequired } from "../needing.ts";
-import { freePort, PROGRAM_PATH } from "./programs.ts";
+import { PROGRAM_PATH } from "./programs.ts";
 
 const run = promisify(execFile);
 

@@ -5,8 +5,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 import { describeNeeding } from "../needing.ts";
-import { freePort, missingProgram, PROGRAM_PATH } from "./programs.ts";
+import { missingProgram, PROGRAM_PATH } from "./programs.ts";
 
 /** Runs as whoever starts it, unlike the one on the path of Debian. */
 const SCRIPTS = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"];

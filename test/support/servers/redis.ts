@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestCertificate, writeCertificate } from "../certificates.ts";
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 import { describeNeeding } from "../needing.ts";
-import { freePort, missingProgram, PROGRAM_PATH } from "./programs.ts";
+import { missingProgram, PROGRAM_PATH } from "./programs.ts";
 
 /** A `redis-server` of its own, with a password. What it holds survives {@link restart}. */
 export class RedisServer {
