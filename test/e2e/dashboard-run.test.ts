@@ -145,6 +145,34 @@ describeNeeding(missingBrowser())("what runs, in the dashboard", () => {
     expect(opened.faults).toEqual([]);
   }, 120_000);
 
+  test("what an object of a cluster declares is not changed here, and how it is changed is told", async () => {
+    const order = { name: "order", namespace: "openfaas-fn", origin: "object", spec: { type: "webhook", steps: [] } };
+    const status = { state: "idle", sent: 0, events: 0, errors: 0 };
+    const trigger = { ...order, id: "trigger/openfaas-fn/order", subscriber: "function/openfaas-fn/a", open: 0 };
+    const broker = { ...order, declared: true, path: "/broker/order", events: 0, bytes: 0, open: 0, dead: 0 };
+    const answers = {
+      brokers: [broker],
+      sources: [{ ...order, status }],
+      sinks: [{ ...order, status }],
+      "triggers/order": trigger,
+      "flows/order": { ...order, runs: {} },
+    };
+    const { page } = opened;
+    for (const [path, body] of Object.entries(answers)) {
+      await page.route(`**/system/${path}`, (route) => route.fulfill({ json: body }));
+      await page.goto(`${platform.url}/ui/${path.startsWith("flows") ? "" : "events/"}${path}`);
+      const kind = path.split("/")[0];
+      await page.getByText(`kubectl edit ${kind}.openfaas.com order -n openfaas-fn`).waitFor();
+      expect([path, await page.getByRole("button", { name: /^(Edit|Remove|Suspend|Resume)/ }).count()]).toEqual([
+        path,
+        0,
+      ]);
+      await page.unroute(`**/system/${path}`);
+    }
+    await page.goto(`${platform.url}/ui/flows`);
+    expect(opened.faults).toEqual([]);
+  }, 120_000);
+
   test("a rollout is aborted, with a reason that is kept", async () => {
     const annotations = {
       topic: "order.created",

@@ -73,21 +73,39 @@ describeNeeding(missingBrowser())("who may go on in the dashboard", () => {
     expect(after.url).toBe(before.url);
   }, 60_000);
 
-  test("who has signed out in another tab", async () => {
+  test("who has signed out in another tab leaves nothing in this one, nor in one that was put aside", async () => {
     const gateway = await open();
     const { page } = await gateway.signedIn(INVOKE);
-    await page.getByLabel("Body", { exact: true }).fill("kept");
-    const tab = await page.context().newPage();
-    await tab.goto(`${gateway.url}/ui/`);
-    await signIn(tab);
+    const aside = await page.context().newPage();
+    await aside.goto(gateway.url + INVOKE);
+    await signIn(aside);
+    for (const tab of [page, aside]) {
+      await tab.getByLabel("Path").fill("/private");
+      await tab.getByRole("button", { name: "Call", exact: true }).click();
+      await tab.getByRole("button", { name: "POST /private" }).waitFor();
+    }
+    await aside.goto("about:blank");
+    await page.getByLabel("Body", { exact: true }).fill("entered");
+    const other = await page.context().newPage();
+    await other.goto(gateway.url + INVOKE);
+    await signIn(other);
     // The first tab is in still: they share a session.
     await page.getByRole("button", { name: "Call", exact: true }).click();
     await page.getByText("cookies: none").waitFor();
-    await page.reload();
-    await page.getByLabel("Body", { exact: true }).fill("kept");
-    await tab.getByRole("button", { name: /^Sign out/ }).click();
-    await tab.getByRole("heading", { name: "Sign in" }).waitFor();
-    await goesOn(page, "kept");
+    await other.getByRole("button", { name: "Sign out admin" }).click();
+    await page.getByRole("heading", { name: "Sign in", exact: true }).waitFor();
+    await aside.goBack();
+    await aside.getByRole("heading", { name: "Sign in", exact: true }).waitFor();
+    for (const tab of [page, aside]) {
+      expect(await tab.getByText("/private").count()).toBe(0);
+      expect(
+        await tab.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('faaslane-calls'))"),
+      ).toEqual([]);
+      await signIn(tab);
+      await tab.getByText("None yet.").waitFor();
+      expect(await tab.getByLabel("Body", { exact: true }).inputValue()).toBe("");
+      await tab.getByRole("heading", { name: "echo" }).waitFor();
+    }
   }, 60_000);
 
   test("who guesses", async () => {
@@ -149,7 +167,7 @@ describeNeeding(missingBrowser())("who may go on in the dashboard", () => {
     );
     expect((await asked).status()).toBe(403);
     await tab.getByRole("button", { name: /^Sign out/ }).click();
-    await again(page).waitFor();
+    await page.getByRole("heading", { name: "Sign in", exact: true }).waitFor();
   }, 60_000);
 
   test("who comes to another address than that of the dashboard's port", async () => {

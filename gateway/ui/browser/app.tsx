@@ -7,7 +7,6 @@ import { setZone, zone } from "./components/time.tsx";
 import { focusHeading } from "./focus.ts";
 import { formatTime } from "./format.ts";
 import { arrivals, match, path } from "./router.ts";
-import { forgetCalls } from "./screens/function/invoke/history.ts";
 import { NOT_FOUND, PLACES, SCREENS } from "./screens/index.ts";
 import type { Params, Screen } from "./screens/screen.ts";
 import { SignIn, SignInAgain } from "./screens/sign-in.tsx";
@@ -154,6 +153,5 @@ function Banners() {
 
 async function signOut(): Promise<void> {
   await askJson("/ui/api/session", { method: "DELETE" }).catch(() => undefined);
-  forgetCalls(sessionStorage);
   signedOut();
 }

@@ -7,7 +7,9 @@ import { App } from "./app.tsx";
 import { Failure } from "./components/message.tsx";
 import { keepFocus } from "./focus.ts";
 import { showHiddenEverywhere } from "./safe-text.ts";
-import { heard } from "./state/session.ts";
+import { forgetCalls } from "./screens/function/invoke/history.ts";
+import { forgetLive } from "./state/live.ts";
+import { forgetWhenSignedOut, heard } from "./state/session.ts";
 
 const root = document.getElementById("page") as HTMLElement;
 
@@ -23,4 +25,8 @@ async function begin(): Promise<void> {
 
 showHiddenEverywhere();
 keepFocus();
+forgetWhenSignedOut(() => {
+  forgetCalls(sessionStorage);
+  forgetLive();
+});
 void begin();

@@ -11,6 +11,7 @@ import {
   takeFollowed,
 } from "../../../gateway/ui/browser/screens/events/ledger-filter.ts";
 import { LatestEvents, lookedAt } from "../../../gateway/ui/browser/screens/events/looked-at.ts";
+import { ownerOf } from "../../../gateway/ui/browser/screens/events/owner.ts";
 import {
   EMPTY_REPLAY,
   type ReplayForm,
@@ -23,7 +24,6 @@ import {
   draftProblems,
   removeAct,
   suspendAct,
-  whyKept,
 } from "../../../gateway/ui/browser/screens/events/resource-acts.ts";
 import { goesTo } from "../../../gateway/ui/browser/screens/events/subscriber.ts";
 import { timelineOf } from "../../../gateway/ui/browser/screens/events/timeline.ts";
@@ -247,8 +247,17 @@ test("the time of a run's steps is drawn as parts of the whole, tries that faile
   expect([c?.bars, c?.durationMs]).toEqual([[], undefined]);
 });
 
-test("what an object of a cluster declares is not changed here", () => {
-  expect([whyKept({ origin: "object" }), whyKept({ origin: "trigger" }), whyKept({})]).toEqual([
-    ...["An object of the cluster declares it", undefined, undefined],
-  ]);
+test("what others declare is not changed here, and where it is changed is told", () => {
+  const order = { name: "order", namespace: "shop" };
+  for (const kind of ["broker", "trigger", "source", "sink", "flow"] as const) {
+    expect(ownerOf({ kind, ...order, origin: "object" })?.command).toBe(
+      `kubectl edit ${kind}s.openfaas.com order -n shop`,
+    );
+    expect(ownerOf({ kind, ...order })).toBeUndefined();
+  }
+  expect(ownerOf({ kind: "trigger", ...order, origin: "trigger" })).toBeUndefined();
+  expect(ownerOf({ kind: "source", ...order, functionName: "pay" })?.to).toBe("/functions/shop/pay/settings");
+  for (const origin of ["flow", "replay", "sink"]) {
+    expect(ownerOf({ kind: "trigger", ...order, origin })?.by).toContain("declare");
+  }
 });

@@ -143,6 +143,11 @@ export function take(name: "snapshot" | "patch", { topic, rows, gone = [], probl
   target.value = { rows: next, problem };
 }
 
+/** Nobody is to see what was shown. */
+export function forgetLive(): void {
+  for (const topic of UI_TOPICS) (live[topic] as Signal<Topic<UiTopic>>).value = { rows: undefined };
+}
+
 function watchHidden(leave: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const changed = () => {

@@ -2,6 +2,8 @@ import { computed, signal } from "@preact/signals";
 import type { UiSession } from "../../../../contract/ui/session.ts";
 
 const KEPT = "faaslane-session";
+/** When somebody has signed out last, for all tabs; and in each, what it knew of that. */
+const OUT = "faaslane-signed-out";
 
 /** What the gateway says of this page and its user; undefined until it has said it. */
 export const session = signal<UiSession | undefined>(undefined);
@@ -34,6 +36,8 @@ export function now(): number {
 
 export function heard(said: UiSession): void {
   clockAhead.value = said.now - Date.now();
+  if (said.state !== "open" && !isSeen()) for (const clear of clears) clear();
+  if (said.state === "signedIn") sessionStorage.setItem(OUT, localStorage.getItem(OUT) ?? "");
   if (said.token !== undefined) keep(said.token);
   if (said.state === "signedOut" && session.value?.state === "signedIn") isOver.value = true;
   if (said.state === "signedOut") keep(undefined);
@@ -47,10 +51,34 @@ export function sessionOver(): void {
   leave();
 }
 
-/** Somebody has signed out: nothing of the page stays. */
+/** Somebody has signed out: nothing of the page stays, in no tab of this browser. */
 export function signedOut(): void {
+  forget();
+  localStorage.setItem(OUT, String(Date.now()));
+}
+
+/** @param clear takes away what else is known, when somebody has signed out: in another tab, too, or while this one was put aside */
+export function forgetWhenSignedOut(clear: () => void): void {
+  clears.push(clear);
+  window.addEventListener("storage", ({ key }) => {
+    if (key === OUT && session.value?.state !== "open") forget();
+  });
+  window.addEventListener("pageshow", () => {
+    if (session.value?.state === "signedIn" && !isSeen()) forget();
+  });
+}
+
+const clears: (() => void)[] = [];
+
+function forget(): void {
   isOver.value = false;
   leave();
+  for (const clear of clears) clear();
+}
+
+/** Whether nobody has signed out since this tab has heard of a session. */
+function isSeen(): boolean {
+  return (localStorage.getItem(OUT) ?? "") === (sessionStorage.getItem(OUT) ?? "");
 }
 
 function leave(): void {

@@ -6,7 +6,9 @@ import { Moment } from "../../components/time.tsx";
 import { formatNumber, formatSize } from "../../format.ts";
 import { EventsArea } from "./area.tsx";
 import { DeclaredList } from "./declared-list.tsx";
-import { removeAct, whyKept } from "./resource-acts.ts";
+import { ownerOf } from "./owner.ts";
+import { removeAct } from "./resource-acts.ts";
+import { UnlessOwned } from "./unless-owned.tsx";
 
 interface ListedBroker {
   readonly name: string;
@@ -34,17 +36,15 @@ export function BrokersScreen() {
         columns={columnsOf}
         keyOf={({ name }) => name}
         actions={(broker, namespace, { edit, ask }) => (
-          <>
-            <ActButton why={whyKept(broker)} onClick={edit}>
-              Edit
-            </ActButton>
+          <UnlessOwned owner={ownerOf({ kind: "broker", ...broker })}>
+            <ActButton onClick={edit}>Edit</ActButton>
             <ActButton
-              why={broker.declared ? whyKept(broker) : "It is not declared, but there by itself"}
+              why={broker.declared ? undefined : "It is not declared, but there by itself"}
               onClick={() => ask(removeAct({ kind: "broker", name: broker.name, namespace }))}
             >
               Remove
             </ActButton>
-          </>
+          </UnlessOwned>
         )}
         example={EXAMPLE}
       />

@@ -2,11 +2,6 @@ import { type Act, command, option, quote, withQuery } from "../../act.ts";
 
 export type ResourceKind = "broker" | "trigger" | "source" | "sink" | "flow";
 
-/** Why what an object of a cluster declares is not changed here; undefined for all else. */
-export function whyKept({ origin }: { readonly origin?: string | undefined }): string | undefined {
-  return origin === "object" ? "An object of the cluster declares it" : undefined;
-}
-
 export interface ResourceName {
   readonly kind: ResourceKind;
   readonly name: string;

@@ -6,10 +6,13 @@ import { Moment } from "../../components/time.tsx";
 import { formatNumber } from "../../format.ts";
 import { EventsArea } from "./area.tsx";
 import { DeclaredList } from "./declared-list.tsx";
-import { removeAct, whyKept } from "./resource-acts.ts";
+import { ownerOf } from "./owner.ts";
+import { removeAct } from "./resource-acts.ts";
+import { UnlessOwned } from "./unless-owned.tsx";
 
 interface ListedSink {
   readonly name: string;
+  readonly namespace: string;
   readonly origin?: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly status: {
@@ -49,14 +52,10 @@ export function SinksScreen() {
         columns={() => COLUMNS}
         keyOf={({ name }) => name}
         actions={(sink, namespace, { edit, ask }) => (
-          <>
-            <ActButton why={whyKept(sink)} onClick={edit}>
-              Edit
-            </ActButton>
-            <ActButton why={whyKept(sink)} onClick={() => ask(removeAct({ kind: "sink", name: sink.name, namespace }))}>
-              Remove
-            </ActButton>
-          </>
+          <UnlessOwned owner={ownerOf({ kind: "sink", ...sink })}>
+            <ActButton onClick={edit}>Edit</ActButton>
+            <ActButton onClick={() => ask(removeAct({ kind: "sink", name: sink.name, namespace }))}>Remove</ActButton>
+          </UnlessOwned>
         )}
         example={EXAMPLE}
         empty={

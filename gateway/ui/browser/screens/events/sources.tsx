@@ -7,7 +7,9 @@ import { Moment } from "../../components/time.tsx";
 import { formatNumber } from "../../format.ts";
 import { EventsArea } from "./area.tsx";
 import { DeclaredList, type RowActions } from "./declared-list.tsx";
-import { removeAct, resumeAct, suspendSourceAct, whyKept } from "./resource-acts.ts";
+import { ownerOf } from "./owner.ts";
+import { removeAct, resumeAct, suspendSourceAct } from "./resource-acts.ts";
+import { UnlessOwned } from "./unless-owned.tsx";
 
 interface ListedSource {
   readonly name: string;
@@ -96,18 +98,13 @@ function actionsOf(source: ListedSource, namespace: string | undefined, { edit, 
   const { name, spec } = source;
   const named = { kind: "source", name, namespace } as const;
   const isSuspended = spec.suspend === true;
-  const why = source.function === undefined ? whyKept(source) : "Annotations of its function declare it";
   return (
-    <>
-      <ActButton why={why} onClick={() => ask(isSuspended ? resumeAct(named) : suspendSourceAct(named))}>
+    <UnlessOwned owner={ownerOf({ kind: "source", ...source, functionName: source.function })}>
+      <ActButton onClick={() => ask(isSuspended ? resumeAct(named) : suspendSourceAct(named))}>
         {isSuspended ? "Resume" : "Suspend"}
       </ActButton>
-      <ActButton why={why} onClick={edit}>
-        Edit
-      </ActButton>
-      <ActButton why={why} onClick={() => ask(removeAct(named))}>
-        Remove
-      </ActButton>
-    </>
+      <ActButton onClick={edit}>Edit</ActButton>
+      <ActButton onClick={() => ask(removeAct(named))}>Remove</ActButton>
+    </UnlessOwned>
   );
 }

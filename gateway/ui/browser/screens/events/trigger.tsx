@@ -11,9 +11,11 @@ import { navigate } from "../../router.ts";
 import type { Params } from "../screen.ts";
 import { askedNamespace, EventsArea } from "./area.tsx";
 import { type ListedTrigger, TriggerState } from "./listed-trigger.tsx";
-import { removeAct, resumeAct, suspendAct, whyKept } from "./resource-acts.ts";
+import { ownerOf } from "./owner.ts";
+import { removeAct, resumeAct, suspendAct } from "./resource-acts.ts";
 import { ResourceDialog } from "./resource-dialog.tsx";
 import { TriggerEvents } from "./trigger-events.tsx";
+import { UnlessOwned } from "./unless-owned.tsx";
 
 const EVERY_MS = 3_000;
 
@@ -35,12 +37,9 @@ function Content({ id }: { readonly id: string }) {
   if (!value) return error === undefined ? <Loading /> : <Failure error={error} />;
   const { spec, subscriber, broker, deadLetter, open, origin, suspended, stopped } = value;
   const named = { kind: "trigger", name: origin === "trigger" ? value.name : id, namespace } as const;
-  const why =
-    origin === "trigger"
-      ? undefined
-      : origin === "function"
-        ? "Annotations of its function declare it"
-        : (whyKept(value) ?? `A ${origin} declares it`);
+  // Those of a function have its name, and perhaps a number.
+  const functionName = origin === "function" ? value.name.split("/")[0] : undefined;
+  const owner = ownerOf({ ...value, kind: "trigger", functionName });
   const done = (did: boolean) => {
     setAct(undefined);
     setEdits(false);
@@ -84,22 +83,14 @@ function Content({ id }: { readonly id: string }) {
         )}
       </div>
       <p class="buttons">
-        {(suspended || stopped !== undefined) && (
-          <ActButton why={suspended ? why : undefined} onClick={() => setAct(resumeAct(named))}>
-            Resume
-          </ActButton>
+        {(stopped !== undefined || (suspended && !owner)) && (
+          <ActButton onClick={() => setAct(resumeAct(named))}>Resume</ActButton>
         )}
-        {!suspended && (
-          <ActButton why={why} onClick={() => setAct(suspendAct(named, spec ?? {}))}>
-            Suspend
-          </ActButton>
-        )}
-        <ActButton why={why} onClick={() => setEdits(true)}>
-          Edit
-        </ActButton>
-        <ActButton why={why} onClick={() => setAct(removeAct(named))}>
-          Remove
-        </ActButton>
+        <UnlessOwned owner={owner}>
+          {!suspended && <ActButton onClick={() => setAct(suspendAct(named, spec ?? {}))}>Suspend</ActButton>}
+          <ActButton onClick={() => setEdits(true)}>Edit</ActButton>
+          <ActButton onClick={() => setAct(removeAct(named))}>Remove</ActButton>
+        </UnlessOwned>
       </p>
       <h2>Latest events</h2>
       <TriggerEvents trigger={value.id} namespace={value.namespace} />

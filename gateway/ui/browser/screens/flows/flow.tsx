@@ -15,8 +15,10 @@ import { formatMs } from "../../format.ts";
 import { navigate, query, setQuery } from "../../router.ts";
 import { session } from "../../state/session.ts";
 import { askedNamespace } from "../events/area.tsx";
+import { ownerOf } from "../events/owner.ts";
 import { declareAct, removeAct, suspendAct } from "../events/resource-acts.ts";
 import { ResourceDialog } from "../events/resource-dialog.tsx";
+import { UnlessOwned } from "../events/unless-owned.tsx";
 import type { Params } from "../screen.ts";
 import { readBody, startAct } from "./acts.ts";
 import { FlowState, RUN_TONES, WithoutEvents } from "./index.tsx";
@@ -57,15 +59,17 @@ function Flow({ name }: { readonly name: string }) {
             <ActButton class="primary" onClick={() => setDialog("start")}>
               Start a run
             </ActButton>
-            {spec.suspend === true ? (
-              <ActButton onClick={() => setAct(resumeFlow(named, spec))}>Resume</ActButton>
-            ) : (
-              <ActButton onClick={() => setAct(suspendAct(named, spec))}>Suspend</ActButton>
-            )}
-            <ActButton onClick={() => setDialog("edit")}>Edit</ActButton>
-            <ActButton onClick={() => setAct(removeAct(named, open > 0))}>
-              {open > 0 ? `Remove, and cancel ${open} ${open === 1 ? "run" : "runs"}` : "Remove"}
-            </ActButton>
+            <UnlessOwned owner={ownerOf({ kind: "flow", ...value })}>
+              {spec.suspend === true ? (
+                <ActButton onClick={() => setAct(resumeFlow(named, spec))}>Resume</ActButton>
+              ) : (
+                <ActButton onClick={() => setAct(suspendAct(named, spec))}>Suspend</ActButton>
+              )}
+              <ActButton onClick={() => setDialog("edit")}>Edit</ActButton>
+              <ActButton onClick={() => setAct(removeAct(named, open > 0))}>
+                {open > 0 ? `Remove, and cancel ${open} ${open === 1 ? "run" : "runs"}` : "Remove"}
+              </ActButton>
+            </UnlessOwned>
           </p>
           <h2>Runs</h2>
           <Runs flow={name} namespace={namespace} />
