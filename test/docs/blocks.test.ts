@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { expect, test } from "@jest/globals";
 import { parseAllDocuments } from "yaml";
 import { type Block, blocksOf, CURRENT } from "./documents.ts";
@@ -35,6 +36,44 @@ test("every block of JSON is JSON", () => {
   });
   expect(json.length).toBeGreaterThan(5);
   expect(faults).toEqual([]);
+});
+
+/** What a shell is given; of a session, without its answers. */
+const shell = blocks
+  .filter(({ language }) => ["sh", "bash", "console"].includes(language))
+  .map((block) => ({
+    ...block,
+    text: block.language === "console" ? (block.text.match(/(?<=^\$ )(?:.*\\\n)*.*/gm) ?? []).join("\n") : block.text,
+  }));
+
+test("a shell understands every block for it", () => {
+  expect(shell.length).toBeGreaterThan(50);
+  const script = shell.map(({ text }, index) => `block_${index}() {\n:\n${text}\n}\n`).join("");
+  const { status, stderr } = spawnSync("bash", ["-n"], { input: script, encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+});
+
+test("every variable in a block for a shell is set on its page", () => {
+  const ALWAYS = ["HOME", "PWD"];
+  const set = new Set(
+    shell.flatMap(({ page, text }) =>
+      [...text.matchAll(/(?:^|[\s(;])([A-Za-z_]\w*)=/g)].map(([, name]) => `${page}: ${name}`),
+    ),
+  );
+  // What is in single quotes, as are documents for `cat`, is not for the shell.
+  const bare = ({ text }: Block) => text.replace(/<<'(\w+)'\n[\s\S]*?^\1$/gm, "").replace(/'[^']*'/g, "");
+  const used = shell.flatMap((block) =>
+    [...bare(block).matchAll(/\$\{?([A-Za-z_]\w*)/g)].map(([, name]) => [block.page, name as string] as const),
+  );
+  expect(used.length).toBeGreaterThan(15);
+  expect(used.filter(([page, name]) => !set.has(`${page}: ${name}`) && !ALWAYS.includes(name))).toEqual([]);
+});
+
+test("addresses that a shell would take for patterns are in quotes", () => {
+  const naked = shell.flatMap(
+    (block) => block.text.replace(/'[^']*'|"[^"]*"/g, "").match(/https?:\/\/\S*[?*&]\S*/g) ?? [],
+  );
+  expect(naked).toEqual([]);
 });
 
 function isJson(text: string): boolean {
