@@ -9,7 +9,8 @@ export interface HeadProblem {
 
 type Head = Pick<IncomingMessage, "method" | "url" | "rawHeaders" | "headers" | "httpVersionMajor">;
 
-const HOST = /^[-\w.~!$&'()*+,;=:%[\]]*$/;
+/** @see RFC 3986 §3.2.2, §3.2.3 */
+const HOST = /^(?:\[[-\w.~!$&'()*+,;=:%]+\]|[-\w.~!$&'()*+,;=%]*)(?::\d{0,5})?$/;
 
 /**
  * Checks what RFC 9112 demands of a request and Node's parser leaves to its user, and brings a target in absolute form

@@ -46,5 +46,9 @@ export async function noteOfVersion(
     const next = `faaslane rollout status ${name} --watch`;
     return `Version: ${rollout.to}, on its way from ${rollout.from}; follow it with \`${next}\``;
   }
-  return `Version: ${listed.latest}`;
+  const [newest] = listed.versions;
+  // With the strategy `manual`, after `rollback --detach`, or once a rollout of it was given up.
+  const waits = newest && newest.version !== listed.latest && newest.share === 0;
+  const note = waits ? `; ${newest.version} is newer and has no calls, until \`faaslane promote ${name}\`` : "";
+  return `Version: ${listed.latest}${note}`;
 }

@@ -119,13 +119,23 @@ function normalize(given: GivenRoute, refuse: Refuse): FunctionRoute {
 function normalizePlace(given: GivenRoute, refuse: Refuse): Pick<FunctionRoute, "host" | "path" | "exact"> {
   const host = given.host === undefined ? undefined : parseRouteHost(given.host);
   if (given.host !== undefined && host === undefined)
-    refuse("host", `"${given.host}" must be a host such as shop.example.com or *.example.com, without a port`);
+    refuse(
+      "host",
+      `"${given.host}" must be a host such as shop.example.com or *.example.com, without a port${asciiHint(given.host)}`,
+    );
   const exact = given.exact === true;
   const path = parseRoutePath(given.path ?? "/", !exact);
   if (path === undefined) refuse("path", `"${given.path}" ${PATH_RULE}`);
   else if (given.host === undefined && isBuiltIn(path) && (exact || path !== "/"))
     refuse("path", `"${path}" is the gateway's own; give a host with it, or another path`);
   return { ...(host !== undefined && { host }), path: path ?? "/", ...(exact && { exact }) };
+}
+
+/** How requests name a host that was given in other letters than theirs. */
+function asciiHint(host: string): string {
+  const wildcard = host.startsWith("*.") ? "*." : "";
+  const url = `http://${host.slice(wildcard.length)}`;
+  return /[^ -~]/.test(host) && URL.canParse(url) ? `; requests name it ${wildcard}${new URL(url).hostname}` : "";
 }
 
 function normalizeAim(given: GivenRoute, refuse: Refuse): Pick<FunctionRoute, "version" | "rewrite" | "keepPath"> {

@@ -318,6 +318,20 @@ describe("other commands", () => {
     expect(scene.asked()).toEqual(["PUT /system/functions"]);
   });
 
+  test("deploy says of a version that moves no calls that it has none", async () => {
+    const [candidate, ...older] = listed.versions;
+    const versions = [{ ...candidate, share: 0 }, ...older];
+    await using scene = await openScene(
+      answering({
+        "GET versions": () => ({ ...listed, latest: "v2", versions }),
+        "GET rollout": () => ({ generation: 1 }),
+      }),
+      {},
+    );
+    const { stdout } = await scene.run("deploy --name hello --image hello:3 --annotation com.faaslane.rollout=manual");
+    expect(stdout).toContain("Version: v2; v3 is newer and has no calls, until `faaslane promote hello`");
+  });
+
   test("generate keeps what the stack file says of traffic, rollouts and routes", async () => {
     const stack =
       "provider: {name: openfaas}\nfunctions:\n  hello:\n    image: hello\n    rollout: canary\n    routes: [a.b]\n";

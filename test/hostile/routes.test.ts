@@ -1,4 +1,4 @@
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, type OutgoingHttpHeaders } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { parseRoutes } from "../../contract/routes/parse-routes.ts";
 import { FakeBackend } from "../provider/fake-backend.ts";
@@ -68,6 +68,10 @@ describe("requests that follow a route", () => {
     ["two hosts", `Host: ${HOST}\r\nHost: 127.0.0.1\r\n`],
     ["a host with a blank", `Host: ${HOST} x\r\n`],
     ["a host with a path", `Host: ${HOST}/system\r\n`],
+    ["a port that is no number", `Host: ${HOST}:x\r\n`],
+    ["two ports", `Host: ${HOST}:80:80\r\n`],
+    ["brackets around nothing", `Host: []${HOST}\r\n`],
+    ["letters that no host has", `Host: m\u00fcnchen.example\r\n`],
   ])("are refused with %s", async (_attack, head) => {
     const answer = await rawRequest(port, `GET /cart/x HTTP/1.1\r\n${head}Connection: close\r\n\r\n`, 20_000);
     expect(answer?.status).toBe(400);
@@ -80,10 +84,15 @@ describe("requests that follow a route", () => {
 
   test("of HTTP/2 take :authority, not a Host beside it", async () => {
     const session = connectHttp2(front.gateway.url);
-    const stream = session.request({ ":path": "/cart/x", ":authority": "127.0.0.1", host: HOST });
-    const status = await new Promise((resolve) => stream.on("response", (headers) => resolve(headers[":status"])));
+    const ask = async (headers: OutgoingHttpHeaders) => {
+      const stream = session.request({ ":path": "/cart/x", ...headers });
+      return await new Promise((resolve) => stream.on("response", (answer) => resolve(answer[":status"])));
+    };
+    const beside = await ask({ ":authority": "127.0.0.1", host: HOST });
+    const broken = await ask({ ":authority": `${HOST}:x` });
     session.close();
-    expect([400, 404]).toContain(status);
+    expect([400, 404]).toContain(beside);
+    expect(broken).toBe(400);
   });
 
   test("are not slowed by hosts of thousands of labels", async () => {

@@ -45,6 +45,8 @@ test.each<[text: string, routes: FunctionRoute[]]>([
 
 test.each<[text: string, problem: RegExp]>([
   ["shop.example.com:8080/x", /route 1: host: "shop.example.com:8080" must be a host/],
+  ["münchen.example/x", /route 1: host: "münchen.example" must be .*; requests name it xn--mnchen-3ya.example$/],
+  ["*.münchen.example", /route 1: host: .*; requests name it \*\.xn--mnchen-3ya\.example$/],
   ["*.com", /route 1: host: "\*.com" must be a host/],
   ["a.*.com", /route 1: host/],
   ["a..b/x", /route 1: host/],
