@@ -31,7 +31,7 @@ export interface ProviderConnectionOptions {
   readonly url: URL;
   /** What the provider wants; absent when it wants nothing. */
   readonly login?: Login;
-  /** Connections at a time, streams included; further requests wait for one. */
+  /** Connections at a time, streams included, see {@link shareProvider}; further requests wait for one. */
   readonly connections: number;
   /** Longest wait for response headers, in milliseconds. */
   readonly timeoutMs: number;
@@ -55,9 +55,29 @@ export interface KnownRequest {
   readonly user?: string | undefined;
 }
 
+/** How connections to the provider are shared out. */
+interface ProviderShares {
+  /** For what the gateway asks itself: whether the provider is well, replicas for calls that wait. */
+  readonly own: number;
+  /** For requests of callers, who may leave an answer where it is for a long time. */
+  readonly callers: number;
+  /** Of those, for streams without an end. */
+  readonly streams: number;
+}
+
+/** Two of its own are streams that the gateway follows, so there are three at least. */
+export function shareProvider(connections: number): ProviderShares {
+  const own = Math.max(3, Math.floor(connections / 4));
+  const callers = Math.max(2, connections - own);
+  return { own, callers, streams: Math.max(1, Math.floor((callers * 2) / 3)) };
+}
+
 /** HTTP to the provider, with the gateway's own credentials. */
 export class ProviderConnection {
-  readonly #pool: Pool;
+  readonly #own: Pool;
+  readonly #callers: Pool;
+  readonly #maxStreams: number;
+  #streams = 0;
   readonly #basePath: string;
   readonly #login: Login | undefined;
   /** What the provider has taken in place of what the login says. */
@@ -67,13 +87,11 @@ export class ProviderConnection {
   constructor({ url, login, connections, timeoutMs }: ProviderConnectionOptions) {
     const { origin, basePath, dial } = addressOf(url);
     // Streams may be silent for as long as their function is.
-    this.#pool = new Pool(origin, {
-      ...dial,
-      maxHeaderSize: MAX_FORWARDED_HEAD_BYTES,
-      headersTimeout: timeoutMs,
-      bodyTimeout: 0,
-      connections,
-    });
+    const options = { ...dial, maxHeaderSize: MAX_FORWARDED_HEAD_BYTES, headersTimeout: timeoutMs, bodyTimeout: 0 };
+    const { own, callers, streams } = shareProvider(connections);
+    this.#own = new Pool(origin, { ...options, connections: own });
+    this.#callers = new Pool(origin, { ...options, connections: callers });
+    this.#maxStreams = streams;
     this.#basePath = basePath;
     this.#login = login;
   }
@@ -83,8 +101,12 @@ export class ProviderConnection {
    *   a body was sent that cannot be sent again
    */
   async request(request: ProviderRequest): Promise<Dispatcher.ResponseData> {
+    return await this.#ask(request, this.#own);
+  }
+
+  async #ask(request: ProviderRequest, pool: Pool): Promise<Dispatcher.ResponseData> {
     const authorization = this.#accepted ?? this.#login?.header();
-    const answer = await this.#send(request, authorization);
+    const answer = await this.#send(request, pool, authorization);
     if (answer.statusCode !== 401 || authorization === undefined) return answer;
     const other = await this.#login?.instead(authorization);
     if (other === undefined) return answer;
@@ -92,7 +114,7 @@ export class ProviderConnection {
     if (request.body instanceof IncomingMessage) {
       throw new FaasError("unavailable", "the provider's password is being changed; try again");
     }
-    const second = await this.#send(request, other);
+    const second = await this.#send(request, pool, other);
     // From now on first: a provider that is asked with a wrong password again and again asks for a pause.
     if (second.statusCode !== 401) this.#accepted = other === this.#login?.header() ? undefined : other;
     return second;
@@ -100,10 +122,11 @@ export class ProviderConnection {
 
   async #send(
     { method, path, headers = [], body, signal, timeoutMs }: ProviderRequest,
+    pool: Pool,
     authorization: string | undefined,
   ): Promise<Dispatcher.ResponseData> {
     try {
-      return await this.#pool.request({
+      return await pool.request({
         path: this.#basePath + path,
         method: method as Dispatcher.HttpMethod,
         headers: authorization === undefined ? [...headers] : [...headers, "Authorization", authorization],
@@ -119,9 +142,22 @@ export class ProviderConnection {
   /**
    * Streams a caller's request to the provider as it is, and the answer back.
    * @param known `body` of the request, where that has been read already; `user` who has logged in
-   * @throws {FaasError} `upstream` when the provider does not answer
+   * @throws {FaasError} `upstream` when the provider does not answer; `overloaded` when too many streams are read already
    */
   async forward(req: IncomingMessage, res: ServerResponse, path: string, known: KnownRequest = {}): Promise<void> {
+    if (!isEndless(path)) return await this.#forward(req, res, path, known);
+    if (this.#streams >= this.#maxStreams) {
+      throw new FaasError("overloaded", `${this.#streams} clients read logs and other streams already`);
+    }
+    this.#streams++;
+    try {
+      await this.#forward(req, res, path, known);
+    } finally {
+      this.#streams--;
+    }
+  }
+
+  async #forward(req: IncomingMessage, res: ServerResponse, path: string, known: KnownRequest): Promise<void> {
     const { body, user } = known;
     const headers = endToEndHeaders(req.rawHeaders, req.headers.connection, NOT_FOR_THE_PROVIDER);
     if (user !== undefined && PRINTABLE.test(user)) headers.push(USER_HEADER, user);
@@ -129,7 +165,7 @@ export class ProviderConnection {
     res.on("close", () => leaving.abort());
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await this.request({
+      const request = {
         method: req.method as string,
         path,
         headers,
@@ -137,7 +173,9 @@ export class ProviderConnection {
         ...(body ? { body } : hasBody(req) ? { body: req } : {}),
         // A large context takes its time on a slow line, and then to be unpacked.
         ...(path.startsWith(PATHS.build) && { timeoutMs: BUILD_TIMEOUT_MS }),
-      });
+      };
+      // Whoever watches over the gateway must not take it for dead because of those who hold the others.
+      answer = await this.#ask(request, path === PATHS.health ? this.#own : this.#callers);
     } catch (error) {
       if (leaving.signal.aborted) return;
       throw error;
@@ -148,9 +186,8 @@ export class ProviderConnection {
     if (code !== undefined) answered[ERROR_HEADER] = code;
     res.writeHead(answer.statusCode, answered);
     if (answered["content-length"] === undefined) res.flushHeaders();
-    const isEndless = path.startsWith(PATHS.logs) || path.startsWith(PATHS.endpoints);
     try {
-      await pipeline(isEndless ? piecesUntil(answer.body, this.#streamsEnd.signal) : answer.body, res);
+      await pipeline(isEndless(path) ? piecesUntil(answer.body, this.#streamsEnd.signal) : answer.body, res);
     } catch (error) {
       // One side has left in the middle; the other learns it from the cut connection.
       if (!leaving.signal.aborted) throw error;
@@ -163,7 +200,7 @@ export class ProviderConnection {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await Promise.all([this.#own.destroy(), this.#callers.destroy()]);
   }
 }
 
@@ -178,6 +215,10 @@ async function* piecesUntil(body: Readable, stop: AbortSignal): AsyncGenerator<B
     stop.removeEventListener("abort", end);
     body.destroy();
   }
+}
+
+function isEndless(path: string): boolean {
+  return path.startsWith(PATHS.logs) || path.startsWith(PATHS.endpoints);
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
