@@ -33,7 +33,12 @@ const callDetail = callRow.extend({
 });
 export type DecodedCallDetail = z.output<typeof callDetail>;
 
-const callsAnswer = z.object({ calls: z.array(callRow), since: z.number(), next: maybe(z.string()) });
+const callsAnswer = z.object({
+  calls: z.array(callRow),
+  since: z.number(),
+  leftOut: maybe(z.number()),
+  next: maybe(z.string()),
+});
 export type DecodedCalls = z.output<typeof callsAnswer>;
 
 /** What `GET /ui/api/calls` answers. @throws {FaasError} `invalid` */

@@ -88,6 +88,8 @@ export interface CallsAnswer {
   readonly calls: readonly CallRow[];
   /** Milliseconds since the epoch since when calls are kept: only while somebody looks, and for a while after. */
   readonly since: number;
+  /** So many more calls came since then, too many at once for all of them to be kept; absent when there were none. */
+  readonly leftOut?: number;
   /** Ask with `before=…` for older ones. */
   readonly next?: string;
 }

@@ -122,6 +122,7 @@ export async function openWorkers(parts: WorkerParts): Promise<OpenWorkers> {
       doubt: (entry, replaced) => provider.doubt(entry, replaced),
       expedite: (ref) => provider.expediteFunction(ref),
       observed: (record) => observer?.end(record),
+      leftOut: (counts) => observer?.leaveOut?.(counts),
       log,
     });
     closing.push(() => pool.close());

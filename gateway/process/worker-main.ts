@@ -10,7 +10,7 @@ import { FunctionProxy, isFunctionCall } from "../proxy/function-proxy.ts";
 import { FunctionRoutes } from "../proxy/function-routes.ts";
 import { isRouted, RoutedRequests } from "../proxy/routed-requests.ts";
 import { StalledReplicaWatch } from "../proxy/stalled-replica-watch.ts";
-import { CallChoice } from "../telemetry/call-choice.ts";
+import { CallChoice, LeftOut } from "../telemetry/call-choice.ts";
 import type { CallHead, ObservedCall } from "../telemetry/call-record.ts";
 import { CallThread } from "../workers/call-thread.ts";
 import { claimPort } from "../workers/claim-port.ts";
@@ -37,7 +37,10 @@ async function run(
   const calls = new CallThread({ table, counters, post });
   const relay = new Relay(socketPath, others);
   const choice = new CallChoice();
-  const observer = await openObserver(settings, choice, (records) => post({ kind: "calls", records }));
+  const leftOut = new LeftOut();
+  const observer = await openObserver(settings, choice, leftOut, (records) =>
+    post({ kind: "calls", records, leftOut: leftOut.take() }),
+  );
   const pathPrefix = new PathPrefix(config.pathPrefix);
   const functionRoutes = new FunctionRoutes(table);
   const routes = new RoutedRequests(functionRoutes, pathPrefix);
@@ -106,6 +109,7 @@ async function run(
 async function openObserver(
   { observed, logged, sampler, timeOrigin }: Pick<WorkerSettings, "observed" | "logged" | "sampler" | "timeOrigin">,
   choice: CallChoice,
+  leftOut: LeftOut,
   post: (records: ObservedCall[]) => void,
 ): Promise<ThreadObserver | undefined> {
   if (!observed) return undefined;
@@ -113,8 +117,11 @@ async function openObserver(
   const { Tracer } = await import("../telemetry/tracer.ts");
   const tracer = sampler && new Tracer({ sampler, add: () => {} });
   const isWanted = (record: ObservedCall) => {
-    if (choice.judge(record)) return "whole";
-    return logged || tracer?.wants(record) === true ? "bare" : false;
+    const judged = choice.judge(record);
+    if (judged !== undefined && judged !== "tooMany") return "whole";
+    if (logged || tracer?.wants(record) === true) return "bare";
+    if (judged === "tooMany" && record.functionName !== undefined) leftOut.add(record.functionName);
+    return false;
   };
   const begun = new CallWatch(undefined, tracer);
   const watch = {

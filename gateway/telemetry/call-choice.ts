@@ -22,6 +22,31 @@ interface Spent {
   marked: number;
 }
 
+/** How many calls were not kept because too many came, by `name.namespace`. */
+export class LeftOut {
+  #counts = new Map<string, number>();
+
+  add(name: string, count = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  of(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  forget(name: string): void {
+    this.#counts.delete(name);
+  }
+
+  /** All, which begin anew. @returns undefined when there are none */
+  take(): ReadonlyMap<string, number> | undefined {
+    if (this.#counts.size === 0) return undefined;
+    const counts = this.#counts;
+    this.#counts = new Map();
+    return counts;
+  }
+}
+
 /** Decides which calls are worth to be kept for those who look. That many come must not make it cost more. */
 export class CallChoice {
   /** Whether any are kept now. */
@@ -39,15 +64,15 @@ export class CallChoice {
 
   /**
    * @param record has ended
-   * @returns undefined when it is not kept: it is of no function, or there have been enough of its kind in this second
+   * @returns undefined when it is none to be kept; `tooMany` when there have been enough of its kind in this second
    */
-  judge(record: ObservedCall): CallMarks | undefined {
+  judge(record: ObservedCall): CallMarks | "tooMany" | undefined {
     const { kind, functionName, status, broken, errorCode, cold, arrivedAt, endedAt = arrivedAt } = record;
     if (!this.on || functionName === undefined || kind === "intake" || kind === "event") return undefined;
     const error = status >= 500 || status === 0 || broken || errorCode !== undefined;
     const slow = endedAt - arrivedAt > (this.#slowFrom.get(functionName) ?? SLOW_MS);
     const marks = { error, slow, cold };
-    return this.#spend(functionName, error || slow || cold ? "marked" : "ordinary", endedAt) ? marks : undefined;
+    return this.#spend(functionName, error || slow || cold ? "marked" : "ordinary", endedAt) ? marks : "tooMany";
   }
 
   #spend(name: string, kind: keyof Spent, now: number): boolean {

@@ -119,4 +119,6 @@ export interface CallObserver {
   upstreamHeaders(record: ObservedCall, headers: string[]): string[];
   /** Once for each record. */
   end(record: ObservedCall): void;
+  /** So many more have ended in other threads, by function, than are worth to be told of. */
+  leaveOut?(counts: ReadonlyMap<string, number>): void;
 }

@@ -7,6 +7,8 @@ import type { Tracer } from "./tracer.ts";
 export interface CallKeeper {
   readonly on: boolean;
   add(record: ObservedCall): void;
+  /** So many more have ended in other threads, by function, than are worth to be kept. */
+  leaveOut(counts: ReadonlyMap<string, number>): void;
 }
 
 /** Writes down calls, traces and keeps them, as far as that is asked for. */
@@ -23,6 +25,10 @@ export class CallWatch implements CallObserver {
 
   get watching(): boolean {
     return this.#accessLog !== undefined || this.#tracer !== undefined || this.#keeper?.on === true;
+  }
+
+  leaveOut(counts: ReadonlyMap<string, number>): void {
+    if (this.#keeper?.on) this.#keeper.leaveOut(counts);
   }
 
   begin(head: CallHead): ObservedCall {

@@ -68,7 +68,12 @@ export type FromThread =
       readonly number?: number;
     }
   /** Calls have ended; their times are by the clock of the main thread. Only those that are wanted. */
-  | { readonly kind: "calls"; readonly records: readonly ObservedCall[] }
+  | {
+      readonly kind: "calls";
+      readonly records: readonly ObservedCall[];
+      /** How many more there were, by function. */
+      readonly leftOut?: ReadonlyMap<string, number> | undefined;
+    }
   | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "stopped" };
 

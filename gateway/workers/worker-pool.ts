@@ -26,6 +26,8 @@ export interface WorkerPoolOptions {
   readonly expedite: (ref: FunctionRef) => Promise<void>;
   /** Told of calls that have ended, where that is wanted. */
   readonly observed: (record: ObservedCall) => void;
+  /** So many more have ended, by function, than are worth to be kept. */
+  readonly leftOut: (counts: ReadonlyMap<string, number>) => void;
   readonly log: Logger;
 }
 
@@ -180,6 +182,7 @@ export class WorkerPool {
         return;
       case "calls":
         for (const record of news.records) this.#options.observed(record);
+        if (news.leftOut) this.#options.leftOut(news.leftOut);
         return;
       case "log":
         tellLine(log, news.line);

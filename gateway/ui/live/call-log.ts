@@ -1,5 +1,5 @@
 import type { CallPreset } from "../../../contract/ui/series.ts";
-import type { CallChoice, CallMarks, SlowFrom } from "../../telemetry/call-choice.ts";
+import { type CallChoice, type CallMarks, LeftOut, type SlowFrom } from "../../telemetry/call-choice.ts";
 import type { ObservedCall } from "../../telemetry/call-record.ts";
 import type { CallKeeper } from "../../telemetry/call-watch.ts";
 import { WallClock } from "../../telemetry/span.ts";
@@ -44,6 +44,7 @@ export class CallLog implements CallKeeper {
   readonly #options: CallLogOptions;
   readonly #clock = new WallClock();
   readonly #functions = new Map<string, Kinds>();
+  readonly #leftOut = new LeftOut();
   readonly #byId = new Map<string, KeptCall>();
   #askedAt = Number.NEGATIVE_INFINITY;
   #bytes = 0;
@@ -88,18 +89,24 @@ export class CallLog implements CallKeeper {
     this.#options.choice.learn(on, new Map());
     this.since = this.#clock.of(this.#now());
     this.#functions.clear();
+    this.#leftOut.take();
     this.#byId.clear();
     this.#bytes = 0;
   }
 
   #forget(name: string, kinds: Kinds): void {
     this.#functions.delete(name);
+    this.#leftOut.forget(name);
     for (const calls of Object.values(kinds)) for (const call of calls) this.#drop(call);
   }
 
   add(record: ObservedCall): void {
     const marks = this.#options.choice.judge(record);
     if (!marks || record.functionName === undefined) return;
+    if (marks === "tooMany") {
+      this.#leftOut.add(record.functionName);
+      return;
+    }
     let kinds = this.#functions.get(record.functionName);
     if (!kinds) {
       kinds = { error: [], cold: [], slow: [], ordinary: [] };
@@ -110,6 +117,16 @@ export class CallLog implements CallKeeper {
     calls.push(call);
     if (calls.length > MOST) this.#drop(calls.shift() as KeptCall);
     if (this.#bytes > (this.#options.maxBytes ?? MAX_BYTES)) this.#shed();
+  }
+
+  /** Other threads have not told of so many calls, as too many came. */
+  leaveOut(counts: ReadonlyMap<string, number>): void {
+    for (const [name, count] of counts) this.#leftOut.add(name, count);
+  }
+
+  /** Calls of a function that were not kept since others are, as too many came at once. */
+  leftOut(name: string): number {
+    return this.#leftOut.of(name);
   }
 
   #keep(record: ObservedCall, marks: CallMarks): KeptCall {

@@ -40,6 +40,7 @@ const seriesAnswer = z.object({ from: index, points: index.max(MAX_POINTS), text
 const callsAnswer = z.object({
   calls: z.array(z.object({ id: z.string(), at: z.number() }).loose()).max(500),
   since: z.number(),
+  leftOut: z.number().optional(),
   next: z.string().optional(),
 });
 const callAnswer = z.object({ id: z.string(), phases: z.array(z.unknown()) }).loose();
@@ -99,9 +100,11 @@ export function mergeCalls(
   const page = calls.slice(0, limit);
   const hasMore = calls.length > limit || answers.some(({ next }) => next !== undefined);
   const last = page.at(-1);
+  const leftOut = answers.reduce((all, answer) => all + (answer.leftOut ?? 0), 0);
   return {
     calls: page,
     since: Math.max(...answers.map(({ since }) => since)),
+    ...(leftOut > 0 && { leftOut }),
     ...(hasMore && last && { next: String(last.at) }),
   };
 }

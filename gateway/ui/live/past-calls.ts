@@ -8,7 +8,7 @@ import { mergeCalls, type OtherGateways, pickCall, type UiQuestion } from "./oth
 
 export interface PastCallsOptions {
   /** Absent where none are kept. */
-  readonly log: Pick<CallLog, "ask" | "find" | "list" | "since"> | undefined;
+  readonly log: Pick<CallLog, "ask" | "find" | "leftOut" | "list" | "since"> | undefined;
   /** Whether there is such a function. */
   readonly exists: (name: string) => boolean;
   /** Absent where there is but this one. */
@@ -54,7 +54,13 @@ export class PastCalls {
     const calls = log.list(query.name, query);
     const page = calls.slice(0, query.limit);
     const last = calls.length > page.length ? page.at(-1) : undefined;
-    return { calls: page.map(buildCallRow), since: Math.floor(log.since), ...(last && { next: String(last.at) }) };
+    const leftOut = log.leftOut(query.name);
+    return {
+      calls: page.map(buildCallRow),
+      since: Math.floor(log.since),
+      ...(leftOut > 0 && { leftOut }),
+      ...(last && { next: String(last.at) }),
+    };
   }
 
   /** @throws {FaasError} `notFound` when it is not kept (any more) */

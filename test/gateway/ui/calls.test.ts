@@ -76,6 +76,23 @@ test("of very many in a second a few are kept, errors apart from others", () => 
   const at = { arrivedAt: now, endedAt: now + 1 };
   for (let call = 0; call < 1_000; call++) log.add(ended({ ...at, status: call % 2 ? 200 : 503 }));
   expect([log.size, log.list("f.fn", { ...everything, preset: "errors" }).length]).toEqual([70, 50]);
+  expect([log.leftOut("f.fn"), log.leftOut("g.fn")]).toEqual([930, 0]);
+  // What other threads have left out counts too, until the function is gone.
+  log.leaveOut(new Map([["f.fn", 70]]));
+  expect(log.leftOut("f.fn")).toBe(1_000);
+  log.look(new Map(), () => false);
+  expect(log.leftOut("f.fn")).toBe(0);
+});
+
+test("errors, slow and cold calls are kept of a burst that has a thousand ordinary ones before them", () => {
+  const log = makeLog();
+  const at = { arrivedAt: now, endedAt: now + 1 };
+  for (let call = 0; call < 1_000; call++) log.add(ended(at));
+  log.add(ended({ ...at, status: 500 }, { url: "/error" }));
+  log.add(ended({ ...at, cold: true }, { url: "/cold" }));
+  log.add(ended({ ...at, endedAt: at.arrivedAt + 1_001 }, { url: "/slow" }));
+  expect([paths(log, "errors"), paths(log, "cold"), paths(log, "slow")]).toEqual([["/error"], ["/cold"], ["/slow"]]);
+  expect(log.leftOut("f.fn")).toBe(980);
 });
 
 test("nothing is kept before somebody looks, and nothing an hour after", () => {

@@ -48,6 +48,7 @@ test.each([
       doubt: () => {},
       expedite: async () => {},
       observed: () => {},
+      leftOut: () => {},
       log: createLogger("info", { write: (line) => void lines.push(JSON.parse(line) as Line) }),
     });
     const said = (text: string) => lines.filter(({ msg }) => msg.includes(text));

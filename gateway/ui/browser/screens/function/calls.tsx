@@ -9,7 +9,7 @@ import { useAsked } from "../../components/resource.ts";
 import { Short } from "../../components/short.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Moment, zone } from "../../components/time.tsx";
-import { formatClock, formatMs, formatTime } from "../../format.ts";
+import { formatClock, formatMs, formatNumber, formatTime } from "../../format.ts";
 import { query, setQuery, withQuery } from "../../router.ts";
 import "../../styles/calls.css";
 import { Status } from "./call-status.tsx";
@@ -103,6 +103,16 @@ function CallList({ part, preset }: { readonly part: FunctionPart; readonly pres
           {held && "Paused: newer calls are not shown. "}
           Calls are kept since <Moment at={shown.since} />: while somebody looks, and for a while after; the latest of
           each kind.
+          {shown.leftOut !== undefined && (
+            <>
+              {" "}
+              <strong>
+                {formatNumber(shown.leftOut)} more {shown.leftOut === 1 ? "was" : "were"} left out
+              </strong>
+              , as too many came at once: of a second at most 20 ordinary ones are kept, and apart from them 50 that
+              failed, were slow or cold.
+            </>
+          )}
         </p>
       )}
       {failure !== undefined && <Failure error={failure} />}
