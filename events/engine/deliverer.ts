@@ -40,6 +40,7 @@ const WEBHOOK_PATIENCE_MS = 5 * 24 * 3600_000;
 /** Before another try to settle what could not be settled. */
 const SETTLE_AGAIN_MS = 5_000;
 /** When another try to transform an event may go better: a machine that is busy is slow, too. */
+const TRANSFORM = "transform: ";
 const TRANSFORM_AGAIN: ReadonlySet<ErrorKind> = new Set(["unavailable", "overloaded", "timeout"]);
 const MAX_NOTED_CHARS = 300;
 const MALFORMED_STATUS = 502;
@@ -192,7 +193,8 @@ export class Deliverer {
       return { event: await this.#options.transform(expression, event) };
     } catch (error) {
       const again = error instanceof FaasError && TRANSFORM_AGAIN.has(error.kind);
-      return { problem: `transform: ${textOf(error)}`, again };
+      const text = textOf(error);
+      return { problem: text.startsWith(TRANSFORM) ? text : `${TRANSFORM}${text}`, again };
     }
   }
 

@@ -22,10 +22,14 @@ export interface SourceRunDeps {
   readonly hasBroker?: (broker: BrokerRef) => Promise<boolean>;
   /** Where requests over HTTP may go. */
   readonly targets: CallbackTargets;
+  /** A source that is still not connected after it says so. Default 20 s. */
+  readonly slowMs?: number;
   readonly now: () => number;
   readonly log: Pick<Logger, "info" | "warn" | "debug">;
 }
 
+/** Servers that take connections and say nothing look like slow ones. */
+const SLOW_MS = 20_000;
 const MIN_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 60_000;
 const OPEN_STATES: ReadonlySet<string> = new Set(["waiting", "delivering", "retrying"]);
@@ -89,7 +93,17 @@ export class SourceRun {
       this.#report.is("suspended");
       return await until(this.#stopping.signal);
     }
-    await type.run(settings, this.#context(connected));
+    const slowMs = this.#deps.slowMs ?? SLOW_MS;
+    const slow = setTimeout(() => {
+      const { state, problem } = this.#report.status;
+      if (state !== "connecting" || problem !== undefined) return;
+      this.#report.is(state, `there is no connection after ${Math.ceil(slowMs / 1000)} s; it goes on trying`);
+    }, slowMs);
+    try {
+      await type.run(settings, this.#context(connected));
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   /** What is seen meanwhile stays outside, or is seen again. @throws {FaasError} `unavailable` */

@@ -437,6 +437,10 @@ describe("what becomes of a delivery", () => {
       kind: "dead",
       reason: "transform: no whole event",
     });
+    const said = async () => Promise.reject(new FaasError("invalid", "transform: no whole event"));
+    expect(await deliver({ spec, options: { transform: said } })).toMatchObject({
+      reason: "transform: no whole event",
+    });
     expect(await deliver({ spec, options: { transform: failing("unavailable") } })).toMatchObject({ kind: "retry" });
     expect(subscriber.received).toEqual([]);
   });

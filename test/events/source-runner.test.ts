@@ -119,6 +119,22 @@ describe("declared sources", () => {
     expect(most).toBe(1);
   });
 
+  test("whose server takes connections and says nothing say so while they wait", async () => {
+    const probe = new Probe();
+    const answered = Promise.withResolvers<void>();
+    probe.act = async (context) => {
+      await answered.promise;
+      context.connected();
+    };
+    const { declare, status } = setUp(probe, { slowMs: 20 });
+    await declare("a", { type: "probe" });
+    await eventually("it says so", () => status("a")?.problem?.includes("no connection after"));
+    expect(status("a")).toMatchObject({ state: "connecting", errors: 0 });
+    answered.resolve();
+    await eventually("it is connected", () => status("a")?.state === "connected");
+    expect(status("a")?.problem).toBeUndefined();
+  });
+
   test("that fail say why without secrets, and are run again", async () => {
     const probe = new Probe();
     probe.act = async (context) => {

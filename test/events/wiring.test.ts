@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { KnownBrokers } from "../../events/brokers/known-brokers.ts";
 import { takeHops } from "../../events/routes/hops.ts";
+import { problemText } from "../../events/sources/problem-text.ts";
 import { openEmbeddedEvents } from "../../events/store/embedded/index.ts";
 import type { BrokerLimits, BrokerRef } from "../../events/store/event-store.ts";
 import { EventNamespaces } from "../../gateway/process/events/event-namespaces.ts";
@@ -115,7 +116,10 @@ describe("secrets", () => {
       ["shop", "token", "other"],
       ["shop", "login"],
     ] as const) {
-      await expect(read(namespace, name, key)).rejects.toMatchObject({ kind: "notFound" });
+      const error: unknown = await read(namespace, name, key).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ kind: "notFound" });
+      // What a source's status tells.
+      expect(problemText(error)).not.toContain(path);
     }
   });
 });

@@ -25,9 +25,15 @@ export function eventSecrets(folder: string): ReadEventSecret {
       if (!isFolder && key !== undefined && key !== name) throw missing();
       return await readText(isFolder ? join(path, key ?? name) : path);
     } catch (cause) {
-      throw cause instanceof FaasError ? cause : missing(cause);
+      throw cause instanceof FaasError ? cause : missing(withoutPath(cause as NodeJS.ErrnoException));
     }
   };
+}
+
+/** Statuses tell it to people who need not know the machine's folders. */
+function withoutPath(cause: NodeJS.ErrnoException): Error | undefined {
+  if (cause.code === undefined) return cause;
+  return cause.code === "ENOENT" ? undefined : new Error(cause.code);
 }
 
 async function readText(path: string): Promise<string> {
