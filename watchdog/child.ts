@@ -37,6 +37,17 @@ export function describeEnd(end: ProcessEnd, program: string): string {
   }
 }
 
+/** Output without the line in which a shell has remarked that a signal ended the process. */
+export function withoutRemark(output: Buffer, end: ProcessEnd): Buffer {
+  const text = end.kind === "signalled" ? SIGNAL_TEXT[end.signal] : undefined;
+  if (text === undefined) return output;
+  const remark = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  for (const line of [`${remark}\n`, `${remark} (core dumped)\n`]) {
+    if (output.subarray(-line.length).equals(Buffer.from(line))) return output.subarray(0, -line.length);
+  }
+  return output;
+}
+
 /** In the words of Go, whose look-up passes over folders of PATH and files there that it may not use. */
 function describeStartFailure({ code, message }: NodeJS.ErrnoException, program: string): string {
   const isPath = program.includes("/");

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtemp, rm, writeFile as write } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { rawRequest } from "../support/raw-http.ts";
@@ -51,6 +53,27 @@ describe.each([
     expect(response.status).toBe(200);
     expect(await response.text()).toBe("ignored\n");
     expect(await (await post(watchdog, "y")).text()).toBe("ignored\n");
+  });
+
+  test("a program that a signal has ended has printed what it has, and not what shells say of that", async () => {
+    // A script's own child is spoken of by the script's shell, which is the program's own output.
+    const script =
+      'read -r how; printf part; case $how in own) /bin/sh -c "kill -9 \\$\\$"; exit 3 ;; esac; kill -s "$how" $$';
+    const file = join(await mkdtemp(join(tmpdir(), "faaslane-signal-")), "run");
+    await write(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await using watchdog = await startWatchdog({ ...env, mode: "classic", fprocess: file });
+    for (const [how, why] of [
+      ["KILL", "signal: killed"],
+      ["SEGV", "signal: segmentation fault"],
+      ["TERM", "signal: terminated"],
+      ["ABRT", "signal: aborted"],
+      ["HUP", "signal: hangup"],
+    ]) {
+      const response = await post(watchdog, `${how}\n`);
+      expect([response.status, await response.text()]).toEqual([500, `${why}\npart`]);
+    }
+    expect(await (await post(watchdog, "own\n")).text()).toMatch(/^exit status 3\npart(.*Killed.*\n)?$/);
+    await rm(dirname(file), { recursive: true });
   });
 
   test("a time-out kills the process and what it has started", async () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { collectBody, readBody } from "../../body.ts";
-import type { ProcessEnd } from "../../child.ts";
+import { type ProcessEnd, withoutRemark } from "../../child.ts";
 import type { DeadlineList, Deadlines, Expiring } from "../../deadlines.ts";
 import type { TrackedResponse } from "../../tracked-response.ts";
 import { abandon, answer, type ForkDeps, TEXT, watchTime } from "./call.ts";
@@ -61,6 +61,12 @@ async function runWith(
 
 async function collectOutcome(launched: Promise<Run>, deps: ForkDeps): Promise<BufferedOutcome> {
   const run = await launched;
+  const outcome = await collect(run, deps);
+  if (!run.hasRemark || outcome.kind !== "ended" || outcome.end.kind !== "signalled") return outcome;
+  return { ...outcome, output: withoutRemark(outcome.output, outcome.end) };
+}
+
+async function collect(run: Run, deps: ForkDeps): Promise<BufferedOutcome> {
   if (run.stderr !== undefined) deps.log.forward(run.stderr, "stderr");
   const quick = await takeQuickly(run, deps);
   if (quick !== undefined) return { kind: "ended", ...quick };

@@ -20,6 +20,8 @@ export interface Run {
   readonly stdout: Readable;
   /** Undefined when it is part of stdout. */
   readonly stderr: Readable | undefined;
+  /** Whether `stdout` ends with a shell's words about the signal that has ended the process. */
+  readonly hasRemark?: boolean;
   /** Resolves when the process itself has ended; what it wrote may still be on its way. */
   readonly ended: Promise<ProcessEnd>;
   /** Resolves when the process has ended, and nobody holds its output any more. */

@@ -28,6 +28,7 @@ export class MarkingLauncher implements Launcher {
           return run.stdout;
         },
         stderr: run.stderr,
+        hasRemark: run.hasRemark ?? false,
         ended: run.ended,
         over: run.over,
         takeOutput: run.takeOutput,

@@ -57,8 +57,8 @@ export function buildPreamble(env: Env, combineOutput: boolean): string {
 }
 
 /**
- * The commands that run one call's process in a shell. The shell keeps its own 2, so that its remarks ("Killed") do not end up
- * among the program's output. The pipes of the next call are there already; those of the one after it are made when this
+ * The commands that run one call's process in a shell. What a shell remarks of a signal ("Killed") goes where the program's stderr goes, as
+ * some redirect themselves before they fork. The pipes of the next call are there already; those of the one after it are made when this
  * one has ended and all wait for something else.
  * @returns undefined when a shell cannot express it
  */

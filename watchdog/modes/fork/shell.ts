@@ -145,6 +145,7 @@ export class Shell {
         return stdout.stream;
       },
       stderr: stderr?.stream,
+      hasRemark: stderr === undefined,
       ended,
       over: Promise.all([ended, stdout.closed]),
       // What goes to the log comes before what is said of the call's end, and streams keep that order.
@@ -195,8 +196,11 @@ export class Shell {
   }
 }
 
+/** By number; of two names the first, which is the one that Node tells of: SIGABRT, not SIGIOT. */
 const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name as NodeJS.Signals] as const)
+    .reverse(),
 );
 
 /** A shell reports a signal as 128 plus its number; that a program may exit with such a code itself is lost here. */
