@@ -83,6 +83,8 @@ export function describeStartError(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message;
   const { code, port, syscall, message, stack } = error as NodeJS.ErrnoException & { port?: number };
   if (code === "EADDRINUSE") return `port ${port} is in use; stop the other program or choose another port`;
+  if (code === "ENOSPC" || code === "EDQUOT") return `data_dir: there is no space left on its disk: ${message}`;
+  if (code === "ERR_SQLITE_ERROR") return `data_dir: a database in it cannot be used: ${message}`;
   if (syscall !== undefined) return message;
   return stack ?? message ?? String(error);
 }

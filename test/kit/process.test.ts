@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "@jest/globals";
+import { describeStartError } from "../../kit/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { ROOT } from "../support/platform.ts";
 
@@ -74,4 +76,21 @@ test.each<[first: NodeJS.Signals, again: NodeJS.Signals]>([
   const sendAgain = () => !child.kill(again); // there is nobody to send it to once it has ended
   await eventually("the second one counts", sendAgain, 10_000, 350);
   expect(await child.ended).toBe(1);
+});
+
+test("a start on a disk that is full, or that holds no database of ours, is told in one line that names the setting", () => {
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", syscall: "write" });
+  expect(describeStartError(full)).toBe(`data_dir: there is no space left on its disk: ${full.message}`);
+  const db = new DatabaseSync(":memory:");
+  // No more than a page: it is full.
+  db.exec("PRAGMA max_page_count = 1");
+  let thrown: unknown;
+  try {
+    db.exec("CREATE TABLE a (b); CREATE TABLE c (d)");
+  } catch (error) {
+    thrown = error;
+  } finally {
+    db.close();
+  }
+  expect(describeStartError(thrown)).toBe("data_dir: a database in it cannot be used: database or disk is full");
 });
