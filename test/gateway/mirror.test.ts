@@ -156,6 +156,20 @@ test("a version that sleeps is woken by copies, while calls go on", async () => 
   expect(await mirrored()).toEqual(["v2 same 1"]);
 });
 
+test("copies for a version that is down are dropped while one waits for it, and callers notice nothing", async () => {
+  const { call, put, two, mirrored } = await openMirror(says("answer"));
+  put({ name: "f@v2", version: "v2" }, "127.0.0.1:1");
+  await eventually("copies are dropped", async () => {
+    expect(await (await call("f")).text()).toBe("answer");
+    return (await mirrored()).some((line) => line.startsWith("v2 dropped"));
+  });
+  expect((await mirrored()).filter((line) => line.startsWith("v2 same"))).toEqual([]);
+  put({ name: "f@v2", version: "v2" }, two.address);
+  await eventually("the one that waited was compared", async () =>
+    (await mirrored()).some((line) => line.startsWith("v2 same")),
+  );
+});
+
 test("a rollout in a step of copies is judged by them", async () => {
   const rollout = {
     id: 1,
