@@ -2,7 +2,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type Outgoi
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { Platform, temporaryFolder } from "../support/platform.ts";
-import { deployServer } from "../support/switching.ts";
+import { deployStreaming } from "../support/switching.ts";
 
 /** Clients that speak HTTP/2 with prior knowledge, as ingresses and gRPC-web proxies do. */
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -11,7 +11,7 @@ let session: ClientHttp2Session;
 beforeAll(async () => {
   folder = await temporaryFolder();
   platform = await Platform.start({ dataDir: folder.path });
-  await deployServer(platform, "st", "streaming-function.mjs");
+  await deployStreaming(platform, "st");
   await eventually("the function answers", async () => (await fetch(`${platform.url}/function/st`)).ok, 30_000, 100);
   session = connect(platform.url);
   session.on("error", () => {});
@@ -126,7 +126,7 @@ test("a gateway that stops says so, and finishes what is under way", async () =>
   const stopping = await Platform.start({ dataDir: own.path });
   const kept = session;
   try {
-    await deployServer(stopping, "st", "streaming-function.mjs");
+    await deployStreaming(stopping, "st");
     await eventually("the function answers", async () => (await fetch(`${stopping.url}/function/st`)).ok, 30_000, 100);
     session = connect(stopping.url);
     session.on("error", () => {});
@@ -134,12 +134,12 @@ test("a gateway that stops says so, and finishes what is under way", async () =>
     session.on("goaway", (given) => {
       code = given;
     });
-    const events = call({ ":path": "/function/st/events?id=stop" });
-    await eventually("the head", () => Number(events.headers[":status"]) === 200);
-    const ender = call({ ":path": "/function/st", ":method": "POST" }, 32 * 1024 * 1024);
+    const bytes = 8 * 1024 * 1024;
+    const echo = call({ ":path": "/function/st/trailers", ":method": "POST" }, bytes);
+    await eventually("it is under way", () => echo.bytes > 0);
     stopping.kill("SIGTERM");
     await eventually("it says that it goes", () => code === 0);
-    expect((await whole(ender)).text).toBe(`POST / ${32 * 1024 * 1024}`);
+    expect((await whole(echo)).bytes).toBe(bytes);
     expect(await stopping.ended).toBe(0);
   } finally {
     session.destroy();

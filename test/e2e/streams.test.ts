@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { eventually } from "../support/eventually.ts";
 import { growthByLargeBodies, readLarge, sendLarge } from "../support/large-bodies.ts";
 import { descendants, Platform, temporaryFolder } from "../support/platform.ts";
-import { deployServer, openRaw } from "../support/switching.ts";
+import { deployStreaming, openRaw } from "../support/switching.ts";
 
 /** Bodies, trailers and interim answers on their way through every hop. */
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -11,7 +11,7 @@ let platform: Platform;
 beforeAll(async () => {
   folder = await temporaryFolder();
   platform = await Platform.start({ dataDir: folder.path, env: { log_level: "info" } });
-  await deployServer(platform, "st", "streaming-function.mjs");
+  await deployStreaming(platform, "st");
   await eventually("the function answers", async () => (await fetch(`${platform.url}/function/st`)).ok, 30_000, 100);
 }, 60_000);
 afterAll(async () => {

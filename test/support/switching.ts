@@ -13,6 +13,10 @@ export const deploySwitching = (
   env: Record<string, string> = {},
 ): Promise<void> => deployServer(platform, service, "switching-function.mjs", labels, env);
 
+/** Deploys that of `streaming-function.mjs`, whose calls find each other: there is one replica, however many they are. */
+export const deployStreaming = (platform: Platform, service: string): Promise<void> =>
+  deployServer(platform, service, "streaming-function.mjs", { "com.openfaas.scale.max": "1" });
+
 /** Deploys a server of this folder as a function in mode `http`. */
 export async function deployServer(
   platform: Platform,
