@@ -83,6 +83,7 @@ describeNeeding(missingBrowser())("deploying by the dashboard", () => {
     await page.getByLabel("Environment: value 1").fill("good day");
     await page.getByRole("button", { name: "Review the changes" }).click();
     const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
     expect(await dialog.getByRole("rowheader").allTextContents()).toEqual(["envVars.GREETING"]);
     expect(await dialog.getByText("good day").count()).toBe(0);
     await dialog.getByRole("button", { name: "Change", exact: true }).click();
