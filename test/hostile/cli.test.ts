@@ -222,14 +222,16 @@ test.each<[what: string, fields: string, told: RegExp]>([
     "project/own": "",
     "project/h/sample": "",
     "project/stack.yml": `${HEAD}functions:\n  f:\n    lang: t\n    handler: ./h\n    ${fields}\n`,
-    "bin/docker": `#!/bin/sh\necho "$@" >> asked\n`,
+    "bin/docker": `#!/bin/sh\necho "$@" >> "$0.asked"\n`,
   });
   await chmod(join(workspace.path, "bin/docker"), 0o755);
   const cwd = join(workspace.path, "project");
   const env = { PATH: `${workspace.path}/bin:/usr/bin:/bin` };
   const { code, stderr } = await runHere(["local-run"], { cwd, env });
   expect([code, stderr]).toEqual([1, expect.stringMatching(told)]);
-  expect(await readFile(join(cwd, "asked"), "utf8").catch(() => "")).not.toMatch(/^(build|run|rm)/m);
+  expect(await readFile(join(workspace.path, "bin/docker.asked"), "utf8").catch(() => "")).not.toMatch(
+    /^(build|run|rm)/m,
+  );
 });
 
 test("sealed secrets of nobody, and damaged ones, are an error in one line", async () => {
