@@ -26,10 +26,31 @@ export function decodeUiGateway(value: unknown): UiGateway {
   return decode(gateway, value, "gateway");
 }
 
+const worker = z.object({
+  /** Its own for each start. */
+  name: text,
+  /** What it works on. */
+  kind: z.enum(["queue", "events"]),
+  release: text,
+  /** Milliseconds since the epoch. */
+  startedAt: z.number(),
+  /** Why it is not healthy. */
+  problem: maybe(z.string().max(10_000)),
+});
+/** A queue worker or event worker that is a process of its own, as it tells of itself. */
+export type UiWorker = z.output<typeof worker>;
+
+/** @throws {FaasError} `invalid` */
+export function decodeUiWorker(value: unknown): UiWorker {
+  return decode(worker, value, "worker");
+}
+
 /** What `GET /ui/api/gateways` answers. */
 export interface UiGateways {
   /** The one that answers first. */
   readonly gateways: readonly UiGateway[];
+  /** By name. */
+  readonly workers: readonly UiWorker[];
   /** There may be others: those that share their NATS with it are asked. */
   readonly areShared: boolean;
 }

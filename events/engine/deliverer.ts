@@ -39,8 +39,8 @@ export interface DelivererOptions {
 const WEBHOOK_PATIENCE_MS = 5 * 24 * 3600_000;
 /** Before another try to settle what could not be settled. */
 const SETTLE_AGAIN_MS = 5_000;
-/** When another try to transform an event may go better: a machine that is busy is slow, too. */
 const TRANSFORM = "transform: ";
+/** When another try to transform an event may go better: a machine that is busy is slow, too. */
 const TRANSFORM_AGAIN: ReadonlySet<ErrorKind> = new Set(["unavailable", "overloaded", "timeout"]);
 const MAX_NOTED_CHARS = 300;
 const MALFORMED_STATUS = 502;

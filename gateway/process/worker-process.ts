@@ -13,6 +13,7 @@ import { FunctionTable } from "../proxy/function-table.ts";
 import { ProviderConnection } from "../proxy/provider-connection.ts";
 import { followProvider } from "./follow-provider.ts";
 import { type OpenTelemetry, openTelemetry } from "./open-telemetry.ts";
+import { tellOfWorker, type WorkerPresence } from "./tell-of-worker.ts";
 import type { WorkerProcessConfig } from "./worker-process-config.ts";
 
 /** What a worker's work is made of. */
@@ -37,8 +38,9 @@ export interface OpenWork {
 }
 
 export interface WorkOptions {
-  /** As logs say it. */
-  readonly name: string;
+  readonly kind: WorkerPresence["kind"];
+  /** Of the NATS that it shares with gateways; absent where it has none. */
+  readonly servers: readonly string[] | undefined;
   /** To the gateway. */
   readonly connections: number;
   readonly userAgent: (release: string) => string;
@@ -52,6 +54,8 @@ export interface OpenWorkerProcess {
   close(): Promise<void>;
 }
 
+/** As logs say it. */
+const NAMES = { queue: "queue worker", events: "event worker" } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than the gateway takes to find out that there is no connection to a replica. */
 const SLACK_MS = 10_000;
@@ -64,7 +68,7 @@ const SLACK_MS = 10_000;
 export async function openWorkerProcess(
   config: WorkerProcessConfig,
   credentials: Credentials | undefined,
-  { name, connections, userAgent, open }: WorkOptions,
+  { kind, servers, connections, userAgent, open }: WorkOptions,
   log: Logger,
 ): Promise<OpenWorkerProcess> {
   const shares = shareConnections(descriptorLimit());
@@ -104,18 +108,18 @@ export async function openWorkerProcess(
     opened.push(caller);
     const work = await open({ table, provider, connection, caller, telemetry, release, log });
     opened.push(work);
-    const metrics = await listen(
-      buildMetricsApp(work.registry, () => work.problem(), log),
-      {
-        port: config.metricsPort,
-        host: config.bindAddress,
-        limits: { maxConnections: shares.metrics },
-        log,
-      },
-    );
+    const problem = () => work.problem();
+    const { secretMountPath } = config;
+    if (servers) opened.push(tellOfWorker({ servers, secretMountPath, kind, release, problem, log }));
+    const metrics = await listen(buildMetricsApp(work.registry, problem, log), {
+      port: config.metricsPort,
+      host: config.bindAddress,
+      limits: { maxConnections: shares.metrics },
+      log,
+    });
     // Answers until the very end, so that probes see that it drains.
     opened.splice(0, 0, { close: () => metrics.drain(1_000) });
-    log.info({ metrics: metrics.url, gateway: config.gatewayUrl.href }, `${name} started`);
+    log.info({ metrics: metrics.url, gateway: config.gatewayUrl.href }, `${NAMES[kind]} started`);
     return { metricsUrl: metrics.url, close: closeAll };
   } catch (error) {
     await closeAll();

@@ -22,7 +22,8 @@ export function openEventWorker(
   log: Logger,
 ): Promise<OpenWorkerProcess> {
   const work = {
-    name: "event worker",
+    kind: "events" as const,
+    servers: config.events.servers,
     connections: config.events.concurrency,
     userAgent: eventAgent,
     open: (parts: WorkParts) => deliverEvents(config, parts),

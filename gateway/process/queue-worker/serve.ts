@@ -23,7 +23,8 @@ export function openQueueWorker(
 ): Promise<OpenWorkerProcess> {
   const { concurrency } = config.async.worker;
   const work = {
-    name: "queue worker",
+    kind: "queue" as const,
+    servers: config.async.nats?.servers,
     // Calls that have lent their slots wait here all the same.
     connections: concurrency + maxSlotless(concurrency),
     userAgent: workerAgent,

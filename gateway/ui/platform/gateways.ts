@@ -1,8 +1,8 @@
 import { FaasError } from "../../../contract/errors.ts";
-import { decodeUiGateway, type UiGateway, type UiGateways } from "../../../contract/ui/platform.ts";
+import { decodeUiGateway, decodeUiWorker, type UiGateway, type UiGateways } from "../../../contract/ui/platform.ts";
 import type { OtherGateways } from "../live/other-gateways.ts";
 
-/** The gateways that share their work: this one, and those that answer it. */
+/** The gateways that share their work, this one and those that answer it, and the workers beside them. */
 export class KnownGateways {
   readonly #own: () => UiGateway;
   readonly #others: OtherGateways | undefined;
@@ -15,10 +15,16 @@ export class KnownGateways {
 
   async list(): Promise<UiGateways> {
     const own = this.#own();
-    const answers = (await this.#others?.ask({ kind: "gateway" })) ?? [];
-    const others = answers.flatMap((value) => gatewayIn(value) ?? []).filter(({ name }) => name !== own.name);
-    others.sort((one, other) => (one.name < other.name ? -1 : 1));
-    return { gateways: [own, ...others], areShared: this.#others !== undefined };
+    const [gateways = [], workers = []] = await Promise.all([
+      this.#others?.ask({ kind: "gateway" }),
+      this.#others?.ask({ kind: "worker" }),
+    ]);
+    const others = readAll(gateways, decodeUiGateway).filter(({ name }) => name !== own.name);
+    return {
+      gateways: [own, ...others.sort(byName)],
+      workers: readAll(workers, decodeUiWorker).sort(byName),
+      areShared: this.#others !== undefined,
+    };
   }
 
   /** As others are told. */
@@ -27,12 +33,16 @@ export class KnownGateways {
   }
 }
 
-/** Undefined for what is no answer. */
-function gatewayIn(value: unknown): UiGateway | undefined {
-  try {
-    return decodeUiGateway(value);
-  } catch (error) {
-    if (error instanceof FaasError) return undefined;
-    throw error;
-  }
+const byName = (one: { readonly name: string }, other: { readonly name: string }) => (one.name < other.name ? -1 : 1);
+
+/** Leaves out what is no answer. */
+function readAll<T>(values: readonly unknown[], decode: (value: unknown) => T): T[] {
+  return values.flatMap((value) => {
+    try {
+      return [decode(value)];
+    } catch (error) {
+      if (error instanceof FaasError) return [];
+      throw error;
+    }
+  });
 }

@@ -1,4 +1,4 @@
-import type { UiGateway, UiGateways } from "../../../../../contract/ui/platform.ts";
+import type { UiGateway, UiGateways, UiWorker } from "../../../../../contract/ui/platform.ts";
 import type { PlatformRow } from "../../../../../contract/ui/stream.ts";
 import { curlOf } from "../../act.ts";
 import { askJson } from "../../api.ts";
@@ -69,6 +69,19 @@ function worker(own: boolean | undefined, others: string): string {
   return own === undefined ? "–" : own ? "itself" : others;
 }
 
+const WORKERS: readonly Column<UiWorker>[] = [
+  { id: "name", title: "Worker", cell: ({ name }) => name },
+  { id: "kind", title: "Works on", cell: ({ kind }) => (kind === "queue" ? "calls of the queue" : "events") },
+  { id: "release", title: "Release", cell: ({ release }) => release },
+  {
+    id: "state",
+    title: "State",
+    cell: ({ problem }) =>
+      problem === undefined ? <StateChip tone="good">Works</StateChip> : <StateChip tone="bad">{problem}</StateChip>,
+  },
+  { id: "at", title: "Started", cell: ({ startedAt }) => <Moment at={startedAt} /> },
+];
+
 /** What the platform consists of, how each part is, and how this gateway is configured. */
 export function PlatformScreen() {
   const { rows } = live.platform.value;
@@ -98,6 +111,18 @@ export function PlatformScreen() {
               ? "Those that share its NATS with this one, which is the first, and answer it now."
               : "This one is alone: gateways know of each other by a NATS that they share."}
           </p>
+          {gateways.value.workers.length > 0 && (
+            <>
+              <h2>Workers</h2>
+              <Table
+                caption="Workers"
+                columns={WORKERS}
+                rows={gateways.value.workers}
+                keyOf={({ name }) => name}
+                id="w"
+              />
+            </>
+          )}
         </>
       )}
       {value && (
