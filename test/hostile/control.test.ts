@@ -100,7 +100,8 @@ test.each<[attack: string, sent: (host: string) => Sent, status: number]>([
   ["a name that ends like this machine's", () => ({ method: "GET", host: "127.0.0.1.evil.example" }), 403],
   ["a name that begins like this machine's", () => ({ method: "GET", host: "localhost.evil.example" }), 403],
   ["the address of all interfaces", () => ({ method: "GET", host: "0.0.0.0" }), 403],
-  ["a host that is none", () => ({ method: "GET", host: "[::1]x" }), 403],
+  ["a host that is none", () => ({ method: "GET", host: "[::1]x" }), 400],
+  ["an address that is not this machine's", () => ({ method: "GET", host: "[2001:db8::1]" }), 403],
   [
     "a rebound page that is of one origin with its host",
     () => ({ host: "evil.example", headers: { ...json, origin: "http://evil.example" }, body: deployment }),
