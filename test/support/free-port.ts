@@ -11,17 +11,18 @@ let last = Math.floor(Math.random() * PORTS);
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS; tries++) {
     last = (last + 1) % PORTS;
-    const server = createServer().listen(FIRST_PORT + last, "127.0.0.1");
+    // Several may ask at a time.
+    const port = FIRST_PORT + last;
+    const server = createServer().listen(port, "127.0.0.1");
     try {
       await once(server, "listening");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") continue;
       throw error;
     }
-    const port = FIRST_PORT + last;
     server.close();
     await once(server, "close");
     return port;
   }
-  throw new Error(`no port is free`);
+  throw new Error("no port is free");
 }
