@@ -50,6 +50,11 @@ export class ServedConnection {
     return this.current === undefined && !this.tunnelled;
   }
 
+  /** Whether there is nothing under way on it: the answer has been sent whole, and no other request has begun. */
+  get kept(): boolean {
+    return this.idle && this.req?.complete === true && this.socket.bytesRead === this.headFrom;
+  }
+
   /** Whether it serves more than one request, and owes no answer. */
   get free(): boolean {
     return this.idle && !this.once && (this.req === undefined || this.req.complete);

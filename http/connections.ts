@@ -147,6 +147,14 @@ export class Connections {
     return false;
   }
 
+  /**
+   * Closes those that are kept for another request. In place of `closeIdleConnections` of Node's server, to which an answer is
+   * sent once it is written to its end, however much of it still waits for its reader.
+   */
+  readonly closeKept = (): void => {
+    for (const connection of this.#all.values()) if (connection.kept) connection.socket.destroy();
+  };
+
   /** Closes those that have never sent anything: to Node they wait for an answer. */
   closeSilent(): void {
     for (const { socket, req, headFrom } of this.#all.values()) {
@@ -199,8 +207,8 @@ export class Connections {
     connection.current = undefined;
     connection.clogged = false; // from here on the time is that of a kept connection
     if (connection.socket.destroyed) return;
-    readOff(connection.req);
     connection.headFrom = connection.socket.bytesRead;
+    readOff(connection);
     connection.idleAt = this.#now;
     const next = connection.pending?.shift();
     if (!next) return;
@@ -283,8 +291,12 @@ export class Connections {
 }
 
 /** What is left of an answered request is read off, or the next one on its connection would never be seen. */
-function readOff(req: IncomingMessage | undefined): void {
+function readOff(connection: ServedConnection): void {
+  const { req, socket } = connection;
   if (!req || req.complete) return;
+  req.once("end", () => {
+    connection.headFrom = socket.bytesRead;
+  });
   req.unpipe();
   req.resume();
 }

@@ -94,6 +94,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     // Node has but one for all requests.
     requestTimeout: 0,
   });
+  server.closeIdleConnections = connections.closeKept;
   server.on("request", connections.onRequest);
   const attach = detachParser(server);
   const serve = (socket: Socket) => {

@@ -59,6 +59,7 @@ export function createGuardedServer(
   });
   // An older Node would hand over all of them, also those that are not for us.
   if ("shouldUpgradeCallback" in server) server.on("upgrade", upgrades.onUpgrade);
+  server.closeIdleConnections = connections.closeKept;
   server.on("request", connections.onRequest);
   server.on("connection", connections.onConnection);
   server.on("checkContinue", (req, res) => {

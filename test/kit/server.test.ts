@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
@@ -106,3 +107,37 @@ test("who has connected before the closing is answered", async () => {
   await server.drain(5_000);
   expect((await Promise.all(answers)).map((answer) => answer?.status)).toEqual(Array(20).fill(200));
 });
+
+test.each(["answered before", "not answered yet"])("an answer to a slow reader, %s, is sent whole", async (when) => {
+  const bytes = 32 * 1024 * 1024;
+  const go = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const server = await open(async (_req, res) => {
+    if (when === "not answered yet") await go.promise;
+    res.setHeader("Content-Length", bytes).end(Buffer.alloc(bytes));
+    ended.resolve();
+  });
+  const reader = connect(server.port, "127.0.0.1");
+  reader.pause();
+  reader.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  if (when === "answered before") await ended.promise;
+  else await eventually("it is under way", async () => (await connectionsOf(server)) === 1);
+  const drained = server.drain(20_000);
+  await eventually("it takes nobody", () => !server.server.listening);
+  go.resolve();
+  await ended.promise;
+  let received = 0;
+  reader.on("data", (piece: Buffer) => {
+    received += piece.length;
+  });
+  reader.resume();
+  await once(reader, "close");
+  expect(received).toBeGreaterThan(bytes);
+  await drained;
+});
+
+function connectionsOf({ server }: DrainingServer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
+}

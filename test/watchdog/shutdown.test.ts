@@ -114,3 +114,33 @@ test("when its supervisor goes, forked processes end too", async () => {
   await pending;
   await eventually("what it started has ended", () => !isRunning(pid));
 });
+
+test("an answer to a slow reader is sent whole", async () => {
+  await using watchdog = await startWatchdog({
+    mode: "inproc",
+    inproc_handler: "./handler.mjs",
+    healthcheck_interval: "0s",
+  });
+  const reader = connect(watchdog.port, "127.0.0.1");
+  reader.write("GET /large HTTP/1.1\r\nHost: f\r\n\r\n");
+  let received = 0;
+  reader.once("data", (piece: Buffer) => {
+    received += piece.length;
+    reader.pause();
+  });
+  await eventually("some of it has come", () => received > 0);
+  watchdog.process.kill("SIGTERM");
+  await eventually("it takes nobody", () =>
+    fetch(watchdog.url).then(
+      () => false,
+      () => true,
+    ),
+  );
+  reader.on("data", (piece: Buffer) => {
+    received += piece.length;
+  });
+  reader.resume();
+  await once(reader, "close");
+  expect(received).toBeGreaterThan(16 * 1024 * 1024);
+  expect(await watchdog.ended).toEqual({ code: 0, signal: null });
+});
