@@ -197,6 +197,28 @@ describe("a rollout under load", () => {
   }, 240_000);
 });
 
+test("a rollback after its window starts the version anew, and fails no call", async () => {
+  const window = { "com.faaslane.rollback-window": "1s" };
+  const annotations = { ...CANARY, ...window, "com.faaslane.rollout.steps": "100" };
+  await begin("late", annotations);
+  await deploy("PUT", "late", { annotations, envVars: { RELEASE: "2" } });
+  await reach("late", "done 0");
+  const sleeps = async () => {
+    const answer = await platform.control("/system/function/late/versions");
+    const { versions } = (await answer.json()) as { versions: { version: string; replicas?: number }[] };
+    return (versions.find(({ version }) => version === "v1")?.replicas ?? 0) === 0;
+  };
+  await eventually("the old one has no replica", sleeps, PATIENCE_MS);
+  const calls = load("late", 50);
+  await eventually("the new one answers", () => calls.countOf("v2") > 50, PATIENCE_MS);
+  const body = JSON.stringify({ reason: "a test" });
+  const answer = await platform.control("/system/function/late/rollback", { method: "POST", body });
+  expect((await answer.json()) as RollbackAnswer).toMatchObject({ from: "v2", to: "v1", warm: false });
+  await eventually("the old one answers", () => calls.countOf("v1") > 50, PATIENCE_MS);
+  await calls.stop();
+  expect(calls.failures).toEqual([]);
+}, 240_000);
+
 test("a platform that is killed in the third step goes on there, with the time that has passed in it", async () => {
   const steps = { "com.faaslane.rollout.steps": "1@1s,5@1s,25@25s,100", "com.faaslane.rollout.no-data": "advance" };
   const annotations = { ...CANARY, ...steps };
